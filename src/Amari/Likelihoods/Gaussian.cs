@@ -1,0 +1,31 @@
+namespace Amari;
+
+/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...].</summary>
+/// <remarks>A term is an example; the constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error
+/// up to that constant. Score: (f - y) / σ².</remarks>
+/// <param name="variance">σ² > 0.</param>
+public sealed class Gaussian(double variance = 1) : Likelihood
+{
+    /// <summary>σ².</summary>
+    public double Variance { get; } = Require.Positive(variance, nameof(variance));
+
+    /// <inheritdoc/>
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) =>
+        nn.functional.mse_loss(output, target, reduction: nn.Reduction.Sum) / (2 * Variance)
+        + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance);
+
+    /// <inheritdoc/>
+    public override Tensor Sample(Tensor output, Generator? generator = null)
+    {
+        using var off = no_grad();
+        using var noise = randn(output.shape, dtype: output.dtype, device: output.device, generator: generator);
+        return noise.mul_(Math.Sqrt(Variance)).add(output);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Score(Tensor output, Tensor target)
+    {
+        using var off = no_grad();
+        return output.sub(target).div_(Variance);
+    }
+}

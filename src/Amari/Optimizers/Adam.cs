@@ -1,0 +1,55 @@
+using Amari.Kernels;
+
+namespace Amari;
+
+/// <summary>Adam (Kingma and Ba 2015, arXiv:1412.6980, Algorithm 1), with L2 regularisation in the gradient.</summary>
+/// <remarks><code>
+/// g ← g + λ w                                L2, which the second moment then rescales: see AdamW
+/// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
+/// w ← w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
+/// </code>With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
+public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
+{
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    public Adam(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+
+    /// <summary>Hyper-parameters of <see cref="Adam"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 1e-3)
+    {
+        /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
+        public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
+        /// <summary>β₂ in [0, 1): decay of the second moment.</summary>
+        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.999;
+        /// <summary>ε > 0, added to √v̂.</summary>
+        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Beta1;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
+    }
+
+    /// <param name="FirstMoment">m, shaped as w.</param>
+    /// <param name="SecondMoment">v, shaped as w.</param>
+    public sealed record State(Tensor FirstMoment, Tensor SecondMoment) : ParameterState;
+
+    /// <inheritdoc/>
+    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
+
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    {
+        var g = options.WeightDecay == 0 ? gradient : gradient.add(parameter, alpha: options.WeightDecay);
+        var m = state.FirstMoment.lerp_(g, 1 - options.Beta1);
+        var v = state.SecondMoment.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
+        double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
+        parameter.addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+    }
+
+    private protected override bool HasKernel => true;
+
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
+        sweep.Run(new AdamKernel(options, step, gradientScale));
+}

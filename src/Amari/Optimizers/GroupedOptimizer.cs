@@ -1,0 +1,325 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Amari.Kernels;
+using Amari.Native;
+
+namespace Amari;
+
+/// <summary>The base of optimizers that treat each parameter alike: group loop, fused sweep, clipping, state, saving, disposal.</summary>
+/// <remarks>Contiguous float32 and bfloat16 parameters on the CPU take the optimizer's kernel, all tensors of a group in one parallel
+/// sweep; everything else takes <see cref="Update"/>, the torch lines that are also the kernel's reference. A bfloat16 or float16
+/// parameter keeps float32 state; its update is computed in float32 and rounded once. A parameter without a gradient is left alone,
+/// its step is not counted; a sparse gradient is made dense.</remarks>
+/// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
+/// <typeparam name="TState">What is remembered of a parameter.</typeparam>
+public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
+    where TOptions : OptimizerOptions where TState : ParameterState
+{
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+    private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
+    private readonly Sweep _sweep = new();
+
+    private sealed class Slot(string name, Parameter parameter)
+    {
+        public readonly string Name = name;
+        public readonly Parameter Parameter = parameter;
+        public TState? State;
+        public nint[] StateHandles = [];
+        public SweepRow Row;
+        public nint Handle;
+    }
+
+    /// <param name="groups">At least one; a parameter and a name belong to one group only.</param>
+    protected GroupedOptimizer(IEnumerable<ParameterGroup<TOptions>> groups)
+    {
+        ArgumentNullException.ThrowIfNull(groups);
+        foreach (var group in groups) Add(group);
+    }
+
+    /// <summary>Whether kernels are used where they can be; tests turn them off to hold them against <see cref="Update"/>.</summary>
+    internal bool Fused { get; init; } = true;
+
+    /// <summary>The parameter groups, which TorchSharp's schedulers drive.</summary>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => _groups.Select(g => g.Group);
+
+    /// <summary>The parameter groups with their typed options.</summary>
+    public IReadOnlyList<ParameterGroup<TOptions>> Groups => [.. _groups.Select(g => g.Group)];
+
+    /// <inheritdoc/>
+    public override IEnumerable<Parameter> parameters() => Slots.Select(s => s.Parameter);
+
+    /// <inheritdoc/>
+    public override Coverage Coverage => new([.. Slots.Select(s => new CoverageRow(s.Name, GetType().Name, "every parameter"))]);
+
+    /// <inheritdoc/>
+    public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
+
+    private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
+
+    /// <summary>Adds parameters to be trained from now on.</summary>
+    /// <exception cref="ArgumentException">A parameter or a name is in the optimizer already.</exception>
+    public void Add(ParameterGroup<TOptions> group)
+    {
+        ArgumentNullException.ThrowIfNull(group);
+        var names = Slots.Select(s => s.Name).ToHashSet();
+        var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
+        foreach (var (name, parameter) in group.Parameters)
+        {
+            if (!names.Add(name)) throw new ArgumentException($"The parameter name '{name}' occurs twice.", nameof(group));
+            if (!handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(group));
+        }
+        _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
+    }
+
+    /// <summary>The state of a parameter before its first update; zeros of its shape and <see cref="StateType"/> as a rule.</summary>
+    protected abstract TState CreateState(Parameter parameter, TOptions options);
+
+    /// <summary>The update as torch lines, in place: the reference of the kernel, and the path of every dtype, device and layout.</summary>
+    /// <param name="parameter">w.</param>
+    /// <param name="gradient">g, dense, of the dtype of the state; not to be changed.</param>
+    /// <param name="state">The parameter's state; <see cref="ParameterState.Step"/> is 1 at the first update.</param>
+    /// <param name="options">The group's options.</param>
+    protected abstract void Update(Tensor parameter, Tensor gradient, TState state, TOptions options);
+
+    /// <summary>Whether the optimizer has a kernel; without one all parameters take <see cref="Update"/>.</summary>
+    private protected virtual bool HasKernel => false;
+
+    /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
+    private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
+
+    /// <summary>The dtype of a parameter's state: its own, but float32 for bfloat16 and float16.</summary>
+    protected static ScalarType StateType(Tensor parameter) =>
+        parameter.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : parameter.dtype;
+
+    /// <summary>A state tensor of zeros shaped as the parameter.</summary>
+    protected static Tensor ZeroState(Tensor parameter) => zeros_like(parameter, dtype: StateType(parameter));
+
+    /// <summary>One update of every parameter that has a gradient.</summary>
+    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <returns>The closure's loss, or null.</returns>
+    public override Tensor? step(Func<Tensor>? closure = null)
+    {
+        Tensor? loss = null;
+        if (closure is not null)
+            using (enable_grad()) loss = closure();
+        double scale = ClipScale();
+        if (!double.IsFinite(scale))
+        {
+            SkippedSteps++;
+            return loss;
+        }
+        foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
+        return loss;
+    }
+
+    private void Step(TOptions options, List<Slot> slots, double scale)
+    {
+        long step = 0;
+        _sweep.Clear();
+        foreach (var slot in slots)
+        {
+            nint w = slot.Parameter.Handle, g = LibTorch.Gradient(w);
+            if (g == 0) continue;
+            if (slot.Handle != w) Prepare(slot, options);
+            var state = slot.State!;
+            state.Step++;
+            if (state.Step != step)                            // rows of one kernel call share the step
+            {
+                Flush();
+                step = state.Step;
+            }
+            if (!HasKernel || !Fused || !_sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles)) UpdateByTorch(slot, options, scale);
+        }
+        Flush();
+
+        void Flush()
+        {
+            if (_sweep.Count > 0) UpdateFused(_sweep, options, step, scale);
+            _sweep.Clear();
+        }
+    }
+
+    private void UpdateByTorch(Slot slot, TOptions options, double scale)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var g = slot.Parameter.grad!;
+        if (g.is_sparse) g = g.to_dense();
+        var type = StateType(slot.Parameter);
+        g = g.to_type(type);
+        if (scale != 1) g = g.mul(scale);
+        if (slot.Parameter.dtype == type) Update(slot.Parameter, g, slot.State!, options);
+        else
+        {
+            var w = slot.Parameter.to_type(type);
+            Update(w, g, slot.State!, options);
+            slot.Parameter.copy_(w);
+        }
+    }
+
+    /// <summary>Makes the state at the first gradient, and follows the parameter when its module moved to another dtype or device.</summary>
+    private void Prepare(Slot slot, TOptions options)
+    {
+        using var off = no_grad();
+        if (slot.State is null)
+        {
+            slot.State = CreateState(slot.Parameter, options);
+            foreach (var (_, tensor) in slot.State.Tensors()) tensor.DetachFromDisposeScope();
+        }
+        else
+        {
+            var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
+            foreach (var (name, tensor) in slot.State.Tensors().ToList())
+                if (tensor.dtype != type || tensor.device != device) slot.State.Replace(name, tensor.to(type, device));
+        }
+        Adopt(slot);
+    }
+
+    private static void Adopt(Slot slot)
+    {
+        slot.StateHandles = [.. slot.State!.Tensors().Select(t => t.Tensor.Handle)];
+        slot.Row = default;
+        slot.Handle = slot.Parameter.Handle;
+    }
+
+    /// <summary>The factor for all gradients, min(1, max / norm); NaN when the norm is not finite.</summary>
+    private double ClipScale()
+    {
+        if (MaxGradientNorm is not { } max) return 1;
+        _sweep.Clear();
+        double sum = 0;
+        foreach (var (_, slots) in _groups)
+            foreach (var slot in slots)
+            {
+                nint g = LibTorch.Gradient(slot.Parameter.Handle);
+                if (g == 0 || (Fused && _sweep.TryAddGradient(g))) continue;
+                using var scope = NewDisposeScope();
+                var gradient = slot.Parameter.grad!;
+                if (gradient.is_sparse) gradient = gradient.to_dense();
+                sum += gradient.to_type(ScalarType.Float64).square().sum().ToDouble();
+            }
+        GradientNorm = Math.Sqrt(sum + _sweep.SumOfSquares());
+        if (!double.IsFinite(GradientNorm)) return double.NaN;
+        if (GradientNorm <= max) return 1;
+        ClippedSteps++;
+        return max / GradientNorm;
+    }
+
+    /// <summary>Zeroes the gradients in place, so that backward passes reuse their memory.</summary>
+    public override void zero_grad()
+    {
+        foreach (var slot in Slots)
+        {
+            using var gradient = slot.Parameter.grad;
+            gradient?.zero_().Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot()
+    {
+        var tensors = new Dictionary<string, Tensor>();
+        var steps = new JsonObject();
+        foreach (var slot in Slots.Where(s => s.State is not null))
+        {
+            steps[slot.Name] = slot.State!.Step;
+            foreach (var (name, tensor) in slot.State.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
+        }
+        var groups = new JsonArray([.. _groups.Select(g => new JsonObject
+        {
+            ["options"] = JsonSerializer.SerializeToNode(g.Group.Options, Json),
+            ["initialLearningRate"] = g.Group.InitialLearningRate,
+            ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
+        })]);
+        return new(tensors, new()
+        {
+            ["type"] = GetType().Name,
+            ["groups"] = groups,
+            ["steps"] = steps,
+            ["clippedSteps"] = ClippedSteps,
+            ["skippedSteps"] = SkippedSteps,
+        });
+    }
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        var (tensors, values) = snapshot;
+        if ((string?)values["type"] != GetType().Name)
+            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
+        var groups = values["groups"]!.AsArray();
+        if (groups.Count != _groups.Count)
+            throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
+        for (int i = 0; i < groups.Count; i++)
+        {
+            var saved = groups[i]!["parameters"]!.AsArray().Select(n => (string)n!);
+            if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
+                throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
+        }
+        var steps = values["steps"]!.AsObject();
+        var states = Slots.Where(s => steps.ContainsKey(s.Name)).Select(s => (s, Loaded(s, tensors))).ToList();
+
+        foreach (var slot in Slots) Forget(slot);                // all checks have passed
+        for (int i = 0; i < groups.Count; i++)
+        {
+            _groups[i].Group.Options = groups[i]!["options"]!.Deserialize<TOptions>(Json)!;
+            _groups[i].Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
+        }
+        foreach (var (slot, state) in states)
+        {
+            state.Step = (long)steps[slot.Name]!;
+            slot.State = state;
+            Adopt(slot);
+        }
+        ClippedSteps = (long?)values["clippedSteps"] ?? 0;
+        SkippedSteps = (long?)values["skippedSteps"] ?? 0;
+    }
+
+    private TState Loaded(Slot slot, IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        using var off = no_grad();
+        var options = _groups.First(g => g.Slots.Contains(slot)).Group.Options;
+        var state = CreateState(slot.Parameter, options);
+        foreach (var (name, fresh) in state.Tensors().ToList())
+        {
+            if (!tensors.TryGetValue($"{slot.Name}.{name}", out var saved))
+                throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
+            if (!saved.shape.SequenceEqual(fresh.shape))
+                throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
+            fresh.DetachFromDisposeScope();
+            fresh.copy_(saved);
+        }
+        return state;
+    }
+
+    private static void Forget(Slot slot)
+    {
+        foreach (var (_, tensor) in slot.State?.Tensors() ?? []) tensor.Dispose();
+        (slot.State, slot.Handle, slot.Row) = (null, 0, default);
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        foreach (var slot in Slots.Where(s => s.State is not null))
+        {
+            foreach (var (name, tensor) in slot.State!.Tensors().ToList())
+                if (tensor.device != device) slot.State.Replace(name, tensor.to(device));
+            Adopt(slot);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            foreach (var slot in Slots) Forget(slot);
+            _sweep.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+}

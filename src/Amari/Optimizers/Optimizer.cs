@@ -1,0 +1,69 @@
+using System.Text.Json.Nodes;
+using Amari.Training;
+
+namespace Amari;
+
+/// <summary>What every optimizer of Amari offers beside TorchSharp's own contract: coverage, clipping, state that can be saved.</summary>
+/// <remarks>Owns its state, not the parameters. Not thread-safe: step from the thread that trains.</remarks>
+public abstract class Optimizer : optim.Optimizer
+{
+    private protected Optimizer() : base(IntPtr.Zero) { }
+
+    /// <summary>Which parameter is updated by what, and why.</summary>
+    public abstract Coverage Coverage { get; }
+
+    /// <summary>Bytes of optimizer state held now: moments, factors, inverses.</summary>
+    public abstract long StateBytes { get; }
+
+    /// <summary>Largest allowed 2-norm of all gradients together; null (the default) for no clipping.
+    /// Costs one read of the gradients: the scaling itself is fused into the step, and the gradients in <c>grad</c> stay as they are.</summary>
+    public double? MaxGradientNorm { get; set => field = Require.PositiveOrNull(value); }
+
+    /// <summary>The 2-norm of all gradients at the last step; NaN unless <see cref="MaxGradientNorm"/> is set.</summary>
+    public double GradientNorm { get; private protected set; } = double.NaN;
+
+    /// <summary>How many steps were clipped to <see cref="MaxGradientNorm"/>.</summary>
+    public long ClippedSteps { get; private protected set; }
+
+    /// <summary>How many steps were skipped because the gradient norm was infinite or NaN (seen only where a norm is computed).</summary>
+    public long SkippedSteps { get; private protected set; }
+
+    /// <summary>What happened that the user should know of (a failed factorisation, a fall-back), oldest first.</summary>
+    public virtual IReadOnlyList<OptimizerEvent> Events => [];
+
+    /// <summary>The state by name: tensors alias the live ones (do not dispose them), values are plain JSON.</summary>
+    public abstract OptimizerSnapshot Snapshot();
+
+    /// <summary>Continues from a snapshot of the same optimizer over the same parameter names and shapes; its tensors are copied.</summary>
+    /// <exception cref="InvalidDataException">The snapshot is of another optimizer, or names or shapes do not match. Nothing is changed then.</exception>
+    public abstract void Restore(OptimizerSnapshot snapshot);
+
+    /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
+    public abstract void to(Device device);
+
+    /// <summary>Saves the state to a safetensors file, atomically.</summary>
+    public void Save(string path)
+    {
+        var snapshot = Snapshot();
+        Safetensors.Save(path, snapshot.Tensors, new Dictionary<string, string> { ["optimizer"] = snapshot.Values.ToJsonString() });
+    }
+
+    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged or does not fit this optimizer.</exception>
+    public void Load(string path)
+    {
+        using var file = Safetensors.Load(path);
+        if (!file.Metadata.TryGetValue("optimizer", out var values))
+            throw new InvalidDataException($"'{path}' holds no optimizer state.");
+        Restore(new(file.Tensors, JsonNode.Parse(values)!.AsObject()));
+    }
+}
+
+/// <summary>An optimizer's state: tensors by <c>parameter.Member</c> and plain values (type, options of each group, steps).</summary>
+public sealed record OptimizerSnapshot(IReadOnlyDictionary<string, Tensor> Tensors, JsonObject Values);
+
+/// <summary>Something that happened during a step, worth a user's attention.</summary>
+/// <param name="Step">The optimizer step, from 1.</param>
+/// <param name="Subject">The parameter or layer.</param>
+/// <param name="Message">One sentence.</param>
+public sealed record OptimizerEvent(long Step, string Subject, string Message);

@@ -1,0 +1,22 @@
+using System.Text.Json.Serialization;
+
+namespace Amari;
+
+/// <summary>Hyper-parameters of one parameter group: an immutable record, validated as it is made.</summary>
+public abstract record OptimizerOptions
+{
+    /// <param name="learningRate">The optimizer's own default learning rate.</param>
+    protected OptimizerOptions(double learningRate) => LearningRate = learningRate;
+
+    /// <summary>η ≥ 0, in units of a parameter per unit of the optimizer's step direction.</summary>
+    public double LearningRate { get; init => field = Require.NonNegative(value); }
+
+    /// <summary>The coefficient that momentum-cycling schedulers (OneCycle, Cyclic) drive: μ or β₁; NaN where there is none.</summary>
+    [JsonIgnore]
+    public virtual double CycledMomentum => double.NaN;
+
+    /// <summary>These options with another <see cref="CycledMomentum"/>.</summary>
+    /// <exception cref="NotSupportedException">The optimizer has no momentum.</exception>
+    public virtual OptimizerOptions WithCycledMomentum(double value) =>
+        throw new NotSupportedException($"{GetType().DeclaringType?.Name} has no momentum to cycle: pass cycle_momentum: false to the scheduler.");
+}

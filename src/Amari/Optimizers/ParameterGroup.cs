@@ -1,0 +1,59 @@
+namespace Amari;
+
+/// <summary>Named parameters that share options. TorchSharp's schedulers drive its learning rate and momentum.</summary>
+/// <typeparam name="TOptions">The optimizer's options record.</typeparam>
+public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, optim.IMomentum
+    where TOptions : OptimizerOptions
+{
+    /// <param name="parameters">Names (unique over all groups of an optimizer; state is saved under them) and parameters. Not owned.</param>
+    /// <param name="options">The group's options.</param>
+    public ParameterGroup(IEnumerable<(string name, Parameter parameter)> parameters, TOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        ArgumentNullException.ThrowIfNull(options);
+        Parameters = [.. parameters];
+        Options = options;
+        InitialLearningRate = options.LearningRate;
+    }
+
+    /// <summary>The parameters with their names.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
+
+    /// <summary>The options in force; replace them at any time between steps.</summary>
+    public TOptions Options { get; set; }
+
+    /// <summary>η of <see cref="Options"/>.</summary>
+    public double LearningRate
+    {
+        get => Options.LearningRate;
+        set => Options = Options with { LearningRate = value };
+    }
+
+    /// <summary>The learning rate that schedulers start from.</summary>
+    public double InitialLearningRate { get; set; }
+
+    /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁).</summary>
+    public double Momentum
+    {
+        get => Options.CycledMomentum;
+        set => Options = (TOptions)Options.WithCycledMomentum(value);
+    }
+}
+
+/// <summary>Makes parameter groups.</summary>
+public static class ParameterGroup
+{
+    /// <summary>All trainable parameters of a module under their names; a tensor that is used under several names is taken once.</summary>
+    public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options) where TOptions : OptimizerOptions
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return new(model.named_parameters().Where(p => p.parameter.requires_grad).DistinctBy(p => p.parameter.Handle), options);
+    }
+
+    /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, and saved state finds them by that.</summary>
+    public static ParameterGroup<TOptions> Of<TOptions>(IEnumerable<Parameter> parameters, TOptions options) where TOptions : OptimizerOptions
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        return new(parameters.Select((p, i) => (FormattableString.Invariant($"{i}"), p)), options);
+    }
+}

@@ -1,0 +1,29 @@
+using System.Reflection;
+
+namespace Amari;
+
+/// <summary>What an optimizer remembers of one parameter: a record whose tensor properties are saved, loaded, moved and disposed by the base class.</summary>
+public abstract record ParameterState
+{
+    /// <summary>t: how many updates this parameter has had; 1 during its first one.</summary>
+    public long Step { get; internal set; }
+
+    /// <summary>The record's tensors by member name, in the order of declaration; members that are null are left out.</summary>
+    internal IEnumerable<(string Name, Tensor Tensor)> Tensors()
+    {
+        foreach (var member in Members(GetType()))
+            if (member.GetValue(this) is Tensor tensor) yield return (member.Name, tensor);
+    }
+
+    /// <summary>Replaces the tensor called <paramref name="name"/> by <paramref name="value"/>, which the state then owns.</summary>
+    internal void Replace(string name, Tensor value)
+    {
+        var member = Array.Find(Members(GetType()), m => m.Name == name)
+            ?? throw new InvalidDataException($"{GetType().DeclaringType?.Name} has no state called '{name}'.");
+        (member.GetValue(this) as Tensor)?.Dispose();
+        member.SetValue(this, value.DetachFromDisposeScope());
+    }
+
+    private static PropertyInfo[] Members(Type type) =>
+        [.. type.GetProperties().Where(p => p.PropertyType == typeof(Tensor)).OrderBy(p => p.MetadataToken)];
+}

@@ -1,0 +1,28 @@
+using System.Runtime.CompilerServices;
+
+namespace Amari;
+
+/// <summary>Argument checks of options: each returns the value or throws one sentence with the value and the allowed range.</summary>
+internal static class Require
+{
+    public static double UnitInterval(double value, [CallerMemberName] string name = "") =>
+        value is >= 0 and < 1 ? value : throw Error(name, value, "in [0, 1)");
+
+    public static double NonNegative(double value, [CallerMemberName] string name = "") =>
+        value >= 0 && double.IsFinite(value) ? value : throw Error(name, value, "a finite number >= 0");
+
+    public static double Positive(double value, [CallerMemberName] string name = "") =>
+        value > 0 && double.IsFinite(value) ? value : throw Error(name, value, "a finite number > 0");
+
+    public static double? PositiveOrNull(double? value, [CallerMemberName] string name = "") =>
+        value is null ? null : Positive(value.Value, name);
+
+    public static int AtLeast(int minimum, int value, [CallerMemberName] string name = "") =>
+        value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");
+
+    public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "") where TEnum : struct, Enum =>
+        Enum.IsDefined(value) ? value : throw Error(name, value, "one of " + string.Join(", ", Enum.GetNames<TEnum>()));
+
+    private static ArgumentOutOfRangeException Error(string name, object value, string range) =>
+        new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));
+}

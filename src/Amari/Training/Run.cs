@@ -1,0 +1,108 @@
+namespace Amari.Training;
+
+/// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the two.</summary>
+public sealed record Budget
+{
+    private Budget() { }
+
+    /// <summary>Seconds of training; null when counted in epochs.</summary>
+    public double? Seconds { get; private init; }
+
+    /// <summary>Passes over the training data; null when counted in seconds.</summary>
+    public int? Epochs { get; private init; }
+
+    /// <param name="seconds">> 0.</param>
+    public static Budget OfSeconds(double seconds) => new() { Seconds = Require.Positive(seconds, "budget in seconds") };
+
+    /// <param name="epochs">≥ 1.</param>
+    public static Budget OfEpochs(int epochs) => new() { Epochs = Require.AtLeast(1, epochs, "number of epochs") };
+
+    /// <inheritdoc/>
+    public override string ToString() => Seconds is { } s ? FormattableString.Invariant($"{s:0.##} s") : $"{Epochs} epochs";
+}
+
+/// <summary>One evaluation during a run.</summary>
+/// <param name="Step">Optimizer steps done.</param>
+/// <param name="Seconds">Training time so far, evaluation not counted.</param>
+/// <param name="Loss">Mean loss over the training set.</param>
+public readonly record struct LossPoint(long Step, double Seconds, double Loss);
+
+/// <summary>How a run ended.</summary>
+public enum RunStatus
+{
+    /// <summary>The budget was used up.</summary>
+    Completed,
+    /// <summary>The user stopped it; what was done is kept.</summary>
+    Interrupted,
+    /// <summary>The loss became infinite or NaN.</summary>
+    Diverged,
+}
+
+/// <summary>The result of training one workload with one optimizer and one seed.</summary>
+public sealed record Run
+{
+    /// <summary>The optimizer's name in the catalog.</summary>
+    public required string Optimizer { get; init; }
+    /// <summary>Its options by name, defaults included.</summary>
+    public required IReadOnlyDictionary<string, string> Options { get; init; }
+    /// <summary>The seed of weights, data order and sampling.</summary>
+    public required int Seed { get; init; }
+    /// <summary>Optimizer steps done.</summary>
+    public required long Steps { get; init; }
+    /// <summary>Training time in seconds, evaluation not counted.</summary>
+    public required double Seconds { get; init; }
+    /// <summary>The evaluations, the first before the first step.</summary>
+    public required IReadOnlyList<LossPoint> Losses { get; init; }
+    /// <summary>Steps at the first evaluation that met the target; null if none did.</summary>
+    public required long? StepsToTarget { get; init; }
+    /// <summary>Seconds at the first evaluation that met the target; null if none did.</summary>
+    public required double? SecondsToTarget { get; init; }
+    /// <summary>Loss at the last evaluation.</summary>
+    public required double FinalLoss { get; init; }
+    /// <summary>The workload's metric at the last evaluation.</summary>
+    public required double FinalMetric { get; init; }
+    /// <summary>Median time of a step: forward, backward and optimizer.</summary>
+    public required double MillisecondsPerStep { get; init; }
+    /// <summary>Bytes of optimizer state at the end.</summary>
+    public required long StateBytes { get; init; }
+    /// <summary>Which parameter was updated by what.</summary>
+    public required IReadOnlyList<CoverageRow> Coverage { get; init; }
+    /// <summary>Failed factorisations, fall-backs and the like.</summary>
+    public required IReadOnlyList<OptimizerEvent> Events { get; init; }
+    /// <summary>How it ended.</summary>
+    public required RunStatus Status { get; init; }
+}
+
+/// <summary>The result of <c>compare</c>: all runs on one workload.</summary>
+/// <param name="Workload">Its name.</param>
+/// <param name="Metric">The name of the metric beside the loss.</param>
+/// <param name="Target">What the runs were timed to.</param>
+/// <param name="Budget">How long each run trained.</param>
+/// <param name="Runs">In the order asked for; several seeds of an optimizer follow one another.</param>
+/// <param name="Trials">All tuning trials, if the optimizers were tuned.</param>
+public sealed record Comparison(
+    string Workload, string Metric, Target Target, Budget Budget, IReadOnlyList<Run> Runs, IReadOnlyList<Trial> Trials);
+
+/// <summary>One tuning trial.</summary>
+/// <param name="Optimizer">The optimizer's name.</param>
+/// <param name="Options">The settings that were tried.</param>
+/// <param name="Budget">How long it trained: successive halving gives the better ones more.</param>
+/// <param name="Loss">The loss it ended at; NaN when it diverged.</param>
+public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string> Options, Budget Budget, double Loss);
+
+/// <summary>What a run tells while it trains.</summary>
+/// <param name="Optimizer">The optimizer's name.</param>
+/// <param name="Seed">The run's seed.</param>
+/// <param name="Stage">What is going on, e.g. <c>tuning 3/8</c>; empty for the measured run.</param>
+/// <param name="Step">Steps done.</param>
+/// <param name="Seconds">Training time so far.</param>
+/// <param name="Fraction">Share of the budget used, 0..1.</param>
+/// <param name="BatchLoss">Loss of the newest batch.</param>
+/// <param name="Loss">Loss at the last evaluation.</param>
+/// <param name="Metric">Metric at the last evaluation.</param>
+/// <param name="MillisecondsPerStep">Recent time of a step.</param>
+/// <param name="SecondsLeft">Estimated training time left of this run.</param>
+/// <param name="Evaluated">Whether this report comes from an evaluation.</param>
+public readonly record struct Progress(
+    string Optimizer, int Seed, string Stage, long Step, double Seconds, double Fraction,
+    double BatchLoss, double Loss, double Metric, double MillisecondsPerStep, double SecondsLeft, bool Evaluated);
