@@ -22,4 +22,16 @@ public sealed class Bernoulli : Likelihood
         using var off = no_grad();
         return output.sigmoid().sub_(target);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ = diag(σ (1 - σ)); σ(f) (1 - σ(f)) is computed as σ(f) σ(-f), exact in both tails.</remarks>
+    public override Tensor FisherRootColumn(Tensor output, long column)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var f = Flat(output).select(1, column);
+        var s = zeros_like(Flat(output));
+        s.select(1, column).copy_(f.sigmoid().mul_(f.neg().sigmoid()).sqrt_());
+        return s.view(output.shape).MoveToOuterDisposeScope();
+    }
 }

@@ -29,4 +29,17 @@ public sealed class Categorical : Likelihood
         using var index = target.unsqueeze(-1);
         return output.softmax(-1).scatter_add_(-1, index, minusOne.expand(index.shape));
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): column c is √p_c (e_c - p).</remarks>
+    public override Tensor FisherRootColumn(Tensor output, long column)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var p = Flat(output).softmax(-1);
+        var root = p.select(1, column).sqrt().unsqueeze(1);
+        var s = p.neg().mul_(root);
+        s.select(1, column).add_(root.squeeze(1));
+        return s.view(output.shape).MoveToOuterDisposeScope();
+    }
 }

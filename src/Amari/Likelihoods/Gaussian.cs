@@ -28,4 +28,15 @@ public sealed class Gaussian(double variance = 1) : Likelihood
         using var off = no_grad();
         return output.sub(target).div_(Variance);
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ = I / σ².</remarks>
+    public override Tensor FisherRootColumn(Tensor output, long column)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var s = zeros_like(Flat(output));
+        s.select(1, column).fill_(1 / Math.Sqrt(Variance));
+        return s.view(output.shape).MoveToOuterDisposeScope();
+    }
 }

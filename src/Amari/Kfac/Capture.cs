@@ -1,0 +1,209 @@
+namespace Amari;
+
+/// <summary>Which gradients the output factor G is made of.</summary>
+public enum FisherKind
+{
+    /// <summary>The Fisher itself, E over y ~ p(y|f) in closed form: C backward passes through the activations ("type-2").</summary>
+    Exact,
+    /// <summary>An unbiased estimate: labels drawn from the model, one backward pass through the activations each.</summary>
+    MonteCarlo,
+    /// <summary>The labels of the data, from the training loss's own backward pass; free, but not the Fisher far from the optimum.</summary>
+    Empirical,
+}
+
+/// <summary>How the training loss combines the terms of a batch.</summary>
+public enum LossReduction
+{
+    /// <summary>The gradient is of the mean over all terms since the last step (micro-batches are scaled by the user so that this holds).</summary>
+    Mean,
+    /// <summary>The gradient is of the sum over all terms since the last step.</summary>
+    Sum,
+}
+
+/// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
+/// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
+/// It is marked as in-place, so nothing is copied and in-place activations after it work. For the exact and the Monte-Carlo Fisher the
+/// hook of the whole model runs the extra backward passes at once, before the training loss exists, through the same functions; a
+/// scalar leaf (<c>probe</c>) that they all claim to depend on is asked for its gradient, so that no weight gradient is computed.
+/// What a forward pass gave counts only if the training loss is then propagated back through it.</remarks>
+internal sealed class Capture : IDisposable
+{
+    private readonly List<Action> _unhook = [];
+    private readonly List<Use> _outstanding = [];
+    private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
+    private readonly Likelihood? _likelihood;
+    private readonly Generator? _generator;
+    private readonly FisherKind _kind;
+    private readonly int _samples;
+    private Pass? _pass;
+
+    /// <param name="model">Its call() marks a pass.</param>
+    /// <param name="layers">The layers to see, each with its block.</param>
+    /// <param name="kind">Which gradients.</param>
+    /// <param name="samples">Draws per pass for the Monte-Carlo Fisher.</param>
+    /// <param name="likelihood">Needed unless empirical.</param>
+    /// <param name="generator">The source of draws.</param>
+    public Capture(nn.Module model, IEnumerable<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
+        FisherKind kind, int samples, Likelihood? likelihood, Generator? generator)
+    {
+        (_kind, _samples, _likelihood, _generator) = (kind, samples, likelihood, generator);
+        foreach (var (block, layer) in layers)
+        {
+            var hook = layer.register_forward_hook((_, x, s) => Seen(block, x, s));
+            _unhook.Add(hook.remove);
+        }
+        // the hooks of the model come last, so that a model that is itself a layer is seen first
+        switch (model)
+        {
+            case nn.Module<Tensor, Tensor> m:
+                _unhook.Add(m.register_forward_pre_hook((_, x) => { Begin(); return x; }).remove);
+                _unhook.Add(m.register_forward_hook((_, _, f) => End(f)).remove);
+                break;
+            case nn.Module<Tensor, Tensor, Tensor> m:
+                _unhook.Add(m.register_forward_pre_hook((_, x, y) => { Begin(); return (x, y); }).remove);
+                _unhook.Add(m.register_forward_hook((_, _, _, f) => End(f)).remove);
+                break;
+            default:
+                throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
+        }
+    }
+
+    /// <summary>Whether factors are due: without it only the terms are counted.</summary>
+    public bool Active { get; set; }
+
+    /// <summary>Terms of all passes propagated back since <see cref="Reset"/>.</summary>
+    public long Terms { get; private set; }
+
+    /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
+    public Exception? Failure { get; private set; }
+
+    /// <summary>Forgets the passes so far: call it after each step.</summary>
+    public void Reset()
+    {
+        foreach (var use in _outstanding) use.X.Dispose();
+        _outstanding.Clear();
+        (Terms, Failure, _pass) = (0, null, null);
+    }
+
+    /// <summary>One forward pass of the model.</summary>
+    private sealed class Pass
+    {
+        public long Terms;
+        public bool Live;                                       // the training loss was propagated back through it
+        public int Sample = -1;                                 // the extra backward pass that is running, or none
+        public readonly List<(KroneckerBlock Block, (Tensor Sum, double Rows)? Inputs, Tensor Outputs)> Sums = [];
+    }
+
+    /// <summary>One call of one layer.</summary>
+    private sealed record Use(KroneckerBlock Block, Tensor X, Pass Pass);
+
+    private void Begin() => _pass = is_grad_enabled() ? new Pass() : null;
+
+    private Tensor Seen(KroneckerBlock block, Tensor x, Tensor s)
+    {
+        if (!Active || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
+        var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
+        _outstanding.Add(use);
+        return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
+    }
+
+    private Tensor End(Tensor f)
+    {
+        if (_pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
+        _pass = null;
+        pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
+        if (Active && _kind != FisherKind.Empirical) Sample(pass, f);
+        return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
+    }
+
+    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
+    private void Sample(Pass pass, Tensor f)
+    {
+        using var scope = NewDisposeScope();
+        using var output = f.detach();
+        long count = _kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _samples;
+        for (int i = 0; i < count; i++)
+        {
+            pass.Sample = i;
+            Tensor v;
+            if (_kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i);
+            else
+            {
+                v = _likelihood!.Score(output, _likelihood.Sample(output, _generator));
+                if (count > 1) v = v.div_(Math.Sqrt(count));
+            }
+            autograd.grad([f], [_probe], [v], retain_graph: true, allow_unused: true);
+        }
+        pass.Sample = -1;
+        foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.X.Dispose();
+        _outstanding.RemoveAll(u => u.Pass == pass);
+        if (Failure is { } failure) throw new InvalidOperationException("K-FAC could not measure its factors: " + failure.Message, failure);
+    }
+
+    /// <summary>The gradient at a layer's output has arrived, of a sample or of the training loss.</summary>
+    private void Propagated(Use use, Tensor g)
+    {
+        var (block, x, pass) = use;
+        bool sampling = pass.Sample >= 0;
+        if (Failure is not null || (!sampling && _kind != FisherKind.Empirical) || x.IsInvalid) return;
+        try
+        {
+            using var off = no_grad();
+            (Tensor, double)? inputs = pass.Sample <= 0 ? block.InputGram(x) : null;   // A once, not for every sample
+            var outputs = block.OutputGram(g);
+            if (sampling) pass.Sums.Add((block, Detached(inputs), outputs.DetachFromDisposeScope()));
+            else
+            {
+                block.Accumulate(inputs, outputs);
+                x.Dispose();
+            }
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)  // it must not cross the native frames of backward
+        {
+            Failure = e;
+        }
+
+        static (Tensor, double)? Detached((Tensor Sum, double Rows)? inputs)
+        {
+            inputs?.Sum.DetachFromDisposeScope();
+            return inputs;
+        }
+    }
+
+    private void Commit(Pass pass)
+    {
+        if (pass.Live) return;
+        pass.Live = true;
+        Terms += pass.Terms;
+        foreach (var (block, inputs, outputs) in pass.Sums) block.Accumulate(inputs, outputs);
+        pass.Sums.Clear();
+    }
+
+    public void Dispose()
+    {
+        foreach (var remove in _unhook) remove();
+        _unhook.Clear();
+        Reset();
+        _probe.Dispose();
+    }
+
+    /// <summary>Identity whose backward shows the gradient to a callback.</summary>
+    private sealed class GradientTap : autograd.SingleTensorFunction<GradientTap>
+    {
+        public override string Name => nameof(GradientTap);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var s = (Tensor)vars[0];
+            ctx.save_data("callback", vars[2]);
+            ctx.mark_dirty([s]);
+            return s;
+        }
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
+        {
+            ((Action<Tensor>)ctx.get_data("callback"))(gradient);
+            return [gradient, null!, null!];
+        }
+    }
+}

@@ -1,0 +1,307 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace Amari;
+
+/// <summary>K-FAC, natural gradient with Kronecker-factored curvature (Martens and Grosse 2015, arXiv:1503.05671).</summary>
+/// <remarks><code>
+/// for each layer s = W ā:   A ← EMA of E[ā ā'],   G ← EMA of E[g g'],   F ≈ A ⊗ G
+/// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    damping λ: see DampingMethod
+/// ν = min(1, √(c / (η² Σ ⟨U, V⟩)))                  KL clip: the step changes the prediction by about c at most
+/// b ← μ b + ν U,   w ← (1 - η λw) w - η b           decoupled decay λw, on weights and not on biases
+/// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself.
+/// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
+/// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
+public sealed class Kfac : Optimizer
+{
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+    private readonly ParameterGroup<Options> _group;
+    private readonly AdamW _fallback;
+    private readonly List<KroneckerBlock> _blocks = [];
+    private readonly Dictionary<KroneckerBlock, Tensor> _momentum = [];
+    private readonly Dictionary<string, string> _reasons = [];
+    private readonly List<OptimizerEvent> _events = [];
+    private readonly Capture _capture;
+    private readonly Generator _generator;
+    private readonly FisherKind _fisher;
+    private readonly IReadOnlyList<string> _names;
+    private long _step;
+
+    /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 0.1)
+    {
+        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood.</summary>
+        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        /// <summary>How λ enters the inverse.</summary>
+        public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
+        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
+        /// empirical when no likelihood is given.</summary>
+        public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
+        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
+        public LossReduction Reduction { get; init => field = Require.Defined(value); }
+        /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
+        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
+        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
+        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
+        public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
+        /// <summary>μ in [0, 1): decay of the momentum.</summary>
+        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
+        /// <summary>λw ≥ 0, multiplied by η.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Options of the AdamW that trains what has no block.</summary>
+        public AdamW.Options Fallback { get; init; } = new();
+        /// <summary>Whether a parameter without a block is an error.</summary>
+        public bool Strict { get; init; }
+        /// <summary>Seed of the Monte-Carlo draws.</summary>
+        public long Seed { get; init; }
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Momentum;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
+    }
+
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
+    /// <param name="options">Defaults if null.</param>
+    /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
+    /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
+    public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        options ??= new();
+        if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
+            throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
+
+        var parameters = ParameterGroup.Of(model, options).Parameters;
+        var layers = Match(model, parameters);
+        var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
+        if (options.Strict && left.Count > 0)
+            throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
+        _group = new(parameters.Except(left), options);
+        _fallback = new([new(left, options.Fallback)]);
+        _generator = new Generator((ulong)options.Seed, CPU);
+        _capture = new(model, layers, options.Fisher ?? (likelihood is null ? FisherKind.Empirical : null),
+            options.MonteCarloSamples, likelihood, _generator) { Active = true };
+    }
+
+    /// <summary>Gives every parameter its block or its reason.</summary>
+    private List<(KroneckerBlock, nn.Module<Tensor, Tensor>)> Match(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    {
+        var byHandle = parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
+        var modules = model.named_modules().Select(m => (m.name, m.module)).Append((name: "", module: model))
+            .DistinctBy(m => m.module, ReferenceEqualityComparer.Instance).ToList();
+        var owners = modules.SelectMany(m => m.module.named_parameters(recurse: false).Select(p => (p.parameter.Handle, m.name)))
+            .ToLookup(p => p.Handle, p => p.name);
+        var layers = new List<(KroneckerBlock, nn.Module<Tensor, Tensor>)>();
+        foreach (var (name, module) in modules)
+        {
+            var own = module.named_parameters(recurse: false).Select(p => p.parameter.Handle).Where(byHandle.ContainsKey).ToList();
+            if (own.Count == 0) continue;
+            var (block, reason) = BlockCatalog.For(name, module);
+            if (block is not null && own.Find(h => owners[h].Count() > 1) is var tied and not 0)
+            {
+                reason = $"tied: used by the layers {string.Join(" and ", owners[tied].Order(StringComparer.Ordinal))}";
+                block.Dispose();
+                block = null;
+            }
+            foreach (nint handle in own)
+                _rows[byHandle[handle]] = new(byHandle[handle], block?.Kind ?? nameof(AdamW), reason);
+            if (block is null) continue;
+            _blocks.Add(block);
+            layers.Add((block, (nn.Module<Tensor, Tensor>)module));
+        }
+        foreach (var (name, _) in parameters) _rows.TryAdd(name, new(name, nameof(AdamW), "a parameter of no layer"));
+        _order = [.. parameters.Select(p => p.Name)];
+        return layers;
+    }
+
+    /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
+    public FisherKind? Fisher => _capture.Kind;
+
+    /// <summary>The options in force.</summary>
+    public Options CurrentOptions { get => _group.Options; set => _group.Options = value; }
+
+    /// <inheritdoc/>
+    public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
+        r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<OptimizerEvent> Events => _events;
+
+    /// <inheritdoc/>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => [_group, .. _fallback.ParamGroups];
+
+    /// <inheritdoc/>
+    public override IEnumerable<Parameter> parameters() => _blocks.SelectMany(b => b.Parameters).Concat(_fallback.parameters());
+
+    /// <inheritdoc/>
+    public override long StateBytes =>
+        _blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize) + _fallback.StateBytes;
+
+    /// <summary>One step of every parameter that has a gradient.</summary>
+    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <returns>The closure's loss, or null.</returns>
+    /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its layers.</exception>
+    public override Tensor? step(Func<Tensor>? closure = null)
+    {
+        Tensor? loss = null;
+        if (closure is not null)
+            using (enable_grad()) loss = closure();
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        _step++;
+        var options = _group.Options;
+        if (_capture.Active) UpdateFactors(options);
+        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.A is not null)) Refresh(options);
+        Update(options);
+        _capture.Reset();
+        _capture.Active = _step % options.FactorInterval == 0;
+        return loss;
+    }
+
+    private void UpdateFactors(Options options)
+    {
+        if (_capture.Failure is { } failure)
+            throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        foreach (var block in _blocks.Where(b => !b.HasPending && b.A is null && HasGradient(b)).ToList())
+        {
+            if (_capture.Terms == 0)
+                throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
+            Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
+        }
+        double scale = _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean ? _capture.Terms : 1.0 / _capture.Terms;
+        foreach (var block in _blocks.Where(b => b.HasPending))
+            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, "its factors were not finite in this step and were not used");
+    }
+
+    private void Refresh(Options options)
+    {
+        foreach (var block in _blocks.Where(b => b.A is not null))
+            foreach (string message in block.Refresh(options.DampingMethod, options.Damping)) Tell(block.Name, message);
+    }
+
+    private void Update(Options options)
+    {
+        double scale = options.Reduction == LossReduction.Sum && _capture.Terms > 0 ? 1.0 / _capture.Terms : 1;
+        var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
+        if (MaxGradientNorm is not null)
+            scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
+                + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
+
+        var steps = new List<(KroneckerBlock Block, Tensor U)>(active.Count);
+        double product = 0;                                      // Σ ⟨U, V⟩
+        foreach (var block in active)
+        {
+            var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
+            if (scale != 1) v.mul_(scale);
+            var u = block.Precondition(v, options.Damping);
+            product += v.flatten().dot(u.flatten()).ToDouble();
+            steps.Add((block, u));
+        }
+        if (!double.IsFinite(product) || !double.IsFinite(scale))
+        {
+            SkippedSteps++;
+            Tell("all", "the gradient was not finite; the step was skipped");
+            return;
+        }
+        double eta = options.LearningRate, nu = 1;
+        if (options.KlClip is { } c && eta * eta * product > c) nu = Math.Sqrt(c / (eta * eta * product));
+        KlScale = nu;
+        foreach (var (block, u) in steps)
+        {
+            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros_like(u).DetachFromDisposeScope();
+            b.mul_(options.Momentum).add_(u, alpha: nu);
+            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+            {
+                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
+                w.add_(d, alpha: -eta);
+            }
+        }
+        _fallback.Step(scale);
+    }
+
+    /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
+    public double KlScale { get; private set; } = 1;
+
+    private static bool HasGradient(KroneckerBlock block) => block.Parameters.Any(p => p.grad is not null);
+
+    private void Tell(string subject, string message) => _events.Add(new(_step, subject, message));
+
+    /// <summary>Hands a block's parameters to the fall-back for good.</summary>
+    private void Demote(KroneckerBlock block, string reason)
+    {
+        if (_group.Options.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
+        _blocks.Remove(block);
+        var names = _group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
+        foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
+        _fallback.Extend(names);
+        Tell(block.Name, reason + "; trained by AdamW from now on");
+        block.Dispose();
+    }
+
+    /// <inheritdoc/>
+    public override void zero_grad()
+    {
+        foreach (var p in _blocks.SelectMany(b => b.Parameters))
+        {
+            using var gradient = p.grad;
+            gradient?.zero_().Dispose();
+        }
+        _fallback.zero_grad();
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot()
+    {
+        var inner = _fallback.Snapshot();
+        var tensors = inner.Tensors.ToDictionary(t => "fallback." + t.Key, t => t.Value);
+        foreach (var block in _blocks)
+        {
+            foreach (var (name, tensor) in block.Tensors()) tensors[$"{block.Name}.{name}"] = tensor;
+            if (_momentum.TryGetValue(block, out var b)) tensors[$"{block.Name}.Momentum"] = b;
+        }
+        tensors["generator"] = _generator.get_state();
+        return new(tensors, new()
+        {
+            ["type"] = nameof(Kfac),
+            ["step"] = _step,
+            ["options"] = JsonSerializer.SerializeToNode(_group.Options, Json),
+            ["initialLearningRate"] = _group.InitialLearningRate,
+            ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
+            ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
+            ["events"] = JsonSerializer.SerializeToNode(_events, Json),
+            ["clippedSteps"] = ClippedSteps,
+            ["skippedSteps"] = SkippedSteps,
+            ["fallback"] = inner.Values,
+        });
+    }
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device) => throw new NotSupportedException();
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _capture.Dispose();
+            foreach (var block in _blocks) block.Dispose();
+            foreach (var b in _momentum.Values) b.Dispose();
+            _fallback.Dispose();
+            _generator.Dispose();
+        }
+        base.Dispose(disposing);
+    }
+}

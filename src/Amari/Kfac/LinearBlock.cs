@@ -1,0 +1,11 @@
+namespace Amari;
+
+/// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]; every position is a row.</summary>
+internal sealed class LinearBlock(string name, Linear layer) : KroneckerBlock(name, layer.weight, BlockCatalog.Trainable(layer.bias))
+{
+    public override string Kind => "K-FAC Linear";
+
+    protected override Tensor Inputs(Tensor x) => x.reshape(-1, x.shape[^1]);
+
+    protected override Tensor Outputs(Tensor g) => g.reshape(-1, g.shape[^1]);
+}
