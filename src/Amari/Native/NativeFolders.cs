@@ -15,10 +15,8 @@ internal static class NativeFolders
             foreach (var folder in probed.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
                 yield return folder;
 
-        // Empty in a single-file program, whose libraries are in the base directory or among the probed folders.
-        var torchSharp = Path.GetDirectoryName(typeof(torch).Assembly.Location) is { Length: > 0 } home ? home : AppContext.BaseDirectory;
-        yield return torchSharp;
-        yield return Path.Combine(torchSharp, "runtimes", "linux-x64", "native");
+        yield return AppContext.BaseDirectory;
+        yield return Path.Combine(AppContext.BaseDirectory, "runtimes", "linux-x64", "native");
 
         // Scripts and notebooks run from the package cache, where each package keeps its files to itself.
         foreach (var (package, version) in Packages)

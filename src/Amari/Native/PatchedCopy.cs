@@ -16,25 +16,37 @@ internal static class PatchedCopy
         var shipped = File.ReadAllBytes(original);
         var patched = SymbolVersionPatch.Apply(shipped);
         var name = Path.GetFileName(original);
-        var handle = TryLoad(Path.Combine(Cache, "amari", Convert.ToHexStringLower(SHA256.HashData(shipped)), name), patched, out path);
-        if (handle != 0) return handle;
+        if (Cache is { } cache)
+        {
+            var handle = TryLoad(path = Path.Combine(cache, "amari", Convert.ToHexStringLower(SHA256.HashData(shipped)), name), patched);
+            if (handle != 0) return handle;
+        }
+        return LoadOnce(name, patched, out path);
+    }
 
-        // A fresh folder that only this user may enter, so that nobody else can plant a library; a loaded file may be deleted.
-        var folder = Directory.CreateTempSubdirectory("amari-");
+    /// <summary>Loads from a fresh folder that only this user may enter, so that nobody else can plant a library; a loaded file may be deleted.</summary>
+    private static nint LoadOnce(string name, byte[] content, out string path)
+    {
+        DirectoryInfo? folder = null;
         try
         {
-            handle = TryLoad(Path.Combine(folder.FullName, name), patched, out path);
+            folder = Directory.CreateTempSubdirectory("amari-");
+            var handle = TryLoad(path = Path.Combine(folder.FullName, name), content);
+            if (handle != 0) return handle;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // reported below
         }
         finally
         {
-            folder.Delete(recursive: true);
+            folder?.Delete(recursive: true);
         }
-        return handle != 0 ? handle : throw new IOException($"Neither {Cache} nor {Path.GetTempPath()} can hold and run a library.");
+        throw new IOException($"neither {Cache ?? "the home directory"} nor {Path.GetTempPath()} can hold and run a library");
     }
 
-    private static nint TryLoad(string target, byte[] content, out string path)
+    private static nint TryLoad(string target, byte[] content)
     {
-        path = target;
         try
         {
             if (!File.Exists(target) || !File.ReadAllBytes(target).AsSpan().SequenceEqual(content)) Write(target, content);
@@ -66,7 +78,9 @@ internal static class PatchedCopy
         }
     }
 
-    private static string Cache => Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { } folder && Path.IsPathRooted(folder)
-        ? folder
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+    private static string? Cache => new[]
+    {
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME"),
+        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache"),
+    }.FirstOrDefault(Path.IsPathRooted);
 }

@@ -78,7 +78,8 @@ public static class TorchLibrary
         }
         catch (DllNotFoundException e) when (!e.Message.Contains(SymbolVersionPatch.Version, StringComparison.Ordinal))
         {
-            return Failed($"{e.Message.ReplaceLineEndings(" ").Trim()} Install what is missing, or the package libtorch-cpu-linux-x64 {NativeFolders.LibTorchVersion}.");
+            var reason = e.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Trim();   // the loader's own words come last
+            return Failed($"TorchSharp's native library does not load ({reason}): install what is missing, or add the package libtorch-cpu-linux-x64 {NativeFolders.LibTorchVersion}.");
         }
         catch (DllNotFoundException)
         {
@@ -96,7 +97,7 @@ public static class TorchLibrary
         catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             handle = 0;
-            return Failed($"TorchSharp's native library needs {SymbolVersionPatch.Version}, which this system lacks, and could not be patched ({e.Message.TrimEnd('.')}): install libstdc++ of GCC 13.2 or newer (libstdc++6 of Debian 13 or Ubuntu 24.04, libstdcxx-ng of conda-forge).");
+            return Failed($"TorchSharp's native library needs {SymbolVersionPatch.Version}, which this system lacks, and could not be patched ({e.Message.TrimEnd('.')}): install libstdc++ of GCC 13.2 or newer (the package libstdc++6 of Debian 13 or Ubuntu 24.04).");
         }
     }
 
