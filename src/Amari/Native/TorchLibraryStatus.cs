@@ -1,0 +1,20 @@
+namespace Amari.Native;
+
+/// <summary>How TorchSharp's native library came to be loaded.</summary>
+/// <param name="State">The outcome.</param>
+/// <param name="Path">The file that was loaded; null when none was.</param>
+/// <param name="Message">One sentence for people; after a failure it says what to install.</param>
+public sealed record TorchLibraryStatus(TorchLibraryState State, string? Path, string Message);
+
+/// <summary>The outcomes of loading TorchSharp's native library.</summary>
+public enum TorchLibraryState
+{
+    /// <summary>The library was loaded as TorchSharp ships it.</summary>
+    NotNeeded,
+
+    /// <summary>The system's libstdc++ is older than the library asks for; a patched copy was loaded.</summary>
+    Patched,
+
+    /// <summary>The library could not be loaded: TorchSharp will not work.</summary>
+    Failed,
+}

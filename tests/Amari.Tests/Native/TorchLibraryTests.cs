@@ -1,0 +1,102 @@
+using System.Diagnostics;
+using Amari.Native;
+using TorchSharp;
+
+namespace Amari.Tests.Native;
+
+/// <summary>Also what each child process of <see cref="TorchLibraryTests"/> runs: TorchSharp first, then Amari.</summary>
+public sealed class TorchLibraryInProcessTests
+{
+    [Fact]
+    public void A_tensor_operation_works_and_the_status_tells_how()
+    {
+        using var x = torch.arange(4, dtype: torch.ScalarType.Float32);
+        using var sum = x.sum();
+        Assert.Equal(6, sum.item<float>());
+
+        var status = TorchLibrary.Status;
+        Assert.Contains(status.State, new[] { TorchLibraryState.NotNeeded, TorchLibraryState.Patched });
+        Assert.Contains("LibTorchSharp", status.Path, StringComparison.Ordinal);
+        Assert.Same(status, TorchLibrary.Status);
+    }
+}
+
+/// <summary>Its tests set variables of the environment, so nothing runs beside them.</summary>
+[CollectionDefinition(nameof(TorchLibraryTests), DisableParallelization = true)]
+[Collection(nameof(TorchLibraryTests))]
+public sealed class TorchLibraryTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("amari-test-");
+
+    public TorchLibraryTests() =>
+        Assert.SkipUnless(TorchLibrary.Status.State == TorchLibraryState.Patched, "TorchSharp's library loads here as it is.");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task Processes_that_start_at_once_share_an_empty_cache()
+    {
+        var children = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Run(_folder.FullName)));
+
+        Assert.All(children, child => Assert.True(child.ExitCode == 0, child.Output));
+        Assert.Single(Files());
+    }
+
+    [Fact]
+    public async Task A_damaged_copy_is_replaced()
+    {
+        Assert.Equal(0, (await Run(_folder.FullName)).ExitCode);
+        var copy = Assert.Single(Files());
+        var good = File.ReadAllBytes(copy);
+        File.WriteAllBytes(copy, good[..1000]);
+
+        Assert.Equal(0, (await Run(_folder.FullName)).ExitCode);
+        Assert.Equal(good, File.ReadAllBytes(copy));
+    }
+
+    [Fact]
+    public async Task Without_a_writable_home_the_temporary_directory_serves_and_is_left_clean()
+    {
+        var child = await Run("/proc/none", _folder.FullName);
+
+        Assert.True(child.ExitCode == 0, child.Output);
+        Assert.DoesNotContain(Files(), file => file.Contains("LibTorchSharp", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Without_any_writable_directory_the_error_names_both()
+    {
+        string?[] before = [Environment.GetEnvironmentVariable("XDG_CACHE_HOME"), Environment.GetEnvironmentVariable("TMPDIR")];
+        Environment.SetEnvironmentVariable("XDG_CACHE_HOME", "/proc/cache");
+        Environment.SetEnvironmentVariable("TMPDIR", "/proc/temporary");
+        try
+        {
+            var e = Assert.Throws<IOException>(() => PatchedCopy.Load(NativeFolders.Find("libLibTorchSharp.so")!, out _));
+            Assert.Contains("/proc/cache", e.Message, StringComparison.Ordinal);
+            Assert.Contains("/proc/temporary", e.Message, StringComparison.Ordinal);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("XDG_CACHE_HOME", before[0]);
+            Environment.SetEnvironmentVariable("TMPDIR", before[1]);
+        }
+    }
+
+    private string[] Files() => Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories);
+
+    private static async Task<(int ExitCode, string Output)> Run(string cache, string? temporary = null)
+    {
+        var start = new ProcessStartInfo("dotnet",
+            [typeof(TorchLibraryTests).Assembly.Location, "-class", typeof(TorchLibraryInProcessTests).FullName!])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["XDG_CACHE_HOME"] = cache;
+        if (temporary is not null) start.Environment["TMPDIR"] = temporary;
+        using var child = Process.Start(start)!;
+        var output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
+        await child.WaitForExitAsync();
+        return (child.ExitCode, string.Concat(output));
+    }
+}
