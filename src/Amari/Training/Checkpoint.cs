@@ -1,0 +1,58 @@
+using System.Globalization;
+
+namespace Amari.Training;
+
+/// <summary>The state of a training run after a step: a safetensors file with a checksum and the step.</summary>
+/// <remarks>The object owns its tensors: dispose it. They lie on the CPU and belong to no dispose scope.</remarks>
+public sealed class Checkpoint : IDisposable
+{
+    private const string StepKey = "step";
+
+    private readonly Safetensors content;
+
+    private Checkpoint(long step, Safetensors content, IReadOnlyDictionary<string, string> metadata)
+    {
+        Step = step;
+        this.content = content;
+        Metadata = metadata;
+    }
+
+    /// <summary>Steps done, ≥ 0.</summary>
+    public long Step { get; }
+
+    /// <summary>The tensors by the names they were saved under.</summary>
+    public IReadOnlyDictionary<string, Tensor> Tensors => content.Tensors;
+
+    /// <summary>The strings they were saved with.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>Reads one checkpoint, whatever its file is called; the caller disposes it.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged or no checkpoint; the message names it and says why.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static Checkpoint Load(string file)
+    {
+        var content = Safetensors.Load(file);
+        var metadata = new Dictionary<string, string>(content.Metadata);
+        // Without a checksum nothing vouches for the numbers: damage to the checksum's own key must not pass either.
+        if (content.HasChecksum && metadata.Remove(StepKey, out var text)
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
+            return new(step, content, metadata);
+        content.Dispose();
+        throw new InvalidDataException($"{file} is not a checkpoint: it states no checksum or no step.");
+    }
+
+    /// <summary>Writes one checkpoint atomically.</summary>
+    internal static void Save(
+        string file, long step, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    {
+        if (metadata.ContainsKey(StepKey))
+            throw new ArgumentException($"The metadata entry {StepKey} is reserved.", nameof(metadata));
+        Safetensors.Save(file, tensors, new Dictionary<string, string>(metadata)
+        {
+            [StepKey] = step.ToString(CultureInfo.InvariantCulture),
+        });
+    }
+
+    /// <summary>Disposes the tensors.</summary>
+    public void Dispose() => content.Dispose();
+}
