@@ -1,3 +1,5 @@
+using Amari.Workloads;
+
 namespace Amari.Training;
 
 /// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the two.</summary>
