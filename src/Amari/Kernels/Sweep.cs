@@ -1,3 +1,4 @@
+#pragma warning disable CA1822, CS9113 // placeholder, replaced by the kernels
 namespace Amari.Kernels;
 
 /// <summary>Placeholder for the interface; the kernel engineer owns this folder.</summary>

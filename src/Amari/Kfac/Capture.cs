@@ -28,25 +28,25 @@ public enum LossReduction
 /// What a forward pass gave counts only if the training loss is then propagated back through it.</remarks>
 internal sealed class Capture : IDisposable
 {
+    private const int MostExactOutputs = 16;
     private readonly List<Action> _unhook = [];
     private readonly List<Use> _outstanding = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly Likelihood? _likelihood;
     private readonly Generator? _generator;
-    private readonly FisherKind _kind;
     private readonly int _samples;
     private Pass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
     /// <param name="layers">The layers to see, each with its block.</param>
-    /// <param name="kind">Which gradients.</param>
+    /// <param name="kind">Which gradients; null chooses by the number of outputs, see <see cref="Kfac.Options.Fisher"/>.</param>
     /// <param name="samples">Draws per pass for the Monte-Carlo Fisher.</param>
     /// <param name="likelihood">Needed unless empirical.</param>
     /// <param name="generator">The source of draws.</param>
     public Capture(nn.Module model, IEnumerable<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
-        FisherKind kind, int samples, Likelihood? likelihood, Generator? generator)
+        FisherKind? kind, int samples, Likelihood? likelihood, Generator? generator)
     {
-        (_kind, _samples, _likelihood, _generator) = (kind, samples, likelihood, generator);
+        (Kind, _samples, _likelihood, _generator) = (kind, samples, likelihood, generator);
         foreach (var (block, layer) in layers)
         {
             var hook = layer.register_forward_hook((_, x, s) => Seen(block, x, s));
@@ -67,6 +67,9 @@ internal sealed class Capture : IDisposable
                 throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
         }
     }
+
+    /// <summary>Which gradients are used; null until the first pass when it depends on the number of outputs.</summary>
+    public FisherKind? Kind { get; private set; }
 
     /// <summary>Whether factors are due: without it only the terms are counted.</summary>
     public bool Active { get; set; }
@@ -112,7 +115,8 @@ internal sealed class Capture : IDisposable
         if (_pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
         _pass = null;
         pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
-        if (Active && _kind != FisherKind.Empirical) Sample(pass, f);
+        Kind ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
+        if (Active && Kind != FisherKind.Empirical) Sample(pass, f);
         return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
     }
 
@@ -121,12 +125,12 @@ internal sealed class Capture : IDisposable
     {
         using var scope = NewDisposeScope();
         using var output = f.detach();
-        long count = _kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _samples;
+        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _samples;
         for (int i = 0; i < count; i++)
         {
             pass.Sample = i;
             Tensor v;
-            if (_kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i);
+            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i);
             else
             {
                 v = _likelihood!.Score(output, _likelihood.Sample(output, _generator));
@@ -145,7 +149,7 @@ internal sealed class Capture : IDisposable
     {
         var (block, x, pass) = use;
         bool sampling = pass.Sample >= 0;
-        if (Failure is not null || (!sampling && _kind != FisherKind.Empirical) || x.IsInvalid) return;
+        if (Failure is not null || (!sampling && Kind != FisherKind.Empirical) || x.IsInvalid) return;
         try
         {
             using var off = no_grad();

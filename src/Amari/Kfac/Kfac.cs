@@ -20,12 +20,12 @@ public sealed class Kfac : Optimizer
     private readonly AdamW _fallback;
     private readonly List<KroneckerBlock> _blocks = [];
     private readonly Dictionary<KroneckerBlock, Tensor> _momentum = [];
-    private readonly Dictionary<string, string> _reasons = [];
+    private readonly Dictionary<string, CoverageRow> _rows = [];
+    private readonly Dictionary<string, string> _demoted = [];
     private readonly List<OptimizerEvent> _events = [];
     private readonly Capture _capture;
     private readonly Generator _generator;
-    private readonly FisherKind _fisher;
-    private readonly IReadOnlyList<string> _names;
+    private IReadOnlyList<string> _order = [];
     private long _step;
 
     /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
@@ -124,8 +124,8 @@ public sealed class Kfac : Optimizer
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
     public FisherKind? Fisher => _capture.Kind;
 
-    /// <summary>The options in force.</summary>
-    public Options CurrentOptions { get => _group.Options; set => _group.Options = value; }
+    /// <summary>The parameters with a block, and the options in force.</summary>
+    public ParameterGroup<Options> Group => _group;
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
@@ -223,7 +223,7 @@ public sealed class Kfac : Optimizer
                 w.add_(d, alpha: -eta);
             }
         }
-        _fallback.Step(scale);
+        _fallback.StepScaled(scale);
     }
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
@@ -240,7 +240,9 @@ public sealed class Kfac : Optimizer
         _blocks.Remove(block);
         var names = _group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
         foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
+        _group.Parameters = [.. _group.Parameters.Except(names)];
         _fallback.Extend(names);
+        _demoted[block.Name] = reason;
         Tell(block.Name, reason + "; trained by AdamW from now on");
         block.Dispose();
     }
@@ -286,10 +288,60 @@ public sealed class Kfac : Optimizer
     public override void Restore(OptimizerSnapshot snapshot)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
+        var (tensors, values) = snapshot;
+        if ((string?)values["type"] != nameof(Kfac))
+            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
+        var updates = values["blocks"]!.AsObject();
+        var demoted = values["demoted"]!.AsObject();
+        var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
+        if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
+            throw new InvalidDataException("The state is of a model with other layers.");
+        var options = values["options"]!.Deserialize<Options>(Json)!;
+        foreach (var block in _blocks) CheckShapes(block, tensors);
+
+        foreach (var (name, reason) in demoted)
+            if (_blocks.Find(b => b.Name == name) is { } block) Demote(block, (string)reason!);
+        const string prefix = "fallback.";
+        _fallback.Restore(new(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
+            .ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject()));
+        _group.Options = options;
+        _group.InitialLearningRate = (double)values["initialLearningRate"]!;
+        foreach (var block in _blocks)
+        {
+            block.Restore(member => tensors.GetValueOrDefault($"{block.Name}.{member}"), (long)updates[block.Name]!, options.DampingMethod);
+            if (_momentum.Remove(block, out var old)) old.Dispose();
+            if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
+        }
+        _generator.set_state(tensors["generator"]);
+        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        _events.Clear();
+        _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
+        _capture.Reset();
+        _capture.Active = _step % options.FactorInterval == 0;
+    }
+
+    private static void CheckShapes(KroneckerBlock block, IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        using var scope = NewDisposeScope();
+        long[] joined = block.Join(block.Parameters).shape;
+        long rows = joined[^2], columns = joined[^1];
+        foreach (var (member, n) in new[] { ("A", columns), ("Right", columns), ("G", rows), ("Left", rows), ("Momentum", columns) })
+            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && saved.shape[^1] != n)
+                throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {n}].");
     }
 
     /// <inheritdoc/>
-    public override void to(Device device) => throw new NotSupportedException();
+    public override void to(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        foreach (var block in _blocks) block.To(device);
+        foreach (var (block, b) in _momentum.ToList())
+        {
+            _momentum[block] = b.to(device).DetachFromDisposeScope();
+            if (!ReferenceEquals(_momentum[block], b)) b.Dispose();
+        }
+        _fallback.to(device);
+    }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -171,6 +171,22 @@ internal abstract class KroneckerBlock(string name, Parameter weight, Parameter?
         Discard();
     }
 
+    /// <summary>Moves the factors and the inverse to another device.</summary>
+    public void To(Device device)
+    {
+        Discard();
+        A = Move(A);
+        G = Move(G);
+        if (Inverse is { } old)
+            Inverse = new(Move(old.Left)!, Move(old.Right)!, Move(old.LeftValues), Move(old.RightValues));
+
+        Tensor? Move(Tensor? t)
+        {
+            if (t is null || t.device == device) return t;
+            using (t) return t.to(device).DetachFromDisposeScope();
+        }
+    }
+
     /// <summary>Forgets what was accumulated since the last <see cref="Fold"/>.</summary>
     public void Discard()
     {

@@ -72,6 +72,14 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
     }
 
+    /// <summary>Adds parameters to the first group.</summary>
+    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    {
+        var (group, slots) = _groups[0];
+        group.Parameters = [.. group.Parameters, .. parameters];   // the same group, for schedulers hold it
+        slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
+    }
+
     /// <summary>The state of a parameter before its first update; zeros of its shape and <see cref="StateType"/> as a rule.</summary>
     protected abstract TState CreateState(Parameter parameter, TOptions options);
 
@@ -103,14 +111,16 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
-        double scale = ClipScale();
-        if (!double.IsFinite(scale))
-        {
-            SkippedSteps++;
-            return loss;
-        }
-        foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
+        double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
+        if (double.IsFinite(scale)) StepScaled(scale);
+        else SkippedSteps++;
         return loss;
+    }
+
+    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>.</summary>
+    internal void StepScaled(double scale)
+    {
+        foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
     }
 
     private void Step(TOptions options, List<Slot> slots, double scale)
@@ -183,10 +193,9 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         slot.Handle = slot.Parameter.Handle;
     }
 
-    /// <summary>The factor for all gradients, min(1, max / norm); NaN when the norm is not finite.</summary>
-    private double ClipScale()
+    /// <summary>Σ g² over all gradients, in one read of them.</summary>
+    internal double SumOfSquaredGradients()
     {
-        if (MaxGradientNorm is not { } max) return 1;
         _sweep.Clear();
         double sum = 0;
         foreach (var (_, slots) in _groups)
@@ -199,11 +208,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
                 if (gradient.is_sparse) gradient = gradient.to_dense();
                 sum += gradient.to_type(ScalarType.Float64).square().sum().ToDouble();
             }
-        GradientNorm = Math.Sqrt(sum + _sweep.SumOfSquares());
-        if (!double.IsFinite(GradientNorm)) return double.NaN;
-        if (GradientNorm <= max) return 1;
-        ClippedSteps++;
-        return max / GradientNorm;
+        return sum + _sweep.SumOfSquares();
     }
 
     /// <summary>Zeroes the gradients in place, so that backward passes reuse their memory.</summary>

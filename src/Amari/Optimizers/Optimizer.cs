@@ -41,6 +41,16 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
     public abstract void to(Device device);
 
+    /// <summary>The factor for all gradients, min(1, max / norm); NaN when the norm is not finite.</summary>
+    private protected double ClipScale(double sumOfSquares)
+    {
+        GradientNorm = Math.Sqrt(sumOfSquares);
+        if (!double.IsFinite(GradientNorm)) return double.NaN;
+        if (GradientNorm <= MaxGradientNorm) return 1;
+        ClippedSteps++;
+        return MaxGradientNorm!.Value / GradientNorm;
+    }
+
     /// <summary>Saves the state to a safetensors file, atomically.</summary>
     public void Save(string path)
     {

@@ -17,7 +17,7 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     }
 
     /// <summary>The parameters with their names.</summary>
-    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; internal set; }
 
     /// <summary>The options in force; replace them at any time between steps.</summary>
     public TOptions Options { get; set; }
