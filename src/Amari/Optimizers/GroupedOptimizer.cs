@@ -124,7 +124,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
             if (slot.Handle != w) Prepare(slot, options);
             var state = slot.State!;
             state.Step++;
-            if (state.Step != step)                            // rows of one kernel call share the step
+            if (state.Step != step || slot.StateHandles.Length != _sweep.StateCount)   // rows of one kernel call share both
             {
                 Flush();
                 step = state.Step;
@@ -209,11 +209,16 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     /// <summary>Zeroes the gradients in place, so that backward passes reuse their memory.</summary>
     public override void zero_grad()
     {
-        foreach (var slot in Slots)
-        {
-            using var gradient = slot.Parameter.grad;
-            gradient?.zero_().Dispose();
-        }
+        _sweep.Clear();
+        foreach (var (_, slots) in _groups)
+            foreach (var slot in slots)
+            {
+                nint g = LibTorch.Gradient(slot.Parameter.Handle);
+                if (g == 0 || (Fused && _sweep.TryAddGradient(g))) continue;
+                using var gradient = slot.Parameter.grad;
+                gradient!.zero_().Dispose();
+            }
+        _sweep.Zero();
     }
 
     /// <inheritdoc/>
@@ -318,7 +323,6 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         if (disposing)
         {
             foreach (var slot in Slots) Forget(slot);
-            _sweep.Dispose();
         }
         base.Dispose(disposing);
     }

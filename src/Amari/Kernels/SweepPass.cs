@@ -1,0 +1,64 @@
+namespace Amari.Kernels;
+
+/// <summary>A tensor's part in a sweep: addresses, and its place among all elements.</summary>
+/// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
+internal struct SweepSegment
+{
+    public nint W, G, S, T;
+    public long Start, End, Length;
+    public bool IsBFloat16;
+}
+
+/// <summary>What is done to a piece of a tensor. Must not throw.</summary>
+internal unsafe interface ISweepPass
+{
+    /// <summary>Does elements from (inclusive) to (exclusive), and may add to the chunk's sum.</summary>
+    void Run(SweepSegment* segment, long from, long to, ref double sum);
+}
+
+/// <summary>The driver: cuts all segments into chunks of one size, which the threads take one after another.</summary>
+internal static unsafe class SweepPass
+{
+    /// <summary>In elements; a cache line of bfloat16 is half of it.</summary>
+    public const long Align = 64;
+
+    private const long ChunkSize = 1 << 14;
+
+    private struct Job<TPass>
+    {
+        public TPass Pass;
+        public SweepSegment* Segments;
+        public double* Sums;
+        public long End, Next;
+    }
+
+    /// <summary>How many chunks there are over <paramref name="end"/> elements.</summary>
+    public static int Chunks(long end) => checked((int)((end + ChunkSize - 1) / ChunkSize));
+
+    /// <summary>Does the pass over all segments; each chunk's sum goes to its place in <paramref name="sums"/>.</summary>
+    public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums) where TPass : unmanaged, ISweepPass
+    {
+        var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, End = end };
+        OpenMp.Run(Math.Min(get_num_threads(), Chunks(end)), &Work<TPass>, (nint)(&job));
+    }
+
+    // A thread's chunks come in rising order, so it looks for segments only forwards.
+    private static void Work<TPass>(nint data) where TPass : unmanaged, ISweepPass
+    {
+        var job = (Job<TPass>*)data;
+        var (pass, last) = (job->Pass, Chunks(job->End));
+        var segment = job->Segments;
+        for (long chunk; (chunk = Interlocked.Increment(ref job->Next) - 1) < last;)
+        {
+            long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
+            double sum = 0;
+            while (segment->End <= start) segment++;
+            for (var s = segment; ; s++)
+            {
+                pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
+                if (s->End >= end) break;
+            }
+            job->Sums[chunk] = sum;
+        }
+    }
+}
