@@ -3,13 +3,6 @@ using Amari.Native;
 
 namespace Amari.Kernels;
 
-/// <summary>What a sweep remembers of a parameter's state from step to step; the default value remembers nothing.</summary>
-internal struct SweepRow
-{
-    public nint State0, State1;
-    public long Length;
-}
-
 /// <summary>Parameters, gradients and states of many tensors, over which a kernel runs in one parallel pass, cut into chunks over all tensors at once.</summary>
 /// <remarks>Takes dense, contiguous tensors on the CPU: parameter and gradient both float32 or both bfloat16, states float32. Results do
 /// not depend on the number of threads nor on the width of registers. Writes past libtorch: version counters of the tensors do not move.</remarks>
@@ -39,39 +32,66 @@ internal sealed unsafe class Sweep
     /// <param name="states">Handles of up to two states; the same number for all rows.</param>
     public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states)
     {
-        if (row.Length == 0 && !Remember(ref row, states, LibTorch.Count(parameter))) return false;
-        nint w = LibTorch.DataPointer(parameter), g = LibTorch.DataPointer(gradient);
-        var type = LibTorch.Type(parameter);
-        if (!IsUsable(parameter, w, type, row.Length) || !IsUsable(gradient, g, type, row.Length)) return false;
+        if (!(IsAsBefore(row, gradient) && TensorHeader.Of(parameter).Equals(row.Parameter)) && !Check(ref row, parameter, gradient, states)) return false;
         StateCount = states.Length;
-        Append(new SweepSegment { W = w, G = g, S = row.State0, T = row.State1, Length = row.Length, IsBFloat16 = type == ScalarType.BFloat16 });
+        Append(new SweepSegment
+        {
+            W = DataPointer(parameter, row.IsBFloat16),
+            G = DataPointer(gradient, row.IsBFloat16),
+            S = row.State0,
+            T = row.State1,
+            Length = row.Length,
+            IsBFloat16 = row.IsBFloat16,
+        });
         return true;
     }
 
     /// <summary>Adds a gradient alone, for <see cref="SumOfSquares"/> and <see cref="Zero"/>.</summary>
-    public bool TryAddGradient(nint gradient)
+    /// <param name="row">The parameter's row; left as it is.</param>
+    /// <param name="gradient">Handle of the gradient.</param>
+    public bool TryAddGradient(in SweepRow row, nint gradient)
     {
-        var g = LibTorch.DataPointer(gradient);
-        var (type, length) = (LibTorch.Type(gradient), LibTorch.Count(gradient));
-        if (!IsUsable(gradient, g, type, length)) return false;
-        Append(new SweepSegment { G = g, Length = length, IsBFloat16 = type == ScalarType.BFloat16 });
+        var (length, isBFloat16) = (row.Length, row.IsBFloat16);
+        if (!IsAsBefore(row, gradient))
+        {
+            var type = LibTorch.Type(gradient);
+            (length, isBFloat16) = (LibTorch.Count(gradient), type == ScalarType.BFloat16);
+            if (!IsTrained(type) || !IsUsable(gradient, type, length)) return false;
+        }
+        Append(new SweepSegment { G = DataPointer(gradient, isBFloat16), Length = length, IsBFloat16 = isBFloat16 });
         return true;
     }
 
-    private static bool Remember(ref SweepRow row, nint[] states, long length)
+    private static bool IsAsBefore(in SweepRow row, nint gradient) =>
+        row.Length > 0 && TensorHeader.IsKnown && TensorHeader.Of(gradient).Equals(row.Gradient);
+
+    private static nint DataPointer(nint tensor, bool isBFloat16) =>
+        TensorHeader.IsKnown ? TensorHeader.DataPointer(tensor, isBFloat16 ? sizeof(ushort) : sizeof(float)) : LibTorch.DataPointer(tensor);
+
+    private static bool Check(ref SweepRow row, nint parameter, nint gradient, nint[] states)
     {
+        row = default;
+        var (type, length) = (LibTorch.Type(parameter), LibTorch.Count(parameter));
+        if (!IsTrained(type) || !IsUsable(parameter, type, length) || !IsUsable(gradient, type, length)) return false;
         foreach (var state in states)
-            if (!IsUsable(state, LibTorch.DataPointer(state), ScalarType.Float32, length) || LibTorch.Type(state) != ScalarType.Float32) return false;
-        row.State0 = states.Length > 0 ? LibTorch.DataPointer(states[0]) : 0;
-        row.State1 = states.Length > 1 ? LibTorch.DataPointer(states[1]) : 0;
-        row.Length = length;
+            if (!IsUsable(state, ScalarType.Float32, length)) return false;
+        row = new()
+        {
+            State0 = states.Length > 0 ? LibTorch.DataPointer(states[0]) : 0,
+            State1 = states.Length > 1 ? LibTorch.DataPointer(states[1]) : 0,
+            Length = length,
+            IsBFloat16 = type == ScalarType.BFloat16,
+        };
+        if (TensorHeader.IsKnown) (row.Parameter, row.Gradient) = (TensorHeader.Of(parameter), TensorHeader.Of(gradient));
         return true;
     }
+
+    private static bool IsTrained(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16;
 
     // A sparse or empty tensor has no data; asking a sparse one for its layout would be an error.
-    private static bool IsUsable(nint tensor, nint data, ScalarType type, long length) =>
-        data != 0 && type is ScalarType.Float32 or ScalarType.BFloat16 && LibTorch.Type(tensor) == type
-        && LibTorch.Count(tensor) == length && LibTorch.Device(tensor) == DeviceType.CPU && LibTorch.IsContiguous(tensor);
+    private static bool IsUsable(nint tensor, ScalarType type, long length) =>
+        LibTorch.DataPointer(tensor) != 0 && LibTorch.Type(tensor) == type && LibTorch.Count(tensor) == length
+        && LibTorch.Device(tensor) == DeviceType.CPU && LibTorch.IsContiguous(tensor);
 
     private void Append(SweepSegment segment)
     {

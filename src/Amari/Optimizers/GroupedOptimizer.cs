@@ -193,7 +193,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
             foreach (var slot in slots)
             {
                 nint g = LibTorch.Gradient(slot.Parameter.Handle);
-                if (g == 0 || (Fused && _sweep.TryAddGradient(g))) continue;
+                if (g == 0 || (Fused && _sweep.TryAddGradient(slot.Row, g))) continue;
                 using var scope = NewDisposeScope();
                 var gradient = slot.Parameter.grad!;
                 if (gradient.is_sparse) gradient = gradient.to_dense();
@@ -214,7 +214,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
             foreach (var slot in slots)
             {
                 nint g = LibTorch.Gradient(slot.Parameter.Handle);
-                if (g == 0 || (Fused && _sweep.TryAddGradient(g))) continue;
+                if (g == 0 || (Fused && _sweep.TryAddGradient(slot.Row, g))) continue;
                 using var gradient = slot.Parameter.grad;
                 gradient!.zero_().Dispose();
             }
