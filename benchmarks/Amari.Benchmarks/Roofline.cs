@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Amari.Kernels;
 using TorchSharp.Modules;
@@ -21,17 +22,16 @@ internal sealed unsafe class Roofline
     {
         public Piece* Pieces;
         public int* Ends;
-        public int Parts, Next;
+        public int Parts, Threads;
     }
 
     /// <param name="parameters">With gradients.</param>
     /// <param name="twoStates">4 reads and 3 writes; else 3 and 2.</param>
-    /// <param name="partsPerThread">1, or more for a schedule that evens out what other processes take.</param>
-    public Roofline(Parameter[] parameters, bool twoStates, int partsPerThread)
+    public Roofline(Parameter[] parameters, bool twoStates)
     {
         _twoStates = twoStates;
         _states = [.. parameters.SelectMany(p => new[] { zeros(p.shape), zeros(twoStates ? p.shape : [1]) })];
-        long all = parameters.Sum(p => p.NumberOfElements), parts = _threads * partsPerThread;
+        long all = parameters.Sum(p => p.NumberOfElements), parts = _threads;
         long size = (((all + parts - 1) / parts) + 63) & -64, left = size;
         List<Piece> pieces = [];
         List<int> ends = [];
@@ -54,17 +54,18 @@ internal sealed unsafe class Roofline
         fixed (Piece* pieces = _pieces)
         fixed (int* ends = _ends)
         {
-            var job = new Job { Pieces = pieces, Ends = ends, Parts = _ends.Length };
+            var job = new Job { Pieces = pieces, Ends = ends, Parts = _ends.Length, Threads = _threads };
             OpenMp.Run(_threads, _twoStates ? &Two : &One, (nint)(&job));
         }
     }
 
     private static nint At(Tensor tensor, long element) => Native.LibTorch.DataPointer(tensor.Handle) + (nint)(element * sizeof(float));
 
-    private static void Two(nint data)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Two(int thread, nint data)
     {
         var job = (Job*)data;
-        for (int part; (part = Interlocked.Increment(ref job->Next) - 1) < job->Parts;)
+        for (int part = thread; part < job->Parts; part += job->Threads)
             for (int i = part == 0 ? 0 : job->Ends[part - 1]; i < job->Ends[part]; i++)
             {
                 var piece = job->Pieces[i];
@@ -79,10 +80,11 @@ internal sealed unsafe class Roofline
             }
     }
 
-    private static void One(nint data)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void One(int thread, nint data)
     {
         var job = (Job*)data;
-        for (int part; (part = Interlocked.Increment(ref job->Next) - 1) < job->Parts;)
+        for (int part = thread; part < job->Parts; part += job->Threads)
             for (int i = part == 0 ? 0 : job->Ends[part - 1]; i < job->Ends[part]; i++)
             {
                 var piece = job->Pieces[i];

@@ -8,13 +8,15 @@ internal readonly struct LionKernel(Lion.Options o, double gradientScale) : IKer
     private readonly float _scale = (float)gradientScale, _keep = (float)(1 - o.LearningRate * o.WeightDecay), _rate = -(float)o.LearningRate;
     private readonly float _beta1 = (float)o.Beta1, _rest1 = (float)(1 - o.Beta1), _beta2 = (float)o.Beta2, _rest2 = (float)(1 - o.Beta2);
 
-    public static int States => 1;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Apply<L>(ref L w, L g, ref L m, ref L t) where L : struct, ILanes<L>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
     {
-        g *= _scale;
-        w = L.Fma(_rate, L.Sign(L.Fma(_beta1, m, g * _rest1)), w * _keep);
-        m = L.Fma(_beta2, m, g * _rest2);
+        L scale = _scale, keep = _keep, rate = _rate, beta1 = _beta1, rest1 = _rest1, beta2 = _beta2, rest2 = _rest2;
+        for (long i = x.From; i < x.To; i += L.Width)
+        {
+            L g = x.G[i] * scale, m = x.M[i];
+            x.W[i] = L.Fma(rate, L.Sign(L.Fma(beta1, m, rest1 * g)), keep * x.W[i]);
+            x.M[i] = L.Fma(beta2, m, rest2 * g);
+        }
     }
 }

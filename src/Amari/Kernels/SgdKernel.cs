@@ -7,27 +7,34 @@ internal readonly struct SgdKernel(Sgd.Options o, double gradientScale) : IKerne
 {
     private readonly float _scale = (float)gradientScale, _decay = (float)o.WeightDecay, _rate = -(float)o.LearningRate;
 
-    public static int States => 0;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Apply<L>(ref L w, L g, ref L s, ref L t) where L : struct, ILanes<L> =>
-        w = L.Fma(_rate, L.Fma(_decay, w, g * _scale), w);
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
+    {
+        L scale = _scale, decay = _decay, rate = _rate;
+        for (long i = x.From; i < x.To; i += L.Width)
+        {
+            var w = x.W[i];
+            x.W[i] = L.Fma(rate, L.Fma(decay, w, x.G[i] * scale), w);
+        }
+    }
 }
 
-/// <summary><see cref="Sgd"/> with momentum: b ← μ b + g + λ w, w ← w - η b, or w - η (g + λ w + μ b) after Nesterov.</summary>
+/// <summary><see cref="Sgd"/> with momentum: b ← μ b + g + λ w, then w ← w - η b, or w - η (g + λ w + μ b) after Nesterov.</summary>
 internal readonly struct SgdMomentumKernel(Sgd.Options o, double gradientScale) : IKernel
 {
     private readonly float _scale = (float)gradientScale, _decay = (float)o.WeightDecay, _rate = -(float)o.LearningRate;
     private readonly float _momentum = (float)o.Momentum;
     private readonly bool _nesterov = o.Nesterov;
 
-    public static int States => 1;
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Apply<L>(ref L w, L g, ref L b, ref L t) where L : struct, ILanes<L>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
     {
-        g = L.Fma(_decay, w, g * _scale);
-        b = L.Fma(_momentum, b, g);
-        w = L.Fma(_rate, _nesterov ? L.Fma(_momentum, b, g) : b, w);
+        L scale = _scale, decay = _decay, rate = _rate, momentum = _momentum;
+        for (long i = x.From; i < x.To; i += L.Width)
+        {
+            L w = x.W[i], g = L.Fma(decay, w, x.G[i] * scale), b = L.Fma(momentum, x.M[i], g);
+            x.M[i] = b;
+            x.W[i] = L.Fma(rate, _nesterov ? L.Fma(momentum, b, g) : b, w);
+        }
     }
 }

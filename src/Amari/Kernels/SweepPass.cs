@@ -16,20 +16,25 @@ internal unsafe interface ISweepPass
     void Run(SweepSegment* segment, long from, long to, ref double sum);
 }
 
-/// <summary>The driver: cuts all segments into chunks of one size, which the threads take one after another.</summary>
+/// <summary>The driver: cuts all segments into chunks of one size and shares them out to threads.</summary>
+/// <remarks>Each thread has its own range of chunks, the same in every step, so that what its caches hold is of use again;
+/// a thread that is done helps the others, because cores may be busy with something else.</remarks>
 internal static unsafe class SweepPass
 {
-    /// <summary>In elements; a cache line of bfloat16 is half of it.</summary>
+    /// <summary>In elements.</summary>
     public const long Align = 64;
 
     private const long ChunkSize = 1 << 14;
+    private const int MaxThreads = 256, Apart = 16;   // counters lie two cache lines apart
 
     private struct Job<TPass>
     {
         public TPass Pass;
         public SweepSegment* Segments;
         public double* Sums;
-        public long End, Next;
+        public long* Taken;
+        public long End;
+        public int Threads;
     }
 
     /// <summary>How many chunks there are over <paramref name="end"/> elements.</summary>
@@ -38,27 +43,34 @@ internal static unsafe class SweepPass
     /// <summary>Does the pass over all segments; each chunk's sum goes to its place in <paramref name="sums"/>.</summary>
     public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums) where TPass : unmanaged, ISweepPass
     {
-        var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, End = end };
-        OpenMp.Run(Math.Min(get_num_threads(), Chunks(end)), &Work<TPass>, (nint)(&job));
+        int threads = Math.Min(Math.Min(get_num_threads(), MaxThreads), Chunks(end));
+        var taken = stackalloc long[threads * Apart];   // stackalloc clears
+        var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, Taken = taken, End = end, Threads = threads };
+        OpenMp.Run(threads, &Work<TPass>, (nint)(&job));
     }
 
-    // A thread's chunks come in rising order, so it looks for segments only forwards.
-    private static void Work<TPass>(nint data) where TPass : unmanaged, ISweepPass
+    private static void Work<TPass>(int thread, nint data) where TPass : unmanaged, ISweepPass
     {
         var job = (Job<TPass>*)data;
-        var (pass, last) = (job->Pass, Chunks(job->End));
-        var segment = job->Segments;
-        for (long chunk; (chunk = Interlocked.Increment(ref job->Next) - 1) < last;)
+        var pass = job->Pass;
+        long chunks = Chunks(job->End);
+        for (int i = 0; i < job->Threads; i++)
         {
-            long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
-            double sum = 0;
-            while (segment->End <= start) segment++;
-            for (var s = segment; ; s++)
+            int owner = (thread + i) % job->Threads;
+            long first = chunks * owner / job->Threads, last = chunks * (owner + 1) / job->Threads;
+            var segment = job->Segments;
+            for (long chunk; (chunk = first + Interlocked.Increment(ref job->Taken[owner * Apart]) - 1) < last;)
             {
-                pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
-                if (s->End >= end) break;
+                long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
+                double sum = 0;
+                while (segment->End <= start) segment++;
+                for (var s = segment; ; s++)
+                {
+                    pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
+                    if (s->End >= end) break;
+                }
+                job->Sums[chunk] = sum;
             }
-            job->Sums[chunk] = sum;
         }
     }
 }
