@@ -13,7 +13,7 @@ namespace Amari;
 /// its step is not counted; a sparse gradient is made dense.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
-public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
+public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
     where TOptions : OptimizerOptions where TState : ParameterState
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
@@ -23,7 +23,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     private sealed class Slot(string name, Parameter parameter)
     {
         public readonly string Name = name;
-        public readonly Parameter Parameter = parameter;
+        public Parameter Parameter = parameter;
         public TState? State;
         public nint[] StateHandles = [];
         public SweepRow Row;
@@ -54,6 +54,16 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
 
     /// <inheritdoc/>
     public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
+
+    // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
+    double optim.IMomentum.Momentum
+    {
+        get => _groups[0].Group.Momentum;
+        set
+        {
+            foreach (var (group, _) in _groups) group.Momentum = value;
+        }
+    }
 
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
 
@@ -103,6 +113,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
+        FollowModules();
         double scale = ClipScale();
         if (!double.IsFinite(scale))
         {
@@ -111,6 +122,17 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         }
         foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
         return loss;
+    }
+
+    private void FollowModules()
+    {
+        foreach (var (group, slots) in _groups)
+            for (int i = 0; i < slots.Count; i++)
+            {
+                if (!slots[i].Parameter.IsInvalid) continue;
+                group.Refresh();
+                for (; i < slots.Count; i++) slots[i].Parameter = group.Parameters[i].Parameter;
+            }
     }
 
     private void Step(TOptions options, List<Slot> slots, double scale)
@@ -209,6 +231,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     /// <summary>Zeroes the gradients in place, so that backward passes reuse their memory.</summary>
     public override void zero_grad()
     {
+        FollowModules();
         _sweep.Clear();
         foreach (var (_, slots) in _groups)
             foreach (var slot in slots)
