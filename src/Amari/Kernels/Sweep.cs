@@ -1,21 +1,137 @@
-#pragma warning disable CA1822, CS9113 // placeholder, replaced by the kernels
+using System.Runtime.Intrinsics;
+using Amari.Native;
+
 namespace Amari.Kernels;
 
-/// <summary>Placeholder for the interface; the kernel engineer owns this folder.</summary>
-internal sealed class Sweep : IDisposable
+/// <summary>Parameters, gradients and states of many tensors, over which a kernel runs in one parallel pass, cut into chunks over all tensors at once.</summary>
+/// <remarks>Takes dense, contiguous tensors on the CPU: parameter and gradient both float32 or both bfloat16, states float32. Results do
+/// not depend on the number of threads nor on the width of registers. Writes past libtorch: version counters of the tensors do not move.</remarks>
+internal sealed unsafe class Sweep
 {
-    public int Count => 0;
-    public int StateCount => 0;
-    public void Clear() { }
-    public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states) => false;
-    public bool TryAddGradient(nint gradient) => false;
-    public double SumOfSquares() => 0;
-    public void Run<TKernel>(TKernel kernel) where TKernel : struct { }
-    public void Dispose() { }
+    private SweepSegment[] _segments = new SweepSegment[64];
+    private double[] _sums = [];
+    private long _end;
+
+    /// <summary>Numbers computed side by side; tests choose fewer than the hardware has.</summary>
+    public int Width { get; init; } =
+        Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : Vector128.IsHardwareAccelerated ? 4 : 1;
+
+    /// <summary>How many rows.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>How many state tensors each row has.</summary>
+    public int StateCount { get; private set; }
+
+    /// <summary>Removes all rows.</summary>
+    public void Clear() => (Count, StateCount, _end) = (0, 0, 0);
+
+    /// <summary>Adds a parameter; false if the kernels cannot do it.</summary>
+    /// <param name="row">The caller's own for this parameter; to be reset to the default value whenever the states are replaced.</param>
+    /// <param name="parameter">Handle of w.</param>
+    /// <param name="gradient">Handle of its gradient.</param>
+    /// <param name="states">Handles of up to two states; the same number for all rows.</param>
+    public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states)
+    {
+        if (!(IsAsBefore(row, gradient) && TensorHeader.Of(parameter).Equals(row.Parameter)) && !Check(ref row, parameter, gradient, states)) return false;
+        StateCount = states.Length;
+        Append(new SweepSegment
+        {
+            W = DataPointer(parameter, row.IsBFloat16),
+            G = DataPointer(gradient, row.IsBFloat16),
+            S = row.State0,
+            T = row.State1,
+            Length = row.Length,
+            IsBFloat16 = row.IsBFloat16,
+        });
+        return true;
+    }
+
+    /// <summary>Adds a gradient alone, for <see cref="SumOfSquares"/> and <see cref="Zero"/>.</summary>
+    /// <param name="row">The parameter's row; left as it is.</param>
+    /// <param name="gradient">Handle of the gradient.</param>
+    public bool TryAddGradient(in SweepRow row, nint gradient)
+    {
+        var (length, isBFloat16) = (row.Length, row.IsBFloat16);
+        if (!IsAsBefore(row, gradient))
+        {
+            var type = LibTorch.Type(gradient);
+            (length, isBFloat16) = (LibTorch.Count(gradient), type == ScalarType.BFloat16);
+            if (!IsTrained(type) || !IsUsable(gradient, type, length)) return false;
+        }
+        Append(new SweepSegment { G = DataPointer(gradient, isBFloat16), Length = length, IsBFloat16 = isBFloat16 });
+        return true;
+    }
+
+    private static bool IsAsBefore(in SweepRow row, nint gradient) =>
+        row.Length > 0 && TensorHeader.IsKnown && TensorHeader.Of(gradient).Equals(row.Gradient);
+
+    private static nint DataPointer(nint tensor, bool isBFloat16) =>
+        TensorHeader.IsKnown ? TensorHeader.DataPointer(tensor, isBFloat16 ? sizeof(ushort) : sizeof(float)) : LibTorch.DataPointer(tensor);
+
+    private static bool Check(ref SweepRow row, nint parameter, nint gradient, nint[] states)
+    {
+        row = default;
+        var (type, length) = (LibTorch.Type(parameter), LibTorch.Count(parameter));
+        if (!IsTrained(type) || !IsUsable(parameter, type, length) || !IsUsable(gradient, type, length)) return false;
+        foreach (var state in states)
+            if (!IsUsable(state, ScalarType.Float32, length)) return false;
+        row = new()
+        {
+            State0 = states.Length > 0 ? LibTorch.DataPointer(states[0]) : 0,
+            State1 = states.Length > 1 ? LibTorch.DataPointer(states[1]) : 0,
+            Length = length,
+            IsBFloat16 = type == ScalarType.BFloat16,
+        };
+        if (TensorHeader.IsKnown) (row.Parameter, row.Gradient) = (TensorHeader.Of(parameter), TensorHeader.Of(gradient));
+        return true;
+    }
+
+    private static bool IsTrained(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16;
+
+    // A sparse or empty tensor has no data; asking a sparse one for its layout would be an error.
+    private static bool IsUsable(nint tensor, ScalarType type, long length) =>
+        LibTorch.DataPointer(tensor) != 0 && LibTorch.Type(tensor) == type && LibTorch.Count(tensor) == length
+        && LibTorch.Device(tensor) == DeviceType.CPU && LibTorch.IsContiguous(tensor);
+
+    private void Append(SweepSegment segment)
+    {
+        if (Count == _segments.Length) Array.Resize(ref _segments, 2 * Count);
+        segment.Start = _end;
+        _end += (segment.Length + SweepPass.Align - 1) & -SweepPass.Align;
+        segment.End = _end;
+        _segments[Count++] = segment;
+    }
+
+    /// <summary>Runs a kernel over all rows.</summary>
+    public void Run<TKernel>(TKernel kernel) where TKernel : unmanaged, IKernel
+    {
+        switch (Width)
+        {
+            case 16: Pass(new KernelPass<TKernel, Lanes512>(kernel)); break;
+            case 8: Pass(new KernelPass<TKernel, Lanes256>(kernel)); break;
+            case 4: Pass(new KernelPass<TKernel, Lanes128>(kernel)); break;
+            default: Pass(new KernelPass<TKernel, Lanes1>(kernel)); break;
+        }
+    }
+
+    /// <summary>The sum of the squares of all gradients, in double precision.</summary>
+    public double SumOfSquares()
+    {
+        Pass(new SquarePass());
+        double sum = 0;
+        for (int i = 0; i < SweepPass.Chunks(_end); i++) sum += _sums[i];
+        return sum;
+    }
+
+    /// <summary>Sets all gradients to zero.</summary>
+    public void Zero() => Pass(new ZeroPass());
+
+    private void Pass<TPass>(TPass pass) where TPass : unmanaged, ISweepPass
+    {
+        int chunks = SweepPass.Chunks(_end);
+        if (chunks == 0) return;
+        if (_sums.Length < chunks) _sums = new double[chunks];
+        fixed (SweepSegment* segments = _segments)
+        fixed (double* sums = _sums) SweepPass.Run(pass, segments, _end, sums);
+    }
 }
-internal struct SweepRow;
-internal readonly struct SgdKernel(Sgd.Options o, double scale);
-internal readonly struct SgdMomentumKernel(Sgd.Options o, double scale);
-internal readonly struct AdamKernel(Adam.Options o, long step, double scale);
-internal readonly struct AdamWKernel(AdamW.Options o, long step, double scale);
-internal readonly struct LionKernel(Lion.Options o, double scale);

@@ -12,6 +12,6 @@ internal static class BlockCatalog
         _ => (null, $"no K-FAC block for a parameter of {layer.GetType().Name}"),
     };
 
-    /// <summary>A bias that is there and not frozen, else null.</summary>
-    public static Parameter? Trainable(Parameter? bias) => bias is { requires_grad: true } ? bias : null;
+    /// <summary>Whether a bias is there and not frozen.</summary>
+    public static bool IsTrained(Parameter? bias) => bias is { requires_grad: true };
 }

@@ -6,9 +6,13 @@ namespace Amari;
 /// g : [n, out, h', w'] → [groups, n h' w', out/groups]
 /// </code>Stride, padding (of any mode), dilation and groups are the layer's; without groups the leading dimension is left out.</remarks>
 internal sealed class Conv2dBlock(string name, Conv2d layer)
-    : KroneckerBlock(name, layer.weight!, BlockCatalog.Trainable(layer.bias), layer.groups)
+    : KroneckerBlock(name, BlockCatalog.IsTrained(layer.bias), layer.groups)
 {
     public override string Kind => "K-FAC Conv2d";
+
+    protected override Parameter Weight => layer.weight!;
+
+    protected override Parameter? Bias => layer.bias;
 
     protected override Tensor Inputs(Tensor x)
     {

@@ -84,7 +84,7 @@ public sealed class Kfac : Optimizer
         if (options.Strict && left.Count > 0)
             throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
         _group = new(parameters.Except(left), options);
-        _fallback = new([new(left, options.Fallback)]);
+        _fallback = new([new(left, options.Fallback) { Module = model }]);
         _generator = new Generator((ulong)options.Seed, CPU);
         _capture = new(model, layers, options.Fisher ?? (likelihood is null ? FisherKind.Empirical : null),
             options.MonteCarloSamples, likelihood, _generator) { Active = true };

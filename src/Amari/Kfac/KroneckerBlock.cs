@@ -10,7 +10,7 @@ namespace Amari;
 /// F⁻¹ vec(V) = vec(G⁻¹ V A⁻¹),   V = [∂W ∂b] : [out, in+1],   vec stacks columns
 /// </code>Several positions per example are K-FAC-expand (Eschenhagen et al. 2023, arXiv:2311.00636), as in KFC for convolutions
 /// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each.</remarks>
-internal abstract class KroneckerBlock(string name, Parameter weight, Parameter? bias, long groups = 1) : IDisposable
+internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : IDisposable
 {
     private Tensor? _pendingA, _pendingG;
     private double _pendingRows;
@@ -21,8 +21,14 @@ internal abstract class KroneckerBlock(string name, Parameter weight, Parameter?
     /// <summary>What the block is of, as the coverage report says.</summary>
     public abstract string Kind { get; }
 
+    /// <summary>W; read from the layer each time, for <c>module.to</c> makes new ones.</summary>
+    protected abstract Parameter Weight { get; }
+
+    /// <summary>b, used only if the block was made with a bias.</summary>
+    protected abstract Parameter? Bias { get; }
+
     /// <summary>W, and b if there is one.</summary>
-    public IReadOnlyList<Parameter> Parameters { get; } = bias is null ? [weight] : [weight, bias];
+    public IReadOnlyList<Parameter> Parameters => hasBias ? [Weight, Bias!] : [Weight];
 
     /// <summary>The running factors and how often they were updated.</summary>
     public Tensor? A { get; private set; }
@@ -45,7 +51,7 @@ internal abstract class KroneckerBlock(string name, Parameter weight, Parameter?
         var a = Inputs(x).to_type(FactorType);
         long rows = a.shape[^2], n = a.shape[^1];
         var gram = a.mT.matmul(a);
-        if (bias is not null)                                  // border of ones, without a copy of a
+        if (hasBias)                                  // border of ones, without a copy of a
         {
             var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);
             var sum = a.sum(-2);
@@ -131,19 +137,19 @@ internal abstract class KroneckerBlock(string name, Parameter weight, Parameter?
         using var scope = NewDisposeScope();
         long[] lead = groups == 1 ? [] : [groups];
         var v = gradients[0].reshape([.. lead, gradients[0].shape[0] / groups, -1]).to_type(FactorType);
-        if (bias is not null) v = cat([v, gradients[1].reshape([.. lead, -1, 1]).to_type(FactorType)], -1);
+        if (hasBias) v = cat([v, gradients[1].reshape([.. lead, -1, 1]).to_type(FactorType)], -1);
         return v.MoveToOuterDisposeScope();
     }
 
     /// <summary>The inverse of <see cref="Join"/>: views of <paramref name="v"/> shaped as <see cref="Parameters"/>.</summary>
     public IReadOnlyList<Tensor> Split(Tensor v)
     {
-        if (bias is null) return [v.view_as(weight)];
+        if (!hasBias) return [v.reshape(Weight.shape)];
         long n = v.shape[^1] - 1;
-        return [v.narrow(-1, 0, n).reshape(weight.shape), v.select(-1, n).reshape(bias.shape)];
+        return [v.narrow(-1, 0, n).reshape(Weight.shape), v.select(-1, n).reshape(Bias!.shape)];
     }
 
-    private ScalarType FactorType => weight.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : weight.dtype;
+    private ScalarType FactorType => Weight.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : Weight.dtype;
 
     private static Tensor Own(Tensor t) => t.DetachFromDisposeScope();
 

@@ -1,9 +1,13 @@
 namespace Amari;
 
 /// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]; every position is a row.</summary>
-internal sealed class LinearBlock(string name, Linear layer) : KroneckerBlock(name, layer.weight, BlockCatalog.Trainable(layer.bias))
+internal sealed class LinearBlock(string name, Linear layer) : KroneckerBlock(name, BlockCatalog.IsTrained(layer.bias))
 {
     public override string Kind => "K-FAC Linear";
+
+    protected override Parameter Weight => layer.weight!;
+
+    protected override Parameter? Bias => layer.bias;
 
     protected override Tensor Inputs(Tensor x) => x.reshape(-1, x.shape[^1]);
 

@@ -13,7 +13,7 @@ namespace Amari;
 /// its step is not counted; a sparse gradient is made dense.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
-public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
+public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
     where TOptions : OptimizerOptions where TState : ParameterState
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
@@ -23,7 +23,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     private sealed class Slot(string name, Parameter parameter)
     {
         public readonly string Name = name;
-        public readonly Parameter Parameter = parameter;
+        public Parameter Parameter = parameter;
         public TState? State;
         public nint[] StateHandles = [];
         public SweepRow Row;
@@ -54,6 +54,16 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
 
     /// <inheritdoc/>
     public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
+
+    // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
+    double optim.IMomentum.Momentum
+    {
+        get => _groups[0].Group.Momentum;
+        set
+        {
+            foreach (var (group, _) in _groups) group.Momentum = value;
+        }
+    }
 
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
 
@@ -111,7 +121,12 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
-        double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
+        double scale = 1;
+        if (MaxGradientNorm is not null)
+        {
+            FollowModules();
+            scale = ClipScale(SumOfSquaredGradients());
+        }
         if (double.IsFinite(scale)) StepScaled(scale);
         else SkippedSteps++;
         return loss;
@@ -120,7 +135,19 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     /// <summary>The step with all gradients multiplied by <paramref name="scale"/>.</summary>
     internal void StepScaled(double scale)
     {
+        FollowModules();
         foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
+    }
+
+    private void FollowModules()
+    {
+        foreach (var (group, slots) in _groups)
+            for (int i = 0; i < slots.Count; i++)
+            {
+                if (!slots[i].Parameter.IsInvalid) continue;
+                group.Refresh();
+                for (; i < slots.Count; i++) slots[i].Parameter = group.Parameters[i].Parameter;
+            }
     }
 
     private void Step(TOptions options, List<Slot> slots, double scale)
@@ -134,7 +161,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
             if (slot.Handle != w) Prepare(slot, options);
             var state = slot.State!;
             state.Step++;
-            if (state.Step != step)                            // rows of one kernel call share the step
+            if (state.Step != step || slot.StateHandles.Length != _sweep.StateCount)   // rows of one kernel call share both
             {
                 Flush();
                 step = state.Step;
@@ -202,7 +229,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
             foreach (var slot in slots)
             {
                 nint g = LibTorch.Gradient(slot.Parameter.Handle);
-                if (g == 0 || (Fused && _sweep.TryAddGradient(g))) continue;
+                if (g == 0 || (Fused && _sweep.TryAddGradient(slot.Row, g))) continue;
                 using var scope = NewDisposeScope();
                 var gradient = slot.Parameter.grad!;
                 if (gradient.is_sparse) gradient = gradient.to_dense();
@@ -214,11 +241,17 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
     /// <summary>Zeroes the gradients in place, so that backward passes reuse their memory.</summary>
     public override void zero_grad()
     {
-        foreach (var slot in Slots)
-        {
-            using var gradient = slot.Parameter.grad;
-            gradient?.zero_().Dispose();
-        }
+        FollowModules();
+        _sweep.Clear();
+        foreach (var (_, slots) in _groups)
+            foreach (var slot in slots)
+            {
+                nint g = LibTorch.Gradient(slot.Parameter.Handle);
+                if (g == 0 || (Fused && _sweep.TryAddGradient(slot.Row, g))) continue;
+                using var gradient = slot.Parameter.grad;
+                gradient!.zero_().Dispose();
+            }
+        _sweep.Zero();
     }
 
     /// <inheritdoc/>
@@ -323,7 +356,6 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer
         if (disposing)
         {
             foreach (var slot in Slots) Forget(slot);
-            _sweep.Dispose();
         }
         base.Dispose(disposing);
     }

@@ -19,6 +19,18 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     /// <summary>The parameters with their names.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; internal set; }
 
+    /// <summary>Where the parameters come from, if from one module.</summary>
+    internal nn.Module? Module { get; init; }
+
+    /// <summary>Takes the parameters that stand under the same names in the module now: <c>module.to</c> makes new ones and disposes the old.</summary>
+    internal void Refresh()
+    {
+        if (Module is null)
+            throw new InvalidOperationException("A parameter was disposed, as module.to(...) does: make the optimizer from the module, not from its parameters.");
+        var current = Module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        Parameters = [.. Parameters.Select(p => (p.Name, current[p.Name]))];
+    }
+
     /// <summary>The options in force; replace them at any time between steps.</summary>
     public TOptions Options { get; set; }
 
@@ -47,7 +59,7 @@ public static class ParameterGroup
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options) where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new(model.named_parameters().Where(p => p.parameter.requires_grad).DistinctBy(p => p.parameter.Handle), options);
+        return new(model.named_parameters().Where(p => p.parameter.requires_grad).DistinctBy(p => p.parameter.Handle), options) { Module = model };
     }
 
     /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, and saved state finds them by that.</summary>

@@ -1,0 +1,83 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Amari.Benchmarks;
+
+/// <summary>One case's medians, in nanoseconds per parameter; the names are those of the result file.</summary>
+internal sealed record RatioCase(
+    string Name, double AmariAdamW, double TorchSharpAdamW, double LibtorchFusedAdamW, double RooflineAdamW, double AmariLion, double RooflineLion);
+
+/// <summary>Measures the fused steps against TorchSharp's, libtorch's own and a plain loop: all in one process, in turns, medians.</summary>
+internal static class Ratios
+{
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
+
+    /// <summary>Measures all cases, prints the table, and writes the file if one is named.</summary>
+    public static void Run(int rounds, string? file)
+    {
+        Console.WriteLine($"{get_num_threads()} threads, medians of {rounds} rounds, ns per parameter");
+        Console.WriteLine($"{"case",-10} {"AdamW",8} {"roofline",9} {"libtorch",9} {"TorchSharp",11} {"Lion",8} {"roofline",9}");
+        List<RatioCase> cases = [];
+        foreach (var (name, shapes) in Shapes.Cases)
+        {
+            using var scope = NewDisposeScope();
+            var c = Measure(name, shapes, rounds);
+            cases.Add(c);
+            Console.WriteLine(Invariant($"{c.Name,-10} {c.AmariAdamW,8:F3} {c.RooflineAdamW,9:F3} {c.LibtorchFusedAdamW,9:F3} {c.TorchSharpAdamW,11:F2} {c.AmariLion,8:F3} {c.RooflineLion,9:F3}"));
+        }
+        foreach (var c in cases) Judge(c);
+        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { cases }, Json));
+    }
+
+    private static void Judge(RatioCase c)
+    {
+        void Line(string what, double value, double target)
+            => Console.WriteLine(Invariant($"{c.Name,-10} {what,-42} {value,8:F2}   target {target,6:F2}   {(value >= target ? "reached" : "missed")}"));
+        Line("TorchSharp / AdamW", c.TorchSharpAdamW / c.AmariAdamW, c.Name switch { "large" => 50, "small400" => 100, _ => 1 });
+        Line("libtorch fused / AdamW", c.LibtorchFusedAdamW / c.AmariAdamW, c.Name == "small400" ? 15 : 1);
+        Line("roofline / AdamW", c.RooflineAdamW / c.AmariAdamW, 0.9);
+        Line("roofline / Lion", c.RooflineLion / c.AmariLion, 0.9);
+        if (c.Name == "large") Line("AdamW / Lion", c.AmariAdamW / c.AmariLion, 1.4);
+    }
+
+    private static RatioCase Measure(string name, long[][] shapes, int rounds)
+    {
+        Parameter[] parameters = [.. shapes.Select(s => nn.Parameter(randn(s)))];
+        foreach (var p in parameters) p.grad = randn(p.shape).mul_(1e-3);
+        using var adamW = new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options())]);
+        using var lion = new Lion([ParameterGroup.Of(parameters, new Lion.Options())]);
+        using var torchSharp = optim.AdamW(parameters);
+        var fused = new LibTorchFused(parameters);
+        Roofline two = new(parameters, twoStates: true), one = new(parameters, twoStates: false);
+
+        long elements = parameters.Sum(p => p.NumberOfElements);
+        int repeats = (int)Math.Max(1, 8_000_000 / elements);   // small cases: once to warm the caches, then a few in a row
+        Action[] steps = [() => adamW.step(), fused.Run, two.Run, () => lion.step(), one.Run, () => torchSharp.step()];
+        var times = steps.Select(_ => new List<double>()).ToArray();
+        for (int round = -2; round < rounds; round++)
+            for (int i = 0; i < steps.Length; i++)
+            {
+                bool isSlow = i == steps.Length - 1;            // half a second each: a few are enough
+                if (isSlow && round % 5 != 0) continue;
+                if (!isSlow) steps[i]();
+                int count = isSlow ? 1 : repeats;
+                long start = Stopwatch.GetTimestamp();
+                for (int k = 0; k < count; k++) steps[i]();
+                if (round >= 0) times[i].Add(Stopwatch.GetElapsedTime(start).TotalNanoseconds / count / elements);
+            }
+        double At(int i) => Median(times[i]);
+        return new(name, At(0), At(5), At(1), At(2), At(3), At(4));
+    }
+
+    private static double Median(List<double> values)
+    {
+        values.Sort();
+        return values[values.Count / 2];
+    }
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,39 @@
+using System.Runtime.CompilerServices;
+
+namespace Amari.Kernels;
+
+/// <summary>One optimizer's arithmetic: constants, and a loop that is written once for every register width and element type.</summary>
+internal interface IKernel
+{
+    /// <summary>Updates parameters and states from <see cref="Piece{L, T}.From"/> on, <c>L.Width</c> at a time. Must not throw.</summary>
+    void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged;
+}
+
+/// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first and second state.</summary>
+/// <remarks>The states that a kernel does not have must not be touched.</remarks>
+internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, long to) where L : struct, ILanes<L> where T : unmanaged
+{
+    /// <summary>The first element, and the one after the last; a multiple of <c>L.Width</c> apart.</summary>
+    public readonly long From = from, To = to;
+
+    public readonly View<L, T> W = new(segment->W), G = new(segment->G);
+    public readonly View<L, float> M = new(segment->S), V = new(segment->T);
+}
+
+/// <summary>Memory of float32 (<c>float</c>) or bfloat16 (<c>ushort</c>) numbers, read and written some at a time.</summary>
+internal readonly unsafe struct View<L, T>(nint address) where L : struct, ILanes<L> where T : unmanaged
+{
+    private readonly T* _address = (T*)address;
+
+    public L this[long i]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => typeof(T) == typeof(float) ? L.Load((float*)(_address + i)) : L.Load((ushort*)(_address + i));
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        set
+        {
+            if (typeof(T) == typeof(float)) L.Store(value, (float*)(_address + i));
+            else L.Store(value, (ushort*)(_address + i));
+        }
+    }
+}

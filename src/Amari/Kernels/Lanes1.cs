@@ -1,0 +1,27 @@
+namespace Amari.Kernels;
+
+/// <summary>One number: the end of a row.</summary>
+internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
+{
+    private readonly float _value = value;
+
+    public static int Width => 1;
+    public static Lanes1 Load(float* from) => new(*from);
+    public static void Store(Lanes1 value, float* to) => *to = value._value;
+    public static Lanes1 Load(ushort* from) => new(BitConverter.UInt32BitsToSingle((uint)*from << 16));
+
+    public static void Store(Lanes1 value, ushort* to)
+    {
+        uint bits = BitConverter.SingleToUInt32Bits(value._value);
+        *to = float.IsNaN(value._value) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+    }
+
+    public static implicit operator Lanes1(float value) => new(value);
+    public static Lanes1 operator +(Lanes1 a, Lanes1 b) => new(a._value + b._value);
+    public static Lanes1 operator -(Lanes1 a, Lanes1 b) => new(a._value - b._value);
+    public static Lanes1 operator *(Lanes1 a, Lanes1 b) => new(a._value * b._value);
+    public static Lanes1 operator /(Lanes1 a, Lanes1 b) => new(a._value / b._value);
+    public static Lanes1 Sqrt(Lanes1 a) => new(MathF.Sqrt(a._value));
+    public static Lanes1 Fma(Lanes1 a, Lanes1 b, Lanes1 c) => new(MathF.FusedMultiplyAdd(a._value, b._value, c._value));
+    public static Lanes1 Sign(Lanes1 a) => new((a._value > 0 ? 1f : 0f) - (a._value < 0 ? 1f : 0f));
+}

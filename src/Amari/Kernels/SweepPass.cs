@@ -1,0 +1,76 @@
+namespace Amari.Kernels;
+
+/// <summary>A tensor's part in a sweep: addresses, and its place among all elements.</summary>
+/// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
+internal struct SweepSegment
+{
+    public nint W, G, S, T;
+    public long Start, End, Length;
+    public bool IsBFloat16;
+}
+
+/// <summary>What is done to a piece of a tensor. Must not throw.</summary>
+internal unsafe interface ISweepPass
+{
+    /// <summary>Does elements from (inclusive) to (exclusive), and may add to the chunk's sum.</summary>
+    void Run(SweepSegment* segment, long from, long to, ref double sum);
+}
+
+/// <summary>The driver: cuts all segments into chunks of one size and shares them out to threads.</summary>
+/// <remarks>Each thread has its own range of chunks, the same in every step, so that what its caches hold is of use again;
+/// a thread that is done helps the others, because cores may be busy with something else.</remarks>
+internal static unsafe class SweepPass
+{
+    /// <summary>In elements.</summary>
+    public const long Align = 64;
+
+    private const long ChunkSize = 1 << 14;
+    private const int MaxThreads = 256, Apart = 16;   // counters lie two cache lines apart
+
+    private struct Job<TPass>
+    {
+        public TPass Pass;
+        public SweepSegment* Segments;
+        public double* Sums;
+        public long* Taken;
+        public long End;
+        public int Threads;
+    }
+
+    /// <summary>How many chunks there are over <paramref name="end"/> elements.</summary>
+    public static int Chunks(long end) => checked((int)((end + ChunkSize - 1) / ChunkSize));
+
+    /// <summary>Does the pass over all segments; each chunk's sum goes to its place in <paramref name="sums"/>.</summary>
+    public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums) where TPass : unmanaged, ISweepPass
+    {
+        int threads = Math.Min(Math.Min(get_num_threads(), MaxThreads), Chunks(end));
+        var taken = stackalloc long[threads * Apart];   // stackalloc clears
+        var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, Taken = taken, End = end, Threads = threads };
+        OpenMp.Run(threads, &Work<TPass>, (nint)(&job));
+    }
+
+    private static void Work<TPass>(int thread, nint data) where TPass : unmanaged, ISweepPass
+    {
+        var job = (Job<TPass>*)data;
+        var pass = job->Pass;
+        long chunks = Chunks(job->End);
+        for (int i = 0; i < job->Threads; i++)
+        {
+            int owner = (thread + i) % job->Threads;
+            long first = chunks * owner / job->Threads, last = chunks * (owner + 1) / job->Threads;
+            var segment = job->Segments;
+            for (long chunk; (chunk = first + Interlocked.Increment(ref job->Taken[owner * Apart]) - 1) < last;)
+            {
+                long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
+                double sum = 0;
+                while (segment->End <= start) segment++;
+                for (var s = segment; ; s++)
+                {
+                    pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
+                    if (s->End >= end) break;
+                }
+                job->Sums[chunk] = sum;
+            }
+        }
+    }
+}

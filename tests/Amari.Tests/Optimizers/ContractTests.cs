@@ -1,0 +1,168 @@
+using static TorchSharp.torch.optim;
+
+namespace Amari.Tests.Optimizers;
+
+/// <summary>What every optimizer promises.</summary>
+public sealed class ContractTests
+{
+    public static TheoryData<string, double, string> BadOptions => new()
+    {
+        { "LearningRate", -1, ">= 0" },
+        { "LearningRate", double.NaN, ">= 0" },
+        { "LearningRate", double.PositiveInfinity, ">= 0" },
+        { "Momentum", 1, "[0, 1)" },
+        { "Beta1", -0.1, "[0, 1)" },
+        { "Beta1", double.NaN, "[0, 1)" },
+        { "Beta2", 1, "[0, 1)" },
+        { "Epsilon", 0, "> 0" },
+        { "WeightDecay", -1e-3, ">= 0" },
+    };
+
+    private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options)];
+
+    [Theory, MemberData(nameof(BadOptions))]
+    public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
+    {
+        var members = Options.Select(t => (Type: t, Member: t.GetProperty(option))).Where(m => m.Member is not null).ToList();
+        Assert.NotEmpty(members);
+        foreach (var (type, member) in members)
+        {
+            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member!.SetValue(Activator.CreateInstance(type), value)).InnerException;
+            Assert.IsType<ArgumentOutOfRangeException>(error);
+            Assert.Contains(FormattableString.Invariant($"{option} is {value}"), error.Message, StringComparison.Ordinal);
+            Assert.Contains(range, error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory, InlineData(true), InlineData(false)]
+    public void Each_option_changes_the_trajectory(bool fused)
+    {
+        double[] Run(Func<Parameter[], Optimizer> make)
+        {
+            var p = Problem.Parameters([[33]]);
+            using var o = make(p);
+            Steps(o, p, 0, 4);
+            return Problem.Values(p);
+        }
+        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions =>
+            [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
+
+        AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
+        AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
+        AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
+        AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }));
+    }
+
+    private static void AllDiffer(double[][] runs)
+    {
+        for (int i = 0; i < runs.Length; i++)
+            for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void TorchSharp_s_schedulers_drive_it(string name)
+    {
+        Func<Optimizer, lr_scheduler.LRScheduler>[] schedulers =
+        [
+            o => lr_scheduler.StepLR(o, 1, 0.5),
+            o => lr_scheduler.ExponentialLR(o, 0.5),
+            o => lr_scheduler.CosineAnnealingLR(o, 5),
+            o => lr_scheduler.LambdaLR(o, epoch => 1.0 / (1 + epoch)),
+            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10),
+        ];
+        foreach (var make in schedulers)
+        {
+            var p = Problem.Parameters([[7]]);
+            using var o = OptimizerCases.Make(name, p);
+            var scheduler = make(o);
+            var rates = new List<double>();
+            for (int epoch = 0; epoch < 4; epoch++)
+            {
+                rates.Add(o.ParamGroups.Single().LearningRate);
+                var before = Problem.Values(p);
+                Steps(o, p, epoch, epoch + 1);
+                Assert.NotEqual(before, Problem.Values(p));
+                scheduler.step();
+            }
+            Assert.Equal(4, rates.Distinct().Count());
+        }
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void A_resumed_run_equals_an_uninterrupted_one_bitwise(string name)
+    {
+        var file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():n}.safetensors");
+        try
+        {
+            long[][] shapes = [[33], [5, 7], []];
+            var whole = Problem.Parameters(shapes);
+            using var a = OptimizerCases.Make(name, whole);
+            Steps(a, whole, 0, 6);
+
+            var first = Problem.Parameters(shapes);
+            using var b = OptimizerCases.Make(name, first);
+            Steps(b, first, 0, 3);
+            b.Save(file);
+            var second = first.Select(p => nn.Parameter(p.detach().clone())).ToArray();
+            using var c = OptimizerCases.Make(name, second);
+            c.Load(file);
+            Steps(c, second, 3, 6);
+            Assert.Equal(Problem.Values(whole), Problem.Values(second));
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void Live_tensors_do_not_grow(string name)
+    {
+        foreach (bool fused in new[] { true, false })
+        {
+            var p = Problem.Parameters([[33], [5, 7]]);
+            Problem.SetGradients(p, 1);
+            using var o = OptimizerCases.Make(name, p, fused);
+            o.MaxGradientNorm = 1;
+            o.step();
+            long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+            for (int step = 0; step < 100; step++)
+            {
+                o.step();
+                o.zero_grad();
+            }
+            Assert.InRange(DisposeScopeManager.Statistics.ThreadTotalLiveCount, 0, before);
+        }
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void Follows_a_module_that_moves_to_float64_in_the_middle(string name)
+    {
+        using var model = nn.Linear(4, 3);
+        using var x = randn(8, 4);
+        using var wide = x.to_type(ScalarType.Float64);
+        using var o = OptimizerCases.Make(name, model);
+        void Train(Tensor input)
+        {
+            o.zero_grad();
+            using var loss = model.call(input).square().mean();
+            loss.backward();
+            o.step();
+        }
+        Train(x);
+        model.to(ScalarType.Float64);
+        var before = Problem.Values(model.parameters());
+        Train(wide);
+        Assert.NotEqual(before, Problem.Values(model.parameters()));
+        Assert.All(model.parameters(), p => Assert.Equal(ScalarType.Float64, p.dtype));
+    }
+
+    private static void Steps(Optimizer optimizer, Parameter[] parameters, int from, int to)
+    {
+        for (int step = from; step < to; step++)
+        {
+            Problem.SetGradients(parameters, step);
+            optimizer.step();
+        }
+    }
+}

@@ -1,0 +1,32 @@
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Every optimizer with a group loop, in each setting that takes another path: what the contract tests run over.</summary>
+public static class OptimizerCases
+{
+    private static readonly Dictionary<string, Func<Source, bool, Optimizer>> Makers = new()
+    {
+        ["Sgd plain"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Momentum = 0 })]) { Fused = fused },
+        ["Sgd momentum"] = (p, fused) => new Sgd([p.Group(new Sgd.Options())]) { Fused = fused },
+        ["Sgd L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Momentum = 0, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Sgd Nesterov L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Nesterov = true, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Adam"] = (p, fused) => new Adam([p.Group(new Adam.Options())]) { Fused = fused },
+        ["Adam L2"] = (p, fused) => new Adam([p.Group(new Adam.Options() { LearningRate = 0.01, Beta1 = 0, Beta2 = 0.9, Epsilon = 1e-3, WeightDecay = 0.1 })]) { Fused = fused },
+        ["AdamW"] = (p, fused) => new AdamW([p.Group(new AdamW.Options())]) { Fused = fused },
+        ["AdamW other"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { LearningRate = 0.02, Beta1 = 0.5, Beta2 = 0.8, Epsilon = 1e-2, WeightDecay = 0.5 })]) { Fused = fused },
+        ["Lion"] = (p, fused) => new Lion([p.Group(new Lion.Options())]) { Fused = fused },
+        ["Lion decay"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, Beta1 = 0.5, Beta2 = 0.8, WeightDecay = 0.5 })]) { Fused = fused },
+    };
+
+    public static TheoryData<string> Names => [.. Makers.Keys];
+
+    internal static Optimizer Make(string name, IEnumerable<Parameter> parameters, bool fused = true) =>
+        Makers[name](new(parameters.Select((p, i) => ($"p{i}", p)), null), fused);
+
+    internal static Optimizer Make(string name, nn.Module model) => Makers[name](new([], model), true);
+
+    private sealed record Source(IEnumerable<(string, Parameter)> Parameters, nn.Module? Model)
+    {
+        public ParameterGroup<T> Group<T>(T options) where T : OptimizerOptions =>
+            Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
+    }
+}

@@ -1,0 +1,25 @@
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Parameters and gradients made from a seed.</summary>
+internal static class Problem
+{
+    public static Parameter[] Parameters(IEnumerable<long[]> shapes, ScalarType type = ScalarType.Float32, int seed = 1)
+    {
+        using var generator = new Generator((ulong)seed);
+        return [.. shapes.Select(s => nn.Parameter(randn(s, dtype: ScalarType.Float32, generator: generator).to_type(type)))];
+    }
+
+    public static void SetGradients(IEnumerable<Parameter> parameters, int seed)
+    {
+        using var generator = new Generator((ulong)seed);
+        foreach (var p in parameters)
+        {
+            using var old = p.grad;
+            p.grad = randn(p.shape, dtype: ScalarType.Float32, generator: generator).to_type(p.dtype);
+        }
+    }
+
+    /// <summary>All elements as float64, in order.</summary>
+    public static double[] Values(IEnumerable<Tensor> tensors) =>
+        [.. tensors.SelectMany(t => t.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
+}
