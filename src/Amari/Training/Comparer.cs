@@ -1,0 +1,84 @@
+namespace Amari.Training;
+
+/// <summary>Compares optimizers on one workload, each with the same budget and, when tuned, the same number of trials.</summary>
+public static class Comparer
+{
+    private const double FirstRung = 0.25;                      // share of the budget in which all trials run
+    private const int Survivors = 3;                            // one of so many goes on to the full budget
+    private const int TuningSeed = 7919;                        // no measured seed sees the weights and batches it was tuned on
+
+    /// <summary>Trains every optimizer with every seed.</summary>
+    /// <param name="trainer">The workload with its data.</param>
+    /// <param name="optimizers">At least one.</param>
+    /// <param name="seeds">At least one.</param>
+    /// <param name="budget">Of each run.</param>
+    /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, the better third
+    /// again at the full one. The workload's own settings are the first trial. 0 to take those settings without trials.</param>
+    /// <param name="progress">Told while runs train.</param>
+    /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
+    public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
+        int tuneTrials, IProgress<Progress>? progress, CancellationToken stop)
+    {
+        ArgumentNullException.ThrowIfNull(trainer);
+        ArgumentNullException.ThrowIfNull(optimizers);
+        ArgumentNullException.ThrowIfNull(seeds);
+        ArgumentNullException.ThrowIfNull(budget);
+        Require.AtLeast(0, tuneTrials, "number of trials");
+        foreach (var choice in optimizers) trainer.Options(choice);   // all bad arguments are told before anything runs
+
+        var trials = new List<Trial>();
+        var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();
+        var runs = new List<(int Optimizer, Run Run)>();
+        foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
+            for (int i = 0; i < chosen.Count && !stop.IsCancellationRequested; i++)
+                runs.Add((i, trainer.Train(chosen[i], seed, budget, progress, stop: stop)));
+        return new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
+            [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], trials);
+    }
+
+    private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
+        IProgress<Progress>? progress, CancellationToken stop)
+    {
+        var space = OptimizerCatalog.Find(choice.Name).SearchSpace;
+        var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? choice : choice with
+        {
+            Settings = new Dictionary<string, string>(choice.Settings.Concat(space.Select((d, k) =>
+                KeyValuePair.Create(d.Option, FormattableString.Invariant($"{d.At(Halton(i, k)):G3}"))).Where(s =>
+                    !choice.Settings.Keys.Any(given => Settings.Canonical(given) == Settings.Canonical(s.Key))))),
+        }).ToList();
+        var shortBudget = budget.Seconds is { } s ? Budget.OfSeconds(s * FirstRung) : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
+        int number = 0, total = count + (count + Survivors - 1) / Survivors;
+        var first = Rung(candidates, shortBudget);
+        var second = Rung([.. first.OrderBy(r => r.Loss).Take((count + Survivors - 1) / Survivors).Select(r => r.Choice)], budget);
+        return second.Concat(first).OrderBy(r => r.Loss).Select(r => r.Choice).FirstOrDefault(choice);
+
+        List<(OptimizerChoice Choice, double Loss)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
+        {
+            var results = new List<(OptimizerChoice, double)>();
+            foreach (var candidate in rung)
+            {
+                if (stop.IsCancellationRequested) break;
+                string stage = $"tuning {++number}/{total}";
+                var run = trainer.Train(candidate, TuningSeed, length, new Staged(progress, stage), stop: stop);
+                double loss = run.Status == RunStatus.Diverged ? double.NaN : run.FinalLoss;
+                trials.Add(new(choice.Name, run.Options, length, loss));
+                results.Add((candidate, double.IsNaN(loss) ? double.PositiveInfinity : loss));
+            }
+            return results;
+        }
+    }
+
+    /// <summary>The i-th number of the Halton sequence in the k-th prime base: spreads few points evenly over [0, 1).</summary>
+    private static double Halton(int i, int k)
+    {
+        ReadOnlySpan<int> primes = [2, 3, 5, 7, 11, 13];
+        double result = 0, share = 1;
+        for (int b = primes[k]; i > 0; i /= b) result += (share /= b) * (i % b);
+        return result;
+    }
+
+    private sealed class Staged(IProgress<Progress>? inner, string stage) : IProgress<Progress>
+    {
+        public void Report(Progress value) => inner?.Report(value with { Stage = stage });
+    }
+}

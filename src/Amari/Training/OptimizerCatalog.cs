@@ -1,0 +1,58 @@
+namespace Amari.Training;
+
+/// <summary>An optimizer as commands know it.</summary>
+/// <param name="Name">On the command line.</param>
+/// <param name="Summary">One line for tables and help.</param>
+/// <param name="OptionsType">Its options record.</param>
+/// <param name="Create">Makes it for a model; the likelihood gives curvature methods their Fisher.</param>
+/// <param name="SearchSpace">What tuning varies, each on a logarithmic scale.</param>
+public sealed record OptimizerEntry(
+    string Name, string Summary, Type OptionsType,
+    Func<nn.Module<Tensor, Tensor>, OptimizerOptions, Likelihood, Optimizer> Create,
+    IReadOnlyList<SearchDimension> SearchSpace);
+
+/// <summary>One option that tuning varies.</summary>
+/// <param name="Option">Its name, as in settings.</param>
+/// <param name="Low">Smallest value tried.</param>
+/// <param name="High">Largest value tried.</param>
+/// <param name="FromOne">The logarithm is of 1 - value: for momenta near 1.</param>
+public sealed record SearchDimension(string Option, double Low, double High, bool FromOne = false)
+{
+    /// <summary>The value at u in [0, 1].</summary>
+    public double At(double u)
+    {
+        double low = FromOne ? 1 - Low : Low, high = FromOne ? 1 - High : High;
+        double value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low)));
+        return FromOne ? 1 - value : value;
+    }
+}
+
+/// <summary>An optimizer and its settings as on the command line; what is not set takes the workload's setting or the default.</summary>
+/// <param name="Name">The name in the catalog.</param>
+/// <param name="Settings">Option names (any case, with or without hyphens; <c>lr</c> for the learning rate) and values.</param>
+public sealed record OptimizerChoice(string Name, IReadOnlyDictionary<string, string> Settings);
+
+/// <summary>All optimizers that commands offer.</summary>
+public static class OptimizerCatalog
+{
+    /// <summary>The entries, in the order of listings.</summary>
+    public static IReadOnlyList<OptimizerEntry> All { get; } =
+    [
+        new("sgd", "gradient descent with momentum", typeof(Sgd.Options), (m, o, _) => new Sgd(m, (Sgd.Options)o),
+            [new("LearningRate", 1e-3, 1), new("Momentum", 0.5, 0.99, FromOne: true)]),
+        new("adam", "Adam, L2 regularisation", typeof(Adam.Options), (m, o, _) => new Adam(m, (Adam.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("adamw", "Adam with decoupled weight decay", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("lion", "evolved sign momentum, one state tensor", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
+            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
+        new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
+            [new("LearningRate", 1e-2, 1), new("Damping", 1e-4, 1), new("KlClip", 1e-3, 1)]),
+    ];
+
+    /// <summary>The entry called <paramref name="name"/>.</summary>
+    /// <exception cref="ArgumentException">There is none; the message lists the names.</exception>
+    public static OptimizerEntry Find(string name) =>
+        All.FirstOrDefault(e => string.Equals(e.Name, name, StringComparison.OrdinalIgnoreCase))
+        ?? throw new ArgumentException($"There is no optimizer '{name}'; there are {string.Join(", ", All.Select(e => e.Name))}.");
+}
