@@ -136,7 +136,7 @@ internal sealed class Capture : IDisposable
                 v = _likelihood!.Score(output, _likelihood.Sample(output, _generator));
                 if (count > 1) v = v.div_(Math.Sqrt(count));
             }
-            autograd.grad([f], [_probe], [v], retain_graph: true, allow_unused: true);
+            autograd.backward([f], [v], retain_graph: true, inputs: [_probe]);
         }
         pass.Sample = -1;
         foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.X.Dispose();

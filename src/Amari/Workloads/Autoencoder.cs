@@ -1,0 +1,52 @@
+using Amari.Training;
+using Amari.Workloads.Data;
+
+namespace Amari.Workloads;
+
+/// <summary>The deep autoencoder of Hinton and Salakhutdinov (2006), the benchmark of second-order methods since Martens (2010):
+/// 784-1000-500-250-30-250-500-1000-784, tanh, a linear code, sigmoid cross-entropy.</summary>
+/// <remarks>The loss is summed over the 784 pixels of an example. Weights start as Glorot normal, biases at zero. The training set is
+/// also what is measured: the workload is about optimization.</remarks>
+public sealed class Autoencoder : Workload
+{
+    private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
+    private const int Code = 4;
+
+    /// <inheritdoc/>
+    public override string Name => "autoencoder";
+    /// <inheritdoc/>
+    public override string Description => "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (tanh), 2,837,314 parameters";
+    /// <inheritdoc/>
+    public override int BatchSize => 512;
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; } = new Bernoulli();
+    /// <inheritdoc/>
+    public override Metric Metric { get; } = new("squared error", false, (f, x) => f.sigmoid().sub_(x).square().sum());
+    /// <inheritdoc/>
+    public override Target Target => new("loss", 90);
+    /// <inheritdoc/>
+    public override Budget DefaultBudget => Budget.OfSeconds(60);
+
+    /// <inheritdoc/>
+    public override WorkloadData Load(string? directory)
+    {
+        using var digits = Mnist10k.Load();
+        var x = digits.Inputs.flatten(1);
+        return new(new(x, x.alias()), null);
+    }
+
+    /// <inheritdoc/>
+    public override nn.Module<Tensor, Tensor> CreateModel()
+    {
+        var layers = new List<(string, nn.Module<Tensor, Tensor>)>();
+        for (int i = 1; i < Sizes.Length; i++)
+        {
+            var layer = nn.Linear(Sizes[i - 1], Sizes[i]);
+            nn.init.xavier_normal_(layer.weight!);
+            nn.init.zeros_(layer.bias!);
+            layers.Add(($"fc{i}", layer));
+            if (i != Code && i != Sizes.Length - 1) layers.Add(($"tanh{i}", nn.Tanh()));
+        }
+        return nn.Sequential(layers);
+    }
+}

@@ -1,0 +1,32 @@
+using Amari.Training;
+using Amari.Workloads.Data;
+
+namespace Amari.Workloads;
+
+/// <summary>The embedded digits with a small multi-layer perceptron 64-128-64-10, tanh.</summary>
+public sealed class DigitsMlp : Workload
+{
+    /// <inheritdoc/>
+    public override string Name => "digits-mlp";
+    /// <inheritdoc/>
+    public override string Description => "1,437 digits of 8x8 pixels, MLP 64-128-64-10 (tanh), 17,226 parameters";
+    /// <inheritdoc/>
+    public override int BatchSize => 128;
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; } = new Categorical();
+    /// <inheritdoc/>
+    public override Metric Metric => Metric.Accuracy;
+    /// <inheritdoc/>
+    public override Target Target => new("loss", 1e-3);
+    /// <inheritdoc/>
+    public override Budget DefaultBudget => Budget.OfSeconds(3);
+    /// <inheritdoc/>
+    public override WorkloadData Load(string? directory) => Digits.Load();
+
+    /// <inheritdoc/>
+    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
+        ("flatten", nn.Flatten()),
+        ("fc1", nn.Linear(64, 128)), ("tanh1", nn.Tanh()),
+        ("fc2", nn.Linear(128, 64)), ("tanh2", nn.Tanh()),
+        ("fc3", nn.Linear(64, 10)));
+}

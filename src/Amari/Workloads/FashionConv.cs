@@ -1,0 +1,34 @@
+using Amari.Training;
+using Amari.Workloads.Data;
+
+namespace Amari.Workloads;
+
+/// <summary>Fashion-MNIST, or any MNIST-shaped folder of IDX files, with a convolutional network.</summary>
+public sealed class FashionConv : Workload
+{
+    /// <inheritdoc/>
+    public override string Name => "fashion-conv";
+    /// <inheritdoc/>
+    public override string Description => "Fashion-MNIST (60,000 images of 28x28), three 3x3 convolutions and two linear layers, 155,786 parameters";
+    /// <inheritdoc/>
+    public override int BatchSize => 256;
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; } = new Categorical();
+    /// <inheritdoc/>
+    public override Metric Metric => Metric.Accuracy;
+    /// <inheritdoc/>
+    public override Target Target => new("loss", 0.25);
+    /// <inheritdoc/>
+    public override Budget DefaultBudget => Budget.OfSeconds(60);
+    /// <inheritdoc/>
+    public override WorkloadData Load(string? directory) => FashionMnist.Load(directory);
+
+    /// <inheritdoc/>
+    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
+        ("conv1", nn.Conv2d(1, 16, 3, stride: 2, padding: 1)), ("relu1", nn.ReLU()),       // [n, 16, 14, 14]
+        ("conv2", nn.Conv2d(16, 32, 3, stride: 2, padding: 1)), ("relu2", nn.ReLU()),      // [n, 32, 7, 7]
+        ("conv3", nn.Conv2d(32, 64, 3, stride: 2, padding: 1)), ("relu3", nn.ReLU()),      // [n, 64, 4, 4]
+        ("flatten", nn.Flatten()),
+        ("fc1", nn.Linear(1024, 128)), ("relu4", nn.ReLU()),
+        ("fc2", nn.Linear(128, 10)));
+}

@@ -1,0 +1,59 @@
+using System.Reflection;
+using System.Runtime.Loader;
+
+namespace Amari.Workloads;
+
+/// <summary>The built-in workloads, and those of a user's assembly.</summary>
+public static class WorkloadCatalog
+{
+    /// <summary>The built-in workloads; the first is the default.</summary>
+    public static IReadOnlyList<Workload> All { get; } = [new DigitsMlp(), new DigitsConv(), new Autoencoder(), new FashionConv()];
+
+    /// <summary>A built-in workload by name, or one of an assembly.</summary>
+    /// <param name="name">Null: the default, or the assembly's only one.</param>
+    /// <param name="assemblyPath">Null for the built-in ones; else a .dll with public classes derived from <see cref="Workload"/>.</param>
+    /// <exception cref="ArgumentException">There is no such workload or no such assembly; the message lists the names.</exception>
+    public static Workload Find(string? name, string? assemblyPath)
+    {
+        var all = assemblyPath is null ? All : FromAssembly(assemblyPath);
+        if (name is null && (assemblyPath is null || all.Count == 1)) return all[0];
+        string names = string.Join(", ", all.Select(w => w.Name));
+        if (name is null) throw new ArgumentException($"{assemblyPath} has several workloads, name one of them: {names}.");
+        return all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
+            ?? throw new ArgumentException($"There is no workload '{name}'; there are {names}.");
+    }
+
+    private static List<Workload> FromAssembly(string path)
+    {
+        string full = Path.GetFullPath(path);
+        if (!File.Exists(full)) throw new ArgumentException($"There is no file '{path}'.");
+        try
+        {
+            var found = new PluginContext(full).LoadFromAssemblyPath(full).GetExportedTypes()
+                .Where(t => t.IsSubclassOf(typeof(Workload)) && !t.IsAbstract && t.GetConstructor(Type.EmptyTypes) is not null)
+                .Select(t => (Workload)Activator.CreateInstance(t)!).ToList();
+            return found.Count > 0 ? found : throw new ArgumentException(
+                $"'{path}' has no workload: no public class derived from {typeof(Workload).FullName} with a parameterless constructor.");
+        }
+        catch (Exception e) when (e is BadImageFormatException or FileLoadException or FileNotFoundException or TypeLoadException)
+        {
+            throw new ArgumentException($"'{path}' cannot be loaded: {e.Message}", e);
+        }
+        catch (TargetInvocationException e)
+        {
+            throw new ArgumentException($"A workload of '{path}' cannot be made: {e.InnerException!.Message}", e);
+        }
+    }
+
+    /// <summary>Finds the assembly's own dependencies beside it, and shares Amari and TorchSharp with the program.</summary>
+    private sealed class PluginContext(string path) : AssemblyLoadContext(path)
+    {
+        private readonly AssemblyDependencyResolver _resolver = new(path);
+
+        protected override Assembly? Load(AssemblyName assemblyName)
+        {
+            if (Default.Assemblies.FirstOrDefault(a => a.GetName().Name == assemblyName.Name) is { } shared) return shared;
+            return _resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null;
+        }
+    }
+}
