@@ -1,1 +1,3 @@
-Console.WriteLine("amari");
+using Amari.Cli.Commands;
+
+return CommandLine.Run(args, Console.Out, Console.Error);

@@ -17,7 +17,7 @@ public static class Comparer
     /// <param name="progress">Told while runs train.</param>
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
     public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
-        int tuneTrials, IProgress<Progress>? progress, CancellationToken stop)
+        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(optimizers);
@@ -37,7 +37,7 @@ public static class Comparer
     }
 
     private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
-        IProgress<Progress>? progress, CancellationToken stop)
+        IProgress<RunProgress>? progress, CancellationToken stop)
     {
         var space = OptimizerCatalog.Find(choice.Name).SearchSpace;
         var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? choice : choice with
@@ -77,8 +77,8 @@ public static class Comparer
         return result;
     }
 
-    private sealed class Staged(IProgress<Progress>? inner, string stage) : IProgress<Progress>
+    private sealed class Staged(IProgress<RunProgress>? inner, string stage) : IProgress<RunProgress>
     {
-        public void Report(Progress value) => inner?.Report(value with { Stage = stage });
+        public void Report(RunProgress value) => inner?.Report(value with { Stage = stage });
     }
 }

@@ -105,6 +105,6 @@ public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string>
 /// <param name="MillisecondsPerStep">Recent time of a step.</param>
 /// <param name="SecondsLeft">Estimated training time left of this run.</param>
 /// <param name="Evaluated">Whether this report comes from an evaluation.</param>
-public readonly record struct Progress(
+public readonly record struct RunProgress(
     string Optimizer, int Seed, string Stage, long Step, double Seconds, double Fraction,
     double BatchLoss, double Loss, double Metric, double MillisecondsPerStep, double SecondsLeft, bool Evaluated);

@@ -53,7 +53,7 @@ public sealed class Trainer : IDisposable
     /// <param name="checkpoint">Null to save nothing.</param>
     /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
     /// <exception cref="InvalidDataException">A checkpoint to resume from is of another run, or all are damaged.</exception>
-    public Run Train(OptimizerChoice choice, int seed, Budget budget, IProgress<Progress>? progress = null,
+    public Run Train(OptimizerChoice choice, int seed, Budget budget, IProgress<RunProgress>? progress = null,
         CheckpointOptions? checkpoint = null, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(budget);

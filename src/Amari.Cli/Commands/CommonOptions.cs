@@ -1,0 +1,69 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
+using Amari.Training;
+
+namespace Amari.Cli.Commands;
+
+/// <summary>Options that commands share, and how their values are read.</summary>
+internal sealed class CommonOptions
+{
+    public Option<FileInfo?> Json { get; } = new("--json") { Description = "write the machine-readable result to this file", HelpName = "FILE" };
+    public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
+    public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already" };
+    public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
+    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core)", 0, Environment.ProcessorCount, 1);
+    public Option<string?> Data { get; } = new("--data") { Description = "folder of the data set's files", HelpName = "DIR" };
+    public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
+    public Option<Budget?> Budget { get; } = new("--budget")
+    {
+        Description = "training time of a run: 60s, 2m, 500ms; evaluation is not counted",
+        HelpName = "TIME",
+        CustomParser = ReadBudget,
+    };
+    public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
+    public Argument<string?> Workload { get; } = new("WORKLOAD")
+    {
+        Arity = ArgumentArity.ZeroOrOne,
+        Description = string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name)) + "; the first is the default",
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Add(Workload);
+        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Out, Overwrite, Json, Seed, Threads]) command.Add(option);
+    }
+
+    /// <summary>An integer option with a smallest allowed value.</summary>
+    public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null)
+    {
+        var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => preset };
+        int floor = least ?? minimum;
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n) && n < floor)
+                result.AddError($"{name} is {n}; it must be an integer >= {floor}.");
+        });
+        return option;
+    }
+
+    /// <summary>The budget asked for, or the workload's own.</summary>
+    public Budget BudgetOf(ParseResult parsed, Budget preset)
+    {
+        var time = parsed.GetValue(Budget);
+        int? epochs = parsed.GetValue(Epochs);
+        if (time is not null && epochs is not null) throw new ArgumentException("Give --budget or --epochs, not both.");
+        return epochs is { } n ? Training.Budget.OfEpochs(n) : time ?? preset;
+    }
+
+    private static Budget? ReadBudget(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })
+            if (text.EndsWith(unit, StringComparison.Ordinal)
+                && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value > 0)
+                return Training.Budget.OfSeconds(value * seconds);
+        result.AddError($"--budget is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
+        return null;
+    }
+}

@@ -1,0 +1,45 @@
+using System.CommandLine;
+using Amari.Cli.Reporting;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari compare</c>: trains a workload with several optimizers and reports which to use, and why.</summary>
+internal static class CompareCommand
+{
+    public static Command Create(TextWriter output)
+    {
+        var common = new CommonOptions();
+        var optimizers = new Option<string>("--optimizers")
+        {
+            Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+            DefaultValueFactory = _ => "sgd,adamw,lion,kfac",
+            HelpName = "NAMES",
+        };
+        var seeds = CommonOptions.Whole("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
+        var tune = CommonOptions.Whole("--tune", "tuning trials of each optimizer over its own search space; 0 takes the workload's settings", 0, 0);
+        var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune };
+        common.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var choices = parsed.GetValue(optimizers)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>())).DistinctBy(c => c.Name).ToList();
+            if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
+            var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            torch.set_num_threads(parsed.GetValue(common.Threads));
+            int first = parsed.GetValue(common.Seed);
+
+            using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            using var interrupt = new Interrupt();
+            Comparison comparison;
+            using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run"))
+                comparison = Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
+                    parsed.GetValue(tune), view, interrupt.Token);
+            return Report.Write(comparison, workload, folder, output);
+        });
+        return command;
+    }
+}

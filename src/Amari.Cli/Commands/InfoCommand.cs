@@ -1,0 +1,65 @@
+using System.CommandLine;
+using System.Reflection;
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Text.Json;
+using Amari.Native;
+using Amari.Workloads.Data;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari info</c>: what this machine and this build have.</summary>
+internal static class InfoCommand
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    private static readonly string[] MpiLibraries = ["libmpi_abi.so.1", "libmpi.so.40", "libmpich.so.12"];
+
+    public static Command Create(TextWriter output)
+    {
+        var json = new Option<FileInfo?>("--json") { Description = "write the same as JSON to this file", HelpName = "FILE" };
+        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI.") { json };
+        command.SetAction(parsed =>
+        {
+            var status = TorchLibrary.Status;
+            var rows = new Dictionary<string, string>
+            {
+                ["amari"] = Version(typeof(Kfac).Assembly),
+                [".NET"] = RuntimeInformation.FrameworkDescription,
+                ["system"] = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}",
+                ["TorchSharp"] = Version(typeof(torch).Assembly),
+                ["libtorch"] = status.State == TorchLibraryState.Failed ? "not loaded" : torch.__version__,
+                ["native library"] = $"{status.State}: {status.Message}",
+                ["cores"] = $"{Environment.ProcessorCount}",
+                ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",
+                ["kernels"] = Vector512.IsHardwareAccelerated ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors"
+                    : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar",
+                ["digits"] = "embedded",
+                ["mnist10k"] = "embedded",
+                ["fashion-mnist"] = FashionMnist.IsPresent() ? FashionMnist.DefaultDirectory
+                    : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
+                ["MPI"] = Mpi(),
+            };
+            int width = rows.Keys.Max(k => k.Length);
+            foreach (var (name, value) in rows) output.WriteLine($"{name.PadRight(width)}  {value}");
+            if (parsed.GetValue(json) is { } file) File.WriteAllText(file.FullName, JsonSerializer.Serialize(rows, Indented));
+            return status.State == TorchLibraryState.Failed ? 1 : 0;
+        });
+        return command;
+    }
+
+    private static string Version(Assembly assembly) =>
+        assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+
+    private static string Mpi()
+    {
+        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
+        string? library = MpiLibraries.FirstOrDefault(name =>
+        {
+            if (!NativeLibrary.TryLoad(name, out nint handle)) return false;
+            NativeLibrary.Free(handle);
+            return true;
+        });
+        return launcher is null && library is null ? "not found" : $"launcher {launcher ?? "not found"}, library {library ?? "not found"}";
+    }
+}

@@ -1,0 +1,53 @@
+using System.CommandLine;
+using Amari.Cli.Reporting;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari train</c>: trains a workload with one optimizer, with checkpoints.</summary>
+internal static class TrainCommand
+{
+    public static Command Create(TextWriter output)
+    {
+        var common = new CommonOptions();
+        var optimizer = new Option<string>("--optimizer")
+        {
+            Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+            DefaultValueFactory = _ => "kfac",
+            HelpName = "NAME",
+        };
+        var rate = new Option<string?>("--lr") { Description = "learning rate", HelpName = "NUMBER" };
+        var set = new Option<string[]>("--set") { Description = "an option of the optimizer, repeatable: --set damping=1e-3", HelpName = "NAME=VALUE" };
+        var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
+        var every = CommonOptions.Whole("--checkpoint-every", "seconds of training between checkpoints", 1, 30);
+        var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
+        var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
+        common.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var settings = new Dictionary<string, string>();
+            if (parsed.GetValue(rate) is { } lr) settings["LearningRate"] = lr;
+            foreach (string pair in parsed.GetValue(set) ?? [])
+                settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal) ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
+                    : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+            var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
+            var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+            string? directory = parsed.GetValue(checkpoint);
+            if (directory is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
+            torch.set_num_threads(parsed.GetValue(common.Threads));
+
+            using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            trainer.Options(choice);
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "train-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var interrupt = new Interrupt();
+            Run run;
+            using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}"))
+                run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
+                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every))), interrupt.Token);
+            return Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []), workload, folder, output);
+        });
+        return command;
+    }
+}

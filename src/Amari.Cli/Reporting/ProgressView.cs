@@ -1,0 +1,84 @@
+using System.Globalization;
+using Amari.Training;
+using Spectre.Console;
+
+namespace Amari.Cli.Reporting;
+
+/// <summary>Runs as they train: a live table on a terminal, plain lines elsewhere.</summary>
+internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
+{
+    private const double PlainSeconds = 2;
+    private readonly IAnsiConsole _console;
+    private readonly List<(string Key, RunProgress Last)> _rows = [];
+    private readonly System.Diagnostics.Stopwatch _sinceLine = System.Diagnostics.Stopwatch.StartNew();
+    private readonly ManualResetEventSlim _end = new();
+    private readonly Lock _gate = new();
+    private readonly Thread? _painter;
+
+    public ProgressView(TextWriter output, string title) : this(
+        ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }), title)
+    {
+    }
+
+    public ProgressView(IAnsiConsole console, string title)
+    {
+        _console = console;
+        console.WriteLine(title);
+        if (!console.Profile.Capabilities.Interactive || !console.Profile.Out.IsTerminal) return;
+        _painter = new Thread(() => console.Live(Table()).Start(live =>
+        {
+            while (!_end.Wait(100)) live.UpdateTarget(Table());
+            live.UpdateTarget(Table());
+        })) { IsBackground = true };
+        _painter.Start();
+    }
+
+    public void Report(RunProgress value)
+    {
+        string key = $"{value.Optimizer} {value.Seed} {value.Stage}";
+        bool fresh;
+        lock (_gate)
+        {
+            int index = _rows.FindIndex(r => r.Key == key);
+            fresh = index < 0;
+            if (fresh)
+            {
+                if (value.Stage.Length > 0) _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // one row for tuning
+                _rows.Add((key, value));
+            }
+            else _rows[index] = (key, value);
+        }
+        if (_painter is not null) return;
+        if (!fresh && value.Fraction < 1 && _sinceLine.Elapsed.TotalSeconds < PlainSeconds) return;
+        if (!fresh && value.Fraction >= 1 && !value.Evaluated) return;
+        _sinceLine.Restart();
+        _console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+            $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12} {value.Fraction,4:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {value.Loss,-10:G5} {value.MillisecondsPerStep,8:F2} ms/step  {value.SecondsLeft,5:F0} s left"));
+    }
+
+    private Table Table()
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
+            table.AddColumn(new TableColumn(head).NoWrap());
+        lock (_gate)
+            foreach (var (_, p) in _rows)
+            {
+                int done = (int)Math.Round(12 * p.Fraction);
+                table.AddRow(new Markup(Markup.Escape(p.Optimizer)), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
+                    new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 12 - done)}[/]"),
+                    new Text(Invariant($"{p.Step}")), new Text(Invariant($"{p.Loss:G4}")), new Text(Invariant($"{p.BatchLoss:G4}")),
+                    new Text(Invariant($"{p.MillisecondsPerStep:F2}")), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+            }
+        return table;
+    }
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
+
+    public void Dispose()
+    {
+        _end.Set();
+        _painter?.Join();
+        _end.Dispose();
+    }
+}

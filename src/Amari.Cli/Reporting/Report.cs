@@ -1,0 +1,38 @@
+using Amari.Training;
+using Amari.Workloads;
+using Spectre.Console;
+
+namespace Amari.Cli.Reporting;
+
+/// <summary>Everything a command leaves: the table and the answer on the console, and the files.</summary>
+internal static class Report
+{
+    /// <returns>The exit code: 1 when interrupted, when nothing ran, or when every run diverged.</returns>
+    public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output)
+    {
+        var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        if (comparison.Runs.Count == 0)
+        {
+            console.WriteLine("Stopped before any run was finished; nothing was written.");
+            return 1;
+        }
+        var table = new Table().Border(TableBorder.Rounded).AddColumn("optimizer");
+        foreach (string head in Summary.Heads(comparison)) table.AddColumn(new TableColumn(Markup.Escape(head)));
+        foreach (var summary in Summary.Of(comparison)) table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
+        console.Write(table);
+        console.WriteLine(Answer.Of(comparison));
+        int events = comparison.Runs.Sum(r => r.Events.Count);
+        if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps) are listed in the report.");
+
+        string json = ResultJson.Of(comparison);
+        File.WriteAllText(folder.FileNamed("result.json"), json);
+        if (folder.Json is { } path) File.WriteAllText(path, json);
+        string title = $"{workload.Name}: loss while training";
+        LossFigure.Save(comparison, title, bySeconds: true, folder.FileNamed("loss-seconds"));
+        LossFigure.Save(comparison, title, bySeconds: false, folder.FileNamed("loss-steps"));
+        File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
+        console.WriteLine();
+        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, loss-seconds and loss-steps as PNG and SVG)");
+        return comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+    }
+}

@@ -1,0 +1,32 @@
+namespace Amari.Cli.Reporting;
+
+/// <summary>Where results go; found writable before anything is trained, and never one with results in it unless the user says so.</summary>
+internal sealed record ResultFolder(string Path, string? Json)
+{
+    /// <param name="asked">What --out says; null takes a new numbered folder under <c>out/</c>.</param>
+    /// <param name="overwrite">Whether results there may be replaced.</param>
+    /// <param name="name">The stem of a new folder.</param>
+    /// <param name="json">What --json says.</param>
+    /// <exception cref="ArgumentException">The folder holds results, or a path is a file or a folder where it must not be.</exception>
+    public static ResultFolder Prepare(string? asked, bool overwrite, string name, string? json)
+    {
+        string path = asked ?? Enumerable.Range(1, int.MaxValue).Select(i => System.IO.Path.GetFullPath(FormattableString.Invariant($"out/{name}-{i:D3}")))
+            .First(p => !System.IO.Path.Exists(p));
+        if (File.Exists(path)) throw new ArgumentException($"--out is '{path}', which is a file; it must be a folder.");
+        if (!overwrite && File.Exists(System.IO.Path.Combine(path, "result.json")))
+            throw new ArgumentException($"'{path}' holds results already; choose another folder or say --overwrite.");
+        if (json is not null && Directory.Exists(json)) throw new ArgumentException($"--json is '{json}', which is a folder; it must be a file.");
+        Directory.CreateDirectory(path);
+        if (json is not null) Directory.CreateDirectory(System.IO.Path.GetDirectoryName(json)!);
+        foreach (string folder in (string[])(json is null ? [path] : [path, System.IO.Path.GetDirectoryName(json)!]))
+        {
+            string probe = System.IO.Path.Combine(folder, System.IO.Path.GetRandomFileName());
+            File.WriteAllText(probe, "");
+            File.Delete(probe);
+        }
+        return new(path, json);
+    }
+
+    /// <summary>The full name of a file in the folder.</summary>
+    public string FileNamed(string name) => System.IO.Path.Combine(Path, name);
+}

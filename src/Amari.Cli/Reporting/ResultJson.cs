@@ -1,0 +1,51 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Amari.Training;
+
+namespace Amari.Cli.Reporting;
+
+/// <summary>The machine-readable result; its names are stable. Numbers that are not finite, and targets not reached, are null.</summary>
+internal static class ResultJson
+{
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
+    public static string Of(Comparison comparison) => new JsonObject
+    {
+        ["workload"] = comparison.Workload,
+        ["metric"] = comparison.Metric,
+        ["target"] = new JsonObject { ["metric"] = comparison.Target.Metric, ["value"] = comparison.Target.Value },
+        ["budget"] = BudgetOf(comparison.Budget),
+        ["answer"] = Answer.Of(comparison),
+        ["runs"] = new JsonArray([.. comparison.Runs.Select(RunOf)]),
+        ["trials"] = new JsonArray([.. comparison.Trials.Select(t => new JsonObject
+        {
+            ["optimizer"] = t.Optimizer, ["options"] = Map(t.Options), ["budget"] = BudgetOf(t.Budget), ["loss"] = Finite(t.Loss),
+        })]),
+    }.ToJsonString(Indented);
+
+    private static JsonObject RunOf(Run run) => new()
+    {
+        ["optimizer"] = run.Optimizer,
+        ["options"] = Map(run.Options),
+        ["seed"] = run.Seed,
+        ["status"] = run.Status.ToString(),
+        ["steps"] = run.Steps,
+        ["seconds"] = run.Seconds,
+        ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
+        ["stepsToTarget"] = run.StepsToTarget,
+        ["secondsToTarget"] = run.SecondsToTarget,
+        ["finalLoss"] = Finite(run.FinalLoss),
+        ["finalMetric"] = Finite(run.FinalMetric),
+        ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
+        ["stateBytes"] = run.StateBytes,
+        ["coverage"] = new JsonArray([.. run.Coverage.Select(c => new JsonObject { ["parameter"] = c.Parameter, ["block"] = c.Block, ["reason"] = c.Reason })]),
+        ["events"] = new JsonArray([.. run.Events.Select(e => new JsonObject { ["step"] = e.Step, ["subject"] = e.Subject, ["message"] = e.Message })]),
+    };
+
+    private static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
+
+    private static JsonObject Map(IReadOnlyDictionary<string, string> map) =>
+        new(map.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)p.Value)));
+
+    private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
+}
