@@ -6,15 +6,9 @@ namespace Amari.Kernels;
 /// <summary>Runs work on libtorch's own threads, because two pools that spin for work take the cores from each other.</summary>
 /// <remarks>On Linux libtorch_cpu depends on GNU's OpenMP library, whose entry point <c>GOMP_parallel</c> compilers call for every parallel region.
 /// Elsewhere .NET's pool does the work.</remarks>
-internal static unsafe class OpenMp
+internal static unsafe partial class OpenMp
 {
-    // void GOMP_parallel(void (*body)(void*), void* data, unsigned threads, unsigned flags)
-    private static readonly delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void> Parallel =
-        (delegate* unmanaged<delegate* unmanaged<nint, void>, nint, uint, uint, void>)Export("GOMP_parallel");
-
-    // int omp_get_thread_num(void)
-    private static readonly delegate* unmanaged[SuppressGCTransition]<int> ThreadNumber =
-        (delegate* unmanaged[SuppressGCTransition]<int>)Export("omp_get_thread_num");
+    private static readonly bool IsThere = Exports("GOMP_parallel") && Exports("omp_get_thread_num");
 
     private struct Job
     {
@@ -29,28 +23,34 @@ internal static unsafe class OpenMp
     public static void Run(int threads, delegate*<int, nint, void> body, nint data)
     {
         if (threads == 1) body(0, data);
-        else if (Parallel != null && ThreadNumber != null)
+        else if (IsThere)
         {
             var job = new Job { Body = body, Data = data };
-            Parallel(&Enter, (nint)(&job), (uint)threads, 0);
+            GOMP_parallel(&Enter, (nint)(&job), (uint)threads, 0);
         }
         else RunOnPool(threads, (nint)body, data);
     }
 
     [UnmanagedCallersOnly]
-    private static void Enter(nint job) => ((Job*)job)->Body(ThreadNumber(), ((Job*)job)->Data);
+    private static void Enter(nint job) => ((Job*)job)->Body(omp_get_thread_num(), ((Job*)job)->Data);
 
     // Its own method: the closure would be allocated on every path otherwise.
     private static void RunOnPool(int threads, nint body, nint data) =>
         System.Threading.Tasks.Parallel.For(0, threads, i => ((delegate*<int, nint, void>)body)(i, data));
 
-    private static nint Export(string symbol)
+    private static bool Exports(string symbol)
     {
         RuntimeHelpers.RunClassConstructor(typeof(torch).TypeHandle);   // where TorchSharp loads libtorch
         return OperatingSystem.IsLinux()
-            && NativeLibrary.TryLoad("torch_cpu", typeof(torch).Assembly, null, out var library)
-            && NativeLibrary.TryGetExport(library, symbol, out var address)   // also searches the libraries it depends on
-            ? address
-            : 0;
+            && NativeLibrary.TryLoad(Library, typeof(torch).Assembly, null, out var library)
+            && NativeLibrary.TryGetExport(library, symbol, out _);      // also searches the libraries it depends on
     }
+
+    private const string Library = "torch_cpu";
+
+    [LibraryImport(Library)]
+    private static partial void GOMP_parallel(delegate* unmanaged<nint, void> body, nint data, uint threads, uint flags);
+
+    [LibraryImport(Library)]
+    private static partial int omp_get_thread_num();
 }
