@@ -17,11 +17,12 @@ namespace Amari.Native;
 internal readonly unsafe struct TensorHeader : IEquatable<TensorHeader>
 {
     private const int Storage = 2, Address = 2, Offset = 19, Count = 20, Type = 21, Keys = 22;
+    private const ulong Used = ulong.MaxValue >> 1;             // the top bit of word 21 is no field, and is never written
 
     private readonly long _count;
     private readonly ulong _type, _keys;
 
-    private TensorHeader(ulong* words) => (_count, _type, _keys) = ((long)words[Count], words[Type], words[Keys]);
+    private TensorHeader(ulong* words) => (_count, _type, _keys) = ((long)words[Count], words[Type] & Used, words[Keys]);
 
     /// <summary>Whether headers can be read here; without it, nothing else may be called.</summary>
     public static bool IsKnown { get; } = NativeFolders.LibTorchVersion == "2.10.0" && sizeof(nint) == 8 && Check();
