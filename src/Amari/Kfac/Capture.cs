@@ -34,19 +34,20 @@ internal sealed class Capture : IDisposable
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly Likelihood? _likelihood;
     private readonly Generator? _generator;
-    private readonly int _samples;
+    private readonly ParameterGroup<Kfac.Options> _group;
+    private FisherKind? _chosen;
     private Pass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
     /// <param name="layers">The layers to see, each with its block.</param>
-    /// <param name="kind">Which gradients; null chooses by the number of outputs, see <see cref="Kfac.Options.Fisher"/>.</param>
-    /// <param name="samples">Draws per pass for the Monte-Carlo Fisher.</param>
+    /// <param name="group">Its options say which gradients, and how many draws.</param>
     /// <param name="likelihood">Needed unless empirical.</param>
     /// <param name="generator">The source of draws.</param>
     public Capture(nn.Module model, IEnumerable<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
-        FisherKind? kind, int samples, Likelihood? likelihood, Generator? generator)
+        ParameterGroup<Kfac.Options> group, Likelihood? likelihood, Generator? generator)
     {
-        (Kind, _samples, _likelihood, _generator) = (kind, samples, likelihood, generator);
+        (_group, _likelihood, _generator) = (group, likelihood, generator);
+        if (likelihood is null) _chosen = FisherKind.Empirical;
         foreach (var (block, layer) in layers)
         {
             var hook = layer.register_forward_hook((_, x, s) => Seen(block, x, s));
@@ -69,7 +70,7 @@ internal sealed class Capture : IDisposable
     }
 
     /// <summary>Which gradients are used; null until the first pass when it depends on the number of outputs.</summary>
-    public FisherKind? Kind { get; private set; }
+    public FisherKind? Kind => _group.Options.Fisher ?? _chosen;
 
     /// <summary>Whether factors are due: without it only the terms are counted.</summary>
     public bool Active { get; set; }
@@ -115,7 +116,9 @@ internal sealed class Capture : IDisposable
         if (_pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
         _pass = null;
         pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
-        Kind ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
+        _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
+        if (Kind != FisherKind.Empirical && _likelihood is null)
+            throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (Active && Kind != FisherKind.Empirical) Sample(pass, f);
         return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
     }
@@ -125,7 +128,7 @@ internal sealed class Capture : IDisposable
     {
         using var scope = NewDisposeScope();
         using var output = f.detach();
-        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _samples;
+        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _group.Options.MonteCarloSamples;
         for (int i = 0; i < count; i++)
         {
             pass.Sample = i;

@@ -86,8 +86,7 @@ public sealed class Kfac : Optimizer
         _group = new(parameters.Except(left), options);
         _fallback = new([new(left, options.Fallback) { Module = model }]);
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, options.Fisher ?? (likelihood is null ? FisherKind.Empirical : null),
-            options.MonteCarloSamples, likelihood, _generator) { Active = true };
+        _capture = new(model, layers, _group, likelihood, _generator) { Active = true };
     }
 
     /// <summary>Gives every parameter its block or its reason.</summary>
@@ -157,6 +156,7 @@ public sealed class Kfac : Optimizer
         using var scope = NewDisposeScope();
         _step++;
         var options = _group.Options;
+        foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         if (_capture.Active) UpdateFactors(options);
         if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.A is not null)) Refresh(options);
         Update(options);
@@ -215,7 +215,7 @@ public sealed class Kfac : Optimizer
         KlScale = nu;
         foreach (var (block, u) in steps)
         {
-            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros_like(u).DetachFromDisposeScope();
+            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
             b.mul_(options.Momentum).add_(u, alpha: nu);
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
@@ -334,13 +334,16 @@ public sealed class Kfac : Optimizer
     public override void to(Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
-        foreach (var block in _blocks) block.To(device);
-        foreach (var (block, b) in _momentum.ToList())
-        {
-            _momentum[block] = b.to(device).DetachFromDisposeScope();
-            if (!ReferenceEquals(_momentum[block], b)) b.Dispose();
-        }
+        foreach (var block in _blocks) Move(block, device);
         _fallback.to(device);
+    }
+
+    private void Move(KroneckerBlock block, Device device)
+    {
+        block.To(device);
+        if (!_momentum.TryGetValue(block, out var b)) return;
+        _momentum[block] = b.to(block.FactorType, device).DetachFromDisposeScope();
+        if (!ReferenceEquals(_momentum[block], b)) b.Dispose();
     }
 
     /// <inheritdoc/>

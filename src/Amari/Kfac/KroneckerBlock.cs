@@ -149,9 +149,10 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return [v.narrow(-1, 0, n).reshape(Weight.shape), v.select(-1, n).reshape(Bias!.shape)];
     }
 
-    private ScalarType FactorType => Weight.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : Weight.dtype;
+    /// <summary>The dtype of factors: the weight's, but float32 for bfloat16 and float16.</summary>
+    public ScalarType FactorType => Weight.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : Weight.dtype;
 
-    private static Tensor Own(Tensor t) => t.DetachFromDisposeScope();
+    private static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
     /// <summary>What must be saved to continue exactly, by name.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Tensors()
@@ -177,10 +178,9 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         Discard();
     }
 
-    /// <summary>Moves the factors and the inverse to another device.</summary>
+    /// <summary>Moves the factors and the inverse to another device, and to the dtype that the weight has now.</summary>
     public void To(Device device)
     {
-        Discard();
         A = Move(A);
         G = Move(G);
         if (Inverse is { } old)
@@ -188,10 +188,13 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
         Tensor? Move(Tensor? t)
         {
-            if (t is null || t.device == device) return t;
-            using (t) return t.to(device).DetachFromDisposeScope();
+            if (t is null || (t.device == device && t.dtype == FactorType)) return t;
+            using (t) return t.to(FactorType, device).DetachFromDisposeScope();
         }
     }
+
+    /// <summary>Whether the module moved to another dtype or device since the factors were made.</summary>
+    public bool HasMoved => A is { } a && (a.dtype != FactorType || a.device != Weight.device);
 
     /// <summary>Forgets what was accumulated since the last <see cref="Fold"/>.</summary>
     public void Discard()

@@ -42,7 +42,8 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
                     Own(Cholesky(a, pi * root, "A", previous?.Right))), messages);
 
         static Tensor Mean(Tensor m) => m.diagonal(0, -2, -1).mean([-1], keepdim: true);
-        static Tensor Own(Tensor t) => t.DetachFromDisposeScope();
+        // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
+        static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
         Tensor Cholesky(Tensor factor, Tensor shift, string what, Tensor? old)
         {

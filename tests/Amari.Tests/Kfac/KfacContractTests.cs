@@ -1,0 +1,184 @@
+using System.Text.Json;
+using Amari;
+using Amari.Native;
+
+namespace Amari.Tests.Kfac;
+
+/// <summary>What K-FAC promises as an optimizer: options, state, schedulers, safety.</summary>
+public sealed class KfacContractTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    private static nn.Module<Tensor, Tensor> Model(ScalarType type = ScalarType.Float32)
+    {
+        manual_seed(21);
+        return nn.Sequential(("conv", nn.Conv2d(1, 2, 3)), ("flatten", nn.Flatten()), ("norm", nn.LayerNorm(8)), ("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(type);
+    }
+
+    private static void Step(nn.Module<Tensor, Tensor> model, optim.Optimizer optimizer, int seed, Action<Tensor>? spoil = null)
+    {
+        using var generator = new Generator((ulong)seed);
+        var type = model.parameters().First().dtype;
+        var x = randn([6, 1, 4, 4], generator: generator).to_type(type);
+        var y = randint(0, 3, [6], generator: generator);
+        optimizer.zero_grad();
+        spoil?.Invoke(x);
+        new Categorical().Loss(model.call(x), y).backward();
+        optimizer.step();
+    }
+
+    private static double[] Run(Amari.Kfac.Options options, int steps = 6, double? clip = null)
+    {
+        var model = Model();
+        using var optimizer = new Amari.Kfac(model, options, new Categorical()) { MaxGradientNorm = clip };
+        for (int i = 0; i < steps; i++) Step(model, optimizer, i);
+        return Optimizers.Problem.Values(model.parameters());
+    }
+
+    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.MonteCarlo, InverseInterval = 2, KlClip = 1 };
+
+    [Fact]
+    public void Each_option_changes_the_trajectory()
+    {
+        Amari.Kfac.Options[] others =
+        [
+            Base, Base with { LearningRate = 0.05 }, Base with { Damping = 1e-2 }, Base with { DampingMethod = DampingMethod.Eigenbasis }, Base with { Fisher = FisherKind.Empirical },
+            Base with { Fisher = FisherKind.Exact }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
+            Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.5 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
+        ];
+        var runs = others.Select(o => Run(o)).Append(Run(Base, clip: 0.01)).ToArray();
+        for (int i = 0; i < runs.Length; i++)
+            for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
+        var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
+        Assert.Equal(15, tested.Count);                          // Strict and the 14 above: a new option needs a row
+    }
+
+    [Theory]
+    [InlineData("Damping", 0.0), InlineData("FactorDecay", 1.0), InlineData("Momentum", -0.1), InlineData("WeightDecay", double.NaN)]
+    [InlineData("FactorInterval", 0), InlineData("InverseInterval", -3), InlineData("MonteCarloSamples", 0), InlineData("KlClip", 0.0)]
+    public void Bad_options_are_refused_with_the_value(string option, object value)
+    {
+        var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => typeof(Amari.Kfac.Options).GetProperty(option)!.SetValue(new Amari.Kfac.Options(), value)).InnerException!;
+        Assert.Contains(FormattableString.Invariant($"{option} is {value}; it must be"), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Fisher_needs_a_likelihood()
+    {
+        Assert.Throws<ArgumentException>(() => new Amari.Kfac(Model(), new() { Fisher = FisherKind.Exact }));
+        using var optimizer = new Amari.Kfac(Model());
+        Assert.Equal(FisherKind.Empirical, optimizer.Fisher);
+    }
+
+    public static TheoryData<FisherKind, DampingMethod> Kinds => new(
+        from f in Enum.GetValues<FisherKind>() from d in Enum.GetValues<DampingMethod>() select (f, d));
+
+    [Theory, MemberData(nameof(Kinds))]
+    public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(FisherKind fisher, DampingMethod damping)
+    {
+        var options = Base with { Fisher = fisher, DampingMethod = damping, InverseInterval = 7, FactorInterval = 3 };
+        string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        var (whole, first, second) = (Model(), Model(), Model());
+        using var straight = new Amari.Kfac(whole, options, new Categorical());
+        for (int i = 0; i < 20; i++) Step(whole, straight, i);
+        using (var before = new Amari.Kfac(first, options, new Categorical()))
+        {
+            for (int i = 0; i < 11; i++) Step(first, before, i);
+            before.Save(file);
+        }
+        using (no_grad())
+            foreach (var (p, q) in second.parameters().Zip(first.parameters())) p.copy_(q);
+        using var after = new Amari.Kfac(second, new(), new Categorical());
+        after.Load(file);
+        File.Delete(file);
+        for (int i = 11; i < 20; i++) Step(second, after, i);
+        Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
+        Assert.Equal(JsonSerializer.Serialize(straight.Snapshot().Values["options"]), JsonSerializer.Serialize(after.Snapshot().Values["options"]));
+    }
+
+    [Fact]
+    public void State_of_another_model_is_refused()
+    {
+        var model = nn.Sequential(("a", nn.Linear(4, 4)));
+        using var other = new Amari.Kfac(model);
+        model.call(randn(3, 4)).sum().backward();
+        other.step();
+        using var optimizer = new Amari.Kfac(nn.Sequential(("a", nn.Linear(5, 4))));
+        Assert.Throws<InvalidDataException>(() => optimizer.Restore(other.Snapshot()));
+        using var third = new Amari.Kfac(nn.Sequential(("b", nn.Linear(4, 4))));
+        Assert.Throws<InvalidDataException>(() => third.Restore(other.Snapshot()));
+    }
+
+    [Fact]
+    public void Schedulers_drive_the_blocks_and_the_fall_back()
+    {
+        var model = Model();
+        using var optimizer = new Amari.Kfac(model, Base with { LearningRate = 0.2, Fallback = new() { LearningRate = 0.02 } }, new Categorical());
+        var scheduler = optim.lr_scheduler.StepLR(optimizer, 1, 0.5);
+        Step(model, optimizer, 1);
+        scheduler.step();
+        Assert.Equal([0.1, 0.01], optimizer.ParamGroups.Select(g => g.LearningRate));
+    }
+
+    [Fact]
+    public void Other_types_follow_the_module()
+    {
+        var model = Model();
+        using var optimizer = new Amari.Kfac(model, Base with { LearningRate = 1e-3 }, new Categorical());
+        Step(model, optimizer, 1);
+        model.to(ScalarType.Float64);
+        for (int i = 2; i < 14; i++) Step(model, optimizer, i);
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+
+    [Fact]
+    public void Bfloat16_parameters_are_trained()
+    {
+        var model = nn.Sequential(("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.BFloat16);
+        var before = Optimizers.Problem.Values(model.parameters());
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical });
+        for (int i = 0; i < 3; i++)
+        {
+            optimizer.zero_grad();
+            model.call(randn(6, 8).to_type(ScalarType.BFloat16)).square().mean().backward();
+            optimizer.step();
+        }
+        var after = Optimizers.Problem.Values(model.parameters());
+        Assert.NotEqual(before, after);
+        Assert.All(after, v => Assert.True(double.IsFinite(v)));
+    }
+
+    [Fact]
+    public void Gradient_that_is_not_finite_is_skipped_counted_and_told()
+    {
+        var model = Model();
+        using var optimizer = new Amari.Kfac(model, Base, new Categorical());
+        for (int i = 0; i < 3; i++) Step(model, optimizer, i);
+        var before = Optimizers.Problem.Values(model.parameters());
+        foreach (var p in model.parameters()) p.grad!.fill_(double.NaN);
+        optimizer.step();
+        Assert.Equal(1, optimizer.SkippedSteps);
+        Assert.Contains(optimizer.Events, e => e.Message.Contains("skipped", StringComparison.Ordinal));
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        for (int i = 4; i < 7; i++) Step(model, optimizer, i);
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+
+    [Theory, InlineData(DampingMethod.Eigenbasis), InlineData(DampingMethod.FactoredTikhonov)]
+    public void Dead_units_constant_inputs_and_a_batch_of_one_do_not_stop_training(DampingMethod method)
+    {
+        manual_seed(3);
+        var model = nn.Sequential(("a", nn.Linear(6, 8)), ("r", nn.ReLU()), ("b", nn.Linear(8, 3)));
+        using (no_grad()) ((Linear)model[0]).bias!.fill_(-100);     // all dead
+        using var optimizer = new Amari.Kfac(model, Base with { DampingMethod = method }, new Categorical());
+        for (int i = 0; i < 8; i++)
+        {
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(zeros(1, 6)), tensor(new long[] { 1 })).backward();
+            optimizer.step();
+        }
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+}
