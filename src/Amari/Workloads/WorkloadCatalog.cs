@@ -37,7 +37,7 @@ public static class WorkloadCatalog
         }
         catch (Exception e) when (e is BadImageFormatException or FileLoadException or FileNotFoundException or TypeLoadException)
         {
-            throw new ArgumentException($"'{path}' cannot be loaded: {e.Message}", e);
+            throw new ArgumentException($"'{path}' cannot be loaded: {e.Message.ReplaceLineEndings(" ").Trim()}", e);
         }
         catch (TargetInvocationException e)
         {
@@ -45,15 +45,20 @@ public static class WorkloadCatalog
         }
     }
 
-    /// <summary>Finds the assembly's own dependencies beside it, and shares Amari and TorchSharp with the program.</summary>
+    /// <summary>Finds the assembly's own dependencies, managed and native, and shares Amari and TorchSharp alone with the program:
+    /// workloads and tensors are the same types on both sides, and no other version can clash.</summary>
     private sealed class PluginContext(string path) : AssemblyLoadContext(path)
     {
+        private static readonly Assembly[] Shared = [typeof(Workload).Assembly, typeof(Tensor).Assembly];
+
         private readonly AssemblyDependencyResolver _resolver = new(path);
 
-        protected override Assembly? Load(AssemblyName assemblyName)
-        {
-            if (Default.Assemblies.FirstOrDefault(a => a.GetName().Name == assemblyName.Name) is { } shared) return shared;
-            return _resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null;
-        }
+        // Null leaves the framework to the program.
+        protected override Assembly? Load(AssemblyName assemblyName) =>
+            Shared.FirstOrDefault(a => a.GetName().Name == assemblyName.Name)
+            ?? (_resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null);
+
+        protected override nint LoadUnmanagedDll(string unmanagedDllName) =>
+            _resolver.ResolveUnmanagedDllToPath(unmanagedDllName) is { } file ? LoadUnmanagedDllFromPath(file) : 0;
     }
 }

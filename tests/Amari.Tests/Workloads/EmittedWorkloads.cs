@@ -1,0 +1,84 @@
+using System.Reflection;
+using System.Reflection.Emit;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Tests.Workloads;
+
+/// <summary>What the emitted workloads derive from.</summary>
+public abstract class NamedWorkload(string name) : Workload
+{
+    public override string Name => name;
+    public override string Description => "none";
+    public override int BatchSize => 1;
+    public override Likelihood Likelihood { get; } = new Gaussian();
+    public override Metric Metric => Metric.Accuracy;
+    public override Target Target { get; } = new("loss", 0);
+    public override Budget DefaultBudget { get; } = Budget.OfEpochs(1);
+    public override WorkloadData Load(string? directory) => throw new NotSupportedException();
+    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Identity();
+}
+
+/// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
+internal static class EmittedWorkloads
+{
+    private static readonly ConstructorInfo BaseConstructor =
+        typeof(NamedWorkload).GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [typeof(string)])!;
+
+    /// <summary>An assembly with a public class for every name, whose constructor says that name.</summary>
+    public static string Write(string directory, string assembly, params string[] names)
+    {
+        var builder = Create(assembly, out var module);
+        foreach (var name in names)
+            Define(module, name, TypeAttributes.Public, BaseConstructor, name);
+        return Save(builder, directory, assembly);
+    }
+
+    /// <summary>An assembly whose workload derives from one in another assembly, which is written beside it.</summary>
+    public static string WriteWithDependency(string directory, string assembly, string dependency, string name)
+    {
+        var other = Create(dependency, out var otherModule);
+        var parent = Define(otherModule, "parent", TypeAttributes.Public, BaseConstructor, name);
+        Save(other, directory, dependency);
+
+        var builder = Create(assembly, out var module);
+        Define(module, "child", TypeAttributes.Public, parent, argument: null);
+        return Save(builder, directory, assembly);
+    }
+
+    /// <summary>An assembly whose only subclass of Workload is abstract.</summary>
+    public static string WriteAbstract(string directory, string assembly)
+    {
+        var builder = Create(assembly, out var module);
+        Define(module, "abstract", TypeAttributes.Public | TypeAttributes.Abstract, BaseConstructor, "abstract");
+        return Save(builder, directory, assembly);
+    }
+
+    private static PersistedAssemblyBuilder Create(string assembly, out ModuleBuilder module)
+    {
+        var builder = new PersistedAssemblyBuilder(new AssemblyName(assembly), typeof(object).Assembly);
+        module = builder.DefineDynamicModule(assembly);
+        return builder;
+    }
+
+    private static ConstructorBuilder Define(
+        ModuleBuilder module, string name, TypeAttributes attributes, ConstructorInfo baseConstructor, string? argument)
+    {
+        var type = module.DefineType($"Mine.{name}", attributes, baseConstructor.DeclaringType);
+        var constructor = type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, Type.EmptyTypes);
+        var il = constructor.GetILGenerator();
+        il.Emit(OpCodes.Ldarg_0);
+        if (argument is not null) il.Emit(OpCodes.Ldstr, argument);
+        il.Emit(OpCodes.Call, baseConstructor);
+        il.Emit(OpCodes.Ret);
+        type.CreateType();
+        return constructor;
+    }
+
+    private static string Save(PersistedAssemblyBuilder builder, string directory, string assembly)
+    {
+        var path = Path.Combine(directory, assembly + ".dll");
+        builder.Save(path);
+        return path;
+    }
+}

@@ -1,0 +1,111 @@
+using System.Runtime.Loader;
+using Amari.Tests.Training;
+using Amari.Workloads;
+
+namespace Amari.Tests.Workloads;
+
+public sealed class WorkloadCatalogTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    [Fact]
+    public void Built_in_workloads_are_found_by_name()
+    {
+        Assert.Equal(["digits-mlp", "digits-conv", "autoencoder", "fashion-conv"], WorkloadCatalog.All.Select(w => w.Name));
+        Assert.All(WorkloadCatalog.All, w => Assert.Same(w, WorkloadCatalog.Find(w.Name, null)));
+        Assert.Equal("digits-mlp", WorkloadCatalog.Find(null, null).Name);
+    }
+
+    [Fact]
+    public void An_unknown_name_lists_the_known_ones() =>
+        Fails("nope", null, "'nope'", "digits-mlp, digits-conv, autoencoder, fashion-conv");
+
+    [Fact]
+    public void The_only_workload_of_an_assembly_needs_no_name()
+    {
+        var path = EmittedWorkloads.Write(folder.Path, "One", "mine");
+        Assert.Equal("mine", WorkloadCatalog.Find(null, path).Name);
+        Assert.Equal("mine", WorkloadCatalog.Find("mine", path).Name);
+        Fails("digits-mlp", path, "'digits-mlp'", "mine");
+    }
+
+    [Fact]
+    public void Several_workloads_of_an_assembly_are_chosen_from_by_name()
+    {
+        var path = EmittedWorkloads.Write(folder.Path, "Two", "first", "second");
+        Assert.Equal("second", WorkloadCatalog.Find("second", path).Name);
+        Fails(null, path, path, "several", "first", "second");
+        Fails("third", path, "'third'", "first", "second");
+    }
+
+    [Fact]
+    public void A_workload_shares_the_types_of_the_host_and_brings_its_own_dependencies()
+    {
+        var path = EmittedWorkloads.WriteWithDependency(folder.Path, "Child", "Parent", "derived");
+
+        var workload = WorkloadCatalog.Find(null, path);
+
+        Assert.Equal("derived", workload.Name);
+        Assert.IsType<NamedWorkload>(workload, exactMatch: false);
+        using var model = workload.CreateModel();
+        Assert.IsType<Identity>(model);
+        var context = AssemblyLoadContext.GetLoadContext(workload.GetType().Assembly)!;
+        Assert.NotSame(AssemblyLoadContext.Default, context);
+        Assert.Same(context, AssemblyLoadContext.GetLoadContext(workload.GetType().BaseType!.Assembly));
+    }
+
+    [Fact]
+    public void A_dependency_of_the_name_of_one_of_the_hosts_is_still_its_own()
+    {
+        var hosts = typeof(CsCheck.Gen).Assembly;
+        var path = EmittedWorkloads.WriteWithDependency(folder.Path, "Clash", hosts.GetName().Name!, "derived");
+        Assert.NotSame(hosts, WorkloadCatalog.Find(null, path).GetType().BaseType!.Assembly);
+    }
+
+    [Fact]
+    public void A_dependency_that_is_missing_is_named()
+    {
+        var path = EmittedWorkloads.WriteWithDependency(folder.Path, "Orphan", "Gone", "derived");
+        File.Delete(folder.File("Gone.dll"));
+        Fails(null, path, path, "Gone");
+    }
+
+    [Fact]
+    public void A_path_relative_to_the_current_directory_will_do()
+    {
+        var path = EmittedWorkloads.Write(folder.Path, "Relative", "near");
+        Assert.Equal("near", WorkloadCatalog.Find(null, Path.GetRelativePath(Environment.CurrentDirectory, path)).Name);
+    }
+
+    [Fact]
+    public void An_assembly_without_workloads_is_refused()
+    {
+        Fails(null, EmittedWorkloads.Write(folder.Path, "Empty"), "has no workload", "parameterless constructor");
+        Fails(null, EmittedWorkloads.WriteAbstract(folder.Path, "Abstract"), "has no workload");
+    }
+
+    [Fact]
+    public void What_is_no_assembly_is_refused()
+    {
+        Fails(null, folder.File("none.dll"), "none.dll");
+        Fails(null, folder.Path, folder.Path);
+
+        File.WriteAllText(folder.File("text.dll"), "not an assembly");
+        Fails(null, folder.File("text.dll"), "cannot be loaded");
+        File.WriteAllBytes(folder.File("empty.dll"), []);
+        Fails(null, folder.File("empty.dll"), "cannot be loaded");
+
+        var whole = File.ReadAllBytes(EmittedWorkloads.Write(folder.Path, "Whole", "mine"));
+        File.WriteAllBytes(folder.File("half.dll"), whole[..(whole.Length / 2)]);
+        Fails(null, folder.File("half.dll"), "cannot be loaded");
+    }
+
+    private static void Fails(string? name, string? path, params string[] parts)
+    {
+        var e = Assert.Throws<ArgumentException>(() => WorkloadCatalog.Find(name, path));
+        Assert.All(parts, part => Assert.Contains(part, e.Message));
+        Assert.DoesNotContain('\n', e.Message);
+    }
+}
