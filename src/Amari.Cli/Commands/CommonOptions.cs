@@ -15,12 +15,7 @@ internal sealed class CommonOptions
     public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core)", 0, Environment.ProcessorCount, 1);
     public Option<string?> Data { get; } = new("--data") { Description = "folder of the data set's files", HelpName = "DIR" };
     public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
-    public Option<Budget?> Budget { get; } = new("--budget")
-    {
-        Description = "training time of a run: 60s, 2m, 500ms; evaluation is not counted",
-        HelpName = "TIME",
-        CustomParser = ReadBudget,
-    };
+    public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
     public Argument<string?> Workload { get; } = new("WORKLOAD")
     {
@@ -56,14 +51,18 @@ internal sealed class CommonOptions
         return epochs is { } n ? Training.Budget.OfEpochs(n) : time ?? preset;
     }
 
-    private static Budget? ReadBudget(ArgumentResult result)
+    /// <summary>An option that is a time; null when it is not given.</summary>
+    public static Option<Budget?> Time(string name, string description) =>
+        new(name) { Description = description, HelpName = "TIME", CustomParser = result => ReadTime(name, result) };
+
+    private static Budget? ReadTime(string name, ArgumentResult result)
     {
         string text = result.Tokens[0].Value;
         foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })
             if (text.EndsWith(unit, StringComparison.Ordinal)
                 && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value > 0)
                 return Training.Budget.OfSeconds(value * seconds);
-        result.AddError($"--budget is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
+        result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
         return null;
     }
 }

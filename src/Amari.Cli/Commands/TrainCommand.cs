@@ -20,7 +20,7 @@ internal static class TrainCommand
         var rate = new Option<string?>("--lr") { Description = "learning rate", HelpName = "NUMBER" };
         var set = new Option<string[]>("--set") { Description = "an option of the optimizer, repeatable: --set damping=1e-3", HelpName = "NAME=VALUE" };
         var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
-        var every = CommonOptions.Whole("--checkpoint-every", "seconds of training between checkpoints", 1, 30);
+        var every = CommonOptions.Time("--checkpoint-every", "training time between checkpoints (default 30s)");
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
         var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
         common.AddTo(command);
@@ -45,7 +45,7 @@ internal static class TrainCommand
             Run run;
             using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}"))
                 run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
-                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every))), interrupt.Token);
+                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)), interrupt.Token);
             return Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []), workload, folder, output);
         });
         return command;

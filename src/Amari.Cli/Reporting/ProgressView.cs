@@ -23,8 +23,12 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
     public ProgressView(IAnsiConsole console, string title)
     {
         _console = console;
+        if (!console.Profile.Capabilities.Interactive || !console.Profile.Out.IsTerminal)
+        {
+            Line(title);
+            return;
+        }
         console.WriteLine(title);
-        if (!console.Profile.Capabilities.Interactive || !console.Profile.Out.IsTerminal) return;
         _painter = new Thread(() => console.Live(Table()).Start(live =>
         {
             while (!_end.Wait(100)) live.UpdateTarget(Table());
@@ -36,12 +40,10 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
     public void Report(RunProgress value)
     {
         string key = $"{value.Optimizer} {value.Seed} {value.Stage}";
-        bool fresh;
         lock (_gate)
         {
             int index = _rows.FindIndex(r => r.Key == key);
-            fresh = index < 0;
-            if (fresh)
+            if (index < 0)
             {
                 if (value.Stage.Length > 0) _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // one row for tuning
                 _rows.Add((key, value));
@@ -49,10 +51,9 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             else _rows[index] = (key, value);
         }
         if (_painter is not null) return;
-        if (!fresh && value.Fraction < 1 && _sinceLine.Elapsed.TotalSeconds < PlainSeconds) return;
-        if (!fresh && value.Fraction >= 1 && !value.Evaluated) return;
+        if (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated)) return;
         _sinceLine.Restart();
-        _console.WriteLine(string.Create(CultureInfo.InvariantCulture,
+        Line(string.Create(CultureInfo.InvariantCulture,
             $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12} {value.Fraction,4:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {value.Loss,-10:G5} {value.MillisecondsPerStep,8:F2} ms/step  {value.SecondsLeft,5:F0} s left"));
     }
 
@@ -71,6 +72,13 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
                     new Text(Invariant($"{p.MillisecondsPerStep:F2}")), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
             }
         return table;
+    }
+
+    /// <summary>A line that is not folded at the width of a terminal that is not there.</summary>
+    private void Line(string text)
+    {
+        _console.Profile.Out.Writer.WriteLine(text);
+        _console.Profile.Out.Writer.Flush();
     }
 
     private static string Invariant(FormattableString text) => FormattableString.Invariant(text);

@@ -1,0 +1,121 @@
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Amari.Cli.Commands;
+using Amari.Tests.Training;
+
+namespace Amari.Tests.Cli;
+
+/// <summary>The tool as its user meets it.</summary>
+public sealed class CommandLineTests
+{
+    private static (int Code, string Output, string Error) Run(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
+    }
+
+    public static TheoryData<string, string> BadArguments => new()
+    {
+        { "compare no-such", "digits-mlp" },
+        { "compare --optimizers sgd,foo", "sgd, adam, adamw, lion, kfac" },
+        { "compare --budget 10", "60s" },
+        { "compare --budget -3s", "more than 0" },
+        { "compare --epochs 0", "integer >= 1" },
+        { "compare --seeds 0", "integer >= 1" },
+        { "compare --tune -1", "integer >= 0" },
+        { "compare --budget 1s --epochs 2", "not both" },
+        { "compare --assembly missing.dll", "missing.dll" },
+        { "compare --nonsense", "--nonsense" },
+        { "compare fashion-conv --data /nowhere", "dataset-fashion-mnist" },
+        { "train --optimizer kfac --set damping=-1", "Damping is -1; it must be a finite number > 0." },
+        { "train --optimizer kfac --set foo=1", "Damping" },
+        { "train --optimizer kfac --set damping", "NAME=VALUE" },
+        { "train --lr abc", "a number" },
+        { "train --resume", "--checkpoint" },
+        { "train --threads 0", "integer >= 1" },
+        { "frobnicate", "frobnicate" },
+    };
+
+    [Theory, MemberData(nameof(BadArguments))]
+    public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        string here = Environment.CurrentDirectory;
+        Environment.CurrentDirectory = folder.Path;
+        try
+        {
+            var (code, _, error) = Run(line.Split(' '));
+            Assert.Equal(2, code);
+            Assert.Contains(expected, error, StringComparison.Ordinal);
+            Assert.Single(error.Trim().Split('\n'));
+            Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path).SelectMany(e => Directory.Exists(e) ? Directory.EnumerateFiles(e, "*", SearchOption.AllDirectories) : [e]));
+        }
+        finally
+        {
+            Environment.CurrentDirectory = here;
+        }
+    }
+
+    [Fact]
+    public void Compare_leaves_table_answer_json_figures_and_report()
+    {
+        using var folder = new TemporaryFolder();
+        string json = Path.Combine(folder.Path, "result", "copy.json"), result = Path.Combine(folder.Path, "out");
+        var (code, output, error) = Run("compare", "--optimizers", "adamw,kfac", "--epochs", "3", "--seeds", "2", "--json", json, "--out", result);
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("final loss", output, StringComparison.Ordinal);
+        Assert.Contains("No optimizer reached", Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
+
+        var root = JsonNode.Parse(File.ReadAllText(json))!;
+        Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(result, "result.json")));
+        Assert.Equal("digits-mlp", (string?)root["workload"]);
+        Assert.Equal("loss", (string?)root["target"]!["metric"]);
+        var runs = root["runs"]!.AsArray();
+        Assert.Equal(4, runs.Count);
+        foreach (var run in runs)
+        {
+            foreach (string name in (string[])["optimizer", "options", "seed", "steps", "seconds", "losses", "stepsToTarget", "secondsToTarget", "finalLoss", "finalMetric", "millisecondsPerStep", "stateBytes", "coverage"])
+                Assert.True(run!.AsObject().ContainsKey(name), name);
+            Assert.Null(run!["secondsToTarget"]);
+            Assert.Equal(3, run["losses"]![0]!.AsArray().Count);
+            Assert.Equal(6, run["coverage"]!.AsArray().Count);
+        }
+        Assert.Contains(runs, r => (string?)r!["coverage"]![0]!["block"] == "K-FAC Linear");
+
+        foreach (string figure in (string[])["loss-seconds", "loss-steps"])
+        {
+            byte[] png = File.ReadAllBytes(Path.Combine(result, figure + ".png"));
+            Assert.Equal("PNG"u8, png.AsSpan(1, 3));
+            Assert.Equal(1200, System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
+            Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, figure + ".svg")), StringComparison.Ordinal);
+        }
+        string page = File.ReadAllText(Path.Combine(result, "report.html"));
+        Assert.DoesNotMatch("<(script|link|img)[^>]+(src|href)=", page);
+        Assert.Contains("Plotly.react", page, StringComparison.Ordinal);
+        Assert.Contains("K-FAC Linear", page, StringComparison.Ordinal);
+
+        Assert.Equal(2, Run("compare", "--epochs", "1", "--out", result).Code);   // results are not overwritten unasked
+    }
+
+    [Fact]
+    public void Train_writes_the_same_object_with_one_run()
+    {
+        using var folder = new TemporaryFolder();
+        string json = Path.Combine(folder.Path, "train.json");
+        var (code, _, error) = Run("train", "digits-conv", "--optimizer", "kfac", "--lr", "0.05", "--set", "damping=1e-2", "--set", "fallback.lr=1e-3", "--epochs", "1", "--json", json, "--out", Path.Combine(folder.Path, "o"));
+        Assert.Equal((0, ""), (code, error));
+        var run = JsonNode.Parse(File.ReadAllText(json))!["runs"]!.AsArray().Single()!;
+        Assert.Equal(("0.05", "0.01", "0.001"), ((string?)run["options"]!["LearningRate"], (string?)run["options"]!["Damping"], (string?)run["options"]!["Fallback.LearningRate"]));
+        Assert.Equal("K-FAC Conv2d", (string?)run["coverage"]![0]!["block"]);
+    }
+
+    [Fact]
+    public void Info_and_help_tell()
+    {
+        var (code, output, _) = Run("info");
+        Assert.Equal(0, code);
+        foreach (string row in (string[])["TorchSharp", "native library", "threads", "kernels", "fashion-mnist", "MPI"]) Assert.Contains(row, output, StringComparison.Ordinal);
+        Assert.Contains("compare", Run().Output, StringComparison.Ordinal);
+    }
+}

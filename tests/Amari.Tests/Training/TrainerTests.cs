@@ -1,0 +1,126 @@
+using System.Diagnostics;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Tests.Training;
+
+/// <summary>Runs: repeatable, resumable bit for bit, also after kill -9.</summary>
+public sealed class TrainerTests
+{
+    public static TheoryData<string> Optimizers => [.. OptimizerCatalog.All.Select(o => o.Name)];
+
+    private static readonly Dictionary<string, string> None = [];
+
+    /// <summary>Every tensor of the newest checkpoint, as bytes.</summary>
+    private static Dictionary<string, byte[]> Newest(string folder)
+    {
+        using var checkpoint = new CheckpointDirectory(folder).Load(out var refused)!;
+        Assert.Empty(refused);
+        return checkpoint.Tensors.ToDictionary(t => t.Key, t => t.Value.bytes.ToArray());
+    }
+
+    [Theory, MemberData(nameof(Optimizers))]
+    public void Resumed_run_is_bit_identical(string optimizer)
+    {
+        using var folder = new TemporaryFolder();
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        string whole = Path.Combine(folder.Path, "whole"), parts = Path.Combine(folder.Path, "parts");
+        var choice = new OptimizerChoice(optimizer, None);
+        var straight = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(whole, false, TimeSpan.FromHours(1)));
+        trainer.Train(choice, 3, Budget.OfEpochs(2), checkpoint: new(parts, false, TimeSpan.FromHours(1)));
+        manual_seed(99);                                         // whatever ran in between must not matter
+        using var stop = new CancellationTokenSource();
+        var interrupted = trainer.Train(choice, 3, Budget.OfEpochs(6), new Stopper(stop, 31), new(parts, true, TimeSpan.FromHours(1)), stop.Token);
+        Assert.Equal(RunStatus.Interrupted, interrupted.Status);
+        Assert.NotEqual(0, interrupted.Steps % trainer.StepsPerEpoch);   // in the middle of an epoch
+        var resumed = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(parts, true, TimeSpan.FromHours(1)));
+        Assert.Equal(straight.FinalLoss, resumed.FinalLoss);
+        Assert.Equal(straight.Steps, resumed.Steps);
+        var (a, b) = (Newest(whole), Newest(parts));
+        Assert.Equal(a.Keys.Order(), b.Keys.Order());
+        Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
+    }
+
+    private sealed class Stopper(CancellationTokenSource source, long step) : IProgress<RunProgress>
+    {
+        public void Report(RunProgress value)
+        {
+            if (value.Step >= step || value.Evaluated && value.Step >= step - 12) source.CancelAfter(1);
+        }
+    }
+
+    [Fact]
+    public void Run_killed_at_random_moments_continues_to_the_same_end()
+    {
+        using var folder = new TemporaryFolder();
+        string whole = Path.Combine(folder.Path, "whole"), parts = Path.Combine(folder.Path, "parts");
+        Assert.Equal(0, Start(whole).WaitForEnd());
+        var random = new Random(5);
+        for (int i = 0; i < 3; i++)
+        {
+            using var run = Start(parts).Process;
+            if (!run.WaitForExit(1200 + random.Next(1500))) run.Kill();
+            run.WaitForExit();
+        }
+        Assert.Equal(0, Start(parts).WaitForEnd());
+        var (a, b) = (Newest(whole), Newest(parts));
+        Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
+
+        Child Start(string checkpoints) => new(Process.Start(new ProcessStartInfo("dotnet",
+        [
+            Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "train", "digits-mlp", "--optimizer", "kfac", "--set", "inverse-interval=7", "--epochs", "60", "--threads", "1",
+            "--checkpoint", checkpoints, "--resume", "--checkpoint-every", "200ms", "--out", Path.Combine(folder.Path, "out"), "--overwrite",
+        ]) { RedirectStandardOutput = true, RedirectStandardError = true })!);
+    }
+
+    private sealed record Child(Process Process)
+    {
+        public int WaitForEnd()
+        {
+            var error = Process.StandardError.ReadToEndAsync();
+            Process.StandardOutput.ReadToEnd();
+            Process.WaitForExit();
+            Assert.Equal("", error.Result);
+            return Process.ExitCode;
+        }
+    }
+
+    [Fact]
+    public void Checkpoint_of_another_run_and_an_unasked_resume_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var every = TimeSpan.FromHours(1);
+        trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every));
+        Assert.Contains("--resume", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every))).Message, StringComparison.Ordinal);
+        Assert.Contains("seed 1", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 2, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+        Assert.Contains("LearningRate", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "0.05" }), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+        foreach (string file in Directory.GetFiles(folder.Path)) File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
+        Assert.Contains("damaged", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tuning_gives_every_optimizer_the_same_trials_and_takes_the_best()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("lion", None)], [0, 1], Budget.OfEpochs(4), 4, null, CancellationToken.None);
+        foreach (string name in (string[])["sgd", "lion"])
+        {
+            var trials = comparison.Trials.Where(t => t.Optimizer == name).ToList();
+            Assert.Equal(6, trials.Count);                       // 4 short ones and the better 2 at full length
+            var best = trials.Where(t => t.Budget.Epochs == 4).MinBy(t => t.Loss)!;
+            Assert.All(comparison.Runs.Where(r => r.Optimizer == name), r => Assert.Equal(best.Options, r.Options));
+        }
+        Assert.Equal(["sgd", "sgd", "lion", "lion"], comparison.Runs.Select(r => r.Optimizer));
+        Assert.Equal([0, 1, 0, 1], comparison.Runs.Select(r => r.Seed));
+        Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
+    }
+
+    [Fact]
+    public void Divergence_is_a_status()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var run = trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "1e30" }), 0, Budget.OfEpochs(3));
+        Assert.Equal(RunStatus.Diverged, run.Status);
+    }
+}
