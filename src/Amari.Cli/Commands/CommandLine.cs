@@ -18,7 +18,8 @@ public static class CommandLine
         var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         if (parsed.Errors.Count > 0)
         {
-            error.WriteLine(parsed.Errors[0].Message.ReplaceLineEndings(" "));
+            var told = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];   // what names the culprit
+            error.WriteLine(told.Message.ReplaceLineEndings(" "));
             return 2;
         }
         try
