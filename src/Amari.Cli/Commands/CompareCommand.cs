@@ -29,7 +29,7 @@ internal static class CompareCommand
             if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
             var budget = common.BudgetOf(parsed, workload.DefaultBudget);
             var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
-            torch.set_num_threads(parsed.GetValue(common.Threads));
+            common.ApplyTo(parsed, output);
             int first = parsed.GetValue(common.Seed);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));

@@ -36,7 +36,7 @@ internal static class TrainCommand
             var budget = common.BudgetOf(parsed, workload.DefaultBudget);
             string? directory = parsed.GetValue(checkpoint);
             if (directory is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
-            torch.set_num_threads(parsed.GetValue(common.Threads));
+            common.ApplyTo(parsed, output);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
             trainer.Options(choice);

@@ -28,6 +28,16 @@ public sealed class Autoencoder : Workload
     public override Budget DefaultBudget => Budget.OfSeconds(60);
 
     /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.3", ["KlClip"] = "0.3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "40" },
+        };
+
+    /// <inheritdoc/>
     public override WorkloadData Load(string? directory)
     {
         using var digits = Mnist10k.Load();

@@ -21,6 +21,15 @@ public sealed class DigitsConv : Workload
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(5);
     /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20", ["Damping"] = "1e-2" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3", ["WeightDecay"] = "0" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
+        };
+
+    /// <inheritdoc/>
     public override WorkloadData Load(string? directory) => Digits.Load();
 
     /// <inheritdoc/>

@@ -21,6 +21,16 @@ public sealed class FashionConv : Workload
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);
     /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "100", ["Damping"] = "1e-2" },
+            ["adamw"] = new Dictionary<string, string> { ["WeightDecay"] = "0" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4" },
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },
+        };
+
+    /// <inheritdoc/>
     public override WorkloadData Load(string? directory) => FashionMnist.Load(directory);
 
     /// <inheritdoc/>
