@@ -23,7 +23,7 @@ public sealed class Autoencoder : Workload
     /// <inheritdoc/>
     public override Metric Metric { get; } = new("squared error", false, (f, x) => f.sigmoid().sub_(x).square().sum());
     /// <inheritdoc/>
-    public override Target Target => new("loss", 90);
+    public override Target Target => new("loss", 80);
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);
 

@@ -24,8 +24,9 @@ public sealed class DigitsMlp : Workload
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20", ["Damping"] = "1e-3" },
-            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3", ["WeightDecay"] = "0" },
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.42", ["Momentum"] = "0.94" },
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.018", ["Damping"] = "6e-3", ["KlClip"] = "0.25", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
         };
 
