@@ -39,9 +39,9 @@ internal static class HtmlReport
 
             """);
         Table(page, ["optimizer", .. Summary.Heads(comparison)], Summary.Of(comparison).Select(s =>
-            (IReadOnlyList<string>)[$"<span class=\"dot\" style=\"background:{Palette.Of(s.Optimizer)}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
+            (IReadOnlyList<string>)[$"<span class=\"dot\" style=\"background:{Palette.Of(s.Optimizer)}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(c => Html(c).Replace("\n", "<br>", StringComparison.Ordinal))]));
         page.Append("""
-            <p class="sub">Medians over seeds, ranges in brackets. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted.</p>
+            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted.</p>
             <h2>Loss while training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button> <button id="steps" aria-pressed="false">against steps</button></p>
             <div id="plot" class="plot"></div>

@@ -20,7 +20,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     public double MillisecondsPerStep => Median(r => r.MillisecondsPerStep);
     public long StateBytes => Runs[0].StateBytes;
 
-    /// <summary>The cells of the result table, after the optimizer's name.</summary>
+    /// <summary>The cells of the result table, after the optimizer's name; the range over seeds is a second line.</summary>
     public IReadOnlyList<string> Cells() =>
     [
         SecondsToTarget is { } s ? Text($"{s:G3} s") + Spread(r => r.SecondsToTarget) : Reached == 0 ? "not reached" : $"{Reached} of {Runs.Count} runs",
@@ -41,7 +41,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     private string Spread(Func<Run, double?> value)
     {
         var all = Runs.Select(value).OfType<double>().Where(double.IsFinite).ToList();
-        return all.Count > 1 ? Text($" ({all.Min():G3}..{all.Max():G3})") : "";
+        return all.Count > 1 ? Text($"\n{all.Min():G2}..{all.Max():G2}") : "";
     }
 
     private double Median(Func<Run, double> value)
