@@ -1,4 +1,3 @@
-using System.Globalization;
 using Amari.Training;
 
 namespace Amari.Cli.Reporting;
@@ -12,46 +11,75 @@ internal static class Answer
     {
         var all = Summary.Of(comparison);
         if (all.Count == 0) return "No run was finished.";
-        string target = Text($"{comparison.Target.Metric} {comparison.Target.Value:G3}");
-        var sentences = new List<string>();
-        var timed = all.Where(s => s.SecondsToTarget is not null).OrderBy(s => s.SecondsToTarget).ToList();
-        var healthy = all.Where(s => double.IsFinite(s.FinalLoss)).OrderBy(s => s.FinalLoss).ToList();
-        if (timed.Count > 0)
-        {
-            var (first, time) = (timed[0], timed[0].SecondsToTarget!.Value);
-            sentences.Add(all.Count == 1
-                ? Text($"{first.Optimizer} reached {target} in {time:G3} s ({first.StepsToTarget:F0} steps).")
-                : Text($"Use {first.Optimizer}: it reached {target} first, in {time:G3} s ({first.StepsToTarget:F0} steps)."));
-            if (timed.Count > 1)
-            {
-                var (second, ratio) = (timed[1], timed[1].SecondsToTarget!.Value / time);
-                sentences.Add(ratio < Tie
-                    ? Text($"{second.Optimizer} was as fast within the noise ({second.SecondsToTarget:G3} s), so other reasons may decide.")
-                    : Text($"{second.Optimizer} took {ratio:F1} times as long ({second.SecondsToTarget:G3} s, {second.StepsToTarget:F0} steps)."));
-            }
-            if (timed.MinBy(s => s.StepsToTarget) is { } fewest && fewest != first)
-                sentences.Add(Text($"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each costs {fewest.MillisecondsPerStep / first.MillisecondsPerStep:F1} times as much here."));
-            var missed = all.Except(timed).Select(s => s.Optimizer).ToList();
-            if (missed.Count > 0) sentences.Add($"{string.Join(", ", missed)} did not reach it within {comparison.Budget}.");
-            if (healthy.Count > 1 && healthy[0] != first)
-                sentences.Add(Text($"With the whole budget {healthy[0].Optimizer} ended lowest, at loss {healthy[0].FinalLoss:G4}."));
-        }
-        else if (healthy.Count > 0)
-        {
-            sentences.Add(all.Count == 1
-                ? Text($"{healthy[0].Optimizer} did not reach {target} within {comparison.Budget}; it ended at loss {healthy[0].FinalLoss:G4}.")
-                : Text($"No optimizer reached {target} within {comparison.Budget}; {healthy[0].Optimizer} came closest, at loss {healthy[0].FinalLoss:G4}."));
-        }
-        var diverged = all.Where(s => s.Runs.Any(r => r.Status == RunStatus.Diverged)).Select(s => $"{s.Optimizer} ({s.Runs.Count(r => r.Status == RunStatus.Diverged)} of {s.Runs.Count})").ToList();
-        if (diverged.Count > 0) sentences.Add($"Diverged: {string.Join(", ", diverged)}; a smaller learning rate or more damping may help.");
-        if (timed.Count > 1 && timed[0].Runs.Max(r => r.SecondsToTarget) > timed[1].Runs.Min(r => r.SecondsToTarget))
-            sentences.Add("The seeds overlap: run more of them before relying on the order.");
-        if (comparison.Runs.Any(r => r.Status == RunStatus.Interrupted)) sentences.Add("The comparison was interrupted; this is what was done until then.");
-        if (comparison.Trials.Count == 0 && all.Count > 1) sentences.Add("Each ran with the workload's own settings; --tune N gives every optimizer the same number of trials.");
-        int seeds = all[0].Runs.Count;
-        if (seeds == 1 && all.Count > 1) sentences.Add("This is one seed.");
-        return string.Join(" ", sentences);
+        // An optimizer that got there with every seed goes before one that did so with most of them, however fast.
+        var timed = all.Where(s => s.SecondsToTarget is not null).OrderBy(s => !s.Sure).ThenBy(s => s.SecondsToTarget).ToList();
+        return string.Join(" ", [.. timed.Count > 0 ? Reached(comparison, all, timed) : NotReached(comparison, all), .. Cautions(comparison, all, timed)]);
     }
 
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+    private static IEnumerable<string> Reached(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
+    {
+        var first = timed[0];
+        string where = first.Sure ? "" : $" in {first.Share}";
+        yield return all.Count == 1
+            ? $"{first.Optimizer} reached {Target(comparison)}{where} in {Cost(first)}."
+            : $"Use {first.Optimizer}: it reached {Target(comparison)}{where} first, in {Cost(first)}.";
+        if (timed.FirstOrDefault(s => s != first && s.Sure == first.Sure) is { } second)
+        {
+            double ratio = second.SecondsToTarget!.Value / first.SecondsToTarget!.Value;
+            yield return ratio < Tie
+                ? $"{second.Optimizer} was as fast within the noise ({Number.Short(second.SecondsToTarget.Value)} s), so other reasons may decide."
+                : FormattableString.Invariant($"{second.Optimizer} took {ratio:F1} times as long ({Number.Short(second.SecondsToTarget.Value)} s, {second.StepsToTarget:F0} steps).");
+        }
+        foreach (var s in all.Where(s => s.Reached > 0 && !s.Sure && s != first))
+            yield return s.SecondsToTarget < first.SecondsToTarget
+                ? $"{s.Optimizer} was faster where it got there ({Number.Short(s.SecondsToTarget!.Value)} s), but that was {s.Share}."
+                : $"{s.Optimizer} reached it in {s.Share} only.";
+        if (timed.Where(s => s.Sure).MinBy(s => s.StepsToTarget) is { } fewest && fewest.StepsToTarget < first.StepsToTarget)
+            yield return FormattableString.Invariant($"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each costs {fewest.MillisecondsPerStep / first.MillisecondsPerStep:F1} times as much here.");
+        var missed = all.Where(s => s.Reached == 0 && s.Judged.Count > 0).Select(s => s.Optimizer).ToList();
+        if (missed.Count > 0) yield return $"{string.Join(", ", missed)} did not reach it within {comparison.Budget}.";
+        if (first.Whole && Lowest(all) is [var lowest, ..] && lowest != first && Clearly(lowest, first))
+            yield return $"With the whole budget {lowest.Optimizer} ended lowest, at loss {Number.Short(lowest.FinalLoss, 4)}.";
+    }
+
+    private static IEnumerable<string> NotReached(Comparison comparison, IReadOnlyList<Summary> all)
+    {
+        if (all.All(s => s.Judged.Count == 0))
+        {
+            yield return $"Stopped before {(all.Count == 1 ? all[0].Optimizer : "any optimizer")} reached {Target(comparison)}.";
+            yield break;
+        }
+        var some = all.Where(s => s.Reached > 0).Select(s => $"{s.Optimizer} did in {s.Share}").ToList();
+        string verdict = (all.Count == 1 ? all[0].Optimizer + " did not reach" : "No optimizer reached")
+            + $" {Target(comparison)} {(some.Count > 0 ? "with most seeds " : "")}within {comparison.Budget}"
+            + (some.Count > 0 ? $" ({string.Join(", ", some)})" : "");
+        var lowest = Lowest(all);
+        yield return lowest.Count == 0 ? verdict + "."
+            : all.Count == 1 ? $"{verdict}; it ended at loss {Number.Short(lowest[0].FinalLoss, 4)}."
+            : $"{verdict}; {lowest[0].Optimizer} came closest, at loss {Number.Short(lowest[0].FinalLoss, 4)}.";
+        if (lowest.Count > 1 && !Clearly(lowest[0], lowest[1]))
+            yield return $"{lowest[1].Optimizer} ended as close within the noise ({Number.Short(lowest[1].FinalLoss, 4)}).";
+    }
+
+    private static IEnumerable<string> Cautions(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
+    {
+        var diverged = all.Select(s => (s.Optimizer, Count: s.Runs.Count(r => r.Status == RunStatus.Diverged), Of: s.Runs.Count)).Where(d => d.Count > 0)
+            .Select(d => $"{d.Optimizer} ({d.Count} of {d.Of})").ToList();
+        if (diverged.Count > 0) yield return $"Diverged: {string.Join(", ", diverged)}; a smaller learning rate or more damping may help.";
+        if (timed.Count > 1 && timed[0].Judged.Max(r => r.SecondsToTarget) > timed[1].Judged.Min(r => r.SecondsToTarget))
+            yield return "The seeds overlap: run more of them before relying on the order.";
+        if (!all.All(s => s.Whole)) yield return "The comparison was interrupted; this is what was done until then.";
+        if (comparison.Trials.Count == 0 && all.Count > 1) yield return "Each ran with the workload's own settings; --tune N gives every optimizer the same number of trials.";
+        if (all.Count > 1 && all.All(s => s.Runs.Count == 1)) yield return "This is one seed.";
+    }
+
+    /// <summary>Optimizers whose median run used its budget and did not diverge, the lowest final loss first.</summary>
+    private static List<Summary> Lowest(IReadOnlyList<Summary> all) => [.. all.Where(s => s.Whole && double.IsFinite(s.FinalLoss)).OrderBy(s => s.FinalLoss)];
+
+    /// <summary>Whether the lower loss is lower by more than a tie.</summary>
+    private static bool Clearly(Summary lower, Summary upper) => upper.FinalLoss - lower.FinalLoss > (Tie - 1) * Math.Abs(lower.FinalLoss);
+
+    private static string Target(Comparison comparison) => $"{comparison.Target.Metric} {Number.Short(comparison.Target.Value)}";
+
+    private static string Cost(Summary s) => FormattableString.Invariant($"{Number.Short(s.SecondsToTarget!.Value)} s ({s.StepsToTarget:F0} steps)");
 }

@@ -27,7 +27,7 @@ internal static class HtmlReport
             .sub { opacity: .7; margin-top: 0; }
             .answer { border-left: 4px solid var(--accent); background: var(--soft); padding: .9rem 1.2rem; font-size: 1.08rem; border-radius: 0 6px 6px 0; }
             table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; } 
-            th, td { text-align: left; padding: .4rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; } th { font-weight: 600; }
+            th, td { text-align: left; padding: .4rem .7rem; border-bottom: 1px solid var(--line); vertical-align: top; white-space: pre-line; } th { font-weight: 600; }
             .wide { overflow-x: auto; } .dot { display: inline-block; width: .75em; height: .75em; border-radius: 50%; margin-right: .5em; }
             .plot { background: #fff; border-radius: 6px; height: 480px; margin: 1rem 0; } details { margin: .5rem 0; } summary { cursor: pointer; }
             button { font: inherit; padding: .25rem .8rem; border: 1px solid var(--line); background: none; border-radius: 4px; cursor: pointer; }
@@ -39,7 +39,7 @@ internal static class HtmlReport
 
             """);
         Table(page, ["optimizer", .. Summary.Heads(comparison)], Summary.Of(comparison).Select(s =>
-            (IReadOnlyList<string>)[$"<span class=\"dot\" style=\"background:{Palette.Of(s.Optimizer)}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(c => Html(c).Replace("\n", "<br>", StringComparison.Ordinal))]));
+            (IReadOnlyList<string>)[$"<span class=\"dot\" style=\"background:{Palette.Of(s.Optimizer)}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
         page.Append("""
             <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted.</p>
             <h2>Loss while training</h2>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Amari.Training;
 
 namespace Amari.Cli.Reporting;
@@ -9,49 +8,60 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     public static IReadOnlyList<Summary> Of(Comparison comparison) =>
         [.. comparison.Runs.GroupBy(r => r.Optimizer).Select(g => new Summary(g.Key, [.. g]))];
 
+    /// <summary>The runs that had their whole chance at the target: one that the user stopped on its way to it says nothing.</summary>
+    public IReadOnlyList<Run> Judged { get; } = [.. Runs.Where(r => r.Status != RunStatus.Interrupted || r.SecondsToTarget is not null)];
+
     /// <summary>Runs that met the target.</summary>
     public int Reached => Runs.Count(r => r.SecondsToTarget is not null);
 
-    /// <summary>Medians over all runs, where a run that missed the target counts as infinitely long; null when the median one did.</summary>
-    public double? SecondsToTarget => Finite(Median(r => r.SecondsToTarget ?? double.PositiveInfinity));
-    public double? StepsToTarget => Finite(Median(r => r.StepsToTarget ?? double.PositiveInfinity));
-    public double FinalLoss => Median(r => double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
-    public double FinalMetric => Median(r => r.FinalMetric);
-    public double MillisecondsPerStep => Median(r => r.MillisecondsPerStep);
+    /// <summary>Whether every judged run met the target.</summary>
+    public bool Sure => Reached > 0 && Reached == Judged.Count;
+
+    /// <summary>Whether none of the runs was stopped: only then do final losses compare.</summary>
+    public bool Whole => Runs.All(r => r.Status != RunStatus.Interrupted);
+
+    /// <summary>Medians over judged runs, where one that missed the target counts as infinitely long; null when the median one did.</summary>
+    public double? SecondsToTarget => Finite(Median(Judged, r => r.SecondsToTarget ?? double.PositiveInfinity));
+    public double? StepsToTarget => Finite(Median(Judged, r => r.StepsToTarget ?? double.PositiveInfinity));
+
+    /// <summary>Medians over all runs; a run that diverged counts as an infinite loss.</summary>
+    public double FinalLoss => Median(Runs, r => r.Status == RunStatus.Diverged || double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
+    public double FinalMetric => Median(Runs, r => r.FinalMetric);
+    public double MillisecondsPerStep => Median(Runs, r => r.MillisecondsPerStep);
     public long StateBytes => Runs[0].StateBytes;
 
-    /// <summary>The cells of the result table, after the optimizer's name; the range over seeds is a second line.</summary>
+    /// <summary>The cells of the result table, after the optimizer's name; a range or a remark is on a second line.</summary>
     public IReadOnlyList<string> Cells() =>
     [
-        SecondsToTarget is { } s ? Text($"{s:G3} s") + Spread(r => r.SecondsToTarget) : Reached == 0 ? "not reached" : $"{Reached} of {Runs.Count} runs",
-        StepsToTarget is { } n ? Text($"{n:F0}") : "-",
-        double.IsFinite(FinalLoss) ? Text($"{FinalLoss:G4}") + Spread(r => r.FinalLoss) : "diverged",
-        Text($"{FinalMetric:G4}"),
-        Text($"{MillisecondsPerStep:G3}"),
-        Bytes(StateBytes),
+        SecondsToTarget is { } s ? Number.Short(s) + " s" + Range(r => r.SecondsToTarget) + (Sure ? "" : "\n" + Share)
+            : Reached > 0 ? Share : Judged.Count > 0 ? "not reached" : "stopped",
+        StepsToTarget is { } n ? Number.Short(n, 6) + Range(r => r.StepsToTarget) : "-",
+        (double.IsFinite(FinalLoss) ? Number.Short(FinalLoss) + Range(r => r.FinalLoss) : "diverged") + (Whole ? "" : "\nstopped early"),
+        Number.Short(FinalMetric, 4),
+        Number.Short(MillisecondsPerStep),
+        Number.Bytes(StateBytes),
     ];
 
     /// <summary>The heads of <see cref="Cells"/>.</summary>
     public static IReadOnlyList<string> Heads(Comparison c) =>
-        [Text($"time to {c.Target.Metric} {c.Target.Value:G3}"), "steps", "final loss", "final " + c.Metric, "ms/step", "state"];
+        [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state"];
 
-    public static string Bytes(long bytes) =>
-        bytes < 10_000 ? Text($"{bytes} B") : bytes < 10_000_000 ? Text($"{bytes / 1e3:F0} kB") : Text($"{bytes / 1e6:F0} MB");
+    /// <summary>How many of the judged runs met the target, in words.</summary>
+    public string Share => $"{Reached} of {Judged.Count} runs";
 
-    private string Spread(Func<Run, double?> value)
+    private string Range(Func<Run, double?> value)
     {
         var all = Runs.Select(value).OfType<double>().Where(double.IsFinite).ToList();
-        return all.Count > 1 ? Text($"\n{all.Min():G2}..{all.Max():G2}") : "";
+        return all.Count > 1 ? $"\n{Number.Short(all.Min())}..{Number.Short(all.Max())}" : "";
     }
 
-    private double Median(Func<Run, double> value)
+    private static double Median(IReadOnlyList<Run> runs, Func<Run, double> value)
     {
-        var sorted = Runs.Select(value).Order().ToList();
+        if (runs.Count == 0) return double.NaN;
+        var sorted = runs.Select(value).Order().ToList();
         double high = sorted[sorted.Count / 2];
         return sorted.Count % 2 == 1 || double.IsInfinity(high) ? high : (sorted[sorted.Count / 2 - 1] + high) / 2;
     }
 
     private static double? Finite(double value) => double.IsFinite(value) ? value : null;
-
-    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -43,6 +43,38 @@ public sealed class AnswerTests
     }
 
     [Fact]
+    public void Some_seeds_are_not_all_of_them()
+    {
+        Run[] sgd = [Make("sgd", 0, 1, 10, 0.05), Make("sgd", 1, null, null, 0.5)];
+        string none = Answer([.. sgd, Make("adamw", 0, null, null, 0.9), Make("adamw", 1, null, null, 1.1)]);
+        Assert.StartsWith("No optimizer reached loss 0.1 with most seeds within 10 s (sgd did in 1 of 2 runs); sgd came closest, at loss 0.275.", none, StringComparison.Ordinal);
+
+        Run[] lion = [Make("lion", 0, 1, 10, 0.05), Make("lion", 1, 1, 10, 0.05), Make("lion", 2, null, null, double.NaN, RunStatus.Diverged)];
+        Run[] kfac = [Make("kfac", 0, 3, 10, 0.05), Make("kfac", 1, 3, 10, 0.05), Make("kfac", 2, 3, 10, 0.05)];
+        string safer = Answer([.. lion, .. kfac]);
+        Assert.StartsWith("Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster where it got there (1 s), but that was 2 of 3 runs.", safer, StringComparison.Ordinal);
+        Assert.Contains("Diverged: lion (1 of 3)", safer, StringComparison.Ordinal);
+        Assert.DoesNotContain("ended lowest", safer, StringComparison.Ordinal);
+        Assert.StartsWith("lion reached loss 0.1 in 2 of 3 runs in 1 s", Answer(lion), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_stopped_run_did_not_miss_the_target()
+    {
+        var stopped = Make("kfac", 0, null, null, 0.5, RunStatus.Interrupted);
+        string text = Answer(Make("adamw", 0, 2, 1000, 0.05), stopped);
+        Assert.DoesNotContain("kfac did not reach", text, StringComparison.Ordinal);
+        Assert.Contains("The comparison was interrupted", text, StringComparison.Ordinal);
+        Assert.StartsWith("Stopped before kfac reached loss 0.1.", Answer(stopped), StringComparison.Ordinal);
+        Assert.Equal("stopped", new Summary("kfac", [stopped]).Cells()[0]);
+    }
+
+    [Theory]
+    [InlineData(0, "0"), InlineData(0.0533, "0.0533"), InlineData(1316.06, "1316"), InlineData(2.69e-5, "2.69e-5"), InlineData(9.999, "10")]
+    [InlineData(-0.25, "-0.25"), InlineData(2.5e7, "2.5e7"), InlineData(double.NaN, "NaN")]
+    public void Numbers_are_short(double value, string expected) => Assert.Equal(expected, Number.Short(value));
+
+    [Fact]
     public void Page_escapes_what_it_shows()
     {
         var run = Make("kfac", 0, null, null, 0.5) with { Coverage = [new("<b>w</b>", "&block", "\"reason\"")], Events = [new(1, "<script>", "</script>alert(1)")] };
