@@ -3,6 +3,7 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
+using Amari.Cli.Reporting;
 using Amari.Native;
 using Amari.Workloads.Data;
 
@@ -29,6 +30,7 @@ internal static class InfoCommand
                 ["TorchSharp"] = Version(typeof(torch).Assembly),
                 ["libtorch"] = status.State == TorchLibraryState.Failed ? "not loaded" : torch.__version__,
                 ["native library"] = $"{status.State}: {status.Message}",
+                ["processor"] = Machine.Processor,
                 ["cores"] = $"{Environment.ProcessorCount}",
                 ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",
                 ["kernels"] = Vector512.IsHardwareAccelerated ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors"

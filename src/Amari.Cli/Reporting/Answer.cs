@@ -19,10 +19,10 @@ internal static class Answer
     private static IEnumerable<string> Reached(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
     {
         var first = timed[0];
-        string where = first.Sure ? "" : $" in {first.Share}";
         yield return all.Count == 1
-            ? $"{first.Optimizer} reached {Target(comparison)}{where} in {Cost(first)}."
-            : $"Use {first.Optimizer}: it reached {Target(comparison)}{where} first, in {Cost(first)}.";
+            ? $"{first.Optimizer} reached {Target(comparison)} in {Cost(first)}{(first.Sure ? "" : ", but only with " + first.Share)}."
+            : first.Sure ? $"Use {first.Optimizer}: it reached {Target(comparison)} first, in {Cost(first)}."
+            : $"No optimizer reached {Target(comparison)} with every seed; {first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";
         if (timed.FirstOrDefault(s => s != first && s.Sure == first.Sure) is { } second)
         {
             double ratio = second.SecondsToTarget!.Value / first.SecondsToTarget!.Value;
@@ -32,8 +32,8 @@ internal static class Answer
         }
         foreach (var s in all.Where(s => s.Reached > 0 && !s.Sure && s != first))
             yield return s.SecondsToTarget < first.SecondsToTarget
-                ? $"{s.Optimizer} was faster where it got there ({Number.Short(s.SecondsToTarget!.Value)} s), but that was {s.Share}."
-                : $"{s.Optimizer} reached it in {s.Share} only.";
+                ? $"{s.Optimizer} was faster where it got there ({Number.Short(s.SecondsToTarget!.Value)} s), but that was with {s.Share}."
+                : $"{s.Optimizer} reached it with only {s.Share}.";
         if (timed.Where(s => s.Sure).MinBy(s => s.StepsToTarget) is { } fewest && fewest.StepsToTarget < first.StepsToTarget)
             yield return FormattableString.Invariant($"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each costs {fewest.MillisecondsPerStep / first.MillisecondsPerStep:F1} times as much here.");
         var missed = all.Where(s => s.Reached == 0 && s.Judged.Count > 0).Select(s => s.Optimizer).ToList();
@@ -49,7 +49,7 @@ internal static class Answer
             yield return $"Stopped before {(all.Count == 1 ? all[0].Optimizer : "any optimizer")} reached {Target(comparison)}.";
             yield break;
         }
-        var some = all.Where(s => s.Reached > 0).Select(s => $"{s.Optimizer} did in {s.Share}").ToList();
+        var some = all.Where(s => s.Reached > 0).Select(s => $"{s.Optimizer} did with {s.Share}").ToList();
         string verdict = (all.Count == 1 ? all[0].Optimizer + " did not reach" : "No optimizer reached")
             + $" {Target(comparison)} {(some.Count > 0 ? "with most seeds " : "")}within {comparison.Budget}"
             + (some.Count > 0 ? $" ({string.Join(", ", some)})" : "");

@@ -14,6 +14,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
     private readonly ManualResetEventSlim _end = new();
     private readonly Lock _gate = new();
     private readonly Thread? _painter;
+    private (string Key, long Step) _told;
 
     public ProgressView(TextWriter output, string title) : this(
         ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }), title)
@@ -45,31 +46,32 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             int index = _rows.FindIndex(r => r.Key == key);
             if (index < 0)
             {
-                if (value.Stage.Length > 0) _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // one row for tuning
+                _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // a tuning trial gives way to what comes after it
                 _rows.Add((key, value));
             }
             else _rows[index] = (key, value);
         }
         if (_painter is not null) return;
-        if (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated)) return;
+        if (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated) || _told == (key, value.Step)) return;
+        _told = (key, value.Step);
         _sinceLine.Restart();
         Line(string.Create(CultureInfo.InvariantCulture,
-            $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12} {value.Fraction,4:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {value.Loss,-10:G5} {value.MillisecondsPerStep,8:F2} ms/step  {value.SecondsLeft,5:F0} s left"));
+            $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}{value.Fraction,5:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {Number.Short(value.Loss),-8} batch {Number.Short(value.BatchLoss),-8} {Number.Short(value.MillisecondsPerStep),6} ms/step  {value.SecondsLeft,5:F0} s left"));
     }
 
     private Table Table()
     {
-        var table = new Table().Border(TableBorder.Rounded);
+        var table = new Table().Border(TableBorder.Simple);     // fits in 80 columns
         foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
             table.AddColumn(new TableColumn(head).NoWrap());
         lock (_gate)
-            foreach (var (_, p) in _rows)
+            foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 6)))
             {
-                int done = (int)Math.Round(12 * p.Fraction);
-                table.AddRow(new Markup(Markup.Escape(p.Optimizer)), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
-                    new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 12 - done)}[/]"),
-                    new Text(Invariant($"{p.Step}")), new Text(Invariant($"{p.Loss:G4}")), new Text(Invariant($"{p.BatchLoss:G4}")),
-                    new Text(Invariant($"{p.MillisecondsPerStep:F2}")), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+                int done = (int)Math.Round(10 * p.Fraction);
+                table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
+                    new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
+                    new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
+                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
             }
         return table;
     }

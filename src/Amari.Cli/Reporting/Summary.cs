@@ -47,7 +47,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
         [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state"];
 
     /// <summary>How many of the judged runs met the target, in words.</summary>
-    public string Share => $"{Reached} of {Judged.Count} runs";
+    public string Share => $"{Reached} of {Judged.Count} seeds";
 
     private string Range(Func<Run, double?> value)
     {

@@ -6,7 +6,7 @@ namespace Amari.Tests.Cli;
 /// <summary>What is recommended, and that no more is said than the numbers carry.</summary>
 public sealed class AnswerTests
 {
-    private static Run Make(string optimizer, int seed, double? seconds, long? steps, double loss, RunStatus status = RunStatus.Completed) => new()
+    internal static Run Make(string optimizer, int seed, double? seconds, long? steps, double loss, RunStatus status = RunStatus.Completed) => new()
     {
         Optimizer = optimizer, Options = new Dictionary<string, string>(), Seed = seed, Steps = 1000, Seconds = 10, Losses = [new(0, 0, 2), new(1000, 10, loss)],
         StepsToTarget = steps, SecondsToTarget = seconds, FinalLoss = loss, FinalMetric = 0.9, MillisecondsPerStep = seconds is { } s && steps is { } n ? 1000 * s / n : 1,
@@ -47,15 +47,16 @@ public sealed class AnswerTests
     {
         Run[] sgd = [Make("sgd", 0, 1, 10, 0.05), Make("sgd", 1, null, null, 0.5)];
         string none = Answer([.. sgd, Make("adamw", 0, null, null, 0.9), Make("adamw", 1, null, null, 1.1)]);
-        Assert.StartsWith("No optimizer reached loss 0.1 with most seeds within 10 s (sgd did in 1 of 2 runs); sgd came closest, at loss 0.275.", none, StringComparison.Ordinal);
+        Assert.StartsWith("No optimizer reached loss 0.1 with most seeds within 10 s (sgd did with 1 of 2 seeds); sgd came closest, at loss 0.275.", none, StringComparison.Ordinal);
 
         Run[] lion = [Make("lion", 0, 1, 10, 0.05), Make("lion", 1, 1, 10, 0.05), Make("lion", 2, null, null, double.NaN, RunStatus.Diverged)];
         Run[] kfac = [Make("kfac", 0, 3, 10, 0.05), Make("kfac", 1, 3, 10, 0.05), Make("kfac", 2, 3, 10, 0.05)];
         string safer = Answer([.. lion, .. kfac]);
-        Assert.StartsWith("Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster where it got there (1 s), but that was 2 of 3 runs.", safer, StringComparison.Ordinal);
+        Assert.StartsWith("Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster where it got there (1 s), but that was with 2 of 3 seeds.", safer, StringComparison.Ordinal);
         Assert.Contains("Diverged: lion (1 of 3)", safer, StringComparison.Ordinal);
         Assert.DoesNotContain("ended lowest", safer, StringComparison.Ordinal);
-        Assert.StartsWith("lion reached loss 0.1 in 2 of 3 runs in 1 s", Answer(lion), StringComparison.Ordinal);
+        Assert.StartsWith("lion reached loss 0.1 in 1 s (10 steps), but only with 2 of 3 seeds.", Answer(lion), StringComparison.Ordinal);
+        Assert.StartsWith("No optimizer reached loss 0.1 with every seed; lion did best, with 2 of 3 seeds, in 1 s (10 steps). sgd reached it with only 1 of 2 seeds.", Answer([.. lion, .. sgd]), StringComparison.Ordinal);
     }
 
     [Fact]
