@@ -6,6 +6,8 @@ namespace Amari.Cli.Commands;
 /// <summary>The tool <c>amari</c>: 0 on success, 1 on a failed or interrupted run, 2 on bad arguments with one line on standard error.</summary>
 public static class CommandLine
 {
+    private const string TraceVariable = "AMARI_TRACE";
+
     /// <summary>Parses and runs; never throws for what a user did.</summary>
     public static int Run(string[] args, TextWriter output, TextWriter error)
     {
@@ -39,6 +41,11 @@ public static class CommandLine
         catch (Exception) when (TorchLibrary.Status is { State: TorchLibraryState.Failed } status)
         {
             error.WriteLine(status.Message.ReplaceLineEndings(" "));
+            return 1;
+        }
+        catch (Exception e) when (Environment.GetEnvironmentVariable(TraceVariable) is null)
+        {
+            error.WriteLine($"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)");
             return 1;
         }
     }

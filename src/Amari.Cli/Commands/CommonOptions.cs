@@ -13,7 +13,7 @@ internal sealed class CommonOptions
     public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already" };
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
-    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core)", 0, Environment.ProcessorCount, 1);
+    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core)", 0, Environment.ProcessorCount, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
     public Option<string?> Data { get; } = new("--data") { Description = "folder of the data set's files", HelpName = "DIR" };
     public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
@@ -28,18 +28,25 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Out, Overwrite, Json, Seed, Threads, OneDnn]) command.Add(option);
+        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn]) command.Add(option);
+        AddToAny(command);
     }
 
-    /// <summary>An integer option with a smallest allowed value.</summary>
-    public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null)
+    /// <summary>The options of every command.</summary>
+    public void AddToAny(Command command)
+    {
+        foreach (Option option in (Option[])[Out, Json, Seed, Threads]) command.Add(option);
+    }
+
+    /// <summary>An integer option with a smallest allowed value, and perhaps a largest.</summary>
+    public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null, int? most = null)
     {
         var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => preset };
         int floor = least ?? minimum;
         option.Validators.Add(result =>
         {
-            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n) && n < floor)
-                result.AddError($"{name} is {n}; it must be an integer >= {floor}.");
+            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n) && (n < floor || n > most))
+                result.AddError($"{name} is {n}; it must be an integer >= {floor}{(most is null ? "" : $" and <= {most}")}.");
         });
         return option;
     }

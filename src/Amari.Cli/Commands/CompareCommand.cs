@@ -28,11 +28,11 @@ internal static class CompareCommand
                 .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>())).DistinctBy(c => c.Name).ToList();
             if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
             var budget = common.BudgetOf(parsed, workload.DefaultBudget);
-            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             common.ApplyTo(parsed, output);
             int first = parsed.GetValue(common.Seed);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Comparison comparison;
             using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run"))

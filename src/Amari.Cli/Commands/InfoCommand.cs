@@ -17,11 +17,13 @@ internal static class InfoCommand
 
     public static Command Create(TextWriter output)
     {
-        var json = new Option<FileInfo?>("--json") { Description = "write the same as JSON to this file", HelpName = "FILE" };
-        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI.") { json };
+        var common = new CommonOptions();
+        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there.");
+        common.AddToAny(command);
         command.SetAction(parsed =>
         {
             var status = TorchLibrary.Status;
+            if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
             var rows = new Dictionary<string, string>
             {
                 ["amari"] = Version(typeof(Kfac).Assembly),
@@ -43,7 +45,8 @@ internal static class InfoCommand
             };
             int width = rows.Keys.Max(k => k.Length);
             foreach (var (name, value) in rows) output.WriteLine($"{name.PadRight(width)}  {value}");
-            if (parsed.GetValue(json) is { } file) File.WriteAllText(file.FullName, JsonSerializer.Serialize(rows, Indented));
+            foreach (string? file in (string?[])[parsed.GetValue(common.Json)?.FullName, parsed.GetValue(common.Out) is { } folder ? Path.Combine(folder.FullName, "info.json") : null])
+                if (file is not null) ResultFolder.Write(file, JsonSerializer.Serialize(rows, Indented));
             return status.State == TorchLibraryState.Failed ? 1 : 0;
         });
         return command;

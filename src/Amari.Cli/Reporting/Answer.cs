@@ -10,7 +10,7 @@ internal static class Answer
     public static string Of(Comparison comparison)
     {
         var all = Summary.Of(comparison);
-        if (all.Count == 0) return "No run was finished.";
+        if (all.Count == 0) return comparison.Trials.Count == 0 ? "No run was finished." : $"Stopped after {comparison.Trials.Count} tuning trials, before the first run.";
         // An optimizer that got there with every seed goes before one that did so with most of them, however fast.
         var timed = all.Where(s => s.SecondsToTarget is not null).OrderBy(s => !s.Sure).ThenBy(s => s.SecondsToTarget).ToList();
         return string.Join(" ", [.. timed.Count > 0 ? Reached(comparison, all, timed) : NotReached(comparison, all), .. Cautions(comparison, all, timed)]);

@@ -11,28 +11,29 @@ internal static class Report
     public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
-        if (comparison.Runs.Count == 0)
+        if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
-            console.WriteLine("Stopped before any run was finished; nothing was written.");
+            if (!Directory.EnumerateFileSystemEntries(folder.Path).Any()) Directory.Delete(folder.Path);
+            console.WriteLine("Stopped before anything was trained; nothing was written.");
             return 1;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn("optimizer");
         foreach (string head in Summary.Heads(comparison)) table.AddColumn(new TableColumn(Markup.Escape(head)));
         foreach (var summary in Summary.Of(comparison)) table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
-        console.Write(table);
+        if (comparison.Runs.Count > 0) console.Write(table);
         console.WriteLine(Answer.Of(comparison));
         int events = comparison.Runs.Sum(r => r.Events.Count);
         if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps) are listed in the report.");
 
         string json = ResultJson.Of(comparison);
-        File.WriteAllText(folder.FileNamed("result.json"), json);
-        if (folder.Json is { } path) File.WriteAllText(path, json);
+        ResultFolder.Write(folder.FileNamed("result.json"), json);
+        if (folder.Json is { } path) ResultFolder.Write(path, json);
         string title = $"{workload.Name}: loss while training";
         LossFigure.Save(comparison, title, bySeconds: true, folder.FileNamed("loss-seconds"));
         LossFigure.Save(comparison, title, bySeconds: false, folder.FileNamed("loss-steps"));
         File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
         console.WriteLine();
         console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, loss-seconds and loss-steps as PNG and SVG)");
-        return comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+        return comparison.Runs.Count == 0 || comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
     }
 }

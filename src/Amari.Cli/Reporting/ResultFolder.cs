@@ -1,3 +1,5 @@
+using Amari.Training;
+
 namespace Amari.Cli.Reporting;
 
 /// <summary>Where results go; found writable before anything is trained, and never one with results in it unless the user says so.</summary>
@@ -25,6 +27,13 @@ internal sealed record ResultFolder(string Path, string? Json)
             File.Delete(probe);
         }
         return new(path, json);
+    }
+
+    /// <summary>Writes a file as a whole, and its folder if need be: a failure leaves what was there.</summary>
+    public static void Write(string file, string text)
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
+        AtomicFile.Write(file, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
     }
 
     /// <summary>The full name of a file in the folder.</summary>

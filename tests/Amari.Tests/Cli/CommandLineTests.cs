@@ -34,6 +34,7 @@ public sealed class CommandLineTests
         { "train --lr abc", "a number" },
         { "train --resume", "--checkpoint" },
         { "train --threads 0", "integer >= 1" },
+        { "train --threads 100000", "integer >= 1 and <= " },
         { "frobnicate", "frobnicate" },
     };
 
@@ -113,8 +114,11 @@ public sealed class CommandLineTests
     [Fact]
     public void Info_and_help_tell()
     {
-        var (code, output, _) = Run("info");
+        using var folder = new TemporaryFolder();
+        var (code, output, _) = Run("info", "--out", folder.File("o"), "--json", folder.File("info.json"), "--threads", $"{Environment.ProcessorCount}", "--seed", "1");
         Assert.Equal(0, code);
+        Assert.Equal($"{Environment.ProcessorCount}", (string?)JsonNode.Parse(File.ReadAllText(folder.File("info.json")))!["threads"]);
+        Assert.Equal(File.ReadAllText(folder.File("info.json")), File.ReadAllText(Path.Combine(folder.File("o"), "info.json")));
         foreach (string row in (string[])["TorchSharp", "native library", "threads", "kernels", "fashion-mnist", "MPI"]) Assert.Contains(row, output, StringComparison.Ordinal);
         Assert.Contains("compare", Run().Output, StringComparison.Ordinal);
     }
