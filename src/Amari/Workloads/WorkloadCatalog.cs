@@ -37,12 +37,14 @@ public static class WorkloadCatalog
         }
         catch (Exception e) when (e is BadImageFormatException or FileLoadException or FileNotFoundException or TypeLoadException)
         {
-            throw new ArgumentException($"'{path}' cannot be loaded: {e.Message.ReplaceLineEndings(" ").Trim()}", e);
+            throw new ArgumentException($"'{path}' cannot be loaded: {OneLine(e)}", e);
         }
         catch (TargetInvocationException e)
         {
-            throw new ArgumentException($"A workload of '{path}' cannot be made: {e.InnerException!.Message}", e);
+            throw new ArgumentException($"A workload of '{path}' cannot be made: {OneLine(e.GetBaseException())}", e);
         }
+
+        static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ").Trim();
     }
 
     /// <summary>Finds the assembly's own dependencies, managed and native, and shares Amari and TorchSharp alone with the program:

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Reflection;
 using System.Reflection.Emit;
 using Amari.Training;
@@ -17,6 +18,14 @@ public abstract class NamedWorkload(string name) : Workload
     public override Budget DefaultBudget { get; } = Budget.OfEpochs(1);
     public override WorkloadData Load(string? directory) => throw new NotSupportedException();
     public override nn.Module<Tensor, Tensor> CreateModel() => nn.Identity();
+}
+
+/// <summary>A base whose static field cannot be made.</summary>
+public abstract class BrokenWorkload() : NamedWorkload("broken")
+{
+    private static readonly int Size = int.Parse("first line\nsecond line", CultureInfo.InvariantCulture);
+
+    public override int BatchSize { get; } = Size;
 }
 
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
@@ -51,6 +60,15 @@ internal static class EmittedWorkloads
     {
         var builder = Create(assembly, out var module);
         Define(module, "abstract", TypeAttributes.Public | TypeAttributes.Abstract, BaseConstructor, "abstract");
+        return Save(builder, directory, assembly);
+    }
+
+    /// <summary>An assembly whose workload throws when it is made.</summary>
+    public static string WriteBroken(string directory, string assembly)
+    {
+        var builder = Create(assembly, out var module);
+        var parent = typeof(BrokenWorkload).GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [])!;
+        Define(module, "child", TypeAttributes.Public, parent, argument: null);
         return Save(builder, directory, assembly);
     }
 

@@ -87,6 +87,13 @@ public sealed class WorkloadCatalogTests : IDisposable
     }
 
     [Fact]
+    public void A_workload_that_cannot_be_made_says_why_in_one_line()
+    {
+        var path = EmittedWorkloads.WriteBroken(folder.Path, "Broken");
+        Fails(null, path, path, "cannot be made", "first line second line");
+    }
+
+    [Fact]
     public void What_is_no_assembly_is_refused()
     {
         Fails(null, folder.File("none.dll"), "none.dll");
