@@ -101,11 +101,22 @@ internal sealed class Capture : IDisposable
     /// <summary>One call of one layer.</summary>
     private sealed record Use(KroneckerBlock Block, Tensor X, Pass Pass);
 
-    private void Begin() => _pass = is_grad_enabled() ? new Pass() : null;
+    [ThreadStatic] private static int _suspended;
+
+    /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured beside K-FAC leaves no trace in it.</summary>
+    public static IDisposable Suspend() => new Suspension();
+
+    private sealed class Suspension : IDisposable
+    {
+        public Suspension() => _suspended++;
+        public void Dispose() => _suspended--;
+    }
+
+    private void Begin() => _pass = is_grad_enabled() && _suspended == 0 ? new Pass() : null;
 
     private Tensor Seen(KroneckerBlock block, Tensor x, Tensor s)
     {
-        if (!Active || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
+        if (!Active || _suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
         _outstanding.Add(use);
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
@@ -113,7 +124,7 @@ internal sealed class Capture : IDisposable
 
     private Tensor End(Tensor f)
     {
-        if (_pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
+        if (_suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
         _pass = null;
         pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
         _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;

@@ -188,13 +188,13 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
         Tensor? Move(Tensor? t)
         {
-            if (t is null || (t.device == device && t.dtype == FactorType)) return t;
+            if (t is null || (t.IsOn(device) && t.dtype == FactorType)) return t;
             using (t) return t.to(FactorType, device).DetachFromDisposeScope();
         }
     }
 
     /// <summary>Whether the module moved to another dtype or device since the factors were made.</summary>
-    public bool HasMoved => A is { } a && (a.dtype != FactorType || a.device != Weight.device);
+    public bool HasMoved => A is { } a && (a.dtype != FactorType || !a.IsOn(Weight.device));
 
     /// <summary>Forgets what was accumulated since the last <see cref="Fold"/>.</summary>
     public void Discard()

@@ -34,4 +34,13 @@ public sealed class Bernoulli : Likelihood
         s.select(1, column).copy_(f.sigmoid().mul_(f.neg().sigmoid()).sqrt_());
         return s.view(output.shape).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ v = σ(f) σ(-f) ∘ v.</remarks>
+    public override Tensor FisherProduct(Tensor output, Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return output.sigmoid().mul_(output.neg().sigmoid_()).mul_(v).MoveToOuterDisposeScope();
+    }
 }

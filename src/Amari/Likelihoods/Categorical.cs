@@ -42,4 +42,14 @@ public sealed class Categorical : Likelihood
         s.select(1, column).add_(root.squeeze(1));
         return s.view(output.shape).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ v = p ∘ (v - ⟨p, v⟩).</remarks>
+    public override Tensor FisherProduct(Tensor output, Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var p = output.softmax(-1);
+        return v.sub(p.mul(v).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
+    }
 }

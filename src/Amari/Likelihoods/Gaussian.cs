@@ -39,4 +39,12 @@ public sealed class Gaussian(double variance = 1) : Likelihood
         s.select(1, column).fill_(1 / Math.Sqrt(Variance));
         return s.view(output.shape).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ v = v / σ².</remarks>
+    public override Tensor FisherProduct(Tensor output, Tensor v)
+    {
+        using var off = no_grad();
+        return v.div(Variance);
+    }
 }

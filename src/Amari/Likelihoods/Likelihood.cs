@@ -35,6 +35,17 @@ public abstract class Likelihood
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
     public abstract Tensor FisherRootColumn(Tensor output, long column);
 
+    /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to f.</summary>
+    /// <param name="output">f.</param>
+    /// <param name="v">Shaped as f.</param>
+    public abstract Tensor FisherProduct(Tensor output, Tensor v);
+
+    /// <summary>∂²(-log p(y | f)) / ∂f² v for every term, shaped as the output. It is Λ v where f are the natural parameters.</summary>
+    /// <param name="output">f.</param>
+    /// <param name="target">y.</param>
+    /// <param name="v">Shaped as f.</param>
+    public virtual Tensor HessianProduct(Tensor output, Tensor target, Tensor v) => FisherProduct(output, v);
+
     /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
 }

@@ -208,7 +208,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         {
             var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
             foreach (var (name, tensor) in slot.State.Tensors().ToList())
-                if (tensor.dtype != type || tensor.device != device) slot.State.Replace(name, tensor.to(type, device));
+                if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
         }
         Adopt(slot);
     }
@@ -345,7 +345,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         foreach (var slot in Slots.Where(s => s.State is not null))
         {
             foreach (var (name, tensor) in slot.State!.Tensors().ToList())
-                if (tensor.device != device) slot.State.Replace(name, tensor.to(device));
+                if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
             Adopt(slot);
         }
     }

@@ -1,0 +1,88 @@
+using Amari.Native;
+
+namespace Amari.Curvature;
+
+/// <summary>Chosen parameters of a model as one flat vector w in R^d: where each lies, and the way there and back.</summary>
+/// <remarks>A tensor that is used under several names (tied weights) is taken once. Parameters lie in the model's order, row-major.</remarks>
+public sealed class ParameterLayout
+{
+    private readonly long[] _offsets;
+
+    /// <param name="parameters">At least one, all of one floating-point dtype and device. Not owned.</param>
+    public ParameterLayout(IEnumerable<(string Name, Parameter Parameter)> parameters)
+    {
+        ArgumentNullException.ThrowIfNull(parameters);
+        Parameters = [.. parameters.DistinctBy(p => p.Parameter.Handle)];
+        if (Parameters.Count == 0) throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
+        (Type, Device) = (Parameters[0].Parameter.dtype, Parameters[0].Parameter.device);
+        if (Parameters.FirstOrDefault(p => p.Parameter.dtype != Type || !p.Parameter.IsOn(Device)) is { Name: not null } other)
+            throw new ArgumentException($"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all must be alike.", nameof(parameters));
+        Shapes = [.. Parameters.Select(p => p.Parameter.shape)];
+        _offsets = new long[Parameters.Count + 1];
+        for (int i = 0; i < Parameters.Count; i++) _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
+    }
+
+    /// <summary>The trainable parameters of a model whose names pass a filter (all, without one).</summary>
+    public static ParameterLayout Of(nn.Module model, Func<string, bool>? filter = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        return new(model.named_parameters().Where(p => p.parameter.requires_grad && filter?.Invoke(p.name) != false));
+    }
+
+    /// <summary>The parameters with their names.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
+
+    /// <summary>Their shapes.</summary>
+    public IReadOnlyList<long[]> Shapes { get; }
+
+    /// <summary>d: how many numbers they hold.</summary>
+    public long Dimension => _offsets[^1];
+
+    /// <summary>Their dtype.</summary>
+    public ScalarType Type { get; }
+
+    /// <summary>Where they live.</summary>
+    public Device Device { get; }
+
+    /// <summary>Where the i-th parameter starts in the vector.</summary>
+    public long Offset(int i) => _offsets[i];
+
+    /// <summary>Tensors shaped as the parameters → one vector [d]; an absent one counts as zeros.</summary>
+    public Tensor Flatten(IReadOnlyList<Tensor?> tensors)
+    {
+        ArgumentNullException.ThrowIfNull(tensors);
+        using var scope = NewDisposeScope();
+        return cat([.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : t.reshape(-1))])
+            .MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A vector [d] → views of it shaped as the parameters.</summary>
+    public IReadOnlyList<Tensor> Split(Tensor v) =>
+        [.. Shapes.Select((shape, i) => v.narrow(0, _offsets[i], _offsets[i + 1] - _offsets[i]).view(shape))];
+
+    /// <summary>A copy of the parameters' values, [d].</summary>
+    public Tensor Read()
+    {
+        using var off = no_grad();
+        return Flatten([.. Parameters.Select(p => p.Parameter)]);
+    }
+
+    /// <summary>w ← v.</summary>
+    public void Write(Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var ((_, w), part) in Parameters.Zip(Split(v))) w.copy_(part);
+    }
+
+    /// <summary>w ← w + α v.</summary>
+    public void Add(Tensor v, double alpha = 1)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var ((_, w), part) in Parameters.Zip(Split(v))) w.add_(part, alpha: alpha);
+    }
+
+    /// <summary>The tensors that autograd differentiates in.</summary>
+    internal List<Tensor> Tensors => [.. Parameters.Select(p => (Tensor)p.Parameter)];
+}

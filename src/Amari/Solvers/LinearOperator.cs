@@ -1,0 +1,99 @@
+namespace Amari.Solvers;
+
+/// <summary>A symmetric linear map v → C v on R^d: all that a solver, a spectrum or a second-order method knows of curvature.</summary>
+/// <remarks>Results are fresh tensors that the caller owns. No gradient flows through an operator.</remarks>
+public abstract class LinearOperator
+{
+    private const int DenseColumns = 128;                      // columns of a dense matrix made at a time
+
+    /// <summary>d.</summary>
+    public abstract long Dimension { get; }
+
+    /// <summary>The dtype of vectors.</summary>
+    public abstract ScalarType Type { get; }
+
+    /// <summary>Where vectors live.</summary>
+    public virtual Device Device => CPU;
+
+    /// <summary>C v, shaped as v.</summary>
+    /// <param name="v">One vector [d] or k columns [d, k]; of <see cref="Type"/>, on <see cref="Device"/>.</param>
+    /// <exception cref="ArgumentException">Another shape or dtype.</exception>
+    public Tensor Apply(Tensor v)
+    {
+        ArgumentNullException.ThrowIfNull(v);
+        if (v.dim() is not (1 or 2) || v.shape[0] != Dimension || v.dtype != Type)
+            throw new ArgumentException($"v is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} [{Dimension}] or [{Dimension}, k].", nameof(v));
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>C V for V : [d, k], a fresh tensor.</summary>
+    protected abstract Tensor Product(Tensor v);
+
+    /// <summary>C as a matrix [d, d]: for small d, and the oracle of tests.</summary>
+    public virtual Tensor ToDense()
+    {
+        using var scope = NewDisposeScope();
+        var identity = eye(Dimension, dtype: Type, device: Device);
+        var columns = new List<Tensor>();
+        for (long start = 0; start < Dimension; start += DenseColumns)
+            columns.Add(Apply(identity.narrow(1, start, Math.Min(DenseColumns, Dimension - start))));
+        return cat(columns, 1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>C + λ I.</summary>
+    /// <param name="damping">λ; any finite number.</param>
+    public LinearOperator Damped(double damping) => new Combination(this, 1, null, damping);
+
+    /// <summary>C₁ + C₂.</summary>
+    public static LinearOperator operator +(LinearOperator left, LinearOperator right) => new Combination(left, 1, right, 0);
+
+    /// <summary>s C.</summary>
+    public static LinearOperator operator *(double scale, LinearOperator op) => new Combination(op, scale, null, 0);
+
+    /// <summary>A dense symmetric matrix [d, d] as an operator. Not owned.</summary>
+    public static LinearOperator FromDense(Tensor matrix) => new Dense(matrix);
+
+    /// <summary>A map given by a function from V : [d, k] to a fresh C V.</summary>
+    public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) => new Function(dimension, type, product);
+
+    /// <summary>s C₁ + C₂ + λ I.</summary>
+    private sealed class Combination(LinearOperator first, double scale, LinearOperator? second, double damping) : LinearOperator
+    {
+        private readonly LinearOperator? _second = second is null || (second.Dimension == first.Dimension && second.Type == first.Type) ? second
+            : throw new ArgumentException($"Operators of dimensions {first.Dimension} and {second.Dimension} ({first.Type}, {second.Type}) have no sum.", nameof(second));
+
+        public override long Dimension => first.Dimension;
+        public override ScalarType Type => first.Type;
+        public override Device Device => first.Device;
+
+        protected override Tensor Product(Tensor v)
+        {
+            var result = first.Apply(v);
+            if (scale != 1) result.mul_(scale);
+            if (_second is not null)
+                using (var other = _second.Apply(v)) result.add_(other);
+            return damping == 0 ? result : result.add_(v, alpha: damping);
+        }
+    }
+
+    private sealed class Dense(Tensor matrix) : LinearOperator
+    {
+        private readonly Tensor _matrix = matrix.dim() == 2 && matrix.shape[0] == matrix.shape[1] ? matrix
+            : throw new ArgumentException($"The matrix is [{string.Join(", ", matrix.shape)}]; it must be [d, d].", nameof(matrix));
+
+        public override long Dimension => _matrix.shape[0];
+        public override ScalarType Type => _matrix.dtype;
+        public override Device Device => _matrix.device;
+        public override Tensor ToDense() => _matrix.clone();
+        protected override Tensor Product(Tensor v) => _matrix.mm(v);
+    }
+
+    private sealed class Function(long dimension, ScalarType type, Func<Tensor, Tensor> product) : LinearOperator
+    {
+        public override long Dimension => dimension;
+        public override ScalarType Type => type;
+        protected override Tensor Product(Tensor v) => product(v);
+    }
+}
