@@ -1,0 +1,116 @@
+namespace Amari.Solvers;
+
+/// <summary>Why conjugate gradient stopped.</summary>
+public enum CgStatus
+{
+    /// <summary>The residual is below the tolerance.</summary>
+    Converged,
+    /// <summary>The quadratic model hardly improved any more (<see cref="CgOptions.ProgressTolerance"/>).</summary>
+    Stalled,
+    /// <summary>The iteration limit came first: raise it, damp more, or precondition.</summary>
+    IterationLimit,
+    /// <summary>A direction p with p'Cp ≤ 0 was met: the matrix is not positive definite; damp more, or use a trust region.</summary>
+    NegativeCurvature,
+    /// <summary>A number was infinite or NaN.</summary>
+    NotFinite,
+}
+
+/// <summary>When conjugate gradient stops.</summary>
+public sealed record CgOptions
+{
+    /// <summary>≥ 1.</summary>
+    public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+    /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
+    public double Tolerance { get; init => field = Require.Positive(value); } = 1e-8;
+    /// <summary>ε > 0: stop once the quadratic model φ improved by less than k ε over the last k = max(10, i/10) iterations, relative to φ
+    /// (Martens 2010, §4.4); null for no such test.</summary>
+    public double? ProgressTolerance { get; init => field = Require.PositiveOrNull(value); }
+}
+
+/// <summary>What conjugate gradient came to.</summary>
+/// <param name="Solution">x, shaped as b; the caller owns it.</param>
+/// <param name="Status">Why it stopped; of several columns, the worst.</param>
+/// <param name="Iterations">Products with C, one for a start other than zero not counted.</param>
+/// <param name="RelativeResidual">|b - C x| / |b|, by the recurrence; of several columns, the largest.</param>
+public sealed record CgResult(Tensor Solution, CgStatus Status, int Iterations, double RelativeResidual);
+
+/// <summary>Preconditioned conjugate gradient for C x = b with C positive definite (Hestenes and Stiefel 1952; Nocedal and Wright,
+/// Algorithm 5.3). Columns of a block are solved side by side, each with its own coefficients.</summary>
+/// <remarks><code>
+/// r = b - C x,  z = M⁻¹ r,  p = z
+/// α = r'z / p'Cp,   x ← x + α p,   r ← r - α Cp,   z = M⁻¹ r,   β = r'z / (r'z)_old,   p ← z + β p
+/// φ(x) = ½ x'Cx - b'x = -½ x'(b + r)
+/// </code></remarks>
+public static class ConjugateGradient
+{
+    private const int ShortestWindow = 10;                      // iterations over which progress is judged
+
+    /// <summary>Solves C x = b.</summary>
+    /// <param name="c">C, positive definite.</param>
+    /// <param name="b">[d] or [d, k].</param>
+    /// <param name="options">When to stop; defaults if null.</param>
+    /// <param name="preconditioner">v → M⁻¹ v, positive definite; none if null.</param>
+    /// <param name="start">x₀, shaped as b; zero if null. Not changed.</param>
+    /// <param name="visit">Sees (i, x) after each iteration: x is reused, clone to keep.</param>
+    public static CgResult Solve(LinearOperator c, Tensor b, CgOptions? options = null, LinearOperator? preconditioner = null,
+        Tensor? start = null, Action<int, Tensor>? visit = null)
+    {
+        ArgumentNullException.ThrowIfNull(c);
+        ArgumentNullException.ThrowIfNull(b);
+        options ??= new();
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var right = b.dim() == 1 ? b.unsqueeze(1) : b;
+        var x = start is null ? zeros_like(right) : start.view(right.shape).clone();
+        var r = start is null ? right.clone() : right - c.Apply(x);
+        var z = Precondition(r);
+        var p = z.clone();
+        double[] norms = Dots(right, right), rz = Dots(r, z);
+        double residual = Residual();
+        var status = residual <= options.Tolerance ? CgStatus.Converged : CgStatus.IterationLimit;
+        var models = new List<double>();                        // φ after each iteration, summed over columns
+        int iterations = 0;
+        while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
+        {
+            using var inner = NewDisposeScope();
+            var cp = c.Apply(p);
+            double[] curvature = Dots(p, cp);
+            if (!Array.TrueForAll(curvature, double.IsFinite)) status = CgStatus.NotFinite;
+            // a column that is solved exactly has p = 0 and stands still
+            else if (curvature.Zip(rz).Any(t => t.First <= 0 && t.Second > 0)) status = CgStatus.NegativeCurvature;
+            if (status != CgStatus.IterationLimit) break;
+            var alpha = Row(rz.Zip(curvature, (up, down) => down > 0 ? up / down : 0));
+            x.addcmul_(p, alpha, 1);
+            r.addcmul_(cp, alpha, -1);
+            z.Dispose();
+            z = Precondition(r).MoveToOuterDisposeScope();
+            double[] next = Dots(r, z);
+            p.mul_(Row(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
+            rz = next;
+            iterations++;
+            visit?.Invoke(iterations, x.view(b.shape));
+            residual = Residual();
+            if (!double.IsFinite(residual)) status = CgStatus.NotFinite;
+            else if (residual <= options.Tolerance) status = CgStatus.Converged;
+            else if (options.ProgressTolerance is { } epsilon)
+            {
+                models.Add(-0.5 * Dots(x, right + r).Sum());
+                int window = Math.Max(ShortestWindow, iterations / 10);
+                if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon) status = CgStatus.Stalled;
+            }
+        }
+        return new(x.view(b.shape).clone().MoveToOuterDisposeScope(), status, iterations, residual);
+
+        Tensor Precondition(Tensor v) => preconditioner?.Apply(v) ?? v.clone();
+
+        Tensor Row(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(0);
+
+        double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
+
+        static double[] Dots(Tensor u, Tensor v)
+        {
+            using var inner = NewDisposeScope();
+            return u.mul(v).sum(dim: 0).to_type(ScalarType.Float64).cpu().data<double>().ToArray();
+        }
+    }
+}
