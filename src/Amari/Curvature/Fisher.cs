@@ -11,9 +11,9 @@ public sealed class Fisher : GaussNewton
     /// <param name="kind">Which expectation over targets.</param>
     /// <param name="samples">Draws for Monte-Carlo, ≥ 1.</param>
     /// <param name="seed">Of the draws.</param>
+    /// <exception cref="ArgumentException">A plain function has no output.</exception>
     public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0) : base(objective)
     {
-        ArgumentNullException.ThrowIfNull(objective);
         Kind = Require.Defined(kind);
         Samples = Require.AtLeast(1, samples);
         _seed = seed;
@@ -25,28 +25,24 @@ public sealed class Fisher : GaussNewton
     /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/>.</summary>
     public int Samples { get; }
 
-    /// <inheritdoc/>
-    protected override Tensor Product(Tensor v)
+    private protected override Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output)
     {
-        using var generator = new Generator((ulong)_seed, Device);
-        return Product(v, (piece, output) => Metric(piece, output, generator));
-    }
-
-    private Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output, Generator generator)
-    {
-        var likelihood = Objective.Likelihood!;
-        if (Kind == FisherKind.Exact) return t => likelihood.FisherProduct(output, t);
-        int count = Kind == FisherKind.Empirical ? 1 : Samples;
-        var scores = Enumerable.Range(0, count).Select(_ =>
-            Flat(likelihood.Score(output, Kind == FisherKind.Empirical ? piece.Target : likelihood.Sample(output, generator)))).ToList();
+        if (Kind == FisherKind.Exact) return t => Likelihood.FisherProduct(output, t);
+        Tensor[] scores = Kind == FisherKind.Empirical ? [Flat(Likelihood.Score(output, piece.Target))] : Draw();
         return t =>
         {
             var flat = Flat(t);
             var sum = zeros_like(flat);
-            foreach (var s in scores) sum.add_(s.mul(s.mul(flat).sum(1, keepdim: true)), alpha: 1.0 / count);
+            foreach (var s in scores) sum.addcmul_(s, s.mul(flat).sum(1, keepdim: true), 1.0 / scores.Length);
             return sum.view(output.shape);
         };
 
-        Tensor Flat(Tensor f) => f.reshape(likelihood.Terms(output), -1);
+        Tensor Flat(Tensor f) => f.reshape(Likelihood.Terms(output), -1);
+
+        Tensor[] Draw()
+        {
+            using var generator = new Generator(piece.Seed(_seed), Device);
+            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(Likelihood.Score(output, Likelihood.Sample(output, generator))))];
+        }
     }
 }

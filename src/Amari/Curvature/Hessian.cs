@@ -1,35 +1,24 @@
-using Amari.Solvers;
-
 namespace Amari.Curvature;
 
 /// <summary>H = ∇²L of an objective, never formed: each column is a Hessian-vector product (Pearlmutter 1994) by double backward.</summary>
 /// <remarks><code>
 /// H v = ∇ ⟨∇L(w), v⟩
 /// </code>A product with k columns makes one forward and one backward pass, then k second ones.</remarks>
-public sealed class Hessian(Objective objective) : LinearOperator
+/// <param name="objective">L.</param>
+public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
 {
-    /// <inheritdoc/>
-    public override long Dimension => objective.Parameters.Dimension;
-    /// <inheritdoc/>
-    public override ScalarType Type => objective.Parameters.Type;
-    /// <inheritdoc/>
-    public override Device Device => objective.Parameters.Device;
-
-    /// <inheritdoc/>
-    protected override Tensor Product(Tensor v) => objective.Sum(v, piece => Columns(piece, v));
-
-    private IEnumerable<Tensor> Columns(Objective.Piece piece, Tensor v)
+    private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
+        Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
     {
-        var layout = objective.Parameters;
-        var gradients = objective.Derivative(piece.Loss, null, createGraph: true);
-        var curved = Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true }).ToList();   // the loss is not linear in these
-        for (long k = 0; k < v.shape[1] && curved.Count > 0; k++)
+        var gradients = Objective.Derivative(piece.Loss, null, parameters, createGraph: true);
+        int[] curved = [.. Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true })];   // the loss is not linear in these
+        if (curved.Length == 0) yield break;
+        List<Tensor> curvedGradients = [.. curved.Select(i => gradients[i]!)];
+        foreach (var v in directions)
         {
             using var scope = NewDisposeScope();
-            var parts = layout.Split(v.select(1, k).contiguous());
-            yield return layout.Flatten(Objective.Present(autograd.grad(
-                [.. curved.Select(i => gradients[i]!)], layout.Tensors, [.. curved.Select(i => parts[i])],
-                retain_graph: true, allow_unused: true)));
+            yield return Objective.Present(autograd.grad(
+                curvedGradients, parameters, [.. curved.Select(i => v[i])], retain_graph: true, allow_unused: true));
         }
     }
 }

@@ -21,7 +21,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(batches);
         (_model, Model, Likelihood, Reduction) = (model, model, likelihood, reduction);
         Parameters = parameters ?? ParameterLayout.Of(model);
-        _pieces = () => batches.Select(b => new Piece(() => model.call(b.Inputs), b.Targets, likelihood));
+        _pieces = () => batches.Select((b, i) => new Piece(i, () => model.call(b.Inputs), b.Targets, likelihood));
     }
 
     /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
@@ -32,7 +32,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _pieces = () => [new Piece(loss, null, null)];
+        _pieces = () => [new Piece(0, loss, null, null)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -64,24 +64,12 @@ public sealed class Objective
         var gradient = zeros(Parameters.Dimension, dtype: Parameters.Type, device: Parameters.Device);
         long terms = Walk(true, p =>
         {
-            loss += p.Loss.detach().to_type(ScalarType.Float64).ToDouble();
-            gradient.add_(Parameters.Flatten(Derivative(p.Loss, null)));
+            var sum = p.Loss;
+            loss += sum.detach().to_type(ScalarType.Float64).ToDouble();
+            gradient.add_(Parameters.Flatten(Derivative(sum, null)));
         });
         double divisor = Divisor(terms);
         return (loss / divisor, gradient.div_(divisor).MoveToOuterDisposeScope());
-    }
-
-    /// <summary>The sum over batches of a matrix shaped as V : [d, k], reduced as the loss is; fresh. Gradients are enabled inside.</summary>
-    internal Tensor Sum(Tensor like, Func<Piece, IEnumerable<Tensor>> columns)
-    {
-        using var scope = NewDisposeScope();
-        var total = zeros_like(like);
-        long terms = Walk(true, piece =>
-        {
-            int k = 0;
-            foreach (var column in columns(piece)) total.select(1, k++).add_(column);
-        });
-        return total.div_(Divisor(terms)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Visits every batch, in a dispose scope of its own, with the model in evaluation mode and unseen by K-FAC.</summary>
@@ -89,17 +77,19 @@ public sealed class Objective
     internal long Walk(bool gradients, Action<Piece> visit)
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
-        _model?.eval();
+        if (gradients) Parameters.RequireGradients();
         using var unseen = Capture.Suspend();
         using var mode = set_grad_enabled(gradients);
         try
         {
+            _model?.eval();
             long terms = 0;
             foreach (var piece in _pieces())
                 using (NewDisposeScope())
                 {
-                    visit(piece);
+                    _ = piece.Output;                            // the forward pass, in this scope
                     terms += piece.Terms;
+                    visit(piece);
                 }
             return terms > 0 ? terms : throw new InvalidOperationException("There was no batch to take the curvature of.");
         }
@@ -115,26 +105,42 @@ public sealed class Objective
     /// <param name="again">Whether to keep the graph.</param>
     /// <param name="createGraph">Whether the result has a graph of its own.</param>
     internal IReadOnlyList<Tensor?> Derivative(Tensor output, Tensor? cotangent, bool again = false, bool createGraph = false) =>
-        output.requires_grad
-            ? Present(autograd.grad([output], Parameters.Tensors, cotangent is null ? null : [cotangent], again || createGraph, createGraph, allow_unused: true))
-            : new Tensor?[Parameters.Parameters.Count];
+        Derivative(output, cotangent, Parameters.Tensors, again, createGraph);
+
+    /// <summary>The same for some of the parameters.</summary>
+    internal static IReadOnlyList<Tensor?> Derivative(
+        Tensor output, Tensor? cotangent, IList<Tensor> parameters, bool again = false, bool createGraph = false)
+    {
+        // checked here, for an error inside native autograd ends the process
+        if (cotangent is null ? output.numel() != 1 : cotangent.dtype != output.dtype || !cotangent.shape.SequenceEqual(output.shape))
+            throw new ArgumentException($"The output is {Describe(output)}; its cotangent is {(cotangent is null ? "left out, which needs a scalar" : Describe(cotangent))}.", nameof(cotangent));
+        return output.requires_grad
+            ? Present(autograd.grad([output], parameters, cotangent is null ? null : [cotangent], again || createGraph, createGraph, allow_unused: true))
+            : new Tensor?[parameters.Count];
+
+        static string Describe(Tensor t) => $"{t.dtype} [{string.Join(", ", t.shape)}]";
+    }
 
     /// <summary>TorchSharp gives an unused tensor's gradient as an invalid handle.</summary>
     internal static IReadOnlyList<Tensor?> Present(IEnumerable<Tensor> gradients) => [.. gradients.Select(g => g is null || g.IsInvalid ? null : g)];
 
-    private double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
+    /// <summary>What sums over terms are divided by.</summary>
+    internal double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
 
-    /// <summary>One batch: its output and summed loss, computed once when first asked for.</summary>
-    internal sealed class Piece(Func<Tensor> output, Tensor? target, Likelihood? likelihood)
+    /// <summary>One batch: its output is computed once.</summary>
+    internal sealed class Piece(int index, Func<Tensor> output, Tensor? target, Likelihood? likelihood)
     {
+        /// <summary>The seed of this batch's draws: the same in every walk, another for every batch.</summary>
+        public ulong Seed(long seed) => unchecked((ulong)seed * 0x9E3779B97F4A7C15 + (ulong)index);
+
         /// <summary>f, with its graph.</summary>
         public Tensor Output => field ??= output();
 
         /// <summary>y.</summary>
         public Tensor Target => target ?? throw new InvalidOperationException("A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of.");
 
-        /// <summary>The loss summed over the batch's terms.</summary>
-        public Tensor Loss => field ??= likelihood is null ? Output : likelihood.SumNegativeLogLikelihood(Output, Target);
+        /// <summary>The loss summed over the batch's terms; made anew each time.</summary>
+        public Tensor Loss => likelihood is null ? Output : likelihood.SumNegativeLogLikelihood(Output, Target);
 
         /// <summary>How many terms it sums over.</summary>
         public long Terms => likelihood?.Terms(Output) ?? 1;

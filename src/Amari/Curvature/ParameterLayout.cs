@@ -85,4 +85,14 @@ public sealed class ParameterLayout
 
     /// <summary>The tensors that autograd differentiates in.</summary>
     internal List<Tensor> Tensors => [.. Parameters.Select(p => (Tensor)p.Parameter)];
+
+    /// <summary>Throws one sentence when a derivative with respect to a parameter cannot be taken: native autograd would end the process.</summary>
+    internal void RequireGradients()
+    {
+        foreach (var (name, w) in Parameters)
+        {
+            if (w.IsInvalid) throw new InvalidOperationException($"The parameter {name} was disposed, as module.to(...) does: make the layout from the module as it is now.");
+            if (!w.requires_grad) throw new InvalidOperationException($"The parameter {name} is frozen (requires_grad is false): leave it out of the layout, or thaw it.");
+        }
+    }
 }

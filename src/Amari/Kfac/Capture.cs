@@ -20,6 +20,11 @@ public enum LossReduction
     Sum,
 }
 
+/// <summary>Which gradients factors are made of.</summary>
+/// <param name="Kind">Null chooses: see <see cref="Kfac.Options.Fisher"/>.</param>
+/// <param name="Samples">Draws per pass for <see cref="FisherKind.MonteCarlo"/>.</param>
+internal readonly record struct FisherSettings(FisherKind? Kind, int Samples);
+
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
 /// It is marked as in-place, so nothing is copied and in-place activations after it work. For the exact and the Monte-Carlo Fisher the
@@ -34,19 +39,22 @@ internal sealed class Capture : IDisposable
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly Likelihood? _likelihood;
     private readonly Generator? _generator;
-    private readonly ParameterGroup<Kfac.Options> _group;
+    private readonly Func<FisherSettings> _settings;
+    private readonly bool _measuring;
     private FisherKind? _chosen;
     private Pass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
     /// <param name="layers">The layers to see, each with its block.</param>
-    /// <param name="group">Its options say which gradients, and how many draws.</param>
+    /// <param name="settings">Asked at every pass.</param>
     /// <param name="likelihood">Needed unless empirical.</param>
     /// <param name="generator">The source of draws.</param>
+    /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
+    /// call <see cref="Propagate"/>.</param>
     public Capture(nn.Module model, IEnumerable<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
-        ParameterGroup<Kfac.Options> group, Likelihood? likelihood, Generator? generator)
+        Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false)
     {
-        (_group, _likelihood, _generator) = (group, likelihood, generator);
+        (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
         if (likelihood is null) _chosen = FisherKind.Empirical;
         foreach (var (block, layer) in layers)
         {
@@ -70,7 +78,7 @@ internal sealed class Capture : IDisposable
     }
 
     /// <summary>Which gradients are used; null until the first pass when it depends on the number of outputs.</summary>
-    public FisherKind? Kind => _group.Options.Fisher ?? _chosen;
+    public FisherKind? Kind => _settings().Kind ?? _chosen;
 
     /// <summary>Whether factors are due: without it only the terms are counted.</summary>
     public bool Active { get; set; }
@@ -112,11 +120,13 @@ internal sealed class Capture : IDisposable
         public void Dispose() => _suspended--;
     }
 
-    private void Begin() => _pass = is_grad_enabled() && _suspended == 0 ? new Pass() : null;
+    private bool Sees => is_grad_enabled() && (_measuring || _suspended == 0);
+
+    private void Begin() => _pass = Sees ? new Pass() : null;
 
     private Tensor Seen(KroneckerBlock block, Tensor x, Tensor s)
     {
-        if (!Active || _suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
+        if (!Active || !Sees || _pass is not { } pass || !s.requires_grad) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
         _outstanding.Add(use);
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
@@ -124,13 +134,18 @@ internal sealed class Capture : IDisposable
 
     private Tensor End(Tensor f)
     {
-        if (_suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
+        if (!Sees || _pass is not { } pass || !f.requires_grad) return f;
         _pass = null;
         pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
         _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
         if (Kind != FisherKind.Empirical && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (Active && Kind != FisherKind.Empirical) Sample(pass, f);
+        if (_measuring)
+        {
+            Commit(pass);
+            return f;
+        }
         return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
     }
 
@@ -139,7 +154,7 @@ internal sealed class Capture : IDisposable
     {
         using var scope = NewDisposeScope();
         using var output = f.detach();
-        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _group.Options.MonteCarloSamples;
+        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
         for (int i = 0; i < count; i++)
         {
             pass.Sample = i;
@@ -155,8 +170,17 @@ internal sealed class Capture : IDisposable
         pass.Sample = -1;
         foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.X.Dispose();
         _outstanding.RemoveAll(u => u.Pass == pass);
-        if (Failure is { } failure) throw new InvalidOperationException("K-FAC could not measure its factors: " + failure.Message, failure);
+        if (Failure is { } failure) throw Unmeasured(failure);
     }
+
+    /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training loss.</summary>
+    public void Propagate(Tensor f, Tensor score)
+    {
+        autograd.backward([f], [score], inputs: [_probe]);
+        if (Failure is { } failure) throw Unmeasured(failure);
+    }
+
+    private static InvalidOperationException Unmeasured(Exception failure) => new("K-FAC could not measure its factors: " + failure.Message, failure);
 
     /// <summary>The gradient at a layer's output has arrived, of a sample or of the training loss.</summary>
     private void Propagated(Use use, Tensor g)

@@ -5,8 +5,8 @@ namespace Amari;
 /// x : [n, in, h, w]    → unfolded patches [groups, n h' w', in/groups · kh · kw], in the order of the weight's own columns
 /// g : [n, out, h', w'] → [groups, n h' w', out/groups]
 /// </code>Stride, padding (of any mode), dilation and groups are the layer's; without groups the leading dimension is left out.</remarks>
-internal sealed class Conv2dBlock(string name, Conv2d layer)
-    : KroneckerBlock(name, BlockCatalog.IsTrained(layer.bias), layer.groups)
+internal sealed class Conv2dBlock(string name, Conv2d layer, bool hasBias)
+    : KroneckerBlock(name, hasBias, layer.groups)
 {
     public override string Kind => "K-FAC Conv2d";
 

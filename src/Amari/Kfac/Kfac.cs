@@ -18,14 +18,14 @@ public sealed class Kfac : Optimizer
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly ParameterGroup<Options> _group;
     private readonly AdamW _fallback;
-    private readonly List<KroneckerBlock> _blocks = [];
+    private readonly List<KroneckerBlock> _blocks;
     private readonly Dictionary<KroneckerBlock, Tensor> _momentum = [];
-    private readonly Dictionary<string, CoverageRow> _rows = [];
+    private readonly Dictionary<string, CoverageRow> _rows;
     private readonly Dictionary<string, string> _demoted = [];
     private readonly List<OptimizerEvent> _events = [];
     private readonly Capture _capture;
     private readonly Generator _generator;
-    private IReadOnlyList<string> _order = [];
+    private readonly IReadOnlyList<string> _order;
     private long _step;
 
     /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
@@ -75,53 +75,31 @@ public sealed class Kfac : Optimizer
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new();
+        Model = model;
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
         var parameters = ParameterGroup.Of(model, options).Parameters;
-        var layers = Match(model, parameters);
+        (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
+        _blocks = [.. layers.Select(l => l.Block)];
+        _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
         if (options.Strict && left.Count > 0)
             throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
         _group = new(parameters.Except(left), options);
         _fallback = new([new(left, options.Fallback) { Module = model }]);
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, _group, likelihood, _generator) { Active = true };
-    }
-
-    /// <summary>Gives every parameter its block or its reason.</summary>
-    private List<(KroneckerBlock, nn.Module<Tensor, Tensor>)> Match(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
-    {
-        var byHandle = parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
-        var modules = model.named_modules().Select(m => (m.name, m.module)).Append((name: "", module: model))
-            .DistinctBy(m => m.module, ReferenceEqualityComparer.Instance).ToList();
-        var owners = modules.SelectMany(m => m.module.named_parameters(recurse: false).Select(p => (p.parameter.Handle, m.name)))
-            .ToLookup(p => p.Handle, p => p.name);
-        var layers = new List<(KroneckerBlock, nn.Module<Tensor, Tensor>)>();
-        foreach (var (name, module) in modules)
-        {
-            var own = module.named_parameters(recurse: false).Select(p => p.parameter.Handle).Where(byHandle.ContainsKey).ToList();
-            if (own.Count == 0) continue;
-            var (block, reason) = BlockCatalog.For(name, module);
-            if (block is not null && own.Find(h => owners[h].Count() > 1) is var tied and not 0)
-            {
-                reason = $"tied: used by the layers {string.Join(" and ", owners[tied].Order(StringComparer.Ordinal))}";
-                block.Dispose();
-                block = null;
-            }
-            foreach (nint handle in own)
-                _rows[byHandle[handle]] = new(byHandle[handle], block?.Kind ?? nameof(AdamW), reason);
-            if (block is null) continue;
-            _blocks.Add(block);
-            layers.Add((block, (nn.Module<Tensor, Tensor>)module));
-        }
-        foreach (var (name, _) in parameters) _rows.TryAdd(name, new(name, nameof(AdamW), "a parameter of no layer"));
-        _order = [.. parameters.Select(p => p.Name)];
-        return layers;
+        _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples), likelihood, _generator) { Active = true };
     }
 
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
     public FisherKind? Fisher => _capture.Kind;
+
+    /// <summary>The model, and the blocks with their running factors: for the curvature that the optimizer holds.</summary>
+    internal nn.Module Model { get; }
+
+    /// <inheritdoc cref="Model"/>
+    internal IReadOnlyList<KroneckerBlock> Blocks => _blocks;
 
     /// <summary>The parameters with a block, and the options in force.</summary>
     public ParameterGroup<Options> Group => _group;

@@ -13,6 +13,7 @@ namespace Amari;
 /// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each.</remarks>
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : IDisposable
 {
+    private bool _hasBias = hasBias;
     private Tensor? _pendingA, _pendingG;
     private double _pendingRows;
 
@@ -29,7 +30,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     protected abstract Parameter? Bias { get; }
 
     /// <summary>W, and b if there is one.</summary>
-    public IReadOnlyList<Parameter> Parameters => hasBias ? [Weight, Bias!] : [Weight];
+    public IReadOnlyList<Parameter> Parameters => _hasBias ? [Weight, Bias!] : [Weight];
 
     /// <summary>The running factors and how often they were updated.</summary>
     public Tensor? A { get; private set; }
@@ -52,7 +53,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         var a = Inputs(x).to_type(FactorType);
         long rows = a.shape[^2], n = a.shape[^1];
         var gram = a.mT.matmul(a);
-        if (hasBias)                                  // border of ones, without a copy of a
+        if (_hasBias)                                 // border of ones, without a copy of a
         {
             var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);
             var sum = a.sum(-2);
@@ -133,21 +134,35 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     public Tensor Precondition(Tensor v, double damping) => Inverse!.Apply(v, damping);
 
     /// <summary>Gradients shaped as <see cref="Parameters"/> → V : [out, in+1], or [groups, out, in+1].</summary>
-    public Tensor Join(IReadOnlyList<Tensor> gradients)
+    /// <param name="gradients">One each, or <paramref name="batch"/> of them with a leading dimension.</param>
+    /// <param name="batch">[k] for V : [k, ..]; empty for one.</param>
+    public Tensor Join(IReadOnlyList<Tensor> gradients, params long[] batch)
     {
         using var scope = NewDisposeScope();
-        long[] lead = groups == 1 ? [] : [groups];
-        var v = gradients[0].reshape([.. lead, gradients[0].shape[0] / groups, -1]).to_type(FactorType);
-        if (hasBias) v = cat([v, gradients[1].reshape([.. lead, -1, 1]).to_type(FactorType)], -1);
+        long[] lead = groups == 1 ? batch : [.. batch, groups];
+        var v = gradients[0].reshape([.. lead, Weight.shape[0] / groups, -1]).to_type(FactorType);
+        if (_hasBias) v = cat([v, gradients[1].reshape([.. lead, -1, 1]).to_type(FactorType)], -1);
         return v.MoveToOuterDisposeScope();
     }
 
     /// <summary>The inverse of <see cref="Join"/>: views of <paramref name="v"/> shaped as <see cref="Parameters"/>.</summary>
-    public IReadOnlyList<Tensor> Split(Tensor v)
+    public IReadOnlyList<Tensor> Split(Tensor v, params long[] batch)
     {
-        if (!hasBias) return [v.reshape(Weight.shape)];
+        if (!_hasBias) return [v.reshape([.. batch, .. Weight.shape])];
         long n = v.shape[^1] - 1;
-        return [v.narrow(-1, 0, n).reshape(Weight.shape), v.select(-1, n).reshape(Bias!.shape)];
+        return [v.narrow(-1, 0, n).reshape([.. batch, .. Weight.shape]), v.select(-1, n).reshape([.. batch, .. Bias!.shape])];
+    }
+
+    /// <summary>A block of its own with copies of the factors, with or without the bias's row and column; null before the first update.</summary>
+    public KroneckerBlock? Copy(bool withBias)
+    {
+        if (A is null || G is null) return null;
+        var copy = (KroneckerBlock)MemberwiseClone();
+        long n = A.shape[^1] - (_hasBias && !withBias ? 1 : 0);
+        copy.A = A.narrow(-1, 0, n).narrow(-2, 0, n).clone().DetachFromDisposeScope();
+        copy.G = G.clone().DetachFromDisposeScope();
+        (copy._hasBias, copy.Inverse, copy._pendingA, copy._pendingG, copy._pendingRows) = (_hasBias && withBias, null, null, null, 0);
+        return copy;
     }
 
     /// <summary>The dtype of factors: the weight's, but float32 for bfloat16 and float16.</summary>

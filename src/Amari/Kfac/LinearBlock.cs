@@ -1,7 +1,7 @@
 namespace Amari;
 
 /// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]; every position is a row.</summary>
-internal sealed class LinearBlock(string name, Linear layer) : KroneckerBlock(name, BlockCatalog.IsTrained(layer.bias))
+internal sealed class LinearBlock(string name, Linear layer, bool hasBias) : KroneckerBlock(name, hasBias)
 {
     public override string Kind => "K-FAC Linear";
 
