@@ -29,10 +29,7 @@ public sealed class Bernoulli : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var f = Flat(output).select(1, column);
-        var s = zeros_like(Flat(output));
-        s.select(1, column).copy_(f.sigmoid().mul_(f.neg().sigmoid()).sqrt_());
-        return s.view(output.shape).MoveToOuterDisposeScope();
+        return DiagonalColumn(output.sigmoid().mul_(output.neg().sigmoid_()).sqrt_(), column).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -42,5 +39,14 @@ public sealed class Bernoulli : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         return output.sigmoid().mul_(output.neg().sigmoid_()).mul_(v).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor KlDivergence(Tensor output, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        var one = RelativeEntropy(nn.functional.logsigmoid(output), nn.functional.logsigmoid(other));
+        var zero = RelativeEntropy(nn.functional.logsigmoid(-output), nn.functional.logsigmoid(-other));
+        return Flat(one + zero).sum(1).MoveToOuterDisposeScope();
     }
 }

@@ -9,25 +9,29 @@ public sealed class Categorical : Likelihood
     public override long Terms(Tensor output) => output.numel() / output.shape[^1];
 
     /// <inheritdoc/>
-    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) =>
-        nn.functional.cross_entropy(output.reshape(-1, output.shape[^1]), target.reshape(-1), reduction: nn.Reduction.Sum);
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.cross_entropy(Flat(output), target.reshape(-1), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     public override Tensor Sample(Tensor output, Generator? generator = null)
     {
         using var off = no_grad();
-        using var p = output.reshape(-1, output.shape[^1]).softmax(-1);
-        using var y = p.multinomial(1, replacement: true, generator);
-        return y.reshape(output.shape[..^1]);
+        using var scope = NewDisposeScope();
+        var y = Flat(output).softmax(-1).multinomial(1, replacement: true, generator);
+        return y.reshape(output.shape[..^1]).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
     public override Tensor Score(Tensor output, Tensor target)
     {
         using var off = no_grad();
-        using var minusOne = full(1, -1, dtype: output.dtype, device: output.device);
-        using var index = target.unsqueeze(-1);
-        return output.softmax(-1).scatter_add_(-1, index, minusOne.expand(index.shape));
+        using var scope = NewDisposeScope();
+        var index = target.unsqueeze(-1);
+        var minusOne = full(1, -1, dtype: output.dtype, device: output.device).expand(index.shape);
+        return output.softmax(-1).scatter_add_(-1, index, minusOne).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -36,20 +40,30 @@ public sealed class Categorical : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var p = Flat(output).softmax(-1);
-        var root = p.select(1, column).sqrt().unsqueeze(1);
-        var s = p.neg().mul_(root);
-        s.select(1, column).add_(root.squeeze(1));
-        return s.view(output.shape).MoveToOuterDisposeScope();
+        var s = Flat(output).softmax(-1);
+        var own = s.select(1, column);
+        var root = own.sqrt();
+        own.zero_();
+        own.copy_(s.sum(1).neg_());                              // 1 - p_c = the sum of the others: exact also where p_c rounds to 1
+        return s.mul_(root.neg_().unsqueeze(1)).view(output.shape).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    /// <remarks>Λ v = p ∘ (v - ⟨p, v⟩).</remarks>
+    /// <remarks>Λ v = p ∘ (v - ⟨p, v⟩). As Λ 1 = 0, v may be taken relative to its entry at the likeliest class: nothing cancels where that
+    /// class's p rounds to 1.</remarks>
     public override Tensor FisherProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var p = output.softmax(-1);
-        return v.sub(p.mul(v).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
+        var u = v.sub(v.gather(-1, output.argmax(-1, keepdim: true)));
+        return u.sub(p.mul(u).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor KlDivergence(Tensor output, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        return Flat(RelativeEntropy(output.log_softmax(-1), other.log_softmax(-1))).sum(1).MoveToOuterDisposeScope();
     }
 }

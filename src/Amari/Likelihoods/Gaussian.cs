@@ -10,9 +10,12 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     public double Variance { get; } = Require.Positive(variance, nameof(variance));
 
     /// <inheritdoc/>
-    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) =>
-        nn.functional.mse_loss(output, target, reduction: nn.Reduction.Sum) / (2 * Variance)
-        + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance);
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        return (nn.functional.mse_loss(output, target, reduction: nn.Reduction.Sum) / (2 * Variance)
+            + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance)).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     public override Tensor Sample(Tensor output, Generator? generator = null)
@@ -35,9 +38,7 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var s = zeros_like(Flat(output));
-        s.select(1, column).fill_(1 / Math.Sqrt(Variance));
-        return s.view(output.shape).MoveToOuterDisposeScope();
+        return DiagonalColumn(full_like(output, 1 / Math.Sqrt(Variance)), column).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -46,5 +47,13 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     {
         using var off = no_grad();
         return v.div(Variance);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>|f - f'|² / (2 σ²).</remarks>
+    public override Tensor KlDivergence(Tensor output, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        return Flat((output - other).square()).sum(1).div(2 * Variance).MoveToOuterDisposeScope();
     }
 }

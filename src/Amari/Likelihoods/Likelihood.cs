@@ -3,7 +3,8 @@ namespace Amari;
 /// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher
 /// that curvature is made of.</summary>
 /// <remarks>An output of shape [n, ...] holds n independent terms unless the likelihood says otherwise; losses are means over terms.
-/// Results are fresh tensors that the caller owns.</remarks>
+/// Results are fresh tensors that the caller owns. Every value that is representable in the output's dtype is computed for outputs up
+/// to ±1e4, where probabilities round to 0 or 1; a likelihood whose own values are not representable there says so.</remarks>
 public abstract class Likelihood
 {
     /// <summary>How many independent terms log p sums over: the M of <c>mean loss = sum / M</c>.</summary>
@@ -46,6 +47,57 @@ public abstract class Likelihood
     /// <param name="v">Shaped as f.</param>
     public virtual Tensor HessianProduct(Tensor output, Tensor target, Tensor v) => FisherProduct(output, v);
 
+    /// <summary>Λ of every term as a matrix: [M, C, C] for M terms of C outputs.</summary>
+    /// <param name="output">f.</param>
+    public Tensor FisherMatrix(Tensor output)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var columns = new List<Tensor>();
+        var e = zeros(output.shape, dtype: output.dtype, device: output.device);
+        for (long c = 0; c < Outputs(output); c++)
+        {
+            var column = Flat(e).select(1, c);
+            column.fill_(1);
+            columns.Add(Flat(FisherProduct(output, e)));
+            column.zero_();
+        }
+        return stack(columns, 2).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>KL( p(y | f) ‖ p(y | f') ) of every term, [M]; at least 0, differentiable in both outputs.</summary>
+    /// <remarks>For f' = f + d it is ½ d'Λ d + O(|d|³), and its relative error stays small as d → 0: no large terms cancel.</remarks>
+    /// <param name="output">f, finite.</param>
+    /// <param name="other">f', finite and shaped as f.</param>
+    public abstract Tensor KlDivergence(Tensor output, Tensor other);
+
     /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
+
+    /// <summary>Column c of a diagonal S: zeros shaped as the output, but for output c of every term.</summary>
+    /// <param name="root">The diagonal of S for every term, shaped as the output.</param>
+    /// <param name="column">c.</param>
+    private protected Tensor DiagonalColumn(Tensor root, long column)
+    {
+        using var scope = NewDisposeScope();
+        var s = zeros_like(Flat(root));
+        s.select(1, column).copy_(Flat(root).select(1, column));
+        return s.view(root.shape).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>p log(p/q) - p + q, elementwise, for positive p and q given by their logarithms. It is at least 0, and summed over the outcomes
+    /// of two distributions it is their KL divergence.</summary>
+    /// <remarks>With x = log q - log p it is p (eˣ - 1 - x); for |x| ≤ ½ by the series x²/2 (1 + x/3 (1 + x/4 (...))), which does not cancel.</remarks>
+    private protected static Tensor RelativeEntropy(Tensor logP, Tensor logQ)
+    {
+        const double Near = 0.5;
+        const int Order = 14;                                    // 2 Near^(Order - 1) / (Order + 1)! is below the rounding of float64
+        var x = logQ - logP;
+        var p = logP.exp();
+        var near = x.clamp(-Near, Near);
+        var series = ones_like(near);
+        for (int k = Order; k > 2; k--) series = near / k * series + 1;
+        return where(x.abs() <= Near, p * near.square() * series / 2, logQ.exp() - p - p * x);
+    }
 }

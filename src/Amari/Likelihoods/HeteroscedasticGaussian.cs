@@ -1,0 +1,91 @@
+namespace Amari;
+
+/// <summary>Gaussian targets whose mean and variance the network gives: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ².
+/// Outputs [n, 2k] = (μ, s), targets [n, k].</summary>
+/// <remarks>A term is an example. With further dimensions, [n, r.., 2k], the last one holds (μ, s). Score: (μ - y) e^-s and ½ (1 - (y - μ)² e^-s).
+/// The outputs are not natural parameters: the Hessian of -log p depends on y and may be indefinite, Λ is its mean over y. e^-s is not
+/// representable below s = -88.7 (float32) or -709.8 (float64), nor is e^s above their opposites, which only samples and the KL
+/// divergence need: the values are infinite or NaN there.</remarks>
+public sealed class HeteroscedasticGaussian : Likelihood
+{
+    /// <inheritdoc/>
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(output);
+        return (s + (target - mean).square() * (-s).exp() + Math.Log(2 * Math.PI)).sum().div(2).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Sample(Tensor output, Generator? generator = null)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(output);
+        return randn(mean.shape, dtype: output.dtype, device: output.device, generator: generator)
+            .mul_(s.div(2).exp_()).add_(mean).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Score(Tensor output, Tensor target)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(output);
+        var error = mean.sub(target);
+        var scaled = s.neg().exp_().mul_(error);
+        return cat([scaled, error.mul_(scaled).neg_().add_(1).div_(2)], -1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ = diag(e^-s, ½).</remarks>
+    public override Tensor FisherRootColumn(Tensor output, long column)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var s = Parts(output).LogVariance;
+        return DiagonalColumn(cat([s.div(-2).exp_(), full_like(s, Math.Sqrt(0.5))], -1), column).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ (a, b) = (e^-s a, b / 2).</remarks>
+    public override Tensor FisherProduct(Tensor output, Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (a, b) = Parts(v);
+        return cat([Parts(output).LogVariance.neg().exp_().mul_(a), b.div(2)], -1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>With r = y - μ: H (a, b) = (e^-s (a + r b), e^-s r (a + r b / 2)).</remarks>
+    public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(output);
+        var (a, b) = Parts(v);
+        var (precision, r) = (s.neg().exp_(), target.sub(mean));
+        var rb = r.mul(b);
+        return cat([rb.add(a).mul_(precision), rb.div(2).add_(a).mul_(r).mul_(precision)], -1).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>½ Σ [ e^(s - s') - 1 - (s - s') + (μ - μ')² e^-s' ].</remarks>
+    public override Tensor KlDivergence(Tensor output, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(output);
+        var (otherMean, otherS) = Parts(other);
+        var spread = RelativeEntropy(zeros_like(s), s - otherS);
+        return Flat((spread + (mean - otherMean).square() * (-otherS).exp()) / 2).sum(1).MoveToOuterDisposeScope();
+    }
+
+    private static (Tensor Mean, Tensor LogVariance) Parts(Tensor output)
+    {
+        long width = output.shape[^1];
+        if (width % 2 != 0)
+            throw new ArgumentException($"The output is [{string.Join(", ", output.shape)}]; it must be [n, 2k], the means and the log variances.", nameof(output));
+        return (output.narrow(-1, 0, width / 2), output.narrow(-1, width / 2, width / 2));
+    }
+}

@@ -1,0 +1,54 @@
+namespace Amari;
+
+/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], targets at least 0.</summary>
+/// <remarks>A term is an example: the loss sums over its outputs and averages over examples; log y! is part of it. Score: λ - y.
+/// λ itself is not representable from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, as they should
+/// be, and the KL divergence is infinite or NaN. Far below, λ is 0 and all stays finite.</remarks>
+public sealed class Poisson : Likelihood
+{
+    /// <inheritdoc/>
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        return (output.exp() - target * output + target.add(1).lgamma()).sum().MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Sample(Tensor output, Generator? generator = null)
+    {
+        using var off = no_grad();
+        using var rate = output.exp();
+        return poisson(rate, generator);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Score(Tensor output, Tensor target)
+    {
+        using var off = no_grad();
+        return output.exp().sub_(target);
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ = diag(λ).</remarks>
+    public override Tensor FisherRootColumn(Tensor output, long column)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return DiagonalColumn(output.div(2).exp_(), column).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ v = λ ∘ v.</remarks>
+    public override Tensor FisherProduct(Tensor output, Tensor v)
+    {
+        using var off = no_grad();
+        return output.exp().mul_(v);
+    }
+
+    /// <inheritdoc/>
+    public override Tensor KlDivergence(Tensor output, Tensor other)
+    {
+        using var scope = NewDisposeScope();
+        return Flat(RelativeEntropy(output, other)).sum(1).MoveToOuterDisposeScope();
+    }
+}
