@@ -1,0 +1,44 @@
+using Amari.Solvers;
+
+namespace Amari.Spectrum;
+
+/// <summary>Means of quadratic forms of random signs z (Hutchinson 1989): unbiased, in one product per probe, in little memory.</summary>
+/// <remarks><code>
+/// tr C = E[ z'C z ]       ‖C‖²_F = E[ ‖C z‖² ]
+/// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
+public static class Hutchinson
+{
+    private const int Together = 16;                           // probes of one product
+
+    /// <summary>tr C.</summary>
+    /// <param name="op">C.</param>
+    /// <param name="probes">Products, ≥ 2.</param>
+    /// <param name="seed">Of the probes.</param>
+    public static Estimate Trace(LinearOperator op, int probes = 30, long seed = 0) =>
+        Estimate.OfMean(Samples(op, probes, seed, (z, cz) => z.mul(cz).sum(dim: 0)));
+
+    /// <summary>‖C‖_F, the square root of the sum of squared eigenvalues.</summary>
+    /// <param name="op">C.</param>
+    /// <param name="probes">Products, ≥ 2.</param>
+    /// <param name="seed">Of the probes.</param>
+    public static Estimate FrobeniusNorm(LinearOperator op, int probes = 30, long seed = 0)
+    {
+        double[] squares = Samples(op, probes, seed, (_, cz) => cz.square().sum(dim: 0));
+        return Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
+    }
+
+    private static double[] Samples(LinearOperator op, int probes, long seed, Func<Tensor, Tensor, Tensor> form)
+    {
+        ArgumentNullException.ThrowIfNull(op);
+        Require.AtLeast(2, probes);
+        using var generator = new Generator((ulong)seed);
+        var samples = new List<double>();
+        for (int done = 0; done < probes; done += Together)
+        {
+            using var scope = NewDisposeScope();
+            var z = Probes.Signs(op, Math.Min(Together, probes - done), generator);
+            samples.AddRange(Probes.Read(form(z, op.Apply(z))));
+        }
+        return [.. samples];
+    }
+}

@@ -1,0 +1,143 @@
+using Amari.Solvers;
+
+namespace Amari.Spectrum;
+
+/// <summary>Extreme eigenpairs of a symmetric operator by thick-restart Lanczos (Wu and Simon 2000, SIAM J. Matrix Anal. Appl. 22), with full reorthogonalisation.</summary>
+/// <remarks><code>
+/// C V = V T + β v₊ eₘ'       V : [d, m], V'V = I, T symmetric
+/// T = S Θ S',   Ritz pairs (θᵢ, V sᵢ),   ‖C V sᵢ - θᵢ V sᵢ‖ = |β sₘᵢ|: an eigenvalue lies that near θᵢ
+/// restart: V ← (V S of the best l, v₊),   T ← arrow of Θ and β sₘ
+/// </code>Memory is m + 1 vectors, however many products it takes. One starting vector sees a multiple eigenvalue once, until V spans an invariant
+/// subspace: then a new random direction is taken.</remarks>
+public static class Lanczos
+{
+    private const int Passes = 2;                              // of Gram-Schmidt: twice is enough
+
+    /// <param name="op">C.</param>
+    /// <param name="options">Which pairs, how exactly.</param>
+    /// <param name="progress">Told after each product.</param>
+    /// <param name="stop">Ends it after the product under way, with the pairs as far as they are.</param>
+    /// <returns>The pairs; the caller disposes them.</returns>
+    public static Eigenpairs Run(LinearOperator op, LanczosOptions? options = null, IProgress<LanczosProgress>? progress = null, CancellationToken stop = default)
+    {
+        ArgumentNullException.ThrowIfNull(op);
+        options ??= new();
+        int wanted = (int)Math.Min(options.Count * (options.End == SpectrumEnd.Both ? 2L : 1), op.Dimension);
+        int m = (int)Math.Min(op.Dimension, Math.Max(options.BasisSize ?? 2 * wanted + 20, wanted + 2));
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        using var generator = new Generator((ulong)options.Seed);
+        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);         // V', a vector a row, and v₊
+        var t = new double[m, m];
+        basis[0].copy_(Random());
+        int kept = 0, products = 0, settled = 0;
+        while (true)
+        {
+            int size = m;
+            double beta = 0;
+            for (int j = kept; j < m; j++)
+            {
+                using var inner = NewDisposeScope();
+                var v = basis.narrow(0, 0, j + 1);
+                var w = op.Apply(basis[j]);
+                t[j, j] = Orthogonalise(w, v)[j];
+                beta = w.norm().ToDouble();
+                products++;
+                if (!double.IsFinite(beta)) return new([], [], null, products, LanczosStatus.NotFinite);
+                progress?.Report(new(products, settled, wanted));
+                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1))   // V is invariant: go on in what is left, if anything is
+                {
+                    beta = 0;
+                    if (j + 1 < op.Dimension)
+                    {
+                        w = Random();
+                        Orthogonalise(w, v);
+                        w.div_(w.norm());
+                    }
+                }
+                else w.div_(beta);
+                basis[j + 1].copy_(w);
+                if (j + 1 < m) t[j, j + 1] = t[j + 1, j] = beta;
+                if (!stop.IsCancellationRequested && products < options.MostProducts) continue;
+                size = j + 1;
+                break;
+            }
+            var (values, vectors) = linalg.eigh(tensor(Leading(t, size)));                   // ascending
+            double[] theta = Probes.Read(values), last = Probes.Read(vectors[size - 1]);
+            double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
+            double[] residual = [.. last.Select(s => Math.Max(Math.Abs(beta * s), accuracy))];
+            double tolerance = Math.Max(options.Tolerance * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1])), accuracy);
+            int[] chosen = options.End.Choose(size, Math.Min(wanted, size));
+            settled = chosen.Count(i => residual[i] <= tolerance);
+            var status = settled == wanted ? LanczosStatus.Converged
+                : stop.IsCancellationRequested ? LanczosStatus.Interrupted
+                : products >= options.MostProducts ? LanczosStatus.ProductLimit : (LanczosStatus?)null;
+            if (status is { } end)
+            {
+                Tensor? pairs = null;
+                if (options.Vectors)
+                {
+                    Rotate(basis, vectors, size, chosen);
+                    pairs = basis.narrow(0, 0, chosen.Length).clone().T.MoveToOuterDisposeScope();
+                }
+                return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
+            }
+            int[] best = options.End.Choose(size, wanted + (m - wanted) / 2);
+            kept = best.Length;
+            Rotate(basis, vectors, m, best);
+            basis[kept].copy_(basis[m]);
+            Array.Clear(t);
+            for (int i = 0; i < kept; i++)
+            {
+                t[i, i] = theta[best[i]];
+                t[i, kept] = t[kept, i] = beta * last[best[i]];
+            }
+        }
+
+        Tensor Random()
+        {
+            var r = randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
+            return r.div_(r.norm());
+        }
+    }
+
+    /// <summary>w ← (I - V V') w; returns V'w.</summary>
+    private static double[] Orthogonalise(Tensor w, Tensor rows)
+    {
+        var along = new double[rows.shape[0]];
+        for (int pass = 0; pass < Passes; pass++)
+        {
+            using var scope = NewDisposeScope();
+            var h = rows.mv(w);
+            w.sub_(rows.T.mv(h));
+            double[] part = Probes.Read(h);
+            for (int i = 0; i < along.Length; i++) along[i] += part[i];
+        }
+        return along;
+    }
+
+    /// <summary>Replaces the first rows of V' by those of the chosen Ritz vectors, a few columns at a time: no second basis is made.</summary>
+    private static void Rotate(Tensor basis, Tensor vectors, int size, int[] chosen)
+    {
+        const long Columns = 1 << 18;
+        using var scope = NewDisposeScope();
+        var s = vectors.index_select(1, tensor(Array.ConvertAll(chosen, i => (long)i))).T.to_type(basis.dtype).to(basis.device);
+        for (long start = 0; start < basis.shape[1]; start += Columns)
+        {
+            using var inner = NewDisposeScope();
+            var part = basis.narrow(1, start, Math.Min(Columns, basis.shape[1] - start));
+            part.narrow(0, 0, chosen.Length).copy_(s.mm(part.narrow(0, 0, size)));
+        }
+    }
+
+    private static double[,] Leading(double[,] t, int size)
+    {
+        var part = new double[size, size];
+        for (int i = 0; i < size; i++)
+            for (int j = 0; j < size; j++) part[i, j] = t[i, j];
+        return part;
+    }
+
+    /// <summary>The largest entry so far: the size of C, to a factor.</summary>
+    private static double Scale(double[,] t, int size) => Enumerable.Range(0, size).Max(i => Enumerable.Range(0, size).Max(j => Math.Abs(t[i, j])));
+}

@@ -1,0 +1,80 @@
+namespace Amari.Spectrum;
+
+/// <summary>One probe's quadrature: weights (they sum to 1) at nodes, ascending.</summary>
+/// <param name="Nodes">θ.</param>
+/// <param name="Weights">≥ 0.</param>
+public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<double> Weights)
+{
+    /// <summary>Σ weight f(node).</summary>
+    public double Sum(Func<double, double> f)
+    {
+        ArgumentNullException.ThrowIfNull(f);
+        return Nodes.Zip(Weights, (x, w) => w * f(x)).Sum();
+    }
+}
+
+/// <summary>The density at a point.</summary>
+/// <param name="Lambda">λ.</param>
+/// <param name="Density">Share of eigenvalues per unit of λ, with its standard error over probes.</param>
+public readonly record struct DensityPoint(double Lambda, Estimate Density);
+
+/// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with its error.</summary>
+/// <param name="Dimension">d.</param>
+/// <param name="Probes">At least one.</param>
+/// <param name="Reorthogonalised">Whether the Lanczos vectors were; see <see cref="LanczosQuadrature"/>.</param>
+public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> Probes, bool Reorthogonalised)
+{
+    /// <summary>The smallest node: near the smallest eigenvalue, never below it but for rounding.</summary>
+    public double Low => Probes.Min(p => p.Nodes[0]);
+
+    /// <summary>The largest node: near the largest eigenvalue, never above it but for rounding.</summary>
+    public double High => Probes.Max(p => p.Nodes[^1]);
+
+    /// <summary>tr f(C) / d, the mean of f over eigenvalues.</summary>
+    public Estimate Mean(Func<double, double> f) => Estimate.OfMean([.. Probes.Select(p => p.Sum(f))]);
+
+    /// <summary>tr f(C), the sum of f over eigenvalues.</summary>
+    public Estimate Trace(Func<double, double> f) => Dimension * Mean(f);
+
+    /// <summary>log det (C + δ I); NaN where a node of C + δ I is not positive.</summary>
+    /// <param name="damping">δ.</param>
+    public Estimate LogDeterminant(double damping = 0) => Trace(x => x + damping > 0 ? Math.Log(x + damping) : double.NaN);
+
+    /// <summary>Effective dimensionality Σ λ / (λ + α): how many parameters the data determines (MacKay 1992; Maddox et al. 2020, arXiv:2003.02139).
+    /// Eigenvalues at or below 0, as rounding makes them of a semi-definite C, count as 0.</summary>
+    /// <param name="alpha">α > 0: the precision of the prior, or the damping.</param>
+    public Estimate EffectiveDimension(double alpha)
+    {
+        Require.Positive(alpha);
+        return Trace(x => x > 0 ? x / (x + alpha) : 0);
+    }
+
+    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d.</summary>
+    public Estimate EffectiveRank()
+    {
+        var mass = Probes.Select(p => p.Sum(Math.Abs)).ToList();
+        var spread = Probes.Select(p => p.Sum(x => x == 0 ? 0 : Math.Abs(x) * Math.Log(Math.Abs(x)))).ToList();
+        return Estimate.Jackknife(Probes.Count, i =>
+        {
+            double sum = mass.Where((_, k) => k != i).Average(), entropy = spread.Where((_, k) => k != i).Average();
+            return Dimension * sum * Math.Exp(-entropy / sum);
+        });
+    }
+
+    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1.</summary>
+    /// <param name="points">≥ 2; more are taken where they would lie further apart than the kernel is wide.</param>
+    /// <param name="width">σ > 0 of the kernel; by default a hundredth of the range.</param>
+    public IReadOnlyList<DensityPoint> Smooth(int points = 1000, double? width = null)
+    {
+        Require.AtLeast(2, points);
+        const double Tail = 4;
+        double sigma = Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-30));
+        double low = Low - Tail * sigma, high = High + Tail * sigma;
+        int count = (int)Math.Max(points, Math.Min(1e6, Math.Ceiling((high - low) / sigma) + 1));
+        return [.. Enumerable.Range(0, count).Select(i =>
+        {
+            double x = low + (high - low) * i / (count - 1);
+            return new DensityPoint(x, Mean(node => Math.Exp(-0.5 * Math.Pow((x - node) / sigma, 2)) / (sigma * Math.Sqrt(2 * Math.PI))));
+        })];
+    }
+}

@@ -1,0 +1,130 @@
+using Amari.Curvature;
+using Amari.Solvers;
+using Amari.Spectrum;
+
+namespace Amari.Tests.Spectrum;
+
+/// <summary>Traces, diagonals and norms against matrices that are known; each over many seeds, so that the errors themselves are checked.</summary>
+public class TraceTests
+{
+    private const int D = 100, Seeds = 40;
+    private static readonly double[] Values = Matrices.Network(D);
+
+    public static TheoryData<string> Estimators => ["hutchinson", "hutch++", "xtrace", "frobenius"];
+
+    private static Estimate Estimator(string name, LinearOperator op, int products, long seed) => name switch
+    {
+        "hutchinson" => Hutchinson.Trace(op, products, seed),
+        "hutch++" => HutchPlusPlus.Trace(op, products, seed),
+        "xtrace" => XTrace.Trace(op, products, seed),
+        _ => Hutchinson.FrobeniusNorm(op, products, seed),
+    };
+
+    private static double Truth(string name) => name == "frobenius" ? Math.Sqrt(Values.Sum(x => x * x)) : Values.Sum();
+
+    [Theory, MemberData(nameof(Estimators))]
+    public void Estimates_are_unbiased_and_their_errors_are_honest(string name)
+    {
+        var op = Matrices.Operator(Values);
+        var estimates = Enumerable.Range(0, Seeds).Select(s => Estimator(name, op, 30, s)).ToList();
+        double mean = estimates.Average(e => e.Value), spread = Math.Sqrt(estimates.Sum(e => Math.Pow(e.Value - mean, 2)) / (Seeds - 1));
+        Assert.True(Math.Abs(mean - Truth(name)) <= 3 * spread / Math.Sqrt(Seeds) + (name == "frobenius" ? 0.02 * Truth(name) : 0), $"{mean}, not {Truth(name)}, spread {spread}");   // a root is biased by its variance
+        Assert.InRange(estimates.Average(e => e.StandardError) / spread, 0.6, 1.6);
+        Assert.InRange(estimates.Count(e => Math.Abs(e.Value - Truth(name)) <= 3 * e.StandardError), 0.9 * Seeds, Seeds);
+        Assert.Equal(estimates[0], Estimator(name, op, 30, 0));
+        Assert.NotEqual(estimates[0].Value, Estimator(name, op, 36, 0).Value);
+    }
+
+    [Fact]
+    public void Where_the_spectrum_decays_XTrace_beats_Hutch_plus_plus_beats_Hutchinson()
+    {
+        var op = Matrices.Operator([.. Enumerable.Range(0, D).Select(i => Math.Exp(-0.3 * i))]);
+        double truth = Enumerable.Range(0, D).Sum(i => Math.Exp(-0.3 * i));
+        double Error(string name) => Math.Sqrt(Enumerable.Range(0, 10).Average(s => Math.Pow(Estimator(name, op, 36, s).Value - truth, 2)));
+        Assert.True(Error("xtrace") < Error("hutch++") / 3);
+        Assert.True(Error("hutch++") < Error("hutchinson") / 3);
+    }
+
+    [Theory]
+    [InlineData("hutch++")]
+    [InlineData("xtrace")]
+    public void Low_rank_and_small_matrices_are_exact(string name)
+    {
+        double[] lowRank = [5, 3, 1, .. new double[37]];
+        Assert.Equal(9, Estimator(name, Matrices.Operator(lowRank), 24, 0).Value, 1e-8);
+        Assert.Equal(0, Estimator(name, LinearOperator.FromDense(zeros(9, 9, dtype: ScalarType.Float64)), 6, 0).Value, 1e-12);
+        Assert.Equal((6.0, 0.0), Estimator(name, Matrices.Operator([1, 2, 3]), 12, 0) is var e ? (Math.Round(e.Value, 10), e.StandardError) : default);
+    }
+
+    [Fact]
+    public void Diagonal_is_unbiased_with_honest_errors_and_exact_for_low_rank()
+    {
+        using var c = Matrices.With(Values);
+        var op = LinearOperator.FromDense(c);
+        using var scope = NewDisposeScope();
+        var runs = Enumerable.Range(0, Seeds).Select(s => XDiag.Diagonal(op, 40, s)).ToList();
+        var values = stack(runs.Select(r => r.Value));
+        var mean = values.mean([0]);
+        var spread = values.std(0);
+        Assert.True((mean - c.diagonal()).abs().le(3 * spread / Math.Sqrt(Seeds)).sum().ToInt64() >= 0.97 * D);
+        Assert.InRange((stack(runs.Select(r => r.StandardError)).mean([0]) / spread).mean().ToDouble(), 0.6, 1.6);
+        Assert.NotEqual(0, (runs[0].Value - runs[1].Value).abs().max().ToDouble());
+
+        using var lowRank = Matrices.With([5, 3, 1, .. new double[37]]);
+        var (value, error) = XDiag.Diagonal(LinearOperator.FromDense(lowRank), 24);
+        Assert.True((value - lowRank.diagonal()).abs().max().ToDouble() < 1e-8);
+        Assert.True(error.max().ToDouble() < 1e-8);
+        using var tiny = Matrices.With([1, 2, 3]);
+        var (exact, none) = XDiag.Diagonal(LinearOperator.FromDense(tiny));
+        Assert.True((exact - tiny.diagonal()).abs().max().ToDouble() < 1e-12);
+        Assert.Equal(0, none.max().ToDouble());
+    }
+
+    [Fact]
+    public void Nothing_leaks()
+    {
+        var op = Matrices.Operator(Values);
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        foreach (string name in (string[])["hutchinson", "hutch++", "xtrace", "frobenius"]) Estimator(name, op, 12, 0);
+        var (value, error) = XDiag.Diagonal(op, 12);
+        value.Dispose();
+        error.Dispose();
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+    }
+
+    [Fact]
+    public void Gradient_noise_scale_is_that_of_the_examples_gradients()
+    {
+        // L = mean ½|w - xₙ|²: each gradient is w - xₙ, so Σ is the covariance of x and G = w - E x.
+        manual_seed(3);
+        const int N = 2400, In = 8;
+        using var x = randn(N, In, dtype: ScalarType.Float64) * tensor([1.0, 2, 3, 1, 1, 1, 1, 1]);
+        var model = new Shift(In);
+        foreach (int size in (int[])[6, 10, 70])                 // 70 leaves a smaller last batch
+        {
+            var batches = Enumerable.Range(0, (N + size - 1) / size).Select(b => x.narrow(0, b * size, Math.Min(size, N - b * size))).Select(b => (b, zeros_like(b))).ToArray();
+            var noise = GradientNoise.Of(new Objective(model, new Gaussian(), batches));
+            Within(19, noise.Covariance);
+            Within(8 * 0.25, noise.SquaredGradient);
+            Within(9.5, noise.Scale);
+            var summed = GradientNoise.Of(new Objective(model, new Gaussian(), batches, reduction: LossReduction.Sum));
+            Assert.Equal(noise, summed);
+        }
+        Assert.Throws<ArgumentException>(() => GradientNoise.Of(new Objective(model, new Gaussian(), [(x, zeros_like(x))])));
+
+        static void Within(double expected, Estimate estimate) => Assert.True(Math.Abs(estimate.Value - expected) <= 3 * estimate.StandardError && estimate.StandardError < 0.2 * expected, $"{estimate}, not {expected}");
+    }
+
+    private sealed class Shift : nn.Module<Tensor, Tensor>
+    {
+        private readonly Parameter w;
+
+        public Shift(int size) : base(nameof(Shift))
+        {
+            w = nn.Parameter(full([size], 0.5, dtype: ScalarType.Float64));
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor input) => w - input;
+    }
+}
