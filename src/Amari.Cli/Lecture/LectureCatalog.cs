@@ -7,7 +7,7 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
-        new E1Bernoulli(),
+        new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
     ];
 
     /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>

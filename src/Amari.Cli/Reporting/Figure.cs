@@ -66,6 +66,32 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return marks;
     }
 
+    /// <summary>A matrix as colours, row 0 at the top, white at 0: blue below, red above.</summary>
+    /// <param name="plot">A panel; its axes lose their ticks.</param>
+    /// <param name="matrix">[rows, columns].</param>
+    /// <param name="limit">The size of the strongest colour; by default the largest entry.</param>
+    public static void Matrix(Plot plot, double[,] matrix, double? limit = null)
+    {
+        double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
+        var map = plot.Add.Heatmap(matrix);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#2166AC"), Color.FromHex("#92C5DE"), Colors.White, Color.FromHex("#F4A582"), Color.FromHex("#B2182B")]);
+        map.ManualRange = new ScottPlot.Range(-top, top);
+        plot.HideGrid();
+        plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
+        plot.Axes.Left.MinimumSize = 40;
+        plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
+    }
+
+    /// <summary>A tensor [rows, columns] as an array.</summary>
+    public static double[,] Array(torch.Tensor matrix)
+    {
+        using var doubles = matrix.detach().to(torch.ScalarType.Float64).contiguous();
+        var flat = doubles.data<double>().ToArray();
+        var result = new double[matrix.shape[0], matrix.shape[1]];
+        Buffer.BlockCopy(flat, 0, result, 0, flat.Length * sizeof(double));
+        return result;
+    }
+
     /// <summary>Labels an axis whose coordinates are log₁₀ of the values, at decades (and at 2 and 5 when there are few).</summary>
     public static void Logarithmic(IAxis axis, double low, double high)
     {
