@@ -42,7 +42,7 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
             Check.AtMost("squared-loss gradient on the plateau, w = 10, y = 0", plateau, 1e-4),
             Check.Near("the same divided by the Fisher: 2 (p - y)", plateau / saturated.Fisher(), 2 * Neuron.Sigmoid(10)),
         ];
-        return new(table, checks, [Draw()],
+        return new([table], checks, [Draw()],
             "Where the neuron saturates the gradient of the squared loss vanishes with p (1 - p); the natural step divides by that same factor, so the plateau is no longer flat.");
     }
 

@@ -37,7 +37,7 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
         using var inverse = KroneckerInverse.Of(a, g, DampingMethod.Eigenbasis, damping, null).Inverse;
         Add("K-FAC's inverse is (A x G + 0.1 I)^-1", "3x3, 4x4", inverse.Apply(v, damping).t().reshape(-1),
             linalg.inv(both + damping * eye(12, dtype: ScalarType.Float64)).mv(v.t().reshape(-1)));
-        return new(table, checks, [Draw(a, g)],
+        return new([table], checks, [Draw(a, g)],
             "The inverse of a 12 x 12 Kronecker product is made of a 3 x 3 and a 4 x 4 inverse: K-FAC never forms the large matrix.");
 
         void Rows(string identity, string sizes, Tensor a, Tensor b, Tensor c, Tensor e) => Add(identity, sizes, kron(a, b).mm(kron(c, e)), kron(a.mm(c), b.mm(e)));

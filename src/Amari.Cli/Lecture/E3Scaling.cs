@@ -30,7 +30,7 @@ internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW agains
             Check.Near("Lion's step when g and m are scaled by 1e-6 .. 1e6 (spread)", scaledLion.Max() - scaledLion.Min(), 0),
             Check.Near("the largest change of a Lion path of 50 steps when every gradient is scaled", PathChange(seed), 0),
         ];
-        return new(table, checks, [Draw()],
+        return new([table], checks, [Draw()],
             "AdamW's step is the ratio of momentum to root second moment times the learning rate; Lion's is the learning rate, whatever the size of the gradients.");
     }
 

@@ -7,6 +7,7 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
+        new M4Kfac(), new M5Adaptive(),
         new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
     ];
 

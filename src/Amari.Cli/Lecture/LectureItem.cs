@@ -17,11 +17,11 @@ internal abstract class LectureItem(string id, string title)
 }
 
 /// <summary>What an item found.</summary>
-/// <param name="Table">Its numbers.</param>
+/// <param name="Tables">Its numbers.</param>
 /// <param name="Checks">What must hold.</param>
 /// <param name="Figures">Owned by whoever receives the result.</param>
 /// <param name="Sentence">What one sees.</param>
-internal sealed record LectureResult(LectureTable Table, IReadOnlyList<Check> Checks, IReadOnlyList<Figure> Figures, string Sentence)
+internal sealed record LectureResult(IReadOnlyList<LectureTable> Tables, IReadOnlyList<Check> Checks, IReadOnlyList<Figure> Figures, string Sentence)
 {
     public bool Passed => Checks.Count > 0 && Checks.All(c => c.Passed);
 }

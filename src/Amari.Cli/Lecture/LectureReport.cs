@@ -19,10 +19,13 @@ internal static class LectureReport
             console.WriteLine($"Failed: {run.Error}");
             return;
         }
-        var table = new Table().Border(TableBorder.Rounded);
-        foreach (string head in result.Table.Heads) table.AddColumn(new TableColumn(Markup.Escape(head)));
-        foreach (object[] row in result.Table.Rows) table.AddRow([.. row.Select(Text).Select(Markup.Escape)]);
-        console.Write(table);
+        foreach (var numbers in result.Tables)
+        {
+            var table = new Table().Border(TableBorder.Rounded);
+            foreach (string head in numbers.Heads) table.AddColumn(new TableColumn(Markup.Escape(head)));
+            foreach (object[] row in numbers.Rows) table.AddRow([.. row.Select(Text).Select(Markup.Escape)]);
+            console.Write(table);
+        }
         console.WriteLine(result.Sentence);
         int good = result.Checks.Count(c => c.Passed);
         console.WriteLine(FormattableString.Invariant($"{good} of {result.Checks.Count} checks hold ({run.Seconds:F1} s)"));
@@ -51,11 +54,11 @@ internal static class LectureReport
         if (run.Error is not null) item["error"] = run.Error;
         if (run.Result is not { } result) return item;
         item["sentence"] = result.Sentence;
-        item["table"] = new JsonObject
+        item["tables"] = new JsonArray([.. result.Tables.Select(t => new JsonObject
         {
-            ["columns"] = new JsonArray([.. result.Table.Heads.Select(h => JsonValue.Create(h))]),
-            ["rows"] = new JsonArray([.. result.Table.Rows.Select(row => new JsonArray([.. row.Select(Cell)]))]),
-        };
+            ["columns"] = new JsonArray([.. t.Heads.Select(h => JsonValue.Create(h))]),
+            ["rows"] = new JsonArray([.. t.Rows.Select(row => new JsonArray([.. row.Select(Cell)]))]),
+        })]);
         return item;
     }
 
