@@ -9,6 +9,7 @@ internal static class LectureCatalog
     [
         new M4Kfac(), new M5Adaptive(),
         new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
+        new D2KfacStep(),
     ];
 
     /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>
