@@ -1,0 +1,56 @@
+using System.CommandLine;
+using Amari.Cli.Lecture;
+using Amari.Cli.Reporting;
+using Spectre.Console;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari lecture</c>: runs the experiments, worked examples and demos, each with a table, a figure and checks.</summary>
+internal static class LectureCommand
+{
+    private const string Listing = "list";
+
+    public static Command Create(TextWriter output)
+    {
+        var common = new CommonOptions();
+        var ids = new Argument<string[]>("ID")
+        {
+            Arity = ArgumentArity.ZeroOrMore,
+            Description = $"list, all, or {string.Join(", ", LectureCatalog.All.Select(i => i.Id))}; list is the default",
+        };
+        var command = new Command("lecture", "Experiments, worked examples and demos of adaptive and second-order methods; exit code 1 if a check fails.") { ids };
+        command.Add(common.Overwrite);
+        common.AddToAny(command);
+        command.SetAction(parsed =>
+        {
+            string[] asked = parsed.GetValue(ids) is { Length: > 0 } some ? some : [Listing];
+            if (asked is [var word] && word.Equals(Listing, StringComparison.OrdinalIgnoreCase))
+            {
+                foreach (var item in LectureCatalog.All) output.WriteLine($"{item.Id,-4} {item.Title}");
+                return 0;
+            }
+            var items = LectureCatalog.Find(asked);
+            common.ApplyTo(parsed, output);
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "lecture", parsed.GetValue(common.Json)?.FullName);
+            using var interrupt = new Interrupt();
+            var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+            var runs = new List<LectureRun>();
+            foreach (var item in items)
+            {
+                if (interrupt.Token.IsCancellationRequested) break;
+                runs.Add(LectureRun.Of(item, parsed.GetValue(common.Seed), folder.Path));
+                LectureReport.Write(runs[^1], console);
+            }
+            string json = LectureReport.Json(runs);
+            ResultFolder.Write(folder.FileNamed("result.json"), json);
+            if (folder.Json is { } path) ResultFolder.Write(path, json);
+
+            console.WriteLine();
+            if (runs.Count < items.Count) console.WriteLine($"Stopped after {runs.Count} of {items.Count} items.");
+            var failed = runs.Where(r => !r.Passed).Select(r => r.Item.Id).ToList();
+            console.WriteLine(failed.Count > 0 ? $"Failed: {string.Join(", ", failed)}." : $"Every check of {string.Join(", ", runs.Select(r => r.Item.Id))} holds.");
+            return failed.Count > 0 || runs.Count < items.Count ? 1 : 0;
+        });
+        return command;
+    }
+}

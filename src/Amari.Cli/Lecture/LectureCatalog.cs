@@ -1,0 +1,26 @@
+namespace Amari.Cli.Lecture;
+
+/// <summary>The items, in the order of the lecture.</summary>
+internal static class LectureCatalog
+{
+    private const string Every = "all";
+
+    public static IReadOnlyList<LectureItem> All { get; } =
+    [
+        new M4Kfac(), new M5Adaptive(),
+        new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
+        new D2KfacStep(),
+    ];
+
+    /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>
+    /// <exception cref="ArgumentException">There is no such item.</exception>
+    public static IReadOnlyList<LectureItem> Find(IReadOnlyList<string> ids)
+    {
+        foreach (string id in ids)
+            if (!Is(id, Every) && !All.Any(item => Is(id, item.Id)))
+                throw new ArgumentException($"There is no lecture item '{id}'; there are {string.Join(", ", All.Select(i => i.Id))}, and list, all.");
+        return [.. All.Where(item => ids.Any(id => Is(id, Every) || Is(id, item.Id)))];
+
+        static bool Is(string a, string b) => a.Equals(b, StringComparison.OrdinalIgnoreCase);
+    }
+}

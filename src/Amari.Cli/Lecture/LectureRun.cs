@@ -1,0 +1,32 @@
+using System.Diagnostics;
+
+namespace Amari.Cli.Lecture;
+
+/// <summary>An item that was run: its result, or the reason why there is none.</summary>
+internal sealed record LectureRun(LectureItem Item, LectureResult? Result, string? Error, double Seconds, IReadOnlyList<string> Files)
+{
+    public bool Passed => Result?.Passed == true;
+
+    /// <summary>Runs an item and writes its figures into a folder.</summary>
+    /// <param name="item">What to run.</param>
+    /// <param name="seed">Of everything random; the result of an item does not depend on what ran before it.</param>
+    /// <param name="folder">Exists.</param>
+    public static LectureRun Of(LectureItem item, int seed, string folder)
+    {
+        var clock = Stopwatch.StartNew();
+        using var scope = torch.NewDisposeScope();
+        torch.manual_seed(seed);
+        try
+        {
+            var result = item.Run(seed);
+            var files = new List<string>();
+            foreach (var figure in result.Figures)
+                using (figure) files.AddRange(figure.Save(Path.Combine(folder, figure.Name)));
+            return new(item, result, null, clock.Elapsed.TotalSeconds, files);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            return new(item, null, $"{e.Message.Split('\n')[0].Trim()} ({e.GetType().Name})", clock.Elapsed.TotalSeconds, []);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+using Amari.Cli.Reporting;
+using ScottPlot;
+
+namespace Amari.Cli.Lecture;
+
+/// <summary>M5: what L2 under Adam does to weights with large gradients, what the size of gradients does to Lion, and the state.</summary>
+/// <remarks><code>
+/// decay   weights at 1, gradients ±s alternating, η λ t = 1:  AdamW and Lion leave e⁻¹ of each,
+///         Adam with L2 leaves exp(-1/s) where s is well above λ w, and pulls small ones to 0 by η a step
+/// scale   the digits with every gradient times 2ᵏ: a power of two rounds nothing, so that equal means bitwise equal
+/// </code></remarks>
+internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: decay, gradient scale, state")
+{
+    private const double Rate = 2e-3, Decay = 0.5;
+    private const int DecaySteps = 1000, Weights = 61, TrainSteps = 60;
+    private static readonly string[] Names = ["sgd", "adam", "adamw", "lion"];
+    private static readonly string[] Trainable = ["sgd", "adamw", "lion"];                 // without decay Adam is AdamW
+    private static readonly int[] Powers = [-24, -18, -12, -6, -2, 0, 2, 6, 12, 24];
+
+    public override LectureResult Run(int seed)
+    {
+        double[] sizes = [.. Enumerable.Range(0, Weights).Select(i => Math.Pow(10, -3 + i / 12.0))];     // 1e-3 .. 1e2
+        var left = Names.ToDictionary(n => n, n => Remaining(n, sizes));
+        var trained = Trainable.ToDictionary(n => n, n => Powers.Select(k => Trained(n, seed, k)).ToList());
+        int At(double s) => Array.FindIndex(sizes, v => Math.Abs(v / s - 1) < 1e-9);
+        int Power(int k) => Array.IndexOf(Powers, k);
+
+        static string Twin(string name) => name == "adam" ? "adamw" : name;
+
+        var table = new LectureTable(["", .. Names.Select(Label)]);
+        foreach (double s in (double[])[0.01, 1, 10, 100]) table.Add([$"weight left of 1, gradients {Number.Short(s)}", .. Names.Select(n => (object)left[n][At(s)])]);
+        foreach (int k in (int[])[-24, 0, 24]) table.Add([$"loss after {TrainSteps} steps, gradients x 2^{k}", .. Names.Select(n => (object)trained[Twin(n)][Power(k)].Loss)]);
+        table.Add(["bytes of state a parameter", .. Names.Select(n => (object)trained[Twin(n)][0].StateBytes)]);
+
+        double alike = Math.Pow(1 - Rate * Decay, DecaySteps);
+        double Spread(string name) => left[name].Max(w => Math.Abs(w - alike));
+        double Change(string name, int k) => (trained[name][Power(k)].Weights - trained[name][Power(0)].Weights).abs().max().ToDouble();
+        Check[] checks =
+        [
+            Check.Near("AdamW leaves (1 - lr decay)^t of every weight (largest difference)", Spread("adamw"), 0, 2e-3),
+            Check.Near("Lion leaves the same (largest difference)", Spread("lion"), 0, 2e-3),
+            Check.Near("L2 under Adam leaves exp(-1/s), gradients of size s = 10", left["adam"][At(10)], Math.Exp(-0.1), 5e-3),
+            Check.Near("L2 under Adam leaves exp(-1/s), gradients of size s = 100", left["adam"][At(100)], Math.Exp(-0.01), 5e-3),
+            Check.AtMost("L2 under Adam leaves nothing of a weight with gradients of size 0.01", Math.Abs(left["adam"][At(0.01)]), 0.05),
+            .. Powers.Select(k => Check.Near($"largest change of a weight under Lion, gradients x 2^{k}", Change("lion", k), 0, 0)),
+            Check.AtLeast("largest change of a weight under SGD, gradients x 2^-6", Change("sgd", -6), 1e-3),
+            Check.AtLeast("largest change of a weight under AdamW, gradients x 2^-24 (epsilon is felt)", Change("adamw", -24), 1e-3),
+            Check.Near("bytes of state a parameter, AdamW", trained["adamw"][0].StateBytes, 8, 0),
+            Check.Near("bytes of state a parameter, Lion", trained["lion"][0].StateBytes, 4, 0),
+        ];
+        return new([table], checks, [Draw(sizes, left, trained)],
+            "L2 under Adam spares exactly the weights with large gradients, decoupled decay shrinks all alike; Lion's path is bit for bit the same whatever the scale of the gradients, with half of Adam's state.");
+    }
+
+    private static string Label(string name) => name switch { "sgd" => "SGD (L2)", "adam" => "Adam (L2)", "adamw" => "AdamW", _ => "Lion" };
+
+    private static Optimizer Create(string name, ParameterGroup<Sgd.Options> p, double rate, double decay) => name switch
+    {
+        "sgd" => new Sgd([new(p.Parameters, new() { LearningRate = rate, Momentum = 0, WeightDecay = decay })]),
+        "adam" => new Adam([new(p.Parameters, new() { LearningRate = rate, WeightDecay = decay })]),
+        "adamw" => new AdamW([new(p.Parameters, new() { LearningRate = rate, WeightDecay = decay })]),
+        _ => new Lion([new(p.Parameters, new() { LearningRate = rate, WeightDecay = decay })]),
+    };
+
+    /// <summary>What is left of weights of 1 under gradients that alternate between +s and -s; the mean of the last two steps.</summary>
+    private static double[] Remaining(string name, double[] sizes)
+    {
+        using var scope = NewDisposeScope();
+        using var w = new Parameter(ones(sizes.Length, dtype: ScalarType.Float64));
+        using var optimizer = Create(name, ParameterGroup.Of([w], new Sgd.Options()), Rate, Decay);
+        Tensor plus = tensor(sizes), minus = -plus, before = plus;
+        for (int i = 0; i < DecaySteps; i++)
+        {
+            if (i == DecaySteps - 1) before = w.detach().clone();
+            w.grad = i % 2 == 0 ? plus : minus;
+            optimizer.step();
+        }
+        return [.. ((before + w.detach()) / 2).data<double>()];
+    }
+
+    /// <summary>The digits' loss, weights and bytes of state after a short training with gradients times 2ᵏ.</summary>
+    private static (double Loss, Tensor Weights, double StateBytes) Trained(string name, int seed, int k)
+    {
+        manual_seed(seed);
+        using var network = new DigitsNetwork(ScalarType.Float32, 1408, 64, 128, 64, 10);
+        using var optimizer = Create(name, ParameterGroup.Of(network.Model, new Sgd.Options()), name switch { "sgd" => 0.1, "lion" => 1e-3, _ => 3e-3 }, 0);
+        network.Train(optimizer, TrainSteps, 128, Math.Pow(2, k));
+        return (network.Objective.Loss(), network.Objective.Parameters.Read(), (double)optimizer.StateBytes / network.Objective.Parameters.Dimension);
+    }
+
+    private static Figure Draw(double[] sizes, Dictionary<string, double[]> left, Dictionary<string, List<(double Loss, Tensor, double)>> trained)
+    {
+        var decay = Figure.Panel("What weight decay leaves of a weight", "size of the weight's gradients (log scale)", "weight left of 1");
+        foreach (string name in (string[])["adam", "adamw", "lion"])
+            Figure.Line(decay, sizes.Select(Math.Log10), left[name], Palette.Of(name), Label(name), pattern: name == "lion" ? LinePattern.Dashed : null);
+        Figure.Logarithmic(decay.Axes.Bottom, 1e-3, 1e2);
+        decay.Axes.SetLimitsY(-0.05, 1.05);
+        Figure.Legend(decay, corner: Alignment.UpperLeft);
+
+        var scale = Figure.Panel($"Digits, {TrainSteps} steps, gradients scaled", "every gradient is multiplied by 2 to this power", "training loss");
+        foreach (string name in Trainable)
+        {
+            var points = Powers.Zip(trained[name], (k, t) => (X: (double)k, Y: t.Loss)).Where(p => p.Y < 5).ToList();
+            Figure.Line(scale, points.Select(p => p.X), points.Select(p => p.Y), Palette.Of(name), name == "sgd" ? "SGD (diverges from 2⁶ on)" : Label(name)).MarkerSize = 8;
+        }
+        scale.Axes.SetLimits(-26, 26, 0, 2.6);
+        Figure.Legend(scale);
+        return new("M5-adaptive", decay, scale);
+    }
+}
