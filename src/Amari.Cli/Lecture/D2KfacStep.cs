@@ -28,7 +28,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         Tensor gradient = layer.weight!.grad!.clone(), delta = (y - t).detach();
 
         // the lecture's step, with the library's factors and inverses
-        using var block = new LinearBlock("linear", layer);
+        using var block = new LinearBlock("linear", layer, hasBias: false);
         var (gram, rows) = block.InputGram(x);
         Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows, g = Keep * Identity(Outputs) + (1 - Keep) * block.OutputGram(delta) / Batch;
         using var inverse = new KroneckerInverse(SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!, SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!);
