@@ -31,8 +31,10 @@ public sealed class Kfac : Optimizer
     /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 0.1)
     {
-        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood.</summary>
+        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
         public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        /// <summary>What λ is measured in.</summary>
+        public DampingScale DampingScale { get; init => field = Require.Defined(value); }
         /// <summary>How λ enters the inverse.</summary>
         public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
         /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
@@ -161,7 +163,7 @@ public sealed class Kfac : Optimizer
     private void Refresh(Options options)
     {
         foreach (var block in _blocks.Where(b => b.A is not null))
-            foreach (string message in block.Refresh(options.DampingMethod, options.Damping)) Tell(block.Name, message);
+            foreach (string message in block.Refresh(options)) Tell(block.Name, message);
     }
 
     private void Update(Options options)
@@ -178,7 +180,7 @@ public sealed class Kfac : Optimizer
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
             if (scale != 1) v.mul_(scale);
-            var u = block.Precondition(v, options.Damping);
+            var u = block.Precondition(v, options);
             product += v.flatten().dot(u.flatten()).ToDouble();
             steps.Add((block, u));
         }

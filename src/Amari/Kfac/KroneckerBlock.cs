@@ -14,6 +14,7 @@ namespace Amari;
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : IDisposable
 {
     private bool _hasBias = hasBias;
+    private const double LeastDamping = 1e-7;                   // below, the Fisher is rounding error: probabilities have become 0 and 1
     private Tensor? _pendingA, _pendingG;
     private double _pendingRows;
 
@@ -121,17 +122,24 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     }
 
     /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is told.</summary>
-    public IEnumerable<string> Refresh(DampingMethod method, double damping)
+    public IEnumerable<string> Refresh(Kfac.Options options)
     {
+        double damping = Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Mean(A!) * Mean(G!) : 1);
         using var scope = NewDisposeScope();
-        var (next, messages) = KroneckerInverse.Of(A!, G!, method, damping, Inverse);
+        var (next, messages) = KroneckerInverse.Of(A!, G!, options.DampingMethod, damping, Inverse);
         if (!ReferenceEquals(next, Inverse)) Inverse?.Dispose();
         Inverse = next;
         return messages;
+
+        static double Mean(Tensor factor) => factor.diagonal(0, -2, -1).mean().ToDouble();
     }
 
     /// <summary>F⁻¹ V for the gradients of <see cref="Parameters"/> joined by <see cref="Join"/>.</summary>
-    public Tensor Precondition(Tensor v, double damping) => Inverse!.Apply(v, damping);
+    public Tensor Precondition(Tensor v, Kfac.Options options) =>
+        Inverse!.Apply(v, Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Inverse.MeanEigenvalue : 1));
+
+    private static double Damping(Kfac.Options options, double unit) =>
+        options.DampingScale == DampingScale.MeanEigenvalue ? Math.Max(options.Damping * unit, LeastDamping) : options.Damping;
 
     /// <summary>Gradients shaped as <see cref="Parameters"/> → V : [out, in+1], or [groups, out, in+1].</summary>
     /// <param name="gradients">One each, or <paramref name="batch"/> of them with a leading dimension.</param>

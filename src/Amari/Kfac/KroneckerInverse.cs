@@ -12,6 +12,16 @@ public enum DampingMethod
     Eigenbasis,
 }
 
+/// <summary>What the damping λ is measured in.</summary>
+public enum DampingScale
+{
+    /// <summary>In the unit of the Fisher of one term's log-likelihood.</summary>
+    Absolute,
+    /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss, and a
+    /// rescaled loss changes nothing. At least 1e-7 absolutely: below, the Fisher of a float32 model is rounding error.</summary>
+    MeanEigenvalue,
+}
+
 /// <summary>The damped inverse of A ⊗ G (with leading dimensions [groups] for grouped layers): two matrices and, in the eigenbasis,
 /// their eigenvalues.</summary>
 /// <remarks><code>
@@ -79,6 +89,9 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
             });
         }
     }
+
+    /// <summary>The mean eigenvalue of A ⊗ G as it was factorised; 1 without eigenvalues.</summary>
+    public double MeanEigenvalue => LeftValues is null ? 1 : LeftValues.mean().ToDouble() * RightValues!.mean().ToDouble();
 
     /// <summary>The damped inverse times V : [out, in+1]; a fresh tensor.</summary>
     public Tensor Apply(Tensor v, double damping)

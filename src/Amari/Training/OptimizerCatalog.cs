@@ -47,7 +47,7 @@ public static class OptimizerCatalog
         new("lion", "evolved sign momentum, one state tensor", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
             [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            [new("LearningRate", 1e-2, 1), new("Damping", 1e-4, 1), new("KlClip", 1e-3, 1)]),
+            [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)]),
     ];
 
     /// <summary>The entry called <paramref name="name"/>.</summary>

@@ -25,7 +25,7 @@ public sealed class DigitsMlp : Workload
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.42", ["Momentum"] = "0.94" },
-            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.018", ["Damping"] = "6e-3", ["KlClip"] = "0.25", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20" },
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["Damping"] = "30", ["DampingScale"] = "MeanEigenvalue", ["KlClip"] = "0.25", ["FactorInterval"] = "5", ["InverseInterval"] = "10" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
         };

@@ -45,6 +45,7 @@ public sealed class KfacContractTests : IDisposable
         Amari.Kfac.Options[] others =
         [
             Base, Base with { LearningRate = 0.05 }, Base with { Damping = 1e-2 }, Base with { DampingMethod = DampingMethod.Eigenbasis }, Base with { Fisher = FisherKind.Empirical },
+            Base with { DampingScale = DampingScale.MeanEigenvalue },
             Base with { Fisher = FisherKind.Exact }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
             Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.5 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
         ];
@@ -52,7 +53,7 @@ public sealed class KfacContractTests : IDisposable
         for (int i = 0; i < runs.Length; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
         var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        Assert.Equal(15, tested.Count);                          // Strict and the 14 above: a new option needs a row
+        Assert.Equal(16, tested.Count);                          // Strict and the 15 above: a new option needs a row
     }
 
     [Theory]

@@ -45,4 +45,30 @@ public sealed class KfacScalingTests : IDisposable
         var actual = Train(kind, sum, repeat, micro);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-9);
     }
+
+    /// <summary>A likelihood of another variance scales gradient and Fisher alike: so does damping in mean eigenvalues, and the step stays.</summary>
+    [Theory]
+    [InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Eigenbasis)]
+    public void Damping_in_mean_eigenvalues_does_not_depend_on_the_scale_of_the_loss(DampingMethod method)
+    {
+        var absolute = Step(DampingScale.Absolute, 1);
+        var relative = Step(DampingScale.MeanEigenvalue, 1);
+        Assert.Equal(relative, Step(DampingScale.MeanEigenvalue, 100), (a, b) => Math.Abs(a - b) < 1e-9);
+        Assert.NotEqual(absolute, Step(DampingScale.Absolute, 100), (a, b) => Math.Abs(a - b) < 1e-6);
+
+        double[] Step(DampingScale scale, double variance)
+        {
+            manual_seed(12);
+            var model = nn.Sequential(("a", nn.Linear(5, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 2))).to(ScalarType.Float64);
+            var likelihood = new Gaussian(variance);
+            using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, DampingScale = scale, DampingMethod = method, Damping = 0.1, KlClip = null }, likelihood);
+            for (int i = 0; i < 3; i++)
+            {
+                optimizer.zero_grad();
+                likelihood.Loss(model.call(randn(8, 5, dtype: ScalarType.Float64)), randn(8, 2, dtype: ScalarType.Float64)).backward();
+                optimizer.step();
+            }
+            return Optimizers.Problem.Values(model.parameters());
+        }
+    }
 }
