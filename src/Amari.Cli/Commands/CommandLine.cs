@@ -15,6 +15,7 @@ public static class CommandLine
         {
             CompareCommand.Create(output),
             TrainCommand.Create(output),
+            VerifyCommand.Create(output),
             InfoCommand.Create(output),
         };
         var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);

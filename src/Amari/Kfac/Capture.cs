@@ -102,21 +102,29 @@ internal sealed class Capture : IDisposable
     private sealed record Use(KroneckerBlock Block, Tensor X, Pass Pass);
 
     [ThreadStatic] private static int _suspended;
+    [ThreadStatic] private static Capture? _exempt;
 
     /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured beside K-FAC leaves no trace in it.</summary>
-    public static IDisposable Suspend() => new Suspension();
+    public static IDisposable Suspend() => new Suspension(null);
+
+    /// <summary>Until it is disposed, this capture alone sees the forward passes on this thread.</summary>
+    public IDisposable SuspendOthers() => new Suspension(this);
 
     private sealed class Suspension : IDisposable
     {
-        public Suspension() => _suspended++;
-        public void Dispose() => _suspended--;
+        private readonly Capture? _outer = _exempt;
+
+        public Suspension(Capture? exempt) => (_suspended, _exempt) = (_suspended + 1, exempt);
+        public void Dispose() => (_suspended, _exempt) = (_suspended - 1, _outer);
     }
 
-    private void Begin() => _pass = is_grad_enabled() && _suspended == 0 ? new Pass() : null;
+    private bool IsSuspended => _suspended > 0 && !ReferenceEquals(_exempt, this);
+
+    private void Begin() => _pass = is_grad_enabled() && !IsSuspended ? new Pass() : null;
 
     private Tensor Seen(KroneckerBlock block, Tensor x, Tensor s)
     {
-        if (!Active || _suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
+        if (!Active || IsSuspended || _pass is not { } pass || !is_grad_enabled() || !s.requires_grad) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
         _outstanding.Add(use);
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
@@ -124,7 +132,7 @@ internal sealed class Capture : IDisposable
 
     private Tensor End(Tensor f)
     {
-        if (_suspended > 0 || _pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
+        if (IsSuspended || _pass is not { } pass || !is_grad_enabled() || !f.requires_grad) return f;
         _pass = null;
         pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
         _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;

@@ -123,6 +123,12 @@ public sealed class Kfac : Optimizer
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
     public FisherKind? Fisher => _capture.Kind;
 
+    /// <summary>The layers that have a block.</summary>
+    internal IReadOnlyList<KroneckerBlock> Blocks => _blocks;
+
+    /// <summary>Until it is disposed, no other K-FAC optimizer of the model sees its forward passes.</summary>
+    internal IDisposable SuspendOthers() => _capture.SuspendOthers();
+
     /// <summary>The parameters with a block, and the options in force.</summary>
     public ParameterGroup<Options> Group => _group;
 
