@@ -1,23 +1,16 @@
 using Amari.Training;
 using ScottPlot;
-using ScottPlot.TickGenerators;
 
 namespace Amari.Cli.Reporting;
 
 /// <summary>Loss against seconds or steps: a bold line for the median over seeds, thin ones for the seeds, the target dashed.</summary>
 internal static class LossFigure
 {
-    private const int Width = 1200, Height = 750;
-    private const string Font = "DejaVu Sans";
-    private static readonly Lazy<bool> FontReady = new(RegisterFont);
-
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
     public static void Save(Comparison comparison, string title, bool bySeconds, string stem)
     {
-        using var plot = new Plot();
-        if (FontReady.Value) plot.Font.Set(Font);
-        plot.Title(title, 20);
-        plot.XLabel(bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", 16);
+        var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", "");
+        using var figure = new Figure(title, plot);
         var scale = LossScale.Of(comparison);
         plot.YLabel(scale.Log ? "training loss (log scale)" : "training loss", 16);
 
@@ -35,22 +28,9 @@ internal static class LossFigure
 
         plot.Axes.SetLimitsY(scale.At(scale.Low), scale.At(scale.High));
         plot.Axes.SetLimitsX(0, groups.SelectMany(g => g.Curves).SelectMany(c => c.X).DefaultIfEmpty(0).Max() is > 0 and var end ? 1.02 * end : 1);
-        if (scale.Log) plot.Axes.Left.TickGenerator = LogTicks(scale);
-        plot.Axes.Bottom.TickGenerator = new NumericAutomatic { TickDensity = 0.5 };
-        plot.Axes.Bottom.TickLabelStyle.FontSize = 14;
-        plot.Axes.Left.TickLabelStyle.FontSize = 14;
-        plot.Axes.Left.MinimumSize = 95;
-        plot.Axes.Left.Label.OffsetX = 14;                       // away from the edge
-        plot.Axes.Right.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
-        plot.Grid.MajorLineColor = Colors.Black.WithAlpha(0.12);
-        plot.ShowLegend(Edge.Right);
-        plot.Legend.FontSize = 15;
-        plot.Legend.SymbolWidth = 32;                            // long enough to see dashes
-        plot.Legend.OutlineWidth = 0;
-        plot.Legend.ShadowColor = Colors.Transparent;
-        plot.SavePng(stem + ".png", Width, Height);
-        // A viewer without the font takes one that is as wide.
-        File.WriteAllText(stem + ".svg", plot.GetSvgXml(Width, Height).Replace($"font-family=\"{Font}\"", $"font-family=\"{Font}, Verdana, sans-serif\"", StringComparison.Ordinal));
+        if (scale.Log) Figure.Logarithmic(plot.Axes.Left, scale.Low, scale.High);
+        Figure.Legend(plot, Edge.Right);
+        figure.Save(stem);
     }
 
     private static ScottPlot.Plottables.Scatter? Draw(Plot plot, Curve curve, LossScale scale, Color color, float width)
@@ -60,25 +40,5 @@ internal static class LossFigure
         var line = plot.Add.ScatterLine(points, color);
         line.LineWidth = width;
         return line;
-    }
-
-    private static NumericManual LogTicks(LossScale scale)
-    {
-        var ticks = new NumericManual();
-        foreach (var (at, label) in scale.LogMarks())
-            if (label is null) ticks.AddMinor(at);
-            else ticks.AddMajor(at, label);
-        return ticks;
-    }
-
-    /// <summary>A bare machine has no fonts at all: the program brings one.</summary>
-    private static bool RegisterFont()
-    {
-        string file = Path.Combine(Path.GetTempPath(), $"amari-{Environment.ProcessId}-DejaVuSans.ttf");
-        using (var source = typeof(LossFigure).Assembly.GetManifestResourceStream("DejaVuSans.ttf")!)
-        using (var target = File.Create(file)) source.CopyTo(target);
-        Fonts.AddFontFile(Font, file);
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => File.Delete(file);
-        return true;
     }
 }
