@@ -15,6 +15,8 @@ public static class CommandLine
         {
             CompareCommand.Create(output),
             TrainCommand.Create(output),
+            SpectrumCommand.Create(output),
+            LandscapeCommand.Create(output),
             InfoCommand.Create(output),
         };
         var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
