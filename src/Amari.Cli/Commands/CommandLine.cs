@@ -17,6 +17,8 @@ public static class CommandLine
             TrainCommand.Create(output),
             VerifyCommand.Create(output),
             LectureCommand.Create(output),
+            SpectrumCommand.Create(output),
+            LandscapeCommand.Create(output),
             InfoCommand.Create(output),
         };
         var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);

@@ -78,11 +78,18 @@ internal sealed class CommonOptions
     private static Budget? ReadTime(string name, ArgumentResult result)
     {
         string text = result.Tokens[0].Value;
+        if (Seconds(text) is { } seconds) return Training.Budget.OfSeconds(seconds);
+        result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
+        return null;
+    }
+
+    /// <summary>A time such as 60s, 2m or 500ms in seconds; null if it is none.</summary>
+    public static double? Seconds(string text)
+    {
         foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })
             if (text.EndsWith(unit, StringComparison.Ordinal)
                 && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value > 0)
-                return Training.Budget.OfSeconds(value * seconds);
-        result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
+                return value * seconds;
         return null;
     }
 }

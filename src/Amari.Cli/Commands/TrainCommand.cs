@@ -45,7 +45,7 @@ internal static class TrainCommand
             Run run;
             using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}"))
                 run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
-                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)), interrupt.Token);
+                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)), stop: interrupt.Token);
             return Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []), workload, folder, output);
         });
         return command;

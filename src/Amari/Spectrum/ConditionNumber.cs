@@ -15,11 +15,11 @@ public static class ConditionNumber
         ArgumentNullException.ThrowIfNull(op);
         using var pairs = Lanczos.Run(op, (options ?? new() { Tolerance = 1e-8 }) with { Count = 1, End = SpectrumEnd.Both, Vectors = false });
         return pairs.Values.Count == 0 ? new(double.NaN, double.NaN)
-            : Of(new(pairs.Values[0], pairs.Residuals[0]), new(pairs.Values[^1], pairs.Residuals[^1]), damping);
+            : FromEnds(new(pairs.Values[0], pairs.Residuals[0]), new(pairs.Values[^1], pairs.Residuals[^1]), damping);
     }
 
     /// <summary>κ(C + δ I) from its extreme eigenvalues and their errors.</summary>
-    public static Estimate Of(Estimate largest, Estimate smallest, double damping = 0)
+    public static Estimate FromEnds(Estimate largest, Estimate smallest, double damping = 0)
     {
         double high = largest.Value + damping, low = smallest.Value + damping;
         if (!(low > smallest.StandardError)) return new(double.PositiveInfinity, double.NaN);

@@ -45,8 +45,9 @@ public static class LanczosQuadrature
         for (int done = 0; done < options.Probes && !(stop.IsCancellationRequested && done > 0); done += block)
         {
             using var scope = NewDisposeScope();
-            var start = Probes.Sphere(op, Math.Min(block, options.Probes - done), generator).div_(Math.Sqrt(op.Dimension)).T.contiguous();    // [p, d]
-            var (alpha, beta) = Tridiagonalise(op, start, m, reorthogonalise, step => progress?.Report((done + (double)start.shape[0] * step / m) / options.Probes), stop);
+            int count = Math.Min(block, options.Probes - done);
+            var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous();    // [p, d]
+            var (alpha, beta) = Tridiagonalise(op, start, m, reorthogonalise, step => progress?.Report((done + (double)count * step / m) / options.Probes), stop);
             rules.AddRange(alpha.Zip(beta, Rule));
         }
         return new(op.Dimension, rules, reorthogonalise);

@@ -8,6 +8,9 @@ public sealed class Checkpoint : IDisposable
 {
     private const string StepKey = "step";
 
+    /// <summary>Before the names of a model's tensors.</summary>
+    internal const string ModelPrefix = "model.";
+
     private readonly Safetensors content;
 
     private Checkpoint(long step, Safetensors content, IReadOnlyDictionary<string, string> metadata)
@@ -39,6 +42,29 @@ public sealed class Checkpoint : IDisposable
             return new(step, content, metadata);
         content.Dispose();
         throw new InvalidDataException($"{file} is not a checkpoint: it states no checksum or no step.");
+    }
+
+    /// <summary>Reads a checkpoint file, or the newest valid checkpoint of a run's folder; the caller disposes it.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the folder.</exception>
+    /// <exception cref="InvalidDataException">The file, or every file of the folder, is damaged; the message says why.</exception>
+    public static Checkpoint Open(string path)
+    {
+        if (!Directory.Exists(path)) return File.Exists(path) ? Load(path) : throw new FileNotFoundException($"There is no checkpoint '{path}'.");
+        return new CheckpointDirectory(path).Load(out var refused)
+            ?? throw (refused.Count > 0 ? new InvalidDataException(refused[0]) : new FileNotFoundException($"'{path}' holds no checkpoint."));
+    }
+
+    /// <summary>Puts the saved weights and buffers into a model.</summary>
+    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensor. The model is then unchanged.</exception>
+    public void CopyTo(nn.Module model)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        var state = model.state_dict();
+        foreach (var (name, tensor) in state)
+            if (!Tensors.TryGetValue(ModelPrefix + name, out var saved) || !saved.shape.AsSpan().SequenceEqual(tensor.shape))
+                throw new InvalidDataException($"The checkpoint has {(saved is null ? $"no '{name}'" : $"'{name}' of shape [{string.Join(", ", saved.shape)}]")}; the model's is [{string.Join(", ", tensor.shape)}].");
+        using var off = no_grad();
+        foreach (var (name, tensor) in state) tensor.copy_(Tensors[ModelPrefix + name]);
     }
 
     /// <summary>Writes one checkpoint atomically.</summary>

@@ -5,7 +5,7 @@ namespace Amari.Training;
 /// <summary>Saves a run's model, optimizer, randomness and record, and puts them back.</summary>
 internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer)
 {
-    private const string ModelPrefix = "model.", OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
+    private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
 
     public void Save(RunRecord record)
@@ -13,7 +13,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         using var scope = NewDisposeScope();
         var snapshot = optimizer.Snapshot();
         var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
-        foreach (var (name, tensor) in model.state_dict()) tensors[ModelPrefix + name] = tensor;
+        foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
         foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
         _directory.Save(record.Step, tensors, new Dictionary<string, string>
         {
@@ -40,8 +40,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             return;
         }
         record.Restore(checkpoint.Metadata["run"]);
-        using (no_grad())
-            foreach (var (name, tensor) in model.state_dict()) tensor.copy_(checkpoint.Tensors[ModelPrefix + name]);
+        checkpoint.CopyTo(model);
         optimizer.Restore(new(
             checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value),

@@ -33,6 +33,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What is trained.</summary>
     public Workload Workload { get; }
 
+    /// <summary>What it is trained on.</summary>
+    public WorkloadData Data => _data;
+
     /// <summary>Steps of an epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
@@ -51,10 +54,12 @@ public sealed class Trainer : IDisposable
     /// <param name="budget">How long.</param>
     /// <param name="progress">Told about ten times a second, and at every evaluation.</param>
     /// <param name="checkpoint">Null to save nothing.</param>
+    /// <param name="evaluated">Shown the model at every evaluation, the first before the first step and the last at the end; its time is not counted. It must not draw
+    /// from torch's generator.</param>
     /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
     /// <exception cref="InvalidDataException">A checkpoint to resume from is of another run, or all are damaged.</exception>
     public Run Train(OptimizerChoice choice, int seed, Budget budget, IProgress<RunProgress>? progress = null,
-        CheckpointOptions? checkpoint = null, CancellationToken stop = default)
+        CheckpointOptions? checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? evaluated = null, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(budget);
         ArgumentOutOfRangeException.ThrowIfNegative(seed);
@@ -70,7 +75,7 @@ public sealed class Trainer : IDisposable
         double told = double.NegativeInfinity, saved = record.Seconds, batchLoss = double.NaN;
         var status = RunStatus.Completed;
         if (record.Losses.Count == 0) Evaluate(model, record);
-        Report(evaluated: true);
+        Report(afterEvaluation: true);
         while (Fraction() < 1)
         {
             if (stop.IsCancellationRequested)
@@ -94,7 +99,7 @@ public sealed class Trainer : IDisposable
         }
         if (record.Losses[^1].Step != record.Step) Evaluate(model, record);
         if (status == RunStatus.Completed && !double.IsFinite(record.Losses[^1].Loss)) status = RunStatus.Diverged;
-        Report(evaluated: true);
+        Report(afterEvaluation: true);
         if (status != RunStatus.Diverged) Save();
         return record.ToRun(Workload.Target, optimizer, status);
 
@@ -104,6 +109,7 @@ public sealed class Trainer : IDisposable
         {
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
+            evaluated?.Invoke(m, r.Losses[^1]);
         }
 
         void Save()
@@ -112,13 +118,13 @@ public sealed class Trainer : IDisposable
             saved = record.Seconds;
         }
 
-        void Report(bool evaluated)
+        void Report(bool afterEvaluation)
         {
             told = record.Seconds;
             double done = Math.Min(1, Fraction());
             double left = budget.Seconds is { } s ? Math.Max(0, s - record.Seconds) : done > 0 ? record.Seconds * (1 - done) / done : double.NaN;
             progress?.Report(new(choice.Name, seed, "", record.Step, record.Seconds, done, batchLoss, record.Losses[^1].Loss,
-                record.Metric, record.RecentMillisecondsPerStep, left, evaluated));
+                record.Metric, record.RecentMillisecondsPerStep, left, afterEvaluation));
         }
     }
 
@@ -164,12 +170,11 @@ public sealed class Trainer : IDisposable
         double Mean(Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> terms)
         {
             double total = 0, count = 0;
-            for (long start = 0; start < set.Count; start += EvaluationChunk)
+            foreach (var (x, y) in set.Batches(EvaluationChunk))
             {
                 using var scope = NewDisposeScope();
-                long length = Math.Min(EvaluationChunk, set.Count - start);
-                var f = model.call(set.Inputs.narrow(0, start, length));
-                total += sum(f, set.Targets.narrow(0, start, length)).to_type(ScalarType.Float64).ToDouble();
+                var f = model.call(x);
+                total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
                 count += terms(f);
             }
             return total / count;

@@ -49,6 +49,30 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
     /// <summary>How many examples.</summary>
     public long Count => Inputs.shape[0];
 
+    /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed when the next is asked for.</summary>
+    /// <param name="size">≥ 1.</param>
+    public IEnumerable<(Tensor Inputs, Tensor Targets)> Batches(int size)
+    {
+        Require.AtLeast(1, size);
+        for (long start = 0; start < Count; start += size)
+        {
+            using var x = Inputs.narrow(0, start, Math.Min(size, Count - start));
+            using var y = Targets.narrow(0, start, Math.Min(size, Count - start));
+            yield return (x, y);
+        }
+    }
+
+    /// <summary>So many examples (at most all), drawn without replacement; a copy that the caller disposes.</summary>
+    /// <param name="count">≥ 1.</param>
+    /// <param name="seed">Of the draw.</param>
+    public Dataset Sample(long count, int seed)
+    {
+        int[] order = [.. Enumerable.Range(0, (int)Count)];
+        if (Require.AtLeast(1, (int)Math.Min(count, int.MaxValue)) < Count) new Random(seed).Shuffle(order);
+        using var rows = tensor(order.AsSpan(0, (int)Math.Min(count, Count)).ToArray(), dtype: ScalarType.Int64);
+        return new(Inputs.index_select(0, rows), Targets.index_select(0, rows));
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

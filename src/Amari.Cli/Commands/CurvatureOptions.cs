@@ -1,0 +1,126 @@
+using System.CommandLine;
+using Amari.Curvature;
+using Amari.Solvers;
+using Amari.Training;
+using Amari.Workloads;
+using Amari.Cli.Reporting;
+
+namespace Amari.Cli.Commands;
+
+/// <summary>Options of the commands that look at curvature: of which model, on which data, which matrix.</summary>
+internal sealed class CurvatureOptions
+{
+    private const int Together = 512;                          // examples of a pass
+    private const long PathBytes = 256L << 20;                 // what a recorded training path may take
+    private const string Optimizer = "adamw";
+    private const double DefaultSeconds = 10;                  // of training, for a workload that counts in epochs
+
+    private static readonly (string Name, string Title, Func<Objective, long, LinearOperator> Create)[] Operators =
+    [
+        ("hessian", "Hessian", (o, _) => new Hessian(o)),
+        ("ggn", "Gauss-Newton matrix", (o, _) => new GaussNewton(o)),
+        ("fisher", "Fisher", (o, _) => new Fisher(o)),
+        ("monte-carlo-fisher", "Monte-Carlo Fisher (one draw)", (o, seed) => new Fisher(o, FisherKind.MonteCarlo, 1, seed)),
+        ("empirical-fisher", "empirical Fisher", (o, _) => new Fisher(o, FisherKind.Empirical)),
+    ];
+
+    private readonly CommonOptions _common;
+
+    public CurvatureOptions(CommonOptions common)
+    {
+        _common = common;
+        Operator = new("--operator")
+        {
+            Description = string.Join(", ", Operators.Select(o => o.Name)),
+            DefaultValueFactory = _ => Operators[0].Name,
+            HelpName = "NAME",
+        };
+    }
+
+    public Option<string?> Checkpoint { get; } = new("--checkpoint") { Description = "take the weights from this checkpoint, or the newest of a run's folder; without it the workload is first trained with AdamW", HelpName = "FILE|DIR" };
+    public Option<string> Operator { get; }
+    public Option<string?> Layer { get; } = new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
+    public Option<int> Examples { get; } = CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
+    public Option<double?> TrainBudget { get; } = new("--train-budget")
+    {
+        Description = "how long to train first: 10s, 2m; 0 for the weights at initialisation (default: to the workload's target, at most its own budget)",
+        HelpName = "TIME",
+        CustomParser = result =>
+        {
+            string text = result.Tokens[0].Value;
+            if (text == "0") return 0;
+            if (CommonOptions.Seconds(text) is { } seconds) return seconds;
+            result.AddError($"--train-budget is '{text}'; it must be a time such as 60s, 2m or 500ms, or 0.");
+            return null;
+        },
+    };
+
+    public void AddTo(Command command)
+    {
+        command.Add(_common.Workload);
+        foreach (Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.Overwrite, _common.OneDnn]) command.Add(option);
+        _common.AddToAny(command);
+    }
+
+    /// <summary>The matrix asked for: its name on the command line, its name in titles, and itself.</summary>
+    public (string Name, string Title, LinearOperator Matrix) OperatorOf(ParseResult parsed, Objective objective)
+    {
+        var (name, title, create) = Find(parsed);
+        return (name, title, create(objective, parsed.GetValue(_common.Seed)));
+    }
+
+    /// <summary>The model with fresh weights or a checkpoint's, and its examples: everything that a user can have said wrong is found here. The caller disposes it.</summary>
+    public Subject Open(ParseResult parsed, Workload workload)
+    {
+        Find(parsed);
+        int seed = parsed.GetValue(_common.Seed);
+        if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null) throw new ArgumentException("Give --checkpoint or --train-budget, not both.");
+        using var saved = parsed.GetValue(Checkpoint) is { } file ? Training.Checkpoint.Open(file) : null;
+        var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
+        torch.manual_seed(seed);
+        var subject = new Subject(trainer, workload.CreateModel(), trainer.Data.Train.Sample(parsed.GetValue(Examples), seed), Together, parsed.GetValue(Layer));
+        if (saved is null) return subject;
+        saved.CopyTo(subject.Model);
+        subject.Origin = FormattableString.Invariant($"checkpoint of step {saved.Step}");
+        return subject;
+    }
+
+    /// <summary>Trains the subject with AdamW, unless it has a checkpoint's weights or is to stay as it is.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="subject">From <see cref="Open"/>.</param>
+    /// <param name="output">Where progress is told.</param>
+    /// <param name="path">Whether the weights on the way are kept.</param>
+    /// <param name="stop">Ends the training.</param>
+    /// <returns>Whether it was not stopped.</returns>
+    public bool Train(ParseResult parsed, Subject subject, TextWriter output, bool path, CancellationToken stop)
+    {
+        if (parsed.GetValue(Checkpoint) is not null) return true;
+        var workload = subject.Workload;
+        bool toTarget = parsed.GetValue(TrainBudget) is null;   // further on, where a training set is fitted, the curvature vanishes with the loss
+        double seconds = parsed.GetValue(TrainBudget) ?? workload.DefaultBudget.Seconds ?? DefaultSeconds;
+        if (seconds == 0)
+        {
+            subject.Origin = "weights at initialisation";
+            return true;
+        }
+        using var view = new ProgressView(output, FormattableString.Invariant($"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"));
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        int most = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
+        var run = subject.Trainer.Train(new(Optimizer, new Dictionary<string, string>()), parsed.GetValue(_common.Seed), Budget.OfSeconds(seconds), view,
+            evaluated: (model, point) =>
+            {
+                subject.Take(model, point, most);
+                if (toTarget && point.Loss <= workload.Target.Value) enough.Cancel();
+            }, stop: enough.Token);
+        if (run.Status == RunStatus.Diverged) throw new InvalidDataException($"{workload.Name} diverged while it was trained with AdamW; give it settings, or a --checkpoint.");
+        subject.Origin = FormattableString.Invariant($"trained with AdamW for {run.Steps} steps ({run.Seconds:F1} s)");
+        return !stop.IsCancellationRequested;
+    }
+
+    private (string Name, string Title, Func<Objective, long, LinearOperator> Create) Find(ParseResult parsed)
+    {
+        string asked = parsed.GetValue(Operator)!;
+        var found = Array.Find(Operators, o => o.Name.Equals(asked, StringComparison.OrdinalIgnoreCase));
+        return found.Name is null ? throw new ArgumentException($"There is no operator '{asked}'; there are {string.Join(", ", Operators.Select(o => o.Name))}.") : found;
+    }
+}

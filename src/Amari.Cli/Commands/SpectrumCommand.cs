@@ -1,0 +1,70 @@
+using System.CommandLine;
+using Amari.Cli.Reporting;
+using Amari.Solvers;
+using Amari.Spectrum;
+using Amari.Workloads;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari spectrum</c>: the eigenvalues of a network's curvature.</summary>
+internal static class SpectrumCommand
+{
+    /// <summary>What Lanczos vectors may take.</summary>
+    public const long BasisBytes = 768L << 20;
+
+    private const long SketchBytes = 256L << 20;               // of XTrace; beyond it the trace is that of the quadrature's probes
+    private const int TraceProducts = 60, SmallestProducts = 150;
+
+    public static Command Create(TextWriter output)
+    {
+        var common = new CommonOptions();
+        var curvature = new CurvatureOptions(common);
+        var top = CommonOptions.Whole("--top", "how many of the largest eigenvalues; the outliers are sought among them", 1, 30);
+        var probes = CommonOptions.Whole("--probes", "random vectors of the density", 1, 10);
+        var steps = CommonOptions.Whole("--steps", "Lanczos steps of each: more resolve more", 2, 80);
+        var command = new Command("spectrum", "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher.") { top, probes, steps };
+        curvature.AddTo(command);
+        command.SetAction(parsed =>
+        {
+            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            common.ApplyTo(parsed, output);
+            using var interrupt = new Interrupt();
+            using var subject = curvature.Open(parsed, workload);
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "spectrum-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            if (!curvature.Train(parsed, subject, output, path: false, interrupt.Token))
+            {
+                output.WriteLine("Stopped while the network was trained; nothing was written.");
+                return 1;
+            }
+            var (name, title, matrix) = curvature.OperatorOf(parsed, subject.Objective);
+            int seed = parsed.GetValue(common.Seed);
+            using var view = new StageView(output);
+            var result = Measure(matrix, parsed.GetValue(top), parsed.GetValue(probes), parsed.GetValue(steps), seed, view, interrupt.Token) with
+            {
+                Workload = workload.Name, Operator = name, Title = title, Layer = subject.Layer, Weights = subject.Origin, Data = subject.Data, Loss = subject.Objective.Loss(),
+            };
+            view.Dispose();
+            return SpectrumReport.Write(result, folder, output);
+        });
+        return command;
+    }
+
+    /// <summary>All that the report says of a matrix; what a stop left undone is null.</summary>
+    private static SpectrumResult Measure(LinearOperator matrix, int top, int probes, int steps, int seed, StageView view, CancellationToken stop)
+    {
+        long d = matrix.Dimension, vectors = BasisBytes / (4 * d);
+        int count = (int)Math.Min(top, d);
+        var options = new LanczosOptions { Count = count, BasisSize = (int)Math.Clamp(vectors - 1, count + 2, 2 * count + 20), Vectors = false, Seed = seed };
+        using var largest = Lanczos.Run(matrix, options, new Told<LanczosProgress>(p =>
+            view.Report("largest eigenvalues", (double)p.Converged / p.Wanted, $"{p.Converged} of {p.Wanted} converged, {p.Products} products")), stop);
+        using var smallest = stop.IsCancellationRequested ? null : Lanczos.Run(matrix, options with { Count = 1, End = SpectrumEnd.Smallest, MostProducts = SmallestProducts }, new Told<LanczosProgress>(p =>
+            view.Report("smallest eigenvalue", (double)p.Products / SmallestProducts, $"{p.Products} products")), stop);
+        var density = stop.IsCancellationRequested ? null : LanczosQuadrature.Run(matrix, new() { Probes = probes, Steps = steps, MemoryLimit = BasisBytes, Seed = seed },
+            new Told<double>(share => view.Report("density", share, $"{probes} probes of {steps} steps")), stop);
+        bool sketch = 4L * d * 4 * Math.Min(TraceProducts / 2, d) <= SketchBytes && !stop.IsCancellationRequested;
+        if (sketch) view.Report("trace", 0, "XTrace");
+        return new(d, largest, smallest is { Values.Count: 1 } ? smallest : null, density,
+            sketch ? XTrace.Trace(matrix, TraceProducts, seed) : density?.Trace(x => x), sketch ? "XTrace" : "Hutchinson",
+            Outliers.Of(largest.Values), stop.IsCancellationRequested);
+    }
+}

@@ -1,0 +1,7 @@
+namespace Amari.Cli.Commands;
+
+/// <summary>Tells progress at once, on the thread that works.</summary>
+internal sealed class Told<T>(Action<T> tell) : IProgress<T>
+{
+    public void Report(T value) => tell(value);
+}
