@@ -10,7 +10,8 @@ public sealed class Objective
 
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output.</param>
-    /// <param name="batches">Walked anew for each product; must give the same batches each time. Whoever makes the tensors disposes them.</param>
+    /// <param name="batches">Walked anew for each product; must give the same batches each time. Not owned, but
+    /// tensors that the walk itself makes (as <c>indices.Select(i => (x[i], y[i]))</c> does) are disposed once their batch is done.</param>
     /// <param name="parameters">Which parameters the loss is a function of; all trainable ones by default.</param>
     /// <param name="reduction">Mean or sum over terms.</param>
     public Objective(nn.Module<Tensor, Tensor> model, Likelihood likelihood, IEnumerable<(Tensor Inputs, Tensor Targets)> batches,
@@ -21,7 +22,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(batches);
         (_model, Model, Likelihood, Reduction) = (model, model, likelihood, reduction);
         Parameters = parameters ?? ParameterLayout.Of(model);
-        _pieces = () => batches.Select((b, i) => new Piece(i, () => model.call(b.Inputs), b.Targets, likelihood));
+        _pieces = () => batches.Select((b, i) => new Piece(i, () => model.call(b.Inputs), b.Inputs, b.Targets, likelihood));
     }
 
     /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
@@ -32,7 +33,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _pieces = () => [new Piece(0, loss, null, null)];
+        _pieces = () => [new Piece(0, loss, null, null, null)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -83,14 +84,18 @@ public sealed class Objective
         try
         {
             _model?.eval();
+            using var made = NewDisposeScope();                  // what the enumeration makes
             long terms = 0;
+            Piece? last = null;
             foreach (var piece in _pieces())
-                using (NewDisposeScope())
-                {
-                    _ = piece.Output;                            // the forward pass, in this scope
-                    terms += piece.Terms;
-                    visit(piece);
-                }
+            {
+                last?.Release(made, piece);
+                last = piece;
+                using var scope = NewDisposeScope();
+                _ = piece.Output;                                // the forward pass, in this scope
+                terms += piece.Terms;
+                visit(piece);
+            }
             return terms > 0 ? terms : throw new InvalidOperationException("There was no batch to take the curvature of.");
         }
         finally
@@ -128,10 +133,18 @@ public sealed class Objective
     internal double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
 
     /// <summary>One batch: its output is computed once.</summary>
-    internal sealed class Piece(int index, Func<Tensor> output, Tensor? target, Likelihood? likelihood)
+    internal sealed class Piece(int index, Func<Tensor> output, Tensor? inputs, Tensor? target, Likelihood? likelihood)
     {
         /// <summary>The seed of this batch's draws: the same in every walk, another for every batch.</summary>
         public ulong Seed(long seed) => unchecked((ulong)seed * 0x9E3779B97F4A7C15 + (ulong)index);
+
+        /// <summary>Disposes the inputs and targets that belong to a scope, unless the next batch has them too.</summary>
+        public void Release(DisposeScope scope, Piece next)
+        {
+            foreach (var t in Data.Where(t => t is not null && scope.Contains(t) && !Array.Exists(next.Data, n => ReferenceEquals(n, t)))) t!.Dispose();
+        }
+
+        private Tensor?[] Data => [inputs, target];
 
         /// <summary>f, with its graph.</summary>
         public Tensor Output => field ??= output();

@@ -63,7 +63,7 @@ public sealed class CurvatureContractTests : IDisposable
                 for (int i = 0; i < batches; i++)
                 {
                     most = Math.Max(most, DisposeScopeManager.Statistics.ThreadTotalLiveCount - before);
-                    yield return c.Batches[0];
+                    yield return (c.Batches[0].X.clone(), c.Batches[0].Y);   // made by the walk, and left to it
                 }
             }
             var objective = new Objective(c.Model, c.Likelihood, Data());
@@ -79,6 +79,22 @@ public sealed class CurvatureContractTests : IDisposable
         }
         Peak(2);
         Assert.Equal(Peak(3), Peak(30));
+    }
+
+    [Fact]
+    public void A_tensor_that_the_walk_makes_once_serves_all_its_batches()
+    {
+        var c = CurvatureCases.Make("mlp");
+        var (x, y) = c.Batches[0];
+        IEnumerable<(Tensor, Tensor)> Data()
+        {
+            var inputs = x.clone();
+            for (int i = 0; i < 3; i++) yield return (inputs, y);
+        }
+        var v = ones(c.Objective().Parameters.Dimension, dtype: ScalarType.Float64);
+        var lazy = new Hessian(new(c.Model, c.Likelihood, Data())).Apply(v);
+        Assert.True(lazy.allclose(new Hessian(new(c.Model, c.Likelihood, [(x, y)])).Apply(v)));
+        Assert.False(x.IsInvalid);
     }
 
     [Fact]
