@@ -102,12 +102,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
         return best;
     }
 
-    /// <summary>The slope of a least-squares line through the logarithms.</summary>
-    private static double Exponent(List<(double Size, double Seconds)> points)
-    {
-        double mx = points.Average(p => Math.Log(p.Size)), my = points.Average(p => Math.Log(p.Seconds));
-        return points.Sum(p => (Math.Log(p.Size) - mx) * (Math.Log(p.Seconds) - my)) / points.Sum(p => Math.Pow(Math.Log(p.Size) - mx, 2));
-    }
+    private static double Exponent(List<(double Size, double Seconds)> points) => Fit.Exponent([.. points.Select(p => p.Size)], [.. points.Select(p => p.Seconds)]);
 
     private static Figure DrawBlock(Block b)
     {
