@@ -32,7 +32,8 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Axes.Left.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.MinimumSize = 95;
         plot.Axes.Left.Label.OffsetX = 14;                       // away from the edge
-        plot.Axes.Right.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Right.FrameLineStyle.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Right.MinimumSize = Margin;
         plot.Grid.MajorLineColor = Colors.Black.WithAlpha(0.12);
         return plot;
     }
@@ -164,7 +165,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         {
             float w = (float)width / Columns, h = (float)height / rows, left = i % Columns * w, top = i / Columns * h;
             Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
-            Panels[i].Render(canvas, new PixelRect(left, left + w - Margin, top + h, top));
+            Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
         }
     }
 
