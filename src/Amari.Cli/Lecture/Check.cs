@@ -20,6 +20,9 @@ internal enum Relation
 /// <param name="Tolerance">The largest allowed |value - expected| of <see cref="Relation.Near"/>.</param>
 internal sealed record Check(string Name, double Value, double Expected, Relation Relation, double Tolerance = 0)
 {
+    /// <summary>Whether the value comes from measured times: a test does not hold it, for a busy machine may break it.</summary>
+    public bool Timed { get; init; }
+
     public bool Passed => Relation switch
     {
         Relation.Near => Value == Expected || Math.Abs(Value - Expected) <= Tolerance,

@@ -50,8 +50,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             kfac.zero_grad();
             Squared.Loss(layer.call(x), t).backward();
             kfac.step();
-            var factors = kfac.Snapshot().Tensors;
-            exact = kron(factors[".G"], factors[".A"]).clone();
+            exact = KroneckerFactored.Of(kfac).ToDense();
             moved = ((w - layer.weight!.detach()) / Rate).reshape(-1);
         }
         double library = Loss(layer.weight!.detach());

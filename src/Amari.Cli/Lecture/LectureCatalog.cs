@@ -7,7 +7,7 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
-        new M4Kfac(), new M5Adaptive(),
+        new M3aKl(), new M4Kfac(), new M5Adaptive(),
         new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
         new D2KfacStep(),
     ];

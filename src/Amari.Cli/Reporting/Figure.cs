@@ -32,7 +32,8 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Axes.Left.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.MinimumSize = 95;
         plot.Axes.Left.Label.OffsetX = 14;                       // away from the edge
-        plot.Axes.Right.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Right.FrameLineStyle.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Right.MinimumSize = Margin;
         plot.Grid.MajorLineColor = Colors.Black.WithAlpha(0.12);
         return plot;
     }
@@ -80,6 +81,35 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
         plot.Axes.Left.MinimumSize = 40;
         plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
+    }
+
+    /// <summary>A function of two variables as colours, dark where it is small, with contour lines.</summary>
+    /// <param name="plot">A panel.</param>
+    /// <param name="values">[rows, columns], row 0 at the least y; every one at the corner of a cell.</param>
+    /// <param name="x">The first and the last column.</param>
+    /// <param name="y">The first and the last row.</param>
+    public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y)
+    {
+        int rows = values.GetLength(0), columns = values.GetLength(1);
+        double dx = (x.High - x.Low) / (columns - 1), dy = (y.High - y.Low) / (rows - 1);
+        var flipped = new double[rows, columns];                 // a heat map has row 0 at the top
+        var grid = new Coordinates3d[rows, columns];
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < columns; c++)
+            {
+                flipped[rows - 1 - r, c] = values[r, c];
+                grid[r, c] = new(x.Low + c * dx, y.Low + r * dy, values[r, c]);
+            }
+        var map = plot.Add.Heatmap(flipped);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#4C566A"), Color.FromHex("#A3ACBD"), Color.FromHex("#E8EAEE"), Colors.White]);
+        map.Position = new CoordinateRect(x.Low - dx / 2, x.High + dx / 2, y.Low - dy / 2, y.High + dy / 2);
+        map.Smooth = true;
+        var lines = plot.Add.ContourLines(grid);
+        lines.LineColor = Colors.Black.WithAlpha(0.25);
+        lines.ContourLineCount = 16;
+        lines.LabelStyle.IsVisible = false;
+        plot.HideGrid();
+        plot.Axes.SetLimits(x.Low, x.High, y.Low, y.High);
     }
 
     /// <summary>A tensor [rows, columns] as an array.</summary>
@@ -135,7 +165,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         {
             float w = (float)width / Columns, h = (float)height / rows, left = i % Columns * w, top = i / Columns * h;
             Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
-            Panels[i].Render(canvas, new PixelRect(left, left + w - Margin, top + h, top));
+            Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
         }
     }
 
