@@ -17,9 +17,9 @@ internal static class FisherDiagonal
         using var scope = NewDisposeScope();
         var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
         var sum = zeros(layout.Dimension, dtype: layout.Type, device: layout.Device);
-        using var generator = new Generator((ulong)seed, layout.Device);
         long terms = objective.Walk(true, piece =>
         {
+            using var generator = new Generator(piece.Seed(seed), layout.Device);
             var output = piece.Output.detach();
             for (int i = 0; i < samples; i++)
             {

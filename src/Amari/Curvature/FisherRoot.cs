@@ -21,11 +21,11 @@ internal static class FisherRoot
         using var scope = NewDisposeScope();
         var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
         var roots = new List<Tensor[]>();                        // of each batch, k tensors [M, C]
-        using var generator = new Generator((ulong)seed, layout.Device);
         objective.Walk(false, piece =>
         {
+            using var generator = new Generator(piece.Seed(seed), layout.Device);
             var output = piece.Output.detach();
-            roots.Add([.. Roots(output, piece.Target).Select(r => r.reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
+            roots.Add([.. Roots(output, piece.Target, generator).Select(r => r.reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
         });
         scope.Attach(roots.SelectMany(r => r));
         long terms = roots.Sum(r => r[0].shape[0]), row = 0;
@@ -51,7 +51,7 @@ internal static class FisherRoot
         });
         return a.div_(Math.Sqrt(terms)).MoveToOuterDisposeScope();
 
-        IEnumerable<Tensor> Roots(Tensor output, Tensor target) => kind switch
+        IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) => kind switch
         {
             FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
             FisherKind.MonteCarlo => Enumerable.Range(0, samples).Select(_ => likelihood.Score(output, likelihood.Sample(output, generator)).div_(Math.Sqrt(samples))),

@@ -10,6 +10,8 @@ public enum HessianFreePreconditioner
     None,
     /// <summary>(diag + λ)^ξ (Martens 2010, §4.7), with the diagonal of the Fisher estimated from drawn targets, one gradient a draw.</summary>
     Diagonal,
+    /// <summary>The K-FAC inverse, damped by λ in the eigenbasis, its factors measured on the step's own batch from drawn targets.</summary>
+    Kfac,
 }
 
 /// <summary>Hessian-free optimization (Martens 2010): Gauss-Newton steps by preconditioned conjugate gradient, Levenberg-Marquardt damping.</summary>
@@ -109,11 +111,17 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         Objective objective, LinearOperator damped, Tensor gradient, double lambda, DisposeScope scope)
     {
         var o = Group.Options;
+        using var kfac = o.Preconditioner == HessianFreePreconditioner.Kfac
+            ? new KroneckerFactored(objective, FisherKind.MonteCarlo, o.PreconditionerSamples, o.Seed + Steps) : null;
+        using var inverse = kfac?.Inverse(lambda, DampingMethod.Eigenbasis, measureResidual: false);
+        foreach (string message in inverse?.Messages ?? []) Tell(message);
+        foreach (var row in kfac?.Coverage.Rows.Where(r => r.Block == KroneckerFactored.NoBlock) ?? [])
+            Tell($"not preconditioned by K-FAC: {row.Reason}", row.Parameter);
         var iterates = new List<Tensor>();
         int next = 1;
         var result = ConjugateGradient.Solve(damped, gradient.neg(),
             new() { MaxIterations = o.MaxIterations, Tolerance = Residual, ProgressTolerance = o.ProgressTolerance },
-            Preconditioner(objective, lambda), Direction?.mul(o.WarmStart), (i, x) =>
+            o.Preconditioner == HessianFreePreconditioner.Diagonal ? Diagonal(objective, lambda) : inverse, Direction?.mul(o.WarmStart), (i, x) =>
             {
                 if (i < next || !o.CgBacktracking) return;
                 var kept = x.clone().DetachFromDisposeScope();
@@ -125,10 +133,9 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         return (result, iterates);
     }
 
-    private LinearOperator? Preconditioner(Objective objective, double lambda)
+    private LinearOperator Diagonal(Objective objective, double lambda)
     {
         var o = Group.Options;
-        if (o.Preconditioner == HessianFreePreconditioner.None) return null;
         var inverse = FisherDiagonal.Of(objective, o.PreconditionerSamples, o.Seed + Steps).add_(lambda).pow_(-o.PreconditionerExponent).unsqueeze(1);
         return LinearOperator.FromFunction(objective.Parameters.Dimension, objective.Parameters.Type, v => v * inverse);
     }

@@ -1,8 +1,9 @@
 using Amari.Curvature;
+using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Limited-memory BFGS, TorchSharp's own (Nocedal and Wright, Algorithm 7.5), begun anew on each batch.</summary>
+/// <summary>Limited-memory BFGS, that of TorchSharp (Nocedal and Wright, Algorithm 7.5), begun anew on each batch.</summary>
 /// <remarks>A step is up to <see cref="Options.Iterations"/> iterations on one batch; pairs of different batches would not make one
 /// curvature. There is no line search. To keep the history over steps on all of the data, use <c>torch.optim.LBFGS</c> itself.
 /// The parameters' <c>grad</c> is overwritten.</remarks>
@@ -32,8 +33,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     {
         var (o, layout) = (Group.Options, objective.Parameters);
         var w = layout.Read();
-        using var inner = optim.LBFGS(parameters(), o.LearningRate, o.Iterations, tolerange_grad: o.GradientTolerance, history_size: o.History);
-        inner.step(() =>
+        NativeLbfgs.Run([.. parameters()], o.LearningRate, o.Iterations, o.GradientTolerance, o.History, () =>
         {
             using var scope = NewDisposeScope();
             var (l, g) = objective.Gradient();
