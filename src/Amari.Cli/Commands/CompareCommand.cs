@@ -32,6 +32,7 @@ internal static class CompareCommand
             int first = parsed.GetValue(common.Seed);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            foreach (var choice in choices) trainer.Check(choice);
             var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Comparison comparison;

@@ -39,7 +39,7 @@ internal static class TrainCommand
             common.ApplyTo(parsed, output);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
-            trainer.Options(choice);
+            trainer.Check(choice);
             var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "train-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Run run;

@@ -11,7 +11,7 @@ namespace Amari.Curvature;
 /// <see cref="Coverage"/> lists them.</remarks>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
-    private const string NoBlock = "none";
+    internal const string NoBlock = "none";                      // a coverage row's block where there is none
     private readonly List<KroneckerBlock> _blocks = [];
     private readonly Dictionary<string, CoverageRow> _rows;
 

@@ -20,7 +20,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(likelihood);
         ArgumentNullException.ThrowIfNull(batches);
-        (_model, Model, Likelihood, Reduction) = (model, model, likelihood, reduction);
+        (_model, Model, Likelihood, Reduction, Batches) = (model, model, likelihood, reduction, batches);
         Parameters = parameters ?? ParameterLayout.Of(model);
         _pieces = () => batches.Select((b, i) => new Piece(i, () => model.call(b.Inputs), b.Inputs, b.Targets, likelihood));
     }
@@ -41,6 +41,9 @@ public sealed class Objective
 
     /// <summary>p(y | f); null for a plain function.</summary>
     public Likelihood? Likelihood { get; }
+
+    /// <summary>What it is the mean over; none for a plain function.</summary>
+    internal IEnumerable<(Tensor Inputs, Tensor Targets)> Batches { get; } = [];
 
     /// <summary>w.</summary>
     public ParameterLayout Parameters { get; }

@@ -52,8 +52,8 @@ public sealed class ParameterLayout
     {
         ArgumentNullException.ThrowIfNull(tensors);
         using var scope = NewDisposeScope();
-        return cat([.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : t.reshape(-1))])
-            .MoveToOuterDisposeScope();
+        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : t.reshape(-1))];
+        return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();   // TorchSharp's cat of one tensor is that tensor
     }
 
     /// <summary>A vector [d] → views of it shaped as the parameters.</summary>

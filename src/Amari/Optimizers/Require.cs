@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
 
 namespace Amari;
@@ -17,8 +18,11 @@ internal static class Require
     public static double? PositiveOrNull(double? value, [CallerMemberName] string name = "") =>
         value is null ? null : Positive(value.Value, name);
 
-    public static int AtLeast(int minimum, int value, [CallerMemberName] string name = "") =>
+    public static T AtLeast<T>(T minimum, T value, [CallerMemberName] string name = "") where T : IBinaryInteger<T> =>
         value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");
+
+    public static double AtLeast(double minimum, double value, [CallerMemberName] string name = "") =>
+        value >= minimum && double.IsFinite(value) ? value : throw Error(name, value, FormattableString.Invariant($"a finite number >= {minimum}"));
 
     public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "") where TEnum : struct, Enum =>
         Enum.IsDefined(value) ? value : throw Error(name, value, "one of " + string.Join(", ", Enum.GetNames<TEnum>()));

@@ -48,7 +48,8 @@ internal static class SpdInverse
         (_, var outcome) => (null, outcome),
     };
 
-    private static (Tensor[]? Result, FactorisationOutcome Outcome) Retry(Tensor matrix, Func<Tensor, Tensor[]?> factorise)
+    /// <summary>What a factorisation gives for M, else for M with jitter, else for that in float64; null if it gives null or is not finite each time.</summary>
+    internal static (Tensor[]? Result, FactorisationOutcome Outcome) Retry(Tensor matrix, Func<Tensor, Tensor[]?> factorise)
     {
         using var scope = NewDisposeScope();
         var diagonal = matrix.diagonal(0, -2, -1);

@@ -24,7 +24,7 @@ public static class Comparer
         ArgumentNullException.ThrowIfNull(seeds);
         ArgumentNullException.ThrowIfNull(budget);
         Require.AtLeast(0, tuneTrials, "number of trials");
-        foreach (var choice in optimizers) trainer.Options(choice);   // all bad arguments are told before anything runs
+        foreach (var choice in optimizers) trainer.Check(choice);   // all bad arguments are told before anything runs
 
         var trials = new List<Trial>();
         var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();

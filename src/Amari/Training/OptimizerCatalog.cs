@@ -48,6 +48,18 @@ public static class OptimizerCatalog
             [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)]),
+        new("newton", "Newton's method, dense Hessian", typeof(Newton.Options), (m, o, p) => new Newton(m, p, (Newton.Options)o),
+            [new("LearningRate", 0.1, 1), new("Damping", 1e-6, 1)]),
+        new("saddle-free-newton", "Newton with absolute eigenvalues, dense", typeof(SaddleFreeNewton.Options), (m, o, p) => new SaddleFreeNewton(m, p, (SaddleFreeNewton.Options)o),
+            [new("LearningRate", 0.1, 1), new("Damping", 1e-6, 1)]),
+        new("newton-cg", "trust-region Newton, matrix-free", typeof(NewtonCg.Options), (m, o, p) => new NewtonCg(m, p, (NewtonCg.Options)o),
+            [new("Radius", 0.1, 10), new("MaxRadius", 1, 1000), new("Tolerance", 1e-3, 0.5)]),
+        new("hessian-free", "Gauss-Newton by conjugate gradient, Martens 2010", typeof(HessianFree.Options), (m, o, p) => new HessianFree(m, p, (HessianFree.Options)o),
+            [new("Damping", 1e-3, 10), new("ProgressTolerance", 1e-4, 1e-2)]),
+        new("natural-gradient", "natural gradient, whole Fisher matrix", typeof(NaturalGradient.Options), (m, o, p) => new NaturalGradient(m, p, (NaturalGradient.Options)o),
+            [new("LearningRate", 1e-2, 1), new("Damping", 1e-6, 1)]),
+        new("lbfgs", "limited-memory BFGS, anew on each batch", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
+            [new("LearningRate", 1e-2, 1)]),
     ];
 
     /// <summary>The entry called <paramref name="name"/>.</summary>

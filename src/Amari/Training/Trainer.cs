@@ -48,6 +48,15 @@ public sealed class Trainer : IDisposable
         return Settings.Apply(entry.OptionsType, [.. Workload.Settings.GetValueOrDefault(entry.Name) ?? new Dictionary<string, string>(), .. choice.Settings]);
     }
 
+    /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>
+    /// <exception cref="ArgumentException">It cannot; one sentence says why.</exception>
+    public void Check(OptimizerChoice choice)
+    {
+        var options = Options(choice);
+        using var model = Workload.CreateModel();
+        using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
+    }
+
     /// <summary>Trains a fresh model until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
     /// <param name="choice">The optimizer and its settings.</param>
     /// <param name="seed">≥ 0.</param>
@@ -132,6 +141,7 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
+        if (optimizer is SecondOrderOptimizer secondOrder) return secondOrder.Step(x, y).LossBefore;
         optimizer.zero_grad();
         var loss = Workload.Likelihood.Loss(model.call(x), y);
         loss.backward();

@@ -19,6 +19,7 @@ public sealed class WorkloadTests : IDisposable
     public static TheoryData<string, long> Parameters => new()
     {
         { "digits-mlp", (64 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 10 },
+        { "digits-softmax", (64 + 1) * 10 },
         { "digits-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (512 + 1) * 10 },
         { "autoencoder", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
         { "fashion-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (1024 + 1) * 128 + (128 + 1) * 10 },

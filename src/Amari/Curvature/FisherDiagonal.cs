@@ -1,0 +1,34 @@
+namespace Amari.Curvature;
+
+/// <summary>An unbiased estimate of the Fisher's diagonal: one gradient a draw, whatever the number of examples and outputs.</summary>
+/// <remarks>Chapelle and Erhan 2011, "Improved preconditioner for Hessian free optimization", with scores of drawn targets as the noise.
+/// <code>
+/// u = Σ_m J_m' s_m,  s_m the score of a target drawn for term m: independent, of mean 0, E[s s'] = Λ
+/// E[u ∘ u] / M = diag(1/M Σ_m J_m' Λ_m J_m)
+/// </code></remarks>
+internal static class FisherDiagonal
+{
+    /// <summary>The estimate, [d]; the caller owns it.</summary>
+    /// <param name="objective">With a likelihood, its loss a mean.</param>
+    /// <param name="samples">Draws, ≥ 1.</param>
+    /// <param name="seed">Of the draws.</param>
+    public static Tensor Of(Objective objective, int samples, long seed)
+    {
+        using var scope = NewDisposeScope();
+        var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
+        var sum = zeros(layout.Dimension, dtype: layout.Type, device: layout.Device);
+        long terms = objective.Walk(true, piece =>
+        {
+            using var generator = new Generator(piece.Seed(seed), layout.Device);
+            var output = piece.Output.detach();
+            for (int i = 0; i < samples; i++)
+            {
+                using var inner = NewDisposeScope();
+                var score = likelihood.Score(output, likelihood.Sample(output, generator));
+                var u = layout.Flatten(objective.Derivative(piece.Output, score, again: true));
+                sum.addcmul_(u, u, 1);
+            }
+        });
+        return sum.div_(terms * samples).MoveToOuterDisposeScope();
+    }
+}

@@ -1,0 +1,61 @@
+namespace Amari.Curvature;
+
+/// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is not.</summary>
+/// <remarks><code>
+/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), the draws, or is one (empirical)
+/// A = rows r_mk' J_m / √M                                R = M k
+/// </code>A row is a backward pass through one example, which must not depend on the others of its batch.</remarks>
+internal static class FisherRoot
+{
+    /// <summary>R, of batches with <paramref name="terms"/> terms of <paramref name="outputs"/> outputs.</summary>
+    public static long Rows(FisherKind kind, int samples, long terms, long outputs) =>
+        terms * (kind switch { FisherKind.Exact => outputs, FisherKind.MonteCarlo => samples, _ => 1 });
+
+    /// <summary>A; the draws are those of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
+    /// <param name="objective">With a likelihood, its loss a mean.</param>
+    /// <param name="kind">Which expectation over targets.</param>
+    /// <param name="samples">Draws for Monte-Carlo.</param>
+    /// <param name="seed">Of the draws.</param>
+    public static Tensor Of(Objective objective, FisherKind kind, int samples, long seed)
+    {
+        using var scope = NewDisposeScope();
+        var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
+        var roots = new List<Tensor[]>();                        // of each batch, k tensors [M, C]
+        objective.Walk(false, piece =>
+        {
+            using var generator = new Generator(piece.Seed(seed), layout.Device);
+            var output = piece.Output.detach();
+            roots.Add([.. Roots(output, piece.Target, generator).Select(r => r.reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
+        });
+        scope.Attach(roots.SelectMany(r => r));
+        long terms = roots.Sum(r => r[0].shape[0]), row = 0;
+        var a = zeros(terms * roots[0].Length, layout.Dimension, dtype: layout.Type, device: layout.Device);
+
+        int batch = 0;
+        long first = 0;                                          // the next example's first term within its batch
+        var examples = objective.Batches.SelectMany(b => Enumerable.Range(0, (int)b.Inputs.shape[0])
+            .Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1))));
+        new Objective(objective.Model!, likelihood, examples, layout).Walk(true, piece =>
+        {
+            if (first == roots[batch][0].shape[0]) (batch, first) = (batch + 1, 0);
+            foreach (var root in roots[batch])
+                for (long t = 0; t < piece.Terms; t++, row++)
+                {
+                    using var inner = NewDisposeScope();
+                    var cotangent = zeros(piece.Terms, root.shape[1], dtype: root.dtype, device: root.device);
+                    cotangent[t].copy_(root[first + t]);
+                    using (no_grad())
+                        a[row].copy_(layout.Flatten(objective.Derivative(piece.Output, cotangent.view(piece.Output.shape), again: true)));
+                }
+            first += piece.Terms;
+        });
+        return a.div_(Math.Sqrt(terms)).MoveToOuterDisposeScope();
+
+        IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) => kind switch
+        {
+            FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
+            FisherKind.MonteCarlo => Enumerable.Range(0, samples).Select(_ => likelihood.Score(output, likelihood.Sample(output, generator)).div_(Math.Sqrt(samples))),
+            _ => [likelihood.Score(output, target)],
+        };
+    }
+}

@@ -1,0 +1,137 @@
+using Amari.Curvature;
+using Amari.Solvers;
+
+namespace Amari;
+
+/// <summary>How (F + λ I) x = g is solved.</summary>
+public enum FisherSolver
+{
+    /// <summary>Gram if examples x outputs are fewer than parameters and it fits in memory; else dense if d is at most
+    /// <see cref="NaturalGradient.Options.MaxIterations"/>, for then it takes no more products; else conjugate gradient.</summary>
+    Automatic,
+    /// <summary>The matrix F by d products, and Cholesky.</summary>
+    Dense,
+    /// <summary>Fisher-vector products alone.</summary>
+    ConjugateGradient,
+    /// <summary>Through the Gram matrix A A' of F = A'A : (F + λ)⁻¹ g = (g - A'(A A' + λ)⁻¹ A g) / λ. Examples must not depend on one another.</summary>
+    Gram,
+}
+
+/// <summary>The natural gradient with the whole Fisher matrix (Amari 1998, "Natural gradient works efficiently in learning").</summary>
+/// <remarks><code>
+/// D = -(F + λ I)⁻¹ g
+/// fixed step:        w ← w + η D
+/// KL trust region:   w ← w + η s D,  s = √(2 ε / D'FD), so that KL( p(·|w) ‖ p(·|w + s D) ) = ½ s² D'FD + O(s³) = ε
+/// </code>The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
+/// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the asked one.</remarks>
+public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Options>
+{
+    /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the KL trust region,
+    /// whose asked KL is then η² ε.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 1)
+    {
+        /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
+        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        /// <summary>Which expectation over targets.</summary>
+        public FisherKind Fisher { get; init => field = Require.Defined(value); }
+        /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>How the system is solved.</summary>
+        public FisherSolver Solver { get; init => field = Require.Defined(value); }
+        /// <summary>ε > 0: KL divergence of a step, mean over terms; null for a fixed step.</summary>
+        public double? KlRadius { get; init => field = Require.PositiveOrNull(value); }
+        /// <summary>Most iterations of conjugate gradient, ≥ 1.</summary>
+        public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+        /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
+        public double Tolerance { get; init => field = Require.Positive(value); } = 1e-6;
+        /// <summary>Seed of the Monte-Carlo draws; each step makes its own.</summary>
+        public long Seed { get; init; }
+        /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
+        public long MaxDenseBytes { get; init => field = Require.AtLeast(1L, value); } = 1L << 30;
+    }
+
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    /// <param name="model">Not owned.</param>
+    /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
+    /// <param name="options">Defaults if null.</param>
+    /// <exception cref="ArgumentException">The dense solver was asked for, and the model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
+    public NaturalGradient(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new())
+    {
+        if (Group.Options.Solver == FisherSolver.Dense) RequireDense(Group.Options.MaxDenseBytes, $"{nameof(FisherSolver)}.{nameof(FisherSolver.ConjugateGradient)}");
+    }
+
+    private protected override bool NeedsOutputs => true;
+
+    private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
+    {
+        var (o, lambda, likelihood) = (Group.Options, Group.Options.Damping, objective.Likelihood!);
+        var before = Output(objective);
+        var solver = Choose(o, likelihood.Terms(before), likelihood.Outputs(before));
+        var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
+        var (solution, cg) = Solve(solver, fisher, gradient);
+        if (solution is null) return NoStep(loss, "F + λ I could not be factorised: it is not finite") with { Damping = lambda, FisherSolver = solver };
+
+        var d = solution.neg_();
+        double slope = Dot(gradient, d), curvature = Math.Max(0, Dot(d, fisher.Apply(d))), size = o.LearningRate;
+        if (o.KlRadius is { } epsilon && slope != 0)
+        {
+            if (curvature == 0) return NoStep(loss, "the step does not change the distribution: no length of it has the asked KL") with { Damping = lambda, FisherSolver = solver };
+            size *= Math.Sqrt(2 * epsilon / curvature);
+        }
+        var report = Try(objective, loss, d, size, -(size * slope + 0.5 * size * size * curvature));
+        return report with
+        {
+            Damping = lambda,
+            FisherSolver = solver,
+            CgIterations = cg?.Iterations,
+            CgStatus = cg?.Status,
+            AskedKl = o.KlRadius * o.LearningRate * o.LearningRate,
+            AchievedKl = report.Outcome == StepOutcome.Accepted ? likelihood.KlDivergence(before, Output(objective)).mean().ToDouble() : null,
+        };
+    }
+
+    private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
+    {
+        var (o, lambda) = (Group.Options, Group.Options.Damping);
+        switch (solver)
+        {
+            case FisherSolver.ConjugateGradient:
+                var cg = ConjugateGradient.Solve(fisher.Damped(lambda), gradient, new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance });
+                if (cg.Status is CgStatus.NegativeCurvature or CgStatus.NotFinite) Tell($"conjugate gradient stopped early: {cg.Status}");
+                return (cg.Solution, cg);
+            case FisherSolver.Gram:
+                var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
+                var gram = a.mm(a.T);
+                gram.diagonal().add_(lambda);
+                return Factorised(gram, a.mv(gradient)) is { } y ? (gradient.sub(a.T.mv(y)).div_(lambda), null) : (null, null);
+            default:
+                var f = fisher.ToDense();
+                f.diagonal().add_(lambda);
+                return (Factorised(f, gradient), null);
+        }
+    }
+
+    private Tensor? Factorised(Tensor matrix, Tensor b)
+    {
+        var (solution, definite, outcome) = SymmetricSolve.Solve(matrix, b);
+        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell("the factorisation failed at first; a little was added to the diagonal");
+        else if (!definite && solution is not null) Tell("the damped matrix is not positive definite to rounding: raise Damping");
+        return solution;
+    }
+
+    private FisherSolver Choose(Options o, long terms, long outputs)
+    {
+        if (o.Solver != FisherSolver.Automatic) return o.Solver;
+        long d = Dimension, rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs), size = DenseBytes / (3 * d * d);
+        if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes) return FisherSolver.Gram;
+        return d <= o.MaxIterations && DenseBytes <= o.MaxDenseBytes ? FisherSolver.Dense : FisherSolver.ConjugateGradient;
+    }
+
+    /// <summary>The model's output on the step's batch.</summary>
+    private static Tensor Output(Objective objective)
+    {
+        Tensor? output = null;
+        objective.Walk(false, piece => output = piece.Output.detach().MoveToOuterDisposeScope());
+        return output!;
+    }
+}

@@ -1,0 +1,54 @@
+using Amari.Curvature;
+using Amari.Solvers;
+
+namespace Amari;
+
+/// <summary>Saddle-free Newton (Dauphin et al. 2014, arXiv:1406.2572): Newton's step with the absolute values of the Hessian's eigenvalues,
+/// with the whole eigen-decomposition instead of a Krylov subspace.</summary>
+/// <remarks><code>
+/// H = Q diag(h) Q',   D = -Q (|h| + λ)⁻¹ Q'g,   w ← w + η D
+/// </code>Always a direction of descent: it rolls off a saddle along negative curvature, as fast as Newton approaches it. d Hessian-vector
+/// products, d² numbers and about 10 d³ work a step.</remarks>
+public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Options>
+{
+    private const string Instead = nameof(NewtonCg);
+
+    /// <summary>Hyper-parameters of <see cref="SaddleFreeNewton"/>. The learning rate η multiplies the step; 1 is Newton's where H is positive definite.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 1)
+    {
+        /// <summary>λ ≥ 0, added to the absolute eigenvalues of the Hessian of the mean loss.</summary>
+        public double Damping { get; init => field = Require.NonNegative(value); } = 1e-3;
+        /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
+        public long MaxDenseBytes { get; init => field = Require.AtLeast(1L, value); } = 1L << 30;
+    }
+
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    /// <param name="model">Not owned.</param>
+    /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
+    /// <param name="options">Defaults if null.</param>
+    /// <exception cref="ArgumentException">The model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
+    public SaddleFreeNewton(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new()) =>
+        RequireDense(Group.Options.MaxDenseBytes, Instead);
+
+    /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
+    /// <exception cref="ArgumentException">There are too many for <see cref="Options.MaxDenseBytes"/>.</exception>
+    public SaddleFreeNewton(IEnumerable<Parameter> parameters, Options? options = null) : base(parameters, options ?? new()) =>
+        RequireDense(Group.Options.MaxDenseBytes, Instead);
+
+    private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
+    {
+        var (eta, lambda) = (Group.Options.LearningRate, Group.Options.Damping);
+        var (eigen, outcome) = SymmetricSolve.Eigh(new Hessian(objective).ToDense());
+        if (eigen is not var (q, h)) return NoStep(loss, "the Hessian has no eigen-decomposition: it is not finite") with { Damping = lambda };
+        if (outcome != FactorisationOutcome.Clean) Tell("the eigen-decomposition of H failed at first; a little was added to its diagonal");
+        var c = q.T.mv(gradient);
+        var scaled = c.div(h.abs().add_(lambda)).neg_();
+        scaled.masked_fill_(c.eq(0), 0);                         // a flat direction without a gradient, at λ = 0
+        double slope = Dot(c, scaled), curvature = Dot(scaled.square(), h);
+        return Try(objective, loss, q.mv(scaled), eta, -(eta * slope + 0.5 * eta * eta * curvature)) with
+        {
+            Damping = lambda,
+            NegativeCurvature = h[0].ToDouble() < -finfo(h.dtype).eps * h.numel() * h.abs().max().ToDouble(),
+        };
+    }
+}

@@ -1,0 +1,304 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Amari.Curvature;
+
+namespace Amari;
+
+/// <summary>An optimizer that takes the loss as a function it can evaluate, differentiate twice and try steps on.</summary>
+/// <remarks>It computes gradients and curvature itself: the parameters' <c>grad</c> is neither read nor written. While it does so the model
+/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function.</remarks>
+public abstract class SecondOrderOptimizer : Optimizer
+{
+    /// <summary>What the last step did; null before the first.</summary>
+    public StepReport? Report { get; private protected set; }
+
+    /// <summary>One step on one batch.</summary>
+    /// <param name="inputs">x, as the model takes it. Not owned.</param>
+    /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
+    /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
+    public abstract StepReport Step(Tensor inputs, Tensor targets);
+}
+
+/// <summary>The base of second-order methods: objective, trial steps, state, saving.</summary>
+/// <typeparam name="TOptions">The method's options.</typeparam>
+public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer where TOptions : OptimizerOptions
+{
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+    private const double RoundingErrors = 10;                    // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
+    private readonly nn.Module<Tensor, Tensor>? _model;
+    private readonly Likelihood? _likelihood;
+
+    private protected SecondOrderOptimizer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TOptions options)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(likelihood);
+        (_model, _likelihood, Group) = (model, likelihood, ParameterGroup.Of(model, options));
+        _ = Layout();
+    }
+
+    private protected SecondOrderOptimizer(IEnumerable<Parameter> parameters, TOptions options)
+    {
+        Group = ParameterGroup.Of(parameters, options);
+        _ = Layout();
+    }
+
+    /// <summary>The parameters and the options in force, which may be replaced between steps.</summary>
+    public ParameterGroup<TOptions> Group { get; }
+
+    /// <inheritdoc/>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => [Group];
+
+    /// <inheritdoc/>
+    public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);
+
+    /// <inheritdoc/>
+    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter"))]);
+
+    /// <inheritdoc/>
+    /// <remarks>What is kept between steps; a dense method needs far more while it steps.</remarks>
+    public override long StateBytes => Direction is { } d ? d.numel() * d.ElementSize : 0;
+
+    /// <inheritdoc/>
+    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events =>
+        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+
+    /// <summary>How many steps were begun.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>The number that a method adapts from step to step (damping, trust radius); null before the first.</summary>
+    private protected double? Adapted { get; set; }
+
+    /// <summary>The vector [d] that a method carries from step to step, owned; null if none.</summary>
+    private protected Tensor? Direction
+    {
+        get;
+        set
+        {
+            if (!ReferenceEquals(field, value)) field?.Dispose();
+            field = value?.DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Whether a loss alone is not enough: the method needs the model's outputs and a likelihood.</summary>
+    private protected virtual bool NeedsOutputs => false;
+
+    /// <summary>One step from parameters where the loss and its gradient are finite.</summary>
+    /// <param name="objective">L.</param>
+    /// <param name="loss">L(w).</param>
+    /// <param name="gradient">g : [d], clipped; not to be changed.</param>
+    private protected abstract StepReport Update(Objective objective, double loss, Tensor gradient);
+
+    /// <inheritdoc/>
+    public override StepReport Step(Tensor inputs, Tensor targets)
+    {
+        if (_model is null)
+            throw new InvalidOperationException($"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead.");
+        using var scope = NewDisposeScope();
+        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()));
+    }
+
+    /// <summary>One step on a loss given as a function of the parameters.</summary>
+    /// <param name="closure">Computes the loss, differentiable, and does not call backward; called several times, also without gradients.</param>
+    /// <returns>The loss before the step; the caller owns it.</returns>
+    /// <exception cref="InvalidOperationException">There is no closure, or the method needs the model's outputs.</exception>
+    public override Tensor step(Func<Tensor>? closure = null)
+    {
+        if (NeedsOutputs)
+            throw new InvalidOperationException($"{GetType().Name} needs the model's outputs, not only its loss: call Step(inputs, targets).");
+        if (closure is null)
+            throw new InvalidOperationException($"{GetType().Name} evaluates the loss itself: call Step(inputs, targets), or give step(closure) the differentiable loss, without backward.");
+        var layout = Layout();
+        var report = Step(new Objective(closure, layout));
+        return tensor(report.LossBefore, dtype: layout.Type, device: layout.Device);
+    }
+
+    private StepReport Step(Objective objective)
+    {
+        using var scope = NewDisposeScope();
+        Steps++;
+        Follow(objective.Parameters.Type, objective.Parameters.Device);
+        var (loss, gradient) = objective.Gradient();
+        double norm = gradient.norm().ToDouble(), scale = 1;
+        GradientNorm = norm;
+        if (MaxGradientNorm is not null && double.IsFinite(norm)) scale = ClipScale(norm * norm);
+        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+        {
+            SkippedSteps++;
+            Tell("the loss or its gradient was not finite; the step was skipped");
+            return Report = new() { Step = Steps, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = loss, GradientNorm = norm };
+        }
+        if (scale != 1) gradient.mul_(scale);
+        using var off = no_grad();
+        Report = Update(objective, loss, gradient);
+        if (Report.Outcome == StepOutcome.Rejected) Tell("the step was rejected");
+        return Report;
+    }
+
+    /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model promises.</summary>
+    /// <param name="objective">L.</param>
+    /// <param name="loss">L(w).</param>
+    /// <param name="direction">D : [d].</param>
+    /// <param name="size">s.</param>
+    /// <param name="predicted">The reduction that the model promises of s D.</param>
+    /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
+    private protected StepReport Try(Objective objective, double loss, Tensor direction, double size, double predicted, double least = double.NegativeInfinity)
+    {
+        using var scope = NewDisposeScope();
+        var layout = objective.Parameters;
+        var w = layout.Read();
+        layout.Write(w.add(direction, alpha: size));
+        double after = objective.Loss(), ratio = Ratio(objective, loss, after, predicted);
+        bool accepted = double.IsFinite(after) && ratio >= least;
+        if (!accepted) layout.Write(w);
+        return Made(accepted, loss, after, direction, size, predicted, ratio);
+    }
+
+    /// <summary>The report of a trial step s D.</summary>
+    private protected StepReport Made(bool accepted, double loss, double after, Tensor direction, double size, double? predicted, double? ratio) => new()
+    {
+        Step = Steps,
+        Outcome = accepted ? StepOutcome.Accepted : StepOutcome.Rejected,
+        LossBefore = loss,
+        LossAfter = accepted ? after : loss,
+        GradientNorm = GradientNorm,
+        StepSize = size,
+        StepNorm = Math.Abs(size) * direction.norm().ToDouble(),
+        PredictedReduction = predicted,
+        ReductionRatio = ratio,
+    };
+
+    /// <summary>A report of a step that could not be made.</summary>
+    private protected StepReport NoStep(double loss, string message)
+    {
+        Tell(message);
+        return new() { Step = Steps, Outcome = StepOutcome.Rejected, LossBefore = loss, LossAfter = loss, GradientNorm = GradientNorm };
+    }
+
+    /// <summary>ρ: both reductions are raised by the rounding error of the loss, so that it tends to 1 and not to noise as they vanish.</summary>
+    private protected static double Ratio(Objective objective, double before, double after, double predicted)
+    {
+        if (!double.IsFinite(after)) return double.NegativeInfinity;
+        double noise = RoundingError(objective, before);
+        return predicted + noise > 0 ? (before - after + noise) / (predicted + noise) : before - after < 0 ? double.NegativeInfinity : 1;
+    }
+
+    /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
+    private protected static double RoundingError(Objective objective, double loss) => RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
+
+    /// <summary>u'v.</summary>
+    private protected static double Dot(Tensor u, Tensor v)
+    {
+        using var dot = u.dot(v);
+        return dot.ToDouble();
+    }
+
+    /// <summary>Remembers something worth a user's attention.</summary>
+    private protected void Tell(string message, string subject = "all")
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
+        if (i < 0) _events.Add((subject, message, Steps, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
+
+    /// <summary>The parameters as they are now, for <c>module.to</c> makes new ones.</summary>
+    private ParameterLayout Layout()
+    {
+        if (Group.Parameters.Any(p => p.Parameter.IsInvalid)) Group.Refresh();
+        var layout = new ParameterLayout(Group.Parameters);
+        return layout.Type is ScalarType.Float32 or ScalarType.Float64 ? layout
+            : throw new ArgumentException($"{GetType().Name} needs float32 or float64 parameters; they are {layout.Type}.");
+    }
+
+    /// <summary>How many numbers the parameters hold.</summary>
+    private protected long Dimension => Layout().Dimension;
+
+    /// <summary>Bytes of a dense d x d method: the matrix, the columns it is made of, and its factor.</summary>
+    private protected long DenseBytes
+    {
+        get
+        {
+            var layout = Layout();
+            long d = layout.Dimension, size = layout.Type == ScalarType.Float64 ? sizeof(double) : sizeof(float);
+            return d > int.MaxValue ? long.MaxValue : 3 * d * d * size;
+        }
+    }
+
+    /// <summary>Refuses a model that is too large for a dense matrix.</summary>
+    private protected void RequireDense(long limit, string instead)
+    {
+        const double Gigabyte = 1 << 30;
+        if (DenseBytes <= limit) return;
+        throw new ArgumentException(FormattableString.Invariant(
+            $"{GetType().Name} forms a dense matrix: {Dimension:N0} parameters need {DenseBytes / Gigabyte:F1} GiB, above the limit of {limit / Gigabyte:F1} GiB (MaxDenseBytes); use {instead}, which forms none."));
+    }
+
+    private void Follow(ScalarType type, Device device)
+    {
+        if (Direction is { } d && (d.dtype != type || !Native.TensorDevice.IsOn(d, device))) Direction = d.to(type, device);
+    }
+
+    /// <inheritdoc/>
+    public override void zero_grad()
+    {
+        _ = Layout();
+        foreach (var p in parameters())
+        {
+            using var gradient = p.grad;
+            gradient?.zero_().Dispose();
+        }
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot() => new(Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [], new()
+    {
+        ["type"] = GetType().Name,
+        ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
+        ["dimension"] = Dimension,
+        ["options"] = JsonSerializer.SerializeToNode(Group.Options, Json),
+        ["initialLearningRate"] = Group.InitialLearningRate,
+        ["steps"] = Steps,
+        ["adapted"] = Adapted,
+        ["clippedSteps"] = ClippedSteps,
+        ["skippedSteps"] = SkippedSteps,
+        ["events"] = new JsonArray([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]),
+    });
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        var (tensors, values) = snapshot;
+        if ((string?)values["type"] != GetType().Name)
+            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
+        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name)) || (long)values["dimension"]! != Dimension)
+            throw new InvalidDataException("The state is of other parameters than the optimizer's.");
+        var direction = tensors.GetValueOrDefault(nameof(Direction));
+        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != Dimension))
+            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{Dimension}].");
+        Group.Options = values["options"]!.Deserialize<TOptions>(Json)!;
+        Group.InitialLearningRate = (double)values["initialLearningRate"]!;
+        (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);
+        (ClippedSteps, SkippedSteps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        _events.Clear();
+        _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
+        Direction = direction?.clone();
+        Report = null;
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (Direction is { } d) Follow(d.dtype, device);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) Direction = null;
+        base.Dispose(disposing);
+    }
+}

@@ -1,0 +1,29 @@
+using Amari.Training;
+using Amari.Workloads.Data;
+
+namespace Amari.Workloads;
+
+/// <summary>The embedded digits with softmax regression 64-10 on all of the training set at once: convex, and small enough for dense matrices.</summary>
+public sealed class DigitsSoftmax : Workload
+{
+    /// <inheritdoc/>
+    public override string Name => "digits-softmax";
+    /// <inheritdoc/>
+    public override string Description => "1,437 digits of 8x8 pixels in one batch, softmax regression 64-10, 650 parameters";
+    /// <inheritdoc/>
+    public override int BatchSize => 1437;
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; } = new Categorical();
+    /// <inheritdoc/>
+    public override Metric Metric => Metric.Accuracy;
+    /// <inheritdoc/>
+    public override Target Target => new("loss", 0.02);
+    /// <inheritdoc/>
+    public override Budget DefaultBudget => Budget.OfSeconds(5);
+
+    /// <inheritdoc/>
+    public override WorkloadData Load(string? directory) => Digits.Load();
+
+    /// <inheritdoc/>
+    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("flatten", nn.Flatten()), ("fc", nn.Linear(64, 10)));
+}

@@ -1,0 +1,56 @@
+using Amari.Solvers;
+
+namespace Amari.Tests.SecondOrder;
+
+/// <summary>Every second-order optimizer, in each setting that takes another path: what the contract tests run over.</summary>
+public static class SecondOrderCases
+{
+    private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Likelihood, SecondOrderOptimizer>> Makers = new()
+    {
+        ["Newton"] = (m, l) => new Newton(m, l, new() { Damping = 0.3, LearningRate = 0.5 }),
+        ["SaddleFreeNewton"] = (m, l) => new SaddleFreeNewton(m, l, new() { Damping = 0.1, LearningRate = 0.5 }),
+        ["NewtonCg"] = (m, l) => new NewtonCg(m, l, new() { Radius = 0.1 }),
+        ["HessianFree plain"] = (m, l) => new HessianFree(m, l, new() { Preconditioner = HessianFreePreconditioner.None, CgBacktracking = false }),
+        ["HessianFree diagonal"] = (m, l) => new HessianFree(m, l, new() { Damping = 0.1 }),
+        ["HessianFree K-FAC"] = (m, l) => new HessianFree(m, l, new() { Damping = 0.1, Preconditioner = HessianFreePreconditioner.Kfac }),
+        ["NaturalGradient automatic"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.3 }),
+        ["NaturalGradient dense KL"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.01, KlRadius = 1e-3, Solver = FisherSolver.Dense }),
+        ["NaturalGradient CG Monte-Carlo"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.ConjugateGradient, Fisher = FisherKind.MonteCarlo }),
+        ["NaturalGradient Gram empirical"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.Gram, Fisher = FisherKind.Empirical }),
+        ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { LearningRate = 0.1, Iterations = 3 }),
+    };
+
+    public static TheoryData<string> Names => [.. Makers.Keys];
+
+    internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model) => Makers[name](model, new Categorical());
+
+    /// <summary>The same optimizer with its default options.</summary>
+    internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) => name.Split(' ')[0] switch
+    {
+        "Newton" => new Newton(model, new Categorical()),
+        "SaddleFreeNewton" => new SaddleFreeNewton(model, new Categorical()),
+        "NewtonCg" => new NewtonCg(model, new Categorical()),
+        "HessianFree" => new HessianFree(model, new Categorical()),
+        "NaturalGradient" => new NaturalGradient(model, new Categorical()),
+        _ => new Lbfgs(model, new Categorical()),
+    };
+
+    internal static nn.Module<Tensor, Tensor> Model(ScalarType type = ScalarType.Float32)
+    {
+        manual_seed(21);
+        return nn.Sequential(("a", nn.Linear(4, 5)), ("d", nn.Dropout(0.5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(type);
+    }
+
+    internal static (Tensor X, Tensor Y) Batch(int seed, ScalarType type = ScalarType.Float32)
+    {
+        using var generator = new Generator((ulong)seed);
+        return (randn([12, 4], generator: generator).to_type(type), randint(0, 3, [12], generator: generator));
+    }
+
+    internal static StepReport Step(SecondOrderOptimizer optimizer, int seed, ScalarType type = ScalarType.Float32)
+    {
+        using var scope = NewDisposeScope();
+        var (x, y) = Batch(seed, type);
+        return optimizer.Step(x, y);
+    }
+}
