@@ -32,7 +32,7 @@ public sealed class TrainerTests
         manual_seed(99);                                         // whatever ran in between must not matter
         using var stop = new CancellationTokenSource();
         using var stopping = new Trainer(new Stopping(workload, stop, batches: 5), null);
-        var interrupted = stopping.Train(choice, 3, Budget.OfEpochs(6), null, new(parts, true, TimeSpan.FromHours(1)), stop.Token);
+        var interrupted = stopping.Train(choice, 3, Budget.OfEpochs(6), null, new(parts, true, TimeSpan.FromHours(1)), stop: stop.Token);
         Assert.Equal(RunStatus.Interrupted, interrupted.Status);
         Assert.NotEqual(0, interrupted.Steps % trainer.StepsPerEpoch);   // in the middle of an epoch
         var resumed = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(parts, true, TimeSpan.FromHours(1)));
