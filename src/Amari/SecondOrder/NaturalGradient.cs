@@ -131,7 +131,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     private static Tensor Output(Objective objective)
     {
         Tensor? output = null;
-        objective.Walk(false, piece => output = piece.Output.detach().MoveToOuterDisposeScope());
-        return output!;
+        objective.Walk(false, piece => output = piece.Output.detach().DetachFromDisposeScope());
+        using (output) return output!.alias();                   // which belongs to the caller's scope
     }
 }
