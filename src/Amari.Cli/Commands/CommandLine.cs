@@ -15,6 +15,7 @@ public static class CommandLine
         {
             CompareCommand.Create(output),
             TrainCommand.Create(output),
+            VerifyCommand.Create(output),
             LectureCommand.Create(output),
             InfoCommand.Create(output),
         };

@@ -110,17 +110,23 @@ internal sealed class Capture : IDisposable
     private sealed record Use(KroneckerBlock Block, Tensor X, Pass Pass);
 
     [ThreadStatic] private static int _suspended;
+    [ThreadStatic] private static Capture? _exempt;
 
     /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured beside K-FAC leaves no trace in it.</summary>
-    public static IDisposable Suspend() => new Suspension();
+    public static IDisposable Suspend() => new Suspension(null);
+
+    /// <summary>Until it is disposed, no other K-FAC of the model sees the forward passes on this thread.</summary>
+    public IDisposable SuspendOthers() => new Suspension(this);
 
     private sealed class Suspension : IDisposable
     {
-        public Suspension() => _suspended++;
-        public void Dispose() => _suspended--;
+        private readonly Capture? _outer = _exempt;
+
+        public Suspension(Capture? exempt) => (_suspended, _exempt) = (_suspended + 1, exempt);
+        public void Dispose() => (_suspended, _exempt) = (_suspended - 1, _outer);
     }
 
-    private bool Sees => is_grad_enabled() && (_measuring || _suspended == 0);
+    private bool Sees => is_grad_enabled() && (_measuring || _suspended == 0 || ReferenceEquals(_exempt, this));
 
     private void Begin() => _pass = Sees ? new Pass() : null;
 

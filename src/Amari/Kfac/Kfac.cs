@@ -103,6 +103,9 @@ public sealed class Kfac : Optimizer
     /// <inheritdoc cref="Model"/>
     internal IReadOnlyList<KroneckerBlock> Blocks => _blocks;
 
+    /// <inheritdoc cref="Capture.SuspendOthers"/>
+    internal IDisposable SuspendOthers() => _capture.SuspendOthers();
+
     /// <summary>The parameters with a block, and the options in force.</summary>
     public ParameterGroup<Options> Group => _group;
 

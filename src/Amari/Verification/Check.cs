@@ -1,0 +1,31 @@
+namespace Amari.Verification;
+
+/// <summary>What came of a check.</summary>
+public enum CheckOutcome
+{
+    /// <summary>It agrees with its oracle.</summary>
+    Passed,
+    /// <summary>It does not.</summary>
+    Failed,
+    /// <summary>The oracle could not tell, as where the loss is not differentiable; the note says why.</summary>
+    Inconclusive,
+}
+
+/// <summary>One thing held against its oracle, for one parameter.</summary>
+/// <param name="Name">What was checked: <c>gradient</c>, <c>hessian product</c>, ...</param>
+/// <param name="Parameter">Its parameter or layer; <c>output</c> for the likelihood's own.</param>
+/// <param name="RelativeError">Norm of the difference over the norm of the oracle's value.</param>
+/// <param name="Outcome">What came of it.</param>
+/// <param name="Oracle">What it was held against.</param>
+/// <param name="Note">One sentence where there is something to say; else empty.</param>
+public sealed record Check(string Name, string Parameter, double RelativeError, CheckOutcome Outcome, string Oracle, string Note = "")
+{
+    /// <summary>How many decimal digits agree, 0 to 16.</summary>
+    public int Digits => RelativeError <= 0 ? 16 : double.IsFinite(RelativeError) ? Math.Clamp((int)Math.Floor(-Math.Log10(RelativeError)), 0, 16) : 0;
+}
+
+/// <summary>How far an approximation is from what it approximates.</summary>
+/// <param name="Layer">The layer.</param>
+/// <param name="RelativeError">‖A ⊗ G - F‖ / ‖F‖ in the Frobenius norm, F the layer's block of the Fisher of the batch.</param>
+/// <param name="Fisher">Which Fisher.</param>
+public sealed record Approximation(string Layer, double RelativeError, FisherKind Fisher);

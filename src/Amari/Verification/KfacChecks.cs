@@ -1,0 +1,194 @@
+namespace Amari.Verification;
+
+/// <summary>K-FAC's factors, their damped inverse and the step that comes of them, against the layers' own inputs and output gradients; and
+/// how far the factored Fisher block is from the dense one.</summary>
+internal sealed class KfacChecks : IDisposable
+{
+    private const double LearningRate = 0.1, KlClip = 1e-3;
+    private const int DenseSize = 1000;                        // a block this large is solved as one matrix, a larger one by its residual
+    private readonly Problem _problem;
+    private readonly FisherKind _kind;
+    private readonly DampingMethod _method;
+    private readonly double? _clip;
+    private readonly Kfac _kfac;
+    private readonly IReadOnlyList<KroneckerBlock> _blocks;
+    private readonly LayerUses _uses;
+    private readonly Tensor _moved, _score, _gradient;
+    private readonly IReadOnlyList<Tensor> _cotangents;
+
+    /// <summary>Makes one step of K-FAC, takes it back, and then makes the oracle's own pass.</summary>
+    private KfacChecks(Problem problem, FisherKind kind, DampingMethod method, double? clip)
+    {
+        (_problem, _kind, _method, _clip) = (problem, kind, method, clip);
+        var layout = problem.Layout;
+        _kfac = new(problem.Model, new()
+        {
+            LearningRate = LearningRate, Damping = problem.Options.Damping, DampingMethod = method, Fisher = kind, KlClip = clip, Momentum = 0,
+            Fallback = new() { LearningRate = LearningRate, WeightDecay = 0 },
+        }, problem.Likelihood);
+        _blocks = [.. _kfac.Blocks];
+        var w = layout.Read();
+        try
+        {
+            using (_kfac.SuspendOthers())
+                problem.Likelihood.Loss(problem.Model.call(problem.Inputs), problem.Targets).backward();
+            _kfac.step();
+            _moved = layout.Read() - w;
+        }
+        finally
+        {
+            layout.Write(w);
+            foreach (var (_, p) in layout.Parameters) p.grad = null;
+        }
+        _uses = new(problem.Model, problem.Inputs);
+        var f = _uses.Output;
+        _score = Problem.Derivative(problem.Likelihood.SumNegativeLogLikelihood(f, problem.Targets), null, [f], true)[0];
+        _cotangents = kind == FisherKind.Empirical ? [_score]
+            : [.. Enumerable.Range(0, (int)problem.Outputs).Select(c => problem.Likelihood.FisherRootColumn(f.detach(), c))];
+        _gradient = problem.Gradient;
+    }
+
+    private List<Check> Checks { get; } = [];
+
+    private List<Approximation> Approximations { get; } = [];
+
+    /// <summary>Runs K-FAC twice: with the exact Fisher (the empirical one where the Jacobian is too large) and factored damping, and with the
+    /// empirical Fisher, damping in the eigenbasis and the KL clip.</summary>
+    public static (IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage) Run(Problem problem)
+    {
+        using var scope = NewDisposeScope();
+        using var first = new KfacChecks(problem, problem.Jacobian is null ? FisherKind.Empirical : FisherKind.Exact, DampingMethod.FactoredTikhonov, null);
+        first.Check();
+        using var second = new KfacChecks(problem, FisherKind.Empirical, DampingMethod.Eigenbasis, KlClip);
+        second.Check();
+        return ([.. first.Checks, .. second.Checks], first.Approximations, first._kfac.Coverage);
+    }
+
+    private void Check()
+    {
+        double product = 0;                                     // Σ ⟨U, V⟩
+        var steps = new List<(KroneckerBlock Block, Tensor U)>();
+        foreach (var block in _blocks)
+        {
+            if (!_kfac.Blocks.Contains(block))
+            {
+                foreach (var p in block.Parameters) Add("k-fac capture", Name(p), 1, "the weight's own gradient", _kfac.Coverage.Rows.First(r => r.Parameter == Name(p)).Reason);
+                continue;
+            }
+            var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
+            var (a, g) = Factors(block, v);
+            var u = block.Precondition(v, _problem.Options.Damping);
+            Inverse(block, a, g, u, v);
+            steps.Add((block, u));
+            product += (u * v).sum().ToDouble();
+            if (Distance(block, a, g) is { } distance) Approximations.Add(new(Label(block), distance, _kind));
+        }
+
+        // -η ν U for a block, Adam's first step for the rest
+        double nu = _clip is { } c && LearningRate * LearningRate * product > c ? Math.Sqrt(c / (LearningRate * LearningRate * product)) : 1;
+        var rest = _problem.Layout.Parameters.ToDictionary(p => p.Name, p => p.Parameter);
+        foreach (var (block, u) in steps)
+            foreach (var (p, d) in block.Parameters.Zip(block.Split(u * (-LearningRate * nu))))
+            {
+                Add("k-fac step", Name(p), LikelihoodChecks.RelativeError(Part(_moved, p), d, Problem.Floor(_moved)), "the preconditioned gradient", "the step is not -η ν U");
+                rest.Remove(Name(p));
+            }
+        foreach (var (name, p) in rest)
+        {
+            var d = Part(_gradient, p);
+            d = d / (d.abs() + new AdamW.Options().Epsilon) * -LearningRate;
+            Add("k-fac step", name, LikelihoodChecks.RelativeError(Part(_moved, p), d, Problem.Floor(_moved)), "the first step of Adam", "AdamW trains it, and steps otherwise");
+        }
+    }
+
+    /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
+    private (Tensor A, Tensor G) Factors(KroneckerBlock block, Tensor v)
+    {
+        if (!_uses.Saw(block.Name)) return (block.A!, block.G!);
+        var seen = block.Split(_uses.WeightGradient(block.Name, _score / _problem.Terms));
+        foreach (var (p, s, d) in block.Parameters.Zip(seen, block.Split(v)))
+            Add("k-fac capture", Name(p), LikelihoodChecks.RelativeError(s, d, Problem.Floor(_gradient)), "the weight's own gradient",
+                "the layer is also used where K-FAC does not see it: call it through call(), not forward()");
+        var (a, g) = (_uses.A(block.Name), _uses.OutputGram(block.Name, _cotangents) / _problem.Terms);
+        double error = Math.Max(LikelihoodChecks.RelativeError(block.A!, a, 0), LikelihoodChecks.RelativeError(block.G!, g, 0));
+        Add($"k-fac factors ({_kind.ToString().ToLowerInvariant()})", Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
+        return (a, g);
+    }
+
+    /// <summary>U = (F + λ)⁻¹ V: against the solution of the dense block, or by its residual where that is too large.</summary>
+    private void Inverse(KroneckerBlock block, Tensor a, Tensor g, Tensor u, Tensor v)
+    {
+        double damping = _problem.Options.Damping, shift = 0;
+        if (_method == DampingMethod.FactoredTikhonov)
+        {
+            var pi = (Trace(a) / a.shape[^1] / (Trace(g) / g.shape[^1])).sqrt();
+            pi = where(pi.isfinite() & pi.gt(0), pi, ones_like(pi));
+            a = a + eye(a.shape[^1], dtype: a.dtype, device: a.device) * pi * Math.Sqrt(damping);
+            g = g + eye(g.shape[^1], dtype: g.dtype, device: g.device) / pi * Math.Sqrt(damping);
+        }
+        else shift = damping;
+        bool dense = v.dim() == 2 && v.numel() <= DenseSize;
+        var (value, expected) = (g.matmul(u).matmul(a) + shift * u, v);
+        if (dense) (value, expected) = (u, linalg.solve(kron(g, a) + shift * eye(v.numel(), dtype: v.dtype, device: v.device), v.reshape(-1, 1)).view(v.shape));
+        foreach (var (p, x, y) in block.Parameters.Zip(block.Split(value), block.Split(expected)))
+            Add(_method == DampingMethod.Eigenbasis ? "k-fac inverse (eigenbasis)" : "k-fac inverse (factored)", Name(p), LikelihoodChecks.RelativeError(x, y, Problem.Floor(expected) * Math.Sqrt(y.numel())),
+                dense ? "the dense block, solved" : "the damped block times the result", "the inverse does not belong to the factors");
+
+        static Tensor Trace(Tensor m) => m.diagonal(0, -2, -1).sum(-1).unsqueeze(-1).unsqueeze(-1);
+    }
+
+    /// <summary>‖A ⊗ G - F‖ / ‖F‖ without either matrix: F = Σ k k' with few k, shaped as V, so ⟨A ⊗ G, F⟩ = Σ ⟨k, G k A⟩.</summary>
+    private double? Distance(KroneckerBlock block, Tensor a, Tensor g)
+    {
+        if (Roots() is not { } roots) return null;
+        using var scope = NewDisposeScope();
+        var k = stack([.. Enumerable.Range(0, (int)roots.shape[0]).Select(i => block.Join([.. block.Parameters.Select(p => Part(roots[i], p))]))]);   // [R, (groups,) out, in+1]
+        var gram = k.flatten(1).mm(k.flatten(1).T);
+        double inner = (g.matmul(k).matmul(a) * k).sum().ToDouble(), f = gram.square().sum().ToDouble();
+        double factored = (a.square().sum([-2, -1]) * g.square().sum([-2, -1])).sum().ToDouble();
+        return f > 0 ? Math.Sqrt(Math.Max(0, f - 2 * inner + factored) / f) : null;
+    }
+
+    /// <summary>k for every term and output (exact) or every term (empirical): [R, d] with the Fisher = Σ k k'; null if that were too much.</summary>
+    private Tensor? Roots()
+    {
+        if (_roots is not null) return _roots;
+        long terms = _problem.Terms, outputs = _problem.Outputs;
+        if (_kind == FisherKind.Exact)
+        {
+            var j = _problem.Jacobian!.view(terms, outputs, -1);
+            return _roots = stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(terms);
+        }
+        if ((double)terms * _problem.Layout.Dimension > _problem.Options.LargestJacobian * 4.0) return null;
+        var score = _score.reshape(terms, -1);
+        return _roots = stack([.. Enumerable.Range(0, (int)terms).Select(m =>
+        {
+            var one = zeros_like(score);
+            one[m] = score[m];
+            return _problem.TransposedProduct(one.view(_score.shape));
+        })]) / Math.Sqrt(terms);
+    }
+
+    private Tensor? _roots;
+
+    private void Add(string name, string parameter, double error, string oracle, string fault)
+    {
+        bool passed = error <= _problem.Options.Tolerance;
+        Checks.Add(new(name, parameter, error, passed ? CheckOutcome.Passed : CheckOutcome.Failed, oracle, passed ? "" : fault));
+    }
+
+    private int Index(Parameter p) => Enumerable.Range(0, _problem.Layout.Parameters.Count).First(i => _problem.Layout.Parameters[i].Parameter.Handle == p.Handle);
+
+    private string Name(Parameter p) => _problem.Layout.Parameters[Index(p)].Name;
+
+    private static string Label(KroneckerBlock block) => block.Name.Length == 0 ? block.Kind : block.Name;
+
+    /// <summary>The part of a vector [d] that belongs to a parameter, in its shape.</summary>
+    private Tensor Part(Tensor v, Parameter p) => _problem.Part(v, Index(p)).view(p.shape);
+
+    public void Dispose()
+    {
+        _kfac.Dispose();
+        _uses.Dispose();
+    }
+}

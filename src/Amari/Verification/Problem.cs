@@ -1,0 +1,82 @@
+using Amari.Curvature;
+
+namespace Amari.Verification;
+
+/// <summary>A float64 model with its batch, and the plain derivatives that oracles are made of: forward and backward passes, nothing of
+/// the library's operators.</summary>
+internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, Tensor targets, VerificationOptions options, Generator generator) : IDisposable
+{
+    private Tensor? _jacobian;
+
+    public nn.Module<Tensor, Tensor> Model => model;
+    public Likelihood Likelihood => likelihood;
+    public Tensor Inputs => inputs;
+    public Tensor Targets => targets;
+    public VerificationOptions Options => options;
+    public Generator Generator => generator;
+    public ParameterLayout Layout { get; } = ParameterLayout.Of(model);
+    public Objective Objective => field ??= new(model, likelihood, [(inputs, targets)], Layout);
+
+    /// <summary>f without a graph, M and C.</summary>
+    public Tensor Output
+    {
+        get
+        {
+            using var off = no_grad();
+            return model.call(inputs);
+        }
+    }
+
+    public long Terms => field != 0 ? field : field = likelihood.Terms(Output);
+    public long Outputs => field != 0 ? field : field = likelihood.Outputs(Output);
+
+    /// <summary>L(w), a scalar tensor without a graph.</summary>
+    public Tensor Loss => likelihood.SumNegativeLogLikelihood(Output, targets).detach() / Terms;
+
+    /// <summary>∇L(w) by one backward pass.</summary>
+    public Tensor Gradient => Pull(likelihood.SumNegativeLogLikelihood(model.call(inputs), targets), null) / Terms;
+
+    /// <summary>J's, by one backward pass, for s shaped as the output.</summary>
+    public Tensor TransposedProduct(Tensor s) => Pull(model.call(inputs), s);
+
+    /// <summary>J of every output of every term, [M C, d], by as many backward passes; null if that were too much.</summary>
+    public Tensor? Jacobian
+    {
+        get
+        {
+            if (_jacobian is not null || (double)Terms * Outputs * Layout.Dimension > options.LargestJacobian) return _jacobian;
+            using var scope = NewDisposeScope();
+            var f = model.call(inputs).reshape(-1);
+            return _jacobian = stack([.. Enumerable.Range(0, (int)f.shape[0]).Select(i => Pull(f[i], null, again: true))]).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>Tensors shaped as chosen others: the derivative of a value with respect to them.</summary>
+    public static IReadOnlyList<Tensor> Derivative(Tensor value, Tensor? cotangent, IReadOnlyList<Tensor> variables, bool again)
+    {
+        if (!value.requires_grad) return [.. variables.Select(v => zeros_like(v))];
+        return [.. autograd.grad([value], variables.ToList(), cotangent is null ? null : [cotangent], again, false, allow_unused: true)
+            .Zip(variables, (g, v) => g is null || g.IsInvalid ? zeros_like(v) : g.detach())];
+    }
+
+    private Tensor Pull(Tensor value, Tensor? cotangent, bool again = false) =>
+        cat([.. Derivative(value, cotangent, [.. Layout.Parameters.Select(p => (Tensor)p.Parameter)], again).Select(g => g.reshape(-1))]).detach();
+
+    /// <summary>A random vector [d] whose part for each parameter has norm 1.</summary>
+    public Tensor Direction() => cat([.. Layout.Shapes.Select(s => Unit(s).reshape(-1))]);
+
+    /// <summary>A random tensor of norm 1.</summary>
+    public Tensor Unit(long[] shape)
+    {
+        var u = randn(shape, dtype: ScalarType.Float64, generator: generator).to(Layout.Device);
+        return u / u.norm();
+    }
+
+    /// <summary>The part of a vector [d] that belongs to the i-th parameter.</summary>
+    public Tensor Part(Tensor v, int i) => v.narrow(0, Layout.Offset(i), Layout.Offset(i + 1) - Layout.Offset(i));
+
+    /// <summary>Relative to a parameter's own share, or to this part of the whole where that share is smaller.</summary>
+    public static double Floor(Tensor whole) => 1e-4 * whole.norm().ToDouble() / Math.Sqrt(whole.numel());
+
+    public void Dispose() => _jacobian?.Dispose();
+}

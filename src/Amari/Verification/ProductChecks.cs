@@ -1,0 +1,125 @@
+using Amari.Curvature;
+
+namespace Amari.Verification;
+
+/// <summary>Products with the Gauss-Newton matrix and the Fishers, J' B J v, parameter by parameter. J is the dense Jacobian, a row for each
+/// output of each term by a plain backward pass; of a large model, J v comes from finite differences of the outputs, and J's from one backward pass.</summary>
+internal static class ProductChecks
+{
+    private const int Repeats = 24;                            // Monte-Carlo operators, each with its own seed
+    private const double StandardErrors = 5;                   // of 24: one false alarm in 40,000
+    private static readonly int[] Draws = [1, 32];             // per term; more only where few disagree
+
+    public static IEnumerable<Check> Run(Problem problem)
+    {
+        var (likelihood, y) = (problem.Likelihood, problem.Targets);
+        foreach (var check in Product(problem, "gauss-newton product", new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t))) yield return check;
+        foreach (var check in Product(problem, "fisher product (exact)", new Fisher(problem.Objective), likelihood.FisherProduct)) yield return check;
+        foreach (var check in Product(problem, "fisher product (empirical)", new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
+        {
+            var s = likelihood.Score(f, y).view(problem.Terms, -1);
+            return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
+        })) yield return check;
+        foreach (var check in MonteCarlo(problem)) yield return check;
+    }
+
+    private static IEnumerable<Check> Product(Problem problem, string name, GaussNewton op, Func<Tensor, Tensor, Tensor> metric)
+    {
+        using var outer = NewDisposeScope();
+        var layout = problem.Layout;
+        var worst = new (double Error, CheckOutcome Outcome)[layout.Parameters.Count];
+        bool dense = problem.Jacobian is not null;
+        for (int k = 0; k < problem.Options.Directions; k++)
+        {
+            using var scope = NewDisposeScope();
+            var v = problem.Direction();
+            var product = op.Apply(v);
+            var f = problem.Output;
+            Func<int, (double, CheckOutcome)> hold;
+            if (problem.Jacobian is { } j)
+            {
+                var expected = j.T.mv(metric(f, j.mv(v).view(f.shape)).reshape(-1)) / problem.Terms;
+                double floor = Problem.Floor(expected);
+                hold = i =>
+                {
+                    double error = LikelihoodChecks.RelativeError(problem.Part(product, i), problem.Part(expected, i), floor);
+                    return (error, error <= problem.Options.Tolerance ? CheckOutcome.Passed : CheckOutcome.Failed);
+                };
+            }
+            else
+            {
+                var estimates = Moved(problem, v).Map(t => problem.TransposedProduct(metric(f, t)) / problem.Terms);
+                double floor = Problem.Floor(product);
+                hold = i => estimates.Hold(problem.Part(product, i), d => problem.Part(d, i), floor, problem.Options.DifferenceTolerance);
+            }
+            for (int i = 0; i < worst.Length; i++)
+                if (hold(i) is var (error, outcome) && (LikelihoodChecks.Rank(outcome), error).CompareTo((LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)) > 0)
+                    worst[i] = (error, outcome);
+        }
+        for (int i = 0; i < worst.Length; i++)
+            yield return new(name, layout.Parameters[i].Name, worst[i].Error, worst[i].Outcome, dense ? "the dense Jacobian" : "finite differences of the outputs",
+                worst[i].Outcome switch
+                {
+                    CheckOutcome.Failed => "it is not J' B J of the model's own backward passes: a backward pass that is wrong, not linear, or has no graph of its own",
+                    CheckOutcome.Inconclusive => "finite differences do not settle: the outputs have too many kinks here",
+                    _ => "",
+                });
+    }
+
+    /// <summary>J v by differences of the outputs.</summary>
+    private static FiniteDifference Moved(Problem problem, Tensor v)
+    {
+        var w = problem.Layout.Read();
+        try
+        {
+            return new(t =>
+            {
+                using var scope = NewDisposeScope();
+                problem.Layout.Write(w + v * t);
+                return problem.Output.MoveToOuterDisposeScope();
+            });
+        }
+        finally
+        {
+            problem.Layout.Write(w);
+        }
+    }
+
+    /// <summary>⟨v, F v⟩ of each parameter: the mean over operators with different seeds against the exact Fisher's.</summary>
+    private static IEnumerable<Check> MonteCarlo(Problem problem)
+    {
+        using var outer = NewDisposeScope();
+        var layout = problem.Layout;
+        var v = problem.Direction();
+        double[] expected = Shares(new Fisher(problem.Objective));
+        Check[]? checks = null;
+        foreach (int draws in Draws)
+        {
+            var seen = Enumerable.Range(0, Repeats).Select(r => Shares(new Fisher(problem.Objective, FisherKind.MonteCarlo, draws, problem.Options.Seed + 1 + r))).ToList();
+            checks = [.. expected.Select((e, i) => Judge(layout.Parameters[i].Name, e, [.. seen.Select(s => s[i])]))];
+            if (Array.TrueForAll(checks, c => c.Outcome == CheckOutcome.Passed)) break;
+        }
+        foreach (var check in checks!) yield return check;
+
+        double[] Shares(Fisher fisher)
+        {
+            using var scope = NewDisposeScope();
+            var product = fisher.Apply(v) * v;
+            return [.. Enumerable.Range(0, layout.Parameters.Count).Select(i => problem.Part(product, i).sum().ToDouble())];
+        }
+    }
+
+    private static Check Judge(string parameter, double expected, double[] seen)
+    {
+        double mean = seen.Average(), error = Math.Abs(mean - expected);
+        double standard = Math.Sqrt(seen.Sum(s => (s - mean) * (s - mean)) / (seen.Length - 1) / seen.Length);
+        double relative = error == 0 ? 0 : error / Math.Abs(expected);
+        bool passed = error <= StandardErrors * standard || relative <= 1e-12;
+        bool blind = standard <= 1e-9 * Math.Abs(mean);
+        return new("fisher product (monte-carlo)", parameter, relative,
+            passed ? CheckOutcome.Passed : blind ? CheckOutcome.Inconclusive : CheckOutcome.Failed, "the exact Fisher",
+            passed ? FormattableString.Invariant($"within {(standard > 0 ? error / standard : 0):F1} standard errors")
+            : blind ? "the model is so sure at these examples that every draw gave the same"
+            : FormattableString.Invariant($"{error / standard:F1} standard errors off; at most {StandardErrors} is chance"));
+    }
+}

@@ -1,0 +1,104 @@
+using System.Globalization;
+using System.Text;
+
+namespace Amari.Verification;
+
+/// <summary>What <see cref="Verifier"/> found. Prints as a table of agreeing digits, one row a parameter, and the findings in words.</summary>
+/// <param name="Checks">Everything that was held against an oracle.</param>
+/// <param name="Approximations">How far each K-FAC block is from the dense Fisher block: not a fault, but what the factorisation leaves out.</param>
+/// <param name="Coverage">Which parameter K-FAC preconditions, and why not the others.</param>
+public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage)
+{
+    private static readonly (string Head, string Prefix)[] Columns =
+    [
+        ("gradient", "gradient"), ("Hv", "hessian product"), ("GGN", "gauss-newton product"), ("Fisher", "fisher product (exact)"),
+        ("empirical", "fisher product (empirical)"), ("draws", "fisher product (monte-carlo)"),
+        ("capture", "k-fac capture"), ("factors", "k-fac factors"), ("inverse", "k-fac inverse"), ("step", "k-fac step"),
+    ];
+
+    /// <summary>The likelihood's name.</summary>
+    public required string Likelihood { get; init; }
+    /// <summary>How many examples were used.</summary>
+    public required long Examples { get; init; }
+    /// <summary>C: outputs of a term.</summary>
+    public required long Outputs { get; init; }
+    /// <summary>Their mean loss in float64.</summary>
+    public required double Loss { get; init; }
+    /// <summary>The trainable parameters, with their shapes.</summary>
+    public required IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> Parameters { get; init; }
+
+    /// <summary>Whether no check failed; inconclusive ones are not failures.</summary>
+    public bool Passed => Checks.All(c => c.Outcome != CheckOutcome.Failed);
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        var culture = CultureInfo.InvariantCulture;
+        text.AppendLine(culture, $"{Examples} examples in float64, {Likelihood} likelihood with {Outputs} outputs, {Parameters.Sum(p => p.Shape.Aggregate(1L, (a, b) => a * b)):N0} parameters, mean loss {Loss:G4}");
+        text.AppendLine();
+        Table(text);
+        text.AppendLine();
+        text.AppendLine(culture, $"Likelihood: {string.Join(", ", Checks.Where(c => c.Parameter == "output").Select(c => $"{c.Name} {Cell([c])}"))} digits.");
+        foreach (var check in Checks.Where(c => c.Name == "samples" && c.Outcome == CheckOutcome.Passed)) text.AppendLine(culture, $"  {Upper(check.Note)}.");
+
+        foreach (var (outcome, title) in new[] { (CheckOutcome.Failed, "Failed"), (CheckOutcome.Inconclusive, "Inconclusive") })
+        {
+            var found = Checks.Where(c => c.Outcome == outcome).GroupBy(c => (c.Name, c.Note, c.Oracle)).ToList();
+            if (found.Count > 0) text.AppendLine().AppendLine(culture, $"{title}:");
+            foreach (var g in found)
+                text.AppendLine(culture, $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). {Upper(g.Key.Note)}.");
+        }
+        var moved = Checks.Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal)).ToList();
+        if (moved.Count > 0) text.AppendLine().AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: {moved[0].Note}.");
+
+        if (Approximations.Count > 0)
+            text.AppendLine().AppendLine(culture, $"Approximate by nature: K-FAC's block A ⊗ G against the dense {Approximations[0].Fisher.ToString().ToLowerInvariant()} Fisher block of these examples, ‖A ⊗ G - F‖ / ‖F‖:")
+                .AppendLine("  " + string.Join(", ", Approximations.Select(a => string.Create(culture, $"{a.Layer} {a.RelativeError:G2}"))));
+        var unsupported = Coverage.Rows.Where(r => r.Block == nameof(AdamW)).ToList();
+        text.AppendLine().AppendLine(unsupported.Count == 0 ? "Unsupported: nothing; K-FAC has a block for every parameter." : "Unsupported by K-FAC, trained by AdamW:");
+        foreach (var row in unsupported) text.AppendLine(culture, $"  {row.Parameter}: {row.Reason}");
+        text.AppendLine().AppendLine(Verdict());
+        return text.ToString();
+    }
+
+    private string Verdict()
+    {
+        int passed = Checks.Count(c => c.Outcome == CheckOutcome.Passed), failed = Checks.Count(c => c.Outcome == CheckOutcome.Failed);
+        int open = Checks.Count - passed - failed;
+        return failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust curvature of this model yet."
+            : $"All {passed} checks agree" + (open > 0 ? $"; {open} could not be decided." : ".");
+    }
+
+    /// <summary>Agreeing digits of each parameter under each kind of check; the worse where there are two.</summary>
+    private void Table(StringBuilder text)
+    {
+        var heads = Columns.Where(c => Checks.Any(k => k.Name.StartsWith(c.Prefix, StringComparison.Ordinal))).ToList();
+        var rows = Parameters.Select(p => (string[])[p.Name, $"[{string.Join(", ", p.Shape)}]", .. heads.Select(h => Cell([.. Checks.Where(c =>
+            c.Name.StartsWith(h.Prefix, StringComparison.Ordinal) && (c.Parameter == p.Name || IsLayerOf(c.Parameter, p.Name)))]))]).ToList();
+        rows.Insert(0, ["agreeing digits", "", .. heads.Select(h => h.Head)]);
+        for (int row = 0; row < rows.Count; row++)
+        {
+            for (int i = 0; i < rows[row].Length; i++)
+            {
+                int width = rows.Max(r => r[i].Length) + 2;
+                text.Append(i < 2 ? rows[row][i].PadRight(width) : rows[row][i].PadLeft(width));
+            }
+            text.AppendLine();
+        }
+        text.AppendLine("(draws: ok where the Monte-Carlo Fisher is within its standard error; ! failed, ? not decided, - not applicable)");
+    }
+
+    private static bool IsLayerOf(string layer, string parameter) => parameter.LastIndexOf('.') is var dot and > 0 && parameter[..dot] == layer;
+
+    private static string Cell(IReadOnlyList<Check> checks)
+    {
+        if (checks.Count == 0) return "-";
+        int digits = checks.Min(c => c.Digits);
+        string number = checks[0].Name is "samples" or "fisher product (monte-carlo)" ? "ok" : digits.ToString(CultureInfo.InvariantCulture);
+        return checks.Any(c => c.Outcome == CheckOutcome.Failed) ? "!" + digits.ToString(CultureInfo.InvariantCulture)
+            : checks.Any(c => c.Outcome == CheckOutcome.Inconclusive) ? "?" : number;
+    }
+
+    private static string Upper(string sentence) => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
+}
