@@ -20,6 +20,9 @@ public enum CheckOutcome
 /// <param name="Note">One sentence where there is something to say; else empty.</param>
 public sealed record Check(string Name, string Parameter, double RelativeError, CheckOutcome Outcome, string Oracle, string Note = "")
 {
+    /// <summary>Whether it agrees.</summary>
+    public bool Passed => Outcome == CheckOutcome.Passed;
+
     /// <summary>How many decimal digits agree, 0 to 16.</summary>
     public int Digits => RelativeError <= 0 ? 16 : double.IsFinite(RelativeError) ? Math.Clamp((int)Math.Floor(-Math.Log10(RelativeError)), 0, 16) : 0;
 }

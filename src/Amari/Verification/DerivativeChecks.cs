@@ -7,7 +7,7 @@ namespace Amari.Verification;
 internal static class DerivativeChecks
 {
     private const int FewNumbers = 16;                         // a parameter this small is checked in every coordinate
-    private const double Move = 1e-3;                          // relative to the root mean square of a parameter
+    private const double Move = 1e-2, Size = 0.1;              // of the root mean square of a parameter, taken as at least this
     private const string Kink = "the loss is not differentiable at the given weights; checked beside them instead";
     private const string Doubt = "finite differences do not settle: the loss has too many kinks here";
 
@@ -15,7 +15,8 @@ internal static class DerivativeChecks
 
     public static IEnumerable<Check> Hessian(Problem problem) => AtSmoothPoint(problem, () => HessianHere(problem));
 
-    private static List<Check> AtSmoothPoint(Problem problem, Func<IEnumerable<Check>> checks)
+    /// <summary>Checks at the given weights; what is not decided there, at weights moved a little.</summary>
+    public static List<Check> AtSmoothPoint(Problem problem, Func<IEnumerable<Check>> checks)
     {
         var here = checks().ToList();
         if (here.TrueForAll(c => c.Outcome != CheckOutcome.Inconclusive)) return here;
@@ -26,7 +27,7 @@ internal static class DerivativeChecks
             foreach (var (_, p) in problem.Layout.Parameters)
             {
                 using var off = no_grad();
-                p.add_(randn(p.shape, dtype: p.dtype, generator: problem.Generator).to(p.device), alpha: Move * Math.Max(p.square().mean().sqrt().ToDouble(), Move));
+                p.add_(randn(p.shape, dtype: p.dtype, generator: problem.Generator).to(p.device), alpha: Move * Math.Max(p.square().mean().sqrt().ToDouble(), Size));
             }
             return [.. here.Zip(checks(), (first, second) => first.Outcome != CheckOutcome.Inconclusive ? first
                 : second with { Note = second.Outcome == CheckOutcome.Inconclusive ? Doubt : Join(second.Note, Kink) })];

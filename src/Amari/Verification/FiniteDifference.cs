@@ -4,12 +4,16 @@ namespace Amari.Verification;
 /// <remarks><code>
 /// D(h) = (f(h) - f(-h)) / 2h,   estimate = (16 D(h/4) - D(h)) / 15,   error O(h⁴) + rounding / h
 /// </code>A value that any of them confirms is right: a wrong one does not meet them by accident. One that none confirms is wrong if the
-/// differences agree among themselves better than with it; else they cannot tell, as at the kink of a ReLU, where f has two slopes.</remarks>
+/// differences agree among themselves much better than with it, and the slope is the same on either side; else they cannot tell, as at
+/// the kink of a ReLU. Where f is so flat that its rounding shows, a large step need confirm no more digits than rounding leaves.</remarks>
 internal sealed class FiniteDifference
 {
-    private const int Levels = 9;
+    private const int Levels = 9, LargeSteps = 4;
     private const double Ratio = 4, Largest = 1e-2;
     private const double Sure = 10;                            // how much closer to each other than to the value
+    private const double FewestDigits = 1e-2, RoundingMargin = 8;
+    private readonly double[] _steps = new double[Levels];
+    private readonly List<Tensor> _estimates = [], _bends = [];   // a bend is the difference of the slopes on either side
 
     /// <param name="f">The function at t on the line, a tensor of any shape.</param>
     /// <param name="unit">What a step of 1 is: the size of the numbers that change.</param>
@@ -17,26 +21,25 @@ internal sealed class FiniteDifference
     {
         var middle = f(0);
         var slopes = new List<Tensor>();
-        double h = Largest * unit;
-        for (int k = 0; k < Levels; k++, h /= Ratio)
+        for (int k = 0; k < Levels; k++)
         {
+            double h = _steps[k] = Largest * unit / Math.Pow(Ratio, k);
             Tensor plus = f(h), minus = f(-h);
             slopes.Add((plus - minus) / (2 * h));
-            Bends.Add((plus + minus - 2 * middle) / h);
+            _bends.Add((plus + minus - 2 * middle) / h);
         }
-        for (int k = 0; k + 1 < Levels; k++) Estimates.Add((slopes[k + 1] * 16 - slopes[k]) / 15);
+        for (int k = 0; k + 1 < Levels; k++) _estimates.Add((slopes[k + 1] * 16 - slopes[k]) / 15);
     }
 
-    private FiniteDifference(IEnumerable<Tensor> estimates) => Estimates.AddRange(estimates);
-
-    /// <summary>From the largest step to the smallest.</summary>
-    public List<Tensor> Estimates { get; } = [];
-
-    /// <summary>The difference of the slopes on either side, for each step: it shrinks with the step where f is smooth.</summary>
-    private List<Tensor> Bends { get; } = [];
+    private FiniteDifference(FiniteDifference of, Func<Tensor, Tensor> map)
+    {
+        _steps = of._steps;
+        _estimates.AddRange(of._estimates.Select(map));
+        _bends.AddRange(of._bends.Select(map));
+    }
 
     /// <summary>A linear map of the derivative.</summary>
-    public FiniteDifference Map(Func<Tensor, Tensor> map) => new(Estimates.Select(map));
+    public FiniteDifference Map(Func<Tensor, Tensor> map) => new(this, map);
 
     /// <summary>Holds a value against the part of the derivative that it claims to be.</summary>
     /// <param name="value">The claim.</param>
@@ -46,19 +49,20 @@ internal sealed class FiniteDifference
     public (double Error, CheckOutcome Outcome) Hold(Tensor value, Func<Tensor, Tensor> part, double floor, double tolerance)
     {
         using var scope = NewDisposeScope();
-        var parts = Estimates.ConvertAll(e => part(e));
+        var parts = _estimates.ConvertAll(e => part(e));
+        var bends = _bends.ConvertAll(b => Norm(part(b)));
         double scale = Math.Max(floor, parts.Select(Norm).Append(Norm(value)).Min());
         if (scale == 0) scale = Math.Max(Norm(value), double.Epsilon);
         var errors = parts.ConvertAll(e => Norm(e - value) / scale);
-        if (errors.Min() is var best && best <= tolerance) return (best, CheckOutcome.Passed);
-        double doubt = Enumerable.Range(1, parts.Count - 1).Min(k => Norm(parts[k] - parts[k - 1])) / scale;
-        bool kink = false;
-        if (Bends.Count > 0)
-        {
-            var bends = Bends[3..6].ConvertAll(b => Norm(part(b)));
-            kink = bends[2] > bends[1] / 2 && bends[1] > bends[0] / 2 && bends[2] > tolerance * scale;
-        }
-        return (best, best > Sure * doubt && !kink || !double.IsFinite(best) ? CheckOutcome.Failed : CheckOutcome.Inconclusive);
+
+        double rounding = Math.Max(bends[^1] * _steps[^1], bends[^2] * _steps[^2]);        // of f itself
+        double Left(int k) => RoundingMargin * rounding / _steps[k + 1] / scale;           // of the estimate
+        for (int k = 0; k < errors.Count; k++)
+            if (errors[k] <= Math.Max(tolerance, k < LargeSteps ? Math.Min(FewestDigits, Left(k)) : 0)) return (errors.Min(), CheckOutcome.Passed);
+
+        double best = errors.Min(), doubt = Enumerable.Range(1, parts.Count - 1).Min(k => Norm(parts[k] - parts[k - 1])) / scale;
+        bool kink = bends[5] > bends[4] / 2 && bends[4] > bends[3] / 2 && bends[5] > tolerance * scale;
+        return (best, !double.IsFinite(best) || (best > Sure * doubt && best > Left(0) && !kink) ? CheckOutcome.Failed : CheckOutcome.Inconclusive);
 
         static double Norm(Tensor t) => t.norm().ToDouble();
     }

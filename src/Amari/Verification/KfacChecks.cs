@@ -75,6 +75,7 @@ internal sealed class KfacChecks : IDisposable
                 foreach (var p in block.Parameters) Add("k-fac capture", Name(p), 1, "the weight's own gradient", _kfac.Coverage.Rows.First(r => r.Parameter == Name(p)).Reason);
                 continue;
             }
+            if (block.Inverse is null) continue;                // no gradient reached it
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
             var (a, g) = Factors(block, v);
             var u = block.Precondition(v, _problem.Options.Damping);
@@ -132,7 +133,7 @@ internal sealed class KfacChecks : IDisposable
         if (dense) (value, expected) = (u, linalg.solve(kron(g, a) + shift * eye(v.numel(), dtype: v.dtype, device: v.device), v.reshape(-1, 1)).view(v.shape));
         foreach (var (p, x, y) in block.Parameters.Zip(block.Split(value), block.Split(expected)))
             Add(_method == DampingMethod.Eigenbasis ? "k-fac inverse (eigenbasis)" : "k-fac inverse (factored)", Name(p), LikelihoodChecks.RelativeError(x, y, Problem.Floor(expected) * Math.Sqrt(y.numel())),
-                dense ? "the dense block, solved" : "the damped block times the result", "the inverse does not belong to the factors");
+                dense ? "the solution with the dense block" : "its residual", "the inverse does not belong to the factors");
 
         static Tensor Trace(Tensor m) => m.diagonal(0, -2, -1).sum(-1).unsqueeze(-1).unsqueeze(-1);
     }

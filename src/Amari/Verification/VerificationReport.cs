@@ -39,8 +39,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         text.AppendLine();
         Table(text);
         text.AppendLine();
-        text.AppendLine(culture, $"Likelihood: {string.Join(", ", Checks.Where(c => c.Parameter == "output").Select(c => $"{c.Name} {Cell([c])}"))} digits.");
-        foreach (var check in Checks.Where(c => c.Name == "samples" && c.Outcome == CheckOutcome.Passed)) text.AppendLine(culture, $"  {Upper(check.Note)}.");
+        Agreements(text);
 
         foreach (var (outcome, title) in new[] { (CheckOutcome.Failed, "Failed"), (CheckOutcome.Inconclusive, "Inconclusive") })
         {
@@ -61,6 +60,25 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         text.AppendLine().AppendLine(Verdict());
         return text.ToString();
     }
+
+    /// <summary>What agrees, with what, and to how many digits at least.</summary>
+    private void Agreements(StringBuilder text)
+    {
+        var groups = Checks.GroupBy(c => c.Name).Where(g => g.Any(c => c.Outcome == CheckOutcome.Passed)).ToList();
+        if (groups.Count == 0) return;
+        int width = groups.Max(g => g.Key.Length) + 2;
+        text.AppendLine("Agrees:");
+        foreach (var g in groups)
+        {
+            var passed = g.Where(c => c.Outcome == CheckOutcome.Passed).ToList();
+            string share = passed.Count == g.Count() ? "" : $" ({passed.Count} of {g.Count()})";
+            text.AppendLine(IsStatistical(g.Key)
+                ? $"  {g.Key.PadRight(width)}with {passed[0].Oracle}{share}: {(passed.Count == 1 ? passed[0].Note : "every parameter within its standard error")}"
+                : $"  {g.Key.PadRight(width)}to {passed.Min(c => c.Digits)} digits or more with {string.Join(" or ", passed.Select(c => c.Oracle).Distinct())}{share}");
+        }
+    }
+
+    private static bool IsStatistical(string name) => name is "likelihood samples" or "fisher product (monte-carlo)";
 
     private string Verdict()
     {
@@ -95,7 +113,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     {
         if (checks.Count == 0) return "-";
         int digits = checks.Min(c => c.Digits);
-        string number = checks[0].Name is "samples" or "fisher product (monte-carlo)" ? "ok" : digits.ToString(CultureInfo.InvariantCulture);
+        string number = IsStatistical(checks[0].Name) ? "ok" : digits.ToString(CultureInfo.InvariantCulture);
         return checks.Any(c => c.Outcome == CheckOutcome.Failed) ? "!" + digits.ToString(CultureInfo.InvariantCulture)
             : checks.Any(c => c.Outcome == CheckOutcome.Inconclusive) ? "?" : number;
     }

@@ -6,7 +6,8 @@ namespace Amari.Verification;
 /// batch, parameter by parameter.</summary>
 /// <remarks>Checked are: the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian, the
 /// Gauss-Newton matrix and the exact, empirical and Monte-Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in evaluation
-/// mode; a model of millions of parameters takes seconds to a minute.</remarks>
+/// mode; a model of millions of parameters takes seconds to a minute. TorchSharp cannot pass an exception through autograd: a custom backward
+/// that throws, or an operation without a second derivative, ends the process.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch.</summary>
