@@ -78,7 +78,7 @@ internal sealed class KfacChecks : IDisposable
             if (block.Inverse is null) continue;                // no gradient reached it
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
             var (a, g) = Factors(block, v);
-            var u = block.Precondition(v, _problem.Options.Damping);
+            var u = block.Precondition(v, _kfac.Group.Options);
             Inverse(block, a, g, u, v);
             steps.Add((block, u));
             product += (u * v).sum().ToDouble();
