@@ -17,7 +17,7 @@ internal static class Report
             console.WriteLine("Stopped before anything was trained; nothing was written.");
             return 1;
         }
-        var table = new Table().Border(TableBorder.Rounded).AddColumn("optimizer");
+        var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
         foreach (string head in Summary.Heads(comparison)) table.AddColumn(new TableColumn(Markup.Escape(head)));
         foreach (var summary in Summary.Of(comparison)) table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
         if (comparison.Runs.Count > 0) console.Write(table);

@@ -31,6 +31,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
+        if (MaxGradientNorm is not null)
+            throw new InvalidOperationException("L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the learning rate.");
         var (o, layout) = (Group.Options, objective.Parameters);
         var w = layout.Read();
         NativeLbfgs.Run([.. parameters()], o.LearningRate, o.Iterations, o.GradientTolerance, o.History, () =>

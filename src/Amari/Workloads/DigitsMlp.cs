@@ -28,6 +28,9 @@ public sealed class DigitsMlp : Workload
             ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["Damping"] = "30", ["DampingScale"] = "MeanEigenvalue", ["KlClip"] = "0.25", ["FactorInterval"] = "5", ["InverseInterval"] = "10" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
+            ["hessian-free"] = new Dictionary<string, string> { ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
+            ["natural-gradient"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.1", ["Fisher"] = "MonteCarlo" },
+            ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "5" },
         };
 
     /// <inheritdoc/>

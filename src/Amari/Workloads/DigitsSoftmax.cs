@@ -17,9 +17,23 @@ public sealed class DigitsSoftmax : Workload
     /// <inheritdoc/>
     public override Metric Metric => Metric.Accuracy;
     /// <inheritdoc/>
-    public override Target Target => new("loss", 0.02);
+    public override Target Target => new("loss", 0.01);
     /// <inheritdoc/>
-    public override Budget DefaultBudget => Budget.OfSeconds(5);
+    public override Budget DefaultBudget => Budget.OfSeconds(10);
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3" },
+            ["adam"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["WeightDecay"] = "0" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "0.01" },
+            ["kfac"] = new Dictionary<string, string> { ["KlClip"] = "1", ["Fisher"] = "Empirical" },
+            ["newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
+            ["saddle-free-newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
+            ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "1e-2" },
+            ["natural-gradient"] = new Dictionary<string, string> { ["Damping"] = "1e-4" },
+        };
 
     /// <inheritdoc/>
     public override WorkloadData Load(string? directory) => Digits.Load();

@@ -41,6 +41,12 @@ public static class SecondOrderCases
         return nn.Sequential(("a", nn.Linear(4, 5)), ("d", nn.Dropout(0.5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(type);
     }
 
+    internal static nn.Module<Tensor, Tensor> Convex()
+    {
+        manual_seed(21);
+        return nn.Sequential(("a", nn.Linear(4, 3)));
+    }
+
     internal static (Tensor X, Tensor Y) Batch(int seed, ScalarType type = ScalarType.Float32)
     {
         using var generator = new Generator((ulong)seed);
