@@ -6,7 +6,7 @@ namespace Amari.Cli.Commands;
 /// <summary>The tool <c>amari</c>: 0 on success, 1 on a failed or interrupted run, 2 on bad arguments with one line on standard error.</summary>
 public static class CommandLine
 {
-    private const string TraceVariable = "AMARI_TRACE";
+    internal const string TraceVariable = "AMARI_TRACE";
 
     /// <summary>Parses and runs; never throws for what a user did.</summary>
     public static int Run(string[] args, TextWriter output, TextWriter error)

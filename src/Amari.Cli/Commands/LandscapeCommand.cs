@@ -9,7 +9,7 @@ namespace Amari.Cli.Commands;
 internal static class LandscapeCommand
 {
     private const double Room = 1.25;                          // around the path
-    private const double Rise = 0.05;                          // of the loss, by its curvature, that a plane of eigenvectors reaches out to
+    private const double Rise = 0.02;                          // of the loss, by its curvature, that a plane of eigenvectors reaches out to
 
     public static Command Create(TextWriter output)
     {

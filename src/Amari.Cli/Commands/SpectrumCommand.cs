@@ -13,13 +13,13 @@ internal static class SpectrumCommand
     public const long BasisBytes = 768L << 20;
 
     private const long SketchBytes = 256L << 20;               // of XTrace; beyond it the trace is that of the quadrature's probes
-    private const int TraceProducts = 60, SmallestProducts = 150;
+    private const int TraceProducts = 60, SmallestProducts = 60;
 
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
         var curvature = new CurvatureOptions(common);
-        var top = CommonOptions.Whole("--top", "how many of the largest eigenvalues; the outliers are sought among them", 1, 30);
+        var top = CommonOptions.Whole("--top", "how many of the largest eigenvalues; the outliers are sought among them (default: 30, fewer where memory asks for it)", 1, 30);
         var probes = CommonOptions.Whole("--probes", "random vectors of the density", 1, 10);
         var steps = CommonOptions.Whole("--steps", "Lanczos steps of each: more resolve more", 2, 80);
         var command = new Command("spectrum", "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher.") { top, probes, steps };
@@ -39,7 +39,9 @@ internal static class SpectrumCommand
             var (name, title, matrix) = curvature.OperatorOf(parsed, subject.Objective);
             int seed = parsed.GetValue(common.Seed);
             using var view = new StageView(output);
-            var result = Measure(matrix, parsed.GetValue(top), parsed.GetValue(probes), parsed.GetValue(steps), seed, view, interrupt.Token) with
+            int count = parsed.GetValue(top);
+            if (parsed.GetResult(top) is not { Implicit: false }) count = (int)Math.Clamp(BasisBytes / (4 * matrix.Dimension) * 3 / 5, 1, count);   // what memory leaves room to restart in
+            var result = Measure(matrix, count, parsed.GetValue(probes), parsed.GetValue(steps), seed, view, interrupt.Token) with
             {
                 Workload = workload.Name, Operator = name, Title = title, Layer = subject.Layer, Weights = subject.Origin, Data = subject.Data, Loss = subject.Objective.Loss(),
             };
@@ -57,6 +59,7 @@ internal static class SpectrumCommand
         var options = new LanczosOptions { Count = count, BasisSize = (int)Math.Clamp(vectors - 1, count + 2, 2 * count + 20), Vectors = false, Seed = seed };
         using var largest = Lanczos.Run(matrix, options, new Told<LanczosProgress>(p =>
             view.Report("largest eigenvalues", (double)p.Converged / p.Wanted, $"{p.Converged} of {p.Wanted} converged, {p.Products} products")), stop);
+        if (largest.Status == LanczosStatus.NotFinite) return new(d, largest, null, null, null, "", Outliers.Of([]), false);
         using var smallest = stop.IsCancellationRequested ? null : Lanczos.Run(matrix, options with { Count = 1, End = SpectrumEnd.Smallest, MostProducts = SmallestProducts }, new Told<LanczosProgress>(p =>
             view.Report("smallest eigenvalue", (double)p.Products / SmallestProducts, $"{p.Products} products")), stop);
         var density = stop.IsCancellationRequested ? null : LanczosQuadrature.Run(matrix, new() { Probes = probes, Steps = steps, MemoryLimit = BasisBytes, Seed = seed },

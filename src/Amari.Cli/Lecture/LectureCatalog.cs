@@ -7,9 +7,9 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
-        new M3aKl(), new M4Kfac(), new M5Adaptive(),
+        new M3aKl(), new M3cInvariance(), new M4Kfac(), new M5Adaptive(),
         new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
-        new D2KfacStep(),
+        new D1Plateau(), new D2KfacStep(),
     ];
 
     /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>

@@ -24,7 +24,7 @@ internal sealed record LectureRun(LectureItem Item, LectureResult? Result, strin
                 using (figure) files.AddRange(figure.Save(Path.Combine(folder, figure.Name)));
             return new(item, result, null, clock.Elapsed.TotalSeconds, files);
         }
-        catch (Exception e) when (e is not OutOfMemoryException)
+        catch (Exception e) when (e is not OutOfMemoryException && Environment.GetEnvironmentVariable(Commands.CommandLine.TraceVariable) is null)
         {
             return new(item, null, $"{e.Message.Split('\n')[0].Trim()} ({e.GetType().Name})", clock.Elapsed.TotalSeconds, []);
         }

@@ -18,7 +18,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
 {
     private const double Damping = 1e-3;
     private const int Examples = 500;
-    private static readonly int[] FactorSizes = [256, 384, 512, 768, 1024], DenseSizes = [16, 20, 26, 34, 44];
+    private static readonly int[] FactorSizes = [256, 384, 512, 640, 896], DenseSizes = [16, 20, 25, 32, 40];
 
     private sealed record Block(string Layer, string When, Tensor Dense, Tensor Factored, double Error, double Best, double Diagonal, double Share, double DiagonalShare, double InverseError);
 
@@ -87,7 +87,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
         var x = randn(n, n).div_(Math.Sqrt(n));
         var matrix = x.mm(x.t()) + eye(n);
         double best = double.PositiveInfinity;
-        for (int i = 0; i < 6; i++)
+        for (int i = 0; i < 5; i++)
         {
             using var inner = NewDisposeScope();
             var clock = Stopwatch.StartNew();

@@ -15,7 +15,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
     private const int DecaySteps = 1000, Weights = 61, TrainSteps = 60;
     private static readonly string[] Names = ["sgd", "adam", "adamw", "lion"];
     private static readonly string[] Trainable = ["sgd", "adamw", "lion"];                 // without decay Adam is AdamW
-    private static readonly int[] Powers = [-24, -18, -12, -6, -2, 0, 2, 6, 12, 24];
+    private static readonly int[] Powers = [-24, -18, -12, -6, -2, 0, 2, 6, 24];
 
     public override LectureResult Run(int seed)
     {

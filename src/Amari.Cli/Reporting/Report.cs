@@ -28,12 +28,17 @@ internal static class Report
         string json = ResultJson.Of(comparison);
         ResultFolder.Write(folder.FileNamed("result.json"), json);
         if (folder.Json is { } path) ResultFolder.Write(path, json);
+        if (comparison.Runs.Count == 0)                          // stopped while tuning: there is no curve to draw
+        {
+            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("result.json"))}");
+            return 1;
+        }
         string title = $"{workload.Name}: loss while training";
         LossFigure.Save(comparison, title, bySeconds: true, folder.FileNamed("loss-seconds"));
         LossFigure.Save(comparison, title, bySeconds: false, folder.FileNamed("loss-steps"));
         File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
         console.WriteLine();
         console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, loss-seconds and loss-steps as PNG and SVG)");
-        return comparison.Runs.Count == 0 || comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+        return comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
     }
 }

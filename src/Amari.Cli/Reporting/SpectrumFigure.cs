@@ -10,7 +10,7 @@ internal static class SpectrumFigure
     /// <summary>A tenth of the density of one eigenvalue alone: what is below is nothing.</summary>
     public static double Floor(SpectrumResult result)
     {
-        if (result.Density is null) return double.NaN;
+        if (result.Points.Count == 0) return 0;
         double step = result.Points[1].Lambda - result.Points[0].Lambda, one = 1.0 / result.Dimension;
         double sigma = (result.Points[^1].Lambda - result.Points[0].Lambda) / 108;          // the kernel: a hundredth of the range, with tails of four
         return 0.1 * one / (Math.Max(sigma, step) * Math.Sqrt(2 * Math.PI));
@@ -29,7 +29,7 @@ internal static class SpectrumFigure
     public static void Save(SpectrumResult result, string stem)
     {
         var scree = Scree(result);
-        using var figure = result.Density is null || result.Points.Any(p => !double.IsFinite(p.Lambda)) ? new Figure("spectrum", scree) : new Figure("spectrum", Density(result), scree);
+        using var figure = result.Points.Count == 0 ? new Figure("spectrum", scree) : new Figure("spectrum", Density(result), scree);
         figure.Save(stem);
     }
 

@@ -43,6 +43,7 @@ public abstract class CurvatureOperator : LinearOperator
         var directions = Views(v.T.contiguous());                // a column's numbers lie together
         var total = zeros(v.shape[1], layout.Dimension, dtype: Type, device: Device);
         var sums = Views(total);
+        using var convolutions = new Convolutions(Objective.Model);
         long terms = Objective.Walk(true, piece =>
         {
             foreach (int[] block in blocks)
@@ -56,6 +57,7 @@ public abstract class CurvatureOperator : LinearOperator
                     k++;
                 }
             }
+            convolutions.Release();
         });
         return total.div_(Objective.Divisor(terms)).T.contiguous();
 

@@ -130,8 +130,10 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     /// <summary>The model's output on the step's batch.</summary>
     private static Tensor Output(Objective objective)
     {
+        using var scope = NewDisposeScope();
         Tensor? output = null;
         objective.Walk(false, piece => output = piece.Output.detach().DetachFromDisposeScope());
-        using (output) return output!.alias();                   // which belongs to the caller's scope
+        scope.Attach([output!]);                                 // the walk has scopes of its own
+        return output!.MoveToOuterDisposeScope();
     }
 }

@@ -49,7 +49,8 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         return Trace(x => x > 0 ? x / (x + alpha) : 0);
     }
 
-    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d.</summary>
+    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix; an estimate from
+    /// few probes may leave that range.</summary>
     public Estimate EffectiveRank()
     {
         var mass = Probes.Select(p => p.Sum(Math.Abs)).ToList();
@@ -61,13 +62,14 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         });
     }
 
-    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1.</summary>
+    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1. Empty when a node is not finite.</summary>
     /// <param name="points">≥ 2; more are taken where they would lie further apart than the kernel is wide.</param>
     /// <param name="width">σ > 0 of the kernel; by default a hundredth of the range.</param>
     public IReadOnlyList<DensityPoint> Smooth(int points = 1000, double? width = null)
     {
         Require.AtLeast(2, points);
         const double Tail = 4;
+        if (!double.IsFinite(High - Low)) return [];
         double sigma = Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-30));
         double low = Low - Tail * sigma, high = High + Tail * sigma;
         int count = (int)Math.Max(points, Math.Min(1e6, Math.Ceiling((high - low) / sigma) + 1));

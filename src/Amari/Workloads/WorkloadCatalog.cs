@@ -35,7 +35,11 @@ public static class WorkloadCatalog
             return found.Count > 0 ? found : throw new ArgumentException(
                 $"'{path}' has no workload: no public class derived from {typeof(Workload).FullName} with a parameterless constructor.");
         }
-        catch (Exception e) when (e is BadImageFormatException or FileLoadException or FileNotFoundException or TypeLoadException)
+        catch (BadImageFormatException e)
+        {
+            throw new ArgumentException($"'{path}' cannot be loaded: it is not a .NET assembly, or is damaged.", e);
+        }
+        catch (Exception e) when (e is FileLoadException or FileNotFoundException or TypeLoadException)
         {
             throw new ArgumentException($"'{path}' cannot be loaded: {OneLine(e)}", e);
         }

@@ -42,6 +42,12 @@ internal static class CurvatureCases
             ("c", nn.Conv2d(2, 2, 3, padding: 1)), ("t", nn.Tanh()), ("p", nn.MaxPool2d(2)),
             ("g", nn.Conv2d(2, 4, 2, stride: 1, groups: 2, bias: false)), ("s", nn.Sigmoid()),
             ("f", nn.Flatten()), ("l", nn.Linear(4, 3))), new Categorical(), Classes(3, [2, 5, 5], 2, 3)),
+        ["strided, dilated, padded convolutions"] = () => new(nn.Sequential(
+            ("c", nn.Conv2d(2, 4, 3, stride: 2, padding: 1, bias: false)), ("t", nn.Tanh()),                      // a row of the input is reached by no kernel
+            ("d", nn.Conv2d(4, 2, 2, dilation: 2, groups: 2)), ("s", nn.Tanh()),
+            ("r", nn.Conv2d(2, 1, (3, 2), padding: (1, 1), padding_mode: PaddingModes.Circular)), ("u", nn.Tanh()), ("f", nn.Flatten()), ("l", nn.Linear(6, 3))),
+            new Categorical(), Classes(3, [2, 8, 8], 2, 1)),
+        ["convolutions in a scope, one used twice, one hooked"] = () => new(new Scoped(), new Gaussian(), Numbers([18], [2, 3, 3], binary: false, 2, 1)),
         ["norms and dropout"] = () => new(nn.Sequential(
             ("a", nn.Linear(4, 4)), ("n", nn.BatchNorm1d(4)), ("d", nn.Dropout(0.5)), ("t", nn.Tanh()), ("m", nn.LayerNorm(4)), ("b", nn.Linear(4, 3))),
             new Categorical(), Classes(3, [4], 3, 4)),
@@ -79,6 +85,23 @@ internal static class CurvatureCases
         }
 
         public override Tensor forward(Tensor x) => second.call(first.call(x).tanh());
+    }
+
+    private sealed class Scoped : nn.Module<Tensor, Tensor>
+    {
+        private readonly Conv2d twice = nn.Conv2d(2, 2, 3, padding: 1), hooked = nn.Conv2d(2, 2, 1);
+
+        public Scoped() : base("scoped")
+        {
+            RegisterComponents();
+            hooked.register_forward_hook((_, _, y) => y.square());
+        }
+
+        public override Tensor forward(Tensor x)
+        {
+            using var scope = NewDisposeScope();
+            return hooked.call(twice.call(twice.call(x).tanh()).tanh()).flatten(1).MoveToOuterDisposeScope();
+        }
     }
 
     private sealed class Twice : nn.Module<Tensor, Tensor>

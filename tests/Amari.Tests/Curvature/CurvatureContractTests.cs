@@ -51,10 +51,10 @@ public sealed class CurvatureContractTests : IDisposable
         }
     }
 
-    [Fact]
-    public void Memory_does_not_grow_with_products_or_batches()
+    [Theory, InlineData("mlp"), InlineData("convolutions")]
+    public void Memory_does_not_grow_with_products_or_batches(string name)
     {
-        var c = CurvatureCases.Make("mlp");
+        var c = CurvatureCases.Make(name);
         long Peak(int batches)
         {
             long most = 0, before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;

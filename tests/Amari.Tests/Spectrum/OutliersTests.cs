@@ -39,6 +39,14 @@ public class OutliersTests
     }
 
     [Fact]
+    public void The_first_need_not_be_above_a_steep_tail()
+    {
+        double[] tail = [.. Enumerable.Range(7, 24).Select(i => 100 * Math.Pow(i, -1.5))];
+        Assert.Equal(6, Outliers.Of([70, 40, 35, 30, 26, 20, .. tail]).Count);
+        Assert.Equal(0, Outliers.Of([.. Enumerable.Range(0, 30).Select(i => Math.Exp(-0.2 * i))]).Count);
+    }
+
+    [Fact]
     public void Too_few_eigenvalues_are_told()
     {
         Assert.Equal((0, false), Outliers.Of([1]) is var one ? (one.Count, one.Enough) : default);

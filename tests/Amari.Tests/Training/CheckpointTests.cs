@@ -149,6 +149,42 @@ public sealed class CheckpointTests : IDisposable
         Assert.Equal(["step-000000100.safetensors"], folder.Names());
     }
 
+    [Fact]
+    public void A_file_or_a_folder_gives_a_model_its_weights()
+    {
+        var directory = new CheckpointDirectory(folder.Path);
+        Save(directory, 1);
+        string newest = Save(directory, 2);
+        using var model = new Sequence(3);
+        foreach (string path in (string[])[newest, folder.Path])
+        {
+            using (no_grad()) model.weight.zero_();
+            using var checkpoint = Checkpoint.Open(path);
+            checkpoint.CopyTo(model);
+            Assert.Equal([2, 2, 2], model.weight.data<float>().ToArray());
+            using var wider = new Sequence(4);
+            Assert.Contains("'weight' of shape [3]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message, StringComparison.Ordinal);
+            using var other = nn.Sequential(("fc", nn.Linear(1, 1)));
+            Assert.Contains("no 'fc.", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(other)).Message, StringComparison.Ordinal);
+        }
+        Assert.Throws<FileNotFoundException>(() => Checkpoint.Open(folder.File("none")));
+        Directory.CreateDirectory(folder.File("empty"));
+        Assert.Throws<FileNotFoundException>(() => Checkpoint.Open(folder.File("empty")));
+        File.WriteAllText(Path.Combine(folder.File("empty"), "step-000000001.safetensors"), "damaged");
+        Assert.Throws<InvalidDataException>(() => Checkpoint.Open(folder.File("empty")));
+    }
+
+    private sealed class Sequence : nn.Module
+    {
+        public readonly Parameter weight;
+
+        public Sequence(int size) : base(nameof(Sequence))
+        {
+            weight = nn.Parameter(zeros(size));
+            RegisterComponents();
+        }
+    }
+
     private void Damage(Func<byte[], IEnumerable<byte[]>> damage)
     {
         var directory = new CheckpointDirectory(folder.Path);

@@ -85,6 +85,18 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void The_model_is_shown_at_every_evaluation_and_the_run_is_the_same()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var choice = new OptimizerChoice("adamw", new Dictionary<string, string>());
+        var shown = new List<(LossPoint Point, double Size)>();
+        var watched = trainer.Train(choice, 1, Budget.OfEpochs(3), evaluated: (model, point) => shown.Add((point, model.parameters().First().norm().ToDouble())));
+        Assert.Equal(watched.Losses, shown.Select(s => s.Point));
+        Assert.Equal(shown.Count, shown.Select(s => s.Size).Distinct().Count());
+        Assert.Equal(trainer.Train(choice, 1, Budget.OfEpochs(3)).Losses.Select(l => l.Loss), watched.Losses.Select(l => l.Loss));
+    }
+
+    [Fact]
     public void Run_killed_at_random_moments_continues_to_the_same_end()
     {
         using var folder = new TemporaryFolder();

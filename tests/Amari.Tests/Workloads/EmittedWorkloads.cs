@@ -28,6 +28,13 @@ public abstract class BrokenWorkload() : NamedWorkload("broken")
     public override int BatchSize { get; } = Size;
 }
 
+/// <summary>A base whose model calls a layer by forward().</summary>
+public abstract class FaultyWorkload() : NamedWorkload("faulty")
+{
+    public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 4), torch.randn(10, 3)), null);
+    public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => m.Last.call(m.First.forward(x).tanh()));
+}
+
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
 internal static class EmittedWorkloads
 {
@@ -64,10 +71,13 @@ internal static class EmittedWorkloads
     }
 
     /// <summary>An assembly whose workload throws when it is made.</summary>
-    public static string WriteBroken(string directory, string assembly)
+    public static string WriteBroken(string directory, string assembly) => WriteDerived(directory, assembly, typeof(BrokenWorkload));
+
+    /// <summary>An assembly whose workload derives from a class of these tests with a parameterless constructor.</summary>
+    public static string WriteDerived(string directory, string assembly, Type parentType)
     {
         var builder = Create(assembly, out var module);
-        var parent = typeof(BrokenWorkload).GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [])!;
+        var parent = parentType.GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [])!;
         Define(module, "child", TypeAttributes.Public, parent, argument: null);
         return Save(builder, directory, assembly);
     }

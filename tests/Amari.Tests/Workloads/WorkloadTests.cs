@@ -107,4 +107,23 @@ public sealed class WorkloadTests : IDisposable
         });
         Assert.Equal(6, model.modules().OfType<Tanh>().Count());   // none after the code and the output
     }
+
+    [Fact]
+    public void Batches_are_the_examples_in_order_and_samples_are_drawn_without_replacement()
+    {
+        using var set = new Dataset(arange(10).view(10, 1), arange(10));
+        long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        Assert.Equal([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]], set.Batches(4).Select(b => b.Inputs.data<long>().ToArray()));
+        Assert.All(set.Batches(3), b => Assert.Equal(b.Inputs.data<long>().ToArray(), b.Targets.data<long>().ToArray()));
+        Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
+        using var some = set.Sample(4, 1);
+        using var others = set.Sample(4, 2);
+        using var all = set.Sample(99, 1);
+        Assert.Equal(4, some.Targets.data<long>().ToArray().Distinct().Count());
+        Assert.Equal(some.Targets.data<long>().ToArray(), some.Inputs.data<long>().ToArray());
+        Assert.NotEqual(some.Targets.data<long>().ToArray(), others.Targets.data<long>().ToArray());
+        Assert.Equal(Enumerable.Range(0, 10).Select(i => (long)i), all.Targets.data<long>().ToArray());
+        Assert.Throws<ArgumentOutOfRangeException>(() => set.Sample(0, 1));
+        Assert.Throws<ArgumentOutOfRangeException>(() => set.Batches(0).First());
+    }
 }

@@ -1,0 +1,153 @@
+using System.Buffers.Binary;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Amari.Cli.Commands;
+using Amari.Cli.Reporting;
+using Amari.Curvature;
+using Amari.Tests.Training;
+using Amari.Workloads;
+
+namespace Amari.Tests.Cli;
+
+/// <summary><c>amari spectrum</c> and <c>amari landscape</c> as their user meets them.</summary>
+public sealed class CurvatureCommandTests
+{
+    private static readonly string[] Quick = ["--examples", "100", "--threads", "1"];
+
+    private static (int Code, string Output, string Error) Run(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        return (CommandLine.Run(args, output, error), Regex.Replace(output.ToString(), "\\s+", " "), error.ToString());
+    }
+
+    [Theory]
+    [InlineData("spectrum --operator foo", "hessian, ggn, fisher, monte-carlo-fisher, empirical-fisher")]
+    [InlineData("spectrum --layer foo", "fc1, fc2, fc3")]
+    [InlineData("spectrum --top 0", "integer >= 1")]
+    [InlineData("spectrum --checkpoint nowhere", "nowhere")]
+    [InlineData("spectrum --checkpoint nowhere --train-budget 1s", "not both")]
+    [InlineData("spectrum --train-budget 10", "or 0")]
+    [InlineData("landscape --plane foo", "foo")]
+    [InlineData("landscape --plane path --train-budget 0", "needs a path")]
+    [InlineData("landscape --grid 2", "integer >= 3")]
+    [InlineData("landscape --range -1", "> 0")]
+    public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        var (code, _, error) = Run([.. line.Split(' '), "--out", folder.File("out")]);
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.Single(error.Trim().Split('\n'));
+        Assert.False(Directory.Exists(folder.File("out")));
+    }
+
+    [Fact]
+    public void Spectrum_of_a_checkpoint_is_that_of_its_weights()
+    {
+        using var folder = new TemporaryFolder();
+        string saved = folder.File("run"), json = folder.File("s.json"), result = folder.File("out");
+        Assert.Equal(0, Run("train", "--optimizer", "adamw", "--epochs", "6", "--checkpoint", saved, "--out", folder.File("train")).Code);
+        var (code, output, error) = Run(["spectrum", "--checkpoint", saved, "--layer", "fc3", "--operator", "ggn", "--top", "20", "--probes", "3", "--steps", "30", "--json", json, "--out", result, .. Quick]);
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("checkpoint of step 66", output, StringComparison.Ordinal);
+        Assert.Contains("100 of 1,437 training examples", output, StringComparison.Ordinal);
+
+        // The same matrix, dense.
+        using var data = new DigitsMlp().Load(null);
+        using var examples = data.Train.Sample(100, 0);
+        using var model = new DigitsMlp().CreateModel();
+        using (var checkpoint = Amari.Training.Checkpoint.Open(Directory.GetFiles(saved)[0])) checkpoint.CopyTo(model);
+        using var dense = new GaussNewton(new Objective(model, new Categorical(), examples.Batches(30), ParameterLayout.Of(model, n => n.StartsWith("fc3", StringComparison.Ordinal)))).ToDense();
+        double[] expected = [.. linalg.eigvalsh(dense).data<float>().ToArray().Reverse().Select(x => (double)x)];
+
+        var root = JsonNode.Parse(File.ReadAllText(json))!;
+        Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(result, "result.json")));
+        Assert.Equal((650, "ggn", "fc3"), ((int)root["dimension"]!, (string?)root["operator"], (string?)root["layer"]));
+        var pairs = root["eigenvalues"]!.AsArray();
+        Assert.Equal(20, pairs.Count);
+        for (int i = 0; i < 20; i++) Assert.Equal(expected[i], (double)pairs[i]!["value"]!, (double)pairs[i]!["residual"]! + 1e-5 * expected[0]);
+        Assert.InRange((double)root["trace"]!["value"]! - expected.Sum(), -3 * (double)root["trace"]!["standardError"]!, 3 * (double)root["trace"]!["standardError"]!);
+        Assert.InRange((int)root["outliers"]!, 1, 20);
+        var density = root["density"]!.AsArray();
+        double step = (double)density[1]![0]! - (double)density[0]![0]!;
+        Assert.InRange(density.Sum(p => (double)p![1]!) * step, 0.99, 1.01);
+
+        Assert.Equal(1600, Width(Path.Combine(result, "spectrum.png")));
+        Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "spectrum.svg")), StringComparison.Ordinal);
+        string page = File.ReadAllText(Path.Combine(result, "report.html"));
+        Assert.DoesNotMatch("<(script|link|img)[^>]+(src|href)=", page);
+        Assert.Contains("Plotly.react('density'", page, StringComparison.Ordinal);
+        Assert.Equal(2, Run(["spectrum", "--out", result, .. Quick]).Code);   // results are not overwritten unasked
+    }
+
+    [Fact]
+    public void Spectrum_trains_first_unless_told_not_to()
+    {
+        using var folder = new TemporaryFolder();
+        string[] few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];
+        Assert.Contains("weights at initialisation", Run(["spectrum", "--train-budget", "0", "--out", folder.File("a"), .. few]).Output, StringComparison.Ordinal);
+        var (code, output, _) = Run(["spectrum", "--train-budget", "50ms", "--operator", "empirical-fisher", "--out", folder.File("b"), .. few]);
+        Assert.Equal(0, code);
+        Assert.Contains("trained with AdamW for", output, StringComparison.Ordinal);
+        Assert.Contains("ask for more with --top", output, StringComparison.Ordinal);
+        Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);   // one probe has no error
+    }
+
+    [Theory]
+    [InlineData("eigenvectors")]
+    [InlineData("random")]
+    [InlineData("path")]
+    public void Landscape_holds_the_loss_at_the_weights_and_the_path_that_led_there(string plane)
+    {
+        using var folder = new TemporaryFolder();
+        string json = folder.File("l.json"), result = folder.File("out");
+        var (code, output, error) = Run(["landscape", "--plane", plane, "--train-budget", "100ms", "--grid", "5", "--json", json, "--out", result, .. Quick]);
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("in the middle", output, StringComparison.Ordinal);
+        var root = JsonNode.Parse(File.ReadAllText(json))!;
+        Assert.Equal((double)root["loss"]!, (double)root["losses"]![2]![2]!, 1e-5);
+        Assert.True((double)root["a"]![4]! > 0);
+        var path = root["path"]!.AsArray();
+        Assert.True(path.Count > 1);
+        Assert.Equal((0.0, 0.0), (Math.Round((double)path[^1]!["a"]!, 5), Math.Round((double)path[^1]!["b"]!, 5)));
+        if (plane == "random") Assert.Equal(1, (double)root["a"]![4]!);
+        else Assert.True(Math.Abs((double)path[0]!["a"]!) <= (double)root["a"]![4]!);
+        Assert.Equal(1600, Width(Path.Combine(result, "landscape.png")));
+        Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "landscape.svg")), StringComparison.Ordinal);
+        Assert.Contains("Plotly.react('plot'", File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Landscape_of_initial_weights_has_no_path_and_reaches_as_far_as_asked()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Equal(0, Run(["landscape", "--train-budget", "0", "--grid", "3", "--range", "0.25", "--layer", "fc2", "--out", folder.File("o"), .. Quick]).Code);
+        var root = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("o"), "result.json")))!;
+        Assert.Empty(root["path"]!.AsArray());
+        Assert.Equal([-0.25, 0, 0.25], root["a"]!.AsArray().Select(x => (double)x!));
+    }
+
+    [Fact]
+    public void A_stopped_measurement_still_makes_its_report()
+    {
+        using var folder = new TemporaryFolder();
+        var largest = new Amari.Spectrum.Eigenpairs([3, 2], [0.1, 0.2], null, 4, Amari.Spectrum.LanczosStatus.Interrupted);
+        var result = new SpectrumResult(100, largest, null, null, null, "Hutchinson", Amari.Spectrum.Outliers.Of([3, 2]), true) { Workload = "w", Operator = "hessian", Title = "Hessian" };
+        using var output = new StringWriter();
+        Assert.Equal(1, SpectrumReport.Write(result, ResultFolder.Prepare(folder.File("o"), false, "x", null), output));
+        Assert.Contains("stopped", output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(1200, Width(Path.Combine(folder.File("o"), "spectrum.png")));
+        var none = result with { Largest = new([], [], null, 1, Amari.Spectrum.LanczosStatus.NotFinite), Interrupted = false };
+        Assert.Equal(1, SpectrumReport.Write(none, ResultFolder.Prepare(folder.File("p"), false, "x", null), output));
+        var half = new LandscapeResult("w", null, "", "", "", ["a", "b"], [-1, 0, 1], [-1, 0, 1], new double[,] { { 1, 2, 3 }, { 4, double.NaN, double.NaN }, { double.NaN, double.NaN, double.NaN } }, 1, [], true);
+        Assert.Equal(1, LandscapeReport.Write(half, ResultFolder.Prepare(folder.File("q"), false, "x", null), output));
+    }
+
+    private static int Width(string png)
+    {
+        byte[] bytes = File.ReadAllBytes(png);
+        Assert.Equal("PNG"u8, bytes.AsSpan(1, 3));
+        return BinaryPrimitives.ReadInt32BigEndian(bytes.AsSpan(16));
+    }
+}
