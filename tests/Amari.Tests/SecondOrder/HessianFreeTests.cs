@@ -60,7 +60,7 @@ public sealed class HessianFreeTests : IDisposable
         var (model, x, y) = Network();
         using var optimizer = new HessianFree(model, new Categorical(), new() { Damping = 1e-6, DampingFactor = 3, CgBacktracking = false });
         var moves = new HashSet<int>();
-        for (int i = 0; i < 25; i++)
+        for (int i = 0; i < 15; i++)
         {
             double lambda = optimizer.Damping;
             var before = Optimizers.Problem.Values(model.parameters());
@@ -151,6 +151,16 @@ public sealed class HessianFreeTests : IDisposable
         int none = Iterations(HessianFreePreconditioner.None), diagonal = Iterations(HessianFreePreconditioner.Diagonal), kfac = Iterations(HessianFreePreconditioner.Kfac);
         Assert.True(diagonal < 0.7 * none, $"{diagonal} against {none}");
         Assert.True(kfac < 0.5 * diagonal, $"{kfac} against {diagonal}");   // for one linear layer and a Gaussian it is nearly the matrix itself
+    }
+
+    [Fact]
+    public void What_k_fac_cannot_precondition_is_told()
+    {
+        var model = nn.Sequential(("a", nn.Linear(4, 6)), ("n", nn.LayerNorm(6)), ("b", nn.Linear(6, 3))).to(F64);
+        using var optimizer = new HessianFree(model, new Categorical(), new() { Preconditioner = HessianFreePreconditioner.Kfac });
+        var (_, x, y) = Network();
+        Assert.Equal(StepOutcome.Accepted, optimizer.Step(x, y).Outcome);
+        Assert.Equal(["n.bias", "n.weight"], optimizer.Events.Where(e => e.Message.StartsWith("not preconditioned by K-FAC", StringComparison.Ordinal)).Select(e => e.Subject).Order());
     }
 
     [Fact]
