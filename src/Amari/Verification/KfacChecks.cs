@@ -111,14 +111,19 @@ internal sealed class KfacChecks : IDisposable
     /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
     private (Tensor A, Tensor G) Factors(KroneckerBlock block, Tensor v)
     {
-        if (!_uses.Saw(block.Name)) return (block.A!, block.G!);
+        string factors = $"k-fac factors ({_kind.ToString().ToLowerInvariant()})";
+        if (!_uses.Saw(block.Name))
+        {
+            Checks.Add(new(factors, Label(block), double.NaN, CheckOutcome.Inconclusive, "the layer's own inputs and output gradients", $"the verifier knows no such layer: {block.Kind}"));
+            return (block.A!, block.G!);
+        }
         var seen = block.Split(_uses.WeightGradient(block.Name, _score / _problem.Terms));
         foreach (var (p, s, d) in block.Parameters.Zip(seen, block.Split(v)))
             Add("k-fac capture", Name(p), LikelihoodChecks.RelativeError(s, d, Problem.Floor(_gradient)), "the weight's own gradient",
                 "the layer is also used where K-FAC does not see it: call it through call(), not forward()");
         var (a, g) = (_uses.A(block.Name), _uses.OutputGram(block.Name, _cotangents) / _problem.Terms);
         double error = Math.Max(LikelihoodChecks.RelativeError(block.A!, a, 0), LikelihoodChecks.RelativeError(block.G!, g, 0));
-        Add($"k-fac factors ({_kind.ToString().ToLowerInvariant()})", Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
+        Add(factors, Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
         return (a, g);
     }
 
