@@ -152,7 +152,7 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         {
             var plot = Figure.Panel(title, "step", "weight w");
             foreach (var t in traces)
-                Figure.Line(plot, t.Path.Index().Select(p => (double)p.Index), t.Path.Select(w => Math.Clamp(w[0], -60, 60)), t.Color, t.Name);
+                Figure.Line(plot, t.Path.Index().Select(p => (double)p.Index), t.Path.Select(w => Math.Clamp(w[0], -60, 60)), t.Color, t.Path[1][0] < -14 ? $"{t.Name}: to {Number.Short(t.Path[1][0], 5)} at once" : t.Name);
             plot.Add.HorizontalLine(0, 1.5f, Colors.Black, LinePattern.Dashed).ExcludeFromLegend = true;
             plot.Axes.SetLimits(0, Steps, -14, 20);
             Figure.Legend(plot);

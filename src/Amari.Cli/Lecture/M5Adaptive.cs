@@ -32,6 +32,10 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         foreach (int k in (int[])[-24, 0, 24]) table.Add([$"loss after {TrainSteps} steps, gradients x 2^{k}", .. Names.Select(n => (object)trained[Twin(n)][Power(k)].Loss)]);
         table.Add(["bytes of state a parameter", .. Names.Select(n => (object)trained[Twin(n)][0].StateBytes)]);
 
+        var quarters = new LectureTable("digits, weights of the first layer by size of gradient", "Adam (L2)", "AdamW");
+        double[] l2 = Quarters("adam", seed), decoupled = Quarters("adamw", seed);
+        foreach (var (i, name) in ((string[])["smallest quarter", "second", "third", "largest quarter"]).Index()) quarters.Add($"norm left, {name}", l2[i], decoupled[i]);
+
         double alike = Math.Pow(1 - Rate * Decay, DecaySteps);
         double Spread(string name) => left[name].Max(w => Math.Abs(w - alike));
         double Change(string name, int k) => (trained[name][Power(k)].Weights - trained[name][Power(0)].Weights).abs().max().ToDouble();
@@ -45,10 +49,12 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
             .. Powers.Select(k => Check.Near($"largest change of a weight under Lion, gradients x 2^{k}", Change("lion", k), 0, 0)),
             Check.AtLeast("largest change of a weight under SGD, gradients x 2^-6", Change("sgd", -6), 1e-3),
             Check.AtLeast("largest change of a weight under AdamW, gradients x 2^-24 (epsilon is felt)", Change("adamw", -24), 1e-3),
+            Check.AtLeast("digits, L2 under Adam: norm left of the weights with the largest gradients over that with the smallest", l2[^1] / l2[0], 1.5),
+            Check.Near("digits, AdamW: the same", decoupled[^1] / decoupled[0], 1, 0.25),
             Check.Near("bytes of state a parameter, AdamW", trained["adamw"][0].StateBytes, 8, 0),
             Check.Near("bytes of state a parameter, Lion", trained["lion"][0].StateBytes, 4, 0),
         ];
-        return new([table], checks, [Draw(sizes, left, trained)],
+        return new([table, quarters], checks, [Draw(sizes, left, l2, decoupled, trained)],
             "L2 under Adam spares exactly the weights with large gradients, decoupled decay shrinks all alike; Lion's path is bit for bit the same whatever the scale of the gradients, with half of Adam's state.");
     }
 
@@ -88,7 +94,29 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         return (network.Objective.Loss(), network.Objective.Parameters.Read(), (double)optimizer.StateBytes / network.Objective.Parameters.Dimension);
     }
 
-    private static Figure Draw(double[] sizes, Dictionary<string, double[]> left, Dictionary<string, List<(double Loss, Tensor, double)>> trained)
+    /// <summary>What decay leaves of the norm of the first layer's weights against a training without, by quarters of the size of their gradients.</summary>
+    private static double[] Quarters(string name, int seed)
+    {
+        (Tensor Weights, Tensor Size) Of(double decay)
+        {
+            manual_seed(seed);
+            using var network = new DigitsNetwork(ScalarType.Float32, 1408, 64, 32, 10);
+            using var optimizer = Create(name, ParameterGroup.Of(network.Model, new Sgd.Options()), 3e-3, decay);
+            network.Train(optimizer, 200, 128);
+            return (network.Model.parameters().First().detach().reshape(-1).clone(), optimizer.Snapshot().Tensors["fc1.weight.SecondMoment"].reshape(-1).clone());
+        }
+
+        var (free, size) = Of(0);
+        var decayed = Of(name == "adam" ? 3e-3 : 1).Weights;
+        var order = size.argsort();
+        return [.. Enumerable.Range(0, 4).Select(i =>
+        {
+            var quarter = order.narrow(0, i * order.shape[0] / 4, order.shape[0] / 4);
+            return (decayed.index_select(0, quarter).norm() / free.index_select(0, quarter).norm()).ToDouble();
+        })];
+    }
+
+    private static Figure Draw(double[] sizes, Dictionary<string, double[]> left, double[] l2, double[] decoupled, Dictionary<string, List<(double Loss, Tensor, double)>> trained)
     {
         var decay = Figure.Panel("What weight decay leaves of a weight", "size of the weight's gradients (log scale)", "weight left of 1");
         foreach (string name in (string[])["adam", "adamw", "lion"])
@@ -96,6 +124,14 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         Figure.Logarithmic(decay.Axes.Bottom, 1e-3, 1e2);
         decay.Axes.SetLimitsY(-0.05, 1.05);
         Figure.Legend(decay, corner: Alignment.UpperLeft);
+
+        var quarters = Figure.Panel("The same on the digits, first layer", "quarter of the weights, by size of their gradients", "norm left, against a run without decay");
+        double[] rank = [1, 2, 3, 4];
+        Figure.Line(quarters, rank, l2, Palette.Of("adam"), Label("adam")).MarkerSize = 10;
+        Figure.Line(quarters, rank, decoupled, Palette.Of("adamw"), Label("adamw")).MarkerSize = 10;
+        quarters.Axes.Bottom.TickGenerator = new ScottPlot.TickGenerators.NumericManual(rank, ["smallest", "second", "third", "largest"]);
+        quarters.Axes.SetLimits(0.7, 4.3, 0, 1.05);
+        Figure.Legend(quarters, corner: Alignment.LowerRight);
 
         var scale = Figure.Panel($"Digits, {TrainSteps} steps, gradients scaled", "every gradient is multiplied by 2 to this power", "training loss");
         foreach (string name in Trainable)
@@ -105,6 +141,6 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         }
         scale.Axes.SetLimits(-26, 26, 0, 2.6);
         Figure.Legend(scale);
-        return new("M5-adaptive", decay, scale);
+        return new("M5-adaptive", decay, quarters, scale) { Size = (2100, 620) };
     }
 }

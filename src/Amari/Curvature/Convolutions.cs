@@ -2,19 +2,24 @@ namespace Amari.Curvature;
 
 /// <summary>Makes 2-D convolutions cheap to differentiate twice, while it lives.</summary>
 /// <remarks>libtorch's double backward of a convolution always computes all three of its results, two of them by convolutions whose kernel
-/// is a whole image: a product would cost several gradients more. Here the backward pass is written in operations that differentiate well.
+/// is a whole image: a product would cost several gradients more. Here the second pass is made of the layer's forward and backward passes.
 /// <code>
-/// y = x ∗ W + b      g_x = g ∗ᵀ W,   g_W = D(x, g), the weight gradient,   g_b = Σ g
-/// g_W is bilinear: given V, its own backward pass is  ∂_x = g ∗ᵀ V,   ∂_g = x ∗ V
-/// </code>It costs one more forward pass of the layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
+/// y = x ∗ W + b          backward, g ↦  g_x = X(W, g),  g_W = D(x, g),  g_b = Σ g          X, D: the gradients of ⟨x ∗ W, g⟩
+/// ⟨g_x, c⟩ = ⟨c ∗ W, g⟩  backward, c ↦  ∂_g = c ∗ W,   ∂_W = D(c, g)
+/// ⟨g_W, V⟩ = ⟨x ∗ V, g⟩  backward, V ↦  ∂_g = x ∗ V,   ∂_x = X(V, g)
+/// </code>It costs one more forward pass of these layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
 /// another hook has changed.</remarks>
 internal sealed class Convolutions : IDisposable
 {
     private readonly List<Action> _unhook = [];
     private readonly List<Tensor> _held = [];                    // what backward passes need: a forward() may dispose its intermediates
+    private readonly bool _curved;
 
-    public Convolutions(nn.Module? model)
+    /// <param name="model">Not owned; null for none.</param>
+    /// <param name="curved">Whether gradients are differentiated with respect to x and W too, or only to g (for a Jacobian it is linear in).</param>
+    public Convolutions(nn.Module? model, bool curved)
     {
+        _curved = curved;
         foreach (var layer in model?.modules().Append(model).OfType<Conv2d>().Distinct() ?? [])
             if (layer is { padding_mode: PaddingModes.Zeros, padding_type: null, padding.Length: 2 })
                 _unhook.Add(layer.register_forward_hook((_, x, y) => y.requires_grad && x.dim() == 4 ? Replace(layer, x, y) : y).remove);
@@ -36,40 +41,45 @@ internal sealed class Convolutions : IDisposable
 
     private Tensor Replace(Conv2d layer, Tensor input, Tensor y)
     {
-        var (w, b) = (layer.weight!, layer.bias);
         using var scope = NewDisposeScope();
-        Tensor x = input.alias(), leaf = w.detach().requires_grad_(), own = Forward(layer, x.detach(), leaf, b?.detach());   // own has the graph of W alone
+        var (w, b) = (layer.weight!, layer.bias);
+        Tensor x = input.alias(), xLeaf = Leaf(x), wLeaf = Leaf(w), own = Forward(layer, xLeaf, wLeaf, b?.detach());   // a graph of this layer alone
         if (!own.detach().equal(y.detach()).all().ToBoolean()) return y;
-        scope.Detach([x, leaf, own]);
-        _held.AddRange([x, leaf, own]);
+        Tensor[] held = [x, xLeaf, wLeaf, own];
+        scope.Detach(held);
+        _held.AddRange(held);
         return Given.Apply(y.detach(), [x, w, .. b is null ? (Tensor[])[] : [b]], g =>
-        [
-            x.requires_grad ? Transposed(layer, x, g, w) : null,
-            w.requires_grad ? WeightGradient(layer, own, leaf, x, g) : null,
-            .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null],
-        ]).MoveToOuterDisposeScope();
+        {
+            Tensor[] leaves = [.. new[] { xLeaf, wLeaf }.Where(t => t.requires_grad)];
+            var gradients = new Queue<Tensor>(leaves.Length == 0 ? [] : autograd.grad([own], leaves, [g.detach()], retain_graph: true));
+            var gx = xLeaf.requires_grad ? gradients.Dequeue() : null;
+            var gw = wLeaf.requires_grad ? gradients.Dequeue() : null;
+            if (g.requires_grad && is_grad_enabled())
+            {
+                var cotangent = g.alias();
+                if (gx is not null) gx = Given.Apply(gx, Second(cotangent, w), c => Twice(c.detach(), wLeaf, wLeaf, cotangent));
+                if (gw is not null) gw = Given.Apply(gw, Second(cotangent, x), v => Twice(xLeaf, v.detach(), xLeaf, cotangent));
+            }
+            return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
+        }).MoveToOuterDisposeScope();
+
+        static Tensor Leaf(Tensor t) => t.detach().requires_grad_(t.requires_grad);
+
+        Tensor[] Second(Tensor cotangent, Tensor other) => _curved ? [cotangent, other] : [cotangent];
+
+        // ∂_g, and the gradient of ⟨∂_g, g⟩ with respect to the leaf
+        Tensor?[] Twice(Tensor image, Tensor kernel, Tensor leaf, Tensor g)
+        {
+            bool both = _curved && leaf.requires_grad;
+            using var mode = set_grad_enabled(both);
+            var f = Forward(layer, image, kernel, null);
+            Tensor?[] first = [f.detach()];
+            return _curved ? [.. first, both ? autograd.grad([f], [leaf], [g.detach()])[0] : null] : first;
+        }
     }
 
     private static Tensor Forward(Conv2d layer, Tensor x, Tensor w, Tensor? b) =>
         nn.functional.conv2d(x, w, b, layer.stride, layer.padding, layer.dilation, layer.groups);
-
-    /// <summary>g ∗ᵀ W, shaped as x.</summary>
-    private static Tensor Transposed(Conv2d layer, Tensor x, Tensor g, Tensor w)
-    {
-        long[] image = x.shape[2..], output = g.shape[2..], kernel = w.shape[2..], extra = new long[2];
-        for (int i = 0; i < 2; i++)                              // rows that no position of the kernel reached
-            extra[i] = image[i] - ((output[i] - 1) * layer.stride[i] - 2 * layer.padding![i] + layer.dilation[i] * (kernel[i] - 1) + 1);
-        return nn.functional.conv_transpose2d(g, w, null, layer.stride, layer.padding, extra, layer.dilation, layer.groups);
-    }
-
-    /// <summary>D(x, g), from the layer's own graph over its weight.</summary>
-    private static Tensor WeightGradient(Conv2d layer, Tensor own, Tensor leaf, Tensor x, Tensor g)
-    {
-        var value = autograd.grad([own], [leaf], [g.detach()], retain_graph: true)[0];
-        var held = g.alias();
-        return Given.Apply(value, [x, held], v =>
-            [x.requires_grad ? Transposed(layer, x, held, v) : null, held.requires_grad ? Forward(layer, x, v, null) : null]);
-    }
 
     /// <summary>A known value with a backward pass given by hand.</summary>
     private sealed class Given : autograd.SingleTensorFunction<Given>
@@ -80,8 +90,10 @@ internal sealed class Convolutions : IDisposable
 
         public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
         {
+            var value = (Tensor)vars[0];
             ctx.save_data("backward", vars[1]);
-            return (Tensor)vars[0];
+            ctx.mark_dirty([value]);                             // else it were a view, and in-place activations after it an error
+            return value;
         }
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient) =>

@@ -22,6 +22,9 @@ public abstract class CurvatureOperator : LinearOperator
     /// <inheritdoc/>
     public override Device Device => Objective.Parameters.Device;
 
+    /// <summary>Whether a gradient is differentiated with respect to the parameters, or only to the cotangent that it is linear in.</summary>
+    private protected abstract bool DifferentiatesGradient { get; }
+
     /// <summary>C_n v for one batch n and chosen parameters w, column after column; made lazily.</summary>
     /// <param name="piece">The batch.</param>
     /// <param name="parameters">w: the rows and columns of C that are meant.</param>
@@ -43,7 +46,7 @@ public abstract class CurvatureOperator : LinearOperator
         var directions = Views(v.T.contiguous());                // a column's numbers lie together
         var total = zeros(v.shape[1], layout.Dimension, dtype: Type, device: Device);
         var sums = Views(total);
-        using var convolutions = new Convolutions(Objective.Model);
+        using var convolutions = new Convolutions(Objective.Model, DifferentiatesGradient);
         long terms = Objective.Walk(true, piece =>
         {
             foreach (int[] block in blocks)

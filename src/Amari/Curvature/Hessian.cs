@@ -7,6 +7,8 @@ namespace Amari.Curvature;
 /// <param name="objective">L.</param>
 public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
 {
+    private protected override bool DifferentiatesGradient => true;
+
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
         Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
     {

@@ -23,19 +23,31 @@ internal sealed class FiniteDifference
         var slopes = new List<Tensor>();
         for (int k = 0; k < Levels; k++)
         {
+            using var scope = NewDisposeScope();
             double h = _steps[k] = Largest * unit / Math.Pow(Ratio, k);
             Tensor plus = f(h), minus = f(-h);
-            slopes.Add((plus - minus) / (2 * h));
-            _bends.Add((plus + minus - 2 * middle) / h);
+            slopes.Add(((plus - minus) / (2 * h)).MoveToOuterDisposeScope());
+            _bends.Add(((plus + minus - 2 * middle) / h).MoveToOuterDisposeScope());
         }
-        for (int k = 0; k + 1 < Levels; k++) _estimates.Add((slopes[k + 1] * 16 - slopes[k]) / 15);
+        for (int k = 0; k + 1 < Levels; k++)
+        {
+            using var scope = NewDisposeScope();
+            _estimates.Add(((slopes[k + 1] * 16 - slopes[k]) / 15).MoveToOuterDisposeScope());
+            slopes[k].Dispose();
+        }
     }
 
     private FiniteDifference(FiniteDifference of, Func<Tensor, Tensor> map)
     {
         _steps = of._steps;
-        _estimates.AddRange(of._estimates.Select(map));
-        _bends.AddRange(of._bends.Select(map));
+        _estimates.AddRange(of._estimates.Select(Kept));
+        _bends.AddRange(of._bends.Select(Kept));
+
+        Tensor Kept(Tensor t)
+        {
+            using var scope = NewDisposeScope();
+            return map(t).MoveToOuterDisposeScope();
+        }
     }
 
     /// <summary>A linear map of the derivative.</summary>

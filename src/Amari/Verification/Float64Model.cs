@@ -13,15 +13,22 @@ internal sealed class Float64Model : IDisposable
     public Float64Model(nn.Module model)
     {
         _modes = [.. model.modules().Prepend(model).Select(m => (m, m.training))];
-        using var off = no_grad();
-        foreach (var tensor in model.parameters().Concat<Tensor>(model.buffers()))
+        try
         {
-            if (!tensor.is_floating_point()) continue;
-            var gradient = tensor is Parameter ? tensor.grad : null;
-            var data = tensor.detach();
-            _saved.Add((tensor, data, gradient));
-            if (gradient is not null) tensor.grad = null;
-            TensorData.Set(tensor, data.to_type(ScalarType.Float64, copy: true));
+            using var off = no_grad();
+            foreach (var tensor in model.parameters().Concat<Tensor>(model.buffers()).Where(t => t.is_floating_point()))
+            {
+                var gradient = tensor is Parameter ? tensor.grad : null;
+                var data = tensor.detach();
+                _saved.Add((tensor, data, gradient));
+                if (gradient is not null) tensor.grad = null;
+                TensorData.Set(tensor, data.to_type(ScalarType.Float64, copy: true));
+            }
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
         model.eval();
     }

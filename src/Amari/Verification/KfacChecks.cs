@@ -56,12 +56,17 @@ internal sealed class KfacChecks : IDisposable
     /// empirical Fisher, damping in the eigenbasis and the KL clip.</summary>
     public static (IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage) Run(Problem problem)
     {
-        using var scope = NewDisposeScope();
-        using var first = new KfacChecks(problem, problem.Jacobian is null ? FisherKind.Empirical : FisherKind.Exact, DampingMethod.FactoredTikhonov, null);
-        first.Check();
-        using var second = new KfacChecks(problem, FisherKind.Empirical, DampingMethod.Eigenbasis, KlClip);
-        second.Check();
-        return ([.. first.Checks, .. second.Checks], first.Approximations, first._kfac.Coverage);
+        var kind = problem.Jacobian is null ? FisherKind.Empirical : FisherKind.Exact;
+        var (checks, approximations, coverage) = Once(kind, DampingMethod.FactoredTikhonov, null);
+        return ([.. checks, .. Once(FisherKind.Empirical, DampingMethod.Eigenbasis, KlClip).Checks], approximations, coverage);
+
+        (IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage) Once(FisherKind fisher, DampingMethod method, double? clip)
+        {
+            using var scope = NewDisposeScope();
+            using var run = new KfacChecks(problem, fisher, method, clip);
+            run.Check();
+            return (run.Checks, run.Approximations, run._kfac.Coverage);
+        }
     }
 
     private void Check()
@@ -70,6 +75,7 @@ internal sealed class KfacChecks : IDisposable
         var steps = new List<(KroneckerBlock Block, Tensor U)>();
         foreach (var block in _blocks)
         {
+            using var scope = NewDisposeScope();
             if (!_kfac.Blocks.Contains(block))
             {
                 foreach (var p in block.Parameters) Add("k-fac capture", Name(p), 1, "the weight's own gradient", _kfac.Coverage.Rows.First(r => r.Parameter == Name(p)).Reason);
@@ -80,7 +86,7 @@ internal sealed class KfacChecks : IDisposable
             var (a, g) = Factors(block, v);
             var u = block.Precondition(v, _kfac.Group.Options);
             Inverse(block, a, g, u, v);
-            steps.Add((block, u));
+            steps.Add((block, u.MoveToOuterDisposeScope()));
             product += (u * v).sum().ToDouble();
             if (Distance(block, a, g) is { } distance) Approximations.Add(new(Label(block), distance, _kind));
         }
@@ -105,14 +111,19 @@ internal sealed class KfacChecks : IDisposable
     /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
     private (Tensor A, Tensor G) Factors(KroneckerBlock block, Tensor v)
     {
-        if (!_uses.Saw(block.Name)) return (block.A!, block.G!);
+        string factors = $"k-fac factors ({_kind.ToString().ToLowerInvariant()})";
+        if (!_uses.Saw(block.Name))
+        {
+            Checks.Add(new(factors, Label(block), double.NaN, CheckOutcome.Inconclusive, "the layer's own inputs and output gradients", $"the verifier knows no such layer: {block.Kind}"));
+            return (block.A!, block.G!);
+        }
         var seen = block.Split(_uses.WeightGradient(block.Name, _score / _problem.Terms));
         foreach (var (p, s, d) in block.Parameters.Zip(seen, block.Split(v)))
             Add("k-fac capture", Name(p), LikelihoodChecks.RelativeError(s, d, Problem.Floor(_gradient)), "the weight's own gradient",
                 "the layer is also used where K-FAC does not see it: call it through call(), not forward()");
         var (a, g) = (_uses.A(block.Name), _uses.OutputGram(block.Name, _cotangents) / _problem.Terms);
         double error = Math.Max(LikelihoodChecks.RelativeError(block.A!, a, 0), LikelihoodChecks.RelativeError(block.G!, g, 0));
-        Add($"k-fac factors ({_kind.ToString().ToLowerInvariant()})", Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
+        Add(factors, Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
         return (a, g);
     }
 
@@ -158,16 +169,16 @@ internal sealed class KfacChecks : IDisposable
         if (_kind == FisherKind.Exact)
         {
             var j = _problem.Jacobian!.view(terms, outputs, -1);
-            return _roots = stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(terms);
+            return _roots = (stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(terms)).DetachFromDisposeScope();
         }
         if ((double)terms * _problem.Layout.Dimension > _problem.Options.LargestJacobian * 4.0) return null;
         var score = _score.reshape(terms, -1);
-        return _roots = stack([.. Enumerable.Range(0, (int)terms).Select(m =>
+        return _roots = (stack([.. Enumerable.Range(0, (int)terms).Select(m =>
         {
             var one = zeros_like(score);
             one[m] = score[m];
             return _problem.TransposedProduct(one.view(_score.shape));
-        })]) / Math.Sqrt(terms);
+        })]) / Math.Sqrt(terms)).DetachFromDisposeScope();
     }
 
     private Tensor? _roots;
@@ -189,6 +200,7 @@ internal sealed class KfacChecks : IDisposable
 
     public void Dispose()
     {
+        _roots?.Dispose();
         _kfac.Dispose();
         _uses.Dispose();
     }

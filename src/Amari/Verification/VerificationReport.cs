@@ -46,7 +46,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             var found = Checks.Where(c => c.Outcome == outcome).GroupBy(c => (c.Name, c.Note, c.Oracle)).ToList();
             if (found.Count > 0) text.AppendLine().AppendLine(culture, $"{title}:");
             foreach (var g in found)
-                text.AppendLine(culture, $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). {Upper(g.Key.Note)}.");
+                text.AppendLine(culture, $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: {(g.Any(c => double.IsNaN(c.RelativeError)) ? "" : string.Create(culture, $"off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). "))}{Upper(g.Key.Note)}.");
         }
         var moved = Checks.Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal)).ToList();
         if (moved.Count > 0) text.AppendLine().AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: {moved[0].Note}.");

@@ -39,7 +39,7 @@ internal static class CurvatureCases
         ["unused parameters"] = () => new(new Unused(), new Categorical(), Classes(3, [4], 3, 2)),
         ["frozen weight"] = () => new(Frozen(), new Categorical(), Classes(3, [4], 3, 2)),
         ["convolutions"] = () => new(nn.Sequential(
-            ("c", nn.Conv2d(2, 2, 3, padding: 1)), ("t", nn.Tanh()), ("p", nn.MaxPool2d(2)),
+            ("c", nn.Conv2d(2, 2, 3, padding: 1)), ("t", nn.ELU(inplace: true)), ("p", nn.MaxPool2d(2)),
             ("g", nn.Conv2d(2, 4, 2, stride: 1, groups: 2, bias: false)), ("s", nn.Sigmoid()),
             ("f", nn.Flatten()), ("l", nn.Linear(4, 3))), new Categorical(), Classes(3, [2, 5, 5], 2, 3)),
         ["strided, dilated, padded convolutions"] = () => new(nn.Sequential(
