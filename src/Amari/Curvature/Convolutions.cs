@@ -1,25 +1,22 @@
 namespace Amari.Curvature;
 
-/// <summary>Makes 2-D convolutions cheap to differentiate twice, while it lives.</summary>
-/// <remarks>libtorch's double backward of a convolution always computes all three of its results, two of them by convolutions whose kernel
-/// is a whole image: a product would cost several gradients more. Here the second pass is made of the layer's forward and backward passes.
+/// <summary>While it lives, a gradient through 2-D convolutions is differentiated with respect to the cotangent g alone, which it is linear
+/// in: what the product with a Jacobian needs.</summary>
+/// <remarks>libtorch's double backward of a convolution always computes its other two results as well, which cost as much again.
 /// <code>
 /// y = x ∗ W + b          backward, g ↦  g_x = X(W, g),  g_W = D(x, g),  g_b = Σ g          X, D: the gradients of ⟨x ∗ W, g⟩
-/// ⟨g_x, c⟩ = ⟨c ∗ W, g⟩  backward, c ↦  ∂_g = c ∗ W,   ∂_W = D(c, g)
-/// ⟨g_W, V⟩ = ⟨x ∗ V, g⟩  backward, V ↦  ∂_g = x ∗ V,   ∂_x = X(V, g)
+/// ⟨g_x, c⟩ = ⟨c ∗ W, g⟩  backward, c ↦  ∂_g = c ∗ W
+/// ⟨g_W, V⟩ = ⟨x ∗ V, g⟩  backward, V ↦  ∂_g = x ∗ V
 /// </code>It costs one more forward pass of these layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
 /// another hook has changed.</remarks>
 internal sealed class Convolutions : IDisposable
 {
     private readonly List<Action> _unhook = [];
     private readonly List<Tensor> _held = [];                    // what backward passes need: a forward() may dispose its intermediates
-    private readonly bool _curved;
 
     /// <param name="model">Not owned; null for none.</param>
-    /// <param name="curved">Whether gradients are differentiated with respect to x and W too, or only to g (for a Jacobian it is linear in).</param>
-    public Convolutions(nn.Module? model, bool curved)
+    public Convolutions(nn.Module? model)
     {
-        _curved = curved;
         foreach (var layer in model?.modules().Append(model).OfType<Conv2d>().Distinct() ?? [])
             if (layer is { padding_mode: PaddingModes.Zeros, padding_type: null, padding.Length: 2 })
                 _unhook.Add(layer.register_forward_hook((_, x, y) => y.requires_grad && x.dim() == 4 ? Replace(layer, x, y) : y).remove);
@@ -39,13 +36,13 @@ internal sealed class Convolutions : IDisposable
         Release();
     }
 
-    private Tensor Replace(Conv2d layer, Tensor input, Tensor y)
+    private Tensor Replace(Conv2d layer, Tensor x, Tensor y)
     {
         using var scope = NewDisposeScope();
         var (w, b) = (layer.weight!, layer.bias);
-        Tensor x = input.alias(), xLeaf = Leaf(x), wLeaf = Leaf(w), own = Forward(layer, xLeaf, wLeaf, b?.detach());   // a graph of this layer alone
+        Tensor xLeaf = Leaf(x), wLeaf = Leaf(w), own = Forward(layer, xLeaf, wLeaf, b?.detach());   // a graph of this layer alone
         if (!own.detach().equal(y.detach()).all().ToBoolean()) return y;
-        Tensor[] held = [x, xLeaf, wLeaf, own];
+        Tensor[] held = [xLeaf, wLeaf, own];
         scope.Detach(held);
         _held.AddRange(held);
         return Given.Apply(y.detach(), [x, w, .. b is null ? (Tensor[])[] : [b]], g =>
@@ -57,24 +54,18 @@ internal sealed class Convolutions : IDisposable
             if (g.requires_grad && is_grad_enabled())
             {
                 var cotangent = g.alias();
-                if (gx is not null) gx = Given.Apply(gx, Second(cotangent, w), c => Twice(c.detach(), wLeaf, wLeaf, cotangent));
-                if (gw is not null) gw = Given.Apply(gw, Second(cotangent, x), v => Twice(xLeaf, v.detach(), xLeaf, cotangent));
+                if (gx is not null) gx = Given.Apply(gx, [cotangent], c => [Product(c, wLeaf)]);
+                if (gw is not null) gw = Given.Apply(gw, [cotangent], v => [Product(xLeaf, v)]);
             }
             return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
         }).MoveToOuterDisposeScope();
 
         static Tensor Leaf(Tensor t) => t.detach().requires_grad_(t.requires_grad);
 
-        Tensor[] Second(Tensor cotangent, Tensor other) => _curved ? [cotangent, other] : [cotangent];
-
-        // ∂_g, and the gradient of ⟨∂_g, g⟩ with respect to the leaf
-        Tensor?[] Twice(Tensor image, Tensor kernel, Tensor leaf, Tensor g)
+        Tensor Product(Tensor image, Tensor kernel)
         {
-            bool both = _curved && leaf.requires_grad;
-            using var mode = set_grad_enabled(both);
-            var f = Forward(layer, image, kernel, null);
-            Tensor?[] first = [f.detach()];
-            return _curved ? [.. first, both ? autograd.grad([f], [leaf], [g.detach()])[0] : null] : first;
+            using var off = no_grad();
+            return Forward(layer, image, kernel, null);
         }
     }
 

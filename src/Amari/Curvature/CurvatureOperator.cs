@@ -22,8 +22,8 @@ public abstract class CurvatureOperator : LinearOperator
     /// <inheritdoc/>
     public override Device Device => Objective.Parameters.Device;
 
-    /// <summary>Whether a gradient is differentiated with respect to the parameters, or only to the cotangent that it is linear in.</summary>
-    private protected abstract bool DifferentiatesGradient { get; }
+    /// <summary>Whether gradients are differentiated with respect to the cotangent alone, which they are linear in, and not to the parameters.</summary>
+    private protected abstract bool DifferentiatesCotangents { get; }
 
     /// <summary>C_n v for one batch n and chosen parameters w, column after column; made lazily.</summary>
     /// <param name="piece">The batch.</param>
@@ -46,7 +46,7 @@ public abstract class CurvatureOperator : LinearOperator
         var directions = Views(v.T.contiguous());                // a column's numbers lie together
         var total = zeros(v.shape[1], layout.Dimension, dtype: Type, device: Device);
         var sums = Views(total);
-        using var convolutions = new Convolutions(Objective.Model, DifferentiatesGradient);
+        using var convolutions = DifferentiatesCotangents ? new Convolutions(Objective.Model) : null;
         long terms = Objective.Walk(true, piece =>
         {
             foreach (int[] block in blocks)
@@ -60,7 +60,7 @@ public abstract class CurvatureOperator : LinearOperator
                     k++;
                 }
             }
-            convolutions.Release();
+            convolutions?.Release();
         });
         return total.div_(Objective.Divisor(terms)).T.contiguous();
 

@@ -20,7 +20,7 @@ public class GaussNewton : CurvatureOperator
     private protected virtual Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output) =>
         t => Likelihood.HessianProduct(output, piece.Target, t);
 
-    private protected override bool DifferentiatesGradient => false;
+    private protected override bool DifferentiatesCotangents => true;
 
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
         Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)

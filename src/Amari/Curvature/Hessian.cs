@@ -7,7 +7,7 @@ namespace Amari.Curvature;
 /// <param name="objective">L.</param>
 public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
 {
-    private protected override bool DifferentiatesGradient => true;
+    private protected override bool DifferentiatesCotangents => false;
 
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
         Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
