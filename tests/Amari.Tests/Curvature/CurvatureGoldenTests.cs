@@ -25,7 +25,7 @@ public sealed class CurvatureGoldenTests : IDisposable
         public override Tensor forward(Tensor x) => b.call(a.call(x).tanh()).mean([1]);
     }
 
-    private static (JsonNode Trace, Objective Objective) Load(string name, [CallerFilePath] string here = "")
+    internal static (JsonNode Trace, Objective Objective) Load(string name, [CallerFilePath] string here = "")
     {
         using var stream = new GZipStream(File.OpenRead(Path.Combine(Path.GetDirectoryName(here)!, "..", "Fixtures", "curvature", $"curv_{name}.json.gz")), CompressionMode.Decompress);
         var trace = JsonNode.Parse(stream)!;
@@ -49,7 +49,7 @@ public sealed class CurvatureGoldenTests : IDisposable
         return (trace, new(model, likelihood, batches, reduction: sum ? LossReduction.Sum : LossReduction.Mean));
     }
 
-    private static Tensor Read(JsonNode? node) =>
+    internal static Tensor Read(JsonNode? node) =>
         tensor(node!["data"]!.AsArray().Select(v => (double)v!).ToArray(), [.. node["shape"]!.AsArray().Select(v => (long)v!)]);
 
     /// <summary>What the reference's empirical Fisher is of ours.</summary>
