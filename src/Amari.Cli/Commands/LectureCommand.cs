@@ -20,6 +20,8 @@ internal static class LectureCommand
         };
         var command = new Command("lecture", "Experiments, worked examples and demos of adaptive and second-order methods; exit code 1 if a check fails.") { ids };
         command.Add(common.Overwrite);
+        common.Threads.DefaultValueFactory = _ => 1;             // the tensors are small: more threads only wait for one another
+        common.Threads.Description = "threads of libtorch and of the kernels (default: 1, for the tensors are small)";
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
