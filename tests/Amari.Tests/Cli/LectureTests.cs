@@ -6,8 +6,14 @@ using Amari.Tests.Training;
 namespace Amari.Tests.Cli;
 
 /// <summary>Every item of the lecture holds; the command leaves figures and JSON as told.</summary>
-public sealed class LectureTests
+public sealed class LectureTests : IDisposable
 {
+    private readonly int _threads = get_num_threads();
+
+    public LectureTests() => set_num_threads(1);                 // as the command does
+
+    public void Dispose() => set_num_threads(_threads);
+
     public static TheoryData<string> Ids => [.. LectureCatalog.All.Select(i => i.Id)];
 
     private static (int Code, string Output, string Error) Run(params string[] args)
