@@ -143,7 +143,7 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         var zero = plot.Add.HorizontalLine(0, 1.5f, Colors.Black, LinePattern.Dashed);
         zero.ExcludeFromLegend = true;
         Figure.Legend(plot, corner: Alignment.MiddleRight);
-        return new("D1-lecture", plot);
+        return new("figures/01-4-demo1", plot);
     }
 
     private static Figure DrawPlateau(List<Trace> plateau, List<Trace> flat)

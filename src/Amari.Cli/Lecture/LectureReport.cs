@@ -62,7 +62,7 @@ internal static class LectureReport
         return item;
     }
 
-    private static string Text(object cell) => cell is double number ? Number.Short(number, 4) : Convert.ToString(cell, System.Globalization.CultureInfo.InvariantCulture)!;
+    private static string Text(object cell) => cell is double number ? Number.Short(double.IsSubnormal(number) ? 0 : number, 4) : Convert.ToString(cell, System.Globalization.CultureInfo.InvariantCulture)!;
 
     private static JsonValue? Cell(object cell) => cell switch
     {

@@ -21,7 +21,12 @@ internal sealed record LectureRun(LectureItem Item, LectureResult? Result, strin
             var result = item.Run(seed);
             var files = new List<string>();
             foreach (var figure in result.Figures)
-                using (figure) files.AddRange(figure.Save(Path.Combine(folder, figure.Name)));
+                using (figure)
+                {
+                    string stem = Path.Combine(folder, figure.Name);
+                    Directory.CreateDirectory(Path.GetDirectoryName(stem)!);
+                    files.AddRange(figure.Save(stem));
+                }
             return new(item, result, null, clock.Elapsed.TotalSeconds, files);
         }
         catch (Exception e) when (e is not OutOfMemoryException && Environment.GetEnvironmentVariable(Commands.CommandLine.TraceVariable) is null)
