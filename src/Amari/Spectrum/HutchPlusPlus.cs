@@ -19,7 +19,7 @@ public static class HutchPlusPlus
         ArgumentNullException.ThrowIfNull(op);
         long k = Require.AtLeast(6, products) / 3, rank = Math.Min(k, op.Dimension);
         using var scope = NewDisposeScope();
-        using var generator = new Generator((ulong)seed);
+        using var generator = Probes.Generator(seed);
         var (q, _) = linalg.qr(op.Apply(Probes.Signs(op, rank, generator)));
         double sketched = Probes.Read(q.mul(op.Apply(q)).sum(dim: 0)).Sum();
         if (rank == op.Dimension) return new(sketched, 0);

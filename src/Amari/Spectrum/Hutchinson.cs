@@ -8,7 +8,7 @@ namespace Amari.Spectrum;
 /// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
 public static class Hutchinson
 {
-    private const int Together = 16;                           // probes of one product
+    private const long Entries = 1 << 25;                      // numbers of the probes of one product
 
     /// <summary>tr C.</summary>
     /// <param name="op">C.</param>
@@ -31,12 +31,13 @@ public static class Hutchinson
     {
         ArgumentNullException.ThrowIfNull(op);
         Require.AtLeast(2, probes);
-        using var generator = new Generator((ulong)seed);
+        using var generator = Probes.Generator(seed);
         var samples = new List<double>();
-        for (int done = 0; done < probes; done += Together)
+        int together = (int)Math.Clamp(Entries / op.Dimension, 1, 16);
+        for (int done = 0; done < probes; done += together)
         {
             using var scope = NewDisposeScope();
-            var z = Probes.Signs(op, Math.Min(Together, probes - done), generator);
+            var z = Probes.Signs(op, Math.Min(together, probes - done), generator);
             samples.AddRange(Probes.Read(form(z, op.Apply(z))));
         }
         return [.. samples];

@@ -26,7 +26,7 @@ public static class Lanczos
         int m = (int)Math.Min(op.Dimension, Math.Max(options.BasisSize ?? 2 * wanted + 20, wanted + 2));
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        using var generator = new Generator((ulong)options.Seed);
+        using var generator = Probes.Generator(options.Seed);
         var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);         // V', a vector a row, and v₊
         var t = new double[m, m];
         basis[0].copy_(Random());
@@ -40,8 +40,10 @@ public static class Lanczos
                 using var inner = NewDisposeScope();
                 var v = basis.narrow(0, 0, j + 1);
                 var w = op.Apply(basis[j]);
-                t[j, j] = Orthogonalise(w, v)[j];
-                beta = w.norm().ToDouble();
+                var alpha = v[j].mul(w).sum();
+                w.addcmul_(alpha, v[j], -1);
+                t[j, j] = alpha.ToDouble() + Orthogonalise(w, v)[j];
+                beta = Probes.Length(w).ToDouble();
                 products++;
                 if (!double.IsFinite(beta)) return new([], [], null, products, LanczosStatus.NotFinite);
                 progress?.Report(new(products, settled, wanted));
@@ -52,7 +54,7 @@ public static class Lanczos
                     {
                         w = Random();
                         Orthogonalise(w, v);
-                        w.div_(w.norm());
+                        w.div_(Probes.Length(w));
                     }
                 }
                 else w.div_(beta);
@@ -97,7 +99,7 @@ public static class Lanczos
         Tensor Random()
         {
             var r = randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
-            return r.div_(r.norm());
+            return r.div_(Probes.Length(r));
         }
     }
 
@@ -108,8 +110,8 @@ public static class Lanczos
         for (int pass = 0; pass < Passes; pass++)
         {
             using var scope = NewDisposeScope();
-            var h = rows.mv(w);
-            w.sub_(rows.T.mv(h));
+            var h = Probes.Along(rows, w);
+            w.sub_(rows.T.mv(h.to_type(w.dtype)));
             double[] part = Probes.Read(h);
             for (int i = 0; i < along.Length; i++) along[i] += part[i];
         }

@@ -40,7 +40,7 @@ public static class LanczosQuadrature
         bool reorthogonalise = fit > 0;
         int block = (int)Math.Clamp(fit, 1, options.Probes);
         using var off = no_grad();
-        using var generator = new Generator((ulong)options.Seed);
+        using var generator = Probes.Generator(options.Seed);
         var rules = new List<Quadrature>();
         for (int done = 0; done < options.Probes && !(stop.IsCancellationRequested && done > 0); done += block)
         {
@@ -76,7 +76,7 @@ public static class LanczosQuadrature
                 var span = basis.narrow(1, 0, j + 1);                               // [p, j+1, d]
                 w.sub_(span.transpose(1, 2).matmul(span.matmul(w.unsqueeze(2))).squeeze(2));
             }
-            var b = w.norm(1, keepdim: true);
+            var b = Probes.Length(w, 1);
             double[] an = Probes.Read(a.squeeze(1)), bn = Probes.Read(b.squeeze(1));
             for (int i = 0; i < p; i++)
             {

@@ -15,7 +15,7 @@ public static class LossPlane
         ArgumentNullException.ThrowIfNull(parameters);
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        using var generator = new Generator((ulong)seed);
+        using var generator = Probes.Generator(seed);
         return stack([Direction(), Direction()], 1).MoveToOuterDisposeScope();
 
         Tensor Direction() => parameters.Flatten([.. parameters.Parameters.Select(p =>

@@ -8,13 +8,13 @@ namespace Amari.Spectrum;
 /// count = the last n ≤ K/2 whose λₙ is more than a tenth above the tail prolonged to its rank
 /// </code>Take K at least thrice what is expected.</remarks>
 /// <param name="Count">n.</param>
-/// <param name="Enough">Whether K was large enough to see the bulk: at least 12 positive eigenvalues, the outliers fewer than half. Otherwise there may be more.</param>
+/// <param name="Enough">Whether K was large enough to see the bulk: at least 24 positive eigenvalues, the outliers fewer than half. Otherwise there may be more.</param>
 /// <param name="Scale">c; NaN without a fit.</param>
 /// <param name="Exponent">s; NaN without a fit.</param>
 public sealed record Outliers(int Count, bool Enough, double Scale, double Exponent)
 {
     private const double Above = 1.1;
-    private const int Fewest = 4, Seen = 12;
+    private const int Fewest = 4, Seen = 24;
 
     /// <summary>The rule in a sentence.</summary>
     public const string Rule = "the largest eigenvalues down to the last that lies more than 10 % above the bulk's tail, a power law of rank fitted to the lower half of the eigenvalues computed";

@@ -5,6 +5,12 @@ namespace Amari.Spectrum;
 /// <summary>Random vectors z with E[z z'] = I, as columns: k of them are one product of an operator.</summary>
 internal static class Probes
 {
+    private const ulong Apart = 0x9E3779B97F4A7C15;
+
+    /// <summary>The source of a seed's random vectors: not the one that torch itself has for that seed, from which a model's weights may have been drawn.
+    /// (Probes that are correlated with the weights are biased.)</summary>
+    public static Generator Generator(long seed) => new((ulong)seed ^ Apart, CPU);
+
     /// <summary>Independent signs, [d, k].</summary>
     public static Tensor Signs(LinearOperator op, long count, Generator generator) =>
         randint(0, 2, [count, op.Dimension], dtype: op.Type, generator: generator).mul_(2).sub_(1).to(op.Device).T;
@@ -13,7 +19,26 @@ internal static class Probes
     public static Tensor Sphere(LinearOperator op, long count, Generator generator)
     {
         var g = stack([.. Enumerable.Range(0, (int)count).Select(_ => randn(op.Dimension, dtype: op.Type, generator: generator))]).to(op.Device);
-        return g.div_(g.norm(1, keepdim: true)).mul_(Math.Sqrt(op.Dimension)).T;
+        return g.div_(Length(g, 1)).mul_(Math.Sqrt(op.Dimension)).T;
+    }
+
+    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added up pairwise.)</summary>
+    public static Tensor Length(Tensor vectors, long dimension = 0) => vectors.square().sum(dim: dimension, keepdim: true).sqrt();
+
+    /// <summary>V'w in float64 for rows V' : [j, d]: in pieces, because float32 loses digits in a long sum.</summary>
+    public static Tensor Along(Tensor rows, Tensor w)
+    {
+        const long Piece = 1 << 15;
+        using var scope = NewDisposeScope();
+        var sum = zeros(rows.shape[0], dtype: ScalarType.Float64, device: w.device);
+        long d = w.numel();
+        for (long start = 0; start < d; start += Piece)
+        {
+            using var inner = NewDisposeScope();
+            long length = Math.Min(Piece, d - start);
+            sum.add_(rows.narrow(1, start, length).mv(w.narrow(0, start, length)));
+        }
+        return sum.MoveToOuterDisposeScope();
     }
 
     /// <summary>The numbers of a vector, in float64.</summary>

@@ -17,7 +17,7 @@ public static class XDiag
         ArgumentNullException.ThrowIfNull(op);
         long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension);
         using var scope = NewDisposeScope();
-        using var generator = new Generator((ulong)seed);
+        using var generator = Probes.Generator(seed);
         if (k == op.Dimension)
         {
             var exact = op.ToDense().diagonal().clone();

@@ -18,7 +18,7 @@ public static class XTrace
         ArgumentNullException.ThrowIfNull(op);
         long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension), d = op.Dimension;
         using var scope = NewDisposeScope();
-        using var generator = new Generator((ulong)seed);
+        using var generator = Probes.Generator(seed);
         var sketch = new LeaveOneOut(op, Probes.Sphere(op, k, generator));
         var h = sketch.Q.T.mm(sketch.Z);                                            // Q'C Q
         double total = Probes.Read(h.diagonal()).Sum();

@@ -108,6 +108,24 @@ public class LanczosTests
     }
 
     [Fact]
+    public void Long_float32_vectors_lose_no_digits()
+    {
+        const int D = 2_000_000;
+        using var scope = NewDisposeScope();
+        var values = linspace(0, 1, D, dtype: ScalarType.Float32);
+        (values[1000], values[1_000_000]) = (tensor(10f), tensor(7f));
+        var op = LinearOperator.FromFunction(D, ScalarType.Float32, v => values.unsqueeze(1) * v);
+        using var pairs = Lanczos.Run(op, new() { Count = 2, BasisSize = 12, Tolerance = 1e-5 });
+        Assert.True(pairs.Converged);
+        Assert.Equal(10, pairs.Values[0], 1e-5);
+        Assert.Equal(7, pairs.Values[1], 1e-5);
+        Assert.Equal(1, pairs.Vectors!.select(1, 0).square().sum().ToDouble(), 1e-5);
+        var density = LanczosQuadrature.Run(op, new() { Probes = 3, Steps = 6, MemoryLimit = 0 });
+        Assert.Equal(0.5, density.Mean(x => x).Value, 2e-3);
+        Assert.Equal(1 / 3.0, density.Mean(x => x * x).Value, 2e-3);
+    }
+
+    [Fact]
     public void Condition_number_is_the_ratio_of_the_ends()
     {
         double[] values = [.. Enumerable.Range(1, 50).Select(i => (double)i)];

@@ -81,6 +81,19 @@ public class TraceTests
     }
 
     [Fact]
+    public void Probes_are_independent_of_weights_drawn_from_the_same_seed()
+    {
+        // A matrix that is large along the vector that torch draws from the seed, as curvature is along weights.
+        const int N = 2000;
+        using var scope = NewDisposeScope();
+        manual_seed(0);
+        var w = randn(N, dtype: ScalarType.Float64);
+        w /= w.norm();
+        var op = LinearOperator.FromFunction(N, ScalarType.Float64, v => w.unsqueeze(1) * w.unsqueeze(0).mm(v));
+        Assert.All(LanczosQuadrature.Run(op, new() { Probes = 5, Steps = 2 }).Probes, p => Assert.InRange(p.Sum(x => x), 0, 0.01));   // 1 for w itself, 1 / N on average
+    }
+
+    [Fact]
     public void Nothing_leaks()
     {
         var op = Matrices.Operator(Values);
