@@ -19,6 +19,7 @@ public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<doubl
 public readonly record struct DensityPoint(double Lambda, Estimate Density);
 
 /// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with its error.</summary>
+/// <remarks>The standard errors are of the random probes. A function that bends sharply between nodes needs more steps, too: compare twice as many.</remarks>
 /// <param name="Dimension">d.</param>
 /// <param name="Probes">At least one.</param>
 /// <param name="Reorthogonalised">Whether the Lanczos vectors were; see <see cref="LanczosQuadrature"/>.</param>

@@ -28,7 +28,7 @@ public sealed class SpectrumGoldenTests : IDisposable
                 Assert.Equal(values[^(i + 1)], ends.Values[i], 1e-9 * values[^1]);
                 Assert.Equal(values[i], ends.Values[^(i + 1)], 1e-8 * values[^1]);
             }
-            var density = LanczosQuadrature.Run(op, new() { Probes = 40, Steps = 40 });
+            var density = LanczosQuadrature.Run(Amari.Solvers.LinearOperator.FromDense(dense), new() { Probes = 40, Steps = 300 });
             Within(values.Sum(), density.Trace(x => x));
             Within(values.Sum(x => x * x), density.Trace(x => x * x));
             Within(values.Sum(x => x > 0 ? x / (x + 0.01) : 0), density.EffectiveDimension(0.01));
