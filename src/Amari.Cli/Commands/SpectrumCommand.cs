@@ -65,9 +65,9 @@ internal static class SpectrumCommand
         var density = stop.IsCancellationRequested ? null : LanczosQuadrature.Run(matrix, new() { Probes = probes, Steps = steps, MemoryLimit = BasisBytes, Seed = seed },
             new Told<double>(share => view.Report("density", share, $"{probes} probes of {steps} steps")), stop);
         bool sketch = 4L * d * 4 * Math.Min(TraceProducts / 2, d) <= SketchBytes && !stop.IsCancellationRequested;
-        if (!stop.IsCancellationRequested) view.Report("trace", 0, sketch ? "XTrace" : "Hutchinson");
+        if (sketch) view.Report("trace", 0, "XTrace");
         return new(d, largest, smallest is { Values.Count: 1 } ? smallest : null, density,
-            stop.IsCancellationRequested ? density?.Trace(x => x) : sketch ? XTrace.Trace(matrix, TraceProducts, seed) : Hutchinson.Trace(matrix, TraceProducts / 2, seed), sketch ? "XTrace" : "Hutchinson",
+            sketch ? XTrace.Trace(matrix, TraceProducts, seed) : density?.Trace(x => x), sketch ? "XTrace" : "Hutchinson",
             Outliers.Of(largest.Values), stop.IsCancellationRequested);
     }
 }

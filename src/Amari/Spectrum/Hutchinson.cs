@@ -8,7 +8,7 @@ namespace Amari.Spectrum;
 /// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
 public static class Hutchinson
 {
-    private const long Entries = 1 << 25;                      // numbers of the probes of one product
+    private const long Entries = 1 << 23;                      // numbers of the probes of one product
 
     /// <summary>tr C.</summary>
     /// <param name="op">C.</param>
