@@ -5,7 +5,7 @@ namespace Amari.Spectrum;
 /// <remarks><code>
 /// λ₁ ≥ λ₂ ≥ .. ≥ λ_K      the largest K eigenvalues
 /// λᵢ ≈ c i^(-s)            fitted to the lower half, i > K/2: the tail of the bulk, by least squares of the logarithms
-/// count = the last n ≤ K/2 whose λₙ is more than a tenth above the tail prolonged to its rank
+/// count = the last n ≤ K/2 whose λₙ is more than a tenth above the tail prolonged to its rank, before two in a row are not
 /// </code>Take K at least thrice what is expected.</remarks>
 /// <param name="Count">n.</param>
 /// <param name="Enough">Whether K was large enough to see the bulk: at least 24 positive eigenvalues, the outliers fewer than half. Otherwise there may be more.</param>
@@ -17,7 +17,7 @@ public sealed record Outliers(int Count, bool Enough, double Scale, double Expon
     private const int Fewest = 4, Seen = 24;
 
     /// <summary>The rule in a sentence.</summary>
-    public const string Rule = "the largest eigenvalues down to the last that lies more than 10 % above the bulk's tail, a power law of rank fitted to the lower half of the eigenvalues computed";
+    public const string Rule = "the largest eigenvalues down to the last that lies more than 10 % above the bulk's tail (before two in a row do not), a power law of rank fitted to the lower half of the eigenvalues computed";
 
     /// <summary>The tail of the bulk at a rank i ≥ 1.</summary>
     public double Tail(int rank) => Scale * Math.Pow(rank, -Exponent);
@@ -32,7 +32,9 @@ public sealed record Outliers(int Count, bool Enough, double Scale, double Expon
         var tail = Enumerable.Range(half, logs.Length - half).Select(i => (X: Math.Log(i + 1), Y: logs[i])).ToList();
         double x = tail.Average(p => p.X), y = tail.Average(p => p.Y);
         double slope = tail.Sum(p => (p.X - x) * (p.Y - y)) / tail.Sum(p => (p.X - x) * (p.X - x));
-        int count = Enumerable.Range(1, half).LastOrDefault(i => logs[i - 1] > Math.Log(Above) + y + slope * (Math.Log(i) - x));
+        int count = 0;
+        for (int i = 1; i <= half && (count == 0 || i <= count + 2); i++)
+            if (logs[i - 1] > Math.Log(Above) + y + slope * (Math.Log(i) - x)) count = i;
         return new(count, logs.Length >= Seen && count < half, Math.Exp(y - slope * x), -slope);
     }
 }
