@@ -7,7 +7,8 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
-        new M3aKl(), new M3cInvariance(), new M4Kfac(), new M5Adaptive(),
+        new M1Spectrum(), new M2Newton(), new M2aCost(), new M2bSaddle(), new M2cNoise(),
+        new M3aKl(), new M3bTheorem(), new M3cInvariance(), new M4Kfac(), new M5Adaptive(),
         new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
         new D1Plateau(), new D2KfacStep(),
     ];

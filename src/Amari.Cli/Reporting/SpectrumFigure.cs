@@ -28,10 +28,12 @@ internal static class SpectrumFigure
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
     public static void Save(SpectrumResult result, string stem)
     {
-        var scree = Scree(result);
-        using var figure = result.Points.Count == 0 ? new Figure("spectrum", scree) : new Figure("spectrum", Density(result), scree);
+        using var figure = new Figure("spectrum", Panels(result));
         figure.Save(stem);
     }
+
+    /// <summary>The density (where there is one) and the largest eigenvalues; the caller owns them.</summary>
+    public static IReadOnlyList<Plot> Panels(SpectrumResult result) => result.Points.Count == 0 ? [Scree(result)] : [Density(result), Scree(result)];
 
     private static Plot Density(SpectrumResult result)
     {
