@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Solvers;
 using Amari.Training;
 using Amari.Workloads;
@@ -11,6 +12,7 @@ namespace Amari.Cli.Commands;
 internal sealed class CurvatureOptions
 {
     private const int Together = 512;                          // examples of a pass
+    private const long LargeModel = 1 << 20;                   // parameters, from which on memory is worth page faults
     private const long PathBytes = 256L << 20;                 // what a recorded training path may take
     private const string Optimizer = "adamw";
     private const double DefaultSeconds = 10;                  // of training, for a workload that counts in epochs
@@ -66,6 +68,7 @@ internal sealed class CurvatureOptions
     public (string Name, string Title, LinearOperator Matrix) OperatorOf(ParseResult parsed, Objective objective)
     {
         var (name, title, create) = Find(parsed);
+        if (objective.Parameters.Dimension > LargeModel) NativeHeap.MapLargeBlocks();
         return (name, title, create(objective, parsed.GetValue(_common.Seed)));
     }
 
