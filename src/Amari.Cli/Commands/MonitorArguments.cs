@@ -8,7 +8,7 @@ namespace Amari.Cli.Commands;
 internal sealed class MonitorArguments
 {
     private readonly Option<string?> _names = new("--monitor") { Description = $"watch curvature while training: some of {string.Join(",", MonitorOptions.Names)}, or all", HelpName = "NAMES" };
-    private readonly Option<int> _examples = CommonOptions.Whole("--monitor-examples", "training examples the monitor looks at, drawn once", 2, 512);
+    private readonly Option<int> _examples = CommonOptions.Whole("--monitor-examples", "training examples the monitor looks at, drawn once", 2, 256);
     private readonly Option<double> _share = new("--monitor-share")
     {
         Description = "share of the run time that the monitor takes after its first measurement: 5% or 0.05",

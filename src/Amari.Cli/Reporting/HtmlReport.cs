@@ -33,7 +33,7 @@ internal static class HtmlReport
                 <h2>Curvature while training</h2>
                 <p class="sub">{Html(MonitorPanel.Cost(comparison)!)} {Html(MonitorPanel.Explanation(comparison))}</p>
 
-                """).Add(string.Concat(panels.Select((_, i) => $"<div id=\"monitor{i}\" class=\"plot\"></div>\n")));
+                """).Add(string.Concat(panels.Select((p, i) => $"<h3>{Html(p.Title)}</h3>\n<div id=\"monitor{i}\" class=\"plot\" style=\"height: 380px\"></div>\n")));
         page.Add("<h2>Settings</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
@@ -79,10 +79,10 @@ internal static class HtmlReport
                 { responsive: true, displaylogo: false });
               panels.forEach((p, i) => Plotly.react('monitor' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name, showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
                   line: { color: t.color, width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
-                { title: { text: p.title, font: { size: 16 }, x: 0, xref: 'paper' }, showlegend: true, margin: { t: 70, r: 20 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink },
+                { showlegend: true, margin: { t: 20, r: 20 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink },
                   paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', hovermode: 'closest', modebar: { bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink }, legend: { orientation: 'h', y: 1.12 },
                   xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], exponentformat: 'power', gridcolor: grid, zeroline: false } },
+                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], dtick: p.high / p.low > 100 ? 1 : undefined, exponentformat: 'power', gridcolor: grid, zeroline: false } },
                 { responsive: true, displaylogo: false }));
               for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
             }

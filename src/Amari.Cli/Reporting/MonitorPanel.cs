@@ -59,7 +59,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         if (all.Count == 0) return null;
         double spent = all.Sum(m => m.Seconds), trained = comparison.Runs.Where(r => r.Monitor is not null).Sum(r => r.Seconds);
         return FormattableString.Invariant($"The monitor measured {all.Sum(m => m.Rows.Count)} times and took {100 * spent / (spent + trained):F1} % of the run time ({100 * all[0].AskedShare:0.##} % asked for)")
-            + $", and {Number.Short(all.Average(m => m.FirstSeconds))} s for the first measurement{(all.Count > 1 ? " of a run" : "")}; the training time does not count it.";
+            + $", and {Number.Short(all.Average(m => m.EndSeconds))} s for the first and the last measurement{(all.Count > 1 ? " of a run" : "")}; the training time does not count it.";
     }
 
     /// <summary>What the figures are of, in words.</summary>
@@ -85,12 +85,13 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     {
         var panels = Of(comparison);
         if (panels.Count == 0) return false;
-        using var figure = new Figure("monitor", [.. panels.Select(p => p.Draw())]) { Columns = Math.Min(2, panels.Count) };
+        int columns = Math.Min(2, panels.Count), rows = (panels.Count + columns - 1) / columns;
+        using var figure = new Figure("monitor", [.. panels.Select(p => p.Draw(comparison.Runs.Max(r => r.Seconds)))]) { Columns = columns, Size = (1000 * columns, 560 * rows) };
         figure.Save(stem);
         return true;
     }
 
-    private Plot Draw()
+    private Plot Draw(double end)
     {
         var plot = Figure.Panel(Title, "training time (s), monitor not counted", Axis);
         foreach (var trace in Traces)
@@ -100,8 +101,8 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         }
         Figure.Logarithmic(plot.Axes.Left, Low, High);
         plot.Axes.SetLimitsY(Math.Log10(Low), Math.Log10(High));
-        plot.Axes.SetLimitsX(0, Traces.SelectMany(t => t.Seconds).Max() is > 0 and var end ? 1.02 * end : 1);
-        if (Traces.Any(t => t.Name.Length > 0)) Figure.Legend(plot, Edge.Bottom);
+        plot.Axes.SetLimitsX(0, end > 0 ? 1.02 * end : 1);
+        if (Traces.Any(t => t.Name.Length > 0)) Figure.Legend(plot, Edge.Right);
         return plot;
     }
 

@@ -30,7 +30,7 @@ internal static class ResultJson
         json["monitor"] = new JsonArray([.. monitor.Rows.Select(r => MonitorLog.Of(r))]);
         json["monitorCost"] = new JsonObject
         {
-            ["askedShare"] = monitor.AskedShare, ["share"] = monitor.Share, ["seconds"] = monitor.Seconds, ["firstSeconds"] = monitor.FirstSeconds,
+            ["askedShare"] = monitor.AskedShare, ["share"] = monitor.Share, ["seconds"] = monitor.Seconds, ["endSeconds"] = monitor.EndSeconds,
         };
         json["stabilityBound"] = monitor.BoundRule;
         return json;

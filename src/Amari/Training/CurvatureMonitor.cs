@@ -13,6 +13,7 @@ namespace Amari.Training;
 ///     ...                                    // zero_grad, forward, backward, step
 ///     if (monitor.Observe(step) is { } row) Console.WriteLine($"{row.Step}: {row.Sharpness} of {row.StabilityBound}");
 /// }
+/// monitor.Measure(steps);                     // the end
 /// </code>It measures at the first call and then so seldom that it takes about <see cref="MonitorOptions.Share"/> of the time. All is measured on one fixed sample with the model in
 /// evaluation mode, unseen by K-FAC and without a draw from torch's generator: the weights are bit for bit those of a run without it. Eigenvalues are the Hessian's by Lanczos, started from the
 /// last measurement's eigenvectors and a little random vector.</remarks>
@@ -31,7 +32,7 @@ public sealed class CurvatureMonitor : IDisposable
     private List<Tensor>? _before;                               // outputs before the step that is measured next
     private long _beforeStep, _reported = -1;
     private Tensor? _warm;
-    private double _trained, _earlierFirst;
+    private double _trained;
 
     /// <param name="model">Not owned. On its device already: <c>module.to</c> replaces the parameters.</param>
     /// <param name="likelihood">p(y | f).</param>
@@ -64,12 +65,12 @@ public sealed class CurvatureMonitor : IDisposable
 
     /// <summary>The measurements so far, and what they cost.</summary>
     public MonitorResult Result => new(Options.Quantities, [.. _rows], Options.Share, _schedule.Spent == 0 ? 0 : _schedule.Spent / (_schedule.Spent + _trained),
-        _earlierFirst + (_schedule.First ?? 0), _schedule.Spent, _optimizer is null ? null : Training.StabilityBound.Of(_optimizer)?.Rule);
+        _schedule.Apart, _schedule.Spent, _optimizer is null ? null : Training.StabilityBound.Of(_optimizer)?.Rule);
 
     /// <summary>Call it before the first step and after every one; it measures when it is time to. Training time is all time not spent here.</summary>
     /// <param name="step">Steps done, rising from call to call.</param>
     /// <returns>The measurement, or what a second-order method reports of the step; null mostly.</returns>
-    public MonitorRow? Observe(long step) => Observe(step, _clock.GetElapsedTime(_start).TotalSeconds - _schedule.Total);
+    public MonitorRow? Observe(long step) => Observe(step, TrainingSeconds);
 
     /// <summary>The same for a loop that has a clock of its own.</summary>
     /// <param name="step">Steps done, rising from call to call.</param>
@@ -80,40 +81,65 @@ public sealed class CurvatureMonitor : IDisposable
         _trained = trainingSeconds;
         var report = _optimizer is SecondOrderOptimizer { Report: { } last } && last.Step != _reported ? last : null;
         _reported = report?.Step ?? _reported;
-        bool measure = _before is not null;
-        if (measure || (_schedule.Due(trainingSeconds) && (_rows.Count == 0 || step > _rows[^1].Step)))
+        if (_before is not null) return Measure(step, report, apart: false);
+        if (_schedule.Due(trainingSeconds) && !Has(step))
         {
-            long began = _clock.GetTimestamp();
             // KL takes two calls: outputs before a step, then all measurements after it. No step leads to the first one.
-            measure |= _schedule.First is null || !Asked(MonitorQuantities.Kl);
-            if (measure) _rows.Add(Measure(step, trainingSeconds, report));
-            else (_before, _beforeStep) = (Outputs(), step);
-            _schedule.Add(_clock.GetElapsedTime(began).TotalSeconds, measure);
-            if (measure) return _rows[^1];
+            if (_schedule.First is null || !Asked(MonitorQuantities.Kl)) return Measure(step, report, apart: false);
+            long began = _clock.GetTimestamp();
+            (_before, _beforeStep) = (Outputs(), step);
+            _schedule.Add(_clock.GetElapsedTime(began).TotalSeconds, complete: false);
         }
         return report is null ? null : new() { Step = step, Seconds = trainingSeconds, Report = report };
+    }
+
+    /// <summary>Measures now, due or not, and outside the share: for the end of a run.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <returns>The measurement; null if this step was measured already.</returns>
+    public MonitorRow? Measure(long step) => Measure(step, TrainingSeconds);
+
+    /// <summary>The same for a loop that has a clock of its own.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="trainingSeconds">Training time so far, without the monitor's.</param>
+    /// <returns>The measurement; null if this step was measured already.</returns>
+    public MonitorRow? Measure(long step, double trainingSeconds)
+    {
+        _trained = trainingSeconds;
+        return Has(step) ? null : Measure(step, null, apart: true);
+    }
+
+    private double TrainingSeconds => _clock.GetElapsedTime(_start).TotalSeconds - _schedule.Total;
+
+    private bool Has(long step) => _rows.Count > 0 && step <= _rows[^1].Step;
+
+    private MonitorRow Measure(long step, StepReport? report, bool apart)
+    {
+        long began = _clock.GetTimestamp();
+        _rows.Add(Row(step, report));
+        _schedule.Add(_clock.GetElapsedTime(began).TotalSeconds, complete: true, apart);
+        return _rows[^1];
     }
 
     /// <summary>Continues from the measurements of a run that was interrupted.</summary>
     internal void Restore(MonitorResult earlier)
     {
         _rows.AddRange(earlier.Rows);
-        (_schedule.Spent, _earlierFirst) = (earlier.Seconds, earlier.FirstSeconds);
+        (_schedule.Spent, _schedule.Apart) = (earlier.Seconds, earlier.EndSeconds);
     }
 
-    private MonitorRow Measure(long step, double seconds, StepReport? report)
+    private MonitorRow Row(long step, StepReport? report)
     {
         using var scope = NewDisposeScope();
         using var pairs = Asked(MonitorQuantities.Sharpness | MonitorQuantities.Spectrum) ? Eigenpairs() : null;
         var row = new MonitorRow
         {
             Step = step,
-            Seconds = seconds,
+            Seconds = _trained,
             Report = report,
             LearningRate = _optimizer?.ParamGroups.FirstOrDefault()?.LearningRate,
             NoiseScale = Asked(MonitorQuantities.Noise) ? GradientNoise.Of(_inParts).Scale : null,
-            Kl = _before is null ? null : Kl(_before),
-            KlSteps = _before is null ? null : step - _beforeStep,
+            Kl = _before is null || step == _beforeStep ? null : Kl(_before),
+            KlSteps = _before is null || step == _beforeStep ? null : step - _beforeStep,
             Factors = Asked(MonitorQuantities.Factors) ? (_optimizer as Kfac)?.FactorConditions() : null,
             Eigenvalues = Asked(MonitorQuantities.Spectrum) ? pairs!.Values : null,
         };

@@ -31,10 +31,10 @@ public sealed record MonitorOptions
     public double Share { get; init => field = Require.UnitInterval(value); } = 0.05;
 
     /// <summary>Training examples in the fixed sample that <see cref="Trainer"/> draws, ≥ 2.</summary>
-    public int Examples { get; init => field = Require.AtLeast(2, value); } = 512;
+    public int Examples { get; init => field = Require.AtLeast(2, value); } = 256;
 
     /// <summary>Eigenvalues of the spectrum, ≥ 1.</summary>
-    public int Eigenvalues { get; init => field = Require.AtLeast(1, value); } = 10;
+    public int Eigenvalues { get; init => field = Require.AtLeast(1, value); } = 5;
 
     /// <summary>Largest residual of an eigenvalue relative to the largest, > 0. The eigenvalue's own error is of the order of its square.</summary>
     public double Tolerance { get; init => field = Require.Positive(value); } = 1e-2;

@@ -36,6 +36,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What it is trained on.</summary>
     public WorkloadData Data => _data;
 
+    /// <summary>What monitors take their own time by; the system's if null.</summary>
+    internal TimeProvider? MonitorClock { get; init; }
+
     /// <summary>Steps of an epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
@@ -83,7 +86,7 @@ public sealed class Trainer : IDisposable
         var saver = checkpoint is null ? null : new RunSaver(checkpoint, model, optimizer);
         saver?.Resume(record);
         using var sample = monitor is null ? null : _data.Train.Sample(monitor.Examples, monitor.Seed);
-        using var watch = monitor is null ? null : new CurvatureMonitor(model, Workload.Likelihood, sample!.Inputs, sample.Targets, optimizer, monitor);
+        using var watch = monitor is null ? null : new CurvatureMonitor(model, Workload.Likelihood, sample!.Inputs, sample.Targets, optimizer, monitor, MonitorClock);
         if (watch is not null && record.Monitor is { } earlier)
         {
             watch.Restore(earlier);
@@ -118,6 +121,7 @@ public sealed class Trainer : IDisposable
             if (due || record.Seconds - told > 0.1) Report(due);
             if (saver is not null && record.Seconds - saved >= checkpoint!.Every.TotalSeconds) Save();
         }
+        if (status != RunStatus.Diverged) Tell(watch?.Measure(record.Step, record.Seconds));
         if (record.Losses[^1].Step != record.Step) Evaluate(model, record);
         if (status == RunStatus.Completed && !double.IsFinite(record.Losses[^1].Loss)) status = RunStatus.Diverged;
         Report(afterEvaluation: true);
