@@ -67,7 +67,8 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     {
         var monitored = comparison.Runs.Where(r => r.Monitor is not null).DistinctBy(r => r.Optimizer).ToList();
         var text = new List<string> { "All is measured on one fixed sample of the training data, with the model in evaluation mode." };
-        if (!Asked(MonitorQuantities.Sharpness)) return text[0];
+        if (Asked(MonitorQuantities.Noise)) text.Add("A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one.");
+        if (!Asked(MonitorQuantities.Sharpness)) return string.Join(" ", text);
         foreach (var run in monitored.Where(r => r.Monitor!.BoundRule is not null))
             text.Add($"Dashed: the sharpness {run.Monitor!.BoundRule} above which {run.Optimizer} is unstable on a quadratic, the edge of stability.");
         var others = monitored.Where(r => r.Monitor!.BoundRule is null).Select(r => r.Optimizer).ToList();
