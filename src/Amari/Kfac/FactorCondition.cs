@@ -10,7 +10,7 @@ namespace Amari;
 /// <param name="Damped">κ of what the step is multiplied by the inverse of: (A + π√λ I) ⊗ (G + √λ/π I), or A ⊗ G + λ I in the eigenbasis.</param>
 public sealed record FactorCondition(string Layer, double A, double G, double Damped)
 {
-    private const long MostDense = 1500;                        // larger factors: Lanczos
+    private const long MostDense = 1000;                        // larger factors: Lanczos
 
     internal static FactorCondition Of(KroneckerBlock block, Kfac.Options options)
     {

@@ -139,6 +139,26 @@ public sealed class CurvatureMonitorTests : IDisposable
     }
 
     [Fact]
+    public void Condition_of_a_large_factor_is_found_by_products()
+    {
+        manual_seed(2);
+        using var layer = Linear(1100, 2);
+        using var model = Sequential(("fc", layer));
+        model.to(ScalarType.Float64);
+        var (x, y) = (randn(30, 1100, dtype: ScalarType.Float64), randint(0, 2, 30, dtype: ScalarType.Int64));
+        using var kfac = new Amari.Kfac(model, new() { Damping = 0.01 }, new Categorical());
+        var p = softmax(model.call(x), 1).detach();
+        Step(model, x, y, kfac);
+        var condition = kfac.FactorConditions().Single();
+        Assert.Equal(double.PositiveInfinity, condition.A);      // of rank 30 in 1101 dimensions
+        var a = cat([x, ones(30, 1, dtype: ScalarType.Float64)], 1);
+        double top = linalg.eigvalsh(a.mm(a.T) / 30)[-1].ToDouble(), mean = a.square().sum().ToDouble() / 30 / 1101;
+        double g = 2 * (p.select(1, 0) * p.select(1, 1)).mean().ToDouble();   // G = p q [1 -1; -1 1], with the eigenvalues 2 p q and 0
+        double pi = Math.Sqrt(mean / (g / 2));
+        Assert.Equal((top + pi * 0.1) / (pi * 0.1) * ((g + 0.1 / pi) / (0.1 / pi)), condition.Damped, 1e-3 * condition.Damped);
+    }
+
+    [Fact]
     public void Stability_bound_is_where_a_quadratic_begins_to_diverge()
     {
         foreach (var options in (Sgd.Options[])[new() { Momentum = 0 }, new() { Momentum = 0.8 }, new() { Momentum = 0.8, Nesterov = true }, new() { Momentum = 0.5, WeightDecay = 2 }])
