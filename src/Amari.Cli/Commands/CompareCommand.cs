@@ -19,8 +19,10 @@ internal static class CompareCommand
         };
         var seeds = CommonOptions.Whole("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
         var tune = CommonOptions.Whole("--tune", "tuning trials of each optimizer over its own search space; 0 takes the workload's settings", 0, 0);
+        var monitoring = new MonitorArguments();
         var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune };
         common.AddTo(command);
+        monitoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
@@ -28,6 +30,7 @@ internal static class CompareCommand
                 .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>())).DistinctBy(c => c.Name).ToList();
             if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
             var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+            var monitor = monitoring.Of(parsed);
             common.ApplyTo(parsed, output);
             int first = parsed.GetValue(common.Seed);
 
@@ -36,9 +39,10 @@ internal static class CompareCommand
             var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Comparison comparison;
+            using var log = monitor is null ? null : new MonitorLog(folder);
             using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run"))
                 comparison = Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
-                    parsed.GetValue(tune), view, interrupt.Token);
+                    parsed.GetValue(tune), view, interrupt.Token, monitor, log);
             return Report.Write(comparison, workload, folder, output);
         });
         return command;

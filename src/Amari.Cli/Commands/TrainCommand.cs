@@ -22,8 +22,10 @@ internal static class TrainCommand
         var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
         var every = CommonOptions.Time("--checkpoint-every", "training time between checkpoints (default 30s)");
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
+        var monitoring = new MonitorArguments();
         var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
         common.AddTo(command);
+        monitoring.AddTo(command);
         command.SetAction(parsed =>
         {
             var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
@@ -36,6 +38,7 @@ internal static class TrainCommand
             var budget = common.BudgetOf(parsed, workload.DefaultBudget);
             string? directory = parsed.GetValue(checkpoint);
             if (directory is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
+            var monitor = monitoring.Of(parsed);
             common.ApplyTo(parsed, output);
 
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
@@ -43,9 +46,11 @@ internal static class TrainCommand
             var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "train-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Run run;
+            using var log = monitor is null ? null : new MonitorLog(folder);
             using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}"))
                 run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
-                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)), stop: interrupt.Token);
+                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)),
+                    monitor: monitor, monitored: log, stop: interrupt.Token);
             return Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []), workload, folder, output);
         });
         return command;

@@ -27,6 +27,13 @@ internal static class HtmlReport
             <div id="plot" class="plot"></div>
 
             """);
+        var panels = MonitorPanel.Of(comparison);
+        if (panels.Count > 0)
+            page.Add($"""
+                <h2>Curvature while training</h2>
+                <p class="sub">{Html(MonitorPanel.Cost(comparison)!)} {Html(MonitorPanel.Explanation(comparison))}</p>
+
+                """).Add(string.Concat(panels.Select((p, i) => $"<h3>{Html(p.Title)}</h3>\n<div id=\"monitor{i}\" class=\"plot\" style=\"height: 380px\"></div>\n")));
         page.Add("<h2>Settings</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
@@ -55,7 +62,7 @@ internal static class HtmlReport
                     Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpace.Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
         }
         var scale = LossScale.Of(comparison);
-        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison)};\nconst target = {comparison.Target.Value:R}, low = {scale.Low:R}, high = {scale.High:R}, log = {(scale.Log ? "true" : "false")};\n") + """
+        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison)};\nconst target = {comparison.Target.Value:R}, low = {scale.Low:R}, high = {scale.High:R}, log = {(scale.Log ? "true" : "false")};\nconst panels = {MonitorPanel.Json(panels)};\n") + """
             const axis = v => log ? Math.log10(v) : v;
             let by = 'seconds';
             function draw() {
@@ -70,6 +77,13 @@ internal static class HtmlReport
                 shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: target, y1: target, line: { dash: 'dash', color: ink, width: 1.5 }, opacity: .6 }],
                 annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(target), yanchor: 'bottom', text: 'target ' + target, showarrow: false, opacity: .8 }] },
                 { responsive: true, displaylogo: false });
+              panels.forEach((p, i) => Plotly.react('monitor' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name, showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
+                  line: { color: t.color, width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
+                { showlegend: true, margin: { t: 20, r: 20 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink },
+                  paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', hovermode: 'closest', modebar: { bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink }, legend: { orientation: 'h', y: 1.12 },
+                  xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
+                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], dtick: p.high / p.low > 100 ? 1 : undefined, exponentformat: 'power', gridcolor: grid, zeroline: false } },
+                { responsive: true, displaylogo: false }));
               for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
             }
             for (const id of ['seconds', 'steps']) document.getElementById(id).onclick = () => { by = id; draw(); };

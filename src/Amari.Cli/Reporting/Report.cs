@@ -25,6 +25,8 @@ internal static class Report
         int events = comparison.Runs.Sum(r => r.Events.Count);
         if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps) are listed in the report.");
 
+        if (MonitorPanel.Cost(comparison) is { } cost) console.WriteLine(cost);
+
         string json = ResultJson.Of(comparison);
         ResultFolder.Write(folder.FileNamed("result.json"), json);
         if (folder.Json is { } path) ResultFolder.Write(path, json);
@@ -36,9 +38,10 @@ internal static class Report
         string title = $"{workload.Name}: loss while training";
         LossFigure.Save(comparison, title, bySeconds: true, folder.FileNamed("loss-seconds"));
         LossFigure.Save(comparison, title, bySeconds: false, folder.FileNamed("loss-steps"));
+        bool monitored = MonitorPanel.Save(comparison, folder.FileNamed("monitor"));
         File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
         console.WriteLine();
-        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, loss-seconds and loss-steps as PNG and SVG)");
+        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, {(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)");
         return comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
     }
 }

@@ -23,7 +23,20 @@ internal static class ResultJson
         })]),
     }.ToJsonString(Indented);
 
-    private static JsonObject RunOf(Run run) => new()
+    private static JsonObject RunOf(Run run)
+    {
+        var json = Plain(run);
+        if (run.Monitor is not { } monitor) return json;
+        json["monitor"] = new JsonArray([.. monitor.Rows.Select(r => MonitorLog.Of(r))]);
+        json["monitorCost"] = new JsonObject
+        {
+            ["askedShare"] = monitor.AskedShare, ["share"] = monitor.Share, ["seconds"] = monitor.Seconds, ["endSeconds"] = monitor.EndSeconds,
+        };
+        json["stabilityBound"] = monitor.BoundRule;
+        return json;
+    }
+
+    private static JsonObject Plain(Run run) => new()
     {
         ["optimizer"] = run.Optimizer,
         ["options"] = Map(run.Options),

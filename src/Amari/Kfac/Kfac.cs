@@ -209,6 +209,9 @@ public sealed class Kfac : Optimizer
         _fallback.StepScaled(scale);
     }
 
+    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out. It costs an eigenvalue decomposition of each factor.</summary>
+    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.Where(b => b.A is not null && b.G is not null).Select(b => FactorCondition.Of(b, _group.Options))];
+
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 

@@ -124,12 +124,18 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is told.</summary>
     public IEnumerable<string> Refresh(Kfac.Options options)
     {
-        double damping = Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Mean(A!) * Mean(G!) : 1);
+        double damping = Damping(options);
         using var scope = NewDisposeScope();
         var (next, messages) = KroneckerInverse.Of(A!, G!, options.DampingMethod, damping, Inverse);
         if (!ReferenceEquals(next, Inverse)) Inverse?.Dispose();
         Inverse = next;
         return messages;
+    }
+
+    /// <summary>λ in the unit of the Fisher for the running factors as they are.</summary>
+    public double Damping(Kfac.Options options)
+    {
+        return Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Mean(A!) * Mean(G!) : 1);
 
         static double Mean(Tensor factor) => factor.diagonal(0, -2, -1).mean().ToDouble();
     }

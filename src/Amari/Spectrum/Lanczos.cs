@@ -18,6 +18,7 @@ public static class Lanczos
     /// <param name="progress">Told after each product.</param>
     /// <param name="stop">Ends it after the product under way, with the pairs as far as they are.</param>
     /// <returns>The pairs; the caller disposes them.</returns>
+    /// <exception cref="ArgumentException">The start is of another shape, not finite, or 0.</exception>
     public static Eigenpairs Run(LinearOperator op, LanczosOptions? options = null, IProgress<LanczosProgress>? progress = null, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(op);
@@ -29,7 +30,7 @@ public static class Lanczos
         using var generator = Probes.Generator(options.Seed);
         var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);         // V', a vector a row, and v₊
         var t = new double[m, m];
-        basis[0].copy_(Random());
+        basis[0].copy_(options.Start is { } start ? Unit(start) : Random());
         int kept = 0, products = 0, settled = 0;
         while (true)
         {
@@ -94,6 +95,13 @@ public static class Lanczos
                 t[i, i] = theta[best[i]];
                 t[i, kept] = t[kept, i] = beta * last[best[i]];
             }
+        }
+
+        Tensor Unit(Tensor start)
+        {
+            double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? start.norm().ToDouble() : double.NaN;
+            return norm > 0 && double.IsFinite(norm) ? start / norm
+                : throw new ArgumentException($"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.", nameof(options));
         }
 
         Tensor Random()

@@ -23,6 +23,10 @@ public sealed record LanczosOptions
 
     /// <summary>Of the starting vector.</summary>
     public long Seed { get; init; }
+
+    /// <summary>Where to start instead of at a random vector: [d], finite and not 0, of the operator's dtype and device; not owned. Near the pairs wanted
+    /// it saves products. What is orthogonal to it is not found until the space it spans is exhausted: add a little of a random vector.</summary>
+    public Tensor? Start { get; init; }
 }
 
 /// <summary>Which end of a spectrum.</summary>

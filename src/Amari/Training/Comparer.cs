@@ -16,8 +16,10 @@ public static class Comparer
     /// again at the full one. The workload's own settings are the first trial. 0 to take those settings without trials.</param>
     /// <param name="progress">Told while runs train.</param>
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
+    /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
+    /// <param name="monitored">Told what the monitors see, as it comes.</param>
     public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
-        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop)
+        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null, IProgress<MonitorLine>? monitored = null)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(optimizers);
@@ -31,7 +33,7 @@ public static class Comparer
         var runs = new List<(int Optimizer, Run Run)>();
         foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
             for (int i = 0; i < chosen.Count && !stop.IsCancellationRequested; i++)
-                runs.Add((i, trainer.Train(chosen[i], seed, budget, progress, stop: stop)));
+                runs.Add((i, trainer.Train(chosen[i], seed, budget, progress, monitor: monitor, monitored: monitored, stop: stop)));
         return new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
             [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], trials);
     }

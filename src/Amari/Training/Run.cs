@@ -73,6 +73,8 @@ public sealed record Run
     public required IReadOnlyList<OptimizerEvent> Events { get; init; }
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
+    /// <summary>What the curvature monitor saw; null without one.</summary>
+    public MonitorResult? Monitor { get; init; }
 }
 
 /// <summary>The result of <c>compare</c>: all runs on one workload.</summary>

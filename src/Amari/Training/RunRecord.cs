@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -7,10 +8,13 @@ namespace Amari.Training;
 /// <summary>What a run has done so far; saved in its checkpoints.</summary>
 internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed)
 {
+    private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const int KeptTimes = 1001;
     private readonly List<double> _times = [];                  // milliseconds of the newest steps, a ring
     private int _next;
 
+    public string Optimizer => optimizer;
+    public MonitorResult? Monitor { get; set; }
     public long Step { get; private set; }
     public double Seconds { get; private set; }
     public List<LossPoint> Losses { get; private set; } = [];
@@ -55,6 +59,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
             Coverage = trained.Coverage.Rows,
             Events = trained.Events,
             Status = status,
+            Monitor = Monitor,
         };
     }
 
@@ -69,6 +74,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         ["losses"] = new JsonArray([.. Losses.Select(p => new JsonArray(p.Step, p.Seconds, p.Loss))]),
         ["metric"] = Metric,
         ["evaluatedAt"] = EvaluatedAt,
+        ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
     }.ToJsonString();
 
     /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run.</summary>
@@ -84,6 +90,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Step = (long)saved["step"]!;
         Seconds = (double)saved["seconds"]!;
         Losses = [.. saved["losses"]!.AsArray().Select(p => new LossPoint((long)p![0]!, (double)p[1]!, (double)p[2]!))];
+        Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
         (Metric, EvaluatedAt) = ((double)saved["metric"]!, (double)saved["evaluatedAt"]!);
 
         static void Check(string what, string? saved, string asked)

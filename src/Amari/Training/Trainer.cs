@@ -36,6 +36,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What it is trained on.</summary>
     public WorkloadData Data => _data;
 
+    /// <summary>What monitors take their own time by; the system's if null.</summary>
+    internal TimeProvider? MonitorClock { get; init; }
+
     /// <summary>Steps of an epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
@@ -65,10 +68,13 @@ public sealed class Trainer : IDisposable
     /// <param name="checkpoint">Null to save nothing.</param>
     /// <param name="evaluated">Shown the model at every evaluation, the first before the first step and the last at the end; its time is not counted. It must not draw
     /// from torch's generator.</param>
+    /// <param name="monitor">What of the curvature to watch; null for nothing. It changes neither the weights nor the clock.</param>
+    /// <param name="monitored">Told every measurement, and every report of a second-order method's step, as they come; after a resume those before it, too.</param>
     /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
     /// <exception cref="InvalidDataException">A checkpoint to resume from is of another run, or all are damaged.</exception>
     public Run Train(OptimizerChoice choice, int seed, Budget budget, IProgress<RunProgress>? progress = null,
-        CheckpointOptions? checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? evaluated = null, CancellationToken stop = default)
+        CheckpointOptions? checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? evaluated = null,
+        MonitorOptions? monitor = null, IProgress<MonitorLine>? monitored = null, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(budget);
         ArgumentOutOfRangeException.ThrowIfNegative(seed);
@@ -79,12 +85,20 @@ public sealed class Trainer : IDisposable
         var record = new RunRecord(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed);
         var saver = checkpoint is null ? null : new RunSaver(checkpoint, model, optimizer);
         saver?.Resume(record);
+        using var sample = monitor is null ? null : _data.Train.Sample(monitor.Examples, monitor.Seed);
+        using var watch = monitor is null ? null : new CurvatureMonitor(model, Workload.Likelihood, sample!.Inputs, sample.Targets, optimizer, monitor, MonitorClock);
+        if (watch is not null && record.Monitor is { } earlier)
+        {
+            watch.Restore(earlier);
+            foreach (var row in earlier.Rows) Tell(row);
+        }
 
         var clock = new Stopwatch();
         double told = double.NegativeInfinity, saved = record.Seconds, batchLoss = double.NaN;
         var status = RunStatus.Completed;
         if (record.Losses.Count == 0) Evaluate(model, record);
         Report(afterEvaluation: true);
+        Tell(watch?.Observe(record.Step, record.Seconds));
         while (Fraction() < 1)
         {
             if (stop.IsCancellationRequested)
@@ -101,15 +115,18 @@ public sealed class Trainer : IDisposable
                 status = RunStatus.Diverged;
                 break;
             }
+            Tell(watch?.Observe(record.Step, record.Seconds));
             bool due = record.Step % StepsPerEpoch == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
             if (due) Evaluate(model, record);
             if (due || record.Seconds - told > 0.1) Report(due);
             if (saver is not null && record.Seconds - saved >= checkpoint!.Every.TotalSeconds) Save();
         }
+        if (status != RunStatus.Diverged) Tell(watch?.Measure(record.Step, record.Seconds));
         if (record.Losses[^1].Step != record.Step) Evaluate(model, record);
         if (status == RunStatus.Completed && !double.IsFinite(record.Losses[^1].Loss)) status = RunStatus.Diverged;
         Report(afterEvaluation: true);
         if (status != RunStatus.Diverged) Save();
+        record.Monitor = watch?.Result ?? record.Monitor;
         return record.ToRun(Workload.Target, optimizer, status);
 
         double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
@@ -121,8 +138,14 @@ public sealed class Trainer : IDisposable
             evaluated?.Invoke(m, r.Losses[^1]);
         }
 
+        void Tell(MonitorRow? row)
+        {
+            if (row is not null) monitored?.Report(new(record.Optimizer, seed, row));
+        }
+
         void Save()
         {
+            record.Monitor = watch?.Result ?? record.Monitor;
             saver?.Save(record);
             saved = record.Seconds;
         }

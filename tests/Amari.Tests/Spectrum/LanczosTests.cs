@@ -31,6 +31,24 @@ public class LanczosTests
     }
 
     [Fact]
+    public void A_start_near_the_pairs_saves_products()
+    {
+        using var c = Matrices.With(Values);
+        using var perturbed = c + 1e-4 * Matrices.With([.. Values.Reverse()]);
+        var op = LinearOperator.FromDense(perturbed);
+        var options = new LanczosOptions { Count = 2, BasisSize = 4, Tolerance = 1e-4 };
+        using var cold = Lanczos.Run(op, options);
+        using var before = Lanczos.Run(LinearOperator.FromDense(c), options);
+        using var sum = 3 * before.Vectors!.sum(dim: 1);
+        using var warm = Lanczos.Run(op, options with { Start = sum });
+        Assert.True(warm.Converged && cold.Converged);
+        Assert.True(warm.Products < cold.Products, $"{warm.Products} of {cold.Products} products");
+        Assert.All(warm.Values.Zip(cold.Values), p => Assert.Equal(p.Second, p.First, 1e-6));
+        foreach (var bad in (Tensor[])[zeros(120, dtype: ScalarType.Float64), ones(3, dtype: ScalarType.Float64)])
+            using (bad) Assert.Contains("[120], finite and not 0", Assert.Throws<ArgumentException>(() => Lanczos.Run(op, options with { Start = bad })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Restarts_need_no_more_than_the_basis_and_the_residual_is_a_bound_before_convergence()
     {
         using var c = Matrices.With([.. Enumerable.Range(1, 300).Select(i => i / 300.0)]);   // no gap to help
