@@ -13,7 +13,7 @@ namespace Amari.Cli.Lecture;
 /// </code>Softmax regression of three digits by standardised pixels (195 weights), from w = 0: H is positive semi-definite, so that negative curvature plays no part.</remarks>
 internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-batches are noisier than gradients")
 {
-    private const int Draws = 24, Pixels = 64, Classes = 3;
+    private const int Draws = 16, Pixels = 64, Classes = 3;
     private static readonly int[] Sizes = [32, 64, 128, 256, 512, 1024];
     private static readonly double[] Dampings = [1e-3, 1e-2, 1e-1];
     private static readonly string[] Inks = [Palette.Of("sgd"), Palette.Of("newton"), Palette.Of("adamw"), Palette.Of("lion")];
@@ -96,21 +96,20 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
     private static Figure Draw(Series[] series)
     {
         var spread = Figure.Panel("Scatter of a mini-batch's step", "batch size B (log scale)", "standard deviation over length (log scale)");
-        var share = Figure.Panel("Decrease of the loss that is lost to noise", "batch size B (log scale)", "share of the whole data's decrease (log scale)");
+        var share = Figure.Panel("What noise leaves of a step's decrease of the loss", "batch size B (log scale)", "share of the decrease with the whole data");
         double[] x = [.. Sizes.Select(b => Math.Log10(b))];
         foreach (var (s, color) in series.Zip(Inks))
         {
             Figure.Line(spread, x, s.Spread.Select(Math.Log10), color, FormattableString.Invariant($"{s.Name}: B^{s.Exponent:F2}")).MarkerSize = 9;
-            Figure.Line(share, x, s.Share.Select(v => Math.Log10(1 - v)), color, s.Name).MarkerSize = 9;
+            Figure.Line(share, x, s.Share, color, s.Name).MarkerSize = 9;
         }
         Figure.Line(spread, [x[0], x[^1]], [Math.Log10(0.1 / Math.Sqrt(Sizes[0] / 32.0)), Math.Log10(0.1 / Math.Sqrt(Sizes[^1] / 32.0))], "#999999", "1/√B", 1.5f);
         foreach (var plot in new[] { spread, share }) Figure.Logarithmic(plot.Axes.Bottom, 25, 1300);
         double[] all = [.. series.SelectMany(s => s.Spread)];
         Figure.Logarithmic(spread.Axes.Left, Math.Min(0.015, all.Min() / 1.5), all.Max() * 2);
-        double[] lost = [.. series.SelectMany(s => s.Share).Select(v => 1 - v).Where(v => v > 0)];
-        Figure.Logarithmic(share.Axes.Left, lost.Min() / 2, lost.Max() * 2);
+        share.Axes.SetLimitsY(series.Min(s => s.Share.Min()) - 0.03, 1.02);
         Figure.Legend(spread);
-        Figure.Legend(share);
+        Figure.Legend(share, corner: Alignment.LowerRight);
         return new("M2c-noise", spread, share);
     }
 }
