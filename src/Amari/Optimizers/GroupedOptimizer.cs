@@ -18,7 +18,9 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Sweep _sweep = new();
+    private Slot? _updated;
 
     private sealed class Slot(string name, Parameter parameter)
     {
@@ -50,7 +52,23 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     public override IEnumerable<Parameter> parameters() => Slots.Select(s => s.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. Slots.Select(s => new CoverageRow(s.Name, GetType().Name, "every parameter"))]);
+    public override Coverage Coverage => new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options)))]);
+
+    /// <summary>How a parameter is updated.</summary>
+    private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
+
+    /// <inheritdoc/>
+    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events =>
+        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+
+    /// <summary>Remembers something of the parameter under update that is worth a user's attention.</summary>
+    private protected void Tell(string message)
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == _updated!.Name);
+        if (i < 0) _events.Add((_updated!.Name, message, _updated.State!.Step, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
 
     /// <inheritdoc/>
     public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
@@ -66,6 +84,14 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     }
 
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
+
+    /// <summary>Visits every parameter that has a state.</summary>
+    private protected void ForEach(Action<Parameter, TState> visit)
+    {
+        FollowModules();
+        foreach (var slot in Slots)
+            if (slot.State is { } state) visit(slot.Parameter, state);
+    }
 
     /// <summary>Adds parameters to be trained from now on.</summary>
     /// <exception cref="ArgumentException">A parameter or a name is in the optimizer already.</exception>
@@ -183,6 +209,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         using var scope = NewDisposeScope();
         var g = slot.Parameter.grad!;
         if (g.is_sparse) g = g.to_dense();
+        _updated = slot;
         var type = StateType(slot.Parameter);
         g = g.to_type(type);
         if (scale != 1) g = g.mul(scale);

@@ -18,7 +18,8 @@ public sealed class ContractTests
         { "WeightDecay", -1e-3, ">= 0" },
     };
 
-    private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options)];
+    private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options),
+        typeof(Muon.Options), typeof(Lamb.Options), typeof(Adafactor.Options), typeof(ScheduleFree.Options), typeof(Soap.Options), typeof(Shampoo.Options)];
 
     [Theory, MemberData(nameof(BadOptions))]
     public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
@@ -68,7 +69,7 @@ public sealed class ContractTests
             o => lr_scheduler.ExponentialLR(o, 0.5),
             o => lr_scheduler.CosineAnnealingLR(o, 5),
             o => lr_scheduler.LambdaLR(o, epoch => 1.0 / (1 + epoch)),
-            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10),
+            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: !double.IsNaN(((IMomentum)o).Momentum)),
         ];
         foreach (var make in schedulers)
         {
@@ -81,7 +82,7 @@ public sealed class ContractTests
                 rates.Add(o.ParamGroups.Single().LearningRate);
                 var before = Problem.Values(p);
                 Steps(o, p, epoch, epoch + 1);
-                Assert.NotEqual(before, Problem.Values(p));
+                if (epoch > 0 || o is not Soap) Assert.NotEqual(before, Problem.Values(p));   // SOAP's first gradient only makes its basis
                 scheduler.step();
             }
             Assert.Equal(4, rates.Distinct().Count());

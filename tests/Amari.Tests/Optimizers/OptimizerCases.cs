@@ -15,6 +15,15 @@ public static class OptimizerCases
         ["AdamW other"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { LearningRate = 0.02, Beta1 = 0.5, Beta2 = 0.8, Epsilon = 1e-2, WeightDecay = 0.5 })]) { Fused = fused },
         ["Lion"] = (p, fused) => new Lion([p.Group(new Lion.Options())]) { Fused = fused },
         ["Lion decay"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, Beta1 = 0.5, Beta2 = 0.8, WeightDecay = 0.5 })]) { Fused = fused },
+        ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
+        ["Muon plain"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Nesterov = false, Momentum = 0.8, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
+        ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
+        ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
+        ["ScheduleFree Sgd"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, WarmupSteps = 4, AveragingPower = 1 })]) { Fused = fused },
+        ["Soap"] = (p, fused) => new Soap([p.Group(new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 })]) { Fused = fused },
+        ["Shampoo"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { RefreshInterval = 2 })]) { Fused = fused },
+        ["Shampoo blocks"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { Grafting = Grafting.Sgd, BlockSize = 3, Epsilon = 1e-3 })]) { Fused = fused },
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
