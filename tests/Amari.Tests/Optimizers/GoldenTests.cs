@@ -66,7 +66,7 @@ public sealed class GoldenTests
     })]);
 
     [Theory, MemberData(nameof(Names))]
-    public void Torch_lines_follow_the_trace_in_float64(string name) => Replay(name, ScalarType.Float64, 1e-12);
+    public void Torch_lines_follow_the_trace_in_float64(string name) => Replay(name, ScalarType.Float64, name == "meta_shampoo_root" ? 1e-8 : 1e-12);   // that source corrects its bias in float32
 
     [Theory, MemberData(nameof(Names))]
     public void Kernels_follow_the_trace_in_float32(string name)
@@ -75,23 +75,25 @@ public sealed class GoldenTests
         Replay(name, ScalarType.Float32, 5e-6);
     }
 
-    /// <summary>pytorch_optimizer corrects m alone, outside the trust ratio: as a rate η / (1 - β₁ᵗ) with the decay η λ kept; it adds ε to the norm.</summary>
+    /// <summary>pytorch_optimizer corrects m alone, outside the trust ratio: as a rate η / (1 - β₁ᵗ) with the decay η λ kept; it adds ε to the norm.
+    /// Its clipping is not in the trace.</summary>
     [Fact]
     public void Lamb_follows_the_trace_in_float64() => Replay("po_Lamb", ScalarType.Float64, 1e-6);
 
     private static Lamb MakeLamb(IEnumerable<(string, Parameter)> p) =>
-        new([new(p, new() { DecoupledDecay = true, BiasCorrection = false, MaxWeightNorm = 10 })]) { MaxGradientNorm = 1 };
+        new([new(p, new() { DecoupledDecay = true, BiasCorrection = false, MaxWeightNorm = 10 })]);
 
     private static void Replay(string name, ScalarType type, double tolerance)
     {
         var trace = Read(name);
-        var parameters = trace["params0"]!.AsArray().Select(p => nn.Parameter(ToTensor(p!, type))).ToArray();
+        var parameters = trace["params0"]!.AsArray().Select(p => nn.Parameter(Shaped(ToTensor(p!, type)))).ToArray();
         var named = parameters.Select((p, i) => ($"p{i}", p));
         using var optimizer = name == "po_Lamb" ? MakeLamb(named) : Makers[name](named, trace["hyper"]!);
+        Tensor Shaped(Tensor x) => name == "meta_shampoo_root" ? x.flatten() : x;      // the source took every parameter as a vector
         bool compared(int i) => name != "soap_orig_fp64" || parameters[i].dim() <= 2;   // the source has a basis for each of a kernel's dimensions
         for (int t = 0; t < 20; t++)
         {
-            for (int i = 0; i < parameters.Length; i++) parameters[i].grad = ToTensor(trace["grads"]![t]![i]!, type);
+            for (int i = 0; i < parameters.Length; i++) parameters[i].grad = Shaped(ToTensor(trace["grads"]![t]![i]!, type));
             if (optimizer is Lamb { Groups: [var group] })
             {
                 double correction = 1 - Math.Pow(0.9, t + 1);

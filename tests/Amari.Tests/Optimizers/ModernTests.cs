@@ -134,6 +134,19 @@ public sealed class ModernTests
         Run(s => new Shampoo(s.Groups(new Shampoo.Options() { LearningRate = 0.01, StartStep = 100 }))), 1e-12);
 
     [Fact]
+    public void Shampoo_s_first_step_is_the_orthogonal_factor_of_the_gradient()
+    {
+        using var scope = NewDisposeScope();
+        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        var before = p[0].detach().clone();
+        Problem.SetGradients(p, 1);
+        using var o = new Shampoo([ParameterGroup.Of(p, new Shampoo.Options() { LearningRate = 1, Grafting = Grafting.None, Epsilon = 1e-12 })]);
+        o.step();
+        var (u, _, vh) = linalg.svd(p[0].grad!, fullMatrices: false);   // (g g')^(-1/4) g (g' g)^(-1/4) = U V'
+        Near(Problem.Values([before - u.mm(vh)]), Problem.Values(p), 1e-8);
+    }
+
+    [Fact]
     public void Grafting_keeps_the_length_of_Adam_s_step_block_by_block()
     {
         var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
