@@ -36,9 +36,10 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
     {
         using var scope = NewDisposeScope();
         var (normal, gradient) = (Positions(Normalised(x)).to_type(FactorType), Positions(g).to_type(FactorType));
-        var p = HasBias ? stack([normal * gradient, gradient], -1) : (normal * gradient).unsqueeze(-1);   // [n, r, units, 2]
-        p = what.PerExample ? p.sum(dim: 1) : p.flatten(0, 1);
-        return new([p.permute(1, 2, 0).matmul(p.transpose(0, 1)).MoveToOuterDisposeScope()], 0);
+        List<Tensor> p = HasBias ? [normal.mul_(gradient), gradient] : [normal.mul_(gradient)];             // each [n, r, units]
+        p = p.ConvertAll(t => what.PerExample ? t.sum(dim: 1) : t.flatten(0, 1));
+        var sum = stack([.. p.Select(i => stack([.. p.Select(j => (i * j).sum(dim: 0))], -1))], -2);
+        return new([sum.MoveToOuterDisposeScope()], 0);
     }
 
     /// <summary>x̂, with the shape of x.</summary>

@@ -249,6 +249,41 @@ public sealed class KfacBlockTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Diagonal_and_unit_wise_state_resumes_bit_for_bit()
+    {
+        static Sequential Model() => nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm(4)), ("f", nn.Flatten()), ("l", nn.Linear(8, 3)));
+        var (ids, labels) = (randint(0, 7, [12, 5, 2]), randint(0, 3, [12, 5]));
+        foreach (var method in Enum.GetValues<DampingMethod>())
+        {
+            var options = Plain with { DampingMethod = method, InverseInterval = 5, FactorInterval = 2, Momentum = 0.9 };
+            var (whole, second) = (Model(), Model());
+            using var straight = new Amari.Kfac(whole, options, new Categorical());
+            using var resumed = new Amari.Kfac(second, new(), new Categorical());
+            for (int i = 0; i < 12; i++)
+            {
+                if (i == 7)
+                {
+                    using (no_grad())
+                        foreach (var (p, q) in second.parameters().Zip(whole.parameters())) p.copy_(q);
+                    resumed.Restore(straight.Snapshot());
+                }
+                Train(whole, straight, i);
+                if (i >= 7) Train(second, resumed, i);
+            }
+            Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
+            using var other = new Amari.Kfac(nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm([2, 4])), ("f", nn.Flatten()), ("l", nn.Linear(8, 3))), new(), new Categorical());
+            Assert.Throws<InvalidDataException>(() => other.Restore(straight.Snapshot()));
+        }
+
+        void Train(Sequential model, Amari.Kfac optimizer, int i)
+        {
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(ids[i]), labels[i]).backward();
+            optimizer.step();
+        }
+    }
+
     private sealed class Pooled : nn.Module<Tensor, Tensor>
     {
         private readonly nn.Module<Tensor, Tensor> a, b;

@@ -14,7 +14,7 @@ public sealed class KfacContractTests : IDisposable
     private static nn.Module<Tensor, Tensor> Model(ScalarType type = ScalarType.Float32)
     {
         manual_seed(21);
-        return nn.Sequential(("conv", nn.Conv2d(1, 2, 3)), ("flatten", nn.Flatten()), ("norm", nn.LayerNorm(8)), ("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("p", nn.PReLU(1)), ("b", nn.Linear(5, 3))).to(type);
+        return nn.Sequential(("conv", nn.Conv2d(1, 2, 3)), ("batch", nn.BatchNorm2d(2)), ("up", nn.ConvTranspose2d(2, 2, 1)), ("flatten", nn.Flatten()), ("norm", nn.LayerNorm(8)), ("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("p", nn.PReLU(1)), ("b", nn.Linear(5, 3))).to(type);
     }
 
     private static void Step(nn.Module<Tensor, Tensor> model, optim.Optimizer optimizer, int seed, Action<Tensor>? spoil = null)
