@@ -386,6 +386,24 @@ public sealed class KfacBlockTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Conditions_of_diagonal_factors_and_corrected_eigenvalues()
+    {
+        var model = nn.Sequential(("e", nn.Embedding(3, 2)), ("n", nn.LayerNorm(2)), ("l", nn.Linear(2, 2)));
+        using var optimizer = new Amari.Kfac(model, Plain with { LearningRate = 0, DampingMethod = DampingMethod.Ekfac }, new Categorical());
+        for (int i = 0; i < 2; i++)
+        {
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(tensor(new long[] { 0, 1, 1, 1, 2, 2 })), randint(0, 2, [6])).backward();
+            optimizer.step();
+        }
+        var conditions = optimizer.FactorConditions();
+        Assert.Equal(["e", "l"], conditions.Select(c => c.Layer));
+        Assert.Equal(3, conditions[0].A, 1e-10);                // 3 uses of one row, 1 of another
+        var s = optimizer.Snapshot().Tensors["l.Values"];
+        Assert.Equal(((s.max() + Plain.Damping) / (s.min() + Plain.Damping)).ToDouble(), conditions[1].Damped, 1e-10);
+    }
+
     private sealed class Twins : nn.Module<Tensor, Tensor>
     {
         private readonly Linear first = nn.Linear(4, 4), second = nn.Linear(4, 4);

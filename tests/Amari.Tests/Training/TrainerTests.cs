@@ -175,10 +175,10 @@ public sealed class TrainerTests
     public void A_variant_takes_the_settings_of_its_original_then_its_preset_then_the_choice()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        Kfac.Options Of(string name, params (string Name, string Value)[] settings) =>
-            (Kfac.Options)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
+        Amari.Kfac.Options Of(string name, params (string Name, string Value)[] settings) =>
+            (Amari.Kfac.Options)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
         Assert.Equal(Of("kfac") with { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
-        Assert.NotEqual(new Kfac.Options { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
+        Assert.NotEqual(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
         Assert.Equal(DampingMethod.Eigenbasis, Of("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
         Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
 
