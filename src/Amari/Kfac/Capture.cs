@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>Which gradients the output factor G is made of.</summary>
@@ -251,7 +253,7 @@ internal sealed class Capture : IDisposable
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
         {
             ((Action<Tensor>)ctx.get_data("callback"))(gradient);
-            return [gradient, null!, null!];
+            return HeldGradients.Hold([gradient, null!, null!]);
         }
     }
 }
