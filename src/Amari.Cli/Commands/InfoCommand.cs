@@ -24,6 +24,7 @@ internal static class InfoCommand
         {
             var status = TorchLibrary.Status;
             if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
+            ScalarRelease.Install();
             var rows = new Dictionary<string, string>
             {
                 ["amari"] = Version(typeof(Kfac).Assembly),
@@ -32,6 +33,8 @@ internal static class InfoCommand
                 ["TorchSharp"] = Version(typeof(torch).Assembly),
                 ["libtorch"] = status.State == TorchLibraryState.Failed ? "not loaded" : torch.__version__,
                 ["native library"] = $"{status.State}: {status.Message}",
+                ["scalars"] = ScalarRelease.IsDelayed ? "freed a second after use"
+                    : "freed by the finalizer: a garbage collection that another thread starts can break a native call (TorchSharp's defect)",
                 ["processor"] = Machine.Processor,
                 ["cores"] = $"{Environment.ProcessorCount}",
                 ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",

@@ -29,8 +29,9 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
 
         // the lecture's step, with the library's factors and inverses
         using var block = new LinearBlock("linear", layer, hasBias: false);
-        var (gram, rows) = block.InputGram(x);
-        Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows, g = Keep * Identity(Outputs) + (1 - Keep) * block.OutputGram(delta) / Batch;
+        var (sums, rows) = block.Measure(x, delta, new(First: true, PerExample: true, Sharing.Expand, Corrected: false));
+        Tensor gram = sums[0]!, scatter = sums[1]!;
+        Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows, g = Keep * Identity(Outputs) + (1 - Keep) * scatter / Batch;
         using var inverse = new KroneckerInverse(SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!, SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!);
         var step = inverse.Apply(gradient, Damping);
         double after = Loss(w - Rate * step), plain = Loss(w - Rate * gradient);
@@ -39,7 +40,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         var damped = kron(g + Damping * Identity(Outputs), a + Damping * Identity(Inputs));
         double stepError = Relative(linalg.solve(damped, gradient.reshape(-1)), step.reshape(-1));
         Tensor scores = (delta.unsqueeze(2) * x.unsqueeze(1)).reshape(Batch, -1), empirical = scores.t().mm(scores) / Batch;
-        var factored = kron(block.OutputGram(delta) / Batch, gram / rows);
+        var factored = kron(scatter / Batch, gram / rows);
 
         // the library's optimizer with the true Fisher, from the same weights; its loss is the mean over 32 terms of |y - t|²
         var objective = new Objective(layer, Squared, [(x, t)]);

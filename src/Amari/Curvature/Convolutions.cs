@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Curvature;
 
 /// <summary>While it lives, a gradient through 2-D convolutions is differentiated with respect to the cotangent g alone, which it is linear
@@ -87,7 +89,11 @@ internal sealed class Convolutions : IDisposable
             return value;
         }
 
-        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient) =>
-            [null!, null!, .. ((Func<Tensor, Tensor?[]>)ctx.get_data("backward"))(gradient).Select(t => t!)];
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
+        {
+            var gradients = HeldGradients.Hold([null!, null!, .. ((Func<Tensor, Tensor?[]>)ctx.get_data("backward"))(gradient).Select(t => t!)]);
+            GC.KeepAlive(gradient);
+            return gradients;
+        }
     }
 }

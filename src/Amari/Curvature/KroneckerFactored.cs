@@ -7,12 +7,12 @@ namespace Amari.Curvature;
 /// <remarks><code>
 /// s = W ā,   A = E[ā ā'],   G = E[g g']     g = ∂ℓ/∂s of one term's own loss ℓ; under LossReduction.Sum, times the number of terms
 /// V = [∂W ∂b] : [out, in+1],   C vec(V) = vec(G V A)
-/// </code>Several positions per example are K-FAC-expand (arXiv:2311.00636). Rows of parameters without a block are zero, and
+/// </code>Several positions per example are combined as <see cref="Sharing"/> says. Rows of parameters without a block are zero, and
 /// <see cref="Coverage"/> lists them.</remarks>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
     internal const string NoBlock = "none";                      // a coverage row's block where there is none
-    private readonly List<KroneckerBlock> _blocks = [];
+    private readonly List<CurvatureBlock> _blocks = [];
     private readonly Dictionary<string, CoverageRow> _rows;
 
     private KroneckerFactored(ParameterLayout parameters, Dictionary<string, CoverageRow> rows) => (Parameters, _rows) = (parameters, rows);
@@ -22,17 +22,35 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     /// <param name="kind">Which gradients G is made of.</param>
     /// <param name="samples">Draws for Monte-Carlo, ≥ 1.</param>
     /// <param name="seed">Of the draws.</param>
+    /// <param name="sharing">How the positions of an example enter the factors.</param>
+    /// <param name="corrected">EKFAC: the eigenvalues are replaced by second moments of the gradients in the eigenbasis, measured by a second walk over
+    /// the data with the same draws.</param>
     /// <exception cref="ArgumentException">A plain function has no layers.</exception>
-    public KroneckerFactored(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0)
+    public KroneckerFactored(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0,
+        Sharing sharing = Sharing.Expand, bool corrected = false)
     {
         ArgumentNullException.ThrowIfNull(objective);
         if (objective.Model is not { } model || objective.Likelihood is not { } likelihood)
             throw new ArgumentException("A plain function has a Hessian, but no layers to take Kronecker factors of.", nameof(objective));
         Parameters = objective.Parameters;
-        var settings = new FisherSettings(Require.Defined(kind), Require.AtLeast(1, samples));
+        var settings = new FisherSettings(Require.Defined(kind), Require.AtLeast(1, samples), Require.Defined(sharing));
         (var layers, _rows) = BlockCatalog.Match(model, Parameters.Parameters, NoBlock);
-        _blocks.AddRange(layers.Select(l => l.Block));
+        _blocks.AddRange(layers.Select(l => l.Block).Distinct());
         try
+        {
+            Measure();
+            if (!corrected) return;
+            foreach (var block in _blocks) block.MakeBasis();
+            settings = settings with { Corrected = true };
+            Measure();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
+        void Measure()
         {
             using var generator = new Generator((ulong)seed, Device);
             using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true) { Active = true };
@@ -43,14 +61,9 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
                     using (var f = output.detach()) capture.Propagate(output, likelihood.Score(f, piece.Target));
                 capture.Reset();
             });
-            foreach (var block in layers.Select(l => l.Block))
+            foreach (var block in _blocks.ToList())
                 if (!block.HasPending) Drop(block, "its input was not seen: the layer must be called, and through call(), not forward()");
                 else if (!block.Fold(1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
-        }
-        catch
-        {
-            Dispose();
-            throw;
         }
     }
 
@@ -78,7 +91,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         return result;
     }
 
-    private void Drop(KroneckerBlock block, string reason)
+    private void Drop(CurvatureBlock block, string reason)
     {
         foreach (int i in Indices(block))
         {
@@ -95,14 +108,17 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     /// <summary>Which parameter has which block, and why; those with none have zero rows.</summary>
     public Coverage Coverage => new([.. Parameters.Parameters.Select(p => _rows[p.Name])]);
 
-    /// <summary>The factors by layer: A [in+1, in+1] and G [out, out], with a leading dimension [groups] for grouped layers. Owned by the operator.</summary>
-    public IReadOnlyList<(string Layer, Tensor A, Tensor G)> Factors => [.. _blocks.Select(b => (b.Name, b.A!, b.G!))];
+    /// <summary>The factors by layer: A [in+1, in+1] and G [out, out], with a leading dimension [groups] for grouped layers;
+    /// an embedding's A is its diagonal. Unit-wise blocks have no such factors and are not listed. Owned by the operator.</summary>
+    public IReadOnlyList<(string Layer, Tensor A, Tensor G)> Factors => [.. _blocks.OfType<KroneckerBlock>().Select(b => (b.Name, b.A!, b.G!))];
 
     /// <summary>(C + λ I)⁻¹ as K-FAC has it, from factorisations made now; parameters without a block are divided by λ.</summary>
     /// <param name="damping">λ > 0.</param>
-    /// <param name="method">In the eigenbasis exact; factored, the inverse of something larger, and cheaper.</param>
+    /// <param name="method">In the eigenbasis exact; factored, the inverse of something larger, and cheaper. <see cref="DampingMethod.Ekfac"/> inverts
+    /// the corrected curvature, exactly; the others, the plain Kronecker products.</param>
     /// <param name="measureResidual">Whether each product also reports its residual, which costs a product with C.</param>
     /// <returns>The caller owns it; it does not outlive this operator.</returns>
+    /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
     public KroneckerFactoredInverse Inverse(double damping, DampingMethod method = DampingMethod.FactoredTikhonov, bool measureResidual = true) =>
         new(this, Require.Positive(damping), Require.Defined(method), measureResidual);
 
@@ -114,9 +130,9 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     public override Device Device => Parameters.Device;
 
     /// <inheritdoc/>
-    protected override Tensor Product(Tensor v) => Map(v, 0, (i, x) => _blocks[i].G!.matmul(x).matmul(_blocks[i].A!));
+    protected override Tensor Product(Tensor v) => Map(v, 0, (i, x) => _blocks[i].Apply(x));
 
-    internal IReadOnlyList<KroneckerBlock> Blocks => _blocks;
+    internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
 
     /// <summary>Applies a map to the part of every block, [k, (groups,) out, in+1]; the rows of other parameters are multiplied by a number.</summary>
     internal Tensor Map(Tensor v, double others, Func<int, Tensor, Tensor> map)
@@ -137,7 +153,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         Tensor Part(Tensor t, int i) => t.narrow(1, Parameters.Offset(i), Parameters.Parameters[i].Parameter.numel());
     }
 
-    private int[] Indices(KroneckerBlock block) =>
+    private int[] Indices(CurvatureBlock block) =>
         [.. block.Parameters.Select(p => Enumerable.Range(0, Parameters.Parameters.Count).First(i => Parameters.Parameters[i].Parameter.Handle == p.Handle))];
 
     /// <summary>Frees the factors.</summary>

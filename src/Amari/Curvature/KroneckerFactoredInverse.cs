@@ -10,7 +10,7 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
     private readonly double _damping;
     private readonly bool _measureResidual;
     private readonly InverseStatus _status;
-    private readonly List<KroneckerInverse> _inverses = [];
+    private readonly List<BlockInverse> _inverses = [];
 
     internal KroneckerFactoredInverse(KroneckerFactored factored, double damping, DampingMethod method, bool measureResidual)
         : base(factored.Damped(damping))
@@ -20,12 +20,12 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
         List<string> messages = [];
         foreach (var block in factored.Blocks)
         {
-            var (inverse, told) = KroneckerInverse.Of(block.A!, block.G!, method, damping, null);
+            var (inverse, told) = block.Invert(method, damping);
             _inverses.Add(inverse);
             messages.AddRange(told.Select(m => $"{block.Name}: {m}"));
         }
         Messages = messages;
-        _status = method == DampingMethod.Eigenbasis && messages.Count == 0 ? InverseStatus.Solved : InverseStatus.Approximate;
+        _status = method != DampingMethod.FactoredTikhonov && messages.Count == 0 ? InverseStatus.Solved : InverseStatus.Approximate;
     }
 
     /// <summary>What happened to factorisations that failed at first, by layer; usually empty.</summary>

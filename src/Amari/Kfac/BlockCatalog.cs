@@ -7,45 +7,68 @@ internal static class BlockCatalog
     /// <param name="name">The layer's name in the model.</param>
     /// <param name="layer">Not owned.</param>
     /// <param name="isChosen">Whether a parameter is meant.</param>
-    private static (KroneckerBlock? Block, string Reason) For(string name, nn.Module layer, Func<Parameter?, bool> isChosen) => layer switch
+    private static (CurvatureBlock? Block, string Reason) For(string name, nn.Module layer, Func<Parameter?, bool> isChosen)
     {
-        Linear linear when isChosen(linear.weight) => (new LinearBlock(name, linear, isChosen(linear.bias)), "linear layer"),
-        Conv2d conv when isChosen(conv.weight) => (new Conv2dBlock(name, conv, isChosen(conv.bias)), "2-D convolution"),
-        Linear { weight.requires_grad: false } or Conv2d { weight.requires_grad: false } => (null, "the layer's weight is frozen"),
-        Linear or Conv2d => (null, "the layer's weight is left out"),
-        _ => (null, $"no K-FAC block for a parameter of {layer.GetType().Name}"),
-    };
+        return layer switch
+        {
+            Linear l => Of(l.weight, "linear layer", () => new LinearBlock(name, l, isChosen(l.bias))),
+            Convolution l => Of(l.weight, $"{l.weight!.dim() - 2}-D {(l.transposed ? "transposed " : "")}convolution", () => new ConvolutionBlock(name, l, isChosen(l.bias))),
+            Embedding l => Of(l.get_parameter("weight"), "embedding", () => new EmbeddingBlock(name, l)),
+            LayerNorm l => Of(l.weight, "layer norm", () => new NormBlock(name, l, isChosen(l.bias))),
+            GroupNorm l => Of(l.weight, "group norm", () => new NormBlock(name, l, isChosen(l.bias))),
+            TorchSharp.Modules.BatchNorm l => Of(l.weight, "batch norm", () => new NormBlock(name, l, isChosen(l.bias))),
+            _ => (null, $"no K-FAC block for a parameter of {layer.GetType().Name}"),
+        };
+
+        (CurvatureBlock? Block, string Reason) Of(Parameter? weight, string kind, Func<CurvatureBlock> make) =>
+            isChosen(weight) ? (make(), kind) : (null, weight is { requires_grad: false } ? "the layer's weight is frozen" : "the layer's weight is left out");
+    }
 
     /// <summary>The blocks of a model's layers, and a row for every chosen parameter, by name: its block, or the reason why it has none.</summary>
+    /// <remarks>A weight in several linear layers is one block of all their uses, as one layer used several times is: A and G are sums over the
+    /// uses. If their biases differ, the block is the weight's alone. Other tied parameters have no block: their uses differ in form.</remarks>
     /// <param name="model">Not owned.</param>
     /// <param name="parameters">The chosen parameters, each once.</param>
     /// <param name="otherwise">What stands for a block where there is none.</param>
-    public static (List<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> Layers, Dictionary<string, CoverageRow> Rows) Match(
+    public static (List<(CurvatureBlock Block, nn.Module<Tensor, Tensor> Layer)> Layers, Dictionary<string, CoverageRow> Rows) Match(
         nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, string otherwise)
     {
         var byHandle = parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
         var modules = model.named_modules().Select(m => (m.name, m.module)).Append((name: "", module: model))
             .DistinctBy(m => m.module, ReferenceEqualityComparer.Instance).ToList();
-        var owners = modules.SelectMany(m => m.module.named_parameters(recurse: false).Select(p => (p.parameter.Handle, m.name)))
-            .ToLookup(p => p.Handle, p => p.name);
+        var owners = modules.SelectMany(m => m.module.named_parameters(recurse: false).Select(p => (p.parameter.Handle, Owner: m)))
+            .ToLookup(p => p.Handle, p => p.Owner);
         var rows = new Dictionary<string, CoverageRow>();
-        var layers = new List<(KroneckerBlock, nn.Module<Tensor, Tensor>)>();
+        var layers = new List<(CurvatureBlock, nn.Module<Tensor, Tensor>)>();
+        var shared = new Dictionary<nint, CurvatureBlock>();     // by the handle of a weight in several linear layers
         foreach (var (name, module) in modules)
         {
             var own = module.named_parameters(recurse: false).Select(p => p.parameter.Handle).Where(byHandle.ContainsKey).ToList();
             if (own.Count == 0) continue;
-            var (block, reason) = For(name, module, p => p is { requires_grad: true } && byHandle.ContainsKey(p.Handle));
+            var (block, reason) = For(name, module, IsChosen);
             if (block is not null && own.Find(h => owners[h].Count() > 1) is var tied and not 0)
             {
-                reason = $"tied: used by the layers {string.Join(" and ", owners[tied].Order(StringComparer.Ordinal))}";
                 block.Dispose();
-                block = null;
+                var uses = owners[tied].ToList();
+                string names = string.Join(" and ", uses.Select(u => u.name).Order(StringComparer.Ordinal));
+                if (module is Linear linear && linear.weight!.Handle == tied && uses.TrueForAll(u => u.module is Linear l && l.weight!.Handle == tied))
+                {
+                    bool oneBias = linear.bias is { } b && uses.TrueForAll(u => ((Linear)u.module).bias?.Handle == b.Handle);
+                    if (!shared.TryGetValue(tied, out block)) shared[tied] = block = new LinearBlock(name, linear, oneBias && IsChosen(linear.bias));
+                    reason = $"linear layer, tied: the uses of {names} are summed";
+                    foreach (nint handle in own.Where(h => h != tied && !oneBias))
+                        rows[byHandle[handle]] = new(byHandle[handle], otherwise, $"the bias of one of the layers {names}, which share a weight");
+                }
+                else (block, reason) = (null, $"tied: used by the layers {names}");
             }
+            var covered = block?.Parameters.Select(p => p.Handle).ToHashSet();
             foreach (nint handle in own)
-                rows[byHandle[handle]] = new(byHandle[handle], block?.Kind ?? otherwise, reason);
+                if (covered is null || covered.Contains(handle)) rows[byHandle[handle]] = new(byHandle[handle], block?.Kind ?? otherwise, reason);
             if (block is not null) layers.Add((block, (nn.Module<Tensor, Tensor>)module));
         }
         foreach (var (name, _) in parameters) rows.TryAdd(name, new(name, otherwise, "a parameter of no layer"));
         return (layers, rows);
+
+        bool IsChosen(Parameter? p) => p is { requires_grad: true } && byHandle.ContainsKey(p.Handle);
     }
 }

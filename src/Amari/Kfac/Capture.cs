@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>Which gradients the output factor G is made of.</summary>
@@ -23,7 +25,9 @@ public enum LossReduction
 /// <summary>Which gradients factors are made of.</summary>
 /// <param name="Kind">Null chooses: see <see cref="Kfac.Options.Fisher"/>.</param>
 /// <param name="Samples">Draws per pass for <see cref="FisherKind.MonteCarlo"/>.</param>
-internal readonly record struct FisherSettings(FisherKind? Kind, int Samples);
+/// <param name="Sharing">How positions are combined.</param>
+/// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
+internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false);
 
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
@@ -51,7 +55,7 @@ internal sealed class Capture : IDisposable
     /// <param name="generator">The source of draws.</param>
     /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
     /// call <see cref="Propagate"/>.</param>
-    public Capture(nn.Module model, IEnumerable<(KroneckerBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
+    public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
         Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false)
     {
         (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
@@ -103,11 +107,11 @@ internal sealed class Capture : IDisposable
         public long Terms;
         public bool Live;                                       // the training loss was propagated back through it
         public int Sample = -1;                                 // the extra backward pass that is running, or none
-        public readonly List<(KroneckerBlock Block, (Tensor Sum, double Rows)? Inputs, Tensor Outputs)> Sums = [];
+        public readonly List<(CurvatureBlock Block, BlockSums Use)> Sums = [];
     }
 
     /// <summary>One call of one layer.</summary>
-    private sealed record Use(KroneckerBlock Block, Tensor X, Pass Pass);
+    private sealed record Use(CurvatureBlock Block, Tensor X, Pass Pass);
 
     [ThreadStatic] private static int _suspended;
     [ThreadStatic] private static Capture? _exempt;
@@ -130,7 +134,7 @@ internal sealed class Capture : IDisposable
 
     private void Begin() => _pass = Sees ? new Pass() : null;
 
-    private Tensor Seen(KroneckerBlock block, Tensor x, Tensor s)
+    private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s)
     {
         if (!Active || !Sees || _pass is not { } pass || !s.requires_grad) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
@@ -197,24 +201,22 @@ internal sealed class Capture : IDisposable
         try
         {
             using var off = no_grad();
-            (Tensor, double)? inputs = pass.Sample <= 0 ? block.InputGram(x) : null;   // A once, not for every sample
-            var outputs = block.OutputGram(g);
-            if (sampling) pass.Sums.Add((block, Detached(inputs), outputs.DetachFromDisposeScope()));
+            var settings = _settings();
+            var sums = block.Measure(x, g, new(pass.Sample <= 0, pass.Terms == x.shape[0], settings.Sharing, settings.Corrected));   // A once, not for every sample
+            if (sampling)
+            {
+                foreach (var t in sums.Sums) t?.DetachFromDisposeScope();
+                pass.Sums.Add((block, sums));
+            }
             else
             {
-                block.Accumulate(inputs, outputs);
+                block.Accumulate(sums);
                 x.Dispose();
             }
         }
         catch (Exception e) when (e is not OutOfMemoryException)  // it must not cross the native frames of backward
         {
             Failure = e;
-        }
-
-        static (Tensor, double)? Detached((Tensor Sum, double Rows)? inputs)
-        {
-            inputs?.Sum.DetachFromDisposeScope();
-            return inputs;
         }
     }
 
@@ -223,7 +225,7 @@ internal sealed class Capture : IDisposable
         if (pass.Live) return;
         pass.Live = true;
         Terms += pass.Terms;
-        foreach (var (block, inputs, outputs) in pass.Sums) block.Accumulate(inputs, outputs);
+        foreach (var (block, use) in pass.Sums) block.Accumulate(use);
         pass.Sums.Clear();
     }
 
@@ -251,7 +253,7 @@ internal sealed class Capture : IDisposable
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
         {
             ((Action<Tensor>)ctx.get_data("callback"))(gradient);
-            return [gradient, null!, null!];
+            return HeldGradients.Hold([gradient, null!, null!]);
         }
     }
 }

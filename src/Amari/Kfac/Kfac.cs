@@ -18,8 +18,8 @@ public sealed class Kfac : Optimizer
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly ParameterGroup<Options> _group;
     private readonly AdamW _fallback;
-    private readonly List<KroneckerBlock> _blocks;
-    private readonly Dictionary<KroneckerBlock, Tensor> _momentum = [];
+    private readonly List<CurvatureBlock> _blocks;
+    private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Dictionary<string, CoverageRow> _rows;
     private readonly Dictionary<string, string> _demoted = [];
     private readonly List<OptimizerEvent> _events = [];
@@ -42,6 +42,8 @@ public sealed class Kfac : Optimizer
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
+        public Sharing Sharing { get; init => field = Require.Defined(value); }
         /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
         public LossReduction Reduction { get; init => field = Require.Defined(value); }
         /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
@@ -83,7 +85,7 @@ public sealed class Kfac : Optimizer
 
         var parameters = ParameterGroup.Of(model, options).Parameters;
         (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
-        _blocks = [.. layers.Select(l => l.Block)];
+        _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
         if (options.Strict && left.Count > 0)
@@ -91,7 +93,8 @@ public sealed class Kfac : Optimizer
         _group = new(parameters.Except(left), options);
         _fallback = new([new(left, options.Fallback) { Module = model }]);
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples), likelihood, _generator) { Active = true };
+        _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples, _group.Options.Sharing,
+            _group.Options.DampingMethod == DampingMethod.Ekfac), likelihood, _generator) { Active = true };
     }
 
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
@@ -101,7 +104,7 @@ public sealed class Kfac : Optimizer
     internal nn.Module Model { get; }
 
     /// <inheritdoc cref="Model"/>
-    internal IReadOnlyList<KroneckerBlock> Blocks => _blocks;
+    internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
 
     /// <summary>Until it is disposed, no other K-FAC optimizer of the model sees its forward passes.</summary>
     internal IDisposable SuspendOthers() => _capture.SuspendOthers();
@@ -141,7 +144,7 @@ public sealed class Kfac : Optimizer
         var options = _group.Options;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         if (_capture.Active) UpdateFactors(options);
-        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.A is not null)) Refresh(options);
+        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) Refresh(options);
         Update(options);
         _capture.Reset();
         _capture.Active = _step % options.FactorInterval == 0;
@@ -152,7 +155,7 @@ public sealed class Kfac : Optimizer
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
-        foreach (var block in _blocks.Where(b => !b.HasPending && b.A is null && HasGradient(b)).ToList())
+        foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
         {
             if (_capture.Terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
@@ -165,7 +168,7 @@ public sealed class Kfac : Optimizer
 
     private void Refresh(Options options)
     {
-        foreach (var block in _blocks.Where(b => b.A is not null))
+        foreach (var block in _blocks.Where(b => b.IsMeasured))
             foreach (string message in block.Refresh(options)) Tell(block.Name, message);
     }
 
@@ -177,7 +180,7 @@ public sealed class Kfac : Optimizer
             scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
                 + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
 
-        var steps = new List<(KroneckerBlock Block, Tensor U)>(active.Count);
+        var steps = new List<(CurvatureBlock Block, Tensor U)>(active.Count);
         double product = 0;                                      // Σ ⟨U, V⟩
         foreach (var block in active)
         {
@@ -209,18 +212,18 @@ public sealed class Kfac : Optimizer
         _fallback.StepScaled(scale);
     }
 
-    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out. It costs an eigenvalue decomposition of each factor.</summary>
-    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.Where(b => b.A is not null && b.G is not null).Select(b => FactorCondition.Of(b, _group.Options))];
+    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
+    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, _group.Options))];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private static bool HasGradient(KroneckerBlock block) => block.Parameters.Any(p => p.grad is not null);
+    private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
 
     private void Tell(string subject, string message) => _events.Add(new(_step, subject, message));
 
     /// <summary>Hands a block's parameters to the fall-back for good.</summary>
-    private void Demote(KroneckerBlock block, string reason)
+    private void Demote(CurvatureBlock block, string reason)
     {
         if (_group.Options.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
@@ -306,14 +309,12 @@ public sealed class Kfac : Optimizer
         _capture.Active = _step % options.FactorInterval == 0;
     }
 
-    private static void CheckShapes(KroneckerBlock block, IReadOnlyDictionary<string, Tensor> tensors)
+    private static void CheckShapes(CurvatureBlock block, IReadOnlyDictionary<string, Tensor> tensors)
     {
         using var scope = NewDisposeScope();
-        long[] joined = block.Join(block.Parameters).shape;
-        long rows = joined[^2], columns = joined[^1];
-        foreach (var (member, n) in new[] { ("A", columns), ("Right", columns), ("G", rows), ("Left", rows), ("Momentum", columns) })
-            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && saved.shape[^1] != n)
-                throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {n}].");
+        foreach (var (member, tail) in block.Shapes())
+            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail)))
+                throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
     }
 
     /// <inheritdoc/>
@@ -324,7 +325,7 @@ public sealed class Kfac : Optimizer
         _fallback.to(device);
     }
 
-    private void Move(KroneckerBlock block, Device device)
+    private void Move(CurvatureBlock block, Device device)
     {
         block.To(device);
         if (!_momentum.TryGetValue(block, out var b)) return;

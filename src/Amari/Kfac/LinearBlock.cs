@@ -1,6 +1,6 @@
 namespace Amari;
 
-/// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]; every position is a row.</summary>
+/// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]. Several layers of the same weight share one block.</summary>
 internal sealed class LinearBlock(string name, Linear layer, bool hasBias) : KroneckerBlock(name, hasBias)
 {
     public override string Kind => "K-FAC Linear";
@@ -9,7 +9,9 @@ internal sealed class LinearBlock(string name, Linear layer, bool hasBias) : Kro
 
     protected override Parameter? Bias => layer.bias;
 
-    protected override Tensor Inputs(Tensor x) => x.reshape(-1, x.shape[^1]);
+    protected override Tensor Inputs(Tensor x) => Positions(x);
 
-    protected override Tensor Outputs(Tensor g) => g.reshape(-1, g.shape[^1]);
+    protected override Tensor Outputs(Tensor g) => Positions(g);
+
+    private static Tensor Positions(Tensor t) => t.dim() == 1 ? t.view(1, 1, -1) : t.reshape(t.shape[0], -1, t.shape[^1]);
 }

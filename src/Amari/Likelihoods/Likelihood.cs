@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher
@@ -7,6 +9,8 @@ namespace Amari;
 /// to ±1e4, where probabilities round to 0 or 1; a likelihood whose own values are not representable there says so.</remarks>
 public abstract class Likelihood
 {
+    static Likelihood() => ScalarRelease.Install();
+
     /// <summary>How many independent terms log p sums over: the M of <c>mean loss = sum / M</c>.</summary>
     public virtual long Terms(Tensor output) => output.shape[0];
 

@@ -47,6 +47,7 @@ internal static class SymbolVersionPatch
     {
         if (!file[..6].SequenceEqual("\u007fELF\u0002\u0001"u8))
             throw new InvalidDataException("Not a 64-bit little-endian ELF file.");
+        _ = file.Slice(Int(file, 40), 64 * U16(file, 60));       // all section headers, those behind the ones used too: they are the end of the file
         var symbols = Section(file, DynamicSymbols);
         var names = Section(file, symbols.Link);
         var versions = Section(file, VersionOfSymbols);

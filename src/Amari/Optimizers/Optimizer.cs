@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Amari.Native;
 using Amari.Training;
 
 namespace Amari;
@@ -7,6 +8,8 @@ namespace Amari;
 /// <remarks>Owns its state, not the parameters. Not thread-safe: step from the thread that trains.</remarks>
 public abstract class Optimizer : optim.Optimizer
 {
+    static Optimizer() => ScalarRelease.Install();
+
     private protected Optimizer() : base(IntPtr.Zero) { }
 
     /// <summary>Which parameter is updated by what, and why.</summary>

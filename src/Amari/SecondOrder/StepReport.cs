@@ -53,4 +53,9 @@ public sealed record StepReport
     public double? AchievedKl { get; init; }
     /// <summary>Whether a direction of negative curvature was met.</summary>
     public bool? NegativeCurvature { get; init; }
+
+    /// <summary>What was measured, in one line; what the method has not is left out.</summary>
+    public override string ToString() => string.Join(", ", GetType().GetProperties()
+        .Select(p => (p.Name, Value: p.GetValue(this))).Where(p => p.Value is not null)
+        .Select(p => p.Value is double number ? FormattableString.Invariant($"{p.Name} {number:G4}") : $"{p.Name} {p.Value}"));
 }

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Solvers;
 
 /// <summary>A symmetric linear map v → C v on R^d: all that a solver, a spectrum or a second-order method knows of curvature.</summary>
@@ -5,6 +7,8 @@ namespace Amari.Solvers;
 public abstract class LinearOperator
 {
     private const int DenseColumns = 128;                      // columns of a dense matrix made at a time
+
+    static LinearOperator() => ScalarRelease.Install();
 
     /// <summary>d.</summary>
     public abstract long Dimension { get; }

@@ -6,10 +6,14 @@ namespace Amari.Training;
 /// <param name="OptionsType">Its options record.</param>
 /// <param name="Create">Makes it for a model; the likelihood gives curvature methods their Fisher.</param>
 /// <param name="SearchSpace">What tuning varies, each on a logarithmic scale.</param>
+/// <param name="Variant">The entry of which this is a variant: a workload's settings of that one hold where it has none of this; null for none.</param>
+/// <param name="Preset">What makes the variant; explicit settings override it.</param>
 public sealed record OptimizerEntry(
     string Name, string Summary, Type OptionsType,
     Func<nn.Module<Tensor, Tensor>, OptimizerOptions, Likelihood, Optimizer> Create,
-    IReadOnlyList<SearchDimension> SearchSpace);
+    IReadOnlyList<SearchDimension> SearchSpace,
+    string? Variant = null,
+    IReadOnlyList<KeyValuePair<string, string>>? Preset = null);
 
 /// <summary>One option that tuning varies.</summary>
 /// <param name="Option">Its name, as in settings.</param>
@@ -48,6 +52,8 @@ public static class OptimizerCatalog
             [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)]),
+        new("ekfac", "K-FAC with eigenvalues corrected", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
+            [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)], "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
         new("muon", "orthogonalised momentum of matrices", typeof(Muon.Options), (m, o, _) => new Muon(m, (Muon.Options)o),
             [new("LearningRate", 1e-3, 0.2), new("Momentum", 0.8, 0.98, FromOne: true), new("FallbackScale", 1e-2, 1)]),
         new("soap", "Adam in Shampoo's eigenbasis", typeof(Soap.Options), (m, o, _) => new Soap(m, (Soap.Options)o),

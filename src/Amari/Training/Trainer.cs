@@ -48,7 +48,9 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(choice);
         var entry = OptimizerCatalog.Find(choice.Name);
-        return Settings.Apply(entry.OptionsType, [.. Workload.Settings.GetValueOrDefault(entry.Name) ?? new Dictionary<string, string>(), .. choice.Settings]);
+        return Settings.Apply(entry.OptionsType, [
+            .. Workload.Settings.GetValueOrDefault(entry.Name) ?? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") ?? new Dictionary<string, string>(),
+            .. entry.Preset ?? [], .. choice.Settings]);
     }
 
     /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>

@@ -11,7 +11,7 @@ internal sealed class KfacChecks : IDisposable
     private readonly DampingMethod _method;
     private readonly double? _clip;
     private readonly Kfac _kfac;
-    private readonly IReadOnlyList<KroneckerBlock> _blocks;
+    private readonly IReadOnlyList<CurvatureBlock> _blocks;
     private readonly LayerUses _uses;
     private readonly Tensor _moved, _score, _gradient;
     private readonly IReadOnlyList<Tensor> _cotangents;
@@ -72,7 +72,7 @@ internal sealed class KfacChecks : IDisposable
     private void Check()
     {
         double product = 0;                                     // Σ ⟨U, V⟩
-        var steps = new List<(KroneckerBlock Block, Tensor U)>();
+        var steps = new List<(CurvatureBlock Block, Tensor U)>();
         foreach (var block in _blocks)
         {
             using var scope = NewDisposeScope();
@@ -83,12 +83,17 @@ internal sealed class KfacChecks : IDisposable
             }
             if (block.Inverse is null) continue;                // no gradient reached it
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
-            var (a, g) = Factors(block, v);
             var u = block.Precondition(v, _kfac.Group.Options);
-            Inverse(block, a, g, u, v);
+            bool seen = Captured(block, v);
+            if (block is KroneckerBlock kronecker)
+            {
+                var (a, g) = Factors(kronecker, seen);
+                Inverse(block, a, g, u, v);
+            }
+            else Unitwise(block, seen, u, v);
             steps.Add((block, u.MoveToOuterDisposeScope()));
             product += (u * v).sum().ToDouble();
-            if (Distance(block, a, g) is { } distance) Approximations.Add(new(Label(block), distance, _kind));
+            if (Distance(block) is { } distance) Approximations.Add(new(Label(block), distance, _kind));
         }
 
         // -η ν U for a block, Adam's first step for the rest
@@ -108,57 +113,75 @@ internal sealed class KfacChecks : IDisposable
         }
     }
 
-    /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
-    private (Tensor A, Tensor G) Factors(KroneckerBlock block, Tensor v)
+    /// <summary>Whether the oracle knows the layer; if so, that its uses make up the gradient.</summary>
+    private bool Captured(CurvatureBlock block, Tensor v)
     {
-        string factors = $"k-fac factors ({_kind.ToString().ToLowerInvariant()})";
         if (!_uses.Saw(block.Name))
         {
-            Checks.Add(new(factors, Label(block), double.NaN, CheckOutcome.Inconclusive, "the layer's own inputs and output gradients", $"the verifier knows no such layer: {block.Kind}"));
-            return (block.A!, block.G!);
+            Checks.Add(new(FactorCheck, Label(block), double.NaN, CheckOutcome.Inconclusive, "the layer's own inputs and output gradients", $"the verifier knows no such layer: {block.Kind}"));
+            return false;
         }
-        var seen = block.Split(_uses.WeightGradient(block.Name, _score / _problem.Terms));
+        var seen = block.Split(_uses.WeightGradient(block.Name, _score / _problem.Terms, block.Parameters.Count > 1));
         foreach (var (p, s, d) in block.Parameters.Zip(seen, block.Split(v)))
             Add("k-fac capture", Name(p), LikelihoodChecks.RelativeError(s, d, Problem.Floor(_gradient)), "the weight's own gradient",
                 "the layer is also used where K-FAC does not see it: call it through call(), not forward()");
-        var (a, g) = (_uses.A(block.Name), _uses.OutputGram(block.Name, _cotangents) / _problem.Terms);
+        return true;
+    }
+
+    private string FactorCheck => $"k-fac factors ({_kind.ToString().ToLowerInvariant()})";
+
+    /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
+    private (Tensor A, Tensor G) Factors(KroneckerBlock block, bool seen)
+    {
+        if (!seen) return (block.A!, block.G!);
+        var (a, g) = (_uses.A(block.Name, block.Parameters.Count > 1), _uses.OutputGram(block.Name, _cotangents) / _problem.Terms);
         double error = Math.Max(LikelihoodChecks.RelativeError(block.A!, a, 0), LikelihoodChecks.RelativeError(block.G!, g, 0));
-        Add(factors, Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
+        Add(FactorCheck, Label(block), error, "the layer's own inputs and output gradients", "A or G is not the mean of its outer products");
         return (a, g);
     }
 
+    /// <summary>The 2 x 2 blocks of a normalisation by the oracle, and U = (F + λ)⁻¹ V by its residual.</summary>
+    private void Unitwise(CurvatureBlock block, bool seen, Tensor u, Tensor v)
+    {
+        if (!seen) return;
+        var f = _uses.UnitGram(block.Name, _cotangents, _problem.Terms, block.Parameters.Count > 1) / _problem.Terms;
+        Add(FactorCheck, Label(block), LikelihoodChecks.RelativeError(block.Tensors().First().Tensor, f, 0), "the layer's own inputs and output gradients", "F is not the mean of its outer products");
+        var residual = (f * u.unsqueeze(-2)).sum(-1) + _problem.Options.Damping * u;
+        foreach (var (p, x, y) in block.Parameters.Zip(block.Split(residual), block.Split(v)))
+            Add("k-fac inverse (unit-wise)", Name(p), LikelihoodChecks.RelativeError(x, y, Problem.Floor(v) * Math.Sqrt(y.numel())), "its residual", "the inverse does not belong to the factors");
+    }
+
     /// <summary>U = (F + λ)⁻¹ V: against the solution of the dense block, or by its residual where that is too large.</summary>
-    private void Inverse(KroneckerBlock block, Tensor a, Tensor g, Tensor u, Tensor v)
+    private void Inverse(CurvatureBlock block, Tensor a, Tensor g, Tensor u, Tensor v)
     {
         double damping = _problem.Options.Damping, shift = 0;
         if (_method == DampingMethod.FactoredTikhonov)
         {
             var pi = (Trace(a) / a.shape[^1] / (Trace(g) / g.shape[^1])).sqrt();
             pi = where(pi.isfinite() & pi.gt(0), pi, ones_like(pi));
-            a = a + eye(a.shape[^1], dtype: a.dtype, device: a.device) * pi * Math.Sqrt(damping);
+            a = a.dim() == 1 ? a + pi.flatten() * Math.Sqrt(damping) : a + eye(a.shape[^1], dtype: a.dtype, device: a.device) * pi * Math.Sqrt(damping);
             g = g + eye(g.shape[^1], dtype: g.dtype, device: g.device) / pi * Math.Sqrt(damping);
         }
         else shift = damping;
         bool dense = v.dim() == 2 && v.numel() <= DenseSize;
-        var (value, expected) = (g.matmul(u).matmul(a) + shift * u, v);
-        if (dense) (value, expected) = (u, linalg.solve(kron(g, a) + shift * eye(v.numel(), dtype: v.dtype, device: v.device), v.reshape(-1, 1)).view(v.shape));
+        var (value, expected) = ((a.dim() == 1 ? g.matmul(u) * a : g.matmul(u).matmul(a)) + shift * u, v);
+        if (dense) (value, expected) = (u, linalg.solve(kron(g, a.dim() == 1 ? a.diag() : a) + shift * eye(v.numel(), dtype: v.dtype, device: v.device), v.reshape(-1, 1)).reshape(v.shape));
         foreach (var (p, x, y) in block.Parameters.Zip(block.Split(value), block.Split(expected)))
             Add(_method == DampingMethod.Eigenbasis ? "k-fac inverse (eigenbasis)" : "k-fac inverse (factored)", Name(p), LikelihoodChecks.RelativeError(x, y, Problem.Floor(expected) * Math.Sqrt(y.numel())),
                 dense ? "the solution with the dense block" : "its residual", "the inverse does not belong to the factors");
 
-        static Tensor Trace(Tensor m) => m.diagonal(0, -2, -1).sum(-1).unsqueeze(-1).unsqueeze(-1);
+        static Tensor Trace(Tensor m) => m.dim() == 1 ? m.sum().view(1, 1) : m.diagonal(0, -2, -1).sum(-1).unsqueeze(-1).unsqueeze(-1);
     }
 
-    /// <summary>‖A ⊗ G - F‖ / ‖F‖ without either matrix: F = Σ k k' with few k, shaped as V, so ⟨A ⊗ G, F⟩ = Σ ⟨k, G k A⟩.</summary>
-    private double? Distance(KroneckerBlock block, Tensor a, Tensor g)
+    /// <summary>‖C - F‖ / ‖F‖ for a block C, without either matrix: F = Σ k k' with few k, shaped as V, so ⟨C, F⟩ = Σ ⟨k, C k⟩.</summary>
+    private double? Distance(CurvatureBlock block)
     {
         if (Roots() is not { } roots) return null;
         using var scope = NewDisposeScope();
-        var k = stack([.. Enumerable.Range(0, (int)roots.shape[0]).Select(i => block.Join([.. block.Parameters.Select(p => Part(roots[i], p))]))]);   // [R, (groups,) out, in+1]
+        var k = stack([.. Enumerable.Range(0, (int)roots.shape[0]).Select(i => block.Join([.. block.Parameters.Select(p => Part(roots[i], p))]))]);   // [R, .. V's shape]
         var gram = k.flatten(1).mm(k.flatten(1).T);
-        double inner = (g.matmul(k).matmul(a) * k).sum().ToDouble(), f = gram.square().sum().ToDouble();
-        double factored = (a.square().sum([-2, -1]) * g.square().sum([-2, -1])).sum().ToDouble();
-        return f > 0 ? Math.Sqrt(Math.Max(0, f - 2 * inner + factored) / f) : null;
+        double inner = (block.Apply(k) * k).sum().ToDouble(), f = gram.square().sum().ToDouble();
+        return f > 0 ? Math.Sqrt(Math.Max(0, f - 2 * inner + block.SquaredNorm) / f) : null;
     }
 
     /// <summary>k for every term and output (exact) or every term (empirical): [R, d] with the Fisher = Σ k k'; null if that were too much.</summary>
@@ -193,7 +216,7 @@ internal sealed class KfacChecks : IDisposable
 
     private string Name(Parameter p) => _problem.Layout.Parameters[Index(p)].Name;
 
-    private static string Label(KroneckerBlock block) => block.Name.Length == 0 ? block.Kind : block.Name;
+    private static string Label(CurvatureBlock block) => block.Name.Length == 0 ? block.Kind : block.Name;
 
     /// <summary>The part of a vector [d] that belongs to a parameter, in its shape.</summary>
     private Tensor Part(Tensor v, Parameter p) => _problem.Part(v, Index(p)).view(p.shape);

@@ -1,8 +1,9 @@
 namespace Amari.Verification;
 
-/// <summary>Every call of every linear and convolutional layer in one forward pass, seen by plain hooks: the oracle of K-FAC's factors.</summary>
+/// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's factors.</summary>
 /// <remarks>A layer's output is replaced by a copy, so that an activation in place does not change what the gradient is taken of.
-/// Patches of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding.</remarks>
+/// Patches of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding; what a normalisation does is
+/// computed from its definition. Linear layers of one weight have their uses in common.</remarks>
 internal sealed class LayerUses : IDisposable
 {
     private readonly Dictionary<string, List<(Tensor X, Tensor S)>> _uses = [];
@@ -12,9 +13,11 @@ internal sealed class LayerUses : IDisposable
     {
         var unhook = new List<Action>();
         foreach (var (name, module) in model.named_modules().Append((name: "", module: model)))
-            if (module is Linear or Conv2d && _layers.TryAdd(name, module))
+            if (module is Linear or Convolution or Embedding or LayerNorm or GroupNorm or TorchSharp.Modules.BatchNorm
+                && module.named_parameters(recurse: false).Any() && _layers.TryAdd(name, module))
             {
-                _uses[name] = [];
+                string? twin = module is Linear l ? _layers.FirstOrDefault(o => o.Key != name && o.Value is Linear t && t.weight!.Handle == l.weight!.Handle).Key : null;
+                _uses[name] = twin is null ? [] : _uses[twin];
                 var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, x, s) =>
                 {
                     var kept = s.clone().DetachFromDisposeScope();                // a container may dispose what passes through it
@@ -39,10 +42,15 @@ internal sealed class LayerUses : IDisposable
     /// <summary>Whether the layer of this name is of a known kind, and was called through call().</summary>
     public bool Saw(string layer) => _uses.TryGetValue(layer, out var uses) && uses.Count > 0;
 
-    /// <summary>A = Σ ā ā' / rows over all uses: [in+1, in+1], or [groups, ..] with groups.</summary>
-    public Tensor A(string layer)
+    /// <summary>A = Σ ā ā' / rows over all uses: [in+1, in+1], or [groups, ..] with groups; for an embedding its diagonal.</summary>
+    public Tensor A(string layer, bool bias)
     {
-        var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X));
+        if (_layers[layer] is Embedding e)
+        {
+            var ids = cat([.. _uses[layer].Select(u => u.X.flatten())]);
+            return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype) / ids.numel();
+        }
+        var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X, bias));
         return rows.Select(r => r.mT.matmul(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
     }
 
@@ -59,57 +67,125 @@ internal sealed class LayerUses : IDisposable
         return sum!;
     }
 
-    /// <summary>Σ g ā' over all uses: what the gradient of [W b] is if every use was seen.</summary>
-    public Tensor WeightGradient(string layer, Tensor cotangent) =>
-        Gradients(layer, cotangent).Zip(_uses[layer], (g, u) => g.mT.matmul(Inputs(_layers[layer], u.X))).Aggregate((a, b) => a + b);
+    /// <summary>Σ g ā' over all uses: what the gradient of [W b] is if every use was seen; (Σ g x̂, Σ g) : [units, 2] for a normalisation.</summary>
+    public Tensor WeightGradient(string layer, Tensor cotangent, bool bias)
+    {
+        var module = _layers[layer];
+        return IsNorm(layer)
+            ? UnitGradients(layer, cotangent, bias).Select(p => p.sum([0, 1])).Aggregate((a, b) => a + b)
+            : Gradients(layer, cotangent).Zip(_uses[layer], (g, u) => g.mT.matmul(
+                module is Embedding e ? nn.functional.one_hot(u.X.flatten(), e.weight!.shape[0]).to_type(g.dtype) : Inputs(module, u.X, bias))).Aggregate((a, b) => a + b);
+    }
+
+    /// <summary>Whether the layer is a normalisation, with a 2 x 2 block a unit.</summary>
+    public bool IsNorm(string layer) => _layers[layer] is not (Linear or Convolution or Embedding);
+
+    /// <summary>Σ p p' over terms, p = (Σ g x̂, Σ g) over the positions of one term: [units, 2, 2].</summary>
+    public Tensor UnitGram(string layer, IEnumerable<Tensor> cotangents, long terms, bool bias)
+    {
+        Tensor? sum = null;
+        foreach (var cotangent in cotangents)
+            foreach (var p in UnitGradients(layer, cotangent, bias))
+            {
+                var rows = p.shape[0] == terms ? p.sum(dim: 1) : p.flatten(0, 1);
+                var gram = (rows.unsqueeze(-1) * rows.unsqueeze(-2)).sum(dim: 0);
+                sum = sum is null ? gram : sum + gram;
+            }
+        return sum!;
+    }
+
+    /// <summary>(g x̂, g) of every use: [n, r, units, 2], or [n, r, units, 1] without a shift.</summary>
+    private IEnumerable<Tensor> UnitGradients(string layer, Tensor cotangent, bool bias)
+    {
+        var gradients = Problem.Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true);
+        return gradients.Zip(_uses[layer], (g, u) =>
+        {
+            var (normal, gradient) = (Positions(Normalised(_layers[layer], u.X)), Positions(g));
+            return bias ? stack([normal * gradient, gradient], -1) : (normal * gradient).unsqueeze(-1);
+        });
+
+        Tensor Positions(Tensor t) => _layers[layer] is LayerNorm l
+            ? t.reshape(t.dim() == l.normalized_shape.Length ? 1 : t.shape[0], -1, l.weight!.numel())
+            : t.reshape(t.shape[0], t.shape[1], -1).mT;
+    }
+
+    /// <summary>(x - mean) / √(variance + ε), by definition.</summary>
+    private static Tensor Normalised(nn.Module layer, Tensor x)
+    {
+        if (layer is NormBase { training: false, running_mean: { } mean, running_var: { } variance } b)
+        {
+            long[] shape = [1, -1, .. Enumerable.Repeat(1L, (int)x.dim() - 2)];
+            return (x - mean.view(shape)) / (variance.view(shape) + b.eps).sqrt();
+        }
+        var (rows, dims, eps) = layer switch
+        {
+            LayerNorm l => (x, Enumerable.Range((int)x.dim() - l.normalized_shape.Length, l.normalized_shape.Length).Select(i => (long)i).ToArray(), l.eps),
+            GroupNorm l => (x.reshape(x.shape[0], l.num_groups, -1), [2L], l.eps),
+            NormBase l => (x, [0L, .. Enumerable.Range(2, (int)x.dim() - 2).Select(i => (long)i)], l.eps),
+            _ => throw new NotSupportedException(layer.GetType().Name),
+        };
+        var centred = rows - rows.mean(dims, keepdim: true);
+        return (centred / (centred.square().mean(dims, keepdim: true) + eps).sqrt()).reshape(x.shape);
+    }
 
     private IEnumerable<Tensor> Gradients(string layer, Tensor cotangent) =>
         Problem.Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true).Select(g => Outputs(_layers[layer], g));
 
     /// <summary>ā as rows: [rows, in+1] or [groups, rows, in+1].</summary>
-    private static Tensor Inputs(nn.Module layer, Tensor x)
+    private static Tensor Inputs(nn.Module layer, Tensor x, bool bias)
     {
         Tensor rows;
-        Parameter? bias;
-        if (layer is Conv2d conv)
+        if (layer is Convolution conv)
         {
-            long groups = conv.groups;
-            long[] kernel = conv.weight!.shape;                 // [out, in/groups, kh, kw]
-            long width = kernel[1] * kernel[2] * kernel[3];
-            var units = eye(width, dtype: x.dtype, device: x.device).view(width, kernel[1], kernel[2], kernel[3]).repeat(groups, 1, 1, 1);
-            var patches = PatchesOf(conv, x.dim() == 3 ? x.unsqueeze(0) : x, units);   // [n, groups width, h', w']
-            rows = ByGroup(patches, groups);
-            bias = conv.bias;
+            long groups = conv.groups, inputs = conv.in_channels / groups;
+            long[] kernel = conv.weight!.shape[2..];
+            long width = inputs * kernel.Aggregate(1L, (a, b) => a * b);
+            var units = eye(width, dtype: x.dtype, device: x.device).view([width, inputs, .. kernel]);     // [out, in/groups, k..], transposed [in, out/groups, k..]
+            units = (conv.transposed ? units.transpose(0, 1) : units).repeat([groups, 1, .. kernel.Select(_ => 1L)]);
+            rows = ByGroup(PatchesOf(conv, x.dim() == kernel.Length + 1 ? x.unsqueeze(0) : x, units), groups);      // of [n, groups width, d..]
         }
-        else
-        {
-            rows = x.reshape(-1, x.shape[^1]);
-            bias = ((Linear)layer).bias;
-        }
-        return bias is { requires_grad: true } ? cat([rows, ones([.. rows.shape[..^1], 1], dtype: rows.dtype, device: rows.device)], -1) : rows;
+        else rows = x.reshape(-1, x.shape[^1]);
+        return bias ? cat([rows, ones([.. rows.shape[..^1], 1], dtype: rows.dtype, device: rows.device)], -1) : rows;
     }
 
     private static Tensor Outputs(nn.Module layer, Tensor g) =>
-        layer is Conv2d conv ? ByGroup(g.dim() == 3 ? g.unsqueeze(0) : g, conv.groups) : g.reshape(-1, g.shape[^1]);
+        layer is Convolution conv ? ByGroup(g.dim() == conv.weight!.dim() - 1 ? g.unsqueeze(0) : g, conv.groups) : g.reshape(-1, g.shape[^1]);
 
-    /// <summary>[n, groups c, h, w] → [n h w, c], or [groups, n h w, c].</summary>
+    /// <summary>[n, groups c, d..] → [n positions, c], or [groups, n positions, c].</summary>
     private static Tensor ByGroup(Tensor t, long groups)
     {
-        var parts = t.chunk(groups, 1).Select(p => p.permute(0, 2, 3, 1).reshape(-1, p.shape[1])).ToList();
+        var parts = t.flatten(2).chunk(groups, 1).Select(p => p.permute(0, 2, 1).reshape(-1, p.shape[1])).ToList();
         return groups == 1 ? parts[0] : stack(parts);
     }
 
-    private static Tensor PatchesOf(Conv2d conv, Tensor x, Tensor units)
+    private static Tensor PatchesOf(Convolution conv, Tensor x, Tensor units)
     {
-        long[] p = conv.padding is { Length: 2 } given ? given : [0, 0];
-        long[] pad = [p[1], p[1], p[0], p[0]];                  // left, right, top, bottom
-        if (conv.padding_type == Padding.Same)
+        int d = units.shape.Length - 2;
+        long[] stride = conv.stride, dilation = conv.dilation, none = [.. Enumerable.Repeat(0L, d)];
+        if (conv.transposed)
         {
-            long h = conv.dilation[0] * (units.shape[2] - 1), w = conv.dilation[1] * (units.shape[3] - 1);
-            pad = [w / 2, w - w / 2, h / 2, h - h / 2];
+            long[] padding = conv.padding ?? none, extra = conv.output_padding ?? none;
+            return d switch
+            {
+                1 => nn.functional.conv_transpose1d(x, units, null, stride[0], padding[0], extra[0], dilation[0], conv.groups),
+                2 => nn.functional.conv_transpose2d(x, units, null, stride, padding, extra, dilation, conv.groups),
+                _ => nn.functional.conv_transpose3d(x, units, null, stride, padding, extra, dilation, conv.groups),
+            };
         }
-        x = nn.functional.pad(x, pad, conv.padding_mode == PaddingModes.Zeros ? PaddingModes.Constant : conv.padding_mode, 0);
-        return nn.functional.conv2d(x, units, null, conv.stride, [0, 0], conv.dilation, conv.groups);
+        var pad = new List<long>();                             // before and after, the last dimension first
+        for (int i = d - 1; i >= 0; i--)
+        {
+            long same = dilation[i] * (units.shape[2 + i] - 1), given = conv.padding is { } p && p.Length == d ? p[i] : 0;
+            if (conv.padding_type == Padding.Same) pad.AddRange([same / 2, same - same / 2]);
+            else pad.AddRange([given, given]);
+        }
+        x = nn.functional.pad(x, [.. pad], conv.padding_mode == PaddingModes.Zeros ? PaddingModes.Constant : conv.padding_mode, 0);
+        return d switch
+        {
+            1 => nn.functional.conv1d(x, units, null, stride[0], 0, dilation[0], conv.groups),
+            2 => nn.functional.conv2d(x, units, null, stride, none, dilation, conv.groups),
+            _ => nn.functional.conv3d(x, units, null, stride, none, dilation, conv.groups),
+        };
     }
 
     public void Dispose()

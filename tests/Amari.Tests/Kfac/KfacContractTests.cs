@@ -14,7 +14,7 @@ public sealed class KfacContractTests : IDisposable
     private static nn.Module<Tensor, Tensor> Model(ScalarType type = ScalarType.Float32)
     {
         manual_seed(21);
-        return nn.Sequential(("conv", nn.Conv2d(1, 2, 3)), ("flatten", nn.Flatten()), ("norm", nn.LayerNorm(8)), ("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(type);
+        return nn.Sequential(("conv", nn.Conv2d(1, 2, 3)), ("batch", nn.BatchNorm2d(2)), ("up", nn.ConvTranspose2d(2, 2, 1)), ("flatten", nn.Flatten()), ("norm", nn.LayerNorm(8)), ("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("p", nn.PReLU(1)), ("b", nn.Linear(5, 3))).to(type);
     }
 
     private static void Step(nn.Module<Tensor, Tensor> model, optim.Optimizer optimizer, int seed, Action<Tensor>? spoil = null)
@@ -45,7 +45,7 @@ public sealed class KfacContractTests : IDisposable
         Amari.Kfac.Options[] others =
         [
             Base, Base with { LearningRate = 0.05 }, Base with { Damping = 1e-2 }, Base with { DampingMethod = DampingMethod.Eigenbasis }, Base with { Fisher = FisherKind.Empirical },
-            Base with { DampingScale = DampingScale.MeanEigenvalue },
+            Base with { DampingMethod = DampingMethod.Ekfac }, Base with { DampingScale = DampingScale.MeanEigenvalue }, Base with { Sharing = Sharing.Reduce },
             Base with { Fisher = FisherKind.Exact }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
             Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.5 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
         ];
@@ -53,7 +53,7 @@ public sealed class KfacContractTests : IDisposable
         for (int i = 0; i < runs.Length; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
         var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        Assert.Equal(16, tested.Count);                          // Strict and the 15 above: a new option needs a row
+        Assert.Equal(17, tested.Count);                          // Strict and the 16 above: a new option needs a row
     }
 
     [Theory]
@@ -167,7 +167,7 @@ public sealed class KfacContractTests : IDisposable
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
-    [Theory, InlineData(DampingMethod.Eigenbasis), InlineData(DampingMethod.FactoredTikhonov)]
+    [Theory, InlineData(DampingMethod.Eigenbasis), InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Ekfac)]
     public void Dead_units_constant_inputs_and_a_batch_of_one_do_not_stop_training(DampingMethod method)
     {
         manual_seed(3);

@@ -151,7 +151,7 @@ public sealed class InverseOperatorTests : IDisposable
         void Once()
         {
             using var scope = NewDisposeScope();
-            using var factored = new KroneckerFactored(objective);
+            using var factored = new KroneckerFactored(objective, corrected: true);
             foreach (var method in Enum.GetValues<DampingMethod>())
             {
                 using var own = factored.Inverse(1, method);

@@ -170,4 +170,18 @@ public sealed class TrainerTests
         var run = trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "1e38" }), 0, Budget.OfEpochs(3));
         Assert.Equal(RunStatus.Diverged, run.Status);
     }
+
+    [Fact]
+    public void A_variant_takes_the_settings_of_its_original_then_its_preset_then_the_choice()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        Amari.Kfac.Options Of(string name, params (string Name, string Value)[] settings) =>
+            (Amari.Kfac.Options)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
+        Assert.Equal(Of("kfac") with { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
+        Assert.NotEqual(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
+        Assert.Equal(DampingMethod.Eigenbasis, Of("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
+        Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
+
+        double Loss(string name) => trainer.Train(new(name, new Dictionary<string, string>()), 1, Budget.OfEpochs(1)).Losses[^1].Loss;
+    }
 }

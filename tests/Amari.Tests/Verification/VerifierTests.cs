@@ -136,7 +136,7 @@ public sealed class VerifierTests : IDisposable
     [Fact]
     public void Unsupported_parameters_and_the_factorisation_error_are_told()
     {
-        var model = nn.Sequential(("a", nn.Linear(4, 6)), ("n", nn.LayerNorm(6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)), ("unused", nn.Identity()));
+        var model = nn.Sequential(("a", nn.Linear(4, 6)), ("n", nn.PReLU(6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)), ("unused", nn.Identity()));
         var report = Verifier.Verify(model, new Categorical(), randn(6, 4), Labels());
         AllAgree(report);
         Assert.Contains("n.weight: no K-FAC block", report.ToString(), StringComparison.Ordinal);
