@@ -23,6 +23,8 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        public bool Cautious { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -48,10 +50,10 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
         double mHat = 1 - Math.Pow(options.Beta1, step), vHat = 1 - Math.Pow(options.Beta2, step);
         parameter.mul_(1 - options.LearningRate * options.WeightDecay)
-            .addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+            .addcdiv_(options.Cautious ? Cautious.Of(m, gradient) : m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
-    private protected override bool HasKernel => true;
+    private protected override bool HasKernel(Options options) => !options.Cautious;
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
         sweep.Run(new AdamWKernel(options, step, gradientScale));

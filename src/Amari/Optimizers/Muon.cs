@@ -23,6 +23,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         public int Iterations { get; init => field = Require.AtLeast(1, value); } = 5;
         /// <summary>λ ≥ 0, multiplied by the learning rate of the parameter.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        public bool Cautious { get; init; }
         /// <summary>Whether the group's matrices are orthogonalised; if not, AdamW trains them.</summary>
         public bool Orthogonalise { get; init; } = true;
         /// <summary>AdamW's learning rate as a multiple of η, > 0.</summary>
@@ -39,7 +41,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
 
-        internal AdamW.Options Fallback => new() { LearningRate = LearningRate * FallbackScale, Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay };
+        internal AdamW.Options Fallback => new() { LearningRate = LearningRate * FallbackScale, Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, WeightDecay = WeightDecay, Cautious = Cautious };
     }
 
     /// <param name="Momentum">b, or AdamW's first moment; shaped as w.</param>
@@ -67,8 +69,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         var b = state.Momentum.lerp_(gradient, 1 - options.Momentum);
         var u = (options.Nesterov ? gradient.lerp(b, options.Momentum) : b).flatten(1);
         double scale = Math.Sqrt(Math.Max(1, (double)u.shape[0] / u.shape[1]));
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay)
-            .add_(Orthogonal(u, options.Iterations).view_as(parameter), alpha: -options.LearningRate * scale);
+        var o = Orthogonal(u, options.Iterations).view_as(parameter);
+        if (options.Cautious) o = Cautious.Of(o, gradient);
+        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(o, alpha: -options.LearningRate * scale);
     }
 
     /// <summary>U V' of M = U S V', nearly: the quintic iteration X ← a X + (b X X' + c (X X')²) X from M / ‖M‖, whose singular values

@@ -17,25 +17,32 @@ public enum ScheduleFreeBase
 /// z ← z - η d
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
-/// </code>Made from a model, it hooks the forward pass: the parameters change to x at the first <c>call()</c> after <c>model.eval()</c>, and back to y
-/// after <c>model.train()</c>, so neither can be forgotten. Made from parameters, call <see cref="Eval"/> and <see cref="Train"/>. A step in
-/// evaluation is refused. The state remembers the mode; before saving the model for use, call <see cref="Eval"/>.</remarks>
+/// </code>Its groups' modules tell the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
+/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. A pass in training mode without gradients leaves them (statistics of BatchNorm are
+/// taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if they hold y. Without a module (parameters alone, or one of more inputs)
+/// call <see cref="Eval"/> and <see cref="Train"/>; that too is told. A step in evaluation is refused. Call <see cref="Eval"/> before saving the model for use.</remarks>
 public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>
 {
-    private readonly Action? _unhook;
+    private readonly List<Action> _unhook = [];
+    private bool _evaluating;
 
-    /// <param name="groups">At least one. The modes are yours to change.</param>
-    public ScheduleFree(IEnumerable<ParameterGroup<Options>> groups) : base(groups) { }
+    /// <param name="groups">At least one.</param>
+    public ScheduleFree(IEnumerable<ParameterGroup<Options>> groups) : base(groups)
+    {
+        foreach (var module in Groups.Select(g => g.Module).Distinct())
+            if (module is nn.Module<Tensor, Tensor> model) _unhook.Add(model.register_forward_pre_hook((_, x) => Follow(model, x)).remove);
+            else Tell("all", "made without a module of one input: call Eval() before evaluating and Train() before training", 0);
+    }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
-    public ScheduleFree(nn.Module<Tensor, Tensor> model, Options? options = null) : base([ParameterGroup.Of(model, options ?? new())])
+    public ScheduleFree(nn.Module<Tensor, Tensor> model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+
+    private Tensor Follow(nn.Module model, Tensor x)
     {
-        _unhook = model.register_forward_pre_hook((_, x) =>
-        {
-            if (model.training) Train();
-            else Eval();
-            return x;
-        }).remove;
+        if (!model.training) Eval();
+        else if (is_grad_enabled()) Train();
+        else if (!Evaluating) Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
+        return x;
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
@@ -69,10 +76,15 @@ public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, Schedu
     /// <param name="MeanWeight">The mean of w over the steps so far, a scalar.</param>
     /// <param name="LargestRate">The largest η so far, a scalar.</param>
     /// <param name="Share">β of the last step, a scalar: between x and y there is no way without it.</param>
-    public sealed record State(Tensor Iterate, Tensor? SecondMoment, Tensor MeanWeight, Tensor LargestRate, Tensor Share) : ParameterState;
+    public sealed record State(Tensor Iterate, Tensor? SecondMoment, Tensor MeanWeight, Tensor LargestRate, Tensor Share) : ParameterState
+    {
+        /// <summary>y, shaped as w, while the parameters hold x; else null.</summary>
+        public Tensor? TrainingPoint { get; internal set; }
+    }
 
-    /// <summary>Whether the parameters hold the average x and not the training point y.</summary>
-    public bool Evaluating { get; private set; }
+    /// <inheritdoc/>
+    /// <remarks>They hold the average x.</remarks>
+    public override bool Evaluating => _evaluating;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)
@@ -81,31 +93,35 @@ public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, Schedu
         return new(parameter.detach().to_type(StateType(parameter)).clone(), options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null, Scalar(), Scalar(), Scalar());
     }
 
-    /// <summary>Puts the training point y into the parameters; nothing if it is there.</summary>
-    public void Train()
+    /// <inheritdoc/>
+    public override void Train()
     {
         if (!Evaluating) return;
-        Move(share => 1 - share);
-        Evaluating = false;
-    }
-
-    /// <summary>Puts the average x into the parameters, for evaluation and use; nothing if it is there.</summary>
-    public void Eval()
-    {
-        if (Evaluating) return;
-        Move(share => 1 - 1 / share);
-        Evaluating = true;
-    }
-
-    private void Move(Func<double, double> weight)
-    {
         using var off = no_grad();
-        ForEach((parameter, state) =>
+        ForEach((_, parameter, state) =>
         {
             using var scope = NewDisposeScope();
-            var w = parameter.to_type(state.Iterate.dtype);
-            parameter.copy_(w.lerp(state.Iterate, weight(state.Share.ToDouble())));
+            parameter.copy_(state.TrainingPoint!);
+            state.TrainingPoint!.Dispose();
+            state.TrainingPoint = null;
         });
+        _evaluating = false;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Meanwhile y is kept beside: one more tensor.</remarks>
+    public override void Eval()
+    {
+        if (Evaluating) return;
+        using var off = no_grad();
+        ForEach((_, parameter, state) =>
+        {
+            using var scope = NewDisposeScope();
+            state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
+            double share = state.Share.ToDouble();
+            if (share > 0) parameter.copy_(state.TrainingPoint.lerp(state.Iterate, 1 - 1 / share));
+        });
+        _evaluating = true;
     }
 
     /// <inheritdoc/>
@@ -114,14 +130,14 @@ public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, Schedu
     {
         if (Evaluating && closure is null)
             throw new InvalidOperationException("The parameters hold the average, as for evaluation: call model.train() before the forward pass, or Train() of the optimizer.");
-        if (closure is not null && _unhook is null) Train();
+        if (closure is not null) Train();
         return base.step(closure);
     }
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        if (Evaluating) throw new InvalidOperationException("The closure evaluated the model in evaluation mode: call model.train() first.");
+        if (Evaluating) throw new InvalidOperationException("The closure called the model in evaluation mode: call model.train() first.");
         long t = state.Step;
         double rate = options.LearningRate * Math.Min(1, t / Math.Max(1.0, options.WarmupSteps)), beta = options.Interpolation;
         double largest = Math.Max(rate, state.LargestRate.ToDouble());
@@ -155,13 +171,14 @@ public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, Schedu
     public override void Restore(OptimizerSnapshot snapshot)
     {
         base.Restore(snapshot);
-        Evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
+        _evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
+        if (Evaluating) ForEach((name, _, state) => state.TrainingPoint = snapshot.Tensors[$"{name}.{nameof(State.TrainingPoint)}"].clone().DetachFromDisposeScope());
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _unhook?.Invoke();
+        if (disposing) _unhook.ForEach(unhook => unhook());
         base.Dispose(disposing);
     }
 }

@@ -34,6 +34,15 @@ public sealed class GoldenTests
             WarmupSteps = (int)h["warmup_steps"]!,
             WeightDecay = (double)h["weight_decay"]!,
         })]),
+        ["sophia_g"] = (p, h) => new Sophia([new(p, new()
+        {
+            LearningRate = (double)h["lr"]!,
+            Beta1 = (double)h["betas"]![0]!,
+            Beta2 = (double)h["betas"]![1]!,
+            Gamma = (double)h["rho"]!,
+            Epsilon = 1e-15,
+            WeightDecay = (double)h["weight_decay"]!,
+        })]),
         ["soap_orig_fp64"] = (p, h) => new Soap([new(p, new() { LearningRate = (double)h["lr"]!, RefreshInterval = (int)h["precondition_frequency"]! })]),
         ["meta_shampoo_root"] = (p, h) => new Shampoo([new(p, new()
         {
@@ -99,6 +108,8 @@ public sealed class GoldenTests
                 double correction = 1 - Math.Pow(0.9, t + 1);
                 group.Options = group.Options with { LearningRate = 0.01 / correction, WeightDecay = 0.02 * correction };
             }
+            if (optimizer is Sophia sophia && trace["extra_per_step"]![t]?["hessian_update_grad"] is { } drawn)
+                sophia.Observe([.. drawn.AsArray().Select(g => ToTensor(g!, type).square().mul((double)trace["hyper"]!["bs"]!))]);
             optimizer.step();
             var expected = trace["params"]![t]!.AsArray().Where((_, i) => compared(i)).SelectMany(p => p!["data"]!.AsArray().Select(x => (double)x!));
             foreach (var (e, a) in expected.Zip(Problem.Values(parameters.Where((_, i) => compared(i)))))

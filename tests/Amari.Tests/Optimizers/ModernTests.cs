@@ -37,7 +37,7 @@ public sealed class ModernTests
 
     [Fact]
     public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 },
-        new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { WeightDecay = 0.1 }, new() { Orthogonalise = false },
+        new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }, new() { Orthogonalise = false },
         new() { FallbackScale = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 });
 
     [Fact]
@@ -223,7 +223,37 @@ public sealed class ModernTests
         Near([.. trace["params_eval"]!.AsArray().SelectMany(x => x!["data"]!.AsArray().Select(v => (double)v!))], Problem.Values(p), 1e-12);
         Assert.Throws<InvalidOperationException>(() => o.step());
         o.Train();
-        Near(training, Problem.Values(p), 1e-14);
+        Assert.Equal(training, Problem.Values(p));
+    }
+
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
+    public void ScheduleFree_s_evaluations_and_resumptions_do_not_change_the_run(ScalarType type)
+    {
+        Parameter[] straight = Problem.Parameters(Shapes, type), disturbed = Problem.Parameters(Shapes, type);
+        using var a = new ScheduleFree([ParameterGroup.Of(straight, new ScheduleFree.Options() { LearningRate = 0.1 })]);
+        var b = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options() { LearningRate = 0.1 })]);
+        for (int step = 0; step < 8; step++)
+        {
+            foreach (var (o, p) in new[] { (a, straight), (b, disturbed) })
+            {
+                Problem.SetGradients(p, step);
+                o.step();
+            }
+            b.Eval();
+            Assert.NotEqual(step > 0, Problem.Values(straight).SequenceEqual(Problem.Values(disturbed)));   // after one step x = z = y
+            if (step % 3 == 0)
+            {
+                var next = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options())]);
+                next.Restore(b.Snapshot());
+                Assert.True(next.Evaluating);
+                b.Dispose();
+                b = next;
+            }
+            b.Train();
+            Assert.Equal(a.StateBytes, b.StateBytes);
+        }
+        Assert.Equal(Problem.Values(straight), Problem.Values(disturbed));
+        b.Dispose();
     }
 
     [Fact]
@@ -246,9 +276,80 @@ public sealed class ModernTests
         Assert.NotEqual(training, Problem.Values(model.parameters()));
         Assert.Throws<InvalidOperationException>(() => o.step());
         model.train();
+        using (no_grad()) model.call(x).Dispose();                // statistics of BatchNorm at x
+        Assert.True(o.Evaluating);
         model.call(x).Dispose();
         Assert.False(o.Evaluating);
-        Near(training, Problem.Values(model.parameters()), 1e-6);
+        Assert.Equal(training, Problem.Values(model.parameters()));
         o.step();
+        Assert.Empty(o.Events);
+        using (no_grad()) model.call(x).Dispose();
+        var told = Assert.Single(o.Events);
+        Assert.Contains("not of the average x", told.Message, StringComparison.Ordinal);
+        Assert.Equal(6, told.Step);
+    }
+
+    [Fact]
+    public void ScheduleFree_follows_the_module_of_its_groups_and_tells_when_it_has_none()
+    {
+        using var model = nn.Linear(4, 3);
+        using var x = randn(8, 4);
+        using var followed = new ScheduleFree([ParameterGroup.Of(model, new ScheduleFree.Options())]);
+        model.eval();
+        model.call(x).Dispose();
+        Assert.True(followed.Evaluating);
+        Assert.Empty(followed.Events);
+        using var alone = new ScheduleFree([ParameterGroup.Of(model.parameters(), new ScheduleFree.Options())]);
+        Assert.Contains("call Eval()", Assert.Single(alone.Events).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The authors' C-AdamW and C-Lion, number by number.</summary>
+    [Theory, InlineData(true), InlineData(false)]
+    public void Cautious_steps_follow_the_authors_formulas(bool adam)
+    {
+        const double Rate = 0.02, Decay = 0.1;
+        double[] w = Problem.Values(Problem.Parameters([[30]], ScalarType.Float64)), m = new double[30], v = new double[30];
+        for (int t = 1; t <= 12; t++)
+        {
+            var p = Problem.Parameters([[30]], ScalarType.Float64);
+            Problem.SetGradients(p, t - 1);
+            double[] g = Problem.Values([p[0].grad!]), u = new double[30];
+            for (int i = 0; i < 30; i++)
+            {
+                if (adam)
+                {
+                    (m[i], v[i]) = (0.9 * m[i] + 0.1 * g[i], 0.999 * v[i] + 0.001 * g[i] * g[i]);
+                    u[i] = m[i] / (1 - Math.Pow(0.9, t)) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.999, t))) + 1e-8);
+                }
+                else (u[i], m[i]) = (Math.Sign(0.9 * m[i] + 0.1 * g[i]), 0.99 * m[i] + 0.01 * g[i]);
+            }
+            int agree = u.Zip(g).Count(x => x.First * x.Second > 0);
+            if (t == 1) Assert.Equal(30, agree);
+            for (int i = 0; i < 30; i++) w[i] = (1 - Rate * Decay) * w[i] - (u[i] * g[i] > 0 ? Rate * u[i] * 30 / agree : 0);
+        }
+        Near(w, Run(s => adam
+            ? new AdamW(s.Groups(new AdamW.Options() { LearningRate = Rate, WeightDecay = Decay, Cautious = true }))
+            : new Lion(s.Groups(new Lion.Options() { LearningRate = Rate, WeightDecay = Decay, Cautious = true })), shapes: [[30]]), 1e-12);
+    }
+
+    [Fact]
+    public void Cautious_Muon_moves_nothing_against_its_gradient_and_keeps_the_mean_of_a_row_of_signs()
+    {
+        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        using var o = new Muon([ParameterGroup.Of(p, new Muon.Options() { Cautious = true })]);
+        using var plain = new Muon([ParameterGroup.Of(Problem.Parameters([[6, 5]], ScalarType.Float64), new Muon.Options())]);
+        for (int step = 0; step < 6; step++)
+        {
+            using var scope = NewDisposeScope();
+            using var before = p[0].detach().clone();
+            foreach (var q in new[] { p, [.. plain.parameters()] }) Problem.SetGradients(q, step);
+            var old = plain.parameters().Single().detach().clone();
+            o.step();
+            plain.step();
+            var (moved, free) = (before - p[0].detach(), old - plain.parameters().Single().detach());
+            Assert.True((moved * p[0].grad!).ge(0).all().ToBoolean());
+            double agree = (free * p[0].grad!).gt(0).to_type(ScalarType.Float64).mean().ToDouble();
+            Near(Problem.Values([where((free * p[0].grad!).gt(0), free / agree, zeros_like(free))]), Problem.Values([moved]), 1e-12);
+        }
     }
 }
