@@ -54,6 +54,9 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is.</summary>
     internal virtual void StepScaled(double scale) => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
 
+    /// <summary>What a step does whose gradients were not finite, in place of <see cref="StepScaled"/>.</summary>
+    internal virtual void Skip() { }
+
     /// <summary>The state by name: tensors alias the live ones (do not dispose them), values are plain JSON.</summary>
     public abstract OptimizerSnapshot Snapshot();
 

@@ -70,6 +70,12 @@ public static class OptimizerCatalog
             [new("LearningRate", 1e-4, 3e-2), new("Gamma", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Estimate", "Hutchinson"), KeyValuePair.Create("Gamma", "0.01")]),
         new("adahessian", "Adam with the Hessian's diagonal", typeof(AdaHessian.Options), (m, o, p) => new AdaHessian(m, p, (AdaHessian.Options)o),
             [new("LearningRate", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("routed-muon", "Muon for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-3, 0.2), new("Rest.LearningRate", 1e-4, 3e-2), new("Matrices.Momentum", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Matrices", "muon")]),
+        new("routed-soap", "SOAP for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-4, 3e-2), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "soap")]),
+        new("routed-kfac", "K-FAC for layers, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-2, 1), new("Matrices.Damping", 1e-3, 100), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
         new("lamb", "Adam by shares of each layer's norm", typeof(Lamb.Options), (m, o, _) => new Lamb(m, (Lamb.Options)o),
             [new("LearningRate", 1e-4, 0.1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("adafactor", "second moments by rows and columns", typeof(Adafactor.Options), (m, o, _) => new Adafactor(m, (Adafactor.Options)o),
@@ -87,6 +93,9 @@ public static class OptimizerCatalog
         new("lbfgs", "limited-memory BFGS, anew on each batch", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
             [new("LearningRate", 1e-2, 1)]),
     ];
+
+    /// <summary>The name of the first entry with these options.</summary>
+    internal static string NameOf(Type options) => All.First(e => e.OptionsType == options).Name;
 
     /// <summary>The entry called <paramref name="name"/>.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists the names.</exception>

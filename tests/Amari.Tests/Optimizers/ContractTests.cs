@@ -19,7 +19,7 @@ public sealed class ContractTests
     };
 
     private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options),
-        typeof(Muon.Options), typeof(Lamb.Options), typeof(Adafactor.Options), typeof(ScheduleFree.Options), typeof(Soap.Options), typeof(Shampoo.Options), typeof(Sophia.Options), typeof(AdaHessian.Options)];
+        typeof(Muon.Options), typeof(Lamb.Options), typeof(Adafactor.Options), typeof(ScheduleFree.Options), typeof(Soap.Options), typeof(Shampoo.Options), typeof(Sophia.Options), typeof(AdaHessian.Options), typeof(Routed.Options)];
 
     [Theory, MemberData(nameof(BadOptions))]
     public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
@@ -69,7 +69,7 @@ public sealed class ContractTests
             o => lr_scheduler.ExponentialLR(o, 0.5),
             o => lr_scheduler.CosineAnnealingLR(o, 5),
             o => lr_scheduler.LambdaLR(o, epoch => 1.0 / (1 + epoch)),
-            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: !double.IsNaN(((IMomentum)o).Momentum)),
+            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: o is IMomentum { Momentum: not double.NaN }),
         ];
         foreach (var make in schedulers)
         {

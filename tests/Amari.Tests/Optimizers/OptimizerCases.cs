@@ -23,6 +23,8 @@ public static class OptimizerCases
         ["Sophia"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options())]) { Fused = fused }),
         ["Sophia unclipped"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options() { LearningRate = 0.01, Clip = null, Gamma = 1, Beta2 = 0.5 })]) { Fused = fused }),
         ["AdaHessian"] = (p, fused) => Measured(new AdaHessian([p.Group(new AdaHessian.Options())]) { Fused = fused }),
+        ["Routed Muon"] = (p, _) => p.Routed(new()),
+        ["Routed Soap"] = (p, _) => p.Routed(new() { Matrices = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 } }),
         ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
         ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
         ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
@@ -56,5 +58,15 @@ public static class OptimizerCases
     {
         public ParameterGroup<T> Group<T>(T options) where T : OptimizerOptions =>
             Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
+
+        public Routed Routed(Routed.Options options) => new(Model ?? new Holder(Parameters), options);
+    }
+
+    private sealed class Holder : nn.Module
+    {
+        public Holder(IEnumerable<(string Name, Parameter Parameter)> parameters) : base(nameof(Holder))
+        {
+            foreach (var (name, parameter) in parameters) register_parameter(name, parameter);
+        }
     }
 }
