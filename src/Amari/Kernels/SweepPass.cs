@@ -6,6 +6,8 @@ internal struct SweepSegment
 {
     public nint W, G, S, T;
     public long Start, End, Length;
+    public long Agreed;                                          // entries that a first pass has counted
+    public float Share;                                          // the same as a share of all, bounded
     public bool IsBFloat16;
 }
 

@@ -151,8 +151,8 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     /// <param name="options">The group's options.</param>
     protected abstract void Update(Tensor parameter, Tensor gradient, TState state, TOptions options);
 
-    /// <summary>Whether the optimizer has a kernel for these options; without one all parameters take <see cref="Update"/>.</summary>
-    private protected virtual bool HasKernel(TOptions options) => false;
+    /// <summary>Whether the optimizer has a kernel; without one all parameters take <see cref="Update"/>.</summary>
+    private protected virtual bool HasKernel => false;
 
     /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
@@ -204,7 +204,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     private void Step(TOptions options, List<Slot> slots, double scale)
     {
         long step = 0;
-        bool fused = Fused && HasKernel(options);
+        bool fused = Fused && HasKernel;
         _sweep.Clear();
         foreach (var slot in slots)
         {
