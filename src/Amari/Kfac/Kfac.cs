@@ -76,14 +76,15 @@ public sealed class Kfac : Optimizer
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+        : this(model, ParameterGroup.Of(model, options ?? new()).Parameters, options ?? new(), likelihood) { }
+
+    /// <summary>Over some parameters of the model.</summary>
+    internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
     {
-        ArgumentNullException.ThrowIfNull(model);
-        options ??= new();
         Model = model;
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
-        var parameters = ParameterGroup.Of(model, options).Parameters;
         (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
@@ -138,6 +139,29 @@ public sealed class Kfac : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
+        Step(null);
+        return loss;
+    }
+
+    /// <inheritdoc/>
+    internal override void StepScaled(double scale) => Step(scale);
+
+    /// <inheritdoc/>
+    internal override void Skip() => Step(double.NaN);
+
+    /// <inheritdoc/>
+    internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
+
+    private static double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return blocks.SelectMany(b => b.Parameters).Sum(p => p.grad?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
+    }
+
+    /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
+    private void Step(double? gradientScale)
+    {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         _step++;
@@ -145,10 +169,9 @@ public sealed class Kfac : Optimizer
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         if (_capture.Active) UpdateFactors(options);
         if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) Refresh(options);
-        Update(options);
+        Update(options, gradientScale);
         _capture.Reset();
         _capture.Active = _step % options.FactorInterval == 0;
-        return loss;
     }
 
     private void UpdateFactors(Options options)
@@ -172,13 +195,12 @@ public sealed class Kfac : Optimizer
             foreach (string message in block.Refresh(options)) Tell(block.Name, message);
     }
 
-    private void Update(Options options)
+    private void Update(Options options, double? gradientScale)
     {
         double scale = options.Reduction == LossReduction.Sum && _capture.Terms > 0 ? 1.0 / _capture.Terms : 1;
         var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
-        if (MaxGradientNorm is not null)
-            scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
-                + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
+        if (gradientScale is { } given) scale *= given;
+        else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
 
         var steps = new List<(CurvatureBlock Block, Tensor U)>(active.Count);
         double product = 0;                                      // Σ ⟨U, V⟩

@@ -16,6 +16,7 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 public sealed class Trainer : IDisposable
 {
     private const int MostEvaluations = 200, EvaluationChunk = 1000;
+    private static readonly Dictionary<string, string> None = [];
     private readonly WorkloadData _data;
 
     /// <param name="workload">What to train.</param>
@@ -51,9 +52,9 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(choice);
         var entry = OptimizerCatalog.Find(choice.Name);
-        return Settings.Apply(entry.OptionsType, [
-            .. Workload.Settings.GetValueOrDefault(entry.Name) ?? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") ?? new Dictionary<string, string>(),
-            .. entry.Preset ?? [], .. choice.Settings]);
+        var own = Workload.Settings.GetValueOrDefault(entry.Name);
+        var original = own is null ? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") : null;
+        return Settings.Apply(entry.OptionsType, [.. original ?? None, .. entry.Preset ?? [], .. own ?? None, .. choice.Settings]);
     }
 
     /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>
@@ -132,12 +133,14 @@ public sealed class Trainer : IDisposable
         Report(afterEvaluation: true);
         if (status != RunStatus.Diverged) Save();
         record.Monitor = watch?.Result ?? record.Monitor;
+        optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
         return record.ToRun(Workload.Target, optimizer, status);
 
         double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
 
         void Evaluate(nn.Module<Tensor, Tensor> m, RunRecord r)
         {
+            optimizer.Eval();
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
             evaluated?.Invoke(m, r.Losses[^1]);
@@ -151,6 +154,7 @@ public sealed class Trainer : IDisposable
         void Save()
         {
             record.Monitor = watch?.Result ?? record.Monitor;
+            optimizer.Eval();                                    // a checkpoint holds the weights to be used
             saver?.Save(record);
             saved = record.Seconds;
         }
@@ -170,6 +174,8 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
         if (optimizer is SecondOrderOptimizer secondOrder) return secondOrder.Step(x, y).LossBefore;
+        optimizer.Train();
+        optimizer.Observe(x, y);
         optimizer.zero_grad();
         var loss = Workload.Likelihood.Loss(model.call(x), y);
         loss.backward();
