@@ -4,10 +4,11 @@ namespace Amari.Kernels;
 /// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
 internal struct SweepSegment
 {
-    public nint W, G, S, T;
-    public long Start, End, Length;
+    public nint W, G, S, T, ScalesS, ScalesT;
+    public long Start, End, Length, Step;
     public long Agreed;                                          // entries that a first pass has counted
     public float Share;                                          // the same as a share of all, bounded
+    public ScalarType StateType;
     public bool IsBFloat16;
 }
 

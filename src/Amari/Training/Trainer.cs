@@ -43,6 +43,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of an epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
+    // As many as the measured examples make: a pass over those costs a fixed share of the training.
+    private long StepsPerEvaluation => Math.Max(1, (_data.Measured ?? _data.Train).Count / Workload.BatchSize);
+
     /// <summary>The options that a choice comes to: defaults, the workload's settings, then the choice's own.</summary>
     /// <exception cref="ArgumentException">An unknown optimizer or option, or a bad value.</exception>
     public OptimizerOptions Options(OptimizerChoice choice)
@@ -119,7 +122,7 @@ public sealed class Trainer : IDisposable
                 break;
             }
             Tell(watch?.Observe(record.Step, record.Seconds));
-            bool due = record.Step % StepsPerEpoch == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
+            bool due = record.Step % StepsPerEvaluation == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
             if (due) Evaluate(model, record);
             if (due || record.Seconds - told > 0.1) Report(due);
             if (saver is not null && record.Seconds - saved >= checkpoint!.Every.TotalSeconds) Save();
@@ -202,7 +205,7 @@ public sealed class Trainer : IDisposable
     {
         using var off = no_grad();
         model.eval();
-        double loss = Mean(_data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
+        double loss = Mean(_data.Measured ?? _data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
         var held = _data.Test ?? _data.Train;
         double metric = Mean(held, Workload.Metric.Sum, f => f.shape[0]);
         model.train();
