@@ -36,6 +36,7 @@ public sealed class Autoencoder : Workload
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.3", ["KlClip"] = "0.3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "40" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
+            ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },
             ["sophia"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
             ["sophia-hutchinson"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
