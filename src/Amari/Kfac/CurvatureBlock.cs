@@ -85,6 +85,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>A running factor by its place.</summary>
     protected Tensor? Factor(int i) => _running[i];
 
+    /// <summary>Whether some of a batch's examples may stand for all.</summary>
+    public virtual bool TakesExamples => true;
+
     /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 

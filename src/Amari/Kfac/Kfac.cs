@@ -1,7 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
-
 namespace Amari;
 
 /// <summary>K-FAC, natural gradient with Kronecker-factored curvature (Martens and Grosse 2015, arXiv:1503.05671).</summary>
@@ -13,9 +9,8 @@ namespace Amari;
 /// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself.
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
-public sealed class Kfac : Optimizer
+public sealed partial class Kfac : Optimizer
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly ParameterGroup<Options> _group;
     private readonly AdamW _fallback;
     private readonly List<CurvatureBlock> _blocks;
@@ -24,52 +19,11 @@ public sealed class Kfac : Optimizer
     private readonly Dictionary<string, string> _demoted = [];
     private readonly List<OptimizerEvent> _events = [];
     private readonly Capture _capture;
+    private readonly CurvatureSchedule _schedule = new();
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private long _step;
-
-    /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 0.1)
-    {
-        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
-        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
-        /// <summary>What λ is measured in.</summary>
-        public DampingScale DampingScale { get; init => field = Require.Defined(value); }
-        /// <summary>How λ enters the inverse.</summary>
-        public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
-        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
-        /// empirical when no likelihood is given.</summary>
-        public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
-        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
-        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
-        public Sharing Sharing { get; init => field = Require.Defined(value); }
-        /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
-        public LossReduction Reduction { get; init => field = Require.Defined(value); }
-        /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
-        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
-        /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
-        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
-        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
-        /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
-        public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
-        /// <summary>μ in [0, 1): decay of the momentum.</summary>
-        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
-        /// <summary>λw ≥ 0, multiplied by η.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Options of the AdamW that trains what has no block.</summary>
-        public AdamW.Options Fallback { get; init; } = new();
-        /// <summary>Whether a parameter without a block is an error.</summary>
-        public bool Strict { get; init; }
-        /// <summary>Seed of the Monte-Carlo draws.</summary>
-        public long Seed { get; init; }
-
-        /// <inheritdoc/>
-        public override double CycledMomentum => Momentum;
-        /// <inheritdoc/>
-        public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
-    }
+    private long? _ended;                                       // when the last step did, if curvature has a budget
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
     /// <param name="options">Defaults if null.</param>
@@ -94,7 +48,7 @@ public sealed class Kfac : Optimizer
         _fallback = new([new(left, options.Fallback) { Module = model }]);
         _generator = new Generator((ulong)options.Seed, CPU);
         _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples, _group.Options.Sharing,
-            _group.Options.DampingMethod == DampingMethod.Ekfac), likelihood, _generator) { Active = true };
+            _group.Options.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(_group.Options)), likelihood, _generator) { Active = true };
     }
 
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
@@ -117,7 +71,14 @@ public sealed class Kfac : Optimizer
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<OptimizerEvent> Events => _events;
+    /// <remarks>What a <see cref="Options.CurvatureBudget"/> chose comes last.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events => CurvatureChoice is { } choice ? [.. _events, new(_step, "all", choice.ToString())] : _events;
+
+    /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
+    public CurvatureChoice? CurvatureChoice => _schedule.Choice(_group.Options);
+
+    /// <summary>What a curvature budget is measured by.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
     public override IEnumerable<optim.ILearningRateController> ParamGroups => [_group, .. _fallback.ParamGroups];
@@ -143,12 +104,33 @@ public sealed class Kfac : Optimizer
         _step++;
         var options = _group.Options;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
-        if (_capture.Active) UpdateFactors(options);
-        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) Refresh(options);
+        double? factors = null, inverses = null;                // seconds
+        if (_capture.Active) factors = Timed(() => UpdateFactors(options)) + _capture.Spent.TotalSeconds;
+        if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) inverses = Timed(() => Refresh(options));
         Update(options);
+        if (options.CurvatureBudget is not null)
+        {
+            long now = Clock.GetTimestamp();
+            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _capture.Examples);
+            _ended = now;
+        }
         _capture.Reset();
-        _capture.Active = _step % options.FactorInterval == 0;
+        Arm();
         return loss;
+    }
+
+    /// <summary>Says what the next pass is to measure.</summary>
+    private void Arm()
+    {
+        _capture.Active = _schedule.FactorsDue(_step + 1, _group.Options);
+        _capture.Clock = _group.Options.CurvatureBudget is null ? null : Clock;
+    }
+
+    private double Timed(Action work)
+    {
+        long start = Clock.GetTimestamp();
+        work();
+        return Clock.GetElapsedTime(start).TotalSeconds;
     }
 
     private void UpdateFactors(Options options)
@@ -245,92 +227,6 @@ public sealed class Kfac : Optimizer
             gradient?.zero_().Dispose();
         }
         _fallback.zero_grad();
-    }
-
-    /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot()
-    {
-        var inner = _fallback.Snapshot();
-        var tensors = inner.Tensors.ToDictionary(t => "fallback." + t.Key, t => t.Value);
-        foreach (var block in _blocks)
-        {
-            foreach (var (name, tensor) in block.Tensors()) tensors[$"{block.Name}.{name}"] = tensor;
-            if (_momentum.TryGetValue(block, out var b)) tensors[$"{block.Name}.Momentum"] = b;
-        }
-        tensors["generator"] = _generator.get_state();
-        return new(tensors, new()
-        {
-            ["type"] = nameof(Kfac),
-            ["step"] = _step,
-            ["options"] = JsonSerializer.SerializeToNode(_group.Options, Json),
-            ["initialLearningRate"] = _group.InitialLearningRate,
-            ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
-            ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
-            ["events"] = JsonSerializer.SerializeToNode(_events, Json),
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-            ["fallback"] = inner.Values,
-        });
-    }
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        var (tensors, values) = snapshot;
-        if ((string?)values["type"] != nameof(Kfac))
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
-        var updates = values["blocks"]!.AsObject();
-        var demoted = values["demoted"]!.AsObject();
-        var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
-        if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
-            throw new InvalidDataException("The state is of a model with other layers.");
-        var options = values["options"]!.Deserialize<Options>(Json)!;
-        foreach (var block in _blocks) CheckShapes(block, tensors);
-
-        foreach (var (name, reason) in demoted)
-            if (_blocks.Find(b => b.Name == name) is { } block) Demote(block, (string)reason!);
-        const string prefix = "fallback.";
-        _fallback.Restore(new(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject()));
-        _group.Options = options;
-        _group.InitialLearningRate = (double)values["initialLearningRate"]!;
-        foreach (var block in _blocks)
-        {
-            block.Restore(member => tensors.GetValueOrDefault($"{block.Name}.{member}"), (long)updates[block.Name]!, options.DampingMethod);
-            if (_momentum.Remove(block, out var old)) old.Dispose();
-            if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
-        }
-        _generator.set_state(tensors["generator"]);
-        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
-        _events.Clear();
-        _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
-        _capture.Reset();
-        _capture.Active = _step % options.FactorInterval == 0;
-    }
-
-    private static void CheckShapes(CurvatureBlock block, IReadOnlyDictionary<string, Tensor> tensors)
-    {
-        using var scope = NewDisposeScope();
-        foreach (var (member, tail) in block.Shapes())
-            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail)))
-                throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
-    }
-
-    /// <inheritdoc/>
-    public override void to(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        foreach (var block in _blocks) Move(block, device);
-        _fallback.to(device);
-    }
-
-    private void Move(CurvatureBlock block, Device device)
-    {
-        block.To(device);
-        if (!_momentum.TryGetValue(block, out var b)) return;
-        _momentum[block] = b.to(block.FactorType, device).DetachFromDisposeScope();
-        if (!ReferenceEquals(_momentum[block], b)) b.Dispose();
     }
 
     /// <inheritdoc/>

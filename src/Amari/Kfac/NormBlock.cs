@@ -32,6 +32,8 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         _ => null,
     };
 
+    public override bool TakesExamples => false;                // x̂ is of the whole batch
+
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {
         using var scope = NewDisposeScope();

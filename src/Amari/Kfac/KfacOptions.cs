@@ -1,0 +1,54 @@
+namespace Amari;
+
+public sealed partial class Kfac
+{
+    /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 0.1)
+    {
+        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
+        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        /// <summary>What λ is measured in.</summary>
+        public DampingScale DampingScale { get; init => field = Require.Defined(value); }
+        /// <summary>How λ enters the inverse.</summary>
+        public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
+        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
+        /// empirical when no likelihood is given.</summary>
+        public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
+        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
+        public Sharing Sharing { get; init => field = Require.Defined(value); }
+        /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
+        public LossReduction Reduction { get; init => field = Require.Defined(value); }
+        /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
+        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
+        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
+        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
+        /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
+        /// hold until there is something to choose by and, unlike the clock, make runs repeatable.</summary>
+        public double? CurvatureBudget { get; init => field = Require.ShareOrNull(value); }
+        /// <summary>Most examples of a batch that factors are taken from, ≥ 1, its first ones: batches are to be shuffled. Null for all. The first dimension of
+        /// the model's output and of a layer's input counts examples; a layer that sees another number, and normalisations, take all.</summary>
+        public long? FactorExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
+        /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
+        public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
+        /// <summary>μ in [0, 1): decay of the momentum.</summary>
+        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
+        /// <summary>λw ≥ 0, multiplied by η.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Options of the AdamW that trains what has no block.</summary>
+        public AdamW.Options Fallback { get; init; } = new();
+        /// <summary>Whether a parameter without a block is an error.</summary>
+        public bool Strict { get; init; }
+        /// <summary>Seed of the Monte-Carlo draws.</summary>
+        public long Seed { get; init; }
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Momentum;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
+    }
+}
