@@ -94,6 +94,9 @@ internal sealed class Capture : IDisposable
     /// <summary>Examples of the last pass.</summary>
     public long Examples { get; private set; }
 
+    /// <summary>Terms of the last pass.</summary>
+    public long LastTerms { get; private set; }
+
     /// <summary>Times the work that a model without K-FAC would not do; nothing is timed while null.</summary>
     public TimeProvider? Clock { get; set; }
 
@@ -157,7 +160,7 @@ internal sealed class Capture : IDisposable
         if (!Sees || _pass is not { } pass || !f.requires_grad) return f;
         _pass = null;
         Examples = pass.Examples = f.shape[0];
-        pass.Terms = _likelihood?.Terms(f) ?? pass.Examples;
+        LastTerms = pass.Terms = _likelihood?.Terms(f) ?? pass.Examples;
         _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
         if (Kind != FisherKind.Empirical && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");

@@ -9,6 +9,7 @@ namespace Amari;
 /// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself.
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
 public sealed partial class Kfac : Optimizer
 {
     private readonly ParameterGroup<Options> _group;
@@ -20,6 +21,7 @@ public sealed partial class Kfac : Optimizer
     private readonly List<OptimizerEvent> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
+    private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private long _step;
@@ -33,7 +35,7 @@ public sealed partial class Kfac : Optimizer
     {
         ArgumentNullException.ThrowIfNull(model);
         options ??= new();
-        Model = model;
+        (Model, _likelihood) = (model, likelihood);
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
@@ -71,8 +73,8 @@ public sealed partial class Kfac : Optimizer
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
 
     /// <inheritdoc/>
-    /// <remarks>What a <see cref="Options.CurvatureBudget"/> chose comes last.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => CurvatureChoice is { } choice ? [.. _events, new(_step, "all", choice.ToString())] : _events;
+    /// <remarks>Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> chose.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events, .. Standing()];
 
     /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
     public CurvatureChoice? CurvatureChoice => _schedule.Choice(_group.Options);
@@ -101,8 +103,10 @@ public sealed partial class Kfac : Optimizer
             using (enable_grad()) loss = closure();
         using var off = no_grad();
         using var scope = NewDisposeScope();
+        if (_batch is null && EvaluatesLoss)
+            throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
+        var options = _group.Options with { Damping = Damping };
         _step++;
-        var options = _group.Options;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options)) + _capture.Spent.TotalSeconds;
@@ -162,15 +166,16 @@ public sealed partial class Kfac : Optimizer
             scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
                 + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
 
-        var steps = new List<(CurvatureBlock Block, Tensor U)>(active.Count);
-        double product = 0;                                      // Σ ⟨U, V⟩
+        var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
+        double product = 0, squares = 0;                         // Σ ⟨U, V⟩, and |V|² for the report of a step
         foreach (var block in active)
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
             if (scale != 1) v.mul_(scale);
             var u = block.Precondition(v, options);
             product += v.flatten().dot(u.flatten()).ToDouble();
-            steps.Add((block, u));
+            if (_batch is not null) squares += v.square().sum().ToDouble();
+            steps.Add((block, v, u));
         }
         if (!double.IsFinite(product) || !double.IsFinite(scale))
         {
@@ -179,23 +184,14 @@ public sealed partial class Kfac : Optimizer
             return;
         }
         double eta = options.LearningRate, nu = 1;
-        if (options.KlClip is { } c && eta * eta * product > c) nu = Math.Sqrt(c / (eta * eta * product));
+        if (options is { KlClip: { } c, StepRule: StepRule.Fixed } && eta * eta * product > c) nu = Math.Sqrt(c / (eta * eta * product));
         KlScale = nu;
-        foreach (var (block, u) in steps)
-        {
-            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
-            b.mul_(options.Momentum).add_(u, alpha: nu);
-            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-            {
-                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
-                w.add_(d, alpha: -eta);
-            }
-        }
+        Move(steps, options, nu, Math.Sqrt(squares));
         _fallback.StepScaled(scale);
     }
 
     /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
-    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, _group.Options))];
+    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, _group.Options with { Damping = Damping }))];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;

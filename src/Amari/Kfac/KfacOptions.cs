@@ -39,6 +39,19 @@ public sealed partial class Kfac
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
         /// <summary>λw ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>How long steps are, and what momentum they have.</summary>
+        public StepRule StepRule { get; init => field = Require.Defined(value); }
+        /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
+        /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
+        /// Call <see cref="Step"/>.</summary>
+        public bool AdaptDamping { get; init; }
+        /// <summary>ω in (0, 1) of <see cref="AdaptDamping"/>.</summary>
+        public double DampingDecay { get; init => field = Require.Share(value); } = 0.95;
+        /// <summary>T ≥ 1 of <see cref="AdaptDamping"/>.</summary>
+        public int DampingInterval { get; init => field = Require.AtLeast(1, value); } = 5;
+        /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
+        /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
+        public bool RejectRising { get; init; }
         /// <summary>Options of the AdamW that trains what has no block.</summary>
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>

@@ -31,6 +31,8 @@ public sealed partial class Kfac
             ["events"] = JsonSerializer.SerializeToNode(_events, Json),
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
+            ["damping"] = _damping,
+            ["rejectedSteps"] = RejectedSteps,
             ["schedule"] = _group.Options.CurvatureBudget is null ? null : _schedule.ToJson(),
             ["fallback"] = inner.Values,
         });
@@ -69,6 +71,7 @@ public sealed partial class Kfac
         _events.Clear();
         _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
         _capture.Reset();
+        (_damping, RejectedSteps) = ((double?)values["damping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);
         _ended = null;
         Arm();

@@ -18,8 +18,11 @@ internal static class Require
     public static double? PositiveOrNull(double? value, [CallerMemberName] string name = "") =>
         value is null ? null : Positive(value.Value, name);
 
+    public static double Share(double value, [CallerMemberName] string name = "") =>
+        value is > 0 and < 1 ? value : throw Error(name, value, "in (0, 1)");
+
     public static double? ShareOrNull(double? value, [CallerMemberName] string name = "") =>
-        value is null or (> 0 and < 1) ? value : throw Error(name, value, "in (0, 1)");
+        value is null ? null : Share(value.Value, name);
 
     public static T AtLeast<T>(T minimum, T value, [CallerMemberName] string name = "") where T : IBinaryInteger<T> =>
         value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");

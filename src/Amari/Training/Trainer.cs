@@ -167,6 +167,7 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
         if (optimizer is SecondOrderOptimizer secondOrder) return secondOrder.Step(x, y).LossBefore;
+        if (optimizer is Kfac { EvaluatesLoss: true } kfac) return kfac.Step(x, y).LossBefore;
         optimizer.zero_grad();
         var loss = Workload.Likelihood.Loss(model.call(x), y);
         loss.backward();

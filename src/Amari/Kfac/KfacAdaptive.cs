@@ -1,0 +1,139 @@
+using Amari.Curvature;
+
+namespace Amari;
+
+// What needs the loss itself: Levenberg-Marquardt damping, steps from the quadratic model, rejection (Martens and Grosse 2015, §6.4 to §7).
+public sealed partial class Kfac
+{
+    private const double Poor = 0.25, Good = 0.75;              // of ρ
+    private const double RoundingErrors = 10;                   // of the loss, in units of its last place
+    private (Tensor Inputs, Tensor Targets)? _batch;
+    private double? _damping;
+
+    /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
+    public double Damping => _group.Options.AdaptDamping ? _damping ?? _group.Options.Damping : _group.Options.Damping;
+
+    /// <summary>How many steps were taken back because the loss rose.</summary>
+    public long RejectedSteps { get; private set; }
+
+    /// <summary>What the last <see cref="Step"/> did; null before.</summary>
+    public StepReport? Report { get; private set; }
+
+    /// <summary>Whether the options need <see cref="Step"/> instead of <see cref="step"/>.</summary>
+    public bool EvaluatesLoss => _group.Options is { AdaptDamping: true } or { RejectRising: true } or { StepRule: StepRule.QuadraticModel };
+
+    /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for.</summary>
+    /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the
+    /// same batch in evaluation mode (dropout off, BatchNorm by its running statistics).</remarks>
+    /// <param name="inputs">x, as the model takes it. Not owned.</param>
+    /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
+    /// <exception cref="InvalidOperationException">There is no likelihood, or the model takes two tensors.</exception>
+    public StepReport Step(Tensor inputs, Tensor targets)
+    {
+        if (_likelihood is null || Model is not nn.Module<Tensor, Tensor> model)
+            throw new InvalidOperationException("Step(inputs, targets) needs a likelihood and a model of one tensor: give the constructor both.");
+        using var scope = NewDisposeScope();
+        zero_grad();
+        double loss;
+        using (enable_grad())
+        {
+            var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
+            var trained = _group.Options.Reduction == LossReduction.Sum ? sum : sum / _capture.LastTerms;
+            trained.backward();
+            loss = sum.to_type(ScalarType.Float64).ToDouble() / _capture.LastTerms;
+        }
+        Report = new() { Step = _step + 1, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = double.NaN, GradientNorm = double.NaN };
+        _batch = (inputs, targets);
+        try
+        {
+            step();
+        }
+        finally
+        {
+            _batch = null;
+        }
+        return Report;
+    }
+
+    /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
+    private void Move(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, double nu, double norm)
+    {
+        if (_batch is not { } batch)
+        {
+            Take(steps, options, options.Momentum, nu, options.LearningRate);
+            return;
+        }
+        var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
+        var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout);
+        Tensor Flat(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) => layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
+
+        bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
+        var (mu, alpha, eta) = (options.Momentum, nu, options.LearningRate);
+        double? predicted = null;
+        if (exact || adapts)
+        {
+            var g = Flat(s => s.V);
+            bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
+            if (exact)
+            {
+                double D(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
+                    steps.Sum(s => s.Block.Damping(options) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+                var model = QuadraticModel.Of(objective, g, Flat(s => s.U).neg_(), moving ? Flat(s => _momentum[s.Block]).neg_() : null,
+                    (D(s => s.U, s => s.U), moving ? D(s => s.U, s => _momentum[s.Block]) : 0, moving ? D(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
+                (alpha, mu) = model.Minimum();
+                eta = 1;
+                predicted = model.Reduction(alpha, mu);
+            }
+            else
+            {
+                var delta = Flat(s => _momentum.TryGetValue(s.Block, out var b) ? b.mul(mu).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-eta);
+                predicted = QuadraticModel.Of(objective, g, delta, null, default).Reduction(1, 0);
+            }
+        }
+        var w = layout.Read();
+        double before = objective.Loss();
+        Take(steps, options, mu, alpha, eta);
+        double after = objective.Loss(), rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
+        double? ratio = predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
+            : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
+        bool rejected = options.RejectRising && !(after <= before + rounding);
+        Report = new()
+        {
+            Step = _step, Outcome = rejected ? StepOutcome.Rejected : StepOutcome.Accepted, LossBefore = before, LossAfter = rejected ? before : after, GradientNorm = norm,
+            StepSize = exact ? alpha : eta, StepNorm = (layout.Read() - w).norm().ToDouble(), PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
+        };
+        if (rejected)
+        {
+            RejectedSteps++;
+            layout.Write(w);
+            foreach (var (block, _, _) in steps) _momentum[block].zero_();
+        }
+        if (!options.AdaptDamping) return;
+        double change = Math.Pow(options.DampingDecay, options.DampingInterval);
+        if (rejected || (adapts && !(ratio >= Poor))) _damping = options.Damping / change;
+        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
+    }
+
+    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b.</summary>
+    private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, double mu, double alpha, double eta)
+    {
+        foreach (var (block, _, u) in steps)
+        {
+            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
+            b.mul_(mu).add_(u, alpha: alpha);
+            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+            {
+                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
+                w.add_(d, alpha: -eta);
+            }
+        }
+    }
+
+    /// <summary>What adapts, as it stands: the last events.</summary>
+    private IEnumerable<OptimizerEvent> Standing()
+    {
+        if (RejectedSteps > 0) yield return new(_step, "all", FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times"));
+        if (_group.Options.AdaptDamping && _damping is { } now) yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {_group.Options.Damping:G3} to {now:G3}"));
+        if (CurvatureChoice is { } choice) yield return new(_step, "all", choice.ToString());
+    }
+}
