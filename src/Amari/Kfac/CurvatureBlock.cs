@@ -17,7 +17,19 @@ public enum Sharing
 /// <param name="PerExample">Whether an example is one loss term, so that its gradient is the sum over positions; else every position is a term.</param>
 /// <param name="Sharing">How positions are combined in Kronecker factors.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are due.</param>
-internal readonly record struct Measurement(bool First, bool PerExample, Sharing Sharing, bool Corrected);
+/// <param name="InputOnly">Whether the gradients are taken as of unit covariance.</param>
+/// <param name="Precision">What sums are computed in.</param>
+internal readonly record struct Measurement(
+    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, FactorPrecision Precision = FactorPrecision.Full)
+{
+    /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
+    public Tensor Gram(Tensor rows)
+    {
+        if (Precision == FactorPrecision.Full) return rows.mT.matmul(rows);
+        var shorter = rows.to_type(ScalarType.BFloat16);
+        return shorter.mT.matmul(shorter).to_type(rows.dtype);
+    }
+}
 
 /// <summary>Sums over one use of a layer, null where not due, and the number of rows of the inputs (0 if not due).</summary>
 internal readonly record struct BlockSums(Tensor?[] Sums, double Rows);
@@ -91,14 +103,14 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 
-    /// <summary>What makes a sum the mean that a factor is.</summary>
-    protected abstract double Scale(int factor, double rows, double outputScale);
+    /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
+    protected abstract double Scale(int factor, double rows, double? outputScale);
 
     /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky);
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
@@ -154,10 +166,10 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public bool HasPending => _pending.Length >= factors.Length && Array.TrueForAll(_pending[..factors.Length], p => p is not null);
 
     /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
-    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients.</param>
+    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
-    public bool Fold(double outputScale, double decay)
+    public bool Fold(double? outputScale, double decay)
     {
         using var scope = NewDisposeScope();
         var fresh = _pending;
@@ -181,7 +193,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     {
         double damping = Damping(options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.DampingMethod, damping, Inverse);
+        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, options.InverseMethod);
         Replace(next);
         return messages;
     }

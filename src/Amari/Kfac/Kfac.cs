@@ -12,13 +12,15 @@ namespace Amari;
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
 public sealed partial class Kfac : Optimizer
 {
-    private readonly ParameterGroup<Options> _group;
+    private const string NotFinite = "its factors were not finite in this step and were not used";
+    private readonly List<ParameterGroup<Options>> _groups;
+    private readonly Dictionary<CurvatureBlock, ParameterGroup<Options>> _groupOf = [];
     private readonly AdamW _fallback;
     private readonly List<CurvatureBlock> _blocks;
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Dictionary<string, CoverageRow> _rows;
     private readonly Dictionary<string, string> _demoted = [];
-    private readonly List<OptimizerEvent> _events = [];
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
     private readonly Likelihood? _likelihood;
@@ -32,25 +34,48 @@ public sealed partial class Kfac : Optimizer
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+        : this([ParameterGroup.Of(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
+
+    /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>, <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and
+    /// <see cref="Options.Fallback"/>; every other option is that of the first group.</summary>
+    /// <param name="groups">At least one; parameters of the model under its own names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
+    /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
+    /// <exception cref="ArgumentException">No group, a parameter in two, or one that is not the model's; else as without groups.</exception>
+    public Kfac(IReadOnlyList<ParameterGroup<Options>> groups, nn.Module model, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        options ??= new();
-        (Model, _likelihood) = (model, likelihood);
+        ArgumentNullException.ThrowIfNull(groups);
+        if (groups.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+        var options = groups[0].Options;
+        (Model, _likelihood, _groups) = (model, likelihood, [.. groups]);
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
-        var parameters = ParameterGroup.Of(model, options).Parameters;
+        if (options is { Fisher: FisherKind.InputOnly, DampingMethod: DampingMethod.Ekfac })
+            throw new ArgumentException("EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.", nameof(groups));
+        var parameters = groups.SelectMany(g => g.Parameters).ToList();
+        var known = model.named_parameters().Select(p => (p.name, p.parameter.Handle)).ToHashSet();
+        foreach (var (name, parameter) in parameters)
+            if (!known.Contains((name, parameter.Handle))) throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
+        if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.", nameof(groups));
         (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
         if (options.Strict && left.Count > 0)
             throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
-        _group = new(parameters.Except(left), options);
-        _fallback = new([new(left, options.Fallback) { Module = model }]);
+        foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
+        _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
+        foreach (var group in groups)
+        {
+            var handles = _blocks.Where(b => _groupOf[b] == group).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
+            group.Parameters = [.. parameters.Where(p => handles.Contains(p.Parameter.Handle))];
+        }
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples, _group.Options.Sharing,
-            _group.Options.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(_group.Options)), likelihood, _generator) { Active = true };
+        _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
+            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator) { Active = true };
     }
 
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
@@ -65,25 +90,39 @@ public sealed partial class Kfac : Optimizer
     /// <summary>Until it is disposed, no other K-FAC optimizer of the model sees its forward passes.</summary>
     internal IDisposable SuspendOthers() => _capture.SuspendOthers();
 
-    /// <summary>The parameters with a block, and the options in force.</summary>
-    public ParameterGroup<Options> Group => _group;
+    /// <summary>The parameters with a block, and the options in force: the first group.</summary>
+    public ParameterGroup<Options> Group => _groups[0];
+
+    /// <summary>All groups of parameters with a block.</summary>
+    public IReadOnlyList<ParameterGroup<Options>> Groups => _groups;
+
+    /// <summary>What holds for all groups.</summary>
+    private Options Shared => _groups[0].Options;
+
+    /// <summary>The options of a block's group, its damping adapted as the first group's is.</summary>
+    private Options Of(CurvatureBlock block, Options options)
+    {
+        var own = _groupOf[block].Options;
+        return ReferenceEquals(own, Shared) ? options
+            : options with { LearningRate = own.LearningRate, Momentum = own.Momentum, WeightDecay = own.WeightDecay, Damping = own.Damping * (options.Damping / Shared.Damping) };
+    }
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
 
     /// <inheritdoc/>
-    /// <remarks>Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> chose.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events, .. Standing()];
+    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> chose.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing()];
 
     /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
-    public CurvatureChoice? CurvatureChoice => _schedule.Choice(_group.Options);
+    public CurvatureChoice? CurvatureChoice => _schedule.Choice(Shared);
 
     /// <summary>What a curvature budget is measured by.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
-    public override IEnumerable<optim.ILearningRateController> ParamGroups => [_group, .. _fallback.ParamGroups];
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => [.. _groups, .. _fallback.ParamGroups];
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => _blocks.SelectMany(b => b.Parameters).Concat(_fallback.parameters());
@@ -105,7 +144,7 @@ public sealed partial class Kfac : Optimizer
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)
             throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
-        var options = _group.Options with { Damping = Damping };
+        var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         double? factors = null, inverses = null;                // seconds
@@ -126,8 +165,8 @@ public sealed partial class Kfac : Optimizer
     /// <summary>Says what the next pass is to measure.</summary>
     private void Arm()
     {
-        _capture.Active = _schedule.FactorsDue(_step + 1, _group.Options);
-        _capture.Clock = _group.Options.CurvatureBudget is null ? null : Clock;
+        _capture.Active = _schedule.FactorsDue(_step + 1, Shared);
+        _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
 
     private double Timed(Action work)
@@ -141,21 +180,30 @@ public sealed partial class Kfac : Optimizer
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        if (_capture.NotFinite)
+        {
+            foreach (var block in _blocks)
+            {
+                block.Discard();
+                Tell(block.Name, NotFinite);
+            }
+            return;
+        }
         foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
         {
             if (_capture.Terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
         }
-        double scale = _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean ? _capture.Terms : 1.0 / _capture.Terms;
+        double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean ? _capture.Terms : 1.0 / _capture.Terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
-            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, "its factors were not finite in this step and were not used");
+            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, NotFinite);
     }
 
     private void Refresh(Options options)
     {
         foreach (var block in _blocks.Where(b => b.IsMeasured))
-            foreach (string message in block.Refresh(options)) Tell(block.Name, message);
+            foreach (string message in block.Refresh(Of(block, options))) Tell(block.Name, message);
     }
 
     private void Update(Options options)
@@ -164,51 +212,58 @@ public sealed partial class Kfac : Optimizer
         var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
         if (MaxGradientNorm is not null)
             scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
-                + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
+                + active.SelectMany(b => b.Parameters).Where(p => p.grad is not null).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
 
         var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
-        double product = 0, squares = 0;                         // Σ ⟨U, V⟩, and |V|² for the report of a step
+        double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
+        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
         foreach (var block in active)
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
             if (scale != 1) v.mul_(scale);
-            var u = block.Precondition(v, options);
-            product += v.flatten().dot(u.flatten()).ToDouble();
+            var (u, own) = (block.Precondition(v, Of(block, options)), Of(block, options).LearningRate);
+            product += own * own * v.flatten().dot(u.flatten()).ToDouble();
+            finite &= double.IsFinite(product);
             if (_batch is not null) squares += v.square().sum().ToDouble();
             steps.Add((block, v, u));
         }
-        if (!double.IsFinite(product) || !double.IsFinite(scale))
+        if (!finite)
         {
             SkippedSteps++;
             Tell("all", "the gradient was not finite; the step was skipped");
             return;
         }
-        double eta = options.LearningRate, nu = 1;
-        if (options is { KlClip: { } c, StepRule: StepRule.Fixed } && eta * eta * product > c) nu = Math.Sqrt(c / (eta * eta * product));
+        double nu = options is { KlClip: { } c, StepRule: StepRule.Fixed } && product > c ? Math.Sqrt(c / product) : 1;
         KlScale = nu;
         Move(steps, options, nu, Math.Sqrt(squares));
         _fallback.StepScaled(scale);
     }
 
     /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
-    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, _group.Options with { Damping = Damping }))];
+    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping })))];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
     private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
 
-    private void Tell(string subject, string message) => _events.Add(new(_step, subject, message));
+    private void Tell(string subject, string message)
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
+        if (i < 0) _events.Add((subject, message, _step, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
 
     /// <summary>Hands a block's parameters to the fall-back for good.</summary>
     private void Demote(CurvatureBlock block, string reason)
     {
-        if (_group.Options.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
+        if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
-        var names = _group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
+        var group = _groupOf[block];
+        var names = group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
         foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
-        _group.Parameters = [.. _group.Parameters.Except(names)];
-        _fallback.Extend(names);
+        group.Parameters = [.. group.Parameters.Except(names)];
+        _fallback.Extend(names, _groups.IndexOf(group));
         _demoted[block.Name] = reason;
         Tell(block.Name, reason + "; trained by AdamW from now on");
         block.Dispose();

@@ -11,7 +11,7 @@ public sealed partial class Kfac
     private double? _damping;
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
-    public double Damping => _group.Options.AdaptDamping ? _damping ?? _group.Options.Damping : _group.Options.Damping;
+    public double Damping => Shared.AdaptDamping ? _damping ?? Shared.Damping : Shared.Damping;
 
     /// <summary>How many steps were taken back because the loss rose.</summary>
     public long RejectedSteps { get; private set; }
@@ -20,7 +20,7 @@ public sealed partial class Kfac
     public StepReport? Report { get; private set; }
 
     /// <summary>Whether the options need <see cref="Step"/> instead of <see cref="step"/>.</summary>
-    public bool EvaluatesLoss => _group.Options is { AdaptDamping: true } or { RejectRising: true } or { StepRule: StepRule.QuadraticModel };
+    public bool EvaluatesLoss => Shared is { AdaptDamping: true } or { RejectRising: true } or { StepRule: StepRule.QuadraticModel };
 
     /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for.</summary>
     /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the
@@ -38,7 +38,7 @@ public sealed partial class Kfac
         using (enable_grad())
         {
             var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
-            var trained = _group.Options.Reduction == LossReduction.Sum ? sum : sum / _capture.LastTerms;
+            var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / _capture.LastTerms;
             trained.backward();
             loss = sum.to_type(ScalarType.Float64).ToDouble() / _capture.LastTerms;
         }
@@ -60,7 +60,7 @@ public sealed partial class Kfac
     {
         if (_batch is not { } batch)
         {
-            Take(steps, options, options.Momentum, nu, options.LearningRate);
+            Take(steps, options, nu, null);
             return;
         }
         var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
@@ -68,7 +68,8 @@ public sealed partial class Kfac
         Tensor Flat(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) => layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
 
         bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
-        var (mu, alpha, eta) = (options.Momentum, nu, options.LearningRate);
+        double alpha = nu;
+        double? mu = null;
         double? predicted = null;
         if (exact || adapts)
         {
@@ -77,22 +78,21 @@ public sealed partial class Kfac
             if (exact)
             {
                 double D(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
-                    steps.Sum(s => s.Block.Damping(options) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+                    steps.Sum(s => s.Block.Damping(Of(s.Block, options)) * a(s).flatten().dot(b(s).flatten()).ToDouble());
                 var model = QuadraticModel.Of(objective, g, Flat(s => s.U).neg_(), moving ? Flat(s => _momentum[s.Block]).neg_() : null,
                     (D(s => s.U, s => s.U), moving ? D(s => s.U, s => _momentum[s.Block]) : 0, moving ? D(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
-                (alpha, mu) = model.Minimum();
-                eta = 1;
-                predicted = model.Reduction(alpha, mu);
+                (alpha, double best) = model.Minimum();
+                (mu, predicted) = (best, model.Reduction(alpha, best));
             }
             else
             {
-                var delta = Flat(s => _momentum.TryGetValue(s.Block, out var b) ? b.mul(mu).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-eta);
+                var delta = Flat(s => (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate));
                 predicted = QuadraticModel.Of(objective, g, delta, null, default).Reduction(1, 0);
             }
         }
         var w = layout.Read();
         double before = objective.Loss();
-        Take(steps, options, mu, alpha, eta);
+        Take(steps, options, alpha, mu);
         double after = objective.Loss(), rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
         double? ratio = predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
             : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
@@ -100,7 +100,7 @@ public sealed partial class Kfac
         Report = new()
         {
             Step = _step, Outcome = rejected ? StepOutcome.Rejected : StepOutcome.Accepted, LossBefore = before, LossAfter = rejected ? before : after, GradientNorm = norm,
-            StepSize = exact ? alpha : eta, StepNorm = (layout.Read() - w).norm().ToDouble(), PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
+            StepSize = exact ? alpha : options.LearningRate, StepNorm = (layout.Read() - w).norm().ToDouble(), PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
         };
         if (rejected)
         {
@@ -114,11 +114,13 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
     }
 
-    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b.</summary>
-    private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, double mu, double alpha, double eta)
+    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
+    private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
     {
         foreach (var (block, _, u) in steps)
         {
+            var options = Of(block, shared);
+            double mu = given ?? options.Momentum, eta = given is null ? options.LearningRate : 1;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
             b.mul_(mu).add_(u, alpha: alpha);
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
@@ -133,7 +135,7 @@ public sealed partial class Kfac
     private IEnumerable<OptimizerEvent> Standing()
     {
         if (RejectedSteps > 0) yield return new(_step, "all", FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times"));
-        if (_group.Options.AdaptDamping && _damping is { } now) yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {_group.Options.Damping:G3} to {now:G3}"));
+        if (Shared.AdaptDamping && _damping is { } now) yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {Shared.Damping:G3} to {now:G3}"));
         if (CurvatureChoice is { } choice) yield return new(_step, "all", choice.ToString());
     }
 }

@@ -16,6 +16,10 @@ public sealed partial class Kfac
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>What factors are computed in.</summary>
+        public FactorPrecision FactorPrecision { get; init => field = Require.Defined(value); }
+        /// <summary>How damped factors are inverted.</summary>
+        public InverseMethod InverseMethod { get; init => field = Require.Defined(value); }
         /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
         public Sharing Sharing { get; init => field = Require.Defined(value); }
         /// <summary>Whether the training loss is the mean or the sum over terms.</summary>

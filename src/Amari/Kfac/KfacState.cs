@@ -24,16 +24,20 @@ public sealed partial class Kfac
         {
             ["type"] = nameof(Kfac),
             ["step"] = _step,
-            ["options"] = JsonSerializer.SerializeToNode(_group.Options, Json),
-            ["initialLearningRate"] = _group.InitialLearningRate,
+            ["options"] = JsonSerializer.SerializeToNode(Shared, Json),
+            ["initialLearningRate"] = Group.InitialLearningRate,
+            ["groups"] = new JsonArray([.. _groups.Skip(1).Select(g => new JsonObject
+            {
+                ["options"] = JsonSerializer.SerializeToNode(g.Options, Json), ["initialLearningRate"] = g.InitialLearningRate,
+            })]),
             ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
             ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
-            ["events"] = JsonSerializer.SerializeToNode(_events, Json),
+            ["events"] = new JsonArray([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]),
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
             ["damping"] = _damping,
             ["rejectedSteps"] = RejectedSteps,
-            ["schedule"] = _group.Options.CurvatureBudget is null ? null : _schedule.ToJson(),
+            ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
             ["fallback"] = inner.Values,
         });
     }
@@ -51,6 +55,8 @@ public sealed partial class Kfac
         if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
             throw new InvalidDataException("The state is of a model with other layers.");
         var options = values["options"]!.Deserialize<Options>(Json)!;
+        var groups = values["groups"]!.AsArray();
+        if (groups.Count != _groups.Count - 1) throw new InvalidDataException($"The state is of {groups.Count + 1} parameter groups, not of {_groups.Count}.");
         foreach (var block in _blocks) CheckShapes(block, tensors);
 
         foreach (var (name, reason) in demoted)
@@ -58,8 +64,10 @@ public sealed partial class Kfac
         const string prefix = "fallback.";
         _fallback.Restore(new(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
             .ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject()));
-        _group.Options = options;
-        _group.InitialLearningRate = (double)values["initialLearningRate"]!;
+        Group.Options = options;
+        Group.InitialLearningRate = (double)values["initialLearningRate"]!;
+        foreach (var (group, saved) in _groups.Skip(1).Zip(groups))
+            (group.Options, group.InitialLearningRate) = (saved!["options"].Deserialize<Options>(Json)!, (double)saved["initialLearningRate"]!);
         foreach (var block in _blocks)
         {
             block.Restore(member => tensors.GetValueOrDefault($"{block.Name}.{member}"), (long)updates[block.Name]!, options.DampingMethod);
@@ -69,7 +77,7 @@ public sealed partial class Kfac
         _generator.set_state(tensors["generator"]);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
         _events.Clear();
-        _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
+        _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
         _capture.Reset();
         (_damping, RejectedSteps) = ((double?)values["damping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);

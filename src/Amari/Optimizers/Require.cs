@@ -33,6 +33,10 @@ internal static class Require
     public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "") where TEnum : struct, Enum =>
         Enum.IsDefined(value) ? value : throw Error(name, value, "one of " + string.Join(", ", Enum.GetNames<TEnum>()));
 
+    /// <summary>A Fisher of the whole model; <see cref="FisherKind.InputOnly"/> is of single layers.</summary>
+    public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
+        value != FisherKind.InputOnly ? Defined(value, name) : throw Error(name, value, "Exact, MonteCarlo or Empirical: InputOnly is of layers, for K-FAC");
+
     private static ArgumentOutOfRangeException Error(string name, object value, string range) =>
         new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));
 }
