@@ -36,6 +36,10 @@ public sealed partial class Kfac : Optimizer
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
         : this([ParameterGroup.Of(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
 
+    /// <summary>Over some parameters of the model.</summary>
+    internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
+        : this([new ParameterGroup<Options>(parameters, options)], model, likelihood) { }
+
     /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>, <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and
     /// <see cref="Options.Fallback"/>; every other option is that of the first group.</summary>
     /// <param name="groups">At least one; parameters of the model under its own names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
@@ -140,6 +144,29 @@ public sealed partial class Kfac : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
+        Advance(null);
+        return loss;
+    }
+
+    /// <inheritdoc/>
+    internal override void StepScaled(double scale) => Advance(scale);
+
+    /// <inheritdoc/>
+    internal override void Skip() => Advance(double.NaN);
+
+    /// <inheritdoc/>
+    internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
+
+    private static double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return blocks.SelectMany(b => b.Parameters).Sum(p => p.grad?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
+    }
+
+    /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
+    private void Advance(double? gradientScale)
+    {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)
@@ -150,7 +177,7 @@ public sealed partial class Kfac : Optimizer
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options)) + _capture.Spent.TotalSeconds;
         if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) inverses = Timed(() => Refresh(options));
-        Update(options);
+        Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
         {
             long now = Clock.GetTimestamp();
@@ -159,7 +186,6 @@ public sealed partial class Kfac : Optimizer
         }
         _capture.Reset();
         Arm();
-        return loss;
     }
 
     /// <summary>Says what the next pass is to measure.</summary>
@@ -206,13 +232,12 @@ public sealed partial class Kfac : Optimizer
             foreach (string message in block.Refresh(Of(block, options))) Tell(block.Name, message);
     }
 
-    private void Update(Options options)
+    private void Update(Options options, double? gradientScale)
     {
         double scale = options.Reduction == LossReduction.Sum && _capture.Terms > 0 ? 1.0 / _capture.Terms : 1;
         var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
-        if (MaxGradientNorm is not null)
-            scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
-                + active.SelectMany(b => b.Parameters).Where(p => p.grad is not null).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
+        if (gradientScale is { } given) scale *= given;
+        else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
 
         var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
         double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step

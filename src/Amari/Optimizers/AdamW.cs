@@ -23,6 +23,8 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        public bool Cautious { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -38,16 +40,20 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
     protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
 
     /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
+        Update(parameter, gradient, state.FirstMoment, state.SecondMoment, state.Step, options);
+
+    /// <summary>The update of one parameter, also for optimizers that leave some of theirs to AdamW.</summary>
+    internal static void Update(Tensor parameter, Tensor gradient, Tensor m, Tensor v, long step, Options options)
     {
-        var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1);
-        var v = state.SecondMoment.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
-        double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
+        m.lerp_(gradient, 1 - options.Beta1);
+        v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
+        double mHat = 1 - Math.Pow(options.Beta1, step), vHat = 1 - Math.Pow(options.Beta2, step);
         parameter.mul_(1 - options.LearningRate * options.WeightDecay)
-            .addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+            .addcdiv_(options.Cautious ? Cautious.Of(m, gradient) : m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
-    private protected override bool HasKernel => true;
+    private protected override bool HasKernel(Options options) => !options.Cautious;
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
         sweep.Run(new AdamWKernel(options, step, gradientScale));

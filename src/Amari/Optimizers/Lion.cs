@@ -22,6 +22,8 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.99;
         /// <summary>λ ≥ 0, multiplied by η as in AdamW.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        public bool Cautious { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -38,12 +40,13 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        var c = gradient.lerp(state.Momentum, options.Beta1);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c.sign_(), alpha: -options.LearningRate);
+        var c = gradient.lerp(state.Momentum, options.Beta1).sign_();
+        if (options.Cautious) c = Cautious.Of(c, gradient);
+        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c, alpha: -options.LearningRate);
         state.Momentum.lerp_(gradient, 1 - options.Beta2);
     }
 
-    private protected override bool HasKernel => true;
+    private protected override bool HasKernel(Options options) => !options.Cautious;
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
         sweep.Run(new LionKernel(options, gradientScale));
