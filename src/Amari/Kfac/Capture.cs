@@ -15,13 +15,12 @@ public enum FisherKind
     InputOnly,
 }
 
-/// <summary>What factors are computed in.</summary>
-public enum FactorPrecision
+/// <summary>What K-FAC's products are computed in.</summary>
+public enum KfacPrecision
 {
     /// <summary>The dtype of the weights, float32 for shorter ones.</summary>
     Full,
-    /// <summary>The sums Σ ā ā' and Σ g g' of a batch in bfloat16, some 2-3 times faster where the processor has it; running means and inverses stay in full.
-    /// Every entry is rounded by up to 0.4 %, so a damping below that of the mean eigenvalue is not felt.</summary>
+    /// <summary>bfloat16, some 2-3 times faster where the processor has it. Every entry is rounded by up to 0.4 %.</summary>
     BFloat16,
 }
 
@@ -41,7 +40,7 @@ public enum LossReduction
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
 /// <param name="Precision">What sums are computed in.</param>
 /// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
-internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, FactorPrecision Precision = FactorPrecision.Full)
+internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, KfacPrecision Precision = KfacPrecision.Full)
 {
     /// <summary>Whether factors come with the training loss's own backward pass.</summary>
     public static bool FromLoss(FisherKind? kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;

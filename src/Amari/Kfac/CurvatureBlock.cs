@@ -20,12 +20,12 @@ public enum Sharing
 /// <param name="InputOnly">Whether the gradients are taken as of unit covariance.</param>
 /// <param name="Precision">What sums are computed in.</param>
 internal readonly record struct Measurement(
-    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, FactorPrecision Precision = FactorPrecision.Full)
+    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, KfacPrecision Precision = KfacPrecision.Full)
 {
     /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
     public Tensor Gram(Tensor rows)
     {
-        if (Precision == FactorPrecision.Full) return rows.mT.matmul(rows);
+        if (Precision == KfacPrecision.Full) return rows.mT.matmul(rows);
         var shorter = rows.to_type(ScalarType.BFloat16);
         return shorter.mT.matmul(shorter).to_type(rows.dtype);
     }
@@ -110,7 +110,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full);
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
@@ -177,13 +177,16 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         (_pending, _pendingRows) = ([], 0);
         scope.Attach(fresh.Where(t => t is not null).Select(t => t!));
         for (int i = 0; i < fresh.Length; i++)
-            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(t.sum().ToDouble())) return false;
+            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble())) return false;
         Updates++;
         for (int i = 0; i < factors.Length; i++)
             _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates)) : Own(fresh[i]!);
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments) Correct(moments, Keep(Math.Max(1, Updates - 1)));
         return true;
+
+        // no entry of a sum of r r' is larger than the largest of its diagonal
+        Tensor Finite(Tensor t, int i) => i < factors.Length && t.dim() > 1 ? t.diagonal(0, -2, -1) : t;
 
         double Keep(long k) => Math.Min(1 - 1.0 / k, decay);
     }
@@ -193,7 +196,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     {
         double damping = Damping(options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, options.InverseMethod);
+        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, options.InverseMethod, options.InversePrecision);
         Replace(next);
         return messages;
     }
@@ -257,8 +260,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
 
         Tensor Move(Tensor t)
         {
-            if (t.IsOn(device) && t.dtype == FactorType) return t;
-            using (t) return t.to(FactorType, device).DetachFromDisposeScope();
+            var type = t.dtype == ScalarType.BFloat16 ? t.dtype : FactorType;   // an inverse of that precision
+            if (t.IsOn(device) && t.dtype == type) return t;
+            using (t) return t.to(type, device).DetachFromDisposeScope();
         }
     }
 

@@ -20,7 +20,7 @@ public sealed partial class Kfac
     public StepReport? Report { get; private set; }
 
     /// <summary>Whether the options need <see cref="Step"/> instead of <see cref="step"/>.</summary>
-    public bool EvaluatesLoss => Shared is { AdaptDamping: true } or { RejectRising: true } or { StepRule: StepRule.QuadraticModel };
+    public bool EvaluatesLoss => Shared.EvaluatesLoss;
 
     /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for.</summary>
     /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the

@@ -53,7 +53,8 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
     /// <summary>The inverse for new factors. A factorisation that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (KroneckerInverse Inverse, List<string> Messages) Of(
-        Tensor a, Tensor g, DampingMethod method, double damping, KroneckerInverse? previous, InverseMethod by = InverseMethod.Cholesky)
+        Tensor a, Tensor g, DampingMethod method, double damping, KroneckerInverse? previous,
+        InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full)
     {
         var messages = new List<string>();
         using var scope = NewDisposeScope();
@@ -73,8 +74,10 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
         var pi = meanA.div(meanG).sqrt_();
         pi = where(pi.isfinite() & (pi > 0), pi, ones_like(pi));
         double root = Math.Sqrt(damping);
-        return (new(Own(Cholesky(g, pi.reciprocal() * root, "G", previous?.Left)),
-                    Own(Cholesky(a, pi * root, "A", previous?.Right))), messages);
+        return (new(Own(Kept(Cholesky(g, pi.reciprocal() * root, "G", previous?.Left.to_type(g.dtype)))),
+                    Own(Kept(Cholesky(a, pi * root, "A", previous?.Right.to_type(a.dtype))))), messages);
+
+        Tensor Kept(Tensor t) => precision == KfacPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
@@ -134,7 +137,7 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
     public override Tensor Apply(Tensor v, double damping)
     {
         using var scope = NewDisposeScope();
-        var result = LeftValues is null ? Times(Left.matmul(v), Right) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
+        var result = LeftValues is null ? Times(Left.matmul(v.to_type(Left.dtype)), Right).to_type(v.dtype) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
         return result.MoveToOuterDisposeScope();
     }
 

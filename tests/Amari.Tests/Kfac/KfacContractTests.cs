@@ -48,14 +48,14 @@ public sealed class KfacContractTests : IDisposable
             Base with { DampingMethod = DampingMethod.Ekfac }, Base with { DampingScale = DampingScale.MeanEigenvalue }, Base with { Sharing = Sharing.Reduce },
             Base with { Fisher = FisherKind.Exact }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
             Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.5 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
-            Base with { FactorExamples = 4 }, Base with { Fisher = FisherKind.InputOnly }, Base with { FactorPrecision = FactorPrecision.BFloat16 },
-            Base with { InverseMethod = InverseMethod.NewtonSchulz },
+            Base with { FactorExamples = 4 }, Base with { Fisher = FisherKind.InputOnly }, Base with { FactorPrecision = KfacPrecision.BFloat16 },
+            Base with { InverseMethod = InverseMethod.NewtonSchulz }, Base with { InversePrecision = KfacPrecision.BFloat16 },
         ];
         var runs = others.Select(o => Run(o)).Append(Run(Base, clip: 0.01)).ToArray();
         for (int i = 0; i < runs.Length; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
         var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        Assert.Equal(26, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), five of KfacAdaptiveTests, and those above: a new option needs a row
+        Assert.Equal(27, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), five of KfacAdaptiveTests, and those above: a new option needs a row
     }
 
     [Theory]

@@ -144,7 +144,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_factors_are_near_the_full_ones()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        Dictionary<string, Tensor> Factors(FactorPrecision precision)
+        Dictionary<string, Tensor> Factors(KfacPrecision precision)
         {
             manual_seed(53);
             var model = Net();
@@ -152,12 +152,45 @@ public sealed class KfacVariantTests : IDisposable
             Step(model, optimizer, x, y);
             return optimizer.Snapshot().Tensors.Where(t => t.Key[^2..] is ".A" or ".G").ToDictionary(t => t.Key, t => t.Value.clone());
         }
-        var (full, shorter) = (Factors(FactorPrecision.Full), Factors(FactorPrecision.BFloat16));
+        var (full, shorter) = (Factors(KfacPrecision.Full), Factors(KfacPrecision.BFloat16));
         foreach (var (name, factor) in full)
         {
             Assert.InRange(Dense.RelativeError(shorter[name], factor), 1e-6, 5e-3);
             Assert.Equal(ScalarType.Float64, shorter[name].dtype);
             Assert.InRange((shorter[name] - shorter[name].T).abs().max().ToDouble(), 0, 1e-15);
+        }
+    }
+
+    [Fact]
+    public void Bfloat16_inverses_give_nearly_the_step_take_half_the_memory_and_resume()
+    {
+        var (x, y) = (randn(64, 4), randint(0, 3, [64]));
+        (Dictionary<string, Tensor> Change, long Bytes) Run(KfacPrecision precision, bool resume = false)
+        {
+            manual_seed(53);
+            var model = Net().to(ScalarType.Float32);
+            var options = Plain with { DampingMethod = DampingMethod.FactoredTikhonov, InversePrecision = precision, InverseInterval = 5, LearningRate = 0.1 };
+            var optimizer = new Amari.Kfac(model, options, new Categorical());
+            for (int i = 0; i < 7; i++)
+            {
+                if (resume && i == 3)
+                {
+                    var other = new Amari.Kfac(model, new(), new Categorical());
+                    other.Restore(optimizer.Snapshot());
+                    optimizer.Dispose();
+                    optimizer = other;
+                }
+                var change = Step(model, optimizer, x.to_type(ScalarType.Float32), y);
+                if (i == 6) return (change, optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith("Left", StringComparison.Ordinal)).Sum(t => t.Value.numel() * t.Value.ElementSize));
+            }
+            throw new InvalidOperationException();
+        }
+        var (full, shorter, resumed) = (Run(KfacPrecision.Full), Run(KfacPrecision.BFloat16), Run(KfacPrecision.BFloat16, resume: true));
+        Assert.Equal(full.Bytes, 2 * shorter.Bytes);
+        foreach (var (name, change) in full.Change)
+        {
+            Assert.InRange(Dense.RelativeError(shorter.Change[name], change), 1e-5, 0.1);
+            Assert.Equal(Optimizers.Problem.Values([shorter.Change[name]]), Optimizers.Problem.Values([resumed.Change[name]]));
         }
     }
 
