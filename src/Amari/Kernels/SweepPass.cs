@@ -4,8 +4,9 @@ namespace Amari.Kernels;
 /// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
 internal struct SweepSegment
 {
-    public nint W, G, S, T;
-    public long Start, End, Length;
+    public nint W, G, S, T, ScalesS, ScalesT;
+    public long Start, End, Length, Step;
+    public ScalarType StateType;
     public bool IsBFloat16;
 }
 

@@ -26,6 +26,9 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
         public bool Cautious { get; init; }
 
+        /// <summary>How the moments are kept.</summary>
+        public StateFormat StateFormat { get; init; }
+
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
         /// <inheritdoc/>
@@ -34,14 +37,22 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment) : ParameterState;
+    /// <param name="FirstScales">Of blocks of m, where the format has them.</param>
+    /// <param name="SecondScales">Of blocks of v.</param>
+    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? FirstScales = null, Tensor? SecondScales = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
+    protected override State CreateState(Parameter parameter, Options options)
+    {
+        if (options.StateFormat == StateFormat.Full) return new(ZeroState(parameter), ZeroState(parameter));
+        var (m, first) = SmallState.Zeros(parameter, options.StateFormat);
+        var (v, second) = SmallState.Zeros(parameter, options.StateFormat);
+        return new(m, v, first, second);
+    }
 
     /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
-        Update(parameter, gradient, state.FirstMoment, state.SecondMoment, state.Step, options);
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) => SmallState.Update(state.Step, gradient.dtype,
+        [state.FirstMoment, state.SecondMoment], [state.FirstScales, state.SecondScales], s => Update(parameter, gradient, s[0], s[1], state.Step, options));
 
     /// <summary>The update of one parameter, also for optimizers that leave some of theirs to AdamW.</summary>
     internal static void Update(Tensor parameter, Tensor gradient, Tensor m, Tensor v, long step, Options options)

@@ -218,7 +218,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
                 Flush();
                 step = state.Step;
             }
-            if (!fused || !_sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles)) UpdateByTorch(slot, options, scale);
+            if (!fused || !_sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) UpdateByTorch(slot, options, scale);
         }
         Flush();
 
@@ -261,8 +261,13 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         else
         {
             var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
+            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));   // its format does not depend on the parameter's dtype
             foreach (var (name, tensor) in slot.State.Tensors().ToList())
-                if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
+                if (small)
+                {
+                    if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
+                }
+                else if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
         }
         Adopt(slot);
     }
@@ -380,6 +385,8 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
                 throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
             if (!saved.shape.SequenceEqual(fresh.shape))
                 throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
+            if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
+                throw new InvalidDataException($"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format.");
             fresh.DetachFromDisposeScope();
             fresh.copy_(saved);
         }

@@ -25,6 +25,9 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
         public bool Cautious { get; init; }
 
+        /// <summary>How the momentum is kept.</summary>
+        public StateFormat StateFormat { get; init; }
+
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
         /// <inheritdoc/>
@@ -32,19 +35,26 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     }
 
     /// <param name="Momentum">m, shaped as w.</param>
-    public sealed record State(Tensor Momentum) : ParameterState;
+    /// <param name="Scales">Of blocks of m, where the format has them.</param>
+    public sealed record State(Tensor Momentum, Tensor? Scales = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter));
-
-    /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    protected override State CreateState(Parameter parameter, Options options)
     {
-        var c = gradient.lerp(state.Momentum, options.Beta1).sign_();
-        if (options.Cautious) c = Cautious.Of(c, gradient);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c, alpha: -options.LearningRate);
-        state.Momentum.lerp_(gradient, 1 - options.Beta2);
+        if (options.StateFormat == StateFormat.Full) return new(ZeroState(parameter));
+        var (m, scales) = SmallState.Zeros(parameter, options.StateFormat);
+        return new(m, scales);
     }
+
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
+        SmallState.Update(state.Step, gradient.dtype, [state.Momentum], [state.Scales], s =>
+        {
+            var c = gradient.lerp(s[0], options.Beta1).sign_();
+            if (options.Cautious) c = Cautious.Of(c, gradient);
+            parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c, alpha: -options.LearningRate);
+            s[0].lerp_(gradient, 1 - options.Beta2);
+        });
 
     private protected override bool HasKernel(Options options) => !options.Cautious;
 
