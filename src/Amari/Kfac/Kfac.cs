@@ -56,6 +56,8 @@ public sealed partial class Kfac : Optimizer
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
+        if (options is { AdaptFactorDamping: true, StepRule: not StepRule.QuadraticModel })
+            throw new ArgumentException("AdaptFactorDamping chooses by the quadratic model: take StepRule.QuadraticModel.", nameof(groups));
         if (options is { Fisher: FisherKind.InputOnly, DampingMethod: DampingMethod.Ekfac })
             throw new ArgumentException("EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.", nameof(groups));
         var parameters = groups.SelectMany(g => g.Parameters).ToList();
@@ -229,7 +231,7 @@ public sealed partial class Kfac : Optimizer
     private void Refresh(Options options)
     {
         foreach (var block in _blocks.Where(b => b.IsMeasured))
-            foreach (string message in block.Refresh(Of(block, options))) Tell(block.Name, message);
+            foreach (string message in block.Refresh(OfInverse(block, options))) Tell(block.Name, message);
     }
 
     private void Update(Options options, double? gradientScale)
@@ -242,11 +244,15 @@ public sealed partial class Kfac : Optimizer
         var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
         double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
         bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
-        foreach (var block in active)
+        var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
-            if (scale != 1) v.mul_(scale);
-            var (u, own) = (block.Precondition(v, Of(block, options)), Of(block, options).LearningRate);
+            return (block, scale == 1 ? v : v.mul_(scale));
+        });
+        if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
+        foreach (var (block, v) in gradients)
+        {
+            var (u, own) = (block.Precondition(v, OfInverse(block, options)), Of(block, options).LearningRate);
             product += own * own * v.flatten().dot(u.flatten()).ToDouble();
             finite &= double.IsFinite(product);
             if (_batch is not null) squares += v.square().sum().ToDouble();

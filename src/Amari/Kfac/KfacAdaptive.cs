@@ -8,10 +8,13 @@ public sealed partial class Kfac
     private const double Poor = 0.25, Good = 0.75;              // of ρ
     private const double RoundingErrors = 10;                   // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
-    private double? _damping;
+    private double? _damping, _factorDamping;
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
     public double Damping => Shared.AdaptDamping ? _damping ?? Shared.Damping : Shared.Damping;
+
+    /// <summary>γ² that the next step's inverses are damped by: λ, or what <see cref="Options.AdaptFactorDamping"/> made of it.</summary>
+    public double FactorDamping => Shared.AdaptFactorDamping ? _factorDamping ?? Damping : Damping;
 
     /// <summary>How many steps were taken back because the loss rose.</summary>
     public long RejectedSteps { get; private set; }
@@ -63,32 +66,21 @@ public sealed partial class Kfac
             Take(steps, options, nu, null);
             return;
         }
-        var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
-        var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout);
-        Tensor Flat(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) => layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
-
+        var (objective, layout) = ObjectiveOf(steps, batch);
         bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
         double alpha = nu;
         double? mu = null;
         double? predicted = null;
-        if (exact || adapts)
+        if (exact)
         {
-            var g = Flat(s => s.V);
-            bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
-            if (exact)
-            {
-                double D(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
-                    steps.Sum(s => s.Block.Damping(Of(s.Block, options)) * a(s).flatten().dot(b(s).flatten()).ToDouble());
-                var model = QuadraticModel.Of(objective, g, Flat(s => s.U).neg_(), moving ? Flat(s => _momentum[s.Block]).neg_() : null,
-                    (D(s => s.U, s => s.U), moving ? D(s => s.U, s => _momentum[s.Block]) : 0, moving ? D(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
-                (alpha, double best) = model.Minimum();
-                (mu, predicted) = (best, model.Reduction(alpha, best));
-            }
-            else
-            {
-                var delta = Flat(s => (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate));
-                predicted = QuadraticModel.Of(objective, g, delta, null, default).Reduction(1, 0);
-            }
+            var model = ModelOf(objective, steps, options);
+            (alpha, double best) = model.Minimum();
+            (mu, predicted) = (best, model.Reduction(alpha, best));
+        }
+        else if (adapts)
+        {
+            var delta = Flat(layout, steps, s => (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate));
+            predicted = QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), delta, null, default).Reduction(1, 0);
         }
         var w = layout.Read();
         double before = objective.Loss();
@@ -114,6 +106,55 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
     }
 
+    private (Objective Objective, ParameterLayout Layout) ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch)
+    {
+        var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
+        return (new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout), layout);
+    }
+
+    private static Tensor Flat(ParameterLayout layout, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
+        layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
+
+    /// <summary>The model over the plane of -U and the last step, with each block's own λ.</summary>
+    private QuadraticModel ModelOf(Objective objective, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options)
+    {
+        var layout = objective.Parameters;
+        bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
+        return QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), Flat(layout, steps, s => s.U).neg_(), moving ? Flat(layout, steps, s => _momentum[s.Block]).neg_() : null,
+            (Damped(s => s.U, s => s.U), moving ? Damped(s => s.U, s => _momentum[s.Block]) : 0, moving ? Damped(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
+
+        double Damped(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
+            steps.Sum(s => s.Block.Damping(Of(s.Block, options)) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+    }
+
+    /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
+    private Options OfInverse(CurvatureBlock block, Options options)
+    {
+        var own = Of(block, options);
+        return options.AdaptFactorDamping && _factorDamping is { } gamma ? own with { Damping = own.Damping * (gamma / options.Damping) } : own;
+    }
+
+    /// <summary>Takes the γ² whose step the model promises most of.</summary>
+    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, (Tensor, Tensor) batch)
+    {
+        double now = _factorDamping ?? options.Damping, change = Math.Pow(options.DampingDecay, options.FactorDampingInterval), best = now, least = double.PositiveInfinity;
+        foreach (double candidate in (double[])[now, now * change, now / change])
+        {
+            using var scope = NewDisposeScope();
+            Use(candidate);
+            var steps = gradients.ConvertAll(g => (g.Block, g.V, U: g.Block.Precondition(g.V, OfInverse(g.Block, options))));
+            double value = ModelOf(ObjectiveOf(steps, batch).Objective, steps, options).Least();
+            if (value < least) (best, least) = (candidate, value);
+        }
+        Use(best);
+
+        void Use(double damping)
+        {
+            _factorDamping = damping;
+            Refresh(options);
+        }
+    }
+
     /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
     private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
     {
@@ -136,6 +177,7 @@ public sealed partial class Kfac
     {
         if (RejectedSteps > 0) yield return new(_step, "all", FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times"));
         if (Shared.AdaptDamping && _damping is { } now) yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {Shared.Damping:G3} to {now:G3}"));
+        if (Shared.AdaptFactorDamping && _factorDamping is { } gamma) yield return new(_step, "all", FormattableString.Invariant($"damping of the inverses adapted: from {Shared.Damping:G3} to {gamma:G3}"));
         if (CurvatureChoice is { } choice) yield return new(_step, "all", choice.ToString());
     }
 }

@@ -60,6 +60,11 @@ public sealed partial class Kfac
         public double DampingDecay { get; init => field = Require.Share(value); } = 0.95;
         /// <summary>T ≥ 1 of <see cref="AdaptDamping"/>.</summary>
         public int DampingInterval { get; init => field = Require.AtLeast(1, value); } = 5;
+        /// <summary>Whether the damping γ² of the inverses parts from the λ of the quadratic model (Martens and Grosse 2015, §6.6): it begins as λ, and every
+        /// <see cref="FactorDampingInterval"/> T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is taken, at the cost of three refreshes. Needs <see cref="StepRule.QuadraticModel"/>.</summary>
+        public bool AdaptFactorDamping { get; init; }
+        /// <summary>T ≥ 1 of <see cref="AdaptFactorDamping"/>.</summary>
+        public int FactorDampingInterval { get; init => field = Require.AtLeast(1, value); } = 20;
         /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
         /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
         public bool RejectRising { get; init; }

@@ -36,6 +36,7 @@ public sealed partial class Kfac
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
             ["damping"] = _damping,
+            ["factorDamping"] = _factorDamping,
             ["rejectedSteps"] = RejectedSteps,
             ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
             ["fallback"] = inner.Values,
@@ -79,7 +80,7 @@ public sealed partial class Kfac
         _events.Clear();
         _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
         _capture.Reset();
-        (_damping, RejectedSteps) = ((double?)values["damping"], (long?)values["rejectedSteps"] ?? 0);
+        (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);
         _ended = null;
         Arm();

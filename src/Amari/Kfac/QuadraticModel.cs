@@ -50,6 +50,13 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
         return ((b * Slopes.Last - c * Slopes.New) / determinant, (b * Slopes.New - a * Slopes.Last) / determinant);
     }
 
+    /// <summary>M at its minimum, damped.</summary>
+    public double Least()
+    {
+        var (alpha, mu) = Minimum();
+        return 0.5 * (alpha * Slopes.New + mu * Slopes.Last);
+    }
+
     /// <summary>-M(α Δ + μ δ₀) without damping: what the loss is promised to fall by.</summary>
     public double Reduction(double alpha, double mu) => -(alpha * Slopes.New + mu * Slopes.Last
         + 0.5 * alpha * alpha * Curvatures.New + alpha * mu * Curvatures.Cross + 0.5 * mu * mu * Curvatures.Last);

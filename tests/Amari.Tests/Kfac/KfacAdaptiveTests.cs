@@ -116,6 +116,43 @@ public sealed class KfacAdaptiveTests : IDisposable
         Assert.Equal(1e-3 / 0.95, careless.Damping, 1e-15);      // the model promised no fall: ρ is poor
     }
 
+    /// <summary>The best of three by dense models: each candidate's direction from a twin that has that damping.</summary>
+    [Fact]
+    public void Damping_of_the_inverses_is_the_best_of_three_by_the_dense_model()
+    {
+        var model = Net();
+        var options = Base with { AdaptFactorDamping = true, FactorDampingInterval = 2, Damping = 0.5, Fisher = FisherKind.Empirical };
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        for (int i = 1; i <= 6; i++)
+        {
+            var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+            var parameters = model.parameters().ToList();
+            var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
+            var damped = Dense.Fisher(model, x, parameters, Dense.CategoricalFisher) + 0.5 * eye(g.shape[0]);
+            double now = optimizer.FactorDamping;
+            double[] candidates = [now, now * 0.95 * 0.95, now / 0.95 / 0.95];
+            double Least(double damping)
+            {
+                var plain = Base with { Damping = damping, Fisher = FisherKind.Empirical };
+                var delta = Direction(optimizer, model, plain, x, y);
+                var last = _last;
+                var plane = last is null ? delta.unsqueeze(1) : stack([delta, last], 1);
+                var slopes = plane.T.mv(g);
+                return (-0.5 * slopes.dot(linalg.solve(plane.T.mm(damped).mm(plane), slopes))).ToDouble();
+            }
+            double expected = i % 2 == 0 ? candidates.MinBy(Least) : now;
+            var before = Flat(model);
+            optimizer.Step(x, y);
+            _last = Flat(model) - before;
+            Assert.Equal(expected, optimizer.FactorDamping, 1e-12);
+        }
+        Assert.NotEqual(0.5, optimizer.FactorDamping);
+        Assert.Equal(0.5, optimizer.Damping);
+        Assert.Throws<ArgumentException>(() => new Amari.Kfac(model, options with { StepRule = StepRule.Fixed }, new Categorical()));
+    }
+
+    private Tensor? _last;
+
     [Fact]
     public void Poor_ratio_of_the_fixed_rule_is_that_of_the_dense_model()
     {
@@ -142,6 +179,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         Amari.Kfac.Options[] all =
         [
             plain, plain with { StepRule = StepRule.QuadraticModel }, plain with { RejectRising = true }, plain with { AdaptDamping = true },
+            plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 5 }, plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 3 },
             plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
         ];
         var runs = all.Select(o => Run(o, 12)).ToList();
@@ -182,7 +220,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     [Fact]
     public void Resumed_run_equals_an_uninterrupted_one()
     {
-        var options = Base with { AdaptDamping = true, RejectRising = true, DampingInterval = 2 };
+        var options = Base with { AdaptDamping = true, RejectRising = true, DampingInterval = 2, AdaptFactorDamping = true, FactorDampingInterval = 3 };
         Assert.Equal(Run(options, 12), Run(options, 12, resumeAt: 7));
     }
 
