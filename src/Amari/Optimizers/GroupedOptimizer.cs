@@ -133,10 +133,10 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
     }
 
-    /// <summary>Adds parameters to the first group.</summary>
-    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    /// <summary>Adds parameters to a group.</summary>
+    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters, int index)
     {
-        var (group, slots) = _groups[0];
+        var (group, slots) = _groups[index];
         group.Parameters = [.. group.Parameters, .. parameters];   // the same group, for schedulers hold it
         slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
     }

@@ -175,6 +175,7 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
         if (optimizer is SecondOrderOptimizer secondOrder) return secondOrder.Step(x, y).LossBefore;
+        if (optimizer is Kfac { EvaluatesLoss: true } kfac) return kfac.Step(x, y).LossBefore;
         optimizer.Train();
         optimizer.Observe(x, y);
         optimizer.zero_grad();
