@@ -63,6 +63,18 @@ public abstract class Communicator : IDisposable
         GC.KeepAlive(tensor);
     }
 
+    /// <summary><see cref="Broadcast(Tensor, int)"/> of a tensor that need not be contiguous.</summary>
+    internal void BroadcastAny(Tensor tensor, int root)
+    {
+        if (tensor.is_contiguous()) Broadcast(tensor, root);
+        else
+        {
+            using var copy = tensor.contiguous();
+            Broadcast(copy, root);
+            tensor.copy_(copy);
+        }
+    }
+
     /// <summary>Puts all ranks' tensors one after another.</summary>
     /// <param name="source">This rank's part, of one shape on all ranks.</param>
     /// <param name="destination">Size times as many elements of the same type; rank r's come at r times the number of elements of <paramref name="source"/>.</param>

@@ -41,12 +41,7 @@ public sealed class DataParallel : IDisposable
         (_model, _communicator, _options) = (model, communicator, options ?? new());
         if (communicator.Size == 1) return;
         using var off = no_grad();
-        foreach (var t in model.parameters().Cast<Tensor>().Concat(model.buffers()).DistinctBy(t => t.Handle))
-        {
-            using var whole = t.contiguous();
-            communicator.Broadcast(whole);
-            if (!t.is_contiguous()) t.copy_(whole);
-        }
+        foreach (var t in model.parameters().Cast<Tensor>().Concat(model.buffers()).DistinctBy(t => t.Handle)) communicator.BroadcastAny(t, 0);
         if (_options.Overlap) _order = new(model, Send);
     }
 

@@ -90,6 +90,7 @@ public sealed unsafe class Mpi : Communicator
     /// <inheritdoc/>
     public override void Abort(string reason, int exitCode = 1)
     {
+        if (_worldRanks[Rank] > 0) Thread.Sleep(500);           // what fails on all ranks is told once, by rank 0, which ends the others
         Console.Error.WriteLine($"Rank {_worldRanks[Rank]} of {WorldSize} failed, the job ends: {reason.ReplaceLineEndings(" ")}");
         Console.Error.Flush();
         var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, exitCode)) { IsBackground = true };   // it hangs where the network does

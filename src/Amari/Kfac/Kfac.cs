@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Amari.Distributed;
 
 namespace Amari;
 
@@ -26,7 +27,8 @@ public sealed class Kfac : Optimizer
     private readonly Capture _capture;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
-    private long _step;
+    private InverseSharing? _sharing;
+    private long _step, _terms;
 
     /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 0.1)
@@ -58,6 +60,11 @@ public sealed class Kfac : Optimizer
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
         /// <summary>λw ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
+        /// <see cref="Distribute"/>.</summary>
+        public double InverseFraction { get; init => field = Require.Share(value); } = 1;
+        /// <summary>Which of the holders compute an inverse.</summary>
+        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Options of the AdamW that trains what has no block.</summary>
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
@@ -143,12 +150,45 @@ public sealed class Kfac : Optimizer
         _step++;
         var options = _group.Options;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
+        _terms = _capture.Terms;
+        if (_sharing is not null) Reduce(_sharing, options);
         if (_capture.Active) UpdateFactors(options);
-        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) Refresh(options);
+        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) Refresh(options);
         Update(options);
         _capture.Reset();
         _capture.Active = _step % options.FactorInterval == 0;
         return loss;
+    }
+
+    /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as <see cref="Options.InverseFraction"/> and
+    /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ from rank to rank.</summary>
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">There are factors already.</exception>
+    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the eigenbasis.</exception>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size == 1) return;
+        if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
+        _fallback.Distribute(communicator, shardState);
+        _sharing = new(communicator, _group.Options.InverseFraction);
+        if (_group.Options.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
+            throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
+        Reseed();
+    }
+
+    /// <summary>Ranks draw differently; rank 0 as one process does.</summary>
+    private void Reseed()
+    {
+        if (_sharing is { Rank: > 0 }) _generator.manual_seed(HashSeed.Of(_group.Options.Seed, _step, _sharing.Rank));
+    }
+
+    private bool HasInverse(CurvatureBlock block) => _sharing is null ? block.Inverse is not null : _sharing.HasInverse(block);
+
+    private void Reduce(InverseSharing sharing, Options options)
+    {
+        if (_capture.Failure is null && (_capture.Active || options.Reduction == LossReduction.Sum))
+            _terms = sharing.Reduce(_capture.Active ? _blocks : [], _terms, _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
     }
 
     private void UpdateFactors(Options options)
@@ -157,25 +197,29 @@ public sealed class Kfac : Optimizer
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
         foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
         {
-            if (_capture.Terms == 0)
+            if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
         }
-        double scale = _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean ? _capture.Terms : 1.0 / _capture.Terms;
+        double scale = _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
             if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, "its factors were not finite in this step and were not used");
     }
 
     private void Refresh(Options options)
     {
-        foreach (var block in _blocks.Where(b => b.IsMeasured))
-            foreach (string message in block.Refresh(options)) Tell(block.Name, message);
+        var measured = _blocks.Where(b => b.IsMeasured).ToList();
+        if (_sharing is not null)
+            foreach (var (block, message) in _sharing.Refresh(measured, options)) Tell(block.Name, message);
+        else
+            foreach (var block in measured)
+                foreach (string message in block.Refresh(options)) Tell(block.Name, message);
     }
 
     private void Update(Options options)
     {
-        double scale = options.Reduction == LossReduction.Sum && _capture.Terms > 0 ? 1.0 / _capture.Terms : 1;
-        var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
+        double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
+        var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
         if (MaxGradientNorm is not null)
             scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
                 + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
@@ -186,7 +230,7 @@ public sealed class Kfac : Optimizer
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
             if (scale != 1) v.mul_(scale);
-            var u = block.Precondition(v, options);
+            var u = _sharing is null ? block.Precondition(v, options) : _sharing.Precondition(block, v, options);
             product += v.flatten().dot(u.flatten()).ToDouble();
             steps.Add((block, u));
         }
@@ -254,7 +298,7 @@ public sealed class Kfac : Optimizer
         var tensors = inner.Tensors.ToDictionary(t => "fallback." + t.Key, t => t.Value);
         foreach (var block in _blocks)
         {
-            foreach (var (name, tensor) in block.Tensors()) tensors[$"{block.Name}.{name}"] = tensor;
+            foreach (var (name, tensor) in _sharing is null ? block.Tensors() : block.Factors().Concat(_sharing.Saved(block))) tensors[$"{block.Name}.{name}"] = tensor;
             if (_momentum.TryGetValue(block, out var b)) tensors[$"{block.Name}.Momentum"] = b;
         }
         tensors["generator"] = _generator.get_state();
@@ -301,8 +345,10 @@ public sealed class Kfac : Optimizer
             if (_momentum.Remove(block, out var old)) old.Dispose();
             if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
         }
+        _sharing?.Restored(_blocks);
         _generator.set_state(tensors["generator"]);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        Reseed();
         _events.Clear();
         _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
         _capture.Reset();
@@ -339,6 +385,7 @@ public sealed class Kfac : Optimizer
         if (disposing)
         {
             _capture.Dispose();
+            _sharing?.Dispose();
             foreach (var block in _blocks) block.Dispose();
             foreach (var b in _momentum.Values) b.Dispose();
             _fallback.Dispose();
