@@ -12,6 +12,7 @@ public static class CommandLine
     /// <summary>Parses and runs; never throws for what a user did.</summary>
     public static int Run(string[] args, TextWriter output, TextWriter error)
     {
+        if (Launcher.Rank > 0) output = TextWriter.Null;         // rank 0 speaks for all
         var root = new RootCommand("Adaptive and second-order optimization for neural networks: compare optimizers, K-FAC among them, on real data.")
         {
             CompareCommand.Create(output),
@@ -22,7 +23,6 @@ public static class CommandLine
             LandscapeCommand.Create(output),
             InfoCommand.Create(output),
         };
-        if (Launcher.Rank > 0) output = TextWriter.Null;         // rank 0 speaks for all
         var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
         if (parsed.Errors.Count > 0)
         {

@@ -6,7 +6,7 @@ namespace Amari.Distributed;
 public static class Launcher
 {
     private static readonly string[] Ranks = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"];
-    private static readonly string[] Sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"];
+    private static readonly string[] Sizes = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"];
     private static readonly string[] LocalSizes = ["OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS", "SLURM_NTASKS_PER_NODE"];
 
     /// <summary>Whether a launcher started this process.</summary>
@@ -34,7 +34,9 @@ public static class Launcher
         }
     }
 
-    internal static bool IsOpenMpi => Environment.GetEnvironmentVariable(Ranks[0]) is not null;
+    /// <summary>Open MPI's own launcher, or one that speaks PMIx, as Slurm does to Open MPI.</summary>
+    internal static bool IsOpenMpi => Environment.GetEnvironmentVariable(Ranks[0]) is not null
+        || (Environment.GetEnvironmentVariable(Ranks[1]) is null && Environment.GetEnvironmentVariable(Ranks[2]) is not null);
 
     private static int? Number(string[] names) => names.Select(Environment.GetEnvironmentVariable)
         .Select(text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? n : (int?)null).FirstOrDefault(n => n is not null);
