@@ -165,6 +165,40 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether every factor was accumulated since the last <see cref="Fold"/>.</summary>
     public bool HasPending => _pending.Length >= factors.Length && Array.TrueForAll(_pending[..factors.Length], p => p is not null);
 
+    /// <summary>The accumulated sums, contiguous; and the rows that those of the inputs are over.</summary>
+    public IEnumerable<Tensor> Pending => _pending.Where(t => t is not null).Select(t => t!);
+
+    /// <inheritdoc cref="Pending"/>
+    public double PendingRows { get => _pendingRows; set => _pendingRows = value; }
+
+    /// <summary>Multiplies the sums of products of gradients.</summary>
+    public void ScalePending(double scale)
+    {
+        for (int i = 0; i < _pending.Length; i++) _pending[i]?.mul_(Scale(i, 1, scale));
+    }
+
+    /// <summary>Zeros where nothing was accumulated, for another rank has sums of this block.</summary>
+    /// <exception cref="InvalidOperationException">The block was never measured here, so that the shapes are not known.</exception>
+    public void CompletePending()
+    {
+        if (_pending.Length < factors.Length) Array.Resize(ref _pending, factors.Length);
+        for (int i = 0; i < _pending.Length; i++)
+        {
+            if (_pending[i] is { } t) _pending[i] = t.is_contiguous() ? t : Own(t);
+            else if (i < factors.Length)
+                _pending[i] = zeros_like(_running[i] ?? throw new InvalidOperationException($"The layer {name} was used on other ranks but not on this one: at its first use every rank needs an example.")).DetachFromDisposeScope();
+        }
+    }
+
+    /// <summary>What an inverse costs: Σ n³ over the factors' dimensions n (those of vectors n).</summary>
+    public double InverseCost => _running.Where(f => f is not null).Sum(f => f!.numel() * (f.dim() == 1 ? 1.0 : f.shape[^1]));
+
+    /// <summary>Takes a copy of an inverse that another rank computed.</summary>
+    public void Adopt(Func<string, Tensor?> find, DampingMethod method) => Replace(Restored(find, method)?.Map(t => t.clone().DetachFromDisposeScope()));
+
+    /// <summary>Frees the inverse.</summary>
+    public void Drop() => Replace(null);
+
     /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
     /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
@@ -235,8 +269,10 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     protected static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
     /// <summary>What must be saved to continue exactly, by name.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Tensors() =>
-        factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!)).Concat(Inverse?.Tensors() ?? []);
+    public IEnumerable<(string Name, Tensor Tensor)> Tensors() => Factors().Concat(Inverse?.Tensors() ?? []);
+
+    /// <summary>The running factors by name.</summary>
+    public IEnumerable<(string Name, Tensor Tensor)> Factors() => factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!));
 
     /// <summary>Puts saved tensors back; copies them.</summary>
     public void Restore(Func<string, Tensor?> find, long updates, DampingMethod method)

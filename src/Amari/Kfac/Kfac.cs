@@ -1,3 +1,5 @@
+using Amari.Distributed;
+
 namespace Amari;
 
 /// <summary>K-FAC, natural gradient with Kronecker-factored curvature (Martens and Grosse 2015, arXiv:1503.05671).</summary>
@@ -28,6 +30,8 @@ public sealed partial class Kfac : Optimizer
     private readonly IReadOnlyList<string> _order;
     private long _step;
     private long? _ended;                                       // when the last step did, if curvature has a budget
+    private InverseSharing? _sharing;
+    private long _terms;
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
     /// <param name="options">Defaults if null.</param>
@@ -176,9 +180,11 @@ public sealed partial class Kfac : Optimizer
         var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
+        _terms = _capture.Terms;
+        if (_sharing is not null) Reduce(_sharing, options);
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options)) + _capture.Spent.TotalSeconds;
-        if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => b.Inverse is null && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
         Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
         {
@@ -204,11 +210,45 @@ public sealed partial class Kfac : Optimizer
         return Clock.GetElapsedTime(start).TotalSeconds;
     }
 
+    /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as <see cref="Options.InverseFraction"/> and
+    /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ from rank to rank.</summary>
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">There are factors already.</exception>
+    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1 (every rank measures in the eigenbasis); options that depend on
+    /// a rank's own clock or loss.</exception>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size == 1) return;
+        if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
+        _fallback.Distribute(communicator, shardState);
+        if (Shared.CurvatureBudget is not null || EvaluatesLoss)
+            throw new NotSupportedException("Over several ranks K-FAC takes fixed intervals, and no option that evaluates the loss (CurvatureBudget, AdaptDamping, AdaptFactorDamping, StepRule, RejectRising): each rank's clock and batch are its own.");
+        _sharing = new(communicator, Shared.InverseFraction);
+        if (Shared.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
+            throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
+        Reseed();
+    }
+
+    /// <summary>Ranks draw differently; rank 0 as one process does.</summary>
+    private void Reseed()
+    {
+        if (_sharing is { Rank: > 0 }) _generator.manual_seed(HashSeed.Of(Shared.Seed, _step, _sharing.Rank));
+    }
+
+    private bool HasInverse(CurvatureBlock block) => _sharing is null ? block.Inverse is not null : _sharing.HasInverse(block);
+
+    private void Reduce(InverseSharing sharing, Options options)
+    {
+        if (_capture.Failure is null && (_capture.Active || options.Reduction == LossReduction.Sum))
+            _terms = sharing.Reduce(_capture.Active ? _blocks : [], _terms, _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
+    }
+
     private void UpdateFactors(Options options)
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
-        if (_capture.NotFinite)
+        if (_sharing is null ? _capture.NotFinite : _sharing.Any(_capture.NotFinite))
         {
             foreach (var block in _blocks)
             {
@@ -219,25 +259,30 @@ public sealed partial class Kfac : Optimizer
         }
         foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
         {
-            if (_capture.Terms == 0)
+            if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
         }
-        double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean ? _capture.Terms : 1.0 / _capture.Terms;
+        double? scale = _capture.Kind == FisherKind.InputOnly ? null
+            : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
             if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, NotFinite);
     }
 
     private void Refresh(Options options)
     {
-        foreach (var block in _blocks.Where(b => b.IsMeasured))
-            foreach (string message in block.Refresh(OfInverse(block, options))) Tell(block.Name, message);
+        var measured = _blocks.Where(b => b.IsMeasured).ToList();
+        if (_sharing is not null)
+            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options))) Tell(block.Name, message);
+        else
+            foreach (var block in measured)
+                foreach (string message in block.Refresh(OfInverse(block, options))) Tell(block.Name, message);
     }
 
     private void Update(Options options, double? gradientScale)
     {
-        double scale = options.Reduction == LossReduction.Sum && _capture.Terms > 0 ? 1.0 / _capture.Terms : 1;
-        var active = _blocks.Where(b => b.Inverse is not null && HasGradient(b)).ToList();
+        double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
+        var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
         if (gradientScale is { } given) scale *= given;
         else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
 
@@ -252,7 +297,8 @@ public sealed partial class Kfac : Optimizer
         if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
         foreach (var (block, v) in gradients)
         {
-            var (u, own) = (block.Precondition(v, OfInverse(block, options)), Of(block, options).LearningRate);
+            var (inverse, own) = (OfInverse(block, options), Of(block, options).LearningRate);
+            var u = _sharing is null ? block.Precondition(v, inverse) : _sharing.Precondition(block, v, inverse);
             product += own * own * v.flatten().dot(u.flatten()).ToDouble();
             finite &= double.IsFinite(product);
             if (_batch is not null) squares += v.square().sum().ToDouble();
@@ -317,6 +363,7 @@ public sealed partial class Kfac : Optimizer
         if (disposing)
         {
             _capture.Dispose();
+            _sharing?.Dispose();
             foreach (var block in _blocks) block.Dispose();
             foreach (var b in _momentum.Values) b.Dispose();
             _fallback.Dispose();

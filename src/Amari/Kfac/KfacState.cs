@@ -16,7 +16,7 @@ public sealed partial class Kfac
         var tensors = inner.Tensors.ToDictionary(t => "fallback." + t.Key, t => t.Value);
         foreach (var block in _blocks)
         {
-            foreach (var (name, tensor) in block.Tensors()) tensors[$"{block.Name}.{name}"] = tensor;
+            foreach (var (name, tensor) in _sharing is null ? block.Tensors() : block.Factors().Concat(_sharing.Saved(block))) tensors[$"{block.Name}.{name}"] = tensor;
             if (_momentum.TryGetValue(block, out var b)) tensors[$"{block.Name}.Momentum"] = b;
         }
         tensors["generator"] = _generator.get_state();
@@ -75,8 +75,10 @@ public sealed partial class Kfac
             if (_momentum.Remove(block, out var old)) old.Dispose();
             if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
         }
+        _sharing?.Restored(_blocks);
         _generator.set_state(tensors["generator"]);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        Reseed();
         _events.Clear();
         _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
         _capture.Reset();

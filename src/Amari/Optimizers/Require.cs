@@ -9,6 +9,9 @@ internal static class Require
     public static double UnitInterval(double value, [CallerMemberName] string name = "") =>
         value is >= 0 and < 1 ? value : throw Error(name, value, "in [0, 1)");
 
+    public static double Fraction(double value, [CallerMemberName] string name = "") =>
+        value is >= 0 and <= 1 ? value : throw Error(name, value, "in [0, 1]");
+
     public static double NonNegative(double value, [CallerMemberName] string name = "") =>
         value >= 0 && double.IsFinite(value) ? value : throw Error(name, value, "a finite number >= 0");
 

@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Amari.Training;
@@ -148,6 +149,13 @@ public sealed class Routed : Optimizer
         return loss;
     }
 
+    /// <inheritdoc/>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        foreach (var member in Members) member.Distribute(communicator, shardState);
+    }
+
+    /// <inheritdoc/>
     internal override double SumOfSquaredGradients()
     {
         FollowModules();
