@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Amari.Distributed;
 using Amari.Native;
 
 namespace Amari.Cli.Commands;
@@ -11,10 +12,12 @@ public static class CommandLine
     /// <summary>Parses and runs; never throws for what a user did.</summary>
     public static int Run(string[] args, TextWriter output, TextWriter error)
     {
+        if (Launcher.Rank > 0) output = TextWriter.Null;         // rank 0 speaks for all
         var root = new RootCommand("Adaptive and second-order optimization for neural networks: compare optimizers, K-FAC among them, on real data.")
         {
             CompareCommand.Create(output),
             TrainCommand.Create(output),
+            PlanCommand.Create(output),
             VerifyCommand.Create(output),
             LectureCommand.Create(output),
             SpectrumCommand.Create(output),
@@ -25,32 +28,42 @@ public static class CommandLine
         if (parsed.Errors.Count > 0)
         {
             var told = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];   // what names the culprit
-            error.WriteLine(told.Message.ReplaceLineEndings(" "));
-            return 2;
+            return Fail(2, told.Message.ReplaceLineEndings(" "));
         }
+        if (Launcher.Size > 1 && !Ranks.Commands.Contains(parsed.CommandResult.Command.Name))
+            return Fail(2, $"{parsed.CommandResult.Command.Name} runs in one process: start it without the MPI launcher.");
         try
         {
             return parsed.Invoke(new() { Output = output, Error = error, EnableDefaultExceptionHandler = false });
         }
-        catch (Exception e) when (e is ArgumentException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException)
+        catch (Exception e) when (!IsTracing || IsExpected(e))
         {
-            error.WriteLine(e.Message.Split(" (Parameter")[0].ReplaceLineEndings(" "));
-            return 2;
+            var (code, line) = Told(e);
+            return Fail(code, line);
         }
-        catch (Exception e) when (e is InvalidDataException or IOException)
+
+        int Fail(int code, string line)
         {
-            error.WriteLine(e.Message.ReplaceLineEndings(" "));
-            return 1;
-        }
-        catch (Exception) when (TorchLibrary.Status is { State: TorchLibraryState.Failed } status)
-        {
-            error.WriteLine(status.Message.ReplaceLineEndings(" "));
-            return 1;
-        }
-        catch (Exception e) when (Environment.GetEnvironmentVariable(TraceVariable) is null)
-        {
-            error.WriteLine($"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)");
-            return 1;
+            if (Launcher.Rank == 0) error.WriteLine(line);
+            return code;
         }
     }
+
+    /// <summary>Whether unexpected failures are shown with their stack.</summary>
+    internal static bool IsTracing => Environment.GetEnvironmentVariable(TraceVariable) is not null;
+
+    /// <summary>Whether a failure is one of arguments.</summary>
+    internal static bool IsArgument(Exception e) => e is ArgumentException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException;
+
+    private static bool IsExpected(Exception e) =>
+        IsArgument(e) || e is InvalidDataException or IOException or CommunicationException || TorchLibrary.Status.State == TorchLibraryState.Failed;
+
+    /// <summary>The exit code and the line of a failure.</summary>
+    internal static (int Code, string Line) Told(Exception e) => e switch
+    {
+        _ when IsArgument(e) => (2, e.Message.Split(" (Parameter")[0].ReplaceLineEndings(" ")),
+        InvalidDataException or IOException or CommunicationException => (1, e.Message.ReplaceLineEndings(" ")),
+        _ when TorchLibrary.Status is { State: TorchLibraryState.Failed } status => (1, status.Message.ReplaceLineEndings(" ")),
+        _ => (1, $"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)"),
+    };
 }

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
+using Amari.Cli.Reporting;
+using Amari.Distributed;
 using Amari.Native;
 using Amari.Training;
 
@@ -13,12 +15,14 @@ internal sealed class CommonOptions
     public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already" };
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
-    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core)", 0, Environment.ProcessorCount, 1, 4 * Environment.ProcessorCount);
+    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
     public Option<string?> Data { get; } = new("--data") { Description = "folder of the data set's files", HelpName = "DIR" };
     public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
+    public Option<bool> ShardState { get; } = new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
+    public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not answer before the job ends (default 5m)");
     public Argument<string?> Workload { get; } = new("WORKLOAD")
     {
         Arity = ArgumentArity.ZeroOrOne,
@@ -28,7 +32,7 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn]) command.Add(option);
+        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn, ShardState, RankTimeout]) command.Add(option);
         AddToAny(command);
     }
 
@@ -61,6 +65,13 @@ internal sealed class CommonOptions
             ? FormattableString.Invariant($"float32 products by oneDNN, relative error {error:G2} on a 256x256 product")
             : FormattableString.Invariant($"float32 products stay with MKL: oneDNN's relative error is {error:G2} here"));
     }
+
+    /// <summary>Where results go: rank 0's; null on other ranks.</summary>
+    public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) => world.Rank > 0 ? null
+        : ResultFolder.Prepare(parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, parsed.GetValue(Json)?.FullName);
+
+    /// <summary>What --rank-timeout says.</summary>
+    public TimeSpan? TimeoutOf(ParseResult parsed) => parsed.GetValue(RankTimeout)?.Seconds is { } s ? TimeSpan.FromSeconds(s) : null;
 
     /// <summary>The budget asked for, or the workload's own.</summary>
     public Budget BudgetOf(ParseResult parsed, Budget preset)

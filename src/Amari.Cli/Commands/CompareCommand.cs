@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Amari.Cli.Reporting;
+using Amari.Distributed;
 using Amari.Training;
 using Amari.Workloads;
 
@@ -23,28 +24,33 @@ internal static class CompareCommand
         var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune };
         common.AddTo(command);
         monitoring.AddTo(command);
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
         {
-            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            var choices = parsed.GetValue(optimizers)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-                .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>())).DistinctBy(c => c.Name).ToList();
-            if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
-            var budget = common.BudgetOf(parsed, workload.DefaultBudget);
-            var monitor = monitoring.Of(parsed);
-            common.ApplyTo(parsed, output);
+            var (workload, choices, budget, monitor, trainer, folder) = world.Agree(Prepare);
+            using var owned = trainer;
             int first = parsed.GetValue(common.Seed);
-
-            using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
-            foreach (var choice in choices) trainer.Check(choice);
-            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "compare-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Comparison comparison;
-            using var log = monitor is null ? null : new MonitorLog(folder);
-            using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run"))
+            using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
+            using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run{(world.Size > 1 ? "; " + world.Description : "")}"))
                 comparison = Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
                     parsed.GetValue(tune), view, interrupt.Token, monitor, log);
-            return Report.Write(comparison, workload, folder, output);
-        });
+            return folder is null ? Report.ExitCode(comparison) : Report.Write(comparison, workload, folder, output);
+
+            (Workload, List<OptimizerChoice>, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()
+            {
+                var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+                var choices = parsed.GetValue(optimizers)!.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                    .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>())).DistinctBy(c => c.Name).ToList();
+                if (choices.Count == 0) throw new ArgumentException("--optimizers names none.");
+                var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+                var monitor = monitoring.Of(parsed);
+                common.ApplyTo(parsed, output);
+                var trainer = new Trainer(workload, parsed.GetValue(common.Data), world) { ShardState = parsed.GetValue(common.ShardState) };
+                foreach (var choice in choices) trainer.Check(choice);
+                return (workload, choices, budget, monitor, trainer, common.FolderOf(parsed, world, "compare-" + workload.Name));
+            }
+        }));
         return command;
     }
 }

@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
 using Amari.Cli.Reporting;
+using Amari.Distributed;
 using Amari.Native;
 using Amari.Workloads.Data;
 
@@ -13,7 +14,6 @@ namespace Amari.Cli.Commands;
 internal static class InfoCommand
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
-    private static readonly string[] MpiLibraries = ["libmpi_abi.so.1", "libmpi.so.40", "libmpich.so.12"];
 
     public static Command Create(TextWriter output)
     {
@@ -44,12 +44,12 @@ internal static class InfoCommand
                 ["mnist10k"] = "embedded",
                 ["fashion-mnist"] = FashionMnist.IsPresent() ? FashionMnist.DefaultDirectory
                     : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
-                ["MPI"] = Mpi(),
+                ["MPI"] = MpiInstalled(),
             };
             int width = rows.Keys.Max(k => k.Length);
             foreach (var (name, value) in rows) output.WriteLine($"{name.PadRight(width)}  {value}");
             foreach (string? file in (string?[])[parsed.GetValue(common.Json)?.FullName, parsed.GetValue(common.Out) is { } folder ? Path.Combine(folder.FullName, "info.json") : null])
-                if (file is not null) ResultFolder.Write(file, JsonSerializer.Serialize(rows, Indented));
+                if (file is not null && Launcher.Rank == 0) ResultFolder.Write(file, JsonSerializer.Serialize(rows, Indented));
             return status.State == TorchLibraryState.Failed ? 1 : 0;
         });
         return command;
@@ -58,16 +58,13 @@ internal static class InfoCommand
     private static string Version(Assembly assembly) =>
         assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
 
-    private static string Mpi()
+    /// <summary>The launcher and the library with its version; no rank is started by asking.</summary>
+    private static string MpiInstalled()
     {
         string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
             .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
-        string? library = MpiLibraries.FirstOrDefault(name =>
-        {
-            if (!NativeLibrary.TryLoad(name, out nint handle)) return false;
-            NativeLibrary.Free(handle);
-            return true;
-        });
-        return launcher is null && library is null ? "not found" : $"launcher {launcher ?? "not found"}, library {library ?? "not found"}";
+        string? library = Mpi.InstalledVersion;
+        if (launcher is null && library is null) return "not found";
+        return $"{library ?? "library not found"}, launcher {launcher ?? "not found"}" + (Launcher.Size > 1 ? $", {Launcher.Size} ranks" : "");
     }
 }

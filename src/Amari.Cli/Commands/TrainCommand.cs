@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Amari.Cli.Reporting;
+using Amari.Distributed;
 using Amari.Training;
 using Amari.Workloads;
 
@@ -26,33 +27,39 @@ internal static class TrainCommand
         var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
         common.AddTo(command);
         monitoring.AddTo(command);
-        command.SetAction(parsed =>
+        command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
         {
-            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            var settings = new Dictionary<string, string>();
-            if (parsed.GetValue(rate) is { } lr) settings["LearningRate"] = lr;
-            foreach (string pair in parsed.GetValue(set) ?? [])
-                settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal) ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
-                    : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
-            var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
-            var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+            var (workload, choice, budget, monitor, trainer, folder) = world.Agree(Prepare);
+            using var owned = trainer;
             string? directory = parsed.GetValue(checkpoint);
-            if (directory is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
-            var monitor = monitoring.Of(parsed);
-            common.ApplyTo(parsed, output);
-
-            using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
-            trainer.Check(choice);
-            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "train-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             Run run;
-            using var log = monitor is null ? null : new MonitorLog(folder);
-            using (var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}"))
+            using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
+            using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}{(world.Size > 1 ? "; " + world.Description : "")}"))
                 run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
                     directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)),
                     monitor: monitor, monitored: log, stop: interrupt.Token);
-            return Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []), workload, folder, output);
-        });
+            var result = new Comparison(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
+            return folder is null ? Report.ExitCode(result) : Report.Write(result, workload, folder, output);
+
+            (Workload, OptimizerChoice, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()
+            {
+                var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+                var settings = new Dictionary<string, string>();
+                if (parsed.GetValue(rate) is { } lr) settings["LearningRate"] = lr;
+                foreach (string pair in parsed.GetValue(set) ?? [])
+                    settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal) ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
+                        : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+                var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
+                var budget = common.BudgetOf(parsed, workload.DefaultBudget);
+                if (parsed.GetValue(checkpoint) is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
+                var monitor = monitoring.Of(parsed);
+                common.ApplyTo(parsed, output);
+                var trainer = new Trainer(workload, parsed.GetValue(common.Data), world) { ShardState = parsed.GetValue(common.ShardState) };
+                trainer.Check(choice);
+                return (workload, choice, budget, monitor, trainer, common.FolderOf(parsed, world, "train-" + workload.Name));
+            }
+        }));
         return command;
     }
 }

@@ -42,6 +42,10 @@ internal static class Report
         File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
         console.WriteLine();
         console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, {(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)");
-        return comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+        return ExitCode(comparison);
     }
+
+    /// <summary>1 when interrupted, when nothing ran, or when every run diverged; else 0.</summary>
+    public static int ExitCode(Comparison comparison) =>
+        comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
 }

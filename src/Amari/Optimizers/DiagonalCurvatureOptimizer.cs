@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.Curvature;
 using Amari.Spectrum;
 
@@ -43,6 +44,13 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
         (_model, _likelihood) = (model, likelihood);
+
+    /// <inheritdoc/>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} measures curvature on its own batch and runs in one process only.");
+    }
 
     /// <summary>Takes a new estimate of a parameter's diagonal into its state.</summary>
     /// <param name="diagonal">ĥ, shaped as the parameter, of the dtype of the state; not to be changed.</param>

@@ -13,7 +13,7 @@ namespace Amari;
 /// its step is not counted; a sparse gradient is made dense.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
-public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
+public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
     where TOptions : OptimizerOptions where TState : ParameterState
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
@@ -30,6 +30,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         public nint[] StateHandles = [];
         public SweepRow Row;
         public nint Handle;
+        public int Owner = -1;                                  // the rank that has the state, where it is divided
     }
 
     /// <param name="groups">At least one; a parameter and a name belong to one group only.</param>
@@ -133,10 +134,10 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
     }
 
-    /// <summary>Adds parameters to the first group.</summary>
-    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    /// <summary>Adds parameters to a group.</summary>
+    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters, int index)
     {
-        var (group, slots) = _groups[0];
+        var (group, slots) = _groups[index];
         group.Parameters = [.. group.Parameters, .. parameters];   // the same group, for schedulers hold it
         slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
     }
@@ -188,6 +189,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     {
         FollowModules();
         foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
+        Exchange();
     }
 
     private void FollowModules()
@@ -209,7 +211,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
         foreach (var slot in slots)
         {
             nint w = slot.Parameter.Handle, g = LibTorch.Gradient(w);
-            if (g == 0) continue;
+            if (g == 0 || !IsMine(slot)) continue;
             if (slot.Handle != w) Prepare(slot, options);
             var state = slot.State!;
             state.Step++;
@@ -318,10 +320,10 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
     {
         var tensors = new Dictionary<string, Tensor>();
         var steps = new JsonObject();
-        foreach (var slot in Slots.Where(s => s.State is not null))
+        foreach (var (slot, state) in States())
         {
-            steps[slot.Name] = slot.State!.Step;
-            foreach (var (name, tensor) in slot.State.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
+            steps[slot.Name] = state.Step;
+            foreach (var (name, tensor) in state.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
         }
         var groups = new JsonArray([.. _groups.Select(g => new JsonObject
         {
@@ -356,7 +358,7 @@ public abstract class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMom
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
         var steps = values["steps"]!.AsObject();
-        var states = Slots.Where(s => steps.ContainsKey(s.Name)).Select(s => (s, Loaded(s, tensors))).ToList();
+        var states = Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, tensors))).ToList();
 
         foreach (var slot in Slots) Forget(slot);                // all checks have passed
         for (int i = 0; i < groups.Count; i++)

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Amari.Distributed;
 using Amari.Native;
 using Amari.Training;
 
@@ -63,6 +64,14 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>Continues from a snapshot of the same optimizer over the same parameter names and shapes; its tensors are copied.</summary>
     /// <exception cref="InvalidDataException">The snapshot is of another optimizer, or names or shapes do not match. Nothing is changed then.</exception>
     public abstract void Restore(OptimizerSnapshot snapshot);
+
+    /// <summary>Makes the optimizer one of several that step alike on the ranks of a communicator, whose gradients are averaged before each step
+    /// (<see cref="DataParallel"/>). K-FAC then adds up its factors and shares out its inverses. Every rank must make the same calls, <see cref="Snapshot"/> among them:
+    /// it is complete on rank 0.</summary>
+    /// <param name="communicator">Not owned.</param>
+    /// <param name="shardState">Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1).</param>
+    /// <exception cref="NotSupportedException">The optimizer evaluates the loss itself, and the communicator has several ranks.</exception>
+    public virtual void Distribute(Communicator communicator, bool shardState = false) { }
 
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
     public abstract void to(Device device);

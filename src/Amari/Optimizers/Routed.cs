@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Amari.Training;
@@ -75,7 +76,9 @@ public sealed class Routed : Optimizer
         /// <summary>Whether AdamW takes the whole group.</summary>
         public bool RestOnly { get; init; }
 
-        private static OptimizerOptions Checked(OptimizerOptions value) => value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
+        private static OptimizerOptions Checked(OptimizerOptions value) => value is Kfac.Options { EvaluatesLoss: true }
+            ? throw new ArgumentException("K-FAC that evaluates the loss (StepRule, AdaptDamping, RejectRising) cannot be a part: it takes whole steps.", nameof(value))
+            : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
             : throw new ArgumentException($"The matrix method cannot be {value?.GetType().DeclaringType?.Name ?? "null"}; it must be Muon, Soap, Shampoo or Kfac.", nameof(value));
     }
 
@@ -146,6 +149,13 @@ public sealed class Routed : Optimizer
         return loss;
     }
 
+    /// <inheritdoc/>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        foreach (var member in Members) member.Distribute(communicator, shardState);
+    }
+
+    /// <inheritdoc/>
     internal override double SumOfSquaredGradients()
     {
         FollowModules();

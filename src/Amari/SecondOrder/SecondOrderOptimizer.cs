@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using Amari.Curvature;
+using Amari.Distributed;
 
 namespace Amari;
 
@@ -18,6 +19,13 @@ public abstract class SecondOrderOptimizer : Optimizer
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
     public abstract StepReport Step(Tensor inputs, Tensor targets);
+
+    /// <inheritdoc/>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} evaluates the loss itself and runs in one process only.");
+    }
 }
 
 /// <summary>The base of second-order methods: objective, trial steps, state, saving.</summary>

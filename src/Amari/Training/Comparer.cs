@@ -32,7 +32,7 @@ public static class Comparer
         var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();
         var runs = new List<(int Optimizer, Run Run)>();
         foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
-            for (int i = 0; i < chosen.Count && !stop.IsCancellationRequested; i++)
+            for (int i = 0; i < chosen.Count && !trainer.IsStopped(stop); i++)
                 runs.Add((i, trainer.Train(chosen[i], seed, budget, progress, monitor: monitor, monitored: monitored, stop: stop)));
         return new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
             [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], trials);
@@ -59,7 +59,7 @@ public static class Comparer
             var results = new List<(OptimizerChoice, double)>();
             foreach (var candidate in rung)
             {
-                if (stop.IsCancellationRequested) break;
+                if (trainer.IsStopped(stop)) break;
                 string stage = $"tuning {++number}/{total}";
                 var run = trainer.Train(candidate, TuningSeed, length, new Staged(progress, stage), stop: stop);
                 double loss = run.Status == RunStatus.Diverged ? double.NaN : run.FinalLoss;

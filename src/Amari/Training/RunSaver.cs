@@ -1,17 +1,26 @@
+using System.Text.Json;
 using System.Text.Json.Nodes;
+using Amari.Distributed;
 
 namespace Amari.Training;
 
-/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back.</summary>
-internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer)
+/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0 alone writes and reads:
+/// a checkpoint does not depend on their number.</summary>
+internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
 {
     private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
+
+    /// <summary>What rank 0 tells the others of the optimizer's state.</summary>
+    private sealed record Header(string Run, string Optimizer, IReadOnlyDictionary<string, SavedTensor> Tensors);
+
+    private sealed record SavedTensor(ScalarType Type, long[] Shape);
 
     public void Save(RunRecord record)
     {
         using var scope = NewDisposeScope();
         var snapshot = optimizer.Snapshot();
+        if (ranks.Rank > 0) return;
         var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
         foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
         foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
@@ -22,29 +31,37 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         });
     }
 
-    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error.</summary>
+    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
     /// <exception cref="InvalidDataException">All checkpoints are damaged, or they are another run's; or there are some and resuming was not asked for.</exception>
     public void Resume(RunRecord record)
     {
-        using var checkpoint = _directory.Load(out var refused);
+        using var scope = NewDisposeScope();
+        using var checkpoint = ranks.Rank == 0 ? Newest() : null;
+        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(checkpoint.Metadata["run"], checkpoint.Metadata["optimizer"],
+            checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
+                .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => new SavedTensor(t.Value.dtype, t.Value.shape))));
+        text = ranks.Broadcast(text, 0);
+        if (text.Length == 0) return;
+        var header = JsonSerializer.Deserialize<Header>(text)!;
+        record.Restore(header.Run);
+        checkpoint?.CopyTo(model);
+        var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
+        foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
+        optimizer.Restore(new(tensors, JsonNode.Parse(header.Optimizer)!.AsObject()));
+        if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
+    }
+
+    private Checkpoint? Newest()
+    {
+        var checkpoint = _directory.Load(out var refused);
         if (!options.Resume)
         {
-            if (checkpoint is not null || refused.Count > 0)
-                throw new InvalidDataException($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
-            return;
+            if (checkpoint is null && refused.Count == 0) return null;
+            checkpoint?.Dispose();
+            throw new InvalidDataException($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
         }
         foreach (string reason in refused) Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}");
-        if (checkpoint is null)
-        {
-            if (refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from.");
-            return;
-        }
-        record.Restore(checkpoint.Metadata["run"]);
-        checkpoint.CopyTo(model);
-        optimizer.Restore(new(
-            checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
-                .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value),
-            JsonNode.Parse(checkpoint.Metadata["optimizer"])!.AsObject()));
-        set_rng_state(checkpoint.Tensors[Randomness]);
+        if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from.");
+        return checkpoint;
     }
 }

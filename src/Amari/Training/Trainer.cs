@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Amari.Distributed;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -12,20 +13,28 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 /// <summary>Trains a workload with one optimizer at a time; holds the data. Seeds fix weights, data order and sampling, so that a run
 /// is repeatable, and one that is resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
 /// <remarks>A batch is drawn without replacement from the epoch's own permutation; what is left over at the end of an epoch is
-/// dropped. The clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted.</remarks>
+/// dropped. The clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted.
+/// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one process to rounding (BatchNorm
+/// normalises each part by its own statistics; random draws differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
 public sealed class Trainer : IDisposable
 {
     private const int MostEvaluations = 200, EvaluationChunk = 1000;
     private static readonly Dictionary<string, string> None = [];
     private readonly WorkloadData _data;
+    private readonly Communicator _ranks;
+    private (int Seed, ShardedBatches Batches)? _batches;
 
     /// <param name="workload">What to train.</param>
     /// <param name="dataDirectory">Where the data is, or null for the usual places.</param>
+    /// <param name="communicator">The ranks that train together; null for this process alone. Not owned.</param>
     /// <exception cref="FileNotFoundException">The data is missing; the message says how to get it.</exception>
-    public Trainer(Workload workload, string? dataDirectory)
+    public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null)
     {
         ArgumentNullException.ThrowIfNull(workload);
         Workload = workload;
+        _ranks = communicator ?? SingleProcess.Instance;
+        if (workload.BatchSize < _ranks.Size)
+            throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = workload.Load(dataDirectory);
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
@@ -36,6 +45,15 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What it is trained on.</summary>
     public WorkloadData Data => _data;
+
+    /// <summary>Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1); checkpoints are the same either way.</summary>
+    public bool ShardState { get; init; }
+
+    /// <summary>How gradients travel between ranks.</summary>
+    public DataParallel.Options Parallelism { get; init; } = new();
+
+    /// <summary>Seconds that the last run's ranks (this one) spent on gradients' way to the others; 0 in one process.</summary>
+    public double GradientSeconds { get; private set; }
 
     /// <summary>What monitors take their own time by; the system's if null.</summary>
     internal TimeProvider? MonitorClock { get; init; }
@@ -64,7 +82,19 @@ public sealed class Trainer : IDisposable
         var options = Options(choice);
         using var model = Workload.CreateModel();
         using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
+        try
+        {
+            optimizer.Distribute(_ranks, ShardState);
+        }
+        catch (NotSupportedException e)
+        {
+            throw new ArgumentException(e.Message, nameof(choice), e);
+        }
     }
+
+    /// <summary>Whether any rank was asked to stop; the same on all.</summary>
+    internal bool IsStopped(CancellationToken stop) =>
+        _ranks.Size == 1 ? stop.IsCancellationRequested : _ranks.Sum(stop.IsCancellationRequested ? 1 : 0)[0] > 0;
 
     /// <summary>Trains a fresh model until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
     /// <param name="choice">The optimizer and its settings.</param>
@@ -88,9 +118,16 @@ public sealed class Trainer : IDisposable
         manual_seed(seed);
         using var model = Workload.CreateModel();
         using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
+        optimizer.Distribute(_ranks, ShardState);
         var record = new RunRecord(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed);
-        var saver = checkpoint is null ? null : new RunSaver(checkpoint, model, optimizer);
+        var saver = checkpoint is null ? null : new RunSaver(checkpoint, model, optimizer, _ranks);
         saver?.Resume(record);
+        using var parallel = new DataParallel(model, _ranks, Parallelism);
+        if (_ranks.Rank > 0)
+        {
+            manual_seed(HashSeed.Of(seed, record.Step, _ranks.Rank));
+            (progress, monitor, evaluated) = (null, null, null);
+        }
         using var sample = monitor is null ? null : _data.Train.Sample(monitor.Examples, monitor.Seed);
         using var watch = monitor is null ? null : new CurvatureMonitor(model, Workload.Likelihood, sample!.Inputs, sample.Targets, optimizer, monitor, MonitorClock);
         if (watch is not null && record.Monitor is { } earlier)
@@ -102,19 +139,26 @@ public sealed class Trainer : IDisposable
         var clock = new Stopwatch();
         double told = double.NegativeInfinity, saved = record.Seconds, batchLoss = double.NaN;
         var status = RunStatus.Completed;
+        bool stopping = false;                                  // agreed on by all ranks
         if (record.Losses.Count == 0) Evaluate(model, record);
         Report(afterEvaluation: true);
         Tell(watch?.Observe(record.Step, record.Seconds));
         while (Fraction() < 1)
         {
-            if (stop.IsCancellationRequested)
+            if (_ranks.Size == 1) stopping = stop.IsCancellationRequested;
+            if (stopping)
             {
                 status = RunStatus.Interrupted;
                 break;
             }
             clock.Restart();
-            batchLoss = Step(model, optimizer, seed, record.Step);
+            (batchLoss, double weight) = Step(model, optimizer, parallel, seed, record.Step);
             double seconds = clock.Elapsed.TotalSeconds;
+            if (_ranks.Size > 1)
+            {
+                double[] sums = _ranks.Sum(weight * batchLoss, weight, _ranks.Rank == 0 ? seconds : 0, stop.IsCancellationRequested ? 1 : 0);
+                (batchLoss, seconds, stopping) = (sums[0] / sums[1], sums[2], sums[3] > 0);
+            }
             record.Add(seconds);
             if (!double.IsFinite(batchLoss))
             {
@@ -134,6 +178,7 @@ public sealed class Trainer : IDisposable
         if (status != RunStatus.Diverged) Save();
         record.Monitor = watch?.Result ?? record.Monitor;
         optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
+        GradientSeconds = parallel.Seconds;
         return record.ToRun(Workload.Target, optimizer, status);
 
         double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
@@ -141,6 +186,7 @@ public sealed class Trainer : IDisposable
         void Evaluate(nn.Module<Tensor, Tensor> m, RunRecord r)
         {
             optimizer.Eval();
+            parallel.AverageBuffers();
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
             evaluated?.Invoke(m, r.Losses[^1]);
@@ -155,6 +201,7 @@ public sealed class Trainer : IDisposable
         {
             record.Monitor = watch?.Result ?? record.Monitor;
             optimizer.Eval();                                    // a checkpoint holds the weights to be used
+            if (saver is not null) parallel.AverageBuffers();
             saver?.Save(record);
             saved = record.Seconds;
         }
@@ -169,36 +216,33 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
+    /// <summary>The loss of this rank's part of the batch of that number before the step, and the terms that it is the mean of.</summary>
+    internal (double Loss, double Weight) Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
-        if (optimizer is SecondOrderOptimizer secondOrder) return secondOrder.Step(x, y).LossBefore;
+        if (optimizer is SecondOrderOptimizer secondOrder) return (secondOrder.Step(x, y).LossBefore, 1);
+        if (optimizer is Kfac { EvaluatesLoss: true } kfac) return (kfac.Step(x, y).LossBefore, 1);
         optimizer.Train();
         optimizer.Observe(x, y);
         optimizer.zero_grad();
-        var loss = Workload.Likelihood.Loss(model.call(x), y);
+        var f = model.call(x);
+        double weight = _ranks.Size == 1 ? 1 : Workload.Likelihood.Terms(f);
+        var loss = Workload.Likelihood.Loss(f, y);
+        if (_ranks.Size > 1) parallel.Weight = weight;
         loss.backward();
+        parallel.AverageGradients();
         optimizer.step();
-        return loss.ToDouble();
+        return (loss.ToDouble(), weight);
     }
 
-    /// <summary>The batch of a step: it depends on nothing but the seed and the step.</summary>
+    /// <summary>This rank's part of the batch of a step: the batch depends on nothing but the seed and the step.</summary>
     private (Tensor X, Tensor Y) Batch(int seed, long step)
     {
-        long epoch = step / StepsPerEpoch, index = step % StepsPerEpoch;
-        if (_order is not { } order || _orderOf != (seed, epoch))
-        {
-            order = [.. Enumerable.Range(0, (int)_data.Train.Count)];
-            new Random(unchecked((int)(seed * 1_000_003L + epoch))).Shuffle(order);
-            (_order, _orderOf) = (order, (seed, epoch));
-        }
-        var rows = tensor(order.AsSpan((int)index * Workload.BatchSize, Workload.BatchSize).ToArray(), dtype: ScalarType.Int64);
+        if (_batches?.Seed != seed) _batches = (seed, new(_data.Train.Count, Workload.BatchSize, seed, _ranks.Rank, _ranks.Size, dropLast: true));
+        var rows = tensor(_batches.Value.Batches.Rows(step).ToArray(), dtype: ScalarType.Int64);
         return (_data.Train.Inputs.index_select(0, rows), _data.Train.Targets.index_select(0, rows));
     }
-
-    private int[]? _order;
-    private (int Seed, long Epoch) _orderOf;
 
     /// <summary>Mean loss over the training set, mean metric over the held-out set.</summary>
     private (double Loss, double Metric) Measure(nn.Module<Tensor, Tensor> model)
@@ -214,14 +258,17 @@ public sealed class Trainer : IDisposable
         double Mean(Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> terms)
         {
             double total = 0, count = 0;
-            foreach (var (x, y) in set.Batches(EvaluationChunk))
+            int chunk = (int)Math.Min(EvaluationChunk, (set.Count + _ranks.Size - 1) / _ranks.Size), index = 0;
+            foreach (var (x, y) in set.Batches(_ranks.Size == 1 ? EvaluationChunk : chunk))
             {
+                if (index++ % _ranks.Size != _ranks.Rank) continue;
                 using var scope = NewDisposeScope();
                 var f = model.call(x);
                 total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
                 count += terms(f);
             }
-            return total / count;
+            double[] sums = _ranks.Sum(total, count);
+            return sums[0] / sums[1];
         }
     }
 

@@ -1,0 +1,75 @@
+using Amari.Distributed;
+
+namespace Amari;
+
+/// <content>Optimizer state divided over ranks: ZeRO stage 1 (Rajbhandari et al. 2020, arXiv:1910.02054). Each parameter belongs to one rank, the largest first to the
+/// rank with the least; that rank alone has its state, updates it, and sends the parameter to the others. The state of a rank is 1/N of it where no parameter is
+/// larger than that.</content>
+public abstract partial class GroupedOptimizer<TOptions, TState>
+{
+    private Communicator? _ranks;
+    private long[] _loads = [];
+
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">There is state already.</exception>
+    public override void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (!shardState || communicator.Size == 1) return;
+        if (Slots.Any(s => s.State is not null)) throw new InvalidOperationException("The state can be divided over ranks only before the first step.");
+        (_ranks, _loads) = (communicator, new long[communicator.Size]);
+    }
+
+    private bool IsMine(Slot slot)
+    {
+        if (_ranks is null) return true;
+        if (slot.Owner < 0) Assign();
+        return slot.Owner == _ranks.Rank;
+    }
+
+    private void Assign()
+    {
+        foreach (var slot in Slots.Where(s => s.Owner < 0).OrderByDescending(s => s.Parameter.numel()))
+        {
+            slot.Owner = Array.IndexOf(_loads, _loads.Min());
+            _loads[slot.Owner] += slot.Parameter.numel();
+        }
+    }
+
+    /// <summary>After a step: every rank gets the parameters that others updated.</summary>
+    private void Exchange()
+    {
+        if (_ranks is null) return;
+        using var off = no_grad();
+        foreach (var slot in Slots)
+            if (Native.LibTorch.Gradient(slot.Parameter.Handle) != 0) _ranks.BroadcastAny(slot.Parameter, slot.Owner);
+    }
+
+    /// <summary>The states of all parameters that have one; where they are divided, every rank must ask, and rank 0 gets them all (the others' as temporary tensors).</summary>
+    private IEnumerable<(Slot Slot, TState State)> States()
+    {
+        var own = Slots.Where(s => s.State is not null).Select(s => (s, s.State!)).ToList();
+        return _ranks is null ? own : Gathered(_ranks);
+    }
+
+    private List<(Slot, TState)> Gathered(Communicator ranks)
+    {
+        using var off = no_grad();
+        var slots = Slots.ToList();
+        using var steps = torch.tensor(slots.Select(s => IsMine(s) ? (double)(s.State?.Step ?? 0) : 0).ToArray());
+        ranks.AllReduce(steps, Reduction.Max);
+        double[] taken = steps.data<double>().ToArray();
+        var result = new List<(Slot, TState)>();
+        foreach (var (slot, step) in slots.Zip(taken))
+        {
+            if (step == 0) continue;
+            var state = slot.State ?? CreateState(slot.Parameter, _groups.First(g => g.Slots.Contains(slot)).Group.Options);
+            state.Step = (long)step;
+            foreach (var (_, tensor) in state.Tensors()) ranks.BroadcastAny(tensor, slot.Owner);
+            if (ranks.Rank == 0 || slot.State is not null) result.Add((slot, state));
+            else
+                foreach (var (_, tensor) in state.Tensors()) tensor.Dispose();
+        }
+        return result;
+    }
+}

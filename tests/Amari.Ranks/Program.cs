@@ -1,0 +1,25 @@
+using System.Globalization;
+using Amari.Distributed;
+using Amari.Ranks;
+using static TorchSharp.torch;
+
+// One rank of a distributed test: the scenario's name, then its arguments. Failures end the job as they do in a user's program.
+set_num_threads(1);
+TimeSpan? timeout = args[0] == "endless" ? TimeSpan.FromSeconds(double.Parse(args[1], CultureInfo.InvariantCulture)) : null;
+using var world = Communicator.FromLauncher(timeout);
+try
+{
+    switch (args[0])
+    {
+        case "collectives": Collectives.Run(world); break;
+        case "training": Training.Run(world); break;
+        case "endless": Failure.Run(world, args[2]); break;
+        default: throw new ArgumentException($"There is no scenario '{args[0]}'.");
+    }
+}
+catch (Exception e)
+{
+    world.Abort($"{e.GetType().Name}: {e.Message} {e.StackTrace}");
+}
+world.Barrier();
+if (world.Rank == 0) Console.WriteLine($"done: {world.Description}");

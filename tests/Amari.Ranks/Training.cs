@@ -1,0 +1,256 @@
+using Amari.Distributed;
+using Amari.Training;
+using Amari.Workloads;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace Amari.Ranks;
+
+/// <summary>Training on ranks against one process with the whole batch, computed here on every rank by the same library without a communicator.</summary>
+internal static class Training
+{
+    private const int Steps = 7;
+    private const int Batch = 30;                               // not divisible by 4: uneven parts
+
+    /// <summary>A network with a convolution and a normalisation, in float64, so that rounding stays far below what an error would cause; narrower than a batch is long, for an
+    /// eigenbasis is not determined where eigenvalues are equal.</summary>
+    private static Sequential Model(int seed)
+    {
+        manual_seed(seed);
+        var model = nn.Sequential(
+            ("conv", nn.Conv2d(1, 4, 3)), ("tanh", nn.Tanh()), ("pool", nn.AvgPool2d(3)), ("flat", nn.Flatten()),
+            ("fc1", nn.Linear(16, 20)), ("norm", nn.LayerNorm(20)), ("tanh2", nn.Tanh()), ("fc2", nn.Linear(20, 10)));
+        model.to(ScalarType.Float64);
+        return model;
+    }
+
+    private static (Tensor X, Tensor Y) Data()
+    {
+        using var generator = new Generator(5);
+        return (randn([96, 1, 8, 8], dtype: ScalarType.Float64, generator: generator), randint(0, 10, [96], dtype: ScalarType.Int64, generator: generator));
+    }
+
+    private static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Optimizers = new()
+    {
+        ["sgd"] = m => new Sgd(m, new() { LearningRate = 0.1, Momentum = 0.9 }),
+        ["adam"] = m => new Adam(m, new() { LearningRate = 0.01, WeightDecay = 0.1 }),
+        ["adamw"] = m => new AdamW(m, new() { LearningRate = 0.01 }),
+        ["lion"] = m => new Lion(m, new() { LearningRate = 1e-3 }),
+        ["kfac"] = m => new Kfac(m, KfacOptions, new Categorical()),
+        ["kfac lean"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0 }, new Categorical()),
+        ["kfac half"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0.5 }, new Categorical()),
+        ["kfac repeated"] = m => new Kfac(m, KfacOptions with { InverseWork = InverseWork.Repeated, DampingMethod = DampingMethod.Eigenbasis }, new Categorical()),
+        ["kfac half repeated"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0.5, InverseWork = InverseWork.Repeated }, new Categorical()),
+        ["ekfac"] = m => new Kfac(m, KfacOptions with { DampingMethod = DampingMethod.Ekfac }, new Categorical()),
+        ["kfac empirical"] = m => new Kfac(m, KfacOptions with { Fisher = FisherKind.Empirical }),
+    };
+
+    private static Kfac.Options KfacOptions => new() { LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, WeightDecay = 0.01 };
+
+    public static void Run(Communicator world)
+    {
+        foreach (var (name, create) in Optimizers)
+        {
+            if (world.Size > 2 && name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical")) continue;   // two ranks have shown them
+            var expected = Alone(world, create, null);
+            foreach (bool shard in world.Size == 2 ? (bool[])[false, true] : [true])
+            {
+                var actual = Train(world, create, shard, new() { BucketBytes = 2000, Overlap = shard }, null);
+                double error = expected.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
+                if (!(error < 1e-9)) throw new InvalidOperationException($"{name} {(shard ? "sharded" : "")}: differs from one process by {error:G3}");
+                Same(world, name, actual);
+            }
+        }
+        Clipped(world);
+        Summed(world);
+        Unused(world);
+        State(world);
+        Shards(world);
+        Rounding(world);
+        Live(world);
+    }
+
+    /// <summary>Steps leave no tensors behind.</summary>
+    private static void Live(Communicator world)
+    {
+        using var model = Model(1);
+        using var optimizer = Optimizers["kfac half"](model);
+        optimizer.Distribute(world, shardState: true);
+        using var parallel = new DataParallel(model, world, new() { Overlap = true });
+        var (x, y) = Data();
+        long Step()
+        {
+            using (NewDisposeScope())
+            {
+                optimizer.zero_grad();
+                var loss = nn.functional.cross_entropy(model.call(x), y);
+                parallel.Weight = 96;
+                loss.backward();
+                parallel.AverageGradients();
+                optimizer.step();
+            }
+            return DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        }
+        for (int i = 0; i < 4; i++) Step();
+        long before = Step();
+        for (int i = 0; i < 9; i++) Step();
+        Check("live tensors", Step() == before);
+        x.Dispose();
+        y.Dispose();
+    }
+
+    /// <summary>What one process comes to: rank 0 alone, with the whole batch.</summary>
+    private static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false)
+    {
+        var values = world.Rank == 0 ? Train(SingleProcess.Instance, create, false, new(), with, sum) : Values(Model(0));
+        using var t = tensor(values);
+        world.Broadcast(t, 0);
+        return t.data<double>().ToArray();
+    }
+
+    /// <summary>All parameters after some steps.</summary>
+    private static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options, Action<Amari.Optimizer>? with, bool sum = false)
+    {
+        using var scope = NewDisposeScope();
+        using var model = Model(ranks.Size > 1 ? 100 + ranks.Rank : 100);   // rank 0's weights must become everyone's
+        using var optimizer = create(model);
+        with?.Invoke(optimizer);
+        optimizer.Distribute(ranks, shard);
+        using var parallel = new DataParallel(model, ranks, options);
+        var (x, y) = Data();
+        var batches = new ShardedBatches(96, Batch, 3, ranks.Rank, ranks.Size);
+        for (int step = 0; step < Steps; step++)
+        {
+            using var inner = NewDisposeScope();
+            int[] rows = batches.Rows(step).ToArray();          // the last batch of an epoch has 6 examples
+            optimizer.zero_grad();
+            var index = tensor(rows, dtype: ScalarType.Int64);
+            var output = model.call(x.index_select(0, index));
+            var loss = nn.functional.cross_entropy(output, y.index_select(0, index), reduction: sum ? nn.Reduction.Sum : nn.Reduction.Mean);
+            parallel.Weight = rows.Length;
+            loss.backward();
+            parallel.AverageGradients();
+            optimizer.step();
+        }
+        return Values(model);
+    }
+
+    private static double[] Values(nn.Module model) =>
+        [.. model.parameters().SelectMany(p => p.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
+
+    private static void Clipped(Communicator world)
+    {
+        foreach (string name in (string[])["adamw", "kfac lean"])
+            foreach (bool shard in (bool[])[false, true])
+            {
+                var expected = Alone(world, Optimizers[name], o => o.MaxGradientNorm = 0.5);
+                var free = Alone(world, Optimizers[name], null);
+                var actual = Train(world, Optimizers[name], shard, new(), o => o.MaxGradientNorm = 0.5);
+                Check($"clipped {name}", Distance(expected, actual) < 1e-9 && Distance(expected, free) > 1e-6);
+            }
+    }
+
+    private static void Summed(Communicator world)
+    {
+        Func<nn.Module, Amari.Optimizer> kfac = m => new Kfac(m, KfacOptions with { Reduction = LossReduction.Sum, FactorInterval = 2 }, new Categorical());
+        var expected = Alone(world, kfac, null, sum: true);
+        var actual = Train(world, kfac, false, new() { Reduction = LossReduction.Sum }, null, sum: true);
+        Check("a loss that is a sum", Distance(expected, actual) < 1e-9);
+    }
+
+    /// <summary>A parameter that only some ranks use, one that none uses, a rank without an example, a bfloat16 parameter among float32 ones.</summary>
+    private static void Unused(Communicator world)
+    {
+        using var scope = NewDisposeScope();
+        using var some = nn.Linear(3, 2);
+        using var none = nn.Linear(3, 2);
+        using var half = nn.Linear(3, 2);
+        half.to(ScalarType.BFloat16);
+        using var all = nn.Sequential(("some", some), ("none", none), ("half", half));
+        using var parallel = new DataParallel(all, world);
+        if (world.Rank == 0) (some.call(ones(1, 3)).sum() * 2).backward();
+        if (world.Rank > 0) half.call(ones(1, 3).to_type(ScalarType.BFloat16)).sum().backward();
+        parallel.AverageGradients(world.Rank == 0 ? 3 : 1);      // g = Σ n g / Σ n
+        double total = 3 + world.Size - 1;
+        Check("partly used", Math.Abs(some.weight!.grad![0, 0].ToDouble() - 3 * 2 / total) < 1e-6);
+        Check("unused", none.weight!.grad is null);
+        Check("bfloat16 gradient", Math.Abs(half.weight!.grad![0, 0].ToDouble() - (world.Size - 1) / total) < 4e-3 && half.weight.grad.dtype == ScalarType.BFloat16);
+        all.zero_grad();
+        if (world.Rank == 0) some.call(ones(1, 3)).sum().backward();
+        parallel.AverageGradients(world.Rank == 0 ? 1 : 0);
+        Check("ranks without examples", some.weight.grad[0, 0].ToDouble() == 1);
+    }
+
+    /// <summary>Divided state: about a share of the bytes, and one file whatever the number of ranks.</summary>
+    private static void State(Communicator world)
+    {
+        foreach (string name in (string[])["adamw", "lion", "kfac lean", "kfac half"])
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = Optimizers[name](model);
+            using var plain = Optimizers[name](model);
+            optimizer.Distribute(world, shardState: true);
+            model.call(Data().X).sum().backward();
+            optimizer.step();
+            if (name is "adamw" or "lion")
+            {
+                plain.step();
+                using var bytes = tensor((double)optimizer.StateBytes).reshape(1);
+                world.AllReduce(bytes);
+                Check($"{name}: bytes of divided state", bytes[0].ToDouble() == plain.StateBytes && optimizer.StateBytes < plain.StateBytes);
+            }
+            var snapshot = optimizer.Snapshot();
+            if (world.Rank > 0) continue;
+            using var fresh = Optimizers[name](model);
+            fresh.Restore(snapshot);                            // one process takes it whole
+            var again = fresh.Snapshot();
+            Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
+        }
+    }
+
+    /// <summary>Every epoch has each example once.</summary>
+    private static void Shards(Communicator world)
+    {
+        var mine = new ShardedBatches(101, 10, 7, world.Rank, world.Size);
+        using var counts = zeros(101, dtype: ScalarType.Float64);
+        for (long step = 0; step < 2 * mine.StepsPerEpoch; step++)
+            foreach (int row in mine.Rows(step)) counts[row] = counts[row] + 1;
+        world.AllReduce(counts);
+        Check("each example once an epoch", counts.eq(2).all().ToBoolean());
+    }
+
+    /// <summary>bfloat16 training stays the same on all ranks.</summary>
+    private static void Rounding(Communicator world)
+    {
+        using var model = nn.Linear(5, 3);
+        model.to(ScalarType.BFloat16);
+        using var optimizer = new AdamW(model);
+        using var parallel = new DataParallel(model, world);
+        for (int i = 0; i < 3; i++)
+        {
+            using var scope = NewDisposeScope();
+            optimizer.zero_grad();
+            model.call(randn(4, 5).to_type(ScalarType.BFloat16)).square().sum().backward();
+            parallel.AverageGradients();
+            optimizer.step();
+        }
+        Same(world, "bfloat16", Values(model));
+    }
+
+    /// <summary>The same bits on all ranks.</summary>
+    private static void Same(Communicator world, string what, double[] values)
+    {
+        using var other = tensor((double[])values.Clone());
+        world.Broadcast(other, 0);
+        Check($"{what}: ranks agree", other.data<double>().ToArray().SequenceEqual(values));
+    }
+
+    private static double Distance(double[] a, double[] b) => a.Zip(b, (x, y) => Math.Abs(x - y)).Max();
+
+    private static void Check(string what, bool holds)
+    {
+        if (!holds) throw new InvalidOperationException($"{what}: does not hold");
+    }
+}

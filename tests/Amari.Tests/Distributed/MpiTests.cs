@@ -1,0 +1,165 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
+using Amari.Cli.Commands;
+using Amari.Tests.Training;
+
+namespace Amari.Tests.Distributed;
+
+/// <summary>Ranks under the installed MPI: collectives, training equal to one process, resume with another number of ranks, failures.</summary>
+public sealed class MpiTests
+{
+    private const string Ranks = "Amari.Ranks", Tool = "Amari.Cli";
+
+    [Theory, InlineData(2), InlineData(4)]
+    public void Collectives_give_what_arithmetic_says(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "collectives"), $"done: {ranks} ranks");
+
+    [Fact]
+    public void Mpich_has_the_other_interface_and_the_same_results()
+    {
+        string? launcher = MpiJob.Find("mpirun.mpich");
+        Assert.SkipWhen(launcher is null, "MPICH is not installed beside Open MPI: apt-get install mpich");
+        Succeeds(MpiJob.StartBy(launcher!, 2, Ranks, "collectives"), "MPICH");
+    }
+
+    [Theory, InlineData(2), InlineData(4)]
+    public void Every_optimizer_trains_as_one_process_does(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
+
+    [Fact]
+    public void A_rank_that_throws_ends_the_job_and_is_named()
+    {
+        var (code, text) = Fails(MpiJob.Start(3, Ranks, "endless", "60", "throw"));
+        Assert.Single(Regex.Matches(text, "Rank 1 of 3 failed, the job ends: .*the data ended in the middle of a step"));
+        Assert.NotEqual(0, code);
+    }
+
+    [Fact]
+    public void A_rank_that_hangs_ends_the_job_and_is_named()
+    {
+        var (_, text) = Fails(MpiJob.Start(3, Ranks, "endless", "2", "hang"));
+        Assert.Single(Regex.Matches(text, @"Rank \d of 3 waited 2 s in an all-reduce for rank 1; the job ends\."));
+    }
+
+    [Fact]
+    public void A_rank_that_is_killed_ends_the_job()
+    {
+        using var job = MpiJob.Start(3, Ranks, "endless", "5", "wait");
+        using var victim = Process.GetProcessById(int.Parse(job.WaitFor("rank 1 is process "), CultureInfo.InvariantCulture));
+        Thread.Sleep(300);
+        victim.Kill();
+        var (code, text) = job.Finish();
+        Assert.NotEqual(0, code);
+        Assert.Matches(@"process rank 1 .*Killed|BAD TERMINATION|for rank 1; the job ends", Regex.Replace(text, @"\s+", " "));
+    }
+
+    [Fact]
+    public void A_cut_link_ends_the_job()
+    {
+        string launcher = MpiJob.Need();
+        Assert.SkipUnless(OperatingSystem.IsLinux() && MpiJob.Find("ip") is not null && MpiJob.Find("unshare") is not null, "ip and unshare are not installed: apt-get install iproute2");
+        using var folder = new TemporaryFolder();
+        using var hosts = TwoHosts.Make(folder.File("agent.sh"));
+        Assert.SkipWhen(hosts is null, "network namespaces need root and a kernel that allows them");
+        using var job = MpiJob.StartCommand("ip", hosts!.Launch(launcher, [.. MpiJob.Program(Ranks), "endless", "3", "wait"]));
+        job.WaitFor("rank 1 is process ");
+        Thread.Sleep(500);
+        hosts.Cut();
+        var (code, text) = job.Finish();
+        Assert.NotEqual(0, code);
+        Assert.Matches(@"Rank \d of 2 waited 3 s in an all-reduce for rank \d; the job ends\.", text);
+    }
+
+    [Theory, InlineData("kfac", "InverseFraction=0"), InlineData("adamw", null)]
+    public void A_run_continues_with_another_number_of_ranks(string optimizer, string? setting)
+    {
+        using var folder = new TemporaryFolder();
+        string[] common = ["train", "digits-mlp", "--optimizer", optimizer, "--threads", "1", .. setting is null ? ["--shard-state"] : (string[])["--set", setting]];
+        string[] Part(int epochs, string name) =>
+            [.. common, "--epochs", $"{epochs}", "--checkpoint", folder.File("saved"), "--resume", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        string two = Succeeds(MpiJob.Start(2, Tool, Part(2, "two")), "Report:");
+        Assert.Single(Regex.Matches(two, "Report:"));            // rank 0 alone speaks
+        Assert.Single(Regex.Matches(two, "digits-mlp: .*; 2 epochs; 2 ranks over"));
+        Run([.. Part(3, "one")]);
+        Succeeds(MpiJob.Start(4, Tool, Part(5, "four")), "Report:");
+        Run([.. common, "--epochs", "5", "--out", folder.File("whole"), "--json", folder.File("whole.json")]);
+        var (expected, actual) = (Points(folder.File("whole.json")), Points(folder.File("four.json")));
+        Assert.Equal(expected.Keys.Max(), actual.Keys.Max());
+        Assert.Equal(0, actual.Keys.Min());                      // what was before the resumes is kept
+        Assert.All(actual, p => Assert.Equal(expected[p.Key], p.Value, 2e-3 * expected[p.Key]));
+        Assert.Equal(["four", "one", "saved", "two", "whole"], Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public void Compare_on_ranks_gives_the_curves_of_one_process()
+    {
+        using var folder = new TemporaryFolder();
+        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", "sgd,adam,adamw,lion,kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        Succeeds(MpiJob.Start(2, Tool, Arguments("two")), "Report:");
+        Run(Arguments("one"));
+        double[] expected = Losses(folder.File("one.json")), actual = Losses(folder.File("two.json"));
+        Assert.Equal(15, actual.Length);
+        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-3 * p.First));
+    }
+
+    [Fact]
+    public void Bad_arguments_are_told_once()
+    {
+        var (code, text) = Fails(MpiJob.Start(2, Tool, "train", "digits-mlp", "--optimizer", "newton-cg"));
+        Assert.Single(Regex.Matches(text, "NewtonCg evaluates the loss itself and runs in one process only"));
+        Assert.Equal(2, code);
+    }
+
+    [Fact]
+    public void Other_commands_are_for_one_process()
+    {
+        var (code, text) = Fails(MpiJob.Start(2, Tool, "lecture", "list"));
+        Assert.Single(Regex.Matches(text, "lecture runs in one process"));
+        Assert.Equal(2, code);
+    }
+
+    [Fact]
+    public void Info_tells_library_and_ranks()
+    {
+        string text = Succeeds(MpiJob.Start(2, Tool, "info"), "2 ranks");
+        Assert.Single(Regex.Matches(text, @"MPI +\S.*\d+\.\d+.*interface\), launcher .*, 2 ranks"));
+    }
+
+    private static string Succeeds(MpiJob job, string expected)
+    {
+        using (job)
+        {
+            var (code, text) = job.Finish();
+            Assert.True(code == 0, text);
+            Assert.Contains(expected, text, StringComparison.Ordinal);
+            return text;
+        }
+    }
+
+    private static (int Code, string Text) Fails(MpiJob job)
+    {
+        using (job)
+        {
+            var result = job.Finish();
+            Assert.True(result.Code != 0, result.Text);
+            return result;
+        }
+    }
+
+    private static void Run(string[] arguments)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        int threads = get_num_threads();
+        int code = CommandLine.Run(arguments, output, error);
+        set_num_threads(threads);
+        Assert.True(code == 0, error.ToString());
+    }
+
+    /// <summary>Losses by step.</summary>
+    private static Dictionary<long, double> Points(string file) =>
+        JsonNode.Parse(File.ReadAllText(file))!["runs"]![0]!["losses"]!.AsArray().ToDictionary(l => (long)l![0]!, l => (double)l![2]!);
+
+    private static double[] Losses(string file) =>
+        [.. JsonNode.Parse(File.ReadAllText(file))!["runs"]!.AsArray().SelectMany(r => r!["losses"]!.AsArray()).Select(l => (double)l![2]!)];
+}
