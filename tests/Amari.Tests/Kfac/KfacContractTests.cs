@@ -55,7 +55,7 @@ public sealed class KfacContractTests : IDisposable
         for (int i = 0; i < runs.Length; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
         var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        Assert.Equal(29, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), seven of KfacAdaptiveTests, and those above: a new option needs a row
+        Assert.Equal(31, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), seven of KfacAdaptiveTests, two for ranks (MpiTests), and those above: a new option needs a row
     }
 
     [Theory]
