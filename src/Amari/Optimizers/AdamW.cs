@@ -23,7 +23,7 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
-        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
         public bool Cautious { get; init; }
 
         /// <summary>How the moments are kept.</summary>
@@ -64,8 +64,11 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
             .addcdiv_(options.Cautious ? Cautious.Of(m, gradient) : m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
-    private protected override bool HasKernel(Options options) => !options.Cautious;
+    private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new AdamWKernel(options, step, gradientScale));
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    {
+        if (options.Cautious) sweep.Run(new AdamWMomentsKernel(options, gradientScale), new CautiousAdamWKernel(options, step, gradientScale), Cautious.LeastShare);
+        else sweep.Run(new AdamWKernel(options, step, gradientScale));
+    }
 }

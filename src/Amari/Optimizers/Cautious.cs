@@ -7,7 +7,7 @@ namespace Amari;
 /// </code>The mean keeps the length of the step; the bound is of the authors' implementation, in place of the paper's d / (Σ φ + 1).</remarks>
 internal static class Cautious
 {
-    private const double LeastShare = 1e-3;
+    internal const double LeastShare = 1e-3;
 
     /// <summary>The masked step, a fresh tensor.</summary>
     /// <param name="step">u, to be subtracted from the weights.</param>

@@ -22,7 +22,7 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.99;
         /// <summary>λ ≥ 0, multiplied by η as in AdamW.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
         public bool Cautious { get; init; }
 
         /// <summary>How the momentum is kept.</summary>
@@ -56,8 +56,11 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
             s[0].lerp_(gradient, 1 - options.Beta2);
         });
 
-    private protected override bool HasKernel(Options options) => !options.Cautious;
+    private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new LionKernel(options, gradientScale));
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    {
+        if (options.Cautious) sweep.Run(new LionAgreementKernel(options, gradientScale), new CautiousLionKernel(options, gradientScale), Cautious.LeastShare);
+        else sweep.Run(new LionKernel(options, gradientScale));
+    }
 }

@@ -23,7 +23,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         public int Iterations { get; init => field = Require.AtLeast(1, value); } = 5;
         /// <summary>λ ≥ 0, multiplied by the learning rate of the parameter.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Whether only the entries that agree in sign with the gradient move (Liang et al. 2024); see <see cref="Amari.Cautious"/>.</summary>
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
         public bool Cautious { get; init; }
         /// <summary>Whether the group's matrices are orthogonalised; if not, AdamW trains them.</summary>
         public bool Orthogonalise { get; init; } = true;

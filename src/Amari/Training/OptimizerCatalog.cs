@@ -13,7 +13,11 @@ public sealed record OptimizerEntry(
     Func<nn.Module<Tensor, Tensor>, OptimizerOptions, Likelihood, Optimizer> Create,
     IReadOnlyList<SearchDimension> SearchSpace,
     string? Variant = null,
-    IReadOnlyList<KeyValuePair<string, string>>? Preset = null);
+    IReadOnlyList<KeyValuePair<string, string>>? Preset = null)
+{
+    /// <summary>Whether it takes the loss as a function, and may evaluate it many times in a step.</summary>
+    public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
+}
 
 /// <summary>One option that tuning varies.</summary>
 /// <param name="Option">Its name, as in settings.</param>

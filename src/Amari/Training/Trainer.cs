@@ -169,7 +169,8 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
+    /// <summary>One step on the batch of its number; the loss before it.</summary>
+    internal double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
