@@ -36,7 +36,8 @@ public sealed partial class Kfac
         public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
-        /// hold until there is something to choose by and, unlike the clock, make runs repeatable.</summary>
+        /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an
+        /// accelerator that works asynchronously it is the host's time.</summary>
         public double? CurvatureBudget { get; init => field = Require.ShareOrNull(value); }
         /// <summary>Most examples of a batch that factors are taken from, ≥ 1, its first ones: batches are to be shuffled. Null for all. The first dimension of
         /// the model's output and of a layer's input counts examples; a layer that sees another number, and normalisations, take all.</summary>
