@@ -9,7 +9,8 @@ namespace Amari.Benchmarks;
 
 /// <summary>One case's medians, in nanoseconds per parameter; the names are those of the result file.</summary>
 internal sealed record RatioCase(
-    string Name, double AmariAdamW, double TorchSharpAdamW, double LibtorchFusedAdamW, double RooflineAdamW, double AmariLion, double RooflineLion);
+    string Name, double AmariAdamW, double TorchSharpAdamW, double LibtorchFusedAdamW, double RooflineAdamW, double AmariLion, double RooflineLion,
+    double AdamWBFloat16, double AdamWBlocks8, double LionBFloat16, double LionBlocks8);
 
 /// <summary>Measures the fused steps against TorchSharp's, libtorch's own and a plain loop: all in one process, in turns, medians.</summary>
 internal static class Ratios
@@ -29,6 +30,9 @@ internal static class Ratios
             cases.Add(c);
             Console.WriteLine(Invariant($"{c.Name,-10} {c.AmariAdamW,8:F3} {c.RooflineAdamW,9:F3} {c.LibtorchFusedAdamW,9:F3} {c.TorchSharpAdamW,11:F2} {c.AmariLion,8:F3} {c.RooflineLion,9:F3}"));
         }
+        Console.WriteLine("moments in fewer bits, against full ones (ratio of times)");
+        foreach (var c in cases)
+            Console.WriteLine(Invariant($"{c.Name,-10} AdamW bfloat16 {c.AdamWBFloat16 / c.AmariAdamW,5:F2}   8 bits {c.AdamWBlocks8 / c.AmariAdamW,5:F2}   Lion bfloat16 {c.LionBFloat16 / c.AmariLion,5:F2}   8 bits {c.LionBlocks8 / c.AmariLion,5:F2}"));
         foreach (var c in cases) Judge(c);
         if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { cases }, Json));
     }
@@ -51,12 +55,15 @@ internal static class Ratios
         using var adamW = new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options())]);
         using var lion = new Lion([ParameterGroup.Of(parameters, new Lion.Options())]);
         using var torchSharp = optim.AdamW(parameters);
+        StateFormat[] formats = [StateFormat.BFloat16, StateFormat.Blocks8];
+        Optimizer[] small = [.. formats.Select(f => new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options { StateFormat = f })])),
+            .. formats.Select(f => new Lion([ParameterGroup.Of(parameters, new Lion.Options { StateFormat = f })]))];
         var fused = new LibTorchFused(parameters);
         Roofline two = new(parameters, twoStates: true), one = new(parameters, twoStates: false);
 
         long elements = parameters.Sum(p => p.NumberOfElements);
         int repeats = (int)Math.Max(1, 8_000_000 / elements);   // small cases: once to warm the caches, then a few in a row
-        Action[] steps = [() => adamW.step(), fused.Run, two.Run, () => lion.step(), one.Run, () => torchSharp.step()];
+        Action[] steps = [() => adamW.step(), fused.Run, two.Run, () => lion.step(), one.Run, .. small.Select(o => (Action)(() => o.step())), () => torchSharp.step()];
         WarmUp(steps[..^1], elements);
         var times = steps.Select(_ => new List<double>()).ToArray();
         for (int round = -2; round < rounds; round++)
@@ -71,7 +78,8 @@ internal static class Ratios
                 if (round >= 0) times[i].Add(Stopwatch.GetElapsedTime(start).TotalNanoseconds / count / elements);
             }
         double At(int i) => Median(times[i]);
-        return new(name, At(0), At(5), At(1), At(2), At(3), At(4));
+        foreach (var o in small) o.Dispose();
+        return new(name, At(0), At(steps.Length - 1), At(1), At(2), At(3), At(4), At(5), At(6), At(7), At(8));
     }
 
     /// <summary>Until .NET has compiled the steps for good, as in any training run: it counts calls, and waits for a quiet tenth of a second.</summary>

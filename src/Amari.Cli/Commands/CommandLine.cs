@@ -17,6 +17,7 @@ public static class CommandLine
         {
             CompareCommand.Create(output),
             TrainCommand.Create(output),
+            PlanCommand.Create(output),
             VerifyCommand.Create(output),
             LectureCommand.Create(output),
             SpectrumCommand.Create(output),

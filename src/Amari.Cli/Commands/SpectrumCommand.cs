@@ -14,13 +14,15 @@ internal static class SpectrumCommand
 
     private const long SketchBytes = 256L << 20;               // of XTrace; beyond it the trace is that of the quadrature's probes
     private const int TraceProducts = 60, SmallestProducts = 60;
+    private const long Large = 1_000_000;                      // parameters from which a random vector alone shows the density well: its error falls as 1/√d
+    private const int FewProbes = 3;
 
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
         var curvature = new CurvatureOptions(common);
         var top = CommonOptions.Whole("--top", "how many of the largest eigenvalues; the outliers are sought among them (default: 30, fewer where memory asks for it)", 1, 30);
-        var probes = CommonOptions.Whole("--probes", "random vectors of the density", 1, 10);
+        var probes = CommonOptions.Whole("--probes", "random vectors of the density (default: 10; 3 from a million parameters on, where they agree)", 1, 10);
         var steps = CommonOptions.Whole("--steps", "Lanczos steps of each: more resolve more", 2, 80);
         var command = new Command("spectrum", "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher.") { top, probes, steps };
         curvature.AddTo(command);
@@ -41,7 +43,8 @@ internal static class SpectrumCommand
             using var view = new StageView(output);
             int count = parsed.GetValue(top);
             if (parsed.GetResult(top) is not { Implicit: false }) count = (int)Math.Clamp(BasisBytes / (4 * matrix.Dimension) * 3 / 5, 1, count);   // what memory leaves room to restart in
-            var result = Measure(matrix, count, parsed.GetValue(probes), parsed.GetValue(steps), seed, view, interrupt.Token) with
+            int vectors = parsed.GetResult(probes) is not { Implicit: false } && matrix.Dimension >= Large ? FewProbes : parsed.GetValue(probes);
+            var result = Measure(matrix, count, vectors, parsed.GetValue(steps), seed, view, interrupt.Token) with
             {
                 Workload = workload.Name, Operator = name, Title = title, Layer = subject.Layer, Weights = subject.Origin, Data = subject.Data, Loss = subject.Objective.Loss(),
             };

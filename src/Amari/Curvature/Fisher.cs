@@ -14,7 +14,7 @@ public sealed class Fisher : GaussNewton
     /// <exception cref="ArgumentException">A plain function has no output.</exception>
     public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0) : base(objective)
     {
-        Kind = Require.Defined(kind);
+        Kind = Require.OfOutputs(kind);
         Samples = Require.AtLeast(1, samples);
         _seed = seed;
     }

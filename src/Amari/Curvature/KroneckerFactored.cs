@@ -57,13 +57,13 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
             long terms = objective.Walk(true, piece =>
             {
                 var output = piece.Output;
-                if (kind == FisherKind.Empirical && output.requires_grad)
+                if (FisherSettings.FromLoss(kind) && output.requires_grad)
                     using (var f = output.detach()) capture.Propagate(output, likelihood.Score(f, piece.Target));
                 capture.Reset();
             });
             foreach (var block in _blocks.ToList())
                 if (!block.HasPending) Drop(block, "its input was not seen: the layer must be called, and through call(), not forward()");
-                else if (!block.Fold(1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
+                else if (!block.Fold(kind == FisherKind.InputOnly ? null : 1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
         }
     }
 

@@ -84,8 +84,10 @@ public sealed class Objective
         if (gradients) Parameters.RequireGradients();
         using var unseen = Capture.Suspend();
         using var mode = set_grad_enabled(gradients);
+        bool flash = backends.cuda.flash_sdp_enabled();          // of the CPU's attention too; its backward pass has no derivative, the plain one's has
         try
         {
+            if (flash && gradients) backends.cuda.enable_flash_sdp(false);
             _model?.eval();
             using var made = NewDisposeScope();                  // what the enumeration makes
             long terms = 0;
@@ -103,6 +105,7 @@ public sealed class Objective
         }
         finally
         {
+            if (flash && gradients) backends.cuda.enable_flash_sdp(true);
             foreach (var (module, training) in modes) module.train(training);   // it reaches down: outer modules first
         }
     }

@@ -16,8 +16,23 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
     /// <summary>The first element, and the one after the last; a multiple of <c>L.Width</c> apart.</summary>
     public readonly long From = from, To = to;
 
+    private readonly SweepSegment* _segment = segment;
+
     public readonly View<L, T> W = new(segment->W), G = new(segment->G);
     public readonly View<L, float> M = new(segment->S), V = new(segment->T);
+
+    /// <summary>What <see cref="Count"/> counted in the whole tensor, as a share of its entries, when a second kernel runs.</summary>
+    public float Share => _segment->Share;
+
+    /// <summary>Adds to the tensor's count; it does not depend on threads, as whole numbers are added.</summary>
+    public void Count(L entries)
+    {
+        float* numbers = stackalloc float[L.Width];
+        L.Store(entries, numbers);
+        long sum = 0;
+        for (int i = 0; i < L.Width; i++) sum += (long)numbers[i];
+        Interlocked.Add(ref _segment->Agreed, sum);
+    }
 }
 
 /// <summary>Memory of float32 (<c>float</c>) or bfloat16 (<c>ushort</c>) numbers, read and written some at a time.</summary>

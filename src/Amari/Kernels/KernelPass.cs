@@ -8,8 +8,28 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
 
     public void Run(SweepSegment* segment, long from, long to, ref double sum)
     {
-        if (segment->IsBFloat16) Run<ushort>(segment, from, to);
+        if (segment->StateType != ScalarType.Float32 && segment->S != 0) Widened(segment, from, to);
+        else if (segment->IsBFloat16) Run<ushort>(segment, from, to);
         else Run<float>(segment, from, to);
+    }
+
+    /// <summary>Block by block with the states in full, on the stack.</summary>
+    private void Widened(SweepSegment* segment, long from, long to)
+    {
+        float* m = stackalloc float[SmallState.Block], v = stackalloc float[SmallState.Block];
+        SmallState.Address first = new(segment->StateType, segment->S, segment->ScalesS), second = new(segment->StateType, segment->T, segment->ScalesT);
+        var block = *segment;
+        for (long i = from; i < to; i += SmallState.Block)
+        {
+            int count = (int)Math.Min(SmallState.Block, to - i);
+            SmallState.Decode(first, i, count, signed: true, m);
+            if (segment->T != 0) SmallState.Decode(second, i, count, signed: false, v);
+            (block.S, block.T) = ((nint)(m - i), (nint)(v - i));
+            if (segment->IsBFloat16) Run<ushort>(&block, i, i + count);
+            else Run<float>(&block, i, i + count);
+            SmallState.Encode(m, first, i, count, signed: true, SmallState.Salt(segment->Step, 0));
+            if (segment->T != 0) SmallState.Encode(v, second, i, count, signed: false, SmallState.Salt(segment->Step, 1));
+        }
     }
 
     private void Run<T>(SweepSegment* segment, long from, long to) where T : unmanaged

@@ -4,7 +4,7 @@ using Amari.Native;
 namespace Amari.Kernels;
 
 /// <summary>Parameters, gradients and states of many tensors, over which a kernel runs in one parallel pass, cut into chunks over all tensors at once.</summary>
-/// <remarks>Takes dense, contiguous tensors on the CPU: parameter and gradient both float32 or both bfloat16, states float32. Results do
+/// <remarks>Takes dense, contiguous tensors on the CPU: parameter and gradient both float32 or both bfloat16, states float32 or small (<see cref="SmallState"/>). Results do
 /// not depend on the number of threads nor on the width of registers. Writes past libtorch: version counters of the tensors do not move.</remarks>
 internal sealed unsafe class Sweep
 {
@@ -29,8 +29,9 @@ internal sealed unsafe class Sweep
     /// <param name="row">The caller's own for this parameter; to be reset to the default value whenever the states are replaced.</param>
     /// <param name="parameter">Handle of w.</param>
     /// <param name="gradient">Handle of its gradient.</param>
-    /// <param name="states">Handles of up to two states; the same number for all rows.</param>
-    public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states)
+    /// <param name="states">Handles of up to two states, all float32, bfloat16, or 8-bit blocks followed by as many tensors of scales; the same number for all rows.</param>
+    /// <param name="step">How many updates the parameter has had, this one included.</param>
+    public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states, long step = 1)
     {
         if (!(IsAsBefore(row, gradient) && TensorHeader.Of(parameter).Equals(row.Parameter)) && !Check(ref row, parameter, gradient, states)) return false;
         StateCount = states.Length;
@@ -40,6 +41,10 @@ internal sealed unsafe class Sweep
             G = DataPointer(gradient, row.IsBFloat16),
             S = row.State0,
             T = row.State1,
+            ScalesS = row.Scales0,
+            ScalesT = row.Scales1,
+            StateType = row.StateType,
+            Step = step,
             Length = row.Length,
             IsBFloat16 = row.IsBFloat16,
         });
@@ -73,17 +78,24 @@ internal sealed unsafe class Sweep
         row = default;
         var (type, length) = (LibTorch.Type(parameter), LibTorch.Count(parameter));
         if (!IsTrained(type) || !IsUsable(parameter, type, length) || !IsUsable(gradient, type, length)) return false;
-        foreach (var state in states)
-            if (!IsUsable(state, ScalarType.Float32, length)) return false;
+        var stateType = states.Length > 0 && SmallState.IsSmall(LibTorch.Type(states[0])) ? LibTorch.Type(states[0]) : ScalarType.Float32;
+        int moments = stateType == ScalarType.Byte ? states.Length / 2 : states.Length;
+        for (int i = 0; i < states.Length; i++)
+            if (!(i < moments ? IsUsable(states[i], stateType, length) : IsUsable(states[i], ScalarType.Float32, SmallState.Blocks(length)))) return false;
         row = new()
         {
-            State0 = states.Length > 0 ? LibTorch.DataPointer(states[0]) : 0,
-            State1 = states.Length > 1 ? LibTorch.DataPointer(states[1]) : 0,
+            State0 = Address(0, moments),
+            State1 = Address(1, moments),
+            Scales0 = Address(moments, states.Length),
+            Scales1 = Address(moments + 1, states.Length),
+            StateType = stateType,
             Length = length,
             IsBFloat16 = type == ScalarType.BFloat16,
         };
         if (TensorHeader.IsKnown) (row.Parameter, row.Gradient) = (TensorHeader.Of(parameter), TensorHeader.Of(gradient));
         return true;
+
+        nint Address(int state, int end) => state < end ? LibTorch.DataPointer(states[state]) : 0;
     }
 
     private static bool IsTrained(ScalarType type) => type is ScalarType.Float32 or ScalarType.BFloat16;
@@ -112,6 +124,17 @@ internal sealed unsafe class Sweep
             case 4: Pass(new KernelPass<TKernel, Lanes128>(kernel)); break;
             default: Pass(new KernelPass<TKernel, Lanes1>(kernel)); break;
         }
+    }
+
+    /// <summary>Runs a kernel that counts entries, then one that sees their share in each tensor.</summary>
+    /// <param name="counting">The first kernel.</param>
+    /// <param name="kernel">The second.</param>
+    /// <param name="leastShare">Bound on the share from below.</param>
+    public void Run<TCounting, TKernel>(TCounting counting, TKernel kernel, double leastShare) where TCounting : unmanaged, IKernel where TKernel : unmanaged, IKernel
+    {
+        Run(counting);
+        foreach (ref var segment in _segments.AsSpan(0, Count)) segment.Share = (float)Math.Max(leastShare, (double)segment.Agreed / segment.Length);
+        Run(kernel);
     }
 
     /// <summary>The sum of the squares of all gradients, in double precision.</summary>

@@ -4,8 +4,11 @@ namespace Amari.Kernels;
 /// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
 internal struct SweepSegment
 {
-    public nint W, G, S, T;
-    public long Start, End, Length;
+    public nint W, G, S, T, ScalesS, ScalesT;
+    public long Start, End, Length, Step;
+    public long Agreed;                                          // entries that a first pass has counted
+    public float Share;                                          // the same as a share of all, bounded
+    public ScalarType StateType;
     public bool IsBFloat16;
 }
 
@@ -43,7 +46,7 @@ internal static unsafe class SweepPass
     /// <summary>Does the pass over all segments; each chunk's sum goes to its place in <paramref name="sums"/>.</summary>
     public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums) where TPass : unmanaged, ISweepPass
     {
-        int threads = Math.Min(Math.Min(get_num_threads(), MaxThreads), Chunks(end));
+        int threads = Math.Clamp(Chunks(end) / 2, 1, Math.Min(get_num_threads(), MaxThreads));   // to wake another for less costs more than it saves
         var taken = stackalloc long[threads * Apart];   // stackalloc clears
         var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, Taken = taken, End = end, Threads = threads };
         OpenMp.Run(threads, &Work<TPass>, (nint)(&job));

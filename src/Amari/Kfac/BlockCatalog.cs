@@ -17,6 +17,8 @@ internal static class BlockCatalog
             LayerNorm l => Of(l.weight, "layer norm", () => new NormBlock(name, l, isChosen(l.bias))),
             GroupNorm l => Of(l.weight, "group norm", () => new NormBlock(name, l, isChosen(l.bias))),
             TorchSharp.Modules.BatchNorm l => Of(l.weight, "batch norm", () => new NormBlock(name, l, isChosen(l.bias))),
+            MultiheadAttention => (null, "attention in one native call hides its projections: build it of Linear layers, which have blocks"),
+            LSTM or GRU or TorchSharp.Modules.RNN or LSTMCell or GRUCell or RNNCell => (null, $"the {layer.GetType().Name} hides its projections in one native call: build it of Linear layers, which have blocks"),
             _ => (null, $"no K-FAC block for a parameter of {layer.GetType().Name}"),
         };
 

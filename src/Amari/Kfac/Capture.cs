@@ -11,6 +11,17 @@ public enum FisherKind
     MonteCarlo,
     /// <summary>The labels of the data, from the training loss's own backward pass; free, but not the Fisher far from the optimum.</summary>
     Empirical,
+    /// <summary>None: G = I, gradient descent on each layer's outputs (FOOF, Benzing 2022, arXiv:2201.12250). Needs no likelihood. The damping is in the unit of A.</summary>
+    InputOnly,
+}
+
+/// <summary>What K-FAC's products are computed in.</summary>
+public enum KfacPrecision
+{
+    /// <summary>The dtype of the weights, float32 for shorter ones.</summary>
+    Full,
+    /// <summary>bfloat16, some 2-3 times faster where the processor has it. Every entry is rounded by up to 0.4 %.</summary>
+    BFloat16,
 }
 
 /// <summary>How the training loss combines the terms of a batch.</summary>
@@ -27,7 +38,13 @@ public enum LossReduction
 /// <param name="Samples">Draws per pass for <see cref="FisherKind.MonteCarlo"/>.</param>
 /// <param name="Sharing">How positions are combined.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
-internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false);
+/// <param name="Precision">What sums are computed in.</param>
+/// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
+internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, KfacPrecision Precision = KfacPrecision.Full)
+{
+    /// <summary>Whether factors come with the training loss's own backward pass.</summary>
+    public static bool FromLoss(FisherKind? kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;
+}
 
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
@@ -90,6 +107,21 @@ internal sealed class Capture : IDisposable
     /// <summary>Terms of all passes propagated back since <see cref="Reset"/>.</summary>
     public long Terms { get; private set; }
 
+    /// <summary>Examples of the last pass.</summary>
+    public long Examples { get; private set; }
+
+    /// <summary>Terms of the last pass.</summary>
+    public long LastTerms { get; private set; }
+
+    /// <summary>Times the work that a model without K-FAC would not do; nothing is timed while null.</summary>
+    public TimeProvider? Clock { get; set; }
+
+    /// <summary>How long that work took since <see cref="Reset"/>.</summary>
+    public TimeSpan Spent { get; private set; }
+
+    /// <summary>Whether a pass since <see cref="Reset"/> gave numbers that no label can be drawn from.</summary>
+    public bool NotFinite { get; private set; }
+
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
     public Exception? Failure { get; private set; }
 
@@ -98,13 +130,13 @@ internal sealed class Capture : IDisposable
     {
         foreach (var use in _outstanding) use.X.Dispose();
         _outstanding.Clear();
-        (Terms, Failure, _pass) = (0, null, null);
+        (Terms, Failure, _pass, Spent, NotFinite) = (0, null, null, TimeSpan.Zero, false);
     }
 
     /// <summary>One forward pass of the model.</summary>
     private sealed class Pass
     {
-        public long Terms;
+        public long Terms, Examples;
         public bool Live;                                       // the training loss was propagated back through it
         public int Sample = -1;                                 // the extra backward pass that is running, or none
         public readonly List<(CurvatureBlock Block, BlockSums Use)> Sums = [];
@@ -146,11 +178,12 @@ internal sealed class Capture : IDisposable
     {
         if (!Sees || _pass is not { } pass || !f.requires_grad) return f;
         _pass = null;
-        pass.Terms = _likelihood?.Terms(f) ?? f.shape[0];
-        _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
-        if (Kind != FisherKind.Empirical && _likelihood is null)
+        Examples = pass.Examples = f.shape[0];
+        LastTerms = pass.Terms = _likelihood?.Terms(f) ?? pass.Examples;
+        if (_settings().Kind is null) _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
+        if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
-        if (Active && Kind != FisherKind.Empirical) Sample(pass, f);
+        if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f);
         if (_measuring)
         {
             Commit(pass);
@@ -163,9 +196,11 @@ internal sealed class Capture : IDisposable
     private void Sample(Pass pass, Tensor f)
     {
         using var scope = NewDisposeScope();
+        long? start = Clock?.GetTimestamp();
         using var output = f.detach();
         long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
-        for (int i = 0; i < count; i++)
+        NotFinite |= !output.isfinite().all().ToBoolean();
+        for (int i = 0; i < count && !NotFinite; i++)
         {
             pass.Sample = i;
             Tensor v;
@@ -180,6 +215,7 @@ internal sealed class Capture : IDisposable
         pass.Sample = -1;
         foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.X.Dispose();
         _outstanding.RemoveAll(u => u.Pass == pass);
+        if (start is { } begun) Spent += Clock!.GetElapsedTime(begun);
         if (Failure is { } failure) throw Unmeasured(failure);
     }
 
@@ -197,12 +233,16 @@ internal sealed class Capture : IDisposable
     {
         var (block, x, pass) = use;
         bool sampling = pass.Sample >= 0;
-        if (Failure is not null || (!sampling && Kind != FisherKind.Empirical) || x.IsInvalid) return;
+        if (Failure is not null || (!sampling && !FisherSettings.FromLoss(Kind)) || x.IsInvalid) return;
         try
         {
+            long? start = sampling ? null : Clock?.GetTimestamp();
             using var off = no_grad();
+            using var scope = NewDisposeScope();
             var settings = _settings();
-            var sums = block.Measure(x, g, new(pass.Sample <= 0, pass.Terms == x.shape[0], settings.Sharing, settings.Corrected));   // A once, not for every sample
+            bool perExample = pass.Terms == x.shape[0];
+            var (rows, gradients) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass.Examples) : (x, g);
+            var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, settings.Sharing, settings.Corrected, Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
             if (sampling)
             {
                 foreach (var t in sums.Sums) t?.DetachFromDisposeScope();
@@ -212,6 +252,7 @@ internal sealed class Capture : IDisposable
             {
                 block.Accumulate(sums);
                 x.Dispose();
+                if (start is { } begun) Spent += Clock!.GetElapsedTime(begun);
             }
         }
         catch (Exception e) when (e is not OutOfMemoryException)  // it must not cross the native frames of backward
@@ -219,6 +260,11 @@ internal sealed class Capture : IDisposable
             Failure = e;
         }
     }
+
+    /// <summary>The first examples, their gradients scaled so that Σ g g' still estimates the sum over all.</summary>
+    private static (Tensor X, Tensor G) First(Tensor x, Tensor g, long most, long examples) =>
+        most >= examples || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples ? (x, g)
+            : (x.narrow(0, 0, most), g.narrow(0, 0, most).mul(Math.Sqrt((double)examples / most)));
 
     private void Commit(Pass pass)
     {

@@ -17,7 +17,19 @@ public enum Sharing
 /// <param name="PerExample">Whether an example is one loss term, so that its gradient is the sum over positions; else every position is a term.</param>
 /// <param name="Sharing">How positions are combined in Kronecker factors.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are due.</param>
-internal readonly record struct Measurement(bool First, bool PerExample, Sharing Sharing, bool Corrected);
+/// <param name="InputOnly">Whether the gradients are taken as of unit covariance.</param>
+/// <param name="Precision">What sums are computed in.</param>
+internal readonly record struct Measurement(
+    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, KfacPrecision Precision = KfacPrecision.Full)
+{
+    /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
+    public Tensor Gram(Tensor rows)
+    {
+        if (Precision == KfacPrecision.Full) return rows.mT.matmul(rows);
+        var shorter = rows.to_type(ScalarType.BFloat16);
+        return shorter.mT.matmul(shorter).to_type(rows.dtype);
+    }
+}
 
 /// <summary>Sums over one use of a layer, null where not due, and the number of rows of the inputs (0 if not due).</summary>
 internal readonly record struct BlockSums(Tensor?[] Sums, double Rows);
@@ -85,17 +97,20 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>A running factor by its place.</summary>
     protected Tensor? Factor(int i) => _running[i];
 
+    /// <summary>Whether some of a batch's examples may stand for all.</summary>
+    public virtual bool TakesExamples => true;
+
     /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 
-    /// <summary>What makes a sum the mean that a factor is.</summary>
-    protected abstract double Scale(int factor, double rows, double outputScale);
+    /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
+    protected abstract double Scale(int factor, double rows, double? outputScale);
 
     /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full);
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
@@ -185,10 +200,10 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public void Drop() => Replace(null);
 
     /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
-    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients.</param>
+    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
-    public bool Fold(double outputScale, double decay)
+    public bool Fold(double? outputScale, double decay)
     {
         using var scope = NewDisposeScope();
         var fresh = _pending;
@@ -196,13 +211,16 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         (_pending, _pendingRows) = ([], 0);
         scope.Attach(fresh.Where(t => t is not null).Select(t => t!));
         for (int i = 0; i < fresh.Length; i++)
-            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(t.sum().ToDouble())) return false;
+            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble())) return false;
         Updates++;
         for (int i = 0; i < factors.Length; i++)
             _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates)) : Own(fresh[i]!);
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments) Correct(moments, Keep(Math.Max(1, Updates - 1)));
         return true;
+
+        // no entry of a sum of r r' is larger than the largest of its diagonal
+        Tensor Finite(Tensor t, int i) => i < factors.Length && t.dim() > 1 ? t.diagonal(0, -2, -1) : t;
 
         double Keep(long k) => Math.Min(1 - 1.0 / k, decay);
     }
@@ -212,7 +230,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     {
         double damping = Damping(options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.DampingMethod, damping, Inverse);
+        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, options.InverseMethod, options.InversePrecision);
         Replace(next);
         return messages;
     }
@@ -278,8 +296,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
 
         Tensor Move(Tensor t)
         {
-            if (t.IsOn(device) && t.dtype == FactorType) return t;
-            using (t) return t.to(FactorType, device).DetachFromDisposeScope();
+            var type = t.dtype == ScalarType.BFloat16 ? t.dtype : FactorType;   // an inverse of that precision
+            if (t.IsOn(device) && t.dtype == type) return t;
+            using (t) return t.to(type, device).DetachFromDisposeScope();
         }
     }
 

@@ -18,7 +18,8 @@ internal sealed class EmbeddingBlock(string name, Embedding layer) : KroneckerBl
         using var scope = NewDisposeScope();
         var rows = Outputs(g).flatten(0, 1).to_type(FactorType);
         var counts = what.First ? bincount(x.flatten(), null, Weight.shape[0]).to_type(FactorType) : null;
-        return new([counts?.MoveToOuterDisposeScope(), rows.mT.matmul(rows).MoveToOuterDisposeScope()], counts is null ? 0 : x.numel());
+        var gram = what.InputOnly ? Identity(rows, x.numel()) : what.Gram(rows);
+        return new([counts?.MoveToOuterDisposeScope(), gram.MoveToOuterDisposeScope()], counts is null ? 0 : x.numel());
     }
 
     protected override Tensor Inputs(Tensor x) => throw new NotSupportedException("One-hot rows are never formed.");

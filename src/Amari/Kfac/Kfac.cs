@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Amari.Distributed;
 
 namespace Amari;
@@ -14,94 +11,80 @@ namespace Amari;
 /// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself.
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
-public sealed class Kfac : Optimizer
+[System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
+public sealed partial class Kfac : Optimizer
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
-    private readonly ParameterGroup<Options> _group;
+    private const string NotFinite = "its factors were not finite in this step and were not used";
+    private readonly List<ParameterGroup<Options>> _groups;
+    private readonly Dictionary<CurvatureBlock, ParameterGroup<Options>> _groupOf = [];
     private readonly AdamW _fallback;
     private readonly List<CurvatureBlock> _blocks;
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Dictionary<string, CoverageRow> _rows;
     private readonly Dictionary<string, string> _demoted = [];
-    private readonly List<OptimizerEvent> _events = [];
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
+    private readonly CurvatureSchedule _schedule = new();
+    private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private InverseSharing? _sharing;
     private long _step, _terms;
-
-    /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 0.1)
-    {
-        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
-        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
-        /// <summary>What λ is measured in.</summary>
-        public DampingScale DampingScale { get; init => field = Require.Defined(value); }
-        /// <summary>How λ enters the inverse.</summary>
-        public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
-        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
-        /// empirical when no likelihood is given.</summary>
-        public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
-        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
-        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
-        public Sharing Sharing { get; init => field = Require.Defined(value); }
-        /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
-        public LossReduction Reduction { get; init => field = Require.Defined(value); }
-        /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
-        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
-        /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
-        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
-        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
-        /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
-        public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
-        /// <summary>μ in [0, 1): decay of the momentum.</summary>
-        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
-        /// <summary>λw ≥ 0, multiplied by η.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
-        /// <see cref="Distribute"/>.</summary>
-        public double InverseFraction { get; init => field = Require.Share(value); } = 1;
-        /// <summary>Which of the holders compute an inverse.</summary>
-        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
-        /// <summary>Options of the AdamW that trains what has no block.</summary>
-        public AdamW.Options Fallback { get; init; } = new();
-        /// <summary>Whether a parameter without a block is an error.</summary>
-        public bool Strict { get; init; }
-        /// <summary>Seed of the Monte-Carlo draws.</summary>
-        public long Seed { get; init; }
-
-        /// <inheritdoc/>
-        public override double CycledMomentum => Momentum;
-        /// <inheritdoc/>
-        public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
-    }
+    private long? _ended;                                       // when the last step did, if curvature has a budget
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
     /// <param name="options">Defaults if null.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+        : this([ParameterGroup.Of(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
+
+    /// <summary>Over some parameters of the model.</summary>
+    internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
+        : this([new ParameterGroup<Options>(parameters, options)], model, likelihood) { }
+
+    /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>, <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and
+    /// <see cref="Options.Fallback"/>; every other option is that of the first group.</summary>
+    /// <param name="groups">At least one; parameters of the model under its own names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
+    /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
+    /// <exception cref="ArgumentException">No group, a parameter in two, or one that is not the model's; else as without groups.</exception>
+    public Kfac(IReadOnlyList<ParameterGroup<Options>> groups, nn.Module model, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);
-        options ??= new();
-        Model = model;
+        ArgumentNullException.ThrowIfNull(groups);
+        if (groups.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+        var options = groups[0].Options;
+        (Model, _likelihood, _groups) = (model, likelihood, [.. groups]);
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
-        var parameters = ParameterGroup.Of(model, options).Parameters;
+        if (options is { AdaptFactorDamping: true, StepRule: not StepRule.QuadraticModel })
+            throw new ArgumentException("AdaptFactorDamping chooses by the quadratic model: take StepRule.QuadraticModel.", nameof(groups));
+        if (options is { Fisher: FisherKind.InputOnly, DampingMethod: DampingMethod.Ekfac })
+            throw new ArgumentException("EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.", nameof(groups));
+        var parameters = groups.SelectMany(g => g.Parameters).ToList();
+        var known = model.named_parameters().Select(p => (p.name, p.parameter.Handle)).ToHashSet();
+        foreach (var (name, parameter) in parameters)
+            if (!known.Contains((name, parameter.Handle))) throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
+        if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.", nameof(groups));
         (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
         if (options.Strict && left.Count > 0)
             throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
-        _group = new(parameters.Except(left), options);
-        _fallback = new([new(left, options.Fallback) { Module = model }]);
+        foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
+        _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
+        foreach (var group in groups)
+        {
+            var handles = _blocks.Where(b => _groupOf[b] == group).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
+            group.Parameters = [.. parameters.Where(p => handles.Contains(p.Parameter.Handle))];
+        }
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, () => new(_group.Options.Fisher, _group.Options.MonteCarloSamples, _group.Options.Sharing,
-            _group.Options.DampingMethod == DampingMethod.Ekfac), likelihood, _generator) { Active = true };
+        _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
+            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator) { Active = true };
     }
 
     /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
@@ -116,18 +99,39 @@ public sealed class Kfac : Optimizer
     /// <summary>Until it is disposed, no other K-FAC optimizer of the model sees its forward passes.</summary>
     internal IDisposable SuspendOthers() => _capture.SuspendOthers();
 
-    /// <summary>The parameters with a block, and the options in force.</summary>
-    public ParameterGroup<Options> Group => _group;
+    /// <summary>The parameters with a block, and the options in force: the first group.</summary>
+    public ParameterGroup<Options> Group => _groups[0];
+
+    /// <summary>All groups of parameters with a block.</summary>
+    public IReadOnlyList<ParameterGroup<Options>> Groups => _groups;
+
+    /// <summary>What holds for all groups.</summary>
+    private Options Shared => _groups[0].Options;
+
+    /// <summary>The options of a block's group, its damping adapted as the first group's is.</summary>
+    private Options Of(CurvatureBlock block, Options options)
+    {
+        var own = _groupOf[block].Options;
+        return ReferenceEquals(own, Shared) ? options
+            : options with { LearningRate = own.LearningRate, Momentum = own.Momentum, WeightDecay = own.WeightDecay, Damping = own.Damping * (options.Damping / Shared.Damping) };
+    }
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<OptimizerEvent> Events => _events;
+    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> chose.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing()];
+
+    /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
+    public CurvatureChoice? CurvatureChoice => _schedule.Choice(Shared);
+
+    /// <summary>What a curvature budget is measured by.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
-    public override IEnumerable<optim.ILearningRateController> ParamGroups => [_group, .. _fallback.ParamGroups];
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => [.. _groups, .. _fallback.ParamGroups];
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => _blocks.SelectMany(b => b.Parameters).Concat(_fallback.parameters());
@@ -145,19 +149,64 @@ public sealed class Kfac : Optimizer
         Tensor? loss = null;
         if (closure is not null)
             using (enable_grad()) loss = closure();
+        Advance(null);
+        return loss;
+    }
+
+    /// <inheritdoc/>
+    internal override void StepScaled(double scale) => Advance(scale);
+
+    /// <inheritdoc/>
+    internal override void Skip() => Advance(double.NaN);
+
+    /// <inheritdoc/>
+    internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
+
+    private static double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
+    {
         using var off = no_grad();
         using var scope = NewDisposeScope();
+        return blocks.SelectMany(b => b.Parameters).Sum(p => p.grad?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
+    }
+
+    /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
+    private void Advance(double? gradientScale)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        if (_batch is null && EvaluatesLoss)
+            throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
+        var options = Shared with { Damping = Damping };
         _step++;
-        var options = _group.Options;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         _terms = _capture.Terms;
-        if (_sharing is not null) Reduce(_sharing, options);
-        if (_capture.Active) UpdateFactors(options);
-        if ((_step - 1) % options.InverseInterval == 0 || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) Refresh(options);
-        Update(options);
+        bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
+        double? factors = null, inverses = null;                // seconds
+        if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
+        if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        Update(options, gradientScale);
+        if (options.CurvatureBudget is not null)
+        {
+            long now = Clock.GetTimestamp();
+            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _capture.Examples);
+            _ended = now;
+        }
         _capture.Reset();
-        _capture.Active = _step % options.FactorInterval == 0;
-        return loss;
+        Arm();
+    }
+
+    /// <summary>Says what the next pass is to measure.</summary>
+    private void Arm()
+    {
+        _capture.Active = _schedule.FactorsDue(_step + 1, Shared);
+        _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
+    }
+
+    private double Timed(Action work)
+    {
+        long start = Clock.GetTimestamp();
+        work();
+        return Clock.GetElapsedTime(start).TotalSeconds;
     }
 
     /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as <see cref="Options.InverseFraction"/> and
@@ -169,10 +218,12 @@ public sealed class Kfac : Optimizer
     {
         ArgumentNullException.ThrowIfNull(communicator);
         if (communicator.Size == 1) return;
+        if (EvaluatesLoss) throw new NotSupportedException("K-FAC with StepRule, AdaptDamping or RejectRising evaluates the loss itself and runs in one process only.");
+        if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
         if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
         _fallback.Distribute(communicator, shardState);
-        _sharing = new(communicator, _group.Options.InverseFraction);
-        if (_group.Options.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
+        _sharing = new(communicator, Shared.InverseFraction);
+        if (Shared.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
             throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
         Reseed();
     }
@@ -180,101 +231,116 @@ public sealed class Kfac : Optimizer
     /// <summary>Ranks draw differently; rank 0 as one process does.</summary>
     private void Reseed()
     {
-        if (_sharing is { Rank: > 0 }) _generator.manual_seed(HashSeed.Of(_group.Options.Seed, _step, _sharing.Rank));
+        if (_sharing is { Rank: > 0 }) _generator.manual_seed(HashSeed.Of(Shared.Seed, _step, _sharing.Rank));
     }
 
     private bool HasInverse(CurvatureBlock block) => _sharing is null ? block.Inverse is not null : _sharing.HasInverse(block);
 
-    private void Reduce(InverseSharing sharing, Options options)
+    /// <summary>Adds up sums and terms over ranks.</summary>
+    /// <returns>Whether all ranks' outputs were finite.</returns>
+    private bool Reduce(InverseSharing sharing, Options options)
     {
-        if (_capture.Failure is null && (_capture.Active || options.Reduction == LossReduction.Sum))
-            _terms = sharing.Reduce(_capture.Active ? _blocks : [], _terms, _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
+        if (_capture.Failure is not null || !(_capture.Active || options.Reduction == LossReduction.Sum)) return true;
+        (_terms, bool finite) = sharing.Reduce(_capture.Active ? _blocks : [], _terms, !_capture.NotFinite,
+            _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
+        return finite;
     }
 
-    private void UpdateFactors(Options options)
+    private void UpdateFactors(Options options, bool finite)
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        if (!finite)
+        {
+            foreach (var block in _blocks)
+            {
+                block.Discard();
+                Tell(block.Name, NotFinite);
+            }
+            return;
+        }
         foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
         {
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
         }
-        double scale = _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
+        double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
-            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, "its factors were not finite in this step and were not used");
+            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, NotFinite);
     }
 
     private void Refresh(Options options)
     {
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
         if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, options)) Tell(block.Name, message);
+            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options))) Tell(block.Name, message);
         else
             foreach (var block in measured)
-                foreach (string message in block.Refresh(options)) Tell(block.Name, message);
+                foreach (string message in block.Refresh(OfInverse(block, options))) Tell(block.Name, message);
     }
 
-    private void Update(Options options)
+    private void Update(Options options, double? gradientScale)
     {
         double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
         var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
-        if (MaxGradientNorm is not null)
-            scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients()
-                + active.SelectMany(b => b.Parameters).Sum(p => p.grad!.to_type(ScalarType.Float64).square().sum().ToDouble())));
+        if (gradientScale is { } given) scale *= given;
+        else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
 
-        var steps = new List<(CurvatureBlock Block, Tensor U)>(active.Count);
-        double product = 0;                                      // Σ ⟨U, V⟩
-        foreach (var block in active)
+        var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
+        double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
+        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
+        var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
-            if (scale != 1) v.mul_(scale);
-            var u = _sharing is null ? block.Precondition(v, options) : _sharing.Precondition(block, v, options);
-            product += v.flatten().dot(u.flatten()).ToDouble();
-            steps.Add((block, u));
+            return (block, scale == 1 ? v : v.mul_(scale));
+        });
+        if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
+        foreach (var (block, v) in gradients)
+        {
+            var (u, own) = (_sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options)), Of(block, options).LearningRate);
+            product += own * own * v.flatten().dot(u.flatten()).ToDouble();
+            finite &= double.IsFinite(product);
+            if (_batch is not null) squares += v.square().sum().ToDouble();
+            steps.Add((block, v, u));
         }
-        if (!double.IsFinite(product) || !double.IsFinite(scale))
+        if (!finite)
         {
             SkippedSteps++;
             Tell("all", "the gradient was not finite; the step was skipped");
             return;
         }
-        double eta = options.LearningRate, nu = 1;
-        if (options.KlClip is { } c && eta * eta * product > c) nu = Math.Sqrt(c / (eta * eta * product));
+        double nu = options is { KlClip: { } c, StepRule: StepRule.Fixed } && product > c ? Math.Sqrt(c / product) : 1;
         KlScale = nu;
-        foreach (var (block, u) in steps)
-        {
-            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
-            b.mul_(options.Momentum).add_(u, alpha: nu);
-            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-            {
-                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
-                w.add_(d, alpha: -eta);
-            }
-        }
+        Move(steps, options, nu, Math.Sqrt(squares));
         _fallback.StepScaled(scale);
     }
 
     /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
-    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, _group.Options))];
+    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping })))];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
     private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
 
-    private void Tell(string subject, string message) => _events.Add(new(_step, subject, message));
+    private void Tell(string subject, string message)
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
+        if (i < 0) _events.Add((subject, message, _step, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
 
     /// <summary>Hands a block's parameters to the fall-back for good.</summary>
     private void Demote(CurvatureBlock block, string reason)
     {
-        if (_group.Options.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
+        if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
-        var names = _group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
+        var group = _groupOf[block];
+        var names = group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
         foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
-        _group.Parameters = [.. _group.Parameters.Except(names)];
-        _fallback.Extend(names);
+        group.Parameters = [.. group.Parameters.Except(names)];
+        _fallback.Extend(names, _groups.IndexOf(group));
         _demoted[block.Name] = reason;
         Tell(block.Name, reason + "; trained by AdamW from now on");
         block.Dispose();
@@ -289,94 +355,6 @@ public sealed class Kfac : Optimizer
             gradient?.zero_().Dispose();
         }
         _fallback.zero_grad();
-    }
-
-    /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot()
-    {
-        var inner = _fallback.Snapshot();
-        var tensors = inner.Tensors.ToDictionary(t => "fallback." + t.Key, t => t.Value);
-        foreach (var block in _blocks)
-        {
-            foreach (var (name, tensor) in _sharing is null ? block.Tensors() : block.Factors().Concat(_sharing.Saved(block))) tensors[$"{block.Name}.{name}"] = tensor;
-            if (_momentum.TryGetValue(block, out var b)) tensors[$"{block.Name}.Momentum"] = b;
-        }
-        tensors["generator"] = _generator.get_state();
-        return new(tensors, new()
-        {
-            ["type"] = nameof(Kfac),
-            ["step"] = _step,
-            ["options"] = JsonSerializer.SerializeToNode(_group.Options, Json),
-            ["initialLearningRate"] = _group.InitialLearningRate,
-            ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
-            ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
-            ["events"] = JsonSerializer.SerializeToNode(_events, Json),
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-            ["fallback"] = inner.Values,
-        });
-    }
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        var (tensors, values) = snapshot;
-        if ((string?)values["type"] != nameof(Kfac))
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
-        var updates = values["blocks"]!.AsObject();
-        var demoted = values["demoted"]!.AsObject();
-        var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
-        if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
-            throw new InvalidDataException("The state is of a model with other layers.");
-        var options = values["options"]!.Deserialize<Options>(Json)!;
-        foreach (var block in _blocks) CheckShapes(block, tensors);
-
-        foreach (var (name, reason) in demoted)
-            if (_blocks.Find(b => b.Name == name) is { } block) Demote(block, (string)reason!);
-        const string prefix = "fallback.";
-        _fallback.Restore(new(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject()));
-        _group.Options = options;
-        _group.InitialLearningRate = (double)values["initialLearningRate"]!;
-        foreach (var block in _blocks)
-        {
-            block.Restore(member => tensors.GetValueOrDefault($"{block.Name}.{member}"), (long)updates[block.Name]!, options.DampingMethod);
-            if (_momentum.Remove(block, out var old)) old.Dispose();
-            if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
-        }
-        _sharing?.Restored(_blocks);
-        _generator.set_state(tensors["generator"]);
-        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
-        Reseed();
-        _events.Clear();
-        _events.AddRange(values["events"].Deserialize<List<OptimizerEvent>>(Json)!);
-        _capture.Reset();
-        _capture.Active = _step % options.FactorInterval == 0;
-    }
-
-    private static void CheckShapes(CurvatureBlock block, IReadOnlyDictionary<string, Tensor> tensors)
-    {
-        using var scope = NewDisposeScope();
-        foreach (var (member, tail) in block.Shapes())
-            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail)))
-                throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
-    }
-
-    /// <inheritdoc/>
-    public override void to(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        foreach (var block in _blocks) Move(block, device);
-        _fallback.to(device);
-    }
-
-    private void Move(CurvatureBlock block, Device device)
-    {
-        block.To(device);
-        if (!_momentum.TryGetValue(block, out var b)) return;
-        _momentum[block] = b.to(block.FactorType, device).DetachFromDisposeScope();
-        if (!ReferenceEquals(_momentum[block], b)) b.Dispose();
     }
 
     /// <inheritdoc/>

@@ -37,22 +37,26 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     {
         using var scope = NewDisposeScope();
         var b = Outputs(g).to_type(FactorType);
-        bool corrected = what.Corrected && Inverse is KroneckerInverse { Values: not null };
+        bool corrected = what.Corrected && !what.InputOnly && Inverse is KroneckerInverse { Values: not null };
         var a = what.First || corrected ? Inputs(x).to_type(FactorType) : null;
         var moments = corrected ? Moments(a!, b, what.PerExample) : null;
         if (what.Sharing == Sharing.Reduce && b.shape[^2] > 1) (a, b) = (a?.mean([-2], keepdim: true), b.sum(-2, keepdim: true));
         var rows = b.flatten(-3, -2);
-        var (gram, count) = what.First ? InputGram(a!.flatten(-3, -2)) : (null, 0);
-        Tensor?[] sums = [gram, rows.mT.matmul(rows), .. corrected ? (Tensor?[])[moments] : []];
+        var (gram, count) = what.First ? InputGram(a!.flatten(-3, -2), what) : (null, 0);
+        Tensor?[] sums = [gram, what.InputOnly ? Identity(rows, count) : what.Gram(rows), .. corrected ? (Tensor?[])[moments] : []];
         foreach (var t in sums) t?.MoveToOuterDisposeScope();
         return new(sums, count);
     }
 
+    /// <summary>Σ I over rows, of the shape of Σ g g'.</summary>
+    protected static Tensor Identity(Tensor g, double rows) =>
+        (eye(g.shape[^1], dtype: g.dtype, device: g.device) * rows).expand([.. g.shape[..^2], g.shape[^1], g.shape[^1]]).clone();
+
     /// <summary>Σ ā ā' and the number of rows.</summary>
-    private (Tensor Sum, double Rows) InputGram(Tensor a)
+    private (Tensor Sum, double Rows) InputGram(Tensor a, Measurement what)
     {
         long rows = a.shape[^2], n = a.shape[^1];
-        var gram = a.mT.matmul(a);
+        var gram = what.Gram(a);
         if (!HasBias) return (gram, rows);
         var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);   // border of ones, without a copy of a
         var sum = a.sum(-2);
@@ -82,15 +86,15 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return sum!;
     }
 
-    protected override double Scale(int factor, double rows, double outputScale) => factor == 0 ? 1 / rows : outputScale;
+    protected override double Scale(int factor, double rows, double? outputScale) => factor == 0 || outputScale is not { } scale ? 1 / rows : scale;
 
     protected override void Correct(Tensor fresh, double keep)
     {
         if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);
     }
 
-    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous) =>
-        KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous);
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full) =>
+        KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping)
     {

@@ -32,14 +32,17 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         _ => null,
     };
 
+    public override bool TakesExamples => false;                // x̂ is of the whole batch
+
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {
         using var scope = NewDisposeScope();
         var (normal, gradient) = (Positions(Normalised(x)).to_type(FactorType), Positions(g).to_type(FactorType));
+        if (what.InputOnly) gradient = ones_like(gradient);
         List<Tensor> p = HasBias ? [normal.mul_(gradient), gradient] : [normal.mul_(gradient)];             // each [n, r, units]
-        p = p.ConvertAll(t => what.PerExample ? t.sum(dim: 1) : t.flatten(0, 1));
+        p = p.ConvertAll(t => what.PerExample && !what.InputOnly ? t.sum(dim: 1) : t.flatten(0, 1));
         var sum = stack([.. p.Select(i => stack([.. p.Select(j => (i * j).sum(dim: 0))], -1))], -2);
-        return new([sum.MoveToOuterDisposeScope()], 0);
+        return new([sum.MoveToOuterDisposeScope()], what.InputOnly ? p[0].shape[0] : 0);
     }
 
     /// <summary>x̂, with the shape of x.</summary>
@@ -62,9 +65,9 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
             : t.reshape(t.shape[0], units, -1).transpose(1, 2);
     }
 
-    protected override double Scale(int factor, double rows, double outputScale) => outputScale;
+    protected override double Scale(int factor, double rows, double? outputScale) => outputScale ?? 1 / rows;
 
-    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous)
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by, KfacPrecision precision)
     {
         var damped = Factor(0)!.clone();
         damped.diagonal(0, -2, -1).add_(damping);

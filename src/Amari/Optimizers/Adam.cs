@@ -48,7 +48,7 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         parameter.addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
-    private protected override bool HasKernel => true;
+    private protected override bool HasKernel(Options options) => true;
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
         sweep.Run(new AdamKernel(options, step, gradientScale));

@@ -23,6 +23,11 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
+        public bool Cautious { get; init; }
+
+        /// <summary>How the moments are kept.</summary>
+        public StateFormat StateFormat { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -32,23 +37,38 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment) : ParameterState;
+    /// <param name="FirstScales">Of blocks of m, where the format has them.</param>
+    /// <param name="SecondScales">Of blocks of v.</param>
+    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? FirstScales = null, Tensor? SecondScales = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
-
-    /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    protected override State CreateState(Parameter parameter, Options options)
     {
-        var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1);
-        var v = state.SecondMoment.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
-        double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay)
-            .addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+        if (options.StateFormat == StateFormat.Full) return new(ZeroState(parameter), ZeroState(parameter));
+        var (m, first) = SmallState.Zeros(parameter, options.StateFormat);
+        var (v, second) = SmallState.Zeros(parameter, options.StateFormat);
+        return new(m, v, first, second);
     }
 
-    private protected override bool HasKernel => true;
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) => SmallState.Update(state.Step, gradient.dtype,
+        [state.FirstMoment, state.SecondMoment], [state.FirstScales, state.SecondScales], s => Update(parameter, gradient, s[0], s[1], state.Step, options));
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new AdamWKernel(options, step, gradientScale));
+    /// <summary>The update of one parameter, also for optimizers that leave some of theirs to AdamW.</summary>
+    internal static void Update(Tensor parameter, Tensor gradient, Tensor m, Tensor v, long step, Options options)
+    {
+        m.lerp_(gradient, 1 - options.Beta1);
+        v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
+        double mHat = 1 - Math.Pow(options.Beta1, step), vHat = 1 - Math.Pow(options.Beta2, step);
+        parameter.mul_(1 - options.LearningRate * options.WeightDecay)
+            .addcdiv_(options.Cautious ? Cautious.Of(m, gradient) : m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+    }
+
+    private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
+
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    {
+        if (options.Cautious) sweep.Run(new AdamWMomentsKernel(options, gradientScale), new CautiousAdamWKernel(options, step, gradientScale), Cautious.LeastShare);
+        else sweep.Run(new AdamWKernel(options, step, gradientScale));
+    }
 }

@@ -18,7 +18,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Sweep _sweep = new();
+    private Slot? _updated;
 
     private sealed class Slot(string name, Parameter parameter)
     {
@@ -51,7 +53,26 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     public override IEnumerable<Parameter> parameters() => Slots.Select(s => s.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. Slots.Select(s => new CoverageRow(s.Name, GetType().Name, "every parameter"))]);
+    public override Coverage Coverage => new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options)))]);
+
+    /// <summary>How a parameter is updated.</summary>
+    private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
+
+    /// <inheritdoc/>
+    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events =>
+        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+
+    /// <summary>Remembers something of the parameter under update that is worth a user's attention.</summary>
+    private protected void Tell(string message) => Tell(_updated!.Name, message, _updated.State!.Step);
+
+    /// <summary>Remembers something that is worth a user's attention.</summary>
+    private protected void Tell(string subject, string message, long step)
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
+        if (i < 0) _events.Add((subject, message, step, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
 
     /// <inheritdoc/>
     public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
@@ -68,6 +89,36 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
 
+    /// <summary>Visits every parameter that has a state, with its name.</summary>
+    private protected void ForEach(Action<string, Parameter, TState> visit)
+    {
+        FollowModules();
+        foreach (var slot in Slots)
+            if (slot.State is { } state) visit(slot.Name, slot.Parameter, state);
+    }
+
+    /// <summary>Visits every parameter of a group, in order, with its state, made where there was none.</summary>
+    private protected void ForEach(ParameterGroup<TOptions> group, Action<string, Parameter, TState> visit)
+    {
+        FollowModules();
+        foreach (var slot in _groups.Find(g => ReferenceEquals(g.Group, group)).Slots)
+        {
+            if (slot.Handle != slot.Parameter.Handle) Prepare(slot, group.Options);
+            visit(slot.Name, slot.Parameter, slot.State!);
+        }
+    }
+
+    /// <summary>The most updates that a parameter of a group has had.</summary>
+    private protected long StepsOf(ParameterGroup<TOptions> group) =>
+        _groups.Find(g => ReferenceEquals(g.Group, group)).Slots.Max(s => s.State?.Step) ?? 0;
+
+    /// <summary>The first parameter that has a gradient and no state yet; null if there is none.</summary>
+    private protected string? WithoutState()
+    {
+        FollowModules();
+        return Slots.FirstOrDefault(s => s.State is null && LibTorch.Gradient(s.Parameter.Handle) != 0)?.Name;
+    }
+
     /// <summary>Adds parameters to be trained from now on.</summary>
     /// <exception cref="ArgumentException">A parameter or a name is in the optimizer already.</exception>
     public void Add(ParameterGroup<TOptions> group)
@@ -83,10 +134,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
     }
 
-    /// <summary>Adds parameters to the first group.</summary>
-    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    /// <summary>Adds parameters to a group.</summary>
+    internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters, int index)
     {
-        var (group, slots) = _groups[0];
+        var (group, slots) = _groups[index];
         group.Parameters = [.. group.Parameters, .. parameters];   // the same group, for schedulers hold it
         slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
     }
@@ -101,8 +152,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     /// <param name="options">The group's options.</param>
     protected abstract void Update(Tensor parameter, Tensor gradient, TState state, TOptions options);
 
-    /// <summary>Whether the optimizer has a kernel; without one all parameters take <see cref="Update"/>.</summary>
-    private protected virtual bool HasKernel => false;
+    /// <summary>Whether the optimizer has a kernel for these options; without one all parameters take <see cref="Update"/>.</summary>
+    private protected virtual bool HasKernel(TOptions options) => false;
 
     /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
@@ -134,7 +185,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <summary>The step with all gradients multiplied by <paramref name="scale"/>.</summary>
-    internal void StepScaled(double scale)
+    internal override void StepScaled(double scale)
     {
         FollowModules();
         foreach (var (group, slots) in _groups) Step(group.Options, slots, scale);
@@ -155,6 +206,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     private void Step(TOptions options, List<Slot> slots, double scale)
     {
         long step = 0;
+        bool fused = Fused && HasKernel(options);
         _sweep.Clear();
         foreach (var slot in slots)
         {
@@ -168,7 +220,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
                 Flush();
                 step = state.Step;
             }
-            if (!HasKernel || !Fused || !_sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles)) UpdateByTorch(slot, options, scale);
+            if (!fused || !_sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) UpdateByTorch(slot, options, scale);
         }
         Flush();
 
@@ -181,10 +233,12 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     private void UpdateByTorch(Slot slot, TOptions options, double scale)
     {
+        if (slot.Parameter.NumberOfElements == 0) return;
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var g = slot.Parameter.grad!;
         if (g.is_sparse) g = g.to_dense();
+        _updated = slot;
         var type = StateType(slot.Parameter);
         g = g.to_type(type);
         if (scale != 1) g = g.mul(scale);
@@ -209,8 +263,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         else
         {
             var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
+            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));   // its format does not depend on the parameter's dtype
             foreach (var (name, tensor) in slot.State.Tensors().ToList())
-                if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
+                if (small)
+                {
+                    if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
+                }
+                else if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
         }
         Adopt(slot);
     }
@@ -223,7 +282,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <summary>Σ g² over all gradients, in one read of them.</summary>
-    internal double SumOfSquaredGradients()
+    internal override double SumOfSquaredGradients()
     {
         _sweep.Clear();
         double sum = 0;
@@ -328,6 +387,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
                 throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
             if (!saved.shape.SequenceEqual(fresh.shape))
                 throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
+            if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
+                throw new InvalidDataException($"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format.");
             fresh.DetachFromDisposeScope();
             fresh.copy_(saved);
         }

@@ -22,6 +22,11 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.99;
         /// <summary>λ ≥ 0, multiplied by η as in AdamW.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
+        public bool Cautious { get; init; }
+
+        /// <summary>How the momentum is kept.</summary>
+        public StateFormat StateFormat { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -30,21 +35,32 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     }
 
     /// <param name="Momentum">m, shaped as w.</param>
-    public sealed record State(Tensor Momentum) : ParameterState;
+    /// <param name="Scales">Of blocks of m, where the format has them.</param>
+    public sealed record State(Tensor Momentum, Tensor? Scales = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter));
-
-    /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    protected override State CreateState(Parameter parameter, Options options)
     {
-        var c = gradient.lerp(state.Momentum, options.Beta1);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c.sign_(), alpha: -options.LearningRate);
-        state.Momentum.lerp_(gradient, 1 - options.Beta2);
+        if (options.StateFormat == StateFormat.Full) return new(ZeroState(parameter));
+        var (m, scales) = SmallState.Zeros(parameter, options.StateFormat);
+        return new(m, scales);
     }
 
-    private protected override bool HasKernel => true;
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
+        SmallState.Update(state.Step, gradient.dtype, [state.Momentum], [state.Scales], s =>
+        {
+            var c = gradient.lerp(s[0], options.Beta1).sign_();
+            if (options.Cautious) c = Cautious.Of(c, gradient);
+            parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c, alpha: -options.LearningRate);
+            s[0].lerp_(gradient, 1 - options.Beta2);
+        });
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new LionKernel(options, gradientScale));
+    private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
+
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    {
+        if (options.Cautious) sweep.Run(new LionAgreementKernel(options, gradientScale), new CautiousLionKernel(options, gradientScale), Cautious.LeastShare);
+        else sweep.Run(new LionKernel(options, gradientScale));
+    }
 }

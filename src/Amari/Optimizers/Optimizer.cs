@@ -35,6 +35,29 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>What happened that the user should know of (a failed factorisation, a fall-back), oldest first.</summary>
     public virtual IReadOnlyList<OptimizerEvent> Events => [];
 
+    /// <summary>Whether the parameters hold the weights to be used, put there by <see cref="Eval"/>, in place of those in training; false where the two are the same.</summary>
+    public virtual bool Evaluating => false;
+
+    /// <summary>Puts the weights to be used into the parameters, for evaluation, for saving the model and at the end; nothing where they are those in training, as with most methods.</summary>
+    public virtual void Eval() { }
+
+    /// <summary>Undoes <see cref="Eval"/>, bit for bit: the parameters hold the weights in training again.</summary>
+    public virtual void Train() { }
+
+    /// <summary>Shows the batch of the coming step, before its forward pass, to methods that measure curvature on it by themselves; nothing for the others.</summary>
+    /// <param name="inputs">x, as the model takes it. Not owned.</param>
+    /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
+    public virtual void Observe(Tensor inputs, Tensor targets) { }
+
+    /// <summary>Σ g² over all gradients.</summary>
+    internal virtual double SumOfSquaredGradients() => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
+
+    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is.</summary>
+    internal virtual void StepScaled(double scale) => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
+
+    /// <summary>What a step does whose gradients were not finite, in place of <see cref="StepScaled"/>.</summary>
+    internal virtual void Skip() { }
+
     /// <summary>The state by name: tensors alias the live ones (do not dispose them), values are plain JSON.</summary>
     public abstract OptimizerSnapshot Snapshot();
 

@@ -9,7 +9,7 @@ internal static class Require
     public static double UnitInterval(double value, [CallerMemberName] string name = "") =>
         value is >= 0 and < 1 ? value : throw Error(name, value, "in [0, 1)");
 
-    public static double Share(double value, [CallerMemberName] string name = "") =>
+    public static double Fraction(double value, [CallerMemberName] string name = "") =>
         value is >= 0 and <= 1 ? value : throw Error(name, value, "in [0, 1]");
 
     public static double NonNegative(double value, [CallerMemberName] string name = "") =>
@@ -21,6 +21,12 @@ internal static class Require
     public static double? PositiveOrNull(double? value, [CallerMemberName] string name = "") =>
         value is null ? null : Positive(value.Value, name);
 
+    public static double Share(double value, [CallerMemberName] string name = "") =>
+        value is > 0 and < 1 ? value : throw Error(name, value, "in (0, 1)");
+
+    public static double? ShareOrNull(double? value, [CallerMemberName] string name = "") =>
+        value is null ? null : Share(value.Value, name);
+
     public static T AtLeast<T>(T minimum, T value, [CallerMemberName] string name = "") where T : IBinaryInteger<T> =>
         value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");
 
@@ -29,6 +35,10 @@ internal static class Require
 
     public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "") where TEnum : struct, Enum =>
         Enum.IsDefined(value) ? value : throw Error(name, value, "one of " + string.Join(", ", Enum.GetNames<TEnum>()));
+
+    /// <summary>A Fisher of the whole model; <see cref="FisherKind.InputOnly"/> is of single layers.</summary>
+    public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
+        value != FisherKind.InputOnly ? Defined(value, name) : throw Error(name, value, "Exact, MonteCarlo or Empirical: InputOnly is of layers, for K-FAC");
 
     private static ArgumentOutOfRangeException Error(string name, object value, string range) =>
         new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));

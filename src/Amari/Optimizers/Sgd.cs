@@ -48,7 +48,7 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         parameter.add_(g, alpha: -options.LearningRate);
     }
 
-    private protected override bool HasKernel => true;
+    private protected override bool HasKernel(Options options) => true;
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
     {

@@ -33,7 +33,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
         public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
         /// <summary>Which expectation over targets.</summary>
-        public FisherKind Fisher { get; init => field = Require.Defined(value); }
+        public FisherKind Fisher { get; init => field = Require.OfOutputs(value); }
         /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>How the system is solved.</summary>

@@ -4,7 +4,7 @@ namespace Amari.Spectrum;
 
 /// <summary>Means of quadratic forms of random signs z (Hutchinson 1989): unbiased, in one product per probe, in little memory.</summary>
 /// <remarks><code>
-/// tr C = E[ z'C z ]       ‖C‖²_F = E[ ‖C z‖² ]
+/// tr C = E[ z'C z ]       ‖C‖²_F = E[ ‖C z‖² ]       diag C = E[ z ∘ C z ]
 /// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
 public static class Hutchinson
 {
@@ -25,6 +25,26 @@ public static class Hutchinson
     {
         double[] squares = Samples(op, probes, seed, (_, cz) => cz.square().sum(dim: 0));
         return Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
+    }
+
+    /// <summary>diag C, [d]; the caller owns it. (<see cref="XDiag"/> does better with many products.) Exact, by one probe, for a diagonal C.</summary>
+    /// <param name="op">C.</param>
+    /// <param name="probes">Products, ≥ 1.</param>
+    /// <param name="seed">Of the probes.</param>
+    public static Tensor Diagonal(LinearOperator op, int probes = 1, long seed = 0)
+    {
+        ArgumentNullException.ThrowIfNull(op);
+        Require.AtLeast(1, probes);
+        using var generator = Probes.Generator(seed);
+        using var scope = NewDisposeScope();
+        var sum = zeros(op.Dimension, dtype: op.Type, device: op.Device);
+        for (int i = 0; i < probes; i++)
+        {
+            using var inner = NewDisposeScope();
+            var z = Probes.Signs(op, 1, generator).squeeze(1);
+            sum.addcmul_(z, op.Apply(z), 1);
+        }
+        return sum.div_(probes).MoveToOuterDisposeScope();
     }
 
     private static double[] Samples(LinearOperator op, int probes, long seed, Func<Tensor, Tensor, Tensor> form)

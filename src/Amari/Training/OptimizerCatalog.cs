@@ -7,13 +7,17 @@ namespace Amari.Training;
 /// <param name="Create">Makes it for a model; the likelihood gives curvature methods their Fisher.</param>
 /// <param name="SearchSpace">What tuning varies, each on a logarithmic scale.</param>
 /// <param name="Variant">The entry of which this is a variant: a workload's settings of that one hold where it has none of this; null for none.</param>
-/// <param name="Preset">What makes the variant; explicit settings override it.</param>
+/// <param name="Preset">What makes the variant; settings under its own name and explicit ones override it.</param>
 public sealed record OptimizerEntry(
     string Name, string Summary, Type OptionsType,
     Func<nn.Module<Tensor, Tensor>, OptimizerOptions, Likelihood, Optimizer> Create,
     IReadOnlyList<SearchDimension> SearchSpace,
     string? Variant = null,
-    IReadOnlyList<KeyValuePair<string, string>>? Preset = null);
+    IReadOnlyList<KeyValuePair<string, string>>? Preset = null)
+{
+    /// <summary>Whether it takes the loss as a function, and may evaluate it many times in a step.</summary>
+    public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
+}
 
 /// <summary>One option that tuning varies.</summary>
 /// <param name="Option">Its name, as in settings.</param>
@@ -50,10 +54,44 @@ public static class OptimizerCatalog
             [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("lion", "evolved sign momentum, one state tensor", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
             [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
+        new("adamw-bf16", "AdamW, moments in bfloat16", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "BFloat16")]),
+        new("adamw-8bit", "AdamW, moments in blocks of 8 bits", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "Blocks8")]),
+        new("lion-bf16", "Lion, momentum in bfloat16", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
+            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "BFloat16")]),
+        new("lion-8bit", "Lion, momentum in blocks of 8 bits", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
+            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "Blocks8")]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)]),
         new("ekfac", "K-FAC with eigenvalues corrected", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-3, 1)], "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
+        new("muon", "orthogonalised momentum of matrices", typeof(Muon.Options), (m, o, _) => new Muon(m, (Muon.Options)o),
+            [new("LearningRate", 1e-3, 0.2), new("Momentum", 0.8, 0.98, FromOne: true), new("FallbackScale", 1e-2, 1)]),
+        new("soap", "Adam in Shampoo's eigenbasis", typeof(Soap.Options), (m, o, _) => new Soap(m, (Soap.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.999, FromOne: true)]),
+        new("shampoo", "inverse roots of each side's factor, grafted", typeof(Shampoo.Options), (m, o, _) => new Shampoo(m, (Shampoo.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Epsilon", 1e-12, 1e-3)]),
+        new("schedulefree-adamw", "averaged AdamW, no schedule", typeof(ScheduleFree.Options), (m, o, _) => new ScheduleFree(m, (ScheduleFree.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Interpolation", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("schedulefree-sgd", "averaged gradient descent, no schedule", typeof(ScheduleFree.Options), (m, o, _) => new ScheduleFree(m, (ScheduleFree.Options)o),
+            [new("LearningRate", 1e-2, 10), new("Interpolation", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Base", "Sgd"), KeyValuePair.Create("LearningRate", "1")]),
+        new("sophia", "momentum over Gauss-Newton-Bartlett's diagonal, clipped", typeof(Sophia.Options), (m, o, p) => new Sophia(m, p, (Sophia.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Gamma", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true)]),
+        new("sophia-hutchinson", "momentum over the Hessian's diagonal, clipped", typeof(Sophia.Options), (m, o, p) => new Sophia(m, p, (Sophia.Options)o),
+            [new("LearningRate", 1e-4, 3e-2), new("Gamma", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Estimate", "Hutchinson"), KeyValuePair.Create("Gamma", "0.01")]),
+        new("adahessian", "Adam with the Hessian's diagonal", typeof(AdaHessian.Options), (m, o, p) => new AdaHessian(m, p, (AdaHessian.Options)o),
+            [new("LearningRate", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("routed-muon", "Muon for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-3, 0.2), new("Rest.LearningRate", 1e-4, 3e-2), new("Matrices.Momentum", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Matrices", "muon")]),
+        new("routed-soap", "SOAP for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-4, 3e-2), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "soap")]),
+        new("routed-kfac", "K-FAC for layers, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
+            [new("Matrices.LearningRate", 1e-2, 1), new("Matrices.Damping", 1e-3, 100), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
+        new("lamb", "Adam by shares of each layer's norm", typeof(Lamb.Options), (m, o, _) => new Lamb(m, (Lamb.Options)o),
+            [new("LearningRate", 1e-4, 0.1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+        new("adafactor", "second moments by rows and columns", typeof(Adafactor.Options), (m, o, _) => new Adafactor(m, (Adafactor.Options)o),
+            [new("LearningRate", 1e-4, 0.1), new("DecayPower", 0.5, 0.9)]),
         new("newton", "Newton's method, dense Hessian", typeof(Newton.Options), (m, o, p) => new Newton(m, p, (Newton.Options)o),
             [new("LearningRate", 0.1, 1), new("Damping", 1e-6, 1)]),
         new("saddle-free-newton", "Newton with absolute eigenvalues, dense", typeof(SaddleFreeNewton.Options), (m, o, p) => new SaddleFreeNewton(m, p, (SaddleFreeNewton.Options)o),
@@ -67,6 +105,9 @@ public static class OptimizerCatalog
         new("lbfgs", "limited-memory BFGS, anew on each batch", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
             [new("LearningRate", 1e-2, 1)]),
     ];
+
+    /// <summary>The name of the first entry with these options.</summary>
+    internal static string NameOf(Type options) => All.First(e => e.OptionsType == options).Name;
 
     /// <summary>The entry called <paramref name="name"/>.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists the names.</exception>

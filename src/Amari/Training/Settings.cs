@@ -28,6 +28,7 @@ internal static class Settings
             foreach (var property in Properties(record.GetType()))
             {
                 object? value = property.GetValue(record);
+                if (property.PropertyType == typeof(OptimizerOptions)) result[prefix + property.Name] = OptimizerCatalog.NameOf(value!.GetType());
                 if (value is OptimizerOptions inner) Add(inner, prefix + property.Name + ".");
                 else result[prefix + property.Name] = Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
             }
@@ -71,6 +72,7 @@ internal static class Settings
         var type = Nullable.GetUnderlyingType(property.PropertyType);
         if (type is not null && text.Equals("none", StringComparison.OrdinalIgnoreCase)) return null;
         type ??= property.PropertyType;
+        if (type == typeof(OptimizerOptions)) return Activator.CreateInstance(OptimizerCatalog.Find(text).OptionsType);
         var culture = CultureInfo.InvariantCulture;
         if (type.IsEnum && Enum.TryParse(type, text.Replace("-", "", StringComparison.Ordinal), ignoreCase: true, out object? named)
             && Enum.IsDefined(type, named)) return named;

@@ -19,6 +19,7 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 public sealed class Trainer : IDisposable
 {
     private const int MostEvaluations = 200, EvaluationChunk = 1000;
+    private static readonly Dictionary<string, string> None = [];
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private (int Seed, ShardedBatches Batches)? _batches;
@@ -60,15 +61,18 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of an epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
+    // As many as the measured examples make: a pass over those costs a fixed share of the training.
+    private long StepsPerEvaluation => Math.Max(1, (_data.Measured ?? _data.Train).Count / Workload.BatchSize);
+
     /// <summary>The options that a choice comes to: defaults, the workload's settings, then the choice's own.</summary>
     /// <exception cref="ArgumentException">An unknown optimizer or option, or a bad value.</exception>
     public OptimizerOptions Options(OptimizerChoice choice)
     {
         ArgumentNullException.ThrowIfNull(choice);
         var entry = OptimizerCatalog.Find(choice.Name);
-        return Settings.Apply(entry.OptionsType, [
-            .. Workload.Settings.GetValueOrDefault(entry.Name) ?? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") ?? new Dictionary<string, string>(),
-            .. entry.Preset ?? [], .. choice.Settings]);
+        var own = Workload.Settings.GetValueOrDefault(entry.Name);
+        var original = own is null ? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") : null;
+        return Settings.Apply(entry.OptionsType, [.. original ?? None, .. entry.Preset ?? [], .. own ?? None, .. choice.Settings]);
     }
 
     /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>
@@ -162,7 +166,7 @@ public sealed class Trainer : IDisposable
                 break;
             }
             Tell(watch?.Observe(record.Step, record.Seconds));
-            bool due = record.Step % StepsPerEpoch == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
+            bool due = record.Step % StepsPerEvaluation == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
             if (due) Evaluate(model, record);
             if (due || record.Seconds - told > 0.1) Report(due);
             if (saver is not null && record.Seconds - saved >= checkpoint!.Every.TotalSeconds) Save();
@@ -174,6 +178,7 @@ public sealed class Trainer : IDisposable
         if (status != RunStatus.Diverged) Save();
         record.Monitor = watch?.Result ?? record.Monitor;
         GradientSeconds = parallel.Seconds;
+        optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
         return record.ToRun(Workload.Target, optimizer, status);
 
         double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
@@ -181,6 +186,7 @@ public sealed class Trainer : IDisposable
         void Evaluate(nn.Module<Tensor, Tensor> m, RunRecord r)
         {
             parallel.AverageBuffers();
+            optimizer.Eval();
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
             evaluated?.Invoke(m, r.Losses[^1]);
@@ -194,6 +200,7 @@ public sealed class Trainer : IDisposable
         void Save()
         {
             record.Monitor = watch?.Result ?? record.Monitor;
+            optimizer.Eval();                                    // a checkpoint holds the weights to be used
             if (saver is not null) parallel.AverageBuffers();
             saver?.Save(record);
             saved = record.Seconds;
@@ -209,12 +216,22 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    /// <summary>One step on the batch of its number; the loss before it.</summary>
+    internal double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
+    {
+        using var parallel = new DataParallel(model, SingleProcess.Instance);
+        return Step(model, optimizer, parallel, seed, step).Loss;
+    }
+
     /// <summary>The loss of this rank's part of the batch before the step, and the terms that it is the mean of.</summary>
     private (double Loss, double Weight) Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
         if (optimizer is SecondOrderOptimizer secondOrder) return (secondOrder.Step(x, y).LossBefore, 1);
+        if (optimizer is Kfac { EvaluatesLoss: true } kfac) return (kfac.Step(x, y).LossBefore, 1);
+        optimizer.Train();
+        optimizer.Observe(x, y);
         optimizer.zero_grad();
         var f = model.call(x);
         double weight = _ranks.Size == 1 ? 1 : Workload.Likelihood.Terms(f);
@@ -239,7 +256,7 @@ public sealed class Trainer : IDisposable
     {
         using var off = no_grad();
         model.eval();
-        double loss = Mean(_data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
+        double loss = Mean(_data.Measured ?? _data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
         var held = _data.Test ?? _data.Train;
         double metric = Mean(held, Workload.Metric.Sum, f => f.shape[0]);
         model.train();

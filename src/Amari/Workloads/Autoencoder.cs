@@ -7,10 +7,16 @@ namespace Amari.Workloads;
 /// 784-1000-500-250-30-250-500-1000-784, tanh, a linear code, sigmoid cross-entropy.</summary>
 /// <remarks>The loss is summed over the 784 pixels of an example. Weights start as Glorot normal, biases at zero. The training set is
 /// also what is measured: the workload is about optimization.</remarks>
-public sealed class Autoencoder : Workload
+public class Autoencoder : Workload
 {
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
+
+    /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
+    private protected virtual string ActivationName => "tanh";
+
+    /// <summary>A module of it; the caller owns it.</summary>
+    private protected virtual nn.Module<Tensor, Tensor> Activation() => nn.Tanh();
 
     /// <inheritdoc/>
     public override string Name => "autoencoder";
@@ -56,7 +62,7 @@ public sealed class Autoencoder : Workload
             nn.init.xavier_normal_(layer.weight!);
             nn.init.zeros_(layer.bias!);
             layers.Add(($"fc{i}", layer));
-            if (i != Code && i != Sizes.Length - 1) layers.Add(($"tanh{i}", nn.Tanh()));
+            if (i != Code && i != Sizes.Length - 1) layers.Add(($"{ActivationName}{i}", Activation()));
         }
         return nn.Sequential(layers);
     }

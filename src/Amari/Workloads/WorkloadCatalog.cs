@@ -7,7 +7,7 @@ namespace Amari.Workloads;
 public static class WorkloadCatalog
 {
     /// <summary>The built-in workloads; the first is the default.</summary>
-    public static IReadOnlyList<Workload> All { get; } = [new DigitsMlp(), new DigitsSoftmax(), new DigitsConv(), new Autoencoder(), new FashionConv()];
+    public static IReadOnlyList<Workload> All { get; } = [new DigitsMlp(), new DigitsSoftmax(), new DigitsConv(), new Autoencoder(), new AutoencoderSigmoid(), new FashionConv(), new CharTransformer()];
 
     /// <summary>A built-in workload by name, or one of an assembly.</summary>
     /// <param name="name">Null: the default, or the assembly's only one.</param>

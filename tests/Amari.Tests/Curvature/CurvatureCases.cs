@@ -51,6 +51,7 @@ internal static class CurvatureCases
         ["norms and dropout"] = () => new(nn.Sequential(
             ("a", nn.Linear(4, 4)), ("n", nn.BatchNorm1d(4)), ("d", nn.Dropout(0.5)), ("t", nn.Tanh()), ("m", nn.LayerNorm(4)), ("b", nn.Linear(4, 3))),
             new Categorical(), Classes(3, [4], 3, 4)),
+        ["attention"] = () => new(new Attention(), new Categorical(), Classes(4, [3, 4], 2, 1)),
         ["rectified"] = () => new(nn.Sequential(("a", nn.Linear(4, 5)), ("r", nn.ReLU(inplace: true)), ("b", nn.Linear(5, 3))),
             new Categorical(), Classes(3, [4], 3, 2)),
     };
@@ -101,6 +102,19 @@ internal static class CurvatureCases
         {
             using var scope = NewDisposeScope();
             return hooked.call(twice.call(twice.call(x).tanh()).tanh()).flatten(1).MoveToOuterDisposeScope();
+        }
+    }
+
+    private sealed class Attention : nn.Module<Tensor, Tensor>
+    {
+        private readonly Linear qkv = nn.Linear(4, 12), mixed = nn.Linear(4, 4);
+
+        public Attention() : base("attention") => RegisterComponents();
+
+        public override Tensor forward(Tensor x)
+        {
+            var heads = qkv.call(x).view(x.shape[0], 3, 3, 2, 2).permute(2, 0, 3, 1, 4).unbind(0);      // q, k, v: [n, heads, T, d]
+            return mixed.call(nn.functional.scaled_dot_product_attention(heads[0], heads[1], heads[2], is_casual: true).transpose(1, 2).reshape(x.shape));
         }
     }
 

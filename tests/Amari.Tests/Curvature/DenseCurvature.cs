@@ -16,7 +16,9 @@ internal static class DenseCurvature
     public static Tensor Hessian(CurvatureCases.Case c, IReadOnlyList<Parameter> w)
     {
         using var scope = NewDisposeScope();
+        backends.cuda.enable_flash_sdp(false);                   // it has no second derivative, on the CPU either
         var loss = c.Batches.Select(b => Loss(c.Likelihood, c.Model.call(b.X), b.Y)).Aggregate((p, q) => p + q) / Divisor(c);
+        backends.cuda.enable_flash_sdp(true);
         var gradient = Flat(Derivative(loss, w, create: true), w);
         var rows = Enumerable.Range(0, (int)gradient.shape[0])
             .Select(i => gradient[i].requires_grad ? Flat(Derivative(gradient[i], w), w).detach() : zeros_like(gradient.detach())).ToList();

@@ -3,14 +3,14 @@ namespace Amari.Tests.Optimizers;
 /// <summary>The kernels against the torch lines that they replace.</summary>
 public sealed class FusedTests
 {
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_for_lengths_0_to_256_and_odd_shapes(string name)
     {
         long[][] shapes = [.. Enumerable.Range(0, 257).Select(n => new long[] { n }), [], [3, 5, 7], [1, 1], [127, 513], [2, 3, 1, 2, 1, 2, 5]];
         AssertSame(name, Problem.Parameters(shapes), Problem.Parameters(shapes), 2e-6);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_on_bfloat16_but_for_rare_roundings(string name)
     {
         long[][] shapes = [[1], [33], [31, 257], [4096]];
@@ -20,14 +20,14 @@ public sealed class FusedTests
         Assert.Equal(ScalarType.BFloat16, fused[0].dtype);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_on_misaligned_views(string name)
     {
         Parameter[] Views() => [.. Enumerable.Range(1, 5).Select(i => nn.Parameter(arange(0, 300, dtype: ScalarType.Float32).div_(300).narrow(0, i, 250)))];
         AssertSame(name, Views(), Views(), 2e-6);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Leave_what_they_cannot_do_to_the_torch_lines(string name)
     {
         Parameter[] Mixed() =>
@@ -40,7 +40,7 @@ public sealed class FusedTests
         AssertSame(name, Mixed(), Mixed(), 2e-6);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Follow_gradients_and_parameters_that_change_under_them(string name)
     {
         Parameter fused = Problem.Parameters([[6, 4]])[0], plain = Problem.Parameters([[6, 4]])[0];
@@ -74,7 +74,7 @@ public sealed class FusedTests
         AssertClose(plain.detach(), fused.detach(), 2e-6);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void A_parameter_without_a_gradient_stays_and_its_step_is_not_counted(string name)
     {
         Parameter[] fused = Problem.Parameters([[5], [6]]), plain = Problem.Parameters([[5], [6]]);
@@ -94,7 +94,7 @@ public sealed class FusedTests
         Assert.Contains("\"p1\":2", a.Snapshot().Values.ToJsonString(), StringComparison.Ordinal);
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Do_not_depend_on_the_number_of_threads(string name)
     {
         int threads = get_num_threads();
@@ -122,7 +122,7 @@ public sealed class FusedTests
         }
     }
 
-    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Allocate_nothing_in_a_step(string name)
     {
         var p = Problem.Parameters([.. Enumerable.Repeat<long[]>([2048], 50)]);

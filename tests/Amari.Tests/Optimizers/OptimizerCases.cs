@@ -15,9 +15,43 @@ public static class OptimizerCases
         ["AdamW other"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { LearningRate = 0.02, Beta1 = 0.5, Beta2 = 0.8, Epsilon = 1e-2, WeightDecay = 0.5 })]) { Fused = fused },
         ["Lion"] = (p, fused) => new Lion([p.Group(new Lion.Options())]) { Fused = fused },
         ["Lion decay"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, Beta1 = 0.5, Beta2 = 0.8, WeightDecay = 0.5 })]) { Fused = fused },
+        ["AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { Cautious = true })]) { Fused = fused },
+        ["Lion cautious"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, WeightDecay = 0.5, Cautious = true })]) { Fused = fused },
+        ["Small AdamW bfloat16"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
+        ["Small AdamW blocks"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
+        ["Small Lion bfloat16"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
+        ["Small Lion blocks"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
+        ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
+        ["Muon plain"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Nesterov = false, Momentum = 0.8, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Muon cautious"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Cautious = true })]) { Fused = fused },
+        ["Sophia"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options())]) { Fused = fused }),
+        ["Sophia unclipped"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options() { LearningRate = 0.01, Clip = null, Gamma = 1, Beta2 = 0.5 })]) { Fused = fused }),
+        ["AdaHessian"] = (p, fused) => Measured(new AdaHessian([p.Group(new AdaHessian.Options())]) { Fused = fused }),
+        ["Routed Muon"] = (p, _) => p.Routed(new()),
+        ["Routed Soap"] = (p, _) => p.Routed(new() { Matrices = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 } }),
+        ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
+        ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
+        ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
+        ["ScheduleFree Sgd"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, WarmupSteps = 4, AveragingPower = 1 })]) { Fused = fused },
+        ["Soap"] = (p, fused) => new Soap([p.Group(new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 })]) { Fused = fused },
+        ["Shampoo"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { RefreshInterval = 2 })]) { Fused = fused },
+        ["Shampoo blocks"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { Grafting = Grafting.Sgd, BlockSize = 3, Epsilon = 1e-3 })]) { Fused = fused },
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
+
+    /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
+    public static TheoryData<string> FusedNames => [.. Makers.Keys.Where(n => n.StartsWith("Sgd", StringComparison.Ordinal) || n.StartsWith("Adam", StringComparison.Ordinal) || n.StartsWith("Lion", StringComparison.Ordinal))];
+
+    /// <summary>With an estimate of the curvature: without one there is no step.</summary>
+    private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(DiagonalCurvatureOptimizer<TOptions, TState> optimizer)
+        where TOptions : DiagonalCurvatureOptions where TState : ParameterState
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        optimizer.Observe([.. optimizer.parameters().Select(p => p.square() + 0.1)]);
+        return optimizer;
+    }
 
     internal static Optimizer Make(string name, IEnumerable<Parameter> parameters, bool fused = true) =>
         Makers[name](new(parameters.Select((p, i) => ($"p{i}", p)), null), fused);
@@ -28,5 +62,15 @@ public static class OptimizerCases
     {
         public ParameterGroup<T> Group<T>(T options) where T : OptimizerOptions =>
             Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
+
+        public Routed Routed(Routed.Options options) => new(Model ?? new Holder(Parameters), options);
+    }
+
+    private sealed class Holder : nn.Module
+    {
+        public Holder(IEnumerable<(string Name, Parameter Parameter)> parameters) : base(nameof(Holder))
+        {
+            foreach (var (name, parameter) in parameters) register_parameter(name, parameter);
+        }
     }
 }

@@ -96,6 +96,26 @@ public sealed class TrainerTests
         Assert.Equal(trainer.Train(choice, 1, Budget.OfEpochs(3)).Losses.Select(l => l.Loss), watched.Losses.Select(l => l.Loss));
     }
 
+    [Theory, InlineData("schedulefree-adamw"), InlineData("schedulefree-sgd")]
+    public void What_is_evaluated_and_saved_is_the_average_not_the_training_point(string optimizer)
+    {
+        using var folder = new TemporaryFolder();
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        double[] shown = [];
+        var run = trainer.Train(new(optimizer, new Dictionary<string, string> { ["Interpolation"] = "0.8" }), 2, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, TimeSpan.FromHours(1)),
+            evaluated: (m, _) => shown = Amari.Tests.Optimizers.Problem.Values(m.parameters()));
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        using var model = new DigitsMlp().CreateModel();
+        checkpoint.CopyTo(model);
+        double[] x = Amari.Tests.Optimizers.Problem.Values(model.parameters()), y = Saved("TrainingPoint"), z = Saved("Iterate");
+        Assert.Equal(shown, x);
+        Assert.NotEqual(y, x);
+        for (int i = 0; i < x.Length; i++) Assert.InRange(y[i] - (0.2 * z[i] + 0.8 * x[i]), -1e-5, 1e-5);
+        Assert.Empty(run.Events);
+
+        double[] Saved(string member) => Amari.Tests.Optimizers.Problem.Values(model.named_parameters().Select(p => checkpoint.Tensors[$"optimizer.{p.name}.{member}"]));
+    }
+
     [Fact]
     public void Run_killed_at_random_moments_continues_to_the_same_end()
     {

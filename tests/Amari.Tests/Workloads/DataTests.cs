@@ -84,6 +84,21 @@ public sealed class DataTests : IDisposable
     }
 
     [Fact]
+    public void The_novel_s_windows_are_its_text_and_the_targets_what_follows()
+    {
+        using var data = Novel.Load(64, 512, 128);
+        Assert.Equal("\n !\"'()*,-.0123456789:;?ABCDEFGHIJKLMNOPRSTUVWYZ_abcdefghijklmnopqrstuvwxyz", Novel.Characters);
+        Assert.Equal([9630, 64], data.Train.Inputs.shape);       // (684,768 - 1) / 64 = 10,699 windows, a tenth of them to test with
+        Assert.StartsWith("PRIDE AND PREJUDICE\n\nBy Jane Austen\n", Text(data.Train.Inputs[0]));
+        Assert.Equal(Text(data.Train.Inputs[7])[1..] + Text(data.Train.Inputs[8])[0], Text(data.Train.Targets[7]));
+        Assert.Equal(Text(data.Train.Inputs[18]), Text(data.Measured!.Inputs[1]));
+        Assert.InRange(data.Measured.Count, 512, 560);
+        Assert.InRange(data.Test!.Count, 128, 140);
+
+        static string Text(Tensor codes) => string.Concat(codes.data<long>().ToArray().Select(c => Novel.Characters[(int)c]));
+    }
+
+    [Fact]
     public void A_missing_directory_says_how_to_get_the_data()
     {
         var e = Assert.Throws<FileNotFoundException>(() => new FashionConv().Load(folder.File("none")));

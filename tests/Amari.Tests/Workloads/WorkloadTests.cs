@@ -22,6 +22,8 @@ public sealed class WorkloadTests : IDisposable
         { "digits-softmax", (64 + 1) * 10 },
         { "digits-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (512 + 1) * 10 },
         { "autoencoder", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
+        { "autoencoder-sigmoid", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
+        { "char-transformer", (75 + 64) * 160 + 3 * (2 * 320 + 161 * 480 + 161 * 160 + 161 * 640 + 641 * 160) + 320 + 161 * 75 },
         { "fashion-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (1024 + 1) * 128 + (128 + 1) * 10 },
     };
 
@@ -44,7 +46,7 @@ public sealed class WorkloadTests : IDisposable
         using var scope = NewDisposeScope();
         random.manual_seed(1);
         using var model = workload.CreateModel();
-        var learningRate = name == "autoencoder" ? 1e-4 : 0.1;   // a loss summed over 784 pixels wants a smaller one
+        var learningRate = name.StartsWith("autoencoder", StringComparison.Ordinal) ? 1e-4 : 0.1;   // a loss summed over 784 pixels wants a smaller one
         using var optimizer = optim.SGD(model.parameters(), learningRate, momentum: 0.9);
 
         var before = Evaluate();
@@ -80,7 +82,7 @@ public sealed class WorkloadTests : IDisposable
     {
         using var scope = NewDisposeScope();
         var data = WorkloadCatalog.Find(name, null).Load(folder.Path);
-        Assert.Equal(data.Test is null ? 2 : 4, scope.DisposablesCount);
+        Assert.Equal(2 + (data.Test is null ? 0 : 2) + (data.Measured is null ? 0 : 2), scope.DisposablesCount);
         data.Dispose();
         Assert.Equal(0, scope.DisposablesCount);
     }
@@ -106,6 +108,8 @@ public sealed class WorkloadTests : IDisposable
             Assert.Equal(0, layer.bias!.abs().max().item<float>());
         });
         Assert.Equal(6, model.modules().OfType<Tanh>().Count());   // none after the code and the output
+        using var sigmoid = WorkloadCatalog.Find("autoencoder-sigmoid", null).CreateModel();
+        Assert.Equal((6, 0), (sigmoid.modules().OfType<Sigmoid>().Count(), sigmoid.modules().OfType<Tanh>().Count()));
     }
 
     [Fact]

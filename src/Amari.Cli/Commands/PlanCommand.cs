@@ -1,0 +1,48 @@
+using System.CommandLine;
+using Amari.Cli.Reporting;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Cli.Commands;
+
+/// <summary><c>amari plan</c>: what a step of each optimizer costs here, in milliseconds and bytes, before anybody trains.</summary>
+internal static class PlanCommand
+{
+    public static Command Create(TextWriter output)
+    {
+        var common = new CommonOptions();
+        var optimizers = new Option<string>("--optimizers")
+        {
+            Description = "comma-separated; by default all but those that evaluate the loss themselves: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+            HelpName = "NAMES",
+        };
+        var time = CommonOptions.Time("--calibration", "how long to calibrate each (default: 1s)");
+        var command = new Command("plan", "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration.")
+        {
+            common.Workload, optimizers, time, common.Assembly, common.Data, common.Overwrite, common.OneDnn,
+        };
+        common.AddToAny(command);
+        command.SetAction(parsed =>
+        {
+            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var entries = parsed.GetValue(optimizers) is { } names
+                ? names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(OptimizerCatalog.Find).DistinctBy(e => e.Name).ToList()
+                : [.. OptimizerCatalog.All.Where(e => !e.EvaluatesLoss)];
+            if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
+            common.ApplyTo(parsed, output);
+            using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "plan-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var interrupt = new Interrupt();
+            double seconds = parsed.GetValue(time)?.Seconds ?? 1;
+            var plans = new List<StepPlan>();
+            using (var view = new StageView(output))
+                foreach (var entry in entries.TakeWhile(_ => !interrupt.Token.IsCancellationRequested))
+                {
+                    view.Report("calibration", (double)plans.Count / entries.Count, entry.Name);
+                    plans.Add(Planner.Predict(trainer, new(entry.Name, new Dictionary<string, string>()), seconds, interrupt.Token));
+                }
+            return PlanReport.Write(workload, plans, interrupted: plans.Count < entries.Count, folder, output);
+        });
+        return command;
+    }
+}

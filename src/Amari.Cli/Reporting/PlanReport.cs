@@ -1,0 +1,81 @@
+using System.Text.Json;
+using Amari.Training;
+using Amari.Workloads;
+using ScottPlot;
+using Spectre.Console;
+
+namespace Amari.Cli.Reporting;
+
+/// <summary>What <c>amari plan</c> leaves: the table on the console, a figure, and JSON.</summary>
+internal static class PlanReport
+{
+    private const string Reference = "adamw";
+    private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
+
+    /// <returns>The exit code: 1 when it was stopped.</returns>
+    public static int Write(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted, ResultFolder folder, TextWriter output)
+    {
+        var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
+        var possible = plans.Where(p => p.Refused is null).OrderBy(p => p.Milliseconds).ToList();
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (string head in (string[])["optimizer", "state", "bytes a parameter", "ms a step", $"x {Reference}", "steps a minute"]) table.AddColumn(head);
+        foreach (var p in possible)
+            table.AddRow([.. ((string[])[p.Choice.Name, Number.Bytes(p.StateBytes), Number.Short((double)p.StateBytes / p.Parameters), Number.Short(p.Milliseconds),
+                double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2), Number.Short(60_000 / p.Milliseconds)]).Select(Markup.Escape)]);
+        console.WriteLine($"{workload.Name}: {workload.Description}; batches of {workload.BatchSize}");
+        console.Write(table);
+        foreach (var p in plans.Where(p => p.Refused is not null)) console.WriteLine($"{p.Choice.Name}: {p.Refused}");
+
+        string json = JsonSerializer.Serialize(new
+        {
+            command = "plan",
+            workload = workload.Name,
+            batch = workload.BatchSize,
+            interrupted,
+            optimizers = plans.Select(p => new
+            {
+                optimizer = p.Choice.Name,
+                parameters = p.Parameters,
+                stateBytes = p.Refused is null ? p.StateBytes : (long?)null,
+                millisecondsPerStep = p.Refused is null ? p.Milliseconds : (double?)null,
+                millisecondsPerPlainStep = p.Refused is null ? p.Plain : (double?)null,
+                refused = p.Refused,
+            }),
+        }, Json);
+        ResultFolder.Write(folder.FileNamed("result.json"), json);
+        if (folder.Json is { } path) ResultFolder.Write(path, json);
+        if (possible.Count > 0) Draw(workload, possible, folder.FileNamed("plan"));
+        console.WriteLine($"Results: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("result.json"))} (beside it plan as PNG and SVG)");
+        return interrupted ? 1 : 0;
+    }
+
+    /// <summary>Bars of milliseconds a step, the cheapest at the top; what a plain step takes is dark.</summary>
+    private static void Draw(Workload workload, List<StepPlan> plans, string stem)
+    {
+        var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature); beside it the bytes of state", "");
+        using var figure = new Figure("plan", plot);
+        var ticks = new ScottPlot.TickGenerators.NumericManual();
+        for (int i = 0; i < plans.Count; i++)
+        {
+            int y = plans.Count - 1 - i;
+            var color = ScottPlot.Color.FromHex(Palette.Of(plans[i].Choice.Name));
+            var whole = plot.Add.Bar(y, plans[i].Milliseconds);
+            var plain = plot.Add.Bar(y, Math.Min(plans[i].Plain, plans[i].Milliseconds));
+            foreach (var bar in (ScottPlot.Plottables.BarPlot[])[whole, plain])
+            {
+                bar.Horizontal = true;
+                bar.Color = color.WithAlpha(ReferenceEquals(bar, whole) ? 0.45 : 1);
+                foreach (var b in bar.Bars) b.LineWidth = 0;
+            }
+            whole.Bars[0].Label = Number.Bytes(plans[i].StateBytes);
+            whole.ValueLabelStyle.FontSize = 13;
+            ticks.AddMajor(y, plans[i].Choice.Name);
+        }
+        plot.Axes.Left.TickGenerator = ticks;
+        plot.Axes.Left.MinimumSize = 190;
+        plot.Axes.SetLimits(0, 1.15 * plans.Max(p => p.Milliseconds), -0.8, plans.Count - 0.2);
+        plot.Grid.YAxisStyle.IsVisible = false;
+        figure.Save(stem);
+    }
+}

@@ -1,0 +1,187 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Amari.Kernels;
+
+/// <summary>Moments in fewer than 32 bits: 64 at a time are widened, updated in float32, and rounded stochastically.</summary>
+/// <remarks>bfloat16: the upper half of a float32's bits after random ones were added to the lower half. Blocks of 8 bits: with s the largest magnitude
+/// of the block and n levels,
+/// <code>
+/// decode(q) = s (q / n)⁴          n = 127 and a sign for the first moment, n = 255 for the second
+/// encode(x) = q or q + 1,  q = ⌊n (|x| / s)^¼⌋, with the probabilities that make E decode = x
+/// </code>The random numbers are a hash of the place and the step: a run is repeatable, and resumes bit for bit.</remarks>
+internal static unsafe class SmallState
+{
+    /// <summary>Numbers of a block, which have one scale.</summary>
+    public const int Block = 64;
+
+    private const uint Golden = 0x9E3779B9u;
+
+    /// <summary>How many scales a tensor needs.</summary>
+    public static long Blocks(long count) => (count + Block - 1) / Block;
+
+    /// <summary>Zeros in a format: the numbers, and their scales where it has some.</summary>
+    public static (Tensor Values, Tensor? Scales) Zeros(Tensor like, StateFormat format) => format switch
+    {
+        StateFormat.BFloat16 => (zeros_like(like, dtype: ScalarType.BFloat16), null),
+        StateFormat.Blocks8 => (zeros_like(like, dtype: ScalarType.Byte), zeros(Blocks(like.numel()), dtype: ScalarType.Float32, device: like.device)),
+        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Full needs no such state."),
+    };
+
+    /// <summary>Shows moments in full to an update in torch lines, and keeps what it leaves. Moments in full are shown as they are.</summary>
+    /// <param name="step">Of the parameter.</param>
+    /// <param name="type">The dtype that the update computes in.</param>
+    /// <param name="values">The first moment, and the second if there is one.</param>
+    /// <param name="scales">Theirs, or nulls.</param>
+    /// <param name="update">Changes the moments that it is given.</param>
+    public static void Update(long step, ScalarType type, Tensor[] values, Tensor?[] scales, Action<Tensor[]> update)
+    {
+        if (!IsSmall(values[0].dtype))
+        {
+            update(values);
+            return;
+        }
+        using var scope = NewDisposeScope();
+        Tensor[] codes = [.. values.Select(v => v.cpu().contiguous())], factors = [.. scales.Select(s => s is null ? zeros(1) : s.cpu())];
+        Tensor[] full = [.. codes.Select(c => zeros_like(c, dtype: ScalarType.Float32))];
+        for (int k = 0; k < values.Length; k++) Each(k, (address, from, n, numbers) => Decode(address, from, n, k == 0, numbers));
+        Tensor[] wide = [.. full.Select(f => f.to(type, values[0].device))];
+        update(wide);
+        for (int k = 0; k < values.Length; k++)
+        {
+            full[k].copy_(wide[k]);
+            Each(k, (address, from, n, numbers) => Encode(numbers, address, from, n, k == 0, Salt(step, k)));
+            values[k].copy_(codes[k]);
+            scales[k]?.copy_(factors[k]);
+        }
+
+        void Each(int k, BlockAction action)
+        {
+            var address = new Address(codes[k].dtype, Native.LibTorch.DataPointer(codes[k].Handle), Native.LibTorch.DataPointer(factors[k].Handle));
+            float* block = stackalloc float[Block], numbers = (float*)Native.LibTorch.DataPointer(full[k].Handle);
+            for (long from = 0, count = codes[k].numel(); from < count; from += Block)
+            {
+                int n = (int)Math.Min(Block, count - from);
+                new Span<float>(block, Block).Clear();
+                new Span<float>(numbers + from, n).CopyTo(new(block, Block));
+                action(address, from, n, block);
+                new Span<float>(block, n).CopyTo(new(numbers + from, n));
+            }
+        }
+    }
+
+    private delegate void BlockAction(Address address, long from, int count, float* numbers);
+
+    /// <summary>Whether a moment of this dtype is kept in fewer bits than it is computed in.</summary>
+    public static bool IsSmall(ScalarType type) => type is ScalarType.BFloat16 or ScalarType.Byte;
+
+    /// <summary>What makes the random numbers of a step and a moment others.</summary>
+    public static uint Salt(long step, int moment) => Golden * (uint)(2 * step + moment + 1);
+
+    /// <summary>Where a moment lies.</summary>
+    public readonly record struct Address(ScalarType Type, nint Values, nint Scales);
+
+    /// <summary>Widens up to 64 numbers from <paramref name="from"/> (a multiple of 64) on; what is missing to 64 is not defined.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Decode(in Address address, long from, int count, bool signed, float* to)
+    {
+        if (address.Type == ScalarType.BFloat16)
+        {
+            ushort* source = (ushort*)address.Values + from, tail = stackalloc ushort[Block];
+            if (count < Block)
+            {
+                new Span<ushort>(source, count).CopyTo(new(tail, Block));
+                source = tail;
+            }
+            for (int i = 0; i < Block; i += 16) Vector512.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
+            return;
+        }
+        byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
+        if (count < Block)
+        {
+            new Span<byte>(codes, count).CopyTo(new(rest, Block));
+            codes = rest;
+        }
+        var scale = Vector512.Create(((float*)address.Scales)[from / Block]);
+        for (int i = 0; i < Block; i += 16)
+        {
+            var code = Widen(codes + i);
+            var level = signed ? code & Vector512.Create(127u) : code;
+            var x = Quartic(Vector512.ConvertToSingle(level.AsInt32()), signed) * scale;
+            if (signed) x = (x.AsUInt32() | Vector512.ShiftLeft(code & Vector512.Create(128u), 24)).AsSingle();
+            x.Store(to + i);
+        }
+    }
+
+    /// <summary>Rounds up to 64 numbers; those that are missing to 64 may be anything finite.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Encode(float* numbers, in Address address, long from, int count, bool signed, uint salt)
+    {
+        var place = Vector512.Create((uint)from) + Vector512<uint>.Indices;
+        if (address.Type == ScalarType.BFloat16)
+        {
+            ushort* target = (ushort*)address.Values + from, part = stackalloc ushort[Block];
+            for (int i = 0; i < Block; i += 16)
+            {
+                var x = Vector512.Load(numbers + i);
+                var bits = x.AsUInt32() + (Hash(place + Vector512.Create((uint)i), salt) & Vector512.Create(0xFFFFu));
+                bits = Vector512.ShiftRightLogical(Vector512.ConditionalSelect(Vector512.IsNaN(x).AsUInt32(), Vector512.Create(0x7FC00000u), bits), 16);
+                Vector256.Narrow(bits.GetLower(), bits.GetUpper()).Store((count < Block ? part : target) + i);
+            }
+            if (count < Block) new Span<ushort>(part, count).CopyTo(new(target, count));
+            return;
+        }
+        var largest = Vector512<float>.Zero;
+        new Span<float>(numbers + count, Block - count).Clear();
+        for (int i = 0; i < Block; i += 16) largest = Vector512.Max(largest, Vector512.Abs(Vector512.Load(numbers + i)));   // NaN, if there is one
+        float scale = 0;
+        for (int i = 0; i < 16; i++) scale = MathF.Max(scale, largest[i]);
+        ((float*)address.Scales)[from / Block] = scale;
+        byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
+        byte* to = count < Block ? rest : codes;
+        if (!float.IsFinite(scale)) new Span<byte>(to, Block).Fill(127);      // the block is lost: it decodes to what the scale is
+        else
+        {
+            float levels = signed ? 127 : 255;
+            var inverse = Vector512.Create(scale < 1e-30f ? 0 : 1 / scale);   // a block of smaller numbers than that is kept as zeros
+            for (int i = 0; i < Block; i += 16)
+            {
+                var x = Vector512.Load(numbers + i);
+                var y = Vector512.Abs(x) * inverse;
+                var q = Vector512.Min(Vector512.Floor(Vector512.Sqrt(Vector512.Sqrt(y)) * levels), Vector512.Create(levels - 1));
+                Vector512<float> low = Quartic(q, signed), high = Quartic(q + Vector512<float>.One, signed);
+                var random = Vector512.ConvertToSingle(Vector512.ShiftRightLogical(Hash(place + Vector512.Create((uint)i), salt), 8).AsInt32()) * (1f / (1 << 24));
+                q += Vector512.ConditionalSelect(Vector512.LessThan(random * (high - low), y - low), Vector512<float>.One, default);
+                if (!signed) q = Vector512.ConditionalSelect(Vector512.GreaterThan(y, default), Vector512.Max(q, Vector512<float>.One), q);
+                var code = Vector512.ConvertToInt32(q).AsUInt32();
+                if (signed) code |= Vector512.ShiftLeft(Vector512.ShiftRightLogical(x.AsUInt32(), 31), 7);
+                var narrow = Vector256.Narrow(code.GetLower(), code.GetUpper());
+                Vector128.Narrow(narrow.GetLower(), narrow.GetUpper()).Store(to + i);
+            }
+        }
+        if (count < Block) new Span<byte>(rest, count).CopyTo(new(codes, count));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<float> Quartic(Vector512<float> level, bool signed)
+    {
+        var r = level * (signed ? 1f / 127 : 1f / 255);
+        return r * r * (r * r);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Widen(ushort* from) => Vector512.WidenLower(Vector256.Load(from).ToVector512Unsafe());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Widen(byte* from) => Vector512.WidenLower(Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe()).ToVector512Unsafe());
+
+    /// <summary>32 bits that look random (the finalizer of MurmurHash3, public domain).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector512<uint> Hash(Vector512<uint> place, uint salt)
+    {
+        var x = place ^ Vector512.Create(salt);
+        x = (x ^ Vector512.ShiftRightLogical(x, 16)) * 0x85EBCA6Bu;
+        x = (x ^ Vector512.ShiftRightLogical(x, 13)) * 0xC2B2AE35u;
+        return x ^ Vector512.ShiftRightLogical(x, 16);
+    }
+}

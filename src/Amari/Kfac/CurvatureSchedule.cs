@@ -1,0 +1,163 @@
+using System.Text.Json.Nodes;
+
+namespace Amari;
+
+/// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureBudget"/>.</summary>
+/// <param name="Budget">The share of the step time that was asked for.</param>
+/// <param name="Share">The share that curvature took since intervals were first chosen.</param>
+/// <param name="FactorInterval">Steps from one measurement of the factors to the next.</param>
+/// <param name="InverseInterval">Steps from one refresh of the inverses to the next.</param>
+/// <param name="FactorExamples">Examples of a batch that factors are taken from.</param>
+public sealed record CurvatureChoice(double Budget, double Share, int FactorInterval, int InverseInterval, long FactorExamples)
+{
+    /// <summary>In one line.</summary>
+    public override string ToString() => FormattableString.Invariant(
+        $"curvature budget {Budget:P0}: factors every {FactorInterval} steps from {FactorExamples} examples, inverses every {InverseInterval}; it took {Share:P1} of the time");
+}
+
+/// <summary>When factors and inverses are due, and how many examples factors are taken from: by fixed intervals, or by the clock.</summary>
+/// <remarks>With a budget s, B the median time of a step without its curvature work, F and I the median times of one measurement of the
+/// factors and of one refresh of all inverses:
+/// <code>
+/// W = s/(1 - s) B                        seconds of curvature a step
+/// F/kF ≤ W/2                             the smallest kF; above <see cref="MostFactorInterval"/>, half of the examples instead
+/// I/kI = W - F/kF                        what is left; kI ≥ kF, for unchanged factors have the same inverse
+/// </code>The interval of the inverses at most doubles from one refresh to the next; the first time of each, when code and memory are new, is
+/// dropped as soon as there is another. Until there is something to choose by, the fixed intervals hold.</remarks>
+internal sealed class CurvatureSchedule
+{
+    public const int MostFactorInterval = 20, MostInverseInterval = 1000, LeastExamples = 32;
+    private const int Window = 15, FirstPlan = 3;
+    private const double Pause = 4;                             // times the median: then the time was not the step's own
+    private readonly Times _steps = new(), _factors = new(), _inverses = new();
+    private long _lastFactors, _lastInverse, _batch;
+    private int _factorInterval = 1, _inverseInterval = 1;
+    private long? _examples;
+    private double _spent, _rest;
+    private bool _planned;
+
+    /// <summary>Examples that factors are taken from, at most; null for all.</summary>
+    public long? Examples(Kfac.Options o) => o.CurvatureBudget is null || _examples is null ? o.FactorExamples : Math.Min(_examples.Value, o.FactorExamples ?? long.MaxValue);
+
+    /// <summary>Whether factors are to be measured in the pass before a step.</summary>
+    public bool FactorsDue(long step, Kfac.Options o) => Interval(o.CurvatureBudget, _factorInterval, o.FactorInterval, step, _lastFactors);
+
+    /// <summary>Whether inverses are to be made anew in a step.</summary>
+    public bool InverseDue(long step, Kfac.Options o) => Interval(o.CurvatureBudget, _inverseInterval, o.InverseInterval, step, _lastInverse);
+
+    private bool Interval(double? budget, int chosen, int given, long step, long last) =>
+        budget is not null && _planned ? step - last >= chosen : (step - 1) % given == 0;
+
+    /// <summary>What was chosen; null before.</summary>
+    public CurvatureChoice? Choice(Kfac.Options o) => o.CurvatureBudget is not { } budget || !_planned ? null
+        : new(budget, _spent + _rest > 0 ? _spent / (_spent + _rest) : 0, _factorInterval, _inverseInterval, Math.Min(Examples(o) ?? _batch, _batch));
+
+    /// <summary>A step is over.</summary>
+    /// <param name="step">Its number.</param>
+    /// <param name="o">The options in force.</param>
+    /// <param name="total">Seconds since the last step; null when unknown.</param>
+    /// <param name="factors">Seconds of it for factors; null when none were due.</param>
+    /// <param name="inverses">Seconds of it for inverses; null when none were due.</param>
+    /// <param name="batch">Examples of the batch.</param>
+    public void Stepped(long step, Kfac.Options o, double? total, double? factors, double? inverses, long batch)
+    {
+        if (batch > 0) _batch = batch;
+        if (factors is { } f)
+        {
+            _lastFactors = step;
+            _factors.Add(f);
+        }
+        if (inverses is { } i)
+        {
+            _lastInverse = step;
+            _inverses.Add(i);
+        }
+        if (total is not { } t) return;
+        double spent = (factors ?? 0) + (inverses ?? 0), rest = Math.Max(0, t - spent);
+        _steps.Add(rest);
+        if (_planned)
+        {
+            _spent += spent;
+            _rest += Math.Min(rest, Pause * _steps.Median);
+        }
+        bool first = !_planned && _steps.Count >= FirstPlan && _factors.Count > 0 && _inverses.Count > 0;
+        if (first || (_planned && (inverses is not null || factors is not null))) Plan(o);
+    }
+
+    private void Plan(Kfac.Options o)
+    {
+        if (!_planned) (_factorInterval, _inverseInterval, _planned) = (o.FactorInterval, o.InverseInterval, true);
+        double s = o.CurvatureBudget!.Value, perStep = s / (1 - s) * _steps.Median, f = _factors.Median, i = _inverses.Median;
+        if (perStep <= 0) return;
+        long all = Math.Min(_batch, o.FactorExamples ?? long.MaxValue), now = Math.Min(_examples ?? all, all);
+        double least = f / (perStep / 2);
+        if (least > MostFactorInterval && now > LeastExamples) Take(Math.Max(LeastExamples, now / 2));
+        else if (least < MostFactorInterval / 4.0 && now < all) Take(Math.Min(all, 2 * now));
+        int factor = Bounded(Math.Ceiling(f / (perStep / 2)), 1, MostFactorInterval);
+        if (i < factor * perStep / 2) factor = Bounded(Math.Ceiling((f + i) / perStep), 1, MostFactorInterval);   // inverses leave some of their half
+        double left = perStep - f / factor;
+        _factorInterval = factor;
+        int most = Math.Max(factor, Math.Min(MostInverseInterval, 2 * _inverseInterval));
+        _inverseInterval = left > 0 ? Bounded(Math.Round(i / left), factor, most) : most;
+
+        void Take(long examples)
+        {
+            f *= (double)examples / now;                        // a guess until it is measured
+            _examples = examples;
+            _factors.Guess(f);
+        }
+    }
+
+    private static int Bounded(double value, int least, int most) => (int)Math.Clamp(value, least, most);
+
+    /// <summary>The newest times of one kind of work.</summary>
+    private sealed class Times
+    {
+        private readonly List<double> _kept = [];
+        private bool _warm;
+
+        public int Count => _kept.Count;
+        public double Median => _kept.Count == 0 ? 0 : _kept.Order().ElementAt(_kept.Count / 2);
+
+        public void Add(double seconds)
+        {
+            if (!_warm && _kept.Count == 1)
+            {
+                _kept.Clear();
+                _warm = true;
+            }
+            _kept.Add(seconds);
+            if (_kept.Count > Window) _kept.RemoveAt(0);
+        }
+
+        /// <summary>A guess, until there is a time.</summary>
+        public void Guess(double seconds)
+        {
+            Clear();
+            _kept.Add(seconds);
+        }
+
+        public void Clear()
+        {
+            _kept.Clear();
+            _warm = false;
+        }
+    }
+
+    /// <summary>What continues a run by the intervals it had.</summary>
+    public JsonObject ToJson() => new()
+    {
+        ["planned"] = _planned, ["factorInterval"] = _factorInterval, ["inverseInterval"] = _inverseInterval, ["examples"] = _examples,
+        ["lastFactors"] = _lastFactors, ["lastInverse"] = _lastInverse, ["batch"] = _batch, ["spent"] = _spent, ["rest"] = _rest,
+    };
+
+    /// <summary>Continues from <see cref="ToJson"/>; times are measured anew.</summary>
+    public void Restore(JsonObject? saved)
+    {
+        foreach (var times in (Times[])[_steps, _factors, _inverses]) times.Clear();
+        if (saved is null) return;
+        (_planned, _factorInterval, _inverseInterval) = ((bool)saved["planned"]!, (int)saved["factorInterval"]!, (int)saved["inverseInterval"]!);
+        (_lastFactors, _lastInverse, _batch, _examples) = ((long)saved["lastFactors"]!, (long)saved["lastInverse"]!, (long)saved["batch"]!, (long?)saved["examples"]);
+        (_spent, _rest) = ((double)saved["spent"]!, (double)saved["rest"]!);
+    }
+}

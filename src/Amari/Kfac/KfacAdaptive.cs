@@ -1,0 +1,183 @@
+using Amari.Curvature;
+
+namespace Amari;
+
+// What needs the loss itself: Levenberg-Marquardt damping, steps from the quadratic model, rejection (Martens and Grosse 2015, §6.4 to §7).
+public sealed partial class Kfac
+{
+    private const double Poor = 0.25, Good = 0.75;              // of ρ
+    private const double RoundingErrors = 10;                   // of the loss, in units of its last place
+    private (Tensor Inputs, Tensor Targets)? _batch;
+    private double? _damping, _factorDamping;
+
+    /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
+    public double Damping => Shared.AdaptDamping ? _damping ?? Shared.Damping : Shared.Damping;
+
+    /// <summary>γ² that the next step's inverses are damped by: λ, or what <see cref="Options.AdaptFactorDamping"/> made of it.</summary>
+    public double FactorDamping => Shared.AdaptFactorDamping ? _factorDamping ?? Damping : Damping;
+
+    /// <summary>How many steps were taken back because the loss rose.</summary>
+    public long RejectedSteps { get; private set; }
+
+    /// <summary>What the last <see cref="Step"/> did; null before.</summary>
+    public StepReport? Report { get; private set; }
+
+    /// <summary>Whether the options need <see cref="Step"/> instead of <see cref="step"/>.</summary>
+    public bool EvaluatesLoss => Shared.EvaluatesLoss;
+
+    /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for.</summary>
+    /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the
+    /// same batch in evaluation mode (dropout off, BatchNorm by its running statistics).</remarks>
+    /// <param name="inputs">x, as the model takes it. Not owned.</param>
+    /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
+    /// <exception cref="InvalidOperationException">There is no likelihood, or the model takes two tensors.</exception>
+    public StepReport Step(Tensor inputs, Tensor targets)
+    {
+        if (_likelihood is null || Model is not nn.Module<Tensor, Tensor> model)
+            throw new InvalidOperationException("Step(inputs, targets) needs a likelihood and a model of one tensor: give the constructor both.");
+        using var scope = NewDisposeScope();
+        zero_grad();
+        double loss;
+        using (enable_grad())
+        {
+            var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
+            var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / _capture.LastTerms;
+            trained.backward();
+            loss = sum.to_type(ScalarType.Float64).ToDouble() / _capture.LastTerms;
+        }
+        Report = new() { Step = _step + 1, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = double.NaN, GradientNorm = double.NaN };
+        _batch = (inputs, targets);
+        try
+        {
+            step();
+        }
+        finally
+        {
+            _batch = null;
+        }
+        return Report;
+    }
+
+    /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
+    private void Move(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, double nu, double norm)
+    {
+        if (_batch is not { } batch)
+        {
+            Take(steps, options, nu, null);
+            return;
+        }
+        var (objective, layout) = ObjectiveOf(steps, batch);
+        bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
+        double alpha = nu;
+        double? mu = null;
+        double? predicted = null;
+        if (exact)
+        {
+            var model = ModelOf(objective, steps, options);
+            (alpha, double best) = model.Minimum();
+            (mu, predicted) = (best, model.Reduction(alpha, best));
+        }
+        else if (adapts)
+        {
+            var delta = Flat(layout, steps, s => (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate));
+            predicted = QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), delta, null, default).Reduction(1, 0);
+        }
+        var w = layout.Read();
+        double before = objective.Loss();
+        Take(steps, options, alpha, mu);
+        double after = objective.Loss(), rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
+        double? ratio = predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
+            : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
+        bool rejected = options.RejectRising && !(after <= before + rounding);
+        Report = new()
+        {
+            Step = _step, Outcome = rejected ? StepOutcome.Rejected : StepOutcome.Accepted, LossBefore = before, LossAfter = rejected ? before : after, GradientNorm = norm,
+            StepSize = exact ? alpha : options.LearningRate, StepNorm = (layout.Read() - w).norm().ToDouble(), PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
+        };
+        if (rejected)
+        {
+            RejectedSteps++;
+            layout.Write(w);
+            foreach (var (block, _, _) in steps) _momentum[block].zero_();
+        }
+        if (!options.AdaptDamping) return;
+        double change = Math.Pow(options.DampingDecay, options.DampingInterval);
+        if (rejected || (adapts && !(ratio >= Poor))) _damping = options.Damping / change;
+        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
+    }
+
+    private (Objective Objective, ParameterLayout Layout) ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch)
+    {
+        var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
+        return (new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout), layout);
+    }
+
+    private static Tensor Flat(ParameterLayout layout, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
+        layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
+
+    /// <summary>The model over the plane of -U and the last step, with each block's own λ.</summary>
+    private QuadraticModel ModelOf(Objective objective, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options)
+    {
+        var layout = objective.Parameters;
+        bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
+        return QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), Flat(layout, steps, s => s.U).neg_(), moving ? Flat(layout, steps, s => _momentum[s.Block]).neg_() : null,
+            (Damped(s => s.U, s => s.U), moving ? Damped(s => s.U, s => _momentum[s.Block]) : 0, moving ? Damped(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
+
+        double Damped(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
+            steps.Sum(s => s.Block.Damping(Of(s.Block, options)) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+    }
+
+    /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
+    private Options OfInverse(CurvatureBlock block, Options options)
+    {
+        var own = Of(block, options);
+        return options.AdaptFactorDamping && _factorDamping is { } gamma ? own with { Damping = own.Damping * (gamma / options.Damping) } : own;
+    }
+
+    /// <summary>Takes the γ² whose step the model promises most of.</summary>
+    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, (Tensor, Tensor) batch)
+    {
+        double now = _factorDamping ?? options.Damping, change = Math.Pow(options.DampingDecay, options.FactorDampingInterval), best = now, least = double.PositiveInfinity;
+        foreach (double candidate in (double[])[now, now * change, now / change])
+        {
+            using var scope = NewDisposeScope();
+            Use(candidate);
+            var steps = gradients.ConvertAll(g => (g.Block, g.V, U: g.Block.Precondition(g.V, OfInverse(g.Block, options))));
+            double value = ModelOf(ObjectiveOf(steps, batch).Objective, steps, options).Least();
+            if (value < least) (best, least) = (candidate, value);
+        }
+        Use(best);
+
+        void Use(double damping)
+        {
+            _factorDamping = damping;
+            Refresh(options);
+        }
+    }
+
+    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
+    private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
+    {
+        foreach (var (block, _, u) in steps)
+        {
+            var options = Of(block, shared);
+            double mu = given ?? options.Momentum, eta = given is null ? options.LearningRate : 1;
+            if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
+            b.mul_(mu).add_(u, alpha: alpha);
+            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+            {
+                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
+                w.add_(d, alpha: -eta);
+            }
+        }
+    }
+
+    /// <summary>What adapts, as it stands: the last events.</summary>
+    private IEnumerable<OptimizerEvent> Standing()
+    {
+        if (RejectedSteps > 0) yield return new(_step, "all", FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times"));
+        if (Shared.AdaptDamping && _damping is { } now) yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {Shared.Damping:G3} to {now:G3}"));
+        if (Shared.AdaptFactorDamping && _factorDamping is { } gamma) yield return new(_step, "all", FormattableString.Invariant($"damping of the inverses adapted: from {Shared.Damping:G3} to {gamma:G3}"));
+        if (CurvatureChoice is { } choice) yield return new(_step, "all", choice.ToString());
+    }
+}

@@ -1,0 +1,88 @@
+namespace Amari;
+
+public sealed partial class Kfac
+{
+    /// <summary>Hyper-parameters of <see cref="Kfac"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 0.1)
+    {
+        /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
+        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        /// <summary>What λ is measured in.</summary>
+        public DampingScale DampingScale { get; init => field = Require.Defined(value); }
+        /// <summary>How λ enters the inverse.</summary>
+        public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
+        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
+        /// empirical when no likelihood is given.</summary>
+        public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
+        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 a damping below some 0.4 % of the mean
+        /// eigenvalue is not felt.</summary>
+        public KfacPrecision FactorPrecision { get; init => field = Require.Defined(value); }
+        /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
+        /// In bfloat16 they take half of the memory.</summary>
+        public KfacPrecision InversePrecision { get; init => field = Require.Defined(value); }
+        /// <summary>How damped factors are inverted.</summary>
+        public InverseMethod InverseMethod { get; init => field = Require.Defined(value); }
+        /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
+        public Sharing Sharing { get; init => field = Require.Defined(value); }
+        /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
+        public LossReduction Reduction { get; init => field = Require.Defined(value); }
+        /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
+        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
+        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
+        /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
+        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
+        /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
+        /// hold until there is something to choose by and, unlike the clock, make runs repeatable.</summary>
+        public double? CurvatureBudget { get; init => field = Require.ShareOrNull(value); }
+        /// <summary>Most examples of a batch that factors are taken from, ≥ 1, its first ones: batches are to be shuffled. Null for all. The first dimension of
+        /// the model's output and of a layer's input counts examples; a layer that sees another number, and normalisations, take all.</summary>
+        public long? FactorExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
+        /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
+        public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
+        /// <summary>μ in [0, 1): decay of the momentum.</summary>
+        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
+        /// <summary>λw ≥ 0, multiplied by η.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
+        /// <see cref="Distribute"/>.</summary>
+        public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
+        /// <summary>Which of the holders compute an inverse.</summary>
+        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
+        /// <summary>Whether the loss is to be known: <see cref="Step"/> instead of <see cref="step"/>.</summary>
+        internal bool EvaluatesLoss => AdaptDamping || RejectRising || StepRule == StepRule.QuadraticModel;
+
+        /// <summary>How long steps are, and what momentum they have.</summary>
+        public StepRule StepRule { get; init => field = Require.Defined(value); }
+        /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
+        /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
+        /// Call <see cref="Step"/>.</summary>
+        public bool AdaptDamping { get; init; }
+        /// <summary>ω in (0, 1) of <see cref="AdaptDamping"/>.</summary>
+        public double DampingDecay { get; init => field = Require.Share(value); } = 0.95;
+        /// <summary>T ≥ 1 of <see cref="AdaptDamping"/>.</summary>
+        public int DampingInterval { get; init => field = Require.AtLeast(1, value); } = 5;
+        /// <summary>Whether the damping γ² of the inverses parts from the λ of the quadratic model (Martens and Grosse 2015, §6.6): it begins as λ, and every
+        /// <see cref="FactorDampingInterval"/> T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is taken, at the cost of three refreshes. Needs <see cref="StepRule.QuadraticModel"/>.</summary>
+        public bool AdaptFactorDamping { get; init; }
+        /// <summary>T ≥ 1 of <see cref="AdaptFactorDamping"/>.</summary>
+        public int FactorDampingInterval { get; init => field = Require.AtLeast(1, value); } = 20;
+        /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
+        /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
+        public bool RejectRising { get; init; }
+        /// <summary>Options of the AdamW that trains what has no block.</summary>
+        public AdamW.Options Fallback { get; init; } = new();
+        /// <summary>Whether a parameter without a block is an error.</summary>
+        public bool Strict { get; init; }
+        /// <summary>Seed of the Monte-Carlo draws.</summary>
+        public long Seed { get; init; }
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Momentum;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
+    }
+}

@@ -1,0 +1,63 @@
+using Amari.Curvature;
+
+namespace Amari;
+
+/// <summary>How the length of a K-FAC step, and its momentum, come about.</summary>
+public enum StepRule
+{
+    /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
+    Fixed,
+    /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
+    /// 2015, §6.4 and §7). Learning rate, momentum and KL clip are not read. A step costs some four gradients more.</summary>
+    QuadraticModel,
+}
+
+/// <summary>M(δ) = g'δ + ½ δ'(F + λ)δ over the plane δ = α Δ + μ δ₀ (Martens and Grosse 2015, arXiv:1503.05671, §7).</summary>
+/// <remarks><code>
+/// [ Δ'(F + λ)Δ    Δ'(F + λ)δ₀  ] [α]     [ g'Δ  ]
+/// [ δ₀'(F + λ)Δ   δ₀'(F + λ)δ₀ ] [μ] = - [ g'δ₀ ]
+/// </code></remarks>
+/// <param name="Slopes">g'Δ and g'δ₀.</param>
+/// <param name="Curvatures">Δ'FΔ, Δ'Fδ₀, δ₀'Fδ₀.</param>
+/// <param name="Dampings">The same of λ.</param>
+internal readonly record struct QuadraticModel((double New, double Last) Slopes, (double New, double Cross, double Last) Curvatures, (double New, double Cross, double Last) Dampings)
+{
+    private const double Rounding = 1e-6;                       // of the determinant; below, the directions are one
+
+    /// <summary>The model of an objective at its parameters.</summary>
+    /// <param name="objective">F is its exact Fisher.</param>
+    /// <param name="gradient">g : [d].</param>
+    /// <param name="direction">Δ : [d].</param>
+    /// <param name="last">δ₀ : [d]; null for none.</param>
+    /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
+    public static QuadraticModel Of(Objective objective, Tensor gradient, Tensor direction, Tensor? last, (double, double, double) damping)
+    {
+        using var scope = NewDisposeScope();
+        var plane = last is null ? direction.unsqueeze(1) : stack([direction, last], 1);
+        var (slopes, curvature) = (plane.T.mv(gradient), plane.T.mm(new Fisher(objective).Apply(plane)));
+        return last is null ? new((At(slopes[0]), 0), (At(curvature[0, 0]), 0, 0), damping)
+            : new((At(slopes[0]), At(slopes[1])), (At(curvature[0, 0]), At(curvature[0, 1]), At(curvature[1, 1])), damping);
+
+        static double At(Tensor t) => t.to_type(ScalarType.Float64).ToDouble();
+    }
+
+    /// <summary>α and μ at the minimum; along Δ alone where the plane has no second direction.</summary>
+    public (double Alpha, double Mu) Minimum()
+    {
+        var (a, b, c) = (Curvatures.New + Dampings.New, Curvatures.Cross + Dampings.Cross, Curvatures.Last + Dampings.Last);
+        double determinant = a * c - b * b;
+        if (!(determinant > Rounding * a * c)) return (-Slopes.New / a, 0);
+        return ((b * Slopes.Last - c * Slopes.New) / determinant, (b * Slopes.New - a * Slopes.Last) / determinant);
+    }
+
+    /// <summary>M at its minimum, damped.</summary>
+    public double Least()
+    {
+        var (alpha, mu) = Minimum();
+        return 0.5 * (alpha * Slopes.New + mu * Slopes.Last);
+    }
+
+    /// <summary>-M(α Δ + μ δ₀) without damping: what the loss is promised to fall by.</summary>
+    public double Reduction(double alpha, double mu) => -(alpha * Slopes.New + mu * Slopes.Last
+        + 0.5 * alpha * alpha * Curvatures.New + alpha * mu * Curvatures.Cross + 0.5 * mu * mu * Curvatures.Last);
+}

@@ -1,0 +1,257 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Amari.Training;
+
+namespace Amari;
+
+/// <summary>A matrix method for matrices, and AdamW for the rest.</summary>
+/// <remarks>The first rule that holds sends a parameter to AdamW:
+/// <code>
+/// 1  its group has RestOnly
+/// 2  it has fewer than two dimensions       with K-FAC a bias goes where the matrix of its layer goes
+/// 3  it is an embedding                     unless Embeddings
+/// 4  it is the output layer, the last matrix that the model registers       where OutputLayer is off, as with Muon by default
+/// 5  a side, flattened to [out, in ..], is longer than MaxDimension
+/// 6  K-FAC has no block for its layer
+/// </code>All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive η, which multiplies
+/// the rates of both methods. Each group has a matrix method of its own; K-FAC's KL clip holds for each by itself.</remarks>
+public sealed class Routed : Optimizer
+{
+    private readonly nn.Module _model;                           // held, for its parameters' sake
+    private readonly List<Part> _parts = [];
+
+    /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
+    private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? Matrices, Member? Rest)
+    {
+        public IEnumerable<(string Name, Member Member)> Members()
+        {
+            if (Matrices is not null) yield return ("matrices", Matrices);
+            if (Rest is not null) yield return ("rest", Rest);
+        }
+    }
+
+    /// <summary>An optimizer and the way to give it the group's options.</summary>
+    private sealed record Member(Optimizer Optimizer, Action<Options> Follow);
+
+    /// <param name="model">Whose layers the rules are about. Not owned.</param>
+    /// <param name="groups">At least one, of the model's parameters; a parameter belongs to one group only.</param>
+    /// <param name="likelihood">For K-FAC: p(y | f) of the model's output; without it its Fisher is empirical.</param>
+    public Routed(nn.Module model, IEnumerable<ParameterGroup<Options>> groups, Likelihood? likelihood = null)
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(groups);
+        _model = model;
+        var routing = new Routing(model);
+        var (names, handles) = (new HashSet<string>(), new HashSet<nint>());
+        foreach (var group in groups)
+        {
+            foreach (var (name, parameter) in group.Parameters)
+                if (!names.Add(name) || !handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
+            var rows = routing.Rows(model, group.Parameters, group.Options);
+            var parted = group.Parameters.Zip(rows).ToLookup(p => p.Second.Block == nameof(AdamW), p => p.First);
+            _parts.Add(new(group, rows,
+                parted[false].Any() ? Matrices([.. parted[false]], group, likelihood) : null,
+                parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, o => Scaled(o.Rest, o), g => new AdamW([g])) : null));
+        }
+        if (_parts.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+    }
+
+    /// <inheritdoc/>
+    public override void Distribute(Distributed.Communicator communicator, bool shardState = false)
+    {
+        foreach (var (_, member) in _parts.SelectMany(p => p.Members())) member.Optimizer.Distribute(communicator, shardState && member.Optimizer is AdamW);
+    }
+
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    public Routed(nn.Module model, Options? options = null, Likelihood? likelihood = null) : this(model, [ParameterGroup.Of(model, options ?? new())], likelihood) { }
+
+    /// <summary>Hyper-parameters of <see cref="Routed"/>. The learning rate η multiplies those of both methods.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 1)
+    {
+        /// <summary>The matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>, <see cref="Shampoo.Options"/> or <see cref="Kfac.Options"/>. It cannot change later.</summary>
+        public OptimizerOptions Matrices { get; init => field = Checked(value); } = new Muon.Options();
+        /// <summary>Of AdamW.</summary>
+        public AdamW.Options Rest { get; init; } = new();
+        /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
+        public int MaxDimension { get; init => field = Require.AtLeast(1, value); } = 8192;
+        /// <summary>Whether embeddings go to the matrix method, too.</summary>
+        public bool Embeddings { get; init; }
+        /// <summary>Whether the output layer does; null chooses: not to Muon, but to the others.</summary>
+        public bool? OutputLayer { get; init; }
+        /// <summary>Whether AdamW takes the whole group.</summary>
+        public bool RestOnly { get; init; }
+
+        private static OptimizerOptions Checked(OptimizerOptions value) => value is Kfac.Options { EvaluatesLoss: true }
+            ? throw new ArgumentException("K-FAC that evaluates the loss (StepRule, AdaptDamping, RejectRising) cannot be a part: it takes whole steps.", nameof(value))
+            : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
+            : throw new ArgumentException($"The matrix method cannot be {value?.GetType().DeclaringType?.Name ?? "null"}; it must be Muon, Soap, Shampoo or Kfac.", nameof(value));
+    }
+
+    private static T Scaled<T>(T inner, Options options) where T : OptimizerOptions => inner with { LearningRate = inner.LearningRate * options.LearningRate };
+
+    private Member Matrices(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Likelihood? likelihood)
+    {
+        switch (group.Options.Matrices)
+        {
+            case Muon.Options: return Grouped<Muon.Options>(parameters, group, Own<Muon.Options>, g => new Muon([g]));
+            case Soap.Options: return Grouped<Soap.Options>(parameters, group, Own<Soap.Options>, g => new Soap([g]));
+            case Shampoo.Options: return Grouped<Shampoo.Options>(parameters, group, Own<Shampoo.Options>, g => new Shampoo([g]));
+            default:
+                var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(group.Options), likelihood);
+                return new(kfac, o =>
+                {
+                    kfac.Group.Options = Own<Kfac.Options>(o);
+                    foreach (var demoted in kfac.ParamGroups.OfType<ParameterGroup<AdamW.Options>>()) demoted.Options = Scaled(o.Rest, o);
+                });
+        }
+
+        static T Own<T>(Options o) where T : OptimizerOptions => o.Matrices is T matrices ? Scaled(matrices, o)
+            : throw new InvalidOperationException($"The matrix method of a group cannot change to {o.Matrices.GetType().DeclaringType!.Name}.");
+    }
+
+    private static Member Grouped<T>(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Func<Options, T> own, Func<ParameterGroup<T>, Optimizer> make)
+        where T : OptimizerOptions
+    {
+        var inner = new ParameterGroup<T>(parameters, own(group.Options)) { Module = group.Module };
+        return new(make(inner), o => inner.Options = own(o));
+    }
+
+    private IEnumerable<Optimizer> Members => _parts.SelectMany(p => p.Members()).Select(m => m.Member.Optimizer);
+
+    /// <summary>The user's parameter groups with their typed options.</summary>
+    public IReadOnlyList<ParameterGroup<Options>> Groups => [.. _parts.Select(p => p.Group)];
+
+    /// <inheritdoc/>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => Groups;
+
+    /// <inheritdoc/>
+    public override IEnumerable<Parameter> parameters() => Members.SelectMany(m => m.parameters());
+
+    /// <inheritdoc/>
+    public override Coverage Coverage => new([.. _parts.SelectMany(p =>
+    {
+        var now = p.Matrices?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
+        return p.Rows.Select(r => now.GetValueOrDefault(r.Parameter) ?? r);
+    })]);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<OptimizerEvent> Events => [.. Members.SelectMany(m => m.Events)];
+
+    /// <inheritdoc/>
+    public override long StateBytes => Members.Sum(m => m.StateBytes);
+
+    /// <summary>One step of every parameter that has a gradient.</summary>
+    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <returns>The closure's loss, or null.</returns>
+    public override Tensor? step(Func<Tensor>? closure = null)
+    {
+        Tensor? loss = null;
+        if (closure is not null)
+            using (enable_grad()) loss = closure();
+        double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
+        if (double.IsFinite(scale)) StepScaled(scale);
+        else Skip();
+        return loss;
+    }
+
+    internal override double SumOfSquaredGradients()
+    {
+        FollowModules();
+        return Members.Sum(m => m.SumOfSquaredGradients());
+    }
+
+    internal override void Skip()
+    {
+        SkippedSteps++;
+        foreach (var member in Members) member.Skip();
+    }
+
+    internal override void StepScaled(double scale)
+    {
+        FollowModules();
+        foreach (var part in _parts)
+            foreach (var (_, member) in part.Members())
+            {
+                member.Follow(part.Group.Options);
+                member.Optimizer.StepScaled(scale);
+            }
+    }
+
+    private void FollowModules()
+    {
+        foreach (var part in _parts)
+            if (part.Group.Parameters.Any(p => p.Parameter.IsInvalid)) part.Group.Refresh();
+    }
+
+    /// <inheritdoc/>
+    public override void zero_grad()
+    {
+        foreach (var member in Members) member.zero_grad();
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot()
+    {
+        var tensors = new Dictionary<string, Tensor>();
+        var groups = new JsonArray();
+        foreach (var (i, part) in _parts.Index())
+        {
+            var values = new JsonObject
+            {
+                ["options"] = JsonSerializer.SerializeToNode(Settings.Describe(part.Group.Options)),
+                ["initialLearningRate"] = part.Group.InitialLearningRate,
+                ["routes"] = Routes(part),
+            };
+            foreach (var (name, member) in part.Members())
+            {
+                var inner = member.Optimizer.Snapshot();
+                values[name] = inner.Values;
+                foreach (var (key, tensor) in inner.Tensors) tensors[Prefix(i, name) + key] = tensor;
+            }
+            groups.Add(values);
+        }
+        return new(tensors, new() { ["type"] = nameof(Routed), ["groups"] = groups, ["clippedSteps"] = ClippedSteps, ["skippedSteps"] = SkippedSteps });
+    }
+
+    private static string Prefix(int group, string member) => FormattableString.Invariant($"{group}.{member}.");
+
+    private static JsonObject Routes(Part part) => new(part.Rows.Select(r => KeyValuePair.Create(r.Parameter, (JsonNode?)r.Block)));
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        var (tensors, values) = snapshot;
+        if ((string?)values["type"] != nameof(Routed))
+            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Routed)}.");
+        var groups = values["groups"]!.AsArray();
+        if (groups.Count != _parts.Count)
+            throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
+        foreach (var (i, part) in _parts.Index())
+            if (!JsonNode.DeepEquals(groups[i]!["routes"], Routes(part)))
+                throw new InvalidDataException($"Parameter group {i} of the state names other parameters, or routes them otherwise.");
+        foreach (var (i, part) in _parts.Index())
+        {
+            foreach (var (name, member) in part.Members())
+                member.Optimizer.Restore(new(tensors.Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
+                    .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name]!.AsObject()));
+            part.Group.Options = (Options)Settings.Apply(typeof(Options), groups[i]!["options"].Deserialize<Dictionary<string, string>>()!);
+            part.Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
+        }
+        (ClippedSteps, SkippedSteps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device)
+    {
+        foreach (var member in Members) member.to(device);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+            foreach (var member in Members) member.Dispose();
+        base.Dispose(disposing);
+    }
+}

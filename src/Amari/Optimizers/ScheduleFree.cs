@@ -1,0 +1,184 @@
+using System.Text.Json.Nodes;
+
+namespace Amari;
+
+/// <summary>What <see cref="ScheduleFree"/> averages.</summary>
+public enum ScheduleFreeBase
+{
+    /// <summary>AdamW's steps, without its first moment.</summary>
+    AdamW,
+    /// <summary>Plain gradient steps.</summary>
+    Sgd,
+}
+
+/// <summary>Schedule-Free: an average of the iterates in place of a learning-rate schedule (Defazio et al. 2024, arXiv:2405.15682, Algorithm 1).</summary>
+/// <remarks><code>
+/// d = g(y) / (√v̂ + ε) + λ y  of AdamW,   g(y) + λ y  of SGD
+/// z ← z - η d
+/// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
+/// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
+/// </code>Its groups' modules tell the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
+/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. A pass in training mode without gradients leaves them (statistics of BatchNorm are
+/// taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if they hold y. Without a module (parameters alone, or one of more inputs)
+/// call <see cref="Eval"/> and <see cref="Train"/>; that too is told. A step in evaluation is refused. Call <see cref="Eval"/> before saving the model for use.</remarks>
+public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>
+{
+    private readonly List<Action> _unhook = [];
+    private bool _evaluating;
+
+    /// <param name="groups">At least one.</param>
+    public ScheduleFree(IEnumerable<ParameterGroup<Options>> groups) : base(groups)
+    {
+        foreach (var module in Groups.Select(g => g.Module).Distinct())
+            if (module is nn.Module<Tensor, Tensor> model) _unhook.Add(model.register_forward_pre_hook((_, x) => Follow(model, x)).remove);
+            else Tell("all", "made without a module of one input: call Eval() before evaluating and Train() before training", 0);
+    }
+
+    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
+    public ScheduleFree(nn.Module<Tensor, Tensor> model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+
+    private Tensor Follow(nn.Module model, Tensor x)
+    {
+        if (!model.training) Eval();
+        else if (is_grad_enabled()) Train();
+        else if (!Evaluating) Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
+        return x;
+    }
+
+    /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 2.5e-3)
+    {
+        /// <summary>What is averaged.</summary>
+        public ScheduleFreeBase Base { get; init => field = Require.Defined(value); }
+        /// <summary>β in (0, 1): share of the average in the point where the gradient is taken.</summary>
+        public double Interpolation { get; init => field = Require.Positive(Require.UnitInterval(value)); } = 0.9;
+        /// <summary>β₂ in [0, 1): decay of AdamW's second moment.</summary>
+        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.999;
+        /// <summary>ε > 0, added to √v̂.</summary>
+        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        /// <summary>λ ≥ 0, multiplied by η; the decay is at y.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Steps over which η rises linearly from nothing, ≥ 0.</summary>
+        public int WarmupSteps { get; init => field = Require.AtLeast(0, value); }
+        /// <summary>r ≥ 0: later iterates weigh more, by tʳ.</summary>
+        public double AveragingPower { get; init => field = Require.NonNegative(value); }
+        /// <summary>p ≥ 0: iterates weigh by the largest η so far to this power.</summary>
+        public double RatePower { get; init => field = Require.NonNegative(value); } = 2;
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Interpolation;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Interpolation = value };
+    }
+
+    /// <param name="Iterate">z, shaped as w.</param>
+    /// <param name="SecondMoment">v of AdamW, shaped as w; else null.</param>
+    /// <param name="MeanWeight">The mean of w over the steps so far, a scalar.</param>
+    /// <param name="LargestRate">The largest η so far, a scalar.</param>
+    /// <param name="Share">β of the last step, a scalar: between x and y there is no way without it.</param>
+    public sealed record State(Tensor Iterate, Tensor? SecondMoment, Tensor MeanWeight, Tensor LargestRate, Tensor Share) : ParameterState
+    {
+        /// <summary>y, shaped as w, while the parameters hold x; else null.</summary>
+        public Tensor? TrainingPoint { get; internal set; }
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>They hold the average x.</remarks>
+    public override bool Evaluating => _evaluating;
+
+    /// <inheritdoc/>
+    protected override State CreateState(Parameter parameter, Options options)
+    {
+        Tensor Scalar() => zeros([], dtype: StateType(parameter), device: parameter.device);
+        return new(parameter.detach().to_type(StateType(parameter)).clone(), options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null, Scalar(), Scalar(), Scalar());
+    }
+
+    /// <inheritdoc/>
+    public override void Train()
+    {
+        if (!Evaluating) return;
+        using var off = no_grad();
+        ForEach((_, parameter, state) =>
+        {
+            using var scope = NewDisposeScope();
+            parameter.copy_(state.TrainingPoint!);
+            state.TrainingPoint!.Dispose();
+            state.TrainingPoint = null;
+        });
+        _evaluating = false;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>Meanwhile y is kept beside: one more tensor.</remarks>
+    public override void Eval()
+    {
+        if (Evaluating) return;
+        using var off = no_grad();
+        ForEach((_, parameter, state) =>
+        {
+            using var scope = NewDisposeScope();
+            state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
+            double share = state.Share.ToDouble();
+            if (share > 0) parameter.copy_(state.TrainingPoint.lerp(state.Iterate, 1 - 1 / share));
+        });
+        _evaluating = true;
+    }
+
+    /// <inheritdoc/>
+    /// <exception cref="InvalidOperationException">The parameters hold x: the gradient is not of the training point.</exception>
+    public override Tensor? step(Func<Tensor>? closure = null)
+    {
+        if (Evaluating && closure is null)
+            throw new InvalidOperationException("The parameters hold the average, as for evaluation: call model.train() before the forward pass, or Train() of the optimizer.");
+        if (closure is not null) Train();
+        return base.step(closure);
+    }
+
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    {
+        if (Evaluating) throw new InvalidOperationException("The closure called the model in evaluation mode: call model.train() first.");
+        long t = state.Step;
+        double rate = options.LearningRate * Math.Min(1, t / Math.Max(1.0, options.WarmupSteps)), beta = options.Interpolation;
+        double largest = Math.Max(rate, state.LargestRate.ToDouble());
+        double weight = Math.Pow(t, options.AveragingPower) * Math.Pow(largest, options.RatePower), mean = state.MeanWeight.ToDouble();
+        mean += (weight - mean) / t;
+        double c = mean > 0 ? weight / (mean * t) : 0;
+        state.LargestRate.fill_(largest);
+        state.MeanWeight.fill_(mean);
+        state.Share.fill_(beta);
+
+        var d = gradient;
+        if (state.SecondMoment is { } v)
+        {
+            v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
+            d = gradient.div(v.div(1 - Math.Pow(options.Beta2, t)).sqrt_().add_(options.Epsilon));
+        }
+        d = d.add(parameter, alpha: options.WeightDecay);
+        parameter.lerp_(state.Iterate, c).add_(d, alpha: rate * (beta * (1 - c) - 1));
+        state.Iterate.sub_(d.mul(rate));
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot()
+    {
+        var snapshot = base.Snapshot();
+        snapshot.Values["evaluating"] = Evaluating;
+        return snapshot;
+    }
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        base.Restore(snapshot);
+        _evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
+        if (Evaluating) ForEach((name, _, state) => state.TrainingPoint = snapshot.Tensors[$"{name}.{nameof(State.TrainingPoint)}"].clone().DetachFromDisposeScope());
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) _unhook.ForEach(unhook => unhook());
+        base.Dispose(disposing);
+    }
+}

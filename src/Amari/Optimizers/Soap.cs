@@ -1,0 +1,121 @@
+using Amari.Solvers;
+
+namespace Amari;
+
+/// <summary>SOAP: Adam in the eigenbasis of Shampoo's factors (Vyas et al. 2024, arXiv:2409.11321, Algorithm 3).</summary>
+/// <remarks><code>
+/// G : [m, n],  m ← β₁ m + (1 - β₁) G
+/// V ← β₂ V + (1 - β₂) (Ql' G Qr)²
+/// w ← (1 - η λ) (w - η Ql [m̂' / (√V̂ + ε)] Qr'),   m' = Ql' m Qr
+/// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G
+/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them
+/// </code>The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
+/// longer than <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
+public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
+{
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    public Soap(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+
+    /// <summary>Hyper-parameters of <see cref="Soap"/>.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 3e-3)
+    {
+        /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
+        public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>β₂ in [0, 1): decay of the second moment.</summary>
+        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>βs in [0, 1): decay of the factors L and R.</summary>
+        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
+        /// <summary>ε > 0, added to √V.</summary>
+        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        /// <summary>λ ≥ 0, multiplied by η.</summary>
+        public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        /// <summary>Steps from one refresh of the basis to the next, ≥ 1.</summary>
+        public int RefreshInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        /// <summary>The longest side that has a basis of its own, ≥ 0; with 0 the method is Adam.</summary>
+        public int MaxDimension { get; init => field = Require.AtLeast(0, value); } = 10000;
+
+        /// <inheritdoc/>
+        public override double CycledMomentum => Beta1;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
+    }
+
+    /// <param name="FirstMoment">m, shaped as w.</param>
+    /// <param name="SecondMoment">V, in the basis, shaped as w.</param>
+    /// <param name="LeftFactor">L : [m, m], or null.</param>
+    /// <param name="LeftBasis">Ql : [m, m], or null.</param>
+    /// <param name="RightFactor">R : [n, n], or null.</param>
+    /// <param name="RightBasis">Qr : [n, n], or null.</param>
+    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? LeftFactor, Tensor? LeftBasis, Tensor? RightFactor, Tensor? RightBasis) : ParameterState;
+
+    private protected override CoverageRow Covers(string name, Parameter parameter, Options options)
+    {
+        if (parameter.dim() < 2) return new(name, nameof(Adam), "not a matrix");
+        long m = parameter.shape[0], n = parameter.NumberOfElements / Math.Max(1, m);
+        return (m <= options.MaxDimension, n <= options.MaxDimension) switch
+        {
+            (true, true) => new(name, nameof(Soap), FormattableString.Invariant($"a matrix [{m}, {n}]")),
+            (false, false) => new(name, nameof(Adam), "both sides are longer than MaxDimension"),
+            _ => new(name, nameof(Soap), FormattableString.Invariant($"a matrix [{m}, {n}], its longer side without a basis")),
+        };
+    }
+
+    /// <inheritdoc/>
+    protected override State CreateState(Parameter parameter, Options options)
+    {
+        long m = parameter.dim() < 2 ? 0 : parameter.shape[0], n = m == 0 ? 0 : parameter.NumberOfElements / m;
+        Tensor? Factor(long d) => d > 0 && d <= options.MaxDimension ? zeros(d, d, dtype: StateType(parameter), device: parameter.device) : null;
+        Tensor? Basis(long d) => d > 0 && d <= options.MaxDimension ? eye(d, dtype: StateType(parameter), device: parameter.device) : null;
+        return new(ZeroState(parameter), ZeroState(parameter), Factor(m), Basis(m), Factor(n), Basis(n));
+    }
+
+    /// <inheritdoc/>
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    {
+        var g = parameter.dim() < 2 ? gradient : gradient.flatten(1);
+        var (ql, qr) = (state.LeftBasis, state.RightBasis);
+        long t = state.Step - 1;
+        if (t > 0)
+        {
+            var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1).view_as(g);
+            var projected = Multiply(ql?.t(), g, qr);
+            var v = state.SecondMoment.mul_(options.Beta2).addcmul_(projected.view_as(parameter), projected.view_as(parameter), 1 - options.Beta2).view_as(g);
+            double mHat = 1 - Math.Pow(options.Beta1, t), vHat = Math.Sqrt(1 - Math.Pow(options.Beta2, t));
+            var u = Multiply(ql, Multiply(ql?.t(), m, qr).div(v.sqrt().add_(options.Epsilon)), qr?.t());
+            parameter.add_(u.view_as(parameter), alpha: -options.LearningRate * vHat / mHat).mul_(1 - options.LearningRate * options.WeightDecay);
+        }
+        state.LeftFactor?.lerp_(g.mm(g.t()), 1 - options.FactorDecay);
+        state.RightFactor?.lerp_(g.t().mm(g), 1 - options.FactorDecay);
+        if (t != 0 && t % options.RefreshInterval != 0) return;
+        Refresh(state.LeftFactor, ql, state, 0, g);
+        Refresh(state.RightFactor, qr, state, 1, g);
+    }
+
+    private static Tensor Multiply(Tensor? left, Tensor x, Tensor? right)
+    {
+        if (left is not null) x = left.mm(x);
+        return right is null ? x : x.mm(right);
+    }
+
+    private void Refresh(Tensor? factor, Tensor? basis, State state, int side, Tensor like)
+    {
+        if (factor is null) return;
+        if (state.Step == 1)
+        {
+            var (eigen, outcome) = SpdInverse.Eigh(factor);
+            if (eigen is { } e) basis!.copy_(e.Vectors.flip(1));
+            else Tell("a factor could not be decomposed; its basis stays the identity");
+            if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell($"a factor was decomposed at a second try ({outcome})");
+            return;
+        }
+        var order = basis!.mul(factor.mm(basis)).sum(dim: 0).argsort(-1, descending: true);
+        var next = linalg.qr(factor.mm(basis.index_select(1, order))).Q;
+        if (!next.isfinite().all().ToBoolean())
+        {
+            Tell("the basis could not be refreshed; the last one stays");
+            return;
+        }
+        state.SecondMoment.copy_(state.SecondMoment.view_as(like).index_select(side, order).view_as(state.SecondMoment));
+        basis.copy_(next);
+    }
+}

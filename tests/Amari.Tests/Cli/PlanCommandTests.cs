@@ -1,0 +1,45 @@
+using System.Text.Json.Nodes;
+using Amari.Cli.Commands;
+using Amari.Tests.Training;
+
+namespace Amari.Tests.Cli;
+
+/// <summary><c>amari plan</c> as its user meets it.</summary>
+public sealed class PlanCommandTests
+{
+    private static (int Code, string Output, string Error) Run(params string[] args)
+    {
+        using var output = new StringWriter();
+        using var error = new StringWriter();
+        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
+    }
+
+    [Theory]
+    [InlineData("plan --optimizers nope", "'nope'")]
+    [InlineData("plan --optimizers ,", "names none")]
+    [InlineData("plan --calibration 0s", "--calibration is '0s'")]
+    public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
+    {
+        var (code, _, error) = Run(line.Split(' '));
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.Single(error.Trim().Split('\n'));
+    }
+
+    [Fact]
+    public void It_leaves_a_table_a_figure_and_the_numbers_and_says_what_cannot_train()
+    {
+        using var folder = new TemporaryFolder();
+        string result = folder.File("o");
+        var (code, output, error) = Run("plan", "digits-softmax", "--optimizers", "adamw,kfac,newton", "--calibration", "10ms", "--out", result);
+        Assert.Equal((0, ""), (code, error));
+        var rows = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["optimizers"]!.AsArray();
+        Assert.Equal(["adamw", "kfac", "newton"], rows.Select(r => (string)r!["optimizer"]!));
+        Assert.Equal(650 * 8, (long)rows[0]!["stateBytes"]!);
+        Assert.All(rows, r => Assert.True((double)r!["millisecondsPerStep"]! > 0));
+        Assert.Contains("bytes a parameter", output, StringComparison.Ordinal);
+        Assert.Equal("PNG"u8, File.ReadAllBytes(Path.Combine(result, "plan.png")).AsSpan(1, 3));
+        Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "plan.svg")), StringComparison.Ordinal);
+        Assert.Equal(2, Run("plan", "digits-softmax", "--out", result).Code);        // it holds results already
+    }
+}

@@ -1,0 +1,236 @@
+using Amari;
+
+namespace Amari.Tests.Kfac;
+
+/// <summary>Steps from the quadratic model, adaptive damping and rejection against dense Fishers and closed forms, in float64.</summary>
+public sealed class KfacAdaptiveTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public KfacAdaptiveTests()
+    {
+        manual_seed(41);
+        set_default_dtype(ScalarType.Float64);
+    }
+
+    public void Dispose()
+    {
+        set_default_dtype(ScalarType.Float32);
+        _scope.Dispose();
+    }
+
+    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.Exact, Damping = 0.02, StepRule = StepRule.QuadraticModel, InverseInterval = 1 };
+
+    private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
+
+    private static Tensor Flat(nn.Module model) => cat([.. model.parameters().Select(p => p.detach().flatten())]);
+
+    /// <summary>The change of the parameters by one fixed step of length 1 without momentum, from a given state.</summary>
+    private static Tensor Direction(Amari.Kfac other, nn.Module<Tensor, Tensor> model, Amari.Kfac.Options options, Tensor x, Tensor y)
+    {
+        var twin = Net();
+        using (no_grad())
+            foreach (var (p, q) in twin.parameters().Zip(model.parameters())) p.copy_(q);
+        using var optimizer = new Amari.Kfac(twin, options, new Categorical());
+        optimizer.Restore(other.Snapshot());
+        optimizer.Group.Options = options with { StepRule = StepRule.Fixed, Momentum = 0, LearningRate = 1, KlClip = null };
+        var before = Flat(twin);
+        new Categorical().Loss(twin.call(x), y).backward();
+        optimizer.step();
+        return Flat(twin) - before;
+    }
+
+    [Theory, InlineData(DampingScale.Absolute), InlineData(DampingScale.MeanEigenvalue)]
+    public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
+    {
+        var (model, options) = (Net(), Base with { DampingScale = scale });
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        Tensor? last = null;
+        for (int i = 0; i < 3; i++)
+        {
+            var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+            var w = Flat(model);
+            var delta = Direction(optimizer, model, options, x, y);
+            var parameters = model.parameters().ToList();
+            var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
+            var dense = Dense.Fisher(model, x, parameters, Dense.CategoricalFisher);
+            var report = optimizer.Step(x, y);
+            double[] unit = scale == DampingScale.Absolute ? [1, 1] : [Mean(optimizer, "a"), Mean(optimizer, "b")];
+            var lambda = 0.02 * cat([full(25, unit[0]), full(18, unit[1])]);
+            var plane = last is null ? delta.unsqueeze(1) : stack([delta, last], 1);
+            var best = -linalg.solve(plane.T.mm(dense + lambda.diag()).mm(plane), plane.T.mv(g));
+            var expected = plane.mv(best);
+            last = Flat(model) - w;
+            Assert.InRange(Dense.RelativeError(last, expected), 0, 1e-9);
+            Assert.Equal(best[0].ToDouble(), report.StepSize, 1e-9 * Math.Abs(report.StepSize));
+            double predicted = -(g.dot(expected) + 0.5 * expected.dot(dense.mv(expected))).ToDouble();
+            Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-9);
+            Assert.Equal((report.LossBefore - report.LossAfter) / predicted, report.ReductionRatio!.Value, 1e-7);
+            Assert.Equal(new Categorical().Loss(model.call(x), y).ToDouble(), report.LossAfter, 1e-12);
+        }
+
+        static double Mean(Amari.Kfac optimizer, string layer)
+        {
+            var state = optimizer.Snapshot().Tensors;
+            return state[$"{layer}.A"].diagonal().mean().ToDouble() * state[$"{layer}.G"].diagonal().mean().ToDouble();
+        }
+    }
+
+    /// <summary>Squared loss and one linear layer: K-FAC is exact, the model is the loss, and one step is the minimum of the damped loss.</summary>
+    [Fact]
+    public void A_good_model_lowers_the_damping_on_its_interval_only()
+    {
+        var model = nn.Sequential(("a", nn.Linear(3, 2)));
+        using var optimizer = new Amari.Kfac(model, Base with { AdaptDamping = true, DampingInterval = 3, DampingDecay = 0.9 }, new Gaussian());
+        var (x, y) = (randn(8, 3), randn(8, 2));
+        List<double> dampings = [];
+        for (int i = 0; i < 6; i++)
+        {
+            dampings.Add(optimizer.Step(x, y).Damping!.Value);
+            if (i == 0) Assert.Equal(1, optimizer.Report!.ReductionRatio!.Value, 1e-8);
+        }
+        Assert.Equal([0.02, 0.02, 0.02, 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3)], dampings, (a, b) => Math.Abs(a - b) < 1e-15);
+        Assert.Equal(0.02 * Math.Pow(0.9, 6), optimizer.Damping, 1e-15);
+        Assert.Contains(optimizer.Events, e => e.Message.StartsWith("damping adapted", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_step_that_raises_the_loss_is_taken_back_bit_for_bit_and_raises_the_damping()
+    {
+        var model = Net();
+        var options = new Amari.Kfac.Options { Fisher = FisherKind.Exact, LearningRate = 100, KlClip = null, RejectRising = true, AdaptDamping = true, Damping = 1e-3 };
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+        var before = Optimizers.Problem.Values(model.parameters());
+        var report = optimizer.Step(x, y);
+        Assert.Equal(StepOutcome.Rejected, report.Outcome);
+        Assert.Equal(report.LossBefore, report.LossAfter);
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        Assert.Equal(1, optimizer.RejectedSteps);
+        Assert.Equal(1e-3 / Math.Pow(0.95, 5), optimizer.Damping, 1e-15);
+        Assert.Contains(optimizer.Events, e => e.Message.Contains("taken back: 1 times", StringComparison.Ordinal));
+        // without rejection it stays, at a higher loss
+        using var careless = new Amari.Kfac(model, options with { RejectRising = false, DampingInterval = 1 }, new Categorical());
+        var kept = careless.Step(x, y);
+        Assert.True(kept.LossAfter > kept.LossBefore);
+        Assert.Equal(1e-3 / 0.95, careless.Damping, 1e-15);      // the model promised no fall: ρ is poor
+    }
+
+    /// <summary>The best of three by dense models: each candidate's direction from a twin that has that damping.</summary>
+    [Fact]
+    public void Damping_of_the_inverses_is_the_best_of_three_by_the_dense_model()
+    {
+        var model = Net();
+        var options = Base with { AdaptFactorDamping = true, FactorDampingInterval = 2, Damping = 0.5, Fisher = FisherKind.Empirical };
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        for (int i = 1; i <= 6; i++)
+        {
+            var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+            var parameters = model.parameters().ToList();
+            var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
+            var damped = Dense.Fisher(model, x, parameters, Dense.CategoricalFisher) + 0.5 * eye(g.shape[0]);
+            double now = optimizer.FactorDamping;
+            double[] candidates = [now, now * 0.95 * 0.95, now / 0.95 / 0.95];
+            double Least(double damping)
+            {
+                var plain = Base with { Damping = damping, Fisher = FisherKind.Empirical };
+                var delta = Direction(optimizer, model, plain, x, y);
+                var last = _last;
+                var plane = last is null ? delta.unsqueeze(1) : stack([delta, last], 1);
+                var slopes = plane.T.mv(g);
+                return (-0.5 * slopes.dot(linalg.solve(plane.T.mm(damped).mm(plane), slopes))).ToDouble();
+            }
+            double expected = i % 2 == 0 ? candidates.MinBy(Least) : now;
+            var before = Flat(model);
+            optimizer.Step(x, y);
+            _last = Flat(model) - before;
+            Assert.Equal(expected, optimizer.FactorDamping, 1e-12);
+        }
+        Assert.NotEqual(0.5, optimizer.FactorDamping);
+        Assert.Equal(0.5, optimizer.Damping);
+        Assert.Throws<ArgumentException>(() => new Amari.Kfac(model, options with { StepRule = StepRule.Fixed }, new Categorical()));
+    }
+
+    private Tensor? _last;
+
+    [Fact]
+    public void Poor_ratio_of_the_fixed_rule_is_that_of_the_dense_model()
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, Base with { StepRule = StepRule.Fixed, LearningRate = 0.7, AdaptDamping = true, DampingInterval = 1 }, new Categorical());
+        for (int i = 0; i < 2; i++)                              // the second has momentum
+        {
+            var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+            var w = Flat(model);
+            var parameters = model.parameters().ToList();
+            var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
+            var dense = Dense.Fisher(model, x, parameters, Dense.CategoricalFisher);
+            var report = optimizer.Step(x, y);
+            var delta = Flat(model) - w;
+            double predicted = -(g.dot(delta) + 0.5 * delta.dot(dense.mv(delta))).ToDouble();
+            Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-10);
+        }
+    }
+
+    [Fact]
+    public void Options_that_need_the_loss_say_so_and_each_changes_the_run()
+    {
+        Amari.Kfac.Options plain = new() { Fisher = FisherKind.Exact, LearningRate = 1.5, KlClip = null, Damping = 0.05, InverseInterval = 2 };
+        Amari.Kfac.Options[] all =
+        [
+            plain, plain with { StepRule = StepRule.QuadraticModel }, plain with { RejectRising = true }, plain with { AdaptDamping = true },
+            plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 5 }, plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 3 },
+            plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
+        ];
+        var runs = all.Select(o => Run(o, 12)).ToList();
+        for (int i = 0; i < runs.Count; i++)
+            for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
+        foreach (var o in all.Skip(1))
+        {
+            var model = Net();
+            using var optimizer = new Amari.Kfac(model, o, new Categorical());
+            model.call(randn(3, 4)).sum().backward();
+            Assert.Contains("Step(inputs, targets)", Assert.Throws<InvalidOperationException>(() => optimizer.step()).Message, StringComparison.Ordinal);
+        }
+        using var without = new Amari.Kfac(Net());
+        Assert.Throws<InvalidOperationException>(() => without.Step(randn(3, 4), randint(0, 3, [3])));
+    }
+
+    private static double[] Run(Amari.Kfac.Options options, int steps, int resumeAt = -1)
+    {
+        manual_seed(42);
+        var model = Net();
+        var optimizer = new Amari.Kfac(model, options, new Categorical());
+        for (int i = 0; i < steps; i++)
+        {
+            if (i == resumeAt)
+            {
+                var other = new Amari.Kfac(model, new(), new Categorical());
+                other.Restore(optimizer.Snapshot());
+                optimizer.Dispose();
+                optimizer = other;
+            }
+            using var generator = new Generator((ulong)i);
+            optimizer.Step(randn([9, 4], generator: generator), randint(0, 3, [9], generator: generator));
+        }
+        optimizer.Dispose();
+        return Optimizers.Problem.Values(model.parameters());
+    }
+
+    [Fact]
+    public void Resumed_run_equals_an_uninterrupted_one()
+    {
+        var options = Base with { AdaptDamping = true, RejectRising = true, DampingInterval = 2, AdaptFactorDamping = true, FactorDampingInterval = 3 };
+        Assert.Equal(Run(options, 12), Run(options, 12, resumeAt: 7));
+    }
+
+    [Fact]
+    public void The_trainer_calls_it_and_it_trains()
+    {
+        using var trainer = new Amari.Training.Trainer(Amari.Workloads.WorkloadCatalog.Find("digits-softmax", null), null);
+        set_default_dtype(ScalarType.Float32);
+        var run = trainer.Train(new("kfac", new Dictionary<string, string> { ["StepRule"] = "QuadraticModel", ["AdaptDamping"] = "true", ["RejectRising"] = "true" }), 1, Amari.Training.Budget.OfEpochs(12));
+        Assert.True(run.FinalLoss < 0.5 * run.Losses[0].Loss, $"{run.Losses[0].Loss} to {run.FinalLoss}");
+        Assert.Contains(run.Events, e => e.Message.StartsWith("damping adapted", StringComparison.Ordinal));
+    }
+}

@@ -1,0 +1,158 @@
+using Amari;
+
+namespace Amari.Tests.Kfac;
+
+/// <summary>Curvature by the clock: intervals and examples that keep to a share of the step time, on clocks that the tests turn.</summary>
+public sealed class KfacBudgetTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    /// <summary>Each look at it takes a millisecond.</summary>
+    private sealed class Clock : TimeProvider
+    {
+        private long _now;
+
+        public override long TimestampFrequency => 1000;
+        public override long GetTimestamp() => _now++;
+        public void Wait(int milliseconds) => _now += milliseconds;
+    }
+
+    /// <summary>A machine of known costs, in seconds: a step without curvature, factors of all examples, inverses. Warming up takes ten times as long.</summary>
+    private static (double Share, CurvatureChoice Choice) Simulate(double budget, double step, double factors, double inverses, long batch = 512, long? most = null)
+    {
+        var schedule = new CurvatureSchedule();
+        var options = new Amari.Kfac.Options { CurvatureBudget = budget, FactorExamples = most };
+        double spent = 0, total = 0;
+        const int steps = 6000, measured = 3000;
+        for (int i = 1; i <= steps; i++)
+        {
+            double warm = i == 1 ? 10 : 1;
+            double? f = schedule.FactorsDue(i, options) ? warm * factors * Math.Min(batch, schedule.Examples(options) ?? batch) / batch : null;
+            double? v = schedule.InverseDue(i, options) ? warm * inverses : null;
+            double pause = i % 97 == 0 ? 50 * step : 0;          // an evaluation now and then
+            schedule.Stepped(i, options, i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0), f, v, batch);
+            if (i <= steps - measured) continue;
+            spent += (f ?? 0) + (v ?? 0);
+            total += step + (f ?? 0) + (v ?? 0);
+        }
+        return (spent / total, schedule.Choice(options)!);
+    }
+
+    [Theory]
+    [InlineData(0.3, 0.030, 0.025, 0.090), InlineData(0.1, 0.030, 0.025, 0.090), InlineData(0.5, 0.030, 0.025, 0.090), InlineData(0.2, 0.010, 0.100, 1.0), InlineData(0.05, 0.010, 0.100, 0.2)]
+    public void Share_converges_to_what_was_asked(double budget, double step, double factors, double inverses)
+    {
+        var (share, choice) = Simulate(budget, step, factors, inverses);
+        Assert.InRange(share, 0.88 * budget, 1.08 * budget);
+        Assert.InRange(choice.Share, 0.8 * budget, 1.2 * budget);
+        Assert.Equal(budget, choice.Budget);
+        Assert.InRange(choice.InverseInterval, choice.FactorInterval, CurvatureSchedule.MostInverseInterval);
+        Assert.InRange(choice.FactorInterval, 1, CurvatureSchedule.MostFactorInterval);
+    }
+
+    [Fact]
+    public void A_larger_share_buys_shorter_intervals()
+    {
+        var (small, large) = (Simulate(0.05, 0.03, 0.025, 0.09).Choice, Simulate(0.4, 0.03, 0.025, 0.09).Choice);
+        Assert.True(large.FactorInterval < small.FactorInterval && large.InverseInterval < small.InverseInterval, $"{small}; {large}");
+    }
+
+    [Fact]
+    public void Costly_factors_are_taken_from_fewer_examples_and_cheap_work_is_done_every_step()
+    {
+        var costly = Simulate(0.05, 0.01, 0.1, 0.2).Choice;
+        Assert.InRange(costly.FactorExamples, CurvatureSchedule.LeastExamples, 256);
+        var cheap = Simulate(0.5, 1, 0.001, 0.001);
+        Assert.Equal((1, 1, 512), (cheap.Choice.FactorInterval, cheap.Choice.InverseInterval, cheap.Choice.FactorExamples));
+        Assert.InRange(cheap.Share, 0, 0.01);
+        Assert.Equal(100, Simulate(0.3, 0.03, 0.025, 0.09, most: 100).Choice.FactorExamples);
+    }
+
+    private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model, Clock Clock) Make(Amari.Kfac.Options options, FisherKind kind = FisherKind.Empirical)
+    {
+        manual_seed(31);
+        var clock = new Clock();
+        var model = nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
+        return (new(model, options with { Fisher = kind }, new Categorical()) { Clock = clock }, model, clock);
+    }
+
+    private static void Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Clock clock, int i)
+    {
+        using var generator = new Generator((ulong)i);
+        optimizer.zero_grad();
+        clock.Wait(10);                                          // what training takes without curvature
+        new Categorical().Loss(model.call(randn([40, 6], generator: generator)), randint(0, 3, [40], generator: generator)).backward();
+        optimizer.step();
+    }
+
+    [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.MonteCarlo)]
+    public void Optimizer_keeps_to_its_budget_and_reports_the_choice(FisherKind kind)
+    {
+        var (optimizer, model, clock) = Make(new() { CurvatureBudget = 0.05 }, kind);
+        using (optimizer)
+        {
+            Assert.Null(optimizer.CurvatureChoice);
+            for (int i = 0; i < 300; i++) Step(model, optimizer, clock, i);
+            var choice = optimizer.CurvatureChoice!;
+            Assert.InRange(choice.Share, 0.04, 0.06);
+            Assert.True(choice.InverseInterval > 1);
+            Assert.Equal(choice.ToString(), optimizer.Events[^1].Message);
+        }
+    }
+
+    [Fact]
+    public void Fixed_intervals_do_not_look_at_the_clock_and_choose_nothing()
+    {
+        var (optimizer, model, clock) = Make(new());
+        using (optimizer)
+        {
+            Step(model, optimizer, clock, 0);
+            Assert.Null(optimizer.CurvatureChoice);
+            Assert.Empty(optimizer.Events);
+        }
+        double[] Run(Amari.Kfac.Options options)
+        {
+            var (o, m, c) = Make(options);
+            using (o)
+                for (int i = 0; i < 12; i++) Step(m, o, c, i);
+            return Optimizers.Problem.Values(m.parameters());
+        }
+        Assert.Equal(Run(new()), Run(new()));
+        Assert.NotEqual(Run(new()), Run(new() { CurvatureBudget = 0.2 }));
+    }
+
+    [Fact]
+    public void Resumed_run_goes_on_with_what_was_chosen()
+    {
+        var options = new Amari.Kfac.Options { CurvatureBudget = 0.1 };
+        var (optimizer, model, clock) = Make(options);
+        var (second, _, _) = Make(options);
+        using (optimizer) using (second)
+        {
+            for (int i = 0; i < 60; i++) Step(model, optimizer, clock, i);
+            second.Restore(optimizer.Snapshot());
+            Assert.Equal(optimizer.CurvatureChoice, second.CurvatureChoice);
+        }
+    }
+
+    [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.Exact)]
+    public void Factors_of_some_examples_are_those_of_a_smaller_batch(FisherKind kind)
+    {
+        var (x, y) = (randn(12, 6, dtype: ScalarType.Float64), randint(0, 3, [12]));
+        var (some, expected) = (Factors(12, 5), Factors(5, null));
+        foreach (var (name, factor) in expected) Assert.InRange(Dense.RelativeError(some[name], factor), 0, 1e-12);
+        Assert.InRange(Dense.RelativeError(Factors(12, null)["a.A"], expected["a.A"]), 1e-3, 10);
+
+        Dictionary<string, Tensor> Factors(int batch, long? most)
+        {
+            manual_seed(32);
+            var model = nn.Sequential(("c", nn.Conv1d(2, 2, 1)), ("f", nn.Flatten()), ("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.Float64);
+            using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, FactorExamples = most, LearningRate = 0 }, new Categorical());
+            new Categorical().Loss(model.call(x.narrow(0, 0, batch).view(batch, 2, 3)), y.narrow(0, 0, batch)).backward();
+            optimizer.step();
+            return optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith(".A", StringComparison.Ordinal) || t.Key.EndsWith(".G", StringComparison.Ordinal)).ToDictionary(t => t.Key, t => t.Value.clone());
+        }
+    }
+}

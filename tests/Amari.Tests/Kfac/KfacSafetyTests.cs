@@ -1,0 +1,143 @@
+using Amari;
+
+namespace Amari.Tests.Kfac;
+
+/// <summary>No run dies of bad numbers, and none grows.</summary>
+public sealed class KfacSafetyTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public KfacSafetyTests() => manual_seed(71);
+
+    public void Dispose() => _scope.Dispose();
+
+    private static Sequential Net() => nn.Sequential(("a", nn.Linear(6, 5)), ("p", nn.PReLU(1)), ("n", nn.LayerNorm(5)), ("b", nn.Linear(5, 3)));
+
+    private static void Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Tensor x)
+    {
+        optimizer.zero_grad();
+        new Categorical().Loss(model.call(x), zeros([x.shape[0]], dtype: ScalarType.Int64)).backward();
+        optimizer.step();
+    }
+
+    public static TheoryData<double, string, FisherKind> Spoils => new(
+        from v in (double[])[double.NaN, double.PositiveInfinity, double.NegativeInfinity] from p in (string[])["a.weight", "b.bias", "n.weight", "p.weight"]
+        from k in (FisherKind[])[FisherKind.Empirical, FisherKind.Exact] select (v, p, k));
+
+    [Theory, MemberData(nameof(Spoils))]
+    public void One_bad_number_in_any_gradient_skips_the_step_and_is_counted_and_told(double value, string name, FisherKind kind)
+    {
+        foreach (int at in (int[])[0, 3])
+        {
+            var model = Net();
+            using var optimizer = new Amari.Kfac(model, new() { Fisher = kind }, new Categorical());
+            for (int i = 0; i < at; i++) Step(model, optimizer, randn(8, 6));
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(randn(8, 6)), zeros([8], dtype: ScalarType.Int64)).backward();
+            model.get_parameter(name)!.grad!.flatten()[0].fill_(value);
+            var before = Optimizers.Problem.Values(model.parameters());
+            optimizer.step();
+            Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+            Assert.Equal(1, optimizer.SkippedSteps);
+            Assert.Contains(optimizer.Events, e => e.Step == at + 1 && e.Message.Contains("skipped", StringComparison.Ordinal));
+            for (int i = 0; i < 3; i++) Step(model, optimizer, randn(8, 6));
+            var after = Optimizers.Problem.Values(model.parameters());
+            Assert.NotEqual(before, after);
+            Assert.All(after, v => Assert.True(double.IsFinite(v)));
+        }
+    }
+
+    [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.InputOnly)]
+    public void A_bad_example_spoils_neither_factors_nor_parameters(FisherKind kind)
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, InverseInterval = 1 }, new Categorical());
+        for (int i = 0; i < 6; i++)
+        {
+            var x = randn(8, 6);
+            if (i is 0 or 3) x[2, 1] = kind == FisherKind.Empirical ? double.PositiveInfinity : double.NaN;
+            Step(model, optimizer, x);
+        }
+        Assert.Equal(2, optimizer.SkippedSteps);
+        Assert.All(optimizer.Snapshot().Tensors.Where(t => t.Value.is_floating_point()).SelectMany(t => Optimizers.Problem.Values([t.Value])), v => Assert.True(double.IsFinite(v)));
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+        Assert.Contains(optimizer.Events, e => e.Subject == "a" && e.Message.Contains("factors were not finite", StringComparison.Ordinal) && e.Message.Contains("2 times", StringComparison.Ordinal));
+    }
+
+    public static TheoryData<DampingMethod, InverseMethod, double> Methods => new(
+        from d in Enum.GetValues<DampingMethod>() from i in (InverseMethod[])[InverseMethod.Cholesky, InverseMethod.NewtonSchulz] from s in (double[])[1e-30, 1, 1e6] select (d, i, s));
+
+    /// <summary>One direction in all inputs, a dead unit, and next to no damping, at extreme scales.</summary>
+    [Theory, MemberData(nameof(Methods))]
+    public void Rank_deficient_factors_are_survived(DampingMethod method, InverseMethod inverse, double scale)
+    {
+        var model = nn.Sequential(("a", nn.Linear(40, 30)), ("r", nn.ReLU()), ("b", nn.Linear(30, 3)));
+        using (no_grad()) ((Linear)model[0]).bias!.narrow(0, 0, 10).fill_(-1e9);
+        using var optimizer = new Amari.Kfac(model, new() { DampingMethod = method, InverseMethod = inverse, Damping = 1e-14, InverseInterval = 2, LearningRate = 1e-3 }, new Categorical());
+        var one = randn(1, 40);
+        for (int i = 0; i < 8; i++) Step(model, optimizer, one * randn(i == 5 ? 1 : 4, 1) * scale);
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+
+    /// <summary>What the process keeps beside the model, against what is stated. Large factors, for small blocks stay with the allocator.</summary>
+    [Fact]
+    public void Memory_is_what_is_stated()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        const int size = 2500;
+        using var model = nn.Sequential(("a", nn.Linear(size, size)));
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, InverseInterval = 2, LearningRate = 1e-6 });
+        using var x = randn(4, size);
+        long Kept()
+        {
+            GC.Collect();
+            GC.WaitForPendingFinalizers();
+            _ = malloc_trim(0);
+            string[] line = File.ReadAllLines("/proc/self/status").First(l => l.StartsWith("RssAnon", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+            return 1024 * long.Parse(line[1], System.Globalization.CultureInfo.InvariantCulture);
+        }
+        model.call(x).square().sum().backward();                 // gradients are the model's
+        optimizer.zero_grad();
+        long before = Kept();
+        for (int i = 0; i < 3; i++)
+        {
+            optimizer.zero_grad();
+            using var scope = NewDisposeScope();
+            model.call(x).square().mean().backward();
+            optimizer.step();
+        }
+        long kept = Kept() - before;
+        Assert.InRange(optimizer.StateBytes, 5L * 4 * size * size, 6L * 4 * size * size);   // A, G, two inverses, the momentum
+        Assert.InRange((double)kept / optimizer.StateBytes, 0.5, 1.3);
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc")]
+    private static extern int malloc_trim(nuint pad);
+
+    [Theory, InlineData(false), InlineData(true)]
+    public void Live_tensors_stay_flat_over_a_thousand_steps(bool adaptive)
+    {
+        using var model = nn.Sequential(("a", nn.Linear(6, 5)), ("d", nn.PReLU(1)), ("b", nn.Linear(5, 3)));
+        Amari.Kfac.Options options = adaptive
+            ? new() { StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true }
+            : new() { CurvatureBudget = 0.3, InverseMethod = InverseMethod.NewtonSchulz, FactorExamples = 4, FactorPrecision = KfacPrecision.BFloat16, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 };
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        using var x = randn(8, 6);
+        using var y = randint(0, 3, [8]);
+        long early = 0;
+        for (int i = 0; i < 1000; i++)
+        {
+            if (i == 100) early = Tensor.TotalCount;
+            using var scope = NewDisposeScope();
+            if (adaptive)
+            {
+                optimizer.Step(x, y);
+                continue;
+            }
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(x), y).backward();
+            optimizer.step();
+        }
+        Assert.InRange(Tensor.TotalCount, 0, early);             // fewer when the collector found garbage of other tests
+    }
+}

@@ -1,0 +1,209 @@
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Sophia and AdaHessian: the estimates against closed forms, degenerate settings, when they measure.</summary>
+public sealed class DiagonalCurvatureTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    /// <summary>y = w x for three outputs: the Hessian is diagonal, the minimum Σ x y / Σ x².</summary>
+    private static (nn.Module<Tensor, Tensor> Model, Tensor X, Tensor Y, double[] Minimum) Quadratic()
+    {
+        manual_seed(3);
+        var model = nn.Sequential(("a", nn.Linear(1, 3, hasBias: false))).to(ScalarType.Float64);
+        var (x, y) = (randn([20, 1], dtype: ScalarType.Float64), randn([20, 3], dtype: ScalarType.Float64));
+        return (model, x, y, Problem.Values([(x * y).sum(dim: 0) / x.square().sum()]));
+    }
+
+    private static void Step(Optimizer optimizer, nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor x, Tensor y)
+    {
+        using var scope = NewDisposeScope();
+        optimizer.Observe(x, y);
+        optimizer.zero_grad();
+        likelihood.Loss(model.call(x), y).backward();
+        optimizer.step();
+    }
+
+    private static void Near(double[] expected, double[] actual, double tolerance)
+    {
+        Assert.Equal(expected.Length, actual.Length);
+        foreach (var (e, a) in expected.Zip(actual)) Assert.InRange(a, e - tolerance, e + tolerance);
+    }
+
+    [Fact]
+    public void Sophia_without_clipping_is_diagonal_Newton()
+    {
+        var (model, x, y, minimum) = Quadratic();
+        using var o = new Sophia(model, new Gaussian(), new() { LearningRate = 1, Beta1 = 0, Beta2 = 0, Gamma = 1, Clip = null, WeightDecay = 0, Estimate = DiagonalEstimate.Hutchinson });
+        Step(o, model, new Gaussian(), x, y);
+        Near(minimum, Problem.Values(model.parameters()), 1e-12);
+        Assert.Equal(0, o.ClippedShare());
+    }
+
+    [Fact]
+    public void AdaHessian_s_first_step_is_diagonal_Newton_whatever_the_decays()
+    {
+        var (model, x, y, minimum) = Quadratic();
+        using var o = new AdaHessian(model, new Gaussian(), new() { LearningRate = 1, Epsilon = 1e-15 });
+        Step(o, model, new Gaussian(), x, y);
+        Near(minimum, Problem.Values(model.parameters()), 1e-12);
+    }
+
+    [Fact]
+    public void Sophia_whose_every_entry_is_clipped_is_a_step_of_signs()
+    {
+        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        var before = p[0].detach().clone();
+        using var o = new Sophia([ParameterGroup.Of(p, new Sophia.Options() { LearningRate = 0.01, WeightDecay = 0 })]);
+        o.Observe([-ones_like(p[0])]);                            // negative curvature
+        Problem.SetGradients(p, 1);
+        Assert.True(double.IsNaN(o.ClippedShare()));
+        o.step();
+        Near(Problem.Values([before - 0.01 * p[0].grad!.sign()]), Problem.Values(p), 1e-12);
+        Assert.Equal(1, o.ClippedShare());
+    }
+
+    /// <summary>For f = W x + b and softmax, the Fisher's diagonal is mean p (1 - p) x²: and so is the Hessian's.</summary>
+    [Theory, InlineData(DiagonalEstimate.GaussNewtonBartlett), InlineData(DiagonalEstimate.Hutchinson)]
+    public void Estimates_are_unbiased(DiagonalEstimate estimate)
+    {
+        const int Estimates = 400;
+        var model = SecondOrder.SecondOrderCases.Convex().to(ScalarType.Float64);
+        var (x, y) = SecondOrder.SecondOrderCases.Batch(5, ScalarType.Float64);
+        double[] expected;
+        using (no_grad())
+        {
+            var p = model.call(x).softmax(-1);
+            var weight = p * (1 - p) / x.shape[0];
+            expected = Problem.Values([weight.T.mm(x.square()), weight.sum(dim: 0)]);
+        }
+        var (sum, squares) = (new double[expected.Length], new double[expected.Length]);
+        for (int seed = 0; seed < Estimates; seed++)
+        {
+            using var o = new Sophia(model, new Categorical(), new() { Beta2 = 0, Estimate = estimate, Seed = seed });
+            o.Observe(x, y);
+            var h = o.Snapshot().Tensors;
+            double[] values = Problem.Values([h["a.weight.Curvature"], h["a.bias.Curvature"]]);
+            for (int i = 0; i < sum.Length; i++) (sum[i], squares[i]) = (sum[i] + values[i], squares[i] + values[i] * values[i]);
+        }
+        for (int i = 0; i < sum.Length; i++)
+        {
+            double mean = sum[i] / Estimates, error = Math.Sqrt((squares[i] / Estimates - mean * mean) / Estimates);
+            Assert.InRange(mean, expected[i] - 3 * error, expected[i] + 3 * error);
+        }
+    }
+
+    /// <summary>Algorithm 1 of the paper, number by number, for given diagonals; every second step has a new one.</summary>
+    [Theory, InlineData(1), InlineData(0.5), InlineData(0)]
+    public void AdaHessian_follows_its_equations(double power)
+    {
+        const double Rate = 0.05, Decay = 0.1, Epsilon = 1e-4;
+        var p = Problem.Parameters([[2, 3, 2, 2]], ScalarType.Float64);
+        double[] w = Problem.Values(p), m = new double[24], v = new double[24];
+        using var o = new AdaHessian([ParameterGroup.Of(p, new AdaHessian.Options() { LearningRate = Rate, HessianPower = power, WeightDecay = Decay, Beta2 = 0.9 })]);
+        for (int t = 1, n = 0; t <= 10; t++)
+        {
+            if (t % 2 == 1)
+            {
+                var diagonal = Problem.Parameters([[2, 3, 2, 2]], ScalarType.Float64, seed: 100 + t)[0].detach();
+                o.Observe([diagonal]);
+                double[] d = Problem.Values([diagonal]);
+                for (int i = 0; i < 24; i++) v[i] = 0.9 * v[i] + 0.1 * Math.Pow(Enumerable.Range(i / 4 * 4, 4).Average(k => Math.Abs(d[k])), 2);
+                n++;
+            }
+            Problem.SetGradients(p, t);
+            double[] g = Problem.Values([p[0].grad!]);
+            o.step();
+            for (int i = 0; i < 24; i++)
+            {
+                m[i] = 0.9 * m[i] + 0.1 * g[i];
+                double curvature = Math.Pow(Math.Sqrt(v[i] / (1 - Math.Pow(0.9, n))), power) + Epsilon;
+                w[i] = (1 - Rate * Decay) * w[i] - Rate * m[i] / (1 - Math.Pow(0.9, t)) / curvature;
+            }
+        }
+        Near(w, Problem.Values(p), 1e-12);
+    }
+
+    [Fact]
+    public void Each_option_changes_the_trajectory()
+    {
+        double[] Run<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, T options)
+        {
+            manual_seed(21);
+            var model = nn.Sequential(("c", nn.Conv2d(1, 2, 2)), ("f", nn.Flatten()), ("t", nn.Tanh()), ("a", nn.Linear(8, 3))).to(ScalarType.Float64);
+            using var generator = new Generator(5);
+            var (x, y) = (randn([12, 1, 3, 3], generator: generator).to_type(ScalarType.Float64), randint(0, 3, [12], generator: generator));
+            using var o = make(model, options);
+            for (int i = 0; i < 6; i++) Step(o, model, new Categorical(), x, y);
+            return Problem.Values(model.parameters());
+        }
+        void AllDiffer<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, params T[] options)
+        {
+            var runs = options.Select(o => Run(make, o)).ToList();
+            for (int i = 0; i < runs.Count; i++)
+                for (int k = 0; k < i; k++) Assert.True(!runs[k].SequenceEqual(runs[i]), $"{k} and {i} agree");
+            Assert.Equal(typeof(T).GetProperties().Count(q => q.CanWrite) + 1, options.Length);
+        }
+        Sophia.Options s = new() { Interval = 2, Gamma = 5 };
+        AllDiffer((m, o) => new Sophia(m, new Categorical(), o), s, s with { LearningRate = 0.1 }, s with { Estimate = DiagonalEstimate.Hutchinson }, s with { Interval = 3 }, s with { Samples = 2 },
+            s with { Seed = 7 }, s with { Beta1 = 0.5 }, s with { Beta2 = 0.5 }, s with { Gamma = 9 }, s with { Clip = 0.3 }, s with { Epsilon = 0.1 }, s with { WeightDecay = 0.5 });
+        AdaHessian.Options a = new() { Interval = 2 };
+        AllDiffer((m, o) => new AdaHessian(m, new Categorical(), o), a, a with { LearningRate = 0.01 }, a with { Estimate = DiagonalEstimate.GaussNewtonBartlett }, a with { Interval = 3 }, a with { Samples = 2 },
+            a with { Seed = 7 }, a with { Beta1 = 0.5 }, a with { Beta2 = 0.5 }, a with { HessianPower = 0.5 }, a with { SpatialAveraging = false }, a with { Epsilon = 0.1 }, a with { WeightDecay = 0.5 });
+    }
+
+    [Fact]
+    public void It_measures_every_interval_refuses_a_step_without_and_tells_a_missed_one()
+    {
+        var (model, x, y, _) = Quadratic();
+        using var o = new Sophia(model, new Gaussian(), new() { Interval = 3, Beta2 = 0.5 });
+        foreach (var p in model.parameters()) p.grad = ones_like(p);
+        Assert.Contains("a.weight was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
+        double Curvature() => o.Snapshot().Tensors["a.weight.Curvature"].mean().ToDouble();
+        var seen = new List<double>();
+        for (int i = 0; i < 6; i++)
+        {
+            o.Observe(x, y);
+            seen.Add(Curvature());
+            o.step();
+        }
+        Assert.Equal(2, seen.Distinct().Count());
+        Assert.Equal(seen[0], seen[2]);
+        Assert.NotEqual(seen[2], seen[3]);
+        Assert.Empty(o.Events);
+        o.step();                                                 // due, and not shown
+        Assert.Contains("was due", Assert.Single(o.Events).Message, StringComparison.Ordinal);
+        o.Observe([full(3, 1, double.NaN, dtype: ScalarType.Float64)]);
+        Assert.Equal(seen[5], Curvature());
+        Assert.Contains("not finite", o.Events[1].Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Wrong_use_is_told_in_one_sentence()
+    {
+        var (model, x, y, _) = Quadratic();
+        using var o = new AdaHessian([ParameterGroup.Of(model, new AdaHessian.Options())]);
+        Assert.Contains("Observe(diagonal)", Assert.Throws<InvalidOperationException>(() => o.Observe(x, y)).Message, StringComparison.Ordinal);
+        Assert.Throws<ArgumentException>(() => o.Observe([ones(2)]));
+        Assert.Throws<ArgumentException>(() => o.Observe([]));
+    }
+
+    [Fact]
+    public void Each_group_is_measured_under_its_own_options()
+    {
+        var model = SecondOrder.SecondOrderCases.Convex();
+        var (x, y) = SecondOrder.SecondOrderCases.Batch(1);
+        var (w, b) = (model.named_parameters().First(), model.named_parameters().Last());
+        using var o = new Sophia([new([w], new() { Interval = 2, Beta2 = 0.5 }), new([b], new() { Interval = 1, Beta2 = 0.5 })], model, new Categorical());
+        var (first, second) = (new List<double>(), new List<double>());
+        for (int i = 0; i < 4; i++)
+        {
+            Step(o, model, new Categorical(), x, y);
+            first.Add(o.Snapshot().Tensors["a.weight.Curvature"].sum().ToDouble());
+            second.Add(o.Snapshot().Tensors["a.bias.Curvature"].sum().ToDouble());
+        }
+        Assert.Equal(2, first.Distinct().Count());
+        Assert.Equal(4, second.Distinct().Count());
+    }
+}

@@ -1,0 +1,204 @@
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Who takes what, that each part is the method it is, and that the user's groups stay.</summary>
+public sealed class RoutedTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    private static nn.Module<Tensor, Tensor> Model()
+    {
+        manual_seed(4);
+        return nn.Sequential(("e", nn.Embedding(11, 6)), ("f", nn.Flatten()), ("a", nn.Linear(18, 9)), ("n", nn.LayerNorm([9])), ("t", nn.Tanh()), ("b", nn.Linear(9, 5)));
+    }
+
+    private static (Tensor X, Tensor Y) Batch(int seed)
+    {
+        using var generator = new Generator((ulong)seed);
+        return (randint(0, 11, [16, 3], generator: generator), randint(0, 5, [16], generator: generator));
+    }
+
+    private static void Train(Optimizer optimizer, nn.Module<Tensor, Tensor> model, int from, int to)
+    {
+        for (int step = from; step < to; step++)
+        {
+            using var scope = NewDisposeScope();
+            var (x, y) = Batch(step);
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(x), y).backward();
+            optimizer.step();
+        }
+    }
+
+    private static string[] Blocks(Routed.Options options)
+    {
+        using var o = new Routed(Model(), options, new Categorical());
+        return [.. o.Coverage.Rows.Select(r => r.Block)];
+    }
+
+    [Fact]
+    public void Rules_send_each_parameter_where_they_say()
+    {
+        // e.weight, a.weight, a.bias, n.weight, n.bias, b.weight, b.bias
+        Assert.Equal(["AdamW", "Muon", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"], Blocks(new()));
+        Assert.Equal(["AdamW", "Muon", "AdamW", "AdamW", "AdamW", "Muon", "AdamW"], Blocks(new() { OutputLayer = true }));
+        Assert.Equal(["Muon", "Muon", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"], Blocks(new() { Embeddings = true }));
+        Assert.Equal(["AdamW", "AdamW", "AdamW", "AdamW", "AdamW", "Soap", "AdamW"], Blocks(new() { Matrices = new Soap.Options(), MaxDimension = 17 }));
+        Assert.Equal(["AdamW", "Shampoo", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"], Blocks(new() { Matrices = new Shampoo.Options(), OutputLayer = false }));
+        Assert.Equal(["AdamW", "K-FAC Linear", "K-FAC Linear", "AdamW", "AdamW", "K-FAC Linear", "K-FAC Linear"], Blocks(new() { Matrices = new Amari.Kfac.Options() }));
+        Assert.All(Blocks(new() { RestOnly = true }), b => Assert.Equal("AdamW", b));
+        using var o = new Routed(Model());
+        Assert.Equal(["an embedding", "a matrix", "not a matrix", "not a matrix", "not a matrix", "the output layer", "not a matrix"], o.Coverage.Rows.Select(r => r.Reason));
+    }
+
+    [Fact]
+    public void A_matrix_in_a_layer_without_a_block_goes_to_AdamW_under_KFAC()
+    {
+        using var o = new Routed(nn.Sequential(("a", nn.Linear(4, 3)), ("g", new Odd(nn.Bilinear(3, 3, 2)))), new Routed.Options() { Matrices = new Amari.Kfac.Options() });
+        Assert.Contains(o.Coverage.Rows, r => r is { Parameter: "g.odd.weight", Block: "AdamW" } && r.Reason.Contains("no K-FAC block", StringComparison.Ordinal));
+    }
+
+    private sealed class Odd : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, Tensor, Tensor> odd;
+
+        public Odd(nn.Module<Tensor, Tensor, Tensor> inner) : base(nameof(Odd))
+        {
+            odd = inner;
+            RegisterComponents();
+        }
+
+        public override Tensor forward(Tensor x) => odd.call(x, x);
+    }
+
+    public static TheoryData<OptimizerOptions> Methods => [new Muon.Options(), new Soap.Options(), new Shampoo.Options(), new Amari.Kfac.Options()];
+
+    [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
+    public void Each_part_is_the_method_it_is(OptimizerOptions matrices)
+    {
+        var (routed, apart) = (Model(), Model());
+        using var o = new Routed(routed, new Routed.Options() { Matrices = matrices, Rest = new() { LearningRate = 0.01 } }, new Categorical());
+        var taken = o.Coverage.Rows.Where(r => r.Block != "AdamW").Select(r => r.Parameter).ToHashSet();
+        var parts = apart.named_parameters().ToLookup(p => taken.Contains(p.name));
+        using Optimizer first = matrices switch
+        {
+            Muon.Options m => new Muon([new(parts[true], m)]),
+            Soap.Options s => new Soap([new(parts[true], s)]),
+            Shampoo.Options s => new Shampoo([new(parts[true], s)]),
+            var k => new Amari.Kfac(apart, [.. parts[true]], (Amari.Kfac.Options)k, new Categorical()),
+        };
+        using var second = new AdamW([new(parts[false], new() { LearningRate = 0.01 })]);
+        for (int step = 0; step < 5; step++)
+        {
+            Train(o, routed, step, step + 1);
+            using var scope = NewDisposeScope();
+            var (x, y) = Batch(step);
+            first.zero_grad();
+            second.zero_grad();
+            new Categorical().Loss(apart.call(x), y).backward();
+            first.step();
+            second.step();
+        }
+        Assert.Equal(Problem.Values(apart.parameters()), Problem.Values(routed.parameters()));
+        Assert.Equal(first.StateBytes + second.StateBytes, o.StateBytes);
+    }
+
+    [Fact]
+    public void The_user_s_groups_stay_and_their_rate_drives_both_methods()
+    {
+        var (one, two) = (Model(), Model());
+        static ParameterGroup<Routed.Options>[] Groups(nn.Module m, double factor) => [.. m.named_parameters().GroupBy(p => p.name[0] is 'e' or 'a').Select(g =>
+            new ParameterGroup<Routed.Options>(g, g.Key
+                ? new() { LearningRate = factor, Matrices = new Muon.Options() { LearningRate = 0.02 / factor }, Rest = new() { LearningRate = 0.001 / factor, WeightDecay = 0 } }
+                : new() { LearningRate = factor, Matrices = new Soap.Options() { LearningRate = 0.01 / factor, WeightDecay = 0 }, Rest = new() { LearningRate = 0.003 / factor, WeightDecay = 0 } }))];
+        var groups = Groups(one, 1);
+        using var a = new Routed(one, groups);
+        using var b = new Routed(two, Groups(two, 4));
+        Assert.Equal(groups, a.ParamGroups);
+        Train(a, one, 0, 3);
+        Train(b, two, 0, 3);
+        foreach (var (e, v) in Problem.Values(one.parameters()).Zip(Problem.Values(two.parameters()))) Assert.InRange(v, e - 1e-6, e + 1e-6);
+        var before = Problem.Values(one.parameters());
+        foreach (var group in a.ParamGroups) group.LearningRate = 0;
+        Train(a, one, 3, 4);
+        Assert.Equal(before, Problem.Values(one.parameters()));
+        Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => new Routed(one, [groups[0], groups[0]])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Each_option_changes_the_trajectory()
+    {
+        Routed.Options[] options =
+        [
+            new(), new() { LearningRate = 0.5 }, new() { Matrices = new Soap.Options() }, new() { Rest = new() { LearningRate = 0.1 } }, new() { MaxDimension = 10 },
+            new() { Embeddings = true }, new() { OutputLayer = true }, new() { RestOnly = true },
+        ];
+        var runs = options.Select(o =>
+        {
+            var model = Model();
+            using var routed = new Routed(model, o);
+            Train(routed, model, 0, 4);
+            return Problem.Values(model.parameters());
+        }).ToList();
+        for (int i = 0; i < runs.Count; i++)
+            for (int k = 0; k < i; k++) Assert.True(!runs[k].SequenceEqual(runs[i]) || (k, i) == (4, 7), $"{k} and {i} agree");   // either leaves no matrix to Muon
+        Assert.Equal(typeof(Routed.Options).GetProperties().Count(p => p.CanWrite) + 1, options.Length);
+    }
+
+    [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
+    public void Clips_all_parts_together(OptimizerOptions matrices)
+    {
+        var (routed, scaled) = (Model(), Model());
+        using var o = new Routed(routed, new Routed.Options() { Matrices = matrices }, new Categorical()) { MaxGradientNorm = 0.1 };
+        using var plain = new Routed(scaled, new Routed.Options() { Matrices = matrices }, new Categorical());
+        Train(o, routed, 0, 1);
+        var (x, y) = Batch(0);
+        new Categorical().Loss(scaled.call(x), y).backward();
+        double norm = Math.Sqrt(Problem.Values(scaled.parameters().Select(p => p.grad!)).Sum(v => v * v));
+        Assert.Equal(norm, o.GradientNorm, 1e-6);
+        using (no_grad())
+            foreach (var p in scaled.parameters()) p.grad!.mul_(0.1 / norm);
+        plain.step();
+        foreach (var (e, v) in Problem.Values(scaled.parameters()).Zip(Problem.Values(routed.parameters()))) Assert.InRange(v, e - 2e-4, e + 2e-4);
+        foreach (var p in routed.parameters()) p.grad!.fill_(double.NaN);
+        var before = Problem.Values(routed.parameters());
+        o.step();
+        Assert.Equal(1, o.SkippedSteps);
+        Assert.Equal(before, Problem.Values(routed.parameters()));
+    }
+
+    [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
+    public void A_resumed_run_equals_an_uninterrupted_one_bitwise_and_bad_states_are_refused(OptimizerOptions matrices)
+    {
+        var options = new Routed.Options() { LearningRate = 0.7, Matrices = matrices, Rest = new() { Beta1 = 0.8 } };
+        var (whole, parts, next) = (Model(), Model(), Model());
+        using var a = new Routed(whole, options, new Categorical());
+        Train(a, whole, 0, 6);
+        using var b = new Routed(parts, options, new Categorical());
+        Train(b, parts, 0, 3);
+        using (no_grad())
+            foreach (var (p, q) in next.parameters().Zip(parts.parameters())) p.copy_(q);
+        using var c = new Routed(next, options with { LearningRate = 0.1, Rest = new() }, new Categorical());
+        c.Restore(b.Snapshot());
+        Assert.Equal(options, c.Groups[0].Options);
+        Train(c, next, 3, 6);
+        Assert.Equal(Problem.Values(whole.parameters()), Problem.Values(next.parameters()));
+
+        using var other = new Routed(Model(), options with { RestOnly = true }, new Categorical());
+        Assert.Contains("routes them otherwise", Assert.Throws<InvalidDataException>(() => other.Restore(b.Snapshot())).Message, StringComparison.Ordinal);
+        using var adam = new AdamW(Model());
+        Assert.Contains("not of Routed", Assert.Throws<InvalidDataException>(() => c.Restore(adam.Snapshot())).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Wrong_methods_are_refused()
+    {
+        Assert.Contains("cannot be Lion", Assert.Throws<ArgumentException>(() => new Routed.Options() { Matrices = new Lion.Options() }).Message, StringComparison.Ordinal);
+        var model = Model();
+        using var o = new Routed(model);
+        Train(o, model, 0, 1);
+        o.Groups[0].Options = o.Groups[0].Options with { Matrices = new Soap.Options() };
+        Assert.Contains("cannot change to Soap", Assert.Throws<InvalidOperationException>(() => Train(o, model, 1, 2)).Message, StringComparison.Ordinal);
+    }
+}
