@@ -1,7 +1,7 @@
 namespace Amari.Workloads;
 
 /// <summary>The <see cref="Autoencoder"/> with logistic units, as Hinton and Salakhutdinov (2006) and Martens (2010) had it: harder, for
-/// gradients shrink by at least four a layer, and all methods rest at a loss of about 206, the mean image, for long.</summary>
+/// gradients shrink by at least four a layer, and K-FAC rests long at a loss of about 206.</summary>
 public sealed class AutoencoderSigmoid : Autoencoder
 {
     /// <inheritdoc/>
