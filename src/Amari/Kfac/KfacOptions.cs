@@ -47,11 +47,6 @@ public sealed partial class Kfac
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
         /// <summary>λw ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
-        /// <see cref="Distribute"/>.</summary>
-        public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
-        /// <summary>Which of the holders compute an inverse.</summary>
-        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Whether the loss is to be known: <see cref="Step"/> instead of <see cref="step"/>.</summary>
         internal bool EvaluatesLoss => AdaptDamping || RejectRising || StepRule == StepRule.QuadraticModel;
 
@@ -73,6 +68,11 @@ public sealed partial class Kfac
         /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
         /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
         public bool RejectRising { get; init; }
+        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
+        /// <see cref="Distribute"/>.</summary>
+        public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
+        /// <summary>Which of the holders compute an inverse.</summary>
+        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Options of the AdamW that trains what has no block.</summary>
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
