@@ -24,9 +24,10 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
             int count = (int)Math.Min(SmallState.Block, to - i);
             SmallState.Decode(first, i, count, signed: true, m);
             if (segment->T != 0) SmallState.Decode(second, i, count, signed: false, v);
-            (block.S, block.T) = ((nint)(m - i), (nint)(v - i));
+            (block.S, block.T, block.Agreed) = ((nint)(m - i), (nint)(v - i), 0);
             if (segment->IsBFloat16) Run<ushort>(&block, i, i + count);
             else Run<float>(&block, i, i + count);
+            Interlocked.Add(ref segment->Agreed, block.Agreed);
             SmallState.Encode(m, first, i, count, signed: true, SmallState.Salt(segment->Step, 0));
             if (segment->T != 0) SmallState.Encode(v, second, i, count, signed: false, SmallState.Salt(segment->Step, 1));
         }

@@ -26,8 +26,9 @@ internal readonly record struct Measurement(
     public Tensor Gram(Tensor rows)
     {
         if (Precision == KfacPrecision.Full) return rows.mT.matmul(rows);
-        var shorter = rows.to_type(ScalarType.BFloat16);
-        return shorter.mT.matmul(shorter).to_type(rows.dtype);
+        var mean = rows.mean([-2], keepdim: true);              // apart, for where it is large its rounding would drown the rest
+        var shorter = (rows - mean).to_type(ScalarType.BFloat16);
+        return shorter.mT.matmul(shorter).to_type(rows.dtype).add_(mean.mT.matmul(mean), alpha: rows.shape[^2]);
     }
 }
 

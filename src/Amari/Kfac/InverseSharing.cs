@@ -72,43 +72,40 @@ internal sealed class InverseSharing : IDisposable
     /// <param name="blocks">All, the same on every rank.</param>
     /// <param name="terms">This rank's terms.</param>
     /// <param name="scaled">Whether gradients in the sums are divided by this rank's number of terms, as those of a mean loss are.</param>
-    /// <returns>The terms of all ranks.</returns>
-    public long Reduce(IReadOnlyList<CurvatureBlock> blocks, long terms, bool scaled)
+    /// <param name="finite">Whether this rank's outputs were finite.</param>
+    /// <returns>The terms of all ranks, and whether all were finite; if not, nothing was added up.</returns>
+    public (long Terms, bool Finite) Reduce(IReadOnlyList<CurvatureBlock> blocks, long terms, bool finite, bool scaled)
     {
         using var scope = NewDisposeScope();
         if (scaled && terms > 0)
             foreach (var block in blocks) block.ScalePending((double)terms * terms);
-        double[] sums = _world.Sum([terms, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
-        var present = blocks.Where((_, i) => sums[1 + blocks.Count + i] > 0).ToList();
+        double[] sums = _world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
+        if (sums[1] > 0) return ((long)sums[0], false);
+        var present = blocks.Where((_, i) => sums[2 + blocks.Count + i] > 0).ToList();
         foreach (var block in present) block.CompletePending();
         var under = present.SelectMany(b => b.Pending).Select(t => _world.BeginAllReduce(t)).ToList();
         foreach (var reduction in under) reduction.Wait();
-        for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[1 + i];
-        return (long)sums[0];
+        for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[2 + i];
+        return ((long)sums[0], true);
     }
 
-    /// <summary>Whether something holds on any rank.</summary>
-    public bool Any(bool here) => _world.Sum(here ? 1 : 0)[0] > 0;
-
     /// <summary>New inverses of the blocks for their holders.</summary>
-    /// <param name="blocks">The same on every rank.</param>
-    /// <param name="optionsOf">Options in force for a block's inverse.</param>
     /// <returns>What failed, on every rank.</returns>
-    public List<(CurvatureBlock Block, string Message)> Refresh(IReadOnlyList<CurvatureBlock> blocks, Func<CurvatureBlock, Kfac.Options> optionsOf)
+    public List<(CurvatureBlock Block, string Message)> Refresh(IReadOnlyList<CurvatureBlock> blocks, Func<CurvatureBlock, Kfac.Options> options)
     {
+        if (blocks.Count == 0) return [];
         Assign(blocks);
         var told = new List<(CurvatureBlock, string)>();
-        var own = blocks.Where(b => IsShared(b) ? Owner(b) == Rank : Holds(b)).ToDictionary(b => b, b => b.Refresh(optionsOf(b)).ToList());
+        bool shared = options(blocks[0]).InverseWork == InverseWork.Shared;
+        var own = blocks.Where(b => shared ? Owner(b) == Rank : Holds(b)).ToDictionary(b => b, b => b.Refresh(options(b)).ToList());
         foreach (var block in blocks)
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));
             told.AddRange(header.Messages.Select(m => (block, m)));
-            if (IsShared(block) && _column is not null && Holds(block)) Share(block, header, _column, Owner(block) / _columns, optionsOf(block).DampingMethod);
+            if (shared && _column is not null && Holds(block)) Share(block, header, _column, Owner(block) / _columns, options(block).DampingMethod);
             _inverted.Add(block);
         }
         return told;
-
-        bool IsShared(CurvatureBlock block) => optionsOf(block).InverseWork == InverseWork.Shared;
     }
 
     private void Share(CurvatureBlock block, Header header, Communicator ranks, int root, DampingMethod method)

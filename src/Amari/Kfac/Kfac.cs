@@ -28,10 +28,9 @@ public sealed partial class Kfac : Optimizer
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
-    private long _step;
-    private long? _ended;                                       // when the last step did, if curvature has a budget
     private InverseSharing? _sharing;
-    private long _terms;
+    private long _step, _terms;
+    private long? _ended;                                       // when the last step did, if curvature has a budget
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
     /// <param name="options">Defaults if null.</param>
@@ -181,9 +180,9 @@ public sealed partial class Kfac : Optimizer
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         _terms = _capture.Terms;
-        if (_sharing is not null) Reduce(_sharing, options);
+        bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
         double? factors = null, inverses = null;                // seconds
-        if (_capture.Active) factors = Timed(() => UpdateFactors(options)) + _capture.Spent.TotalSeconds;
+        if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
         if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
         Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
@@ -214,16 +213,15 @@ public sealed partial class Kfac : Optimizer
     /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ from rank to rank.</summary>
     /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">There are factors already.</exception>
-    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1 (every rank measures in the eigenbasis); options that depend on
-    /// a rank's own clock or loss.</exception>
+    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the eigenbasis.</exception>
     public override void Distribute(Communicator communicator, bool shardState = false)
     {
         ArgumentNullException.ThrowIfNull(communicator);
         if (communicator.Size == 1) return;
+        if (EvaluatesLoss) throw new NotSupportedException("K-FAC with StepRule, AdaptDamping or RejectRising evaluates the loss itself and runs in one process only.");
+        if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
         if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
         _fallback.Distribute(communicator, shardState);
-        if (Shared.CurvatureBudget is not null || EvaluatesLoss)
-            throw new NotSupportedException("Over several ranks K-FAC takes fixed intervals, and no option that evaluates the loss (CurvatureBudget, AdaptDamping, AdaptFactorDamping, StepRule, RejectRising): each rank's clock and batch are its own.");
         _sharing = new(communicator, Shared.InverseFraction);
         if (Shared.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
             throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
@@ -238,17 +236,21 @@ public sealed partial class Kfac : Optimizer
 
     private bool HasInverse(CurvatureBlock block) => _sharing is null ? block.Inverse is not null : _sharing.HasInverse(block);
 
-    private void Reduce(InverseSharing sharing, Options options)
+    /// <summary>Adds up sums and terms over ranks.</summary>
+    /// <returns>Whether all ranks' outputs were finite.</returns>
+    private bool Reduce(InverseSharing sharing, Options options)
     {
-        if (_capture.Failure is null && (_capture.Active || options.Reduction == LossReduction.Sum))
-            _terms = sharing.Reduce(_capture.Active ? _blocks : [], _terms, _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
+        if (_capture.Failure is not null || !(_capture.Active || options.Reduction == LossReduction.Sum)) return true;
+        (_terms, bool finite) = sharing.Reduce(_capture.Active ? _blocks : [], _terms, !_capture.NotFinite,
+            _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
+        return finite;
     }
 
-    private void UpdateFactors(Options options)
+    private void UpdateFactors(Options options, bool finite)
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
-        if (_sharing is null ? _capture.NotFinite : _sharing.Any(_capture.NotFinite))
+        if (!finite)
         {
             foreach (var block in _blocks)
             {
@@ -263,8 +265,7 @@ public sealed partial class Kfac : Optimizer
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
         }
-        double? scale = _capture.Kind == FisherKind.InputOnly ? null
-            : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
+        double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
             if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, NotFinite);
     }
@@ -297,8 +298,7 @@ public sealed partial class Kfac : Optimizer
         if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
         foreach (var (block, v) in gradients)
         {
-            var (inverse, own) = (OfInverse(block, options), Of(block, options).LearningRate);
-            var u = _sharing is null ? block.Precondition(v, inverse) : _sharing.Precondition(block, v, inverse);
+            var (u, own) = (_sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options)), Of(block, options).LearningRate);
             product += own * own * v.flatten().dot(u.flatten()).ToDouble();
             finite &= double.IsFinite(product);
             if (_batch is not null) squares += v.square().sum().ToDouble();

@@ -16,8 +16,8 @@ public sealed partial class Kfac
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 a damping below some 0.4 % of the mean
-        /// eigenvalue is not felt.</summary>
+        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 (around the
+        /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>
         public KfacPrecision FactorPrecision { get; init => field = Require.Defined(value); }
         /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
         /// In bfloat16 they take half of the memory.</summary>
@@ -36,7 +36,8 @@ public sealed partial class Kfac
         public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
-        /// hold until there is something to choose by and, unlike the clock, make runs repeatable.</summary>
+        /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an
+        /// accelerator that works asynchronously it is the host's time.</summary>
         public double? CurvatureBudget { get; init => field = Require.ShareOrNull(value); }
         /// <summary>Most examples of a batch that factors are taken from, ≥ 1, its first ones: batches are to be shuffled. Null for all. The first dimension of
         /// the model's output and of a layer's input counts examples; a layer that sees another number, and normalisations, take all.</summary>
@@ -47,6 +48,11 @@ public sealed partial class Kfac
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
         /// <summary>λw ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
+        /// <see cref="Distribute"/>.</summary>
+        public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
+        /// <summary>Which of the holders compute an inverse.</summary>
+        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Whether the loss is to be known: <see cref="Step"/> instead of <see cref="step"/>.</summary>
         internal bool EvaluatesLoss => AdaptDamping || RejectRising || StepRule == StepRule.QuadraticModel;
 
@@ -68,11 +74,6 @@ public sealed partial class Kfac
         /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
         /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
         public bool RejectRising { get; init; }
-        /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
-        /// <see cref="Distribute"/>.</summary>
-        public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
-        /// <summary>Which of the holders compute an inverse.</summary>
-        public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Options of the AdamW that trains what has no block.</summary>
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>

@@ -1,4 +1,3 @@
-using Amari.Distributed;
 using Amari.Curvature;
 using Amari.Spectrum;
 
@@ -45,18 +44,19 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
         (_model, _likelihood) = (model, likelihood);
 
-    /// <inheritdoc/>
-    public override void Distribute(Communicator communicator, bool shardState = false)
-    {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} measures curvature on its own batch and runs in one process only.");
-    }
-
     /// <summary>Takes a new estimate of a parameter's diagonal into its state.</summary>
     /// <param name="diagonal">ĥ, shaped as the parameter, of the dtype of the state; not to be changed.</param>
     /// <param name="state">The parameter's state.</param>
     /// <param name="options">The group's options.</param>
     private protected abstract void Accumulate(Tensor diagonal, TState state, TOptions options);
+
+    /// <inheritdoc/>
+    /// <exception cref="NotSupportedException">The communicator has several ranks.</exception>
+    public override void Distribute(Distributed.Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} measures curvature on its own batch and runs in one process only.");
+    }
 
     private long Steps => Groups.Max(StepsOf);
 

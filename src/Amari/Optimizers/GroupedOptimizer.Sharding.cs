@@ -17,8 +17,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         ArgumentNullException.ThrowIfNull(communicator);
         if (!shardState || communicator.Size == 1) return;
-        if (!_groups.TrueForAll(g => HasKernel(g.Group.Options)))
-            throw new NotSupportedException($"The state of {GetType().Name} with these options cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
+        if (!_groups.TrueForAll(g => HasKernel(g.Group.Options))) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
         if (Slots.Any(s => s.State is not null)) throw new InvalidOperationException("The state can be divided over ranks only before the first step.");
         (_ranks, _loads) = (communicator, new long[communicator.Size]);
     }

@@ -1,4 +1,3 @@
-using Amari.Distributed;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Amari.Training;
@@ -55,6 +54,12 @@ public sealed class Routed : Optimizer
                 parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, o => Scaled(o.Rest, o), g => new AdamW([g])) : null));
         }
         if (_parts.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+    }
+
+    /// <inheritdoc/>
+    public override void Distribute(Distributed.Communicator communicator, bool shardState = false)
+    {
+        foreach (var (_, member) in _parts.SelectMany(p => p.Members())) member.Optimizer.Distribute(communicator, shardState && member.Optimizer is AdamW);
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
@@ -149,13 +154,6 @@ public sealed class Routed : Optimizer
         return loss;
     }
 
-    /// <inheritdoc/>
-    public override void Distribute(Communicator communicator, bool shardState = false)
-    {
-        foreach (var member in Members) member.Distribute(communicator, shardState && member is AdamW);
-    }
-
-    /// <inheritdoc/>
     internal override double SumOfSquaredGradients()
     {
         FollowModules();

@@ -79,7 +79,8 @@ public sealed class CurvatureMonitor : IDisposable
     public MonitorRow? Observe(long step, double trainingSeconds)
     {
         _trained = trainingSeconds;
-        var report = _optimizer is SecondOrderOptimizer { Report: { } last } && last.Step != _reported ? last : null;
+        var told = _optimizer switch { SecondOrderOptimizer o => o.Report, Kfac k => k.Report, _ => null };
+        var report = told is { } last && last.Step != _reported ? last : null;
         _reported = report?.Step ?? _reported;
         if (_before is not null) return Measure(step, report, apart: false);
         if (_schedule.Due(trainingSeconds) && !Has(step))

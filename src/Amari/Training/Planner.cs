@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using Amari.Distributed;
 
 namespace Amari.Training;
 
@@ -56,7 +55,6 @@ public static class Planner
         }
         using (optimizer)
         {
-            using var parallel = new DataParallel(model, SingleProcess.Instance);
             int cycle = tried.Length == 0 ? 1 : tried.Aggregate(LeastCommonMultiple);
             var times = Enumerable.Range(0, cycle).Select(_ => new List<double>()).ToArray();
             var clock = new Stopwatch();
@@ -66,7 +64,7 @@ public static class Planner
                 for (int place = 0; place < cycle && !(stop.IsCancellationRequested && round > 0); place++, step++)
                 {
                     clock.Restart();
-                    trainer.Step(model, optimizer, parallel, 0, step);
+                    trainer.Step(model, optimizer, 0, step);
                     if (round >= 0) times[place].Add(clock.Elapsed.TotalMilliseconds);   // the first cycles make states and compile
                     else if (round == -1 && place == cycle - 1) all.Restart();
                 }

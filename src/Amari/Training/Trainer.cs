@@ -177,16 +177,16 @@ public sealed class Trainer : IDisposable
         Report(afterEvaluation: true);
         if (status != RunStatus.Diverged) Save();
         record.Monitor = watch?.Result ?? record.Monitor;
-        optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
         GradientSeconds = parallel.Seconds;
+        optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
         return record.ToRun(Workload.Target, optimizer, status);
 
         double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
 
         void Evaluate(nn.Module<Tensor, Tensor> m, RunRecord r)
         {
-            optimizer.Eval();
             parallel.AverageBuffers();
+            optimizer.Eval();
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
             evaluated?.Invoke(m, r.Losses[^1]);
@@ -216,8 +216,15 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The loss of this rank's part of the batch of that number before the step, and the terms that it is the mean of.</summary>
-    internal (double Loss, double Weight) Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
+    /// <summary>One step on the batch of its number; the loss before it.</summary>
+    internal double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
+    {
+        using var parallel = new DataParallel(model, SingleProcess.Instance);
+        return Step(model, optimizer, parallel, seed, step).Loss;
+    }
+
+    /// <summary>The loss of this rank's part of the batch before the step, and the terms that it is the mean of.</summary>
+    private (double Loss, double Weight) Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);

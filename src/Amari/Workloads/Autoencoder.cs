@@ -41,6 +41,16 @@ public class Autoencoder : Workload
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.3", ["KlClip"] = "0.3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "40" },
+            ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
+            ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
+            ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },
+            ["sophia"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
+            ["sophia-hutchinson"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
+            ["adahessian"] = new Dictionary<string, string> { ["LearningRate"] = "2e-2" },
+            ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "6e-3" },
+            ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5e-3", ["Rest.LearningRate"] = "1e-3" },
+            ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1e-2", ["Rest.LearningRate"] = "1e-3" },
+            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "0.3", ["Matrices.Damping"] = "0.3", ["Matrices.KlClip"] = "0.3", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "40", ["Rest.LearningRate"] = "1e-3" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
         };
 

@@ -1,7 +1,7 @@
 namespace Amari.Workloads;
 
 /// <summary>The <see cref="Autoencoder"/> with logistic units, as Hinton and Salakhutdinov (2006) and Martens (2010) had it: harder, for
-/// gradients shrink by at least four a layer.</summary>
+/// gradients shrink by at least four a layer, and K-FAC rests long at a loss of about 206.</summary>
 public sealed class AutoencoderSigmoid : Autoencoder
 {
     /// <inheritdoc/>
@@ -15,7 +15,7 @@ public sealed class AutoencoderSigmoid : Autoencoder
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.3", ["KlClip"] = "0.3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "40" },
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.1", ["Damping"] = "0.1", ["KlClip"] = "0.1", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20", ["InversePrecision"] = "BFloat16" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
         };
 

@@ -162,6 +162,16 @@ public sealed class KfacVariantTests : IDisposable
     }
 
     [Fact]
+    public void Bfloat16_sums_of_rows_far_from_zero_lose_only_of_their_spread()
+    {
+        var rows = 100 + randn(64, 20);
+        var what = new Measurement(true, true, Sharing.Expand, false, false, KfacPrecision.BFloat16);
+        var (exact, mean) = (rows.T.mm(rows), rows.mean([0], keepdim: true));
+        var spread = exact - 64 * mean.T.mm(mean);
+        Assert.InRange((what.Gram(rows) - exact).norm().ToDouble(), 1e-9, 0.01 * spread.norm().ToDouble());
+    }
+
+    [Fact]
     public void Bfloat16_inverses_give_nearly_the_step_take_half_the_memory_and_resume()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));

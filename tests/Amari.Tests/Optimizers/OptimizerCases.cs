@@ -21,6 +21,7 @@ public static class OptimizerCases
         ["Small AdamW blocks"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
         ["Small Lion bfloat16"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
         ["Small Lion blocks"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
+        ["Small AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
         ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
         ["Muon plain"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Nesterov = false, Momentum = 0.8, WeightDecay = 0.1 })]) { Fused = fused },
         ["Muon cautious"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Cautious = true })]) { Fused = fused },
