@@ -69,6 +69,29 @@ internal static class Training
         Shards(world);
         Rounding(world);
         Live(world);
+        Held(world);
+        Refused(world);
+    }
+
+    /// <summary>Where inverses are held, and that nothing is held twice for want of sending.</summary>
+    private static void Held(Communicator world)
+    {
+        double Bytes(Kfac.Options options)
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = new Kfac(model, options, new Categorical());
+            optimizer.Distribute(world);
+            nn.functional.cross_entropy(model.call(Data().X), Data().Y).backward();
+            optimizer.step();
+            var sum = tensor((double)optimizer.StateBytes).reshape(1);
+            world.AllReduce(sum);
+            return sum[0].ToDouble();
+        }
+        double everywhere = Bytes(KfacOptions), half = Bytes(KfacOptions with { InverseFraction = 0.5 }), lean = Bytes(KfacOptions with { InverseFraction = 0 });
+        Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
+        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = KfacPrecision.BFloat16 }) < everywhere);
+        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Repeated }) == everywhere);
     }
 
     /// <summary>Steps leave no tensors behind.</summary>
@@ -208,6 +231,20 @@ internal static class Training
             var again = fresh.Snapshot();
             Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
         }
+    }
+
+    /// <summary>Methods that look at whole matrices keep their state whole, and say so.</summary>
+    private static void Refused(Communicator world)
+    {
+        using var model = nn.Linear(4, 3);
+        using var optimizer = new Muon(model);
+        optimizer.Distribute(world);
+        try
+        {
+            optimizer.Distribute(world, shardState: true);
+            Check("a refusal", false);
+        }
+        catch (NotSupportedException) { }
     }
 
     /// <summary>Every epoch has each example once.</summary>
