@@ -54,15 +54,18 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         {
             using var generator = new Generator((ulong)seed, Device);
             using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true) { Active = true };
+            bool finite = true;
             long terms = objective.Walk(true, piece =>
             {
                 var output = piece.Output;
                 if (FisherSettings.FromLoss(kind) && output.requires_grad)
                     using (var f = output.detach()) capture.Propagate(output, likelihood.Score(f, piece.Target));
+                finite &= !capture.NotFinite;
                 capture.Reset();
             });
             foreach (var block in _blocks.ToList())
-                if (!block.HasPending) Drop(block, "its input was not seen: the layer must be called, and through call(), not forward()");
+                if (!finite) Drop(block, "the model's outputs were not finite");
+                else if (!block.HasPending) Drop(block, "its input was not seen: the layer must be called, and through call(), not forward()");
                 else if (!block.Fold(kind == FisherKind.InputOnly ? null : 1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
         }
     }

@@ -19,7 +19,7 @@ public sealed class CommandLineTests
     public static TheoryData<string, string> BadArguments => new()
     {
         { "compare no-such", "digits-mlp" },
-        { "compare --optimizers sgd,foo", "sgd, adam, adamw, lion, kfac" },
+        { "compare --optimizers sgd,foo", "sgd, adam, adamw, lion, adamw-bf16" },
         { "compare --budget 10", "60s" },
         { "compare --budget -3s", "more than 0" },
         { "compare --epochs 0", "integer >= 1" },
