@@ -33,7 +33,7 @@ internal sealed class BackwardOrder : IDisposable
         foreach (var (_, p) in layer.named_parameters(recurse: false))
             if (!_used.Contains(p.Handle)) _used.Add(p.Handle);
         int here = _used.Count;                                // what was used up to here is not complete when the output's gradient comes
-        return Tap.apply(output, _probe, (Action)(() => Arrived(here)));
+        return GradientTap.apply(output, _probe, (Action<Tensor>)(_ => Arrived(here)));
     }
 
     private void Arrived(int here)
@@ -66,24 +66,5 @@ internal sealed class BackwardOrder : IDisposable
     {
         foreach (var remove in _unhook) remove();
         _probe.Dispose();
-    }
-
-    private sealed class Tap : autograd.SingleTensorFunction<Tap>
-    {
-        public override string Name => "BackwardOrderTap";
-
-        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
-        {
-            var s = (Tensor)vars[0];
-            ctx.save_data("callback", vars[2]);
-            ctx.mark_dirty([s]);
-            return s;
-        }
-
-        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
-        {
-            ((Action)ctx.get_data("callback"))();
-            return HeldGradients.Hold([gradient, null!, null!]);
-        }
     }
 }

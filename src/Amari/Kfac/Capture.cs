@@ -282,24 +282,4 @@ internal sealed class Capture : IDisposable
         Reset();
         _probe.Dispose();
     }
-
-    /// <summary>Identity whose backward shows the gradient to a callback.</summary>
-    private sealed class GradientTap : autograd.SingleTensorFunction<GradientTap>
-    {
-        public override string Name => nameof(GradientTap);
-
-        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
-        {
-            var s = (Tensor)vars[0];
-            ctx.save_data("callback", vars[2]);
-            ctx.mark_dirty([s]);
-            return s;
-        }
-
-        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
-        {
-            ((Action<Tensor>)ctx.get_data("callback"))(gradient);
-            return HeldGradients.Hold([gradient, null!, null!]);
-        }
-    }
 }
