@@ -33,10 +33,10 @@ internal sealed class TwoHosts : IDisposable
     /// <summary>Arguments of <c>ip</c> that start one rank on each host.</summary>
     public string[] Launch(string launcher, string[] program)
     {
-        // the launcher's own connection notices a lost peer in seconds, not in hours
+        // The launcher's own connection notices a lost peer in seconds, not in hours: by keepalive where it is silent, by few retries where it has just sent something.
         string[] options = ["--allow-run-as-root", "--host", $"{Here}:1,{There}:1", "-np", "2", "--mca", "plm_rsh_agent", _agent, "--mca", "btl_tcp_if_include", Network,
             "--mca", "oob_tcp_if_include", Network, "--mca", "oob_tcp_keepalive_time", "3", "--mca", "oob_tcp_keepalive_intvl", "1", "--mca", "oob_tcp_keepalive_probes", "3"];
-        return ["netns", "exec", _a, "unshare", "--uts", "bash", "-c", "hostname amari-a; exec \"$@\"", "bash", launcher, .. options, .. program];
+        return ["netns", "exec", _a, "unshare", "--uts", "bash", "-c", "hostname amari-a; echo 3 > /proc/sys/net/ipv4/tcp_retries2; exec \"$@\"", "bash", launcher, .. options, .. program];
     }
 
     /// <summary>Takes the link away.</summary>
