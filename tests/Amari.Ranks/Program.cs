@@ -13,6 +13,7 @@ try
     {
         case "collectives": Collectives.Run(world); break;
         case "training": Training.Run(world); break;
+        case "catalog": Catalog.Run(world); break;
         case "endless": Failure.Run(world, args[2]); break;
         default: throw new ArgumentException($"There is no scenario '{args[0]}'.");
     }

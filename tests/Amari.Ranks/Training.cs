@@ -52,6 +52,22 @@ internal static class Training
         ["kfac empirical"] = m => new Kfac(m, KfacOptions with { Fisher = FisherKind.Empirical }),
     };
 
+    /// <summary>Methods that take the batch.</summary>
+    private static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Batched = new()
+    {
+        ["sophia"] = m => new Sophia((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { LearningRate = 0.01, Interval = 2, Samples = 2 }),
+        ["adahessian"] = m => new AdaHessian((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.01 }),
+        ["newton-cg"] = m => new NewtonCg((nn.Module<Tensor, Tensor>)m, new Categorical()) { MaxGradientNorm = 0.5 },
+        ["hessian-free"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { MaxIterations = 8 }),
+        ["hessian-free kfac"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { MaxIterations = 8, Preconditioner = HessianFreePreconditioner.Kfac }),
+        ["natural-gradient gram"] = m => new NaturalGradient((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { Damping = 0.1, KlRadius = 0.01, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 }),
+        ["natural-gradient cg"] = m => new NaturalGradient((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { Damping = 0.1, KlRadius = 0.01, Solver = FisherSolver.ConjugateGradient, MaxIterations = 10 }),
+        ["lbfgs"] = m => new Lbfgs((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.3, Iterations = 5 }),
+        ["kfac quadratic"] = m => new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, AdaptDamping = true, DampingInterval = 1, AdaptFactorDamping = true, FactorDampingInterval = 2 }, new Categorical()),
+        ["kfac quadratic lean"] = m => new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 2, InverseFraction = 0 }, new Categorical()),
+        ["kfac rejecting"] = m => new Kfac(m, KfacOptions with { LearningRate = 2, KlClip = null, RejectRising = true, AdaptDamping = true, DampingInterval = 2 }, new Categorical()),
+    };
+
     /// <summary>Those whose state cannot be divided.</summary>
     private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
 
@@ -71,6 +87,18 @@ internal static class Training
                 Same(world, name, actual);
             }
         }
+        foreach (var (name, create) in Batched)
+        {
+            if (world.Size > 2 && name is ("hessian-free" or "hessian-free kfac" or "lbfgs" or "natural-gradient cg" or "kfac quadratic" or "kfac rejecting")) continue;
+            int examples = name == "hessian-free kfac" ? 96 : 91;   // factors need an example on every rank
+            Amari.Optimizer? made = null;
+            var expected = Alone(world, create, null, examples: examples, steps: 5);
+            var actual = Train(world, create, false, new(), o => made = o, examples: examples, steps: 5);
+            Check($"{name}: as one process", Distance(expected, actual) < 1e-8 && Distance(expected, Values(Model(100))) > 1e-2);
+            Check($"{name}: rejects", name != "kfac rejecting" || made is Kfac { RejectedSteps: > 0 });
+            Same(world, name, actual);
+        }
+        Drawn(world);
         Clipped(world);
         Summed(world);
         Unused(world);
@@ -133,16 +161,16 @@ internal static class Training
     }
 
     /// <summary>What one process comes to: rank 0 alone, with the whole batch.</summary>
-    private static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false)
+    private static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
     {
-        var values = world.Rank == 0 ? Train(SingleProcess.Instance, create, false, new(), with, sum) : Values(Model(0));
+        var values = world.Rank == 0 ? Train(SingleProcess.Instance, create, false, new(), with, sum, examples, steps) : Values(Model(0));
         using var t = tensor(values);
         world.Broadcast(t, 0);
         return t.data<double>().ToArray();
     }
 
     /// <summary>All parameters after some steps.</summary>
-    private static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options, Action<Amari.Optimizer>? with, bool sum = false)
+    private static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
     {
         using var scope = NewDisposeScope();
         using var model = Model(ranks.Size > 1 ? 100 + ranks.Rank : 100);   // rank 0's weights must become everyone's
@@ -151,21 +179,50 @@ internal static class Training
         optimizer.Distribute(ranks, shard);
         using var parallel = new DataParallel(model, ranks, options);
         var (x, y) = Data();
-        var batches = new ShardedBatches(96, Batch, 3, ranks.Rank, ranks.Size);
-        for (int step = 0; step < Steps; step++)
+        var batches = new ShardedBatches(examples, Batch, 3, ranks.Rank, ranks.Size);
+        for (int step = 0; step < steps; step++)
         {
             using var inner = NewDisposeScope();
-            int[] rows = batches.Rows(step).ToArray();          // the last batch of an epoch has 6 examples
-            optimizer.zero_grad();
+            int[] rows = batches.Rows(step).ToArray();          // the last batch of an epoch has 6 examples, or 1
             var index = tensor(rows, dtype: ScalarType.Int64);
-            var output = model.call(x.index_select(0, index));
-            var loss = nn.functional.cross_entropy(output, y.index_select(0, index), reduction: sum ? nn.Reduction.Sum : nn.Reduction.Mean);
-            parallel.Weight = rows.Length;
-            loss.backward();
-            parallel.AverageGradients();
-            optimizer.step();
+            Step(model, optimizer, parallel, x.index_select(0, index), y.index_select(0, index), sum ? nn.Reduction.Sum : nn.Reduction.Mean);
         }
         return Values(model);
+    }
+
+    private static void Step(Sequential model, Amari.Optimizer optimizer, DataParallel parallel, Tensor x, Tensor y, nn.Reduction reduction)
+    {
+        if (optimizer is SecondOrderOptimizer secondOrder) secondOrder.Step(x, y);
+        else if (optimizer is Kfac { EvaluatesLoss: true } kfac) kfac.Step(x, y);
+        else
+        {
+            optimizer.Observe(x, y);
+            optimizer.zero_grad();
+            if (x.shape[0] > 0)
+            {
+                var output = model.call(x);
+                parallel.Weight = x.shape[0];
+                nn.functional.cross_entropy(output, y, reduction: reduction).backward();
+            }
+            parallel.AverageGradients(x.shape[0]);
+            optimizer.step();
+        }
+    }
+
+    /// <summary>Ranks draw targets independently: with the same examples on each, the estimate is that of one of them and not so many times as large.</summary>
+    private static void Drawn(Communicator world)
+    {
+        double Sum(Communicator ranks)
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = new Sophia(model, new Categorical(), new() { Beta2 = 0, Samples = 200 });
+            optimizer.Distribute(ranks);
+            optimizer.Observe(Data().X, Data().Y);
+            return optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith("Curvature", StringComparison.Ordinal)).Sum(t => t.Value.sum().ToDouble());
+        }
+        double ratio = Sum(world) / Sum(SingleProcess.Instance);
+        Check($"draws of ranks: ratio {ratio:G3}", Math.Abs(ratio - 1) < 0.2);
     }
 
     private static double[] Values(nn.Module model) =>
@@ -252,6 +309,14 @@ internal static class Training
         {
             optimizer.Distribute(world, shardState: true);
             Check("a refusal", false);
+        }
+        catch (NotSupportedException) { }
+        using var newton = new NewtonCg(model.parameters());
+        newton.Distribute(world);
+        try
+        {
+            using var loss = newton.step(() => model.call(ones(1, 4)).sum());
+            Check("a closure is refused", false);
         }
         catch (NotSupportedException) { }
     }

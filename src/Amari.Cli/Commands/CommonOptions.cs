@@ -5,6 +5,7 @@ using Amari.Cli.Reporting;
 using Amari.Distributed;
 using Amari.Native;
 using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
@@ -22,6 +23,7 @@ internal sealed class CommonOptions
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
     public Option<bool> ShardState { get; } = new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
+    public Option<bool> Overlap { get; } = new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
     public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not answer before the job ends (default 5m)");
     public Argument<string?> Workload { get; } = new("WORKLOAD")
     {
@@ -32,7 +34,7 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn, ShardState, RankTimeout]) command.Add(option);
+        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout]) command.Add(option);
         AddToAny(command);
     }
 
@@ -69,6 +71,13 @@ internal sealed class CommonOptions
     /// <summary>Where results go: rank 0's; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) => world.Rank > 0 ? null
         : ResultFolder.Prepare(parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, parsed.GetValue(Json)?.FullName);
+
+    /// <summary>The trainer of a workload on these ranks.</summary>
+    public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world) => new(workload, parsed.GetValue(Data), world)
+    {
+        ShardState = parsed.GetValue(ShardState),
+        Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
+    };
 
     /// <summary>What --rank-timeout says.</summary>
     public TimeSpan? TimeoutOf(ParseResult parsed) => parsed.GetValue(RankTimeout)?.Seconds is { } s ? TimeSpan.FromSeconds(s) : null;

@@ -46,7 +46,7 @@ internal static class CompareCommand
                 var budget = common.BudgetOf(parsed, workload.DefaultBudget);
                 var monitor = monitoring.Of(parsed);
                 common.ApplyTo(parsed, output);
-                var trainer = new Trainer(workload, parsed.GetValue(common.Data), world) { ShardState = parsed.GetValue(common.ShardState) };
+                var trainer = common.TrainerOf(parsed, workload, world);
                 foreach (var choice in choices) trainer.Check(choice);
                 return (workload, choices, budget, monitor, trainer, common.FolderOf(parsed, world, "compare-" + workload.Name));
             }

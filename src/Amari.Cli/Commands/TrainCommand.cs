@@ -55,7 +55,7 @@ internal static class TrainCommand
                 if (parsed.GetValue(checkpoint) is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
                 var monitor = monitoring.Of(parsed);
                 common.ApplyTo(parsed, output);
-                var trainer = new Trainer(workload, parsed.GetValue(common.Data), world) { ShardState = parsed.GetValue(common.ShardState) };
+                var trainer = common.TrainerOf(parsed, workload, world);
                 trainer.Check(choice);
                 return (workload, choice, budget, monitor, trainer, common.FolderOf(parsed, world, "train-" + workload.Name));
             }

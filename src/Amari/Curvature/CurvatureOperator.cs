@@ -62,6 +62,7 @@ public abstract class CurvatureOperator : LinearOperator
             }
             convolutions?.Release();
         });
+        Objective.AddOverRanks(total);
         return total.div_(Objective.Divisor(terms)).T.contiguous();
 
         List<IReadOnlyList<Tensor>> Views(Tensor rows) => [.. Enumerable.Range(0, (int)v.shape[1]).Select(k => layout.Split(rows.select(0, k)))];

@@ -16,7 +16,7 @@ internal static class FisherDiagonal
     {
         using var scope = NewDisposeScope();
         var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
-        var sum = zeros(layout.Dimension, dtype: layout.Type, device: layout.Device);
+        var sums = zeros(samples, layout.Dimension, dtype: layout.Type, device: layout.Device);   // u of each draw
         long terms = objective.Walk(true, piece =>
         {
             using var generator = new Generator(piece.Seed(seed), layout.Device);
@@ -25,10 +25,10 @@ internal static class FisherDiagonal
             {
                 using var inner = NewDisposeScope();
                 var score = likelihood.Score(output, likelihood.Sample(output, generator));
-                var u = layout.Flatten(objective.Derivative(piece.Output, score, again: true));
-                sum.addcmul_(u, u, 1);
+                sums[i].add_(layout.Flatten(objective.Derivative(piece.Output, score, again: true)));
             }
         });
-        return sum.div_(terms * samples).MoveToOuterDisposeScope();
+        objective.AddOverRanks(sums);
+        return sums.square().sum([0]).div_(terms * samples).MoveToOuterDisposeScope();
     }
 }

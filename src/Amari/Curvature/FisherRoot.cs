@@ -19,37 +19,45 @@ internal static class FisherRoot
     public static Tensor Of(Objective objective, FisherKind kind, int samples, long seed)
     {
         using var scope = NewDisposeScope();
-        var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
+        var (layout, likelihood, ranks) = (objective.Parameters, objective.Likelihood!, objective.Ranks);
         var roots = new List<Tensor[]>();                        // of each batch, k tensors [M, C]
-        objective.Walk(false, piece =>
+        long all = objective.Walk(false, piece =>
         {
             using var generator = new Generator(piece.Seed(seed), layout.Device);
             var output = piece.Output.detach();
             roots.Add([.. Roots(output, piece.Target, generator).Select(r => r.reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
         });
         scope.Attach(roots.SelectMany(r => r));
-        long terms = roots.Sum(r => r[0].shape[0]), row = 0;
-        var a = zeros(terms * roots[0].Length, layout.Dimension, dtype: layout.Type, device: layout.Device);
+        double[] parts = new double[ranks.Size];                 // rows of each rank
+        parts[ranks.Rank] = roots.Sum(r => r[0].shape[0] * r.Length);
+        parts = ranks.Sum(parts);
+        long row = (long)parts.Take(ranks.Rank).Sum();
+        var a = zeros((long)parts.Sum(), layout.Dimension, dtype: layout.Type, device: layout.Device);
+        if (roots.Count > 0) Fill();
+        objective.AddOverRanks(a);
+        return a.div_(Math.Sqrt(all)).MoveToOuterDisposeScope();
 
-        int batch = 0;
-        long first = 0;                                          // the next example's first term within its batch
-        var examples = objective.Batches.SelectMany(b => Enumerable.Range(0, (int)b.Inputs.shape[0])
-            .Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1))));
-        new Objective(objective.Model!, likelihood, examples, layout).Walk(true, piece =>
+        void Fill()
         {
-            if (first == roots[batch][0].shape[0]) (batch, first) = (batch + 1, 0);
-            foreach (var root in roots[batch])
-                for (long t = 0; t < piece.Terms; t++, row++)
-                {
-                    using var inner = NewDisposeScope();
-                    var cotangent = zeros(piece.Terms, root.shape[1], dtype: root.dtype, device: root.device);
-                    cotangent[t].copy_(root[first + t]);
-                    using (no_grad())
-                        a[row].copy_(layout.Flatten(objective.Derivative(piece.Output, cotangent.view(piece.Output.shape), again: true)));
-                }
-            first += piece.Terms;
-        });
-        return a.div_(Math.Sqrt(terms)).MoveToOuterDisposeScope();
+            int batch = 0;
+            long first = 0;                                          // the next example's first term within its batch
+            var examples = objective.Batches.SelectMany(b => Enumerable.Range(0, (int)b.Inputs.shape[0])
+                .Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1))));
+            new Objective(objective.Model!, likelihood, examples, layout).Walk(true, piece =>
+            {
+                if (first == roots[batch][0].shape[0]) (batch, first) = (batch + 1, 0);
+                foreach (var root in roots[batch])
+                    for (long t = 0; t < piece.Terms; t++, row++)
+                    {
+                        using var inner = NewDisposeScope();
+                        var cotangent = zeros(piece.Terms, root.shape[1], dtype: root.dtype, device: root.device);
+                        cotangent[t].copy_(root[first + t]);
+                        using (no_grad())
+                            a[row].copy_(layout.Flatten(objective.Derivative(piece.Output, cotangent.view(piece.Output.shape), again: true)));
+                    }
+                first += piece.Terms;
+            });
+        }
 
         IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) => kind switch
         {

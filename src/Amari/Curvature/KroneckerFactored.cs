@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.Solvers;
 
 namespace Amari.Curvature;
@@ -52,7 +53,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
 
         void Measure()
         {
-            using var generator = new Generator((ulong)seed, Device);
+            using var generator = new Generator((ulong)HashSeed.OfRank(seed, objective.Ranks.Rank), Device);
             using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true) { Active = true };
             bool finite = true;
             long terms = objective.Walk(true, piece =>
@@ -63,6 +64,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
                 finite &= !capture.NotFinite;
                 capture.Reset();
             });
+            if (objective.Ranks.Size > 1) (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
             foreach (var block in _blocks.ToList())
                 if (!finite) Drop(block, "the model's outputs were not finite");
                 else if (!block.HasPending) Drop(block, "its input was not seen: the layer must be called, and through call(), not forward()");

@@ -1,8 +1,11 @@
+using Amari.Distributed;
+
 namespace Amari.Curvature;
 
 /// <summary>The loss of a model on data as a function of its parameters: L(w), its gradient, and what curvature operators walk over.</summary>
 /// <remarks>L is the mean (or the sum) over the terms of all batches. The model runs in evaluation mode, so that a product is repeatable,
-/// and is put back afterwards. The data is walked once per call, and memory does not grow with the number of batches.</remarks>
+/// and is put back afterwards. The data is walked once per call, and memory does not grow with the number of batches. A batch without examples
+/// is passed over.</remarks>
 public sealed class Objective
 {
     private readonly nn.Module? _model;
@@ -22,7 +25,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(batches);
         (_model, Model, Likelihood, Reduction, Batches) = (model, model, likelihood, reduction, batches);
         Parameters = parameters ?? ParameterLayout.Of(model);
-        _pieces = () => batches.Select((b, i) => new Piece(i, () => model.call(b.Inputs), b.Inputs, b.Targets, likelihood));
+        _pieces = () => batches.Select((b, i) => new Piece(i, Ranks.Rank, () => model.call(b.Inputs), b.Inputs, b.Targets, likelihood));
     }
 
     /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
@@ -33,7 +36,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _pieces = () => [new Piece(0, loss, null, null, null)];
+        _pieces = () => [new Piece(0, Ranks.Rank, loss, null, null, null)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -51,13 +54,17 @@ public sealed class Objective
     /// <summary>Mean or sum over terms.</summary>
     public LossReduction Reduction { get; }
 
+    /// <summary>Those over whose batches together L is the mean or the sum; each has batches of its own, or none. Then every call, and every product with a
+    /// curvature, is made by all of them together and gives them the same; drawn targets differ from rank to rank.</summary>
+    internal Communicator Ranks { get; init; } = SingleProcess.Instance;
+
     /// <summary>L(w).</summary>
     public double Loss()
     {
         using var off = no_grad();
         double total = 0;
         long terms = Walk(false, p => total += p.Loss.to_type(ScalarType.Float64).ToDouble());
-        return total / Divisor(terms);
+        return Ranks.Sum(total)[0] / Divisor(terms);
     }
 
     /// <summary>L(w) and its gradient [d]; the caller owns it. The parameters' own <c>grad</c> is not touched.</summary>
@@ -73,11 +80,13 @@ public sealed class Objective
             gradient.add_(Parameters.Flatten(Derivative(sum, null)));
         });
         double divisor = Divisor(terms);
-        return (loss / divisor, gradient.div_(divisor).MoveToOuterDisposeScope());
+        AddOverRanks(gradient);
+        return (Ranks.Sum(loss)[0] / divisor, gradient.div_(divisor).MoveToOuterDisposeScope());
     }
 
     /// <summary>Visits every batch, in a dispose scope of its own, with the model in evaluation mode and unseen by K-FAC.</summary>
-    /// <returns>The terms of all batches.</returns>
+    /// <returns>The terms of all batches, those of all ranks.</returns>
+    /// <exception cref="InvalidOperationException">There is no term; or the ranks are not in the same walk, for they have come to different decisions.</exception>
     internal long Walk(bool gradients, Action<Piece> visit)
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
@@ -96,12 +105,16 @@ public sealed class Objective
             {
                 last?.Release(made, piece);
                 last = piece;
+                if (piece.IsEmpty) continue;
                 using var scope = NewDisposeScope();
                 _ = piece.Output;                                // the forward pass, in this scope
                 terms += piece.Terms;
                 visit(piece);
             }
-            return terms > 0 ? terms : throw new InvalidOperationException("There was no batch to take the curvature of.");
+            double[] sums = Ranks.Sum(terms, gradients ? 1 : 0);
+            if (sums[1] != (gradients ? Ranks.Size : 0))
+                throw new InvalidOperationException("Ranks have come to different decisions, as processors or numbers of threads that round differently make them: give all ranks the same.");
+            return sums[0] > 0 ? (long)sums[0] : throw new InvalidOperationException("There was no batch to take the curvature of.");
         }
         finally
         {
@@ -135,14 +148,23 @@ public sealed class Objective
     /// <summary>TorchSharp gives an unused tensor's gradient as an invalid handle.</summary>
     internal static IReadOnlyList<Tensor?> Present(IEnumerable<Tensor> gradients) => [.. gradients.Select(g => g is null || g.IsInvalid ? null : g)];
 
+    /// <summary>Makes this rank's sum that of all.</summary>
+    internal void AddOverRanks(Tensor sum)
+    {
+        if (Ranks.Size > 1) Ranks.AllReduce(sum);
+    }
+
     /// <summary>What sums over terms are divided by.</summary>
     internal double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
 
     /// <summary>One batch: its output is computed once.</summary>
-    internal sealed class Piece(int index, Func<Tensor> output, Tensor? inputs, Tensor? target, Likelihood? likelihood)
+    internal sealed class Piece(int index, int rank, Func<Tensor> output, Tensor? inputs, Tensor? target, Likelihood? likelihood)
     {
-        /// <summary>The seed of this batch's draws: the same in every walk, another for every batch.</summary>
-        public ulong Seed(long seed) => unchecked((ulong)seed * 0x9E3779B97F4A7C15 + (ulong)index);
+        /// <summary>The seed of this batch's draws: the same in every walk, another for every batch of every rank.</summary>
+        public ulong Seed(long seed) => unchecked((ulong)HashSeed.OfRank(seed, rank) * 0x9E3779B97F4A7C15 + (ulong)index);
+
+        /// <summary>Whether there is no example in it.</summary>
+        public bool IsEmpty => inputs is { } x && x.dim() > 0 && x.shape[0] == 0;
 
         /// <summary>Disposes the inputs and targets that belong to a scope, unless the next batch has them too.</summary>
         public void Release(DisposeScope scope, Piece next)

@@ -3,6 +3,9 @@ namespace Amari.Distributed;
 /// <summary>Seeds for ranks: far apart for neighbouring numbers.</summary>
 internal static class HashSeed
 {
+    /// <summary>A rank's own seed; rank 0 has the one that one process has.</summary>
+    public static long OfRank(long seed, int rank) => rank == 0 ? seed : Of(seed, rank);
+
     /// <summary>A seed made of several numbers (SplitMix64, Steele et al. 2014), ≥ 0.</summary>
     public static long Of(params ReadOnlySpan<long> numbers)
     {

@@ -151,6 +151,9 @@ internal sealed class Capture : IDisposable
     /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured beside K-FAC leaves no trace in it.</summary>
     public static IDisposable Suspend() => new Suspension(null);
 
+    /// <summary>Whether forward passes on this thread are not training.</summary>
+    public static bool IsSuspended => _suspended > 0;
+
     /// <summary>Until it is disposed, this capture alone sees the forward passes on this thread.</summary>
     public IDisposable SuspendOthers() => new Suspension(this);
 

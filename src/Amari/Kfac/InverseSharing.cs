@@ -39,6 +39,9 @@ internal sealed class InverseSharing : IDisposable
         if (_columns > 1) _row = world.Split(world.Rank / _columns);
     }
 
+    /// <summary>All ranks.</summary>
+    public Communicator World => _world;
+
     public int Rank => _world.Rank;
 
     /// <summary>Whether every rank holds every inverse.</summary>
@@ -68,22 +71,23 @@ internal sealed class InverseSharing : IDisposable
         }
     }
 
-    /// <summary>Adds the blocks' sums of this step over ranks.</summary>
+    /// <summary>Adds the blocks' sums over ranks.</summary>
+    /// <param name="world">The ranks.</param>
     /// <param name="blocks">All, the same on every rank.</param>
     /// <param name="terms">This rank's terms.</param>
     /// <param name="scaled">Whether gradients in the sums are divided by this rank's number of terms, as those of a mean loss are.</param>
     /// <param name="finite">Whether this rank's outputs were finite.</param>
     /// <returns>The terms of all ranks, and whether all were finite; if not, nothing was added up.</returns>
-    public (long Terms, bool Finite) Reduce(IReadOnlyList<CurvatureBlock> blocks, long terms, bool finite, bool scaled)
+    public static (long Terms, bool Finite) Reduce(Communicator world, IReadOnlyList<CurvatureBlock> blocks, long terms, bool finite, bool scaled = false)
     {
         using var scope = NewDisposeScope();
         if (scaled && terms > 0)
             foreach (var block in blocks) block.ScalePending((double)terms * terms);
-        double[] sums = _world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
+        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
         if (sums[1] > 0) return ((long)sums[0], false);
         var present = blocks.Where((_, i) => sums[2 + blocks.Count + i] > 0).ToList();
         foreach (var block in present) block.CompletePending();
-        var under = present.SelectMany(b => b.Pending).Select(t => _world.BeginAllReduce(t)).ToList();
+        var under = present.SelectMany(b => b.Pending).Select(t => world.BeginAllReduce(t)).ToList();
         foreach (var reduction in under) reduction.Wait();
         for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[2 + i];
         return ((long)sums[0], true);

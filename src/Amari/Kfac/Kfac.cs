@@ -218,7 +218,6 @@ public sealed partial class Kfac : Optimizer
     {
         ArgumentNullException.ThrowIfNull(communicator);
         if (communicator.Size == 1) return;
-        if (EvaluatesLoss) throw new NotSupportedException("K-FAC with StepRule, AdaptDamping or RejectRising evaluates the loss itself and runs in one process only.");
         if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
         if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
         _fallback.Distribute(communicator, shardState);
@@ -241,7 +240,7 @@ public sealed partial class Kfac : Optimizer
     private bool Reduce(InverseSharing sharing, Options options)
     {
         if (_capture.Failure is not null || !(_capture.Active || options.Reduction == LossReduction.Sum)) return true;
-        (_terms, bool finite) = sharing.Reduce(_capture.Active ? _blocks : [], _terms, !_capture.NotFinite,
+        (_terms, bool finite) = InverseSharing.Reduce(sharing.World, _capture.Active ? _blocks : [], _terms, !_capture.NotFinite,
             _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
         return finite;
     }
@@ -298,7 +297,7 @@ public sealed partial class Kfac : Optimizer
         if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
         foreach (var (block, v) in gradients)
         {
-            var (u, own) = (_sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options)), Of(block, options).LearningRate);
+            var (u, own) = (Precondition(block, v, options), Of(block, options).LearningRate);
             product += own * own * v.flatten().dot(u.flatten()).ToDouble();
             finite &= double.IsFinite(product);
             if (_batch is not null) squares += v.square().sum().ToDouble();
@@ -315,6 +314,9 @@ public sealed partial class Kfac : Optimizer
         Move(steps, options, nu, Math.Sqrt(squares));
         _fallback.StepScaled(scale);
     }
+
+    private Tensor Precondition(CurvatureBlock block, Tensor v, Options options) =>
+        _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
 
     /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
     public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping })))];
@@ -364,6 +366,7 @@ public sealed partial class Kfac : Optimizer
         {
             _capture.Dispose();
             _sharing?.Dispose();
+            _gradients?.Dispose();
             foreach (var block in _blocks) block.Dispose();
             foreach (var b in _momentum.Values) b.Dispose();
             _fallback.Dispose();

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Distributed;
 
 namespace Amari;
 
@@ -9,6 +10,7 @@ public sealed partial class Kfac
     private const double RoundingErrors = 10;                   // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
     private double? _damping, _factorDamping;
+    private DataParallel? _gradients;                           // over ranks: averages them
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
     public double Damping => Shared.AdaptDamping ? _damping ?? Shared.Damping : Shared.Damping;
@@ -25,7 +27,7 @@ public sealed partial class Kfac
     /// <summary>Whether the options need <see cref="Step"/> instead of <see cref="step"/>.</summary>
     public bool EvaluatesLoss => Shared.EvaluatesLoss;
 
-    /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for.</summary>
+    /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for. Over ranks, each gives its part of the batch.</summary>
     /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the
     /// same batch in evaluation mode (dropout off, BatchNorm by its running statistics).</remarks>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
@@ -37,14 +39,25 @@ public sealed partial class Kfac
             throw new InvalidOperationException("Step(inputs, targets) needs a likelihood and a model of one tensor: give the constructor both.");
         using var scope = NewDisposeScope();
         zero_grad();
-        double loss;
-        using (enable_grad())
+        double loss = 0;
+        long terms = 0;
+        if (_sharing is null || inputs.shape[0] > 0)
+            using (enable_grad())
+            {
+                var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
+                terms = _capture.LastTerms;
+                var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / terms;
+                trained.backward();
+                loss = sum.to_type(ScalarType.Float64).ToDouble();
+            }
+        if (_sharing is { World: var ranks })
         {
-            var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
-            var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / _capture.LastTerms;
-            trained.backward();
-            loss = sum.to_type(ScalarType.Float64).ToDouble() / _capture.LastTerms;
+            _gradients ??= new(model, ranks, new() { Reduction = Shared.Reduction });
+            _gradients.AverageGradients(terms);
+            double[] sums = ranks.Sum(loss, terms);
+            (loss, terms) = (sums[0], (long)sums[1]);
         }
+        loss /= terms;
         Report = new() { Step = _step + 1, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = double.NaN, GradientNorm = double.NaN };
         _batch = (inputs, targets);
         try
@@ -109,7 +122,7 @@ public sealed partial class Kfac
     private (Objective Objective, ParameterLayout Layout) ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch)
     {
         var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
-        return (new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout), layout);
+        return (new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout) { Ranks = _sharing?.World ?? SingleProcess.Instance }, layout);
     }
 
     private static Tensor Flat(ParameterLayout layout, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
@@ -142,7 +155,7 @@ public sealed partial class Kfac
         {
             using var scope = NewDisposeScope();
             Use(candidate);
-            var steps = gradients.ConvertAll(g => (g.Block, g.V, U: g.Block.Precondition(g.V, OfInverse(g.Block, options))));
+            var steps = gradients.ConvertAll(g => (g.Block, g.V, U: Precondition(g.Block, g.V, options)));
             double value = ModelOf(ObjectiveOf(steps, batch).Objective, steps, options).Least();
             if (value < least) (best, least) = (candidate, value);
         }

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Distributed;
 using Amari.Spectrum;
 
 namespace Amari;
@@ -39,6 +40,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 {
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
+    private Communicator _ranks = SingleProcess.Instance;
     private long _observedAt = -1;
 
     private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
@@ -50,12 +52,14 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <param name="options">The group's options.</param>
     private protected abstract void Accumulate(Tensor diagonal, TState state, TOptions options);
 
+    /// <summary>Over the ranks of a communicator: <see cref="Observe(Tensor, Tensor)"/> measures on the batch of all ranks, of which each shows its part. Probes are the
+    /// same on all ranks, drawn targets differ: ĝ is the mean gradient over all ranks' terms.</summary>
     /// <inheritdoc/>
-    /// <exception cref="NotSupportedException">The communicator has several ranks.</exception>
-    public override void Distribute(Distributed.Communicator communicator, bool shardState = false)
+    /// <exception cref="NotSupportedException">The state is to be divided.</exception>
+    public override void Distribute(Communicator communicator, bool shardState = false)
     {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} measures curvature on its own batch and runs in one process only.");
+        base.Distribute(communicator, shardState);
+        _ranks = communicator;
     }
 
     private long Steps => Groups.Max(StepsOf);
@@ -73,7 +77,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
                 throw new InvalidOperationException($"This {GetType().Name} was made without a model and a likelihood: give Observe(diagonal) the estimates instead.");
             using var scope = NewDisposeScope();
             ForEach(group, (_, _, _) => { });                    // the parameters as they are now, for module.to makes new ones
-            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(group.Parameters));
+            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(group.Parameters)) { Ranks = _ranks };
             long seed = unchecked(group.Options.Seed * 1_000_003L + step);
             var diagonal = group.Options.Estimate == DiagonalEstimate.Hutchinson
                 ? Hutchinson.Diagonal(new Hessian(objective), group.Options.Samples, seed)

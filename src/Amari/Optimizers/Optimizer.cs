@@ -66,11 +66,11 @@ public abstract class Optimizer : optim.Optimizer
     public abstract void Restore(OptimizerSnapshot snapshot);
 
     /// <summary>Makes the optimizer one of several that step alike on the ranks of a communicator, whose gradients are averaged before each step
-    /// (<see cref="DataParallel"/>). K-FAC then adds up its factors and shares out its inverses. Every rank must make the same calls, <see cref="Snapshot"/> among them:
+    /// (<see cref="DataParallel"/>). K-FAC then adds up its factors and shares out its inverses; methods that take the batch (<see cref="Observe"/>, <c>Step</c>) add up what they measure on it. Every rank must make the same calls, <see cref="Snapshot"/> among them:
     /// it is complete on rank 0.</summary>
     /// <param name="communicator">Not owned.</param>
     /// <param name="shardState">Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1).</param>
-    /// <exception cref="NotSupportedException">The optimizer evaluates the loss itself, and the communicator has several ranks.</exception>
+    /// <exception cref="NotSupportedException">The communicator has several ranks, and the optimizer or its options cannot be shared so: the message says why.</exception>
     public virtual void Distribute(Communicator communicator, bool shardState = false) { }
 
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>

@@ -65,8 +65,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         var (o, lambda, likelihood) = (Group.Options, Group.Options.Damping, objective.Likelihood!);
-        var before = Output(objective);
-        var solver = Choose(o, likelihood.Terms(before), likelihood.Outputs(before));
+        var (before, terms) = Output(objective);
+        var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
         var (solution, cg) = Solve(solver, fisher, gradient);
         if (solution is null) return NoStep(loss, "F + λ I could not be factorised: it is not finite") with { Damping = lambda, FisherSolver = solver };
@@ -86,8 +86,14 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             CgIterations = cg?.Iterations,
             CgStatus = cg?.Status,
             AskedKl = o.KlRadius * o.LearningRate * o.LearningRate,
-            AchievedKl = report.Outcome == StepOutcome.Accepted ? likelihood.KlDivergence(before, Output(objective)).mean().ToDouble() : null,
+            AchievedKl = report.Outcome == StepOutcome.Accepted ? MeanKl() : null,
         };
+
+        double MeanKl()
+        {
+            double sum = Output(objective).Output is { } after ? likelihood.KlDivergence(before!, after).sum().ToDouble() : 0;
+            return objective.Ranks.Sum(sum)[0] / terms;
+        }
     }
 
     private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
@@ -119,21 +125,22 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         return solution;
     }
 
-    private FisherSolver Choose(Options o, long terms, long outputs)
+    private FisherSolver Choose(Options o, Objective objective, Tensor? output, long terms)
     {
         if (o.Solver != FisherSolver.Automatic) return o.Solver;
-        long d = Dimension, rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs), size = DenseBytes / (3 * d * d);
+        double[] told = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);   // by ranks that have an example
+        long d = Dimension, outputs = (long)(told[0] / told[1]), rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs), size = DenseBytes / (3 * d * d);
         if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes) return FisherSolver.Gram;
         return d <= o.MaxIterations && DenseBytes <= o.MaxDenseBytes ? FisherSolver.Dense : FisherSolver.ConjugateGradient;
     }
 
-    /// <summary>The model's output on the step's batch.</summary>
-    private static Tensor Output(Objective objective)
+    /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; and the terms of all parts.</summary>
+    private static (Tensor? Output, long Terms) Output(Objective objective)
     {
         using var scope = NewDisposeScope();
         Tensor? output = null;
-        objective.Walk(false, piece => output = piece.Output.detach().DetachFromDisposeScope());
-        scope.Attach([output!]);                                 // the walk has scopes of its own
-        return output!.MoveToOuterDisposeScope();
+        long terms = objective.Walk(false, piece => output = piece.Output.detach().DetachFromDisposeScope());
+        if (output is not null) scope.Attach([output]);          // the walk has scopes of its own
+        return (output?.MoveToOuterDisposeScope(), terms);
     }
 }

@@ -14,17 +14,24 @@ public abstract class SecondOrderOptimizer : Optimizer
     /// <summary>What the last step did; null before the first.</summary>
     public StepReport? Report { get; private protected set; }
 
-    /// <summary>One step on one batch.</summary>
+    /// <summary>The ranks whose parts of the batch make the loss.</summary>
+    private protected Communicator Ranks { get; private set; } = SingleProcess.Instance;
+
+    /// <summary>One step on one batch; over ranks, on the batch of which each rank gives its part, and with one report for all.</summary>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
     public abstract StepReport Step(Tensor inputs, Tensor targets);
 
+    /// <summary>Over the ranks of a communicator: losses, gradients and products with the curvature are those of the batch of all ranks, added up over their parts, so that every rank
+    /// decides alike and takes the same step. The weights must be the same at first, as <see cref="DataParallel"/> makes them; gradients are averaged here, not there.</summary>
     /// <inheritdoc/>
+    /// <exception cref="NotSupportedException">The state is to be divided.</exception>
     public override void Distribute(Communicator communicator, bool shardState = false)
     {
         ArgumentNullException.ThrowIfNull(communicator);
-        if (communicator.Size > 1) throw new NotSupportedException($"{GetType().Name} evaluates the loss itself and runs in one process only.");
+        if (shardState && communicator.Size > 1) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
+        Ranks = communicator;
     }
 }
 
@@ -105,19 +112,22 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         if (_model is null)
             throw new InvalidOperationException($"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead.");
         using var scope = NewDisposeScope();
-        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()));
+        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks });
     }
 
     /// <summary>One step on a loss given as a function of the parameters.</summary>
     /// <param name="closure">Computes the loss, differentiable, and does not call backward; called several times, also without gradients.</param>
     /// <returns>The loss before the step; the caller owns it.</returns>
     /// <exception cref="InvalidOperationException">There is no closure, or the method needs the model's outputs.</exception>
+    /// <exception cref="NotSupportedException">There are several ranks.</exception>
     public override Tensor step(Func<Tensor>? closure = null)
     {
         if (NeedsOutputs)
             throw new InvalidOperationException($"{GetType().Name} needs the model's outputs, not only its loss: call Step(inputs, targets).");
         if (closure is null)
             throw new InvalidOperationException($"{GetType().Name} evaluates the loss itself: call Step(inputs, targets), or give step(closure) the differentiable loss, without backward.");
+        if (Ranks.Size > 1)
+            throw new NotSupportedException($"A closure does not tell how many terms a rank's loss is the mean of: over several ranks call Step(inputs, targets) of {GetType().Name}.");
         var layout = Layout();
         var report = Step(new Objective(closure, layout));
         return tensor(report.LossBefore, dtype: layout.Type, device: layout.Device);

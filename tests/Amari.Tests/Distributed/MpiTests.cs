@@ -15,16 +15,14 @@ public sealed class MpiTests
     [Theory, InlineData(2), InlineData(4)]
     public void Collectives_give_what_arithmetic_says(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "collectives"), $"done: {ranks} ranks");
 
-    [Fact]
-    public void Mpich_has_the_other_interface_and_the_same_results()
-    {
-        string? launcher = MpiJob.Find("mpirun.mpich");
-        Assert.SkipWhen(launcher is null, "MPICH is not installed beside Open MPI: apt-get install mpich");
-        Succeeds(MpiJob.StartBy(launcher!, 2, Ranks, "collectives"), "MPICH");
-    }
+    [Theory, InlineData("collectives"), InlineData("training")]
+    public void Mpich_has_the_other_interface_and_the_same_results(string scenario) => Succeeds(MpiJob.StartBy(Mpich(), 2, Ranks, scenario), "MPICH");
 
     [Theory, InlineData(2), InlineData(4)]
-    public void Every_optimizer_trains_as_one_process_does(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
+    public void Training_on_ranks_is_that_of_one_process(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
+
+    [Fact]
+    public void Every_optimizer_of_the_catalog_trains_as_one_process_does() => Succeeds(MpiJob.Start(2, Ranks, "catalog"), "done: 2 ranks");
 
     [Fact]
     public void A_rank_that_throws_ends_the_job_and_is_named()
@@ -41,10 +39,10 @@ public sealed class MpiTests
         Assert.Single(Regex.Matches(text, @"Rank \d of 3 waited 2 s in an all-reduce for rank 1; the job ends\."));
     }
 
-    [Fact]
-    public void A_rank_that_is_killed_ends_the_job()
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_rank_that_is_killed_ends_the_job(bool mpich)
     {
-        using var job = MpiJob.Start(3, Ranks, "endless", "5", "wait");
+        using var job = MpiJob.StartBy(mpich ? Mpich() : MpiJob.Need(), 3, Ranks, "endless", "5", "wait");
         using var victim = Process.GetProcessById(int.Parse(job.WaitFor("rank 1 is process "), CultureInfo.InvariantCulture));
         Thread.Sleep(300);
         victim.Kill();
@@ -90,23 +88,23 @@ public sealed class MpiTests
         Assert.Equal(["four", "one", "saved", "two", "whole"], Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal));
     }
 
-    [Fact]
-    public void Compare_on_ranks_gives_the_curves_of_one_process()
+    [Theory, InlineData(false), InlineData(true)]
+    public void Compare_on_ranks_gives_the_curves_of_one_process(bool overlap)
     {
         using var folder = new TemporaryFolder();
-        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", "sgd,adam,adamw,lion,kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
-        Succeeds(MpiJob.Start(2, Tool, Arguments("two")), "Report:");
+        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", overlap ? "adamw,kfac,adahessian" : "sgd,adam,adamw,lion,kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        Succeeds(MpiJob.Start(2, Tool, [.. Arguments("two"), .. overlap ? (string[])["--overlap"] : []]), "Report:");
         Run(Arguments("one"));
         double[] expected = Losses(folder.File("one.json")), actual = Losses(folder.File("two.json"));
-        Assert.Equal(15, actual.Length);
+        Assert.Equal(overlap ? 9 : 15, actual.Length);
         Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-3 * p.First));
     }
 
     [Fact]
     public void Bad_arguments_are_told_once()
     {
-        var (code, text) = Fails(MpiJob.Start(2, Tool, "train", "digits-mlp", "--optimizer", "newton-cg"));
-        Assert.Single(Regex.Matches(text, "NewtonCg evaluates the loss itself and runs in one process only"));
+        var (code, text) = Fails(MpiJob.Start(2, Tool, "train", "digits-mlp", "--optimizer", "newton-cg", "--shard-state"));
+        Assert.Single(Regex.Matches(text, "The state of NewtonCg cannot be divided over ranks"));
         Assert.Equal(2, code);
     }
 
@@ -123,6 +121,12 @@ public sealed class MpiTests
     {
         string text = Succeeds(MpiJob.Start(2, Tool, "info"), "2 ranks");
         Assert.Single(Regex.Matches(text, @"MPI +\S.*\d+\.\d+.*interface\), launcher .*, 2 ranks"));
+    }
+
+    private static string Mpich()
+    {
+        Assert.SkipWhen(MpiJob.Find("mpirun.mpich") is null, "MPICH is not installed: apt-get install mpich");
+        return MpiJob.Find("mpirun.mpich")!;
     }
 
     private static string Succeeds(MpiJob job, string expected)
