@@ -91,14 +91,17 @@ internal static class Training
         {
             if (world.Size > 2 && name is ("hessian-free" or "hessian-free kfac" or "lbfgs" or "natural-gradient cg" or "kfac quadratic" or "kfac rejecting")) continue;
             int examples = name == "hessian-free kfac" ? 96 : 91;   // factors need an example on every rank
-            Amari.Optimizer? made = null;
-            var expected = Alone(world, create, null, examples: examples, steps: 5);
+            Amari.Optimizer? alone = null, made = null;
+            var expected = Alone(world, create, o => alone = o, examples: examples, steps: 5);
             var actual = Train(world, create, false, new(), o => made = o, examples: examples, steps: 5);
             Check($"{name}: as one process", Distance(expected, actual) < 1e-8 && Distance(expected, Values(Model(100))) > 1e-2);
             Check($"{name}: rejects", name != "kfac rejecting" || made is Kfac { RejectedSteps: > 0 });
             Same(world, name, actual);
+            Same(world, $"{name}: report", Told(made));
+            Check($"{name}: report as one process", world.Rank > 0 || Told(alone).Zip(Told(made)).All(t => Math.Abs(t.First - t.Second) <= 1e-6 * Math.Abs(t.First)));
         }
         Drawn(world);
+        Parted(world);
         Clipped(world);
         Summed(world);
         Unused(world);
@@ -208,6 +211,10 @@ internal static class Training
             optimizer.step();
         }
     }
+
+    /// <summary>Of the report of the last step.</summary>
+    private static double[] Told(Amari.Optimizer? optimizer) => ((optimizer as SecondOrderOptimizer)?.Report ?? (optimizer as Kfac)?.Report) is { } r
+        ? [r.LossBefore, r.LossAfter, r.GradientNorm, r.StepNorm, r.AchievedKl ?? 0] : [];
 
     /// <summary>Ranks draw targets independently: with the same examples on each, the estimate is that of one of them and not so many times as large.</summary>
     private static void Drawn(Communicator world)
@@ -319,6 +326,20 @@ internal static class Training
             Check("a closure is refused", false);
         }
         catch (NotSupportedException) { }
+    }
+
+    /// <summary>Ranks that decide differently stop, all with the same sentence, before anything is made of it.</summary>
+    private static void Parted(Communicator world)
+    {
+        using var model = Model(1);
+        using var optimizer = new NewtonCg(model, new Categorical(), new() { MaxIterations = world.Rank == 0 ? 1 : 2, Radius = 1e3, Tolerance = 1e-9 });
+        optimizer.Distribute(world);
+        try
+        {
+            optimizer.Step(Data().X, Data().Y);
+            Check("different decisions", false);
+        }
+        catch (InvalidOperationException e) when (e.Message.StartsWith("Ranks have come to different decisions", StringComparison.Ordinal)) { }
     }
 
     /// <summary>Every epoch has each example once.</summary>
