@@ -99,7 +99,7 @@ internal static class Training
         }
         double everywhere = Bytes(KfacOptions), half = Bytes(KfacOptions with { InverseFraction = 0.5 }), lean = Bytes(KfacOptions with { InverseFraction = 0 });
         Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
-        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = KfacPrecision.BFloat16 }) < everywhere);
+        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = ProductPrecision.BFloat16 }) < everywhere);
         Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Repeated }) == everywhere);
     }
 

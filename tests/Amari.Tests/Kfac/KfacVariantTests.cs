@@ -144,7 +144,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_factors_are_near_the_full_ones()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        Dictionary<string, Tensor> Factors(KfacPrecision precision)
+        Dictionary<string, Tensor> Factors(ProductPrecision precision)
         {
             manual_seed(53);
             var model = Net();
@@ -152,7 +152,7 @@ public sealed class KfacVariantTests : IDisposable
             Step(model, optimizer, x, y);
             return optimizer.Snapshot().Tensors.Where(t => t.Key[^2..] is ".A" or ".G").ToDictionary(t => t.Key, t => t.Value.clone());
         }
-        var (full, shorter) = (Factors(KfacPrecision.Full), Factors(KfacPrecision.BFloat16));
+        var (full, shorter) = (Factors(ProductPrecision.Full), Factors(ProductPrecision.BFloat16));
         foreach (var (name, factor) in full)
         {
             Assert.InRange(Dense.RelativeError(shorter[name], factor), 1e-6, 5e-3);
@@ -165,7 +165,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_sums_of_rows_far_from_zero_lose_only_of_their_spread()
     {
         var rows = 100 + randn(64, 20);
-        var what = new Measurement(true, true, Sharing.Expand, false, false, KfacPrecision.BFloat16);
+        var what = new Measurement(true, true, Sharing.Expand, false, false, ProductPrecision.BFloat16);
         var (exact, mean) = (rows.T.mm(rows), rows.mean([0], keepdim: true));
         var spread = exact - 64 * mean.T.mm(mean);
         Assert.InRange((what.Gram(rows) - exact).norm().ToDouble(), 1e-9, 0.01 * spread.norm().ToDouble());
@@ -175,7 +175,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_inverses_give_nearly_the_step_take_half_the_memory_and_resume()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        (Dictionary<string, Tensor> Change, long Bytes) Run(KfacPrecision precision, bool resume = false)
+        (Dictionary<string, Tensor> Change, long Bytes) Run(ProductPrecision precision, bool resume = false)
         {
             manual_seed(53);
             var model = Net().to(ScalarType.Float32);
@@ -195,7 +195,7 @@ public sealed class KfacVariantTests : IDisposable
             }
             throw new InvalidOperationException();
         }
-        var (full, shorter, resumed) = (Run(KfacPrecision.Full), Run(KfacPrecision.BFloat16), Run(KfacPrecision.BFloat16, resume: true));
+        var (full, shorter, resumed) = (Run(ProductPrecision.Full), Run(ProductPrecision.BFloat16), Run(ProductPrecision.BFloat16, resume: true));
         Assert.Equal(full.Bytes, 2 * shorter.Bytes);
         foreach (var (name, change) in full.Change)
         {
