@@ -5,38 +5,13 @@ using Amari.Solvers;
 namespace Amari.Tests.Kfac;
 
 /// <summary>The input-only Fisher, parameter groups, bfloat16 factors, inverses by iteration.</summary>
-public sealed class KfacVariantTests : IDisposable
+public sealed class KfacVariantTests() : KfacTest(51)
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public KfacVariantTests()
-    {
-        manual_seed(51);
-        set_default_dtype(ScalarType.Float64);
-    }
-
-    public void Dispose()
-    {
-        set_default_dtype(ScalarType.Float32);
-        _scope.Dispose();
-    }
-
-    private static readonly Amari.Kfac.Options Plain = new()
-    {
-        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1,
-    };
-
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
 
     /// <summary>The change of every parameter in one step.</summary>
-    private static Dictionary<string, Tensor> Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Tensor x, Tensor y)
-    {
-        var before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
-        optimizer.zero_grad();
-        new Categorical().Loss(model.call(x), y).backward();
-        optimizer.step();
-        return model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach() - before[p.name]);
-    }
+    private static Dictionary<string, Tensor> Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Tensor x, Tensor y) =>
+        Step(model, optimizer, new Categorical(), x, y).ToDictionary(s => s.Key, s => s.Value.Change);
 
     [Theory, InlineData(true, 1), InlineData(false, 2)]
     public void Input_only_solves_with_the_second_moment_of_the_inputs(bool likelihood, int micro)
