@@ -1,21 +1,14 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary>The tool as its user meets it.</summary>
 public sealed class CommandLineTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     public static TheoryData<string, string> BadArguments => new()
     {
         { "compare no-such", "digits-mlp" },

@@ -1,19 +1,12 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary><c>--monitor</c> as its user meets it.</summary>
 public sealed class MonitorCommandTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     [Theory]
     [InlineData("train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors")]
     [InlineData("compare --monitor ,", "sharpness, spectrum, noise, kl, factors")]

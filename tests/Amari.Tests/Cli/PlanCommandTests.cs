@@ -1,19 +1,12 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary><c>amari plan</c> as its user meets it.</summary>
 public sealed class PlanCommandTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     [Theory]
     [InlineData("plan --optimizers nope", "'nope'")]
     [InlineData("plan --optimizers ,", "names none")]
