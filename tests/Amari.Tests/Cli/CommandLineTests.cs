@@ -48,10 +48,7 @@ public sealed class CommandLineTests
         Environment.CurrentDirectory = folder.Path;
         try
         {
-            var (code, _, error) = Run(line.Split(' '));
-            Assert.Equal(2, code);
-            Assert.Contains(expected, error, StringComparison.Ordinal);
-            Assert.Single(error.Trim().Split('\n'));
+            AssertRefused(expected, line.Split(' '));
             Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path).SelectMany(e => Directory.Exists(e) ? Directory.EnumerateFiles(e, "*", SearchOption.AllDirectories) : [e]));
         }
         finally

@@ -12,4 +12,13 @@ internal static class Tool
         using var error = new StringWriter();
         return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
     }
+
+    /// <summary>Bad arguments give one line, which says <paramref name="expected"/>, and exit code 2.</summary>
+    public static void AssertRefused(string expected, params string[] args)
+    {
+        var (code, _, error) = Run(args);
+        Assert.Equal(2, code);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
+        Assert.Single(error.Trim().Split('\n'));
+    }
 }
