@@ -93,7 +93,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         using var scope = NewDisposeScope();
         bool tall = matrix.shape[0] > matrix.shape[1];
         var x = tall ? matrix.t() : matrix;
-        x = x.mul(Scale).div_(x.norm().add_(Tiny));
+        x = x.div(x.norm().add_(Tiny).div_(Scale));
         if (precision == ProductPrecision.BFloat16) x = x.to_type(ScalarType.BFloat16);
         bool wide = x.shape[1] >= 1.2 * x.shape[0] && x.dtype is ScalarType.Float32 or ScalarType.Float64;
         x = (wide ? ByGram(x, iterations) : Directly(x, iterations)).div_(Scale);
