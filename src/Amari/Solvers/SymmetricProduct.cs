@@ -5,7 +5,7 @@ namespace Amari.Solvers;
 /// CPU compute the whole.</remarks>
 internal static class SymmetricProduct
 {
-    private const long MostPanels = 8, LeastRows = 128;         // narrower, calls cost more than operations
+    private const long MostPanels = 8, LeastRows = 128;         // narrower, calls cost more than operations; and below two of them
 
     /// <summary>A B. The caller owns it.</summary>
     /// <param name="a">[.., n, k].</param>
@@ -28,7 +28,7 @@ internal static class SymmetricProduct
         else c.add_(a.matmul(b));
     }
 
-    private static bool InPanels(Tensor a) => a.shape[^2] > LeastRows && a.shape[^1] >= LeastRows && a.device_type == DeviceType.CPU;
+    private static bool InPanels(Tensor a) => a.shape[^2] > 2 * LeastRows && a.shape[^1] >= LeastRows && a.device_type == DeviceType.CPU;
 
     private static void Fill(Tensor c, Tensor a, Tensor b, float beta)
     {
