@@ -58,6 +58,9 @@ public sealed partial class Kfac
 
         /// <summary>How long steps are, and what momentum they have.</summary>
         public StepRule StepRule { get; init => field = Require.Defined(value); }
+        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones; null for all. The slope is that of the whole batch (Martens and
+        /// Grosse 2015, §8: a quarter of the batch does). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
+        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
         /// Call <see cref="Step"/>.</summary>
