@@ -40,4 +40,52 @@ public class GaussNewton : CurvatureOperator
             yield return Objective.Derivative(output, b(t), parameters, again: true);
         }
     }
+
+    /// <summary>V'CV of few directions: it needs J V alone, and that comes from passes forward.</summary>
+    /// <remarks><code>
+    /// J v ≈ ( f(w + h v) - f(w - h v) ) / 2h,   h = ε^⅓ (1 + |w|) / |v|     error of order ε^⅔, ε that of the dtype
+    /// V'CV = (J V)' B (J V)
+    /// </code>The parameters are moved meanwhile and put back bit for bit.</remarks>
+    /// <param name="directions">k of them, as tensors shaped as the parameters.</param>
+    /// <returns>[k, k], symmetric.</returns>
+    internal double[,] Form(IReadOnlyList<IReadOnlyList<Tensor>> directions)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (w, saved) = (Objective.Parameters.Tensors, Objective.Parameters.Tensors.ConvertAll(p => p.detach().clone()));
+        double unit = Math.Cbrt(finfo(Type).eps) * (1 + Math.Sqrt(SumOfSquares(saved)));
+        double[] h = [.. directions.Select(v => Math.Sqrt(SumOfSquares(v)) is var norm and > 0 ? unit / norm : 1)];
+        int k = directions.Count;
+        var form = new double[k, k];
+        long terms = Objective.Walk(false, piece =>
+        {
+            var b = Metric(piece, piece.Output);
+            Tensor[] t = [.. Enumerable.Range(0, k).Select(i => (Moved(i, h[i]) - Moved(i, -h[i])).div_(2 * h[i]))];
+            for (int j = 0; j < k; j++)
+            {
+                var image = b(t[j]).flatten();
+                for (int i = 0; i <= j; i++) form[i, j] += t[i].flatten().dot(image).to_type(ScalarType.Float64).ToDouble();
+            }
+
+            Tensor Moved(int i, double by)
+            {
+                try
+                {
+                    foreach (var (p, v) in w.Zip(directions[i])) p.add_(v, alpha: by);
+                    return piece.Anew();
+                }
+                finally
+                {
+                    foreach (var (p, old) in w.Zip(saved)) p.copy_(old);
+                }
+            }
+        });
+        double divisor = Objective.Divisor(terms);
+        double[] sums = Objective.Ranks.Sum([.. form.Cast<double>()]);
+        for (int j = 0; j < k; j++)
+            for (int i = 0; i <= j; i++) form[j, i] = form[i, j] = sums[i * k + j] / divisor;
+        return form;
+
+        static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => p.flatten().dot(p.flatten()).to_type(ScalarType.Float64).ToDouble());
+    }
 }

@@ -177,6 +177,9 @@ public sealed class Objective
         /// <summary>f, with its graph.</summary>
         public Tensor Output => field ??= output();
 
+        /// <summary>f at the parameters as they are at the call.</summary>
+        public Tensor Anew() => output();
+
         /// <summary>y.</summary>
         public Tensor Target => target ?? throw new InvalidOperationException("A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of.");
 

@@ -15,15 +15,6 @@ public enum FisherKind
     InputOnly,
 }
 
-/// <summary>What K-FAC's products are computed in.</summary>
-public enum KfacPrecision
-{
-    /// <summary>The dtype of the weights, float32 for shorter ones.</summary>
-    Full,
-    /// <summary>bfloat16, some 2-3 times faster where the processor has it. Every entry is rounded by up to 0.4 %.</summary>
-    BFloat16,
-}
-
 /// <summary>How the training loss combines the terms of a batch.</summary>
 public enum LossReduction
 {
@@ -40,7 +31,7 @@ public enum LossReduction
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
 /// <param name="Precision">What sums are computed in.</param>
 /// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
-internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, KfacPrecision Precision = KfacPrecision.Full)
+internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, ProductPrecision Precision = ProductPrecision.Full)
 {
     /// <summary>Whether factors come with the training loss's own backward pass.</summary>
     public static bool FromLoss(FisherKind? kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;

@@ -20,12 +20,12 @@ public enum Sharing
 /// <param name="InputOnly">Whether the gradients are taken as of unit covariance.</param>
 /// <param name="Precision">What sums are computed in.</param>
 internal readonly record struct Measurement(
-    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, KfacPrecision Precision = KfacPrecision.Full)
+    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, ProductPrecision Precision = ProductPrecision.Full)
 {
     /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
     public Tensor Gram(Tensor rows)
     {
-        if (Precision == KfacPrecision.Full) return rows.mT.matmul(rows);
+        if (Precision == ProductPrecision.Full) return rows.mT.matmul(rows);
         var mean = rows.mean([-2], keepdim: true);              // apart, for where it is large its rounding would drown the rest
         var shorter = (rows - mean).to_type(ScalarType.BFloat16);
         return shorter.mT.matmul(shorter).to_type(rows.dtype).add_(mean.mT.matmul(mean), alpha: rows.shape[^2]);
@@ -111,7 +111,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, ProductPrecision precision = ProductPrecision.Full);
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>

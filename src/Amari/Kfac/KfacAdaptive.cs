@@ -79,27 +79,29 @@ public sealed partial class Kfac
             Take(steps, options, nu, null);
             return;
         }
-        var (objective, layout) = ObjectiveOf(steps, batch);
         bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
         double alpha = nu;
         double? mu = null;
         double? predicted = null;
         if (exact)
         {
-            var model = ModelOf(objective, steps, options);
+            var model = ModelOf(steps, options, batch);
             (alpha, double best) = model.Minimum();
             (mu, predicted) = (best, model.Reduction(alpha, best));
         }
         else if (adapts)
         {
-            var delta = Flat(layout, steps, s => (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate));
-            predicted = QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), delta, null, default).Reduction(1, 0);
+            var delta = steps.ConvertAll(s => (s.Block, s.V, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (Product(delta, s => s.V, s => s.U), 0), [Parts(delta, s => s.U)], default).Reduction(1, 0);
         }
+        var objective = ObjectiveOf(steps, batch);
+        var layout = objective.Parameters;
+        bool evaluates = adapts || options.RejectRising;
         var w = layout.Read();
-        double before = objective.Loss();
+        double before = evaluates ? objective.Loss() : Report!.LossBefore;
         Take(steps, options, alpha, mu);
-        double after = objective.Loss(), rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
-        double? ratio = predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
+        double after = evaluates ? objective.Loss() : double.NaN, rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
+        double? ratio = !evaluates || predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
             : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
         bool rejected = options.RejectRising && !(after <= before + rounding);
         Report = new()
@@ -119,25 +121,37 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
     }
 
-    private (Objective Objective, ParameterLayout Layout) ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch)
+    private Objective ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch) =>
+        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p)))))
+        {
+            Ranks = _sharing?.World ?? SingleProcess.Instance,
+        };
+
+    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
+    private (Tensor, Tensor) Part((Tensor Inputs, Tensor Targets) batch, Options options)
     {
-        var layout = new ParameterLayout(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
-        return (new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], layout) { Ranks = _sharing?.World ?? SingleProcess.Instance }, layout);
+        long ranks = _sharing?.World.Size ?? 1;
+        return options.ModelExamples is { } most && (most + ranks - 1) / ranks is var n && n < batch.Inputs.shape[0]
+            ? (batch.Inputs.narrow(0, 0, n), batch.Targets.narrow(0, 0, n)) : batch;
     }
 
-    private static Tensor Flat(ParameterLayout layout, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
-        layout.Flatten([.. steps.SelectMany(s => s.Block.Split(part(s)))]).to_type(layout.Type);
+    private static List<Tensor> Parts(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
+        [.. steps.SelectMany(s => s.Block.Split(part(s)))];
 
-    /// <summary>The model over the plane of -U and the last step, with each block's own λ.</summary>
-    private QuadraticModel ModelOf(Objective objective, List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options)
+    /// <summary>Σ ⟨a, b⟩ over blocks.</summary>
+    private static double Product(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b,
+        Func<CurvatureBlock, double>? weight = null) =>
+        steps.Sum(s => (weight?.Invoke(s.Block) ?? 1) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+
+    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ.</summary>
+    private QuadraticModel ModelOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, (Tensor, Tensor) batch)
     {
-        var layout = objective.Parameters;
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
-        return QuadraticModel.Of(objective, Flat(layout, steps, s => s.V), Flat(layout, steps, s => s.U).neg_(), moving ? Flat(layout, steps, s => _momentum[s.Block]).neg_() : null,
-            (Damped(s => s.U, s => s.U), moving ? Damped(s => s.U, s => _momentum[s.Block]) : 0, moving ? Damped(s => _momentum[s.Block], s => _momentum[s.Block]) : 0));
-
-        double Damped(Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b) =>
-            steps.Sum(s => s.Block.Damping(Of(s.Block, options)) * a(s).flatten().dot(b(s).flatten()).ToDouble());
+        double Damping(CurvatureBlock block) => block.Damping(Of(block, options));
+        // signs: two minuses leave the products as they are, one turns the slopes
+        return QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-Product(steps, s => s.V, s => s.U), moving ? -Product(steps, s => s.V, s => _momentum[s.Block]) : 0),
+            moving ? [Parts(steps, s => s.U), Parts(steps, s => _momentum[s.Block])] : [Parts(steps, s => s.U)],
+            (Product(steps, s => s.U, s => s.U, Damping), moving ? Product(steps, s => s.U, s => _momentum[s.Block], Damping) : 0, moving ? Product(steps, s => _momentum[s.Block], s => _momentum[s.Block], Damping) : 0));
     }
 
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
@@ -156,7 +170,7 @@ public sealed partial class Kfac
             using var scope = NewDisposeScope();
             Use(candidate);
             var steps = gradients.ConvertAll(g => (g.Block, g.V, U: Precondition(g.Block, g.V, options)));
-            double value = ModelOf(ObjectiveOf(steps, batch).Objective, steps, options).Least();
+            double value = ModelOf(steps, options, batch).Least();
             if (value < least) (best, least) = (candidate, value);
         }
         Use(best);

@@ -18,10 +18,10 @@ public sealed partial class Kfac
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 (around the
         /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>
-        public KfacPrecision FactorPrecision { get; init => field = Require.Defined(value); }
+        public ProductPrecision FactorPrecision { get; init => field = Require.Defined(value); }
         /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
         /// In bfloat16 they take half of the memory.</summary>
-        public KfacPrecision InversePrecision { get; init => field = Require.Defined(value); }
+        public ProductPrecision InversePrecision { get; init => field = Require.Defined(value); }
         /// <summary>How damped factors are inverted.</summary>
         public InverseMethod InverseMethod { get; init => field = Require.Defined(value); }
         /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
@@ -58,6 +58,9 @@ public sealed partial class Kfac
 
         /// <summary>How long steps are, and what momentum they have.</summary>
         public StepRule StepRule { get; init => field = Require.Defined(value); }
+        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
+        /// Grosse 2015, §8: a quarter of the batch does). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
+        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
         /// Call <see cref="Step"/>.</summary>

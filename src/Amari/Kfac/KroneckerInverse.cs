@@ -54,7 +54,7 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (KroneckerInverse Inverse, List<string> Messages) Of(
         Tensor a, Tensor g, DampingMethod method, double damping, KroneckerInverse? previous,
-        InverseMethod by = InverseMethod.Cholesky, KfacPrecision precision = KfacPrecision.Full)
+        InverseMethod by = InverseMethod.Cholesky, ProductPrecision precision = ProductPrecision.Full)
     {
         var messages = new List<string>();
         using var scope = NewDisposeScope();
@@ -77,7 +77,7 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
         return (new(Own(Kept(Cholesky(g, pi.reciprocal() * root, "G", previous?.Left.to_type(g.dtype)))),
                     Own(Kept(Cholesky(a, pi * root, "A", previous?.Right.to_type(a.dtype))))), messages);
 
-        Tensor Kept(Tensor t) => precision == KfacPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
+        Tensor Kept(Tensor t) => precision == ProductPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();

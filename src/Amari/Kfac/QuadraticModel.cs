@@ -8,7 +8,7 @@ public enum StepRule
     /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
     Fixed,
     /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
-    /// 2015, §6.4 and §7). Learning rate, momentum and KL clip are not read. A step costs some four gradients more.</summary>
+    /// 2015, §6.4 and §7). Learning rate, momentum and KL clip are not read. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more.</summary>
     QuadraticModel,
 }
 
@@ -26,19 +26,13 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
 
     /// <summary>The model of an objective at its parameters.</summary>
     /// <param name="objective">F is its exact Fisher.</param>
-    /// <param name="gradient">g : [d].</param>
-    /// <param name="direction">Δ : [d].</param>
-    /// <param name="last">δ₀ : [d]; null for none.</param>
+    /// <param name="slopes">g'Δ and g'δ₀.</param>
+    /// <param name="directions">Δ, and δ₀ if there is one, as tensors shaped as the parameters.</param>
     /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
-    public static QuadraticModel Of(Objective objective, Tensor gradient, Tensor direction, Tensor? last, (double, double, double) damping)
+    public static QuadraticModel Of(Objective objective, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping)
     {
-        using var scope = NewDisposeScope();
-        var plane = last is null ? direction.unsqueeze(1) : stack([direction, last], 1);
-        var (slopes, curvature) = (plane.T.mv(gradient), plane.T.mm(new Fisher(objective).Apply(plane)));
-        return last is null ? new((At(slopes[0]), 0), (At(curvature[0, 0]), 0, 0), damping)
-            : new((At(slopes[0]), At(slopes[1])), (At(curvature[0, 0]), At(curvature[0, 1]), At(curvature[1, 1])), damping);
-
-        static double At(Tensor t) => t.to_type(ScalarType.Float64).ToDouble();
+        double[,] curvature = new Fisher(objective).Form(directions);
+        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping);
     }
 
     /// <summary>α and μ at the minimum; along Δ alone where the plane has no second direction.</summary>

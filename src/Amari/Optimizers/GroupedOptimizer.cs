@@ -1,6 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Amari.Kernels;
 using Amari.Native;
 
@@ -16,7 +13,6 @@ namespace Amari;
 public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
     where TOptions : OptimizerOptions where TState : ParameterState
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Sweep _sweep = new();
@@ -73,9 +69,6 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         if (i < 0) _events.Add((subject, message, step, 1));
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
     }
-
-    /// <inheritdoc/>
-    public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
 
     // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
     double optim.IMomentum.Momentum
@@ -142,9 +135,6 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
     }
 
-    /// <summary>The state of a parameter before its first update; zeros of its shape and <see cref="StateType"/> as a rule.</summary>
-    protected abstract TState CreateState(Parameter parameter, TOptions options);
-
     /// <summary>The update as torch lines, in place: the reference of the kernel, and the path of every dtype, device and layout.</summary>
     /// <param name="parameter">w.</param>
     /// <param name="gradient">g, dense, of the dtype of the state; not to be changed.</param>
@@ -157,13 +147,6 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
-
-    /// <summary>The dtype of a parameter's state: its own, but float32 for bfloat16 and float16.</summary>
-    protected static ScalarType StateType(Tensor parameter) =>
-        parameter.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : parameter.dtype;
-
-    /// <summary>A state tensor of zeros shaped as the parameter.</summary>
-    protected static Tensor ZeroState(Tensor parameter) => zeros_like(parameter, dtype: StateType(parameter));
 
     /// <summary>One update of every parameter that has a gradient.</summary>
     /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
@@ -251,36 +234,6 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         }
     }
 
-    /// <summary>Makes the state at the first gradient, and follows the parameter when its module moved to another dtype or device.</summary>
-    private void Prepare(Slot slot, TOptions options)
-    {
-        using var off = no_grad();
-        if (slot.State is null)
-        {
-            slot.State = CreateState(slot.Parameter, options);
-            foreach (var (_, tensor) in slot.State.Tensors()) tensor.DetachFromDisposeScope();
-        }
-        else
-        {
-            var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
-            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));   // its format does not depend on the parameter's dtype
-            foreach (var (name, tensor) in slot.State.Tensors().ToList())
-                if (small)
-                {
-                    if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
-                }
-                else if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
-        }
-        Adopt(slot);
-    }
-
-    private static void Adopt(Slot slot)
-    {
-        slot.StateHandles = [.. slot.State!.Tensors().Select(t => t.Tensor.Handle)];
-        slot.Row = default;
-        slot.Handle = slot.Parameter.Handle;
-    }
-
     /// <summary>Σ g² over all gradients, in one read of them.</summary>
     internal override double SumOfSquaredGradients()
     {
@@ -313,113 +266,5 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
                 gradient!.zero_().Dispose();
             }
         _sweep.Zero();
-    }
-
-    /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot()
-    {
-        var tensors = new Dictionary<string, Tensor>();
-        var steps = new JsonObject();
-        foreach (var (slot, state) in States())
-        {
-            steps[slot.Name] = state.Step;
-            foreach (var (name, tensor) in state.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
-        }
-        var groups = new JsonArray([.. _groups.Select(g => new JsonObject
-        {
-            ["options"] = JsonSerializer.SerializeToNode(g.Group.Options, Json),
-            ["initialLearningRate"] = g.Group.InitialLearningRate,
-            ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
-        })]);
-        return new(tensors, new()
-        {
-            ["type"] = GetType().Name,
-            ["groups"] = groups,
-            ["steps"] = steps,
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-        });
-    }
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        var (tensors, values) = snapshot;
-        if ((string?)values["type"] != GetType().Name)
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        var groups = values["groups"]!.AsArray();
-        if (groups.Count != _groups.Count)
-            throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
-        for (int i = 0; i < groups.Count; i++)
-        {
-            var saved = groups[i]!["parameters"]!.AsArray().Select(n => (string)n!);
-            if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
-                throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
-        }
-        var steps = values["steps"]!.AsObject();
-        var states = Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, tensors))).ToList();
-
-        foreach (var slot in Slots) Forget(slot);                // all checks have passed
-        for (int i = 0; i < groups.Count; i++)
-        {
-            _groups[i].Group.Options = groups[i]!["options"]!.Deserialize<TOptions>(Json)!;
-            _groups[i].Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
-        }
-        foreach (var (slot, state) in states)
-        {
-            state.Step = (long)steps[slot.Name]!;
-            slot.State = state;
-            Adopt(slot);
-        }
-        ClippedSteps = (long?)values["clippedSteps"] ?? 0;
-        SkippedSteps = (long?)values["skippedSteps"] ?? 0;
-    }
-
-    private TState Loaded(Slot slot, IReadOnlyDictionary<string, Tensor> tensors)
-    {
-        using var off = no_grad();
-        var options = _groups.First(g => g.Slots.Contains(slot)).Group.Options;
-        var state = CreateState(slot.Parameter, options);
-        foreach (var (name, fresh) in state.Tensors().ToList())
-        {
-            if (!tensors.TryGetValue($"{slot.Name}.{name}", out var saved))
-                throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
-            if (!saved.shape.SequenceEqual(fresh.shape))
-                throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
-            if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
-                throw new InvalidDataException($"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format.");
-            fresh.DetachFromDisposeScope();
-            fresh.copy_(saved);
-        }
-        return state;
-    }
-
-    private static void Forget(Slot slot)
-    {
-        foreach (var (_, tensor) in slot.State?.Tensors() ?? []) tensor.Dispose();
-        (slot.State, slot.Handle, slot.Row) = (null, 0, default);
-    }
-
-    /// <inheritdoc/>
-    public override void to(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        foreach (var slot in Slots.Where(s => s.State is not null))
-        {
-            foreach (var (name, tensor) in slot.State!.Tensors().ToList())
-                if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
-            Adopt(slot);
-        }
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-        {
-            foreach (var slot in Slots) Forget(slot);
-        }
-        base.Dispose(disposing);
     }
 }

@@ -75,7 +75,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         public long Across => (N + Q - 1) / Q;
 
         /// <summary>[m, n] to [blocks, p, q].</summary>
-        public Tensor Cut(Tensor x) => nn.functional.pad(x.reshape(M, N), [0, Across * Q - N, 0, Down * P - M])
+        public Tensor Cut(Tensor x) => (P, Q) == (M, N) ? x.reshape(1, M, N) : nn.functional.pad(x.reshape(M, N), [0, Across * Q - N, 0, Down * P - M])
             .reshape(Down, P, Across, Q).permute(0, 2, 1, 3).reshape(Down * Across, P, Q);
 
         /// <summary>[blocks, p, q] to [m, n].</summary>
@@ -104,8 +104,8 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         long p = state.Left.shape[^1], q = state.Right?.shape[^1] ?? 1;      // as the state was made, whatever BlockSize is now
         var blocks = Blocks.Of(parameter, int.MaxValue) with { P = p, Q = q };
         var g = blocks.Cut(gradient);
-        state.Left.lerp_(g.matmul(g.mT), 1 - options.Beta2);
-        state.Right?.lerp_(g.mT.matmul(g), 1 - options.Beta2);
+        state.Left.lerp_(SymmetricProduct.Of(g, g.mT), 1 - options.Beta2);
+        state.Right?.lerp_(SymmetricProduct.Of(g.mT, g), 1 - options.Beta2);
         double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
         var m = state.Momentum.lerp_(gradient, 1 - options.Beta1).div(mHat);
         var grafted = m;
@@ -138,7 +138,8 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell($"a factor was decomposed at a second try ({outcome})");
         if (eigen is { } e)
         {
-            root.copy_(e.Vectors.mul(e.Values.add(epsilon).pow(power).unsqueeze(-2)).matmul(e.Vectors.mT));
+            var half = e.Vectors.mul(e.Values.add(epsilon).pow(power / 2).unsqueeze(-2));
+            root.copy_(SymmetricProduct.Of(half, half.mT));
             return;
         }
         Tell("a factor could not be decomposed; the last root stays");

@@ -4,12 +4,11 @@ namespace Amari;
 
 /// <summary>SOAP: Adam in the eigenbasis of Shampoo's factors (Vyas et al. 2024, arXiv:2409.11321, Algorithm 3).</summary>
 /// <remarks><code>
-/// G : [m, n],  m ← β₁ m + (1 - β₁) G
-/// V ← β₂ V + (1 - β₂) (Ql' G Qr)²
-/// w ← (1 - η λ) (w - η Ql [m̂' / (√V̂ + ε)] Qr'),   m' = Ql' m Qr
-/// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G
-/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them
-/// </code>The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
+/// G : [m, n],  G' = Ql' G Qr,   m ← β₁ m + (1 - β₁) G',   V ← β₂ V + (1 - β₂) G'²
+/// w ← (1 - η λ) (w - η Ql [m̂ / (√V̂ + ε)] Qr')
+/// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G        (here ' transposes)
+/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them, m turned into the new basis
+/// </code>The paper keeps m outside of the basis and projects it each step: the same, for two products more. The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
 /// longer than <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
 public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
 {
@@ -40,13 +39,13 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
 
-    /// <param name="FirstMoment">m, shaped as w.</param>
+    /// <param name="TurnedMoment">m, in the basis, shaped as w.</param>
     /// <param name="SecondMoment">V, in the basis, shaped as w.</param>
     /// <param name="LeftFactor">L : [m, m], or null.</param>
     /// <param name="LeftBasis">Ql : [m, m], or null.</param>
     /// <param name="RightFactor">R : [n, n], or null.</param>
     /// <param name="RightBasis">Qr : [n, n], or null.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? LeftFactor, Tensor? LeftBasis, Tensor? RightFactor, Tensor? RightBasis) : ParameterState;
+    public sealed record State(Tensor TurnedMoment, Tensor SecondMoment, Tensor? LeftFactor, Tensor? LeftBasis, Tensor? RightFactor, Tensor? RightBasis) : ParameterState;
 
     private protected override CoverageRow Covers(string name, Parameter parameter, Options options)
     {
@@ -73,22 +72,32 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
         var g = parameter.dim() < 2 ? gradient : gradient.flatten(1);
+        var (m, v) = (state.TurnedMoment.view_as(g), state.SecondMoment.view_as(g));
         var (ql, qr) = (state.LeftBasis, state.RightBasis);
         long t = state.Step - 1;
         if (t > 0)
         {
-            var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1).view_as(g);
-            var projected = Multiply(ql?.t(), g, qr);
-            var v = state.SecondMoment.mul_(options.Beta2).addcmul_(projected.view_as(parameter), projected.view_as(parameter), 1 - options.Beta2).view_as(g);
+            var turned = Multiply(ql?.t(), g, qr);
+            m.lerp_(turned, 1 - options.Beta1);
+            v.mul_(options.Beta2).addcmul_(turned, turned, 1 - options.Beta2);
             double mHat = 1 - Math.Pow(options.Beta1, t), vHat = Math.Sqrt(1 - Math.Pow(options.Beta2, t));
-            var u = Multiply(ql, Multiply(ql?.t(), m, qr).div(v.sqrt().add_(options.Epsilon)), qr?.t());
+            var u = Multiply(ql, m.div(v.sqrt().add_(options.Epsilon)), qr?.t());
             parameter.add_(u.view_as(parameter), alpha: -options.LearningRate * vHat / mHat).mul_(1 - options.LearningRate * options.WeightDecay);
         }
-        state.LeftFactor?.lerp_(g.mm(g.t()), 1 - options.FactorDecay);
-        state.RightFactor?.lerp_(g.t().mm(g), 1 - options.FactorDecay);
-        if (t != 0 && t % options.RefreshInterval != 0) return;
-        Refresh(state.LeftFactor, ql, state, 0, g);
-        Refresh(state.RightFactor, qr, state, 1, g);
+        state.LeftFactor?.lerp_(SymmetricProduct.Of(g, g.t()), 1 - options.FactorDecay);
+        state.RightFactor?.lerp_(SymmetricProduct.Of(g.t(), g), 1 - options.FactorDecay);
+        if (t == 0)
+        {
+            Begin(state.LeftFactor, ql);
+            Begin(state.RightFactor, qr);
+        }
+        else if (t % options.RefreshInterval == 0)
+        {
+            var unturned = Multiply(ql, m, qr?.t());
+            Refresh(state.LeftFactor, ql, v, 0);
+            Refresh(state.RightFactor, qr, v, 1);
+            m.copy_(Multiply(ql?.t(), unturned, qr));
+        }
     }
 
     private static Tensor Multiply(Tensor? left, Tensor x, Tensor? right)
@@ -97,25 +106,29 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
         return right is null ? x : x.mm(right);
     }
 
-    private void Refresh(Tensor? factor, Tensor? basis, State state, int side, Tensor like)
+    /// <summary>The first basis: eigenvectors, by falling eigenvalue.</summary>
+    private void Begin(Tensor? factor, Tensor? basis)
     {
         if (factor is null) return;
-        if (state.Step == 1)
-        {
-            var (eigen, outcome) = SpdInverse.Eigh(factor);
-            if (eigen is { } e) basis!.copy_(e.Vectors.flip(1));
-            else Tell("a factor could not be decomposed; its basis stays the identity");
-            if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell($"a factor was decomposed at a second try ({outcome})");
-            return;
-        }
-        var order = basis!.mul(factor.mm(basis)).sum(dim: 0).argsort(-1, descending: true);
-        var next = linalg.qr(factor.mm(basis.index_select(1, order))).Q;
+        var (eigen, outcome) = SpdInverse.Eigh(factor);
+        if (eigen is { } e) basis!.copy_(e.Vectors.flip(1));
+        else Tell("a factor could not be decomposed; its basis stays the identity");
+        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell($"a factor was decomposed at a second try ({outcome})");
+    }
+
+    /// <summary>One step of the power iteration; the second moment, along <paramref name="side"/>, follows its columns.</summary>
+    private void Refresh(Tensor? factor, Tensor? basis, Tensor secondMoment, int side)
+    {
+        if (factor is null) return;
+        var power = factor.mm(basis!);
+        var order = basis!.mul(power).sum([0]).argsort(-1, descending: true);
+        var next = linalg.qr(power.index_select(1, order)).Q;
         if (!next.isfinite().all().ToBoolean())
         {
             Tell("the basis could not be refreshed; the last one stays");
             return;
         }
-        state.SecondMoment.copy_(state.SecondMoment.view_as(like).index_select(side, order).view_as(state.SecondMoment));
+        secondMoment.copy_(secondMoment.index_select(side, order));
         basis.copy_(next);
     }
 }

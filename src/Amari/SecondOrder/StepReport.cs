@@ -22,7 +22,7 @@ public sealed record StepReport
     public required StepOutcome Outcome { get; init; }
     /// <summary>L at the parameters before the step, on the step's batch.</summary>
     public required double LossBefore { get; init; }
-    /// <summary>L on the same batch at the parameters as the step left them.</summary>
+    /// <summary>L on the same batch at the parameters as the step left them; NaN where no option of the method asks for it.</summary>
     public required double LossAfter { get; init; }
     /// <summary>|g|, before clipping.</summary>
     public required double GradientNorm { get; init; }

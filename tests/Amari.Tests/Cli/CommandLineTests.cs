@@ -1,21 +1,14 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary>The tool as its user meets it.</summary>
 public sealed class CommandLineTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     public static TheoryData<string, string> BadArguments => new()
     {
         { "compare no-such", "digits-mlp" },
@@ -55,10 +48,7 @@ public sealed class CommandLineTests
         Environment.CurrentDirectory = folder.Path;
         try
         {
-            var (code, _, error) = Run(line.Split(' '));
-            Assert.Equal(2, code);
-            Assert.Contains(expected, error, StringComparison.Ordinal);
-            Assert.Single(error.Trim().Split('\n'));
+            AssertRefused(expected, line.Split(' '));
             Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path).SelectMany(e => Directory.Exists(e) ? Directory.EnumerateFiles(e, "*", SearchOption.AllDirectories) : [e]));
         }
         finally

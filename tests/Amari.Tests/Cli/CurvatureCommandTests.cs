@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Cli.Commands;
 using Amari.Cli.Reporting;
 using Amari.Curvature;
 using Amari.Tests.Training;
@@ -14,11 +13,11 @@ public sealed class CurvatureCommandTests
 {
     private static readonly string[] Quick = ["--examples", "100", "--threads", "1"];
 
+    /// <summary>With the white space of its output squeezed.</summary>
     private static (int Code, string Output, string Error) Run(params string[] args)
     {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), Regex.Replace(output.ToString(), "\\s+", " "), error.ToString());
+        var run = Tool.Run(args);
+        return run with { Output = Regex.Replace(run.Output, "\\s+", " ") };
     }
 
     [Theory]
@@ -35,10 +34,7 @@ public sealed class CurvatureCommandTests
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
     {
         using var folder = new TemporaryFolder();
-        var (code, _, error) = Run([.. line.Split(' '), "--out", folder.File("out")]);
-        Assert.Equal(2, code);
-        Assert.Contains(expected, error, StringComparison.Ordinal);
-        Assert.Single(error.Trim().Split('\n'));
+        Tool.AssertRefused(expected, [.. line.Split(' '), "--out", folder.File("out")]);
         Assert.False(Directory.Exists(folder.File("out")));
     }
 

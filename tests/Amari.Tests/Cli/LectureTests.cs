@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Commands;
 using Amari.Cli.Lecture;
 using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
@@ -15,13 +15,6 @@ public sealed class LectureTests : IDisposable
     public void Dispose() => set_num_threads(_threads);
 
     public static TheoryData<string> Ids => [.. LectureCatalog.All.Select(i => i.Id)];
-
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
 
     [Theory, MemberData(nameof(Ids))]
     public void Every_check_of_an_item_holds(string id)

@@ -1,19 +1,12 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary><c>--monitor</c> as its user meets it.</summary>
 public sealed class MonitorCommandTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     [Theory]
     [InlineData("train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors")]
     [InlineData("compare --monitor ,", "sharpness, spectrum, noise, kl, factors")]
@@ -22,10 +15,7 @@ public sealed class MonitorCommandTests
     [InlineData("train --monitor-share 10%", "needs --monitor")]
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
     {
-        var (code, _, error) = Run(line.Split(' '));
-        Assert.Equal(2, code);
-        Assert.Contains(expected, error, StringComparison.Ordinal);
-        Assert.Single(error.Trim().Split('\n'));
+        AssertRefused(expected, line.Split(' '));
     }
 
     [Fact]

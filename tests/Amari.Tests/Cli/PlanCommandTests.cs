@@ -1,29 +1,19 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Commands;
 using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
 /// <summary><c>amari plan</c> as its user meets it.</summary>
 public sealed class PlanCommandTests
 {
-    private static (int Code, string Output, string Error) Run(params string[] args)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        return (CommandLine.Run(args, output, error), output.ToString(), error.ToString());
-    }
-
     [Theory]
     [InlineData("plan --optimizers nope", "'nope'")]
     [InlineData("plan --optimizers ,", "names none")]
     [InlineData("plan --calibration 0s", "--calibration is '0s'")]
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
     {
-        var (code, _, error) = Run(line.Split(' '));
-        Assert.Equal(2, code);
-        Assert.Contains(expected, error, StringComparison.Ordinal);
-        Assert.Single(error.Trim().Split('\n'));
+        AssertRefused(expected, line.Split(' '));
     }
 
     [Fact]

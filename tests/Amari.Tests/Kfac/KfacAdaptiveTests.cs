@@ -33,7 +33,7 @@ public sealed class KfacAdaptiveTests : IDisposable
             foreach (var (p, q) in twin.parameters().Zip(model.parameters())) p.copy_(q);
         using var optimizer = new Amari.Kfac(twin, options, new Categorical());
         optimizer.Restore(other.Snapshot());
-        optimizer.Group.Options = options with { StepRule = StepRule.Fixed, Momentum = 0, LearningRate = 1, KlClip = null };
+        optimizer.Group.Options = options with { StepRule = StepRule.Fixed, Momentum = 0, LearningRate = 1, KlClip = null, RejectRising = false };
         var before = Flat(twin);
         new Categorical().Loss(twin.call(x), y).backward();
         optimizer.step();
@@ -43,7 +43,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     [Theory, InlineData(DampingScale.Absolute), InlineData(DampingScale.MeanEigenvalue)]
     public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
     {
-        var (model, options) = (Net(), Base with { DampingScale = scale });
+        var (model, options) = (Net(), Base with { DampingScale = scale, RejectRising = true });        // so that the loss is known after each step
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         Tensor? last = null;
         for (int i = 0; i < 3; i++)
@@ -61,10 +61,10 @@ public sealed class KfacAdaptiveTests : IDisposable
             var best = -linalg.solve(plane.T.mm(dense + lambda.diag()).mm(plane), plane.T.mv(g));
             var expected = plane.mv(best);
             last = Flat(model) - w;
-            Assert.InRange(Dense.RelativeError(last, expected), 0, 1e-9);
-            Assert.Equal(best[0].ToDouble(), report.StepSize, 1e-9 * Math.Abs(report.StepSize));
+            Assert.InRange(Dense.RelativeError(last, expected), 0, 1e-8);
+            Assert.Equal(best[0].ToDouble(), report.StepSize, 1e-8 * Math.Abs(report.StepSize));
             double predicted = -(g.dot(expected) + 0.5 * expected.dot(dense.mv(expected))).ToDouble();
-            Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-9);
+            Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-8);
             Assert.Equal((report.LossBefore - report.LossAfter) / predicted, report.ReductionRatio!.Value, 1e-7);
             Assert.Equal(new Categorical().Loss(model.call(x), y).ToDouble(), report.LossAfter, 1e-12);
         }
@@ -74,6 +74,45 @@ public sealed class KfacAdaptiveTests : IDisposable
             var state = optimizer.Snapshot().Tensors;
             return state[$"{layer}.A"].diagonal().mean().ToDouble() * state[$"{layer}.G"].diagonal().mean().ToDouble();
         }
+    }
+
+    [Fact]
+    public void Curvature_of_the_model_is_that_of_its_first_examples_and_the_slope_that_of_all()
+    {
+        var (model, unseen) = (Net(), Net());                    // K-FAC sees every pass of its own model
+        using (no_grad())
+            foreach (var (p, q) in unseen.parameters().Zip(model.parameters())) p.copy_(q);
+        using var optimizer = new Amari.Kfac(model, Base with { ModelExamples = 3 }, new Categorical());
+        var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+        var w = Flat(model);
+        var delta = Direction(optimizer, model, Base, x, y);
+        var parameters = unseen.parameters().ToList();
+        var g = cat([.. autograd.grad([new Categorical().Loss(unseen.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
+        var damped = Dense.Fisher(unseen, x.narrow(0, 0, 3), parameters, Dense.CategoricalFisher) + 0.02 * eye(g.shape[0]);
+        var report = optimizer.Step(x, y);
+        Assert.Equal(-(g.dot(delta) / delta.dot(damped.mv(delta))).ToDouble(), report.StepSize, 1e-8);
+        Assert.InRange(Dense.RelativeError(Flat(model) - w, report.StepSize * delta), 0, 1e-9);
+        Assert.Equal(double.NaN, report.LossAfter);              // nothing asked for it
+        Assert.Null(report.ReductionRatio);
+    }
+
+    /// <summary>In single precision, too: the error of differences is far below what a step length needs.</summary>
+    [Theory, InlineData(ScalarType.Float32, 2e-3), InlineData(ScalarType.Float64, 1e-8)]
+    public void Quadratic_forms_by_differences_equal_the_dense_ones(ScalarType type, double tolerance)
+    {
+        var model = Net().to(type);
+        var x = randn(7, 4, dtype: type);
+        var objective = new Amari.Curvature.Objective(model, new Categorical(), [(x, randint(0, 3, [7]))]);
+        var before = Optimizers.Problem.Values(model.parameters());
+        var plane = randn(objective.Parameters.Dimension, 2, dtype: type) * tensor([1.0, 300.0]).to(type);
+        double[,] form = new Amari.Curvature.Fisher(objective).Form([objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))]);
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        var wide = Net();
+        using (no_grad())
+            foreach (var (p, q) in wide.parameters().Zip(model.parameters())) p.copy_(q);
+        var dense = Dense.Fisher(wide, x.to(ScalarType.Float64), [.. wide.parameters()], Dense.CategoricalFisher);
+        var exact = plane.to(ScalarType.Float64).T.mm(dense).mm(plane.to(ScalarType.Float64));
+        Assert.InRange(Dense.RelativeError(tensor(form), exact), 0, tolerance);
     }
 
     /// <summary>Squared loss and one linear layer: K-FAC is exact, the model is the loss, and one step is the minimum of the damped loss.</summary>
@@ -87,7 +126,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         for (int i = 0; i < 6; i++)
         {
             dampings.Add(optimizer.Step(x, y).Damping!.Value);
-            if (i == 0) Assert.Equal(1, optimizer.Report!.ReductionRatio!.Value, 1e-8);
+            if (i == 2) Assert.Equal(1, optimizer.Report!.ReductionRatio!.Value, 1e-6);
         }
         Assert.Equal([0.02, 0.02, 0.02, 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3)], dampings, (a, b) => Math.Abs(a - b) < 1e-15);
         Assert.Equal(0.02 * Math.Pow(0.9, 6), optimizer.Damping, 1e-15);
@@ -180,7 +219,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         [
             plain, plain with { StepRule = StepRule.QuadraticModel }, plain with { RejectRising = true }, plain with { AdaptDamping = true },
             plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 5 }, plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 3 },
-            plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
+            plain with { StepRule = StepRule.QuadraticModel, ModelExamples = 4 }, plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
         ];
         var runs = all.Select(o => Run(o, 12)).ToList();
         for (int i = 0; i < runs.Count; i++)

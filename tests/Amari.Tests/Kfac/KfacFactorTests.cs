@@ -3,39 +3,14 @@ using Amari;
 namespace Amari.Tests.Kfac;
 
 /// <summary>Factors and steps against dense float64 Fishers made from per-example Jacobians.</summary>
-public sealed class KfacFactorTests : IDisposable
+public sealed class KfacFactorTests() : KfacTest(3)
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public KfacFactorTests()
-    {
-        manual_seed(3);
-        set_default_dtype(ScalarType.Float64);
-    }
-
-    public void Dispose()
-    {
-        set_default_dtype(ScalarType.Float32);
-        _scope.Dispose();
-    }
-
-    private static readonly Amari.Kfac.Options Plain = new()
-    {
-        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1,
-    };
-
-    /// <summary>Runs one step and gives the factors and the change of the parameters.</summary>
+    /// <summary>Runs one step and gives the factors, and the change and the gradient of the parameters in order.</summary>
     private static (Dictionary<string, Tensor> State, Tensor[] Change, Tensor[] Gradients) Step(
         nn.Module<Tensor, Tensor> model, Amari.Kfac.Options options, Likelihood likelihood, Tensor x, Tensor y)
     {
-        using var optimizer = new Amari.Kfac(model, options, likelihood);
-        var parameters = model.parameters().ToArray();
-        var before = parameters.Select(p => p.detach().clone()).ToArray();
-        optimizer.zero_grad();
-        likelihood.Loss(model.call(x), y).backward();
-        optimizer.step();
-        return (optimizer.Snapshot().Tensors.ToDictionary(t => t.Key, t => t.Value.clone()),
-            [.. parameters.Zip(before, (p, b) => p.detach() - b)], [.. parameters.Select(p => p.grad!.clone())]);
+        var (state, steps) = Step(model, likelihood, x, y, options);
+        return (state, [.. steps.Values.Select(s => s.Change)], [.. steps.Values.Select(s => s.Gradient)]);
     }
 
     [Fact]

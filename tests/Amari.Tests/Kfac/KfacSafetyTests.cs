@@ -120,7 +120,7 @@ public sealed class KfacSafetyTests : IDisposable
         using var model = nn.Sequential(("a", nn.Linear(6, 5)), ("d", nn.PReLU(1)), ("b", nn.Linear(5, 3)));
         Amari.Kfac.Options options = adaptive
             ? new() { StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true }
-            : new() { CurvatureBudget = 0.3, InverseMethod = InverseMethod.NewtonSchulz, FactorExamples = 4, FactorPrecision = KfacPrecision.BFloat16, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 };
+            : new() { CurvatureBudget = 0.3, InverseMethod = InverseMethod.NewtonSchulz, FactorExamples = 4, FactorPrecision = ProductPrecision.BFloat16, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 };
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         using var x = randn(8, 6);
         using var y = randint(0, 3, [8]);

@@ -5,38 +5,13 @@ using Amari.Solvers;
 namespace Amari.Tests.Kfac;
 
 /// <summary>The input-only Fisher, parameter groups, bfloat16 factors, inverses by iteration.</summary>
-public sealed class KfacVariantTests : IDisposable
+public sealed class KfacVariantTests() : KfacTest(51)
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public KfacVariantTests()
-    {
-        manual_seed(51);
-        set_default_dtype(ScalarType.Float64);
-    }
-
-    public void Dispose()
-    {
-        set_default_dtype(ScalarType.Float32);
-        _scope.Dispose();
-    }
-
-    private static readonly Amari.Kfac.Options Plain = new()
-    {
-        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1,
-    };
-
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
 
     /// <summary>The change of every parameter in one step.</summary>
-    private static Dictionary<string, Tensor> Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Tensor x, Tensor y)
-    {
-        var before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
-        optimizer.zero_grad();
-        new Categorical().Loss(model.call(x), y).backward();
-        optimizer.step();
-        return model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach() - before[p.name]);
-    }
+    private static Dictionary<string, Tensor> Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Tensor x, Tensor y) =>
+        Step(model, optimizer, new Categorical(), x, y).ToDictionary(s => s.Key, s => s.Value.Change);
 
     [Theory, InlineData(true, 1), InlineData(false, 2)]
     public void Input_only_solves_with_the_second_moment_of_the_inputs(bool likelihood, int micro)
@@ -144,7 +119,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_factors_are_near_the_full_ones()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        Dictionary<string, Tensor> Factors(KfacPrecision precision)
+        Dictionary<string, Tensor> Factors(ProductPrecision precision)
         {
             manual_seed(53);
             var model = Net();
@@ -152,7 +127,7 @@ public sealed class KfacVariantTests : IDisposable
             Step(model, optimizer, x, y);
             return optimizer.Snapshot().Tensors.Where(t => t.Key[^2..] is ".A" or ".G").ToDictionary(t => t.Key, t => t.Value.clone());
         }
-        var (full, shorter) = (Factors(KfacPrecision.Full), Factors(KfacPrecision.BFloat16));
+        var (full, shorter) = (Factors(ProductPrecision.Full), Factors(ProductPrecision.BFloat16));
         foreach (var (name, factor) in full)
         {
             Assert.InRange(Dense.RelativeError(shorter[name], factor), 1e-6, 5e-3);
@@ -165,7 +140,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_sums_of_rows_far_from_zero_lose_only_of_their_spread()
     {
         var rows = 100 + randn(64, 20);
-        var what = new Measurement(true, true, Sharing.Expand, false, false, KfacPrecision.BFloat16);
+        var what = new Measurement(true, true, Sharing.Expand, false, false, ProductPrecision.BFloat16);
         var (exact, mean) = (rows.T.mm(rows), rows.mean([0], keepdim: true));
         var spread = exact - 64 * mean.T.mm(mean);
         Assert.InRange((what.Gram(rows) - exact).norm().ToDouble(), 1e-9, 0.01 * spread.norm().ToDouble());
@@ -175,7 +150,7 @@ public sealed class KfacVariantTests : IDisposable
     public void Bfloat16_inverses_give_nearly_the_step_take_half_the_memory_and_resume()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        (Dictionary<string, Tensor> Change, long Bytes) Run(KfacPrecision precision, bool resume = false)
+        (Dictionary<string, Tensor> Change, long Bytes) Run(ProductPrecision precision, bool resume = false)
         {
             manual_seed(53);
             var model = Net().to(ScalarType.Float32);
@@ -195,7 +170,7 @@ public sealed class KfacVariantTests : IDisposable
             }
             throw new InvalidOperationException();
         }
-        var (full, shorter, resumed) = (Run(KfacPrecision.Full), Run(KfacPrecision.BFloat16), Run(KfacPrecision.BFloat16, resume: true));
+        var (full, shorter, resumed) = (Run(ProductPrecision.Full), Run(ProductPrecision.BFloat16), Run(ProductPrecision.BFloat16, resume: true));
         Assert.Equal(full.Bytes, 2 * shorter.Bytes);
         foreach (var (name, change) in full.Change)
         {

@@ -37,7 +37,8 @@ public sealed class ModernTests
 
     [Fact]
     public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 },
-        new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }, new() { Orthogonalise = false },
+        new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { Precision = ProductPrecision.BFloat16 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
+        new() { Orthogonalise = false },
         new() { FallbackScale = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 });
 
     [Fact]
@@ -60,6 +61,39 @@ public sealed class ModernTests
             using var expected = GoldenTests.ToTensor(item["output"]!, ScalarType.Float64);
             Near(Problem.Values([expected]), Problem.Values([result]), 1e-12);
         }
+    }
+
+    /// <summary>Every singular value s, by a decomposition, goes to that of s / ‖M‖ under s ← a s + b s³ + c s⁵.</summary>
+    [Theory, InlineData(270, 330), InlineData(600, 270), InlineData(260, 260), InlineData(7, 40), InlineData(40, 7)]
+    public void Newton_Schulz_maps_singular_values(long rows, long columns)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var full = randn([rows, columns], dtype: ScalarType.Float64, generator: generator);
+        var short5 = randn([rows, 5], dtype: ScalarType.Float64, generator: generator).mm(randn([5, columns], dtype: ScalarType.Float64, generator: generator));
+        foreach (var (matrix, single, half) in new[] { (full, 1e-4, 0.1), (short5, 1e-2, 1) })    // in bfloat16 what has no singular value grows from rounding
+            foreach (int iterations in new[] { 1, 5, 12 })
+            {
+                var (u, s, vh) = linalg.svd(matrix, fullMatrices: false);
+                s = s.where(s > 1e-10 * s.max(), zeros_like(s)).div_(matrix.norm() + 1e-7);
+                for (int i = 0; i < iterations; i++) s = 3.4445 * s - 4.7750 * s.pow(3) + 2.0315 * s.pow(5);
+                var expected = u.mul(s).mm(vh);
+                double Error(Tensor actual) => (actual.to_type(ScalarType.Float64).sub(expected).norm() / expected.norm()).ToDouble();
+                Assert.InRange(Error(Muon.Orthogonal(matrix, iterations)), 0, 1e-8);
+                if (iterations > 5 && half == 1) continue;                                        // nor do float32's last bits stay small
+                Assert.InRange(Error(Muon.Orthogonal(matrix.to_type(ScalarType.Float32), iterations)), 0, single);
+                var shorter = Muon.Orthogonal(matrix.to_type(ScalarType.Float32), iterations, ProductPrecision.BFloat16);
+                Assert.Equal(ScalarType.Float32, shorter.dtype);
+                Assert.InRange(Error(shorter), 1e-4, half);
+            }
+    }
+
+    [Fact]
+    public void Muon_tells_when_it_iterates_in_bfloat16()
+    {
+        var p = Problem.Parameters([[6, 5], [7]]);
+        using var o = new Muon([new([("w", p[0]), ("b", p[1])], new() { Precision = ProductPrecision.BFloat16 })]);
+        Assert.Equal(["a matrix, in bfloat16", "not a matrix"], o.Coverage.Rows.Select(r => r.Reason));
     }
 
     [Fact]
@@ -133,6 +167,50 @@ public sealed class ModernTests
         Run(s => new Adam(s.Groups(new Adam.Options() { LearningRate = 0.01, Beta2 = 0.99 }))),
         Run(s => new Shampoo(s.Groups(new Shampoo.Options() { LearningRate = 0.01, StartStep = 100 }))), 1e-12);
 
+    /// <summary>The basis of a side of one is a number, ±1.</summary>
+    [Fact]
+    public void Soap_of_a_row_whose_longer_side_has_no_basis_is_Adam() => SoapIsAdam([[1, 9]], new() { MaxDimension = 1, Epsilon = 1e-15, WeightDecay = 0 });
+
+    [Fact]
+    public void Shampoo_grafted_from_the_momentum_without_preconditioning_is_the_momentum()
+    {
+        double[] w = Problem.Values(Problem.Parameters([[6, 5]], ScalarType.Float64)), m = new double[30];
+        for (int t = 1; t <= 12; t++)
+        {
+            var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+            Problem.SetGradients(p, t - 1);
+            double[] g = Problem.Values([p[0].grad!]);
+            for (int i = 0; i < 30; i++)
+            {
+                m[i] = 0.9 * m[i] + 0.1 * g[i];
+                w[i] -= 0.01 * m[i] / (1 - Math.Pow(0.9, t));
+            }
+        }
+        Near(w, Run(s => new Shampoo(s.Groups(new Shampoo.Options() { LearningRate = 0.01, Grafting = Grafting.Sgd, StartStep = 100 })), shapes: [[6, 5]]), 1e-12);
+    }
+
+    /// <summary>The gradients do not depend on where they are taken: z is SGD, x the mean of its iterates, y between the two.</summary>
+    [Fact]
+    public void ScheduleFree_averages_the_iterates_of_SGD()
+    {
+        var (free, plain) = (Problem.Parameters(Shapes, ScalarType.Float64), Problem.Parameters(Shapes, ScalarType.Float64));
+        using var a = new ScheduleFree([ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, Interpolation = 0.3 })]);
+        using var b = new Sgd([ParameterGroup.Of(plain, new Sgd.Options() { LearningRate = 0.1, Momentum = 0 })]);
+        var sum = new double[37];
+        for (int step = 1; step <= 12; step++)
+        {
+            Problem.SetGradients(free, step);
+            Problem.SetGradients(plain, step);
+            a.step();
+            b.step();
+            double[] z = Problem.Values(plain);
+            for (int i = 0; i < sum.Length; i++) sum[i] += z[i];
+            Near([.. z.Zip(sum, (last, total) => 0.7 * last + 0.3 * total / step)], Problem.Values(free), 1e-12);
+        }
+        a.Eval();
+        Near([.. sum.Select(v => v / 12)], Problem.Values(free), 1e-12);
+    }
+
     [Fact]
     public void Shampoo_s_first_step_is_the_orthogonal_factor_of_the_gradient()
     {
@@ -191,11 +269,12 @@ public sealed class ModernTests
     }
 
     [Fact]
-    public void Soap_in_the_identity_basis_is_Adam_from_the_second_gradient_on()
+    public void Soap_in_the_identity_basis_is_Adam_from_the_second_gradient_on() => SoapIsAdam(Shapes, new() { MaxDimension = 0, Epsilon = 1e-15, WeightDecay = 0 });
+
+    private static void SoapIsAdam(long[][] shapes, Soap.Options options)
     {
-        var soap = Problem.Parameters(Shapes, ScalarType.Float64);
-        var adam = Problem.Parameters(Shapes, ScalarType.Float64);
-        using var a = new Soap([ParameterGroup.Of(soap, new Soap.Options() { MaxDimension = 0, Epsilon = 1e-15, WeightDecay = 0 })]);
+        var (soap, adam) = (Problem.Parameters(shapes, ScalarType.Float64), Problem.Parameters(shapes, ScalarType.Float64));
+        using var a = new Soap([ParameterGroup.Of(soap, options)]);
         using var b = new Adam([ParameterGroup.Of(adam, new Adam.Options() { LearningRate = 3e-3, Beta1 = 0.95, Beta2 = 0.95, Epsilon = 1e-15 })]);
         for (int step = 0; step < 12; step++)
         {
