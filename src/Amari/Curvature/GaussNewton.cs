@@ -60,19 +60,21 @@ public class GaussNewton : CurvatureOperator
         long terms = Objective.Walk(false, piece =>
         {
             var b = Metric(piece, piece.Output);
-            Tensor[] t = [.. Enumerable.Range(0, k).Select(i => (Moved(i, h[i]) - Moved(i, -h[i])).div_(2 * h[i]))];
+            Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];
             for (int j = 0; j < k; j++)
             {
                 var image = b(t[j]).flatten();
                 for (int i = 0; i <= j; i++) form[i, j] += t[i].flatten().dot(image).to_type(ScalarType.Float64).ToDouble();
             }
 
-            Tensor Moved(int i, double by)
+            Tensor Difference(IReadOnlyList<Tensor> v, double h)
             {
                 try
                 {
-                    foreach (var (p, v) in w.Zip(directions[i])) p.add_(v, alpha: by);
-                    return piece.Anew();
+                    foreach (var (p, part) in w.Zip(v)) p.add_(part, alpha: h);
+                    var after = piece.Anew();
+                    foreach (var (p, part) in w.Zip(v)) p.add_(part, alpha: -2 * h);
+                    return after.sub_(piece.Anew()).div_(2 * h);
                 }
                 finally
                 {

@@ -97,9 +97,9 @@ public sealed partial class Kfac
         var objective = ObjectiveOf(steps, batch);
         var layout = objective.Parameters;
         bool evaluates = adapts || options.RejectRising;
-        var w = layout.Read();
+        using var w = options.RejectRising ? layout.Read() : null;
         double before = evaluates ? objective.Loss() : Report!.LossBefore;
-        Take(steps, options, alpha, mu);
+        double length = Take(steps, options, alpha, mu);
         double after = evaluates ? objective.Loss() : double.NaN, rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
         double? ratio = !evaluates || predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
             : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
@@ -107,12 +107,12 @@ public sealed partial class Kfac
         Report = new()
         {
             Step = _step, Outcome = rejected ? StepOutcome.Rejected : StepOutcome.Accepted, LossBefore = before, LossAfter = rejected ? before : after, GradientNorm = norm,
-            StepSize = exact ? alpha : options.LearningRate, StepNorm = (layout.Read() - w).norm().ToDouble(), PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
+            StepSize = exact ? alpha : options.LearningRate, StepNorm = length, PredictedReduction = predicted, ReductionRatio = ratio, Damping = options.Damping,
         };
         if (rejected)
         {
             RejectedSteps++;
-            layout.Write(w);
+            layout.Write(w!);
             foreach (var (block, _, _) in steps) _momentum[block].zero_();
         }
         if (!options.AdaptDamping) return;
@@ -183,8 +183,10 @@ public sealed partial class Kfac
     }
 
     /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
-    private void Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
+    /// <returns>|Δw|; 0 when nobody asks.</returns>
+    private double Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
     {
+        double squares = 0;
         foreach (var (block, _, u) in steps)
         {
             var options = Of(block, shared);
@@ -193,10 +195,17 @@ public sealed partial class Kfac
             b.mul_(mu).add_(u, alpha: alpha);
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
-                if (options.WeightDecay > 0 && w.dim() > 1) w.mul_(1 - eta * options.WeightDecay);
+                double decay = w.dim() > 1 ? options.WeightDecay : 0;
+                if (_batch is not null)
+                {
+                    var change = (decay > 0 ? d + decay * w : d).flatten();
+                    squares += eta * eta * change.dot(change).ToDouble();
+                }
+                if (decay > 0) w.mul_(1 - eta * decay);
                 w.add_(d, alpha: -eta);
             }
         }
+        return Math.Sqrt(squares);
     }
 
     /// <summary>What adapts, as it stands: the last events.</summary>

@@ -12,11 +12,20 @@ public class Autoencoder : Workload
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
 
+    /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, of a quarter of the batch as the factors.</summary>
+    private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
+    {
+        ["StepRule"] = "QuadraticModel", ["Damping"] = "1", ["AdaptDamping"] = "true", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["FactorExamples"] = "128", ["ModelExamples"] = "128",
+    };
+
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
     private protected virtual string ActivationName => "tanh";
 
     /// <summary>A module of it; the caller owns it.</summary>
     private protected virtual nn.Module<Tensor, Tensor> Activation() => nn.Tanh();
+
+    /// <summary>How weights start.</summary>
+    private protected virtual void Initialize(Parameter weight) => nn.init.xavier_normal_(weight);
 
     /// <inheritdoc/>
     public override string Name => "autoencoder";
@@ -40,8 +49,7 @@ public class Autoencoder : Workload
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.3", ["KlClip"] = "0.3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "40",
-                ["FactorPrecision"] = "BFloat16", ["InversePrecision"] = "BFloat16" },
+            ["kfac"] = Quadratic,
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },
@@ -70,7 +78,7 @@ public class Autoencoder : Workload
         for (int i = 1; i < Sizes.Length; i++)
         {
             var layer = nn.Linear(Sizes[i - 1], Sizes[i]);
-            nn.init.xavier_normal_(layer.weight!);
+            Initialize(layer.weight!);
             nn.init.zeros_(layer.bias!);
             layers.Add(($"fc{i}", layer));
             if (i != Code && i != Sizes.Length - 1) layers.Add(($"{ActivationName}{i}", Activation()));
