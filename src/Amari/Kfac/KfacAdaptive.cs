@@ -118,7 +118,7 @@ public sealed partial class Kfac
         if (!options.AdaptDamping) return;
         double change = Math.Pow(options.DampingDecay, options.DampingInterval);
         if (rejected || (adapts && !(ratio >= Poor))) _damping = options.Damping / change;
-        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, double.Epsilon / finfo(layout.Type).eps);
+        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.DampingFloor, double.Epsilon / finfo(layout.Type).eps));
     }
 
     private Objective ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch) =>

@@ -15,7 +15,7 @@ public class Autoencoder : Workload
     /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, of a quarter of the batch as the factors.</summary>
     private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
     {
-        ["StepRule"] = "QuadraticModel", ["Damping"] = "1", ["AdaptDamping"] = "true", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["FactorExamples"] = "128", ["ModelExamples"] = "128",
+        ["StepRule"] = "QuadraticModel", ["Damping"] = "1", ["AdaptDamping"] = "true", ["DampingFloor"] = "5e-3", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["FactorExamples"] = "128", ["ModelExamples"] = "128",
     };
 
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>

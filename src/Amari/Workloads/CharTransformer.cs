@@ -23,6 +23,14 @@ public sealed class CharTransformer : Workload
     public override Target Target => new("loss", 1.6);
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.1", ["KlClip"] = "3e-3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "50", ["FactorExamples"] = "16" },
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.1" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4" },
+        };
 
     /// <inheritdoc/>
     public override WorkloadData Load(string? directory) => Novel.Load(Context, Measured, Tested);

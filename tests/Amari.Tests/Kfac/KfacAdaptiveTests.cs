@@ -131,6 +131,9 @@ public sealed class KfacAdaptiveTests : IDisposable
         Assert.Equal([0.02, 0.02, 0.02, 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3), 0.02 * Math.Pow(0.9, 3)], dampings, (a, b) => Math.Abs(a - b) < 1e-15);
         Assert.Equal(0.02 * Math.Pow(0.9, 6), optimizer.Damping, 1e-15);
         Assert.Contains(optimizer.Events, e => e.Message.StartsWith("damping adapted", StringComparison.Ordinal));
+        using var floored = new Amari.Kfac(model, Base with { AdaptDamping = true, DampingInterval = 1, DampingDecay = 0.9, DampingFloor = 0.017 }, new Gaussian());
+        for (int i = 0; i < 4; i++) floored.Step(x, y);
+        Assert.Equal(0.017, floored.Damping);                    // 0.02, 0.018, then no lower
     }
 
     [Fact]
@@ -219,7 +222,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         [
             plain, plain with { StepRule = StepRule.QuadraticModel }, plain with { RejectRising = true }, plain with { AdaptDamping = true },
             plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 5 }, plain with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 3 },
-            plain with { StepRule = StepRule.QuadraticModel, ModelExamples = 4 }, plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
+            plain with { StepRule = StepRule.QuadraticModel, ModelExamples = 4 }, plain with { AdaptDamping = true, DampingInterval = 2 }, plain with { AdaptDamping = true, DampingFloor = 0.045 }, plain with { AdaptDamping = true, DampingDecay = 0.8 },
         ];
         var runs = all.Select(o => Run(o, 12)).ToList();
         for (int i = 0; i < runs.Count; i++)
