@@ -19,7 +19,7 @@ internal sealed class FixedDraws : Likelihood
 
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) => _classes.SumNegativeLogLikelihood(output, target);
     public override Tensor Score(Tensor output, Tensor target) => _classes.Score(output, target);
-    public override Tensor FisherRootColumn(Tensor output, long column) => _classes.FisherRootColumn(output, column);
+    public override Tensor FisherRootProduct(Tensor output, Tensor v) => _classes.FisherRootProduct(output, v);
     public override Tensor FisherProduct(Tensor output, Tensor v) => _classes.FisherProduct(output, v);
     public override Tensor KlDivergence(Tensor output, Tensor other) => _classes.KlDivergence(output, other);
 }

@@ -1,7 +1,7 @@
 namespace Amari.Curvature;
 
-/// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over draws of
-/// the model (Monte-Carlo, s the score of a draw), or s s' of the data's own targets (empirical).</summary>
+/// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over
+/// draws (Monte-Carlo: s the score of a label that the model draws; curvature propagation: s = Λ^½ ξ, ξ of random signs), or s s' of the data's own targets (empirical).</summary>
 /// <remarks>The same draws are made in every product: the operator is a fixed matrix for a fixed seed.</remarks>
 public sealed class Fisher : GaussNewton
 {
@@ -9,7 +9,7 @@ public sealed class Fisher : GaussNewton
 
     /// <param name="objective">With a likelihood.</param>
     /// <param name="kind">Which expectation over targets.</param>
-    /// <param name="samples">Draws for Monte-Carlo, ≥ 1.</param>
+    /// <param name="samples">Draws, ≥ 1, where the kind draws.</param>
     /// <param name="seed">Of the draws.</param>
     /// <exception cref="ArgumentException">A plain function has no output.</exception>
     public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0) : base(objective)
@@ -22,7 +22,7 @@ public sealed class Fisher : GaussNewton
     /// <summary>Which expectation over targets.</summary>
     public FisherKind Kind { get; }
 
-    /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/>.</summary>
+    /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>.</summary>
     public int Samples { get; }
 
     private protected override Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output)
@@ -42,7 +42,7 @@ public sealed class Fisher : GaussNewton
         Tensor[] Draw()
         {
             using var generator = new Generator(piece.Seed(_seed), Device);
-            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(Likelihood.Score(output, Likelihood.Sample(output, generator))))];
+            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(Likelihood.Draw(Kind, output, generator)))];
         }
     }
 }

@@ -2,14 +2,14 @@ namespace Amari.Curvature;
 
 /// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is not.</summary>
 /// <remarks><code>
-/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), the draws, or is one (empirical)
+/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), the draws (Monte-Carlo, curvature propagation), or is one (empirical)
 /// A = rows r_mk' J_m / √M                                R = M k
 /// </code>A row is a backward pass through one example, which must not depend on the others of its batch.</remarks>
 internal static class FisherRoot
 {
     /// <summary>R, of batches with <paramref name="terms"/> terms of <paramref name="outputs"/> outputs.</summary>
     public static long Rows(FisherKind kind, int samples, long terms, long outputs) =>
-        terms * (kind switch { FisherKind.Exact => outputs, FisherKind.MonteCarlo => samples, _ => 1 });
+        terms * (kind switch { FisherKind.Exact => outputs, FisherKind.MonteCarlo or FisherKind.CurvaturePropagation => samples, _ => 1 });
 
     /// <summary>A; the draws are those of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
     /// <param name="objective">With a likelihood, its loss a mean.</param>
@@ -62,8 +62,8 @@ internal static class FisherRoot
         IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) => kind switch
         {
             FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
-            FisherKind.MonteCarlo => Enumerable.Range(0, samples).Select(_ => likelihood.Score(output, likelihood.Sample(output, generator)).div_(Math.Sqrt(samples))),
-            _ => [likelihood.Score(output, target)],
+            FisherKind.Empirical => [likelihood.Score(output, target)],
+            _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
         };
     }
 }

@@ -149,6 +149,20 @@ internal sealed unsafe class Sweep
     /// <summary>Sets all gradients to zero.</summary>
     public void Zero() => Pass(new ZeroPass());
 
+    /// <summary>Sets the gradients of these parameters to zero, by torch where the kernels cannot; rows of before are removed.</summary>
+    public void ZeroGradients(IEnumerable<Parameter> parameters)
+    {
+        Clear();
+        foreach (var p in parameters)
+        {
+            nint g = LibTorch.Gradient(p.Handle);
+            if (g == 0 || TryAddGradient(default, g)) continue;
+            using var gradient = p.grad;
+            gradient!.zero_().Dispose();
+        }
+        Zero();
+    }
+
     private void Pass<TPass>(TPass pass) where TPass : unmanaged, ISweepPass
     {
         int chunks = SweepPass.Chunks(_end);

@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Kernels;
 
 namespace Amari;
 
@@ -25,6 +26,7 @@ public sealed partial class Kfac : Optimizer
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
+    private readonly Sweep _sweep = new();
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
@@ -56,7 +58,7 @@ public sealed partial class Kfac : Optimizer
         if (groups.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
         var options = groups[0].Options;
         (Model, _likelihood, _groups) = (model, likelihood, [.. groups]);
-        if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo)
+        if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo or FisherKind.CurvaturePropagation)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
         if (options is { AdaptFactorDamping: true, StepRule: not StepRule.QuadraticModel })
@@ -199,6 +201,7 @@ public sealed partial class Kfac : Optimizer
     private void Arm()
     {
         _capture.Active = _schedule.FactorsDue(_step + 1, Shared);
+        _capture.Counts = Shared.Reduction == LossReduction.Sum;
         _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
 
@@ -351,11 +354,7 @@ public sealed partial class Kfac : Optimizer
     /// <inheritdoc/>
     public override void zero_grad()
     {
-        foreach (var p in _blocks.SelectMany(b => b.Parameters))
-        {
-            using var gradient = p.grad;
-            gradient?.zero_().Dispose();
-        }
+        _sweep.ZeroGradients(_blocks.SelectMany(b => b.Parameters));
         _fallback.zero_grad();
     }
 

@@ -14,7 +14,7 @@ public sealed partial class Kfac
         /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
         /// empirical when no likelihood is given.</summary>
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
-        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 (around the
         /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>

@@ -131,9 +131,9 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     public override Tensor Join(IReadOnlyList<Tensor> gradients, params long[] batch)
     {
         using var scope = NewDisposeScope();
-        var v = Matrix(gradients[0], batch).to_type(FactorType);
-        if (HasBias) v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1]).to_type(FactorType)], -1);
-        return v.MoveToOuterDisposeScope();
+        var v = Matrix(gradients[0], batch);
+        if (HasBias) v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
+        return v.to_type(FactorType).MoveToOuterDisposeScope();
     }
 
     public override IReadOnlyList<Tensor> Split(Tensor v, params long[] batch)

@@ -25,11 +25,11 @@ public sealed class Bernoulli : Likelihood
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(σ (1 - σ)); σ(f) (1 - σ(f)) is computed as σ(f) σ(-f), exact in both tails.</remarks>
-    public override Tensor FisherRootColumn(Tensor output, long column)
+    public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return DiagonalColumn(output.sigmoid().mul_(output.neg().sigmoid_()).sqrt_(), column).MoveToOuterDisposeScope();
+        return output.sigmoid().mul_(output.neg().sigmoid_()).sqrt_().mul_(v).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -35,17 +35,19 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): column c is √p_c (e_c - p).</remarks>
-    public override Tensor FisherRootColumn(Tensor output, long column)
+    /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): S v = u - p Σ u, u = √p ∘ v. At the likeliest class m it is
+    /// u_m Σ p_k - p_m Σ u_k over the others k ≠ m: exact also where p_m rounds to 1.</remarks>
+    public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var s = Flat(output).softmax(-1);
-        var own = s.select(1, column);
-        var root = own.sqrt();
-        own.zero_();
-        own.copy_(s.sum(1).neg_());                              // 1 - p_c = the sum of the others: exact also where p_c rounds to 1
-        return s.mul_(root.neg_().unsqueeze(1)).view(output.shape).MoveToOuterDisposeScope();
+        var (p, m) = (output.softmax(-1), output.argmax(-1, keepdim: true));
+        var u = p.sqrt().mul_(v);
+        var s = u.sub(p.mul(u.sum(-1, keepdim: true)));
+        var (likeliest, its) = (p.gather(-1, m), u.gather(-1, m));
+        var zero = zeros_like(likeliest);
+        its.mul_(p.scatter_(-1, m, zero).sum(-1, keepdim: true)).sub_(likeliest.mul_(u.scatter_(-1, m, zero).sum(-1, keepdim: true)));
+        return s.scatter_(-1, m, its).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -34,11 +34,10 @@ public sealed class Gaussian(double variance = 1) : Likelihood
 
     /// <inheritdoc/>
     /// <remarks>Λ = I / σ².</remarks>
-    public override Tensor FisherRootColumn(Tensor output, long column)
+    public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
-        using var scope = NewDisposeScope();
-        return DiagonalColumn(full_like(output, 1 / Math.Sqrt(Variance)), column).MoveToOuterDisposeScope();
+        return v.div(Math.Sqrt(Variance));
     }
 
     /// <inheritdoc/>

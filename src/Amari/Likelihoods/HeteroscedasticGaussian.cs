@@ -39,12 +39,12 @@ public sealed class HeteroscedasticGaussian : Likelihood
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(e^-s, ½).</remarks>
-    public override Tensor FisherRootColumn(Tensor output, long column)
+    public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var s = Parts(output).LogVariance;
-        return DiagonalColumn(cat([s.div(-2).exp_(), full_like(s, Math.Sqrt(0.5))], -1), column).MoveToOuterDisposeScope();
+        var (a, b) = Parts(v);
+        return cat([Parts(output).LogVariance.div(-2).exp_().mul_(a), b.mul(Math.Sqrt(0.5))], -1).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -35,10 +35,36 @@ public abstract class Likelihood
     /// <summary>∂(-log p(y | f)) / ∂f, shaped as the output, in closed form; each term's own, not divided by their number.</summary>
     public abstract Tensor Score(Tensor output, Tensor target);
 
-    /// <summary>Column c of S for every term, shaped as the output, where Λ = S S' is the Fisher of p(y | f) with respect to f.</summary>
+    /// <summary>S v for every term, shaped as the output, where Λ = S S' is the Fisher of p(y | f) with respect to f.</summary>
+    /// <param name="output">f.</param>
+    /// <param name="v">Shaped as f.</param>
+    public abstract Tensor FisherRootProduct(Tensor output, Tensor v);
+
+    /// <summary>Column c of the S of <see cref="FisherRootProduct"/> for every term, shaped as the output.</summary>
     /// <param name="output">f.</param>
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
-    public abstract Tensor FisherRootColumn(Tensor output, long column);
+    public Tensor FisherRootColumn(Tensor output, long column)
+    {
+        ArgumentNullException.ThrowIfNull(output);
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var e = zeros(output.shape, dtype: output.dtype, device: output.device);
+        Flat(e).select(1, column).fill_(1);
+        return FisherRootProduct(output, e).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>A random vector s with E[s s'] = Λ for every term, shaped as the output.</summary>
+    /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ of random signs.</param>
+    /// <param name="output">f.</param>
+    /// <param name="generator">The source of randomness.</param>
+    internal Tensor Draw(FisherKind kind, Tensor output, Generator? generator)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var s = kind == FisherKind.MonteCarlo ? Score(output, Sample(output, generator))
+            : FisherRootProduct(output, rand(output.shape, dtype: output.dtype, device: output.device, generator: generator).sub_(0.5).sign_());
+        return s.MoveToOuterDisposeScope();
+    }
 
     /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to f.</summary>
     /// <param name="output">f.</param>
@@ -78,17 +104,6 @@ public abstract class Likelihood
 
     /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
-
-    /// <summary>Column c of a diagonal S: zeros shaped as the output, but for output c of every term.</summary>
-    /// <param name="root">The diagonal of S for every term, shaped as the output.</param>
-    /// <param name="column">c.</param>
-    private protected Tensor DiagonalColumn(Tensor root, long column)
-    {
-        using var scope = NewDisposeScope();
-        var s = zeros_like(Flat(root));
-        s.select(1, column).copy_(Flat(root).select(1, column));
-        return s.view(root.shape).MoveToOuterDisposeScope();
-    }
 
     /// <summary>p log(p/q) - p + q, elementwise, for positive p and q given by their logarithms. It is at least 0, and summed over the outcomes
     /// of two distributions it is their KL divergence.</summary>

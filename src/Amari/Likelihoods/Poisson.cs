@@ -30,11 +30,11 @@ public sealed class Poisson : Likelihood
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(λ).</remarks>
-    public override Tensor FisherRootColumn(Tensor output, long column)
+    public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return DiagonalColumn(output.div(2).exp_(), column).MoveToOuterDisposeScope();
+        return output.div(2).exp_().mul_(v).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -38,7 +38,7 @@ internal static class Require
 
     /// <summary>A Fisher of the whole model; <see cref="FisherKind.InputOnly"/> is of single layers.</summary>
     public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
-        value != FisherKind.InputOnly ? Defined(value, name) : throw Error(name, value, "Exact, MonteCarlo or Empirical: InputOnly is of layers, for K-FAC");
+        value != FisherKind.InputOnly ? Defined(value, name) : throw Error(name, value, "Exact, MonteCarlo, CurvaturePropagation or Empirical: InputOnly is of layers, for K-FAC");
 
     private static ArgumentOutOfRangeException Error(string name, object value, string range) =>
         new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));

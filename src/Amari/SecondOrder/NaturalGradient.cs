@@ -34,7 +34,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
         /// <summary>Which expectation over targets.</summary>
         public FisherKind Fisher { get; init => field = Require.OfOutputs(value); }
-        /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/>, ≥ 1.</summary>
+        /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>How the system is solved.</summary>
         public FisherSolver Solver { get; init => field = Require.Defined(value); }

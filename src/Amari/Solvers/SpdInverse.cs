@@ -64,7 +64,7 @@ internal static class SpdInverse
                 m = m.clone();
                 m.diagonal(0, -2, -1).add_(jitter);
             }
-            if (factorise(m) is { } result && Array.TrueForAll(result, r => r.isfinite().all().ToBoolean()))
+            if (factorise(m) is { } result && Array.TrueForAll(result, r => double.IsFinite(r.sum().ToDouble())))
                 return (Array.ConvertAll(result, r => r.to_type(matrix.dtype).MoveToOuterDisposeScope()), outcome);
         }
         return (null, FactorisationOutcome.Failed);

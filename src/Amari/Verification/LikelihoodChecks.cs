@@ -32,7 +32,7 @@ internal static class LikelihoodChecks
             Relative(likelihood.FisherProduct(f, u), KlHessian(likelihood, f, u), options)), "FisherProduct is not the Hessian of KlDivergence at equal outputs");
 
         yield return Worst("output fisher root", "the output Fisher", directions.Select(u =>
-            Relative(Root(likelihood, f, u), likelihood.FisherProduct(f, u), options)), "FisherRootColumn squared is not FisherProduct");
+            Relative(Root(likelihood, f, u), likelihood.FisherProduct(f, u), options)), "FisherRootProduct squared is not FisherProduct");
 
         yield return Samples(problem, f, directions);
     }

@@ -17,7 +17,7 @@ public sealed class CurvatureContractTests : IDisposable
         new BlockDiagonal(new Fisher(objective, FisherKind.MonteCarlo)),
     ];
 
-    private static readonly FisherKind[] FisherKinds = [FisherKind.Exact, FisherKind.MonteCarlo, FisherKind.Empirical];
+    private static readonly FisherKind[] FisherKinds = [FisherKind.Exact, FisherKind.MonteCarlo, FisherKind.CurvaturePropagation, FisherKind.Empirical];
 
     private static IEnumerable<(Tensor, Tensor)> Counted(IEnumerable<(Tensor, Tensor)> batches, Action walked)
     {

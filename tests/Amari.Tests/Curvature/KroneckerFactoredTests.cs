@@ -44,7 +44,7 @@ public sealed class KroneckerFactoredTests : IDisposable
         return dense.index_select(0, rows).index_select(1, rows);
     }
 
-    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.Empirical)]
+    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation), InlineData(FisherKind.Empirical)]
     public void Operator_is_the_Kronecker_products_of_its_factors(FisherKind kind)
     {
         foreach (string name in (string[])["mlp", "mlp, sum", "bernoulli", "no bias", "weight sharing", "weight sharing, pooled", "the model is a layer", "norms and dropout"])

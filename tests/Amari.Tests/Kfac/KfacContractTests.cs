@@ -46,7 +46,7 @@ public sealed class KfacContractTests : IDisposable
         [
             Base, Base with { LearningRate = 0.05 }, Base with { Damping = 1e-2 }, Base with { DampingMethod = DampingMethod.Eigenbasis }, Base with { Fisher = FisherKind.Empirical },
             Base with { DampingMethod = DampingMethod.Ekfac }, Base with { DampingScale = DampingScale.MeanEigenvalue }, Base with { Sharing = Sharing.Reduce },
-            Base with { Fisher = FisherKind.Exact }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
+            Base with { Fisher = FisherKind.Exact }, Base with { Fisher = FisherKind.CurvaturePropagation }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
             Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.5 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
             Base with { FactorExamples = 4 }, Base with { Fisher = FisherKind.InputOnly }, Base with { FactorPrecision = ProductPrecision.BFloat16 },
             Base with { InverseMethod = InverseMethod.NewtonSchulz }, Base with { InversePrecision = ProductPrecision.BFloat16 },

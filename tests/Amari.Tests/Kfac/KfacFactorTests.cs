@@ -100,17 +100,29 @@ public sealed class KfacFactorTests() : KfacTest(3)
         }
     }
 
-    [Fact]
-    public void Monte_Carlo_converges_to_the_exact_factor()
+    [Theory, InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation)]
+    public void Draws_converge_to_the_exact_factor(FisherKind kind)
     {
         var model = nn.Sequential(("a", nn.Linear(3, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
         var (x, y) = (randn(5, 3), tensor(new long[] { 0, 1, 2, 0, 1 }));
         var zero = Plain with { LearningRate = 0 };
         var exact = Step(model, zero, new Categorical(), x, y).State["a.G"];
         double Error(int samples) => Dense.RelativeError(
-            Step(model, zero with { Fisher = FisherKind.MonteCarlo, MonteCarloSamples = samples, Seed = 5 }, new Categorical(), x, y).State["a.G"], exact);
+            Step(model, zero with { Fisher = kind, MonteCarloSamples = samples, Seed = 5 }, new Categorical(), x, y).State["a.G"], exact);
         Assert.InRange(Error(4000), 0, 0.08);
         Assert.InRange(Error(10), 0.08, 3);
+    }
+
+    [Fact]
+    public void Curvature_propagation_sees_what_no_drawn_label_shows()
+    {
+        var model = nn.Sequential(("a", nn.Linear(3, 4)));
+        using (no_grad()) _ = ((Linear)model.children().Single()).bias!.copy_(tensor(new[] { 30.0, 0, 0, 0 }));   // other labels have a probability of about e^-30
+        var (x, y) = (randn(64, 3), zeros(64, ScalarType.Int64));
+        double Trace(FisherKind kind) => Step(model, Plain with { LearningRate = 0, Fisher = kind, Seed = 5 }, new Categorical(), x, y).State["a.G"].trace().ToDouble();
+        double exact = Trace(FisherKind.Exact);
+        Assert.InRange(Trace(FisherKind.CurvaturePropagation) / exact, 0.5, 2);
+        Assert.InRange(Trace(FisherKind.MonteCarlo) / exact, 0, 1e-6);
     }
 
     [Fact]

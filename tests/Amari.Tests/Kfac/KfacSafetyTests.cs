@@ -47,7 +47,7 @@ public sealed class KfacSafetyTests : IDisposable
         }
     }
 
-    [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.InputOnly)]
+    [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation), InlineData(FisherKind.InputOnly)]
     public void A_bad_example_spoils_neither_factors_nor_parameters(FisherKind kind)
     {
         var model = Net();

@@ -66,6 +66,7 @@ public sealed class LikelihoodTests : IDisposable
         var expected = stack([.. Enumerable.Range(0, N).Select(n => Lambda(name, f[n]))]);
         Near(likelihood.FisherMatrix(f), expected, 1e-14);
         Near(root.matmul(root.mT), expected, 1e-14);
+        Near(likelihood.FisherRootProduct(f, v), root.matmul(v.unsqueeze(2)).squeeze(2), 1e-14);
         Near(likelihood.FisherProduct(f, v), expected.matmul(v.unsqueeze(2)).squeeze(2), 1e-14);
     }
 
@@ -258,7 +259,7 @@ public sealed class LikelihoodTests : IDisposable
     {
         var (likelihood, f, g, y) = (Make(name), randn(N, C, dtype: F64), randn(N, C, dtype: F64), Targets(name, N));
         foreach (var call in (Func<Tensor>[])[() => likelihood.Loss(f, y), () => likelihood.Score(f, y), () => likelihood.Sample(f), () => likelihood.FisherMatrix(f),
-            () => likelihood.FisherProduct(f, g), () => likelihood.HessianProduct(f, y, g), () => likelihood.FisherRootColumn(f, 1), () => likelihood.KlDivergence(f, g)])
+            () => likelihood.FisherProduct(f, g), () => likelihood.HessianProduct(f, y, g), () => likelihood.FisherRootProduct(f, g), () => likelihood.FisherRootColumn(f, 1), () => likelihood.KlDivergence(f, g)])
         {
             using var scope = NewDisposeScope();
             call().Dispose();

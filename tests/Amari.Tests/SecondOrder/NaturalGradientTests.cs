@@ -27,7 +27,7 @@ public sealed class NaturalGradientTests : IDisposable
         return (Flat(model), report);
     }
 
-    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.Empirical)]
+    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation), InlineData(FisherKind.Empirical)]
     public void Dense_conjugate_gradient_and_gram_take_the_same_step(FisherKind kind)
     {
         NaturalGradient.Options options = new() { Fisher = kind, MonteCarloSamples = 2, Damping = 1e-2, Tolerance = 1e-12, Seed = 3 };

@@ -62,7 +62,7 @@ internal sealed class WrongCategorical(string fault) : Likelihood
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) => _right.SumNegativeLogLikelihood(output, target);
     public override Tensor Sample(Tensor output, Generator? generator = null) => _right.Sample(fault == nameof(Sample) ? output * 1.5 : output, generator);
     public override Tensor Score(Tensor output, Tensor target) => _right.Score(output, target) * Factor(nameof(Score));
-    public override Tensor FisherRootColumn(Tensor output, long column) => _right.FisherRootColumn(output, column) * Factor(nameof(FisherRootColumn));
+    public override Tensor FisherRootProduct(Tensor output, Tensor v) => _right.FisherRootProduct(output, v) * Factor(nameof(FisherRootProduct));
     public override Tensor FisherProduct(Tensor output, Tensor v) => _right.FisherProduct(output, v) * Factor(nameof(FisherProduct));
     public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v) => _right.FisherProduct(output, v) * Factor(nameof(HessianProduct));
     public override Tensor KlDivergence(Tensor output, Tensor other) => _right.KlDivergence(output, other) * Factor(nameof(KlDivergence));

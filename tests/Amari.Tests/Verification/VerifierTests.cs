@@ -112,7 +112,7 @@ public sealed class VerifierTests : IDisposable
     [InlineData(nameof(Likelihood.Score), "likelihood score output")]
     [InlineData(nameof(Likelihood.HessianProduct), "likelihood hessian output")]
     [InlineData(nameof(Likelihood.FisherProduct), "output fisher output", "output fisher root output")]
-    [InlineData(nameof(Likelihood.FisherRootColumn), "output fisher root output")]
+    [InlineData(nameof(Likelihood.FisherRootProduct), "output fisher root output")]
     [InlineData(nameof(Likelihood.KlDivergence), "output fisher output")]
     [InlineData(nameof(Likelihood.Sample), "likelihood samples output")]
     public void A_wrong_likelihood_is_found_by_name(string fault, params string[] expected)
