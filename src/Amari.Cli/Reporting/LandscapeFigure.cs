@@ -68,7 +68,6 @@ internal static class LandscapeFigure
     {
         var plot = Figure.Panel(title, result.Axes[0], result.Axes[1]);
         var cells = Cells(result);
-        plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { TickDensity = 0.5 };
         plot.Axes.SetLimits(cells.Left, cells.Right, cells.Bottom, cells.Top);
         return plot;
     }

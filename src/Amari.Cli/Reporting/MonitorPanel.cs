@@ -28,18 +28,19 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     public static IReadOnlyList<MonitorPanel> Of(Comparison comparison)
     {
         var runs = comparison.Runs.Where(r => r.Monitor is not null).ToList();
+        var colors = Palette.Of(comparison);
         var first = runs.DistinctBy(r => r.Optimizer).ToList();   // of several seeds, where one run has many lines
         List<Trace> bounds = [.. from run in first
             where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
             select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true)];
         return [.. ((MonitorPanel[])[
-            new("Sharpness: largest eigenvalue of the Hessian", "eigenvalue (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.Sharpness)), .. bounds]),
+            new("Sharpness: largest eigenvalue of the Hessian", "eigenvalue (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Sharpness)), .. bounds]),
             new("Largest eigenvalues of the Hessian" + OfFirstSeed(), "eigenvalue (log scale)", [.. from run in first
                 let count = run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0)
                 from i in Enumerable.Range(0, count)
-                select Line(run, i == 0 ? run.Optimizer : "", Palette.Of(run.Optimizer), r => r.Eigenvalues?.ElementAtOrDefault(i))]),
-            new("Gradient noise scale, in examples", "examples (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.NoiseScale?.Value))]),
-            new("KL between predictions before and after a step", "KL, nats a term (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.Kl))]),
+                select Line(run, i == 0 ? run.Optimizer : "", colors[run.Optimizer], r => r.Eigenvalues?.ElementAtOrDefault(i))]),
+            new("Gradient noise scale, in examples", "examples (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.NoiseScale?.Value))]),
+            new("KL between predictions before and after a step", "KL, nats a term (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Kl))]),
             new("K-FAC: condition of each layer's damped factors" + OfFirstSeed(), "condition number (log scale)", [.. from run in first
                 let layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList()
                 from i in Enumerable.Range(0, layers.Count)

@@ -55,11 +55,12 @@ internal static class PlanReport
     {
         var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature); beside it the bytes of state", "");
         using var figure = new Figure("plan", plot);
+        var colors = Palette.Of(plans.Select(p => p.Choice.Name));
         var ticks = new ScottPlot.TickGenerators.NumericManual();
         for (int i = 0; i < plans.Count; i++)
         {
             int y = plans.Count - 1 - i;
-            var color = ScottPlot.Color.FromHex(Palette.Of(plans[i].Choice.Name));
+            var color = ScottPlot.Color.FromHex(colors[plans[i].Choice.Name]);
             var whole = plot.Add.Bar(y, plans[i].Milliseconds);
             var plain = plot.Add.Bar(y, Math.Min(plans[i].Plain, plans[i].Milliseconds));
             foreach (var bar in (ScottPlot.Plottables.BarPlot[])[whole, plain])
