@@ -131,7 +131,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     }
 
     /// <summary>Gives an axis these marks and no others; one without a label is small.</summary>
-    public static void Mark(IAxis axis, IEnumerable<(double At, string? Label)> marks)
+    public static void Mark(IAxis axis, IEnumerable<Mark> marks)
     {
         var ticks = new NumericManual();
         foreach (var (at, label) in marks)

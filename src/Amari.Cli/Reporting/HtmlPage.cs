@@ -15,8 +15,10 @@ internal sealed class HtmlPage
           if (!dark.matches || .21 * rgb[0] + .72 * rgb[1] + .07 * rgb[2] > 80) return color;
           return most === 0 ? ink() : 'rgb(' + rgb.map(v => Math.round(v * 230 / most)) + ')';
         };
+        const ticks = marks => ({ tickvals: marks.filter(m => m.label !== null).map(m => 10 ** m.at), ticktext: marks.filter(m => m.label !== null).map(m => m.label) });
+        const tools = orientation => ({ orientation, bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink() });
         const layout = more => Object.assign({ margin: { t: 20, r: 50 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink() }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
-          hovermode: 'closest', modebar: { orientation: 'v', bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink() }, legend: { orientation: 'h', y: 1.02, yanchor: 'bottom' } }, more);
+          hovermode: 'closest', modebar: tools('v'), legend: { orientation: 'h', y: 1.02, yanchor: 'bottom' } }, more);
 
         """;
 
@@ -67,7 +69,7 @@ internal sealed class HtmlPage
     {
         _page.Append($"""
             <h2>Machine</h2>
-            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(RuntimeInformation.OSDescription)}, {torch.get_num_threads()} threads, {Text(RuntimeInformation.FrameworkDescription)}, libtorch {Text(torch.__version__)}.</p>
+            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(RuntimeInformation.OSDescription)}, {torch.get_num_threads()} thread{(torch.get_num_threads() == 1 ? "" : "s")}, {Text(RuntimeInformation.FrameworkDescription)}, libtorch {Text(torch.__version__)}.</p>
             <script>
             """);
         using (var source = typeof(Plotly.NET.Chart).Assembly.GetManifestResourceStream("Plotly.NET.plotly-2.28.0.min.js")!)

@@ -63,9 +63,8 @@ internal static class HtmlReport
                     Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpace.Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
         }
         var scale = LossScale.Of(comparison);
-        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)}, marks = {Marks(scale)};\nconst panels = {MonitorPanel.Json(panels)};\n") + """
+        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)};\nconst panels = {MonitorPanel.Json(panels)};\n") + """
             const foot = loss => scale.zero === null ? loss : Math.max(loss, scale.zero), axis = v => scale.log ? Math.log10(v) : v;
-            const decades = a => a.high / a.low > 100 ? Math.ceil(Math.log10(a.high / a.low) / 12) : undefined;
             let by = 'seconds';
             function draw() {
               for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color);
@@ -73,8 +72,7 @@ internal static class HtmlReport
                 line: { color: tone(c.color), width: c.bold ? 3 : 1.2 }, hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
               Plotly.react('plot', traces, layout({
                 xaxis: { title: by === 'seconds' ? 'training time (s), evaluation not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)],
-                  tickvals: scale.log ? marks.map(m => 10 ** m.at) : undefined, ticktext: marks.map(m => m.label), gridcolor: grid, zeroline: false },
+                yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)], ...scale.log ? ticks(scale.marks) : {}, gridcolor: grid, zeroline: false },
                 shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: foot(target), y1: foot(target), line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
                 annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(foot(target)), yanchor: 'bottom', text: 'target ' + target, showarrow: false, opacity: .8 }] }),
                 { responsive: true, displaylogo: false });
@@ -82,7 +80,7 @@ internal static class HtmlReport
                   line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
                 layout({ showlegend: true,
                   xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], dtick: decades(p), exponentformat: 'power', gridcolor: grid, zeroline: false } }),
+                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid, zeroline: false } }),
                 { responsive: true, displaylogo: false }));
               for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
             }
@@ -104,10 +102,6 @@ internal static class HtmlReport
         var median = Trace(runs.Count == 1 ? $"seed {runs[0].Seed}" : "median", true, bySeconds => Curve.Median([.. runs.Select(r => Curve.Of(r, bySeconds))]));
         return runs.Count == 1 ? [median] : runs.Select(r => Trace($"seed {r.Seed}", false, bySeconds => Curve.Of(r, bySeconds))).Append(median);
     }));
-
-    /// <summary>The labelled marks of a logarithmic axis as a JavaScript literal.</summary>
-    private static string Marks(LossScale scale) =>
-        JsonSerializer.Serialize(scale.Log ? scale.LogMarks().Where(m => m.Label is not null).Select(m => new { at = m.At, label = m.Label }) : []);
 
     private static string Seeds(Comparison comparison) => comparison.Runs.Select(r => r.Seed).Distinct().Count() is var n and not 1 ? $"{n} seeds" : "one seed";
 

@@ -28,7 +28,7 @@ internal static class LossFigure
 
         plot.Axes.SetLimitsY(scale.Limits.Bottom, scale.Limits.Top);
         plot.Axes.SetLimitsX(0, groups.SelectMany(g => g.Curves).SelectMany(c => c.X).DefaultIfEmpty(0).Max() is > 0 and var end ? 1.02 * end : 1);
-        if (scale.Log) Figure.Mark(plot.Axes.Left, scale.LogMarks());
+        if (scale.Log) Figure.Mark(plot.Axes.Left, scale.Marks);
         Figure.Legend(plot, Edge.Right);
         figure.Save(stem);
     }

@@ -35,9 +35,8 @@ internal sealed record LossScale(bool Log, double Low, double High, double? Zero
     /// <summary>Where the loss is on the axis; what a curve has between 0 and the smallest other loss is not below 0.</summary>
     public double At(double loss) => Log ? Math.Log10(Zero is { } zero ? Math.Max(zero, loss) : loss) : loss;
 
-    /// <summary>The marks of a logarithmic axis; unlabelled ones have a null.</summary>
-    public IEnumerable<(double At, string? Label)> LogMarks() =>
-        Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend((At(0), "0")) : Decades.Marks(Low, High);
+    /// <summary>The marks of a logarithmic axis; none on a linear one.</summary>
+    public IEnumerable<Mark> Marks => !Log ? [] : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0")) : Decades.Marks(Low, High);
 
     /// <summary>What the axis has to hold of a run: all finite losses, of one that diverged those up to its first.</summary>
     private static IEnumerable<double> Shown(Run run) =>

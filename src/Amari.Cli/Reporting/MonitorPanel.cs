@@ -23,6 +23,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
 
     public double Low => Traces.SelectMany(t => t.Values).Min() / 1.5;
     public double High => Traces.SelectMany(t => t.Values).Max() * 1.5;
+    public IEnumerable<Mark> Marks => Decades.Marks(Low, High);
 
     /// <summary>The panels that have something to show.</summary>
     public static IReadOnlyList<MonitorPanel> Of(Comparison comparison)
@@ -69,6 +70,8 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         var monitored = comparison.Runs.Where(r => r.Monitor is not null).DistinctBy(r => r.Optimizer).ToList();
         var text = new List<string> { "All is measured on one fixed sample of the training data, with the model in evaluation mode." };
         if (Asked(MonitorQuantities.Noise)) text.Add("A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one.");
+        int absent = comparison.Runs.SelectMany(r => r.Monitor?.Rows ?? []).Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));
+        if (absent > 0) text.Add($"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is left out, for the scales are logarithmic.");
         if (!Asked(MonitorQuantities.Sharpness)) return string.Join(" ", text);
         foreach (var run in monitored.Where(r => r.Monitor!.BoundRule is not null))
             text.Add($"Dashed: the sharpness {run.Monitor!.BoundRule} above which {run.Optimizer} is unstable on a quadratic, the edge of stability.");

@@ -19,7 +19,8 @@ internal static class PlanReport
         double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var possible = plans.Where(p => p.Refused is null).OrderBy(p => p.Milliseconds).ToList();
         var table = new Table().Border(TableBorder.Rounded);
-        foreach (string head in (string[])["optimizer", "state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"]) table.AddColumn(head);
+        table.AddColumn(new TableColumn("optimizer").NoWrap());
+        foreach (string head in (string[])["state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"]) table.AddColumn(head);
         foreach (var p in possible)
             table.AddRow([.. ((string[])[p.Choice.Name, Number.Bytes(p.StateBytes), Number.Short((double)p.StateBytes / p.Parameters), Number.Short(p.Milliseconds),
                 double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2), Number.Short(60_000 / p.Milliseconds)]).Select(Markup.Escape)]);

@@ -86,18 +86,10 @@ internal static class SpectrumFigure
         }
     }
 
-    /// <summary>A dashed straight line: Skia draws no dashes into an SVG, so they are lines of their own.</summary>
     private static void Tail(Plot plot, Spectrum.Outliers outliers, int last)
     {
-        const int Dashes = 28;
-        double step = Math.Log10(last) / (Dashes - 0.4);
-        for (int i = 0; i < Dashes; i++)
-        {
-            double from = i * step, to = from + 0.6 * step;
-            var dash = plot.Add.Line(from, Height(from), to, Height(to));
-            (dash.Color, dash.LineWidth) = (Colors.Black, 1.6f);
-            if (i == 0) dash.LegendText = "tail of the bulk, prolonged";
-        }
+        var line = plot.Add.Line(0, Height(0), Math.Log10(last), Height(Math.Log10(last)));
+        (line.Color, line.LineWidth, line.LinePattern, line.LegendText) = (Colors.Black, 1.6f, LinePattern.Dashed, "tail of the bulk, prolonged");
 
         double Height(double logRank) => Math.Log10(outliers.Scale) - outliers.Exponent * logRank;
     }

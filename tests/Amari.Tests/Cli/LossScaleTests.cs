@@ -14,7 +14,7 @@ public sealed class LossScaleTests
 
     private static LossScale Scale(double target, params double[] losses) => LossScale.Of(Of(target, Make("a", RunStatus.Completed, losses)));
 
-    private static string[] Labels(LossScale scale) => [.. scale.LogMarks().Select(m => m.Label).OfType<string>()];
+    private static string[] Labels(LossScale scale) => [.. scale.Marks.Select(m => m.Label).OfType<string>()];
 
     [Fact]
     public void Logarithmic_where_losses_are_far_apart()
@@ -36,7 +36,7 @@ public sealed class LossScaleTests
         Assert.InRange(scale.At(0), scale.Limits.Bottom + 0.01 * (scale.Limits.Top - scale.Limits.Bottom), scale.At(4e-9) - 0.01 * (scale.Limits.Top - scale.Limits.Bottom));
         Assert.Equal(scale.At(0), scale.At(1e-30));              // between 0 and the smallest other loss
         Assert.Equal(["0", "1e-8", "1e-6", "1e-4", "0.01", "1"], Labels(scale));
-        Assert.Equal(scale.At(0), scale.LogMarks().First().At);
+        Assert.Equal(scale.At(0), scale.Marks.First().At);
         Assert.Equal(["0", "0.001", "0.01", "0.1", "1"], Labels(Scale(0, 2, 0.001)));   // a target of 0 likewise
     }
 
