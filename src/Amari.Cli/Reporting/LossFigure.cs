@@ -9,10 +9,17 @@ internal static class LossFigure
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
     public static void Save(Comparison comparison, string title, bool bySeconds, string stem)
     {
+        int legend = comparison.Runs.DistinctBy(r => r.Optimizer).Count() + 1;       // lines of it, in a column
+        using var figure = new Figure(title, Panel(comparison, title, bySeconds)) { Size = (1200, Math.Max(750, 100 + 24 * legend)) };
+        figure.Save(stem);
+    }
+
+    /// <summary>The panel; the caller owns it.</summary>
+    public static Plot Panel(Comparison comparison, string title, bool bySeconds)
+    {
         var scale = LossScale.Of(comparison);
         var colors = Palette.Of(comparison);
         var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", scale.Title);
-        using var figure = new Figure(title, plot) { Size = (1200, Math.Max(750, 100 + 24 * (colors.Count + 1))) };   // the legend is a column
 
         var groups = comparison.Runs.GroupBy(r => r.Optimizer).Select(g => (Name: g.Key, Curves: g.Select(r => Curve.Of(r, bySeconds)).ToList())).ToList();
         foreach (var (name, curves) in groups.Where(g => g.Curves.Count > 1))
@@ -30,7 +37,7 @@ internal static class LossFigure
         plot.Axes.SetLimitsX(0, groups.SelectMany(g => g.Curves).SelectMany(c => c.X).DefaultIfEmpty(0).Max() is > 0 and var end ? 1.02 * end : 1);
         if (scale.Log) Figure.Mark(plot.Axes.Left, scale.Marks);
         Figure.Legend(plot, Edge.Right);
-        figure.Save(stem);
+        return plot;
     }
 
     private static ScottPlot.Plottables.Scatter? Draw(Plot plot, Curve curve, LossScale scale, Color color, float width)

@@ -86,10 +86,18 @@ internal static class SpectrumFigure
         }
     }
 
+    /// <summary>A dashed straight line, of lines of their own: Skia complains on the error stream when it dashes an oblique one into an SVG.</summary>
     private static void Tail(Plot plot, Spectrum.Outliers outliers, int last)
     {
-        var line = plot.Add.Line(0, Height(0), Math.Log10(last), Height(Math.Log10(last)));
-        (line.Color, line.LineWidth, line.LinePattern, line.LegendText) = (Colors.Black, 1.6f, LinePattern.Dashed, "tail of the bulk, prolonged");
+        const int Dashes = 28;
+        double step = Math.Log10(last) / (Dashes - 0.4);
+        for (int i = 0; i < Dashes; i++)
+        {
+            double from = i * step, to = from + 0.6 * step;
+            var dash = plot.Add.Line(from, Height(from), to, Height(to));
+            (dash.Color, dash.LineWidth) = (Colors.Black, 1.6f);
+        }
+        plot.Legend.ManualItems.Add(new LegendItem { LabelText = "tail of the bulk, prolonged", LineColor = Colors.Black, LineWidth = 1.6f, LinePattern = LinePattern.Dashed });
 
         double Height(double logRank) => Math.Log10(outliers.Scale) - outliers.Exponent * logRank;
     }

@@ -1,5 +1,6 @@
 using Amari.Cli.Reporting;
 using Amari.Training;
+using Amari.Workloads;
 using Palette = Amari.Cli.Reporting.Palette;
 
 namespace Amari.Tests.Cli;
@@ -53,6 +54,26 @@ public sealed class LossScaleTests
     {
         var scale = LossScale.Of(Of(0.1, Make("a", RunStatus.Completed, 2, 0.05), Make("b", RunStatus.Diverged, 2.5, 1e-4, 1e30, double.NaN)));
         Assert.True(scale.Low < 1e-4 && scale.High is > 2.5 and < 5);
+    }
+
+    [Fact]
+    public void Image_and_page_draw_every_loss_of_a_run_that_gets_to_zero()
+    {
+        double[] losses = [2.3, 1e-3, 4e-9, 0, 2e-9, 0];
+        var comparison = Of(0.001, Make("lion", RunStatus.Completed, losses), Make("sgd", RunStatus.Completed, 2.3, 0.5));
+        var scale = LossScale.Of(comparison);
+        using var plot = LossFigure.Panel(comparison, "t", bySeconds: false);
+        var line = plot.GetPlottables<ScottPlot.Plottables.Scatter>().Single(s => s.LegendText == "lion");
+        Assert.Equal(losses.Select(scale.At), line.Data.GetScatterPoints().Select(p => p.Y));
+        plot.RenderInMemory();                                   // which places the ticks
+        Assert.Contains(plot.Axes.Left.TickGenerator.Ticks, t => t.Label == "0" && t.Position == scale.At(0));
+        Assert.InRange(scale.At(0), plot.Axes.Left.Min, plot.Axes.Left.Max);
+
+        string page = HtmlReport.Of(comparison, new DigitsMlp());
+        Assert.Contains("training loss (log scale, 0 at the foot)", page, StringComparison.Ordinal);
+        Assert.Contains("\"y\":[2.3,0.001,4E-09,0,2E-09,0]", page, StringComparison.Ordinal);      // as they are; the script puts 0 at its line
+        Assert.Contains(FormattableString.Invariant($"\"zero\":{scale.Zero:R}"), page, StringComparison.Ordinal);
+        Assert.Contains("\"label\":\"1e-8\"", page, StringComparison.Ordinal);
     }
 
     [Fact]
