@@ -3,6 +3,7 @@ using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
 using TorchSharp.Modules;
+using static Amari.Ranks.Agreement;
 using static TorchSharp.torch;
 
 namespace Amari.Ranks;
@@ -15,7 +16,7 @@ internal static class Training
 
     /// <summary>A network with a convolution and a normalisation, in float64, so that rounding stays far below what an error would cause; narrower than a batch is long, for an
     /// eigenbasis is not determined where eigenvalues are equal.</summary>
-    private static Sequential Model(int seed)
+    public static Sequential Model(int seed)
     {
         manual_seed(seed);
         var model = nn.Sequential(
@@ -25,13 +26,13 @@ internal static class Training
         return model;
     }
 
-    private static (Tensor X, Tensor Y) Data()
+    public static (Tensor X, Tensor Y) Data()
     {
         using var generator = new Generator(5);
         return (randn([96, 1, 8, 8], dtype: ScalarType.Float64, generator: generator), randint(0, 10, [96], dtype: ScalarType.Int64, generator: generator));
     }
 
-    private static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Optimizers = new()
+    public static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Optimizers = new()
     {
         ["sgd"] = m => new Sgd(m, new() { LearningRate = 0.1, Momentum = 0.9 }),
         ["adam"] = m => new Adam(m, new() { LearningRate = 0.01, WeightDecay = 0.1 }),
@@ -71,7 +72,7 @@ internal static class Training
     /// <summary>Those whose state cannot be divided.</summary>
     private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
 
-    private static Kfac.Options KfacOptions => new() { LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, WeightDecay = 0.01 };
+    public static Kfac.Options KfacOptions => new() { LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, WeightDecay = 0.01 };
 
     public static void Run(Communicator world)
     {
@@ -106,63 +107,8 @@ internal static class Training
         Parted(world);
         Clipped(world);
         Summed(world);
-        Unused(world);
-        State(world);
-        Shards(world);
-        Rounding(world);
-        Live(world);
-        Held(world);
-        Refused(world);
-    }
-
-    /// <summary>Where inverses are held, and that nothing is held twice for want of sending.</summary>
-    private static void Held(Communicator world)
-    {
-        double Bytes(Kfac.Options options)
-        {
-            using var scope = NewDisposeScope();
-            using var model = Model(1);
-            using var optimizer = new Kfac(model, options, new Categorical());
-            optimizer.Distribute(world);
-            nn.functional.cross_entropy(model.call(Data().X), Data().Y).backward();
-            optimizer.step();
-            var sum = tensor((double)optimizer.StateBytes).reshape(1);
-            world.AllReduce(sum);
-            return sum[0].ToDouble();
-        }
-        double everywhere = Bytes(KfacOptions), half = Bytes(KfacOptions with { InverseFraction = 0.5 }), lean = Bytes(KfacOptions with { InverseFraction = 0 });
-        Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
-        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = ProductPrecision.BFloat16 }) < everywhere);
-        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Repeated }) == everywhere);
-    }
-
-    /// <summary>Steps leave no tensors behind.</summary>
-    private static void Live(Communicator world)
-    {
-        using var model = Model(1);
-        using var optimizer = Optimizers["kfac half"](model);
-        optimizer.Distribute(world, shardState: true);
-        using var parallel = new DataParallel(model, world, new() { Overlap = true });
-        var (x, y) = Data();
-        long Step()
-        {
-            using (NewDisposeScope())
-            {
-                optimizer.zero_grad();
-                var loss = nn.functional.cross_entropy(model.call(x), y);
-                parallel.Weight = 96;
-                loss.backward();
-                parallel.AverageGradients();
-                optimizer.step();
-            }
-            return DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        }
-        for (int i = 0; i < 4; i++) Step();
-        long before = Step();
-        for (int i = 0; i < 9; i++) Step();
-        Check("live tensors", Step() == before);
-        x.Dispose();
-        y.Dispose();
+        Parts.Run(world);
+        DividedState.Run(world);
     }
 
     /// <summary>What one process comes to: rank 0 alone, with the whole batch.</summary>
@@ -234,7 +180,7 @@ internal static class Training
         Check($"draws of ranks: ratio {ratio:G3}", Math.Abs(ratio - 1) < 0.2);
     }
 
-    private static double[] Values(nn.Module model) =>
+    public static double[] Values(nn.Module model) =>
         [.. model.parameters().SelectMany(p => p.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
 
     private static void Clipped(Communicator world)
@@ -257,79 +203,6 @@ internal static class Training
         Check("a loss that is a sum", Distance(expected, actual) < 1e-9);
     }
 
-    /// <summary>A parameter that only some ranks use, one that none uses, a rank without an example, a bfloat16 parameter among float32 ones.</summary>
-    private static void Unused(Communicator world)
-    {
-        using var scope = NewDisposeScope();
-        using var some = nn.Linear(3, 2);
-        using var none = nn.Linear(3, 2);
-        using var half = nn.Linear(3, 2);
-        half.to(ScalarType.BFloat16);
-        using var all = nn.Sequential(("some", some), ("none", none), ("half", half));
-        using var parallel = new DataParallel(all, world);
-        if (world.Rank == 0) (some.call(ones(1, 3)).sum() * 2).backward();
-        if (world.Rank > 0) half.call(ones(1, 3).to_type(ScalarType.BFloat16)).sum().backward();
-        parallel.AverageGradients(world.Rank == 0 ? 3 : 1);      // g = Σ n g / Σ n
-        double total = 3 + world.Size - 1;
-        Check("partly used", Math.Abs(some.weight!.grad![0, 0].ToDouble() - 3 * 2 / total) < 1e-6);
-        Check("unused", none.weight!.grad is null);
-        Check("bfloat16 gradient", Math.Abs(half.weight!.grad![0, 0].ToDouble() - (world.Size - 1) / total) < 4e-3 && half.weight.grad.dtype == ScalarType.BFloat16);
-        all.zero_grad();
-        if (world.Rank == 0) some.call(ones(1, 3)).sum().backward();
-        parallel.AverageGradients(world.Rank == 0 ? 1 : 0);
-        Check("ranks without examples", some.weight.grad[0, 0].ToDouble() == 1);
-    }
-
-    /// <summary>Divided state: about a share of the bytes, and one file whatever the number of ranks.</summary>
-    private static void State(Communicator world)
-    {
-        foreach (string name in (string[])["adamw", "lion", "kfac lean", "kfac half"])
-        {
-            using var scope = NewDisposeScope();
-            using var model = Model(1);
-            using var optimizer = Optimizers[name](model);
-            using var plain = Optimizers[name](model);
-            optimizer.Distribute(world, shardState: true);
-            model.call(Data().X).sum().backward();
-            optimizer.step();
-            if (name is "adamw" or "lion")
-            {
-                plain.step();
-                using var bytes = tensor((double)optimizer.StateBytes).reshape(1);
-                world.AllReduce(bytes);
-                Check($"{name}: bytes of divided state", bytes[0].ToDouble() == plain.StateBytes && optimizer.StateBytes < plain.StateBytes);
-            }
-            var snapshot = optimizer.Snapshot();
-            if (world.Rank > 0) continue;
-            using var fresh = Optimizers[name](model);
-            fresh.Restore(snapshot);                            // one process takes it whole
-            var again = fresh.Snapshot();
-            Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
-        }
-    }
-
-    /// <summary>Methods that look at whole matrices keep their state whole, and say so.</summary>
-    private static void Refused(Communicator world)
-    {
-        using var model = nn.Linear(4, 3);
-        using var optimizer = new Muon(model);
-        optimizer.Distribute(world);
-        try
-        {
-            optimizer.Distribute(world, shardState: true);
-            Check("a refusal", false);
-        }
-        catch (NotSupportedException) { }
-        using var newton = new NewtonCg(model.parameters());
-        newton.Distribute(world);
-        try
-        {
-            using var loss = newton.step(() => model.call(ones(1, 4)).sum());
-            Check("a closure is refused", false);
-        }
-        catch (NotSupportedException) { }
-    }
-
     /// <summary>Ranks that decide differently stop, all with the same sentence, before anything is made of it.</summary>
     private static void Parted(Communicator world)
     {
@@ -342,49 +215,5 @@ internal static class Training
             Check("different decisions", false);
         }
         catch (InvalidOperationException e) when (e.Message.StartsWith("Ranks have come to different decisions", StringComparison.Ordinal)) { }
-    }
-
-    /// <summary>Every epoch has each example once.</summary>
-    private static void Shards(Communicator world)
-    {
-        var mine = new ShardedBatches(101, 10, 7, world.Rank, world.Size);
-        using var counts = zeros(101, dtype: ScalarType.Float64);
-        for (long step = 0; step < 2 * mine.StepsPerEpoch; step++)
-            foreach (int row in mine.Rows(step)) counts[row] = counts[row] + 1;
-        world.AllReduce(counts);
-        Check("each example once an epoch", counts.eq(2).all().ToBoolean());
-    }
-
-    /// <summary>bfloat16 training stays the same on all ranks.</summary>
-    private static void Rounding(Communicator world)
-    {
-        using var model = nn.Linear(5, 3);
-        model.to(ScalarType.BFloat16);
-        using var optimizer = new AdamW(model);
-        using var parallel = new DataParallel(model, world);
-        for (int i = 0; i < 3; i++)
-        {
-            using var scope = NewDisposeScope();
-            optimizer.zero_grad();
-            model.call(randn(4, 5).to_type(ScalarType.BFloat16)).square().sum().backward();
-            parallel.AverageGradients();
-            optimizer.step();
-        }
-        Same(world, "bfloat16", Values(model));
-    }
-
-    /// <summary>The same bits on all ranks.</summary>
-    private static void Same(Communicator world, string what, double[] values)
-    {
-        using var other = tensor((double[])values.Clone());
-        world.Broadcast(other, 0);
-        Check($"{what}: ranks agree", other.data<double>().ToArray().SequenceEqual(values));
-    }
-
-    private static double Distance(double[] a, double[] b) => a.Zip(b, (x, y) => Math.Abs(x - y)).Max();
-
-    private static void Check(string what, bool holds)
-    {
-        if (!holds) throw new InvalidOperationException($"{what}: does not hold");
     }
 }

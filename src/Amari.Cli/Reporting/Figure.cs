@@ -28,6 +28,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.XLabel(x, 16);
         plot.YLabel(y, 16);
         plot.Axes.Bottom.TickGenerator = new NumericAutomatic { TickDensity = 0.5 };
+        plot.Axes.Left.TickGenerator = new NumericAutomatic { TickDensity = 0.5 };
         plot.Axes.Bottom.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.MinimumSize = 95;
@@ -125,12 +126,18 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <summary>Labels an axis whose coordinates are log₁₀ of the values, at decades (and at 2 and 5 when there are few).</summary>
     public static void Logarithmic(IAxis axis, double low, double high)
     {
+        Mark(axis, Decades.Marks(low, high));
+        (axis.Min, axis.Max) = (Math.Log10(low), Math.Log10(high));
+    }
+
+    /// <summary>Gives an axis these marks and no others; one without a label is small.</summary>
+    public static void Mark(IAxis axis, IEnumerable<Mark> marks)
+    {
         var ticks = new NumericManual();
-        foreach (var (at, label) in new LossScale(true, low, high).LogMarks())
+        foreach (var (at, label) in marks)
             if (label is null) ticks.AddMinor(at);
             else ticks.AddMajor(at, label);
         axis.TickGenerator = ticks;
-        (axis.Min, axis.Max) = (Math.Log10(low), Math.Log10(high));
     }
 
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>

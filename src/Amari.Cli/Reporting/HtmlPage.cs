@@ -7,6 +7,21 @@ namespace Amari.Cli.Reporting;
 /// <summary>A self-contained page that opens offline and follows the theme of the reader's system: text, tables, and interactive figures.</summary>
 internal sealed class HtmlPage
 {
+    /// <summary>What the figures of all pages share: colours that follow the theme, and the parts of a layout.</summary>
+    private const string Style = """
+        const dark = matchMedia('(prefers-color-scheme: dark)'), grid = 'rgba(128,128,128,.25)', ink = () => getComputedStyle(document.body).color;
+        const tone = color => {                                  // a dark colour is lifted from a dark page
+          const rgb = [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16)), most = Math.max(...rgb);
+          if (!dark.matches || .21 * rgb[0] + .72 * rgb[1] + .07 * rgb[2] > 80) return color;
+          return most === 0 ? ink() : 'rgb(' + rgb.map(v => Math.round(v * 230 / most)) + ')';
+        };
+        const ticks = marks => ({ tickvals: marks.filter(m => m.label !== null).map(m => 10 ** m.at), ticktext: marks.filter(m => m.label !== null).map(m => m.label) });
+        const tools = orientation => ({ orientation, bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink() });
+        const layout = more => Object.assign({ margin: { t: 20, r: 50 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink() }, paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)',
+          hovermode: 'closest', modebar: tools('v'), legend: { orientation: 'h', y: 1.02, yanchor: 'bottom' } }, more);
+
+        """;
+
     private readonly StringBuilder _page = new();
 
     public HtmlPage(string title) => Add($$"""
@@ -54,11 +69,11 @@ internal sealed class HtmlPage
     {
         _page.Append($"""
             <h2>Machine</h2>
-            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(RuntimeInformation.OSDescription)}, {torch.get_num_threads()} threads, {Text(RuntimeInformation.FrameworkDescription)}, libtorch {Text(torch.__version__)}.</p>
+            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(RuntimeInformation.OSDescription)}, {torch.get_num_threads()} thread{(torch.get_num_threads() == 1 ? "" : "s")}, {Text(RuntimeInformation.FrameworkDescription)}, libtorch {Text(torch.__version__)}.</p>
             <script>
             """);
         using (var source = typeof(Plotly.NET.Chart).Assembly.GetManifestResourceStream("Plotly.NET.plotly-2.28.0.min.js")!)
         using (var reader = new StreamReader(source)) _page.Append(reader.ReadToEnd());
-        return _page.Append("</script>\n<script>\n").Append(script).Append("\n</script></body></html>\n").ToString();
+        return _page.Append("</script>\n<script>\n").Append(Style).Append(script).Append("\n</script></body></html>\n").ToString();
     }
 }

@@ -13,18 +13,19 @@ internal static class HtmlReport
     {
         string title = $"Amari: optimizers on {comparison.Workload}";
         var page = new HtmlPage(title);
+        var colors = Palette.Of(comparison);
         page.Add($"""
             <p class="sub">{Html(workload.Description)}. {Html(comparison.Budget.ToString())} a run, batch {workload.BatchSize}, {Seeds(comparison)}.</p>
             <p class="answer">{Html(Answer.Of(comparison))}</p>
 
             """);
         page.Table(["optimizer", .. Summary.Heads(comparison)], Summary.Of(comparison).Select(s =>
-            (IReadOnlyList<string>)[$"<span class=\"dot\" style=\"background:{Palette.Of(s.Optimizer)}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
-        page.Add("""
+            (IReadOnlyList<string>)[$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
+        page.Add($"""
             <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted.</p>
             <h2>Loss while training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button> <button id="steps" aria-pressed="false">against steps</button></p>
-            <div id="plot" class="plot"></div>
+            <div id="plot" class="plot" style="height: {500 + 24 * (colors.Count / 8)}px"></div>
 
             """);
         var panels = MonitorPanel.Of(comparison);
@@ -62,43 +63,40 @@ internal static class HtmlReport
                     Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpace.Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
         }
         var scale = LossScale.Of(comparison);
-        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison)};\nconst target = {comparison.Target.Value:R}, low = {scale.Low:R}, high = {scale.High:R}, log = {(scale.Log ? "true" : "false")};\nconst panels = {MonitorPanel.Json(panels)};\n") + """
-            const axis = v => log ? Math.log10(v) : v;
+        return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)};\nconst panels = {MonitorPanel.Json(panels)};\n") + """
+            const foot = loss => scale.zero === null ? loss : Math.max(loss, scale.zero), axis = v => scale.log ? Math.log10(v) : v;
             let by = 'seconds';
             function draw() {
-              const ink = getComputedStyle(document.body).color, grid = 'rgba(128,128,128,.25)';
-              const traces = curves.map(c => ({ x: c[by].x, y: c[by].y, name: c.name, legendgroup: c.name, showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
-                line: { color: c.color, width: c.bold ? 3 : 1.2 }, hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{y:.4g}<extra></extra>' }));
-              Plotly.react('plot', traces, { margin: { t: 20, r: 20 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink },
-                paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', hovermode: 'closest', modebar: { bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink }, legend: { orientation: 'h', y: 1.12 },
+              for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color);
+              const traces = curves.map(c => ({ x: c[by].x, y: c[by].y.map(foot), customdata: c[by].y, name: c.name, legendgroup: c.name, showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
+                line: { color: tone(c.color), width: c.bold ? 3 : 1.2 }, hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
+              Plotly.react('plot', traces, layout({
                 xaxis: { title: by === 'seconds' ? 'training time (s), evaluation not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                yaxis: { title: 'training loss', type: log ? 'log' : 'linear', range: [axis(low), axis(high)], dtick: log && high / low > 100 ? 1 : undefined,
-                  exponentformat: 'power', gridcolor: grid, zeroline: false },
-                shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: target, y1: target, line: { dash: 'dash', color: ink, width: 1.5 }, opacity: .6 }],
-                annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(target), yanchor: 'bottom', text: 'target ' + target, showarrow: false, opacity: .8 }] },
+                yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)], ...scale.log ? ticks(scale.marks) : {}, gridcolor: grid, zeroline: false },
+                shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: foot(target), y1: foot(target), line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
+                annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(foot(target)), yanchor: 'bottom', text: 'target ' + target, showarrow: false, opacity: .8 }] }),
                 { responsive: true, displaylogo: false });
               panels.forEach((p, i) => Plotly.react('monitor' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name, showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
-                  line: { color: t.color, width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
-                { showlegend: true, margin: { t: 20, r: 20 }, font: { family: getComputedStyle(document.body).fontFamily, size: 14, color: ink },
-                  paper_bgcolor: 'rgba(0,0,0,0)', plot_bgcolor: 'rgba(0,0,0,0)', hovermode: 'closest', modebar: { bgcolor: 'rgba(0,0,0,0)', color: 'rgba(128,128,128,.6)', activecolor: ink }, legend: { orientation: 'h', y: 1.12 },
+                  line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
+                layout({ showlegend: true,
                   xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], dtick: p.high / p.low > 100 ? 1 : undefined, exponentformat: 'power', gridcolor: grid, zeroline: false } },
+                  yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid, zeroline: false } }),
                 { responsive: true, displaylogo: false }));
               for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
             }
             for (const id of ['seconds', 'steps']) document.getElementById(id).onclick = () => { by = id; draw(); };
-            matchMedia('(prefers-color-scheme: dark)').addEventListener('change', draw);
+            dark.addEventListener('change', draw);
             draw();
             """);
     }
 
     /// <summary>The curves as a JavaScript literal, a thin one for each seed and a bold median; JSON escapes what could end the script.</summary>
-    private static string Traces(Comparison comparison) => JsonSerializer.Serialize(comparison.Runs.GroupBy(r => r.Optimizer).SelectMany(group =>
+    private static string Traces(Comparison comparison, IReadOnlyDictionary<string, string> colors) => JsonSerializer.Serialize(comparison.Runs.GroupBy(r => r.Optimizer).SelectMany(group =>
     {
         var runs = group.ToList();
         object Trace(string label, bool bold, Func<bool, Curve> curve) => new
         {
-            name = group.Key, label, bold, color = Palette.Of(group.Key),
+            name = group.Key, label, bold, color = colors[group.Key],
             seconds = new { x = curve(true).X, y = curve(true).Y }, steps = new { x = curve(false).X, y = curve(false).Y },
         };
         var median = Trace(runs.Count == 1 ? $"seed {runs[0].Seed}" : "median", true, bySeconds => Curve.Median([.. runs.Select(r => Curve.Of(r, bySeconds))]));

@@ -60,15 +60,18 @@ internal static class LandscapeFigure
             lines.Update(points);
         }
         Path(plot, result, Accent);
-        Figure.Legend(plot);
+        Figure.Legend(plot, corner: Free(result));
         return plot;
     }
+
+    /// <summary>A corner away from where the path starts.</summary>
+    private static Alignment Free(LandscapeResult result) =>
+        result.Path.Count > 0 && result.Path[0] is { A: > 0, B: > 0 } ? Alignment.UpperLeft : Alignment.UpperRight;
 
     private static Plot Panel(LandscapeResult result, string title)
     {
         var plot = Figure.Panel(title, result.Axes[0], result.Axes[1]);
         var cells = Cells(result);
-        plot.Axes.Left.TickGenerator = new ScottPlot.TickGenerators.NumericAutomatic { TickDensity = 0.5 };
         plot.Axes.SetLimits(cells.Left, cells.Right, cells.Bottom, cells.Top);
         return plot;
     }

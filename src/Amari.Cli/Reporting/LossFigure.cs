@@ -9,16 +9,23 @@ internal static class LossFigure
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
     public static void Save(Comparison comparison, string title, bool bySeconds, string stem)
     {
-        var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", "");
-        using var figure = new Figure(title, plot);
+        int legend = comparison.Runs.DistinctBy(r => r.Optimizer).Count() + 1;       // lines of it, in a column
+        using var figure = new Figure(title, Panel(comparison, title, bySeconds)) { Size = (1200, Math.Max(750, 100 + 24 * legend)) };
+        figure.Save(stem);
+    }
+
+    /// <summary>The panel; the caller owns it.</summary>
+    public static Plot Panel(Comparison comparison, string title, bool bySeconds)
+    {
         var scale = LossScale.Of(comparison);
-        plot.YLabel(scale.Log ? "training loss (log scale)" : "training loss", 16);
+        var colors = Palette.Of(comparison);
+        var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", scale.Title);
 
         var groups = comparison.Runs.GroupBy(r => r.Optimizer).Select(g => (Name: g.Key, Curves: g.Select(r => Curve.Of(r, bySeconds)).ToList())).ToList();
         foreach (var (name, curves) in groups.Where(g => g.Curves.Count > 1))
-            foreach (var curve in curves) Draw(plot, curve, scale, Color.FromHex(Palette.Of(name)).WithAlpha(0.4), 1.2f);
+            foreach (var curve in curves) Draw(plot, curve, scale, Color.FromHex(colors[name]).WithAlpha(0.4), 1.2f);
         foreach (var (name, curves) in groups)
-            if (Draw(plot, Curve.Median(curves), scale, Color.FromHex(Palette.Of(name)), 2.8f) is { } line) line.LegendText = name;
+            if (Draw(plot, Curve.Median(curves), scale, Color.FromHex(colors[name]), 2.8f) is { } line) line.LegendText = name;
 
         var target = plot.Add.HorizontalLine(scale.At(comparison.Target.Value));
         target.LinePattern = LinePattern.Dashed;
@@ -26,11 +33,11 @@ internal static class LossFigure
         target.Color = Colors.DimGray;
         target.LegendText = $"target {Number.Short(comparison.Target.Value)}";
 
-        plot.Axes.SetLimitsY(scale.At(scale.Low), scale.At(scale.High));
+        plot.Axes.SetLimitsY(scale.Limits.Bottom, scale.Limits.Top);
         plot.Axes.SetLimitsX(0, groups.SelectMany(g => g.Curves).SelectMany(c => c.X).DefaultIfEmpty(0).Max() is > 0 and var end ? 1.02 * end : 1);
-        if (scale.Log) Figure.Logarithmic(plot.Axes.Left, scale.Low, scale.High);
+        if (scale.Log) Figure.Mark(plot.Axes.Left, scale.Marks);
         Figure.Legend(plot, Edge.Right);
-        figure.Save(stem);
+        return plot;
     }
 
     private static ScottPlot.Plottables.Scatter? Draw(Plot plot, Curve curve, LossScale scale, Color color, float width)

@@ -1,42 +1,44 @@
-using System.Globalization;
 using Amari.Training;
 
 namespace Amari.Cli.Reporting;
 
 /// <summary>The axis of the loss, the same in every figure of a comparison.</summary>
-/// <param name="Log">Whether it is logarithmic: all losses are positive and far apart.</param>
+/// <remarks>Logarithmic where losses are far apart and none is negative. A loss of exactly 0 (a float32 cross-entropy gets there) has no logarithm: it is drawn
+/// on a line of its own at the foot, which is labelled 0. With a negative loss (a Gaussian's may be) the axis is linear.</remarks>
+/// <param name="Log">Whether it is logarithmic.</param>
 /// <param name="Low">The smallest loss shown.</param>
 /// <param name="High">The largest: where a run that diverges leaves the figure.</param>
-internal sealed record LossScale(bool Log, double Low, double High)
+/// <param name="Zero">Where a logarithmic axis has the losses of exactly 0; null if there are none.</param>
+internal sealed record LossScale(bool Log, double Low, double High, double? Zero = null)
 {
     private const double Far = 5;
 
     public static LossScale Of(Comparison comparison)
     {
-        var losses = comparison.Runs.SelectMany(r => r.Status == RunStatus.Diverged ? r.Losses.Take(1) : r.Losses)
-            .Select(p => p.Loss).Where(double.IsFinite).Append(comparison.Target.Value).ToList();
-        var (low, high) = (losses.Min(), losses.Max());
-        bool log = low > 0 && high / low > Far;
-        double room = log ? Math.Max(1.1, Math.Pow(high / low, 0.04)) : high > low ? 0.04 * (high - low) : 1;
-        return log ? new(true, low / room, high * room) : new(false, low - room, high + room);
+        var shown = comparison.Runs.SelectMany(Shown).Append(comparison.Target.Value).ToList();
+        double low = shown.Min(), high = shown.Max(), least = shown.Where(l => l > 0).DefaultIfEmpty(0).Min();
+        if (low < 0 || least == 0 || high / least <= Far)
+        {
+            double margin = high > low ? 0.04 * (high - low) : 1;
+            return new(false, low - margin, high + margin);
+        }
+        double span = high / least, room = Math.Max(1.1, Math.Pow(span, 0.04));
+        return low > 0 ? new(true, low / room, high * room) : new(true, least / Math.Pow(room, 3), high * room, least / Math.Pow(room, 2));
     }
 
-    /// <summary>Where the loss is on the axis.</summary>
-    public double At(double loss) => Log ? Math.Log10(loss) : loss;
+    /// <summary>What the axis is of, in words.</summary>
+    public string Title => "training loss" + (Zero is not null ? " (log scale, 0 at the foot)" : Log ? " (log scale)" : "");
 
-    /// <summary>The marks of a logarithmic axis: decades, with 2 and 5 between when there are few; unlabelled ones have a null.</summary>
-    public IEnumerable<(double At, string? Label)> LogMarks()
-    {
-        int first = (int)Math.Floor(Math.Log10(Low)), last = (int)Math.Ceiling(Math.Log10(High));
-        double decades = Math.Log10(High / Low);
-        int stride = (int)Math.Ceiling(decades / 8);
-        for (int power = first; power <= last; power++)
-            for (int digit = 1; digit <= 9; digit++)
-            {
-                double value = double.Parse(FormattableString.Invariant($"{digit}e{power}"), CultureInfo.InvariantCulture);
-                if (value < Low || value > High) continue;
-                bool labelled = digit == 1 ? power % stride == 0 : digit is 2 or 5 && decades < 2;
-                if (labelled || stride == 1) yield return (Math.Log10(value), labelled ? Number.Short(value) : null);
-            }
-    }
+    /// <summary>The ends of the axis.</summary>
+    public (double Bottom, double Top) Limits => Log ? (Math.Log10(Low), Math.Log10(High)) : (Low, High);
+
+    /// <summary>Where the loss is on the axis; what a curve has between 0 and the smallest other loss is not below 0.</summary>
+    public double At(double loss) => Log ? Math.Log10(Zero is { } zero ? Math.Max(zero, loss) : loss) : loss;
+
+    /// <summary>The marks of a logarithmic axis; none on a linear one.</summary>
+    public IEnumerable<Mark> Marks => !Log ? [] : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0")) : Decades.Marks(Low, High);
+
+    /// <summary>What the axis has to hold of a run: all finite losses, of one that diverged those up to its first.</summary>
+    private static IEnumerable<double> Shown(Run run) =>
+        run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (run.Status != RunStatus.Diverged || l <= run.Losses[0].Loss));
 }

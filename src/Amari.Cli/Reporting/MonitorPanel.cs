@@ -23,23 +23,25 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
 
     public double Low => Traces.SelectMany(t => t.Values).Min() / 1.5;
     public double High => Traces.SelectMany(t => t.Values).Max() * 1.5;
+    public IEnumerable<Mark> Marks => Decades.Marks(Low, High);
 
     /// <summary>The panels that have something to show.</summary>
     public static IReadOnlyList<MonitorPanel> Of(Comparison comparison)
     {
         var runs = comparison.Runs.Where(r => r.Monitor is not null).ToList();
+        var colors = Palette.Of(comparison);
         var first = runs.DistinctBy(r => r.Optimizer).ToList();   // of several seeds, where one run has many lines
         List<Trace> bounds = [.. from run in first
             where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
             select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true)];
         return [.. ((MonitorPanel[])[
-            new("Sharpness: largest eigenvalue of the Hessian", "eigenvalue (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.Sharpness)), .. bounds]),
+            new("Sharpness: largest eigenvalue of the Hessian", "eigenvalue (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Sharpness)), .. bounds]),
             new("Largest eigenvalues of the Hessian" + OfFirstSeed(), "eigenvalue (log scale)", [.. from run in first
                 let count = run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0)
                 from i in Enumerable.Range(0, count)
-                select Line(run, i == 0 ? run.Optimizer : "", Palette.Of(run.Optimizer), r => r.Eigenvalues?.ElementAtOrDefault(i))]),
-            new("Gradient noise scale, in examples", "examples (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.NoiseScale?.Value))]),
-            new("KL between predictions before and after a step", "KL, nats a term (log scale)", [.. runs.Select(r => Line(r, Label(r), Palette.Of(r.Optimizer), m => m.Kl))]),
+                select Line(run, i == 0 ? run.Optimizer : "", colors[run.Optimizer], r => r.Eigenvalues?.ElementAtOrDefault(i))]),
+            new("Gradient noise scale, in examples", "examples (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.NoiseScale?.Value))]),
+            new("KL between predictions before and after a step", "KL, nats a term (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Kl))]),
             new("K-FAC: condition of each layer's damped factors" + OfFirstSeed(), "condition number (log scale)", [.. from run in first
                 let layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList()
                 from i in Enumerable.Range(0, layers.Count)
@@ -68,6 +70,8 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         var monitored = comparison.Runs.Where(r => r.Monitor is not null).DistinctBy(r => r.Optimizer).ToList();
         var text = new List<string> { "All is measured on one fixed sample of the training data, with the model in evaluation mode." };
         if (Asked(MonitorQuantities.Noise)) text.Add("A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one.");
+        int absent = comparison.Runs.SelectMany(r => r.Monitor?.Rows ?? []).Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));
+        if (absent > 0) text.Add($"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is left out, for the scales are logarithmic.");
         if (!Asked(MonitorQuantities.Sharpness)) return string.Join(" ", text);
         foreach (var run in monitored.Where(r => r.Monitor!.BoundRule is not null))
             text.Add($"Dashed: the sharpness {run.Monitor!.BoundRule} above which {run.Optimizer} is unstable on a quadratic, the edge of stability.");

@@ -19,7 +19,8 @@ internal static class PlanReport
         double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var possible = plans.Where(p => p.Refused is null).OrderBy(p => p.Milliseconds).ToList();
         var table = new Table().Border(TableBorder.Rounded);
-        foreach (string head in (string[])["optimizer", "state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"]) table.AddColumn(head);
+        table.AddColumn(new TableColumn("optimizer").NoWrap());
+        foreach (string head in (string[])["state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"]) table.AddColumn(head);
         foreach (var p in possible)
             table.AddRow([.. ((string[])[p.Choice.Name, Number.Bytes(p.StateBytes), Number.Short((double)p.StateBytes / p.Parameters), Number.Short(p.Milliseconds),
                 double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2), Number.Short(60_000 / p.Milliseconds)]).Select(Markup.Escape)]);
@@ -55,11 +56,12 @@ internal static class PlanReport
     {
         var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature); beside it the bytes of state", "");
         using var figure = new Figure("plan", plot);
+        var colors = Palette.Of(plans.Select(p => p.Choice.Name));
         var ticks = new ScottPlot.TickGenerators.NumericManual();
         for (int i = 0; i < plans.Count; i++)
         {
             int y = plans.Count - 1 - i;
-            var color = ScottPlot.Color.FromHex(Palette.Of(plans[i].Choice.Name));
+            var color = ScottPlot.Color.FromHex(colors[plans[i].Choice.Name]);
             var whole = plot.Add.Bar(y, plans[i].Milliseconds);
             var plain = plot.Add.Bar(y, Math.Min(plans[i].Plain, plans[i].Milliseconds));
             foreach (var bar in (ScottPlot.Plottables.BarPlot[])[whole, plain])

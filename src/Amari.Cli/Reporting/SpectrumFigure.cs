@@ -86,7 +86,7 @@ internal static class SpectrumFigure
         }
     }
 
-    /// <summary>A dashed straight line: Skia draws no dashes into an SVG, so they are lines of their own.</summary>
+    /// <summary>A dashed straight line, of lines of their own: Skia complains on the error stream when it dashes an oblique one into an SVG.</summary>
     private static void Tail(Plot plot, Spectrum.Outliers outliers, int last)
     {
         const int Dashes = 28;
@@ -96,8 +96,8 @@ internal static class SpectrumFigure
             double from = i * step, to = from + 0.6 * step;
             var dash = plot.Add.Line(from, Height(from), to, Height(to));
             (dash.Color, dash.LineWidth) = (Colors.Black, 1.6f);
-            if (i == 0) dash.LegendText = "tail of the bulk, prolonged";
         }
+        plot.Legend.ManualItems.Add(new LegendItem { LabelText = "tail of the bulk, prolonged", LineColor = Colors.Black, LineWidth = 1.6f, LinePattern = LinePattern.Dashed });
 
         double Height(double logRank) => Math.Log10(outliers.Scale) - outliers.Exponent * logRank;
     }

@@ -52,7 +52,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     private string Range(Func<Run, double?> value)
     {
         var all = Runs.Select(value).OfType<double>().Where(double.IsFinite).ToList();
-        return all.Count > 1 ? $"\n{Number.Short(all.Min())}..{Number.Short(all.Max())}" : "";
+        if (all.Count == 0) return "";
+        string least = Number.Short(all.Min()), most = Number.Short(all.Max());
+        return least == most ? "" : $"\n{least}..{most}";
     }
 
     private static double Median(IReadOnlyList<Run> runs, Func<Run, double> value)

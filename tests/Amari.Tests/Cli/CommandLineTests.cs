@@ -37,6 +37,14 @@ public sealed class CommandLineTests
         { "verify --examples 0", "integer >= 1" },
         { "verify --budget 3s", "Unrecognized" },
         { "verify --assembly missing.dll", "missing.dll" },
+        { "plan --optimizers nope", "'nope'" },
+        { "plan --optimizers ,", "names none" },
+        { "plan --calibration 0s", "--calibration is '0s'" },
+        { "train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors" },
+        { "compare --monitor ,", "sharpness, spectrum, noise, kl, factors" },
+        { "train --monitor kl --monitor-share 100%", "--monitor-share is '100%'" },
+        { "train --monitor kl --monitor-examples 1", "integer >= 2" },
+        { "train --monitor-share 10%", "needs --monitor" },
         { "frobnicate", "frobnicate" },
     };
 

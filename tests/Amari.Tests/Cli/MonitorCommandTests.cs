@@ -7,17 +7,6 @@ namespace Amari.Tests.Cli;
 /// <summary><c>--monitor</c> as its user meets it.</summary>
 public sealed class MonitorCommandTests
 {
-    [Theory]
-    [InlineData("train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors")]
-    [InlineData("compare --monitor ,", "sharpness, spectrum, noise, kl, factors")]
-    [InlineData("train --monitor kl --monitor-share 100%", "--monitor-share is '100%'")]
-    [InlineData("train --monitor kl --monitor-examples 1", "integer >= 2")]
-    [InlineData("train --monitor-share 10%", "needs --monitor")]
-    public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
-    {
-        AssertRefused(expected, line.Split(' '));
-    }
-
     [Fact]
     public void Compare_leaves_rows_lines_and_figures()
     {

@@ -7,15 +7,6 @@ namespace Amari.Tests.Cli;
 /// <summary><c>amari plan</c> as its user meets it.</summary>
 public sealed class PlanCommandTests
 {
-    [Theory]
-    [InlineData("plan --optimizers nope", "'nope'")]
-    [InlineData("plan --optimizers ,", "names none")]
-    [InlineData("plan --calibration 0s", "--calibration is '0s'")]
-    public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
-    {
-        AssertRefused(expected, line.Split(' '));
-    }
-
     [Fact]
     public void It_leaves_a_table_a_figure_and_the_numbers_and_says_what_cannot_train()
     {

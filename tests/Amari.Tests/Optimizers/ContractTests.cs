@@ -48,16 +48,10 @@ public sealed class ContractTests
         double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions =>
             [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
 
-        AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
-        AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
-        AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
-        AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
-    }
-
-    private static void AllDiffer(double[][] runs)
-    {
-        for (int i = 0; i < runs.Length; i++)
-            for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
+        Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
+        Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
+        Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
+        Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]

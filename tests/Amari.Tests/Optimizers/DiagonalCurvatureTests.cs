@@ -1,3 +1,5 @@
+using static Amari.Tests.Optimizers.Trajectory;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Sophia and AdaHessian: the estimates against closed forms, degenerate settings, when they measure.</summary>
@@ -23,12 +25,6 @@ public sealed class DiagonalCurvatureTests : IDisposable
         optimizer.zero_grad();
         likelihood.Loss(model.call(x), y).backward();
         optimizer.step();
-    }
-
-    private static void Near(double[] expected, double[] actual, double tolerance)
-    {
-        Assert.Equal(expected.Length, actual.Length);
-        foreach (var (e, a) in expected.Zip(actual)) Assert.InRange(a, e - tolerance, e + tolerance);
     }
 
     [Fact]

@@ -1,0 +1,119 @@
+using Amari.Distributed;
+using TorchSharp;
+using static Amari.Ranks.Agreement;
+using static Amari.Ranks.Training;
+using static TorchSharp.torch;
+
+namespace Amari.Ranks;
+
+/// <summary>State and inverses that ranks divide: how much each holds, one file whatever their number, and what refuses to be divided.</summary>
+internal static class DividedState
+{
+    public static void Run(Communicator world)
+    {
+        State(world);
+        Live(world);
+        Held(world);
+        Refused(world);
+    }
+
+    /// <summary>Divided state: about a share of the bytes, and one file whatever the number of ranks.</summary>
+    private static void State(Communicator world)
+    {
+        foreach (string name in (string[])["adamw", "lion", "kfac lean", "kfac half"])
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = Optimizers[name](model);
+            using var plain = Optimizers[name](model);
+            optimizer.Distribute(world, shardState: true);
+            model.call(Data().X).sum().backward();
+            optimizer.step();
+            if (name is "adamw" or "lion")
+            {
+                plain.step();
+                using var bytes = tensor((double)optimizer.StateBytes).reshape(1);
+                world.AllReduce(bytes);
+                Check($"{name}: bytes of divided state", bytes[0].ToDouble() == plain.StateBytes && optimizer.StateBytes < plain.StateBytes);
+            }
+            var snapshot = optimizer.Snapshot();
+            if (world.Rank > 0) continue;
+            using var fresh = Optimizers[name](model);
+            fresh.Restore(snapshot);                            // one process takes it whole
+            var again = fresh.Snapshot();
+            Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
+        }
+    }
+
+    /// <summary>Where inverses are held, and that nothing is held twice for want of sending.</summary>
+    private static void Held(Communicator world)
+    {
+        double Bytes(Kfac.Options options)
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = new Kfac(model, options, new Categorical());
+            optimizer.Distribute(world);
+            nn.functional.cross_entropy(model.call(Data().X), Data().Y).backward();
+            optimizer.step();
+            var sum = tensor((double)optimizer.StateBytes).reshape(1);
+            world.AllReduce(sum);
+            return sum[0].ToDouble();
+        }
+        double everywhere = Bytes(KfacOptions), half = Bytes(KfacOptions with { InverseFraction = 0.5 }), lean = Bytes(KfacOptions with { InverseFraction = 0 });
+        Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
+        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = ProductPrecision.BFloat16 }) < everywhere);
+        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Repeated }) == everywhere);
+    }
+
+    /// <summary>Steps leave no tensors behind.</summary>
+    private static void Live(Communicator world)
+    {
+        using var model = Model(1);
+        using var optimizer = Optimizers["kfac half"](model);
+        optimizer.Distribute(world, shardState: true);
+        using var parallel = new DataParallel(model, world, new() { Overlap = true });
+        var (x, y) = Data();
+        long Step()
+        {
+            using (NewDisposeScope())
+            {
+                optimizer.zero_grad();
+                var loss = nn.functional.cross_entropy(model.call(x), y);
+                parallel.Weight = 96;
+                loss.backward();
+                parallel.AverageGradients();
+                optimizer.step();
+            }
+            return DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        }
+        for (int i = 0; i < 4; i++) Step();
+        long before = Step();
+        for (int i = 0; i < 9; i++) Step();
+        Check("live tensors", Step() == before);
+        x.Dispose();
+        y.Dispose();
+    }
+
+    /// <summary>Methods that look at whole matrices keep their state whole, and say so.</summary>
+    private static void Refused(Communicator world)
+    {
+        using var model = nn.Linear(4, 3);
+        using var optimizer = new Muon(model);
+        optimizer.Distribute(world);
+        try
+        {
+            optimizer.Distribute(world, shardState: true);
+            Check("a refusal", false);
+        }
+        catch (NotSupportedException) { }
+        using var newton = new NewtonCg(model.parameters());
+        newton.Distribute(world);
+        try
+        {
+            using var loss = newton.step(() => model.call(ones(1, 4)).sum());
+            Check("a closure is refused", false);
+        }
+        catch (NotSupportedException) { }
+    }
+}

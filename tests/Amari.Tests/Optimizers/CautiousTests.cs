@@ -1,0 +1,57 @@
+using static Amari.Tests.Optimizers.Trajectory;
+
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Cautious steps: those of AdamW, Lion and Muon that never go against the gradient.</summary>
+public sealed class CautiousTests
+{
+    /// <summary>The authors' C-AdamW and C-Lion, number by number.</summary>
+    [Theory, InlineData(true), InlineData(false)]
+    public void Cautious_steps_follow_the_authors_formulas(bool adam)
+    {
+        const double Rate = 0.02, Decay = 0.1;
+        double[] w = Problem.Values(Problem.Parameters([[30]], ScalarType.Float64)), m = new double[30], v = new double[30];
+        for (int t = 1; t <= 12; t++)
+        {
+            var p = Problem.Parameters([[30]], ScalarType.Float64);
+            Problem.SetGradients(p, t - 1);
+            double[] g = Problem.Values([p[0].grad!]), u = new double[30];
+            for (int i = 0; i < 30; i++)
+            {
+                if (adam)
+                {
+                    (m[i], v[i]) = (0.9 * m[i] + 0.1 * g[i], 0.999 * v[i] + 0.001 * g[i] * g[i]);
+                    u[i] = m[i] / (1 - Math.Pow(0.9, t)) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.999, t))) + 1e-8);
+                }
+                else (u[i], m[i]) = (Math.Sign(0.9 * m[i] + 0.1 * g[i]), 0.99 * m[i] + 0.01 * g[i]);
+            }
+            int agree = u.Zip(g).Count(x => x.First * x.Second > 0);
+            if (t == 1) Assert.Equal(30, agree);
+            for (int i = 0; i < 30; i++) w[i] = (1 - Rate * Decay) * w[i] - (u[i] * g[i] > 0 ? Rate * u[i] * 30 / agree : 0);
+        }
+        Near(w, Run(s => adam
+            ? new AdamW(s.Groups(new AdamW.Options() { LearningRate = Rate, WeightDecay = Decay, Cautious = true }))
+            : new Lion(s.Groups(new Lion.Options() { LearningRate = Rate, WeightDecay = Decay, Cautious = true })), shapes: [[30]]), 1e-12);
+    }
+
+    [Fact]
+    public void Cautious_Muon_moves_nothing_against_its_gradient_and_keeps_the_mean_of_a_row_of_signs()
+    {
+        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        using var o = new Muon([ParameterGroup.Of(p, new Muon.Options() { Cautious = true })]);
+        using var plain = new Muon([ParameterGroup.Of(Problem.Parameters([[6, 5]], ScalarType.Float64), new Muon.Options())]);
+        for (int step = 0; step < 6; step++)
+        {
+            using var scope = NewDisposeScope();
+            using var before = p[0].detach().clone();
+            foreach (var q in new[] { p, [.. plain.parameters()] }) Problem.SetGradients(q, step);
+            var old = plain.parameters().Single().detach().clone();
+            o.step();
+            plain.step();
+            var (moved, free) = (before - p[0].detach(), old - plain.parameters().Single().detach());
+            Assert.True((moved * p[0].grad!).ge(0).all().ToBoolean());
+            double agree = (free * p[0].grad!).gt(0).to_type(ScalarType.Float64).mean().ToDouble();
+            Near(Problem.Values([where((free * p[0].grad!).gt(0), free / agree, zeros_like(free))]), Problem.Values([moved]), 1e-12);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+using static Amari.Tests.Optimizers.Trajectory;
+
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Muon: its products, which matrices it takes, its length of a step.</summary>
+public sealed class MuonTests
+{
+    [Fact]
+    public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 },
+        new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { Precision = ProductPrecision.BFloat16 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
+        new() { Orthogonalise = false },
+        new() { FallbackScale = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 });
+
+    [Fact]
+    public void Newton_Schulz_follows_the_reference()
+    {
+        var trace = GoldenTests.Read("newton_schulz");
+        foreach (var item in trace["cases"]!.AsArray())
+        {
+            using var input = GoldenTests.ToTensor(item!["input"]!, ScalarType.Float64);
+            using var result = Muon.Orthogonal(input, (int)trace["steps"]!);
+            using var expected = GoldenTests.ToTensor(item["output"]!, ScalarType.Float64);
+            Near(Problem.Values([expected]), Problem.Values([result]), 1e-12);
+        }
+    }
+
+    /// <summary>Every singular value s, by a decomposition, goes to that of s / ‖M‖ under s ← a s + b s³ + c s⁵.</summary>
+    [Theory, InlineData(270, 330), InlineData(600, 270), InlineData(260, 260), InlineData(7, 40), InlineData(40, 7)]
+    public void Newton_Schulz_maps_singular_values(long rows, long columns)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(1);
+        var full = randn([rows, columns], dtype: ScalarType.Float64, generator: generator);
+        var short5 = randn([rows, 5], dtype: ScalarType.Float64, generator: generator).mm(randn([5, columns], dtype: ScalarType.Float64, generator: generator));
+        foreach (var (matrix, single, half) in new[] { (full, 1e-4, 0.1), (short5, 1e-2, 1) })    // in bfloat16 what has no singular value grows from rounding
+            foreach (int iterations in new[] { 1, 5, 12 })
+            {
+                var (u, s, vh) = linalg.svd(matrix, fullMatrices: false);
+                s = s.where(s > 1e-10 * s.max(), zeros_like(s)).div_(matrix.norm() + 1e-7);
+                for (int i = 0; i < iterations; i++) s = 3.4445 * s - 4.7750 * s.pow(3) + 2.0315 * s.pow(5);
+                var expected = u.mul(s).mm(vh);
+                double Error(Tensor actual) => (actual.to_type(ScalarType.Float64).sub(expected).norm() / expected.norm()).ToDouble();
+                Assert.InRange(Error(Muon.Orthogonal(matrix, iterations)), 0, 1e-8);
+                if (iterations > 5 && half == 1) continue;                                        // nor do float32's last bits stay small
+                Assert.InRange(Error(Muon.Orthogonal(matrix.to_type(ScalarType.Float32), iterations)), 0, single);
+                var shorter = Muon.Orthogonal(matrix.to_type(ScalarType.Float32), iterations, ProductPrecision.BFloat16);
+                Assert.Equal(ScalarType.Float32, shorter.dtype);
+                Assert.InRange(Error(shorter), 1e-4, half);
+            }
+    }
+
+    [Fact]
+    public void Muon_tells_when_it_iterates_in_bfloat16()
+    {
+        var p = Problem.Parameters([[6, 5], [7]]);
+        using var o = new Muon([new([("w", p[0]), ("b", p[1])], new() { Precision = ProductPrecision.BFloat16 })]);
+        Assert.Equal(["a matrix, in bfloat16", "not a matrix"], o.Coverage.Rows.Select(r => r.Reason));
+    }
+
+    [Fact]
+    public void Muon_moves_along_an_orthogonal_gradient()
+    {
+        using var scope = NewDisposeScope();
+        var q = linalg.qr(Problem.Parameters([[5, 5]], ScalarType.Float64)[0].detach()).Q;
+        double s = 1 / Math.Sqrt(5);                              // the singular values of Q / ‖Q‖, which all go the same way
+        for (int i = 0; i < 5; i++) s = s * (3.4445 + s * s * (-4.7750 + s * s * 2.0315));
+        var w = nn.Parameter(zeros(5, 5, dtype: ScalarType.Float64));
+        w.grad = q;
+        using var o = new Muon([ParameterGroup.Of([w], new Muon.Options() { LearningRate = 1 })]);
+        o.step();
+        Near(Problem.Values([q.mul(-s)]), Problem.Values([w]), 1e-6);
+    }
+
+    [Fact]
+    public void Muon_leaves_vectors_and_unwanted_matrices_to_AdamW()
+    {
+        var p = Problem.Parameters([[6, 5], [7], [4, 3, 3, 3]]);
+        using var o = new Muon([new([("w", p[0]), ("b", p[1]), ("k", p[2])], new())]);
+        Assert.Equal(["Muon", "AdamW", "Muon"], o.Coverage.Rows.Select(r => r.Block));
+        Near(Run(s => new AdamW(s.Groups(new AdamW.Options() { LearningRate = 1e-3, Beta2 = 0.95, WeightDecay = 0 }))),
+            Run(s => new Muon(s.Groups(new Muon.Options() { Orthogonalise = false }))), 1e-14);
+    }
+}

@@ -1,0 +1,130 @@
+using static Amari.Tests.Optimizers.Trajectory;
+
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Schedule-Free: the average, its modes, and resuming between them.</summary>
+public sealed class ScheduleFreeTests
+{
+    [Fact]
+    public void Each_option_of_ScheduleFree_changes_the_trajectory() => AllDiffer(g => new ScheduleFree(g), new ScheduleFree.Options(), new() { LearningRate = 0.1 },
+        new() { Base = ScheduleFreeBase.Sgd }, new() { Interpolation = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 },
+        new() { WarmupSteps = 5 }, new() { WarmupSteps = 5, RatePower = 0 }, new() { AveragingPower = 1 });
+
+    /// <summary>The gradients do not depend on where they are taken: z is SGD, x the mean of its iterates, y between the two.</summary>
+    [Fact]
+    public void ScheduleFree_averages_the_iterates_of_SGD()
+    {
+        var (free, plain) = (Problem.Parameters(Shapes, ScalarType.Float64), Problem.Parameters(Shapes, ScalarType.Float64));
+        using var a = new ScheduleFree([ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, Interpolation = 0.3 })]);
+        using var b = new Sgd([ParameterGroup.Of(plain, new Sgd.Options() { LearningRate = 0.1, Momentum = 0 })]);
+        var sum = new double[37];
+        for (int step = 1; step <= 12; step++)
+        {
+            Problem.SetGradients(free, step);
+            Problem.SetGradients(plain, step);
+            a.step();
+            b.step();
+            double[] z = Problem.Values(plain);
+            for (int i = 0; i < sum.Length; i++) sum[i] += z[i];
+            Near([.. z.Zip(sum, (last, total) => 0.7 * last + 0.3 * total / step)], Problem.Values(free), 1e-12);
+        }
+        a.Eval();
+        Near([.. sum.Select(v => v / 12)], Problem.Values(free), 1e-12);
+    }
+
+    [Fact]
+    public void ScheduleFree_s_average_follows_the_reference()
+    {
+        var trace = GoldenTests.Read("schedulefree_adamw");
+        var p = trace["params0"]!.AsArray().Select(x => nn.Parameter(GoldenTests.ToTensor(x!, ScalarType.Float64))).ToArray();
+        using var o = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options() { LearningRate = 0.02, Beta2 = 0.99, WarmupSteps = 4, WeightDecay = 0.01 })]);
+        for (int t = 0; t < 20; t++)
+        {
+            for (int i = 0; i < p.Length; i++) p[i].grad = GoldenTests.ToTensor(trace["grads"]![t]![i]!, ScalarType.Float64);
+            o.step();
+        }
+        var training = Problem.Values(p);
+        o.Eval();
+        Near([.. trace["params_eval"]!.AsArray().SelectMany(x => x!["data"]!.AsArray().Select(v => (double)v!))], Problem.Values(p), 1e-12);
+        Assert.Throws<InvalidOperationException>(() => o.step());
+        o.Train();
+        Assert.Equal(training, Problem.Values(p));
+    }
+
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
+    public void ScheduleFree_s_evaluations_and_resumptions_do_not_change_the_run(ScalarType type)
+    {
+        Parameter[] straight = Problem.Parameters(Shapes, type), disturbed = Problem.Parameters(Shapes, type);
+        using var a = new ScheduleFree([ParameterGroup.Of(straight, new ScheduleFree.Options() { LearningRate = 0.1 })]);
+        var b = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options() { LearningRate = 0.1 })]);
+        for (int step = 0; step < 8; step++)
+        {
+            foreach (var (o, p) in new[] { (a, straight), (b, disturbed) })
+            {
+                Problem.SetGradients(p, step);
+                o.step();
+            }
+            b.Eval();
+            Assert.NotEqual(step > 0, Problem.Values(straight).SequenceEqual(Problem.Values(disturbed)));   // after one step x = z = y
+            if (step % 3 == 0)
+            {
+                var next = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options())]);
+                next.Restore(b.Snapshot());
+                Assert.True(next.Evaluating);
+                b.Dispose();
+                b = next;
+            }
+            b.Train();
+            Assert.Equal(a.StateBytes, b.StateBytes);
+        }
+        Assert.Equal(Problem.Values(straight), Problem.Values(disturbed));
+        b.Dispose();
+    }
+
+    [Fact]
+    public void ScheduleFree_s_modes_follow_the_model_and_cannot_be_forgotten()
+    {
+        using var model = nn.Linear(4, 3);
+        using var x = randn(8, 4);
+        using var o = new ScheduleFree(model, new() { LearningRate = 0.1 });
+        for (int step = 0; step < 5; step++)
+        {
+            o.zero_grad();
+            using var loss = model.call(x).square().mean();
+            loss.backward();
+            o.step();
+        }
+        var training = Problem.Values(model.parameters());
+        model.eval();
+        model.call(x).Dispose();
+        Assert.True(o.Evaluating);
+        Assert.NotEqual(training, Problem.Values(model.parameters()));
+        Assert.Throws<InvalidOperationException>(() => o.step());
+        model.train();
+        using (no_grad()) model.call(x).Dispose();                // statistics of BatchNorm at x
+        Assert.True(o.Evaluating);
+        model.call(x).Dispose();
+        Assert.False(o.Evaluating);
+        Assert.Equal(training, Problem.Values(model.parameters()));
+        o.step();
+        Assert.Empty(o.Events);
+        using (no_grad()) model.call(x).Dispose();
+        var told = Assert.Single(o.Events);
+        Assert.Contains("not of the average x", told.Message, StringComparison.Ordinal);
+        Assert.Equal(6, told.Step);
+    }
+
+    [Fact]
+    public void ScheduleFree_follows_the_module_of_its_groups_and_tells_when_it_has_none()
+    {
+        using var model = nn.Linear(4, 3);
+        using var x = randn(8, 4);
+        using var followed = new ScheduleFree([ParameterGroup.Of(model, new ScheduleFree.Options())]);
+        model.eval();
+        model.call(x).Dispose();
+        Assert.True(followed.Evaluating);
+        Assert.Empty(followed.Events);
+        using var alone = new ScheduleFree([ParameterGroup.Of(model.parameters(), new ScheduleFree.Options())]);
+        Assert.Contains("call Eval()", Assert.Single(alone.Events).Message, StringComparison.Ordinal);
+    }
+}
