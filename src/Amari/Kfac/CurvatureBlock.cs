@@ -111,7 +111,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, ProductPrecision precision = ProductPrecision.Full);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full);
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
@@ -227,11 +227,13 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     }
 
     /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is told.</summary>
-    public IEnumerable<string> Refresh(Kfac.Options options)
+    /// <param name="options">In force.</param>
+    /// <param name="inverter">Inverts Kronecker factors.</param>
+    public IEnumerable<string> Refresh(Kfac.Options options, FactorInverter inverter)
     {
         double damping = Damping(options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, options.InverseMethod, options.InversePrecision);
+        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, inverter, options.InversePrecision);
         Replace(next);
         return messages;
     }

@@ -95,13 +95,13 @@ internal sealed class InverseSharing : IDisposable
 
     /// <summary>New inverses of the blocks for their holders.</summary>
     /// <returns>What failed, on every rank.</returns>
-    public List<(CurvatureBlock Block, string Message)> Refresh(IReadOnlyList<CurvatureBlock> blocks, Func<CurvatureBlock, Kfac.Options> options)
+    public List<(CurvatureBlock Block, string Message)> Refresh(IReadOnlyList<CurvatureBlock> blocks, Func<CurvatureBlock, Kfac.Options> options, FactorInverter inverter)
     {
         if (blocks.Count == 0) return [];
         Assign(blocks);
         var told = new List<(CurvatureBlock, string)>();
         bool shared = options(blocks[0]).InverseWork == InverseWork.Shared;
-        var own = blocks.Where(b => shared ? Owner(b) == Rank : Holds(b)).ToDictionary(b => b, b => b.Refresh(options(b)).ToList());
+        var own = blocks.Where(b => shared ? Owner(b) == Rank : Holds(b)).ToDictionary(b => b, b => b.Refresh(options(b), inverter).ToList());
         foreach (var block in blocks)
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));

@@ -27,6 +27,7 @@ public sealed partial class Kfac : Optimizer
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
     private readonly Sweep _sweep = new();
+    private readonly FactorInverter _inverter = new();
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
@@ -123,13 +124,13 @@ public sealed partial class Kfac : Optimizer
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
 
     /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> chose.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing()];
+    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
 
     /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
     public CurvatureChoice? CurvatureChoice => _schedule.Choice(Shared);
 
-    /// <summary>What a curvature budget is measured by.</summary>
+    /// <summary>What a curvature budget and ways to invert are measured by.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
@@ -275,11 +276,13 @@ public sealed partial class Kfac : Optimizer
     private void Refresh(Options options)
     {
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
+        _inverter.Begin(options.InverseMethod, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock);
         if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options))) Tell(block.Name, message);
+            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter)) Tell(block.Name, message);
         else
             foreach (var block in measured)
-                foreach (string message in block.Refresh(OfInverse(block, options))) Tell(block.Name, message);
+                foreach (string message in block.Refresh(OfInverse(block, options), _inverter)) Tell(block.Name, message);
+        _inverter.End(_sharing?.World);
     }
 
     private void Update(Options options, double? gradientScale)

@@ -39,6 +39,7 @@ public sealed partial class Kfac
             ["factorDamping"] = _factorDamping,
             ["rejectedSteps"] = RejectedSteps,
             ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
+            ["inverses"] = _inverter.ToJson(),
             ["fallback"] = inner.Values,
         });
     }
@@ -84,6 +85,7 @@ public sealed partial class Kfac
         _capture.Reset();
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);
+        _inverter.Restore(values["inverses"] as JsonObject);
         _ended = null;
         Arm();
     }

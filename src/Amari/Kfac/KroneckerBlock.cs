@@ -93,7 +93,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);
     }
 
-    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by = InverseMethod.Cholesky, ProductPrecision precision = ProductPrecision.Full) =>
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full) =>
         KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping)

@@ -24,8 +24,9 @@ public enum InverseMethod
     /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, told, where it is too far: when
     /// factors or damping changed much since the last refresh.</summary>
     NewtonSchulz,
-    /// <summary>Newton-Schulz for factors of 512 and more on an accelerator, where products are cheap beside factorisations, else Cholesky: on a processor
-    /// of 2 threads at n = 1,000 an iteration takes as long as a whole inverse by Cholesky.</summary>
+    /// <summary>For each size of factors the one of the two that takes less time here, measured at the second, fourth, eighth, ... refresh; below a size of 128
+    /// Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was chosen, and ranks choose together.
+    /// See <see cref="Kfac.Events"/>.</summary>
     Auto,
 }
 
@@ -48,13 +49,11 @@ public enum DampingScale
 /// </code>A matrix of one dimension is the diagonal of a diagonal one; as a basis it is all ones.</remarks>
 internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftValues = null, Tensor? RightValues = null, Tensor? Values = null) : BlockInverse
 {
-    private const long LeastIterated = 512;
-
     /// <summary>The inverse for new factors. A factorisation that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (KroneckerInverse Inverse, List<string> Messages) Of(
         Tensor a, Tensor g, DampingMethod method, double damping, KroneckerInverse? previous,
-        InverseMethod by = InverseMethod.Cholesky, ProductPrecision precision = ProductPrecision.Full)
+        FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full)
     {
         var messages = new List<string>();
         using var scope = NewDisposeScope();
@@ -74,26 +73,21 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
         var pi = meanA.div(meanG).sqrt_();
         pi = where(pi.isfinite() & (pi > 0), pi, ones_like(pi));
         double root = Math.Sqrt(damping);
-        return (new(Own(Kept(Cholesky(g, pi.reciprocal() * root, "G", previous?.Left.to_type(g.dtype)))),
-                    Own(Kept(Cholesky(a, pi * root, "A", previous?.Right.to_type(a.dtype))))), messages);
+        return (new(Own(Kept(Inverted(g, pi.reciprocal() * root, "G", previous?.Left.to_type(g.dtype)))),
+                    Own(Kept(Inverted(a, pi * root, "A", previous?.Right.to_type(a.dtype))))), messages);
 
         Tensor Kept(Tensor t) => precision == ProductPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
-        Tensor Cholesky(Tensor factor, Tensor shift, string what, Tensor? old)
+        Tensor Inverted(Tensor factor, Tensor shift, string what, Tensor? old)
         {
             if (factor.dim() == 1) return factor.add(shift).reciprocal_();
             var damped = factor.clone();
             damped.diagonal(0, -2, -1).add_(shift);
-            bool large = factor.shape[^1] >= LeastIterated && factor.device_type != DeviceType.CPU;
-            if (old is not null && previous!.LeftValues is null && (by == InverseMethod.NewtonSchulz || (by == InverseMethod.Auto && large)))
-            {
-                if (NewtonSchulz.Of(damped, old).Inverse is { } near) return near;
-                messages.Add($"the last inverse of {what} was too far to begin from; by Cholesky");
-            }
-            var (inverse, outcome) = SpdInverse.Cholesky(damped);
+            var (inverse, outcome, tooFar) = (by ?? new()).Invert(damped, previous?.LeftValues is null ? old : null);
+            if (tooFar) messages.Add($"the last inverse of {what} was too far to begin from; by Cholesky");
             Tell(outcome, what, old is not null);
             return inverse ?? old?.clone() ?? Identity(damped, Mean(damped).reciprocal());
         }

@@ -67,7 +67,7 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
 
     protected override double Scale(int factor, double rows, double? outputScale) => outputScale ?? 1 / rows;
 
-    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, InverseMethod by, ProductPrecision precision)
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by, ProductPrecision precision)
     {
         var damped = Factor(0)!.clone();
         damped.diagonal(0, -2, -1).add_(damping);
