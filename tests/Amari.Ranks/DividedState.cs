@@ -14,6 +14,7 @@ internal static class DividedState
         State(world);
         Live(world);
         Held(world);
+        Chosen(world);
         Refused(world);
     }
 
@@ -42,6 +43,31 @@ internal static class DividedState
             fresh.Restore(snapshot);                            // one process takes it whole
             var again = fresh.Snapshot();
             Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
+        }
+    }
+
+    /// <summary>Ways to invert are chosen by all ranks' clocks together, and so the same on each; times that are equal to the last bit were exchanged.</summary>
+    private static void Chosen(Communicator world)
+    {
+        foreach (var options in (Kfac.Options[])[KfacOptions with { InverseWork = InverseWork.Repeated }, KfacOptions, KfacOptions with { InverseFraction = 0 }])
+        {
+            using var scope = NewDisposeScope();
+            manual_seed(1);
+            using var model = nn.Sequential(("fc1", nn.Linear(140, 130)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(130, 10)));
+            using var optimizer = new Kfac(model, options with { InverseMethod = InverseMethod.Auto, InverseInterval = 1, FactorDecay = 0.99 }, new Categorical());
+            optimizer.Distribute(world);
+            using var parallel = new DataParallel(model, world);
+            using var generator = new Generator((ulong)(7 + world.Rank));
+            for (int step = 0; step < 7; step++)
+            {
+                optimizer.zero_grad();
+                nn.functional.cross_entropy(model.call(randn([64, 140], generator: generator)), randint(0, 10, [64], dtype: ScalarType.Int64, generator: generator)).backward();
+                parallel.AverageGradients();
+                optimizer.step();
+            }
+            string told = string.Join("; ", optimizer.Events.Select(e => e.Message).Where(m => m.StartsWith("inverses of size", StringComparison.Ordinal)));
+            Check($"ways to invert: {told}", told.Count(c => c == ';') == 2 && told == world.Broadcast(told, 0) && optimizer.Snapshot().Values["inverses"]!.ToJsonString() is var saved && saved == world.Broadcast(saved, 0));
+            Same(world, "ways to invert", Values(model));
         }
     }
 
