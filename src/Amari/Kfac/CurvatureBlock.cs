@@ -1,4 +1,5 @@
 using Amari.Native;
+using Amari.Solvers;
 
 namespace Amari;
 
@@ -22,10 +23,12 @@ public enum Sharing
 internal readonly record struct Measurement(
     bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, ProductPrecision Precision = ProductPrecision.Full)
 {
+    private const long LeastPanelled = 512;                     // rows; with fewer, the calls of two threads for each panel cost what they save
+
     /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
     public Tensor Gram(Tensor rows)
     {
-        if (Precision == ProductPrecision.Full) return rows.mT.matmul(rows);
+        if (Precision == ProductPrecision.Full) return rows.shape[^2] >= LeastPanelled ? SymmetricProduct.Of(rows.mT, rows) : rows.mT.matmul(rows);
         var mean = rows.mean([-2], keepdim: true);              // apart, for where it is large its rounding would drown the rest
         var shorter = (rows - mean).to_type(ScalarType.BFloat16);
         return shorter.mT.matmul(shorter).to_type(rows.dtype).add_(mean.mT.matmul(mean), alpha: rows.shape[^2]);

@@ -179,6 +179,20 @@ public sealed class KfacVariantTests() : KfacTest(51)
         }
     }
 
+    /// <summary>Many rows of many columns come in panels up to the diagonal.</summary>
+    [Theory, InlineData(512, 300), InlineData(513, 257), InlineData(511, 300), InlineData(700, 20)]
+    public void Gram_matrices_are_the_sums_over_rows_and_symmetric(long count, long n)
+    {
+        var what = new Measurement(true, true, Sharing.Expand, false);
+        var rows = randn([2, count, n], dtype: ScalarType.Float64);
+        var exact = einsum("gri,grj->gij", rows, rows);
+        var gram = what.Gram(rows);
+        Assert.InRange(Dense.RelativeError(gram, exact), 0, 1e-13);
+        Assert.InRange(Dense.RelativeError(what.Gram(rows[0].to_type(ScalarType.Float32)).to_type(ScalarType.Float64), exact[0]), 0, 1e-6);
+        Assert.True(gram.eq(what.Gram(rows)).all().ToBoolean());
+        Assert.InRange((gram - gram.mT).abs().max().ToDouble(), 0, 1e-12);
+    }
+
     [Theory, InlineData(ScalarType.Float32, 1e-3), InlineData(ScalarType.Float64, 1e-7)]
     public void Newton_Schulz_inverts_from_near_and_refuses_from_far(ScalarType type, double error)
     {
