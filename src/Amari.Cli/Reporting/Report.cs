@@ -22,8 +22,10 @@ internal static class Report
         foreach (var summary in Summary.Of(comparison)) table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
         if (comparison.Runs.Count > 0) console.Write(table);
         console.WriteLine(Answer.Of(comparison));
+        foreach (var run in comparison.Runs)
+            if (run.CurvatureChoice is { } choice) console.WriteLine($"{run.Optimizer}, seed {run.Seed}: {choice}.");
         int events = comparison.Runs.Sum(r => r.Events.Count);
-        if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps) are listed in the report.");
+        if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps, what was chosen while training) are listed in the report.");
 
         if (MonitorPanel.Cost(comparison) is { } cost) console.WriteLine(cost);
 

@@ -26,6 +26,12 @@ internal static class ResultJson
     private static JsonObject RunOf(Run run)
     {
         var json = Plain(run);
+        if (run.CurvatureChoice is { } choice)
+            json["curvatureChoice"] = new JsonObject
+            {
+                ["budget"] = choice.Budget, ["share"] = choice.Share,
+                ["factorInterval"] = choice.FactorInterval, ["inverseInterval"] = choice.InverseInterval, ["factorExamples"] = choice.FactorExamples,
+            };
         if (run.Monitor is not { } monitor) return json;
         json["monitor"] = new JsonArray([.. monitor.Rows.Select(r => MonitorLog.Of(r))]);
         json["monitorCost"] = new JsonObject

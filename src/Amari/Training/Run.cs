@@ -71,6 +71,8 @@ public sealed record Run
     public required IReadOnlyList<CoverageRow> Coverage { get; init; }
     /// <summary>Failed factorisations, fall-backs and the like.</summary>
     public required IReadOnlyList<OptimizerEvent> Events { get; init; }
+    /// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureBudget"/>; null without one.</summary>
+    public CurvatureChoice? CurvatureChoice { get; init; }
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
     /// <summary>What the curvature monitor saw; null without one.</summary>

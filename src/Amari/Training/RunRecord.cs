@@ -58,6 +58,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
             StateBytes = trained.StateBytes,
             Coverage = trained.Coverage.Rows,
             Events = trained.Events,
+            CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
             Status = status,
             Monitor = Monitor,
         };

@@ -119,6 +119,26 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public void Train_tells_what_a_curvature_budget_chose()
+    {
+        using var folder = new TemporaryFolder();
+        string json = folder.File("train.json"), result = folder.File("o");
+        var (code, output, error) = Run("train", "digits-mlp", "--optimizer", "kfac", "--set", "CurvatureBudget=0.3", "--epochs", "2", "--json", json, "--out", result);
+        Assert.Equal((0, ""), (code, error));
+        var run = JsonNode.Parse(File.ReadAllText(json))!["runs"]!.AsArray().Single()!;
+        var choice = run["curvatureChoice"]!;
+        Assert.Equal(0.3, (double)choice["budget"]!);
+        Assert.InRange((double)choice["share"]!, 0, 1);
+        Assert.InRange((int)choice["factorInterval"]!, 1, 20);
+        Assert.InRange((int)choice["inverseInterval"]!, (int)choice["factorInterval"]!, 1000);
+        Assert.InRange((long)choice["factorExamples"]!, 32, 1 << 20);
+        string said = $"curvature budget 30 %: factors every {choice["factorInterval"]} steps from {choice["factorExamples"]} examples, inverses every {choice["inverseInterval"]}; it took";
+        Assert.Contains($"kfac, seed 0: {said}", output.ReplaceLineEndings(" ").Replace("  ", " ", StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Contains(said, File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
+        Assert.Contains(run["events"]!.AsArray(), e => ((string)e!["message"]!).StartsWith(said, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void Verify_tells_what_agrees_and_leaves_json()
     {
         using var folder = new TemporaryFolder();

@@ -102,6 +102,38 @@ public sealed class KfacBudgetTests : IDisposable
         }
     }
 
+    /// <summary>The machine's clock. Shares whose seconds are hundreds of times apart, so that other work on the machine cannot turn the order.</summary>
+    [Fact]
+    public void Real_clock_gives_a_tiny_share_longer_intervals_than_a_generous_one()
+    {
+        const int batch = 256;
+        CurvatureChoice Chosen(double budget)
+        {
+            manual_seed(33);
+            var model = nn.Sequential(("a", nn.Linear(100, 100)), ("t", nn.Tanh()), ("b", nn.Linear(100, 10)));
+            using var optimizer = new Amari.Kfac(model, new() { CurvatureBudget = budget }, new Categorical());
+            for (int i = 0; i < 80; i++)
+            {
+                using var scope = NewDisposeScope();
+                optimizer.zero_grad();
+                new Categorical().Loss(model.call(randn(batch, 100)), randint(0, 10, [batch])).backward();
+                optimizer.step();
+            }
+            Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+            Assert.Equal(0, optimizer.SkippedSteps);
+            var choice = optimizer.CurvatureChoice!;
+            Assert.Equal(choice.ToString(), optimizer.Events[^1].Message);
+            Assert.Equal(budget, choice.Budget);
+            Assert.InRange(choice.Share, double.Epsilon, 1);
+            Assert.InRange(choice.FactorInterval, 1, CurvatureSchedule.MostFactorInterval);
+            Assert.InRange(choice.InverseInterval, choice.FactorInterval, CurvatureSchedule.MostInverseInterval);
+            Assert.InRange(choice.FactorExamples, CurvatureSchedule.LeastExamples, batch);
+            return choice;
+        }
+        var (tiny, generous) = (Chosen(0.01), Chosen(0.9));
+        Assert.True(tiny.InverseInterval > generous.InverseInterval && tiny.FactorInterval >= generous.FactorInterval && tiny.FactorExamples <= generous.FactorExamples && tiny.Share < generous.Share, $"{tiny}; {generous}");
+    }
+
     [Fact]
     public void Fixed_intervals_do_not_look_at_the_clock_and_choose_nothing()
     {
