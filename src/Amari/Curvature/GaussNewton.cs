@@ -1,3 +1,5 @@
+using Amari.Kernels;
+
 namespace Amari.Curvature;
 
 /// <summary>The generalised Gauss-Newton matrix E[ J' B J ] of an objective (Schraudolph 2002), never formed; J the Jacobian of the model's
@@ -47,14 +49,15 @@ public class GaussNewton : CurvatureOperator
     /// V'CV = (J V)' B (J V)
     /// </code>The parameters are moved meanwhile and put back bit for bit.</remarks>
     /// <param name="directions">k of them, as tensors shaped as the parameters.</param>
+    /// <param name="norms">|v| of each, if they are known.</param>
     /// <returns>[k, k], symmetric.</returns>
-    internal double[,] Form(IReadOnlyList<IReadOnlyList<Tensor>> directions)
+    internal double[,] Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, params double[] norms)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (w, saved) = (Objective.Parameters.Tensors, Objective.Parameters.Tensors.ConvertAll(p => p.detach().clone()));
         double unit = Math.Cbrt(finfo(Type).eps) * (1 + Math.Sqrt(SumOfSquares(saved)));
-        double[] h = [.. directions.Select(v => Math.Sqrt(SumOfSquares(v)) is var norm and > 0 ? unit / norm : 1)];
+        double[] h = [.. directions.Select((v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > 0 ? unit / norm : 1)];
         int k = directions.Count;
         var form = new double[k, k];
         long terms = Objective.Walk(false, piece =>
@@ -88,6 +91,6 @@ public class GaussNewton : CurvatureOperator
             for (int i = 0; i <= j; i++) form[j, i] = form[i, j] = sums[i * k + j] / divisor;
         return form;
 
-        static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => p.flatten().dot(p.flatten()).to_type(ScalarType.Float64).ToDouble());
+        static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => InnerProducts.Of(p, p).AA);
     }
 }

@@ -27,7 +27,9 @@ internal static unsafe class SweepPass
     /// <summary>In elements.</summary>
     public const long Align = 64;
 
-    private const long ChunkSize = 1 << 14;
+    /// <summary>In elements.</summary>
+    public const long ChunkSize = 1 << 14;
+
     private const int MaxThreads = 256, Apart = 16;   // counters lie two cache lines apart
 
     private struct Job<TPass>

@@ -292,7 +292,7 @@ public sealed partial class Kfac : Optimizer
         if (gradientScale is { } given) scale *= given;
         else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
 
-        var steps = new List<(CurvatureBlock Block, Tensor V, Tensor U)>(active.Count);
+        var steps = new List<Direction>(active.Count);
         double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
         bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
         var gradients = active.ConvertAll(block =>
@@ -303,11 +303,11 @@ public sealed partial class Kfac : Optimizer
         if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
         foreach (var (block, v) in gradients)
         {
-            var (u, own) = (Precondition(block, v, options), Of(block, options).LearningRate);
-            product += own * own * v.flatten().dot(u.flatten()).ToDouble();
+            var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);
+            product += own * own * step.Products.AB;
             finite &= double.IsFinite(product);
-            if (_batch is not null) squares += v.square().sum().ToDouble();
-            steps.Add((block, v, u));
+            squares += step.Products.AA;
+            steps.Add(step);
         }
         if (!finite)
         {
@@ -321,8 +321,18 @@ public sealed partial class Kfac : Optimizer
         _fallback.StepScaled(scale);
     }
 
-    private Tensor Precondition(CurvatureBlock block, Tensor v, Options options) =>
-        _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
+    /// <summary>Where a block goes.</summary>
+    /// <param name="Block">The block.</param>
+    /// <param name="V">Its gradient.</param>
+    /// <param name="U">F⁻¹ V.</param>
+    /// <param name="Products">Of V, U and, where there is one and the quadratic model asks, the momentum b.</param>
+    private readonly record struct Direction(CurvatureBlock Block, Tensor V, Tensor U, InnerProducts Products);
+
+    private Direction DirectionOf(CurvatureBlock block, Tensor v, Options options)
+    {
+        var u = _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
+        return new(block, v, u, InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null));
+    }
 
     /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
     public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping })))];

@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Kernels;
 
 namespace Amari;
 
@@ -72,7 +73,7 @@ public sealed partial class Kfac
     }
 
     /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
-    private void Move(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, double nu, double norm)
+    private void Move(List<Direction> steps, Options options, double nu, double norm)
     {
         if (_batch is not { } batch)
         {
@@ -91,8 +92,8 @@ public sealed partial class Kfac
         }
         else if (adapts)
         {
-            var delta = steps.ConvertAll(s => (s.Block, s.V, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (Product(delta, s => s.V, s => s.U), 0), [Parts(delta, s => s.U)], default).Reduction(1, 0);
+            var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Reduction(1, 0);
         }
         var objective = ObjectiveOf(steps, batch);
         var layout = objective.Parameters;
@@ -113,7 +114,7 @@ public sealed partial class Kfac
         {
             RejectedSteps++;
             layout.Write(w!);
-            foreach (var (block, _, _) in steps) _momentum[block].zero_();
+            foreach (var step in steps) _momentum[step.Block].zero_();
         }
         if (!options.AdaptDamping) return;
         double change = Math.Pow(options.DampingDecay, options.DampingInterval);
@@ -121,7 +122,7 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.DampingFloor, double.Epsilon / finfo(layout.Type).eps));
     }
 
-    private Objective ObjectiveOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, (Tensor, Tensor) batch) =>
+    private Objective ObjectiveOf(List<Direction> steps, (Tensor, Tensor) batch) =>
         new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p)))))
         {
             Ranks = _sharing?.World ?? SingleProcess.Instance,
@@ -135,23 +136,17 @@ public sealed partial class Kfac
             ? (batch.Inputs.narrow(0, 0, n), batch.Targets.narrow(0, 0, n)) : batch;
     }
 
-    private static List<Tensor> Parts(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> part) =>
-        [.. steps.SelectMany(s => s.Block.Split(part(s)))];
-
-    /// <summary>Σ ⟨a, b⟩ over blocks.</summary>
-    private static double Product(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> a, Func<(CurvatureBlock Block, Tensor V, Tensor U), Tensor> b,
-        Func<CurvatureBlock, double>? weight = null) =>
-        steps.Sum(s => (weight?.Invoke(s.Block) ?? 1) * a(s).flatten().dot(b(s).flatten()).ToDouble());
-
     /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ.</summary>
-    private QuadraticModel ModelOf(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options options, (Tensor, Tensor) batch)
+    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor, Tensor) batch)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
-        double Damping(CurvatureBlock block) => block.Damping(Of(block, options));
+        var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
+        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
+        List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
         // signs: two minuses leave the products as they are, one turns the slopes
-        return QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-Product(steps, s => s.V, s => s.U), moving ? -Product(steps, s => s.V, s => _momentum[s.Block]) : 0),
-            moving ? [Parts(steps, s => s.U), Parts(steps, s => _momentum[s.Block])] : [Parts(steps, s => s.U)],
-            (Product(steps, s => s.U, s => s.U, Damping), moving ? Product(steps, s => s.U, s => _momentum[s.Block], Damping) : 0, moving ? Product(steps, s => _momentum[s.Block], s => _momentum[s.Block], Damping) : 0));
+        return moving
+            ? QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-all.AB, -all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+            : QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB));
     }
 
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
@@ -169,7 +164,7 @@ public sealed partial class Kfac
         {
             using var scope = NewDisposeScope();
             Use(candidate);
-            var steps = gradients.ConvertAll(g => (g.Block, g.V, U: Precondition(g.Block, g.V, options)));
+            var steps = gradients.ConvertAll(g => DirectionOf(g.Block, g.V, options));
             double value = ModelOf(steps, options, batch).Least();
             if (value < least) (best, least) = (candidate, value);
         }
@@ -184,22 +179,23 @@ public sealed partial class Kfac
 
     /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
     /// <returns>|Δw|; 0 when nobody asks.</returns>
-    private double Take(List<(CurvatureBlock Block, Tensor V, Tensor U)> steps, Options shared, double alpha, double? given)
+    private double Take(List<Direction> steps, Options shared, double alpha, double? given)
     {
         double squares = 0;
-        foreach (var (block, _, u) in steps)
+        foreach (var (block, _, u, _) in steps)
         {
             var options = Of(block, shared);
             double mu = given ?? options.Momentum, eta = given is null ? options.LearningRate : 1;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
             b.mul_(mu).add_(u, alpha: alpha);
+            if (_batch is not null && options.WeightDecay == 0) squares += eta * eta * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
                 double decay = w.dim() > 1 ? options.WeightDecay : 0;
-                if (_batch is not null)
+                if (_batch is not null && options.WeightDecay > 0)
                 {
-                    var change = (decay > 0 ? d + decay * w : d).flatten();
-                    squares += eta * eta * change.dot(change).ToDouble();
+                    var change = decay > 0 ? d + decay * w : d;
+                    squares += eta * eta * InnerProducts.Of(change, change).AA;
                 }
                 if (decay > 0) w.mul_(1 - eta * decay);
                 w.add_(d, alpha: -eta);

@@ -29,9 +29,10 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     /// <param name="slopes">g'Δ and g'δ₀.</param>
     /// <param name="directions">Δ, and δ₀ if there is one, as tensors shaped as the parameters.</param>
     /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
-    public static QuadraticModel Of(Objective objective, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping)
+    /// <param name="norms">|Δ| and |δ₀|, if they are known.</param>
+    public static QuadraticModel Of(Objective objective, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
     {
-        double[,] curvature = new Fisher(objective).Form(directions);
+        double[,] curvature = new Fisher(objective).Form(directions, norms);
         return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping);
     }
 

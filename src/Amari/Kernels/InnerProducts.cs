@@ -1,0 +1,89 @@
+using System.Runtime.Intrinsics;
+using Amari.Native;
+
+namespace Amari.Kernels;
+
+/// <summary>The inner products of three vectors with each other, from one pass over memory, in double precision.</summary>
+internal readonly record struct InnerProducts(double AA, double AB, double BB, double AC, double BC, double CC)
+{
+    [ThreadStatic] private static double[]? _sums;
+
+    /// <summary>Of tensors with equally many numbers; without c it is b once more. Float32 that is dense on the CPU goes by our own kernel, the rest by torch.</summary>
+    public static unsafe InnerProducts Of(Tensor a, Tensor b, Tensor? c = null)
+    {
+        c ??= b;
+        if (!(IsUsable(a) && IsUsable(b) && IsUsable(c))) return new(Dot(a, a), Dot(a, b), Dot(b, b), Dot(a, c), Dot(b, c), Dot(c, c));
+        long n = LibTorch.Count(a.Handle);
+        int chunks = SweepPass.Chunks(n);
+        if (_sums is null || _sums.Length < (ProductPass.Count + 1) * chunks) _sums = new double[(ProductPass.Count + 1) * chunks];
+        var segment = new SweepSegment { W = LibTorch.DataPointer(a.Handle), G = LibTorch.DataPointer(b.Handle), S = LibTorch.DataPointer(c.Handle), Length = n, End = n };
+        var total = stackalloc double[ProductPass.Count];       // stackalloc clears
+        fixed (double* sums = _sums)
+        {
+            SweepPass.Run(new ProductPass(sums), &segment, n, sums + (ProductPass.Count * chunks));
+            for (int i = 0; i < ProductPass.Count * chunks; i++) total[i % ProductPass.Count] += sums[i];
+        }
+        GC.KeepAlive(a);
+        GC.KeepAlive(b);
+        GC.KeepAlive(c);
+        return new(total[0], total[1], total[2], total[3], total[4], total[5]);
+
+        static bool IsUsable(Tensor t) => LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
+
+        static double Dot(Tensor x, Tensor y)
+        {
+            using var scope = NewDisposeScope();
+            return x.flatten().dot(y.flatten()).to_type(ScalarType.Float64).ToDouble();
+        }
+    }
+
+    public static InnerProducts operator +(InnerProducts x, InnerProducts y) =>
+        new(x.AA + y.AA, x.AB + y.AB, x.BB + y.BB, x.AC + y.AC, x.BC + y.BC, x.CC + y.CC);
+
+    public static InnerProducts operator *(double s, InnerProducts x) => new(s * x.AA, s * x.AB, s * x.BB, s * x.AC, s * x.BC, s * x.CC);
+
+    /// <summary>Puts the six sums of each chunk of the only segment in their places, in an order that no hardware changes.</summary>
+    private readonly unsafe struct ProductPass(double* products) : ISweepPass
+    {
+        public const int Count = 6;
+        private readonly double* _products = products;
+
+        public void Run(SweepSegment* segment, long from, long to, ref double sum)
+        {
+            float* a = (float*)segment->W, b = (float*)segment->G, c = (float*)segment->S;
+            Vector512<double> aa = default, ab = default, bb = default, ac = default, bc = default, cc = default;
+            long i = from;
+            for (; i <= to - Vector512<float>.Count; i += Vector512<float>.Count)
+            {
+                var ((x, s), (y, t), (z, u)) = (Widened(a + i), Widened(b + i), Widened(c + i));
+                aa = aa + x * x + s * s;
+                ab = ab + x * y + s * t;
+                bb = bb + y * y + t * t;
+                ac = ac + x * z + s * u;
+                bc = bc + y * z + t * u;
+                cc = cc + z * z + u * u;
+            }
+            double* p = _products + (Count * (from / SweepPass.ChunkSize));
+            (p[0], p[1], p[2], p[3], p[4], p[5]) = (Sum(aa), Sum(ab), Sum(bb), Sum(ac), Sum(bc), Sum(cc));
+            for (; i < to; i++)
+            {
+                double x = a[i], y = b[i], z = c[i];
+                p[0] += x * x;
+                p[1] += x * y;
+                p[2] += y * y;
+                p[3] += x * z;
+                p[4] += y * z;
+                p[5] += z * z;
+            }
+        }
+
+        private static (Vector512<double> Low, Vector512<double> High) Widened(float* from) => Vector512.Widen(Vector512.Load(from));
+
+        private static double Sum(Vector512<double> v)           // Vector512.Sum's order is the hardware's
+        {
+            double sum = 0;
+            for (int lane = 0; lane < Vector512<double>.Count; lane++) sum += v[lane];
+            return sum;
+        }
+    }
+}
