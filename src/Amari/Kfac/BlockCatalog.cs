@@ -1,14 +1,34 @@
+using System.Collections.Concurrent;
+
 namespace Amari;
 
 /// <summary>Which layer kind gets which block; every other parameter gets the reason why it has none.</summary>
-internal static class BlockCatalog
+public static class BlockCatalog
 {
-    /// <summary>The block of a layer, or why there is none.</summary>
+    private static readonly ConcurrentDictionary<Type, Func<nn.Module, KroneckerLayer>> Registered = [];
+
+    /// <summary>Gives a kind of layers of one's own a Kronecker-factored block, in every <see cref="Kfac"/> made from then on; a kind that is known already is seen this way instead.</summary>
+    /// <typeparam name="TLayer">The layer's type itself, not a base of it.</typeparam>
+    /// <param name="describe">Says how K-FAC sees a layer; called once for each.</param>
+    public static void Register<TLayer>(Func<TLayer, KroneckerLayer> describe) where TLayer : nn.Module<Tensor, Tensor>
+    {
+        ArgumentNullException.ThrowIfNull(describe);
+        Registered[typeof(TLayer)] = layer => describe((TLayer)layer);
+    }
+
+    /// <summary>The blocks of a layer, or why there is none.</summary>
     /// <param name="name">The layer's name in the model.</param>
     /// <param name="layer">Not owned.</param>
     /// <param name="isChosen">Whether a parameter is meant.</param>
-    private static (CurvatureBlock? Block, string Reason) For(string name, nn.Module layer, Func<Parameter?, bool> isChosen)
+    private static (IReadOnlyList<CurvatureBlock> Blocks, string Reason) For(string name, nn.Module layer, Func<Parameter?, bool> isChosen)
     {
+        if (Registered.TryGetValue(layer.GetType(), out var describe))
+        {
+            var description = describe(layer);
+            var weight = layer.get_parameter(description.Weight)
+                ?? throw new ArgumentException($"The layer {name} has no parameter '{description.Weight}', which its registration names; it has {string.Join(", ", layer.named_parameters(recurse: false).Select(p => p.name))}.", nameof(layer));
+            return Of(weight, description.Kind, () => new DescribedBlock(name, layer, description, description.Bias is { } bias && isChosen(layer.get_parameter(bias))));
+        }
         return layer switch
         {
             Linear l => Of(l.weight, "linear layer", () => new LinearBlock(name, l, isChosen(l.bias))),
@@ -17,13 +37,13 @@ internal static class BlockCatalog
             LayerNorm l => Of(l.weight, "layer norm", () => new NormBlock(name, l, isChosen(l.bias))),
             GroupNorm l => Of(l.weight, "group norm", () => new NormBlock(name, l, isChosen(l.bias))),
             TorchSharp.Modules.BatchNorm l => Of(l.weight, "batch norm", () => new NormBlock(name, l, isChosen(l.bias))),
-            MultiheadAttention => (null, "attention in one native call hides its projections: build it of Linear layers, which have blocks"),
-            LSTM or GRU or TorchSharp.Modules.RNN or LSTMCell or GRUCell or RNNCell => (null, $"the {layer.GetType().Name} hides its projections in one native call: build it of Linear layers, which have blocks"),
-            _ => (null, $"no K-FAC block for a parameter of {layer.GetType().Name}"),
+            MultiheadAttention l => NativeAttention.Blocks(name, l, isChosen),
+            LSTM or GRU or TorchSharp.Modules.RNN or LSTMCell or GRUCell or RNNCell => ([], $"the {layer.GetType().Name} hides its projections in one native call: build it of Linear layers, which have blocks"),
+            _ => ([], $"no K-FAC block for a parameter of {layer.GetType().Name}"),
         };
 
-        (CurvatureBlock? Block, string Reason) Of(Parameter? weight, string kind, Func<CurvatureBlock> make) =>
-            isChosen(weight) ? (make(), kind) : (null, weight is { requires_grad: false } ? "the layer's weight is frozen" : "the layer's weight is left out");
+        (IReadOnlyList<CurvatureBlock>, string) Of(Parameter? weight, string kind, Func<CurvatureBlock> make) =>
+            isChosen(weight) ? ([make()], kind) : ([], weight is { requires_grad: false } ? "the layer's weight is frozen" : "the layer's weight is left out");
     }
 
     /// <summary>The blocks of a model's layers, and a row for every chosen parameter, by name: its block, or the reason why it has none.</summary>
@@ -32,7 +52,7 @@ internal static class BlockCatalog
     /// <param name="model">Not owned.</param>
     /// <param name="parameters">The chosen parameters, each once.</param>
     /// <param name="otherwise">What stands for a block where there is none.</param>
-    public static (List<(CurvatureBlock Block, nn.Module<Tensor, Tensor> Layer)> Layers, Dictionary<string, CoverageRow> Rows) Match(
+    internal static (List<(CurvatureBlock Block, nn.Module Layer)> Layers, Dictionary<string, CoverageRow> Rows) Match(
         nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, string otherwise)
     {
         var byHandle = parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
@@ -41,32 +61,34 @@ internal static class BlockCatalog
         var owners = modules.SelectMany(m => m.module.named_parameters(recurse: false).Select(p => (p.parameter.Handle, Owner: m)))
             .ToLookup(p => p.Handle, p => p.Owner);
         var rows = new Dictionary<string, CoverageRow>();
-        var layers = new List<(CurvatureBlock, nn.Module<Tensor, Tensor>)>();
+        var layers = new List<(CurvatureBlock, nn.Module)>();
         var shared = new Dictionary<nint, CurvatureBlock>();     // by the handle of a weight in several linear layers
         foreach (var (name, module) in modules)
         {
             var own = module.named_parameters(recurse: false).Select(p => p.parameter.Handle).Where(byHandle.ContainsKey).ToList();
             if (own.Count == 0) continue;
-            var (block, reason) = For(name, module, IsChosen);
-            if (block is not null && own.Find(h => owners[h].Count() > 1) is var tied and not 0)
+            var (blocks, reason) = For(name, module, IsChosen);
+            if (blocks.Count > 0 && own.Find(h => owners[h].Count() > 1) is var tied and not 0)
             {
-                block.Dispose();
+                foreach (var block in blocks) block.Dispose();
+                blocks = [];
                 var uses = owners[tied].ToList();
                 string names = string.Join(" and ", uses.Select(u => u.name).Order(StringComparer.Ordinal));
                 if (module is Linear linear && linear.weight!.Handle == tied && uses.TrueForAll(u => u.module is Linear l && l.weight!.Handle == tied))
                 {
                     bool oneBias = linear.bias is { } b && uses.TrueForAll(u => ((Linear)u.module).bias?.Handle == b.Handle);
-                    if (!shared.TryGetValue(tied, out block)) shared[tied] = block = new LinearBlock(name, linear, oneBias && IsChosen(linear.bias));
+                    if (!shared.TryGetValue(tied, out var one)) shared[tied] = one = new LinearBlock(name, linear, oneBias && IsChosen(linear.bias));
+                    blocks = [one];
                     reason = $"linear layer, tied: the uses of {names} are summed";
                     foreach (nint handle in own.Where(h => h != tied && !oneBias))
                         rows[byHandle[handle]] = new(byHandle[handle], otherwise, $"the bias of one of the layers {names}, which share a weight");
                 }
-                else (block, reason) = (null, $"tied: used by the layers {names}");
+                else reason = $"tied: used by the layers {names}";
             }
-            var covered = block?.Parameters.Select(p => p.Handle).ToHashSet();
+            var kinds = blocks.SelectMany(b => b.Parameters.Select(p => (p.Handle, b.Kind))).ToDictionary(p => p.Handle, p => p.Kind);
             foreach (nint handle in own)
-                if (covered is null || covered.Contains(handle)) rows[byHandle[handle]] = new(byHandle[handle], block?.Kind ?? otherwise, reason);
-            if (block is not null) layers.Add((block, (nn.Module<Tensor, Tensor>)module));
+                if (blocks.Count == 0 || kinds.ContainsKey(handle)) rows[byHandle[handle]] = new(byHandle[handle], kinds.GetValueOrDefault(handle, otherwise), reason);
+            layers.AddRange(blocks.Select(b => (b, module)));
         }
         foreach (var (name, _) in parameters) rows.TryAdd(name, new(name, otherwise, "a parameter of no layer"));
         return (layers, rows);

@@ -66,16 +66,24 @@ internal sealed class Capture : IDisposable
     /// <param name="generator">The source of draws.</param>
     /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
     /// call <see cref="Propagate"/>.</param>
-    public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module<Tensor, Tensor> Layer)> layers,
+    public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
         Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false)
     {
         (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
         if (likelihood is null) _chosen = FisherKind.Empirical;
-        foreach (var (block, layer) in layers)
-        {
-            var hook = layer.register_forward_hook((_, x, s) => Seen(block, x, s));
-            _unhook.Add(hook.remove);
-        }
+        foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
+            switch (blocks.Key)
+            {
+                case nn.Module<Tensor, Tensor> layer:
+                    var only = blocks.Single();
+                    _unhook.Add(layer.register_forward_hook((_, x, s) => Seen(only, x, s)).remove);
+                    break;
+                case MultiheadAttention module:
+                    NativeAttention attention = new(module);
+                    List<CurvatureBlock> both = [.. blocks];
+                    _unhook.Add(module.register_forward_hook((_, q, k, v, padding, weights, mask, y) => IsSeen(y.Item1) ? attention.Again(new(q, k, v, padding, weights, mask), y, both, Seen) : y).remove);
+                    break;
+            }
         // the hooks of the model come last, so that a model that is itself a layer is seen first
         switch (model)
         {
@@ -166,10 +174,12 @@ internal sealed class Capture : IDisposable
 
     private void Begin() => _pass = Sees ? new Pass() : null;
 
+    private bool IsSeen(Tensor s) => Active && Sees && _pass is not null && s.requires_grad;
+
     private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s)
     {
-        if (!Active || !Sees || _pass is not { } pass || !s.requires_grad) return s;
-        var use = new Use(block, x.detach().DetachFromDisposeScope(), pass);
+        if (!IsSeen(s)) return s;
+        var use = new Use(block, x.detach().DetachFromDisposeScope(), _pass!);
         _outstanding.Add(use);
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
     }

@@ -89,6 +89,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>W, and b if there is one.</summary>
     public IReadOnlyList<Parameter> Parameters => HasBias ? [Weight, Bias!] : [Weight];
 
+    /// <summary>Why its uses cannot be seen; null while they can.</summary>
+    public string? Unseen { get; set; }
+
     /// <summary>How often the running factors were updated.</summary>
     public long Updates { get; private set; }
 

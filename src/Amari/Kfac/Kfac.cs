@@ -262,11 +262,11 @@ public sealed partial class Kfac : Optimizer
             }
             return;
         }
-        foreach (var block in _blocks.Where(b => !b.HasPending && !b.IsMeasured && HasGradient(b)).ToList())
+        foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && HasGradient(b)).ToList())
         {
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
-            Demote(block, "its input was not seen: the layer must be called through call(), not forward()");
+            Demote(block, block.Unseen ?? "its input was not seen: the layer must be called through call(), not forward()");
         }
         double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))

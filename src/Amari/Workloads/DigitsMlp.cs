@@ -25,7 +25,7 @@ public sealed class DigitsMlp : Workload
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.42", ["Momentum"] = "0.94" },
-            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["Damping"] = "10", ["DampingScale"] = "MeanEigenvalue", ["KlClip"] = "1.3e-3", ["Fisher"] = "CurvaturePropagation", ["FactorDecay"] = "0.72", ["FactorInterval"] = "10", ["InverseInterval"] = "20" },
+            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["Damping"] = "10", ["DampingScale"] = "MeanEigenvalue", ["KlClip"] = "1.3e-3", ["Fisher"] = "CurvaturePropagation", ["FactorDecay"] = "0.85", ["FactorInterval"] = "5", ["InverseInterval"] = "20" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2", ["Beta1"] = "0.96", ["Beta2"] = "0.97" },
