@@ -2,8 +2,8 @@ using System.Globalization;
 using Amari.Benchmarks;
 using static TorchSharp.torch;
 
-const string Usage = "usage: ratios|curvature|scaling|steps [--json FILE] [--threads N] [--rounds N]";
-if (args is not ["ratios" or "curvature" or "scaling" or "steps", ..] || args.Length % 2 == 0) return Fail(Usage);
+const string Usage = "usage: ratios|curvature|scaling|steps|kfac [--json FILE] [--threads N] [--rounds N]";
+if (args is not ["ratios" or "curvature" or "scaling" or "steps" or "kfac", ..] || args.Length % 2 == 0) return Fail(Usage);
 var (file, rounds) = ((string?)null, 21);
 for (int i = 1; i < args.Length; i += 2)
 {
@@ -16,6 +16,7 @@ for (int i = 1; i < args.Length; i += 2)
 if (args[0] == "ratios") Ratios.Run(rounds, file);
 else if (args[0] == "curvature") CurvatureCost.Run(rounds, file);
 else if (args[0] == "steps") Steps.Run(rounds, file);
+else if (args[0] == "kfac") KfacCost.Run(rounds, file);
 else Scaling.Run(rounds, file);
 return 0;
 

@@ -31,9 +31,9 @@ public sealed partial class Kfac
         /// <summary>ε in [0, 1): decay of the factors; the k-th update uses min(1 - 1/k, ε).</summary>
         public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
         /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
-        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 1;
+        public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
-        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 50;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
         /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an

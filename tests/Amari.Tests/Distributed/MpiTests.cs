@@ -68,11 +68,11 @@ public sealed class MpiTests
         Assert.Matches(@"Rank \d of 2 waited 3 s in an all-reduce for rank \d; the job ends\.", text);
     }
 
-    [Theory, InlineData("kfac", "InverseFraction=0"), InlineData("adamw", null)]
+    [Theory, InlineData("kfac", "InverseFraction=0;Fisher=Exact"), InlineData("adamw", null)]
     public void A_run_continues_with_another_number_of_ranks(string optimizer, string? setting)
     {
         using var folder = new TemporaryFolder();
-        string[] common = ["train", "digits-mlp", "--optimizer", optimizer, "--threads", "1", .. setting is null ? ["--shard-state"] : (string[])["--set", setting]];
+        string[] common = ["train", "digits-mlp", "--optimizer", optimizer, "--threads", "1", .. setting is null ? ["--shard-state"] : setting.Split(';').SelectMany(s => (string[])["--set", s])];
         string[] Part(int epochs, string name) =>
             [.. common, "--epochs", $"{epochs}", "--checkpoint", folder.File("saved"), "--resume", "--out", folder.File(name), "--json", folder.File(name + ".json")];
         string two = Succeeds(MpiJob.Start(2, Tool, Part(2, "two")), "Report:");
@@ -92,7 +92,7 @@ public sealed class MpiTests
     public void Compare_on_ranks_gives_the_curves_of_one_process(bool overlap)
     {
         using var folder = new TemporaryFolder();
-        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", overlap ? "adamw,kfac,adahessian" : "sgd,adam,adamw,lion,kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", overlap ? "adamw,routed-kfac,adahessian" : "sgd,adam,adamw,lion,routed-kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
         Succeeds(MpiJob.Start(2, Tool, [.. Arguments("two"), .. overlap ? (string[])["--overlap"] : []]), "Report:");
         Run(Arguments("one"));
         double[] expected = Losses(folder.File("one.json")), actual = Losses(folder.File("two.json"));

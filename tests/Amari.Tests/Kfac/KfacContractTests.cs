@@ -37,7 +37,7 @@ public sealed class KfacContractTests : IDisposable
         return Optimizers.Problem.Values(model.parameters());
     }
 
-    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.MonteCarlo, InverseInterval = 2, KlClip = 1 };
+    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.MonteCarlo, FactorInterval = 1, InverseInterval = 2, KlClip = 1 };
 
     [Fact]
     public void Each_option_changes_the_trajectory()

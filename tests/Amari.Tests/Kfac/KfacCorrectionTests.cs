@@ -43,7 +43,7 @@ public sealed class KfacCorrectionTests() : KfacTest(6)
     {
         var model = nn.Sequential(("a", nn.Linear(3, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
         var (x, y) = (randn(5, 3), randint(0, 3, [5]));
-        using var optimizer = new Amari.Kfac(model, Plain with { LearningRate = 0, DampingMethod = DampingMethod.Ekfac, InverseInterval = 100, FactorDecay = 0 }, new Categorical());
+        using var optimizer = new Amari.Kfac(model, Plain with { LearningRate = 0, DampingMethod = DampingMethod.Ekfac, FactorInterval = 1, InverseInterval = 100, FactorDecay = 0 }, new Categorical());
         for (int i = 0; i < 2; i++)
         {
             optimizer.zero_grad();

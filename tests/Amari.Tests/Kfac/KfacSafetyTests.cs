@@ -51,7 +51,7 @@ public sealed class KfacSafetyTests : IDisposable
     public void A_bad_example_spoils_neither_factors_nor_parameters(FisherKind kind)
     {
         var model = Net();
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, InverseInterval = 1 }, new Categorical());
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, FactorInterval = 1, InverseInterval = 1 }, new Categorical());
         for (int i = 0; i < 6; i++)
         {
             var x = randn(8, 6);

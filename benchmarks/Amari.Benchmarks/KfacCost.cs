@@ -1,0 +1,84 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Amari.Training;
+using Amari.Workloads;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Amari.Benchmarks;
+
+/// <summary>One case's medians.</summary>
+/// <param name="Workload">What is trained.</param>
+/// <param name="Batch">Examples of a step.</param>
+/// <param name="Settings">Those of K-FAC.</param>
+/// <param name="AdamW">Milliseconds of a whole step, forward and backward pass included.</param>
+/// <param name="Kfac">The same of K-FAC, measurements and refreshes shared out over the steps between them.</param>
+/// <param name="Ratio">Of the two, from samples that follow each other.</param>
+internal sealed record KfacCase(string Workload, int Batch, string Settings, double AdamW, double Kfac, double Ratio);
+
+/// <summary>What a training step of K-FAC costs beside one of AdamW: in one process, in turns, medians. A sample is as many steps as lie between two refreshes of the inverses.</summary>
+internal static class KfacCost
+{
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
+
+    /// <summary>Measures all, prints the table, and writes the file if one is named.</summary>
+    public static void Run(int rounds, string? file)
+    {
+        var (factored, empirical) = (new Dictionary<string, string>(), new Dictionary<string, string> { ["Fisher"] = "Empirical" });
+        List<KfacCase> cases = [];
+        Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples; ms of a whole training step, amortised"));
+        Console.WriteLine($"{"workload",-18} {"batch",6}  {"K-FAC",-34} {"AdamW",8} {"K-FAC",8} {"ratio",6}");
+        foreach (var (name, batch, title, settings) in ((string, int, string, IReadOnlyDictionary<string, string>?)[])[
+            ("autoencoder", 512, "defaults", factored), ("autoencoder", 512, "defaults, empirical Fisher", empirical), ("autoencoder", 512, "the workload's (quadratic model)", null),
+            ("autoencoder", 2048, "defaults", factored), ("autoencoder", 2048, "defaults, empirical Fisher", empirical), ("autoencoder", 2048, "the workload's (quadratic model)", null),
+            ("fashion-conv", 256, "defaults", factored), ("fashion-conv", 256, "the workload's", null), ("char-transformer", 32, "the workload's", null), ("digits-mlp", 128, "the workload's", null)])
+        {
+            var c = Measure(WorkloadCatalog.Find(name, null), batch, title, settings, rounds);
+            cases.Add(c);
+            Console.WriteLine(FormattableString.Invariant($"{c.Workload,-18} {c.Batch,6}  {c.Settings,-34} {c.AdamW,8:F2} {c.Kfac,8:F2} {c.Ratio,6:F2}"));
+        }
+        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), cases }, Json));
+    }
+
+    private static KfacCase Measure(Workload workload, int batch, string title, IReadOnlyDictionary<string, string>? settings, int rounds)
+    {
+        using var trainer = new Trainer(workload, null);
+        var options = (Kfac.Options)(settings is null ? trainer.Options(new("kfac", new Dictionary<string, string>())) : Settings.Apply(typeof(Kfac.Options), [.. settings, KeyValuePair.Create("LearningRate", "1e-6")]));
+        using nn.Module<Tensor, Tensor> first = workload.CreateModel(), second = workload.CreateModel();
+        using Optimizer adamw = new AdamW(first, new() { LearningRate = 1e-6 }), kfac = new Kfac(second, options, workload.Likelihood);
+        using var scope = NewDisposeScope();
+        var rows = randint(trainer.Data.Train.Count, [batch], dtype: ScalarType.Int64);
+        var (x, y) = (trainer.Data.Train.Inputs.index_select(0, rows), trainer.Data.Train.Targets.index_select(0, rows));
+        List<(double AdamW, double Kfac)> samples = [];
+        for (int round = -1; round < rounds; round++)
+        {
+            var sample = (Sample(first, adamw), Sample(second, kfac));
+            if (round >= 0) samples.Add(sample);
+        }
+        return new(workload.Name, batch, title, Median(samples.Select(s => s.AdamW)), Median(samples.Select(s => s.Kfac)), Median(samples.Select(s => s.Kfac / s.AdamW)));
+
+        double Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
+        {
+            long start = Stopwatch.GetTimestamp();
+            for (int i = 0; i < options.InverseInterval; i++)
+            {
+                using var inner = NewDisposeScope();
+                if (optimizer is Kfac { EvaluatesLoss: true } whole)
+                {
+                    whole.Step(x, y);
+                    continue;
+                }
+                optimizer.zero_grad();
+                workload.Likelihood.Loss(model.call(x), y).backward();
+                optimizer.step();
+            }
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds / options.InverseInterval;
+        }
+    }
+
+    private static double Median(IEnumerable<double> values)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted[sorted.Length / 2];
+    }
+}
