@@ -49,7 +49,7 @@ public class Autoencoder : Workload
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["kfac"] = Quadratic,
+            ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-3", ["FactorDecay"] = "0.9" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },
