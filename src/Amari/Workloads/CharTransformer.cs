@@ -29,7 +29,7 @@ public sealed class CharTransformer : Workload
         {
             ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.1", ["KlClip"] = "3e-3", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "50", ["FactorExamples"] = "16" },
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.1" },
-            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4", ["Beta2"] = "0.954" },
         };
 
     /// <inheritdoc/>
