@@ -79,44 +79,6 @@ public sealed class KfacSafetyTests : IDisposable
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
-    /// <summary>What the process keeps beside the model, against what is stated. Large factors, for small blocks stay with the allocator.</summary>
-    [Fact]
-    public void Memory_is_what_is_stated()
-    {
-        if (!OperatingSystem.IsLinux()) return;
-        const int size = 2500;
-        using var model = nn.Sequential(("a", nn.Linear(size, size)));
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, InverseInterval = 2, LearningRate = 1e-6 });
-        using var x = randn(4, size);
-        long Kept()
-        {
-            for (int i = 0; i < 4; i++)                          // what other tests left is freed by finalizers of finalizers
-            {
-                GC.Collect();
-                GC.WaitForPendingFinalizers();
-            }
-            _ = malloc_trim(0);
-            string[] line = File.ReadAllLines("/proc/self/status").First(l => l.StartsWith("RssAnon", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-            return 1024 * long.Parse(line[1], System.Globalization.CultureInfo.InvariantCulture);
-        }
-        model.call(x).square().sum().backward();                 // gradients are the model's
-        optimizer.zero_grad();
-        long before = Kept();
-        for (int i = 0; i < 3; i++)
-        {
-            optimizer.zero_grad();
-            using var scope = NewDisposeScope();
-            model.call(x).square().mean().backward();
-            optimizer.step();
-        }
-        long kept = Kept() - before;
-        Assert.InRange(optimizer.StateBytes, 5L * 4 * size * size, 6L * 4 * size * size);   // A, G, two inverses, the momentum
-        Assert.InRange((double)kept / optimizer.StateBytes, 0.5, 1.3);
-    }
-
-    [System.Runtime.InteropServices.DllImport("libc")]
-    private static extern int malloc_trim(nuint pad);
-
     [Theory, InlineData(false), InlineData(true)]
     public void Live_tensors_stay_flat_over_a_thousand_steps(bool adaptive)
     {

@@ -1,0 +1,66 @@
+using System.Diagnostics;
+using System.Globalization;
+using static TorchSharp.torch;
+
+namespace Amari.Tests.Kfac;
+
+/// <summary>What a process keeps beside the model, against what the optimizer states. The process is one of its own: in that of the other tests, what they left is freed at any time.</summary>
+public sealed class KfacMemoryTests
+{
+    private const string Alone = "AMARI_TEST_ALONE";
+
+    [Fact]
+    public async Task Memory_is_what_is_stated()
+    {
+        if (!OperatingSystem.IsLinux()) return;
+        if (Environment.GetEnvironmentVariable(Alone) is not null)
+        {
+            Measure();
+            return;
+        }
+        var start = new ProcessStartInfo("dotnet", [typeof(KfacMemoryTests).Assembly.Location, "-class", typeof(KfacMemoryTests).FullName!])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment[Alone] = "1";
+        using var child = Process.Start(start)!;
+        string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
+        await child.WaitForExitAsync();
+        Assert.True(child.ExitCode == 0, string.Concat(output));
+    }
+
+    /// <summary>Large factors, for small blocks stay with the allocator.</summary>
+    private static void Measure()
+    {
+        const int size = 2500;
+        using var model = nn.Sequential(("a", nn.Linear(size, size)));
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, InverseInterval = 2, LearningRate = 1e-6 });
+        using var x = randn(4, size);
+        model.call(x).square().sum().backward();                 // gradients are the model's
+        optimizer.zero_grad();
+        long before = Resident();
+        for (int i = 0; i < 3; i++)
+        {
+            optimizer.zero_grad();
+            using var scope = NewDisposeScope();
+            model.call(x).square().mean().backward();
+            optimizer.step();
+        }
+        long kept = Resident() - before;
+        Assert.InRange(optimizer.StateBytes, 5L * 4 * size * size, 6L * 4 * size * size);   // A, G, two inverses, the momentum
+        Assert.InRange((double)kept / optimizer.StateBytes, 0.5, 1.3);
+    }
+
+    private static long Resident()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        _ = malloc_trim(0);
+        string[] line = File.ReadAllLines("/proc/self/status").First(l => l.StartsWith("RssAnon", StringComparison.Ordinal)).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        return 1024 * long.Parse(line[1], CultureInfo.InvariantCulture);
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc")]
+    private static extern int malloc_trim(nuint pad);
+}
