@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace Amari.Kernels;
@@ -5,6 +6,7 @@ namespace Amari.Kernels;
 /// <summary>Adds the squares of a gradient in double precision, in an order that no hardware changes.</summary>
 internal readonly unsafe struct SquarePass : ISweepPass
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run(SweepSegment* segment, long from, long to, ref double sum)
     {
         var (low, high) = (Vector512<double>.Zero, Vector512<double>.Zero);   // two registers of 256 bits each where there are none of 512
@@ -25,9 +27,11 @@ internal readonly unsafe struct SquarePass : ISweepPass
         for (int lane = 0; lane < Vector512<double>.Count; lane++) sum += low[lane];   // Vector512.Sum's order is the hardware's
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<float> Widened(ushort* from) =>
         Vector512.ShiftLeft(Vector512.WidenLower(Vector256.Load(from).ToVector512Unsafe()), 16).AsSingle();
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Add(Vector512<float> g, ref Vector512<double> low, ref Vector512<double> high)
     {
         var (a, b) = Vector512.Widen(g);

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Amari.Native;
 
@@ -48,6 +49,7 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         public const int Count = 6;
         private readonly double* _products = products;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public void Run(SweepSegment* segment, long from, long to, ref double sum)
         {
             float* a = (float*)segment->W, b = (float*)segment->G, c = (float*)segment->S;
@@ -77,6 +79,7 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static (Vector512<double> Low, Vector512<double> High) Widened(float* from) => Vector512.Widen(Vector512.Load(from));
 
         private static double Sum(Vector512<double> v)           // Vector512.Sum's order is the hardware's

@@ -40,13 +40,22 @@ internal sealed class CurvatureSchedule
     public long? Examples(Kfac.Options o) => o.CurvatureBudget is null || _examples is null ? o.FactorExamples : Math.Min(_examples.Value, o.FactorExamples ?? long.MaxValue);
 
     /// <summary>Whether factors are to be measured in the pass before a step.</summary>
-    public bool FactorsDue(long step, Kfac.Options o) => Interval(o.CurvatureBudget, _factorInterval, o.FactorInterval, step, _lastFactors);
+    public bool FactorsDue(long step, Kfac.Options o) => IsDue(o, _factorInterval, o.FactorInterval, step, _lastFactors);
 
     /// <summary>Whether inverses are to be made anew in a step.</summary>
-    public bool InverseDue(long step, Kfac.Options o) => Interval(o.CurvatureBudget, _inverseInterval, o.InverseInterval, step, _lastInverse);
+    public bool InverseDue(long step, Kfac.Options o) => IsDue(o, _inverseInterval, o.InverseInterval, step, _lastInverse);
 
-    private bool Interval(double? budget, int chosen, int given, long step, long last) =>
-        budget is not null && _planned ? step - last >= chosen : (step - 1) % given == 0;
+    private bool IsDue(Kfac.Options o, int chosen, int given, long step, long last) =>
+        o.CurvatureBudget is not null && _planned ? step - last >= chosen : IsDue(step, given, o.IntervalGrowth);
+
+    /// <summary>Whether a step is one of 1, 1 + T, 1 + 2 T, ...; with growth γ, of 1, .., t, t + max(1, γ t), .. before, as long as γ t &lt; T.</summary>
+    internal static bool IsDue(long step, int interval, double? growth)
+    {
+        if (growth is not { } g || g * step > interval) return (step - 1) % interval == 0;
+        long t = 1;
+        while (t < step) t += Math.Max(1, Math.Min(interval, (long)(g * t)));
+        return t == step;
+    }
 
     /// <summary>What was chosen; null before.</summary>
     public CurvatureChoice? Choice(Kfac.Options o) => o.CurvatureBudget is not { } budget || !_planned ? null

@@ -5,7 +5,7 @@ using Amari.Solvers;
 
 namespace Amari;
 
-/// <summary>Inverts damped factors: all of them one way, or those of each size the way that was measured to take less time.</summary>
+/// <summary>Inverts damped factors: all of them one way, or those of each size the way that was measured to take less time; of low rank where that does.</summary>
 /// <remarks><code>
 /// refresh 2, 4, 8, ...   every factor that has an inverse is inverted both ways, by the clock; Cholesky's inverse is taken
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
@@ -18,6 +18,8 @@ internal sealed class FactorInverter
 
     private readonly SortedDictionary<long, Cost> _costs = [];  // by size, of the last round
     private InverseMethod _method;
+    private double _tolerance;
+    private Ranks _ranks;
     private long _refreshes;
     private TimeProvider? _clock;                               // while a round goes on
 
@@ -33,20 +35,39 @@ internal sealed class FactorInverter
         }
     }
 
-    /// <summary>What was chosen for each size; empty without a choice.</summary>
-    public IEnumerable<string> Choices => _method != InverseMethod.Auto ? [] : _costs.Where(c => c.Value.Inverses > 0).Select(c => $"inverses of size {c.Key} {c.Value}");
+    /// <summary>Of the last refresh, factors of size <see cref="LeastMeasured"/> and more: how many, how many of low rank, and Σ r / n of those.</summary>
+    private readonly record struct Ranks(double All, double Low, double Share);
+
+    /// <summary>What was chosen for each size, or what rank; empty without a choice.</summary>
+    public IEnumerable<string> Choices => _method == InverseMethod.LowRank && _ranks.All > 0
+        ? [FormattableString.Invariant($"inverses of {_ranks.Low / _ranks.All:P0} of the large factors of low rank, {(_ranks.Low > 0 ? _ranks.Share / _ranks.Low : 0):P0} of their size on average; the others by Cholesky")]
+        : _method != InverseMethod.Auto ? [] : _costs.Where(c => c.Value.Inverses > 0).Select(c => $"inverses of size {c.Key} {c.Value}");
 
     /// <summary>A refresh begins.</summary>
-    /// <param name="method">How.</param>
+    /// <param name="options">How.</param>
     /// <param name="factors">Of all blocks, also those of other ranks.</param>
     /// <param name="clock">Times are by it.</param>
-    public void Begin(InverseMethod method, IEnumerable<Tensor> factors, TimeProvider clock)
+    public void Begin(Kfac.Options options, IEnumerable<Tensor> factors, TimeProvider clock)
     {
-        _method = method;
+        var method = options.InverseMethod;
+        (_method, _tolerance, _ranks) = (method, options.RankTolerance, default);
         if (method != InverseMethod.Auto || !BitOperations.IsPow2(++_refreshes) || _refreshes == 1) return;
         _clock = clock;
         _costs.Clear();
         foreach (var factor in factors.Where(f => f.dim() > 1 && f.shape[^1] >= LeastMeasured)) _costs[factor.shape[^1]] = default;
+    }
+
+    /// <summary>(F + δ I)⁻¹ of low rank as <see cref="NystromInverse"/> gives it; null where another way is to be taken. The caller owns both.</summary>
+    /// <param name="factor">F : [.., n, n].</param>
+    /// <param name="shift">δ : [.., 1].</param>
+    /// <param name="near">P' of the last inverse; null if there is none.</param>
+    public (Tensor Root, Tensor Scale)? OfLowRank(Tensor factor, Tensor shift, Tensor? near)
+    {
+        long n = factor.shape[^1];
+        if (_method != InverseMethod.LowRank || factor.dim() != 2 || n < LeastMeasured) return null;
+        var low = NystromInverse.Of(factor, shift, near, _tolerance);
+        _ranks = new(_ranks.All + 1, _ranks.Low + (low is null ? 0 : 1), _ranks.Share + ((low?.Root.shape[0] ?? 0) / (double)n));
+        return low;
     }
 
     /// <summary>M⁻¹; null when every way failed. The caller owns it.</summary>
@@ -77,6 +98,7 @@ internal sealed class FactorInverter
     /// <param name="ranks">All, which end it together; null for one process.</param>
     public void End(Communicator? ranks)
     {
+        if (_method == InverseMethod.LowRank && ranks?.Sum([_ranks.All, _ranks.Low, _ranks.Share]) is { } all) _ranks = new(all[0], all[1], all[2]);
         if (_clock is null) return;
         _clock = null;
         if (ranks is null) return;
@@ -85,17 +107,24 @@ internal sealed class FactorInverter
     }
 
     /// <summary>What continues a run by the ways it had chosen; null without a choice.</summary>
-    public JsonObject? ToJson() => _method != InverseMethod.Auto ? null : new()
+    public JsonObject? ToJson() => _method switch
     {
-        ["refreshes"] = _refreshes,
-        ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
+        InverseMethod.Auto => new()
+        {
+            ["refreshes"] = _refreshes,
+            ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
+        },
+        InverseMethod.LowRank => new() { ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share) },
+        _ => null,
     };
 
     /// <summary>Continues from <see cref="ToJson"/>.</summary>
     public void Restore(JsonObject? saved)
     {
         _costs.Clear();
-        (_method, _refreshes) = (saved is null ? default : InverseMethod.Auto, (long?)saved?["refreshes"] ?? 0);
+        var ranks = saved?["ranks"] as JsonArray;
+        _ranks = ranks is null ? default : new((double)ranks[0]!, (double)ranks[1]!, (double)ranks[2]!);
+        (_method, _refreshes) = (saved is null ? default : ranks is null ? InverseMethod.Auto : InverseMethod.LowRank, (long?)saved?["refreshes"] ?? 0);
         foreach (var c in saved?["costs"] as JsonArray ?? []) _costs[(long)c![0]!] = new((double)c[1]!, (double)c[2]!, (double)c[3]!);
     }
 }

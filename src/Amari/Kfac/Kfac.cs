@@ -276,7 +276,7 @@ public sealed partial class Kfac : Optimizer
     private void Refresh(Options options)
     {
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        _inverter.Begin(options.InverseMethod, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock);
+        _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter)) Tell(block.Name, message);
         else

@@ -23,7 +23,10 @@ public sealed partial class Kfac
         /// In bfloat16 they take half of the memory.</summary>
         public ProductPrecision InversePrecision { get; init => field = Require.Defined(value); }
         /// <summary>How damped factors are inverted.</summary>
-        public InverseMethod InverseMethod { get; init => field = Require.Defined(value); }
+        public InverseMethod InverseMethod { get; init => field = Require.Defined(value); } = InverseMethod.LowRank;
+        /// <summary>τ > 0 of <see cref="Amari.InverseMethod.LowRank"/>: the least rank is taken at which the inverse of a damped factor is off by a factor of 1 ± τ at most in any direction, as far as the
+        /// directions that are kept tell.</summary>
+        public double RankTolerance { get; init => field = Require.Positive(value); } = 0.1;
         /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
         public Sharing Sharing { get; init => field = Require.Defined(value); }
         /// <summary>Whether the training loss is the mean or the sum over terms.</summary>
@@ -34,6 +37,9 @@ public sealed partial class Kfac
         public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
         public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 50;
+        /// <summary>γ in (0, 1): at first intervals are shorter, at step t at most max(1, γ t), for the first factors are those of few examples and of weights that are soon left. Null for the
+        /// given intervals from the first step on.</summary>
+        public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); }
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
         /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an

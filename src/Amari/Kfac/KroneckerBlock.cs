@@ -70,7 +70,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     /// <summary>Σ (Q_G' V Q_A)² over terms, V = Σ g ā' over the positions of one.</summary>
     private Tensor Moments(Tensor a, Tensor g, bool perExample)
     {
-        var (left, right, _, _, _) = (KroneckerInverse)Inverse!;
+        var inverse = (KroneckerInverse)Inverse!;
+        var (left, right) = (inverse.Left, inverse.Right);
         long n = a.shape[^1];
         var q = right.unsqueeze(-3);                            // beside [n, r, in]
         var p = HasBias ? a.matmul(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.matmul(q);

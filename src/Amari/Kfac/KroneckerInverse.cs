@@ -28,6 +28,10 @@ public enum InverseMethod
     /// Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was chosen, and ranks choose together.
     /// See <see cref="Kfac.Events"/>.</summary>
     Auto,
+    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="Kfac.Options.RankTolerance"/> asks for, the rest by their mean (randomized Nyström
+    /// approximation; Frangella, Tropp and Udell 2023): what lies below the damping is hardly told from it. Refresh and step cost by the rank. By Cholesky where over a third of the eigenvalues would be needed.
+    /// <see cref="Kfac.Events"/> tell the ranks.</summary>
+    LowRank,
 }
 
 /// <summary>What the damping λ is measured in.</summary>
@@ -44,10 +48,12 @@ public enum DampingScale
 /// their eigenvalues.</summary>
 /// <remarks><code>
 /// FactoredTikhonov   Apply(V) = Left V Right                         Left = (G + √λ/π I)⁻¹, Right = (A + π√λ I)⁻¹
+///                    of low rank: c (I - P P') in place of either,   c: LeftScale, RightScale, P' : [rank, n] in Left, Right
 /// Eigenbasis         Apply(V) = Left [(Left' V Right) / (l r' + λ)] Right'   Left l Left' = G, Right r Right' = A
 /// Ekfac              Apply(V) = Left [(Left' V Right) / (S + λ)] Right'      S: Values
 /// </code>A matrix of one dimension is the diagonal of a diagonal one; as a basis it is all ones.</remarks>
-internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftValues = null, Tensor? RightValues = null, Tensor? Values = null) : BlockInverse
+internal sealed record KroneckerInverse(
+    Tensor Left, Tensor Right, Tensor? LeftValues = null, Tensor? RightValues = null, Tensor? Values = null, Tensor? LeftScale = null, Tensor? RightScale = null) : BlockInverse
 {
     /// <summary>The inverse for new factors. A factorisation that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
@@ -73,23 +79,26 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
         var pi = meanA.div(meanG).sqrt_();
         pi = where(pi.isfinite() & (pi > 0), pi, ones_like(pi));
         double root = Math.Sqrt(damping);
-        return (new(Own(Kept(Inverted(g, pi.reciprocal() * root, "G", previous?.Left.to_type(g.dtype)))),
-                    Own(Kept(Inverted(a, pi * root, "A", previous?.Right.to_type(a.dtype))))), messages);
+        var (leftInverse, leftScale) = Inverted(g, pi.reciprocal() * root, "G", previous?.Left, previous?.LeftScale);
+        var (rightInverse, rightScale) = Inverted(a, pi * root, "A", previous?.Right, previous?.RightScale);
+        return (new(Own(Kept(leftInverse)), Own(Kept(rightInverse)), LeftScale: leftScale?.DetachFromDisposeScope(), RightScale: rightScale?.DetachFromDisposeScope()), messages);
 
         Tensor Kept(Tensor t) => precision == ProductPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
-        Tensor Inverted(Tensor factor, Tensor shift, string what, Tensor? old)
+        (Tensor Inverse, Tensor? Scale) Inverted(Tensor factor, Tensor shift, string what, Tensor? old, Tensor? oldScale)
         {
-            if (factor.dim() == 1) return factor.add(shift).reciprocal_();
+            if (factor.dim() == 1) return (factor.add(shift).reciprocal_(), null);
+            old = previous?.LeftValues is null ? old?.to_type(factor.dtype) : null;
+            if (by?.OfLowRank(factor, shift, oldScale is null ? null : old) is { } low) return low;
             var damped = factor.clone();
             damped.diagonal(0, -2, -1).add_(shift);
-            var (inverse, outcome, tooFar) = (by ?? new()).Invert(damped, previous?.LeftValues is null ? old : null);
+            var (inverse, outcome, tooFar) = (by ?? new()).Invert(damped, oldScale is null ? old : null);
             if (tooFar) messages.Add($"the last inverse of {what} was too far to begin from; by Cholesky");
             Tell(outcome, what, old is not null);
-            return inverse ?? old?.clone() ?? Identity(damped, Mean(damped).reciprocal());
+            return inverse is not null ? (inverse, null) : old is not null ? (old.clone(), oldScale?.clone()) : (Identity(damped, Mean(damped).reciprocal()), null);
         }
 
         (Tensor Vectors, Tensor Values) Eigen(Tensor factor, string what, Tensor? oldVectors, Tensor? oldValues)
@@ -131,8 +140,14 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
     public override Tensor Apply(Tensor v, double damping)
     {
         using var scope = NewDisposeScope();
-        var result = LeftValues is null ? Times(Left.matmul(v.to_type(Left.dtype)), Right).to_type(v.dtype) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
+        var result = LeftValues is null ? Factored(v.to_type(Left.dtype)).to_type(v.dtype) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
         return result.MoveToOuterDisposeScope();
+    }
+
+    private Tensor Factored(Tensor v)
+    {
+        var u = LeftScale is null ? Left.matmul(v) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
+        return RightScale is null ? Times(u, Right) : u.addmm(u.mm(Right.t()), Right, 1, -1).mul_(RightScale);
     }
 
     /// <summary>The undamped matrix times V, in the eigenbasis; a fresh tensor.</summary>
@@ -154,17 +169,20 @@ internal sealed record KroneckerInverse(Tensor Left, Tensor Right, Tensor? LeftV
         if (LeftValues is not null) yield return (nameof(LeftValues), LeftValues);
         if (RightValues is not null) yield return (nameof(RightValues), RightValues);
         if (Values is not null) yield return (nameof(Values), Values);
+        if (LeftScale is not null) yield return (nameof(LeftScale), LeftScale);
+        if (RightScale is not null) yield return (nameof(RightScale), RightScale);
     }
 
     public override BlockInverse Map(Func<Tensor, Tensor> map) => new KroneckerInverse(
-        map(Left), map(Right), LeftValues is null ? null : map(LeftValues), RightValues is null ? null : map(RightValues), Values is null ? null : map(Values));
+        map(Left), map(Right), LeftValues is null ? null : map(LeftValues), RightValues is null ? null : map(RightValues), Values is null ? null : map(Values),
+        LeftScale is null ? null : map(LeftScale), RightScale is null ? null : map(RightScale));
 
     /// <summary>Saved tensors, or null if there were none.</summary>
     public static KroneckerInverse? Restored(Func<string, Tensor?> find, DampingMethod method)
     {
         if (find(nameof(Left)) is not { } left) return null;
         return method == DampingMethod.FactoredTikhonov
-            ? new(left, Saved(nameof(Right)))
+            ? new(left, Saved(nameof(Right)), LeftScale: find(nameof(LeftScale)), RightScale: find(nameof(RightScale)))
             : new(left, Saved(nameof(Right)), Saved(nameof(LeftValues)), Saved(nameof(RightValues)), method == DampingMethod.Ekfac ? find(nameof(Values)) : null);
 
         Tensor Saved(string name) => find(name) ?? throw new InvalidDataException($"The state lacks the inverse's '{name}'.");

@@ -2,16 +2,18 @@ namespace Amari.Solvers;
 
 /// <summary>The damped inverse of a positive semi-definite matrix by its largest eigenvalues (Frangella, Tropp and Udell 2023, arXiv:2110.02820, Algorithm 2.1).</summary>
 /// <remarks><code>
-/// Ω : [n, k]      the last inverse's directions and a few random ones; all random, and once more from what they gave, where there is none
+/// Ω : [n, k]      the last inverse's directions and a few random ones; from U twice more where those are needed
 /// Y = M Ω + ν Ω,  C C' = Ω' Y,  B = Y C⁻ᵀ,  B' B = W diag(s) W',  U = B W s^-½,  t = s - ν       M ≈ U diag(t) U', one product with M
 /// ρ = (tr M - Σ t) / (n - r)                                                                     what the rest of the eigenvalues is on average
-/// (M + δ I)⁻¹ ≈ c I - P P',   c = 1 / (ρ + δ),   P = U diag(c - 1 / (t + δ))^½ : [n, r]
-/// </code>The rank r is the least at which the inverse is off by a factor of 1 ± τ at most in any direction, max(t_{r+1} - ρ, ρ) / (ρ + δ) ≤ τ, as far as the k directions tell. Where that takes
+/// (M + δ I)⁻¹ ≈ c (I - P P'),   c = 1 / (ρ + δ),   P = U diag(1 - (ρ + δ) / (t + δ))^½ : [n, r]
+/// </code>The rank r ≥ 1 is the least at which the inverse is off by a factor of 1 ± τ at most in any direction, max(t_{r+1} - ρ, ρ) / (ρ + δ) ≤ τ, as far as the k directions tell. Where that takes
 /// more than n / 3, two thin products cost as much as a full one, and there is none.</remarks>
 internal static class NystromInverse
 {
     private const int Fewest = 8;                               // random directions
     private const int Cold = 8;                                 // n / 8 of them at first
+    private const int Guards = 4;
+    private const int Refinements = 2;
 
     /// <summary>P' : [r, n] and c : [1]; null where r would be too large, or M is not finite. The caller owns both.</summary>
     /// <param name="matrix">M : [n, n], symmetric.</param>
@@ -25,26 +27,48 @@ internal static class NystromInverse
         long n = matrix.shape[^1];
         double delta = damping.ToDouble(), trace = matrix.diagonal().sum(ScalarType.Float64).ToDouble();
         if (!double.IsFinite(trace)) return null;
-        bool warm = near is not null;
-        var directions = warm
-            ? cat([(near! / near!.square().sum(1, keepdim: true).sqrt_()).t(), Random(Math.Max(Fewest, near!.shape[0] / 8))], 1)
-            : Random(Math.Max(Fewest, n / Cold));
-        for (; directions.shape[1] <= n / 2; directions = cat([directions, Random(directions.shape[1] / 2)], 1))
+        long known = near?.shape[0] ?? 0;                        // directions that are not new
+        var directions = near is null ? Random(Math.Max(Fewest, n / Cold)) : cat([(near / near.square().sum(1, keepdim: true).sqrt_()).t(), Random(Math.Max(Fewest, known / 4))], 1);
+        while (directions.shape[1] <= n / 2)
         {
             if (Approximate(matrix, directions) is not { } found) return null;
-            if (!warm && Approximate(matrix, found.Vectors) is { } better) found = better;
-            var t = found.Values.to_type(ScalarType.Float64).data<double>().ToArray();
-            double rest = trace;
-            for (int r = 0; r < t.Length && 3 * r <= n; rest -= t[r++])
+            int r = Rank(found.Values);
+            if (r > known)                                       // new ones are needed
             {
-                double rho = Math.Max(0, rest / (n - r)), c = 1 / (rho + delta);
-                if (Math.Max(t[r] - rho, rho) * c > tolerance) continue;
-                var root = found.Vectors.narrow(1, 0, r).mul((c - (found.Values.narrow(0, 0, r) + delta).reciprocal()).clamp_min_(0).sqrt_());
-                return (root.t().contiguous().MoveToOuterDisposeScope(), tensor([c], dtype: matrix.dtype, device: matrix.device).MoveToOuterDisposeScope());
+                for (int i = 0; i < Refinements; i++)
+                {
+                    if (Approximate(matrix, found.Vectors) is not { } better) return null;
+                    found = better;
+                }
+                (r, known) = (Rank(found.Values), directions.shape[1]);
             }
-            (directions, warm) = (found.Vectors, true);
+            if (3 * r > n) return null;
+            if (r <= directions.shape[1] - Math.Max(Guards, directions.shape[1] / 8))   // the last ones tell least
+            {
+                double rho = Rest(found.Values, r);
+                var root = found.Vectors.narrow(1, 0, r).mul((1 - (rho + delta) / (found.Values.narrow(0, 0, r) + delta)).clamp_min_(0).sqrt_());
+                return (root.t().contiguous().MoveToOuterDisposeScope(), tensor([1 / (rho + delta)], dtype: matrix.dtype, device: matrix.device).MoveToOuterDisposeScope());
+            }
+            directions = cat([found.Vectors, Random(Math.Max(Fewest, known / 2))], 1);
         }
         return null;
+
+        // ρ beside the r largest
+        double Rest(Tensor values, int r) => Math.Max(0, (trace - values.narrow(0, 0, r).sum(ScalarType.Float64).ToDouble()) / (n - r));
+
+        // the least r ≥ 1 within the tolerance; all where there is none
+        int Rank(Tensor values)
+        {
+            var t = values.to_type(ScalarType.Float64).data<double>().ToArray();
+            double rest = trace;
+            for (int r = 1; r < t.Length; r++)
+            {
+                rest -= t[r - 1];
+                double rho = Math.Max(0, rest / (n - r));
+                if (Math.Max(t[r] - rho, rho) <= tolerance * (rho + delta)) return r;
+            }
+            return t.Length;
+        }
 
         Tensor Random(long k) => randn([n, k], dtype: matrix.dtype, generator: generator).div_(Math.Sqrt(n)).to(matrix.device);
     }

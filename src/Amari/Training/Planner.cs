@@ -6,7 +6,7 @@ namespace Amari.Training;
 /// <summary>What training with an optimizer will cost on this machine, before anybody trains.</summary>
 /// <param name="Choice">The optimizer and its settings.</param>
 /// <param name="Parameters">How many numbers are trained.</param>
-/// <param name="StateBytes">What the optimizer will hold; 0 if refused.</param>
+/// <param name="StateBytes">What the optimizer will hold; 0 if refused. Inverses of low rank: as after the calibration.</param>
 /// <param name="Milliseconds">Of a step, batch, forward and backward pass included, the mean over the intervals at which curvature is renewed; NaN if refused.</param>
 /// <param name="Plain">Milliseconds of a step that renews nothing; NaN if refused.</param>
 /// <param name="Refused">Why it cannot train this workload; null if it can.</param>
@@ -34,11 +34,13 @@ public static class Planner
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(choice);
         Require.Positive(seconds);
-        var asked = Settings.Describe(trainer.Options(choice)).Where(o => o.Key.EndsWith("Interval", StringComparison.Ordinal))
+        var options = Settings.Describe(trainer.Options(choice));
+        var asked = options.Where(o => o.Key.EndsWith("Interval", StringComparison.Ordinal))
             .Select(o => (Name: o.Key, Value: int.Parse(o.Value, CultureInfo.InvariantCulture))).Where(o => o.Value > 1).ToList();
         int[] intervals = [.. asked.Select(o => o.Value).Distinct().Order()];
         int[] tried = [.. intervals.Select((value, i) => Math.Min(value, 2 << i))];
         var settings = choice.Settings.ToDictionary();
+        foreach (var (name, _) in options.Where(o => o.Key.EndsWith(nameof(Kfac.Options.IntervalGrowth), StringComparison.Ordinal))) settings[name] = "none";   // the beginning is over
         foreach (var (name, value) in asked) settings[name] = tried[Array.IndexOf(intervals, value)].ToString(CultureInfo.InvariantCulture);
 
         manual_seed(0);

@@ -23,7 +23,7 @@ internal sealed class KfacChecks : IDisposable
         var layout = problem.Layout;
         _kfac = new(problem.Model, new()
         {
-            LearningRate = LearningRate, Damping = problem.Options.Damping, DampingMethod = method, Fisher = kind, KlClip = clip, Momentum = 0,
+            LearningRate = LearningRate, Damping = problem.Options.Damping, DampingMethod = method, Fisher = kind, KlClip = clip, Momentum = 0, InverseMethod = InverseMethod.Cholesky,
             Fallback = new() { LearningRate = LearningRate, WeightDecay = 0 },
         }, problem.Likelihood);
         _blocks = [.. _kfac.Blocks];

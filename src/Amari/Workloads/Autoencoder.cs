@@ -12,10 +12,10 @@ public class Autoencoder : Workload
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
 
-    /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, of a quarter of the batch as the factors.</summary>
+    /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, curvature from a part of the batch; inverses of low rank, made anew often.</summary>
     private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
     {
-        ["StepRule"] = "QuadraticModel", ["Damping"] = "1", ["AdaptDamping"] = "true", ["DampingFloor"] = "5e-3", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["FactorExamples"] = "128", ["ModelExamples"] = "128",
+        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "10", ["IntervalGrowth"] = "0.25", ["RankTolerance"] = "1", ["FactorExamples"] = "128", ["ModelExamples"] = "64",
     };
 
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
@@ -50,6 +50,7 @@ public class Autoencoder : Workload
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-3", ["FactorDecay"] = "0.9" },
+            ["ekfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-2", ["FactorDecay"] = "0.8", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["IntervalGrowth"] = "none" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },

@@ -14,15 +14,15 @@ public sealed class PlannerTests
         Assert.Equal(0.9 * 1.5 + (0.1 - 0.025) * 3 + 0.025 * 7, Planner.Mean([1, 2, 3, 7], [2, 4], [10, 40]), 12);
     }
 
-    [Theory, InlineData("adamw"), InlineData("lion-8bit"), InlineData("kfac"), InlineData("soap"), InlineData("routed-kfac")]
-    public void The_bytes_are_those_of_a_run(string name)
+    [Theory, InlineData("adamw", false), InlineData("lion-8bit", false), InlineData("kfac", true), InlineData("soap", false), InlineData("routed-kfac", true)]
+    public void The_bytes_are_those_of_a_run(string name, bool lowRank)
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         var choice = new OptimizerChoice(name, new Dictionary<string, string>());
         var plan = Planner.Predict(trainer, choice, 0.01);
         var run = trainer.Train(choice, 0, Budget.OfEpochs(3));
         Assert.Null(plan.Refused);
-        Assert.Equal(run.StateBytes, plan.StateBytes);
+        Assert.InRange((double)plan.StateBytes / run.StateBytes, lowRank ? 0.97 : 1, lowRank ? 1.03 : 1);
         Assert.Equal(17_226, plan.Parameters);
         Assert.True(plan.Milliseconds > 0 && plan.Plain > 0);
     }

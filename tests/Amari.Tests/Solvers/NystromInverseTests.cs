@@ -1,0 +1,84 @@
+using Amari.Solvers;
+using static TorchSharp.torch;
+
+namespace Amari.Tests.Solvers;
+
+/// <summary>The inverse by the largest eigenvalues against the dense one.</summary>
+public sealed class NystromInverseTests
+{
+    private const long N = 160;
+
+    /// <summary>A symmetric matrix with the given eigenvalues.</summary>
+    private static Tensor With(Tensor eigenvalues, ScalarType type = ScalarType.Float64)
+    {
+        manual_seed(3);
+        var (q, _) = linalg.qr(randn([N, N], dtype: ScalarType.Float64));
+        return (q * eigenvalues).mm(q.t()).to_type(type);
+    }
+
+    private static Tensor Decaying => pow(0.9, arange(N, dtype: ScalarType.Float64)) + 1e-4;
+
+    private static Tensor Shift(double damping, ScalarType type = ScalarType.Float64) => tensor([damping], dtype: type);
+
+    private static Tensor Full((Tensor Root, Tensor Scale) inverse) =>
+        (eye(inverse.Root.shape[1], dtype: inverse.Root.dtype) - inverse.Root.t().mm(inverse.Root)) * inverse.Scale;
+
+    /// <summary>The factors by which the inverse is off, over all directions.</summary>
+    private static (double Least, double Most) Factors(Tensor matrix, double damping, Tensor inverse)
+    {
+        var root = linalg.cholesky(matrix + damping * eye(N, dtype: matrix.dtype));
+        var values = linalg.eigvalsh(root.t().mm(inverse).mm(root));
+        return (values[0].ToDouble(), values[-1].ToDouble());
+    }
+
+    [Theory, InlineData(ScalarType.Float64, 1e-5), InlineData(ScalarType.Float32, 1e-4)]
+    public void A_few_eigenvalues_far_above_equal_ones_are_inverted_exactly(ScalarType type, double error)
+    {
+        using var scope = NewDisposeScope();
+        var m = With(cat([arange(1, 13, dtype: ScalarType.Float64) * 30, full(N - 12, 0.4, dtype: ScalarType.Float64)]), type);
+        var inverse = NystromInverse.Of(m, Shift(0.6, type), null, 0.45)!.Value;
+        Assert.Equal([12, N], inverse.Root.shape);
+        Assert.InRange(Kfac.Dense.RelativeError(Full(inverse), linalg.inv(m + 0.6 * eye(N, dtype: type))), 0, error);
+    }
+
+    [Theory, InlineData(0.1), InlineData(0.3), InlineData(1)]
+    public void No_direction_is_off_by_more_than_the_tolerance(double tolerance)
+    {
+        using var scope = NewDisposeScope();
+        var m = With(Decaying);
+        var inverse = NystromInverse.Of(m, Shift(0.1), null, tolerance)!.Value;
+        var (least, most) = Factors(m, 0.1, Full(inverse));
+        Assert.InRange(least, 1 - 1.1 * tolerance, 1);
+        Assert.InRange(most, 1, 1 + 1.1 * tolerance);
+    }
+
+    [Fact]
+    public void A_looser_tolerance_takes_fewer_eigenvalues()
+    {
+        using var scope = NewDisposeScope();
+        long[] ranks = [.. new[] { 0.05, 0.1, 0.3, 1, 3 }.Select(t => NystromInverse.Of(With(Decaying), Shift(0.1), null, t)!.Value.Root.shape[0])];
+        Assert.Equal(ranks.OrderDescending().Distinct(), ranks);
+    }
+
+    [Fact]
+    public void The_last_inverse_is_followed()
+    {
+        using var scope = NewDisposeScope();
+        var near = NystromInverse.Of(With(Decaying), Shift(0.1), null, 0.1)!.Value.Root;
+        var m = With(Decaying) + 0.02 * With(Decaying.flip(0));   // the same eigenvectors in another order, a little
+        var (followed, anew) = (NystromInverse.Of(m, Shift(0.1), near, 0.2)!.Value, NystromInverse.Of(m, Shift(0.1), null, 0.2)!.Value);
+        Assert.False(followed.Root.shape.SequenceEqual(anew.Root.shape) && followed.Root.eq(anew.Root).all().ToBoolean());
+        var (least, most) = Factors(m, 0.1, Full(followed));
+        Assert.InRange(least, 0.78, 1);
+        Assert.InRange(most, 1, 1.22);
+    }
+
+    [Fact]
+    public void Equal_eigenvalues_have_no_largest_ones()
+    {
+        using var scope = NewDisposeScope();
+        Assert.Null(NystromInverse.Of(With(linspace(1, 2, N, ScalarType.Float64)), Shift(1e-3), null, 0.1));
+        Assert.Null(NystromInverse.Of(With(full(N, double.NaN, dtype: ScalarType.Float64)), Shift(1e-3), null, 0.1));
+        Assert.Null(NystromInverse.Of(zeros([N, N]), Shift(1, ScalarType.Float32), null, 0.1));
+    }
+}
