@@ -37,8 +37,8 @@ internal sealed unsafe class Sweep
         StateCount = states.Length;
         Append(new SweepSegment
         {
-            W = DataPointer(parameter, row.IsBFloat16),
-            G = DataPointer(gradient, row.IsBFloat16),
+            Parameter = parameter,
+            Gradient = gradient,
             S = row.State0,
             T = row.State1,
             ScalesS = row.Scales0,
@@ -63,15 +63,12 @@ internal sealed unsafe class Sweep
             (length, isBFloat16) = (LibTorch.Count(gradient), type == ScalarType.BFloat16);
             if (!IsTrained(type) || !IsUsable(gradient, type, length)) return false;
         }
-        Append(new SweepSegment { G = DataPointer(gradient, isBFloat16), Length = length, IsBFloat16 = isBFloat16 });
+        Append(new SweepSegment { Gradient = gradient, Length = length, IsBFloat16 = isBFloat16 });
         return true;
     }
 
     private static bool IsAsBefore(in SweepRow row, nint gradient) =>
         row.Length > 0 && TensorHeader.IsKnown && TensorHeader.Of(gradient).Equals(row.Gradient);
-
-    private static nint DataPointer(nint tensor, bool isBFloat16) =>
-        TensorHeader.IsKnown ? TensorHeader.DataPointer(tensor, isBFloat16 ? sizeof(ushort) : sizeof(float)) : LibTorch.DataPointer(tensor);
 
     private static bool Check(ref SweepRow row, nint parameter, nint gradient, nint[] states)
     {
@@ -108,6 +105,11 @@ internal sealed unsafe class Sweep
     private void Append(SweepSegment segment)
     {
         if (Count == _segments.Length) Array.Resize(ref _segments, 2 * Count);
+        if (!TensorHeader.IsKnown)
+        {
+            if (segment.Parameter != 0) segment.W = LibTorch.DataPointer(segment.Parameter);
+            (segment.G, segment.Parameter, segment.Gradient) = (LibTorch.DataPointer(segment.Gradient), 0, 0);
+        }
         segment.Start = _end;
         _end += (segment.Length + SweepPass.Align - 1) & -SweepPass.Align;
         segment.End = _end;

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Kernels;
 
 /// <summary>A tensor's part in a sweep: addresses, and its place among all elements.</summary>
@@ -5,6 +7,7 @@ namespace Amari.Kernels;
 internal struct SweepSegment
 {
     public nint W, G, S, T, ScalesS, ScalesT;
+    public nint Parameter, Gradient;                             // handles, where the addresses W and G are still to be read
     public long Start, End, Length, Step;
     public long Agreed;                                          // entries that a first pass has counted
     public float Share;                                          // the same as a share of all, bounded
@@ -54,6 +57,14 @@ internal static unsafe class SweepPass
         OpenMp.Run(threads, &Work<TPass>, (nint)(&job));
     }
 
+    /// <summary>Reads the addresses of a segment's tensors: by the threads, for many small tensors lie in memory that no cache holds.</summary>
+    private static void Locate(SweepSegment* segment)
+    {
+        int size = segment->IsBFloat16 ? sizeof(ushort) : sizeof(float);
+        if (segment->Parameter != 0) segment->W = TensorHeader.DataPointer(segment->Parameter, size);
+        if (segment->Gradient != 0) segment->G = TensorHeader.DataPointer(segment->Gradient, size);
+    }
+
     private static void Work<TPass>(int thread, nint data) where TPass : unmanaged, ISweepPass
     {
         var job = (Job<TPass>*)data;
@@ -71,6 +82,7 @@ internal static unsafe class SweepPass
                 while (segment->End <= start) segment++;
                 for (var s = segment; ; s++)
                 {
+                    Locate(s);
                     pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
                     if (s->End >= end) break;
                 }

@@ -251,13 +251,13 @@ public sealed class Trainer : IDisposable
         return (_data.Train.Inputs.index_select(0, rows), _data.Train.Targets.index_select(0, rows));
     }
 
-    /// <summary>Mean loss over the training set, mean metric over the held-out set.</summary>
+    /// <summary>Mean loss over the training set, or its measured part; mean metric over the held-out set, or where the loss is from.</summary>
     private (double Loss, double Metric) Measure(nn.Module<Tensor, Tensor> model)
     {
         using var off = no_grad();
         model.eval();
         double loss = Mean(_data.Measured ?? _data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
-        var held = _data.Test ?? _data.Train;
+        var held = _data.Test ?? _data.Measured ?? _data.Train;
         double metric = Mean(held, Workload.Metric.Sum, f => f.shape[0]);
         model.train();
         return (loss, metric);

@@ -11,6 +11,7 @@ public class Autoencoder : Workload
 {
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
+    private const int Measured = 2560;                          // digits that the loss is measured on, every five steps
 
     /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, curvature from a part of the batch; inverses of low rank, made anew often.</summary>
     private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
@@ -69,7 +70,8 @@ public class Autoencoder : Workload
     {
         using var digits = Mnist10k.Load();
         var x = digits.Inputs.flatten(1);
-        return new(new(x, x.alias()), null);
+        var train = new Dataset(x, x.alias());
+        return new(train, null, train.Sample(Measured, seed: 0));
     }
 
     /// <inheritdoc/>

@@ -6,6 +6,8 @@ namespace Amari.Workloads;
 /// <summary>Fashion-MNIST, or any MNIST-shaped folder of IDX files, with a convolutional network.</summary>
 public sealed class FashionConv : Workload
 {
+    private const int Measured = 10_000;                        // training images that the loss is measured on, every 39 steps
+
     /// <inheritdoc/>
     public override string Name => "fashion-conv";
     /// <inheritdoc/>
@@ -31,7 +33,11 @@ public sealed class FashionConv : Workload
         };
 
     /// <inheritdoc/>
-    public override WorkloadData Load(string? directory) => FashionMnist.Load(directory);
+    public override WorkloadData Load(string? directory)
+    {
+        var data = FashionMnist.Load(directory);
+        return data with { Measured = data.Train.Sample(Measured, seed: 0) };
+    }
 
     /// <inheritdoc/>
     public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
