@@ -2,7 +2,7 @@ namespace Amari.Solvers;
 
 /// <summary>The damped inverse of a positive semi-definite matrix by its largest eigenvalues (Frangella, Tropp and Udell 2023, arXiv:2110.02820, Algorithm 2.1).</summary>
 /// <remarks><code>
-/// Ω : [n, k]      the last inverse's directions and a few random ones; from U once more where those are needed
+/// Ω : [n, k]      the last inverse's directions and a few random ones; from U twice more where those are needed
 /// Y = M Ω + ν Ω,  C C' = Ω' Y,  B = Y C⁻ᵀ,  B' B = W diag(s) W',  U = B W s^-½,  t = s - ν       M ≈ U diag(t) U', one product with M
 /// ρ = (tr M - Σ t) / (n - r)                                                                     what the rest of the eigenvalues is on average
 /// (M + δ I)⁻¹ ≈ c (I - P P'),   c = 1 / (ρ + δ),   P = U diag(1 - (ρ + δ) / (t + δ))^½ : [n, r]
@@ -13,7 +13,7 @@ internal static class NystromInverse
     private const int Fewest = 8;                               // random directions
     private const int Cold = 8;                                 // n / 8 of them at first
     private const int Guards = 4;
-    private const int Refinements = 1;
+    private const int Refinements = 2;
 
     /// <summary>P' : [r, n] and c : [1]; null where r would be too large, or M is not finite. The caller owns both.</summary>
     /// <param name="matrix">M : [n, n], symmetric.</param>
