@@ -20,7 +20,7 @@ public sealed partial class Kfac
         /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>
         public ProductPrecision FactorPrecision { get; init => field = Require.Defined(value); }
         /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
-        /// In bfloat16 they take half of the memory.</summary>
+        /// In bfloat16 they take half of the memory. Inverses of low rank stay as the factors are.</summary>
         public ProductPrecision InversePrecision { get; init => field = Require.Defined(value); }
         /// <summary>How damped factors are inverted.</summary>
         public InverseMethod InverseMethod { get; init => field = Require.Defined(value); } = InverseMethod.LowRank;

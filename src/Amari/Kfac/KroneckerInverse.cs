@@ -81,9 +81,10 @@ internal sealed record KroneckerInverse(
         double root = Math.Sqrt(damping);
         var (leftInverse, leftScale) = Inverted(g, pi.reciprocal() * root, "G", previous?.Left, previous?.LeftScale);
         var (rightInverse, rightScale) = Inverted(a, pi * root, "A", previous?.Right, previous?.RightScale);
-        return (new(Own(Kept(leftInverse)), Own(Kept(rightInverse)), LeftScale: leftScale?.DetachFromDisposeScope(), RightScale: rightScale?.DetachFromDisposeScope()), messages);
+        return (new(Own(Kept(leftInverse, leftScale)), Own(Kept(rightInverse, rightScale)), LeftScale: leftScale?.DetachFromDisposeScope(), RightScale: rightScale?.DetachFromDisposeScope()), messages);
 
-        Tensor Kept(Tensor t) => precision == ProductPrecision.BFloat16 ? t.to_type(ScalarType.BFloat16) : t;
+        // I - P P' of low rank is a small difference of large ones in the first directions: bfloat16 could turn its sign
+        Tensor Kept(Tensor t, Tensor? scale) => precision == ProductPrecision.BFloat16 && scale is null ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
@@ -140,15 +141,15 @@ internal sealed record KroneckerInverse(
     public override Tensor Apply(Tensor v, double damping)
     {
         using var scope = NewDisposeScope();
-        var result = LeftValues is null ? Factored(v.to_type(Left.dtype)).to_type(v.dtype) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
+        var result = LeftValues is null ? FromRight(FromLeft(v)) : InBasis(v, x => x.div_(Eigenvalues().add(damping)));
         return result.MoveToOuterDisposeScope();
     }
 
-    private Tensor Factored(Tensor v)
-    {
-        var u = LeftScale is null ? Left.matmul(v) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
-        return RightScale is null ? Times(u, Right) : u.addmm(u.mm(Right.t()), Right, 1, -1).mul_(RightScale);
-    }
+    private Tensor FromLeft(Tensor v) =>
+        LeftScale is null ? Left.matmul(v.to_type(Left.dtype)).to_type(v.dtype) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
+
+    private Tensor FromRight(Tensor v) =>
+        RightScale is null ? Times(v.to_type(Right.dtype), Right).to_type(v.dtype) : v.addmm(v.mm(Right.t()), Right, 1, -1).mul_(RightScale);
 
     /// <summary>The undamped matrix times V, in the eigenbasis; a fresh tensor.</summary>
     public Tensor Multiply(Tensor v)

@@ -14,6 +14,7 @@ internal static class NystromInverse
     private const int Cold = 8;                                 // n / 8 of them at first
     private const int Guards = 4;
     private const int Refinements = 2;
+    private const double Guarded = 32;                          // roundings, that I - P P' stays positive
 
     /// <summary>P' : [r, n] and c : [1]; null where r would be too large, or M is not finite. The caller owns both.</summary>
     /// <param name="matrix">M : [n, n], symmetric.</param>
@@ -27,8 +28,9 @@ internal static class NystromInverse
         long n = matrix.shape[^1];
         double delta = damping.ToDouble(), trace = matrix.diagonal().sum(ScalarType.Float64).ToDouble();
         if (!double.IsFinite(trace)) return null;
-        long known = near?.shape[0] ?? 0;                        // directions that are not new
-        var directions = near is null ? Random(Math.Max(Fewest, n / Cold)) : cat([(near / near.square().sum(1, keepdim: true).sqrt_()).t(), Random(Math.Max(Fewest, known / 4))], 1);
+        var last = near is null ? null : Directions(near);
+        long known = last?.shape[1] ?? 0;                        // directions that are not new
+        var directions = last is null ? Random(Math.Max(Fewest, n / Cold)) : cat([last, Random(Math.Max(Fewest, known / 4))], 1);
         while (directions.shape[1] <= n / 2)
         {
             if (Approximate(matrix, directions) is not { } found) return null;
@@ -42,11 +44,11 @@ internal static class NystromInverse
                 }
                 (r, known) = (Rank(found.Values), directions.shape[1]);
             }
-            if (3 * r > n) return null;
-            if (r <= directions.shape[1] - Math.Max(Guards, directions.shape[1] / 8))   // the last ones tell least
+            if (3 * r > n || (r == found.Values.shape[0] && TakesTooMany(found.Values))) return null;
+            if (r <= Trusted(directions.shape[1]))
             {
                 double rho = Rest(found.Values, r);
-                var root = found.Vectors.narrow(1, 0, r).mul((1 - (rho + delta) / (found.Values.narrow(0, 0, r) + delta)).clamp_min_(0).sqrt_());
+                var root = found.Vectors.narrow(1, 0, r).mul((1 - (rho + delta) / (found.Values.narrow(0, 0, r) + delta)).clamp_(0, 1 - Guarded * finfo(matrix.dtype).eps).sqrt_());
                 return (root.t().contiguous().MoveToOuterDisposeScope(), tensor([1 / (rho + delta)], dtype: matrix.dtype, device: matrix.device).MoveToOuterDisposeScope());
             }
             directions = cat([found.Vectors, Random(Math.Max(Fewest, known / 2))], 1);
@@ -70,7 +72,27 @@ internal static class NystromInverse
             return t.Length;
         }
 
+        // the last ones tell least
+        static long Trusted(long k) => k - Math.Max(Guards, k / 8);
+
+        // whether ρ stays above the tolerance at n / 3 even if every eigenvalue up to there is as large as the last trusted one
+        bool TakesTooMany(Tensor values)
+        {
+            long k = Trusted(values.shape[0]), most = n / 3;
+            if (k < 1 || k >= most) return false;
+            double rho = (trace - values.narrow(0, 0, k).sum(ScalarType.Float64).ToDouble() - (most - k) * values[k - 1].ToDouble()) / (n - most);
+            return rho > tolerance * (rho + delta);
+        }
+
         Tensor Random(long k) => randn([n, k], dtype: matrix.dtype, generator: generator).div_(Math.Sqrt(n)).to(matrix.device);
+    }
+
+    /// <summary>Those of P' that tell one, of length 1: [n, k].</summary>
+    private static Tensor Directions(Tensor near)
+    {
+        var lengths = near.square().sum(1).sqrt_();
+        var some = lengths.gt(0).nonzero().squeeze(1);
+        return near.index_select(0, some).div_(lengths.index_select(0, some).unsqueeze(1)).t();
     }
 
     /// <summary>U : [n, k] and t : [k], descending; null where Ω' Y is not positive definite.</summary>

@@ -79,15 +79,27 @@ public sealed class KfacSafetyTests : IDisposable
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
-    [Theory, InlineData(false), InlineData(true)]
-    public void Live_tensors_stay_flat_over_a_thousand_steps(bool adaptive)
+    /// <summary>The same of factors wide enough for a low rank.</summary>
+    [Theory, InlineData(InverseMethod.LowRank, 1e-30), InlineData(InverseMethod.LowRank, 1), InlineData(InverseMethod.LowRank, 1e6), InlineData(InverseMethod.Auto, 1)]
+    public void Wide_rank_deficient_factors_are_survived(InverseMethod inverse, double scale)
     {
-        using var model = nn.Sequential(("a", nn.Linear(6, 5)), ("d", nn.PReLU(1)), ("b", nn.Linear(5, 3)));
-        Amari.Kfac.Options options = adaptive
+        var model = nn.Sequential(("a", nn.Linear(200, 150)), ("r", nn.ReLU()), ("b", nn.Linear(150, 3)));
+        using (no_grad()) ((Linear)model[0]).bias!.narrow(0, 0, 50).fill_(-1e9);
+        using var optimizer = new Amari.Kfac(model, new() { InverseMethod = inverse, Damping = 1e-14, FactorInterval = 1, InverseInterval = 2, LearningRate = 1e-3 }, new Categorical());
+        var (one, other) = (randn(1, 200), randn(1, 200));
+        for (int i = 0; i < 10; i++) Step(model, optimizer, (i < 6 ? one : other) * randn(i == 5 ? 1 : 4, 1) * scale);   // another direction, of a sudden
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+
+    [Theory, InlineData(false, 6), InlineData(true, 6), InlineData(false, 140)]
+    public void Live_tensors_stay_flat_over_a_thousand_steps(bool adaptive, int inputs)
+    {
+        using var model = nn.Sequential(("a", nn.Linear(inputs, 5)), ("d", nn.PReLU(1)), ("b", nn.Linear(5, 3)));
+        Amari.Kfac.Options options = inputs > 6 ? new() { FactorInterval = 2, InverseInterval = 4, IntervalGrowth = 0.5 } : adaptive
             ? new() { StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true }
             : new() { CurvatureBudget = 0.3, InverseMethod = InverseMethod.NewtonSchulz, FactorExamples = 4, FactorPrecision = ProductPrecision.BFloat16, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 };
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
-        using var x = randn(8, 6);
+        using var x = randn(8, inputs);
         using var y = randint(0, 3, [8]);
         long early = 0;
         for (int i = 0; i < 1000; i++)

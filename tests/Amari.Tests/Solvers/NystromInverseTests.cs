@@ -73,6 +73,31 @@ public sealed class NystromInverseTests
         Assert.InRange(most, 1, 1.22);
     }
 
+    /// <summary>Directions of which the last inverse knew nothing are found by the random ones; rows that told nothing do no harm.</summary>
+    [Fact]
+    public void A_new_direction_is_found_beside_the_last_ones()
+    {
+        using var scope = NewDisposeScope();
+        var near = NystromInverse.Of(With(Decaying), Shift(0.1), null, 0.1)!.Value.Root;
+        var sudden = ones(N, dtype: ScalarType.Float64);
+        var m = With(Decaying) + 3 * sudden.outer(sudden);
+        foreach (var start in (Tensor[])[near, cat([near, zeros(2, N, dtype: ScalarType.Float64)])])
+        {
+            var (least, most) = Factors(m, 0.1, Full(NystromInverse.Of(m, Shift(0.1), start, 0.2)!.Value));
+            Assert.InRange(least, 0.78, 1);
+            Assert.InRange(most, 1, 1.22);
+        }
+    }
+
+    /// <summary>I - P P' is a small difference of large numbers in the first direction.</summary>
+    [Theory, InlineData(ScalarType.Float32, 1e12), InlineData(ScalarType.Float64, 1e20)]
+    public void The_inverse_stays_positive_however_large_the_first_eigenvalue(ScalarType type, double first)
+    {
+        using var scope = NewDisposeScope();
+        var inverse = NystromInverse.Of(With(cat([tensor([first], dtype: ScalarType.Float64), Decaying.narrow(0, 1, N - 1)]), type), Shift(0.1, type), null, 1)!.Value;
+        Assert.True(linalg.eigvalsh(Full(inverse).to(ScalarType.Float64))[0].ToDouble() > 0);
+    }
+
     [Fact]
     public void Equal_eigenvalues_have_no_largest_ones()
     {
