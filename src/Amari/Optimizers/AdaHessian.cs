@@ -2,7 +2,7 @@ namespace Amari;
 
 /// <summary>AdaHessian: Adam with the Hessian's diagonal in the second moment (Yao et al. 2021, arXiv:2006.00719, Algorithm 1).</summary>
 /// <remarks><code>
-/// every k steps: D = |z ∘ H z|, of kernels averaged over their positions;   v ← β₂ v + (1 - β₂) D²
+/// every k steps: D = |z ∘ H z|, averaged over the positions of kernels and over blocks of matrices;   v ← β₂ v + (1 - β₂) D²
 /// m ← β₁ m + (1 - β₁) g
 /// w ← (1 - η λ) w - η m̂ / ((√v̂)^p + ε)         v̂ = v / (1 - β₂ⁿ) after n estimates
 /// </code>p = 1 is Newton by the diagonal, p = 0 momentum alone. The step has the unit of the weights, so η is near 0.1, far above Adam's.</remarks>
@@ -30,6 +30,9 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
         public double HessianPower { get; init => field = Require.NonNegative(value); } = 1;
         /// <summary>Whether the curvature of a kernel [out, in, ..] is averaged over its positions.</summary>
         public bool SpatialAveraging { get; init; } = true;
+        /// <summary>b ≥ 1: the curvature of a matrix [out, in] is averaged over b inputs side by side, of each output by itself; what is left of a row is a shorter block. 1, each entry by
+        /// itself, is what the authors take for matrices but in transformers.</summary>
+        public int BlockLength { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>ε > 0, added to (√v̂)^p.</summary>
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-4;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
@@ -55,6 +58,8 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
         var d = diagonal.abs();
         if (options.SpatialAveraging && d.dim() > 2)
             d = d.mean([.. Enumerable.Range(2, (int)d.dim() - 2).Select(i => (long)i)], keepdim: true).expand_as(diagonal);
+        else if (options.BlockLength > 1 && d.dim() == 2)
+            d = cat([.. d.split(options.BlockLength, dim: 1).Select(b => b.mean([1], keepdim: true).expand_as(b))], dim: 1);
         state.SecondMoment.mul_(options.Beta2).addcmul_(d, d, 1 - options.Beta2);
         state.Estimates.add_(1);
     }

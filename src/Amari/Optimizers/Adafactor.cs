@@ -4,7 +4,7 @@ namespace Amari;
 /// <remarks><code>
 /// R ← (1 - s) R + s mean over columns of g²,   C ← (1 - s) C + s mean over rows of g²,   s = t^(-d)
 /// V = R C / mean(R) for [.., rows, columns];   a vector keeps V whole
-/// u = g / √V,   u ← u / max(1, RMS(u) / c)
+/// u = g / max(√V, ε₁),   u ← u / max(1, RMS(u) / c)
 /// w ← (1 - η λ) w - max(ε₂, RMS(w)) min(η, 1/√t) u
 /// </code>State of a matrix: rows + columns numbers. The step is relative to the size of the weights; there is no momentum.</remarks>
 public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> groups) : GroupedOptimizer<Adafactor.Options, Adafactor.State>(groups)
@@ -17,6 +17,8 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     {
         /// <summary>d > 0: the second moments forget with the share t^(-d).</summary>
         public double DecayPower { get; init => field = Require.Positive(value); } = 0.8;
+        /// <summary>ε₁ > 0: the least √V, and of the mean of R; null for the spacing of numbers at 1 of the dtype (1.2e-7 for float32), as PyTorch has it.</summary>
+        public double? Epsilon { get; init => field = Require.PositiveOrNull(value); }
         /// <summary>ε₂ > 0: the least RMS(w) that a step is relative to; how zero weights get away from zero.</summary>
         public double LeastScale { get; init => field = Require.Positive(value); } = 1e-3;
         /// <summary>c > 0: bound on RMS(u).</summary>
@@ -42,7 +44,7 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        double share = Math.Pow(state.Step, -options.DecayPower), epsilon = finfo(gradient.dtype).eps;
+        double share = Math.Pow(state.Step, -options.DecayPower), epsilon = options.Epsilon ?? finfo(gradient.dtype).eps;
         var square = gradient.square();
         Tensor variance;
         if (state is { Rows: { } rows, Columns: { } columns })

@@ -23,11 +23,12 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
-        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).
+        /// With a small <see cref="StateFormat"/> it has no kernel and takes the slower torch lines.</summary>
         public bool Cautious { get; init; }
 
         /// <summary>How the moments are kept.</summary>
-        public StateFormat StateFormat { get; init; }
+        public StateFormat StateFormat { get; init => field = Require.Defined(value); }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;

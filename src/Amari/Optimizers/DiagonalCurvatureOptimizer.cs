@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Spectrum;
@@ -30,8 +31,9 @@ public abstract record DiagonalCurvatureOptions : OptimizerOptions
 }
 
 /// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
-/// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps and costs nothing
-/// between. The model is in evaluation mode meanwhile (dropout off). A step without any estimate is refused, a missed one is told in <see cref="Optimizer.Events"/>.
+/// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs
+/// nothing between. The model is in evaluation mode meanwhile (dropout off). A step of a parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not
+/// finite, is told in <see cref="Optimizer.Events"/>, and the last stays.
 /// Each group is measured by itself, under its own options.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
@@ -41,6 +43,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
     private Communicator _ranks = SingleProcess.Instance;
+    private readonly HashSet<string> _measured = [];             // parameters that an estimate was taken for
     private long _observedAt = -1;
 
     private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
@@ -68,11 +71,10 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <exception cref="InvalidOperationException">The optimizer was made without a model and a likelihood.</exception>
     public override void Observe(Tensor inputs, Tensor targets)
     {
-        _observedAt = Steps;
         foreach (var group in Groups)
         {
             long step = StepsOf(group);
-            if (step % group.Options.Interval != 0) continue;
+            if (step % group.Options.Interval != 0 && group.Parameters.All(p => _measured.Contains(p.Name))) continue;
             if (_model is null || _likelihood is null)
                 throw new InvalidOperationException($"This {GetType().Name} was made without a model and a likelihood: give Observe(diagonal) the estimates instead.");
             using var scope = NewDisposeScope();
@@ -84,6 +86,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
                 : FisherDiagonal.Of(objective, group.Options.Samples, seed);
             Take(group, objective.Parameters.Split(diagonal));
         }
+        _observedAt = Steps;
     }
 
     /// <summary>Takes estimates that were made elsewhere, at any step: for models and losses that <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
@@ -112,13 +115,17 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
         ForEach(group, (name, parameter, state) =>
         {
             var estimate = diagonal[i++].to_type(StateType(parameter));
-            if (estimate.isfinite().all().ToBoolean()) Accumulate(estimate, state, group.Options);
+            if (estimate.isfinite().all().ToBoolean())
+            {
+                Accumulate(estimate, state, group.Options);
+                _measured.Add(name);
+            }
             else Tell(name, "an estimate of its curvature was not finite and was not used", state.Step + 1);
         });
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">The curvature of a parameter was never measured.</exception>
+    /// <exception cref="InvalidOperationException">The curvature of a parameter that has a gradient was never measured, or no estimate of it was finite.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         long steps = Steps;
@@ -129,8 +136,24 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     internal override void StepScaled(double scale)
     {
-        if (WithoutState() is { } name)
-            throw new InvalidOperationException($"The curvature of {name} was never measured: call Observe(inputs, targets) with the batch before step().");
+        if (WithGradient().FirstOrDefault(n => !_measured.Contains(n)) is { } name)
+            throw new InvalidOperationException($"The curvature of {name} was never measured, or not to finite numbers: call Observe(inputs, targets) with the batch before step().");
         base.StepScaled(scale);
+    }
+
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot()
+    {
+        var snapshot = base.Snapshot();
+        snapshot.Values["measured"] = new JsonArray([.. _measured.Order().Select(n => (JsonNode)n)]);
+        return snapshot;
+    }
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        base.Restore(snapshot);
+        _measured.Clear();
+        foreach (var name in snapshot.Values["measured"]?.AsArray() ?? []) _measured.Add((string)name!);
     }
 }

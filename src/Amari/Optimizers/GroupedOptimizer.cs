@@ -105,11 +105,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     private protected long StepsOf(ParameterGroup<TOptions> group) =>
         _groups.Find(g => ReferenceEquals(g.Group, group)).Slots.Max(s => s.State?.Step) ?? 0;
 
-    /// <summary>The first parameter that has a gradient and no state yet; null if there is none.</summary>
-    private protected string? WithoutState()
+    /// <summary>The names of the parameters that have a gradient.</summary>
+    private protected IEnumerable<string> WithGradient()
     {
         FollowModules();
-        return Slots.FirstOrDefault(s => s.State is null && LibTorch.Gradient(s.Parameter.Handle) != 0)?.Name;
+        return Slots.Where(s => LibTorch.Gradient(s.Parameter.Handle) != 0).Select(s => s.Name);
     }
 
     /// <summary>Adds parameters to be trained from now on.</summary>
@@ -125,7 +125,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
             if (!handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(group));
         }
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
+        Added(group);
     }
+
+    /// <summary>A group was added, the first ones while the base is constructed.</summary>
+    private protected virtual void Added(ParameterGroup<TOptions> group) { }
 
     /// <summary>Adds parameters to a group.</summary>
     internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters, int index)

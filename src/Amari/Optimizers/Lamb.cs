@@ -5,7 +5,8 @@ namespace Amari;
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// r = m̂ / (√v̂ + ε),   u = r + λ w
 /// w ← w - η φ(‖w‖) / ‖u‖ u          φ(z) = min(z, MaxWeightNorm);  the ratio is 1 where a norm is 0
-/// </code>For large batches. A layer moves by the share η of its norm: weights that start at zero move by η u at first.</remarks>
+/// </code>For large batches. A layer moves by the share η of its norm: weights that start at zero move by η u at first.
+/// Of the paper's appendix N-LAMB and NN-LAMB, with Nesterov's momentum, are left out.</remarks>
 public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : GroupedOptimizer<Lamb.Options, Lamb.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -22,11 +22,12 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.99;
         /// <summary>λ ≥ 0, multiplied by η as in AdamW.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
+        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).
+        /// With a small <see cref="StateFormat"/> it has no kernel and takes the slower torch lines.</summary>
         public bool Cautious { get; init; }
 
         /// <summary>How the momentum is kept.</summary>
-        public StateFormat StateFormat { get; init; }
+        public StateFormat StateFormat { get; init => field = Require.Defined(value); }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;

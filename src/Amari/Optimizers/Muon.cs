@@ -7,7 +7,8 @@ namespace Amari;
 /// b ← μ b + (1 - μ) g,   u = μ b + (1 - μ) g with Nesterov, else b
 /// O = NewtonSchulz(u) ≈ (u u')^(-1/2) u              all singular values near 1
 /// w ← (1 - η λ) w - η √max(1, rows / columns) O
-/// </code>It takes matrices [out, in] and convolution kernels [out, in, ..], flattened to [out, in ..]; the other parameters are trained by AdamW
+/// </code>It takes matrices [out, in] and convolution kernels [out, in, ..], flattened to [out, in ..], whose rows and columns are those of the scale, too (Jordan's code scales a kernel
+/// by its last two sides, height and width, which is 1 for square ones); the other parameters are trained by AdamW
 /// with the rate <c>η FallbackScale</c>, and so are groups with <see cref="Options.Orthogonalise"/> off: give it embeddings and the output layer.</remarks>
 public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : GroupedOptimizer<Muon.Options, Muon.State>(groups)
 {

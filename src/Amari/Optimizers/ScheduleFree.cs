@@ -17,32 +17,54 @@ public enum ScheduleFreeBase
 /// z ← z - η d
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
-/// </code>Its groups' modules tell the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
-/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. A pass in training mode without gradients leaves them (statistics of BatchNorm are
-/// taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if they hold y. Without a module (parameters alone, or one of more inputs)
-/// call <see cref="Eval"/> and <see cref="Train"/>; that too is told. A step in evaluation is refused. Call <see cref="Eval"/> before saving the model for use.</remarks>
-public sealed class ScheduleFree : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>
+/// </code>The model tells the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
+/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. A model of one to three tensors is followed itself, any other by its layers of one tensor. A pass
+/// in training mode without gradients leaves the parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if
+/// they hold y. Parameters that come without a module, or are not the model's, are told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is
+/// refused. <c>model.save()</c> is no forward pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
+/// <param name="groups">At least one.</param>
+/// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were made of. Not owned; hooks are removed when the
+/// optimizer is disposed.</param>
+public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null) : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
 {
+    private readonly nn.Module? _model = model;                  // here, and not in a constructor's body: the base adds groups before that
+    private readonly Dictionary<nn.Module, bool> _followed = [];
     private readonly List<Action> _unhook = [];
     private bool _evaluating;
 
-    /// <param name="groups">At least one.</param>
-    public ScheduleFree(IEnumerable<ParameterGroup<Options>> groups) : base(groups)
+    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
+    public ScheduleFree(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())], model) { }
+
+    private protected override void Added(ParameterGroup<Options> group)
     {
-        foreach (var module in Groups.Select(g => g.Module).Distinct())
-            if (module is nn.Module<Tensor, Tensor> model) _unhook.Add(model.register_forward_pre_hook((_, x) => Follow(model, x)).remove);
-            else Tell("all", "made without a module of one input: call Eval() before evaluating and Train() before training", 0);
+        var handles = _model?.parameters().Select(p => p.Handle).ToHashSet();
+        var module = handles is not null && group.Parameters.All(p => handles.Contains(p.Parameter.Handle)) ? _model : group.Module;
+        if (module is not null && !_followed.ContainsKey(module)) _followed[module] = Hook(module);
+        if (module is null || !_followed[module])
+            Tell("all", "parameters came without a module that can be followed: call Eval() before evaluating and Train() before training", Groups.Max(StepsOf));
     }
 
-    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
-    public ScheduleFree(nn.Module<Tensor, Tensor> model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    /// <returns>Whether the model, or a layer in it, can be hooked.</returns>
+    private bool Hook(nn.Module model)
+    {
+        int before = _unhook.Count;
+        switch (model)
+        {
+            case nn.Module<Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x) => { Follow(model); return x; }).remove); break;
+            case nn.Module<Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y) => { Follow(model); return (x, y); }).remove); break;
+            case nn.Module<Tensor, Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y, z) => { Follow(model); return (x, y, z); }).remove); break;
+            default:
+                foreach (var layer in model.modules().OfType<nn.Module<Tensor, Tensor>>().Distinct()) _unhook.Add(layer.register_forward_pre_hook((_, x) => { Follow(model); return x; }).remove);
+                break;
+        }
+        return _unhook.Count > before;
+    }
 
-    private Tensor Follow(nn.Module model, Tensor x)
+    private void Follow(nn.Module model)
     {
         if (!model.training) Eval();
         else if (is_grad_enabled()) Train();
         else if (!Evaluating) Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
-        return x;
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>

@@ -5,10 +5,11 @@ namespace Amari;
 /// <summary>SOAP: Adam in the eigenbasis of Shampoo's factors (Vyas et al. 2024, arXiv:2409.11321, Algorithm 3).</summary>
 /// <remarks><code>
 /// G : [m, n],  G' = Ql' G Qr,   m ← β₁ m + (1 - β₁) G',   V ← β₂ V + (1 - β₂) G'²
-/// w ← (1 - η λ) (w - η Ql [m̂ / (√V̂ + ε)] Qr')
+/// w ← (1 - η λ) (w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) Ql [m / (√V + ε)] Qr')
 /// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G        (here ' transposes)
 /// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them, m turned into the new basis
-/// </code>The paper keeps m outside of the basis and projects it each step: the same, for two products more. The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
+/// </code>The paper keeps m outside of the basis and projects it each step: the same, for two products more.
+/// ε stands beside the uncorrected √V, as in the authors' code: beside the corrected one it would be ε / √(1 - β₂ᵗ). The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
 /// longer than <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
 public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
 {

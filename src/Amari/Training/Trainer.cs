@@ -14,11 +14,13 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 /// is repeatable, and one that is resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
 /// <remarks>A batch is drawn without replacement from the epoch's own permutation; what is left over at the end of an epoch is
 /// dropped. The clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted.
+/// <para>Where the weights to be used are not those in training (<see cref="ScheduleFree"/>), an evaluation takes BatchNorm's statistics anew at the former, from ten batches, and then
+/// puts back those of training, which are also what a checkpoint holds.</para>
 /// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one process to rounding (BatchNorm
 /// normalises each part by its own statistics; random draws differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
 public sealed class Trainer : IDisposable
 {
-    private const int MostEvaluations = 200, EvaluationChunk = 1000;
+    private const int MostEvaluations = 200, EvaluationChunk = 1000, StatisticsBatches = 10;
     private static readonly Dictionary<string, string> None = [];
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
@@ -187,6 +189,8 @@ public sealed class Trainer : IDisposable
         {
             parallel.AverageBuffers();
             optimizer.Eval();
+            using var statistics = optimizer.Evaluating && r.Step > 0 ? new RetakenStatistics(m, StatisticsBatches, i => Batch(seed, r.Step + i).X) : null;
+            if (statistics is { Any: true }) parallel.AverageBuffers();
             var (loss, metric) = Measure(m);
             r.Evaluated(loss, metric, Fraction());
             evaluated?.Invoke(m, r.Losses[^1]);

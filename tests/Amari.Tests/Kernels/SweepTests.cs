@@ -15,9 +15,20 @@ public sealed unsafe class SweepTests
         Same(type, sweep => sweep.Run(new AdamKernel(new() { WeightDecay = 0.1 }, 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1);
+        Same(type, sweep => sweep.Run(new AdamWMomentsKernel(new(), 0.7), new CautiousAdamWKernel(new(), 3, 0.7), 1e-3), 2);
+        Same(type, sweep => sweep.Run(new LionAgreementKernel(new(), 0.7), new CautiousLionKernel(new() { WeightDecay = 0.1 }, 0.7), 1e-3), 1);
     }
 
-    private static void Same(ScalarType type, Action<Sweep> run, int states)
+    [Theory]
+    [InlineData(ScalarType.Float32, StateFormat.BFloat16), InlineData(ScalarType.Float32, StateFormat.Blocks8)]
+    [InlineData(ScalarType.BFloat16, StateFormat.BFloat16), InlineData(ScalarType.BFloat16, StateFormat.Blocks8)]
+    public void Widths_are_bitwise_equal_with_small_states(ScalarType type, StateFormat format)
+    {
+        Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2, format);
+        Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1, format);
+    }
+
+    private static void Same(ScalarType type, Action<Sweep> run, int states, StateFormat format = StateFormat.Full)
     {
         double[] Run(int width)
         {
@@ -26,14 +37,20 @@ public sealed unsafe class SweepTests
             Problem.SetGradients(w, 2);
             w[3].grad![5] = float.NaN;
             w[4].grad![7] = 0;
-            var s = Problem.Parameters([.. w.SelectMany(p => Enumerable.Repeat(p.shape, states))], seed: 3).Select(p => p.detach().abs_()).ToArray();
-            for (int i = 0; i < w.Length; i++)
+            Tensor[][] s = format == StateFormat.Full
+                ? [.. Problem.Parameters([.. w.SelectMany(p => Enumerable.Repeat(p.shape, states))], seed: 3).Select(p => p.detach().abs_()).Chunk(Math.Max(1, states))]
+                : [.. w.Select(p => Enumerable.Range(0, states).Select(_ => SmallState.Zeros(p, format)).ToList()).Select(z => z.Select(x => x.Values).Concat(z.Select(x => x.Scales).OfType<Tensor>()).ToArray())];
+            for (int step = 1; step <= 2; step++)                // what the first one keeps in few bits, the second reads
             {
-                SweepRow row = default;
-                Assert.True(sweep.TryAdd(ref row, w[i].Handle, LibTorch.Gradient(w[i].Handle), [.. s.Skip(i * states).Take(states).Select(t => t.Handle)]));
+                sweep.Clear();
+                for (int i = 0; i < w.Length; i++)
+                {
+                    SweepRow row = default;
+                    Assert.True(sweep.TryAdd(ref row, w[i].Handle, LibTorch.Gradient(w[i].Handle), [.. s.ElementAtOrDefault(i)?.Select(t => t.Handle) ?? []], step));
+                }
+                run(sweep);
             }
-            run(sweep);
-            return Problem.Values([.. w, .. s]);
+            return Problem.Values([.. w, .. s.SelectMany(t => t)]);
         }
         var one = Run(1);
         foreach (int width in new[] { 4, 8, 16 }) Assert.Equal(one, Run(width));

@@ -34,6 +34,30 @@ public sealed class CautiousTests
             : new Lion(s.Groups(new Lion.Options() { LearningRate = Rate, WeightDecay = Decay, Cautious = true })), shapes: [[30]]), 1e-12);
     }
 
+    /// <summary>After a step along the gradients all but a few turn round, by too little to turn the momentum: these few go as if they were a thousandth of all.</summary>
+    [Theory, InlineData(true, true, 1), InlineData(true, false, 1), InlineData(false, true, 1), InlineData(false, false, 1), InlineData(true, true, 0), InlineData(false, false, 0)]
+    public void Few_entries_that_agree_are_lengthened_a_thousandfold_at_most(bool adam, bool fused, int agree)
+    {
+        const int Count = 4000;
+        const double Rate = 1e-5;
+        var p = nn.Parameter(zeros(Count));
+        using Optimizer o = adam
+            ? new AdamW([ParameterGroup.Of([p], new AdamW.Options() { LearningRate = Rate, WeightDecay = 0, Cautious = true })]) { Fused = fused }
+            : new Lion([ParameterGroup.Of([p], new Lion.Options() { LearningRate = Rate, Cautious = true })]) { Fused = fused };
+        p.grad = ones(Count);
+        o.step();
+        double[] before = Problem.Values([p]);
+        p.grad = full(Count, -0.01f);
+        for (int i = 0; i < agree; i++) p.grad[i] = 0.01f;
+        o.step();
+        double[] after = Problem.Values([p]);
+        double m = 0.9 * 0.1 + 0.1 * 0.01, v = 0.999 * 0.001 + 0.001 * 1e-4;
+        double free = adam ? m / (1 - 0.81) / Math.Sqrt(v / (1 - 0.999 * 0.999)) : 1;
+        for (int i = 0; i < Count; i++)
+            if (i < agree) Assert.Equal(1000 * Rate * free, before[i] - after[i], 1e-5 * 1000 * Rate);
+            else Assert.Equal(before[i], after[i]);
+    }
+
     [Fact]
     public void Cautious_Muon_moves_nothing_against_its_gradient_and_keeps_the_mean_of_a_row_of_signs()
     {

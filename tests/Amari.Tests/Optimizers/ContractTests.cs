@@ -35,23 +35,59 @@ public sealed class ContractTests
         }
     }
 
+    [Fact]
+    public void Values_that_an_enum_does_not_have_are_refused()
+    {
+        foreach (var member in Options.SelectMany(t => t.GetProperties()).Where(p => p.PropertyType.IsEnum && p.CanWrite))
+        {
+            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(member.ReflectedType!), Enum.ToObject(member.PropertyType, 99))).InnerException;
+            Assert.Contains($"{member.Name} is 99; it must be one of", Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>What flattens kernels moves them as the matrices that they are.</summary>
+    [Theory, InlineData("Muon"), InlineData("Muon plain"), InlineData("Muon cautious"), InlineData("Soap"), InlineData("Shampoo"), InlineData("Shampoo blocks")]
+    public void A_kernel_moves_as_the_matrix_of_its_outputs(string name)
+    {
+        foreach (var shape in new long[][] { [4, 3, 3, 3], [40, 1, 2, 3], [6, 2, 4] })
+        {
+            Parameter kernel = Problem.Parameters([shape], ScalarType.Float64)[0], matrix = nn.Parameter(kernel.detach().flatten(1).clone());
+            using var a = OptimizerCases.Make(name, [kernel]);
+            using var b = OptimizerCases.Make(name, [matrix]);
+            for (int step = 0; step < 6; step++)
+            {
+                Problem.SetGradients([kernel], step);
+                matrix.grad = kernel.grad!.flatten(1);
+                a.step();
+                b.step();
+            }
+            Trajectory.Near(Problem.Values([matrix]), Problem.Values([kernel]), 1e-12);
+            Assert.NotEqual(Problem.Values(Problem.Parameters([shape], ScalarType.Float64)), Problem.Values([kernel]));
+        }
+    }
+
     [Theory, InlineData(true), InlineData(false)]
     public void Each_option_changes_the_trajectory(bool fused)
     {
         double[] Run(Func<Parameter[], Optimizer> make)
         {
-            var p = Problem.Parameters([[33]]);
+            var p = Problem.Parameters([[3333]]);                // so many that a rounded momentum turns some sign of Lion's
             using var o = make(p);
             Steps(o, p, 0, 4);
             return Problem.Values(p);
         }
-        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions =>
-            [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
+        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions
+        {
+            Trajectory.Complete(options);
+            return [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
+        }
 
         Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
         Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
-        Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
-        Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true }));
+        Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
+            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
+        Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
+            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]

@@ -199,6 +199,35 @@ public sealed class DiagonalCurvatureTests : IDisposable
         Near(w, Problem.Values(p), 1e-12);
     }
 
+    /// <summary>Blocks of three inputs side by side, and what is left of a row: 3 + 3 + 1.</summary>
+    [Fact]
+    public void AdaHessian_averages_matrices_over_blocks_of_each_row()
+    {
+        const int Rows = 4, Columns = 7;
+        const double Rate = 0.05, Epsilon = 1e-3;
+        var p = Problem.Parameters([[Rows, Columns], [Columns]], ScalarType.Float64);
+        double[] w = Problem.Values(p), m = new double[w.Length], v = new double[w.Length];
+        using var o = new AdaHessian([ParameterGroup.Of(p, new AdaHessian.Options() { LearningRate = Rate, Epsilon = Epsilon, Beta2 = 0.9, BlockLength = 3 })]);
+        for (int t = 1; t <= 5; t++)
+        {
+            var diagonal = Problem.Parameters([[Rows, Columns], [Columns]], ScalarType.Float64, seed: 100 + t).Select(x => x.detach()).ToList();
+            o.Observe(diagonal);
+            double[] d = [.. Problem.Values(diagonal).Select(Math.Abs)];
+            Problem.SetGradients(p, t);
+            double[] g = Problem.Values(p.Select(x => x.grad!));
+            o.step();
+            for (int i = 0; i < w.Length; i++)
+            {
+                int row = i / Columns * Columns, first = (i - row) / 3 * 3, length = Math.Min(3, Columns - first);
+                double mean = i < Rows * Columns ? Enumerable.Range(row + first, length).Average(k => d[k]) : d[i];   // a vector's entries stay apart
+                v[i] = 0.9 * v[i] + 0.1 * mean * mean;
+                m[i] = 0.9 * m[i] + 0.1 * g[i];
+                w[i] -= Rate * m[i] / (1 - Math.Pow(0.9, t)) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.9, t))) + Epsilon);
+            }
+        }
+        Near(w, Problem.Values(p), 1e-12);
+    }
+
     [Fact]
     public void Each_option_changes_the_trajectory()
     {
@@ -212,19 +241,19 @@ public sealed class DiagonalCurvatureTests : IDisposable
             for (int i = 0; i < 6; i++) Step(o, model, new Categorical(), x, y);
             return Problem.Values(model.parameters());
         }
-        void AllDiffer<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, params T[] options)
+        void AllDiffer<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, params T[] options) where T : OptimizerOptions
         {
+            Complete(options);
             var runs = options.Select(o => Run(make, o)).ToList();
             for (int i = 0; i < runs.Count; i++)
                 for (int k = 0; k < i; k++) Assert.True(!runs[k].SequenceEqual(runs[i]), $"{k} and {i} agree");
-            Assert.Equal(typeof(T).GetProperties().Count(q => q.CanWrite) + 1, options.Length);
         }
         Sophia.Options s = new() { Interval = 2, Gamma = 5 };
         AllDiffer((m, o) => new Sophia(m, new Categorical(), o), s, s with { LearningRate = 0.1 }, s with { Estimate = DiagonalEstimate.Hutchinson }, s with { Interval = 3 }, s with { Samples = 2 },
             s with { Seed = 7 }, s with { Beta1 = 0.5 }, s with { Beta2 = 0.5 }, s with { Gamma = 9 }, s with { Clip = 0.3 }, s with { Epsilon = 0.1 }, s with { WeightDecay = 0.5 });
         AdaHessian.Options a = new() { Interval = 2 };
         AllDiffer((m, o) => new AdaHessian(m, new Categorical(), o), a, a with { LearningRate = 0.01 }, a with { Estimate = DiagonalEstimate.GaussNewtonBartlett }, a with { Interval = 3 }, a with { Samples = 2 },
-            a with { Seed = 7 }, a with { Beta1 = 0.5 }, a with { Beta2 = 0.5 }, a with { HessianPower = 0.5 }, a with { SpatialAveraging = false }, a with { Epsilon = 0.1 }, a with { WeightDecay = 0.5 });
+            a with { Seed = 7 }, a with { Beta1 = 0.5 }, a with { Beta2 = 0.5 }, a with { HessianPower = 0.5 }, a with { SpatialAveraging = false }, a with { BlockLength = 2 }, a with { Epsilon = 0.1 }, a with { WeightDecay = 0.5 });
     }
 
     [Fact]
@@ -251,6 +280,54 @@ public sealed class DiagonalCurvatureTests : IDisposable
         o.Observe([full(3, 1, double.NaN, dtype: ScalarType.Float64)]);
         Assert.Equal(seen[5], Curvature());
         Assert.Contains("not finite", o.Events[1].Message, StringComparison.Ordinal);
+    }
+
+    public static TheoryData<bool> Methods => [true, false];
+
+    private static Optimizer Make(bool sophia, nn.Module<Tensor, Tensor> model) =>
+        sophia ? new Sophia(model, new Gaussian()) : new AdaHessian(model, new Gaussian());
+
+    [Theory, MemberData(nameof(Methods))]
+    public void A_step_is_refused_until_every_estimate_was_finite_once(bool sophia)
+    {
+        manual_seed(3);
+        var model = nn.Sequential(("a", nn.Linear(2, 3))).to(ScalarType.Float64);
+        using var o = Make(sophia, model);
+        void Observe(double weight, double bias)
+        {
+            Tensor[] diagonal = [full(3, 2, weight, dtype: ScalarType.Float64), full(3, bias, dtype: ScalarType.Float64)];
+            if (o is Sophia s) s.Observe(diagonal);
+            else ((AdaHessian)o).Observe(diagonal);
+        }
+        foreach (var p in model.parameters()) p.grad = ones_like(p);
+        var before = Problem.Values(model.parameters());
+        Observe(1, double.NaN);
+        Assert.Contains("a.bias was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
+        Assert.Equal(before, Problem.Values(model.parameters()));
+        Observe(double.PositiveInfinity, 1);                      // the weight has its first one
+        o.step();
+        Assert.NotEqual(before, Problem.Values(model.parameters()));
+        Assert.Equal(["a.bias", "a.weight"], o.Events.Select(e => e.Subject).Where(s => s != "all"));
+
+        using var next = Make(sophia, model);
+        next.Restore(o.Snapshot());
+        next.step();                                              // what was measured is known again
+        using var unmeasured = Make(sophia, model);
+        next.Restore(unmeasured.Snapshot());
+        Assert.Throws<InvalidOperationException>(() => next.step());
+    }
+
+    [Theory, MemberData(nameof(Methods))]
+    public void An_observation_that_fails_is_none(bool sophia)
+    {
+        var (model, x, y, _) = Quadratic();
+        using var o = Make(sophia, model);
+        foreach (var p in model.parameters()) p.grad = ones_like(p);
+        Assert.ThrowsAny<Exception>(() => o.Observe(zeros(20, 4, dtype: ScalarType.Float64), y));   // the layer takes one input
+        Assert.Contains("a.weight was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
+        o.Observe(x, y);
+        o.step();
+        Assert.Empty(o.Events);
     }
 
     [Fact]

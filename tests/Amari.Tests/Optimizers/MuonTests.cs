@@ -35,10 +35,7 @@ public sealed class MuonTests
         foreach (var (matrix, single, half) in new[] { (full, 1e-4, 0.1), (short5, 1e-2, 1) })    // in bfloat16 what has no singular value grows from rounding
             foreach (int iterations in new[] { 1, 5, 12 })
             {
-                var (u, s, vh) = linalg.svd(matrix, fullMatrices: false);
-                s = s.where(s > 1e-10 * s.max(), zeros_like(s)).div_(matrix.norm() + 1e-7);
-                for (int i = 0; i < iterations; i++) s = 3.4445 * s - 4.7750 * s.pow(3) + 2.0315 * s.pow(5);
-                var expected = u.mul(s).mm(vh);
+                var expected = Iterated(matrix, iterations);
                 double Error(Tensor actual) => (actual.to_type(ScalarType.Float64).sub(expected).norm() / expected.norm()).ToDouble();
                 Assert.InRange(Error(Muon.Orthogonal(matrix, iterations)), 0, 1e-8);
                 if (iterations > 5 && half == 1) continue;                                        // nor do float32's last bits stay small
@@ -47,6 +44,38 @@ public sealed class MuonTests
                 Assert.Equal(ScalarType.Float32, shorter.dtype);
                 Assert.InRange(Error(shorter), 1e-4, half);
             }
+    }
+
+    /// <summary>The momentum by hand, the iteration by its singular values. The scale is that of the flattened kernel: Jordan's code has max(1, height / width) there.</summary>
+    [Theory]
+    [InlineData(true, 1.0, 4, 3, 3, 3), InlineData(true, 40 / 6.0, 40, 1, 2, 3), InlineData(true, 8 / 3.0, 8, 3), InlineData(true, 1.0, 3, 8)]
+    [InlineData(false, 1.0, 4, 3, 3, 3), InlineData(false, 40 / 6.0, 40, 1, 2, 3), InlineData(false, 8 / 3.0, 8, 3), InlineData(false, 1.0, 3, 8)]
+    public void Muon_follows_its_equations(bool nesterov, double ratio, params int[] sides)
+    {
+        const double Rate = 0.05, Decay = 0.1, Momentum = 0.8;
+        using var scope = NewDisposeScope();
+        long[] shape = [.. sides.Select(s => (long)s)];
+        var p = Problem.Parameters([shape], ScalarType.Float64);
+        using var o = new Muon([ParameterGroup.Of(p, new Muon.Options() { LearningRate = Rate, WeightDecay = Decay, Momentum = Momentum, Nesterov = nesterov })]);
+        Tensor w = p[0].detach().flatten(1).clone(), b = zeros_like(w);
+        for (int t = 0; t < 6; t++)
+        {
+            Problem.SetGradients(p, t);
+            var g = p[0].grad!.flatten(1).clone();
+            o.step();
+            b = Momentum * b + (1 - Momentum) * g;
+            w = (1 - Rate * Decay) * w - Rate * Math.Sqrt(ratio) * Iterated(nesterov ? Momentum * b + (1 - Momentum) * g : b, 5);
+            Near(Problem.Values([w]), Problem.Values(p), 1e-9);
+        }
+    }
+
+    /// <summary>U p(..p(S / ‖M‖)) V' of M = U S V', p(s) = a s + b s³ + c s⁵.</summary>
+    private static Tensor Iterated(Tensor matrix, int iterations)
+    {
+        var (u, s, vh) = linalg.svd(matrix, fullMatrices: false);
+        s = s.where(s > 1e-10 * s.max(), zeros_like(s)).div_(matrix.norm() + 1e-7);
+        for (int i = 0; i < iterations; i++) s = 3.4445 * s - 4.7750 * s.pow(3) + 2.0315 * s.pow(5);
+        return u.mul(s).mm(vh);
     }
 
     [Fact]

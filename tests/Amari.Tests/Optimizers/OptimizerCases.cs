@@ -21,6 +21,7 @@ public static class OptimizerCases
         ["Small AdamW blocks"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
         ["Small Lion bfloat16"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
         ["Small Lion blocks"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
+        ["Small Lion cautious"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8, Cautious = true })]) { Fused = fused },
         ["Small AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
         ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
         ["Muon plain"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Nesterov = false, Momentum = 0.8, WeightDecay = 0.1 })]) { Fused = fused },
@@ -30,6 +31,8 @@ public static class OptimizerCases
         ["AdaHessian"] = (p, fused) => Measured(new AdaHessian([p.Group(new AdaHessian.Options())]) { Fused = fused }),
         ["Routed Muon"] = (p, _) => p.Routed(new()),
         ["Routed Soap"] = (p, _) => p.Routed(new() { Matrices = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 } }),
+        ["Routed Shampoo"] = (p, _) => p.Routed(new() { Matrices = new Shampoo.Options() { RefreshInterval = 2 } }),
+        ["Routed Kfac"] = (p, _) => p.Routed(new() { Matrices = new Amari.Kfac.Options() }),   // parameters alone have no layer, and go to AdamW; what it does with layers: RoutedTests
         ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
         ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
         ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
@@ -42,7 +45,7 @@ public static class OptimizerCases
     public static TheoryData<string> Names => [.. Makers.Keys];
 
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
-    public static TheoryData<string> FusedNames => [.. Makers.Keys.Where(n => n.StartsWith("Sgd", StringComparison.Ordinal) || n.StartsWith("Adam", StringComparison.Ordinal) || n.StartsWith("Lion", StringComparison.Ordinal))];
+    public static TheoryData<string> FusedNames => [.. Makers.Keys.Where(n => n.Split(' ') is ["Sgd" or "Adam" or "AdamW" or "Lion", ..] or ["Small", _, not "cautious"])];
 
     /// <summary>With an estimate of the curvature: without one there is no step.</summary>
     private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(DiagonalCurvatureOptimizer<TOptions, TState> optimizer)

@@ -114,6 +114,124 @@ public sealed class ScheduleFreeTests
         Assert.Equal(6, told.Step);
     }
 
+    private sealed class Two : nn.Module<Tensor, Tensor, Tensor>
+    {
+        private readonly Linear a = nn.Linear(4, 3), b = nn.Linear(4, 3);
+
+        public Two() : base(nameof(Two)) => RegisterComponents();
+
+        public override Tensor forward(Tensor x, Tensor y) => a.call(x) + b.call(y);
+    }
+
+    private sealed class Three : nn.Module<Tensor, Tensor, Tensor, Tensor>
+    {
+        private readonly Linear a = nn.Linear(4, 3);
+
+        public Three() : base(nameof(Three)) => RegisterComponents();
+
+        public override Tensor forward(Tensor x, Tensor y, Tensor z) => a.call(x) * y + z;
+    }
+
+    private sealed class Four : nn.Module<Tensor, Tensor, Tensor, Tensor, Tensor>
+    {
+        private readonly Linear a = nn.Linear(4, 3);
+
+        public Four() : base(nameof(Four)) => RegisterComponents();
+
+        public override Tensor forward(Tensor x, Tensor y, Tensor z, Tensor v) => a.call(x) * y + z * v;
+    }
+
+    private sealed class Bare : nn.Module<(Tensor, Tensor), Tensor>
+    {
+        private readonly Parameter w = nn.Parameter(ones(3));
+
+        public Bare() : base(nameof(Bare)) => RegisterComponents();
+
+        public override Tensor forward((Tensor, Tensor) x) => x.Item1 * w + x.Item2;
+    }
+
+    public static TheoryData<int> Inputs => [1, 2, 3, 4];
+
+    /// <summary>Groups of one's own, with decay and without, and models of several inputs.</summary>
+    [Theory, MemberData(nameof(Inputs))]
+    public void ScheduleFree_follows_a_model_whose_parameters_are_in_groups_made_by_hand(int inputs)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(5);
+        nn.Module model = inputs switch { 1 => nn.Linear(4, 3), 2 => new Two(), 3 => new Three(), _ => new Four() };
+        var groups = model.named_parameters().GroupBy(p => p.parameter.dim() > 1)
+            .Select(g => new ParameterGroup<ScheduleFree.Options>(g, new() { LearningRate = 0.1, WeightDecay = g.Key ? 0.1 : 0 })).ToList();
+        Assert.Equal(2, groups.Count);
+        using var o = new ScheduleFree(groups, model);
+        Tensor x = randn(8, 4), y = randn(8, 3);
+        Tensor Call() => model switch
+        {
+            nn.Module<Tensor, Tensor> m => m.call(x),
+            nn.Module<Tensor, Tensor, Tensor> m => m.call(x, x),
+            nn.Module<Tensor, Tensor, Tensor, Tensor> m => m.call(x, y, y),
+            _ => ((Four)model).call(x, y, y, y),
+        };
+        void Train(int steps)
+        {
+            for (int i = 0; i < steps; i++)
+            {
+                o.zero_grad();
+                Call().square().mean().backward();
+                o.step();
+            }
+        }
+        Train(4);
+        var training = Problem.Values(model.parameters());
+        model.eval();
+        Call();
+        Assert.True(o.Evaluating);
+        Assert.NotEqual(training, Problem.Values(model.parameters()));
+        Assert.Throws<InvalidOperationException>(() => o.step());
+        model.train();
+        Call();
+        Assert.Equal(training, Problem.Values(model.parameters()));
+        Train(1);
+        Assert.Empty(o.Events);
+    }
+
+    [Fact]
+    public void ScheduleFree_follows_groups_that_come_later_or_tells_that_it_cannot()
+    {
+        using Linear body = nn.Linear(4, 4), head = nn.Linear(4, 3), other = nn.Linear(4, 2);
+        using var x = randn(8, 4);
+        static ParameterGroup<ScheduleFree.Options> ByHand(nn.Module m, string name) => new(m.named_parameters().Select(p => (name + p.name, p.parameter)), new());
+        using var o = new ScheduleFree([ByHand(body, "body.")], body);
+        var later = ParameterGroup.Of(head, new ScheduleFree.Options());
+        o.Add(later);
+        Assert.Empty(o.Events);
+        foreach (var m in new[] { body, head })                   // either says so for all
+        {
+            m.eval();
+            m.call(x).Dispose();
+            Assert.True(o.Evaluating);
+            m.train();
+            m.call(x).Dispose();
+            Assert.False(o.Evaluating);
+        }
+        o.Add(ByHand(other, "other."));
+        Assert.Contains("call Eval()", Assert.Single(o.Events).Message, StringComparison.Ordinal);
+        using var bare = new Bare();
+        using var unseen = new ScheduleFree(bare);
+        Assert.Contains("call Eval()", Assert.Single(unseen.Events).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void ScheduleFree_leaves_no_hook_behind()
+    {
+        using var model = nn.Linear(4, 3);
+        using var x = randn(8, 4);
+        var o = new ScheduleFree(model);
+        o.Dispose();
+        model.eval();
+        model.call(x).Dispose();
+        Assert.False(o.Evaluating);
+    }
+
     [Fact]
     public void ScheduleFree_follows_the_module_of_its_groups_and_tells_when_it_has_none()
     {

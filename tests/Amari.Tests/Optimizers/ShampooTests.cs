@@ -46,6 +46,45 @@ public sealed class ShampooTests
         Near(Problem.Values([before - u.mm(vh)]), Problem.Values(p), 1e-8);
     }
 
+    /// <summary>Every part of the step on a matrix: decompositions of torch alone, the rest number by number.</summary>
+    [Theory, InlineData(Grafting.None), InlineData(Grafting.Sgd), InlineData(Grafting.Adam)]
+    public void Shampoo_follows_its_equations(Grafting grafting)
+    {
+        const double Rate = 0.05, Decay = 0.1, Beta1 = 0.8, Beta2 = 0.9, Epsilon = 1e-4, AdamEpsilon = 1e-2;
+        using var scope = NewDisposeScope();
+        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        using var o = new Shampoo([ParameterGroup.Of(p, new Shampoo.Options()
+        {
+            LearningRate = Rate, WeightDecay = Decay, Beta1 = Beta1, Beta2 = Beta2, Epsilon = Epsilon, Grafting = grafting, GraftingEpsilon = AdamEpsilon, RefreshInterval = 3, StartStep = 2,
+        })]);
+        Tensor w = p[0].detach().clone(), m = zeros_like(w), v = zeros_like(w), left = zeros(6, 6, dtype: ScalarType.Float64), right = zeros(5, 5, dtype: ScalarType.Float64);
+        var (leftRoot, rightRoot) = (left, right);
+        for (int t = 1; t <= 10; t++)
+        {
+            Problem.SetGradients(p, t);
+            var g = p[0].grad!.clone();
+            o.step();
+            (m, v) = (Beta1 * m + (1 - Beta1) * g, Beta2 * v + (1 - Beta2) * g * g);
+            (left, right) = (Beta2 * left + (1 - Beta2) * g.mm(g.t()), Beta2 * right + (1 - Beta2) * g.t().mm(g));
+            double vHat = 1 - Math.Pow(Beta2, t);
+            if (t is 2 or 3 or 6 or 9) (leftRoot, rightRoot) = (Root(left / vHat), Root(right / vHat));
+            var mHat = m / (1 - Math.Pow(Beta1, t));
+            var adam = mHat / ((v / vHat).sqrt() + AdamEpsilon);
+            var length = grafting switch { Grafting.Sgd => mHat.norm(), Grafting.Adam => adam.norm(), _ => null };
+            var u = leftRoot.mm(mHat).mm(rightRoot);
+            if (length is not null) u = u * length / u.norm();
+            if (t < 2) u = grafting == Grafting.Adam ? adam : mHat;
+            w = (1 - Rate * Decay) * w - Rate * u;
+            Near(Problem.Values([w]), Problem.Values(p), 1e-10);
+        }
+
+        static Tensor Root(Tensor factor)
+        {
+            var (values, vectors) = linalg.eigh(factor);
+            return vectors.mm(diag((values + Epsilon).pow(-0.25))).mm(vectors.t());
+        }
+    }
+
     [Fact]
     public void Grafting_keeps_the_length_of_Adam_s_step_block_by_block()
     {

@@ -25,9 +25,16 @@ internal static class Trajectory
         return Problem.Values(p);
     }
 
-    /// <summary>Each of the options matters.</summary>
-    public static void AllDiffer<T>(Func<IEnumerable<ParameterGroup<T>>, Optimizer> make, params T[] options) where T : OptimizerOptions =>
+    /// <summary>Each of the options matters, and none is left out.</summary>
+    public static void AllDiffer<T>(Func<IEnumerable<ParameterGroup<T>>, Optimizer> make, params T[] options) where T : OptimizerOptions
+    {
+        Complete(options);
         AllDiffer([.. options.Select(o => Run(s => make(s.Groups(o))))]);
+    }
+
+    /// <summary>Each option has another value than the first record's in one of the others.</summary>
+    public static void Complete<T>(params T[] options) where T : OptimizerOptions =>
+        Assert.Empty(typeof(T).GetProperties().Where(p => p.CanWrite && Array.TrueForAll(options, o => Equals(p.GetValue(o), p.GetValue(options[0])))).Select(p => p.Name));
 
     /// <summary>No two runs end at the same place.</summary>
     public static void AllDiffer(double[][] runs)
