@@ -16,7 +16,7 @@ public class Autoencoder : Workload
     /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, curvature from a part of the batch; inverses of low rank, made anew often.</summary>
     private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
     {
-        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "10", ["IntervalGrowth"] = "0.25", ["RankTolerance"] = "1", ["FactorExamples"] = "128", ["ModelExamples"] = "64",
+        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "10", ["IntervalGrowth"] = "0.25", ["RankTolerance"] = "1", ["FactorExamples"] = "128", ["ModelExamples"] = "64",
     };
 
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
