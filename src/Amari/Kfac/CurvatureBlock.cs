@@ -53,6 +53,18 @@ internal abstract record BlockInverse : IDisposable
     /// <summary>The same of other tensors, which it owns.</summary>
     public abstract BlockInverse Map(Func<Tensor, Tensor> map);
 
+    /// <summary>What a factorisation that was not <see cref="FactorisationOutcome.Clean"/> came to; null for one that was.</summary>
+    /// <param name="outcome">How it went.</param>
+    /// <param name="what">The factor.</param>
+    /// <param name="hasPrevious">Whether there is an inverse of before.</param>
+    public static string? Told(FactorisationOutcome outcome, string what, bool hasPrevious) => outcome == FactorisationOutcome.Clean ? null : $"the factorisation of {what} failed at first; " + outcome switch
+    {
+        FactorisationOutcome.Jittered => "it succeeded with a little added to the diagonal",
+        FactorisationOutcome.DoublePrecision => "it succeeded in float64",
+        _ when hasPrevious => "the previous inverse stays in use",
+        _ => "a multiple of the identity is used until the next refresh",
+    };
+
     public void Dispose()
     {
         foreach (var (_, tensor) in Tensors()) tensor.Dispose();
@@ -91,6 +103,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
 
     /// <summary>Why its uses cannot be seen; null while they can.</summary>
     public string? Unseen { get; set; }
+
+    /// <summary>Whether it had a gradient before it had factors: they are measured at its next use.</summary>
+    public bool IsAwaited { get; set; }
 
     /// <summary>How often the running factors were updated.</summary>
     public long Updates { get; private set; }
@@ -283,13 +298,22 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>The running factors by name.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Factors() => factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!));
 
+    /// <summary>Whether all that <see cref="Restore"/> needs was saved.</summary>
+    /// <exception cref="InvalidDataException">It was not.</exception>
+    public void Check(Func<string, Tensor?> find, long updates, DampingMethod method)
+    {
+        if (updates > 0 && Array.Find(factors, f => find(f) is null) is { } missing) throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
+        _ = Restored(find, method);
+    }
+
     /// <summary>Puts saved tensors back; copies them.</summary>
     public void Restore(Func<string, Tensor?> find, long updates, DampingMethod method)
     {
         for (int i = 0; i < factors.Length; i++)
         {
-            _running[i]?.Dispose();
+            var old = _running[i];                              // it may be what was saved
             _running[i] = find(factors[i])?.clone().DetachFromDisposeScope();
+            old?.Dispose();
         }
         Replace(Restored(find, method)?.Map(t => t.clone().DetachFromDisposeScope()));
         Updates = updates;

@@ -13,16 +13,15 @@ namespace Amari;
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
-public sealed partial class Kfac : Optimizer
+public sealed partial class Kfac : Optimizer, optim.IMomentum
 {
     private const string NotFinite = "its factors were not finite in this step and were not used";
+    private const string Unmeasured = "it has a gradient but no factors yet: it does not move until they are measured, at its next use";
     private readonly List<ParameterGroup<Options>> _groups;
     private readonly Dictionary<CurvatureBlock, ParameterGroup<Options>> _groupOf = [];
-    private readonly AdamW _fallback;
     private readonly List<CurvatureBlock> _blocks;
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Dictionary<string, CoverageRow> _rows;
-    private readonly Dictionary<string, string> _demoted = [];
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
@@ -58,7 +57,7 @@ public sealed partial class Kfac : Optimizer
         ArgumentNullException.ThrowIfNull(groups);
         if (groups.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
         var options = groups[0].Options;
-        (Model, _likelihood, _groups) = (model, likelihood, [.. groups]);
+        (Model, _likelihood, _groups, _rates) = (model, likelihood, [.. groups], [.. groups.Select(g => g.LearningRate)]);
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo or FisherKind.CurvaturePropagation)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
@@ -134,7 +133,15 @@ public sealed partial class Kfac : Optimizer
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
-    public override IEnumerable<optim.ILearningRateController> ParamGroups => [.. _groups, .. _fallback.ParamGroups];
+    /// <remarks>The groups of parameters with a block. What AdamW trains follows them: see <see cref="Options.Fallback"/>.</remarks>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => _groups;
+
+    // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
+    double optim.IMomentum.Momentum
+    {
+        get => Group.Momentum;
+        set => _groups.ForEach(g => g.Momentum = value);
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => _blocks.SelectMany(b => b.Parameters).Concat(_fallback.parameters());
@@ -169,7 +176,7 @@ public sealed partial class Kfac : Optimizer
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return blocks.SelectMany(b => b.Parameters).Sum(p => p.grad?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
+        return blocks.SelectMany(b => b.Parameters).Sum(p => Gradient(p)?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
     }
 
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
@@ -179,6 +186,7 @@ public sealed partial class Kfac : Optimizer
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)
             throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
+        FollowGroups();
         var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
@@ -201,7 +209,7 @@ public sealed partial class Kfac : Optimizer
     /// <summary>Says what the next pass is to measure.</summary>
     private void Arm()
     {
-        _capture.Active = _schedule.FactorsDue(_step + 1, Shared);
+        _capture.Active = _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         _capture.Counts = Shared.Reduction == LossReduction.Sum;
         _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
@@ -262,7 +270,7 @@ public sealed partial class Kfac : Optimizer
             }
             return;
         }
-        foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && HasGradient(b)).ToList())
+        foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && IsUsed(b)).ToList())
         {
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
@@ -287,6 +295,11 @@ public sealed partial class Kfac : Optimizer
 
     private void Update(Options options, double? gradientScale)
     {
+        foreach (var block in _blocks.Where(b => !b.IsMeasured && IsUsed(b)))
+        {
+            block.IsAwaited = true;
+            Tell(block.Name, Unmeasured);
+        }
         double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
         var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
         if (gradientScale is { } given) scale *= given;
@@ -297,7 +310,7 @@ public sealed partial class Kfac : Optimizer
         bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
         var gradients = active.ConvertAll(block =>
         {
-            var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
+            var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
             return (block, scale == 1 ? v : v.mul_(scale));
         });
         if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
@@ -342,26 +355,17 @@ public sealed partial class Kfac : Optimizer
 
     private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
 
+    /// <summary>Whether the gradient is more than the zeros that zero_grad leaves.</summary>
+    private static bool IsUsed(CurvatureBlock block) => block.Parameters.Any(p => Gradient(p) is { } g && g.ne(0).any().ToBoolean());
+
+    /// <summary>Dense; null if there is none.</summary>
+    private static Tensor? Gradient(Parameter p) => p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
+
     private void Tell(string subject, string message)
     {
         int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
         if (i < 0) _events.Add((subject, message, _step, 1));
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
-    }
-
-    /// <summary>Hands a block's parameters to the fall-back for good.</summary>
-    private void Demote(CurvatureBlock block, string reason)
-    {
-        if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
-        _blocks.Remove(block);
-        var group = _groupOf[block];
-        var names = group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
-        foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
-        group.Parameters = [.. group.Parameters.Except(names)];
-        _fallback.Extend(names, _groups.IndexOf(group));
-        _demoted[block.Name] = reason;
-        Tell(block.Name, reason + "; trained by AdamW from now on");
-        block.Dispose();
     }
 
     /// <inheritdoc/>

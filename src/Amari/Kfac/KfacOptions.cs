@@ -85,7 +85,8 @@ public sealed partial class Kfac
         /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the momentum to zero,
         /// and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="Step"/>.</summary>
         public bool RejectRising { get; init; }
-        /// <summary>Options of the AdamW that trains what has no block.</summary>
+        /// <summary>Options of the AdamW that trains what has no block. Its rate follows the group's: it is multiplied by η over the η (if not 0) that the group had when the optimizer was made.
+        /// Schedulers that drive momentum leave β₁.</summary>
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
         public bool Strict { get; init; }

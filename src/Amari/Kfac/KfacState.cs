@@ -26,11 +26,13 @@ public sealed partial class Kfac
             ["step"] = _step,
             ["options"] = JsonSerializer.SerializeToNode(Shared, Json),
             ["initialLearningRate"] = Group.InitialLearningRate,
+            ["rates"] = new JsonArray([.. _rates.Select(r => (JsonNode)r)]),
             ["groups"] = new JsonArray([.. _groups.Skip(1).Select(g => new JsonObject
             {
                 ["options"] = JsonSerializer.SerializeToNode(g.Options, Json), ["initialLearningRate"] = g.InitialLearningRate,
             })]),
             ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
+            ["awaited"] = new JsonArray([.. _blocks.Where(b => b is { IsAwaited: true, IsMeasured: false }).Select(b => (JsonNode)b.Name)]),
             ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
             ["events"] = new JsonArray([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]),
             ["clippedSteps"] = ClippedSteps,
@@ -56,38 +58,50 @@ public sealed partial class Kfac
         var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
         if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
             throw new InvalidDataException("The state is of a model with other layers.");
-        var options = values["options"]!.Deserialize<Options>(Json)!;
-        var groups = values["groups"]!.AsArray();
-        if (groups.Count != _groups.Count - 1) throw new InvalidDataException($"The state is of {groups.Count + 1} parameter groups, not of {_groups.Count}.");
-        foreach (var block in _blocks) CheckShapes(block, tensors);
-
-        foreach (var (name, reason) in demoted)
-            if (_blocks.Find(b => b.Name == name) is { } block) Demote(block, (string)reason!);
+        List<(Options Options, double Initial)> groups = [.. values["groups"]!.AsArray().Prepend(values).Select(g => (g!["options"]!.Deserialize<Options>(Json)!, (double)g["initialLearningRate"]!))];
+        if (groups.Count != _groups.Count) throw new InvalidDataException($"The state is of {groups.Count} parameter groups, not of {_groups.Count}.");
+        double[] rates = [.. values["rates"]!.AsArray().Select(r => (double)r!)];
+        var awaited = values["awaited"]!.AsArray().Select(n => (string)n!).ToHashSet();
+        var events = values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)).ToList();
+        if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
+        var method = groups[0].Options.DampingMethod;
+        foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
+        {
+            CheckShapes(block, tensors);
+            block.Check(Find(block), (long)updates[block.Name]!, method);
+        }
         const string prefix = "fallback.";
-        _fallback.Restore(new(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
-            .ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject()));
-        Group.Options = options;
-        Group.InitialLearningRate = (double)values["initialLearningRate"]!;
-        foreach (var (group, saved) in _groups.Skip(1).Zip(groups))
-            (group.Options, group.InitialLearningRate) = (saved!["options"].Deserialize<Options>(Json)!, (double)saved["initialLearningRate"]!);
+        var fallback = new OptimizerSnapshot(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject());
+        var left = demoted.Select(d => _blocks.Find(b => b.Name == d.Key)).OfType<CurvatureBlock>().ToList();
+        if (left.Count > 0) Rehearse(left, fallback);
+
+        foreach (var block in left) Demote(block, (string)demoted[block.Name]!);
+        _fallback.Restore(fallback);                             // the last check
+        _rates = rates;
+        foreach (var (group, (options, initial)) in _groups.Zip(groups)) (group.Options, group.InitialLearningRate) = (options, initial);
         foreach (var block in _blocks)
         {
-            block.Restore(member => tensors.GetValueOrDefault($"{block.Name}.{member}"), (long)updates[block.Name]!, options.DampingMethod);
-            if (_momentum.Remove(block, out var old)) old.Dispose();
-            if (tensors.TryGetValue($"{block.Name}.Momentum", out var b)) _momentum[block] = b.clone().DetachFromDisposeScope();
+            block.Restore(Find(block), (long)updates[block.Name]!, method);
+            block.IsAwaited = awaited.Contains(block.Name);
+            var old = _momentum.GetValueOrDefault(block);
+            if (Find(block)("Momentum") is { } b) _momentum[block] = b.clone().DetachFromDisposeScope();
+            else _momentum.Remove(block);
+            old?.Dispose();
         }
         _sharing?.Restored(_blocks);
-        _generator.set_state(tensors["generator"]);
+        _generator.set_state(generator);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
         Reseed();
         _events.Clear();
-        _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
+        _events.AddRange(events);
         _capture.Reset();
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);
         _inverter.Restore(values["inverses"] as JsonObject);
         _ended = null;
         Arm();
+
+        Func<string, Tensor?> Find(CurvatureBlock block) => member => tensors.GetValueOrDefault($"{block.Name}.{member}");
     }
 
     private static void CheckShapes(CurvatureBlock block, IReadOnlyDictionary<string, Tensor> tensors)

@@ -117,14 +117,7 @@ internal sealed record KroneckerInverse(
 
         void Tell(FactorisationOutcome outcome, string what, bool hasPrevious)
         {
-            if (outcome == FactorisationOutcome.Clean) return;
-            messages.Add($"the factorisation of {what} failed at first; " + outcome switch
-            {
-                FactorisationOutcome.Jittered => "it succeeded with a little added to the diagonal",
-                FactorisationOutcome.DoublePrecision => "it succeeded in float64",
-                _ when hasPrevious => "the previous inverse stays in use",
-                _ => "a multiple of the identity is used until the next refresh",
-            });
+            if (Told(outcome, what, hasPrevious) is { } message) messages.Add(message);
         }
     }
 

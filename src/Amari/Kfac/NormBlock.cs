@@ -75,7 +75,7 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         using var last = damped;
         var result = inverse?.contiguous() ?? (previous as UnitwiseInverse)?.Blocks.clone()
             ?? eye(damped.shape[^1], dtype: damped.dtype, device: damped.device).expand(damped.shape).clone();
-        return (new UnitwiseInverse(result.DetachFromDisposeScope()), outcome == FactorisationOutcome.Clean ? [] : [$"the factorisation of F failed at first: {outcome}"]);
+        return (new UnitwiseInverse(result.DetachFromDisposeScope()), BlockInverse.Told(outcome, "F", previous is not null) is { } message ? [message] : []);
     }
 
     protected override double MeanEigenvalue => Factor(0)!.diagonal(0, -2, -1).mean().ToDouble();

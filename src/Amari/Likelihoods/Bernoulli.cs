@@ -12,8 +12,8 @@ public sealed class Bernoulli : Likelihood
     public override Tensor Sample(Tensor output, Generator? generator = null)
     {
         using var off = no_grad();
-        using var p = output.sigmoid();
-        return p.bernoulli(generator);
+        using var scope = NewDisposeScope();
+        return output.sigmoid().to(DrawDevice(output, generator)).bernoulli(generator).to(output.device).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

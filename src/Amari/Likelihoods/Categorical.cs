@@ -20,8 +20,8 @@ public sealed class Categorical : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var y = Flat(output).softmax(-1).multinomial(1, replacement: true, generator);
-        return y.reshape(output.shape[..^1]).MoveToOuterDisposeScope();
+        var y = Flat(output).softmax(-1).to(DrawDevice(output, generator)).multinomial(1, replacement: true, generator);
+        return y.reshape(output.shape[..^1]).to(output.device).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -21,8 +21,9 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     public override Tensor Sample(Tensor output, Generator? generator = null)
     {
         using var off = no_grad();
-        using var noise = randn(output.shape, dtype: output.dtype, device: output.device, generator: generator);
-        return noise.mul_(Math.Sqrt(Variance)).add(output);
+        using var scope = NewDisposeScope();
+        return randn(output.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).to(output.device)
+            .mul_(Math.Sqrt(Variance)).add(output).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

@@ -22,7 +22,7 @@ public sealed class HeteroscedasticGaussian : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (mean, s) = Parts(output);
-        return randn(mean.shape, dtype: output.dtype, device: output.device, generator: generator)
+        return randn(mean.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).to(output.device)
             .mul_(s.div(2).exp_()).add_(mean).MoveToOuterDisposeScope();
     }
 

@@ -29,7 +29,7 @@ public abstract class Likelihood
 
     /// <summary>A draw y ~ p(y | f), shaped as a target; no gradient flows through it.</summary>
     /// <param name="output">f.</param>
-    /// <param name="generator">The source of randomness; torch's own by default.</param>
+    /// <param name="generator">The source of randomness; torch's own by default. It may be of another device than the output: Amari's likelihoods draw where it is.</param>
     public abstract Tensor Sample(Tensor output, Generator? generator = null);
 
     /// <summary>∂(-log p(y | f)) / ∂f, shaped as the output, in closed form; each term's own, not divided by their number.</summary>
@@ -62,9 +62,12 @@ public abstract class Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var s = kind == FisherKind.MonteCarlo ? Score(output, Sample(output, generator))
-            : FisherRootProduct(output, rand(output.shape, dtype: output.dtype, device: output.device, generator: generator).sub_(0.5).sign_());
+            : FisherRootProduct(output, rand(output.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).sub_(0.5).sign_().to(output.device));
         return s.MoveToOuterDisposeScope();
     }
+
+    /// <summary>Where draws are made: torch refuses a generator of another device.</summary>
+    private protected static Device DrawDevice(Tensor output, Generator? generator) => generator?.device ?? output.device;
 
     /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to f.</summary>
     /// <param name="output">f.</param>

@@ -17,8 +17,8 @@ public sealed class Poisson : Likelihood
     public override Tensor Sample(Tensor output, Generator? generator = null)
     {
         using var off = no_grad();
-        using var rate = output.exp();
-        return poisson(rate, generator);
+        using var scope = NewDisposeScope();
+        return poisson(output.exp().to(DrawDevice(output, generator)), generator).to(output.device).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

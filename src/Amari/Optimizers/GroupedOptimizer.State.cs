@@ -96,18 +96,16 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
+        List<(TOptions Options, double Initial)> given = [.. groups.Select(g => (g!["options"]!.Deserialize<TOptions>(Json)!, (double)g["initialLearningRate"]!))];
         var steps = values["steps"]!.AsObject();
-        var states = Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, tensors))).ToList();
+        using var scope = NewDisposeScope();
+        var states = Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, tensors, (long)steps[s.Name]!))).ToList();
 
         foreach (var slot in Slots) Forget(slot);                // all checks have passed
-        for (int i = 0; i < groups.Count; i++)
-        {
-            _groups[i].Group.Options = groups[i]!["options"]!.Deserialize<TOptions>(Json)!;
-            _groups[i].Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
-        }
+        foreach (var ((group, _), (options, initial)) in _groups.Zip(given)) (group.Options, group.InitialLearningRate) = (options, initial);
         foreach (var (slot, state) in states)
         {
-            state.Step = (long)steps[slot.Name]!;
+            foreach (var (_, tensor) in state.Tensors()) tensor.DetachFromDisposeScope();
             slot.State = state;
             Adopt(slot);
         }
@@ -115,7 +113,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         SkippedSteps = (long?)values["skippedSteps"] ?? 0;
     }
 
-    private TState Loaded(Slot slot, IReadOnlyDictionary<string, Tensor> tensors)
+    private TState Loaded(Slot slot, IReadOnlyDictionary<string, Tensor> tensors, long step)
     {
         using var off = no_grad();
         var options = _groups.First(g => g.Slots.Contains(slot)).Group.Options;
@@ -128,9 +126,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
             if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
                 throw new InvalidDataException($"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format.");
-            fresh.DetachFromDisposeScope();
             fresh.copy_(saved);
         }
+        state.Step = step;
         return state;
     }
 

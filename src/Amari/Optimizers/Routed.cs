@@ -98,11 +98,7 @@ public sealed class Routed : Optimizer
             case Shampoo.Options: return Grouped<Shampoo.Options>(parameters, group, Own<Shampoo.Options>, g => new Shampoo([g]));
             default:
                 var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(group.Options), likelihood);
-                return new(kfac, o =>
-                {
-                    kfac.Group.Options = Own<Kfac.Options>(o);
-                    foreach (var demoted in kfac.ParamGroups.OfType<ParameterGroup<AdamW.Options>>()) demoted.Options = Scaled(o.Rest, o);
-                });
+                return new(kfac, o => kfac.Follow(Own<Kfac.Options>(o) with { Fallback = Scaled(o.Rest, o) }));
         }
 
         static T Own<T>(Options o) where T : OptimizerOptions => o.Matrices is T matrices ? Scaled(matrices, o)

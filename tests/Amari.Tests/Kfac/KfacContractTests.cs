@@ -85,20 +85,26 @@ public sealed class KfacContractTests : IDisposable
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
         var (whole, first, second) = (Model(), Model(), Model());
         using var straight = new Amari.Kfac(whole, options, new Categorical());
-        for (int i = 0; i < 20; i++) Step(whole, straight, i);
+        for (int i = 0; i < 20; i++) Next(whole, straight, i);
         using (var before = new Amari.Kfac(first, options, new Categorical()))
         {
-            for (int i = 0; i < 11; i++) Step(first, before, i);
+            for (int i = 0; i < 11; i++) Next(first, before, i);
             before.Save(file);
         }
         using (no_grad())
             foreach (var (p, q) in second.parameters().Zip(first.parameters())) p.copy_(q);
-        using var after = new Amari.Kfac(second, new(), new Categorical());
+        using var after = new Amari.Kfac(second, new() { LearningRate = 0.3, Fallback = new() { LearningRate = 0.02 } }, new Categorical());
         after.Load(file);
         File.Delete(file);
-        for (int i = 11; i < 20; i++) Step(second, after, i);
+        for (int i = 11; i < 20; i++) Next(second, after, i);
         Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
         Assert.Equal(JsonSerializer.Serialize(straight.Snapshot().Values["options"]), JsonSerializer.Serialize(after.Snapshot().Values["options"]));
+
+        static void Next(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, int i)
+        {
+            Step(model, optimizer, i);
+            optimizer.Group.LearningRate *= 0.9;                // as a schedule does: the fall-back follows
+        }
     }
 
     [Fact]
@@ -115,14 +121,96 @@ public sealed class KfacContractTests : IDisposable
     }
 
     [Fact]
-    public void Schedulers_drive_the_blocks_and_the_fall_back()
+    public void TorchSharp_s_schedulers_drive_it() => Optimizers.ContractTests.AreDriven(() =>
+    {
+        var model = Model();
+        var optimizer = new Amari.Kfac(model, Base with { KlClip = null }, new Categorical());
+        return (optimizer, [.. model.parameters()], i => Step(model, optimizer, i));
+    });
+
+    /// <summary>A schedule of absolute rates is one of K-FAC's; AdamW's rises and falls as much.</summary>
+    [Theory, InlineData(true), InlineData(false)]
+    public void The_fall_back_follows_the_rate_of_its_group_in_proportion(bool absolute)
     {
         var model = Model();
         using var optimizer = new Amari.Kfac(model, Base with { LearningRate = 0.2, Fallback = new() { LearningRate = 0.02 } }, new Categorical());
-        var scheduler = optim.lr_scheduler.StepLR(optimizer, 1, 0.5);
-        Step(model, optimizer, 1);
-        scheduler.step();
-        Assert.Equal([0.1, 0.01], optimizer.ParamGroups.Select(g => g.LearningRate));
+        var scheduler = absolute ? optim.lr_scheduler.OneCycleLR(optimizer, 0.5, total_steps: 10) : optim.lr_scheduler.StepLR(optimizer, 1, 0.5);
+        var slope = model.get_parameter("p.weight")!;
+        var twin = nn.Parameter(slope.detach().clone());
+        using var alone = new AdamW([ParameterGroup.Of([twin], new AdamW.Options())]);
+        for (int i = 0; i < 8; i++)
+        {
+            alone.Groups[0].LearningRate = 0.02 * (optimizer.ParamGroups.Single().LearningRate / 0.2);
+            Step(model, optimizer, i);
+            twin.grad = slope.grad!.clone();
+            alone.step();
+            Optimizers.Trajectory.Near(Optimizers.Problem.Values([twin]), Optimizers.Problem.Values([slope]), 1e-7);
+            scheduler.step();
+        }
+        Assert.Equal(absolute, optimizer.Group.Momentum != 0.9);
+    }
+
+    [Fact]
+    public void Each_group_s_fall_back_follows_its_own_rate()
+    {
+        var model = nn.Sequential(("a", nn.Linear(4, 3)), ("p", nn.PReLU(1)), ("b", nn.Linear(3, 3)), ("q", nn.PReLU(1)));
+        ParameterGroup<Amari.Kfac.Options>[] groups = [.. model.named_parameters().GroupBy(p => p.name[0] is 'a' or 'p').Select(g => new ParameterGroup<Amari.Kfac.Options>(g, Base))];
+        using var optimizer = new Amari.Kfac(groups, model, new Categorical());
+        Assert.Equal(groups, optimizer.ParamGroups);
+        foreach (double rate in (double[])[0.1, 0])
+        {
+            groups[1].LearningRate = rate;
+            var before = Optimizers.Problem.Values([model.get_parameter("p.weight")!, model.get_parameter("q.weight")!]);
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(randn(6, 4)), randint(0, 3, [6])).backward();
+            optimizer.step();
+            var after = Optimizers.Problem.Values([model.get_parameter("p.weight")!, model.get_parameter("q.weight")!]);
+            Assert.Equal([true, rate > 0], before.Zip(after, (b, a) => b != a));
+        }
+    }
+
+    [Fact]
+    public void A_closure_is_evaluated_first_and_its_loss_returned()
+    {
+        var (model, closed) = (Model(), Model());
+        using var a = new Amari.Kfac(model, Base, new Categorical());
+        using var b = new Amari.Kfac(closed, Base, new Categorical());
+        for (int i = 0; i < 4; i++)
+        {
+            Step(model, a, i);
+            using var generator = new Generator((ulong)i);
+            var (x, y) = (randn([6, 1, 4, 4], generator: generator), randint(0, 3, [6], generator: generator));
+            Tensor? made = null;
+            using (no_grad())
+                Assert.Same(b.step(() =>
+                {
+                    b.zero_grad();
+                    made = new Categorical().Loss(closed.call(x), y);
+                    made.backward();
+                    return made;
+                }), made);
+        }
+        Assert.Equal(Optimizers.Problem.Values(model.parameters()), Optimizers.Problem.Values(closed.parameters()));
+    }
+
+    [Theory, InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Ekfac)]
+    public void State_moves_to_a_device(DampingMethod method)
+    {
+        var (model, moved) = (Model(), Model());
+        using var a = new Amari.Kfac(model, Base with { DampingMethod = method }, new Categorical());
+        using var b = new Amari.Kfac(moved, Base with { DampingMethod = method }, new Categorical());
+        for (int i = 0; i < 6; i++)
+        {
+            Step(model, a, i);
+            Step(moved, b, i);
+            b.to(CPU);                                           // where it is
+        }
+        Assert.Equal(Optimizers.Problem.Values(model.parameters()), Optimizers.Problem.Values(moved.parameters()));
+        var shapes = b.Snapshot().Tensors.ToDictionary(t => t.Key, t => (t.Value.dtype, string.Join(",", t.Value.shape)));
+        b.to(META);
+        var state = b.Snapshot().Tensors;
+        Assert.All(state.Where(t => t.Key != "generator"), t => Assert.Equal(DeviceType.META, t.Value.device_type));
+        Assert.Equal(shapes, state.ToDictionary(t => t.Key, t => (t.Value.dtype, string.Join(",", t.Value.shape))));
     }
 
     [Fact]

@@ -111,6 +111,31 @@ public sealed class LikelihoodTests : IDisposable
     }
 
     [Fact]
+    public void Draws_are_torch_s_own_and_made_where_the_generator_is()
+    {
+        Tensor f = randn(20, C), far = empty([20, C], device: META);
+        var (mean, spread) = (f.narrow(1, 0, C / 2), f.narrow(1, C / 2, C / 2).div(2).exp());
+        Same(g => new Categorical().Sample(f, g), g => f.softmax(-1).multinomial(1, true, g).squeeze(1));
+        Same(g => new Bernoulli().Sample(f, g), g => f.sigmoid().bernoulli(g));
+        Same(g => new Poisson().Sample(f, g), g => poisson(f.exp(), g));
+        Same(g => new Gaussian(4).Sample(f, g), g => f + 2 * randn([20, C], generator: g));
+        Same(g => new HeteroscedasticGaussian().Sample(f, g), g => mean + spread * randn([20, C / 2], generator: g));
+        Same(g => new Gaussian(4).Draw(FisherKind.CurvaturePropagation, f, g), g => (rand([20, C], generator: g) - 0.5).sign() / 2);
+        using var generator = new Generator(3, CPU);
+        Assert.Equal(DeviceType.META, new Gaussian().Sample(far, generator).device_type);
+        Assert.Equal(DeviceType.META, new HeteroscedasticGaussian().Sample(far, generator).device_type);
+        Assert.Equal(DeviceType.META, new Gaussian().Draw(FisherKind.CurvaturePropagation, far, generator).device_type);
+
+        static void Same(Func<Generator, Tensor> draw, Func<Generator, Tensor> torch)
+        {
+            using Generator one = new(3), two = new(3);
+            var (actual, expected) = (draw(one), torch(two));
+            Assert.Equal(expected.dtype, actual.dtype);
+            Assert.True(expected.eq(actual).all().ToBoolean());
+        }
+    }
+
+    [Fact]
     public void Losses_match_closed_forms()
     {
         var f = tensor(new[] { 0.3, -1.2 }).unsqueeze(0);

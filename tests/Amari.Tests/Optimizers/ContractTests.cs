@@ -91,7 +91,15 @@ public sealed class ContractTests
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
-    public void TorchSharp_s_schedulers_drive_it(string name)
+    public void TorchSharp_s_schedulers_drive_it(string name) => AreDriven(() =>
+    {
+        var p = Problem.Parameters([[7]]);
+        var o = OptimizerCases.Make(name, p);
+        return (o, p, epoch => Steps(o, p, epoch, epoch + 1));
+    });
+
+    /// <summary>Each of TorchSharp's ways to schedule changes the rate from step to step, and every step moves.</summary>
+    internal static void AreDriven(Func<(Optimizer Optimizer, Parameter[] Parameters, Action<int> Step)> make)
     {
         Func<Optimizer, lr_scheduler.LRScheduler>[] schedulers =
         [
@@ -99,24 +107,29 @@ public sealed class ContractTests
             o => lr_scheduler.ExponentialLR(o, 0.5),
             o => lr_scheduler.CosineAnnealingLR(o, 5),
             o => lr_scheduler.LambdaLR(o, epoch => 1.0 / (1 + epoch)),
-            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: o is IMomentum { Momentum: not double.NaN }),
+            o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: HasMomentum(o)),
+            o => lr_scheduler.CyclicLR(o, 0.01, 0.5, step_size_up: 4, cycle_momentum: HasMomentum(o), max_momentum: 0.85),   // it goes up from there, to 1 by default
         ];
-        foreach (var make in schedulers)
+        foreach (var schedule in schedulers)
         {
-            var p = Problem.Parameters([[7]]);
-            using var o = OptimizerCases.Make(name, p);
-            var scheduler = make(o);
-            var rates = new List<double>();
+            var (o, p, step) = make();
+            using var _ = o;
+            var scheduler = schedule(o);
+            var (rates, momenta) = (new List<double>(), new List<double>());
             for (int epoch = 0; epoch < 4; epoch++)
             {
                 rates.Add(o.ParamGroups.Single().LearningRate);
+                if (HasMomentum(o)) momenta.Add(((IMomentum)o.ParamGroups.Single()).Momentum);
                 var before = Problem.Values(p);
-                Steps(o, p, epoch, epoch + 1);
+                step(epoch);
                 if (epoch > 0 || o is not Soap) Assert.NotEqual(before, Problem.Values(p));   // SOAP's first gradient only makes its basis
                 scheduler.step();
             }
             Assert.Equal(4, rates.Distinct().Count());
+            if (HasMomentum(o)) Assert.Equal(scheduler is lr_scheduler.impl.OneCycleLR or lr_scheduler.impl.CyclicLR ? 4 : 1, momenta.Distinct().Count());
         }
+
+        static bool HasMomentum(Optimizer o) => o is IMomentum { Momentum: not double.NaN };
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
@@ -208,6 +221,116 @@ public sealed class ContractTests
         foreach (var (e, v) in Problem.Values(plain).Zip(Problem.Values(mixed[..2]))) Assert.InRange(v, e - 2e-6, e + 2e-6);
         Assert.All(Problem.Values(mixed), v => Assert.True(double.IsFinite(v)));
         Assert.Equal([ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16], mixed[2..5].Select(p => p.dtype));
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void A_closure_is_evaluated_first_and_its_loss_returned(string name)
+    {
+        var (p, q) = (Problem.Parameters([[7], [3, 4]]), Problem.Parameters([[7], [3, 4]]));
+        using var a = OptimizerCases.Make(name, p);
+        using var b = OptimizerCases.Make(name, q);
+        Steps(a, p, 0, 3);
+        using var loss = tensor(1.5);
+        for (int step = 0; step < 3; step++)
+        {
+            using var off = no_grad();
+            Assert.Same(loss, b.step(() =>
+            {
+                Assert.True(is_grad_enabled());
+                Problem.SetGradients(q, step);
+                return loss;
+            }));
+        }
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+    }
+
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void State_moves_to_a_device(string name)
+    {
+        var (p, q) = (Problem.Parameters([[7], [3, 4]]), Problem.Parameters([[7], [3, 4]]));
+        using var a = OptimizerCases.Make(name, p);
+        using var b = OptimizerCases.Make(name, q);
+        for (int step = 0; step < 3; step++)
+        {
+            Steps(a, p, step, step + 1);
+            Steps(b, q, step, step + 1);
+            b.to(CPU);                                           // where it is
+        }
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+        b.to(META);
+        Assert.All(b.Snapshot().Tensors.Values, t => Assert.Equal(DeviceType.META, t.device_type));
+        Assert.Equal(a.StateBytes, b.StateBytes);
+    }
+
+    /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
+    private sealed record Grouped(string Name, Func<IEnumerable<(string, Parameter)>[], Optimizer> Make, Action<Optimizer, IEnumerable<(string, Parameter)>> Add)
+    {
+        public static Grouped Of<TOptions, TState>(TOptions first, TOptions second, Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make)
+            where TOptions : OptimizerOptions where TState : ParameterState
+        {
+            TOptions[] options = [first, second];
+            return new(typeof(TOptions).DeclaringType!.Name, parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
+                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second)));
+        }
+    }
+
+    private static readonly Grouped[] WithGroups =
+    [
+        Grouped.Of(new Sgd.Options(), new() { LearningRate = 0.3, Nesterov = true }, g => new Sgd(g)),
+        Grouped.Of(new Adam.Options(), new() { LearningRate = 0.3, Beta2 = 0.9 }, g => new Adam(g)),
+        Grouped.Of(new AdamW.Options(), new() { LearningRate = 0.3, WeightDecay = 0.2 }, g => new AdamW(g)),
+        Grouped.Of(new Lion.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lion(g)),
+    ];
+
+    public static TheoryData<string> GroupNames => [.. WithGroups.Select(g => g.Name)];
+
+    [Theory, MemberData(nameof(GroupNames))]
+    public void Two_groups_are_two_optimizers_also_when_one_comes_later(string name)
+    {
+        var grouped = Array.Find(WithGroups, g => g.Name == name)!;
+        long[][] shapes = [[33], [5, 7], [3, 4], [11]];
+        var (whole, later, apart) = (Problem.Parameters(shapes), Problem.Parameters(shapes), Problem.Parameters(shapes));
+        static (string, Parameter)[] Named(Parameter[] p, Range part) => [.. p.Select((x, i) => ($"p{i}", x)).ToArray()[part]];
+        using var both = grouped.Make([Named(whole, ..2), Named(whole, 2..)]);
+        using var first = grouped.Make([Named(apart, ..2), []]);
+        using var second = grouped.Make([[], Named(apart, 2..)]);
+        using var grown = grouped.Make([Named(later, ..2), []]);
+        Assert.Equal(2, both.ParamGroups.Count());
+        for (int step = 0; step < 6; step++)
+        {
+            if (step == 3) grouped.Add(grown, Named(later, 2..));
+            Steps(both, whole, step, step + 1);
+            Problem.SetGradients(apart, step);
+            first.step();
+            second.step();
+            Steps(grown, later, step, step + 1);
+        }
+        Assert.Equal(Problem.Values(apart), Problem.Values(whole));
+        Assert.Equal(first.StateBytes + second.StateBytes, both.StateBytes);
+
+        // the second group's first step was the fourth
+        Assert.Equal(Problem.Values(whole[..2]), Problem.Values(later[..2]));
+        var fresh = Problem.Parameters(shapes);
+        using var alone = grouped.Make([[], Named(fresh, 2..)]);
+        Steps(alone, fresh, 3, 6);
+        Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
+        Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
+        Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_state_with_bad_options_is_refused_and_nothing_is_changed()
+    {
+        var (p, q) = (Problem.Parameters([[33]]), Problem.Parameters([[33]]));
+        using var a = OptimizerCases.Make("AdamW", p);
+        using var b = OptimizerCases.Make("AdamW", q);
+        Steps(a, p, 0, 6);
+        Steps(b, q, 0, 3);
+        var (tensors, values) = b.Snapshot();
+        values["groups"]![0]!["options"]!["LearningRate"] = -1;
+        Assert.ThrowsAny<Exception>(() => b.Restore(new(tensors, values)));
+        Steps(b, q, 3, 6);
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
     }
 
     private static void Steps(Optimizer optimizer, Parameter[] parameters, int from, int to)

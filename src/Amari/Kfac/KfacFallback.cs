@@ -1,0 +1,47 @@
+namespace Amari;
+
+// What has no block, and AdamW trains: its rate, and who comes to it later.
+public sealed partial class Kfac
+{
+    private readonly AdamW _fallback;
+    private readonly Dictionary<string, string> _demoted = [];
+    private double[] _rates;                                    // η of each group as it was made: the fall-back's rate is in proportion
+
+    /// <summary>The fall-back's options as <see cref="Options.Fallback"/> says, its rate multiplied by what has become of η.</summary>
+    private void FollowGroups()
+    {
+        foreach (var (group, fallback, first) in _groups.Zip(_fallback.Groups, _rates))
+        {
+            var own = group.Options.Fallback;
+            fallback.Options = first > 0 ? own with { LearningRate = own.LearningRate * (group.LearningRate / first) } : own;
+        }
+    }
+
+    /// <summary>Takes options whose <see cref="Options.Fallback"/> has its rate as it is to be now.</summary>
+    internal void Follow(Options options) => (Group.Options, _rates[0]) = (options, options.LearningRate);
+
+    /// <summary>Hands a block's parameters to the fall-back for good.</summary>
+    private void Demote(CurvatureBlock block, string reason)
+    {
+        if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
+        _blocks.Remove(block);
+        var (group, names) = (_groupOf[block], Named(block));
+        foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
+        group.Parameters = [.. group.Parameters.Except(names)];
+        _fallback.Extend(names, _groups.IndexOf(group));
+        _demoted[block.Name] = reason;
+        Tell(block.Name, reason + "; trained by AdamW from now on");
+        block.Dispose();
+    }
+
+    private List<(string Name, Parameter Parameter)> Named(CurvatureBlock block) =>
+        [.. _groupOf[block].Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle))];
+
+    /// <summary>Throws what restoring the fall-back would once it has these blocks too, for a demotion cannot be taken back.</summary>
+    private void Rehearse(IReadOnlyList<CurvatureBlock> blocks, OptimizerSnapshot state)
+    {
+        using var trial = new AdamW(_groups.Zip(_fallback.Groups, (group, fallback) => new ParameterGroup<AdamW.Options>(
+            [.. fallback.Parameters, .. blocks.Where(b => _groupOf[b] == group).SelectMany(Named)], fallback.Options)));
+        trial.Restore(state);
+    }
+}
