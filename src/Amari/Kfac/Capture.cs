@@ -5,7 +5,9 @@ namespace Amari;
 /// <summary>Which gradients the output factor G is made of.</summary>
 public enum FisherKind
 {
-    /// <summary>The Fisher itself, E over y ~ p(y|f) in closed form: C backward passes through the activations ("type-2").</summary>
+    /// <summary>The Fisher itself, E over y ~ p(y|f) in closed form: C backward passes through the activations ("type-2"). Where an example has several terms, as with classes at
+    /// every position, those of a pass have random signs, so that it is unbiased, if no longer without noise, where the network mixes positions (attention, recurrence). Outputs
+    /// are then to be [n, r, C], not flattened.</summary>
     Exact,
     /// <summary>An unbiased estimate: labels drawn from the model, one backward pass through the activations each.</summary>
     MonteCarlo,
@@ -203,7 +205,7 @@ internal sealed class Capture : IDisposable
         return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
     }
 
-    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
+    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
     private void Sample(Pass pass, Tensor f)
     {
         using var scope = NewDisposeScope();
@@ -215,7 +217,7 @@ internal sealed class Capture : IDisposable
         {
             pass.Sample = i;
             Tensor v;
-            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i);
+            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator);
             else v = _likelihood!.Draw(Kind!.Value, output, _generator).div_(Math.Sqrt(count));
             autograd.backward([f], [v], retain_graph: true, inputs: [_probe]);
         }

@@ -89,7 +89,7 @@ public sealed partial class Kfac
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
         public bool Strict { get; init; }
-        /// <summary>Seed of the Monte-Carlo draws.</summary>
+        /// <summary>Seed of the draws, and of the signs of the exact Fisher.</summary>
         public long Seed { get; init; }
 
         /// <inheritdoc/>
