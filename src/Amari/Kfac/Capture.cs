@@ -58,6 +58,7 @@ internal sealed class Capture : IDisposable
     private readonly Generator? _generator;
     private readonly Func<FisherSettings> _settings;
     private readonly bool _measuring;
+    private readonly HashSet<(string, string)> _told = [];
     private FisherKind? _chosen;
     private Pass? _pass;
 
@@ -129,6 +130,9 @@ internal sealed class Capture : IDisposable
     /// <summary>Whether a pass since <see cref="Reset"/> gave numbers that no label can be drawn from.</summary>
     public bool NotFinite { get; private set; }
 
+    /// <summary>What was measured otherwise than asked for, by layer, each once: for the reader to tell and to clear.</summary>
+    public List<(string Layer, string Message)> News { get; } = [];
+
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
     public Exception? Failure { get; private set; }
 
@@ -147,6 +151,7 @@ internal sealed class Capture : IDisposable
         public bool Live;                                       // the training loss was propagated back through it
         public int Sample = -1;                                 // the extra backward pass that is running, or none
         public readonly List<(CurvatureBlock Block, BlockSums Use)> Sums = [];
+        public readonly Dictionary<CurvatureBlock, int> Uses = [];
     }
 
     /// <summary>One call of one layer.</summary>
@@ -183,6 +188,7 @@ internal sealed class Capture : IDisposable
         if (!IsSeen(s)) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), _pass!);
         _outstanding.Add(use);
+        _pass!.Uses[block] = _pass.Uses.GetValueOrDefault(block) + 1;
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
     }
 
@@ -251,7 +257,7 @@ internal sealed class Capture : IDisposable
             var settings = _settings();
             bool perExample = pass.Terms == x.shape[0];
             var (rows, gradients) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass.Examples) : (x, g);
-            var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, settings.Sharing, settings.Corrected, Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
+            var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(use, settings), settings.Corrected, Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
             if (sampling)
             {
                 foreach (var t in sums.Sums) t?.DetachFromDisposeScope();
@@ -267,6 +273,22 @@ internal sealed class Capture : IDisposable
         catch (Exception e) when (e is not OutOfMemoryException)  // it must not cross the native frames of backward
         {
             Failure = e;
+        }
+    }
+
+    /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is told.</summary>
+    private Sharing SharingOf(Use use, FisherSettings settings)
+    {
+        var (block, x, pass) = use;
+        bool known = x.shape[0] == pass.Examples || x.shape[0] == pass.Terms, moments = block.JoinsPositions(settings with { Sharing = Sharing.Expand });
+        bool joins = (moments && pass.Terms == pass.Examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.InputOnly });
+        if (joins && !known) Tell("examples are not the first dimension of its input: every position counts by itself");
+        if (moments && pass.Uses[block] > 1) Tell("it is used several times in a pass: second moments are of each use by itself");
+        return known ? settings.Sharing : Sharing.Expand;
+
+        void Tell(string message)
+        {
+            if (_told.Add((block.Name, message))) News.Add((block.Name, message));
         }
     }
 

@@ -253,6 +253,8 @@ public sealed partial class Kfac : Optimizer
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        foreach (var (layer, message) in _capture.News) Tell(layer, message);
+        _capture.News.Clear();
         if (!finite)
         {
             foreach (var block in _blocks)
