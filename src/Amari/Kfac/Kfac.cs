@@ -191,7 +191,7 @@ public sealed partial class Kfac : Optimizer
         if (options.CurvatureBudget is not null)
         {
             long now = Clock.GetTimestamp();
-            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _capture.Examples);
+            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _choosing, _capture.Examples);
             _ended = now;
         }
         _capture.Reset();
@@ -302,7 +302,7 @@ public sealed partial class Kfac : Optimizer
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
             return (block, scale == 1 ? v : v.mul_(scale));
         });
-        if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
+        _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch)) : null;
         foreach (var (block, v) in gradients)
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);

@@ -10,7 +10,7 @@ public sealed partial class Kfac
     private const double Poor = 0.25, Good = 0.75;              // of ρ
     private const double RoundingErrors = 10;                   // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
-    private double? _damping, _factorDamping;
+    private double? _damping, _factorDamping, _choosing;        // the last: seconds that this step's choice of γ² took
     private DataParallel? _gradients;                           // over ranks: averages them
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
