@@ -143,7 +143,7 @@ public sealed partial class Kfac : Optimizer
     public override long StateBytes =>
         _blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize) + _fallback.StateBytes;
 
-    /// <summary>One step of every parameter that has a gradient.</summary>
+    /// <summary>One step of every parameter that has a gradient; gradients of several passes since the last step add up, and so do their factors.</summary>
     /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
     /// <returns>The closure's loss, or null.</returns>
     /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its layers.</exception>
@@ -289,18 +289,17 @@ public sealed partial class Kfac : Optimizer
 
     private void Update(Options options, double? gradientScale)
     {
-        double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
+        double mean = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
         var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
-        if (gradientScale is { } given) scale *= given;
-        else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
+        double clip = gradientScale ?? (MaxGradientNorm is null ? 1 : ClipScale(mean * mean * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)))), scale = mean * clip;
 
         var steps = new List<Direction>(active.Count);
         double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
-        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
+        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients())) && double.IsFinite(SumOfSquares(_blocks.Except(active)));
         var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => p.grad ?? zeros_like(p))]);
-            return (block, scale == 1 ? v : v.mul_(scale));
+            return (block, scale == 1 ? v : v.mul(scale));        // v may be the gradient itself
         });
         _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch)) : null;
         foreach (var (block, v) in gradients)
@@ -311,15 +310,16 @@ public sealed partial class Kfac : Optimizer
             squares += step.Products.AA;
             steps.Add(step);
         }
-        if (!finite)
+        bool idle = active.Count == 0 && _blocks.Exists(HasGradient) && !_fallback.parameters().Any(p => p.grad is not null);
+        if (!finite || idle)
         {
             SkippedSteps++;
-            Tell("all", "the gradient was not finite; the step was skipped");
+            Tell("all", (finite ? "no layer with a gradient has factors" : "the gradient was not finite") + "; the step was skipped");
             return;
         }
         double nu = options is { KlClip: { } c, StepRule: StepRule.Fixed } && product > c ? Math.Sqrt(c / product) : 1;
         KlScale = nu;
-        Move(steps, options, nu, Math.Sqrt(squares));
+        Move(steps, options, nu, clip, Math.Sqrt(squares) / clip);
         _fallback.StepScaled(scale);
     }
 
@@ -356,6 +356,7 @@ public sealed partial class Kfac : Optimizer
     {
         if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
+        if (_momentum.Remove(block, out var b)) b.Dispose();
         var group = _groupOf[block];
         var names = group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle)).ToList();
         foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);

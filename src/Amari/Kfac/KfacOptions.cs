@@ -52,7 +52,8 @@ public sealed partial class Kfac
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
         /// <summary>μ in [0, 1): decay of the momentum.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
-        /// <summary>λw ≥ 0, multiplied by η.</summary>
+        /// <summary>λw ≥ 0, multiplied by η whatever the <see cref="StepRule"/>. No quadratic model knows of it: what a <see cref="StepReport"/> says was promised is of the step
+        /// without the decay, and the loss after the step has both.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
         /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
         /// <see cref="Distribute"/>.</summary>
