@@ -16,7 +16,7 @@ public sealed partial class Kfac
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 (around the
+        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in: the products alone, for the running factors, the inverses and the state stay in full. In bfloat16 (around the
         /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>
         public ProductPrecision FactorPrecision { get; init => field = Require.Defined(value); }
         /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
