@@ -64,6 +64,12 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
                 finite &= !capture.NotFinite;
                 capture.Reset();
             });
+            foreach (var (layer, message) in capture.News)
+                foreach (int i in Indices(_blocks.Find(b => b.Name == layer)!))
+                {
+                    var (name, row) = (Parameters.Parameters[i].Name, _rows[Parameters.Parameters[i].Name]);
+                    if (!row.Reason.EndsWith(message, StringComparison.Ordinal)) _rows[name] = row with { Reason = $"{row.Reason}; {message}" };
+                }
             if (objective.Ranks.Size > 1) (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
             foreach (var block in _blocks.ToList())
                 if (!finite) Drop(block, "the model's outputs were not finite");

@@ -8,6 +8,7 @@ public static class BlockCatalog
     private static readonly ConcurrentDictionary<Type, Func<nn.Module, KroneckerLayer>> Registered = [];
 
     /// <summary>Gives a kind of layers of one's own a Kronecker-factored block, in every <see cref="Kfac"/> made from then on; a kind that is known already is seen this way instead.</summary>
+    /// <remarks>Layers of one tensor to one tensor that are linear in their weight (<see cref="KroneckerLayer"/>), and no others: a block of another form, or a layer of several tensors, is made inside the library.</remarks>
     /// <typeparam name="TLayer">The layer's type itself, not a base of it.</typeparam>
     /// <param name="describe">Says how K-FAC sees a layer; called once for each.</param>
     public static void Register<TLayer>(Func<TLayer, KroneckerLayer> describe) where TLayer : nn.Module<Tensor, Tensor>

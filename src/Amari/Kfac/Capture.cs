@@ -5,7 +5,9 @@ namespace Amari;
 /// <summary>Which gradients the output factor G is made of.</summary>
 public enum FisherKind
 {
-    /// <summary>The Fisher itself, E over y ~ p(y|f) in closed form: C backward passes through the activations ("type-2").</summary>
+    /// <summary>The Fisher itself, E over y ~ p(y|f) in closed form: C backward passes through the activations ("type-2"). Where an example has several terms, as with classes at
+    /// every position, those of a pass have random signs, so that it is unbiased, if no longer without noise, where the network mixes positions (attention, recurrence). Outputs
+    /// are then to be [n, r, C], not flattened.</summary>
     Exact,
     /// <summary>An unbiased estimate: labels drawn from the model, one backward pass through the activations each.</summary>
     MonteCarlo,
@@ -56,6 +58,7 @@ internal sealed class Capture : IDisposable
     private readonly Generator? _generator;
     private readonly Func<FisherSettings> _settings;
     private readonly bool _measuring;
+    private readonly HashSet<(string, string)> _told = [];
     private FisherKind? _chosen;
     private Pass? _pass;
 
@@ -127,6 +130,9 @@ internal sealed class Capture : IDisposable
     /// <summary>Whether a pass since <see cref="Reset"/> gave numbers that no label can be drawn from.</summary>
     public bool NotFinite { get; private set; }
 
+    /// <summary>What was measured otherwise than asked for, by layer, each once: for the reader to tell and to clear.</summary>
+    public List<(string Layer, string Message)> News { get; } = [];
+
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
     public Exception? Failure { get; private set; }
 
@@ -145,6 +151,7 @@ internal sealed class Capture : IDisposable
         public bool Live;                                       // the training loss was propagated back through it
         public int Sample = -1;                                 // the extra backward pass that is running, or none
         public readonly List<(CurvatureBlock Block, BlockSums Use)> Sums = [];
+        public readonly Dictionary<CurvatureBlock, int> Uses = [];
     }
 
     /// <summary>One call of one layer.</summary>
@@ -181,6 +188,7 @@ internal sealed class Capture : IDisposable
         if (!IsSeen(s)) return s;
         var use = new Use(block, x.detach().DetachFromDisposeScope(), _pass!);
         _outstanding.Add(use);
+        _pass!.Uses[block] = _pass.Uses.GetValueOrDefault(block) + 1;
         return GradientTap.apply(s, _probe, (Action<Tensor>)(g => Propagated(use, g)));
     }
 
@@ -203,7 +211,7 @@ internal sealed class Capture : IDisposable
         return GradientTap.apply(f, _probe, (Action<Tensor>)(_ => Commit(pass)));
     }
 
-    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
+    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
     private void Sample(Pass pass, Tensor f)
     {
         using var scope = NewDisposeScope();
@@ -215,7 +223,7 @@ internal sealed class Capture : IDisposable
         {
             pass.Sample = i;
             Tensor v;
-            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i);
+            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator);
             else v = _likelihood!.Draw(Kind!.Value, output, _generator).div_(Math.Sqrt(count));
             autograd.backward([f], [v], retain_graph: true, inputs: [_probe]);
         }
@@ -249,7 +257,7 @@ internal sealed class Capture : IDisposable
             var settings = _settings();
             bool perExample = pass.Terms == x.shape[0];
             var (rows, gradients) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass.Examples) : (x, g);
-            var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, settings.Sharing, settings.Corrected, Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
+            var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(use, settings), settings.Corrected, Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
             if (sampling)
             {
                 foreach (var t in sums.Sums) t?.DetachFromDisposeScope();
@@ -265,6 +273,22 @@ internal sealed class Capture : IDisposable
         catch (Exception e) when (e is not OutOfMemoryException)  // it must not cross the native frames of backward
         {
             Failure = e;
+        }
+    }
+
+    /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is told.</summary>
+    private Sharing SharingOf(Use use, FisherSettings settings)
+    {
+        var (block, x, pass) = use;
+        bool known = x.shape[0] == pass.Examples || x.shape[0] == pass.Terms, moments = block.JoinsPositions(settings with { Sharing = Sharing.Expand });
+        bool joins = (moments && pass.Terms == pass.Examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.InputOnly });
+        if (joins && !known) Tell("examples are not the first dimension of its input: every position counts by itself");
+        if (moments && pass.Uses[block] > 1) Tell("it is used several times in a pass: second moments are of each use by itself");
+        return known ? settings.Sharing : Sharing.Expand;
+
+        void Tell(string message)
+        {
+            if (_told.Add((block.Name, message))) News.Add((block.Name, message));
         }
     }
 

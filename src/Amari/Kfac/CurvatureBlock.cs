@@ -122,6 +122,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether some of a batch's examples may stand for all.</summary>
     public virtual bool TakesExamples => true;
 
+    /// <summary>Whether what is measured depends on which positions are one example's: means over them, or squares of an example's whole gradient.</summary>
+    public abstract bool JoinsPositions(FisherSettings settings);
+
     /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 

@@ -22,17 +22,22 @@ public sealed record CurvatureChoice(double Budget, double Share, int FactorInte
 /// W = s/(1 - s) B                        seconds of curvature a step
 /// F/kF ≤ W/2                             the smallest kF; above <see cref="MostFactorInterval"/>, half of the examples instead
 /// I/kI = W - F/kF                        what is left; kI ≥ kF, for unchanged factors have the same inverse
-/// </code>The interval of the inverses at most doubles from one refresh to the next; the first time of each, when code and memory are new, is
-/// dropped as soon as there is another. Until there is something to choose by, the fixed intervals hold.</remarks>
+/// </code>Half of the examples that saved less than a fifth of F (backward passes are of the whole batch) are taken back, and fewer not tried again; where there are no fewer to take, F/kF ≤ 3W/4 at any kF, which at most doubles at a time.
+/// Work that comes at an interval of its own is paid from W first. The interval of the inverses at most doubles from one refresh to the next; the first time of each, when code and memory are new, is
+/// dropped as soon as there is another. Until there is something to choose by, the fixed intervals hold, or those of the run that is resumed.</remarks>
 internal sealed class CurvatureSchedule
 {
     public const int MostFactorInterval = 20, MostInverseInterval = 1000, LeastExamples = 32;
-    private const int Window = 15, FirstPlan = 3;
+    private const int Window = 15, FirstPlan = 3, Settled = 2;
     private const double Pause = 4;                             // times the median: then the time was not the step's own
-    private readonly Times _steps = new(), _factors = new(), _inverses = new();
+    private const double Worthwhile = 0.2;                      // share of the time that half of the examples must save
+    private const double MostForFactors = 0.75, LeastLeft = 0.1; // of W
+    private readonly Times _steps = new(), _factors = new(), _inverses = new(), _others = new();
     private long _lastFactors, _lastInverse, _batch;
     private int _factorInterval = 1, _inverseInterval = 1;
     private long? _examples;
+    private long _fewest = LeastExamples;
+    private (long Examples, double Seconds)? _halved;           // what half of the examples were taken of, until that is judged
     private double _spent, _rest;
     private bool _planned;
 
@@ -67,10 +72,12 @@ internal sealed class CurvatureSchedule
     /// <param name="total">Seconds since the last step; null when unknown.</param>
     /// <param name="factors">Seconds of it for factors; null when none were due.</param>
     /// <param name="inverses">Seconds of it for inverses; null when none were due.</param>
+    /// <param name="others">Seconds of it for a choice of the inverses' damping; null when none was due.</param>
     /// <param name="batch">Examples of the batch.</param>
-    public void Stepped(long step, Kfac.Options o, double? total, double? factors, double? inverses, long batch)
+    public void Stepped(long step, Kfac.Options o, double? total, double? factors, double? inverses, double? others, long batch)
     {
         if (batch > 0) _batch = batch;
+        if (others is { } c) _others.Add(c);
         if (factors is { } f)
         {
             _lastFactors = step;
@@ -82,15 +89,15 @@ internal sealed class CurvatureSchedule
             _inverses.Add(i);
         }
         if (total is not { } t) return;
-        double spent = (factors ?? 0) + (inverses ?? 0), rest = Math.Max(0, t - spent);
+        double spent = (factors ?? 0) + (inverses ?? 0) + (others ?? 0), rest = Math.Max(0, t - spent);
         _steps.Add(rest);
         if (_planned)
         {
             _spent += spent;
             _rest += Math.Min(rest, Pause * _steps.Median);
         }
-        bool first = !_planned && _steps.Count >= FirstPlan && _factors.Count > 0 && _inverses.Count > 0;
-        if (first || (_planned && (inverses is not null || factors is not null))) Plan(o);
+        bool known = _steps.Count >= FirstPlan && _factors.Count > 0 && _inverses.Count > 0;
+        if (known && (!_planned || inverses is not null || factors is not null)) Plan(o);
     }
 
     private void Plan(Kfac.Options o)
@@ -98,21 +105,37 @@ internal sealed class CurvatureSchedule
         if (!_planned) (_factorInterval, _inverseInterval, _planned) = (o.FactorInterval, o.InverseInterval, true);
         double s = o.CurvatureBudget!.Value, perStep = s / (1 - s) * _steps.Median, f = _factors.Median, i = _inverses.Median;
         if (perStep <= 0) return;
+        if (_others.Count > 0) perStep = Math.Max(perStep - _others.Median / o.FactorDampingInterval, LeastLeft * perStep);
         long all = Math.Min(_batch, o.FactorExamples ?? long.MaxValue), now = Math.Min(_examples ?? all, all);
+        if (_halved is { } whole && _factors.IsSettled)
+        {
+            _halved = null;
+            if (_factors.Least > (1 - Worthwhile) * whole.Seconds) Take(_fewest = whole.Examples, whole.Seconds);
+        }
         double least = f / (perStep / 2);
-        if (least > MostFactorInterval && now > LeastExamples) Take(Math.Max(LeastExamples, now / 2));
-        else if (least < MostFactorInterval / 4.0 && now < all) Take(Math.Min(all, 2 * now));
+        if (least > MostFactorInterval && now > _fewest && _factors.IsSettled)
+        {
+            _halved = (now, _factors.Least);
+            Guess(Math.Max(_fewest, now / 2));
+        }
+        else if (least < MostFactorInterval / 4.0 && now < all)
+        {
+            _halved = null;
+            Guess(Math.Min(all, 2 * now));
+        }
         int factor = Bounded(Math.Ceiling(f / (perStep / 2)), 1, MostFactorInterval);
         if (i < factor * perStep / 2) factor = Bounded(Math.Ceiling((f + i) / perStep), 1, MostFactorInterval);   // inverses leave some of their half
+        if (now <= _fewest) factor = Math.Max(factor, Bounded(Math.Ceiling(f / (MostForFactors * perStep)), 1, 2 * Math.Max(_factorInterval, MostFactorInterval)));
         double left = perStep - f / factor;
         _factorInterval = factor;
         int most = Math.Max(factor, Math.Min(MostInverseInterval, 2 * _inverseInterval));
         _inverseInterval = left > 0 ? Bounded(Math.Round(i / left), factor, most) : most;
 
-        void Take(long examples)
+        void Guess(long examples) => Take(examples, f * examples / now);
+
+        void Take(long examples, double seconds)                // until it is measured
         {
-            f *= (double)examples / now;                        // a guess until it is measured
-            _examples = examples;
+            (_examples, now, f) = (examples, examples, seconds);
             _factors.Guess(f);
         }
     }
@@ -126,6 +149,8 @@ internal sealed class CurvatureSchedule
         private bool _warm;
 
         public int Count => _kept.Count;
+        public bool IsSettled => _warm && _kept.Count >= Settled;
+        public double Least => _kept.Min();
         public double Median => _kept.Count == 0 ? 0 : _kept.Order().ElementAt(_kept.Count / 2);
 
         public void Add(double seconds)
@@ -157,16 +182,17 @@ internal sealed class CurvatureSchedule
     public JsonObject ToJson() => new()
     {
         ["planned"] = _planned, ["factorInterval"] = _factorInterval, ["inverseInterval"] = _inverseInterval, ["examples"] = _examples,
-        ["lastFactors"] = _lastFactors, ["lastInverse"] = _lastInverse, ["batch"] = _batch, ["spent"] = _spent, ["rest"] = _rest,
+        ["lastFactors"] = _lastFactors, ["lastInverse"] = _lastInverse, ["batch"] = _batch, ["spent"] = _spent, ["rest"] = _rest, ["fewest"] = _fewest,
     };
 
     /// <summary>Continues from <see cref="ToJson"/>; times are measured anew.</summary>
     public void Restore(JsonObject? saved)
     {
-        foreach (var times in (Times[])[_steps, _factors, _inverses]) times.Clear();
+        foreach (var times in (Times[])[_steps, _factors, _inverses, _others]) times.Clear();
+        _halved = null;
         if (saved is null) return;
         (_planned, _factorInterval, _inverseInterval) = ((bool)saved["planned"]!, (int)saved["factorInterval"]!, (int)saved["inverseInterval"]!);
         (_lastFactors, _lastInverse, _batch, _examples) = ((long)saved["lastFactors"]!, (long)saved["lastInverse"]!, (long)saved["batch"]!, (long?)saved["examples"]);
-        (_spent, _rest) = ((double)saved["spent"]!, (double)saved["rest"]!);
+        (_spent, _rest, _fewest) = ((double)saved["spent"]!, (double)saved["rest"]!, (long?)saved["fewest"] ?? LeastExamples);
     }
 }

@@ -13,6 +13,8 @@ internal sealed class EmbeddingBlock(string name, Embedding layer) : KroneckerBl
 
     protected override Parameter? Bias => null;
 
+    public override bool JoinsPositions(FisherSettings settings) => false;
+
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {
         using var scope = NewDisposeScope();

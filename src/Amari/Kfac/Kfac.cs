@@ -150,7 +150,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     public override long StateBytes =>
         _blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize) + _fallback.StateBytes;
 
-    /// <summary>One step of every parameter that has a gradient.</summary>
+    /// <summary>One step of every parameter that has a gradient; gradients of several passes since the last step add up, and so do their factors.</summary>
     /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
     /// <returns>The closure's loss, or null.</returns>
     /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its layers.</exception>
@@ -199,7 +199,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (options.CurvatureBudget is not null)
         {
             long now = Clock.GetTimestamp();
-            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _capture.Examples);
+            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _choosing, _capture.Examples);
             _ended = now;
         }
         _capture.Reset();
@@ -261,6 +261,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        foreach (var (layer, message) in _capture.News) Tell(layer, message);
+        _capture.News.Clear();
         if (!finite)
         {
             foreach (var block in _blocks)
@@ -300,20 +302,19 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             block.IsAwaited = true;
             Tell(block.Name, Unmeasured);
         }
-        double scale = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
+        double mean = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
         var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
-        if (gradientScale is { } given) scale *= given;
-        else if (MaxGradientNorm is not null) scale *= ClipScale(scale * scale * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)));
+        double clip = gradientScale ?? (MaxGradientNorm is null ? 1 : ClipScale(mean * mean * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)))), scale = mean * clip;
 
         var steps = new List<Direction>(active.Count);
         double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
-        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients()));
+        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients())) && double.IsFinite(SumOfSquares(_blocks.Except(active)));
         var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
-            return (block, scale == 1 ? v : v.mul_(scale));
+            return (block, scale == 1 ? v : v.mul(scale));        // v may be the gradient itself
         });
-        if (_batch is { } batch && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0) ChooseFactorDamping(gradients, options, batch);
+        _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch)) : null;
         foreach (var (block, v) in gradients)
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);
@@ -322,15 +323,16 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             squares += step.Products.AA;
             steps.Add(step);
         }
-        if (!finite)
+        bool idle = active.Count == 0 && _blocks.Exists(HasGradient) && !_fallback.parameters().Any(p => p.grad is not null);
+        if (!finite || idle)
         {
             SkippedSteps++;
-            Tell("all", "the gradient was not finite; the step was skipped");
+            Tell("all", (finite ? "no layer with a gradient has factors" : "the gradient was not finite") + "; the step was skipped");
             return;
         }
         double nu = options is { KlClip: { } c, StepRule: StepRule.Fixed } && product > c ? Math.Sqrt(c / product) : 1;
         KlScale = nu;
-        Move(steps, options, nu, Math.Sqrt(squares));
+        Move(steps, options, nu, clip, Math.Sqrt(squares) / clip);
         _fallback.StepScaled(scale);
     }
 

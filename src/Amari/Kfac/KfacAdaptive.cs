@@ -10,7 +10,7 @@ public sealed partial class Kfac
     private const double Poor = 0.25, Good = 0.75;              // of ρ
     private const double RoundingErrors = 10;                   // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
-    private double? _damping, _factorDamping;
+    private double? _damping, _factorDamping, _choosing;        // the last: seconds that this step's choice of γ² took
     private DataParallel? _gradients;                           // over ranks: averages them
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
@@ -29,7 +29,8 @@ public sealed partial class Kfac
     public bool EvaluatesLoss => Shared.EvaluatesLoss;
 
     /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for. Over ranks, each gives its part of the batch.</summary>
-    /// <remarks>Gradients in <c>grad</c> are replaced. The gradient is that of the model as it is; trial losses and the quadratic model are of the
+    /// <remarks>Gradients in <c>grad</c> are replaced: they do not add up over batches, so micro-batches and what evaluates the loss (adaptive damping, the quadratic model, rejection)
+    /// do not combine. The gradient is that of the model as it is; trial losses and the quadratic model are of the
     /// same batch in evaluation mode (dropout off, BatchNorm by its running statistics).</remarks>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
@@ -73,9 +74,14 @@ public sealed partial class Kfac
     }
 
     /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
-    private void Move(List<Direction> steps, Options options, double nu, double norm)
+    /// <param name="steps">Where blocks go, by gradients times <paramref name="clip"/>.</param>
+    /// <param name="options">In force.</param>
+    /// <param name="nu">Of the KL clip.</param>
+    /// <param name="clip">What clipping multiplied the gradient by: the step becomes shorter by it, whose promise is by the whole gradient.</param>
+    /// <param name="norm">Of the whole gradient.</param>
+    private void Move(List<Direction> steps, Options options, double nu, double clip, double norm)
     {
-        if (_batch is not { } batch)
+        if (_batch is not { } batch || steps.Count == 0)
         {
             Take(steps, options, nu, null);
             return;
@@ -88,12 +94,12 @@ public sealed partial class Kfac
         {
             var model = ModelOf(steps, options, batch);
             (alpha, double best) = model.Minimum();
-            (mu, predicted) = (best, model.Reduction(alpha, best));
+            (mu, predicted) = (best, model.Unclipped(clip).Reduction(alpha, best));
         }
         else if (adapts)
         {
             var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Reduction(1, 0);
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
         }
         var objective = ObjectiveOf(steps, batch);
         var layout = objective.Parameters;
@@ -177,7 +183,7 @@ public sealed partial class Kfac
         }
     }
 
-    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and η = 1.</summary>
+    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and -b as it is.</summary>
     /// <returns>|Δw|; 0 when nobody asks.</returns>
     private double Take(List<Direction> steps, Options shared, double alpha, double? given)
     {
@@ -185,20 +191,20 @@ public sealed partial class Kfac
         foreach (var (block, _, u, _) in steps)
         {
             var options = Of(block, shared);
-            double mu = given ?? options.Momentum, eta = given is null ? options.LearningRate : 1;
+            double mu = given ?? options.Momentum, length = given is null ? options.LearningRate : 1;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
             b.mul_(mu).add_(u, alpha: alpha);
-            if (_batch is not null && options.WeightDecay == 0) squares += eta * eta * InnerProducts.Of(b, b).AA;
+            if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
-                double decay = w.dim() > 1 ? options.WeightDecay : 0;
+                double decay = w.dim() > 1 ? options.LearningRate * options.WeightDecay : 0;
                 if (_batch is not null && options.WeightDecay > 0)
                 {
-                    var change = decay > 0 ? d + decay * w : d;
-                    squares += eta * eta * InnerProducts.Of(change, change).AA;
+                    var change = decay > 0 ? length * d + decay * w : length * d;
+                    squares += InnerProducts.Of(change, change).AA;
                 }
-                if (decay > 0) w.mul_(1 - eta * decay);
-                w.add_(d, alpha: -eta);
+                if (decay > 0) w.mul_(1 - decay);
+                w.add_(d, alpha: -length);
             }
         }
         return Math.Sqrt(squares);

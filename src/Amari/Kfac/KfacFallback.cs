@@ -25,6 +25,7 @@ public sealed partial class Kfac
     {
         if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
+        if (_momentum.Remove(block, out var b)) b.Dispose();
         var (group, names) = (_groupOf[block], Named(block));
         foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
         group.Parameters = [.. group.Parameters.Except(names)];

@@ -16,7 +16,7 @@ public sealed partial class Kfac
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
-        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in; running means stay in full. In bfloat16 (around the
+        /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in: the products alone, for the running factors, the inverses and the state stay in full. In bfloat16 (around the
         /// rows' mean, which is added in full) a damping below some 1 % of the mean eigenvalue is not felt, and a factor may fail to be positive: that is told.</summary>
         public ProductPrecision FactorPrecision { get; init => field = Require.Defined(value); }
         /// <summary>What the inverses of <see cref="DampingMethod.FactoredTikhonov"/> are kept in, and the two products of a step computed in; they are made in full.
@@ -52,7 +52,8 @@ public sealed partial class Kfac
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
         /// <summary>μ in [0, 1): decay of the momentum.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
-        /// <summary>λw ≥ 0, multiplied by η.</summary>
+        /// <summary>λw ≥ 0, multiplied by η whatever the <see cref="StepRule"/>. No quadratic model knows of it: what a <see cref="StepReport"/> says was promised is of the step
+        /// without the decay, and the loss after the step has both.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
         /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
         /// <see cref="Distribute"/>.</summary>
@@ -90,7 +91,7 @@ public sealed partial class Kfac
         public AdamW.Options Fallback { get; init; } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
         public bool Strict { get; init; }
-        /// <summary>Seed of the Monte-Carlo draws.</summary>
+        /// <summary>Seed of the draws, and of the signs of the exact Fisher.</summary>
         public long Seed { get; init; }
 
         /// <inheritdoc/>

@@ -10,7 +10,7 @@ namespace Amari;
 /// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each.
 /// An A of one dimension is the diagonal of a diagonal matrix.
 /// <para>With the eigenvalue correction (EKFAC, George et al. 2018, arXiv:1806.03884) the eigenvalues l r' of A ⊗ G = (Q_G ⊗ Q_A) diag (..)' are
-/// replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all positions. At a change of basis S becomes the diagonal
+/// replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all positions of one use. At a change of basis S becomes the diagonal
 /// of the old matrix in the new basis.</para></remarks>
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : CurvatureBlock(name, hasBias, "A", "G")
 {
@@ -32,6 +32,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     protected virtual Tensor FromMatrix(Tensor m, long[] batch) => m.reshape([.. batch, .. Weight.shape]);
 
     protected long[] Lead(long[] batch) => groups == 1 ? batch : [.. batch, groups];
+
+    public override bool JoinsPositions(FisherSettings settings) => settings.Sharing == Sharing.Reduce || settings.Corrected;
 
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {

@@ -7,7 +7,7 @@ namespace Amari;
 /// <code>
 /// p = (Σ g x̂, Σ g) : [terms, units, 2]   sums over the positions of one term, or of one example if an example is a term
 /// F = Σ p p' / terms : [units, 2, 2],     U = (F + λ)⁻¹ V,   V = (∂γ, ∂β) : [units, 2];  without a shift 2 reads 1
-/// </code>They are exact: nothing is assumed but that units are apart, and, where one example has several terms, that positions are. The damping is
+/// </code>They are exact: nothing is assumed but that units are apart, and, where one example has several terms, that positions are; so are the uses of a layer that is used several times, which is told. The damping is
 /// added as it is, whatever the <see cref="DampingMethod"/>.
 /// <para>BatchNorm in training mode mixes the examples of a batch in x̂. γ and β act after that, so x̂ is data like any other input, taken with the statistics
 /// of its batch; the gradient of an example is what arrives at its own place in s. That is exact unless a later layer mixes examples
@@ -33,6 +33,8 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
     };
 
     public override bool TakesExamples => false;                // x̂ is of the whole batch
+
+    public override bool JoinsPositions(FisherSettings settings) => settings.Kind != FisherKind.InputOnly;
 
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {

@@ -8,7 +8,7 @@ public enum StepRule
     /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
     Fixed,
     /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
-    /// 2015, §6.4 and §7). Learning rate, momentum and KL clip are not read. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more.</summary>
+    /// 2015, §6.4 and §7). Momentum and KL clip are not read, the learning rate by the weight decay alone. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more.</summary>
     QuadraticModel,
 }
 
@@ -35,6 +35,9 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
         double[,] curvature = new Fisher(objective).Form(directions, norms);
         return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping);
     }
+
+    /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>
+    public QuadraticModel Unclipped(double clip) => this with { Slopes = (Slopes.New / clip, Slopes.Last / clip) };
 
     /// <summary>α and μ at the minimum; along Δ alone where the plane has no second direction.</summary>
     public (double Alpha, double Mu) Minimum()

@@ -53,6 +53,21 @@ public abstract class Likelihood
         return FisherRootProduct(output, e).MoveToOuterDisposeScope();
     }
 
+    /// <summary>The same, times a random sign of each term where an example has several: a network that mixes positions adds up gradients of different terms, whose
+    /// products then vanish in the mean, and a term's own stay as they are.</summary>
+    /// <param name="output">f : [n, ..].</param>
+    /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
+    /// <param name="signs">The source of signs.</param>
+    internal Tensor FisherRootColumn(Tensor output, long column, Generator? signs)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (root, terms) = (FisherRootColumn(output, column), Terms(output));
+        if (terms > output.shape[0])
+            root = Flat(root).mul(randint(0, 2, [terms, 1], dtype: output.dtype, device: output.device, generator: signs).mul_(2).sub_(1)).reshape(output.shape);
+        return root.MoveToOuterDisposeScope();
+    }
+
     /// <summary>A random vector s with E[s s'] = Λ for every term, shaped as the output.</summary>
     /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ of random signs.</param>
     /// <param name="output">f.</param>

@@ -43,8 +43,9 @@ internal sealed class KfacChecks : IDisposable
         _uses = new(problem.Model, problem.Inputs);
         var f = _uses.Output;
         _score = Problem.Derivative(problem.Likelihood.SumNegativeLogLikelihood(f, problem.Targets), null, [f], true)[0];
+        using var signs = new Generator((ulong)_kfac.Group.Options.Seed, CPU);   // those of the optimizer's pass
         _cotangents = kind == FisherKind.Empirical ? [_score]
-            : [.. Enumerable.Range(0, (int)problem.Outputs).Select(c => problem.Likelihood.FisherRootColumn(f.detach(), c))];
+            : [.. Enumerable.Range(0, (int)problem.Outputs).Select(c => problem.Likelihood.FisherRootColumn(f.detach(), c, signs))];
         _gradient = problem.Gradient;
     }
 

@@ -214,6 +214,53 @@ public sealed class KfacAdaptiveTests : IDisposable
         }
     }
 
+    /// <summary>A quadratic loss, of which the model is the truth: what a clipped step does is what was promised of it.</summary>
+    [Theory, InlineData(StepRule.QuadraticModel), InlineData(StepRule.Fixed)]
+    public void Clipped_gradient_leaves_the_promise_true(StepRule rule)
+    {
+        var (x, y) = (randn(8, 3), randn(8, 2));
+        Dictionary<double, Tensor> moved = [];
+        foreach (double most in (double[])[0.05, 1000])
+        {
+            manual_seed(43);
+            var model = nn.Sequential(("a", nn.Linear(3, 2)));
+            using var optimizer = new Amari.Kfac(model, Base with { StepRule = rule, KlClip = null, AdaptDamping = true, DampingInterval = 1 }, new Gaussian()) { MaxGradientNorm = most };
+            var before = Flat(model);
+            for (int i = 0; i < 3; i++)
+            {
+                var report = optimizer.Step(x, y);
+                if (i == 0) moved[most] = (Flat(model) - before) * Math.Max(1, report.GradientNorm / most);
+                Assert.Equal(1, report.ReductionRatio!.Value, 1e-6);
+                Assert.Equal(optimizer.GradientNorm, report.GradientNorm, 1e-12);
+                Assert.Equal(report.LossBefore - report.LossAfter, report.PredictedReduction!.Value, 1e-9);
+            }
+            Assert.Equal(most < 1 ? 3 : 0, optimizer.ClippedSteps);
+        }
+        Assert.InRange(Dense.RelativeError(moved[0.05], moved[1000]), 0, 1e-7);   // c times the whole step
+    }
+
+    [Theory, InlineData(StepRule.QuadraticModel), InlineData(StepRule.Fixed)]
+    public void Weight_decay_is_multiplied_by_the_learning_rate_and_is_not_part_of_the_promise(StepRule rule)
+    {
+        var (x, y) = (randn(7, 4), randint(0, 3, [7]));
+        var options = Base with { StepRule = rule, AdaptDamping = true, DampingInterval = 1, LearningRate = 0.2 };
+        List<(Tensor Before, Tensor Change, StepReport Report)> runs = [];
+        foreach (double decay in (double[])[0, 0.3])
+        {
+            manual_seed(44);
+            var model = Net();
+            using var optimizer = new Amari.Kfac(model, options with { WeightDecay = decay }, new Categorical());
+            var before = Flat(model);
+            var report = optimizer.Step(x, y);
+            runs.Add((before, Flat(model) - before, report));
+            Assert.Equal(runs[^1].Change.norm().ToDouble(), report.StepNorm, 1e-10);
+        }
+        var isWeight = cat([ones(20), zeros(5), ones(15), zeros(3)]);
+        Assert.InRange(Dense.RelativeError(runs[1].Change - runs[0].Change, -0.2 * 0.3 * isWeight * runs[0].Before), 0, 1e-9);
+        Assert.Equal(runs[0].Report.PredictedReduction!.Value, runs[1].Report.PredictedReduction!.Value, 1e-12);
+        Assert.Equal(runs[0].Report.StepSize, runs[1].Report.StepSize, 1e-12);
+    }
+
     [Fact]
     public void Options_that_need_the_loss_say_so_and_each_changes_the_run()
     {

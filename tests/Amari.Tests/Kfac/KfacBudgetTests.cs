@@ -20,7 +20,9 @@ public sealed class KfacBudgetTests : IDisposable
     }
 
     /// <summary>A machine of known costs, in seconds: a step without curvature, factors of all examples, inverses. Warming up takes ten times as long.</summary>
-    private static (double Share, CurvatureChoice Choice) Simulate(double budget, double step, double factors, double inverses, long batch = 512, long? most = null)
+    /// <param name="whole">Share of the factors' time that does not depend on the examples they are taken from.</param>
+    /// <param name="choosing">Seconds of a choice of the inverses' damping, in every twentieth step.</param>
+    private static (double Share, CurvatureChoice Choice) Simulate(double budget, double step, double factors, double inverses, long batch = 512, long? most = null, double whole = 0, double choosing = 0)
     {
         var schedule = new CurvatureSchedule();
         var options = new Amari.Kfac.Options { CurvatureBudget = budget, FactorExamples = most };
@@ -29,13 +31,14 @@ public sealed class KfacBudgetTests : IDisposable
         for (int i = 1; i <= steps; i++)
         {
             double warm = i == 1 ? 10 : 1;
-            double? f = schedule.FactorsDue(i, options) ? warm * factors * Math.Min(batch, schedule.Examples(options) ?? batch) / batch : null;
+            double? f = schedule.FactorsDue(i, options) ? warm * factors * (whole + (1 - whole) * Math.Min(batch, schedule.Examples(options) ?? batch) / batch) : null;
             double? v = schedule.InverseDue(i, options) ? warm * inverses : null;
             double pause = i % 97 == 0 ? 50 * step : 0;          // an evaluation now and then
-            schedule.Stepped(i, options, i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0), f, v, batch);
+            double? c = choosing > 0 && i % options.FactorDampingInterval == 0 ? choosing : null;
+            schedule.Stepped(i, options, i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0) + (c ?? 0), f, v, c, batch);
             if (i <= steps - measured) continue;
-            spent += (f ?? 0) + (v ?? 0);
-            total += step + (f ?? 0) + (v ?? 0);
+            spent += (f ?? 0) + (v ?? 0) + (c ?? 0);
+            total += step + (f ?? 0) + (v ?? 0) + (c ?? 0);
         }
         return (spent / total, schedule.Choice(options)!);
     }
@@ -68,6 +71,54 @@ public sealed class KfacBudgetTests : IDisposable
         Assert.Equal((1, 1, 512), (cheap.Choice.FactorInterval, cheap.Choice.InverseInterval, cheap.Choice.FactorExamples));
         Assert.InRange(cheap.Share, 0, 0.01);
         Assert.Equal(100, Simulate(0.3, 0.03, 0.025, 0.09, most: 100).Choice.FactorExamples);
+    }
+
+    /// <summary>Where passes are of the whole batch whatever is kept of them, examples stay and intervals grow.</summary>
+    [Theory]
+    [InlineData(0.9, 512)]                                      // half of the examples would save 5 %
+    [InlineData(0.5, 256)]                                      // 25 %, then 17 %
+    [InlineData(0.1, CurvatureSchedule.LeastExamples)]
+    public void Fewer_examples_that_save_little_are_taken_back_and_the_budget_is_kept(double whole, long examples)
+    {
+        var (share, choice) = Simulate(0.05, 0.01, 0.1, 0.1, whole: whole);
+        Assert.Equal(examples, choice.FactorExamples);
+        Assert.InRange(share, 0.8 * 0.05, 1.08 * 0.05);
+    }
+
+    [Fact]
+    public void Work_at_an_interval_of_its_own_is_within_the_budget()
+    {
+        var (with, without) = (Simulate(0.3, 0.030, 0.025, 0.090, choosing: 0.1), Simulate(0.3, 0.030, 0.025, 0.090));
+        Assert.InRange(with.Share, 0.88 * 0.3, 1.08 * 0.3);
+        Assert.True(with.Choice.InverseInterval > without.Choice.InverseInterval, $"{with.Choice}; {without.Choice}");
+    }
+
+    /// <summary>Times are not saved: until both kinds of work have been timed anew, the intervals are those of the run before.</summary>
+    [Fact]
+    public void Resumed_intervals_hold_until_there_are_times_again()
+    {
+        var options = new Amari.Kfac.Options { CurvatureBudget = 0.05 };
+        CurvatureSchedule first = new(), second = new();
+        Run(first, 1, 2000);
+        second.Restore(first.ToJson());
+        var chosen = second.Choice(options)!;
+        Assert.True(chosen.InverseInterval > 2 * chosen.FactorInterval, $"{chosen}");
+        int steps = 2000 + chosen.InverseInterval / 2;           // factors come first, and come again
+        Run(second, 2001, steps);
+        Assert.Equal((chosen.FactorInterval, chosen.InverseInterval, chosen.FactorExamples), Of(second));
+        Run(second, steps + 1, 4000);
+        Assert.InRange(Of(second).InverseInterval / (double)chosen.InverseInterval, 0.8, 1.25);
+
+        (int FactorInterval, int InverseInterval, long Examples) Of(CurvatureSchedule schedule) => schedule.Choice(options) is { } c ? (c.FactorInterval, c.InverseInterval, c.FactorExamples) : default;
+
+        void Run(CurvatureSchedule schedule, int from, int to)
+        {
+            for (int i = from; i <= to; i++)
+            {
+                double? f = schedule.FactorsDue(i, options) ? 0.02 : null, v = schedule.InverseDue(i, options) ? 0.2 : null;
+                schedule.Stepped(i, options, i == from ? null : 0.03 + (f ?? 0) + (v ?? 0), f, v, null, 512);
+            }
+        }
     }
 
     private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model, Clock Clock) Make(Amari.Kfac.Options options, FisherKind kind = FisherKind.Empirical)
@@ -125,7 +176,7 @@ public sealed class KfacBudgetTests : IDisposable
             Assert.Equal(choice.ToString(), optimizer.Events[^1].Message);
             Assert.Equal(budget, choice.Budget);
             Assert.InRange(choice.Share, double.Epsilon, 1);
-            Assert.InRange(choice.FactorInterval, 1, CurvatureSchedule.MostFactorInterval);
+            Assert.InRange(choice.FactorInterval, 1, 2 * CurvatureSchedule.MostFactorInterval);   // longer where fewer examples do not pay, and then doubled once in so few steps
             Assert.InRange(choice.InverseInterval, choice.FactorInterval, CurvatureSchedule.MostInverseInterval);
             Assert.InRange(choice.FactorExamples, CurvatureSchedule.LeastExamples, batch);
             return choice;

@@ -20,6 +20,48 @@ public sealed class KfacSafetyTests : IDisposable
         optimizer.step();
     }
 
+    /// <summary>Without AdamW's part and without factors from before, nothing else tells of the bad numbers.</summary>
+    [Theory, InlineData(FisherKind.Empirical, false), InlineData(FisherKind.Exact, false), InlineData(FisherKind.Empirical, true), InlineData(FisherKind.Exact, true)]
+    public void A_bad_first_batch_is_skipped_where_every_parameter_has_a_block(FisherKind kind, bool evaluates)
+    {
+        var model = nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
+        Amari.Kfac.Options options = new() { Fisher = kind, Strict = true, StepRule = evaluates ? StepRule.QuadraticModel : StepRule.Fixed, AdaptDamping = evaluates, RejectRising = evaluates, AdaptFactorDamping = evaluates, FactorDampingInterval = 1 };
+        using var optimizer = new Amari.Kfac(model, options, new Categorical());
+        var (bad, before) = (randn(8, 6), Optimizers.Problem.Values(model.parameters()));
+        bad[2, 1] = double.NaN;
+        Go(bad);
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        Assert.Equal(1, optimizer.SkippedSteps);
+        Assert.Contains(optimizer.Events, e => e.Step == 1 && e.Message == "the gradient was not finite; the step was skipped");
+        if (evaluates) Assert.Equal(StepOutcome.Skipped, optimizer.Report!.Outcome);
+        for (int i = 0; i < 12; i++) Go(randn(8, 6));            // factors come with the next interval at the latest
+        var after = Optimizers.Problem.Values(model.parameters());
+        Assert.NotEqual(before, after);
+        Assert.All(after, v => Assert.True(double.IsFinite(v)));
+
+        void Go(Tensor x)
+        {
+            if (evaluates) optimizer.Step(x, zeros([8], dtype: ScalarType.Int64));
+            else Step(model, optimizer, x);
+        }
+    }
+
+    /// <summary>The gradient is finite, but the inputs' squares are not.</summary>
+    [Theory, InlineData(false), InlineData(true)]
+    public void A_first_batch_without_finite_factors_is_skipped(bool evaluates)
+    {
+        var model = nn.Sequential(("a", nn.Linear(6, 3)));
+        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, AdaptDamping = evaluates }, new Categorical());
+        var before = Optimizers.Problem.Values(model.parameters());
+        var x = randn(8, 6) * 1e25;
+        if (evaluates) Assert.Equal(StepOutcome.Skipped, optimizer.Step(x, zeros([8], dtype: ScalarType.Int64)).Outcome);
+        else Step(model, optimizer, x);
+        Assert.True(model.parameters().All(p => p.grad!.isfinite().all().ToBoolean()));
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        Assert.Equal(1, optimizer.SkippedSteps);
+        Assert.Contains(optimizer.Events, e => e.Message == "no layer with a gradient has factors; the step was skipped");
+    }
+
     public static TheoryData<double, string, FisherKind> Spoils => new(
         from v in (double[])[double.NaN, double.PositiveInfinity, double.NegativeInfinity] from p in (string[])["a.weight", "b.bias", "n.weight", "p.weight"]
         from k in (FisherKind[])[FisherKind.Empirical, FisherKind.Exact] select (v, p, k));
