@@ -5,6 +5,8 @@ namespace Amari.Tests.Training;
 
 public sealed class PlannerTests
 {
+    private const double OneStep = 1e-9;                        // seconds, over before a step is
+
     [Fact]
     public void Each_kind_of_step_counts_as_often_as_it_occurs()
     {
@@ -44,8 +46,8 @@ public sealed class PlannerTests
         bool slow = OptimizerCatalog.Find(name).EvaluatesLoss, lowRank = name is "kfac" or "routed-kfac";   // ranks change while training
         using var trainer = new Trainer(WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null), null);
         var choice = new OptimizerChoice(name, new Dictionary<string, string>());
-        var plan = Planner.Predict(trainer, choice, slow ? 0.01 : 0.1);
-        var run = trainer.Train(choice, 0, Budget.OfEpochs(slow ? 1 : 3));
+        var plan = Planner.Predict(trainer, choice, slow ? OneStep : lowRank ? 0.1 : 0.02);
+        var run = trainer.Train(choice, 0, slow ? Budget.OfSeconds(OneStep) : Budget.OfEpochs(lowRank ? 3 : 1));
         Assert.Null(plan.Refused);
         Assert.InRange((double)plan.StateBytes, (lowRank ? 0.97 : 1) * run.StateBytes, (lowRank ? 1.03 : 1) * run.StateBytes);
         Assert.Equal(slow ? 650 : 17_226, plan.Parameters);
@@ -58,10 +60,10 @@ public sealed class PlannerTests
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         StepPlan Predict(string growth, double seconds) => Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["interval-growth"] = growth }), seconds);
-        var whole = Predict("0.25", 1);
+        var whole = Predict("0.25", 0.2);
         Assert.Equal((81, false), (whole.From, whole.Hasty));    // inverses every 20 steps: 0.25 t > 20 from step 81 on
         Assert.True(whole.Steps >= 3 * 8 && whole.Steps % 8 == 0);
-        var one = Predict("none", 1e-9);
+        var one = Predict("none", OneStep);
         Assert.Equal((1, 1, true), (one.From, one.Steps, one.Hasty));
         Assert.True(one.Milliseconds > 0);
     }
