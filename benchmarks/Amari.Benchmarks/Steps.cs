@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Amari.Training;
 using Amari.Workloads;
@@ -13,28 +14,40 @@ namespace Amari.Benchmarks;
 /// <param name="Total">With the forward and the backward pass; K-FAC's capture is in them.</param>
 /// <param name="Peer">Whose figure <paramref name="PeerStep"/> is; null for none.</param>
 /// <param name="PeerStep">Of the peer's optimizer on another machine of two cores (see <see cref="Steps.PeerProduct"/>), as it was told.</param>
-internal sealed record StepCase(string Name, double Step, double Total, string? Peer, string? PeerStep);
+/// <param name="PeerHere">The same in milliseconds here, by the ratio of the two machines' products: from the least to the most that was told, one number where that is open.</param>
+/// <param name="Against">Ours beside it: below, within or above. K-FAC's is <paramref name="Total"/>, for its capture is in the passes.</param>
+internal sealed record StepCase(string Name, double Step, double Total, string? Peer, string? PeerStep, double[]? PeerHere, string? Against);
 
-/// <summary>Measures a training step of every optimizer of the catalog that takes gradients, on the autoencoder at batch 512: in one process, in turns, medians.</summary>
+/// <summary>Measures a training step of every optimizer of the catalog that takes gradients, on the autoencoder at batch 512: in one process, in turns, medians. A sample is as many steps as the
+/// longest interval of the optimizer. Products tell how fast matrix methods are on a machine; steps of AdamW and Lion go by the speed of memory.</summary>
 internal static class Steps
 {
-    private const int Cycle = 10;                               // steps of a sample: every default interval of a refresh
+    private const int LeastCycle = 10;                          // steps of a sample where nothing has an interval
     /// <summary>A float32 product of 1,024 x 1,024 in milliseconds where the peers were measured: PyTorch 2.6, two cores of an AMD Zen 5.</summary>
     public const double PeerProduct = 14.1;
 
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
-    private static readonly Dictionary<string, (string Name, string Step)> Peers = new()
+    /// <summary>What is known of another's optimizer.</summary>
+    /// <param name="Name">Whose.</param>
+    /// <param name="Least">Milliseconds of its step.</param>
+    /// <param name="Most">The most; null where only the least is known.</param>
+    private sealed record Peer(string Name, double Least, double? Most)
     {
-        ["adamw"] = ("PyTorch, fused", "1.8"),
-        ["lion"] = ("pytorch_optimizer", "2.0"),
-        ["muon"] = ("Muon, bfloat16", "100-210"),
-        ["soap"] = ("SOAP", "250"),
-        ["shampoo"] = ("Distributed Shampoo", "320 or more"),
-        ["kfac"] = ("SINGD", "217"),
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Least}{(Most is null ? " or more" : Most == Least ? "" : $"-{Most}")}");
+    }
+
+    private static readonly Dictionary<string, Peer> Peers = new()
+    {
+        ["adamw"] = new("PyTorch, fused", 1.8, 1.8),
+        ["lion"] = new("pytorch_optimizer", 2.0, 2.0),
+        ["muon"] = new("Muon, bfloat16", 100, 210),
+        ["soap"] = new("SOAP", 250, 250),
+        ["shampoo"] = new("Distributed Shampoo", 320, null),
+        ["kfac"] = new("SINGD", 217, 217),
     };
 
-    private sealed record Subject(string Name, nn.Module<Tensor, Tensor> Model, Optimizer Optimizer)
+    private sealed record Subject(string Name, nn.Module<Tensor, Tensor> Model, Optimizer Optimizer, int Cycle)
     {
         public List<double> Step { get; } = [];
         public List<double> Total { get; } = [];
@@ -48,9 +61,11 @@ internal static class Steps
         using var x = rand(workload.BatchSize, 784);
         List<Subject> subjects = [.. OptimizerCatalog.All.Where(e => !e.EvaluatesLoss).Select(e => Make(e.Name, e)),
             Make("muon, bfloat16", OptimizerCatalog.Find("muon"), KeyValuePair.Create("Precision", "BFloat16"))];
-        double product = Product();
-        Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples of {Cycle} steps, ms; a product of 1,024 x 1,024 takes {product:F1} here, {PeerProduct} where the peers were measured"));
+        List<double> products = [];
         for (int round = -1; round < rounds; round++)
+        {
+            double product = Product();                          // in every round: the machine may be slower in one than in another
+            if (round >= 0) products.Add(product);
             foreach (var s in subjects)
             {
                 var (step, total) = Sample(s, workload.Likelihood, x);
@@ -58,31 +73,43 @@ internal static class Steps
                 s.Step.Add(step);
                 s.Total.Add(total);
             }
-        Console.WriteLine($"{"optimizer",-20} {"step",8} {"total",8}  peer's step");
+        }
+        double here = Median(products), ratio = here / PeerProduct;
+        Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples, ms; a product of 1,024 x 1,024 takes {here:F1} here, {PeerProduct} where the peers were measured"));
+        Console.WriteLine($"{"optimizer",-20} {"step",8} {"total",8}  a peer's step there, scaled to here, and ours");
         List<StepCase> cases = [];
         foreach (var s in subjects)
         {
-            (string Name, string Step)? peer = Peers.TryGetValue(s.Name, out var p) ? p : null;
-            var c = new StepCase(s.Name, Median(s.Step), Median(s.Total), peer?.Name, peer?.Step);
+            var c = Case(s.Name, Median(s.Step), Median(s.Total), ratio);
             cases.Add(c);
-            Console.WriteLine(FormattableString.Invariant($"{c.Name,-20} {c.Step,8:F2} {c.Total,8:F1}  {(peer is null ? "" : $"{c.PeerStep} ({c.Peer})")}"));
+            string beside = c.PeerHere is { } p ? $"{c.PeerStep} ({c.Peer}), {string.Join('-', p.Select(v => v.ToString("F1", CultureInfo.InvariantCulture)))}: {c.Against}" : "";
+            Console.WriteLine(FormattableString.Invariant($"{c.Name,-20} {c.Step,8:F2} {c.Total,8:F1}  {beside}"));
             s.Optimizer.Dispose();
             s.Model.Dispose();
         }
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), product, peerProduct = PeerProduct, cases }, Json));
+        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), product = here, peerProduct = PeerProduct, cases }, Json));
 
         Subject Make(string name, OptimizerEntry entry, params KeyValuePair<string, string>[] settings)
         {
             var model = workload.CreateModel();
-            return new(name, model, entry.Create(model, Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. settings, KeyValuePair.Create("LearningRate", "1e-6")]), workload.Likelihood));
+            var options = Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. settings, KeyValuePair.Create("LearningRate", "1e-6")]);
+            return new(name, model, entry.Create(model, options, workload.Likelihood), Planner.Intervals(options).Select(i => i.Steps).DefaultIfEmpty(LeastCycle).Max());
         }
+    }
+
+    private static StepCase Case(string name, double step, double total, double ratio)
+    {
+        if (!Peers.TryGetValue(name, out var peer)) return new(name, step, total, null, null, null, null);
+        double own = name == "kfac" ? total : step, least = ratio * peer.Least;
+        double? most = ratio * peer.Most;
+        return new(name, step, total, peer.Name, peer.ToString(), most is { } m && m > least ? [least, m] : [least], own < least ? "below" : most is null || own <= most ? "within" : "above");
     }
 
     private static (double Step, double Total) Sample(Subject s, Likelihood likelihood, Tensor x)
     {
         double step = 0;
         long start = Stopwatch.GetTimestamp();
-        for (int i = 0; i < Cycle; i++)
+        for (int i = 0; i < s.Cycle; i++)
         {
             using var scope = NewDisposeScope();
             step += Milliseconds(() => s.Optimizer.Observe(x, x));
@@ -90,7 +117,7 @@ internal static class Steps
             likelihood.Loss(s.Model.call(x), x).backward();
             step += Milliseconds(() => s.Optimizer.step());
         }
-        return (step / Cycle, Stopwatch.GetElapsedTime(start).TotalMilliseconds / Cycle);
+        return (step / s.Cycle, Stopwatch.GetElapsedTime(start).TotalMilliseconds / s.Cycle);
     }
 
     private static double Product()

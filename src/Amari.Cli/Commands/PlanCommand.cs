@@ -13,10 +13,10 @@ internal static class PlanCommand
         var common = new CommonOptions();
         var optimizers = new Option<string>("--optimizers")
         {
-            Description = "comma-separated; by default all but those that evaluate the loss themselves: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+            Description = "comma-separated; by default all: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
             HelpName = "NAMES",
         };
-        var time = CommonOptions.Time("--calibration", "how long to calibrate each (default: 1s)");
+        var time = CommonOptions.Time("--calibration", "how long to calibrate each; no step is begun after 30 times as long (default: 1s)");
         var command = new Command("plan", "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration.")
         {
             common.Workload, optimizers, time, common.Assembly, common.Data, common.Overwrite, common.OneDnn,
@@ -27,7 +27,7 @@ internal static class PlanCommand
             var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
             var entries = parsed.GetValue(optimizers) is { } names
                 ? names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(OptimizerCatalog.Find).DistinctBy(e => e.Name).ToList()
-                : [.. OptimizerCatalog.All.Where(e => !e.EvaluatesLoss)];
+                : OptimizerCatalog.All;
             if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));

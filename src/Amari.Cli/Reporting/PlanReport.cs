@@ -24,9 +24,13 @@ internal static class PlanReport
         foreach (var p in possible)
             table.AddRow([.. ((string[])[p.Choice.Name, Number.Bytes(p.StateBytes), Number.Short((double)p.StateBytes / p.Parameters), Number.Short(p.Milliseconds),
                 double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2), Number.Short(60_000 / p.Milliseconds)]).Select(Markup.Escape)]);
+        var refused = plans.Where(p => p.Refused is not null).ToList();
+        foreach (var p in refused) table.AddRow(Markup.Escape(p.Choice.Name), "refused", "", "", "", "");
         console.WriteLine($"{workload.Name}: {workload.Description}; batches of {workload.BatchSize}");
         console.Write(table);
-        foreach (var p in plans.Where(p => p.Refused is not null)) console.WriteLine($"{p.Choice.Name}: {p.Refused}");
+        foreach (var p in refused) console.WriteLine($"{p.Choice.Name}: {p.Refused}");
+        foreach (var p in possible.Where(p => p.From > 1)) console.WriteLine($"{p.Choice.Name}: from step {p.From} on; before, curvature is renewed more often, and a step is dearer.");
+        foreach (var p in possible.Where(p => p.Hasty)) console.WriteLine($"{p.Choice.Name}: from {p.Steps} {(p.Steps == 1 ? "step" : "steps")} only, for each is slow; trust it less.");
 
         string json = JsonSerializer.Serialize(new
         {
@@ -41,6 +45,9 @@ internal static class PlanReport
                 stateBytes = p.Refused is null ? p.StateBytes : (long?)null,
                 millisecondsPerStep = p.Refused is null ? p.Milliseconds : (double?)null,
                 millisecondsPerPlainStep = p.Refused is null ? p.Plain : (double?)null,
+                fromStep = p.Refused is null ? p.From : (long?)null,
+                timedSteps = p.Steps,
+                hasty = p.Hasty,
                 refused = p.Refused,
             }),
         }, Json);

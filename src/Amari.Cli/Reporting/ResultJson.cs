@@ -56,7 +56,9 @@ internal static class ResultJson
         ["finalLoss"] = Finite(run.FinalLoss),
         ["finalMetric"] = Finite(run.FinalMetric),
         ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
+        ["parameters"] = run.Parameters,
         ["stateBytes"] = run.StateBytes,
+        ["stateBytesPerParameter"] = Finite(run.StateBytesPerParameter),
         ["coverage"] = new JsonArray([.. run.Coverage.Select(c => new JsonObject { ["parameter"] = c.Parameter, ["block"] = c.Block, ["reason"] = c.Reason })]),
         ["events"] = new JsonArray([.. run.Events.Select(e => new JsonObject { ["step"] = e.Step, ["subject"] = e.Subject, ["message"] = e.Message })]),
     };

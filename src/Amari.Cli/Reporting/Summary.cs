@@ -29,6 +29,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     public double FinalMetric => Median(Runs, r => r.FinalMetric);
     public double MillisecondsPerStep => Median(Runs, r => r.MillisecondsPerStep);
     public long StateBytes => Runs[0].StateBytes;
+    public double StateBytesPerParameter => Runs[0].StateBytesPerParameter;
 
     /// <summary>The cells of the result table, after the optimizer's name; a range or a remark is on a second line.</summary>
     public IReadOnlyList<string> Cells() =>
@@ -40,11 +41,12 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
         Number.Short(FinalMetric, 4),
         Number.Short(MillisecondsPerStep),
         Number.Bytes(StateBytes),
+        Number.Short(StateBytesPerParameter),
     ];
 
     /// <summary>The heads of <see cref="Cells"/>.</summary>
     public static IReadOnlyList<string> Heads(Comparison c) =>
-        [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state"];
+        [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state", "bytes / parameter"];
 
     /// <summary>How many of the judged runs met the target, in words.</summary>
     public string Share => $"{Reached} of {Judged.Count} seeds";

@@ -9,39 +9,48 @@ namespace Amari.Training;
 /// <param name="StateBytes">What the optimizer will hold; 0 if refused. Inverses of low rank: as after the calibration.</param>
 /// <param name="Milliseconds">Of a step, batch, forward and backward pass included, the mean over the intervals at which curvature is renewed; NaN if refused.</param>
 /// <param name="Plain">Milliseconds of a step that renews nothing; NaN if refused.</param>
+/// <param name="From">The step from which on <paramref name="Milliseconds"/> holds: 1, or where intervals that grow (<see cref="Kfac.Options.IntervalGrowth"/>) are as given. The steps before are dearer; 0 if refused.</param>
+/// <param name="Steps">How many timed steps it rests on; 0 if refused.</param>
+/// <param name="Hasty">Whether steps were too slow, or were stopped, before every kind of step was seen warm: <paramref name="Milliseconds"/> is then the mean of those seen.</param>
 /// <param name="Refused">Why it cannot train this workload; null if it can.</param>
-public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long StateBytes, double Milliseconds, double Plain, string? Refused);
+public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long StateBytes, double Milliseconds, double Plain, long From, int Steps, bool Hasty, string? Refused);
 
 /// <summary>Predicts bytes and milliseconds per step by a short calibration: a few steps of each kind, weighted by how often the kind occurs.</summary>
 /// <remarks>
 /// An optimizer with intervals has steps of several costs: with intervals a &lt; b,
 /// <code>
 /// mean = t₀ (1 - 1/a) + t_a (1/a - 1/b) + t_b / b
-/// </code>Waiting for b steps would be training. So the calibration runs with intervals of 2 and 4, where one cycle of four steps has two of t₀, one of t_a
-/// and one of t_b: the dearer a place in the cycle, the rarer its kind.
+/// </code>Waiting for b steps would be training. So the calibration runs with intervals of 4 and 8 at most, where one cycle of eight steps has six of t₀, one of t_a
+/// and one of t_b: the dearer a step of the cycle, the rarer its kind. What work of two intervals in different steps is weighted wrong by is a small share of the lesser.
 /// </remarks>
 public static class Planner
 {
-    private const int FewestCycles = 4, MostCycles = 200;
+    private const int FewestCycles = 3, Warming = 2;
+    private const int Shortest = 4;                             // of the intervals calibrated with, unless a shorter one is asked for
+    private const double Patience = 30;                         // times the calibration's seconds: then it ends, whatever it has seen
 
     /// <summary>Predicts; the trainer's data is used, its runs are not touched.</summary>
     /// <param name="trainer">Of the workload.</param>
     /// <param name="choice">The optimizer.</param>
-    /// <param name="seconds">How long to calibrate, > 0; four cycles of steps at least.</param>
+    /// <param name="seconds">How long to calibrate, > 0; three cycles of steps at least, but no step is begun after thirty times as long.</param>
     /// <param name="stop">Ends the calibration after a step; the prediction is then of what was seen.</param>
     public static StepPlan Predict(Trainer trainer, OptimizerChoice choice, double seconds = 1, CancellationToken stop = default)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(choice);
         Require.Positive(seconds);
-        var options = Settings.Describe(trainer.Options(choice));
-        var asked = options.Where(o => o.Key.EndsWith("Interval", StringComparison.Ordinal))
-            .Select(o => (Name: o.Key, Value: int.Parse(o.Value, CultureInfo.InvariantCulture))).Where(o => o.Value > 1).ToList();
-        int[] intervals = [.. asked.Select(o => o.Value).Distinct().Order()];
-        int[] tried = [.. intervals.Select((value, i) => Math.Min(value, 2 << i))];
+        var options = trainer.Options(choice);
+        var asked = Intervals(options);
+        int[] intervals = [.. asked.Select(o => o.Steps).Distinct()];
+        int[] tried = Tried(intervals);
         var settings = choice.Settings.ToDictionary();
-        foreach (var (name, _) in options.Where(o => o.Key.EndsWith(nameof(Kfac.Options.IntervalGrowth), StringComparison.Ordinal))) settings[name] = "none";   // the beginning is over
         foreach (var (name, value) in asked) settings[name] = tried[Array.IndexOf(intervals, value)].ToString(CultureInfo.InvariantCulture);
+        long from = 1;
+        foreach (var (name, value) in Settings.Describe(options).Where(o => o.Key.EndsWith(nameof(Kfac.Options.IntervalGrowth), StringComparison.Ordinal) && o.Value != "none"))
+        {
+            settings[name] = "none";                             // the beginning is over
+            if (intervals.Length > 0) from = 1 + (long)(intervals[^1] / double.Parse(value, CultureInfo.InvariantCulture));
+        }
 
         manual_seed(0);
         using var model = trainer.Workload.CreateModel();
@@ -53,25 +62,48 @@ public static class Planner
         }
         catch (ArgumentException e)
         {
-            return new(choice, parameters, 0, double.NaN, double.NaN, e.Message.Split(" (Parameter")[0]);
+            return new(choice, parameters, 0, double.NaN, double.NaN, 0, 0, false, e.Message.Split(" (Parameter")[0]);
         }
         using (optimizer)
         {
-            int cycle = tried.Length == 0 ? 1 : tried.Aggregate(LeastCommonMultiple);
-            var times = Enumerable.Range(0, cycle).Select(_ => new List<double>()).ToArray();
-            var clock = new Stopwatch();
-            var all = Stopwatch.StartNew();
-            long step = 0;
-            for (int round = -2; round < FewestCycles || (round < MostCycles && all.Elapsed.TotalSeconds < seconds); round++)
-                for (int place = 0; place < cycle && !(stop.IsCancellationRequested && round > 0); place++, step++)
-                {
-                    clock.Restart();
-                    trainer.Step(model, optimizer, 0, step);
-                    if (round >= 0) times[place].Add(clock.Elapsed.TotalMilliseconds);   // the first cycles make states and compile
-                    else if (round == -1 && place == cycle - 1) all.Restart();
-                }
-            double[] costs = [.. times.Where(t => t.Count > 0).Select(Median).Order()];
-            return new(choice, parameters, optimizer.StateBytes, Mean(costs, tried, intervals), costs[0], null);
+            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = Math.Max(Warming, cycle);   // the first steps make states and compile
+            var times = new List<double>();
+            double whole = 0, timed = 0;
+            while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds)))
+            {
+                long start = Stopwatch.GetTimestamp();
+                trainer.Step(model, optimizer, 0, times.Count);
+                double took = Stopwatch.GetElapsedTime(start).TotalSeconds;
+                whole += took;
+                if (times.Count >= warm) timed += took;
+                times.Add(1e3 * took);
+            }
+            double[][] cycles = [.. times.Skip(warm).Chunk(cycle).Where(c => c.Length == cycle).Select(c => c.Order().ToArray())];
+            if (cycles.Length == 0)
+            {
+                double[] seen = [.. times.Skip(times.Count > 1 ? 1 : 0)];
+                return new(choice, parameters, optimizer.StateBytes, seen.Average(), seen.Min(), from, seen.Length, true, null);
+            }
+            double[] costs = [.. Enumerable.Range(0, cycle).Select(i => Median([.. cycles.Select(c => c[i])]))];
+            return new(choice, parameters, optimizer.StateBytes, Mean(costs, tried, intervals), costs[(cycle - 1) / 2], from, cycles.Length * cycle, false, null);
+        }
+    }
+
+    /// <summary>The intervals to calibrate with.</summary>
+    internal static int[] Tried(int[] intervals) => [.. intervals.Select((value, i) => Math.Min(value, Shortest << i))];
+
+    /// <summary>The options that say every how many steps something is made anew, if more than one, by their steps; not those of what is switched off (<c>AdaptX</c> for <c>XInterval</c>).</summary>
+    internal static IReadOnlyList<(string Option, int Steps)> Intervals(OptimizerOptions options)
+    {
+        const string Interval = "Interval";
+        var all = Settings.Describe(options);
+        return [.. all.Where(o => o.Key.EndsWith(Interval, StringComparison.Ordinal) && all.GetValueOrDefault(Switch(o.Key)) != bool.FalseString)
+            .Select(o => (o.Key, Steps: int.Parse(o.Value, CultureInfo.InvariantCulture))).Where(o => o.Steps > 1).OrderBy(o => o.Steps)];
+
+        static string Switch(string option)
+        {
+            int name = option.LastIndexOf('.') + 1;
+            return option[..name] + "Adapt" + option[name..^Interval.Length];
         }
     }
 
@@ -91,13 +123,6 @@ public static class Planner
 
         // The steps at which the first `kind` intervals come round, and not the next.
         static double Share(int[] every, int kind) => (kind == 0 ? 1 : 1.0 / every[kind - 1]) - (kind == every.Length ? 0 : 1.0 / every[kind]);
-    }
-
-    private static int LeastCommonMultiple(int a, int b)
-    {
-        int x = a, y = b;
-        while (y != 0) (x, y) = (y, x % y);
-        return a / x * b;
     }
 
     private static double Median(List<double> times)

@@ -65,8 +65,12 @@ public sealed record Run
     public required double FinalMetric { get; init; }
     /// <summary>Median time of a step: forward, backward and optimizer.</summary>
     public required double MillisecondsPerStep { get; init; }
+    /// <summary>How many numbers the optimizer trains.</summary>
+    public required long Parameters { get; init; }
     /// <summary>Bytes of optimizer state at the end.</summary>
     public required long StateBytes { get; init; }
+    /// <summary>Bytes of optimizer state for each number that is trained.</summary>
+    public double StateBytesPerParameter => (double)StateBytes / Parameters;
     /// <summary>Which parameter was updated by what.</summary>
     public required IReadOnlyList<CoverageRow> Coverage { get; init; }
     /// <summary>Failed factorisations, fall-backs and the like.</summary>

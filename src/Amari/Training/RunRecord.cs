@@ -55,6 +55,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
             FinalLoss = Losses[^1].Loss,
             FinalMetric = Metric,
             MillisecondsPerStep = RecentMillisecondsPerStep,
+            Parameters = trained.parameters().Sum(p => p.numel()),
             StateBytes = trained.StateBytes,
             Coverage = trained.Coverage.Rows,
             Events = trained.Events,

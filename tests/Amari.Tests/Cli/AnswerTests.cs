@@ -10,7 +10,7 @@ public sealed class AnswerTests
     {
         Optimizer = optimizer, Options = new Dictionary<string, string>(), Seed = seed, Steps = 1000, Seconds = 10, Losses = [new(0, 0, 2), new(1000, 10, loss)],
         StepsToTarget = steps, SecondsToTarget = seconds, FinalLoss = loss, FinalMetric = 0.9, MillisecondsPerStep = seconds is { } s && steps is { } n ? 1000 * s / n : 1,
-        StateBytes = 10, Coverage = [], Events = [], Status = status,
+        Parameters = 4, StateBytes = 10, Coverage = [], Events = [], Status = status,
     };
 
     private static string Answer(params Run[] runs) => Amari.Cli.Reporting.Answer.Of(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), runs, []));

@@ -83,7 +83,7 @@ public sealed class CommandLineTests
         Assert.Equal(4, runs.Count);
         foreach (var run in runs)
         {
-            foreach (string name in (string[])["optimizer", "options", "seed", "steps", "seconds", "losses", "stepsToTarget", "secondsToTarget", "finalLoss", "finalMetric", "millisecondsPerStep", "stateBytes", "coverage"])
+            foreach (string name in (string[])["optimizer", "options", "seed", "steps", "seconds", "losses", "stepsToTarget", "secondsToTarget", "finalLoss", "finalMetric", "millisecondsPerStep", "parameters", "stateBytes", "stateBytesPerParameter", "coverage"])
                 Assert.True(run!.AsObject().ContainsKey(name), name);
             Assert.Null(run!["secondsToTarget"]);
             Assert.Equal(3, run["losses"]![0]!.AsArray().Count);
@@ -104,6 +104,29 @@ public sealed class CommandLineTests
         Assert.Contains("K-FAC Linear", page, StringComparison.Ordinal);
 
         Assert.Equal(2, Run("compare", "--epochs", "1", "--out", result).Code);   // results are not overwritten unasked
+    }
+
+    [Fact]
+    public void Compare_shows_the_state_bytes_of_each_parameter()
+    {
+        using var folder = new TemporaryFolder();
+        string json = folder.File("result.json"), result = folder.File("o");
+        (string Name, double Bytes)[] expected = [("adamw", 8), ("adamw-bf16", 4), ("adamw-8bit", 2.125), ("lion", 4), ("lion-bf16", 2), ("lion-8bit", 1.0625)];
+        var (code, output, error) = Run("compare", "digits-mlp", "--optimizers", string.Join(',', expected.Select(e => e.Name)), "--epochs", "1", "--seeds", "1", "--json", json, "--out", result);
+        Assert.Equal((0, ""), (code, error));
+        string page = File.ReadAllText(Path.Combine(result, "report.html"));
+        Assert.Contains("<th>bytes / parameter</th>", page, StringComparison.Ordinal);
+        Assert.Contains("parameter", output, StringComparison.Ordinal);
+        foreach (var (run, (name, bytes)) in JsonNode.Parse(File.ReadAllText(json))!["runs"]!.AsArray().Zip(expected))
+        {
+            double shown = (double)run!["stateBytesPerParameter"]!;
+            Assert.Equal((name, 17_226), ((string)run["optimizer"]!, (long)run["parameters"]!));
+            Assert.Equal(bytes, shown, 0.01);                    // the last block of a tensor is not full
+            Assert.Equal((double)(long)run["stateBytes"]! / 17_226, shown, 12);
+            string cell = Amari.Cli.Reporting.Number.Short(shown);
+            Assert.Matches($@"│ {Regex.Escape(name)} .*│ {Regex.Escape(cell)} *│", output);
+            Assert.Matches($@"</span>{Regex.Escape(name)}</td>.*<td>{Regex.Escape(cell)}</td></tr>", page);
+        }
     }
 
     [Fact]
