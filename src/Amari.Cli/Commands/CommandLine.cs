@@ -52,6 +52,23 @@ public static class CommandLine
     /// <summary>Whether unexpected failures are shown with their stack.</summary>
     internal static bool IsTracing => Environment.GetEnvironmentVariable(TraceVariable) is not null;
 
+    /// <summary>Runs what begins once all arguments are accepted: whatever fails in it is a failed run, of whatever type.</summary>
+    internal static T Running<T>(Func<T> run)
+    {
+        try
+        {
+            return run();
+        }
+        catch (Exception e) when (IsArgument(e))
+        {
+            throw new FailedRunException(e);
+        }
+    }
+
+    private sealed class FailedRunException(Exception inner) : Exception(Unexpected(inner), inner);
+
+    private static string Unexpected(Exception e) => $"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)";
+
     /// <summary>Whether a failure is one of arguments.</summary>
     internal static bool IsArgument(Exception e) => e is ArgumentException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException;
 
@@ -64,6 +81,7 @@ public static class CommandLine
         _ when IsArgument(e) => (2, e.Message.Split(" (Parameter")[0].ReplaceLineEndings(" ")),
         InvalidDataException or IOException or CommunicationException => (1, e.Message.ReplaceLineEndings(" ")),
         _ when TorchLibrary.Status is { State: TorchLibraryState.Failed } status => (1, status.Message.ReplaceLineEndings(" ")),
-        _ => (1, $"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)"),
+        FailedRunException => (1, e.Message),
+        _ => (1, Unexpected(e)),
     };
 }

@@ -28,13 +28,14 @@ internal static class CompareCommand
         {
             var (workload, choices, budget, monitor, trainer, folder) = world.Agree(Prepare);
             using var owned = trainer;
+            using var results = folder;
             int first = parsed.GetValue(common.Seed);
             using var interrupt = new Interrupt();
             Comparison comparison;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
             using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run{(world.Size > 1 ? "; " + world.Description : "")}"))
-                comparison = Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
-                    parsed.GetValue(tune), view, interrupt.Token, monitor, log);
+                comparison = CommandLine.Running(() => Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
+                    parsed.GetValue(tune), view, interrupt.Token, monitor, log));
             return folder is null ? Report.ExitCode(comparison) : Report.Write(comparison, workload, folder, output);
 
             (Workload, List<OptimizerChoice>, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()

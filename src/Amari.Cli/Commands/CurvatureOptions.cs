@@ -109,12 +109,12 @@ internal sealed class CurvatureOptions
         using var view = new ProgressView(output, FormattableString.Invariant($"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"));
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int most = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
-        var run = subject.Trainer.Train(new(Optimizer, new Dictionary<string, string>()), parsed.GetValue(_common.Seed), Budget.OfSeconds(seconds), view,
+        var run = CommandLine.Running(() => subject.Trainer.Train(new(Optimizer, new Dictionary<string, string>()), parsed.GetValue(_common.Seed), Budget.OfSeconds(seconds), view,
             evaluated: (model, point) =>
             {
                 subject.Take(model, point, most);
                 if (toTarget && point.Loss <= workload.Target.Value) enough.Cancel();
-            }, stop: enough.Token);
+            }, stop: enough.Token));
         if (run.Status == RunStatus.Diverged) throw new InvalidDataException($"{workload.Name} diverged while it was trained with AdamW; give it settings, or a --checkpoint.");
         subject.Origin = FormattableString.Invariant($"trained with AdamW for {run.Steps} steps ({run.Seconds:F1} s)");
         return !stop.IsCancellationRequested;

@@ -3,14 +3,17 @@ using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Amari.Cli.Reporting;
 using Amari.Distributed;
 using Amari.Native;
+using Amari.Training;
+using Amari.Workloads;
 using Amari.Workloads.Data;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari info</c>: what this machine and this build have.</summary>
+/// <summary><c>amari info</c>: what this machine and this build have, and the settings that optimizers have on a workload.</summary>
 internal static class InfoCommand
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -18,14 +21,17 @@ internal static class InfoCommand
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
-        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there.");
+        common.Workload.Description = "also tell each optimizer's settings on this workload";
+        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there.") { common.Workload, common.Assembly };
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
+            var workload = parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null ? null
+                : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
             var status = TorchLibrary.Status;
             if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
             ScalarRelease.Install();
-            var rows = new Dictionary<string, string>
+            var rows = new JsonObject
             {
                 ["amari"] = Version(typeof(Kfac).Assembly),
                 [".NET"] = RuntimeInformation.FrameworkDescription,
@@ -38,19 +44,34 @@ internal static class InfoCommand
                 ["processor"] = Machine.Processor,
                 ["cores"] = $"{Environment.ProcessorCount}",
                 ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",
+                ["instruction sets"] = Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none that matter here",
                 ["kernels"] = Vector512.IsHardwareAccelerated ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors"
                     : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar",
                 ["digits"] = "embedded",
                 ["mnist10k"] = "embedded",
+                ["pride-and-prejudice"] = "embedded",
                 ["fashion-mnist"] = FashionMnist.IsPresent() ? FashionMnist.DefaultDirectory
                     : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
                 ["MPI"] = MpiInstalled(),
             };
-            int width = rows.Keys.Max(k => k.Length);
-            foreach (var (name, value) in rows) output.WriteLine($"{name.PadRight(width)}  {value}");
+            Columns(rows.Select(r => (r.Key, (string)r.Value!)));
+            if (workload is not null)
+            {
+                output.WriteLine();
+                output.WriteLine($"Settings on {workload.Name} (what is not named has the optimizer's default; --json tells all):");
+                Columns(OptimizerCatalog.All.Select(e => (e.Name, e.SettingsIn(workload) is { Count: > 0 } some ? string.Join(" ", some.Select(s => $"{s.Key}={s.Value}")) : "its defaults")));
+                rows["settings"] = new JsonObject(OptimizerCatalog.All.Select(e => KeyValuePair.Create(e.Name,
+                    JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload)))))));
+            }
             foreach (string? file in (string?[])[parsed.GetValue(common.Json)?.FullName, parsed.GetValue(common.Out) is { } folder ? Path.Combine(folder.FullName, "info.json") : null])
-                if (file is not null && Launcher.Rank == 0) ResultFolder.Write(file, JsonSerializer.Serialize(rows, Indented));
+                if (file is not null && Launcher.Rank == 0) ResultFolder.Write(file, rows.ToJsonString(Indented));
             return status.State == TorchLibraryState.Failed ? 1 : 0;
+
+            void Columns(IEnumerable<(string Name, string Value)> lines)
+            {
+                int width = lines.Max(l => l.Name.Length);
+                foreach (var (name, value) in lines) output.WriteLine($"{name.PadRight(width)}  {value}");
+            }
         });
         return command;
     }

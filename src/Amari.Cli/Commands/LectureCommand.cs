@@ -33,7 +33,7 @@ internal static class LectureCommand
             }
             var items = LectureCatalog.Find(asked);
             common.ApplyTo(parsed, output);
-            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "lecture", parsed.GetValue(common.Json)?.FullName);
+            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "lecture", parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
             var runs = new List<LectureRun>();

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Distributed;
 
 namespace Amari.Cli.Commands;
@@ -49,7 +50,8 @@ internal static class Ranks
         var failures = world.AllGather(failure);
         int rank = failures.ToList().FindIndex(f => f.Length > 0);
         if (rank < 0) return result;
-        (result as IDisposable)?.Dispose();
+        if (result is ITuple parts)
+            for (int i = 0; i < parts.Length; i++) (parts[i] as IDisposable)?.Dispose();
         throw new AgreedException(rank == 0 ? failures[0] : $"Rank {rank} of {world.Size}: {failures[rank]}");
     }
 

@@ -29,20 +29,18 @@ internal static class TrainCommand
         monitoring.AddTo(command);
         command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
         {
-            var (workload, choice, budget, monitor, trainer, folder) = world.Agree(Prepare);
+            var (workload, choice, budget, monitor, trainer, saving, folder) = world.Agree(Prepare);
             using var owned = trainer;
-            string? directory = parsed.GetValue(checkpoint);
+            using var results = folder;
             using var interrupt = new Interrupt();
             Run run;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
             using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}{(world.Size > 1 ? "; " + world.Description : "")}"))
-                run = trainer.Train(choice, parsed.GetValue(common.Seed), budget, view,
-                    directory is null ? null : new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30)),
-                    monitor: monitor, monitored: log, stop: interrupt.Token);
+                run = CommandLine.Running(() => trainer.Train(choice, parsed.GetValue(common.Seed), budget, view, saving, monitor: monitor, monitored: log, stop: interrupt.Token));
             var result = new Comparison(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
             return folder is null ? Report.ExitCode(result) : Report.Write(result, workload, folder, output);
 
-            (Workload, OptimizerChoice, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()
+            (Workload, OptimizerChoice, Budget, MonitorOptions?, Trainer, CheckpointOptions?, ResultFolder?) Prepare()
             {
                 var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
                 var settings = new Dictionary<string, string>();
@@ -52,12 +50,15 @@ internal static class TrainCommand
                         : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
                 var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
                 var budget = common.BudgetOf(parsed, workload.DefaultBudget);
-                if (parsed.GetValue(checkpoint) is null && parsed.GetValue(resume)) throw new ArgumentException("--resume needs --checkpoint DIR.");
+                CheckpointOptions? saving = parsed.GetValue(checkpoint) is { } directory
+                    ? new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30))
+                    : !parsed.GetValue(resume) ? null : throw new ArgumentException("--resume needs --checkpoint DIR.");
                 var monitor = monitoring.Of(parsed);
                 common.ApplyTo(parsed, output);
                 var trainer = common.TrainerOf(parsed, workload, world);
                 trainer.Check(choice);
-                return (workload, choice, budget, monitor, trainer, common.FolderOf(parsed, world, "train-" + workload.Name));
+                if (saving is not null) trainer.Check(choice, parsed.GetValue(common.Seed), saving);
+                return (workload, choice, budget, monitor, trainer, saving, common.FolderOf(parsed, world, "train-" + workload.Name));
             }
         }));
         return command;

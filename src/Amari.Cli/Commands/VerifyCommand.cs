@@ -24,13 +24,13 @@ internal static class VerifyCommand
             torch.set_num_threads(parsed.GetValue(common.Threads));
             int seed = parsed.GetValue(common.Seed);
             using var data = workload.Load(parsed.GetValue(common.Data));
-            var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "verify-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "verify-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var scope = torch.NewDisposeScope();
             torch.manual_seed(seed);
             using var model = workload.CreateModel();
             var chosen = torch.randperm(data.Train.Count, dtype: torch.ScalarType.Int64).narrow(0, 0, Math.Min(parsed.GetValue(examples), data.Train.Count));
-            var report = Verifier.Verify(model, workload.Likelihood, data.Train.Inputs.index_select(0, chosen), data.Train.Targets.index_select(0, chosen),
-                new() { Examples = parsed.GetValue(examples), Seed = seed });
+            var report = CommandLine.Running(() => Verifier.Verify(model, workload.Likelihood, data.Train.Inputs.index_select(0, chosen), data.Train.Targets.index_select(0, chosen),
+                new() { Examples = parsed.GetValue(examples), Seed = seed }));
 
             string text = $"{workload.Name}: {workload.Description}{Environment.NewLine}{report}", json = VerificationJson.Of(workload.Name, report);
             output.Write(text);

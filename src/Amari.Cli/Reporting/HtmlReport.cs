@@ -22,7 +22,7 @@ internal static class HtmlReport
         page.Table(["optimizer", .. Summary.Heads(comparison)], Summary.Of(comparison).Select(s =>
             (IReadOnlyList<string>)[$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
         page.Add($"""
-            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted.</p>
+            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted, nor is the warm-up of a comparison: a few steps of each optimizer on a model that is thrown away.</p>
             <h2>Loss while training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button> <button id="steps" aria-pressed="false">against steps</button></p>
             <div id="plot" class="plot" style="height: {500 + 24 * (colors.Count / 8)}px"></div>
@@ -60,7 +60,7 @@ internal static class HtmlReport
             page.Add("<h2>Tuning trials</h2>\n");
             page.Table(["optimizer", "budget", "final loss", "settings tried"], comparison.Trials.Select(t => (IReadOnlyList<string>)
                 [Html(t.Optimizer), Html(t.Budget.ToString()), double.IsFinite(t.Loss) ? Number.Short(t.Loss, 4) : "diverged",
-                    Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpace.Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
+                    Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpaceOf(t.Options).Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
         }
         var scale = LossScale.Of(comparison);
         return page.Finish(FormattableString.Invariant($"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)};\nconst panels = {MonitorPanel.Json(panels)};\n") + """

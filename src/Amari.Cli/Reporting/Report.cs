@@ -13,7 +13,6 @@ internal static class Report
         var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
-            if (!Directory.EnumerateFileSystemEntries(folder.Path).Any()) Directory.Delete(folder.Path);
             console.WriteLine("Stopped before anything was trained; nothing was written.");
             return 1;
         }

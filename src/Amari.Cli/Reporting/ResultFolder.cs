@@ -2,9 +2,12 @@ using Amari.Training;
 
 namespace Amari.Cli.Reporting;
 
-/// <summary>Where results go; found writable before anything is trained, and never one with results in it unless the user says so.</summary>
-internal sealed record ResultFolder(string Path, string? Json)
+/// <summary>Where results go; found writable before anything is trained, and never one with results in it unless the user says so. Disposed, it takes back the folders that it
+/// made and that nothing was written to.</summary>
+internal sealed record ResultFolder(string Path, string? Json) : IDisposable
 {
+    private IReadOnlyList<string> Made { get; init; } = [];     // the innermost first
+
     /// <param name="asked">What --out says; null takes a new numbered folder under <c>out/</c>.</param>
     /// <param name="overwrite">Whether results there may be replaced.</param>
     /// <param name="name">The stem of a new folder.</param>
@@ -18,15 +21,31 @@ internal sealed record ResultFolder(string Path, string? Json)
         if (!overwrite && File.Exists(System.IO.Path.Combine(path, "result.json")))
             throw new ArgumentException($"'{path}' holds results already; choose another folder or say --overwrite.");
         if (json is not null && Directory.Exists(json)) throw new ArgumentException($"--json is '{json}', which is a folder; it must be a file.");
-        Directory.CreateDirectory(path);
-        if (json is not null) Directory.CreateDirectory(System.IO.Path.GetDirectoryName(json)!);
-        foreach (string folder in (string[])(json is null ? [path] : [path, System.IO.Path.GetDirectoryName(json)!]))
+        string[] needed = json is null ? [path] : [path, System.IO.Path.GetDirectoryName(json)!];
+        var missing = needed.SelectMany(Missing).Distinct().OrderByDescending(f => f.Length).ToList();
+        var result = new ResultFolder(path, json) { Made = missing };
+        try
         {
-            string probe = System.IO.Path.Combine(folder, System.IO.Path.GetRandomFileName());
-            File.WriteAllText(probe, "");
-            File.Delete(probe);
+            foreach (string folder in needed) AtomicFile.Probe(folder);
         }
-        return new(path, json);
+        catch (ArgumentException)
+        {
+            result.Dispose();
+            throw;
+        }
+        return result;
+
+        static IEnumerable<string> Missing(string folder)
+        {
+            for (string? f = System.IO.Path.GetFullPath(folder); f is not null && !Directory.Exists(f); f = System.IO.Path.GetDirectoryName(f)) yield return f;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (string folder in Made)
+            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
     }
 
     /// <summary>Writes a file as a whole, and its folder if need be: a failure leaves what was there.</summary>

@@ -31,6 +31,24 @@ internal static partial class AtomicFile
             FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
+    /// <summary>Finds a folder writable, making it if need be; what is in it stays.</summary>
+    /// <exception cref="ArgumentException">It is a file, or cannot be made or written to; one sentence says why.</exception>
+    public static void Probe(string folder)
+    {
+        if (File.Exists(folder)) throw new ArgumentException($"'{folder}' is a file; it must be a folder.");
+        try
+        {
+            Directory.CreateDirectory(folder);
+            string probe = Path.Combine(folder, Path.GetRandomFileName());
+            File.WriteAllText(probe, "");
+            File.Delete(probe);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArgumentException($"The folder '{folder}' cannot be written to: {e.Message}", e);
+        }
+    }
+
     /// <summary>Makes the rename itself durable. Best effort: some file systems refuse, and the file is whole either way.</summary>
     private static void FlushFolder(string folder)
     {

@@ -7,13 +7,14 @@ public static class Comparer
     private const int Survivors = 3;                            // one of so many goes on to the full budget
     private const int TuningSeed = 7919;                        // no measured seed sees the weights and batches it was tuned on
 
-    /// <summary>Trains every optimizer with every seed.</summary>
+    /// <summary>Trains every optimizer with every seed. Before, each makes up to three steps on a model that is thrown away: what .NET compiles and libtorch loads once is
+    /// in nobody's time.</summary>
     /// <param name="trainer">The workload with its data.</param>
     /// <param name="optimizers">At least one.</param>
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">Of each run.</param>
     /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, the better third
-    /// again at the full one. The workload's own settings are the first trial. 0 to take those settings without trials.</param>
+    /// again at the full one, of which the best is taken. The workload's own settings are the first trial. 0 to take those settings without trials.</param>
     /// <param name="progress">Told while runs train.</param>
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
     /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
@@ -27,6 +28,8 @@ public static class Comparer
         ArgumentNullException.ThrowIfNull(budget);
         Require.AtLeast(0, tuneTrials, "number of trials");
         foreach (var choice in optimizers) trainer.Check(choice);   // all bad arguments are told before anything runs
+        foreach (var choice in optimizers)
+            if (!trainer.IsStopped(stop)) trainer.WarmUp(choice);
 
         var trials = new List<Trial>();
         var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();
@@ -41,7 +44,7 @@ public static class Comparer
     private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
         IProgress<RunProgress>? progress, CancellationToken stop)
     {
-        var space = OptimizerCatalog.Find(choice.Name).SearchSpace;
+        var space = OptimizerCatalog.Find(choice.Name).SearchSpaceOf(Settings.Describe(trainer.Options(choice)));
         var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? choice : choice with
         {
             Settings = new Dictionary<string, string>(choice.Settings.Concat(space.Select((d, k) =>
@@ -52,7 +55,7 @@ public static class Comparer
         int number = 0, total = count + (count + Survivors - 1) / Survivors;
         var first = Rung(candidates, shortBudget);
         var second = Rung([.. first.OrderBy(r => r.Loss).Take((count + Survivors - 1) / Survivors).Select(r => r.Choice)], budget);
-        return second.Concat(first).OrderBy(r => r.Loss).Select(r => r.Choice).FirstOrDefault(choice);
+        return (second.Count > 0 ? second : first).OrderBy(r => r.Loss).Select(r => r.Choice).FirstOrDefault(choice);   // losses of unlike budgets tell nothing of one another
 
         List<(OptimizerChoice Choice, double Loss)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
         {

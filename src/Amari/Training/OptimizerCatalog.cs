@@ -1,3 +1,5 @@
+using Amari.Workloads;
+
 namespace Amari.Training;
 
 /// <summary>An optimizer as commands know it.</summary>
@@ -17,6 +19,22 @@ public sealed record OptimizerEntry(
 {
     /// <summary>Whether it takes the loss as a function, and may evaluate it many times in a step.</summary>
     public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
+
+    /// <summary>What of the search space these options leave an effect.</summary>
+    /// <param name="options">By name, defaults included, as a run tells them.</param>
+    public IReadOnlyList<SearchDimension> SearchSpaceOf(IReadOnlyDictionary<string, string> options) =>
+        [.. SearchSpace.Where(d => d.Unless is not { } idle || options.GetValueOrDefault(idle.Option) != idle.Value)];
+
+    /// <summary>What holds on a workload where nothing is asked for: its settings of this optimizer, or of the one that it is a variant of; and the preset. What is missing is the default.</summary>
+    public IReadOnlyList<KeyValuePair<string, string>> SettingsIn(Workload workload)
+    {
+        ArgumentNullException.ThrowIfNull(workload);
+        var own = workload.Settings.GetValueOrDefault(Name);
+        var original = own is null ? workload.Settings.GetValueOrDefault(Variant ?? "") : null;
+        return [.. ((IEnumerable<KeyValuePair<string, string>>)[.. original ?? None, .. Preset ?? [], .. own ?? None]).GroupBy(s => Settings.Canonical(s.Key)).Select(s => s.Last())];
+    }
+
+    private static readonly Dictionary<string, string> None = [];
 }
 
 /// <summary>One option that tuning varies.</summary>
@@ -26,6 +44,9 @@ public sealed record OptimizerEntry(
 /// <param name="FromOne">The logarithm is of 1 - value: for momenta near 1.</param>
 public sealed record SearchDimension(string Option, double Low, double High, bool FromOne = false)
 {
+    /// <summary>The value of another option with which this one has no effect; null for none.</summary>
+    public (string Option, string Value)? Unless { get; init; }
+
     /// <summary>The value at u in [0, 1].</summary>
     public double At(double u)
     {
@@ -43,6 +64,11 @@ public sealed record OptimizerChoice(string Name, IReadOnlyDictionary<string, st
 /// <summary>All optimizers that commands offer.</summary>
 public static class OptimizerCatalog
 {
+    // The quadratic model gives steps their length, in the place of a rate and a bound.
+    private static (string, string) OwnLength { get; } = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
+    private static IReadOnlyList<SearchDimension> KfacSpace { get; } =
+        [new("LearningRate", 1e-2, 1) { Unless = OwnLength }, new("Damping", 1e-3, 100), new("KlClip", 1e-4, 0.1) { Unless = OwnLength }, new("FactorDecay", 0.7, 0.98, FromOne: true)];
+
     /// <summary>The entries, in the order of listings.</summary>
     public static IReadOnlyList<OptimizerEntry> All { get; } =
     [
@@ -63,9 +89,9 @@ public static class OptimizerCatalog
         new("lion-8bit", "Lion, momentum in blocks of 8 bits", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
             [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "Blocks8")]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-4, 0.1), new("FactorDecay", 0.7, 0.98, FromOne: true)]),
+            KfacSpace),
         new("ekfac", "K-FAC with eigenvalues corrected", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            [new("LearningRate", 1e-2, 1), new("Damping", 1e-3, 100), new("KlClip", 1e-4, 0.1), new("FactorDecay", 0.7, 0.98, FromOne: true)], "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
+            KfacSpace, "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
         new("muon", "orthogonalised momentum of matrices", typeof(Muon.Options), (m, o, _) => new Muon(m, (Muon.Options)o),
             [new("LearningRate", 1e-3, 0.2), new("Momentum", 0.8, 0.98, FromOne: true), new("FallbackScale", 1e-2, 1)]),
         new("soap", "Adam in Shampoo's eigenbasis", typeof(Soap.Options), (m, o, _) => new Soap(m, (Soap.Options)o),

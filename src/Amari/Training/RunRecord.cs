@@ -19,7 +19,6 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     public double Seconds { get; private set; }
     public List<LossPoint> Losses { get; private set; } = [];
     public double Metric { get; private set; } = double.NaN;
-    public double EvaluatedAt { get; private set; }
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
 
     public void Add(double seconds)
@@ -32,11 +31,10 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
 
     /// <param name="loss">Mean over the training set.</param>
     /// <param name="metric">The workload's.</param>
-    /// <param name="fraction">Of the budget, for the spacing of evaluations.</param>
-    public void Evaluated(double loss, double metric, double fraction)
+    public void Evaluated(double loss, double metric)
     {
         Losses.Add(new(Step, Seconds, loss));
-        (Metric, EvaluatedAt) = (metric, fraction);
+        Metric = metric;
     }
 
     public Run ToRun(Target target, Optimizer trained, RunStatus status)
@@ -73,31 +71,38 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         ["seed"] = seed,
         ["step"] = Step,
         ["seconds"] = Seconds,
-        ["losses"] = new JsonArray([.. Losses.Select(p => new JsonArray(p.Step, p.Seconds, p.Loss))]),
-        ["metric"] = Metric,
-        ["evaluatedAt"] = EvaluatedAt,
+        ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
+        ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
         ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
     }.ToJsonString();
 
-    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run.</summary>
-    /// <exception cref="InvalidDataException">It is another run's.</exception>
-    public void Restore(string json)
+    /// <summary>Refuses what <see cref="ToJson"/> wrote of another run.</summary>
+    /// <exception cref="ArgumentException">It is another run's.</exception>
+    public void Check(string json)
     {
         var saved = JsonNode.Parse(json)!.AsObject();
-        Check("workload", (string?)saved["workload"], workload);
-        Check("optimizer", (string?)saved["optimizer"], optimizer);
-        Check("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}"));
+        Same("workload", (string?)saved["workload"], workload);
+        Same("optimizer", (string?)saved["optimizer"], optimizer);
+        Same("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}"));
         var savedOptions = saved["options"].Deserialize<Dictionary<string, string>>()!;
-        foreach (var (name, value) in options) Check(name, savedOptions.GetValueOrDefault(name), value);
+        foreach (var (name, value) in options) Same(name, savedOptions.GetValueOrDefault(name), value);
+
+        static void Same(string what, string? saved, string asked)
+        {
+            if (saved != asked) throw new ArgumentException($"The checkpoint was made with {what} {saved}, this run has {asked}: it cannot continue.");
+        }
+    }
+
+    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run.</summary>
+    /// <exception cref="ArgumentException">It is another run's.</exception>
+    public void Restore(string json)
+    {
+        Check(json);
+        var saved = JsonNode.Parse(json)!.AsObject();
         Step = (long)saved["step"]!;
         Seconds = (double)saved["seconds"]!;
-        Losses = [.. saved["losses"]!.AsArray().Select(p => new LossPoint((long)p![0]!, (double)p[1]!, (double)p[2]!))];
+        Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
+        Metric = saved["metric"].Deserialize<double>(Json);
         Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
-        (Metric, EvaluatedAt) = ((double)saved["metric"]!, (double)saved["evaluatedAt"]!);
-
-        static void Check(string what, string? saved, string asked)
-        {
-            if (saved != asked) throw new InvalidDataException($"The checkpoint was made with {what} {saved}, this run has {asked}: it cannot continue.");
-        }
     }
 }

@@ -31,12 +31,24 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         });
     }
 
+    /// <summary>Refuses, before anything is trained, a folder that cannot be written to or that holds what this run cannot continue from.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, or holds another run; or there are checkpoints and resuming was not asked for.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
+    public static void Check(CheckpointOptions options, RunRecord record)
+    {
+        AtomicFile.Probe(options.Directory);
+        using var checkpoint = Newest(new(options.Directory), options, _ => { });
+        if (checkpoint is not null) record.Check(checkpoint.Metadata["run"]);
+    }
+
     /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
-    /// <exception cref="InvalidDataException">All checkpoints are damaged, or they are another run's; or there are some and resuming was not asked for.</exception>
+    /// <exception cref="ArgumentException">As of <see cref="Check"/>.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public void Resume(RunRecord record)
     {
         using var scope = NewDisposeScope();
-        using var checkpoint = ranks.Rank == 0 ? Newest() : null;
+        if (ranks.Rank == 0) AtomicFile.Probe(options.Directory);
+        using var checkpoint = ranks.Rank == 0 ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}")) : null;
         string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(checkpoint.Metadata["run"], checkpoint.Metadata["optimizer"],
             checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => new SavedTensor(t.Value.dtype, t.Value.shape))));
@@ -51,16 +63,16 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
     }
 
-    private Checkpoint? Newest()
+    private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver)
     {
-        var checkpoint = _directory.Load(out var refused);
+        var checkpoint = directory.Load(out var refused);
         if (!options.Resume)
         {
             if (checkpoint is null && refused.Count == 0) return null;
             checkpoint?.Dispose();
-            throw new InvalidDataException($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
+            throw new ArgumentException($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
         }
-        foreach (string reason in refused) Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}");
+        foreach (string reason in refused) passedOver(reason);
         if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from.");
         return checkpoint;
     }

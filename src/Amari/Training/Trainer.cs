@@ -13,15 +13,16 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 /// <summary>Trains a workload with one optimizer at a time; holds the data. Seeds fix weights, data order and sampling, so that a run
 /// is repeatable, and one that is resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
 /// <remarks>A batch is drawn without replacement from the epoch's own permutation; what is left over at the end of an epoch is
-/// dropped. The clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted.
+/// dropped. The clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted, nor are
+/// the steps of a throw-away model by which <see cref="Comparer"/> has code compiled before the first run.
 /// <para>Where the weights to be used are not those in training (<see cref="ScheduleFree"/>), an evaluation takes BatchNorm's statistics anew at the former, from ten batches, and then
 /// puts back those of training, which are also what a checkpoint holds.</para>
 /// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one process to rounding (BatchNorm
 /// normalises each part by its own statistics; random draws differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
 public sealed class Trainer : IDisposable
 {
-    private const int MostEvaluations = 200, EvaluationChunk = 1000, StatisticsBatches = 10;
-    private static readonly Dictionary<string, string> None = [];
+    private const int MostEvaluations = 200, EvaluationChunk = 1000, StatisticsBatches = 10, WarmUpSteps = 3;
+    private const double WarmUpSeconds = 1;                     // after which no further step begins
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private (int Seed, ShardedBatches Batches)? _batches;
@@ -30,10 +31,13 @@ public sealed class Trainer : IDisposable
     /// <param name="dataDirectory">Where the data is, or null for the usual places.</param>
     /// <param name="communicator">The ranks that train together; null for this process alone. Not owned.</param>
     /// <exception cref="FileNotFoundException">The data is missing; the message says how to get it.</exception>
+    /// <exception cref="ArgumentException">Too few examples for the batch, or the batch for the ranks; or a target that is not one of the loss.</exception>
     public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null)
     {
         ArgumentNullException.ThrowIfNull(workload);
         Workload = workload;
+        if (workload.Target is not { Metric: Target.Loss } || !double.IsFinite(workload.Target.Value))
+            throw new ArgumentException(FormattableString.Invariant($"The target of {workload.Name} is {workload.Target.Metric} {workload.Target.Value}; runs are timed to a finite value of the {Target.Loss}."));
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
@@ -72,9 +76,7 @@ public sealed class Trainer : IDisposable
     {
         ArgumentNullException.ThrowIfNull(choice);
         var entry = OptimizerCatalog.Find(choice.Name);
-        var own = Workload.Settings.GetValueOrDefault(entry.Name);
-        var original = own is null ? Workload.Settings.GetValueOrDefault(entry.Variant ?? "") : null;
-        return Settings.Apply(entry.OptionsType, [.. original ?? None, .. entry.Preset ?? [], .. own ?? None, .. choice.Settings]);
+        return Settings.Apply(entry.OptionsType, [.. entry.SettingsIn(Workload), .. choice.Settings]);
     }
 
     /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>
@@ -94,6 +96,31 @@ public sealed class Trainer : IDisposable
         }
     }
 
+    /// <summary>Refuses, before anything is trained, checkpoints that the run could not be saved to or continued from. Rank 0's alone.</summary>
+    /// <exception cref="ArgumentException">As of <see cref="Train"/>.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
+    internal void Check(OptimizerChoice choice, int seed, CheckpointOptions checkpoint)
+    {
+        if (_ranks.Rank == 0) RunSaver.Check(checkpoint, RecordOf(choice, Options(choice), seed));
+    }
+
+    private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
+        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed);
+
+    /// <summary>A few steps of a model that is thrown away, so that the first run's clock does not count what is compiled or loaded once. No run depends on it: each seeds torch's
+    /// generator anew.</summary>
+    internal void WarmUp(OptimizerChoice choice)
+    {
+        manual_seed(0);
+        using var model = Workload.CreateModel();
+        using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, Options(choice), Workload.Likelihood);
+        optimizer.Distribute(_ranks, ShardState);
+        using var parallel = new DataParallel(model, _ranks, Parallelism);
+        var clock = Stopwatch.StartNew();
+        for (int step = 0; step < WarmUpSteps && _ranks.Sum(clock.Elapsed.TotalSeconds)[0] < WarmUpSeconds * _ranks.Size; step++)   // as many on all ranks
+            Step(model, optimizer, parallel, seed: 0, step);
+    }
+
     /// <summary>Whether any rank was asked to stop; the same on all.</summary>
     internal bool IsStopped(CancellationToken stop) =>
         _ranks.Size == 1 ? stop.IsCancellationRequested : _ranks.Sum(stop.IsCancellationRequested ? 1 : 0)[0] > 0;
@@ -109,7 +136,8 @@ public sealed class Trainer : IDisposable
     /// <param name="monitor">What of the curvature to watch; null for nothing. It changes neither the weights nor the clock.</param>
     /// <param name="monitored">Told every measurement, and every report of a second-order method's step, as they come; after a resume those before it, too.</param>
     /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
-    /// <exception cref="InvalidDataException">A checkpoint to resume from is of another run, or all are damaged.</exception>
+    /// <exception cref="ArgumentException">A bad choice; or checkpoints are of another run, of one that was not to be resumed, or cannot be written.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public Run Train(OptimizerChoice choice, int seed, Budget budget, IProgress<RunProgress>? progress = null,
         CheckpointOptions? checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? evaluated = null,
         MonitorOptions? monitor = null, IProgress<MonitorLine>? monitored = null, CancellationToken stop = default)
@@ -121,7 +149,7 @@ public sealed class Trainer : IDisposable
         using var model = Workload.CreateModel();
         using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
         optimizer.Distribute(_ranks, ShardState);
-        var record = new RunRecord(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed);
+        var record = RecordOf(choice, options, seed);
         var saver = checkpoint is null ? null : new RunSaver(checkpoint, model, optimizer, _ranks);
         saver?.Resume(record);
         using var parallel = new DataParallel(model, _ranks, Parallelism);
@@ -168,7 +196,7 @@ public sealed class Trainer : IDisposable
                 break;
             }
             Tell(watch?.Observe(record.Step, record.Seconds));
-            bool due = record.Step % StepsPerEvaluation == 0 && Fraction() - record.EvaluatedAt >= 1.0 / MostEvaluations;
+            bool due = record.Step % StepsPerEvaluation == 0 && Fraction() - Share(record.Losses[^1].Step, record.Losses[^1].Seconds) >= 1.0 / MostEvaluations;
             if (due) Evaluate(model, record);
             if (due || record.Seconds - told > 0.1) Report(due);
             if (saver is not null && record.Seconds - saved >= checkpoint!.Every.TotalSeconds) Save();
@@ -183,7 +211,9 @@ public sealed class Trainer : IDisposable
         optimizer.Train();                                       // what Eval() keeps beside is not state to be counted
         return record.ToRun(Workload.Target, optimizer, status);
 
-        double Fraction() => budget.Seconds is { } s ? record.Seconds / s : (double)record.Step / (budget.Epochs!.Value * StepsPerEpoch);
+        double Fraction() => Share(record.Step, record.Seconds);
+
+        double Share(long steps, double seconds) => budget.Seconds is { } s ? seconds / s : (double)steps / (budget.Epochs!.Value * StepsPerEpoch);
 
         void Evaluate(nn.Module<Tensor, Tensor> m, RunRecord r)
         {
@@ -192,7 +222,7 @@ public sealed class Trainer : IDisposable
             using var statistics = optimizer.Evaluating && r.Step > 0 ? new RetakenStatistics(m, StatisticsBatches, i => Batch(seed, r.Step + i).X) : null;
             if (statistics is { Any: true }) parallel.AverageBuffers();
             var (loss, metric) = Measure(m);
-            r.Evaluated(loss, metric, Fraction());
+            r.Evaluated(loss, metric);
             evaluated?.Invoke(m, r.Losses[^1]);
         }
 

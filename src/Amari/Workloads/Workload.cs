@@ -107,6 +107,10 @@ public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tenso
 }
 
 /// <summary>The value that a run is timed to.</summary>
-/// <param name="Metric">What is compared; <c>loss</c>.</param>
-/// <param name="Value">Reached when the metric is at or below it.</param>
-public sealed record Target(string Metric, double Value);
+/// <param name="Metric">What is compared: <see cref="Loss"/>; a <see cref="Trainer"/> refuses any other.</param>
+/// <param name="Value">Reached when the loss is at or below it; finite.</param>
+public sealed record Target(string Metric, double Value)
+{
+    /// <summary>The mean loss over the training set, or its measured part.</summary>
+    public const string Loss = "loss";
+}

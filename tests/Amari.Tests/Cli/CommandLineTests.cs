@@ -66,6 +66,49 @@ public sealed class CommandLineTests
     }
 
     [Fact]
+    public void Checkpoints_that_do_not_fit_are_bad_arguments_and_leave_no_folder()
+    {
+        using var folder = new TemporaryFolder();
+        string here = Environment.CurrentDirectory;
+        Environment.CurrentDirectory = folder.Path;
+        try
+        {
+            File.WriteAllText("file", "");
+            AssertRefused("'file' is a file", "train", "--epochs", "1", "--checkpoint", "file");
+            AssertRefused("cannot be written to", "train", "--epochs", "1", "--checkpoint", Path.Combine("file", "below"));
+            Assert.False(Directory.Exists("out"));
+            string[] run = ["train", "--optimizer", "sgd", "--epochs", "1", "--checkpoint", "saved"];
+            Assert.Equal(0, Run(run).Code);
+            AssertRefused("--resume", run);
+            AssertRefused("LearningRate", [.. run, "--resume", "--lr", "0.03"]);
+            AssertRefused("seed 0", [.. run, "--resume", "--seed", "5"]);
+            AssertRefused("optimizer sgd", ["train", "--optimizer", "adamw", "--epochs", "1", "--checkpoint", "saved", "--resume"]);
+            Assert.Equal(["train-digits-mlp-001"], Directory.GetDirectories("out").Select(f => Path.GetFileName(f)));
+            foreach (string file in Directory.GetFiles("saved")) File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
+            var (code, _, error) = Run([.. run, "--resume"]);
+            Assert.Equal(1, code);                               // the arguments are right
+            Assert.Contains("damaged", error, StringComparison.Ordinal);
+            Assert.Single(Directory.GetDirectories("out"));
+        }
+        finally
+        {
+            Environment.CurrentDirectory = here;
+        }
+    }
+
+    [Theory, InlineData("train"), InlineData("compare"), InlineData("spectrum")]
+    public void What_a_workload_throws_while_it_trains_is_a_failed_run(string command)
+    {
+        using var folder = new TemporaryFolder();
+        string assembly = EmittedWorkloads.WriteDerived(folder.Path, "throwing", typeof(ThrowingWorkload)), result = folder.File("o");
+        var (code, _, error) = Run(command, "--assembly", assembly, "--out", result);
+        Assert.Equal(1, code);
+        Assert.Contains("The run failed: The table is upside down. (ArgumentException", error, StringComparison.Ordinal);
+        Assert.Single(error.Trim().Split('\n'));
+        Assert.False(Directory.Exists(result));
+    }
+
+    [Fact]
     public void Compare_leaves_table_answer_json_figures_and_report()
     {
         using var folder = new TemporaryFolder();
@@ -205,7 +248,31 @@ public sealed class CommandLineTests
         Assert.Equal(0, code);
         Assert.Equal($"{Environment.ProcessorCount}", (string?)JsonNode.Parse(File.ReadAllText(folder.File("info.json")))!["threads"]);
         Assert.Equal(File.ReadAllText(folder.File("info.json")), File.ReadAllText(Path.Combine(folder.File("o"), "info.json")));
-        foreach (string row in (string[])["TorchSharp", "native library", "threads", "kernels", "fashion-mnist", "MPI"]) Assert.Contains(row, output, StringComparison.Ordinal);
+        foreach (string row in (string[])["TorchSharp", "native library", "threads", "instruction sets", "kernels", "pride-and-prejudice", "fashion-mnist", "MPI"]) Assert.Contains(row, output, StringComparison.Ordinal);
+        if (File.Exists("/proc/cpuinfo") && System.Runtime.Intrinsics.X86.X86Base.IsSupported)   // what the system says of the processor
+        {
+            string flags = File.ReadLines("/proc/cpuinfo").First(l => l.StartsWith("flags", StringComparison.Ordinal)) + " ", sets = Regex.Match(output, "instruction sets +(.*)").Groups[1].Value + ",";
+            foreach (var (flag, name) in (ReadOnlySpan<(string, string)>)[("avx2", "AVX2"), ("fma", "FMA"), ("avx512f", "AVX-512"), ("avx512_bf16", "AVX512-BF16"), ("amx_bf16", "AMX-BF16"), ("amx_int8", "AMX-INT8")])
+                Assert.Equal(flags.Contains($" {flag} ", StringComparison.Ordinal), sets.Contains(name + ",", StringComparison.Ordinal));
+        }
         Assert.Contains("compare", Run().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Info_tells_the_settings_that_a_workload_gives_each_optimizer()
+    {
+        using var folder = new TemporaryFolder();
+        var (code, output, _) = Run("info", "autoencoder", "--json", folder.File("info.json"));
+        Assert.Equal(0, code);
+        Assert.Matches("(?m)^adamw +LearningRate=1e-3 WeightDecay=0\r?$", output);
+        Assert.Matches("(?m)^adamw-8bit +LearningRate=1e-3 WeightDecay=0 StateFormat=Blocks8\r?$", output);
+        Assert.Matches("(?m)^schedulefree-sgd +Base=Sgd LearningRate=5e-2\r?$", output);
+        Assert.Matches("(?m)^newton +its defaults\r?$", output);
+        var settings = JsonNode.Parse(File.ReadAllText(folder.File("info.json")))!["settings"]!.AsObject();
+        using var trainer = new Amari.Training.Trainer(new Amari.Workloads.Autoencoder(), null);
+        Assert.Equal(Amari.Training.OptimizerCatalog.All.Select(o => o.Name), settings.Select(s => s.Key));
+        foreach (var (name, options) in settings)                // what a run without settings of its own takes
+            Assert.Equal(Amari.Training.Settings.Describe(trainer.Options(new(name, new Dictionary<string, string>()))), options!.AsObject().ToDictionary(o => o.Key, o => (string)o.Value!));
+        Assert.Equal(2, Run("info", "no-such").Code);
     }
 }

@@ -1,10 +1,9 @@
-using System.Diagnostics;
 using Amari.Training;
 using Amari.Workloads;
 
 namespace Amari.Tests.Training;
 
-/// <summary>Runs: repeatable, resumable bit for bit, also after kill -9.</summary>
+/// <summary>Runs: repeatable, resumable bit for bit.</summary>
 public sealed class TrainerTests
 {
     public static TheoryData<string> Optimizers => [.. OptimizerCatalog.All.Select(o => o.Name)];
@@ -38,9 +37,14 @@ public sealed class TrainerTests
         var resumed = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(parts, true, TimeSpan.FromHours(1)));
         Assert.Equal(straight.FinalLoss, resumed.FinalLoss);
         Assert.Equal(straight.Steps, resumed.Steps);
+        Assert.Equal(7, AtEpochs(straight).Length);              // one that was saved under a smaller budget is evaluated as often
+        Assert.Equal(AtEpochs(straight), AtEpochs(resumed));
+        Assert.Equal(AtEpochs(straight).Length + 1, resumed.Losses.Count);   // and where it was stopped
         var (a, b) = (Newest(whole), Newest(parts));
         Assert.Equal(a.Keys.Order(), b.Keys.Order());
         Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
+
+        (long, double)[] AtEpochs(Run run) => [.. run.Losses.Where(p => p.Step % trainer.StepsPerEpoch == 0).Select(p => (p.Step, p.Loss))];
     }
 
     /// <summary>Digits of 2x2 pixels: small enough for dense matrices.</summary>
@@ -117,70 +121,54 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void Run_killed_at_random_moments_continues_to_the_same_end()
-    {
-        using var folder = new TemporaryFolder();
-        string whole = Path.Combine(folder.Path, "whole"), parts = Path.Combine(folder.Path, "parts");
-        Assert.Equal(0, Start(whole).WaitForEnd());
-        var random = new Random(5);
-        for (int i = 0; i < 3; i++)
-        {
-            using var run = Start(parts).Process;
-            if (!run.WaitForExit(1200 + random.Next(1500))) run.Kill();
-            run.WaitForExit();
-        }
-        Assert.Equal(0, Start(parts).WaitForEnd());
-        var (a, b) = (Newest(whole), Newest(parts));
-        Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
-
-        Child Start(string checkpoints) => new(Process.Start(new ProcessStartInfo("dotnet",
-        [
-            Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "train", "digits-mlp", "--optimizer", "kfac", "--set", "inverse-interval=7", "--epochs", "60", "--threads", "1",
-            "--checkpoint", checkpoints, "--resume", "--checkpoint-every", "200ms", "--out", Path.Combine(folder.Path, "out"), "--overwrite",
-        ]) { RedirectStandardOutput = true, RedirectStandardError = true })!);
-    }
-
-    private sealed record Child(Process Process)
-    {
-        public int WaitForEnd()
-        {
-            var error = Process.StandardError.ReadToEndAsync();
-            Process.StandardOutput.ReadToEnd();
-            Process.WaitForExit();
-            Assert.Equal("", error.Result);
-            return Process.ExitCode;
-        }
-    }
-
-    [Fact]
     public void Checkpoint_of_another_run_and_an_unasked_resume_are_refused()
     {
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new DigitsMlp(), null);
         var every = TimeSpan.FromHours(1);
         trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every));
-        Assert.Contains("--resume", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every))).Message, StringComparison.Ordinal);
-        Assert.Contains("seed 1", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 2, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
-        Assert.Contains("LearningRate", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "0.05" }), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+        Assert.Contains("--resume", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every))).Message, StringComparison.Ordinal);
+        Assert.Contains("seed 1", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 2, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+        Assert.Contains("LearningRate", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "0.05" }), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
         foreach (string file in Directory.GetFiles(folder.Path)) File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
         Assert.Contains("damaged", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public void Tuning_gives_every_optimizer_the_same_trials_and_takes_the_best()
+    public void A_folder_that_cannot_hold_checkpoints_is_refused_before_training()
     {
+        using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new DigitsMlp(), null);
-        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("lion", None)], [0, 1], Budget.OfEpochs(4), 4, null, CancellationToken.None);
-        foreach (string name in (string[])["sgd", "lion"])
+        string file = folder.File("file");
+        File.WriteAllText(file, "");
+        foreach (string bad in (string[])[file, Path.Combine(file, "below"), .. OperatingSystem.IsLinux() ? (string[])["/proc/checkpoints"] : []])
         {
-            var trials = comparison.Trials.Where(t => t.Optimizer == name).ToList();
-            Assert.Equal(6, trials.Count);                       // 4 short ones and the better 2 at full length
-            var best = trials.Where(t => t.Budget.Epochs == 4).MinBy(t => t.Loss)!;
-            Assert.All(comparison.Runs.Where(r => r.Optimizer == name), r => Assert.Equal(best.Options, r.Options));
+            bool trained = false;
+            var e = Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(bad, false, TimeSpan.FromHours(1)), evaluated: (_, _) => trained = true));
+            Assert.Contains($"'{bad}'", e.Message, StringComparison.Ordinal);
+            Assert.False(trained);
         }
-        Assert.Equal(["sgd", "sgd", "lion", "lion"], comparison.Runs.Select(r => r.Optimizer));
-        Assert.Equal([0, 1, 0, 1], comparison.Runs.Select(r => r.Seed));
-        Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
+    }
+
+    [Fact]
+    public void A_target_of_anything_but_the_loss_is_refused()
+    {
+        Assert.Contains("accuracy 0.9", Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new("accuracy", 0.9)), null)).Message, StringComparison.Ordinal);
+        Assert.Contains("NaN", Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new(Target.Loss, double.NaN)), null)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>The small digits with a target.</summary>
+    private sealed class Aiming(Target target) : Workload
+    {
+        public override string Name => "aiming";
+        public override string Description => Name;
+        public override int BatchSize => 300;
+        public override Likelihood Likelihood { get; } = new Categorical();
+        public override Metric Metric => Metric.Accuracy;
+        public override Target Target => target;
+        public override Budget DefaultBudget => Budget.OfEpochs(1);
+        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
+        public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("flatten", nn.Flatten()), ("fc", nn.Linear(64, 10)));
     }
 
     [Fact]

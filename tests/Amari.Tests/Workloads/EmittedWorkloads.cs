@@ -35,6 +35,14 @@ public abstract class FaultyWorkload() : NamedWorkload("faulty")
     public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => m.Last.call(m.First.forward(x).tanh()));
 }
 
+/// <summary>A base whose model throws what a bad argument throws, but not before it is trained.</summary>
+public abstract class ThrowingWorkload() : NamedWorkload("throwing")
+{
+    public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
+    public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 4), torch.randn(10, 3)), null);
+    public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => torch.is_grad_enabled() ? throw new ArgumentException("The table is upside down.") : m.Last.call(m.First.call(x)));
+}
+
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
 internal static class EmittedWorkloads
 {

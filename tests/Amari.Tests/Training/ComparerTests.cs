@@ -1,0 +1,117 @@
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Tests.Training;
+
+/// <summary>Comparisons: as many trials for each, the best at the full budget taken, a warm-up that leaves no trace.</summary>
+public sealed class ComparerTests
+{
+    private static readonly Dictionary<string, string> None = [];
+
+    [Fact]
+    public void Tuning_gives_every_optimizer_the_same_trials_and_takes_the_best()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("lion", None)], [0, 1], Budget.OfEpochs(4), 4, null, CancellationToken.None);
+        foreach (string name in (string[])["sgd", "lion"])
+        {
+            var trials = comparison.Trials.Where(t => t.Optimizer == name).ToList();
+            Assert.Equal(6, trials.Count);                       // 4 short ones and the better 2 at full length
+            var best = trials.Where(t => t.Budget.Epochs == 4).MinBy(t => t.Loss)!;
+            Assert.All(comparison.Runs.Where(r => r.Optimizer == name), r => Assert.Equal(best.Options, r.Options));
+        }
+        Assert.Equal(["sgd", "sgd", "lion", "lion"], comparison.Runs.Select(r => r.Optimizer));
+        Assert.Equal([0, 1, 0, 1], comparison.Runs.Select(r => r.Seed));
+        Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
+    }
+
+    /// <summary>At a quarter of the budget a larger rate gives a smaller loss, at all of it a larger one; and no loss at the full budget is below one at the quarter.</summary>
+    [Fact]
+    public void The_winner_of_tuning_is_the_best_at_the_full_budget()
+    {
+        using var trainer = new Trainer(new Misleading(), null);
+        var comparison = Comparer.Compare(trainer, [new("adam", None)], [0], Budget.OfEpochs(4), 4, null, CancellationToken.None);
+        var full = comparison.Trials.Where(t => t.Budget.Epochs == 4).OrderBy(t => t.Loss).ToList();
+        Assert.Equal(2, full.Count);
+        Assert.True(full[0].Loss < full[1].Loss);
+        Assert.All(comparison.Trials.Where(t => t.Budget.Epochs == 1), t => Assert.True(t.Loss < full[0].Loss));
+        Assert.Equal(comparison.Trials.MinBy(t => t.Loss)!.Options, full[1].Options);   // the trap
+        Assert.Equal(full[0].Options, comparison.Runs.Single().Options);
+    }
+
+    [Fact]
+    public void Each_optimizer_warms_up_and_no_run_is_changed_by_it()
+    {
+        string[] names = ["sgd", "adamw-8bit", "kfac", "soap"];
+        var counted = new Counted();
+        using var trainer = new Trainer(counted, null);
+        var comparison = Comparer.Compare(trainer, [.. names.Select(n => new OptimizerChoice(n, None))], [1], Budget.OfEpochs(2), 0, null, CancellationToken.None);
+        long warmUp = counted.Batches - comparison.Runs.Sum(r => r.Steps);
+        Assert.InRange(warmUp, names.Length, 3 * names.Length);  // on a machine that is busy, a second is over before three steps are
+        foreach (var run in comparison.Runs)
+        {
+            using var alone = new Trainer(new Counted(), null);
+            var expected = alone.Train(new(run.Optimizer, None), 1, Budget.OfEpochs(2));
+            Assert.Equal(expected.Losses.Select(l => (l.Step, l.Loss)), run.Losses.Select(l => (l.Step, l.Loss)));
+            Assert.Equal(expected.Steps, run.Steps);
+        }
+    }
+
+    private abstract class Small : Workload
+    {
+        public override string Name => "small";
+        public override string Description => Name;
+        public override Target Target => new(Target.Loss, 0);
+        public override Budget DefaultBudget => Budget.OfEpochs(1);
+    }
+
+    /// <summary>Digits with dropout; counts batches that were trained on.</summary>
+    private sealed class Counted : Small
+    {
+        public int Batches { get; private set; }
+        public override int BatchSize => 200;
+        public override Likelihood Likelihood { get; } = new Categorical();
+        public override Metric Metric => Metric.Accuracy;
+        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
+
+        public override nn.Module<Tensor, Tensor> CreateModel()
+        {
+            var flatten = nn.Flatten();
+            flatten.register_forward_hook((_, _, f) =>
+            {
+                if (is_grad_enabled()) Batches++;
+                return f;
+            });
+            return nn.Sequential(("flatten", flatten), ("drop", nn.Dropout(0.2)), ("fc", nn.Linear(64, 10)));
+        }
+    }
+
+    /// <summary>One batch an epoch, one weight on its way to 1000; what is evaluated tells of its speed.</summary>
+    private sealed class Misleading : Small
+    {
+        public override int BatchSize => 8;
+        public override Likelihood Likelihood { get; } = new Gaussian();
+        public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
+        public override WorkloadData Load(string? directory) => new(new(zeros(8, 1), zeros(8, 1)), null);
+        public override nn.Module<Tensor, Tensor> CreateModel() => new Model();
+
+        private sealed class Model : nn.Module<Tensor, Tensor>
+        {
+            private readonly Parameter _weight = new(zeros(1));
+            private int _steps;
+
+            public Model() : base("misleading") => RegisterComponents();
+
+            public override Tensor forward(Tensor x)
+            {
+                if (training)
+                {
+                    _steps++;
+                    return x + (_weight - 1000);
+                }
+                double speed = _steps == 0 ? 0 : _weight.ToDouble() / _steps;
+                return x + (_steps <= 1 ? 1 - 10 * speed : 10 + 10 * speed);
+            }
+        }
+    }
+}
