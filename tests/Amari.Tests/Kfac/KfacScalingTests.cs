@@ -95,7 +95,7 @@ public sealed class KfacScalingTests : IDisposable
     [Fact]
     public void Same_step_with_drawn_labels()
     {
-        // torch draws classes by chunks of memory: micro-batches get others. Those of independent outputs come one by one
+        // torch does not say in which order it draws classes, so that micro-batches may get others; independent outputs come one by one
         SameStep(Cases["linear"], new Categorical(), FisherKind.MonteCarlo, [new(Sum: true, Repeat: 1, Batch)]);
         SameStep(Cases["linear"], new Bernoulli(), FisherKind.MonteCarlo, [new(Sum: true, Repeat: 1, Batch), new(Sum: false, Repeat: 1, 2, 2, 2, 2), new(Sum: false, Repeat: 1, 5, 1, 2), new(Sum: true, Repeat: 1, 1, 7)]);
     }
