@@ -40,13 +40,12 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
         (double.IsFinite(FinalLoss) ? Number.Short(FinalLoss) + Range(r => r.FinalLoss) : "diverged") + (Whole ? "" : "\nstopped early"),
         Number.Short(FinalMetric, 4),
         Number.Short(MillisecondsPerStep),
-        Number.Bytes(StateBytes),
-        Number.Short(StateBytesPerParameter),
+        $"{Number.Bytes(StateBytes)}\n{Number.Short(StateBytesPerParameter)} B",
     ];
 
     /// <summary>The heads of <see cref="Cells"/>.</summary>
     public static IReadOnlyList<string> Heads(Comparison c) =>
-        [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state", "bytes / parameter"];
+        [$"time to {c.Target.Metric} {Number.Short(c.Target.Value)}", "steps", "final loss", "final " + c.Metric, "ms/step", "state,\n/param"];
 
     /// <summary>How many of the judged runs met the target, in words.</summary>
     public string Share => $"{Reached} of {Judged.Count} seeds";

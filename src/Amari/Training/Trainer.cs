@@ -41,7 +41,7 @@ public sealed class Trainer : IDisposable
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
-        _data = workload.Load(dataDirectory);
+        _data = workload.Load(dataDirectory).Aligned();
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
     }

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Training;
 
 namespace Amari.Workloads;
@@ -46,6 +47,8 @@ public abstract class Workload
 /// <param name="Targets">[n, ...], as the likelihood wants them.</param>
 public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
 {
+    private const int Alignment = 64;                            // bytes
+
     /// <summary>How many examples.</summary>
     public long Count => Inputs.shape[0];
 
@@ -73,6 +76,17 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
         return new(Inputs.index_select(0, rows), Targets.index_select(0, rows));
     }
 
+    /// <summary>The same, in memory that begins at a multiple of 64 bytes, as libtorch's does and an array of .NET may not: products of numbers that lie otherwise are rounded otherwise.</summary>
+    internal Dataset Aligned() => new(Aligned(Inputs), Aligned(Targets));
+
+    private static Tensor Aligned(Tensor t)
+    {
+        if (LibTorch.DataPointer(t.Handle) % Alignment == 0) return t;
+        var copy = t.clone();
+        t.Dispose();
+        return copy;
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {
@@ -87,6 +101,9 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
 /// <param name="Measured">The part of the training set that the loss of reports and targets is the mean over; null for all of it.</param>
 public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measured = null) : IDisposable
 {
+    /// <inheritdoc cref="Dataset.Aligned()"/>
+    internal WorkloadData Aligned() => new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned());
+
     /// <inheritdoc/>
     public void Dispose()
     {

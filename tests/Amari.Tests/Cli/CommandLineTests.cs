@@ -158,17 +158,17 @@ public sealed class CommandLineTests
         var (code, output, error) = Run("compare", "digits-mlp", "--optimizers", string.Join(',', expected.Select(e => e.Name)), "--epochs", "1", "--seeds", "1", "--json", json, "--out", result);
         Assert.Equal((0, ""), (code, error));
         string page = File.ReadAllText(Path.Combine(result, "report.html"));
-        Assert.Contains("<th>bytes / parameter</th>", page, StringComparison.Ordinal);
-        Assert.Contains("parameter", output, StringComparison.Ordinal);
+        Assert.Contains("<th>state,\n/param</th>", page, StringComparison.Ordinal);
+        Assert.Contains("/param", output, StringComparison.Ordinal);
         foreach (var (run, (name, bytes)) in JsonNode.Parse(File.ReadAllText(json))!["runs"]!.AsArray().Zip(expected))
         {
             double shown = (double)run!["stateBytesPerParameter"]!;
             Assert.Equal((name, 17_226), ((string)run["optimizer"]!, (long)run["parameters"]!));
             Assert.Equal(bytes, shown, 0.01);                    // the last block of a tensor is not full
             Assert.Equal((double)(long)run["stateBytes"]! / 17_226, shown, 12);
-            string cell = Amari.Cli.Reporting.Number.Short(shown);
-            Assert.Matches($@"│ {Regex.Escape(name)} .*│ {Regex.Escape(cell)} *│", output);
-            Assert.Matches($@"</span>{Regex.Escape(name)}</td>.*<td>{Regex.Escape(cell)}</td></tr>", page);
+            string cell = $"{Amari.Cli.Reporting.Number.Short(shown)} B";
+            Assert.Matches($@"│ {Regex.Escape(name)} .*\n.*│ {Regex.Escape(cell)} *│", output);
+            Assert.Matches($@"</span>{Regex.Escape(name)}</td>.*\n?{Regex.Escape(cell)}</td></tr>", page);
         }
     }
 
