@@ -48,7 +48,7 @@ public class Autoencoder : Workload
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
-            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-3", ["FactorDecay"] = "0.9" },
             ["ekfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-2", ["FactorDecay"] = "0.8", ["FactorInterval"] = "10", ["InverseInterval"] = "20", ["IntervalGrowth"] = "none" },
