@@ -64,7 +64,7 @@ public abstract class Likelihood
         using var scope = NewDisposeScope();
         var (root, terms) = (FisherRootColumn(output, column), Terms(output));
         if (terms > output.shape[0])
-            root = Flat(root).mul(randint(0, 2, [terms, 1], dtype: output.dtype, device: output.device, generator: signs).mul_(2).sub_(1)).reshape(output.shape);
+            root = Flat(root).mul(randint(0, 2, [terms, 1], dtype: output.dtype, device: DrawDevice(output, signs), generator: signs).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
         return root.MoveToOuterDisposeScope();
     }
 
