@@ -55,45 +55,46 @@ internal sealed unsafe class Roofline
         fixed (int* ends = _ends)
         {
             var job = new Job { Pieces = pieces, Ends = ends, Parts = _ends.Length, Threads = _threads };
-            OpenMp.Run(_threads, _twoStates ? &Two : &One, (nint)(&job));
+            if (Vector512.IsHardwareAccelerated) OpenMp.Run(_threads, _twoStates ? &Two<Lanes512> : &One<Lanes512>, (nint)(&job));
+            else OpenMp.Run(_threads, _twoStates ? &Two<Lanes256> : &One<Lanes256>, (nint)(&job));
         }
     }
 
     private static nint At(Tensor tensor, long element) => Native.LibTorch.DataPointer(tensor.Handle) + (nint)(element * sizeof(float));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two(int thread, nint data)
+    private static void Two<L>(int thread, nint data) where L : struct, ILanes<L>
     {
         var job = (Job*)data;
         for (int part = thread; part < job->Parts; part += job->Threads)
             for (int i = part == 0 ? 0 : job->Ends[part - 1]; i < job->Ends[part]; i++)
             {
                 var piece = job->Pieces[i];
-                float* w = (float*)piece.W, g = (float*)piece.G, m = (float*)piece.M, v = (float*)piece.V, end = w + piece.Length - 15;
-                for (; w < end; w += 16, g += 16, m += 16, v += 16)
+                float* w = (float*)piece.W, g = (float*)piece.G, m = (float*)piece.M, v = (float*)piece.V, end = w + piece.Length - (L.Width - 1);
+                for (; w < end; w += L.Width, g += L.Width, m += L.Width, v += L.Width)
                 {
-                    var d = Vector512.Load(g);
-                    (Vector512.Load(w) + d).Store(w);
-                    (Vector512.Load(m) + d).Store(m);
-                    (Vector512.Load(v) + d).Store(v);
+                    var d = L.Load(g);
+                    L.Store(L.Load(w) + d, w);
+                    L.Store(L.Load(m) + d, m);
+                    L.Store(L.Load(v) + d, v);
                 }
             }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One(int thread, nint data)
+    private static void One<L>(int thread, nint data) where L : struct, ILanes<L>
     {
         var job = (Job*)data;
         for (int part = thread; part < job->Parts; part += job->Threads)
             for (int i = part == 0 ? 0 : job->Ends[part - 1]; i < job->Ends[part]; i++)
             {
                 var piece = job->Pieces[i];
-                float* w = (float*)piece.W, g = (float*)piece.G, m = (float*)piece.M, end = w + piece.Length - 15;
-                for (; w < end; w += 16, g += 16, m += 16)
+                float* w = (float*)piece.W, g = (float*)piece.G, m = (float*)piece.M, end = w + piece.Length - (L.Width - 1);
+                for (; w < end; w += L.Width, g += L.Width, m += L.Width)
                 {
-                    var d = Vector512.Load(g);
-                    (Vector512.Load(w) + d).Store(w);
-                    (Vector512.Load(m) + d).Store(m);
+                    var d = L.Load(g);
+                    L.Store(L.Load(w) + d, w);
+                    L.Store(L.Load(m) + d, m);
                 }
             }
     }

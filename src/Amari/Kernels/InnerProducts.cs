@@ -53,20 +53,21 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         public void Run(SweepSegment* segment, long from, long to, ref double sum)
         {
             float* a = (float*)segment->W, b = (float*)segment->G, c = (float*)segment->S;
-            Vector512<double> aa = default, ab = default, bb = default, ac = default, bc = default, cc = default;
+            Vector256<double> aa0 = default, ab0 = default, bb0 = default, ac0 = default, bc0 = default, cc0 = default;
+            Vector256<double> aa1 = default, ab1 = default, bb1 = default, ac1 = default, bc1 = default, cc1 = default;
             long i = from;
-            for (; i <= to - Vector512<float>.Count; i += Vector512<float>.Count)
+            for (; i <= to - Vector256<float>.Count; i += Vector256<float>.Count)
             {
                 var ((x, s), (y, t), (z, u)) = (Widened(a + i), Widened(b + i), Widened(c + i));
-                aa = aa + x * x + s * s;
-                ab = ab + x * y + s * t;
-                bb = bb + y * y + t * t;
-                ac = ac + x * z + s * u;
-                bc = bc + y * z + t * u;
-                cc = cc + z * z + u * u;
+                (aa0, aa1) = (aa0 + x * x, aa1 + s * s);
+                (ab0, ab1) = (ab0 + x * y, ab1 + s * t);
+                (bb0, bb1) = (bb0 + y * y, bb1 + t * t);
+                (ac0, ac1) = (ac0 + x * z, ac1 + s * u);
+                (bc0, bc1) = (bc0 + y * z, bc1 + t * u);
+                (cc0, cc1) = (cc0 + z * z, cc1 + u * u);
             }
             double* p = _products + (Count * (from / SweepPass.ChunkSize));
-            (p[0], p[1], p[2], p[3], p[4], p[5]) = (Sum(aa), Sum(ab), Sum(bb), Sum(ac), Sum(bc), Sum(cc));
+            (p[0], p[1], p[2], p[3], p[4], p[5]) = (Sum(aa0, aa1), Sum(ab0, ab1), Sum(bb0, bb1), Sum(ac0, ac1), Sum(bc0, bc1), Sum(cc0, cc1));
             for (; i < to; i++)
             {
                 double x = a[i], y = b[i], z = c[i];
@@ -80,12 +81,13 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static (Vector512<double> Low, Vector512<double> High) Widened(float* from) => Vector512.Widen(Vector512.Load(from));
+        private static (Vector256<double> Low, Vector256<double> High) Widened(float* from) => Vector256.Widen(Vector256.Load(from));
 
-        private static double Sum(Vector512<double> v)           // Vector512.Sum's order is the hardware's
+        private static double Sum(Vector256<double> low, Vector256<double> high)   // Vector256.Sum's order is the hardware's
         {
             double sum = 0;
-            for (int lane = 0; lane < Vector512<double>.Count; lane++) sum += v[lane];
+            for (int lane = 0; lane < Vector256<double>.Count; lane++) sum += low[lane];
+            for (int lane = 0; lane < Vector256<double>.Count; lane++) sum += high[lane];
             return sum;
         }
     }

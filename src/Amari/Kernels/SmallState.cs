@@ -15,6 +15,7 @@ internal static unsafe class SmallState
     /// <summary>Numbers of a block, which have one scale.</summary>
     public const int Block = 64;
 
+    private const int Width = 8;                                // numbers computed side by side: registers of 512 bits are emulated, slowly, where there are none
     private const uint Golden = 0x9E3779B9u;
 
     /// <summary>How many scales a tensor needs.</summary>
@@ -93,7 +94,7 @@ internal static unsafe class SmallState
                 new Span<ushort>(source, count).CopyTo(new(tail, Block));
                 source = tail;
             }
-            for (int i = 0; i < Block; i += 16) Vector512.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
+            for (int i = 0; i < Block; i += Width) Vector256.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
             return;
         }
         byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
@@ -102,13 +103,13 @@ internal static unsafe class SmallState
             new Span<byte>(codes, count).CopyTo(new(rest, Block));
             codes = rest;
         }
-        var scale = Vector512.Create(((float*)address.Scales)[from / Block]);
-        for (int i = 0; i < Block; i += 16)
+        var scale = Vector256.Create(((float*)address.Scales)[from / Block]);
+        for (int i = 0; i < Block; i += Width)
         {
             var code = Widen(codes + i);
-            var level = signed ? code & Vector512.Create(127u) : code;
-            var x = Quartic(Vector512.ConvertToSingle(level.AsInt32()), signed) * scale;
-            if (signed) x = (x.AsUInt32() | Vector512.ShiftLeft(code & Vector512.Create(128u), 24)).AsSingle();
+            var level = signed ? code & Vector256.Create(127u) : code;
+            var x = Quartic(Vector256.ConvertToSingle(level.AsInt32()), signed) * scale;
+            if (signed) x = (x.AsUInt32() | Vector256.ShiftLeft(code & Vector256.Create(128u), 24)).AsSingle();
             x.Store(to + i);
         }
     }
@@ -117,25 +118,25 @@ internal static unsafe class SmallState
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Encode(float* numbers, in Address address, long from, int count, bool signed, uint salt)
     {
-        var place = Vector512.Create((uint)from) + Vector512<uint>.Indices;
+        var place = Vector256.Create((uint)from) + Vector256<uint>.Indices;
         if (address.Type == ScalarType.BFloat16)
         {
             ushort* target = (ushort*)address.Values + from, part = stackalloc ushort[Block];
-            for (int i = 0; i < Block; i += 16)
+            for (int i = 0; i < Block; i += Width)
             {
-                var x = Vector512.Load(numbers + i);
-                var bits = x.AsUInt32() + (Hash(place + Vector512.Create((uint)i), salt) & Vector512.Create(0xFFFFu));
-                bits = Vector512.ShiftRightLogical(Vector512.ConditionalSelect(Vector512.IsNaN(x).AsUInt32(), Vector512.Create(0x7FC00000u), bits), 16);
-                Vector256.Narrow(bits.GetLower(), bits.GetUpper()).Store((count < Block ? part : target) + i);
+                var x = Vector256.Load(numbers + i);
+                var bits = x.AsUInt32() + (Hash(place + Vector256.Create((uint)i), salt) & Vector256.Create(0xFFFFu));
+                bits = Vector256.ShiftRightLogical(Vector256.ConditionalSelect(Vector256.IsNaN(x).AsUInt32(), Vector256.Create(0x7FC00000u), bits), 16);
+                Vector128.Narrow(bits.GetLower(), bits.GetUpper()).Store((count < Block ? part : target) + i);
             }
             if (count < Block) new Span<ushort>(part, count).CopyTo(new(target, count));
             return;
         }
-        var largest = Vector512<float>.Zero;
+        var largest = Vector256<float>.Zero;
         new Span<float>(numbers + count, Block - count).Clear();
-        for (int i = 0; i < Block; i += 16) largest = Vector512.Max(largest, Vector512.Abs(Vector512.Load(numbers + i)));   // NaN, if there is one
+        for (int i = 0; i < Block; i += Width) largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(numbers + i)));   // NaN, if there is one
         float scale = 0;
-        for (int i = 0; i < 16; i++) scale = MathF.Max(scale, largest[i]);
+        for (int i = 0; i < Width; i++) scale = MathF.Max(scale, largest[i]);
         ((float*)address.Scales)[from / Block] = scale;
         byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
         byte* to = count < Block ? rest : codes;
@@ -143,45 +144,46 @@ internal static unsafe class SmallState
         else
         {
             float levels = signed ? 127 : 255;
-            var inverse = Vector512.Create(scale < 1e-30f ? 0 : 1 / scale);   // a block of smaller numbers than that is kept as zeros
-            for (int i = 0; i < Block; i += 16)
+            var inverse = Vector256.Create(scale < 1e-30f ? 0 : 1 / scale);   // a block of smaller numbers than that is kept as zeros
+            for (int i = 0; i < Block; i += Width)
             {
-                var x = Vector512.Load(numbers + i);
-                var y = Vector512.Abs(x) * inverse;
-                var q = Vector512.Min(Vector512.Floor(Vector512.Sqrt(Vector512.Sqrt(y)) * levels), Vector512.Create(levels - 1));
-                Vector512<float> low = Quartic(q, signed), high = Quartic(q + Vector512<float>.One, signed);
-                var random = Vector512.ConvertToSingle(Vector512.ShiftRightLogical(Hash(place + Vector512.Create((uint)i), salt), 8).AsInt32()) * (1f / (1 << 24));
-                q += Vector512.ConditionalSelect(Vector512.LessThan(random * (high - low), y - low), Vector512<float>.One, default);
-                if (!signed) q = Vector512.ConditionalSelect(Vector512.GreaterThan(y, default), Vector512.Max(q, Vector512<float>.One), q);
-                var code = Vector512.ConvertToInt32(q).AsUInt32();
-                if (signed) code |= Vector512.ShiftLeft(Vector512.ShiftRightLogical(x.AsUInt32(), 31), 7);
-                var narrow = Vector256.Narrow(code.GetLower(), code.GetUpper());
-                Vector128.Narrow(narrow.GetLower(), narrow.GetUpper()).Store(to + i);
+                var x = Vector256.Load(numbers + i);
+                var y = Vector256.Abs(x) * inverse;
+                var q = Vector256.Min(Vector256.Floor(Vector256.Sqrt(Vector256.Sqrt(y)) * levels), Vector256.Create(levels - 1));
+                Vector256<float> low = Quartic(q, signed), high = Quartic(q + Vector256<float>.One, signed);
+                var random = Vector256.ConvertToSingle(Vector256.ShiftRightLogical(Hash(place + Vector256.Create((uint)i), salt), 8).AsInt32()) * (1f / (1 << 24));
+                q += Vector256.ConditionalSelect(Vector256.LessThan(random * (high - low), y - low), Vector256<float>.One, default);
+                if (!signed) q = Vector256.ConditionalSelect(Vector256.GreaterThan(y, default), Vector256.Max(q, Vector256<float>.One), q);
+                var code = Vector256.ConvertToInt32(q).AsUInt32();
+                if (signed) code |= Vector256.ShiftLeft(Vector256.ShiftRightLogical(x.AsUInt32(), 31), 7);
+                var narrow = Vector128.Narrow(code.GetLower(), code.GetUpper());
+                *(ulong*)(to + i) = Vector128.Narrow(narrow, narrow).AsUInt64().ToScalar();
             }
         }
         if (count < Block) new Span<byte>(rest, count).CopyTo(new(codes, count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<float> Quartic(Vector512<float> level, bool signed)
+    private static Vector256<float> Quartic(Vector256<float> level, bool signed)
     {
         var r = level * (signed ? 1f / 127 : 1f / 255);
         return r * r * (r * r);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Widen(ushort* from) => Vector512.WidenLower(Vector256.Load(from).ToVector512Unsafe());
+    private static Vector256<uint> Widen(ushort* from) => Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Widen(byte* from) => Vector512.WidenLower(Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe()).ToVector512Unsafe());
+    private static Vector256<uint> Widen(byte* from) =>
+        Vector256.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)from).AsByte()).ToVector256Unsafe());
 
     /// <summary>32 bits that look random (the finalizer of MurmurHash3, public domain).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<uint> Hash(Vector512<uint> place, uint salt)
+    private static Vector256<uint> Hash(Vector256<uint> place, uint salt)
     {
-        var x = place ^ Vector512.Create(salt);
-        x = (x ^ Vector512.ShiftRightLogical(x, 16)) * 0x85EBCA6Bu;
-        x = (x ^ Vector512.ShiftRightLogical(x, 13)) * 0xC2B2AE35u;
-        return x ^ Vector512.ShiftRightLogical(x, 16);
+        var x = place ^ Vector256.Create(salt);
+        x = (x ^ Vector256.ShiftRightLogical(x, 16)) * 0x85EBCA6Bu;
+        x = (x ^ Vector256.ShiftRightLogical(x, 13)) * 0xC2B2AE35u;
+        return x ^ Vector256.ShiftRightLogical(x, 16);
     }
 }
