@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using Amari.Native;
 
 namespace Amari.Kernels;
@@ -35,7 +34,6 @@ internal static unsafe class SweepPass
     public const long ChunkSize = 1 << 14;
 
     private const int MaxThreads = 256, Apart = 16;   // counters lie two cache lines apart
-    private const int CacheLine = 64, Beginning = 1024;         // bytes
 
     private struct Job<TPass>
     {
@@ -67,22 +65,6 @@ internal static unsafe class SweepPass
         if (segment->Gradient != 0) segment->G = TensorHeader.DataPointer(segment->Gradient, size);
     }
 
-    /// <summary>Asks for the beginning of the next segment's tensors, which a kernel that reads ahead in each (<see cref="View{L, T}"/>) has not asked for.</summary>
-    private static void AskFor(SweepSegment* next)
-    {
-        Locate(next);
-        if (!Sse.IsSupported) return;
-        Ask(next->W);
-        Ask(next->G);
-        Ask(next->S);
-        Ask(next->T);
-
-        static void Ask(nint address)
-        {
-            for (int i = 0; address != 0 && i < Beginning; i += CacheLine) Sse.Prefetch0((byte*)address + i);
-        }
-    }
-
     private static void Work<TPass>(int thread, nint data) where TPass : unmanaged, ISweepPass
     {
         var job = (Job<TPass>*)data;
@@ -98,10 +80,9 @@ internal static unsafe class SweepPass
                 long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
                 double sum = 0;
                 while (segment->End <= start) segment++;
-                Locate(segment);
                 for (var s = segment; ; s++)
                 {
-                    if (s->End < job->End) AskFor(s + 1);
+                    Locate(s);
                     pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
                     if (s->End >= end) break;
                 }
