@@ -264,8 +264,8 @@ public sealed class CommandLineTests
         using var folder = new TemporaryFolder();
         var (code, output, _) = Run("info", "autoencoder", "--json", folder.File("info.json"));
         Assert.Equal(0, code);
-        Assert.Matches("(?m)^adamw +LearningRate=1e-3 WeightDecay=0\r?$", output);
-        Assert.Matches("(?m)^adamw-8bit +LearningRate=1e-3 WeightDecay=0 StateFormat=Blocks8\r?$", output);
+        Assert.Matches("(?m)^adamw +LearningRate=1.7e-3 Beta1=0.91 Beta2=0.98 WeightDecay=0\r?$", output);
+        Assert.Matches("(?m)^adamw-8bit +LearningRate=1.7e-3 Beta1=0.91 Beta2=0.98 WeightDecay=0 StateFormat=Blocks8\r?$", output);
         Assert.Matches("(?m)^schedulefree-sgd +Base=Sgd LearningRate=5e-2\r?$", output);
         Assert.Matches("(?m)^newton +its defaults\r?$", output);
         var settings = JsonNode.Parse(File.ReadAllText(folder.File("info.json")))!["settings"]!.AsObject();
