@@ -53,6 +53,7 @@ public sealed partial class Kfac
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != nameof(Kfac))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
+        JsonArray Listed(string name) => values[name] as JsonArray ?? throw new InvalidDataException($"The state lacks '{name}'.");
         var updates = values["blocks"]!.AsObject();
         var demoted = values["demoted"]!.AsObject();
         var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
@@ -60,8 +61,8 @@ public sealed partial class Kfac
             throw new InvalidDataException("The state is of a model with other layers.");
         List<(Options Options, double Initial)> groups = [.. values["groups"]!.AsArray().Prepend(values).Select(g => (g!["options"]!.Deserialize<Options>(Json)!, (double)g["initialLearningRate"]!))];
         if (groups.Count != _groups.Count) throw new InvalidDataException($"The state is of {groups.Count} parameter groups, not of {_groups.Count}.");
-        double[] rates = [.. values["rates"]!.AsArray().Select(r => (double)r!)];
-        var awaited = values["awaited"]!.AsArray().Select(n => (string)n!).ToHashSet();
+        double[] rates = [.. Listed("rates").Select(r => (double)r!)];
+        var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)).ToList();
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
         var method = groups[0].Options.DampingMethod;

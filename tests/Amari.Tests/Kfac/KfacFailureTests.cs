@@ -97,6 +97,7 @@ public sealed class KfacFailureTests : IDisposable
     public static TheoryData<string, string> Gaps => new()
     {
         { "a.A", "a.A" }, { "n.F", "n.F" }, { "a.Right", "Right" }, { "generator", "generator" }, { "fallback.p.weight.FirstMoment", "p.weight.FirstMoment" },
+        { "rates", "rates" }, { "awaited", "awaited" },           // as states of earlier versions do
         { "fallback.b.weight.SecondMoment", "b.weight.SecondMoment" },   // of the layer that AdamW has taken over in the saved run
     };
 
@@ -113,6 +114,7 @@ public sealed class KfacFailureTests : IDisposable
         Assert.Equal("AdamW", saved.Coverage.Rows.Single(r => r.Parameter == "b.weight").Block);
         for (int i = 0; i < 3; i++) Step(model, optimizer, i);
         var (tensors, values) = saved.Snapshot();
+        values.Remove(missing);
         var error = Assert.Throws<InvalidDataException>(() => optimizer.Restore(new(tensors.Where(t => t.Key != missing).ToDictionary(), values)));
         Assert.Contains("lacks", error.Message, StringComparison.Ordinal);
         Assert.Contains($"'{named}'", error.Message, StringComparison.Ordinal);
