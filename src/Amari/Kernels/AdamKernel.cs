@@ -18,7 +18,8 @@ internal readonly struct AdamKernel(Adam.Options o, long step, double gradientSc
         {
             L w = x.W[i], g = L.Fma(decay, w, x.G[i] * scale);
             L m = L.Fma(beta1, x.M[i], rest1 * g), v = L.Fma(beta2, x.V[i], rest2 * g * g);
-            (x.M[i], x.V[i]) = (m, v);
+            x.M[i] = m;
+            x.V[i] = v;
             x.W[i] = L.Fma(rate, m / L.Fma(L.Sqrt(v), unbias, epsilon), w);
         }
     }

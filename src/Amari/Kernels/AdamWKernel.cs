@@ -17,7 +17,8 @@ internal readonly struct AdamWKernel(AdamW.Options o, long step, double gradient
         for (long i = x.From; i < x.To; i += L.Width)
         {
             L g = x.G[i] * scale, m = L.Fma(beta1, x.M[i], rest1 * g), v = L.Fma(beta2, x.V[i], rest2 * g * g);
-            (x.M[i], x.V[i]) = (m, v);
+            x.M[i] = m;
+            x.V[i] = v;
             x.W[i] = L.Fma(rate, m / L.Fma(L.Sqrt(v), unbias, epsilon), keep * x.W[i]);
         }
     }

@@ -15,7 +15,8 @@ internal readonly struct AdamWMomentsKernel(AdamW.Options o, double gradientScal
         for (long i = x.From; i < x.To; i += L.Width)
         {
             L g = x.G[i] * scale, m = L.Fma(beta1, x.M[i], rest1 * g), v = L.Fma(beta2, x.V[i], rest2 * g * g);
-            (x.M[i], x.V[i]) = (m, v);
+            x.M[i] = m;
+            x.V[i] = v;
             L sign = L.Sign(m * g);
             agreed += L.Fma(sign, sign, sign) * half;            // 1 where the sign is 1, else 0
         }

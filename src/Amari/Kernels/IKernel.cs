@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics.X86;
 
 namespace Amari.Kernels;
 
@@ -37,22 +36,14 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
 }
 
 /// <summary>Memory of float32 (<c>float</c>) or bfloat16 (<c>ushort</c>) numbers, read and written some at a time.</summary>
-/// <remarks>What is read also asks for the memory 1 kB further on: a kernel's arithmetic leaves the processor too few loads ahead of it to stream at the speed of memory.
-/// Beyond a tensor's end nothing is touched by asking.</remarks>
 internal readonly unsafe struct View<L, T>(nint address) where L : struct, ILanes<L> where T : unmanaged
 {
-    private const int Ahead = 1024;                              // bytes
-
     private readonly T* _address = (T*)address;
 
     public L this[long i]
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get
-        {
-            if (Sse.IsSupported) Sse.Prefetch0((byte*)(_address + i) + Ahead);
-            return typeof(T) == typeof(float) ? L.Load((float*)(_address + i)) : L.Load((ushort*)(_address + i));
-        }
+        get => typeof(T) == typeof(float) ? L.Load((float*)(_address + i)) : L.Load((ushort*)(_address + i));
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         set
         {

@@ -32,7 +32,7 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
 
     public static Lanes128 Sign(Lanes128 a)
     {
-        var signed = Vector128.ConditionalSelect(Vector128.Create(-0f), a._value, Vector128<float>.One);
+        var signed = (a._value & Vector128.Create(-0f)) | Vector128<float>.One;
         return new(Vector128.GreaterThan(Vector128.Abs(a._value), default) & signed);
     }
 }

@@ -32,7 +32,7 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
 
     public static Lanes256 Sign(Lanes256 a)
     {
-        var signed = Vector256.ConditionalSelect(Vector256.Create(-0f), a._value, Vector256<float>.One);
+        var signed = (a._value & Vector256.Create(-0f)) | Vector256<float>.One;
         return new(Vector256.GreaterThan(Vector256.Abs(a._value), default) & signed);
     }
 }

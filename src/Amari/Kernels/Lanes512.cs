@@ -32,7 +32,7 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
 
     public static Lanes512 Sign(Lanes512 a)
     {
-        var signed = Vector512.ConditionalSelect(Vector512.Create(-0f), a._value, Vector512<float>.One);
+        var signed = (a._value & Vector512.Create(-0f)) | Vector512<float>.One;
         return new(Vector512.GreaterThan(Vector512.Abs(a._value), default) & signed);
     }
 }

@@ -16,6 +16,9 @@ internal sealed unsafe class Sweep
     public int Width { get; init; } =
         Vector512.IsHardwareAccelerated ? 16 : Vector256.IsHardwareAccelerated ? 8 : Vector128.IsHardwareAccelerated ? 4 : 1;
 
+    /// <summary>Elements that a cache may hold with their states from one step to the next: beyond, kernels read <see cref="Streamed{L}"/>.</summary>
+    public long Cached { get; init; } = 1 << 21;
+
     /// <summary>How many rows.</summary>
     public int Count { get; private set; }
 
@@ -121,11 +124,17 @@ internal sealed unsafe class Sweep
     {
         switch (Width)
         {
-            case 16: Pass(new KernelPass<TKernel, Lanes512>(kernel)); break;
-            case 8: Pass(new KernelPass<TKernel, Lanes256>(kernel)); break;
-            case 4: Pass(new KernelPass<TKernel, Lanes128>(kernel)); break;
-            default: Pass(new KernelPass<TKernel, Lanes1>(kernel)); break;
+            case 16: Run<TKernel, Lanes512>(kernel); break;
+            case 8: Run<TKernel, Lanes256>(kernel); break;
+            case 4: Run<TKernel, Lanes128>(kernel); break;
+            default: Run<TKernel, Lanes1>(kernel); break;
         }
+    }
+
+    private void Run<TKernel, L>(TKernel kernel) where TKernel : unmanaged, IKernel where L : unmanaged, ILanes<L>
+    {
+        if (_end > Cached) Pass(new KernelPass<TKernel, Streamed<L>>(kernel));
+        else Pass(new KernelPass<TKernel, L>(kernel));
     }
 
     /// <summary>Runs a kernel that counts entries, then one that sees their share in each tensor.</summary>

@@ -26,7 +26,7 @@ public sealed partial class Kfac
         public InverseMethod InverseMethod { get; init => field = Require.Defined(value); } = InverseMethod.LowRank;
         /// <summary>τ > 0 of <see cref="Amari.InverseMethod.LowRank"/>: the least rank is taken at which the inverse of a damped factor is off by a factor of 1 ± τ at most in any direction, as far as the
         /// directions that are kept tell.</summary>
-        public double RankTolerance { get; init => field = Require.Positive(value); } = 0.1;
+        public double RankTolerance { get; init => field = Require.Positive(value); } = 0.2;
         /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
         public Sharing Sharing { get; init => field = Require.Defined(value); }
         /// <summary>Whether the training loss is the mean or the sum over terms.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime;
 
 namespace Amari.Training;
 
@@ -28,6 +29,7 @@ public static class Planner
     private const int FewestCycles = 3, Warming = 2;
     private const int Shortest = 4;                             // of the intervals calibrated with, unless a shorter one is asked for
     private const double Patience = 30;                         // times the calibration's seconds: then it ends, whatever it has seen
+    private const double Quiet = 0.25, LongestWarming = 4;      // seconds without a method compiled; times the calibration's seconds
 
     /// <summary>Predicts; the trainer's data is used, its runs are not touched.</summary>
     /// <param name="trainer">Of the workload.</param>
@@ -66,17 +68,18 @@ public static class Planner
         }
         using (optimizer)
         {
-            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = Math.Max(Warming, cycle);   // the first steps make states and compile
+            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = 0, compiled = 0;
             var times = new List<double>();
-            double whole = 0, timed = 0;
+            double whole = 0, timed = 0, since = 0;
             while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds)))
             {
                 long start = Stopwatch.GetTimestamp();
                 trainer.Step(model, optimizer, 0, times.Count);
                 double took = Stopwatch.GetElapsedTime(start).TotalSeconds;
                 whole += took;
-                if (times.Count >= warm) timed += took;
                 times.Add(1e3 * took);
+                if (!IsWarm()) (warm, timed) = (times.Count, 0);
+                else timed += took;
             }
             double[][] cycles = [.. times.Skip(warm).Chunk(cycle).Where(c => c.Length == cycle).Select(c => c.Order().ToArray())];
             if (cycles.Length == 0)
@@ -86,6 +89,15 @@ public static class Planner
             }
             double[] costs = [.. Enumerable.Range(0, cycle).Select(i => Median([.. cycles.Select(c => c[i])]))];
             return new(choice, parameters, optimizer.StateBytes, Mean(costs, tried, intervals), costs[(cycle - 1) / 2], from, cycles.Length * cycle, false, null);
+
+            // The first steps make states, and .NET compiles them twice and more, on a core that they need themselves: in a process's first two seconds a step of milliseconds takes twice its time.
+            bool IsWarm()
+            {
+                if (warm < times.Count - 1) return true;
+                int now = (int)JitInfo.GetCompiledMethodCount();
+                if (now != compiled) (compiled, since) = (now, whole);
+                return times.Count > Math.Max(Warming, cycle) && (whole - since >= Quiet || whole >= LongestWarming * seconds);
+            }
         }
     }
 

@@ -30,9 +30,9 @@ public sealed unsafe class SweepTests
 
     private static void Same(ScalarType type, Action<Sweep> run, int states, StateFormat format = StateFormat.Full)
     {
-        double[] Run(int width)
+        double[] Run(int width, bool streamed = false)
         {
-            var sweep = new Sweep { Width = width };
+            var sweep = new Sweep { Width = width, Cached = streamed ? 0 : long.MaxValue };
             var w = Problem.Parameters([[1], [15], [16], [17], [1000], [40_000]], type);
             Problem.SetGradients(w, 2);
             w[3].grad![5] = float.NaN;
@@ -53,7 +53,11 @@ public sealed unsafe class SweepTests
             return Problem.Values([.. w, .. s.SelectMany(t => t)]);
         }
         var one = Run(1);
-        foreach (int width in new[] { 4, 8, 16 }) Assert.Equal(one, Run(width));
+        foreach (int width in new[] { 4, 8, 16 })
+        {
+            Assert.Equal(one, Run(width));
+            Assert.Equal(one, Run(width, streamed: true));
+        }
     }
 
     [Fact]
