@@ -192,9 +192,20 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     /// <inheritdoc/>
     public override void Restore(OptimizerSnapshot snapshot)
     {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        using var scope = NewDisposeScope();
+        bool evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
+        var points = new Dictionary<string, Tensor>();           // copied first: the snapshot may be of this optimizer, whose state now goes
+        string[] names = evaluating ? [.. snapshot.Values["steps"]!.AsObject().Select(s => s.Key)] : [];
+        foreach (string name in names)
+        {
+            if (!snapshot.Tensors.TryGetValue($"{name}.{nameof(State.TrainingPoint)}", out var point))
+                throw new InvalidDataException($"The state lacks '{name}.{nameof(State.TrainingPoint)}'.");
+            points[name] = point.clone();
+        }
         base.Restore(snapshot);
-        _evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
-        if (Evaluating) ForEach((name, _, state) => state.TrainingPoint = snapshot.Tensors[$"{name}.{nameof(State.TrainingPoint)}"].clone().DetachFromDisposeScope());
+        _evaluating = evaluating;
+        if (Evaluating) ForEach((name, _, state) => state.TrainingPoint = points[name].DetachFromDisposeScope());
     }
 
     /// <inheritdoc/>

@@ -67,7 +67,8 @@ public static class OptimizerCatalog
     // The quadratic model gives steps their length, in the place of a rate and a bound.
     private static (string, string) OwnLength { get; } = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
     private static IReadOnlyList<SearchDimension> KfacSpace { get; } =
-        [new("LearningRate", 1e-2, 1) { Unless = OwnLength }, new("Damping", 1e-3, 100), new("KlClip", 1e-4, 0.1) { Unless = OwnLength }, new("FactorDecay", 0.7, 0.98, FromOne: true)];
+        [new("LearningRate", 1e-2, 1) { Unless = OwnLength }, new("Damping", 1e-4, 100), new("KlClip", 1e-4, 0.1) { Unless = OwnLength }, new("FactorDecay", 0.7, 0.98, FromOne: true),
+            new("Momentum", 0.2, 0.95, FromOne: true) { Unless = OwnLength }];
 
     /// <summary>The entries, in the order of listings.</summary>
     public static IReadOnlyList<OptimizerEntry> All { get; } =

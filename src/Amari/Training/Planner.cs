@@ -29,7 +29,8 @@ public static class Planner
     private const int FewestCycles = 3, Warming = 2;
     private const int Shortest = 4;                             // of the intervals calibrated with, unless a shorter one is asked for
     private const double Patience = 30;                         // times the calibration's seconds: then it ends, whatever it has seen
-    private const double Quiet = 0.25, LongestWarming = 4;      // seconds without a method compiled; times the calibration's seconds
+    private const double Quiet = 0.5, LongestWarming = 4;       // seconds with hardly a method compiled; times the calibration's seconds
+    private const int Hardly = 8;                               // methods
 
     /// <summary>Predicts; the trainer's data is used, its runs are not touched.</summary>
     /// <param name="trainer">Of the workload.</param>
@@ -95,7 +96,7 @@ public static class Planner
             {
                 if (warm < times.Count - 1) return true;
                 int now = (int)JitInfo.GetCompiledMethodCount();
-                if (now != compiled) (compiled, since) = (now, whole);
+                if (now - compiled > Hardly) (compiled, since) = (now, whole);
                 return times.Count > Math.Max(Warming, cycle) && (whole - since >= Quiet || whole >= LongestWarming * seconds);
             }
         }

@@ -74,6 +74,13 @@ public sealed class ScheduleFreeTests
                 b.Dispose();
                 b = next;
             }
+            else
+            {
+                var own = b.Snapshot();
+                b.Restore(own);                                  // of tensors that go while it is read
+                var tensors = b.Snapshot().Tensors.Where(t => !t.Key.EndsWith("TrainingPoint", StringComparison.Ordinal)).ToDictionary();
+                Assert.Contains("lacks", Assert.Throws<InvalidDataException>(() => b.Restore(new(tensors, own.Values))).Message);
+            }
             b.Train();
             Assert.Equal(a.StateBytes, b.StateBytes);
         }
