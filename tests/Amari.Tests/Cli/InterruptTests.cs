@@ -15,7 +15,7 @@ public sealed class InterruptTests
         string result = folder.File("o"), seen = Path.Combine(result, "monitor.jsonl");
         using var tool = Process.Start(new ProcessStartInfo("dotnet",
         [
-            Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "compare", "--optimizers", "sgd,adamw,lion", "--budget", "600ms", "--seeds", "1", "--threads", "1", "--monitor", "kl", "--out", result,
+            Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "compare", "--optimizers", "sgd,adamw,lion", "--budget", "2s", "--seeds", "1", "--threads", "1", "--monitor", "kl", "--out", result,
         ]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var (output, error) = (tool.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), tool.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
         while (!tool.HasExited && !Lines().Any(l => l.Contains("\"adamw\"", StringComparison.Ordinal))) await Task.Delay(5, TestContext.Current.CancellationToken);   // the second run has begun

@@ -38,7 +38,7 @@ public sealed class OptimizerCatalogTests
         }
     }
 
-    [Theory, InlineData("digits-mlp", 4), InlineData("autoencoder", 2), InlineData("autoencoder-sigmoid", 2)]
+    [Theory, InlineData("digits-mlp", 5), InlineData("autoencoder", 2), InlineData("autoencoder-sigmoid", 2)]
     public void Kfac_is_tuned_where_its_step_rule_reads(string workload, int dimensions)
     {
         foreach (string name in (string[])["kfac", "ekfac"])
@@ -46,7 +46,7 @@ public sealed class OptimizerCatalogTests
             var entry = OptimizerCatalog.Find(name);
             var options = Settings.Describe(Settings.Apply(entry.OptionsType, entry.SettingsIn(WorkloadCatalog.Find(workload, null))));
             string[] space = [.. entry.SearchSpaceOf(options).Select(d => d.Option)];
-            Assert.Equal(dimensions == 4 ? ["LearningRate", "Damping", "KlClip", "FactorDecay"] : ["Damping", "FactorDecay"], space);
+            Assert.Equal(dimensions == 5 ? ["LearningRate", "Damping", "KlClip", "FactorDecay", "Momentum"] : ["Damping", "FactorDecay"], space);
         }
     }
 
