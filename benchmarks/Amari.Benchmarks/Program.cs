@@ -4,7 +4,7 @@ using Amari.Training;
 using Amari.Workloads;
 using static TorchSharp.torch;
 
-const string Usage = "usage: ratios|curvature|scaling|steps|kfac|plan [--json FILE] [--threads N] [--rounds N]; plan: [--workloads NAMES] [--optimizers NAMES] [--seconds N]";
+const string Usage = "usage: ratios|curvature|scaling|steps|kfac|plan [--json FILE] [--threads N] [--rounds N]; plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]";
 if (args is not ["ratios" or "curvature" or "scaling" or "steps" or "kfac" or "plan", ..] || args.Length % 2 == 0) return Fail(Usage);
 var (file, rounds, seconds, workloads, optimizers) = ((string?)null, 21, 5, "digits-conv,autoencoder", string.Join(',', OptimizerCatalog.All.Select(o => o.Name)));
 for (int i = 1; i < args.Length; i += 2)
@@ -20,13 +20,14 @@ for (int i = 1; i < args.Length; i += 2)
 }
 if (args[0] == "ratios") Ratios.Run(rounds, file);
 else if (args[0] == "curvature") CurvatureCost.Run(rounds, file);
-else if (args[0] == "steps") Steps.Run(rounds, file);
 else if (args[0] == "kfac") KfacCost.Run(rounds, file);
 else if (args[0] == "scaling") Scaling.Run(rounds, file);
 else
     try
     {
-        PlanAccuracy.Run([.. workloads.Split(',').Select(w => WorkloadCatalog.Find(w, null))], [.. optimizers.Split(',').Select(OptimizerCatalog.Find)], seconds, file);
+        OptimizerEntry[] entries = [.. optimizers.Split(',').Select(OptimizerCatalog.Find)];
+        if (args[0] == "steps") Steps.Run(entries, rounds, file);
+        else PlanAccuracy.Run([.. workloads.Split(',').Select(w => WorkloadCatalog.Find(w, null))], entries, seconds, file);
     }
     catch (Exception e) when (e is ArgumentException or FileNotFoundException)
     {
