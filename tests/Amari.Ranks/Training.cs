@@ -180,8 +180,11 @@ internal static class Training
         Check($"draws of ranks: ratio {ratio:G3}", Math.Abs(ratio - 1) < 0.2);
     }
 
-    public static double[] Values(nn.Module model) =>
-        [.. model.parameters().SelectMany(p => p.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
+    public static double[] Values(nn.Module model)
+    {
+        using var scope = NewDisposeScope();
+        return [.. model.parameters().SelectMany(p => p.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
+    }
 
     private static void Clipped(Communicator world)
     {

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Cli.Lecture;
 
 /// <summary>A model in coordinates of one's choice: its only parameter is θ, its weights are w(θ), its output f(w, x). Float64.</summary>
@@ -21,7 +23,7 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
-        return [.. _weights(_theta).contiguous().data<double>()];
+        return _weights(_theta).Elements<double>();
     }
 
     public override Tensor forward(Tensor input) => _output(_weights(_theta), input);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Amari.Cli.Reporting;
+using Amari.Native;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;
@@ -60,7 +61,7 @@ internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW agains
         optimizer.Restore(new(state, values));
         w.grad = full(count, gradient, dtype: ScalarType.Float64);
         optimizer.step();
-        return [.. (-w).data<double>()];
+        return (-w).Elements<double>();
     }
 
     private static double PathChange(int seed)
@@ -75,7 +76,7 @@ internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW agains
                 w.grad = randn(100, dtype: ScalarType.Float64, generator: generator) * scale;
                 lion.step();
             }
-            return w.data<double>().ToArray();
+            return w.Elements<double>();
         })];
         return ends.Max(e => e.Zip(ends[0], (a, b) => Math.Abs(a - b)).Max());
     }

@@ -1,5 +1,6 @@
 using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Solvers;
 using Amari.Spectrum;
 using ScottPlot;
@@ -35,7 +36,7 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
         var outliers = Outliers.Of(largest.Values);
 
         var dense = hessian.ToDense();
-        double[] values = [.. linalg.eigvalsh(dense).data<double>().Reverse()];
+        double[] values = [.. linalg.eigvalsh(dense).Elements<double>().Reverse()];
         double first = largest.Values[0] + Decay, stable = 2 / first;
         var along = largest.Vectors!.select(1, 0);
         var push = Push * (along + randn_like(along) / Math.Sqrt(layout.Dimension));

@@ -1,4 +1,5 @@
 using Amari.Cli.Reporting;
+using Amari.Native;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;
@@ -86,7 +87,7 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
         var scale = cat([full(HiddenWeights, 4.0, dtype: ScalarType.Float64), full(Hidden + 1, 0.25, dtype: ScalarType.Float64)]);
         return new("layers", new Gaussian(), x, y, () => new(w, t => t + 0, Network), () => new(w / scale, t => t * scale, Network), 0.1, 0.05, 60)
         {
-            Distribution = w => [.. (Network(Vector(w), x) / Math.Sqrt(x.shape[0])).reshape(-1).data<double>()],
+            Distribution = w => (Network(Vector(w), x) / Math.Sqrt(x.shape[0])).Elements<double>(),
         };
     }
 

@@ -1,4 +1,5 @@
 using Amari.Cli.Reporting;
+using Amari.Native;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;
@@ -81,7 +82,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
             w.grad = i % 2 == 0 ? plus : minus;
             optimizer.step();
         }
-        return [.. ((before + w.detach()) / 2).data<double>()];
+        return ((before + w.detach()) / 2).Elements<double>();
     }
 
     /// <summary>The digits' loss, weights and bytes of state after a short training with gradients times 2ᵏ.</summary>

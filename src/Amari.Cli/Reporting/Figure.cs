@@ -1,3 +1,4 @@
+using Amari.Native;
 using ScottPlot;
 using ScottPlot.TickGenerators;
 using SkiaSharp;
@@ -116,8 +117,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <summary>A tensor [rows, columns] as an array.</summary>
     public static double[,] Array(torch.Tensor matrix)
     {
-        using var doubles = matrix.detach().to(torch.ScalarType.Float64).contiguous();
-        var flat = doubles.data<double>().ToArray();
+        var flat = matrix.Elements<double>();
         var result = new double[matrix.shape[0], matrix.shape[1]];
         Buffer.BlockCopy(flat, 0, result, 0, flat.Length * sizeof(double));
         return result;

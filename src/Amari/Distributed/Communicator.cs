@@ -122,7 +122,7 @@ public abstract class Communicator : IDisposable
         if (count == 0) return "";
         var data = Rank == root ? torch.tensor(bytes) : empty(count, dtype: ScalarType.Byte);
         Broadcast(data, root);
-        return Encoding.UTF8.GetString(data.data<byte>().ToArray());
+        return Encoding.UTF8.GetString(data.Elements<byte>());
     }
 
     /// <summary>All ranks' texts, in the order of ranks.</summary>
@@ -134,7 +134,7 @@ public abstract class Communicator : IDisposable
         if (Size == 1) return values.ToArray();
         using var t = torch.tensor(values.ToArray());
         AllReduce(t);
-        return t.data<double>().ToArray();
+        return t.Elements<double>();
     }
 
     private protected abstract PendingReduction Begin(Tensor tensor, Reduction reduction);

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Amari.Native;
 
 namespace Amari.Distributed;
 
@@ -76,7 +77,7 @@ public sealed class DataParallel : IDisposable
         while (_sent < _buckets.Count) SendNext();
         var told = _communicator.BeginAllReduce(header);        // last: on ranks that had a backward pass some buckets have left before
         told.Wait();
-        double[] sums = header.data<double>().ToArray();
+        double[] sums = header.Elements<double>();
         double scale = _options.Reduction == LossReduction.Sum ? 1 : sums[0] > 0 ? 1 / sums[0]
             : throw new InvalidOperationException("No rank had an example: the weights are all 0.");
         int next = 1;

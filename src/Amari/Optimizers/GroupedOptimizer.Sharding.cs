@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Native;
 
 namespace Amari;
 
@@ -60,7 +61,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         var slots = Slots.ToList();
         using var steps = torch.tensor(slots.Select(s => IsMine(s) ? (double)(s.State?.Step ?? 0) : 0).ToArray());
         ranks.AllReduce(steps, Reduction.Max);
-        double[] taken = steps.data<double>().ToArray();
+        double[] taken = steps.Elements<double>();
         var result = new List<(Slot, TState)>();
         foreach (var (slot, step) in slots.Zip(taken))
         {

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Solvers;
 
 /// <summary>Why conjugate gradient stopped.</summary>
@@ -110,7 +112,7 @@ public static class ConjugateGradient
         static double[] Dots(Tensor u, Tensor v)
         {
             using var inner = NewDisposeScope();
-            return u.mul(v).sum(dim: 0).to_type(ScalarType.Float64).cpu().data<double>().ToArray();
+            return u.mul(v).sum(dim: 0).Elements<double>();
         }
     }
 }

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Solvers;
 
 /// <summary>The damped inverse of a positive semi-definite matrix by its largest eigenvalues (Frangella, Tropp and Udell 2023, arXiv:2110.02820, Algorithm 2.1).</summary>
@@ -61,7 +63,7 @@ internal static class NystromInverse
         // the least r ≥ 1 within the tolerance; all where there is none
         int Rank(Tensor values)
         {
-            var t = values.to_type(ScalarType.Float64).data<double>().ToArray();
+            var t = values.Elements<double>();
             double rest = trace;
             for (int r = 1; r < t.Length; r++)
             {

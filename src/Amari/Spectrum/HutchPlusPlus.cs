@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;
@@ -21,11 +22,11 @@ public static class HutchPlusPlus
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);
         var (q, _) = linalg.qr(op.Apply(Probes.Signs(op, rank, generator)));
-        double sketched = Probes.Read(q.mul(op.Apply(q)).sum(dim: 0)).Sum();
+        double sketched = q.mul(op.Apply(q)).sum(dim: 0).Elements<double>().Sum();
         if (rank == op.Dimension) return new(sketched, 0);
         var g = Probes.Signs(op, k, generator);
         g = g - q.mm(q.T.mm(g));
-        var rest = Estimate.OfMean(Probes.Read(g.mul(op.Apply(g)).sum(dim: 0)));
+        var rest = Estimate.OfMean(g.mul(op.Apply(g)).sum(dim: 0).Elements<double>());
         return rest with { Value = sketched + rest.Value };
     }
 }

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;
@@ -58,7 +59,7 @@ public static class Hutchinson
         {
             using var scope = NewDisposeScope();
             var z = Probes.Signs(op, Math.Min(together, probes - done), generator);
-            samples.AddRange(Probes.Read(form(z, op.Apply(z))));
+            samples.AddRange(form(z, op.Apply(z)).Elements<double>());
         }
         return [.. samples];
     }

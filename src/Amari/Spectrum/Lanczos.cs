@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;
@@ -66,7 +67,7 @@ public static class Lanczos
                 break;
             }
             var (values, vectors) = linalg.eigh(tensor(Leading(t, size)));                   // ascending
-            double[] theta = Probes.Read(values), last = Probes.Read(vectors[size - 1]);
+            double[] theta = values.Elements<double>(), last = vectors[size - 1].Elements<double>();
             double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
             double[] residual = [.. last.Select(s => Math.Max(Math.Abs(beta * s), accuracy))];
             double tolerance = Math.Max(options.Tolerance * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1])), accuracy);
@@ -120,7 +121,7 @@ public static class Lanczos
             using var scope = NewDisposeScope();
             var h = Probes.Along(rows, w);
             w.sub_(rows.T.mv(h.to_type(w.dtype)));
-            double[] part = Probes.Read(h);
+            double[] part = h.Elements<double>();
             for (int i = 0; i < along.Length; i++) along[i] += part[i];
         }
         return along;

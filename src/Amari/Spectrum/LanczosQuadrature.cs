@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;
@@ -77,7 +78,7 @@ public static class LanczosQuadrature
                 w.sub_(span.transpose(1, 2).matmul(span.matmul(w.unsqueeze(2))).squeeze(2));
             }
             var b = Probes.Length(w, 1);
-            double[] an = Probes.Read(a.squeeze(1)), bn = Probes.Read(b.squeeze(1));
+            double[] an = a.squeeze(1).Elements<double>(), bn = b.squeeze(1).Elements<double>();
             for (int i = 0; i < p; i++)
             {
                 if (ended[i]) continue;
@@ -108,7 +109,7 @@ public static class LanczosQuadrature
         }
         using var scope = NewDisposeScope();
         var (nodes, vectors) = linalg.eigh(tensor(t));
-        return new(Probes.Read(nodes), Probes.Read(vectors[0].square()));
+        return new(nodes.Elements<double>(), vectors[0].square().Elements<double>());
     }
 
     private static List<double>[] Lists(int count) => [.. Enumerable.Range(0, count).Select(_ => new List<double>())];

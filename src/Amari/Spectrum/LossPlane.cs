@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 
 namespace Amari.Spectrum;
 
@@ -90,7 +91,7 @@ public static class LossPlane
         Check(directions, point.numel());
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        double[] along = Probes.Read(directions.T.mv(point - origin)), gram = Probes.Read(directions.T.mm(directions).reshape(-1));
+        double[] along = directions.T.mv(point - origin).Elements<double>(), gram = directions.T.mm(directions).Elements<double>();
         double determinant = gram[0] * gram[3] - gram[1] * gram[2];
         return ((gram[3] * along[0] - gram[1] * along[1]) / determinant, (gram[0] * along[1] - gram[2] * along[0]) / determinant);
     }

@@ -40,7 +40,4 @@ internal static class Probes
         }
         return sum.MoveToOuterDisposeScope();
     }
-
-    /// <summary>The numbers of a vector, in float64.</summary>
-    public static double[] Read(Tensor vector) => vector.to_type(ScalarType.Float64).cpu().data<double>().ToArray();
 }

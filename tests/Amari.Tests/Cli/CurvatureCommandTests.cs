@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Tests.Training;
 using Amari.Workloads;
 
@@ -55,7 +56,7 @@ public sealed class CurvatureCommandTests
         using var model = new DigitsMlp().CreateModel();
         using (var checkpoint = Amari.Training.Checkpoint.Open(Directory.GetFiles(saved)[0])) checkpoint.CopyTo(model);
         using var dense = new GaussNewton(new Objective(model, new Categorical(), examples.Batches(30), ParameterLayout.Of(model, n => n.StartsWith("fc3", StringComparison.Ordinal)))).ToDense();
-        double[] expected = [.. linalg.eigvalsh(dense).data<float>().ToArray().Reverse().Select(x => (double)x)];
+        double[] expected = [.. linalg.eigvalsh(dense).Elements<float>().Reverse().Select(x => (double)x)];
 
         var root = JsonNode.Parse(File.ReadAllText(json))!;
         Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(result, "result.json")));

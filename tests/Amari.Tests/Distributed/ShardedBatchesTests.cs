@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Native;
 
 namespace Amari.Tests.Distributed;
 
@@ -56,10 +57,10 @@ public sealed class ShardedBatchesTests
         world.Barrier();
         using var other = zeros(2);
         world.AllGather(t, other);
-        Assert.Equal(new[] { 1f, 2f }, other.data<float>().ToArray());
+        Assert.Equal(new[] { 1f, 2f }, other.Elements<float>());
         other.zero_();
         world.ReduceScatter(t, other);
-        Assert.Equal(new[] { 1f, 2f }, other.data<float>().ToArray());
+        Assert.Equal(new[] { 1f, 2f }, other.Elements<float>());
         Assert.Equal("text", world.Broadcast("text", 0));
         Assert.Equal(0, world.Split(3).Rank);
         using var bad = arange(3);

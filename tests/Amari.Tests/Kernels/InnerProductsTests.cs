@@ -1,4 +1,5 @@
 using Amari.Kernels;
+using Amari.Native;
 
 namespace Amari.Tests.Kernels;
 
@@ -29,7 +30,7 @@ public sealed class InnerProductsTests
         using var scope = NewDisposeScope();
         manual_seed(length);
         Tensor[] t = [.. Enumerable.Range(0, 3).Select(_ => randn(length))];
-        float[][] v = [.. t.Select(x => x.data<float>().ToArray())];
+        float[][] v = [.. t.Select(x => x.Elements<float>())];
         var actual = InnerProducts.Of(t[0], t[1], t[2]);
         Near(Expected(v[0], v[1], v[2]), actual, 1e-13);
         Near(Expected(v[0], v[1], v[1]), InnerProducts.Of(t[0], t[1]), 1e-13);
@@ -51,7 +52,7 @@ public sealed class InnerProductsTests
         using var scope = NewDisposeScope();
         manual_seed(1);
         var (a, b, c) = (randn(7, 9).narrow(1, 0, 8), randn(8, 7).T, randn(7, 8));
-        var expected = Expected([.. a.flatten().data<float>()], [.. b.flatten().data<float>()], [.. c.flatten().data<float>()]);
+        var expected = Expected(a.Elements<float>(), b.Elements<float>(), c.Elements<float>());
         Near(expected, InnerProducts.Of(a, b, c), 1e-6);
         Near(expected, InnerProducts.Of(a.to_type(ScalarType.Float64), b.to_type(ScalarType.Float64), c.to_type(ScalarType.Float64)), 1e-13);
     }

@@ -89,7 +89,7 @@ public sealed unsafe class SweepTests
         for (int i = 0; i < values.Length; i++)
             if (float.IsNaN(values[i])) Assert.True(float.IsNaN(widened[i]));
             else Assert.Equal(torch[i], rounded[i]);
-        Assert.Equal(expected.to_type(ScalarType.Float32).data<float>().ToArray(), widened);
+        Assert.Equal(expected.Elements<float>(), widened);
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Parameters and gradients made from a seed.</summary>
@@ -21,5 +23,5 @@ internal static class Problem
 
     /// <summary>All elements as float64, in order.</summary>
     public static double[] Values(IEnumerable<Tensor> tensors) =>
-        [.. tensors.SelectMany(t => t.detach().to_type(ScalarType.Float64).contiguous().data<double>().ToArray())];
+        [.. tensors.SelectMany(t => t.Elements<double>())];
 }

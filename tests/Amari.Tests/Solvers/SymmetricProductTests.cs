@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Tests.Solvers;
@@ -14,7 +15,7 @@ public sealed class SymmetricProductTests
         return c;
     }
 
-    private static double[] Values(Tensor t) => t.to_type(ScalarType.Float64).contiguous().data<double>().ToArray();
+    private static double[] Values(Tensor t) => t.Elements<double>();
 
     private static void Near(double[] expected, Tensor actual, double tolerance)
     {

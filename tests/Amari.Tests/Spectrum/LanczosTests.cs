@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Solvers;
 using Amari.Spectrum;
 
@@ -76,7 +77,7 @@ public class LanczosTests
         var (objective, h) = Matrices.Regression(kind);
         using var pairs = Lanczos.Run(new Hessian(objective), new() { Count = (int)h.shape[0], Tolerance = 1e-10 });
         var (values, _) = linalg.eigh(h);
-        double[] expected = [.. values.data<double>().ToArray().Reverse()];
+        double[] expected = [.. values.Elements<double>().Reverse()];
         Assert.True(pairs.Converged);
         Assert.Equal(expected.Length, pairs.Values.Count);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], pairs.Values[i], 1e-10);   // softmax: also the zeros of its six shifts

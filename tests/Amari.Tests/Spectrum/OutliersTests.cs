@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Spectrum;
 
 namespace Amari.Tests.Spectrum;
@@ -34,7 +35,7 @@ public class OutliersTests
             var c = (g + g.T) / Math.Sqrt(2.0 * D);
             for (int i = 0; i < planted; i++) c[i, i] = c[i, i] + 3 + i;
             var (values, _) = linalg.eigh(c);
-            Assert.Equal(planted, Outliers.Of([.. values.data<double>().ToArray().Reverse().Take(30)]).Count);
+            Assert.Equal(planted, Outliers.Of([.. values.Elements<double>().Reverse().Take(30)]).Count);
         }
     }
 

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Spectrum;
 using Amari.Tests.Curvature;
 
@@ -20,7 +21,7 @@ public sealed class SpectrumGoldenTests : IDisposable
         foreach (var (key, op) in new (string, Amari.Solvers.LinearOperator)[] { ("hessian", new Hessian(objective)), ("ggn", new GaussNewton(objective)) })
         {
             var dense = CurvatureGoldenTests.Read(trace[key]);
-            double[] values = linalg.eigvalsh(dense).data<double>().ToArray();             // rising
+            double[] values = linalg.eigvalsh(dense).Elements<double>();             // rising
             using var ends = Lanczos.Run(op, new() { Count = 4, End = SpectrumEnd.Both, Tolerance = 1e-9 });
             Assert.True(ends.Converged);
             for (int i = 0; i < 4; i++)

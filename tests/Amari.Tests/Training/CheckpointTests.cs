@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Training;
 
 namespace Amari.Tests.Training;
@@ -142,7 +143,7 @@ public sealed class CheckpointTests : IDisposable
             Assert.NotNull(checkpoint);
             Assert.InRange(checkpoint.Step, last, 100);
             last = checkpoint.Step;
-            Assert.All(checkpoint.Tensors["model.weight"].data<float>().ToArray(), w => Assert.Equal(last, w));
+            Assert.All(checkpoint.Tensors["model.weight"].Elements<float>(), w => Assert.Equal(last, w));
         }
         while (!writing.IsCompleted);
         await writing;
@@ -161,7 +162,7 @@ public sealed class CheckpointTests : IDisposable
             using (no_grad()) model.weight.zero_();
             using var checkpoint = Checkpoint.Open(path);
             checkpoint.CopyTo(model);
-            Assert.Equal([2, 2, 2], model.weight.data<float>().ToArray());
+            Assert.Equal([2, 2, 2], model.weight.Elements<float>());
             using var wider = new Sequence(4);
             Assert.Contains("'weight' of shape [3]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message, StringComparison.Ordinal);
             using var other = nn.Sequential(("fc", nn.Linear(1, 1)));

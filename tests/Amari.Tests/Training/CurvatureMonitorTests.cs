@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Training;
 using static TorchSharp.torch.nn;
 
@@ -27,7 +28,7 @@ public sealed class CurvatureMonitorTests : IDisposable
         var loss = functional.cross_entropy(model.call(x), y);
         var g = cat([.. autograd.grad([loss], w, retain_graph: true, create_graph: true).Select(t => t.reshape(-1))]);
         var rows = Enumerable.Range(0, (int)g.shape[0]).Select(i => cat([.. autograd.grad([g[i]], w, retain_graph: true).Select(t => t.reshape(-1))])).ToArray();
-        return linalg.eigvalsh(stack(rows)).flip(0).data<double>().ToArray();
+        return linalg.eigvalsh(stack(rows)).flip(0).Elements<double>();
     }
 
     private static void Step(Sequential model, Tensor x, Tensor y, optim.Optimizer optimizer)
@@ -76,7 +77,7 @@ public sealed class CurvatureMonitorTests : IDisposable
         Assert.Equal(expected, row.Kl!.Value, 1e-10 * expected);
         Assert.Equal(1, row.KlSteps);
 
-        double[] Probabilities() => softmax(model.call(x), 1).reshape(-1).detach().data<double>().ToArray();
+        double[] Probabilities() => softmax(model.call(x), 1).reshape(-1).detach().Elements<double>();
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using Amari.Native;
 using Amari.Training;
 
 namespace Amari.Tests.Training;
@@ -120,7 +121,7 @@ public sealed class SafetensorsTests : IDisposable
         Assert.False(read.HasChecksum);
         Assert.False(Safetensors.Verify(folder.File("a")));
         Assert.Empty(read.Metadata);
-        Assert.Equal([1, -1], read.Tensors["b"].data<short>().ToArray());
+        Assert.Equal([1, -1], read.Tensors["b"].Elements<short>());
         Assert.Equal(1f, read.Tensors["a"].to(ScalarType.Float32).item<float>());
     }
 

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Verification;
 
 namespace Amari.Tests.Verification;
@@ -177,7 +178,7 @@ public sealed class VerifierTests : IDisposable
             }
             Assert.Equal(handles, model.parameters().Select(p => p.Handle));
             Assert.True(model.training);
-            return model.parameters().SelectMany(p => p.data<float>().ToArray()).ToArray();
+            return model.parameters().SelectMany(p => p.Elements<float>()).ToArray();
         }
         Assert.Equal(Train(false), Train(true));
     }

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Tests.Training;
 using Amari.Workloads;
 using Amari.Workloads.Data;
@@ -17,8 +18,8 @@ public sealed class DataTests : IDisposable
         using var data = Digits.Load();
         Check(data.Train, 1437, 8, grey: 16, sum: 449_372, first: 294, [143, 146, 142, 146, 144, 145, 144, 143, 141, 143]);
         Check(data.Test!, 360, 8, grey: 16, sum: 112_346, first: 347, [35, 36, 35, 37, 37, 37, 37, 36, 33, 37]);
-        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], data.Train.Targets.data<long>().ToArray()[..10]);
-        Assert.Equal([0, 0, 5 / 16f, 13 / 16f, 9 / 16f, 1 / 16f, 0, 0], data.Train.Inputs.data<float>().ToArray()[..8]);
+        Assert.Equal([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], data.Train.Targets.Elements<long>()[..10]);
+        Assert.Equal([0, 0, 5 / 16f, 13 / 16f, 9 / 16f, 1 / 16f, 0, 0], data.Train.Inputs.Elements<float>()[..8]);
     }
 
     [Fact]
@@ -30,7 +31,7 @@ public sealed class DataTests : IDisposable
         Assert.DoesNotContain(Images(data.Test!), train.Contains);
 
         static IEnumerable<string> Images(Dataset set) =>
-            set.Inputs.data<float>().ToArray().Chunk(64).Select(pixels => string.Join(' ', pixels));
+            set.Inputs.Elements<float>().Chunk(64).Select(pixels => string.Join(' ', pixels));
     }
 
     [Fact]
@@ -95,7 +96,7 @@ public sealed class DataTests : IDisposable
         Assert.InRange(data.Measured.Count, 512, 560);
         Assert.InRange(data.Test!.Count, 128, 140);
 
-        static string Text(Tensor codes) => string.Concat(codes.data<long>().ToArray().Select(c => Novel.Characters[(int)c]));
+        static string Text(Tensor codes) => string.Concat(codes.Elements<long>().Select(c => Novel.Characters[(int)c]));
     }
 
     [Fact]
@@ -147,6 +148,6 @@ public sealed class DataTests : IDisposable
         Assert.True(levels.sub(data.Inputs.mul(grey)).abs().max().item<float>() < 1e-4f);
         Assert.Equal(sum, levels.to(ScalarType.Int64).sum().item<long>());
         Assert.Equal(first, levels[0].sum().item<float>());
-        Assert.Equal(histogram, data.Targets.bincount(null, minlength: 10).data<long>().ToArray());
+        Assert.Equal(histogram, data.Targets.bincount(null, minlength: 10).Elements<long>());
     }
 }

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Tests.Training;
 using Amari.Workloads.Data;
 
@@ -20,7 +21,7 @@ public sealed class IdxTests : IDisposable
 
         Assert.Equal(ScalarType.Byte, x.dtype);
         Assert.Equal([2, 3], x.shape);
-        Assert.Equal(new byte[] { 0, 1, 2, 127, 128, 255 }, x.data<byte>().ToArray());
+        Assert.Equal(new byte[] { 0, 1, 2, 127, 128, 255 }, x.Elements<byte>());
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Amari.Native;
 using Amari.Tests.Training;
 using Amari.Workloads;
 
@@ -117,16 +118,16 @@ public sealed class WorkloadTests : IDisposable
     {
         using var set = new Dataset(arange(10).view(10, 1), arange(10));
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Assert.Equal([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]], set.Batches(4).Select(b => b.Inputs.data<long>().ToArray()));
-        Assert.All(set.Batches(3), b => Assert.Equal(b.Inputs.data<long>().ToArray(), b.Targets.data<long>().ToArray()));
+        Assert.Equal([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]], set.Batches(4).Select(b => b.Inputs.Elements<long>()));
+        Assert.All(set.Batches(3), b => Assert.Equal(b.Inputs.Elements<long>(), b.Targets.Elements<long>()));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         using var some = set.Sample(4, 1);
         using var others = set.Sample(4, 2);
         using var all = set.Sample(99, 1);
-        Assert.Equal(4, some.Targets.data<long>().ToArray().Distinct().Count());
-        Assert.Equal(some.Targets.data<long>().ToArray(), some.Inputs.data<long>().ToArray());
-        Assert.NotEqual(some.Targets.data<long>().ToArray(), others.Targets.data<long>().ToArray());
-        Assert.Equal(Enumerable.Range(0, 10).Select(i => (long)i), all.Targets.data<long>().ToArray());
+        Assert.Equal(4, some.Targets.Elements<long>().Distinct().Count());
+        Assert.Equal(some.Targets.Elements<long>(), some.Inputs.Elements<long>());
+        Assert.NotEqual(some.Targets.Elements<long>(), others.Targets.Elements<long>());
+        Assert.Equal(Enumerable.Range(0, 10).Select(i => (long)i), all.Targets.Elements<long>());
         Assert.Throws<ArgumentOutOfRangeException>(() => set.Sample(0, 1));
         Assert.Throws<ArgumentOutOfRangeException>(() => set.Batches(0).First());
     }
