@@ -63,8 +63,8 @@ internal static class CurvatureCost
                 work[i].Run();
                 if (round >= 0) times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds / work[i].Columns);
             }
-        double gradient = Median(times[0]);
-        double At(int i) => Median(times[i]) / gradient;
+        double gradient = Measurements.Median(times[0]);
+        double At(int i) => Measurements.Median(times[i]) / gradient;
         return new(name, objective.Parameters.Dimension, x.shape[0], gradient, At(1), At(2), At(3), At(4), At(5));
 
         void Gradient()
@@ -72,11 +72,5 @@ internal static class CurvatureCost
             model.zero_grad();
             likelihood.Loss(model.call(x), y).backward();
         }
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values[values.Count / 2];
     }
 }

@@ -55,7 +55,7 @@ internal static class KfacCost
             var sample = (Sample(first, adamw), Sample(second, kfac));
             if (round >= 0) samples.Add(sample);
         }
-        return new(workload.Name, batch, title, Median(samples.Select(s => s.AdamW)), Median(samples.Select(s => s.Kfac)), Median(samples.Select(s => s.Kfac / s.AdamW)));
+        return new(workload.Name, batch, title, Measurements.Median(samples.Select(s => s.AdamW)), Measurements.Median(samples.Select(s => s.Kfac)), Measurements.Median(samples.Select(s => s.Kfac / s.AdamW)));
 
         double Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
         {
@@ -74,11 +74,5 @@ internal static class KfacCost
             }
             return Stopwatch.GetElapsedTime(start).TotalMilliseconds / options.InverseInterval;
         }
-    }
-
-    private static double Median(IEnumerable<double> values)
-    {
-        double[] sorted = [.. values.Order()];
-        return sorted[sorted.Length / 2];
     }
 }

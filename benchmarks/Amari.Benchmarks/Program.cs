@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 const string Usage = "usage: ratios|curvature|scaling|steps|kfac|plan [--json FILE] [--threads N] [--rounds N]; plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]";
 if (args is not ["ratios" or "curvature" or "scaling" or "steps" or "kfac" or "plan", ..] || args.Length % 2 == 0) return Fail(Usage);
-var (file, rounds, seconds, workloads, optimizers) = ((string?)null, 21, 5, "digits-conv,autoencoder", string.Join(',', OptimizerCatalog.All.Select(o => o.Name)));
+var (file, rounds, seconds, workloads, optimizers) = ((string?)null, args is ["plan", ..] ? 3 : 21, 5, "digits-conv,autoencoder", string.Join(',', OptimizerCatalog.All.Select(o => o.Name)));
 for (int i = 1; i < args.Length; i += 2)
 {
     if (args[i] == "--json") file = args[i + 1];
@@ -27,7 +27,7 @@ else
     {
         OptimizerEntry[] entries = [.. optimizers.Split(',').Select(OptimizerCatalog.Find)];
         if (args[0] == "steps") Steps.Run(entries, rounds, file);
-        else PlanAccuracy.Run([.. workloads.Split(',').Select(w => WorkloadCatalog.Find(w, null))], entries, seconds, file);
+        else PlanAccuracy.Run([.. workloads.Split(',').Select(w => WorkloadCatalog.Find(w, null))], entries, rounds, seconds, file);
     }
     catch (Exception e) when (e is ArgumentException or FileNotFoundException)
     {

@@ -77,7 +77,7 @@ internal static class Ratios
                 for (int k = 0; k < count; k++) steps[i]();
                 if (round >= 0) times[i].Add(Stopwatch.GetElapsedTime(start).TotalNanoseconds / count / elements);
             }
-        double At(int i) => Median(times[i]);
+        double At(int i) => Measurements.Median(times[i]);
         foreach (var o in small) o.Dispose();
         return new(name, At(0), At(steps.Length - 1), At(1), At(2), At(3), At(4), At(5), At(6), At(7), At(8));
     }
@@ -91,12 +91,6 @@ internal static class Ratios
                 for (long calls = Math.Clamp(40_000_000 / elements, 1, 60); calls > 0; calls--) step();
             Thread.Sleep(300);
         }
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values[values.Count / 2];
     }
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);

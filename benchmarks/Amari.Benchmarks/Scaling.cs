@@ -121,12 +121,6 @@ internal static class Scaling
             times.Add(1e3 * seconds);
             shares.Add((parallel.Seconds - sent) / seconds);
         }
-        return new(of, name, rows, times.Min(), 1e3 * batch / times.Min(), Median(shares), world.Size > 1 ? model.parameters().Sum(p => p.numel()) * sizeof(float) : 0);
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values[values.Count / 2];
+        return new(of, name, rows, times.Min(), 1e3 * batch / times.Min(), Measurements.Median(shares), world.Size > 1 ? model.parameters().Sum(p => p.numel()) * sizeof(float) : 0);
     }
 }

@@ -76,13 +76,13 @@ internal static class Steps
                 s.Total.Add(total);
             }
         }
-        double here = Median(products), ratio = here / PeerProduct;
+        double here = Measurements.Median(products), ratio = here / PeerProduct;
         Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples, ms; a product of 1,024 x 1,024 takes {here:F1} here, {PeerProduct} where the peers were measured"));
         Console.WriteLine($"{"optimizer",-20} {"step",8} {"total",8}  a peer's step there, scaled to here, and ours");
         List<StepCase> cases = [];
         foreach (var s in subjects)
         {
-            var c = Case(s.Name, Median(s.Step), Median(s.Total), ratio);
+            var c = Case(s.Name, Measurements.Median(s.Step), Measurements.Median(s.Total), ratio);
             cases.Add(c);
             string beside = c.PeerHere is { } p ? $"{c.PeerStep} ({c.Peer}), {string.Join('-', p.Select(v => v.ToString("F1", CultureInfo.InvariantCulture)))}: {c.Against}" : "";
             Console.WriteLine(FormattableString.Invariant($"{c.Name,-20} {c.Step,8:F2} {c.Total,8:F1}  {beside}"));
@@ -127,7 +127,7 @@ internal static class Steps
         using var scope = NewDisposeScope();
         var a = randn(1024, 1024);
         List<double> times = [.. Enumerable.Range(0, 21).Select(_ => Milliseconds(() => a.mm(a).Dispose()))];
-        return Median(times);
+        return Measurements.Median(times);
     }
 
     private static double Milliseconds(Action action)
@@ -135,11 +135,5 @@ internal static class Steps
         long start = Stopwatch.GetTimestamp();
         action();
         return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
-    }
-
-    private static double Median(List<double> values)
-    {
-        values.Sort();
-        return values[values.Count / 2];
     }
 }

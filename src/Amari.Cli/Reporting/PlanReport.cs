@@ -32,6 +32,9 @@ internal static class PlanReport
         foreach (var p in possible.Where(p => p.From > 1)) console.WriteLine($"{p.Choice.Name}: from step {p.From} on; before, curvature is renewed more often, and a step is dearer.");
         foreach (var p in possible.Where(p => p.Hasty)) console.WriteLine($"{p.Choice.Name}: from {p.Steps} {(p.Steps == 1 ? "step" : "steps")} only, for each is slow; trust it less.");
 
+        foreach (var p in possible.Where(p => p.Steps > 1 && OptimizerCatalog.Find(p.Choice.Name).EvaluatesLoss))
+            console.WriteLine($"{p.Choice.Name}: as many inner iterations as each step asks for: {Number.Short(p.Least)} to {Number.Short(p.Most)} ms in the first {p.Steps} steps, and others as training goes on.");
+
         string json = JsonSerializer.Serialize(new
         {
             command = "plan",
@@ -45,6 +48,8 @@ internal static class PlanReport
                 stateBytes = p.Refused is null ? p.StateBytes : (long?)null,
                 millisecondsPerStep = p.Refused is null ? p.Milliseconds : (double?)null,
                 millisecondsPerPlainStep = p.Refused is null ? p.Plain : (double?)null,
+                millisecondsOfQuickestStep = p.Refused is null ? p.Least : (double?)null,
+                millisecondsOfSlowestStep = p.Refused is null ? p.Most : (double?)null,
                 fromStep = p.Refused is null ? p.From : (long?)null,
                 timedSteps = p.Steps,
                 hasty = p.Hasty,

@@ -114,7 +114,7 @@ public static class OptimizerCatalog
         new("routed-soap", "SOAP for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
             [new("Matrices.LearningRate", 1e-4, 3e-2), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "soap")]),
         new("routed-kfac", "K-FAC for layers, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
-            [new("Matrices.LearningRate", 1e-2, 1), new("Matrices.Damping", 1e-3, 100), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
+            [new("Matrices.LearningRate", 1e-2, 1), new("Matrices.Damping", 1e-4, 100), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
         new("lamb", "Adam by shares of each layer's norm", typeof(Lamb.Options), (m, o, _) => new Lamb(m, (Lamb.Options)o),
             [new("LearningRate", 1e-4, 0.1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("adafactor", "second moments by rows and columns", typeof(Adafactor.Options), (m, o, _) => new Adafactor(m, (Adafactor.Options)o),

@@ -10,11 +10,13 @@ namespace Amari.Training;
 /// <param name="StateBytes">What the optimizer will hold; 0 if refused. Inverses of low rank: as after the calibration.</param>
 /// <param name="Milliseconds">Of a step, batch, forward and backward pass included, the mean over the intervals at which curvature is renewed; NaN if refused.</param>
 /// <param name="Plain">Milliseconds of a step that renews nothing; NaN if refused.</param>
+/// <param name="Least">Milliseconds of the quickest step timed; NaN if refused.</param>
+/// <param name="Most">Milliseconds of the slowest step timed; NaN if refused.</param>
 /// <param name="From">The step from which on <paramref name="Milliseconds"/> holds: 1, or where intervals that grow (<see cref="Kfac.Options.IntervalGrowth"/>) are as given. The steps before are dearer; 0 if refused.</param>
 /// <param name="Steps">How many timed steps it rests on; 0 if refused.</param>
 /// <param name="Hasty">Whether steps were too slow, or were stopped, before every kind of step was seen warm: <paramref name="Milliseconds"/> is then the mean of those seen.</param>
 /// <param name="Refused">Why it cannot train this workload; null if it can.</param>
-public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long StateBytes, double Milliseconds, double Plain, long From, int Steps, bool Hasty, string? Refused);
+public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long StateBytes, double Milliseconds, double Plain, double Least, double Most, long From, int Steps, bool Hasty, string? Refused);
 
 /// <summary>Predicts bytes and milliseconds per step by a short calibration: a few steps of each kind, weighted by how often the kind occurs.</summary>
 /// <remarks>
@@ -23,6 +25,8 @@ public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long Stat
 /// mean = t₀ (1 - 1/a) + t_a (1/a - 1/b) + t_b / b
 /// </code>Waiting for b steps would be training. So the calibration runs with intervals of 4 and 8 at most, where one cycle of eight steps has six of t₀, one of t_a
 /// and one of t_b: the dearer a step of the cycle, the rarer its kind. What work of two intervals in different steps is weighted wrong by is a small share of the lesser.
+/// A method that evaluates the loss itself (<see cref="OptimizerEntry.EvaluatesLoss"/>) makes as many inner iterations as each step asks for: there the mean is of a run's first steps, as many as it takes for the mean's standard error
+/// to be 6 %.
 /// </remarks>
 public static class Planner
 {
@@ -31,6 +35,7 @@ public static class Planner
     private const double Patience = 30;                         // times the calibration's seconds: then it ends, whatever it has seen
     private const double Quiet = 0.5, LongestWarming = 4;       // seconds with hardly a method compiled; times the calibration's seconds
     private const int Hardly = 8;                               // methods
+    private const double Exact = 0.06;                          // standard error of a mean over steps that differ, as a share of it
 
     /// <summary>Predicts; the trainer's data is used, its runs are not touched.</summary>
     /// <param name="trainer">Of the workload.</param>
@@ -55,51 +60,82 @@ public static class Planner
             if (intervals.Length > 0) from = 1 + (long)(intervals[^1] / double.Parse(value, CultureInfo.InvariantCulture));
         }
 
-        manual_seed(0);
-        using var model = trainer.Workload.CreateModel();
+        var entry = OptimizerCatalog.Find(choice.Name);
+        var model = Model();
         long parameters = model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
         Optimizer optimizer;
         try
         {
-            optimizer = OptimizerCatalog.Find(choice.Name).Create(model, trainer.Options(choice with { Settings = settings }), trainer.Workload.Likelihood);
+            optimizer = Create();
         }
         catch (ArgumentException e)
         {
-            return new(choice, parameters, 0, double.NaN, double.NaN, 0, 0, false, e.Message.Split(" (Parameter")[0]);
+            model.Dispose();
+            return new(choice, parameters, 0, double.NaN, double.NaN, double.NaN, double.NaN, 0, 0, false, e.Message.Split(" (Parameter")[0]);
         }
-        using (optimizer)
+        try
         {
-            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = 0, compiled = 0;
+            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = 0, begin = 0, compiled = 0;
             var times = new List<double>();
             double whole = 0, timed = 0, since = 0;
-            while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds)))
+            while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds || (entry.EvaluatesLoss && !IsMeanExact()))))
             {
                 long start = Stopwatch.GetTimestamp();
-                trainer.Step(model, optimizer, 0, times.Count);
+                trainer.Step(model, optimizer, 0, times.Count - begin);
                 double took = Stopwatch.GetElapsedTime(start).TotalSeconds;
                 whole += took;
                 times.Add(1e3 * took);
                 if (!IsWarm()) (warm, timed) = (times.Count, 0);
+                else if (entry.EvaluatesLoss && begin == 0) Restart();
                 else timed += took;
             }
+            double[] seen = [.. times.Skip(times.Count > warm ? warm : times.Count > 1 ? 1 : 0)];
             double[][] cycles = [.. times.Skip(warm).Chunk(cycle).Where(c => c.Length == cycle).Select(c => c.Order().ToArray())];
-            if (cycles.Length == 0)
-            {
-                double[] seen = [.. times.Skip(times.Count > 1 ? 1 : 0)];
-                return new(choice, parameters, optimizer.StateBytes, seen.Average(), seen.Min(), from, seen.Length, true, null);
-            }
+            if (entry.EvaluatesLoss || cycles.Length == 0) return Plan(seen.Average(), seen.Min(), seen.Length, seen.Length < FewestCycles * cycle);
             double[] costs = [.. Enumerable.Range(0, cycle).Select(i => Median([.. cycles.Select(c => c[i])]))];
-            return new(choice, parameters, optimizer.StateBytes, Mean(costs, tried, intervals), costs[(cycle - 1) / 2], from, cycles.Length * cycle, false, null);
+            return Plan(Mean(costs, tried, intervals), costs[(cycle - 1) / 2], cycles.Length * cycle, hasty: false);
+
+            StepPlan Plan(double mean, double plain, int steps, bool hasty) => new(choice, parameters, optimizer.StateBytes, mean, plain, seen.Min(), seen.Max(), from, steps, hasty, null);
 
             // The first steps make states, and .NET compiles them twice and more, on a core that they need themselves: in a process's first two seconds a step of milliseconds takes twice its time.
             bool IsWarm()
             {
-                if (warm < times.Count - 1) return true;
+                if (begin > 0 || warm < times.Count - 1) return true;
                 int now = (int)JitInfo.GetCompiledMethodCount();
                 if (now - compiled > Hardly) (compiled, since) = (now, whole);
                 return times.Count > Math.Max(Warming, cycle) && (whole - since >= Quiet || whole >= LongestWarming * seconds);
             }
+
+            // Steps that differ are timed from the first on: a run begins there.
+            void Restart()
+            {
+                (warm, begin) = (times.Count, times.Count);
+                optimizer.Dispose();
+                model.Dispose();
+                model = Model();
+                optimizer = Create();
+            }
+
+            bool IsMeanExact()
+            {
+                double[] some = [.. times.Skip(warm)];
+                double mean = some.Average();
+                return some.Sum(t => (t - mean) * (t - mean)) / (some.Length * (some.Length - 1.0)) <= Exact * Exact * mean * mean;
+            }
         }
+        finally
+        {
+            optimizer.Dispose();
+            model.Dispose();
+        }
+
+        nn.Module<Tensor, Tensor> Model()
+        {
+            manual_seed(0);
+            return trainer.Workload.CreateModel();
+        }
+
+        Optimizer Create() => entry.Create(model, trainer.Options(choice with { Settings = settings }), trainer.Workload.Likelihood);
     }
 
     /// <summary>The intervals to calibrate with.</summary>

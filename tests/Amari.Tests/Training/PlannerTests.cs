@@ -69,6 +69,18 @@ public sealed class PlannerTests
     }
 
     [Fact]
+    public void Steps_of_inner_iterations_are_timed_until_their_mean_is_known()
+    {
+        using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
+        StepPlan Predict(string name) => Planner.Predict(trainer, new(name, new Dictionary<string, string>()), 0.02);
+        var (varies, steady) = (Predict("newton-cg"), Predict("adamw"));
+        Assert.All([varies, steady], p => Assert.True(0 < p.Least && p.Least <= p.Plain && p.Plain < p.Most));
+        Assert.InRange(varies.Milliseconds, varies.Least, varies.Most);
+        Assert.Equal((varies.Least, false), (varies.Plain, varies.Hasty));
+        Assert.True(varies.Steps >= 3);
+    }
+
+    [Fact]
     public void What_cannot_train_the_workload_says_why()
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("autoencoder", null), null);
