@@ -48,7 +48,7 @@ public static class BlockCatalog
     }
 
     /// <summary>The blocks of a model's layers, and a row for every chosen parameter, by name: its block, or the reason why it has none.</summary>
-    /// <remarks>A weight in several linear layers is one block of all their uses, as one layer used several times is: A and G are sums over the
+    /// <remarks>A weight in several layers that do the same with it (<see cref="IsAlike"/>) is one block of all their uses, as one layer used several times is: A and G are sums over the
     /// uses. If their biases differ, the block is the weight's alone. Other tied parameters have no block: their uses differ in form.</remarks>
     /// <param name="model">Not owned.</param>
     /// <param name="parameters">The chosen parameters, each once.</param>
@@ -63,7 +63,7 @@ public static class BlockCatalog
             .ToLookup(p => p.Handle, p => p.Owner);
         var rows = new Dictionary<string, CoverageRow>();
         var layers = new List<(CurvatureBlock, nn.Module)>();
-        var shared = new Dictionary<nint, CurvatureBlock>();     // by the handle of a weight in several linear layers
+        var shared = new Dictionary<nint, CurvatureBlock>();     // by the handle of a weight in several layers
         foreach (var (name, module) in modules)
         {
             var own = module.named_parameters(recurse: false).Select(p => p.parameter.Handle).Where(byHandle.ContainsKey).ToList();
@@ -75,16 +75,16 @@ public static class BlockCatalog
                 blocks = [];
                 var uses = owners[tied].ToList();
                 string names = string.Join(" and ", uses.Select(u => u.name).Order(StringComparer.Ordinal));
-                if (module is Linear linear && linear.weight!.Handle == tied && uses.TrueForAll(u => u.module is Linear l && l.weight!.Handle == tied))
+                if (uses.TrueForAll(u => IsAlike(module, u.module) && u.module.get_parameter("weight")!.Handle == tied))
                 {
-                    bool oneBias = linear.bias is { } b && uses.TrueForAll(u => ((Linear)u.module).bias?.Handle == b.Handle);
-                    if (!shared.TryGetValue(tied, out var one)) shared[tied] = one = new LinearBlock(name, linear, oneBias && IsChosen(linear.bias));
+                    bool IsCommon(Parameter? p) => p is not null && owners[p.Handle].Count() == uses.Count;
+                    if (!shared.TryGetValue(tied, out var one)) shared[tied] = one = For(name, module, p => IsChosen(p) && IsCommon(p)).Blocks.Single();
                     blocks = [one];
-                    reason = $"linear layer, tied: the uses of {names} are summed";
-                    foreach (nint handle in own.Where(h => h != tied && !oneBias))
+                    reason += $", tied: the uses of {names} are summed";
+                    foreach (nint handle in own.Where(h => owners[h].Count() != uses.Count))
                         rows[byHandle[handle]] = new(byHandle[handle], otherwise, $"the bias of one of the layers {names}, which share a weight");
                 }
-                else reason = $"tied: used by the layers {names}";
+                else reason = $"tied: used by the layers {names}, which do not do the same with it";
             }
             var kinds = blocks.SelectMany(b => b.Parameters.Select(p => (p.Handle, b.Kind))).ToDictionary(p => p.Handle, p => p.Kind);
             foreach (nint handle in own)
@@ -96,4 +96,15 @@ public static class BlockCatalog
 
         bool IsChosen(Parameter? p) => p is { requires_grad: true } && byHandle.ContainsKey(p.Handle);
     }
+
+    /// <summary>Whether two layers do the same with a weight that both have, so that one block may see the uses of both.</summary>
+    internal static bool IsAlike(nn.Module a, nn.Module b) => (a, b) switch
+    {
+        (Linear, Linear) or (Embedding, Embedding) => true,
+        (Convolution x, Convolution y) => x.transposed == y.transposed && x.groups == y.groups && x.padding_mode == y.padding_mode && x.padding_type == y.padding_type
+            && Same(x.stride, y.stride) && Same(x.dilation, y.dilation) && Same(x.padding, y.padding) && Same(x.output_padding, y.output_padding),
+        _ => false,
+    };
+
+    private static bool Same(long[]? a, long[]? b) => a is null ? b is null : b is not null && a.SequenceEqual(b);
 }

@@ -72,6 +72,8 @@ internal sealed class Capture : IDisposable
     public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
         Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false)
     {
+        if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
+            throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
         (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
         if (likelihood is null) _chosen = FisherKind.Empirical;
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
@@ -98,8 +100,6 @@ internal sealed class Capture : IDisposable
                 _unhook.Add(m.register_forward_pre_hook((_, x, y) => { Begin(); return (x, y); }).remove);
                 _unhook.Add(m.register_forward_hook((_, _, _, f) => End(f)).remove);
                 break;
-            default:
-                throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
         }
     }
 
@@ -132,6 +132,14 @@ internal sealed class Capture : IDisposable
 
     /// <summary>What was measured otherwise than asked for, by layer, each once: for the reader to tell and to clear.</summary>
     public List<(string Layer, string Message)> News { get; } = [];
+
+    /// <summary>Takes these for told.</summary>
+    public void Tells(IEnumerable<(string Layer, string Message)> events)
+    {
+        _told.Clear();
+        _told.UnionWith(events);
+        News.Clear();
+    }
 
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
     public Exception? Failure { get; private set; }

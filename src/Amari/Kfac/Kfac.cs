@@ -8,8 +8,9 @@ namespace Amari;
 /// for each layer s = W ā:   A ← EMA of E[ā ā'],   G ← EMA of E[g g'],   F ≈ A ⊗ G
 /// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    damping λ: see DampingMethod
 /// ν = min(1, √(c / (η² Σ ⟨U, V⟩)))                  KL clip: the step changes the prediction by about c at most
-/// b ← μ b + ν U,   w ← (1 - η λw) w - η b           decoupled decay λw, on weights and not on biases
-/// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself.
+/// b ← μ b + ν U,   w ← (1 - η λw) w - η b           decoupled decay λw, on weights and not on biases nor normalisations
+/// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
+/// and only a layer that no call was seen of is told. A pass with gradients that is never propagated back keeps the layers' inputs until the next step: evaluate under no_grad().
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
@@ -186,6 +187,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)
             throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
+        FollowModel();
         FollowGroups();
         var options = Shared with { Damping = Damping };
         _step++;

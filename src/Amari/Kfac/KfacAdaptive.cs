@@ -93,6 +93,7 @@ public sealed partial class Kfac
         if (exact)
         {
             var model = ModelOf(steps, options, batch);
+            if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
             (alpha, double best) = model.Minimum();
             (mu, predicted) = (best, model.Unclipped(clip).Reduction(alpha, best));
         }
@@ -197,7 +198,7 @@ public sealed partial class Kfac
             if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
-                double decay = w.dim() > 1 ? options.LearningRate * options.WeightDecay : 0;
+                double decay = w.dim() > 1 && block is not NormBlock ? options.LearningRate * options.WeightDecay : 0;
                 if (_batch is not null && options.WeightDecay > 0)
                 {
                     var change = decay > 0 ? length * d + decay * w : length * d;

@@ -17,6 +17,14 @@ public sealed partial class Kfac
         }
     }
 
+    /// <summary>Takes the parameters that stand under the same names in the model now: <c>module.to</c> makes new ones and disposes the old.</summary>
+    private void FollowModel()
+    {
+        if (!_groups.Exists(g => g.Parameters.Any(p => p.Parameter.IsInvalid))) return;
+        var current = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (var group in _groups) group.Parameters = [.. group.Parameters.Select(p => (p.Name, current[p.Name]))];
+    }
+
     /// <summary>Takes options whose <see cref="Options.Fallback"/> has its rate as it is to be now.</summary>
     internal void Follow(Options options) => (Group.Options, _rates[0]) = (options, options.LearningRate);
 

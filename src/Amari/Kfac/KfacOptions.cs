@@ -79,7 +79,7 @@ public sealed partial class Kfac
         /// <summary>Least λ, ≥ 0, that <see cref="AdaptDamping"/> goes down to: a batch's own model foretells its own loss well even where λ is far too small for the others.</summary>
         public double DampingFloor { get; init => field = Require.NonNegative(value); }
         /// <summary>Whether the damping γ² of the inverses parts from the λ of the quadratic model (Martens and Grosse 2015, §6.6): it begins as λ, and every
-        /// <see cref="FactorDampingInterval"/> T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is taken, at the cost of three refreshes. Needs <see cref="StepRule.QuadraticModel"/>.</summary>
+        /// <see cref="FactorDampingInterval"/> T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is taken, at the cost of four refreshes. Needs <see cref="StepRule.QuadraticModel"/>.</summary>
         public bool AdaptFactorDamping { get; init; }
         /// <summary>T ≥ 1 of <see cref="AdaptFactorDamping"/>.</summary>
         public int FactorDampingInterval { get; init => field = Require.AtLeast(1, value); } = 20;

@@ -60,6 +60,7 @@ public sealed partial class Kfac
         if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
             throw new InvalidDataException("The state is of a model with other layers.");
         List<(Options Options, double Initial)> groups = [.. values["groups"]!.AsArray().Prepend(values).Select(g => (g!["options"]!.Deserialize<Options>(Json)!, (double)g["initialLearningRate"]!))];
+        FollowModel();
         if (groups.Count != _groups.Count) throw new InvalidDataException($"The state is of {groups.Count} parameter groups, not of {_groups.Count}.");
         double[] rates = [.. Listed("rates").Select(r => (double)r!)];
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
@@ -96,6 +97,7 @@ public sealed partial class Kfac
         _events.Clear();
         _events.AddRange(events);
         _capture.Reset();
+        _capture.Tells(events.Select(e => (e.Item1, e.Item2)));
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _schedule.Restore(values["schedule"] as JsonObject);
         _inverter.Restore(values["inverses"] as JsonObject);

@@ -39,12 +39,15 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>
     public QuadraticModel Unclipped(double clip) => this with { Slopes = (Slopes.New / clip, Slopes.Last / clip) };
 
-    /// <summary>α and μ at the minimum; along Δ alone where the plane has no second direction.</summary>
+    /// <summary>Whether it rises along Δ in the end: not where Δ is nothing, nor where its curvature is no number.</summary>
+    public bool IsBounded => Curvatures.New + Dampings.New is > 0 and < double.PositiveInfinity;
+
+    /// <summary>α and μ at the minimum; along one direction alone where the plane has no second, and 0 along one that is nothing.</summary>
     public (double Alpha, double Mu) Minimum()
     {
         var (a, b, c) = (Curvatures.New + Dampings.New, Curvatures.Cross + Dampings.Cross, Curvatures.Last + Dampings.Last);
         double determinant = a * c - b * b;
-        if (!(determinant > Rounding * a * c)) return (-Slopes.New / a, 0);
+        if (!(determinant > Rounding * a * c)) return IsBounded ? (-Slopes.New / a, 0) : c is > 0 and < double.PositiveInfinity ? (0, -Slopes.Last / c) : (0, 0);
         return ((b * Slopes.Last - c * Slopes.New) / determinant, (b * Slopes.New - a * Slopes.Last) / determinant);
     }
 

@@ -19,6 +19,7 @@ internal static unsafe class ScalarRelease
     private const long Delay = 1000;                           // ms; no call that takes a number is in flight for longer
 
     private static readonly ConcurrentQueue<(nint Scalar, long Time)> Waiting = new();
+    private static int _freeing;                               // whether a thread is at it: what it has looked at is what it takes out
     private static delegate* unmanaged<nint, void> _free;
 
     /// <summary>Whether releases wait.</summary>
@@ -46,6 +47,8 @@ internal static unsafe class ScalarRelease
     {
         var now = Environment.TickCount64;
         Waiting.Enqueue((scalar, now));
+        if (Interlocked.Exchange(ref _freeing, 1) == 1) return;
         while (Waiting.TryPeek(out var first) && now - first.Time > Delay && Waiting.TryDequeue(out first)) _free(first.Scalar);
+        Volatile.Write(ref _freeing, 0);
     }
 }

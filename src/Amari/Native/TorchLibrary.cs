@@ -22,6 +22,9 @@ public static class TorchLibrary
     private static TorchLibraryStatus? status;
     private static nint handle;
 
+    /// <summary>Whether a failure is written to standard error; a program that tells <see cref="Status"/> itself turns it off.</summary>
+    internal static bool TellsFailure { get; set; } = true;
+
     /// <summary>How the library was loaded. Loads it if no tensor was made yet, never throws, and stays the same from then on.</summary>
     public static TorchLibraryStatus Status
     {
@@ -57,7 +60,7 @@ public static class TorchLibrary
             {
                 status = Load(out handle);
                 // TorchSharp swallows what is thrown here and then blames a missing package.
-                if (handle == 0) Console.Error.WriteLine($"Amari: {status.Message}");
+                if (handle == 0 && TellsFailure) Console.Error.WriteLine($"Amari: {status.Message}");
             }
             return handle != 0 ? handle : throw new DllNotFoundException(status.Message);
         }

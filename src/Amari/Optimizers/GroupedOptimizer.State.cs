@@ -96,10 +96,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
+        FollowModules();
         List<(TOptions Options, double Initial)> given = [.. groups.Select(g => (g!["options"]!.Deserialize<TOptions>(Json)!, (double)g["initialLearningRate"]!))];
         var steps = values["steps"]!.AsObject();
         using var scope = NewDisposeScope();
-        var states = Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, tensors, (long)steps[s.Name]!))).ToList();
+        var states = _groups.Zip(given).SelectMany(g => g.First.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, g.Second.Options, tensors, (long)steps[s.Name]!)))).ToList();
 
         foreach (var slot in Slots) Forget(slot);                // all checks have passed
         foreach (var ((group, _), (options, initial)) in _groups.Zip(given)) (group.Options, group.InitialLearningRate) = (options, initial);
@@ -113,10 +114,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         SkippedSteps = (long?)values["skippedSteps"] ?? 0;
     }
 
-    private TState Loaded(Slot slot, IReadOnlyDictionary<string, Tensor> tensors, long step)
+    private TState Loaded(Slot slot, TOptions options, IReadOnlyDictionary<string, Tensor> tensors, long step)
     {
         using var off = no_grad();
-        var options = _groups.First(g => g.Slots.Contains(slot)).Group.Options;
         var state = CreateState(slot.Parameter, options);
         foreach (var (name, fresh) in state.Tensors().ToList())
         {
@@ -146,7 +146,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         {
             foreach (var (name, tensor) in slot.State!.Tensors().ToList())
                 if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
-            Adopt(slot);
+            (slot.Handle, slot.Row) = (0, default);              // the next step takes the state up again
         }
     }
 

@@ -117,6 +117,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     public void Add(ParameterGroup<TOptions> group)
     {
         ArgumentNullException.ThrowIfNull(group);
+        FollowModules();
         var names = Slots.Select(s => s.Name).ToHashSet();
         var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
         foreach (var (name, parameter) in group.Parameters)
@@ -161,11 +162,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         if (closure is not null)
             using (enable_grad()) loss = closure();
         double scale = 1;
-        if (MaxGradientNorm is not null)
-        {
-            FollowModules();
-            scale = ClipScale(SumOfSquaredGradients());
-        }
+        if (MaxGradientNorm is not null) scale = ClipScale(SumOfSquaredGradients());
         if (double.IsFinite(scale)) StepScaled(scale);
         else SkippedSteps++;
         return loss;
@@ -241,6 +238,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     /// <summary>Σ g² over all gradients, in one read of them.</summary>
     internal override double SumOfSquaredGradients()
     {
+        FollowModules();
         _sweep.Clear();
         double sum = 0;
         foreach (var (_, slots) in _groups)

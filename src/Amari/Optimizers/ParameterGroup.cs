@@ -32,6 +32,7 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     }
 
     /// <summary>The options in force; replace them at any time between steps.</summary>
+    /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter keeps the state that it has.</remarks>
     public TOptions Options { get; set; }
 
     /// <summary>η of <see cref="Options"/>.</summary>

@@ -10,7 +10,7 @@ namespace Amari;
 /// 1  its group has RestOnly
 /// 2  it has fewer than two dimensions       with K-FAC a bias goes where the matrix of its layer goes
 /// 3  it is an embedding                     unless Embeddings
-/// 4  it is the output layer, the last matrix that the model registers       where OutputLayer is off, as with Muon by default
+/// 4  it is the output layer, the last matrix in the order of named_parameters where OutputLayer is off, as with Muon by default
 /// 5  a side, flattened to [out, in ..], is longer than MaxDimension
 /// 6  K-FAC has no block for its layer
 /// </code>All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive η, which multiplies
@@ -226,11 +226,26 @@ public sealed class Routed : Optimizer
         foreach (var (i, part) in _parts.Index())
             if (!JsonNode.DeepEquals(groups[i]!["routes"], Routes(part)))
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters, or routes them otherwise.");
+        using var scope = NewDisposeScope();
+        var restored = new List<(Optimizer Member, OptimizerSnapshot Before)>();
+        try
+        {
+            foreach (var (i, part) in _parts.Index())
+                foreach (var (name, member) in part.Members())
+                {
+                    var before = member.Optimizer.Snapshot();
+                    restored.Add((member.Optimizer, before with { Tensors = before.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()) }));
+                    member.Optimizer.Restore(new(tensors.Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
+                        .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name]!.AsObject()));
+                }
+        }
+        catch
+        {
+            foreach (var (member, before) in restored) member.Restore(before);
+            throw;
+        }
         foreach (var (i, part) in _parts.Index())
         {
-            foreach (var (name, member) in part.Members())
-                member.Optimizer.Restore(new(tensors.Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
-                    .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name]!.AsObject()));
             part.Group.Options = (Options)Settings.Apply(typeof(Options), groups[i]!["options"].Deserialize<Dictionary<string, string>>()!);
             part.Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
         }

@@ -4,7 +4,7 @@ namespace Amari;
 internal sealed class Routing
 {
     private readonly HashSet<nint> _embeddings = [];
-    private readonly nint _output;
+    private readonly nint _output;                               // the last matrix that is no embedding
     private readonly Dictionary<nint, nn.Module> _owners = [];
 
     /// <param name="model">Not owned.</param>
@@ -15,8 +15,10 @@ internal sealed class Routing
             {
                 _owners.TryAdd(p.Handle, module);
                 if (module is Embedding or EmbeddingBag) _embeddings.Add(p.Handle);
-                else if (p.dim() >= 2) _output = p.Handle;
             }
+        // parameters come in the order of layers, whatever their depth; modules do not
+        foreach (var (_, p) in model.named_parameters())
+            if (p.dim() >= 2 && !_embeddings.Contains(p.Handle)) _output = p.Handle;
     }
 
     /// <summary>The rows of a group: its parameters that go to AdamW have it as their block.</summary>

@@ -18,9 +18,9 @@ public enum ScheduleFreeBase
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
 /// </code>The model tells the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
-/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. A model of one to three tensors is followed itself, any other by its layers of one tensor. A pass
+/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. Every module of one to three tensors is hooked, so that a part of the model may be called by itself. A pass of the whole model
 /// in training mode without gradients leaves the parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if
-/// they hold y. Parameters that come without a module, or are not the model's, are told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is
+/// they hold y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot, are told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is
 /// refused. <c>model.save()</c> is no forward pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
 /// <param name="groups">At least one.</param>
 /// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were made of. Not owned; hooks are removed when the
@@ -44,27 +44,38 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             Tell("all", "parameters came without a module that can be followed: call Eval() before evaluating and Train() before training", Groups.Max(StepsOf));
     }
 
-    /// <returns>Whether the model, or a layer in it, can be hooked.</returns>
+    /// <summary>Hooks the model, and the modules in it: they may be called by themselves.</summary>
+    /// <returns>Whether no parameter can be used before a hook has run: the model is hooked, or every module that has parameters of its own.</returns>
     private bool Hook(nn.Module model)
     {
-        int before = _unhook.Count;
-        switch (model)
+        bool whole = Hook(model, () => Follow(model)), parts = true;
+        foreach (var part in model.modules().Distinct().Where(m => !ReferenceEquals(m, model)))
+            parts &= Hook(part, () => FollowInside(model)) || !part.parameters(recurse: false).Any();
+        return whole || (parts && !model.parameters(recurse: false).Any());
+    }
+
+    private bool Hook(nn.Module module, Action follow)
+    {
+        switch (module)
         {
-            case nn.Module<Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x) => { Follow(model); return x; }).remove); break;
-            case nn.Module<Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y) => { Follow(model); return (x, y); }).remove); break;
-            case nn.Module<Tensor, Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y, z) => { Follow(model); return (x, y, z); }).remove); break;
-            default:
-                foreach (var layer in model.modules().OfType<nn.Module<Tensor, Tensor>>().Distinct()) _unhook.Add(layer.register_forward_pre_hook((_, x) => { Follow(model); return x; }).remove);
-                break;
+            case nn.Module<Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x) => { follow(); return x; }).remove); return true;
+            case nn.Module<Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y) => { follow(); return (x, y); }).remove); return true;
+            case nn.Module<Tensor, Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y, z) => { follow(); return (x, y, z); }).remove); return true;
+            default: return false;
         }
-        return _unhook.Count > before;
     }
 
     private void Follow(nn.Module model)
     {
+        FollowInside(model);
+        if (model.training && !is_grad_enabled() && !Evaluating)
+            Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
+    }
+
+    private void FollowInside(nn.Module model)
+    {
         if (!model.training) Eval();
         else if (is_grad_enabled()) Train();
-        else if (!Evaluating) Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
@@ -168,7 +179,6 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         double c = mean > 0 ? weight / (mean * t) : 0;
         state.LargestRate.fill_(largest);
         state.MeanWeight.fill_(mean);
-        state.Share.fill_(beta);
 
         var d = gradient;
         if (state.SecondMoment is { } v)
@@ -177,6 +187,9 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             d = gradient.div(v.div(1 - Math.Pow(options.Beta2, t)).sqrt_().add_(options.Epsilon));
         }
         d = d.add(parameter, alpha: options.WeightDecay);
+        double made = state.Share.ToDouble();
+        if (made > 0 && made != beta) parameter.lerp_(state.Iterate, 1 - beta / made);   // y was made with another β
+        state.Share.fill_(beta);
         parameter.lerp_(state.Iterate, c).add_(d, alpha: rate * (beta * (1 - c) - 1));
         state.Iterate.sub_(d.mul(rate));
     }

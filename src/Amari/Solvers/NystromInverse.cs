@@ -108,7 +108,7 @@ internal static class NystromInverse
         var b = linalg.solve_triangular(c, y.t(), upper: false);   // B'
         if (SpdInverse.Eigh(b.matmul(b.t())).Eigen is not { } eigen) return null;
         var s = eigen.Values.flip(0);
-        var vectors = b.t().matmul(eigen.Vectors.flip(1)).div_(s.clamp_min(shift * shift).sqrt());
+        var vectors = b.t().matmul(eigen.Vectors.flip(1)).div_(s.clamp_min(shift).sqrt());
         return (vectors, s.sub(shift).clamp_min_(0));
     }
 }

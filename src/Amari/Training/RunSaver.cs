@@ -38,7 +38,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         AtomicFile.Probe(options.Directory);
         using var checkpoint = Newest(new(options.Directory), options, _ => { });
-        if (checkpoint is not null) record.Check(checkpoint.Metadata["run"]);
+        if (checkpoint is not null) record.Check(Said(checkpoint, "run"));
     }
 
     /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
@@ -49,7 +49,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         using var scope = NewDisposeScope();
         if (ranks.Rank == 0) AtomicFile.Probe(options.Directory);
         using var checkpoint = ranks.Rank == 0 ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}")) : null;
-        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(checkpoint.Metadata["run"], checkpoint.Metadata["optimizer"],
+        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, "run"), Said(checkpoint, "optimizer"),
             checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => new SavedTensor(t.Value.dtype, t.Value.shape))));
         text = ranks.Broadcast(text, 0);
@@ -62,6 +62,9 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         optimizer.Restore(new(tensors, JsonNode.Parse(header.Optimizer)!.AsObject()));
         if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
     }
+
+    private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
+        : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
 
     private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver)
     {

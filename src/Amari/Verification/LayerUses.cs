@@ -3,7 +3,7 @@ namespace Amari.Verification;
 /// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's factors.</summary>
 /// <remarks>A layer's output is replaced by a copy, so that an activation in place does not change what the gradient is taken of.
 /// Patches of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding; what a normalisation does is
-/// computed from its definition. Linear layers of one weight have their uses in common.</remarks>
+/// computed from its definition. Layers that do the same with one weight have their uses in common.</remarks>
 internal sealed class LayerUses : IDisposable
 {
     private readonly Dictionary<string, List<(Tensor X, Tensor S)>> _uses = [];
@@ -16,7 +16,7 @@ internal sealed class LayerUses : IDisposable
             if (module is Linear or Convolution or Embedding or LayerNorm or GroupNorm or TorchSharp.Modules.BatchNorm
                 && module.named_parameters(recurse: false).Any() && _layers.TryAdd(name, module))
             {
-                string? twin = module is Linear l ? _layers.FirstOrDefault(o => o.Key != name && o.Value is Linear t && t.weight!.Handle == l.weight!.Handle).Key : null;
+                string? twin = _layers.FirstOrDefault(o => o.Key != name && BlockCatalog.IsAlike(o.Value, module) && o.Value.get_parameter("weight")!.Handle == module.get_parameter("weight")!.Handle).Key;
                 _uses[name] = twin is null ? [] : _uses[twin];
                 var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, x, s) =>
                 {

@@ -35,6 +35,13 @@ public sealed class CharTransformer : Workload
             },
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.1" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4", ["Beta2"] = "0.954" },
+            ["muon"] = new Dictionary<string, string> { ["LearningRate"] = "1.4e-2", ["Momentum"] = "0.907", ["FallbackScale"] = "2.5e-2" },
+            ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.907", ["Beta2"] = "0.96" },
+            ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "1.8e-2", ["Beta1"] = "0.85", ["Beta2"] = "0.997" },
+            ["sophia"] = new Dictionary<string, string> { ["LearningRate"] = "4e-4", ["Beta1"] = "0.92", ["Gamma"] = "0.1" },
+            ["sophia-hutchinson"] = new Dictionary<string, string> { ["LearningRate"] = "4e-4", ["Beta1"] = "0.92", ["Gamma"] = "0.1" },
+            ["adafactor"] = new Dictionary<string, string> { ["LearningRate"] = "1.8e-2", ["DecayPower"] = "0.53" },
+            ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5.6e-2", ["Interpolation"] = "0.957" },
         };
 
     /// <inheritdoc/>

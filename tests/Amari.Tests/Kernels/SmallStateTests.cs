@@ -152,7 +152,7 @@ public sealed unsafe class SmallStateTests
     }
 
     [Fact]
-    public void A_state_in_another_format_is_refused()
+    public void A_state_in_another_format_than_its_options_say_is_refused()
     {
         var p = Problem.Parameters([[64]]);
         Problem.SetGradients(p, 1);
@@ -160,6 +160,11 @@ public sealed unsafe class SmallStateTests
         using var small = new Lion([new([("p", p[0])], new() { StateFormat = StateFormat.Blocks8 })]);
         full.step();
         small.step();
-        Assert.Contains("another format", Assert.Throws<InvalidDataException>(() => full.Restore(small.Snapshot())).Message);
+        var state = small.Snapshot();
+        state.Values["groups"]![0]!["options"]![nameof(Lion.Options.StateFormat)] = nameof(StateFormat.Full);
+        Assert.Contains("another format", Assert.Throws<InvalidDataException>(() => full.Restore(state)).Message);
+        full.Restore(small.Snapshot());
+        Assert.Equal(StateFormat.Blocks8, full.Groups[0].Options.StateFormat);
+        Assert.Equal(small.StateBytes, full.StateBytes);
     }
 }

@@ -112,6 +112,7 @@ public sealed unsafe class SweepTests
     [Fact]
     public void Refuses_what_the_kernels_cannot_do()
     {
+        using var scope = NewDisposeScope();
         using var flat = nn.Parameter(zeros(12));
         using var g = zeros(12);
         using var state = zeros(12);

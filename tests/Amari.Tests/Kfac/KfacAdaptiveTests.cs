@@ -40,6 +40,25 @@ public sealed class KfacAdaptiveTests : IDisposable
         return Flat(twin) - before;
     }
 
+    [Fact]
+    public void A_gradient_of_zeros_is_no_step()
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, Base, new Gaussian());
+        var x = randn(7, 4);
+        foreach (bool moving in (bool[])[false, true])
+        {
+            var w = Flat(model);
+            var f = model.call(x).detach();
+            optimizer.Step(x, f);
+            Assert.True(Flat(model).eq(w).all().ToBoolean());    // nor along the last one: the model does not fall there
+            if (!moving)
+                for (int i = 0; i < 3; i++) optimizer.Step(x, f + 1);
+        }
+        Assert.DoesNotContain(optimizer.Events, e => e.Message.Contains("no minimum", StringComparison.Ordinal));
+        Assert.Equal(0, optimizer.SkippedSteps);
+    }
+
     [Theory, InlineData(DampingScale.Absolute), InlineData(DampingScale.MeanEigenvalue)]
     public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
     {

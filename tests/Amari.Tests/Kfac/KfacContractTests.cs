@@ -224,6 +224,50 @@ public sealed class KfacContractTests : IDisposable
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
+    /// <summary>With a fall-back (the embedding), whose gradients are summed before anything else follows the model; new, and with a state.</summary>
+    [Theory, InlineData(0), InlineData(2)]
+    public void Follows_a_model_that_moves_before_a_step_without_zero_grad(int steps)
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(3);
+        var model = nn.Sequential(("a", nn.Linear(8, 5)), ("p", nn.PReLU(5)), ("b", nn.Linear(5, 3)));
+        using var optimizer = new Amari.Kfac(model, Base with { LearningRate = 1e-3 }, new Categorical());
+        Assert.Contains(optimizer.Coverage.Rows, r => r.Block == "AdamW");
+        void Train(ScalarType type)
+        {
+            new Categorical().Loss(model.call(randn(6, 8).to_type(type)), randint(0, 3, [6])).backward();
+            optimizer.step();
+        }
+        for (int i = 0; i < steps; i++) Train(ScalarType.Float32);
+        model.to(ScalarType.Float64);
+        Train(ScalarType.Float64);
+        Assert.All(optimizer.Groups.SelectMany(g => g.Parameters), p => Assert.Equal(ScalarType.Float64, p.Parameter.dtype));
+        optimizer.Restore(optimizer.Snapshot());
+        Train(ScalarType.Float64);
+        Assert.Equal(0, optimizer.SkippedSteps);
+        Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+    }
+
+    [Fact]
+    public void Scales_of_normalisations_are_not_decayed()
+    {
+        using var scope = NewDisposeScope();
+        manual_seed(4);
+        var model = nn.Sequential(("a", nn.Linear(6, 6)), ("r", nn.Unflatten(1, [2, 3])), ("n", nn.LayerNorm([2, 3])), ("f", nn.Flatten()), ("b", nn.Linear(6, 3)));
+        double[] Change(double decay)
+        {
+            var twin = nn.Sequential(("a", nn.Linear(6, 6)), ("r", nn.Unflatten(1, [2, 3])), ("n", nn.LayerNorm([2, 3])), ("f", nn.Flatten()), ("b", nn.Linear(6, 3)));
+            using (no_grad())
+                foreach (var (p, q) in twin.parameters().Zip(model.parameters())) p.copy_(q);
+            using var optimizer = new Amari.Kfac(twin, Base with { WeightDecay = decay, LearningRate = 0.1, Seed = 1 }, new Categorical());
+            using var generator = new Generator(5);
+            new Categorical().Loss(twin.call(randn([6, 6], generator: generator)), randint(0, 3, [6], generator: generator)).backward();
+            optimizer.step();
+            return Optimizers.Problem.Values([twin.get_parameter("n.weight")!]);
+        }
+        Assert.Equal(Change(0), Change(0.5));
+    }
+
     [Fact]
     public void Bfloat16_parameters_are_trained()
     {

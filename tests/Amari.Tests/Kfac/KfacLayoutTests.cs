@@ -46,6 +46,21 @@ public sealed class KfacLayoutTests() : KfacTest(91)
     }
 
     [Fact]
+    public void What_was_told_is_not_told_again_by_a_resumed_run()
+    {
+        var (model, x, y) = (new Pooled(timeFirst: true), randn(5, 3, 4), randn(5, 2));
+        var options = Plain with { Sharing = Sharing.Reduce, LearningRate = 0, FactorInterval = 1 };
+        using var first = new Amari.Kfac(model, options, new Gaussian());
+        Step(model, first, new Gaussian(), x, y);
+        using var resumed = new Amari.Kfac(model, options, new Gaussian());
+        resumed.Restore(first.Snapshot());
+        using (first.SuspendOthers()) Step(model, first, new Gaussian(), x, y);
+        using (resumed.SuspendOthers()) Step(model, resumed, new Gaussian(), x, y);
+        Assert.NotEmpty(first.Events);
+        Assert.Equal(first.Events, resumed.Events);
+    }
+
+    [Fact]
     public void Second_moments_of_time_first_rows_are_told()
     {
         var ekfac = Plain with { DampingMethod = DampingMethod.Ekfac };

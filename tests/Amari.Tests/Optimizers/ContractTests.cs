@@ -35,6 +35,33 @@ public sealed class ContractTests
         }
     }
 
+    public static TheoryData<string> AllOptions => [.. Amari.Training.OptimizerCatalog.All.Select(o => o.OptionsType.DeclaringType!.Name).Distinct()];
+
+    /// <summary>Whatever else they may be: no option is NaN or infinite, or negative beyond all ranges.</summary>
+    [Theory, MemberData(nameof(AllOptions))]
+    public void Every_number_among_the_options_has_a_range(string optimizer)
+    {
+        var type = Amari.Training.OptimizerCatalog.All.First(o => o.OptionsType.DeclaringType!.Name == optimizer).OptionsType;
+        int numbers = 0;
+        foreach (var member in type.GetProperties().Where(p => p.CanWrite))
+        {
+            object[] bad = (Nullable.GetUnderlyingType(member.PropertyType) ?? member.PropertyType) switch
+            {
+                var t when t == typeof(double) => [double.NaN, double.PositiveInfinity, -1e300],
+                var t when t == typeof(int) => [int.MinValue],
+                var t when t == typeof(long) && member.Name != "Seed" => [long.MinValue],
+                _ => [],
+            };
+            numbers += bad.Length;
+            foreach (object value in bad)
+            {
+                var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(type), value)).InnerException;
+                Assert.Contains(FormattableString.Invariant($"{member.Name} is {value}"), Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
+            }
+        }
+        Assert.True(numbers > 0);
+    }
+
     [Fact]
     public void Values_that_an_enum_does_not_have_are_refused()
     {
@@ -201,6 +228,38 @@ public sealed class ContractTests
         Assert.All(model.parameters(), p => Assert.Equal(ScalarType.Float64, p.dtype));
     }
 
+    /// <summary>A module that moves makes new parameters and disposes the old ones: whatever comes next must not meet those.</summary>
+    [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
+    public void Follows_a_module_that_has_moved_wherever_it_is_asked_next(string name)
+    {
+        using var scope = NewDisposeScope();
+        var x = randn(8, 4);
+        foreach (string next in (string[])["clip", "to", "restore"])
+            foreach (bool trained in (bool[])[false, true])
+            {
+                var model = nn.Linear(4, 3);
+                using var o = OptimizerCases.Make(name, model);
+                void Train(ScalarType type)
+                {
+                    model.call(x.to_type(type)).square().mean().backward();
+                    o.step();
+                }
+                if (trained) Train(ScalarType.Float32);
+                model.to(ScalarType.Float64);
+                if (next == "clip") o.MaxGradientNorm = 1;
+                else if (next == "to") o.to(CPU);
+                else
+                {
+                    var state = o.Snapshot();
+                    o.Restore(new(state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()), state.Values));
+                }
+                Train(ScalarType.Float64);
+                Assert.Equal(0, o.SkippedSteps);
+                Assert.All(o.parameters(), p => Assert.Equal(ScalarType.Float64, p.dtype));
+                Assert.All(Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+            }
+    }
+
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void Layout_and_a_neighbour_s_type_change_nothing(string name)
     {
@@ -280,6 +339,12 @@ public sealed class ContractTests
         Grouped.Of(new Adam.Options(), new() { LearningRate = 0.3, Beta2 = 0.9 }, g => new Adam(g)),
         Grouped.Of(new AdamW.Options(), new() { LearningRate = 0.3, WeightDecay = 0.2 }, g => new AdamW(g)),
         Grouped.Of(new Lion.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lion(g)),
+        Grouped.Of(new Muon.Options(), new() { LearningRate = 0.3, Orthogonalise = false }, g => new Muon(g)),
+        Grouped.Of(new Soap.Options(), new() { LearningRate = 0.3, RefreshInterval = 2 }, g => new Soap(g)),
+        Grouped.Of(new Shampoo.Options(), new() { LearningRate = 0.3, BlockSize = 3 }, g => new Shampoo(g)),
+        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Interpolation = 0.5 }, g => new ScheduleFree(g)),
+        Grouped.Of(new Lamb.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lamb(g)),
+        Grouped.Of(new Adafactor.Options(), new() { LearningRate = 0.3, DecayPower = 0.6 }, g => new Adafactor(g)),
     ];
 
     public static TheoryData<string> GroupNames => [.. WithGroups.Select(g => g.Name)];
@@ -316,6 +381,39 @@ public sealed class ContractTests
         Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
         Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
         Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Each with a state that the default options would not keep, or would keep otherwise.</summary>
+    public static TheoryData<OptimizerOptions> OtherStates =>
+    [
+        new AdamW.Options { StateFormat = StateFormat.BFloat16 }, new Lion.Options { StateFormat = StateFormat.Blocks8 }, new Shampoo.Options { Grafting = Grafting.None },
+        new Shampoo.Options { BlockSize = 3 }, new Muon.Options { Orthogonalise = false }, new Soap.Options { MaxDimension = 5 }, new ScheduleFree.Options { Base = ScheduleFreeBase.Sgd },
+    ];
+
+    [Theory, MemberData(nameof(OtherStates), DisableDiscoveryEnumeration = true)]
+    public void A_state_is_restored_with_its_options_whatever_those_of_before(OptimizerOptions options)
+    {
+        Optimizer Make(Parameter[] p, bool plain) => options switch
+        {
+            AdamW.Options o => new AdamW([ParameterGroup.Of(p, plain ? new() : o)]),
+            Lion.Options o => new Lion([ParameterGroup.Of(p, plain ? new() : o)]),
+            Shampoo.Options o => new Shampoo([ParameterGroup.Of(p, plain ? new() : o)]),
+            Muon.Options o => new Muon([ParameterGroup.Of(p, plain ? new() : o)]),
+            Soap.Options o => new Soap([ParameterGroup.Of(p, plain ? new() : o)]),
+            var o => new ScheduleFree([ParameterGroup.Of(p, plain ? new() : (ScheduleFree.Options)o)]),
+        };
+        long[][] shapes = [[5, 7], [33]];
+        Parameter[] first = Problem.Parameters(shapes), second = Problem.Parameters(shapes);
+        using var a = Make(first, plain: false);
+        Steps(a, first, 0, 3);
+        using (no_grad())
+            foreach (var (p, q) in second.Zip(first)) p.copy_(q);
+        using var b = Make(second, plain: true);
+        b.Restore(a.Snapshot());
+        Assert.Equal(a.StateBytes, b.StateBytes);
+        Steps(a, first, 3, 6);
+        Steps(b, second, 3, 6);
+        Assert.Equal(Problem.Values(first), Problem.Values(second));
     }
 
     [Fact]

@@ -1,3 +1,5 @@
+using Amari.Workloads;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Who takes what, that each part is the method it is, and that the user's groups stay.</summary>
@@ -50,6 +52,31 @@ public sealed class RoutedTests : IDisposable
         Assert.All(Blocks(new() { RestOnly = true }), b => Assert.Equal("AdamW", b));
         using var o = new Routed(Model());
         Assert.Equal(["an embedding", "a matrix", "not a matrix", "not a matrix", "not a matrix", "the output layer", "not a matrix"], o.Coverage.Rows.Select(r => r.Reason));
+    }
+
+    /// <summary>TorchSharp lists a model's own layers before those inside them.</summary>
+    [Fact]
+    public void The_output_layer_is_the_last_one_however_deep_others_lie()
+    {
+        static string[] Outputs(nn.Module model)
+        {
+            using var o = new Routed(model);
+            return [.. o.Coverage.Rows.Where(r => r.Reason == "the output layer").Select(r => r.Parameter)];
+        }
+        Assert.Equal(["head.weight"], Outputs(nn.Sequential(("body", nn.Sequential(("a", nn.Linear(4, 8)), ("t", nn.Tanh()), ("b", nn.Linear(8, 8)))), ("head", nn.Linear(8, 3)))));
+        Assert.Equal(["tail.b.weight"], Outputs(nn.Sequential(("first", nn.Linear(4, 8)), ("tail", nn.Sequential(("a", nn.Linear(8, 8)), ("b", nn.Linear(8, 3)))))));
+        Assert.Equal(["head.weight"], Outputs(new CharTransformer().CreateModel()));
+        Assert.Equal(["b.weight"], Outputs(new Positions()));
+    }
+
+    private sealed class Positions : nn.Module<Tensor, Tensor>
+    {
+        private readonly Linear a = nn.Linear(4, 8), b = nn.Linear(8, 3);
+        private readonly Parameter positions = nn.Parameter(zeros(5, 4));
+
+        public Positions() : base(nameof(Positions)) => RegisterComponents();
+
+        public override Tensor forward(Tensor x) => b.call(a.call(x + positions));
     }
 
     [Fact]
@@ -189,6 +216,24 @@ public sealed class RoutedTests : IDisposable
         Assert.Contains("routes them otherwise", Assert.Throws<InvalidDataException>(() => other.Restore(b.Snapshot())).Message, StringComparison.Ordinal);
         using var adam = new AdamW(Model());
         Assert.Contains("not of Routed", Assert.Throws<InvalidDataException>(() => c.Restore(adam.Snapshot())).Message, StringComparison.Ordinal);
+    }
+
+    [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
+    public void A_state_that_lacks_something_leaves_every_part_as_it_was(OptimizerOptions matrices)
+    {
+        var (model, twin) = (Model(), Model());
+        using var a = new Routed(model, new Routed.Options() { Matrices = matrices }, new Categorical());
+        using var b = new Routed(twin, new Routed.Options() { Matrices = matrices }, new Categorical());
+        Train(a, model, 0, 2);
+        var early = a.Snapshot();
+        var copies = early.Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
+        var values = early.Values.DeepClone().AsObject();
+        copies.Remove(copies.Keys.Last());
+        Train(a, model, 2, 4);
+        Assert.Contains("lacks", Assert.Throws<InvalidDataException>(() => a.Restore(new(copies, values))).Message, StringComparison.Ordinal);
+        Train(a, model, 4, 6);
+        Train(b, twin, 0, 6);
+        Assert.Equal(Problem.Values(twin.parameters()), Problem.Values(model.parameters()));
     }
 
     [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]

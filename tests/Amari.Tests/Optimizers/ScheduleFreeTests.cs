@@ -227,6 +227,75 @@ public sealed class ScheduleFreeTests
         Assert.Contains("call Eval()", Assert.Single(unseen.Events).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>y is made anew with the β of the step; x and z do not depend on β where gradients do not depend on y.</summary>
+    [Fact]
+    public void ScheduleFree_s_interpolation_may_change_between_steps()
+    {
+        var (free, plain) = (Problem.Parameters(Shapes, ScalarType.Float64), Problem.Parameters(Shapes, ScalarType.Float64));
+        using var a = new ScheduleFree([ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1 })]);
+        using var b = new Sgd([ParameterGroup.Of(plain, new Sgd.Options() { LearningRate = 0.1, Momentum = 0 })]);
+        var sum = new double[37];
+        for (int step = 1; step <= 6; step++)
+        {
+            double beta = 0.3 + 0.1 * step;
+            a.Groups[0].Momentum = beta;                         // as CyclicLR and OneCycleLR do
+            Problem.SetGradients(free, step);
+            Problem.SetGradients(plain, step);
+            a.step();
+            b.step();
+            double[] z = Problem.Values(plain);
+            for (int i = 0; i < sum.Length; i++) sum[i] += z[i];
+            Near([.. z.Zip(sum, (last, total) => (1 - beta) * last + beta * total / step)], Problem.Values(free), 1e-12);
+        }
+        a.Eval();
+        Near([.. sum.Select(v => v / 6)], Problem.Values(free), 1e-12);
+    }
+
+    [Fact]
+    public void ScheduleFree_follows_a_part_of_the_model_that_is_called_by_itself()
+    {
+        using var scope = NewDisposeScope();
+        Linear encoder = nn.Linear(4, 3), decoder = nn.Linear(3, 4);
+        using var model = nn.Sequential(("encoder", encoder), ("decoder", decoder));
+        using var o = new ScheduleFree(model, new() { LearningRate = 0.1 });
+        var x = randn(8, 4);
+        for (int step = 0; step < 3; step++)
+        {
+            o.zero_grad();
+            model.call(x).square().mean().backward();
+            o.step();
+        }
+        var training = Problem.Values(model.parameters());
+        model.eval();
+        using (no_grad()) encoder.call(x);
+        Assert.True(o.Evaluating);
+        model.train();
+        using (no_grad()) encoder.call(x);                        // a frozen part: no word of it
+        Assert.True(o.Evaluating);
+        encoder.call(x);
+        Assert.Equal(training, Problem.Values(model.parameters()));
+        using (no_grad()) encoder.call(x);
+        Assert.Empty(o.Events);
+    }
+
+    [Fact]
+    public void ScheduleFree_tells_of_parameters_that_may_be_used_before_a_hook_runs()
+    {
+        using var model = new Raw();
+        using var o = new ScheduleFree(model);
+        Assert.Contains("call Eval()", Assert.Single(o.Events).Message, StringComparison.Ordinal);
+    }
+
+    private sealed class Raw : nn.Module<(Tensor, Tensor), Tensor>
+    {
+        private readonly Parameter scale = nn.Parameter(ones(4));
+        private readonly Linear a = nn.Linear(4, 3);
+
+        public Raw() : base(nameof(Raw)) => RegisterComponents();
+
+        public override Tensor forward((Tensor, Tensor) x) => a.call(x.Item1 * scale) + a.call(x.Item2);
+    }
+
     [Fact]
     public void ScheduleFree_leaves_no_hook_behind()
     {

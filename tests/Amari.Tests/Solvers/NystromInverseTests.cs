@@ -52,6 +52,16 @@ public sealed class NystromInverseTests
         Assert.InRange(most, 1, 1 + 1.1 * tolerance);
     }
 
+    /// <summary>A factor's unit is the square of its inputs': bytes in the place of shares make it 65,025 times as large.</summary>
+    [Theory, InlineData(1e-8), InlineData(1e8), InlineData(1e14)]
+    public void The_unit_changes_nothing(double unit)
+    {
+        using var scope = NewDisposeScope();
+        var m = With(Decaying, ScalarType.Float32);
+        Tensor one = Full(NystromInverse.Of(m, Shift(0.1, ScalarType.Float32), null, 0.2)!.Value), other = Full(NystromInverse.Of(m * unit, Shift(0.1 * unit, ScalarType.Float32), null, 0.2)!.Value) * unit;
+        Assert.InRange(Kfac.Dense.RelativeError(other, one), 0, 1e-3);
+    }
+
     [Fact]
     public void A_looser_tolerance_takes_fewer_eigenvalues()
     {
