@@ -37,7 +37,11 @@ internal static class PlanAccuracy
             using var trainer = new Trainer(workload, null);
             var measured = optimizers.Select(_ => new List<PlanCase>()).ToList();
             for (int round = 0; round < rounds; round++)
-                for (int i = 0; i < optimizers.Count; i++) measured[i].Add(Measure(trainer, new(optimizers[i].Name, new Dictionary<string, string>()), seconds));
+                for (int i = 0; i < optimizers.Count; i++)
+                {
+                    Console.Error.WriteLine($"round {round + 1} of {rounds}: {optimizers[i].Name}");
+                    measured[i].Add(Measure(trainer, new(optimizers[i].Name, new Dictionary<string, string>()), seconds));
+                }
             Console.WriteLine($"{workload.Name,-20} {"predicted",10} {"measured",10} {"ratio",6} {"steps",6} {"bytes",12} {"in the run",12}");
             foreach (var c in measured.Select(Middle))
             {

@@ -36,6 +36,7 @@ public sealed class CharTransformer : Workload
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.1" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4", ["Beta2"] = "0.954" },
             ["muon"] = new Dictionary<string, string> { ["LearningRate"] = "1.4e-2", ["Momentum"] = "0.907", ["FallbackScale"] = "2.5e-2" },
+            ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1.4e-2", ["Matrices.Momentum"] = "0.874", ["Rest.LearningRate"] = "6.7e-4" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.907", ["Beta2"] = "0.96" },
             ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "1.8e-2", ["Beta1"] = "0.85", ["Beta2"] = "0.997" },
             ["sophia"] = new Dictionary<string, string> { ["LearningRate"] = "4e-4", ["Beta1"] = "0.92", ["Gamma"] = "0.1" },
