@@ -66,7 +66,7 @@ internal static class PlanReport
     /// <summary>Bars of milliseconds a step, the cheapest at the top; what a plain step takes is dark.</summary>
     private static void Draw(Workload workload, List<StepPlan> plans, string stem)
     {
-        var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature); beside it the bytes of state", "");
+        var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature; of inner iterations the quickest); beside it the bytes of state", "");
         using var figure = new Figure("plan", plot);
         var colors = Palette.Of(plans.Select(p => p.Choice.Name));
         var ticks = new ScottPlot.TickGenerators.NumericManual();

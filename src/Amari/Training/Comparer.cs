@@ -3,6 +3,7 @@ namespace Amari.Training;
 /// <summary>Compares optimizers on one workload, each with the same budget and, when tuned, the same number of trials.</summary>
 public static class Comparer
 {
+    private const double LongestWarming = 2, LeastWarming = 0.25;   // seconds, before any clock runs
     private const double FirstRung = 0.25;                      // share of the budget in which all trials run
     private const int Survivors = 3;                            // one of so many goes on to the full budget
     private const int TuningSeed = 7919;                        // no measured seed sees the weights and batches it was tuned on
@@ -29,7 +30,7 @@ public static class Comparer
         Require.AtLeast(0, tuneTrials, "number of trials");
         foreach (var choice in optimizers) trainer.Check(choice);   // all bad arguments are told before anything runs
         foreach (var choice in optimizers)
-            if (!trainer.IsStopped(stop)) trainer.WarmUp(choice);
+            if (!trainer.IsStopped(stop)) trainer.WarmUp(choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
 
         var trials = new List<Trial>();
         var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();

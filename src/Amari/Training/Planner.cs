@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Runtime;
 
 namespace Amari.Training;
 
@@ -26,16 +25,15 @@ public sealed record StepPlan(OptimizerChoice Choice, long Parameters, long Stat
 /// </code>Waiting for b steps would be training. So the calibration runs with intervals of 4 and 8 at most, where one cycle of eight steps has six of t₀, one of t_a
 /// and one of t_b: the dearer a step of the cycle, the rarer its kind. What work of two intervals in different steps is weighted wrong by is a small share of the lesser.
 /// A method that evaluates the loss itself (<see cref="OptimizerEntry.EvaluatesLoss"/>) makes as many inner iterations as each step asks for: there the mean is of a run's first steps, as many as it takes for the mean's standard error
-/// to be 6 %.
+/// to be 6 %, or as ten times the calibration's seconds hold.
 /// </remarks>
 public static class Planner
 {
     private const int FewestCycles = 3, Warming = 2;
     private const int Shortest = 4;                             // of the intervals calibrated with, unless a shorter one is asked for
     private const double Patience = 30;                         // times the calibration's seconds: then it ends, whatever it has seen
-    private const double Quiet = 0.5, LongestWarming = 4;       // seconds with hardly a method compiled; times the calibration's seconds
-    private const int Hardly = 8;                               // methods
-    private const double Exact = 0.06;                          // standard error of a mean over steps that differ, as a share of it
+    private const double LongestWarming = 4;                    // times the calibration's seconds
+    private const double Exact = 0.06, LongestAveraging = 10;   // standard error of a mean over steps that differ, as a share of it; times the calibration's seconds
 
     /// <summary>Predicts; the trainer's data is used, its runs are not touched.</summary>
     /// <param name="trainer">Of the workload.</param>
@@ -75,10 +73,11 @@ public static class Planner
         }
         try
         {
-            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = 0, begin = 0, compiled = 0;
+            int cycle = tried.Length == 0 ? 1 : tried[^1], warm = 0, begin = 0;
             var times = new List<double>();
-            double whole = 0, timed = 0, since = 0;
-            while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds || (entry.EvaluatesLoss && !IsMeanExact()))))
+            var compilation = new Compilation();
+            double whole = 0, timed = 0;
+            while (times.Count == 0 || (!stop.IsCancellationRequested && whole < Patience * seconds && (times.Count < warm + FewestCycles * cycle || timed < seconds || (entry.EvaluatesLoss && timed < LongestAveraging * seconds && !IsMeanExact()))))
             {
                 long start = Stopwatch.GetTimestamp();
                 trainer.Step(model, optimizer, 0, times.Count - begin);
@@ -97,14 +96,9 @@ public static class Planner
 
             StepPlan Plan(double mean, double plain, int steps, bool hasty) => new(choice, parameters, optimizer.StateBytes, mean, plain, seen.Min(), seen.Max(), from, steps, hasty, null);
 
-            // The first steps make states, and .NET compiles them twice and more, on a core that they need themselves: in a process's first two seconds a step of milliseconds takes twice its time.
-            bool IsWarm()
-            {
-                if (begin > 0 || warm < times.Count - 1) return true;
-                int now = (int)JitInfo.GetCompiledMethodCount();
-                if (now - compiled > Hardly) (compiled, since) = (now, whole);
-                return times.Count > Math.Max(Warming, cycle) && (whole - since >= Quiet || whole >= LongestWarming * seconds);
-            }
+            // The first steps make states, and are compiled.
+            bool IsWarm() => begin > 0 || warm < times.Count - 1
+                || ((compilation.IsOver(whole) || whole >= LongestWarming * seconds) && times.Count > Math.Max(Warming, cycle));
 
             // Steps that differ are timed from the first on: a run begins there.
             void Restart()

@@ -22,7 +22,7 @@ public sealed record CheckpointOptions(string Directory, bool Resume, TimeSpan E
 public sealed class Trainer : IDisposable
 {
     private const int MostEvaluations = 200, EvaluationChunk = 1000, StatisticsBatches = 10, WarmUpSteps = 3;
-    private const double WarmUpSeconds = 1;                     // after which no further step begins
+    private const double WarmUpSeconds = 1;                     // after which no further one of these begins
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private (int Seed, ShardedBatches Batches)? _batches;
@@ -107,9 +107,11 @@ public sealed class Trainer : IDisposable
     private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
         new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed);
 
-    /// <summary>A few steps of a model that is thrown away, so that the first run's clock does not count what is compiled or loaded once. No run depends on it: each seeds torch's
+    /// <summary>Steps of a model that is thrown away, so that the first run's clock does not count what is compiled or loaded once. No run depends on it: each seeds torch's
     /// generator anew.</summary>
-    internal void WarmUp(OptimizerChoice choice)
+    /// <param name="choice">The optimizer and its settings.</param>
+    /// <param name="longest">Seconds, after a few steps, to wait for .NET to have compiled them.</param>
+    internal void WarmUp(OptimizerChoice choice, double longest)
     {
         manual_seed(0);
         using var model = Workload.CreateModel();
@@ -117,8 +119,16 @@ public sealed class Trainer : IDisposable
         optimizer.Distribute(_ranks, ShardState);
         using var parallel = new DataParallel(model, _ranks, Parallelism);
         var clock = Stopwatch.StartNew();
-        for (int step = 0; step < WarmUpSteps && _ranks.Sum(clock.Elapsed.TotalSeconds)[0] < WarmUpSeconds * _ranks.Size; step++)   // as many on all ranks
+        var compilation = new Compilation();
+        for (int step = 0; _ranks.Sum(GoesOn(step) ? 1 : 0)[0] > 0; step++)   // as many on all ranks
             Step(model, optimizer, parallel, seed: 0, step);
+
+        bool GoesOn(int step)
+        {
+            double seconds = clock.Elapsed.TotalSeconds;
+            bool compiled = compilation.IsOver(seconds);
+            return step < WarmUpSteps ? seconds < WarmUpSeconds : seconds < longest && !compiled;
+        }
     }
 
     /// <summary>Whether any rank was asked to stop; the same on all.</summary>
