@@ -22,7 +22,7 @@ internal static class HtmlReport
         page.Table(["optimizer", .. Summary.Heads(comparison)], Summary.Of(comparison).Select(s =>
             (IReadOnlyList<string>)[$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]));
         page.Add($"""
-            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted, nor is the warm-up of a comparison: steps of each optimizer on a model that is thrown away, until they are compiled.</p>
+            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted, nor is the warm-up of a comparison: steps of each optimizer on a model that is thrown away, until they are compiled, for 2 s at most.</p>
             <h2>Loss while training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button> <button id="steps" aria-pressed="false">against steps</button></p>
             <div id="plot" class="plot" style="height: {500 + 24 * (colors.Count / 8)}px"></div>
