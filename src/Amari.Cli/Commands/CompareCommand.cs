@@ -19,7 +19,7 @@ internal static class CompareCommand
             HelpName = "NAMES",
         };
         var seeds = CommonOptions.Whole("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
-        var tune = CommonOptions.Whole("--tune", "tuning trials of each optimizer over its own search space; 0 takes the workload's settings", 0, 0);
+        var tune = CommonOptions.Whole("--tune", "tuning trials of each optimizer, from its defaults over its own search space; 0 takes the workload's settings", 0, 0);
         var monitoring = new MonitorArguments();
         var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune };
         common.AddTo(command);

@@ -39,18 +39,17 @@ public enum LossReduction
 internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false, long? Examples = null, ProductPrecision Precision = ProductPrecision.Full)
 {
     /// <summary>Whether factors come with the training loss's own backward pass.</summary>
-    public static bool FromLoss(FisherKind? kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;
+    public static bool FromLoss(FisherKind kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;
 }
 
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
-/// It is marked as in-place, so nothing is copied and in-place activations after it work. For the exact and the Monte-Carlo Fisher the
+/// It is marked as in-place, so nothing is copied and in-place activations after it work. For all but the empirical and the input-only Fisher the
 /// hook of the whole model runs the extra backward passes at once, before the training loss exists, through the same functions; a
 /// scalar leaf (<c>probe</c>) that they all claim to depend on is asked for its gradient, so that no weight gradient is computed.
 /// What a forward pass gave counts only if the training loss is then propagated back through it.</remarks>
 internal sealed class Capture : IDisposable
 {
-    private const int MostExactOutputs = 16;
     private readonly List<Action> _unhook = [];
     private readonly List<Use> _outstanding = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
@@ -59,7 +58,6 @@ internal sealed class Capture : IDisposable
     private readonly Func<FisherSettings> _settings;
     private readonly bool _measuring;
     private readonly HashSet<(string, string)> _told = [];
-    private FisherKind? _chosen;
     private Pass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
@@ -75,7 +73,6 @@ internal sealed class Capture : IDisposable
         if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
             throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
         (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
-        if (likelihood is null) _chosen = FisherKind.Empirical;
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -103,8 +100,8 @@ internal sealed class Capture : IDisposable
         }
     }
 
-    /// <summary>Which gradients are used; null until the first pass when it depends on the number of outputs.</summary>
-    public FisherKind? Kind => _settings().Kind ?? _chosen;
+    /// <summary>Which gradients are used.</summary>
+    public FisherKind Kind => _settings().Kind ?? (_likelihood is null ? FisherKind.Empirical : FisherKind.CurvaturePropagation);
 
     /// <summary>Whether factors are due.</summary>
     public bool Active { get; set; }
@@ -206,7 +203,6 @@ internal sealed class Capture : IDisposable
         _pass = null;
         Examples = pass.Examples = f.shape[0];
         LastTerms = pass.Terms = _likelihood?.Terms(f) ?? pass.Examples;
-        if (_settings().Kind is null) _chosen ??= _likelihood!.Outputs(f) <= MostExactOutputs ? FisherKind.Exact : FisherKind.MonteCarlo;
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (!(Active || Counts)) return f;
@@ -232,7 +228,7 @@ internal sealed class Capture : IDisposable
             pass.Sample = i;
             Tensor v;
             if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator);
-            else v = _likelihood!.Draw(Kind!.Value, output, _generator).div_(Math.Sqrt(count));
+            else v = _likelihood!.Draw(Kind, output, _generator).div_(Math.Sqrt(count));
             autograd.backward([f], [v], retain_graph: true, inputs: [_probe]);
         }
         pass.Sample = -1;

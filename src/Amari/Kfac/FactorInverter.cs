@@ -9,6 +9,7 @@ namespace Amari;
 /// <remarks><code>
 /// refresh 2, 4, 8, ...   every factor that has an inverse is inverted both ways, by the clock; Cholesky's inverse is taken
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
+/// low rank               tried at 1, 2, 4, 8, ...; wherever it was of use the last time, and Cholesky where it was not
 /// </code>How far the last inverse is, and so how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost
 /// next to nothing. An iteration that fails is counted with the Cholesky that has to follow. Ranks go by the sum of their times, and so all the same way.</remarks>
 internal sealed class FactorInverter
@@ -51,7 +52,8 @@ internal sealed class FactorInverter
     {
         var method = options.InverseMethod;
         (_method, _tolerance, _ranks) = (method, options.RankTolerance, default);
-        if (method != InverseMethod.Auto || !BitOperations.IsPow2(++_refreshes) || _refreshes == 1) return;
+        _refreshes++;
+        if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1) return;
         _clock = clock;
         _costs.Clear();
         foreach (var factor in factors.Where(f => f.dim() > 1 && f.shape[^1] >= LeastMeasured)) _costs[factor.shape[^1]] = default;
@@ -65,7 +67,7 @@ internal sealed class FactorInverter
     {
         long n = factor.shape[^1];
         if (_method != InverseMethod.LowRank || factor.dim() != 2 || n < LeastMeasured) return null;
-        var low = NystromInverse.Of(factor, shift, near, _tolerance);
+        var low = near is not null || BitOperations.IsPow2(_refreshes) ? NystromInverse.Of(factor, shift, near, _tolerance) : null;
         _ranks = new(_ranks.All + 1, _ranks.Low + (low is null ? 0 : 1), _ranks.Share + ((low?.Root.shape[0] ?? 0) / (double)n));
         return low;
     }
@@ -114,7 +116,7 @@ internal sealed class FactorInverter
             ["refreshes"] = _refreshes,
             ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
         },
-        InverseMethod.LowRank => new() { ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share) },
+        InverseMethod.LowRank => new() { ["refreshes"] = _refreshes, ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share) },
         _ => null,
     };
 

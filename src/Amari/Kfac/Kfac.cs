@@ -90,8 +90,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator) { Active = true };
     }
 
-    /// <summary>Which Fisher is used; null until the first forward pass has told how many outputs the model has.</summary>
-    public FisherKind? Fisher => _capture.Kind;
+    /// <summary>Which Fisher is used.</summary>
+    public FisherKind Fisher => _capture.Kind;
 
     /// <summary>The model, and the blocks with their running factors: for the curvature that the optimizer holds.</summary>
     internal nn.Module Model { get; }
@@ -121,7 +121,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
-        r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher?.ToString() ?? "not yet measured"} Fisher" })]);
+        r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose.</remarks>

@@ -11,8 +11,7 @@ public sealed partial class Kfac
         public DampingScale DampingScale { get; init => field = Require.Defined(value); }
         /// <summary>How λ enters the inverse.</summary>
         public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
-        /// <summary>Which gradients G is made of; null chooses: exact for up to 16 outputs, one Monte-Carlo draw for more, and
-        /// empirical when no likelihood is given.</summary>
+        /// <summary>Which gradients G is made of; null for curvature propagation, or empirical where no likelihood is given.</summary>
         public FisherKind? Fisher { get; init => field = value is { } kind ? Require.Defined(kind) : null; }
         /// <summary>Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
@@ -39,7 +38,7 @@ public sealed partial class Kfac
         public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 50;
         /// <summary>γ in (0, 1): at first intervals are shorter, at step t at most max(1, γ t), for the first factors are those of few examples and of weights that are soon left. Null for the
         /// given intervals from the first step on.</summary>
-        public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); }
+        public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); } = 0.25;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
         /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an
@@ -50,8 +49,8 @@ public sealed partial class Kfac
         public long? FactorExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
         /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
-        /// <summary>μ in [0, 1): decay of the momentum.</summary>
-        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
+        /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 - μ): less than the 0.9 of other methods is right.</summary>
+        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.5;
         /// <summary>λw ≥ 0, multiplied by η whatever the <see cref="StepRule"/>. No quadratic model knows of it: what a <see cref="StepReport"/> says was promised is of the step
         /// without the decay, and the loss after the step has both.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
@@ -67,7 +66,7 @@ public sealed partial class Kfac
         public StepRule StepRule { get; init => field = Require.Defined(value); }
         /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
         /// Grosse 2015, §8: a quarter of the batch does). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
-        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
+        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 64;
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
         /// Call <see cref="Step"/>.</summary>

@@ -9,12 +9,13 @@ namespace Amari.Solvers;
 /// ρ = (tr M - Σ t) / (n - r)                                                                     what the rest of the eigenvalues is on average
 /// (M + δ I)⁻¹ ≈ c (I - P P'),   c = 1 / (ρ + δ),   P = U diag(1 - (ρ + δ) / (t + δ))^½ : [n, r]
 /// </code>The rank r ≥ 1 is the least at which the inverse is off by a factor of 1 ± τ at most in any direction, max(t_{r+1} - ρ, ρ) / (ρ + δ) ≤ τ, as far as the k directions tell. Where that takes
-/// more than n / 3, two thin products cost as much as a full one, and there is none.</remarks>
+/// more than n / 4, thin products and their refresh save nothing over a full one, and there is none; nor where it seems so from the first directions.</remarks>
 internal static class NystromInverse
 {
     private const int Fewest = 8;                               // random directions
     private const int Cold = 8;                                 // n / 8 of them at first
     private const int Guards = 4;
+    private const int Widest = 4;                               // n / 4 is the largest rank
     private const int Refinements = 2;
     private const double Guarded = 32;                          // roundings, that I - P P' stays positive
 
@@ -31,6 +32,7 @@ internal static class NystromInverse
         double delta = damping.ToDouble(), trace = matrix.diagonal().sum(ScalarType.Float64).ToDouble();
         if (!double.IsFinite(trace)) return null;
         var last = near is null ? null : Directions(near);
+        long most = n / Widest, enough = most + most / 7 + Guards;   // directions of which as many as the largest rank are trusted
         long known = last?.shape[1] ?? 0;                        // directions that are not new
         var directions = last is null ? Random(Math.Max(Fewest, n / Cold)) : cat([last, Random(Math.Max(Fewest, known / 4))], 1);
         while (directions.shape[1] <= n / 2)
@@ -46,14 +48,15 @@ internal static class NystromInverse
                 }
                 (r, known) = (Rank(found.Values), directions.shape[1]);
             }
-            if (3 * r > n || (r == found.Values.shape[0] && TakesTooMany(found.Values))) return null;
-            if (r <= Trusted(directions.shape[1]))
+            long trusted = Trusted(directions.shape[1]);
+            if (r > most || (r > trusted && TakesTooMany(found.Values))) return null;
+            if (r <= trusted)
             {
                 double rho = Rest(found.Values, r);
                 var root = found.Vectors.narrow(1, 0, r).mul((1 - (rho + delta) / (found.Values.narrow(0, 0, r) + delta)).clamp_(0, 1 - Guarded * finfo(matrix.dtype).eps).sqrt_());
                 return (root.t().contiguous().MoveToOuterDisposeScope(), tensor([1 / (rho + delta)], dtype: matrix.dtype, device: matrix.device).MoveToOuterDisposeScope());
             }
-            directions = cat([found.Vectors, Random(Math.Max(Fewest, known / 2))], 1);
+            directions = cat([found.Vectors, Random(Math.Clamp(enough - known, Fewest, Math.Max(Fewest, known)))], 1);
         }
         return null;
 
@@ -77,13 +80,16 @@ internal static class NystromInverse
         // the last ones tell least
         static long Trusted(long k) => k - Math.Max(Guards, k / 8);
 
-        // whether ρ stays above the tolerance at n / 3 even if every eigenvalue up to there is as large as the last trusted one
+        // whether the tolerance is missed at the largest rank if the eigenvalues go on to fall as between half of the trusted ones and the last
         bool TakesTooMany(Tensor values)
         {
-            long k = Trusted(values.shape[0]), most = n / 3;
-            if (k < 1 || k >= most) return false;
-            double rho = (trace - values.narrow(0, 0, k).sum(ScalarType.Float64).ToDouble() - (most - k) * values[k - 1].ToDouble()) / (n - most);
-            return rho > tolerance * (rho + delta);
+            var t = values.Elements<double>();
+            long k = Trusted(t.Length);
+            if (k < 2 || k >= most || !(t[k - 1] > 0)) return false;
+            double fall = Math.Pow(t[k - 1] / t[(k / 2) - 1], 1.0 / (k - (k / 2))), next = t[k - 1], rest = trace - t.Take((int)k).Sum();
+            for (long r = k; r < most; r++) rest -= next *= fall;
+            double rho = Math.Max(0, rest / (n - most));
+            return Math.Max(next - rho, rho) > tolerance * (rho + delta);
         }
 
         Tensor Random(long k) => randn([n, k], dtype: matrix.dtype, generator: generator).div_(Math.Sqrt(n)).to(matrix.device);

@@ -15,7 +15,8 @@ public static class Comparer
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">Of each run.</param>
     /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, the better third
-    /// again at the full one, of which the best is taken. The workload's own settings are the first trial. 0 to take those settings without trials.</param>
+    /// again at the full one, of which the best is taken. The first is the optimizer as it is by default; the workload's settings take no part, for nobody knows how many trials
+    /// they took. 0 to take those settings without trials.</param>
     /// <param name="progress">Told while runs train.</param>
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
     /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
@@ -45,18 +46,18 @@ public static class Comparer
     private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
         IProgress<RunProgress>? progress, CancellationToken stop)
     {
-        var space = OptimizerCatalog.Find(choice.Name).SearchSpaceOf(Settings.Describe(trainer.Options(choice)));
-        var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? choice : choice with
-        {
-            Settings = new Dictionary<string, string>(choice.Settings.Concat(space.Select((d, k) =>
-                KeyValuePair.Create(d.Option, FormattableString.Invariant($"{d.At(Halton(i, k)):G3}"))).Where(s =>
-                    !choice.Settings.Keys.Any(given => Settings.Canonical(given) == Settings.Canonical(s.Key))))),
-        }).ToList();
+        var entry = OptimizerCatalog.Find(choice.Name);
+        var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? FromDefaults([])
+            : FromDefaults(entry.SearchSpace.Zip(Point(i, entry.SearchSpace.Count), (d, u) => KeyValuePair.Create(d.Option, d.At(u))))).ToList();
         var shortBudget = budget.Seconds is { } s ? Budget.OfSeconds(s * FirstRung) : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
         int number = 0, total = count + (count + Survivors - 1) / Survivors;
         var first = Rung(candidates, shortBudget);
         var second = Rung([.. first.OrderBy(r => r.Loss).Take((count + Survivors - 1) / Survivors).Select(r => r.Choice)], budget);
         return (second.Count > 0 ? second : first).OrderBy(r => r.Loss).Select(r => r.Choice).FirstOrDefault(choice);   // losses of unlike budgets tell nothing of one another
+
+        // All options are given, so that the workload's settings have no say: they took somebody more trials than these.
+        OptimizerChoice FromDefaults(IEnumerable<KeyValuePair<string, string>> varied) =>
+            choice with { Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])) };
 
         List<(OptimizerChoice Choice, double Loss)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
         {
@@ -74,13 +75,13 @@ public static class Comparer
         }
     }
 
-    /// <summary>The i-th number of the Halton sequence in the k-th prime base: spreads few points evenly over [0, 1).</summary>
-    private static double Halton(int i, int k)
+    /// <summary>The i-th point of an additive sequence in [0, 1)ⁿ, spread evenly however few points and many dimensions (Roberts 2018, "The unreasonable effectiveness of quasirandom
+    /// sequences"): ½ + i φ⁻¹, ½ + i φ⁻², ... modulo 1, where φⁿ⁺¹ = φ + 1.</summary>
+    internal static double[] Point(int i, int dimensions)
     {
-        ReadOnlySpan<int> primes = [2, 3, 5, 7, 11, 13];
-        double result = 0, share = 1;
-        for (int b = primes[k]; i > 0; i /= b) result += (share /= b) * (i % b);
-        return result;
+        double root = 2;
+        for (int k = 0; k < 64; k++) root = Math.Pow(1 + root, 1.0 / (dimensions + 1));
+        return [.. Enumerable.Range(1, dimensions).Select(k => (0.5 + i * Math.Pow(root, -k)) % 1)];
     }
 
     private sealed class Staged(IProgress<RunProgress>? inner, string stage) : IProgress<RunProgress>

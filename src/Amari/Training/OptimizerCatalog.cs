@@ -7,7 +7,7 @@ namespace Amari.Training;
 /// <param name="Summary">One line for tables and help.</param>
 /// <param name="OptionsType">Its options record.</param>
 /// <param name="Create">Makes it for a model; the likelihood gives curvature methods their Fisher.</param>
-/// <param name="SearchSpace">What tuning varies, each on a logarithmic scale.</param>
+/// <param name="SearchSpace">What tuning varies.</param>
 /// <param name="Variant">The entry of which this is a variant: a workload's settings of that one hold where it has none of this; null for none.</param>
 /// <param name="Preset">What makes the variant; settings under its own name and explicit ones override it.</param>
 public sealed record OptimizerEntry(
@@ -37,25 +37,6 @@ public sealed record OptimizerEntry(
     private static readonly Dictionary<string, string> None = [];
 }
 
-/// <summary>One option that tuning varies.</summary>
-/// <param name="Option">Its name, as in settings.</param>
-/// <param name="Low">Smallest value tried.</param>
-/// <param name="High">Largest value tried.</param>
-/// <param name="FromOne">The logarithm is of 1 - value: for momenta near 1.</param>
-public sealed record SearchDimension(string Option, double Low, double High, bool FromOne = false)
-{
-    /// <summary>The value of another option with which this one has no effect; null for none.</summary>
-    public (string Option, string Value)? Unless { get; init; }
-
-    /// <summary>The value at u in [0, 1].</summary>
-    public double At(double u)
-    {
-        double low = FromOne ? 1 - Low : Low, high = FromOne ? 1 - High : High;
-        double value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low)));
-        return FromOne ? 1 - value : value;
-    }
-}
-
 /// <summary>An optimizer and its settings as on the command line; what is not set takes the workload's setting or the default.</summary>
 /// <param name="Name">The name in the catalog.</param>
 /// <param name="Settings">Option names (any case, with or without hyphens; <c>lr</c> for the learning rate) and values.</param>
@@ -64,73 +45,73 @@ public sealed record OptimizerChoice(string Name, IReadOnlyDictionary<string, st
 /// <summary>All optimizers that commands offer.</summary>
 public static class OptimizerCatalog
 {
-    // The quadratic model gives steps their length, in the place of a rate and a bound.
-    private static (string, string) OwnLength { get; } = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
-    private static IReadOnlyList<SearchDimension> KfacSpace { get; } =
-        [new("LearningRate", 1e-2, 1) { Unless = OwnLength }, new("Damping", 1e-4, 100), new("KlClip", 1e-4, 0.1) { Unless = OwnLength }, new("FactorDecay", 0.7, 0.98, FromOne: true),
-            new("Momentum", 0.2, 0.95, FromOne: true) { Unless = OwnLength }];
+    // The quadratic model gives steps their length, in the place of a rate, a momentum and a bound.
+    private static readonly (string, string) OwnLength = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
+    private static IReadOnlyList<SearchDimension> KfacSpace(SearchDimension own) =>
+        [new SearchChoice("StepRule", [nameof(StepRule.Fixed), nameof(StepRule.QuadraticModel)]), new SearchRange("Damping", 1e-4, 1), own, new SearchRange("KlClip", 2e-4, 5e-3) { Unless = OwnLength },
+            new SearchRange("Momentum", 0.2, 0.9, FromOne: true) { Unless = OwnLength }, new SearchRange("LearningRate", 0.03, 0.3) { Unless = OwnLength }];
 
     /// <summary>The entries, in the order of listings.</summary>
     public static IReadOnlyList<OptimizerEntry> All { get; } =
     [
         new("sgd", "gradient descent with momentum", typeof(Sgd.Options), (m, o, _) => new Sgd(m, (Sgd.Options)o),
-            [new("LearningRate", 1e-3, 1), new("Momentum", 0.5, 0.99, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-3, 1), new SearchRange("Momentum", 0.5, 0.99, FromOne: true)]),
         new("adam", "Adam, L2 regularisation", typeof(Adam.Options), (m, o, _) => new Adam(m, (Adam.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("adamw", "Adam with decoupled weight decay", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("lion", "evolved sign momentum, one state tensor", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
-            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-5, 1e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.9, 0.998, FromOne: true)]),
         new("adamw-bf16", "AdamW, moments in bfloat16", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "BFloat16")]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "BFloat16")]),
         new("adamw-8bit", "AdamW, moments in blocks of 8 bits", typeof(AdamW.Options), (m, o, _) => new AdamW(m, (AdamW.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "Blocks8")]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)], "adamw", [KeyValuePair.Create("StateFormat", "Blocks8")]),
         new("lion-bf16", "Lion, momentum in bfloat16", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
-            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "BFloat16")]),
+            [new SearchRange("LearningRate", 1e-5, 1e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "BFloat16")]),
         new("lion-8bit", "Lion, momentum in blocks of 8 bits", typeof(Lion.Options), (m, o, _) => new Lion(m, (Lion.Options)o),
-            [new("LearningRate", 1e-5, 1e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "Blocks8")]),
+            [new SearchRange("LearningRate", 1e-5, 1e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.9, 0.998, FromOne: true)], "lion", [KeyValuePair.Create("StateFormat", "Blocks8")]),
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            KfacSpace),
+            KfacSpace(new SearchRange("RankTolerance", 0.1, 1.5))),
         new("ekfac", "K-FAC with eigenvalues corrected", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            KfacSpace, "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
+            KfacSpace(new SearchChoice("AdaptDamping", ["False", "True"])), "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
         new("muon", "orthogonalised momentum of matrices", typeof(Muon.Options), (m, o, _) => new Muon(m, (Muon.Options)o),
-            [new("LearningRate", 1e-3, 0.2), new("Momentum", 0.8, 0.98, FromOne: true), new("FallbackScale", 1e-2, 1)]),
+            [new SearchRange("LearningRate", 1e-3, 0.2), new SearchRange("Momentum", 0.8, 0.98, FromOne: true), new SearchRange("FallbackScale", 1e-2, 1)]),
         new("soap", "Adam in Shampoo's eigenbasis", typeof(Soap.Options), (m, o, _) => new Soap(m, (Soap.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.9, 0.999, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.9, 0.999, FromOne: true)]),
         new("shampoo", "inverse roots of each side's factor, grafted", typeof(Shampoo.Options), (m, o, _) => new Shampoo(m, (Shampoo.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Beta1", 0.8, 0.98, FromOne: true), new("Epsilon", 1e-12, 1e-3)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Epsilon", 1e-12, 1e-3)]),
         new("schedulefree-adamw", "averaged AdamW, no schedule", typeof(ScheduleFree.Options), (m, o, _) => new ScheduleFree(m, (ScheduleFree.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Interpolation", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Interpolation", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("schedulefree-sgd", "averaged gradient descent, no schedule", typeof(ScheduleFree.Options), (m, o, _) => new ScheduleFree(m, (ScheduleFree.Options)o),
-            [new("LearningRate", 1e-2, 10), new("Interpolation", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Base", "Sgd"), KeyValuePair.Create("LearningRate", "1")]),
+            [new SearchRange("LearningRate", 1e-2, 10), new SearchRange("Interpolation", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Base", "Sgd"), KeyValuePair.Create("LearningRate", "1")]),
         new("sophia", "momentum over Gauss-Newton-Bartlett's diagonal, clipped", typeof(Sophia.Options), (m, o, p) => new Sophia(m, p, (Sophia.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Gamma", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Gamma", 1e-3, 1), new SearchRange("Beta1", 0.8, 0.98, FromOne: true)]),
         new("sophia-hutchinson", "momentum over the Hessian's diagonal, clipped", typeof(Sophia.Options), (m, o, p) => new Sophia(m, p, (Sophia.Options)o),
-            [new("LearningRate", 1e-4, 3e-2), new("Gamma", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Estimate", "Hutchinson"), KeyValuePair.Create("Gamma", "0.01")]),
+            [new SearchRange("LearningRate", 1e-4, 3e-2), new SearchRange("Gamma", 1e-3, 1), new SearchRange("Beta1", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Estimate", "Hutchinson"), KeyValuePair.Create("Gamma", "0.01")]),
         new("adahessian", "Adam with the Hessian's diagonal", typeof(AdaHessian.Options), (m, o, p) => new AdaHessian(m, p, (AdaHessian.Options)o),
-            [new("LearningRate", 1e-3, 1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-3, 1), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("routed-muon", "Muon for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
-            [new("Matrices.LearningRate", 1e-3, 0.2), new("Rest.LearningRate", 1e-4, 3e-2), new("Matrices.Momentum", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Matrices", "muon")]),
+            [new SearchRange("Matrices.LearningRate", 1e-3, 0.2), new SearchRange("Rest.LearningRate", 1e-4, 3e-2), new SearchRange("Matrices.Momentum", 0.8, 0.98, FromOne: true)], Preset: [KeyValuePair.Create("Matrices", "muon")]),
         new("routed-soap", "SOAP for matrices, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
-            [new("Matrices.LearningRate", 1e-4, 3e-2), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "soap")]),
+            [new SearchRange("Matrices.LearningRate", 1e-4, 3e-2), new SearchRange("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "soap")]),
         new("routed-kfac", "K-FAC for layers, AdamW for the rest", typeof(Routed.Options), (m, o, p) => new Routed(m, (Routed.Options)o, p),
-            [new("Matrices.LearningRate", 1e-2, 1), new("Matrices.Damping", 1e-4, 100), new("Rest.LearningRate", 1e-4, 3e-2)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
+            [new SearchRange("Matrices.Damping", 1e-4, 1), new SearchRange("Matrices.KlClip", 2e-4, 5e-3), new SearchRange("Rest.LearningRate", 1e-4, 3e-2), new SearchRange("Matrices.Momentum", 0.2, 0.9, FromOne: true)], Preset: [KeyValuePair.Create("Matrices", "kfac")]),
         new("lamb", "Adam by shares of each layer's norm", typeof(Lamb.Options), (m, o, _) => new Lamb(m, (Lamb.Options)o),
-            [new("LearningRate", 1e-4, 0.1), new("Beta1", 0.8, 0.98, FromOne: true), new("Beta2", 0.95, 0.9995, FromOne: true)]),
+            [new SearchRange("LearningRate", 1e-4, 0.1), new SearchRange("Beta1", 0.8, 0.98, FromOne: true), new SearchRange("Beta2", 0.95, 0.9995, FromOne: true)]),
         new("adafactor", "second moments by rows and columns", typeof(Adafactor.Options), (m, o, _) => new Adafactor(m, (Adafactor.Options)o),
-            [new("LearningRate", 1e-4, 0.1), new("DecayPower", 0.5, 0.9)]),
+            [new SearchRange("LearningRate", 1e-4, 0.1), new SearchRange("DecayPower", 0.5, 0.9)]),
         new("newton", "Newton's method, dense Hessian", typeof(Newton.Options), (m, o, p) => new Newton(m, p, (Newton.Options)o),
-            [new("LearningRate", 0.1, 1), new("Damping", 1e-6, 1)]),
+            [new SearchRange("LearningRate", 0.1, 1), new SearchRange("Damping", 1e-6, 1)]),
         new("saddle-free-newton", "Newton with absolute eigenvalues, dense", typeof(SaddleFreeNewton.Options), (m, o, p) => new SaddleFreeNewton(m, p, (SaddleFreeNewton.Options)o),
-            [new("LearningRate", 0.1, 1), new("Damping", 1e-6, 1)]),
+            [new SearchRange("LearningRate", 0.1, 1), new SearchRange("Damping", 1e-6, 1)]),
         new("newton-cg", "trust-region Newton, matrix-free", typeof(NewtonCg.Options), (m, o, p) => new NewtonCg(m, p, (NewtonCg.Options)o),
-            [new("Radius", 0.1, 10), new("MaxRadius", 1, 1000), new("Tolerance", 1e-3, 0.5)]),
+            [new SearchRange("Radius", 0.1, 10), new SearchRange("MaxRadius", 1, 1000), new SearchRange("Tolerance", 1e-3, 0.5)]),
         new("hessian-free", "Gauss-Newton by conjugate gradient, Martens 2010", typeof(HessianFree.Options), (m, o, p) => new HessianFree(m, p, (HessianFree.Options)o),
-            [new("Damping", 1e-3, 10), new("ProgressTolerance", 1e-4, 1e-2)]),
+            [new SearchRange("Damping", 1e-3, 10), new SearchRange("ProgressTolerance", 1e-4, 1e-2)]),
         new("natural-gradient", "natural gradient, whole Fisher matrix", typeof(NaturalGradient.Options), (m, o, p) => new NaturalGradient(m, p, (NaturalGradient.Options)o),
-            [new("LearningRate", 1e-2, 1), new("Damping", 1e-6, 1)]),
+            [new SearchRange("LearningRate", 1e-2, 1), new SearchRange("Damping", 1e-6, 1)]),
         new("lbfgs", "limited-memory BFGS, anew on each batch", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
-            [new("LearningRate", 1e-2, 1)]),
+            [new SearchRange("LearningRate", 1e-2, 1)]),
     ];
 
     /// <summary>The name of the first entry with these options.</summary>

@@ -16,7 +16,7 @@ public class Autoencoder : Workload
     /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, curvature from a part of the batch; inverses of low rank, made anew often.</summary>
     private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
     {
-        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "10", ["IntervalGrowth"] = "0.25", ["RankTolerance"] = "1", ["FactorExamples"] = "128", ["ModelExamples"] = "64",
+        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "10", ["RankTolerance"] = "1", ["FactorExamples"] = "128",
     };
 
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
@@ -61,7 +61,7 @@ public class Autoencoder : Workload
             ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "6e-3" },
             ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5e-3", ["Rest.LearningRate"] = "1e-3" },
             ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1e-2", ["Rest.LearningRate"] = "1e-3" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "0.3", ["Matrices.Damping"] = "0.3", ["Matrices.KlClip"] = "0.3", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "40", ["Rest.LearningRate"] = "1e-3" },
+            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "0.3", ["Matrices.Damping"] = "0.3", ["Matrices.KlClip"] = "0.3", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "40", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "1e-3" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
         };
 

@@ -27,11 +27,10 @@ public sealed class CharTransformer : Workload
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            ["kfac"] = new Dictionary<string, string> { ["Damping"] = "3e-4", ["KlClip"] = "5e-4", ["Momentum"] = "0.6", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "50", ["IntervalGrowth"] = "0.25" },
+            ["kfac"] = new Dictionary<string, string> { ["Damping"] = "3e-4", ["KlClip"] = "5e-4", ["Momentum"] = "0.6", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["InverseInterval"] = "50" },
             ["routed-kfac"] = new Dictionary<string, string>
             {
                 ["Matrices.Damping"] = "3e-4", ["Matrices.KlClip"] = "5e-4", ["Matrices.Momentum"] = "0.6", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "50",
-                ["Matrices.IntervalGrowth"] = "0.25",
             },
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.1" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4", ["Beta2"] = "0.954" },

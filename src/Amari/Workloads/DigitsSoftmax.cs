@@ -28,7 +28,7 @@ public sealed class DigitsSoftmax : Workload
             ["adam"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "0.01" },
-            ["kfac"] = new Dictionary<string, string> { ["KlClip"] = "1", ["Fisher"] = "Empirical" },
+            ["kfac"] = new Dictionary<string, string> { ["KlClip"] = "1", ["Momentum"] = "0.9", ["Fisher"] = "Empirical" },
             ["newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
             ["saddle-free-newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "1e-2" },

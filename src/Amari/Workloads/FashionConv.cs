@@ -26,8 +26,8 @@ public sealed class FashionConv : Workload
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            ["kfac"] = new Dictionary<string, string> { ["Damping"] = "3e-4", ["Momentum"] = "0.2", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["FactorExamples"] = "128", ["InverseInterval"] = "100" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.Damping"] = "3e-4", ["Matrices.Momentum"] = "0.2", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.FactorExamples"] = "128", ["Matrices.InverseInterval"] = "100" },
+            ["kfac"] = new Dictionary<string, string> { ["Damping"] = "3e-4", ["Momentum"] = "0.2", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["FactorExamples"] = "128", ["InverseInterval"] = "100", ["IntervalGrowth"] = "none" },
+            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.Damping"] = "3e-4", ["Matrices.Momentum"] = "0.2", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.FactorExamples"] = "128", ["Matrices.InverseInterval"] = "100", ["Matrices.IntervalGrowth"] = "none" },
             ["adamw"] = new Dictionary<string, string> { ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4" },
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Amari.Training;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
 using static Amari.Tests.Cli.Tool;
@@ -88,6 +89,10 @@ public sealed class CommandLineTests
             var (code, _, error) = Run([.. run, "--resume"]);
             Assert.Equal(1, code);                               // the arguments are right
             Assert.Contains("damaged", error, StringComparison.Ordinal);
+            new CheckpointDirectory("bare").Save(1, new Dictionary<string, Tensor>(), new Dictionary<string, string>());
+            (code, _, error) = Run(["train", "--optimizer", "sgd", "--epochs", "1", "--checkpoint", "bare", "--resume"]);
+            Assert.Equal(1, code);
+            Assert.Contains("does not say its 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
             Assert.Single(Directory.GetDirectories("out"));
         }
         finally

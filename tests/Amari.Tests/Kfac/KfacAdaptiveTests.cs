@@ -283,7 +283,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     [Fact]
     public void Options_that_need_the_loss_say_so_and_each_changes_the_run()
     {
-        Amari.Kfac.Options plain = new() { Fisher = FisherKind.Exact, LearningRate = 1.5, KlClip = null, Damping = 0.05, FactorInterval = 1, InverseInterval = 2 };
+        Amari.Kfac.Options plain = new() { Fisher = FisherKind.Exact, LearningRate = 1.5, KlClip = null, Damping = 0.05, FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, Momentum = 0.9 };
         Amari.Kfac.Options[] all =
         [
             plain, plain with { StepRule = StepRule.QuadraticModel }, plain with { RejectRising = true }, plain with { AdaptDamping = true },

@@ -82,6 +82,18 @@ public sealed class KfacCaptureTests : IDisposable
         Assert.Contains("slope.weight", error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>A hook that saw passes would keep every layer's input of a pass that is not propagated back.</summary>
+    [Fact]
+    public void A_refused_model_is_left_without_hooks()
+    {
+        var model = new Net(direct: false);
+        Assert.Throws<ArgumentException>(() => new Amari.Kfac(model, new() { Strict = true }));
+        long before = Tensor.TotalCount;
+        for (int i = 0; i < 20; i++)
+            using (NewDisposeScope()) model.call(randn(6, 4));
+        Assert.InRange(Tensor.TotalCount, 0, before);            // fewer when the collector found garbage of other tests
+    }
+
     [Fact]
     public void Layer_called_through_forward_is_handed_to_AdamW_and_told()
     {
@@ -126,7 +138,7 @@ public sealed class KfacCaptureTests : IDisposable
         {
             two.call(randn(5, 4), randn(5, 4)).square().sum().backward();
             optimizer.step();
-            Assert.Equal(FisherKind.Exact, optimizer.Fisher);
+            Assert.Equal(FisherKind.CurvaturePropagation, optimizer.Fisher);
         }
         var x = randn(5, 4);
         double[] Run(bool inPlace)

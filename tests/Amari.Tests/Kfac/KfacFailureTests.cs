@@ -68,7 +68,7 @@ public sealed class KfacFailureTests : IDisposable
     public void A_factorisation_that_fails_is_told_and_training_goes_on_with_the_previous_inverse(DampingMethod method, InverseMethod inverse, string factor, string kept)
     {
         var model = Model();
-        using var optimizer = new Amari.Kfac(model, new() { DampingMethod = method, InverseMethod = inverse, FactorInterval = 1, InverseInterval = 2, FactorDecay = 0.999 }, new Categorical());
+        using var optimizer = new Amari.Kfac(model, new() { DampingMethod = method, InverseMethod = inverse, FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, FactorDecay = 0.999 }, new Categorical());
         for (int i = 0; i < 4; i++) Step(model, optimizer, i);
         optimizer.Restore(With(optimizer.Snapshot(), factor, method == DampingMethod.FactoredTikhonov ? Indefinite : Undefined));
         var (before, start) = (Saved(optimizer, kept), Optimizers.Problem.Values(model.parameters()));
@@ -85,7 +85,7 @@ public sealed class KfacFailureTests : IDisposable
     public void Without_a_previous_inverse_it_is_a_multiple_of_the_identity(string factor)
     {
         var model = Model();
-        using var optimizer = new Amari.Kfac(model, new() { FactorInterval = 1, InverseInterval = 2, FactorDecay = 0.999 }, new Categorical());
+        using var optimizer = new Amari.Kfac(model, new() { FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, FactorDecay = 0.999 }, new Categorical());
         for (int i = 0; i < 4; i++) Step(model, optimizer, i);
         var (tensors, values) = With(optimizer.Snapshot(), factor, Indefinite);
         optimizer.Restore(new(tensors.Where(t => t.Key.Split('.')[^1] is not ("Left" or "Right" or "Blocks")).ToDictionary(), values));

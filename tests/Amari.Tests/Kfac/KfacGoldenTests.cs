@@ -131,7 +131,7 @@ public sealed class KfacGoldenTests : IDisposable
         {
             Fisher = FisherKind.Empirical, DampingMethod = DampingMethod.Eigenbasis, Damping = squares * (double)hyper["damping"]!, LearningRate = squares * (double)hyper["lr"]!,
             KlClip = squares * (double)hyper["kl_clip"]!, FactorDecay = (double)hyper["factor_decay"]!, Momentum = (double)hyper["momentum"]!,
-            FactorInterval = (int)hyper["factor_update_steps"]!, InverseInterval = (int)hyper["inv_update_steps"]!,
+            FactorInterval = (int)hyper["factor_update_steps"]!, InverseInterval = (int)hyper["inv_update_steps"]!, IntervalGrowth = null,
         });
         using var optimizer = new Amari.Kfac(model, options);
         var (tensors, values) = optimizer.Snapshot();
@@ -155,7 +155,7 @@ public sealed class KfacGoldenTests : IDisposable
         var model = Net();
         using var optimizer = new Amari.Kfac(model, new()
         {
-            Fisher = FisherKind.Empirical, LearningRate = (double)hyper["lr"]!, KlClip = (double)hyper["kl_clip"]!, Momentum = (double)hyper["momentum"]!, FactorInterval = 1000, InverseInterval = 1000,
+            Fisher = FisherKind.Empirical, LearningRate = (double)hyper["lr"]!, KlClip = (double)hyper["kl_clip"]!, Momentum = (double)hyper["momentum"]!, FactorInterval = 1000, InverseInterval = 1000, IntervalGrowth = null,
         });
         Follow(model, optimizer, trace, (t, step) =>
         {

@@ -81,7 +81,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         Assert.DoesNotContain(false, by);
     }
 
-    private static readonly Amari.Kfac.Options Options = new() { Fisher = FisherKind.Empirical, InverseMethod = InverseMethod.Auto, FactorInterval = 1, InverseInterval = 2, Damping = 0.3, FactorDecay = 0.99, LearningRate = 0.01 };
+    private static readonly Amari.Kfac.Options Options = new() { Fisher = FisherKind.Empirical, InverseMethod = InverseMethod.Auto, FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, Damping = 0.3, FactorDecay = 0.99, LearningRate = 0.01 };
 
     private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model) Make(TimeProvider clock, Amari.Kfac.Options? options = null)
     {

@@ -44,7 +44,7 @@ public sealed class KfacLateTests : IDisposable
         return !before.SequenceEqual(Optimizers.Problem.Values(model.Late.parameters()));
     }
 
-    private static readonly Amari.Kfac.Options Slow = new() { FactorInterval = 10, InverseInterval = 20, Strict = true };
+    private static readonly Amari.Kfac.Options Slow = new() { FactorInterval = 10, InverseInterval = 20, IntervalGrowth = null, Strict = true };
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
     public void A_layer_first_used_between_two_measurements_is_measured_at_its_next_use_and_the_step_that_it_missed_is_told(FisherKind kind)

@@ -20,7 +20,7 @@ public abstract class KfacTest : IDisposable
 
     private protected static readonly Amari.Kfac.Options Plain = new()
     {
-        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1,
+        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1, IntervalGrowth = null,
     };
 
     /// <summary>One step of a new optimizer: its state, and the change and gradient of every parameter by name.</summary>

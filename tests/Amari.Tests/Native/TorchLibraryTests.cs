@@ -82,12 +82,29 @@ public sealed class TorchLibraryTests : IDisposable
         }
     }
 
+    /// <summary>Neither the loader's own trace nor a second telling of it.</summary>
+    [Fact]
+    public async Task The_tool_says_on_one_line_what_is_wrong()
+    {
+        var child = await Start([Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "train", "--epochs", "1"], "/proc/cache", "/proc/temporary");
+
+        Assert.NotEqual(0, child.ExitCode);
+        string line = Assert.Single(child.Error.Trim().Split('\n'));
+        Assert.Contains("/proc/cache", line, StringComparison.Ordinal);
+        Assert.Contains("/proc/temporary", line, StringComparison.Ordinal);
+    }
+
     private string[] Files() => Directory.GetFiles(_folder.FullName, "*", SearchOption.AllDirectories);
 
     private static async Task<(int ExitCode, string Output)> Run(string cache, string? temporary = null)
     {
-        var start = new ProcessStartInfo("dotnet",
-            [typeof(TorchLibraryTests).Assembly.Location, "-class", typeof(TorchLibraryInProcessTests).FullName!])
+        var (code, output, error) = await Start([typeof(TorchLibraryTests).Assembly.Location, "-class", typeof(TorchLibraryInProcessTests).FullName!], cache, temporary);
+        return (code, output + error);
+    }
+
+    private static async Task<(int ExitCode, string Output, string Error)> Start(string[] arguments, string cache, string? temporary)
+    {
+        var start = new ProcessStartInfo("dotnet", arguments)
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
@@ -97,6 +114,6 @@ public sealed class TorchLibraryTests : IDisposable
         using var child = Process.Start(start)!;
         var output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
         await child.WaitForExitAsync();
-        return (child.ExitCode, string.Concat(output));
+        return (child.ExitCode, output[0], output[1]);
     }
 }

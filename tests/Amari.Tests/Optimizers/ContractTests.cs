@@ -5,73 +5,6 @@ namespace Amari.Tests.Optimizers;
 /// <summary>What every optimizer promises.</summary>
 public sealed class ContractTests
 {
-    public static TheoryData<string, double, string> BadOptions => new()
-    {
-        { "LearningRate", -1, ">= 0" },
-        { "LearningRate", double.NaN, ">= 0" },
-        { "LearningRate", double.PositiveInfinity, ">= 0" },
-        { "Momentum", 1, "[0, 1)" },
-        { "Beta1", -0.1, "[0, 1)" },
-        { "Beta1", double.NaN, "[0, 1)" },
-        { "Beta2", 1, "[0, 1)" },
-        { "Epsilon", 0, "> 0" },
-        { "WeightDecay", -1e-3, ">= 0" },
-    };
-
-    private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options),
-        typeof(Muon.Options), typeof(Lamb.Options), typeof(Adafactor.Options), typeof(ScheduleFree.Options), typeof(Soap.Options), typeof(Shampoo.Options), typeof(Sophia.Options), typeof(AdaHessian.Options), typeof(Routed.Options)];
-
-    [Theory, MemberData(nameof(BadOptions))]
-    public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
-    {
-        var members = Options.Select(t => (Type: t, Member: t.GetProperty(option))).Where(m => m.Member is not null).ToList();
-        Assert.NotEmpty(members);
-        foreach (var (type, member) in members)
-        {
-            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member!.SetValue(Activator.CreateInstance(type), value)).InnerException;
-            Assert.IsType<ArgumentOutOfRangeException>(error);
-            Assert.Contains(FormattableString.Invariant($"{option} is {value}"), error.Message, StringComparison.Ordinal);
-            Assert.Contains(range, error.Message, StringComparison.Ordinal);
-        }
-    }
-
-    public static TheoryData<string> AllOptions => [.. Amari.Training.OptimizerCatalog.All.Select(o => o.OptionsType.DeclaringType!.Name).Distinct()];
-
-    /// <summary>Whatever else they may be: no option is NaN or infinite, or negative beyond all ranges.</summary>
-    [Theory, MemberData(nameof(AllOptions))]
-    public void Every_number_among_the_options_has_a_range(string optimizer)
-    {
-        var type = Amari.Training.OptimizerCatalog.All.First(o => o.OptionsType.DeclaringType!.Name == optimizer).OptionsType;
-        int numbers = 0;
-        foreach (var member in type.GetProperties().Where(p => p.CanWrite))
-        {
-            object[] bad = (Nullable.GetUnderlyingType(member.PropertyType) ?? member.PropertyType) switch
-            {
-                var t when t == typeof(double) => [double.NaN, double.PositiveInfinity, -1e300],
-                var t when t == typeof(int) => [int.MinValue],
-                var t when t == typeof(long) && member.Name != "Seed" => [long.MinValue],
-                _ => [],
-            };
-            numbers += bad.Length;
-            foreach (object value in bad)
-            {
-                var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(type), value)).InnerException;
-                Assert.Contains(FormattableString.Invariant($"{member.Name} is {value}"), Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
-            }
-        }
-        Assert.True(numbers > 0);
-    }
-
-    [Fact]
-    public void Values_that_an_enum_does_not_have_are_refused()
-    {
-        foreach (var member in Options.SelectMany(t => t.GetProperties()).Where(p => p.PropertyType.IsEnum && p.CanWrite))
-        {
-            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(member.ReflectedType!), Enum.ToObject(member.PropertyType, 99))).InnerException;
-            Assert.Contains($"{member.Name} is 99; it must be one of", Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
-        }
-    }
-
     /// <summary>What flattens kernels moves them as the matrices that they are.</summary>
     [Theory, InlineData("Muon"), InlineData("Muon plain"), InlineData("Muon cautious"), InlineData("Soap"), InlineData("Shampoo"), InlineData("Shampoo blocks")]
     public void A_kernel_moves_as_the_matrix_of_its_outputs(string name)
@@ -93,36 +26,12 @@ public sealed class ContractTests
         }
     }
 
-    [Theory, InlineData(true), InlineData(false)]
-    public void Each_option_changes_the_trajectory(bool fused)
-    {
-        double[] Run(Func<Parameter[], Optimizer> make)
-        {
-            var p = Problem.Parameters([[3333]]);                // so many that a rounded momentum turns some sign of Lion's
-            using var o = make(p);
-            Steps(o, p, 0, 4);
-            return Problem.Values(p);
-        }
-        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions
-        {
-            Trajectory.Complete(options);
-            return [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
-        }
-
-        Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
-        Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
-        Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
-        Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
-    }
-
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void TorchSharp_s_schedulers_drive_it(string name) => AreDriven(() =>
     {
         var p = Problem.Parameters([[7]]);
         var o = OptimizerCases.Make(name, p);
-        return (o, p, epoch => Steps(o, p, epoch, epoch + 1));
+        return (o, p, epoch => Problem.Steps(o, p, epoch, epoch + 1));
     });
 
     /// <summary>Each of TorchSharp's ways to schedule changes the rate from step to step, and every step moves.</summary>
@@ -168,16 +77,16 @@ public sealed class ContractTests
             long[][] shapes = [[33], [5, 7], []];
             var whole = Problem.Parameters(shapes);
             using var a = OptimizerCases.Make(name, whole);
-            Steps(a, whole, 0, 6);
+            Problem.Steps(a, whole, 0, 6);
 
             var first = Problem.Parameters(shapes);
             using var b = OptimizerCases.Make(name, first);
-            Steps(b, first, 0, 3);
+            Problem.Steps(b, first, 0, 3);
             b.Save(file);
             var second = first.Select(p => nn.Parameter(p.detach().clone())).ToArray();
             using var c = OptimizerCases.Make(name, second);
             c.Load(file);
-            Steps(c, second, 3, 6);
+            Problem.Steps(c, second, 3, 6);
             Assert.Equal(Problem.Values(whole), Problem.Values(second));
         }
         finally
@@ -275,8 +184,8 @@ public sealed class ContractTests
         ];
         using var a = OptimizerCases.Make(name, plain);
         using var b = OptimizerCases.Make(name, mixed);
-        Steps(a, plain, 0, 4);
-        Steps(b, mixed, 0, 4);
+        Problem.Steps(a, plain, 0, 4);
+        Problem.Steps(b, mixed, 0, 4);
         foreach (var (e, v) in Problem.Values(plain).Zip(Problem.Values(mixed[..2]))) Assert.InRange(v, e - 2e-6, e + 2e-6);
         Assert.All(Problem.Values(mixed), v => Assert.True(double.IsFinite(v)));
         Assert.Equal([ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16], mixed[2..5].Select(p => p.dtype));
@@ -288,7 +197,7 @@ public sealed class ContractTests
         var (p, q) = (Problem.Parameters([[7], [3, 4]]), Problem.Parameters([[7], [3, 4]]));
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
-        Steps(a, p, 0, 3);
+        Problem.Steps(a, p, 0, 3);
         using var loss = tensor(1.5);
         for (int step = 0; step < 3; step++)
         {
@@ -311,76 +220,14 @@ public sealed class ContractTests
         using var b = OptimizerCases.Make(name, q);
         for (int step = 0; step < 3; step++)
         {
-            Steps(a, p, step, step + 1);
-            Steps(b, q, step, step + 1);
+            Problem.Steps(a, p, step, step + 1);
+            Problem.Steps(b, q, step, step + 1);
             b.to(CPU);                                           // where it is
         }
         Assert.Equal(Problem.Values(p), Problem.Values(q));
         b.to(META);
         Assert.All(b.Snapshot().Tensors.Values, t => Assert.Equal(DeviceType.META, t.device_type));
         Assert.Equal(a.StateBytes, b.StateBytes);
-    }
-
-    /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
-    private sealed record Grouped(string Name, Func<IEnumerable<(string, Parameter)>[], Optimizer> Make, Action<Optimizer, IEnumerable<(string, Parameter)>> Add)
-    {
-        public static Grouped Of<TOptions, TState>(TOptions first, TOptions second, Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make)
-            where TOptions : OptimizerOptions where TState : ParameterState
-        {
-            TOptions[] options = [first, second];
-            return new(typeof(TOptions).DeclaringType!.Name, parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
-                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second)));
-        }
-    }
-
-    private static readonly Grouped[] WithGroups =
-    [
-        Grouped.Of(new Sgd.Options(), new() { LearningRate = 0.3, Nesterov = true }, g => new Sgd(g)),
-        Grouped.Of(new Adam.Options(), new() { LearningRate = 0.3, Beta2 = 0.9 }, g => new Adam(g)),
-        Grouped.Of(new AdamW.Options(), new() { LearningRate = 0.3, WeightDecay = 0.2 }, g => new AdamW(g)),
-        Grouped.Of(new Lion.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lion(g)),
-        Grouped.Of(new Muon.Options(), new() { LearningRate = 0.3, Orthogonalise = false }, g => new Muon(g)),
-        Grouped.Of(new Soap.Options(), new() { LearningRate = 0.3, RefreshInterval = 2 }, g => new Soap(g)),
-        Grouped.Of(new Shampoo.Options(), new() { LearningRate = 0.3, BlockSize = 3 }, g => new Shampoo(g)),
-        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Interpolation = 0.5 }, g => new ScheduleFree(g)),
-        Grouped.Of(new Lamb.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lamb(g)),
-        Grouped.Of(new Adafactor.Options(), new() { LearningRate = 0.3, DecayPower = 0.6 }, g => new Adafactor(g)),
-    ];
-
-    public static TheoryData<string> GroupNames => [.. WithGroups.Select(g => g.Name)];
-
-    [Theory, MemberData(nameof(GroupNames))]
-    public void Two_groups_are_two_optimizers_also_when_one_comes_later(string name)
-    {
-        var grouped = Array.Find(WithGroups, g => g.Name == name)!;
-        long[][] shapes = [[33], [5, 7], [3, 4], [11]];
-        var (whole, later, apart) = (Problem.Parameters(shapes), Problem.Parameters(shapes), Problem.Parameters(shapes));
-        static (string, Parameter)[] Named(Parameter[] p, Range part) => [.. p.Select((x, i) => ($"p{i}", x)).ToArray()[part]];
-        using var both = grouped.Make([Named(whole, ..2), Named(whole, 2..)]);
-        using var first = grouped.Make([Named(apart, ..2), []]);
-        using var second = grouped.Make([[], Named(apart, 2..)]);
-        using var grown = grouped.Make([Named(later, ..2), []]);
-        Assert.Equal(2, both.ParamGroups.Count());
-        for (int step = 0; step < 6; step++)
-        {
-            if (step == 3) grouped.Add(grown, Named(later, 2..));
-            Steps(both, whole, step, step + 1);
-            Problem.SetGradients(apart, step);
-            first.step();
-            second.step();
-            Steps(grown, later, step, step + 1);
-        }
-        Assert.Equal(Problem.Values(apart), Problem.Values(whole));
-        Assert.Equal(first.StateBytes + second.StateBytes, both.StateBytes);
-
-        // the second group's first step was the fourth
-        Assert.Equal(Problem.Values(whole[..2]), Problem.Values(later[..2]));
-        var fresh = Problem.Parameters(shapes);
-        using var alone = grouped.Make([[], Named(fresh, 2..)]);
-        Steps(alone, fresh, 3, 6);
-        Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
-        Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
-        Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Each with a state that the default options would not keep, or would keep otherwise.</summary>
@@ -405,14 +252,14 @@ public sealed class ContractTests
         long[][] shapes = [[5, 7], [33]];
         Parameter[] first = Problem.Parameters(shapes), second = Problem.Parameters(shapes);
         using var a = Make(first, plain: false);
-        Steps(a, first, 0, 3);
+        Problem.Steps(a, first, 0, 3);
         using (no_grad())
             foreach (var (p, q) in second.Zip(first)) p.copy_(q);
         using var b = Make(second, plain: true);
         b.Restore(a.Snapshot());
         Assert.Equal(a.StateBytes, b.StateBytes);
-        Steps(a, first, 3, 6);
-        Steps(b, second, 3, 6);
+        Problem.Steps(a, first, 3, 6);
+        Problem.Steps(b, second, 3, 6);
         Assert.Equal(Problem.Values(first), Problem.Values(second));
     }
 
@@ -422,21 +269,12 @@ public sealed class ContractTests
         var (p, q) = (Problem.Parameters([[33]]), Problem.Parameters([[33]]));
         using var a = OptimizerCases.Make("AdamW", p);
         using var b = OptimizerCases.Make("AdamW", q);
-        Steps(a, p, 0, 6);
-        Steps(b, q, 0, 3);
+        Problem.Steps(a, p, 0, 6);
+        Problem.Steps(b, q, 0, 3);
         var (tensors, values) = b.Snapshot();
         values["groups"]![0]!["options"]!["LearningRate"] = -1;
         Assert.ThrowsAny<Exception>(() => b.Restore(new(tensors, values)));
-        Steps(b, q, 3, 6);
+        Problem.Steps(b, q, 3, 6);
         Assert.Equal(Problem.Values(p), Problem.Values(q));
-    }
-
-    private static void Steps(Optimizer optimizer, Parameter[] parameters, int from, int to)
-    {
-        for (int step = from; step < to; step++)
-        {
-            Problem.SetGradients(parameters, step);
-            optimizer.step();
-        }
     }
 }

@@ -21,6 +21,16 @@ internal static class Problem
         }
     }
 
+    /// <summary>Steps from (inclusive) to (exclusive), each with gradients of its own.</summary>
+    public static void Steps(Optimizer optimizer, Parameter[] parameters, int from, int to)
+    {
+        for (int step = from; step < to; step++)
+        {
+            SetGradients(parameters, step);
+            optimizer.step();
+        }
+    }
+
     /// <summary>All elements as float64, in order.</summary>
     public static double[] Values(IEnumerable<Tensor> tensors) =>
         [.. tensors.SelectMany(t => t.Elements<double>())];

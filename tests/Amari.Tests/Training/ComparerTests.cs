@@ -25,6 +25,37 @@ public sealed class ComparerTests
         Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
     }
 
+    /// <summary>φ is the golden ratio in one dimension and the plastic number in two; eight points in six dimensions fall into both halves of each, and but for the last into all quarters.</summary>
+    [Fact]
+    public void Trials_are_spread_evenly()
+    {
+        Assert.Equal((0.5 + 3 / 1.618033988749895) % 1, Comparer.Point(3, 1).Single(), 1e-12);
+        Assert.Equal([(0.5 + 5 / 1.324717957244746) % 1, (0.5 + 5 / 1.324717957244746 / 1.324717957244746) % 1], Comparer.Point(5, 2).Select(u => Math.Round(u, 12)), (a, b) => Math.Abs(a - b) < 1e-11);
+        for (int k = 0; k < 6; k++)
+        {
+            double[] u = [.. Enumerable.Range(1, 8).Select(i => Comparer.Point(i, 6)[k])];
+            Assert.All(u, x => Assert.InRange(x, 0, 1));
+            Assert.Equal(2, u.Select(x => (int)(2 * x)).Distinct().Count());
+            if (k < 5) Assert.Equal(4, u.Select(x => (int)(4 * x)).Distinct().Count());
+        }
+    }
+
+    /// <summary>DigitsMlp has settings of K-FAC: its rate, damping, Fisher and intervals would be others.</summary>
+    [Fact]
+    public void Trials_go_from_the_defaults_over_the_search_space_and_keep_what_was_asked_for()
+    {
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        var comparison = Comparer.Compare(trainer, [new("ekfac", new Dictionary<string, string> { ["lr"] = "0.07" })], [0], Budget.OfEpochs(1), 4, null, CancellationToken.None);
+        var tried = comparison.Trials.Take(4).Select(t => t.Options).ToList();
+        var defaults = Settings.Describe(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, LearningRate = 0.07 });
+        Assert.Equal(defaults, tried[0]);
+        string[] space = [.. OptimizerCatalog.Find("ekfac").SearchSpace.Select(d => d.Option).Except(["LearningRate"])];
+        foreach (var options in tried.Skip(1))
+            Assert.Subset(space.ToHashSet(), options.Where(o => defaults[o.Key] != o.Value).Select(o => o.Key).ToHashSet());
+        Assert.All(space, name => Assert.True(tried.Select(o => o[name]).Distinct().Count() > 1, name));
+        Assert.Contains(comparison.Runs.Single().Options, tried);
+    }
+
     /// <summary>At a quarter of the budget a larger rate gives a smaller loss, at all of it a larger one; and no loss at the full budget is below one at the quarter.</summary>
     [Fact]
     public void The_winner_of_tuning_is_the_best_at_the_full_budget()

@@ -18,7 +18,7 @@ public sealed class OptimizerCatalogTests
         Assert.NotEmpty(entry.SearchSpace);
         for (int corner = 0; corner < 1 << entry.SearchSpace.Count; corner++)
         {
-            var values = entry.SearchSpace.Select((d, i) => KeyValuePair.Create(d.Option, d.At(corner >> i & 1).ToString("R", CultureInfo.InvariantCulture))).ToList();
+            var values = entry.SearchSpace.Select((d, i) => KeyValuePair.Create(d.Option, d.At(corner >> i & 1))).ToList();
             var options = Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. values]);
             var described = Settings.Describe(options);
             Assert.All(values, v => Assert.Equal(v.Value, described[v.Key]));
@@ -31,23 +31,36 @@ public sealed class OptimizerCatalogTests
     public void A_dimension_spans_its_ends()
     {
         foreach (var dimension in OptimizerCatalog.All.SelectMany(o => o.SearchSpace))
-        {
-            Assert.True(dimension.Low < dimension.High, dimension.Option);
-            Assert.Equal(dimension.Low, dimension.At(0), 1e-9 * dimension.Low);
-            Assert.Equal(dimension.High, dimension.At(1), 1e-9 * dimension.High);
-        }
+            switch (dimension)
+            {
+                case SearchRange range:
+                    Assert.True(range.Low < range.High, range.Option);
+                    Assert.Equal(range.Low, Number(range.At(0)), 1e-9 * range.Low);
+                    Assert.Equal(range.High, Number(range.At(1)), 1e-9 * range.High);
+                    double middle = range.FromOne ? 1 - Math.Sqrt((1 - range.Low) * (1 - range.High)) : Math.Sqrt(range.Low * range.High);
+                    Assert.Equal(middle, Number(range.At(0.5)), 5e-3 * middle);   // three digits
+                    break;
+                case SearchChoice choice:
+                    Assert.Equal(choice.Values, Enumerable.Range(0, choice.Values.Count).Select(i => choice.At((i + 0.5) / choice.Values.Count)));
+                    Assert.Equal((choice.Values[0], choice.Values[^1]), (choice.At(0), choice.At(1)));
+                    break;
+                default:
+                    Assert.Fail(dimension.ToString());
+                    break;
+            }
+
+        static double Number(string value) => double.Parse(value, CultureInfo.InvariantCulture);
     }
 
-    [Theory, InlineData("digits-mlp", 5), InlineData("autoencoder", 2), InlineData("autoencoder-sigmoid", 2)]
-    public void Kfac_is_tuned_where_its_step_rule_reads(string workload, int dimensions)
+    [Theory, InlineData("kfac", "RankTolerance"), InlineData("ekfac", "AdaptDamping")]
+    public void Kfac_is_tuned_where_its_step_rule_reads(string name, string own)
     {
-        foreach (string name in (string[])["kfac", "ekfac"])
-        {
-            var entry = OptimizerCatalog.Find(name);
-            var options = Settings.Describe(Settings.Apply(entry.OptionsType, entry.SettingsIn(WorkloadCatalog.Find(workload, null))));
-            string[] space = [.. entry.SearchSpaceOf(options).Select(d => d.Option)];
-            Assert.Equal(dimensions == 5 ? ["LearningRate", "Damping", "KlClip", "FactorDecay", "Momentum"] : ["Damping", "FactorDecay"], space);
-        }
+        var entry = OptimizerCatalog.Find(name);
+        Assert.Equal(["StepRule", "Damping", own, "KlClip", "Momentum", "LearningRate"], Space([]));
+        Assert.Equal(["StepRule", "Damping", own], Space([KeyValuePair.Create("StepRule", "QuadraticModel")]));
+
+        IEnumerable<string> Space(IEnumerable<KeyValuePair<string, string>> settings) =>
+            entry.SearchSpaceOf(Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. settings]))).Select(d => d.Option);
     }
 
     /// <summary>What is left out has no effect, and what is left in has.</summary>
@@ -60,7 +73,7 @@ public sealed class OptimizerCatalogTests
         double expected = Loss();
         var left = entry.SearchSpaceOf(Settings.Describe(trainer.Options(new("kfac", new Dictionary<string, string>(rule)))));
         foreach (var dimension in entry.SearchSpace)
-            Assert.Equal(!left.Contains(dimension), expected.Equals(Loss(KeyValuePair.Create(dimension.Option, FormattableString.Invariant($"{dimension.At(0.3):R}")))));
+            Assert.Equal(!left.Contains(dimension), expected.Equals(Loss(KeyValuePair.Create(dimension.Option, dimension.At(0.3)))));
 
         double Loss(params KeyValuePair<string, string>[] more) => trainer.Train(new("kfac", new Dictionary<string, string>([.. rule, .. more])), 0, Budget.OfEpochs(1)).FinalLoss;
     }

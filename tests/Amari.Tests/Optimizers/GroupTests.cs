@@ -1,0 +1,67 @@
+namespace Amari.Tests.Optimizers;
+
+/// <summary>Parameter groups with options of their own.</summary>
+public sealed class GroupTests
+{
+    /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
+    private sealed record Grouped(string Name, Func<IEnumerable<(string, Parameter)>[], Optimizer> Make, Action<Optimizer, IEnumerable<(string, Parameter)>> Add)
+    {
+        public static Grouped Of<TOptions, TState>(TOptions first, TOptions second, Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make)
+            where TOptions : OptimizerOptions where TState : ParameterState
+        {
+            TOptions[] options = [first, second];
+            return new(typeof(TOptions).DeclaringType!.Name, parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
+                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second)));
+        }
+    }
+
+    private static readonly Grouped[] WithGroups =
+    [
+        Grouped.Of(new Sgd.Options(), new() { LearningRate = 0.3, Nesterov = true }, g => new Sgd(g)),
+        Grouped.Of(new Adam.Options(), new() { LearningRate = 0.3, Beta2 = 0.9 }, g => new Adam(g)),
+        Grouped.Of(new AdamW.Options(), new() { LearningRate = 0.3, WeightDecay = 0.2 }, g => new AdamW(g)),
+        Grouped.Of(new Lion.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lion(g)),
+        Grouped.Of(new Muon.Options(), new() { LearningRate = 0.3, Orthogonalise = false }, g => new Muon(g)),
+        Grouped.Of(new Soap.Options(), new() { LearningRate = 0.3, RefreshInterval = 2 }, g => new Soap(g)),
+        Grouped.Of(new Shampoo.Options(), new() { LearningRate = 0.3, BlockSize = 3 }, g => new Shampoo(g)),
+        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Interpolation = 0.5 }, g => new ScheduleFree(g)),
+        Grouped.Of(new Lamb.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lamb(g)),
+        Grouped.Of(new Adafactor.Options(), new() { LearningRate = 0.3, DecayPower = 0.6 }, g => new Adafactor(g)),
+    ];
+
+    public static TheoryData<string> GroupNames => [.. WithGroups.Select(g => g.Name)];
+
+    [Theory, MemberData(nameof(GroupNames))]
+    public void Two_groups_are_two_optimizers_also_when_one_comes_later(string name)
+    {
+        var grouped = Array.Find(WithGroups, g => g.Name == name)!;
+        long[][] shapes = [[33], [5, 7], [3, 4], [11]];
+        var (whole, later, apart) = (Problem.Parameters(shapes), Problem.Parameters(shapes), Problem.Parameters(shapes));
+        static (string, Parameter)[] Named(Parameter[] p, Range part) => [.. p.Select((x, i) => ($"p{i}", x)).ToArray()[part]];
+        using var both = grouped.Make([Named(whole, ..2), Named(whole, 2..)]);
+        using var first = grouped.Make([Named(apart, ..2), []]);
+        using var second = grouped.Make([[], Named(apart, 2..)]);
+        using var grown = grouped.Make([Named(later, ..2), []]);
+        Assert.Equal(2, both.ParamGroups.Count());
+        for (int step = 0; step < 6; step++)
+        {
+            if (step == 3) grouped.Add(grown, Named(later, 2..));
+            Problem.Steps(both, whole, step, step + 1);
+            Problem.SetGradients(apart, step);
+            first.step();
+            second.step();
+            Problem.Steps(grown, later, step, step + 1);
+        }
+        Assert.Equal(Problem.Values(apart), Problem.Values(whole));
+        Assert.Equal(first.StateBytes + second.StateBytes, both.StateBytes);
+
+        // the second group's first step was the fourth
+        Assert.Equal(Problem.Values(whole[..2]), Problem.Values(later[..2]));
+        var fresh = Problem.Parameters(shapes);
+        using var alone = grouped.Make([[], Named(fresh, 2..)]);
+        Problem.Steps(alone, fresh, 3, 6);
+        Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
+        Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
+        Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
+    }
+}
