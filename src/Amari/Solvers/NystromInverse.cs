@@ -88,8 +88,8 @@ internal static class NystromInverse
             if (k < 2 || k >= most || !(t[k - 1] > 0)) return false;
             double fall = Math.Pow(t[k - 1] / t[(k / 2) - 1], 1.0 / (k - (k / 2))), next = t[k - 1], rest = trace - t.Take((int)k).Sum();
             for (long r = k; r < most; r++) rest -= next *= fall;
-            double rho = Math.Max(0, rest / (n - most));
-            return Math.Max(next - rho, rho) > tolerance * (rho + delta);
+            double rho = rest / (n - most);
+            return rest > 0 && Math.Max(next - rho, rho) > tolerance * (rho + delta);   // 0 and less: the trace is used up before
         }
 
         Tensor Random(long k) => randn([n, k], dtype: matrix.dtype, generator: generator).div_(Math.Sqrt(n)).to(matrix.device);

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Amari.Training;
 
 /// <summary>One option that tuning varies.</summary>
@@ -7,7 +9,7 @@ public abstract record SearchDimension(string Option)
     /// <summary>The value of another option with which this one has no effect; null for none.</summary>
     public (string Option, string Value)? Unless { get; init; }
 
-    /// <summary>The value at u in [0, 1], as on a command line.</summary>
+    /// <summary>The value at u in [0, 1], as on a command line; numbers with three digits.</summary>
     public abstract string At(double u);
 }
 
@@ -22,8 +24,9 @@ public sealed record SearchRange(string Option, double Low, double High, bool Fr
     public override string At(double u)
     {
         double low = FromOne ? 1 - Low : Low, high = FromOne ? 1 - High : High;
-        double value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low)));
-        return FormattableString.Invariant($"{(FromOne ? 1 - value : value):G3}");
+        string value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low))).ToString("G3", CultureInfo.InvariantCulture);
+        double rounded = double.Parse(value, CultureInfo.InvariantCulture);
+        return (FromOne ? (double)(1 - (decimal)rounded) : rounded).ToString(CultureInfo.InvariantCulture);
     }
 }
 

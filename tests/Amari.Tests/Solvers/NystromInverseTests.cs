@@ -108,6 +108,15 @@ public sealed class NystromInverseTests
         Assert.True(linalg.eigvalsh(Full(inverse).to(ScalarType.Float64))[0].ToDouble() > 0);
     }
 
+    /// <summary>At δ = 1 and τ = ½ the inverse of m eigenvalues of 3 and the others of 1e-3 needs these m. The first n / 8 directions tell as little of 39 as of 42.</summary>
+    [Theory, InlineData(15, true), InlineData(39, true), InlineData(42, false), InlineData(150, false)]
+    public void A_quarter_of_the_eigenvalues_is_the_most(int count, bool fits)
+    {
+        using var scope = NewDisposeScope();
+        var m = With(cat([full(count, 3.0, dtype: ScalarType.Float64), full(N - count, 1e-3, dtype: ScalarType.Float64)]));
+        Assert.Equal(fits ? count : null, (int?)NystromInverse.Of(m, Shift(1), null, 0.5)?.Root.shape[0]);
+    }
+
     [Fact]
     public void Equal_eigenvalues_have_no_largest_ones()
     {

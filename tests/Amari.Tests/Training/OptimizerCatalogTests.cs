@@ -72,7 +72,7 @@ public sealed class OptimizerCatalogTests
         KeyValuePair<string, string>[] rule = [KeyValuePair.Create("StepRule", "QuadraticModel"), KeyValuePair.Create("FactorInterval", "1"), KeyValuePair.Create("InverseInterval", "1")];
         double expected = Loss();
         var left = entry.SearchSpaceOf(Settings.Describe(trainer.Options(new("kfac", new Dictionary<string, string>(rule)))));
-        foreach (var dimension in entry.SearchSpace)
+        foreach (var dimension in entry.SearchSpace.Where(d => d.Option != "StepRule"))
             Assert.Equal(!left.Contains(dimension), expected.Equals(Loss(KeyValuePair.Create(dimension.Option, dimension.At(0.3)))));
 
         double Loss(params KeyValuePair<string, string>[] more) => trainer.Train(new("kfac", new Dictionary<string, string>([.. rule, .. more])), 0, Budget.OfEpochs(1)).FinalLoss;
