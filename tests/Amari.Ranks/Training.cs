@@ -72,7 +72,7 @@ internal static class Training
     /// <summary>Those whose state cannot be divided.</summary>
     private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
 
-    public static Kfac.Options KfacOptions => new() { LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, WeightDecay = 0.01 };
+    public static Kfac.Options KfacOptions => new() { Fisher = FisherKind.Exact, LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, IntervalGrowth = null, ModelExamples = null, Momentum = 0.9, WeightDecay = 0.01 };   // draws would differ from rank to rank
 
     public static void Run(Communicator world)
     {

@@ -98,7 +98,7 @@ public sealed class CurvatureMonitorTests : IDisposable
     public void Factor_condition_is_that_of_dense_matrices(DampingMethod method)
     {
         var (model, x, y) = Problem();
-        using var kfac = new Amari.Kfac(model, new() { DampingMethod = method, Damping = 0.01 }, new Categorical());
+        using var kfac = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, DampingMethod = method, Damping = 0.01 }, new Categorical());
         using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, kfac, new() { Quantities = MonitorQuantities.Factors });
         Assert.Empty(monitor.Measure(0)!.Factors!);
         var input = cat([x, ones(24, 1, dtype: ScalarType.Float64)], 1);
@@ -138,7 +138,7 @@ public sealed class CurvatureMonitorTests : IDisposable
         using var model = Sequential(("fc", layer));
         model.to(ScalarType.Float64);
         var (x, y) = (randn(30, 1100, dtype: ScalarType.Float64), randint(0, 2, 30, dtype: ScalarType.Int64));
-        using var kfac = new Amari.Kfac(model, new() { Damping = 0.01 }, new Categorical());
+        using var kfac = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, Damping = 0.01 }, new Categorical());
         var p = softmax(model.call(x), 1).detach();
         Step(model, x, y, kfac);
         var condition = kfac.FactorConditions().Single();
