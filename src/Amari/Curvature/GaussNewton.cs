@@ -43,15 +43,15 @@ public class GaussNewton : CurvatureOperator
         }
     }
 
-    /// <summary>V'CV of few directions: it needs J V alone, and that comes from passes forward.</summary>
+    /// <summary>V'CV of few directions and the slopes V'g: they need J V alone, and that comes from passes forward.</summary>
     /// <remarks><code>
     /// J v ≈ ( f(w + h v) - f(w - h v) ) / 2h,   h = ε^⅓ (1 + |w|) / |v|     error of order ε^⅔, ε that of the dtype
-    /// V'CV = (J V)' B (J V)
+    /// V'CV = (J V)' B (J V),   V'g = (J V)' s,   s = ∂(-log p) / ∂f
     /// </code>The parameters are moved meanwhile and put back bit for bit.</remarks>
     /// <param name="directions">k of them, as tensors shaped as the parameters.</param>
     /// <param name="norms">|v| of each, if they are known.</param>
-    /// <returns>[k, k], symmetric.</returns>
-    internal double[,] Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, params double[] norms)
+    /// <returns>[k, k], symmetric, and [k].</returns>
+    internal (double[,] Form, double[] Slopes) Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, params double[] norms)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
@@ -60,14 +60,17 @@ public class GaussNewton : CurvatureOperator
         double[] h = [.. directions.Select((v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > 0 ? unit / norm : 1)];
         int k = directions.Count;
         var form = new double[k, k];
+        double[] slopes = new double[k];
         long terms = Objective.Walk(false, piece =>
         {
             var b = Metric(piece, piece.Output);
+            var score = Likelihood.Score(piece.Output, piece.Target).flatten();
             Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];
             for (int j = 0; j < k; j++)
             {
                 var image = b(t[j]).flatten();
-                for (int i = 0; i <= j; i++) form[i, j] += t[i].flatten().dot(image).to_type(ScalarType.Float64).ToDouble();
+                for (int i = 0; i <= j; i++) form[i, j] += Dot(t[i].flatten(), image);
+                slopes[j] += Dot(t[j].flatten(), score);
             }
 
             Tensor Difference(IReadOnlyList<Tensor> v, double h)
@@ -86,10 +89,15 @@ public class GaussNewton : CurvatureOperator
             }
         });
         double divisor = Objective.Divisor(terms);
-        double[] sums = Objective.Ranks.Sum([.. form.Cast<double>()]);
+        double[] sums = Objective.Ranks.Sum([.. form.Cast<double>(), .. slopes]);
         for (int j = 0; j < k; j++)
+        {
             for (int i = 0; i <= j; i++) form[j, i] = form[i, j] = sums[i * k + j] / divisor;
-        return form;
+            slopes[j] = sums[k * k + j] / divisor;
+        }
+        return (form, slopes);
+
+        static double Dot(Tensor a, Tensor b) => a.dot(b).to_type(ScalarType.Float64).ToDouble();
 
         static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => InnerProducts.Of(p, p).AA);
     }

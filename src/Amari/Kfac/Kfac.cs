@@ -316,7 +316,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
             return (block, scale == 1 ? v : v.mul(scale));        // v may be the gradient itself
         });
-        _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch)) : null;
+        _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch, clip)) : null;
         foreach (var (block, v) in gradients)
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);

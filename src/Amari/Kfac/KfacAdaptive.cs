@@ -92,7 +92,7 @@ public sealed partial class Kfac
         double? predicted = null;
         if (exact)
         {
-            var model = ModelOf(steps, options, batch);
+            var model = ModelOf(steps, options, batch, clip);
             if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
             (alpha, double best) = model.Minimum();
             (mu, predicted) = (best, model.Unclipped(clip).Reduction(alpha, best));
@@ -100,7 +100,7 @@ public sealed partial class Kfac
         else if (adapts)
         {
             var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
+            predicted = OfPart(batch, options, clip, some => QuadraticModel.Of(ObjectiveOf(steps, some), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default)).Unclipped(clip).Reduction(1, 0);
         }
         var objective = ObjectiveOf(steps, batch);
         var layout = objective.Parameters;
@@ -135,25 +135,27 @@ public sealed partial class Kfac
             Ranks = _sharing?.World ?? SingleProcess.Instance,
         };
 
-    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
-    private (Tensor, Tensor) Part((Tensor Inputs, Tensor Targets) batch, Options options)
+    /// <summary>A model of the first examples of the batch, as many as the options say (over ranks, a share of them from each), or, where those do not show its slope, of all: told.</summary>
+    private QuadraticModel OfPart((Tensor Inputs, Tensor Targets) batch, Options options, double clip, Func<(Tensor, Tensor), QuadraticModel> of)
     {
-        long ranks = _sharing?.World.Size ?? 1;
-        return options.ModelExamples is { } most && (most + ranks - 1) / ranks is var n && n < batch.Inputs.shape[0]
-            ? (batch.Inputs.narrow(0, 0, n), batch.Targets.narrow(0, 0, n)) : batch;
+        long ranks = _sharing?.World.Size ?? 1, all = batch.Inputs.shape[0], some = options.ModelExamples is { } most ? Math.Min((most + ranks - 1) / ranks, all) : all;
+        if (!(_sharing is { World: var world } ? world.Sum(all - some)[0] > 0 : some < all)) return of(batch);
+        var model = of((batch.Inputs.narrow(0, 0, some), batch.Targets.narrow(0, 0, some)));
+        if (model.Unclipped(clip).IsRepresentative) return model;
+        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
+        return of(batch);
     }
 
     /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ.</summary>
-    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor, Tensor) batch)
+    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor, Tensor) batch, double clip)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
         List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
-        // signs: two minuses leave the products as they are, one turns the slopes
-        return moving
-            ? QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-all.AB, -all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
-            : QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (-all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB));
+        return OfPart(batch, options, clip, some => (moving
+            ? QuadraticModel.Of(ObjectiveOf(steps, some), (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+            : QuadraticModel.Of(ObjectiveOf(steps, some), (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite());
     }
 
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
@@ -164,7 +166,7 @@ public sealed partial class Kfac
     }
 
     /// <summary>Takes the γ² whose step the model promises most of.</summary>
-    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, (Tensor, Tensor) batch)
+    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, (Tensor, Tensor) batch, double clip)
     {
         double now = _factorDamping ?? options.Damping, change = Math.Pow(options.DampingDecay, options.FactorDampingInterval), best = now, least = double.PositiveInfinity;
         foreach (double candidate in (double[])[now, now * change, now / change])
@@ -172,7 +174,7 @@ public sealed partial class Kfac
             using var scope = NewDisposeScope();
             Use(candidate);
             var steps = gradients.ConvertAll(g => DirectionOf(g.Block, g.V, options));
-            double value = ModelOf(steps, options, batch).Least();
+            double value = ModelOf(steps, options, batch, clip).Least();
             if (value < least) (best, least) = (candidate, value);
         }
         Use(best);

@@ -35,10 +35,10 @@ public sealed partial class Kfac
         /// <summary>Steps from one measurement of the factors to the next, ≥ 1.</summary>
         public int FactorInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>Steps from one refresh of the inverses to the next, ≥ 1.</summary>
-        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 50;
+        public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 20;
         /// <summary>γ in (0, 1): at first intervals are shorter, at step t at most max(1, γ t), for the first factors are those of few examples and of weights that are soon left. Null for the
         /// given intervals from the first step on.</summary>
-        public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); } = 0.25;
+        public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); } = 0.5;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
         /// hold until there is something to choose by and, unlike the clock, make runs repeatable. The time from step to step counts, whatever is done in it; on an
@@ -65,7 +65,7 @@ public sealed partial class Kfac
         /// <summary>How long steps are, and what momentum they have.</summary>
         public StepRule StepRule { get; init => field = Require.Defined(value); }
         /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
-        /// Grosse 2015, §8: a quarter of the batch does). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
+        /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell. For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
         public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 64;
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.

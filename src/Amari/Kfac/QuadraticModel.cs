@@ -20,8 +20,10 @@ public enum StepRule
 /// <param name="Slopes">g'Δ and g'δ₀.</param>
 /// <param name="Curvatures">Δ'FΔ, Δ'Fδ₀, δ₀'Fδ₀.</param>
 /// <param name="Dampings">The same of λ.</param>
-internal readonly record struct QuadraticModel((double New, double Last) Slopes, (double New, double Cross, double Last) Curvatures, (double New, double Cross, double Last) Dampings)
+/// <param name="SeenSlope">g'Δ of the examples alone that the curvatures are of; null if they are those of the slopes.</param>
+internal readonly record struct QuadraticModel((double New, double Last) Slopes, (double New, double Cross, double Last) Curvatures, (double New, double Cross, double Last) Dampings, double? SeenSlope = null)
 {
+    private const double Unseen = 0.5;                          // of the slope
     private const double Rounding = 1e-6;                       // of the determinant; below, the directions are one
 
     /// <summary>The model of an objective at its parameters.</summary>
@@ -32,12 +34,18 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     /// <param name="norms">|Δ| and |δ₀|, if they are known.</param>
     public static QuadraticModel Of(Objective objective, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
     {
-        double[,] curvature = new Fisher(objective).Form(directions, norms);
-        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping);
+        var (curvature, seen) = new Fisher(objective).Form(directions, norms);
+        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping, seen[0]);
     }
 
     /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>
     public QuadraticModel Unclipped(double clip) => this with { Slopes = (Slopes.New / clip, Slopes.Last / clip) };
+
+    /// <summary>The model over the plane of -Δ and -δ₀: products of two directions stay as they are.</summary>
+    public QuadraticModel Opposite() => this with { Slopes = (-Slopes.New, -Slopes.Last), SeenSlope = -SeenSlope };
+
+    /// <summary>Whether the examples of the curvatures show at least half of the slope along Δ, and at most half more: else some example that they lack has most of it, and the curvature that goes with it.</summary>
+    public bool IsRepresentative => SeenSlope is not { } seen || Math.Abs(seen - Slopes.New) <= Unseen * Math.Abs(Slopes.New);
 
     /// <summary>Whether it rises along Δ in the end: not where Δ is nothing, nor where its curvature is no number.</summary>
     public bool IsBounded => Curvatures.New + Dampings.New is > 0 and < double.PositiveInfinity;

@@ -80,14 +80,20 @@ internal static class NystromInverse
         // the last ones tell least
         static long Trusted(long k) => k - Math.Max(Guards, k / 8);
 
-        // whether the tolerance is missed at the largest rank if the eigenvalues go on to fall as between half of the trusted ones and the last
+        // whether the tolerance is missed at the largest rank if the eigenvalues go on to fall as between a quarter and half of the directions: the fall of spectra lies between an exponential
+        // and a power of the index, and is taken in the middle (in the logarithm)
         bool TakesTooMany(Tensor values)
         {
             var t = values.Elements<double>();
-            long k = Trusted(t.Length);
-            if (k < 2 || k >= most || !(t[k - 1] > 0)) return false;
-            double fall = Math.Pow(t[k - 1] / t[(k / 2) - 1], 1.0 / (k - (k / 2))), next = t[k - 1], rest = trace - t.Take((int)k).Sum();
-            for (long r = k; r < most; r++) rest -= next *= fall;
+            int half = t.Length / 2, quarter = t.Length / 4;
+            if (quarter < 1 || half >= most || !(t[half - 1] > 0)) return false;
+            double rate = Math.Log(t[quarter - 1] / t[half - 1]), rest = trace - t.Take(half).Sum(), next = t[half - 1];
+            for (long r = half + 1; r <= most + 1; r++)
+            {
+                double falls = ((r - half) / (double)(half - quarter) + Math.Log(r / (double)half) / Math.Log(half / (double)quarter)) / 2;
+                next = t[half - 1] * Math.Exp(-rate * falls);
+                if (r <= most) rest -= next;
+            }
             double rho = rest / (n - most);
             return rest > 0 && Math.Max(next - rho, rho) > tolerance * (rho + delta);   // 0 and less: the trace is used up before
         }
