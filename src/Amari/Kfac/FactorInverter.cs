@@ -10,7 +10,7 @@ namespace Amari;
 /// refresh 2, 4, 8, ...   every factor that has an inverse is inverted both ways, by the clock; Cholesky's inverse is taken
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
 /// low rank               tried at 1, 2, 4, 8, ...; wherever it was of use the last time, and Cholesky where it was not
-/// </code>How far the last inverse is, and so how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost
+/// </code>As long as intervals grow and are of a single step it is Cholesky (and no refresh is counted): the first factors, of one batch or a few, change too much for directions to last until the next, and steps by their full inverses get further. How far the last inverse is, and so how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost
 /// next to nothing. An iteration that fails is counted with the Cholesky that has to follow. Ranks go by the sum of their times, and so all the same way.</remarks>
 internal sealed class FactorInverter
 {
@@ -22,6 +22,7 @@ internal sealed class FactorInverter
     private double _tolerance;
     private Ranks _ranks;
     private long _refreshes;
+    private bool _begins;                                       // intervals grow, and are of one step
     private TimeProvider? _clock;                               // while a round goes on
 
     /// <summary>Seconds of a number of inverses, each way.</summary>
@@ -48,11 +49,13 @@ internal sealed class FactorInverter
     /// <param name="options">How.</param>
     /// <param name="factors">Of all blocks, also those of other ranks.</param>
     /// <param name="clock">Times are by it.</param>
-    public void Begin(Kfac.Options options, IEnumerable<Tensor> factors, TimeProvider clock)
+    /// <param name="step">In which it is.</param>
+    public void Begin(Kfac.Options options, IEnumerable<Tensor> factors, TimeProvider clock, long step)
     {
         var method = options.InverseMethod;
         (_method, _tolerance, _ranks) = (method, options.RankTolerance, default);
-        _refreshes++;
+        _begins = method == InverseMethod.LowRank && options.IntervalGrowth * step < 2;
+        if (!_begins) _refreshes++;
         if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1) return;
         _clock = clock;
         _costs.Clear();
@@ -66,7 +69,7 @@ internal sealed class FactorInverter
     public (Tensor Root, Tensor Scale)? OfLowRank(Tensor factor, Tensor shift, Tensor? near)
     {
         long n = factor.shape[^1];
-        if (_method != InverseMethod.LowRank || factor.dim() != 2 || n < LeastMeasured) return null;
+        if (_method != InverseMethod.LowRank || _begins || factor.dim() != 2 || n < LeastMeasured) return null;
         var low = near is not null || BitOperations.IsPow2(_refreshes) ? NystromInverse.Of(factor, shift, near, _tolerance) : null;
         _ranks = new(_ranks.All + 1, _ranks.Low + (low is null ? 0 : 1), _ranks.Share + ((low?.Root.shape[0] ?? 0) / (double)n));
         return low;

@@ -124,7 +124,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
 
     /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose.</remarks>
+    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose, and the ranks of <see cref="InverseMethod.LowRank"/>.</remarks>
     public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
 
     /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
@@ -288,7 +288,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private void Refresh(Options options)
     {
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock);
+        _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, _step);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter)) Tell(block.Name, message);
         else

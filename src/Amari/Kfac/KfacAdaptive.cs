@@ -100,7 +100,7 @@ public sealed partial class Kfac
         else if (adapts)
         {
             var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = OfPart(batch, options, clip, some => QuadraticModel.Of(ObjectiveOf(steps, some), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default)).Unclipped(clip).Reduction(1, 0);
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
         }
         var objective = ObjectiveOf(steps, batch);
         var layout = objective.Parameters;
@@ -135,27 +135,35 @@ public sealed partial class Kfac
             Ranks = _sharing?.World ?? SingleProcess.Instance,
         };
 
-    /// <summary>A model of the first examples of the batch, as many as the options say (over ranks, a share of them from each), or, where those do not show its slope, of all: told.</summary>
-    private QuadraticModel OfPart((Tensor Inputs, Tensor Targets) batch, Options options, double clip, Func<(Tensor, Tensor), QuadraticModel> of)
+    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
+    private (Tensor, Tensor) Part((Tensor Inputs, Tensor Targets) batch, Options options)
     {
-        long ranks = _sharing?.World.Size ?? 1, all = batch.Inputs.shape[0], some = options.ModelExamples is { } most ? Math.Min((most + ranks - 1) / ranks, all) : all;
-        if (!(_sharing is { World: var world } ? world.Sum(all - some)[0] > 0 : some < all)) return of(batch);
-        var model = of((batch.Inputs.narrow(0, 0, some), batch.Targets.narrow(0, 0, some)));
-        if (model.Unclipped(clip).IsRepresentative) return model;
-        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
-        return of(batch);
+        long ranks = _sharing?.World.Size ?? 1;
+        return options.ModelExamples is { } most && (most + ranks - 1) / ranks is var n && n < batch.Inputs.shape[0]
+            ? (batch.Inputs.narrow(0, 0, n), batch.Targets.narrow(0, 0, n)) : batch;
     }
 
-    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ.</summary>
+    /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules tell: then slopes can be compared.</summary>
+    private bool TrainsAsItEvaluates => !Model.modules().Append(Model).Any(m => m.training
+        && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
+
+    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
     private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor, Tensor) batch, double clip)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
+        var model = Made(Part(batch, options));
+        bool lacks = options.ModelExamples is not null && !model.Unclipped(clip).IsRepresentative;
+        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks) || !TrainsAsItEvaluates) return model;
+        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
+        return Made(batch);
+
+        QuadraticModel Made((Tensor, Tensor) examples) => (moving
+            ? QuadraticModel.Of(ObjectiveOf(steps, examples), (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+            : QuadraticModel.Of(ObjectiveOf(steps, examples), (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite();
+
         List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
-        return OfPart(batch, options, clip, some => (moving
-            ? QuadraticModel.Of(ObjectiveOf(steps, some), (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
-            : QuadraticModel.Of(ObjectiveOf(steps, some), (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite());
     }
 
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>

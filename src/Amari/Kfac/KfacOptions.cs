@@ -65,8 +65,9 @@ public sealed partial class Kfac
         /// <summary>How long steps are, and what momentum they have.</summary>
         public StepRule StepRule { get; init => field = Require.Defined(value); }
         /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
-        /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell. For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
-        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 64;
+        /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell (not
+        /// compared where dropout or the statistics of a batch make training another function). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
+        public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 32;
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
         /// Call <see cref="Step"/>.</summary>

@@ -29,8 +29,8 @@ public enum InverseMethod
     /// See <see cref="Kfac.Events"/>.</summary>
     Auto,
     /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="Kfac.Options.RankTolerance"/> asks for, the rest by their mean (randomized Nyström
-    /// approximation; Frangella, Tropp and Udell 2023): what lies below the damping is hardly told from it. Refresh and step cost by the rank. By Cholesky where over a third of the eigenvalues would be needed.
-    /// <see cref="Kfac.Events"/> tell the ranks.</summary>
+    /// approximation; Frangella, Tropp and Udell 2023): what lies below the damping is hardly told from it. Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed,
+    /// in layers of groups, and while <see cref="Kfac.Options.IntervalGrowth"/> refreshes at every step. <see cref="Kfac.Events"/> tell the ranks.</summary>
     LowRank,
 }
 

@@ -8,7 +8,7 @@ public enum StepRule
     /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
     Fixed,
     /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
-    /// 2015, §6.4 and §7). Momentum and KL clip are not read, the learning rate by the weight decay alone. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more.</summary>
+    /// 2015, §6.4 and §7). Momentum and KL clip are not read, the learning rate by the weight decay alone. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more, or of the whole batch where those do not show its slope.</summary>
     QuadraticModel,
 }
 
@@ -45,7 +45,7 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     public QuadraticModel Opposite() => this with { Slopes = (-Slopes.New, -Slopes.Last), SeenSlope = -SeenSlope };
 
     /// <summary>Whether the examples of the curvatures show at least half of the slope along Δ, and at most half more: else some example that they lack has most of it, and the curvature that goes with it.</summary>
-    public bool IsRepresentative => SeenSlope is not { } seen || Math.Abs(seen - Slopes.New) <= Unseen * Math.Abs(Slopes.New);
+    public bool IsRepresentative => !(SeenSlope is { } seen && Math.Abs(seen - Slopes.New) > Unseen * Math.Abs(Slopes.New));   // what is no number is dealt with elsewhere
 
     /// <summary>Whether it rises along Δ in the end: not where Δ is nothing, nor where its curvature is no number.</summary>
     public bool IsBounded => Curvatures.New + Dampings.New is > 0 and < double.PositiveInfinity;

@@ -37,7 +37,7 @@ public sealed class DigitsMlp : Workload
             ["adafactor"] = new Dictionary<string, string> { ["LearningRate"] = "1.8e-2", ["DecayPower"] = "0.53" },
             ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "2.7e-2", ["Matrices.Momentum"] = "0.82", ["Rest.LearningRate"] = "8.5e-3" },
             ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1.5e-2", ["Rest.LearningRate"] = "2.4e-3" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5.6e-2", ["Matrices.Damping"] = "1.3e-2", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Exact", ["Matrices.FactorInterval"] = "5", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "4e-4" },
+            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5.6e-2", ["Matrices.Damping"] = "1.3e-2", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Exact", ["Matrices.FactorInterval"] = "5", ["Matrices.InverseInterval"] = "50", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "4e-4" },
             ["hessian-free"] = new Dictionary<string, string> { ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
             ["natural-gradient"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.1", ["Fisher"] = "MonteCarlo" },
             ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "5" },

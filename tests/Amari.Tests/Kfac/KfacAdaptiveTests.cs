@@ -122,6 +122,20 @@ public sealed class KfacAdaptiveTests : IDisposable
         Assert.Null(report.ReductionRatio);
     }
 
+    /// <summary>Slopes are compared as the gradient was before it was clipped; and not at all where dropout makes training another function.</summary>
+    [Theory, InlineData(1e-3, false, false), InlineData(1e-3, true, true), InlineData(null, true, true), InlineData(null, true, false, true)]
+    public void The_whole_batch_takes_the_place_of_first_examples_where_slopes_differ(double? clip, bool odd, bool told, bool dropout = false)
+    {
+        var model = dropout ? nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("d", nn.Dropout(0.1)), ("b", nn.Linear(5, 3))) : Net();
+        using var optimizer = new Amari.Kfac(model, Base with { ModelExamples = 3, AdaptFactorDamping = true, FactorDampingInterval = 1 }, new Categorical()) { MaxGradientNorm = clip };
+        using (no_grad())
+        {
+            Tensor some = randn(3, 4), x = odd ? cat([some, 3 * randn(20, 4)]) : cat([some, some]), f = model.call(x), y = odd ? cat([f.narrow(0, 0, 3).argmax(1), f.narrow(0, 3, 20).argmin(1)]) : tensor([0L, 1, 2, 0, 1, 2]);
+            optimizer.Step(x, y);
+        }
+        Assert.Equal(told ? ["(4 times by now)"] : [], optimizer.Events.Where(e => e.Message.Contains("did not show the slope", StringComparison.Ordinal)).Select(e => e.Message[^16..]));   // three dampings, and the step
+    }
+
     /// <summary>In single precision, too: the error of differences is far below what a step length needs.</summary>
     [Theory, InlineData(ScalarType.Float32, 2e-3), InlineData(ScalarType.Float64, 1e-8)]
     public void Quadratic_forms_by_differences_equal_the_dense_ones(ScalarType type, double tolerance)

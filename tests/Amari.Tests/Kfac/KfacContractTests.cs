@@ -308,12 +308,15 @@ public sealed class KfacContractTests : IDisposable
         var model = nn.Sequential(("a", nn.Linear(6, 8)), ("r", nn.ReLU()), ("b", nn.Linear(8, 3)));
         using (no_grad()) ((Linear)model[0]).bias!.fill_(-100);     // all dead
         using var optimizer = new Amari.Kfac(model, Base with { DampingMethod = method }, new Categorical());
+        var before = Optimizers.Problem.Values(model.parameters());
         for (int i = 0; i < 8; i++)
         {
             optimizer.zero_grad();
             new Categorical().Loss(model.call(zeros(1, 6)), tensor(new long[] { 1 })).backward();
             optimizer.step();
         }
+        Assert.Equal(0, optimizer.SkippedSteps);
+        Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 }

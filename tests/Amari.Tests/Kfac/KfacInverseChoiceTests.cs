@@ -45,7 +45,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         for (int i = 0; i < times; i++)
         {
             m += change * far;
-            inverter.Begin(new() { InverseMethod = InverseMethod.Auto }, [m, ones(n)], clock);
+            inverter.Begin(new() { InverseMethod = InverseMethod.Auto }, [m, ones(n)], clock, 1);
             inverse = inverter.Invert(m, inverse).Inverse!;
             inverter.End(null);
             by.Add(inverse.eq(SpdInverse.Cholesky(m).Inverse!).all().ToBoolean());

@@ -131,7 +131,7 @@ public sealed class KfacLowRankTests() : KfacTest(61)
                 inverter = new();
                 inverter.Restore(saved);
             }
-            inverter.Begin(Low, [low], TimeProvider.System);
+            inverter.Begin(Low, [low], TimeProvider.System, refresh);
             if (inverter.OfLowRank(low, shift, null) is not null) tried.Add(refresh);
             Assert.NotNull(inverter.OfLowRank(low, shift, near));
             inverter.End(null);
@@ -149,6 +149,19 @@ public sealed class KfacLowRankTests() : KfacTest(61)
         Assert.Equal(Enumerable.Range(1, 60).Select(t => (long)t), Due(1, 0.25));
     }
 
+    /// <summary>They live for a step.</summary>
+    [Fact]
+    public void The_first_inverses_of_growing_intervals_are_of_full_rank()
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, Low with { IntervalGrowth = 0.5, InverseInterval = 20, LearningRate = 0.01 }, new Categorical());
+        for (int i = 1; i <= 4; i++)
+        {
+            Step(model, optimizer, i);
+            Assert.Equal(i == 4, optimizer.Snapshot().Tensors.ContainsKey("a.RightScale"));
+        }
+    }
+
     [Fact]
     public void Growth_refreshes_at_the_beginning()
     {
@@ -159,7 +172,7 @@ public sealed class KfacLowRankTests() : KfacTest(61)
             Assert.NotEqual(given.Weights, grown.Weights);
             var (first, second) = (grown.Optimizer.Snapshot().Tensors, given.Optimizer.Snapshot().Tensors);
             Assert.NotEqual(Optimizers.Problem.Values([second["a.A"]]), Optimizers.Problem.Values([first["a.A"]]));
-            Assert.NotEqual(Optimizers.Problem.Values([second["a.RightScale"]]), Optimizers.Problem.Values([first["a.RightScale"]]));
+            Assert.NotEqual(Optimizers.Problem.Values([second["a.Right"]]), Optimizers.Problem.Values([first["a.Right"]]));
         }
     }
 }

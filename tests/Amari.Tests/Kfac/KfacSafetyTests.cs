@@ -117,7 +117,10 @@ public sealed class KfacSafetyTests : IDisposable
         using (no_grad()) ((Linear)model[0]).bias!.narrow(0, 0, 10).fill_(-1e9);
         using var optimizer = new Amari.Kfac(model, new() { DampingMethod = method, InverseMethod = inverse, Damping = 1e-14, InverseInterval = 2, LearningRate = 1e-3 }, new Categorical());
         var one = randn(1, 40);
+        var before = Optimizers.Problem.Values(model.parameters());
         for (int i = 0; i < 8; i++) Step(model, optimizer, one * randn(i == 5 ? 1 : 4, 1) * scale);
+        Assert.Equal(0, optimizer.SkippedSteps);
+        Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
@@ -129,7 +132,10 @@ public sealed class KfacSafetyTests : IDisposable
         using (no_grad()) ((Linear)model[0]).bias!.narrow(0, 0, 50).fill_(-1e9);
         using var optimizer = new Amari.Kfac(model, new() { InverseMethod = inverse, Damping = 1e-14, FactorInterval = 1, InverseInterval = 2, LearningRate = 1e-3 }, new Categorical());
         var (one, other) = (randn(1, 200), randn(1, 200));
+        var before = Optimizers.Problem.Values(model.parameters());
         for (int i = 0; i < 10; i++) Step(model, optimizer, (i < 6 ? one : other) * randn(i == 5 ? 1 : 4, 1) * scale);   // another direction, of a sudden
+        Assert.Equal(0, optimizer.SkippedSteps);
+        Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
@@ -138,7 +144,7 @@ public sealed class KfacSafetyTests : IDisposable
     {
         using var model = nn.Sequential(("a", nn.Linear(inputs, 5)), ("d", nn.PReLU(1)), ("b", nn.Linear(5, 3)));
         Amari.Kfac.Options options = inputs > 6 ? new() { FactorInterval = 2, InverseInterval = 4, IntervalGrowth = 0.5 } : adaptive
-            ? new() { StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true }
+            ? new() { StepRule = StepRule.QuadraticModel, AdaptDamping = true, AdaptFactorDamping = true, RejectRising = true, ModelExamples = 2 }
             : new() { CurvatureBudget = 0.3, InverseMethod = InverseMethod.NewtonSchulz, FactorExamples = 4, FactorPrecision = ProductPrecision.BFloat16, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 };
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         using var x = randn(8, inputs);
