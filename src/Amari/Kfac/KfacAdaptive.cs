@@ -136,7 +136,7 @@ public sealed partial class Kfac
         };
 
     /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
-    private (Tensor, Tensor) Part((Tensor Inputs, Tensor Targets) batch, Options options)
+    private (Tensor Inputs, Tensor Targets) Part((Tensor Inputs, Tensor Targets) batch, Options options)
     {
         long ranks = _sharing?.World.Size ?? 1;
         return options.ModelExamples is { } most && (most + ranks - 1) / ranks is var n && n < batch.Inputs.shape[0]
@@ -148,13 +148,14 @@ public sealed partial class Kfac
         && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
 
     /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
-    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor, Tensor) batch, double clip)
+    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor Inputs, Tensor Targets) batch, double clip)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
-        var model = Made(Part(batch, options));
-        bool lacks = options.ModelExamples is not null && !model.Unclipped(clip).IsRepresentative;
+        var part = Part(batch, options);
+        var model = Made(part);
+        bool lacks = !ReferenceEquals(part.Inputs, batch.Inputs) && !model.Unclipped(clip).IsRepresentative;
         if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks) || !TrainsAsItEvaluates) return model;
         Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
         return Made(batch);
