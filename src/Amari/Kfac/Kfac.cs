@@ -1,5 +1,6 @@
 using Amari.Distributed;
 using Amari.Kernels;
+using Amari.Native;
 
 namespace Amari;
 
@@ -7,9 +8,9 @@ namespace Amari;
 /// <remarks><code>
 /// for each layer s = W ā:   A ← EMA of E[ā ā'],   G ← EMA of E[g g'],   F ≈ A ⊗ G
 /// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    damping λ: see DampingMethod
-/// ν = min(1, √(c / (η² Σ ⟨U, V⟩)))                  KL clip: the step changes the prediction by about c at most
-/// b ← μ b + ν U,   w ← (1 - η λw) w - η b           decoupled decay λw, on weights and not on biases nor normalisations
-/// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
+/// ν = min(1, √(c / (η² Σ ⟨U, V⟩)), √(κ p̄ / Σ ⟨U, V⟩))   KL clip: the step changes the prediction by about c at most; growth bound: p̄ is the running mean of Σ ⟨U, V⟩
+/// b ← μ min(1, η₋/η) b + ν U,   w ← (1 - η λw) w - η b   η₋: the rate of the step before; decoupled decay λw, on weights and not on biases nor normalisations
+/// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step than the clip allowed it to be. Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
 /// and only a layer that no call was seen of is told. A pass with gradients that is never propagated back keeps the layers' inputs until the next step: evaluate under no_grad().
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
@@ -28,11 +29,13 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private readonly CurvatureSchedule _schedule = new();
     private readonly Sweep _sweep = new();
     private readonly FactorInverter _inverter = new();
+    private readonly GrowthBound _growth = new();
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private InverseSharing? _sharing;
     private long _step, _terms;
+    private bool _remeasures;                                   // a step was cut hard: factors and inverses are due, whatever the intervals
     private long? _ended;                                       // when the last step did, if curvature has a budget
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
@@ -168,16 +171,37 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     internal override void StepScaled(double scale) => Advance(scale);
 
     /// <inheritdoc/>
-    internal override void Skip() => Advance(double.NaN);
+    internal override void Skip() => SkipBatch();
 
     /// <inheritdoc/>
     internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
 
-    private static double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
+    private double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return blocks.SelectMany(b => b.Parameters).Sum(p => Gradient(p)?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
+        _sweep.Clear();
+        double others = 0;                                       // of what the kernels do not take
+        foreach (var p in blocks.SelectMany(b => b.Parameters))
+        {
+            nint g = LibTorch.Gradient(p.Handle);
+            if (g != 0 && !_sweep.TryAddGradient(default, g)) others += Gradient(p)!.to_type(ScalarType.Float64).square().sum().ToDouble();
+        }
+        return others + _sweep.SumOfSquares();
+    }
+
+    /// <summary>A batch whose gradient is not finite leaves no trace: neither parameters nor momentum, factors nor schedule move by it.</summary>
+    private void SkipBatch()
+    {
+        SkippedSteps++;
+        foreach (var (name, parameter) in _groups.SelectMany(g => g.Parameters).Concat(_fallback.Groups.SelectMany(g => g.Parameters)))
+        {
+            using var scope = NewDisposeScope();
+            if (parameter.grad is { } g && !g.isfinite().all().ToBoolean()) Tell(name, "its gradient was not finite; the step was skipped", _step + 1);
+        }
+        foreach (var block in _blocks) block.Discard();
+        _capture.Reset();
+        Arm();
     }
 
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
@@ -188,6 +212,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (_batch is null && EvaluatesLoss)
             throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
         FollowModel();
+        if (!double.IsFinite(gradientScale ?? SumOfSquaredGradients()))
+        {
+            SkipBatch();
+            return;
+        }
         FollowGroups();
         var options = Shared with { Damping = Damping };
         _step++;
@@ -196,7 +225,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
-        if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        if (_remeasures || _schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        _remeasures = false;
         Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
         {
@@ -211,7 +241,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>Says what the next pass is to measure.</summary>
     private void Arm()
     {
-        _capture.Active = _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
+        _capture.Active = _remeasures || _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         _capture.Counts = Shared.Reduction == LossReduction.Sum;
         _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
@@ -309,8 +339,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         double clip = gradientScale ?? (MaxGradientNorm is null ? 1 : ClipScale(mean * mean * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)))), scale = mean * clip;
 
         var steps = new List<Direction>(active.Count);
-        double product = 0, squares = 0;                         // Σ η² ⟨U, V⟩, and |V|² for the report of a step
-        bool finite = double.IsFinite(scale) && (!_fallback.parameters().Any() || double.IsFinite(_fallback.SumOfSquaredGradients())) && double.IsFinite(SumOfSquares(_blocks.Except(active)));
+        double product = 0, length = 0, squares = 0;             // Σ η² ⟨U, V⟩, Σ ⟨U, V⟩, and |V|² for the report of a step
+        bool finite = true;
         var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
@@ -321,7 +351,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);
             product += own * own * step.Products.AB;
-            finite &= double.IsFinite(product);
+            length += step.Products.AB;
+            finite &= double.IsFinite(length);
             squares += step.Products.AA;
             steps.Add(step);
         }
@@ -329,13 +360,27 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (!finite || idle)
         {
             SkippedSteps++;
-            Tell("all", (finite ? "no layer with a gradient has factors" : "the gradient was not finite") + "; the step was skipped");
+            Tell("all", (finite ? "no layer with a gradient has factors" : "the direction was not finite") + "; the step was skipped");
             return;
         }
-        double nu = options is { KlClip: { } c, StepRule: StepRule.Fixed } && product > c ? Math.Sqrt(c / product) : 1;
-        KlScale = nu;
+        double nu = 1;
+        if (options.StepRule == StepRule.Fixed)
+        {
+            nu = KlScale = options.KlClip is { } c && product > c ? Math.Sqrt(c / product) : 1;
+            nu = Math.Min(nu, Bounded(length, options, nu));
+        }
         Move(steps, options, nu, clip, Math.Sqrt(squares) / clip);
         _fallback.StepScaled(scale);
+    }
+
+    /// <summary>What the growth bound multiplies a step by; a cut below <paramref name="already"/> is counted, and a deep one has the curvature measured.</summary>
+    private double Bounded(double square, Options options, double already = 1)
+    {
+        double scale = _growth.Scale(square, options.MaxGrowth);
+        if (scale >= already) return scale;
+        Tell("all", FormattableString.Invariant($"the squared length of the step was more than {options.MaxGrowth} times its running mean; the step was cut to that"));
+        _remeasures |= GrowthBound.IsHard(scale);
+        return scale;
     }
 
     /// <summary>Where a block goes.</summary>
@@ -365,10 +410,10 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>Dense; null if there is none.</summary>
     private static Tensor? Gradient(Parameter p) => p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
 
-    private void Tell(string subject, string message)
+    private void Tell(string subject, string message, long? step = null)
     {
         int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
-        if (i < 0) _events.Add((subject, message, _step, 1));
+        if (i < 0) _events.Add((subject, message, step ?? _step, 1));
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
     }
 

@@ -11,6 +11,7 @@ public sealed partial class Kfac
     private const double RoundingErrors = 10;                   // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
     private double? _damping, _factorDamping, _choosing;        // the last: seconds that this step's choice of γ² took
+    private readonly Dictionary<ParameterGroup<Options>, double> _momentumRates = [];   // the last rate of each group that was not 0
     private DataParallel? _gradients;                           // over ranks: averages them
 
     /// <summary>λ of the next step: that of the options, or what <see cref="Options.AdaptDamping"/> made of it.</summary>
@@ -95,11 +96,13 @@ public sealed partial class Kfac
             var model = ModelOf(steps, options, batch, clip);
             if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
             (alpha, double best) = model.Minimum();
+            double cut = Bounded(-(alpha * model.Slopes.New + best * model.Slopes.Last), options);
+            (alpha, best) = (cut * alpha, cut * best);
             (mu, predicted) = (best, model.Unclipped(clip).Reduction(alpha, best));
         }
         else if (adapts)
         {
-            var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Of(s.Block, options).Momentum).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
+            var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block, Of(s.Block, options))).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
             predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
         }
         var objective = ObjectiveOf(steps, batch);
@@ -126,7 +129,7 @@ public sealed partial class Kfac
         if (!options.AdaptDamping) return;
         double change = Math.Pow(options.DampingDecay, options.DampingInterval);
         if (rejected || (adapts && !(ratio >= Poor))) _damping = options.Damping / change;
-        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.DampingFloor, double.Epsilon / finfo(layout.Type).eps));
+        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.MinDamping ?? 0, double.Epsilon / finfo(layout.Type).eps));
     }
 
     private Objective ObjectiveOf(List<Direction> steps, (Tensor, Tensor) batch) =>
@@ -203,7 +206,8 @@ public sealed partial class Kfac
         foreach (var (block, _, u, _) in steps)
         {
             var options = Of(block, shared);
-            double mu = given ?? options.Momentum, length = given is null ? options.LearningRate : 1;
+            double mu = given ?? Carried(block, options), length = given is null ? options.LearningRate : 1;
+            if (length == 0) continue;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
             b.mul_(mu).add_(u, alpha: alpha);
             if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
@@ -219,8 +223,13 @@ public sealed partial class Kfac
                 w.add_(d, alpha: -length);
             }
         }
+        foreach (var group in _groups.Where(g => g.LearningRate > 0)) _momentumRates[group] = group.LearningRate;
         return Math.Sqrt(squares);
     }
+
+    /// <summary>μ of the fixed rule, less where the rate rises: what the momentum holds was clipped at the rate of before.</summary>
+    private double Carried(CurvatureBlock block, Options options) =>
+        _momentumRates.TryGetValue(_groupOf[block], out double before) && before < options.LearningRate ? options.Momentum * (before / options.LearningRate) : options.Momentum;
 
     /// <summary>What adapts, as it stands: the last events.</summary>
     private IEnumerable<OptimizerEvent> Standing()

@@ -9,6 +9,9 @@ public sealed partial class Kfac
         public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
         /// <summary>What λ is measured in.</summary>
         public DampingScale DampingScale { get; init => field = Require.Defined(value); }
+        /// <summary>Least damping, ≥ 0, in the unit of the Fisher whatever the <see cref="DampingScale"/>; also the least λ that <see cref="AdaptDamping"/> goes down to: a batch's own model predicts its
+        /// own loss well even where λ is far too small for the others. Null for 8 ε of the factors' dtype (9.5e-7 in float32): an eigenvalue below is a rounding error of probabilities that have become 0 and 1.</summary>
+        public double? MinDamping { get; init => field = Require.NonNegativeOrNull(value); }
         /// <summary>How λ enters the inverse.</summary>
         public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
         /// <summary>Which gradients G is made of; null for curvature propagation, or empirical where no likelihood is given.</summary>
@@ -49,6 +52,9 @@ public sealed partial class Kfac
         public long? FactorExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
         /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
+        /// <summary>κ > 1: bound on ⟨U, V⟩, the squared length of a step without its rate, in units of its running mean; null for none. A step beyond is cut to it and counted in <see cref="Kfac.Events"/>;
+        /// where it is cut to less than half of its length, factors and inverses are measured with the next step. For both step rules.</summary>
+        public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 4;
         /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 - μ): less than the 0.9 of other methods is right.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.5;
         /// <summary>λw ≥ 0, multiplied by η whatever the <see cref="StepRule"/>. No quadratic model knows of it: what a <see cref="StepReport"/> says was promised is of the step
@@ -76,8 +82,6 @@ public sealed partial class Kfac
         public double DampingDecay { get; init => field = Require.Share(value); } = 0.95;
         /// <summary>T ≥ 1 of <see cref="AdaptDamping"/>.</summary>
         public int DampingInterval { get; init => field = Require.AtLeast(1, value); } = 5;
-        /// <summary>Least λ, ≥ 0, that <see cref="AdaptDamping"/> goes down to: a batch's own model foretells its own loss well even where λ is far too small for the others.</summary>
-        public double DampingFloor { get; init => field = Require.NonNegative(value); }
         /// <summary>Whether the damping γ² of the inverses parts from the λ of the quadratic model (Martens and Grosse 2015, §6.6): it begins as λ, and every
         /// <see cref="FactorDampingInterval"/> T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is taken, at the cost of four refreshes. Needs <see cref="StepRule.QuadraticModel"/>.</summary>
         public bool AdaptFactorDamping { get; init; }

@@ -40,6 +40,9 @@ public sealed partial class Kfac
             ["damping"] = _damping,
             ["factorDamping"] = _factorDamping,
             ["rejectedSteps"] = RejectedSteps,
+            ["growth"] = new JsonObject { ["mean"] = _growth.Mean, ["count"] = _growth.Count },
+            ["remeasures"] = _remeasures,
+            ["momentumRates"] = new JsonArray([.. _groups.Select(g => _momentumRates.TryGetValue(g, out double rate) ? (JsonNode)rate : null)]),
             ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
             ["inverses"] = _inverter.ToJson(),
             ["fallback"] = inner.Values,
@@ -99,6 +102,11 @@ public sealed partial class Kfac
         _capture.Reset();
         _capture.Tells(events.Select(e => (e.Item1, e.Item2)));
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
+        _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
+        _remeasures = (bool?)values["remeasures"] ?? false;
+        _momentumRates.Clear();
+        foreach (var (group, rate) in _groups.Zip(values["momentumRates"]?.AsArray() ?? []))
+            if (rate is not null) _momentumRates[group] = (double)rate;
         _schedule.Restore(values["schedule"] as JsonObject);
         _inverter.Restore(values["inverses"] as JsonObject);
         _ended = null;

@@ -40,7 +40,7 @@ public enum DampingScale
     /// <summary>In the unit of the Fisher of one term's log-likelihood.</summary>
     Absolute,
     /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss, and a
-    /// rescaled loss changes nothing. At least 1e-7 absolutely: below, the Fisher of a float32 model is rounding error.</summary>
+    /// rescaled loss changes nothing; at least <see cref="Kfac.Options.MinDamping"/>.</summary>
     MeanEigenvalue,
 }
 

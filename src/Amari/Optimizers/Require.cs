@@ -21,6 +21,12 @@ internal static class Require
     public static double? PositiveOrNull(double? value, [CallerMemberName] string name = "") =>
         value is null ? null : Positive(value.Value, name);
 
+    public static double? NonNegativeOrNull(double? value, [CallerMemberName] string name = "") =>
+        value is null ? null : NonNegative(value.Value, name);
+
+    public static double? AboveOneOrNull(double? value, [CallerMemberName] string name = "") =>
+        value is null or (> 1 and < double.PositiveInfinity) ? value : throw Error(name, value.Value, "a finite number > 1");
+
     public static double Share(double value, [CallerMemberName] string name = "") =>
         value is > 0 and < 1 ? value : throw Error(name, value, "in (0, 1)");
 

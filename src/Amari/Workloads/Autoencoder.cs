@@ -51,7 +51,7 @@ public class Autoencoder : Workload
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-3", ["FactorDecay"] = "0.9" },
-            ["ekfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-2", ["AdaptDamping"] = "true", ["DampingFloor"] = "5e-3", ["FactorDecay"] = "0.8", ["InverseInterval"] = "20" },
+            ["ekfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-2", ["AdaptDamping"] = "true", ["MinDamping"] = "5e-3", ["FactorDecay"] = "0.8", ["InverseInterval"] = "20" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },

@@ -1,0 +1,164 @@
+using System.Text.Json;
+using Amari.Training;
+using Amari.Workloads;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Amari.Benchmarks;
+
+/// <summary>What becomes of a model that is trained on, long after it has converged, by every optimizer at its defaults and over many seeds: with clean batches, and with one in a hundred corrupted.</summary>
+/// <remarks>A run is a file of its own in the folder, written when it is over: a benchmark that is stopped goes on where it was, and several processes divide the work (<c>--part 1/2</c>).
+/// Workloads' settings are not read. A corrupted batch has a NaN in one example, or one example multiplied by 10,000, or all inputs equal.</remarks>
+internal static class Endurance
+{
+    private const double CorruptShare = 0.01, Large = 1e4;
+    private const int Evaluations = 100;                        // of a run, evenly spaced
+    private const long InnerIterationSteps = 300;               // of methods that iterate within a step
+    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
+    /// <summary>How a run went.</summary>
+    /// <param name="Workload">What was trained.</param>
+    /// <param name="Optimizer">By its name in the catalogue, at its defaults.</param>
+    /// <param name="Seed">Of weights, batches and corruption.</param>
+    /// <param name="Corrupted">Whether one batch in a hundred was.</param>
+    /// <param name="Steps">Steps done.</param>
+    /// <param name="Start">Loss over the training set before the first step.</param>
+    /// <param name="Best">The least loss.</param>
+    /// <param name="BestStep">When it was.</param>
+    /// <param name="Worst">The largest loss after that.</param>
+    /// <param name="End">The last loss.</param>
+    /// <param name="Metric">The workload's, at the end.</param>
+    /// <param name="Skipped">Steps that the optimizer skipped.</param>
+    /// <param name="Cut">Steps that K-FAC's growth bound cut.</param>
+    /// <param name="CameApart">Whether it ended above ten times its best and above the target, or above its start, or not at a number.</param>
+    /// <param name="Failure">What was thrown; null for nothing.</param>
+    /// <param name="Seconds">It took.</param>
+    internal sealed record Outcome(string Workload, string Optimizer, int Seed, bool Corrupted, long Steps, double Start, double Best, long BestStep, double Worst, double End, double Metric,
+        long Skipped, long Cut, bool CameApart, string? Failure, double Seconds);
+
+    /// <summary>Runs what is not in the folder yet, then prints a table of all that is.</summary>
+    /// <param name="workloads">Names.</param>
+    /// <param name="optimizers">Names.</param>
+    /// <param name="seeds">0 to this.</param>
+    /// <param name="steps">Of each run.</param>
+    /// <param name="corrupted">Whether batches are corrupted.</param>
+    /// <param name="part">Which runs are this process's: every n-th from k on.</param>
+    /// <param name="folder">Of results.</param>
+    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int seeds, long steps, bool corrupted, (int K, int N) part, string folder)
+    {
+        set_num_threads(1);
+        Directory.CreateDirectory(folder);
+        int number = 0;
+        foreach (var workload in workloads)
+        {
+            using var data = workload.Load(null);
+            for (int seed = 0; seed < seeds; seed++)
+                foreach (var optimizer in optimizers)
+                {
+                    if (number++ % part.N != part.K - 1) continue;
+                    string file = Path.Combine(folder, FormattableString.Invariant($"{workload.Name}.{optimizer.Name}.{(corrupted ? "corrupted" : "clean")}.{seed:D3}.json"));
+                    if (File.Exists(file)) continue;
+                    var outcome = Train(workload, data, optimizer, seed, optimizer.EvaluatesLoss ? Math.Min(steps, InnerIterationSteps) : steps, corrupted);
+                    AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, outcome, Json));
+                    Console.WriteLine(FormattableString.Invariant($"{workload.Name} {optimizer.Name} seed {seed}: best {outcome.Best:G3} at {outcome.BestStep}, end {outcome.End:G3}, metric {outcome.Metric:F3}{(outcome.CameApart ? ", CAME APART" : "")}{(outcome.Failure is { } f ? ", " + f : "")}, {outcome.Seconds:F0} s"));
+                }
+        }
+        Print(folder);
+    }
+
+    private static Outcome Train(Workload workload, WorkloadData data, OptimizerEntry entry, int seed, long steps, bool corrupted)
+    {
+        long begun = System.Diagnostics.Stopwatch.GetTimestamp();
+        manual_seed(seed);
+        using var model = workload.CreateModel();
+        using var optimizer = entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), workload.Likelihood);
+        var batches = new Distributed.ShardedBatches(data.Train.Count, workload.BatchSize, seed, dropLast: true);
+        var random = new Random(seed);
+        List<(long Step, double Loss)> losses = [(0, Loss(workload, model, data.Train))];
+        string? failure = null;
+        long step = 0;
+        try
+        {
+            for (; step < steps;)
+            {
+                using var scope = NewDisposeScope();
+                using var rows = tensor(batches.Rows(step).ToArray(), dtype: ScalarType.Int64);
+                var (x, y) = (data.Train.Inputs.index_select(0, rows), data.Train.Targets.index_select(0, rows));
+                if (corrupted && random.NextDouble() < CorruptShare) Corrupt(x, random);
+                Step(workload, model, optimizer, x, y);
+                if (++step % Math.Max(1, steps / Evaluations) == 0) losses.Add((step, Loss(workload, model, data.Train, optimizer)));
+            }
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            failure = $"{e.GetType().Name}: {e.Message.Split('\n')[0]}";
+        }
+        if (losses[^1].Step != step) losses.Add((step, Loss(workload, model, data.Train, optimizer)));
+        var (bestStep, best) = losses.Where(l => double.IsFinite(l.Loss)).OrderBy(l => l.Loss).FirstOrDefault((0, double.NaN));
+        double end = losses[^1].Loss;
+        return new(workload.Name, entry.Name, seed, corrupted, step, losses[0].Loss, best, bestStep, losses.Where(l => l.Step >= bestStep).Max(l => l.Loss), end,
+            Mean(model, data.Test ?? data.Train, workload.Metric.Sum, f => f.shape[0], optimizer), optimizer.SkippedSteps,
+            optimizer.Events.Where(e => e.Message.Contains("running mean; the step was cut", StringComparison.Ordinal)).Sum(e => Times(e.Message)),
+            failure is not null || !double.IsFinite(end) || (end > 10 * best && end > workload.Target.Value) || end > losses[0].Loss, failure, System.Diagnostics.Stopwatch.GetElapsedTime(begun).TotalSeconds);
+    }
+
+    private static long Times(string message) =>
+        System.Text.RegularExpressions.Regex.Match(message, @"\((\d+) times") is { Success: true } m ? long.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 1;
+
+    private static void Corrupt(Tensor x, Random random)
+    {
+        using var scope = NewDisposeScope();
+        int kind = random.Next(x.is_floating_point() ? 3 : 1), row = random.Next((int)x.shape[0]);
+        if (kind == 0 || !x.is_floating_point()) x.copy_(x[row].unsqueeze(0).expand_as(x).clone());
+        else if (kind == 1) x[row].mul_(Large);
+        else x[row].flatten()[0] = float.NaN;
+    }
+
+    private static void Step(Workload workload, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Tensor x, Tensor y)
+    {
+        if (optimizer is SecondOrderOptimizer secondOrder) secondOrder.Step(x, y);
+        else if (optimizer is Kfac { EvaluatesLoss: true } kfac) kfac.Step(x, y);
+        else
+        {
+            optimizer.Train();
+            optimizer.Observe(x, y);
+            optimizer.zero_grad();
+            workload.Likelihood.Loss(model.call(x), y).backward();
+            optimizer.step();
+        }
+    }
+
+    private static double Loss(Workload workload, nn.Module<Tensor, Tensor> model, Dataset set, Optimizer? optimizer = null) =>
+        Mean(model, set, (f, y) => workload.Likelihood.SumNegativeLogLikelihood(f, y), f => workload.Likelihood.Terms(f), optimizer);
+
+    private static double Mean(nn.Module<Tensor, Tensor> model, Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> count, Optimizer? optimizer)
+    {
+        using var off = no_grad();
+        optimizer?.Eval();
+        model.eval();
+        double total = 0, terms = 0;
+        foreach (var (x, y) in set.Batches(1000))
+        {
+            using var scope = NewDisposeScope();
+            var f = model.call(x);
+            total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
+            terms += count(f);
+        }
+        model.train();
+        return total / terms;
+    }
+
+    private static void Print(string folder)
+    {
+        var all = Directory.GetFiles(folder, "*.json").Select(f => JsonSerializer.Deserialize<Outcome>(File.ReadAllText(f), Json)!).ToList();
+        Console.WriteLine();
+        Console.WriteLine("| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, worst | metric, median (least) | skipped | cut |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
+        foreach (var g in all.GroupBy(o => (o.Workload, o.Optimizer, o.Corrupted)).OrderBy(g => g.Key))
+        {
+            double Median(Func<Outcome, double> of) => Measurements.Median(g.Select(of));
+            Console.WriteLine(FormattableString.Invariant($"| {g.Key.Workload} | {g.Key.Optimizer} | {(g.Key.Corrupted ? "1 % corrupted" : "clean")} | {g.Count()} x {g.Max(o => o.Steps)} | {g.Count(o => o.CameApart)} ")
+                + FormattableString.Invariant($"| {Median(o => o.Best):G2} | {g.Max(o => o.Worst):G2} | {Median(o => o.End):G2} | {g.Max(o => o.End):G2} | {Median(o => o.Metric):F3} ({g.Min(o => o.Metric):F3}) | {g.Sum(o => o.Skipped)} | {g.Sum(o => o.Cut)} |"));
+        }
+    }
+}
