@@ -1,5 +1,6 @@
 using Amari.Distributed;
 using Amari.Kernels;
+using Amari.Native;
 
 namespace Amari;
 
@@ -26,13 +27,12 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
-    private readonly Sweep _sweep = new();
     private readonly FactorInverter _inverter = new();
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private InverseSharing? _sharing;
-    private long _step, _terms;
+    private long _step, _terms, _lastTerms;
     private long? _ended;                                       // when the last step did, if curvature has a budget
 
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
@@ -40,7 +40,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
-        : this([ParameterGroup.Of(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
+        : this([WithFrozen(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
 
     /// <summary>Over some parameters of the model.</summary>
     internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
@@ -72,14 +72,18 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             if (!known.Contains((name, parameter.Handle))) throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
         if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.", nameof(groups));
-        (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
+        RefuseUnfit(parameters);
+        var whole = parameters.Where(p => p.Parameter.numel() > 0).ToList();
+        (var layers, _rows) = BlockCatalog.Match(model, whole, nameof(AdamW));
+        foreach (var (name, _) in parameters.Except(whole)) _rows[name] = new(name, "none", "it has no elements");
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
-        if (options.Strict && left.Count > 0)
-            throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
+        if (options.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
+            throw new ArgumentException($"No K-FAC block for {string.Join("; ", lacking.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
         foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
         _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
+        _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
         foreach (var group in groups)
         {
             var handles = _blocks.Where(b => _groupOf[b] == group).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
@@ -192,11 +196,16 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
+        LogThawed();
+        _capture.Complete();
         _terms = _capture.Terms;
+        Log(_capture.News);
         bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
         if (_schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        if (_terms > 0) _lastTerms = _terms;
+        else _terms = _lastTerms;                               // a step without a pass: on the gradients of the last
         Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
         {
@@ -263,8 +272,6 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
-        foreach (var (layer, message) in _capture.News) Tell(layer, message);
-        _capture.News.Clear();
         if (!finite)
         {
             foreach (var block in _blocks)
@@ -278,7 +285,10 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         {
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
-            Demote(block, block.Unseen ?? "its input was not seen: the layer must be called through call(), not forward()");
+            if (block.Unseen is null && _capture.HasSeen(block)) continue;   // in a pass that does not count
+            string reason = block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
+            Demote(block, reason);
+            Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
         }
         double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
@@ -348,6 +358,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private Direction DirectionOf(CurvatureBlock block, Tensor v, Options options)
     {
         var u = _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
+        if (block.Parameters.Any(p => !HasGradient(p))) u = u.mul(block.Join([.. block.Parameters.Select(p => HasGradient(p) ? ones_like(p) : zeros_like(p))]));
         return new(block, v, u, InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null));
     }
 
@@ -357,13 +368,27 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
+    private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(HasGradient);
 
-    /// <summary>Whether the gradient is more than the zeros that zero_grad leaves.</summary>
+    /// <summary>Whether the parameter moves: one that is frozen, or that no loss since <see cref="zero_grad"/> depends on, stays as it is.</summary>
+    private static bool HasGradient(Parameter p) => LibTorch.Gradient(p.Handle) != 0 && p.requires_grad;
+
+    /// <summary>Whether the gradient is more than zeros, as those that a module's own zero_grad may leave.</summary>
     private static bool IsUsed(CurvatureBlock block) => block.Parameters.Any(p => Gradient(p) is { } g && g.ne(0).any().ToBoolean());
 
     /// <summary>Dense; null if there is none.</summary>
-    private static Tensor? Gradient(Parameter p) => p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
+    private static Tensor? Gradient(Parameter p) => !HasGradient(p) ? null : p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
+
+    /// <summary>Logs what the capture has to say, and what is of the whole model on standard error too.</summary>
+    private void Log(List<(string Subject, string Message)> news)
+    {
+        foreach (var (subject, message) in news)
+        {
+            Tell(subject, message);
+            if (subject == "all") Warnings.Once("K-FAC: " + message + ".");
+        }
+        news.Clear();
+    }
 
     private void Tell(string subject, string message)
     {
@@ -372,11 +397,14 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
     }
 
-    /// <inheritdoc/>
+    /// <summary>Leaves no gradient behind, and nothing of the curvature and terms of the passes it is of. A forward pass that is propagated back only afterwards counts.</summary>
     public override void zero_grad()
     {
-        _sweep.ZeroGradients(_blocks.SelectMany(b => b.Parameters));
         _fallback.zero_grad();
+        foreach (var p in parameters())
+            if (LibTorch.Gradient(p.Handle) != 0) p.grad = null;
+        _capture.Forget();
+        foreach (var block in _blocks) block.Discard();
     }
 
     /// <inheritdoc/>
