@@ -75,7 +75,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         RefuseUnfit(parameters);
         var whole = parameters.Where(p => p.Parameter.numel() > 0).ToList();
         (var layers, _rows) = BlockCatalog.Match(model, whole, nameof(AdamW));
-        foreach (var (name, _) in parameters.Except(whole)) _rows[name] = new(name, "none", "it has no elements");
+        foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0)) _rows[name] = new(name, "none", "it has no elements");
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
@@ -125,7 +125,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
-        r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
+        r.Block is nameof(AdamW) or "none" ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose, and the ranks of <see cref="InverseMethod.LowRank"/>.</remarks>

@@ -15,7 +15,7 @@ public sealed class KfacEveryModelTests : IDisposable
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>>> Activations = new()
     {
         ["CELU"] = () => nn.CELU(), ["ELU"] = () => nn.ELU(), ["GELU"] = () => nn.GELU(), ["GLU"] = () => nn.GLU(-1), ["Hardshrink"] = () => nn.Hardshrink(), ["Hardsigmoid"] = () => nn.Hardsigmoid(),
-        ["Hardswish"] = () => nn.Hardswish(), ["Hardtanh"] = () => nn.Hardtanh(), ["LeakyReLU"] = () => nn.LeakyReLU(), ["LogSigmoid"] = () => nn.LogSigmoid(),
+        ["Hardswish"] = () => nn.Hardswish(), ["LeakyReLU"] = () => nn.LeakyReLU(), ["LogSigmoid"] = () => nn.LogSigmoid(),
         ["LogSoftmax"] = () => nn.LogSoftmax(1), ["Mish"] = () => nn.Mish(), ["PReLU"] = () => nn.PReLU(1), ["ReLU"] = () => nn.ReLU(), ["ReLU6"] = () => nn.ReLU6(), ["RReLU"] = () => nn.RReLU(0.2, 0.2),
         ["SELU"] = () => nn.SELU(), ["Sigmoid"] = () => nn.Sigmoid(), ["SiLU"] = () => nn.SiLU(), ["Softmax"] = () => nn.Softmax(1), ["Softmin"] = () => nn.Softmin(1), ["Softplus"] = () => nn.Softplus(),
         ["Softshrink"] = () => nn.Softshrink(), ["Softsign"] = () => nn.Softsign(), ["Tanh"] = () => nn.Tanh(), ["Tanhshrink"] = () => nn.Tanhshrink(), ["Threshold"] = () => nn.Threshold(0.1, 0.2),
@@ -133,7 +133,7 @@ public sealed class KfacEveryModelTests : IDisposable
         ["in place"] = (l, x) => l.call(x).sigmoid_(),
         ["a view"] = (l, x) => l.call(x).view(2, 3, 4).view(6, 4),
         ["one part of a chunk"] = (l, x) => cat([l.call(x), x], 1).chunk(2, 1)[0],
-        ["its input"] = (l, x) => x,
+        ["its input"] = (l, x) => x.alias(),                     // the input itself, TorchSharp's Sequential disposes
         ["its parameter"] = (l, x) => l.weight!.narrow(0, 0, 1).expand(x.shape[0], 4),
         ["transposed"] = (l, x) => l.call(x).t().contiguous().t(),
     };
@@ -142,7 +142,7 @@ public sealed class KfacEveryModelTests : IDisposable
     public void Every_output_of_a_registered_layer(string output)
     {
         BlockCatalog.Register<Wrapped>(l => new("wrapped", "inner.weight", "inner.bias", x => x.unsqueeze(1), g => g.unsqueeze(1)));
-        SameGradients(() => nn.Sequential(("a", nn.Linear(4, 4)), ("w", new Wrapped(Wraps[output])), ("r", nn.ReLU(inplace: output is not ("saved by its own backward" or "in place"))), ("b", nn.Linear(4, 3))));
+        SameGradients(() => nn.Sequential(("a", nn.Linear(4, 4)), ("w", new Wrapped(Wraps[output])), ("r", nn.ReLU(inplace: output is "a view" or "transposed")), ("b", nn.Linear(4, 3))));
     }
 
     [Fact]
