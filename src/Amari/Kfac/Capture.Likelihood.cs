@@ -22,7 +22,8 @@ internal sealed partial class Capture
         bool disagree = _live.TrueForAll(p => p.Disagrees != false);
         _checks = disagree ? _checks - 1 : 0;
         if (disagree && _checks == 0)
-            News.Add(("all", $"the gradient of the loss at the model's output is not one of the likelihood {_likelihood!.GetType().Name}: the curvature is of another loss than the one "
-                + "that is trained; give K-FAC the likelihood of the loss, or the outputs that the likelihood takes"));
+            News.Add(("all", $"the gradient of the loss at the model's output is not one of the likelihood {_likelihood!.GetType().Name}: "
+                + "the curvature is of another loss than the one that is trained; give K-FAC the likelihood of the loss, "
+                + "or the outputs that the likelihood takes"));
     }
 }

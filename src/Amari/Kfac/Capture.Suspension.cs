@@ -6,7 +6,8 @@ internal sealed partial class Capture
     [ThreadStatic] private static int _suspended;
     [ThreadStatic] private static Capture? _exempt;
 
-    /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured next to K-FAC leaves no trace in it.</summary>
+    /// <summary>Until it is disposed, forward passes on this thread are not training: curvature that is measured next to K-FAC leaves no
+    /// trace in it.</summary>
     public static IDisposable Suspend() => new Suspension(null);
 
     /// <summary>Whether forward passes on this thread are not training.</summary>

@@ -4,10 +4,12 @@ namespace Amari;
 
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
-/// Nothing is copied, and activations in place work after it (<see cref="GradientTap"/>). For all but the empirical and the input-only Fisher the
+/// Nothing is copied, and activations in place work after it (<see cref="GradientTap"/>). For all but the empirical and the input-only
+/// Fisher the
 /// hook of the whole model runs the extra backward passes at once, before the training loss exists, through the same functions; a
 /// scalar leaf (<c>probe</c>) that they all claim to depend on is asked for its gradient, so that no weight gradient is computed.
-/// What a forward pass gave counts only if the training loss is then propagated back through it, and, as gradients do, until <see cref="Forget"/> or
+/// What a forward pass gave counts only if the training loss is then propagated back through it, and, as gradients do, until
+/// <see cref="Forget"/> or
 /// <see cref="Reset"/>: several backward passes through one forward pass are that of their sum.</remarks>
 internal sealed partial class Capture : IDisposable
 {
@@ -16,6 +18,7 @@ internal sealed partial class Capture : IDisposable
     private readonly List<ForwardPass> _live = [];
     private readonly HashSet<CurvatureBlock> _seen = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
+    private readonly nn.Module _model;
     private readonly Likelihood? _likelihood;
     private readonly Generator? _generator;
     private readonly Func<FisherSettings> _settings;
@@ -35,7 +38,7 @@ internal sealed partial class Capture : IDisposable
     {
         if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
             throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
-        (_settings, _likelihood, _generator, _measuring) = (settings, likelihood, generator, measuring);
+        (_model, _settings, _likelihood, _generator, _measuring) = (model, settings, likelihood, generator, measuring);
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -120,7 +123,8 @@ internal sealed partial class Capture : IDisposable
         HoldAgainstLikelihood();
     }
 
-    /// <summary>What was propagated back so far counts no longer, as its gradients do not; forward passes may still be propagated back. What the blocks accumulated is the caller's to discard.</summary>
+    /// <summary>What was propagated back so far counts no longer, as its gradients do not; forward passes may still be propagated back.
+    /// What the blocks accumulated is the caller's to discard.</summary>
     public void Forget()
     {
         foreach (var use in _outstanding) use.Forget();
@@ -184,6 +188,7 @@ internal sealed partial class Capture : IDisposable
         long? start = Clock?.GetTimestamp();
         var output = Batch(f, pass).detach();
         long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
+        using var gradients = new KeptGradients(_model.parameters());
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
         {
@@ -203,6 +208,7 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training loss.</summary>
     public void Propagate(Tensor f, Tensor score)
     {
+        using var gradients = new KeptGradients(_model.parameters());
         autograd.backward([f], [score], inputs: [_probe]);
         if (Failure is { } failure) throw Unmeasured(failure);
     }
@@ -255,7 +261,8 @@ internal sealed partial class Capture : IDisposable
         }
     }
 
-    /// <summary>Sums over one use with the gradient at its output: kept by the pass while it is sampled, accumulated in the block otherwise.</summary>
+    /// <summary>Sums over one use with the gradient at its output: kept by the pass while it is sampled, accumulated in the block
+    /// otherwise.</summary>
     private void Measure(LayerUse use, Tensor g)
     {
         var (block, pass, x) = (use.Block, use.Pass, Batch(use.Input, use.Pass));
@@ -298,7 +305,8 @@ internal sealed partial class Capture : IDisposable
 
     /// <summary>The training loss was propagated back through a pass.</summary>
     /// <param name="pass">The pass.</param>
-    /// <param name="mayFollow">Whether it may happen again: then what it measured stays with it, for the first time may be forgotten.</param>
+    /// <param name="mayFollow">Whether it may happen again: then what it measured stays with it, for the first time may be
+    /// forgotten.</param>
     private void Commit(ForwardPass pass, bool mayFollow)
     {
         if (!pass.IsLive)

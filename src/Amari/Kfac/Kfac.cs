@@ -11,7 +11,16 @@ namespace Amari;
 /// ν = min(1, √(c / (η² Σ ⟨U, V⟩)))                  KL clip: the step changes the prediction by about c at most
 /// b ← μ b + ν U,   w ← (1 - η λw) w - η b           decoupled decay λw, on weights and not on biases nor normalisations
 /// </code>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
-/// and only a layer that no call was seen of is told. A pass with gradients that is never propagated back keeps the layers' inputs until the next step: evaluate under no_grad().
+/// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is
+/// never propagated back keeps the layers' inputs until the
+/// next step: evaluate under no_grad(). Factors are of the passes that the gradients are of: several backward passes through one forward
+/// pass are that of their sum, micro-batches add up, and
+/// <see cref="zero_grad"/>, which the model's own does not do, forgets both. A parameter without a gradient, frozen or not used by the
+/// loss, stays as it is.
+/// The likelihood is held against the gradient at the model's output in the first steps; one that cannot belong to the loss is reported. A
+/// wrong scale (a
+/// <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some targets have them. One example
+/// without a dimension of examples is taken as [1, ..].
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
@@ -80,7 +89,10 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
         if (options.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
-            throw new ArgumentException($"No K-FAC block for {string.Join("; ", lacking.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
+        {
+            string names = string.Join("; ", lacking.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"));
+            throw new ArgumentException($"No K-FAC block for {names}.", nameof(model));
+        }
         foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
         _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
         _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
@@ -176,13 +188,6 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
-
-    private static double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
-    {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        return blocks.SelectMany(b => b.Parameters).Sum(p => Gradient(p)?.to_type(ScalarType.Float64).square().sum().ToDouble() ?? 0);
-    }
 
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
     private void Advance(double? gradientScale)
@@ -286,7 +291,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
             if (block.Unseen is null && _capture.HasSeen(block)) continue;   // in a pass that does not count
-            string reason = block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
+            string reason = block.Unseen
+                ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
             Demote(block, reason);
             Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
         }
@@ -358,7 +364,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private Direction DirectionOf(CurvatureBlock block, Tensor v, Options options)
     {
         var u = _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
-        if (block.Parameters.Any(p => !HasGradient(p))) u = u.mul(block.Join([.. block.Parameters.Select(p => HasGradient(p) ? ones_like(p) : zeros_like(p))]));
+        if (block.Parameters.Any(p => !HasGradient(p)))         // they stay
+            u = u.mul(block.Join([.. block.Parameters.Select(p => HasGradient(p) ? ones_like(p) : zeros_like(p))]));
         return new(block, v, u, InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null));
     }
 
@@ -368,43 +375,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(HasGradient);
-
-    /// <summary>Whether the parameter moves: one that is frozen, or that no loss since <see cref="zero_grad"/> depends on, stays as it is.</summary>
-    private static bool HasGradient(Parameter p) => LibTorch.Gradient(p.Handle) != 0 && p.requires_grad;
-
-    /// <summary>Whether the gradient is more than zeros, as those that a module's own zero_grad may leave.</summary>
-    private static bool IsUsed(CurvatureBlock block) => block.Parameters.Any(p => Gradient(p) is { } g && g.ne(0).any().ToBoolean());
-
-    /// <summary>Dense; null if there is none.</summary>
-    private static Tensor? Gradient(Parameter p) => !HasGradient(p) ? null : p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
-
-    /// <summary>Logs what the capture has to say, and what is of the whole model on standard error too.</summary>
-    private void Log(List<(string Subject, string Message)> news)
-    {
-        foreach (var (subject, message) in news)
-        {
-            Tell(subject, message);
-            if (subject == "all") Warnings.Once("K-FAC: " + message + ".");
-        }
-        news.Clear();
-    }
-
     private void Tell(string subject, string message)
     {
         int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
         if (i < 0) _events.Add((subject, message, _step, 1));
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
-    }
-
-    /// <summary>Leaves no gradient behind, and nothing of the curvature and terms of the passes it is of. A forward pass that is propagated back only afterwards counts.</summary>
-    public override void zero_grad()
-    {
-        _fallback.zero_grad();
-        foreach (var p in parameters())
-            if (LibTorch.Gradient(p.Handle) != 0) p.grad = null;
-        _capture.Forget();
-        foreach (var block in _blocks) block.Discard();
     }
 
     /// <inheritdoc/>

@@ -47,8 +47,8 @@ public sealed partial class Kfac
             using (enable_grad())
             {
                 var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
-                if (_capture.IsUnbatched)
-                    throw new InvalidOperationException($"Step(inputs, targets) takes a batch: one example of shape [{string.Join(", ", inputs.shape)}] is [1, {string.Join(", ", inputs.shape)}].");
+                if (_capture.IsUnbatched && string.Join(", ", inputs.shape) is var shape)
+                    throw new InvalidOperationException($"Step(inputs, targets) takes a batch: one example [{shape}] is [1, {shape}].");
                 terms = _capture.LastTerms;
                 var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / terms;
                 trained.backward();

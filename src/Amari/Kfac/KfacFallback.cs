@@ -18,7 +18,8 @@ public sealed partial class Kfac
         if (!parameters.Any(p => p.Parameter.requires_grad && p.Parameter.numel() > 0))
             throw new ArgumentException("There is no parameter to train: the model has none, or all are frozen.", nameof(parameters));
         if (parameters.FirstOrDefault(p => p.Parameter.is_complex()) is (string name, not null))
-            throw new ArgumentException($"The parameter '{name}' is complex; K-FAC trains real ones: keep its real and imaginary parts as two.", nameof(parameters));
+            throw new ArgumentException($"The parameter '{name}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
+                nameof(parameters));
     }
 
     /// <summary>Logs parameters that have been thawed since the optimizer was made, once each.</summary>

@@ -62,8 +62,10 @@ public sealed class Categorical : Likelihood
         return u.sub(p.mul(u).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
     }
 
-    /// <summary>A loss of class probabilities does not change when all logits of a term rise alike, so that the gradient's entries sum to zero; not where the outputs are
-    /// logarithms of probabilities already. What is added to it on purpose (a penalty of the logits) is small next to it in the first steps.</summary>
+    /// <summary>A loss of class probabilities does not change when all logits of a term rise alike, so that the gradient's entries sum to
+    /// zero; not where the outputs are
+    /// logarithms of probabilities already. What is added to it on purpose (a penalty of the logits) is small next to it in the first
+    /// steps.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient)
     {
         const double Share = 0.2, Normalised = 1e-3;

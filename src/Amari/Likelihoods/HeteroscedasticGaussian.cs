@@ -70,7 +70,8 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return cat([rb.add(a).mul_(precision), rb.div(2).add_(a).mul_(r).mul_(precision)], -1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Not where the log variances have no gradient at all and the means do: (y - μ)² = σ² in every output, which is chance in none.</summary>
+    /// <summary>Not where the log variances have no gradient at all and the means do: (y - μ)² = σ² in every output, which is chance in
+    /// none.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient)
     {
         using var off = no_grad();

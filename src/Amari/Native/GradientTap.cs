@@ -1,8 +1,10 @@
 namespace Amari.Native;
 
 /// <summary>Identity whose backward pass shows the gradient to a callback.</summary>
-/// <remarks>What it returns has the elements of its input, and counts changes of them with it: nothing is copied, an operation that saved the input or the output can still be propagated back,
-/// and one in place may follow. (Returned itself and marked as changed, the input would spoil what saved it: LogSoftmax, Tanh and others save their output.)</remarks>
+/// <remarks>What it returns has the elements of its input, and counts changes of them with it: nothing is copied, an operation that saved
+/// the input or the output can still be propagated back,
+/// and one in place may follow. (Returned itself and marked as changed, the input would spoil what saved it: LogSoftmax, Tanh and others
+/// save their output.)</remarks>
 internal sealed class GradientTap : autograd.SingleTensorFunction<GradientTap>
 {
     private sealed record Call(Tensor Alias, Action<Tensor> Callback);

@@ -189,7 +189,8 @@ public sealed class KfacEveryModelTests : IDisposable
         Assert.All(report.Checks, c => Assert.True(c.Outcome != Amari.Verification.CheckOutcome.Failed, $"{c}"));
     }
 
-    /// <summary>log softmax of log probabilities is themselves, so that the Fisher of the Categorical at them is that at the logits.</summary>
+    /// <summary>log softmax of log probabilities is themselves, so that the Fisher of the Categorical at them is that at the
+    /// logits.</summary>
     [Fact]
     public void Log_probabilities_have_the_factors_of_logits()
     {
@@ -207,5 +208,67 @@ public sealed class KfacEveryModelTests : IDisposable
         var (log, plain) = (Factors(true), Factors(false));
         Assert.Equal(["a.A", "a.G"], log.Keys.Order(StringComparer.Ordinal));
         foreach (var (name, values) in log) Optimizers.Trajectory.Near(plain[name], values, 1e-6);
+    }
+
+    /// <summary>Computes a layer without a graph, and again in the backward pass, which writes the layer's gradients itself.</summary>
+    private sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
+    {
+        public override string Name => nameof(Recomputed);
+
+        public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
+        {
+            var (x, layer) = ((Tensor)vars[0], (nn.Module<Tensor, Tensor>)vars[1]);
+            ctx.save_data("layer", layer);
+            ctx.save_for_backward([x]);
+            return layer.call(x);
+        }
+
+        private static List<Tensor>? _held;
+
+        public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
+        {
+            var layer = (nn.Module<Tensor, Tensor>)ctx.get_data("layer");
+            using var on = enable_grad();
+            var x = ctx.get_saved_variables()[0].detach().requires_grad_();
+            autograd.backward([layer.call(x)], [gradient]);
+            return _held = [x.grad!, null!];
+        }
+    }
+
+    /// <summary>K-FAC's own backward passes go through it as well, and leave the gradients as they were; of the layer it sees
+    /// nothing.</summary>
+    [Fact]
+    public void A_layer_that_is_computed_again_in_the_backward_pass()
+    {
+        Func<nn.Module<Tensor, Tensor>> make = () => new Model((m, x) => Recomputed.apply(m.First.call(x).tanh(), m.Second).tanh());
+        SameGradients(make);
+        foreach (int before in new[] { 0, 1 })
+        {
+            double[] Run(bool seen)
+            {
+                manual_seed(5);
+                var model = make();
+                using var optimizer = seen ? new Amari.Kfac(model, new() { Fisher = FisherKind.Exact }, new Gaussian()) : null;
+                for (int i = 0; i <= before; i++) model.call(randn(6, 4)).square().sum().backward();   // micro-batches
+                var gradients = model.parameters().SelectMany(p => p.grad is { } g ? g.Elements<double>() : []).ToArray();
+                optimizer?.step();
+                if (optimizer is not null) Assert.Contains(optimizer.Events, e => e.Subject == "second" && e.Message.Contains("not seen", StringComparison.Ordinal));
+                return gradients;
+            }
+            Assert.Equal(Run(false), Run(true));
+        }
+    }
+
+    [Fact]
+    public void Curvature_of_a_model_of_log_probabilities_is_that_of_the_logits()
+    {
+        var linear = nn.Linear(4, 3);
+        var (x, y) = (randn(16, 4), randint(0, 3, [16]));
+        foreach (var kind in Enum.GetValues<FisherKind>())
+        {
+            using var log = new Amari.Curvature.KroneckerFactored(new(nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))), new Categorical(), [(x, y)]), kind);
+            using var plain = new Amari.Curvature.KroneckerFactored(new(nn.Sequential(("a", linear)), new Categorical(), [(x, y)]), kind);
+            Optimizers.Trajectory.Near(plain.Factors[0].G.Elements<double>(), log.Factors[0].G.Elements<double>(), 1e-5);
+        }
     }
 }

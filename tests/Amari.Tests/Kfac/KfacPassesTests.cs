@@ -54,7 +54,8 @@ public sealed class KfacPassesTests : IDisposable
 
     private static Amari.Kfac.Options Of(FisherKind kind, LossReduction reduction) => Every with { Fisher = kind, Reduction = reduction };
 
-    /// <summary>The generator's step of a GAN propagates back through the discriminator. The draws of its forward pass are made all the same.</summary>
+    /// <summary>The generator's step of a GAN propagates back through the discriminator. The draws of its forward pass are made all the
+    /// same.</summary>
     [Theory, MemberData(nameof(Kinds))]
     public void What_zero_grad_forgets_counts_for_nothing(FisherKind kind, LossReduction reduction) => Same(Of(kind, reduction),
         s =>

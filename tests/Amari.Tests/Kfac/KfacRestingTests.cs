@@ -53,7 +53,8 @@ public sealed class KfacRestingTests : IDisposable
         Assert.Equal(0, optimizer.SkippedSteps);
     }
 
-    /// <summary>The step of the bias is that of the block with the gradient of the weight zero, and no length of the weight's counts.</summary>
+    /// <summary>The step of the bias is that of the block with the gradient of the weight zero, and no length of the weight's
+    /// counts.</summary>
     [Fact]
     public void A_bias_alone_moves_by_its_part_of_the_whole_block()
     {
