@@ -73,7 +73,8 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
             if (objective.Ranks.Size > 1) (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
             foreach (var block in _blocks.ToList())
                 if (!finite) Drop(block, "the model's outputs were not finite");
-                else if (!block.HasPending) Drop(block, block.Unseen ?? "its input was not seen: the layer must be called, and through call(), not forward()");
+                else if (!block.HasPending)
+                    Drop(block, block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x)");
                 else if (!block.Fold(kind == FisherKind.InputOnly ? null : 1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
         }
     }

@@ -33,7 +33,7 @@ internal sealed class BackwardOrder : IDisposable
         foreach (var (_, p) in layer.named_parameters(recurse: false))
             if (!_used.Contains(p.Handle)) _used.Add(p.Handle);
         int here = _used.Count;                                // what was used up to here is not complete when the output's gradient comes
-        return GradientTap.apply(output, _probe, (Action<Tensor>)(_ => Arrived(here)));
+        return GradientTap.On(output, _probe, _ => Arrived(here));
     }
 
     private void Arrived(int here)

@@ -16,6 +16,8 @@ internal sealed class ConvolutionBlock(string name, Convolution layer, bool hasB
 
     protected override Parameter? Bias => layer.bias;
 
+    public override int? ExampleDimensions => Kernel.Length + 1;
+
     private long[] Kernel => layer.weight!.shape[2..];
 
     protected override Tensor Inputs(Tensor x)

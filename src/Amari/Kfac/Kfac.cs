@@ -11,7 +11,16 @@ namespace Amari;
 /// ν = min(1, √(c / (η² Σ ⟨U, V⟩)), √(κ p̄ / Σ ⟨U, V⟩))   KL clip: the step changes the prediction by about c at most; growth bound: p̄ is the running mean of Σ ⟨U, V⟩
 /// b ← μ min(1, η₋/η) b + ν U,   w ← (1 - η λw) w - η b   η₋: the rate of the step before; decoupled decay λw, on weights and not on biases nor normalisations
 /// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step than the clip allowed it to be. Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
-/// and only a layer that no call was seen of is told. A pass with gradients that is never propagated back keeps the layers' inputs until the next step: evaluate under no_grad().
+/// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is
+/// never propagated back keeps the layers' inputs until the
+/// next step: evaluate under no_grad(). Factors are of the passes that the gradients are of: several backward passes through one forward
+/// pass are that of their sum, micro-batches add up, and
+/// <see cref="zero_grad"/>, which the model's own does not do, forgets both. A parameter without a gradient, frozen or not used by the
+/// loss, stays as it is.
+/// The likelihood is held against the gradient at the model's output in the first steps; one that cannot belong to the loss is reported. A
+/// wrong scale (a
+/// <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some targets have them. One example
+/// without a dimension of examples is taken as [1, ..].
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
@@ -27,14 +36,14 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
-    private readonly Sweep _sweep = new();
     private readonly FactorInverter _inverter = new();
+    private readonly Sweep _sweep = new();
     private readonly GrowthBound _growth = new();
     private readonly Likelihood? _likelihood;
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private InverseSharing? _sharing;
-    private long _step, _terms;
+    private long _step, _terms, _lastTerms;
     private bool _remeasures;                                   // a step was cut hard: factors and inverses are due, whatever the intervals
     private long? _ended;                                       // when the last step did, if curvature has a budget
 
@@ -43,7 +52,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
-        : this([ParameterGroup.Of(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
+        : this([WithFrozen(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
 
     /// <summary>Over some parameters of the model.</summary>
     internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
@@ -75,14 +84,21 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             if (!known.Contains((name, parameter.Handle))) throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
         if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.", nameof(groups));
-        (var layers, _rows) = BlockCatalog.Match(model, parameters, nameof(AdamW));
+        RefuseUnfit(parameters);
+        var whole = parameters.Where(p => p.Parameter.numel() > 0).ToList();
+        (var layers, _rows) = BlockCatalog.Match(model, whole, nameof(AdamW));
+        foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0)) _rows[name] = new(name, "none", "it has no elements");
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
-        if (options.Strict && left.Count > 0)
-            throw new ArgumentException($"No K-FAC block for {string.Join("; ", left.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"))}.", nameof(model));
+        if (options.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
+        {
+            string names = string.Join("; ", lacking.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"));
+            throw new ArgumentException($"No K-FAC block for {names}.", nameof(model));
+        }
         foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
         _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
+        _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
         foreach (var group in groups)
         {
             var handles = _blocks.Where(b => _groupOf[b] == group).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
@@ -124,7 +140,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
-        r.Block == nameof(AdamW) ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
+        r.Block is nameof(AdamW) or "none" ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose, and the ranks of <see cref="InverseMethod.LowRank"/>.</remarks>
@@ -176,34 +192,6 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <inheritdoc/>
     internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
 
-    private double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
-    {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        _sweep.Clear();
-        double others = 0;                                       // of what the kernels do not take
-        foreach (var p in blocks.SelectMany(b => b.Parameters))
-        {
-            nint g = LibTorch.Gradient(p.Handle);
-            if (g != 0 && !_sweep.TryAddGradient(default, g)) others += Gradient(p)!.to_type(ScalarType.Float64).square().sum().ToDouble();
-        }
-        return others + _sweep.SumOfSquares();
-    }
-
-    /// <summary>A batch whose gradient is not finite leaves no trace: neither parameters nor momentum, factors nor schedule move by it.</summary>
-    private void SkipBatch()
-    {
-        SkippedSteps++;
-        foreach (var (name, parameter) in _groups.SelectMany(g => g.Parameters).Concat(_fallback.Groups.SelectMany(g => g.Parameters)))
-        {
-            using var scope = NewDisposeScope();
-            if (parameter.grad is { } g && !g.isfinite().all().ToBoolean()) Tell(name, "its gradient was not finite; the step was skipped", _step + 1);
-        }
-        foreach (var block in _blocks) block.Discard();
-        _capture.Reset();
-        Arm();
-    }
-
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>
     private void Advance(double? gradientScale)
     {
@@ -221,12 +209,17 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
+        LogThawed();
+        _capture.Complete();
         _terms = _capture.Terms;
+        Log(_capture.News);
         bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
         double? factors = null, inverses = null;                // seconds
         if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
         if (_remeasures || _schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
         _remeasures = false;
+        if (_terms > 0) _lastTerms = _terms;
+        else _terms = _lastTerms;                               // a step without a pass: on the gradients of the last
         Update(options, gradientScale);
         if (options.CurvatureBudget is not null)
         {
@@ -293,8 +286,6 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     {
         if (_capture.Failure is { } failure)
             throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
-        foreach (var (layer, message) in _capture.News) Tell(layer, message);
-        _capture.News.Clear();
         if (!finite)
         {
             foreach (var block in _blocks)
@@ -308,7 +299,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         {
             if (_terms == 0)
                 throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
-            Demote(block, block.Unseen ?? "its input was not seen: the layer must be called through call(), not forward()");
+            if (block.Unseen is null && _capture.HasSeen(block)) continue;   // in a pass that does not count
+            string reason = block.Unseen
+                ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
+            Demote(block, reason);
+            Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
         }
         double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
@@ -393,6 +388,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private Direction DirectionOf(CurvatureBlock block, Tensor v, Options options)
     {
         var u = _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
+        if (block.Parameters.Any(p => !HasGradient(p)))         // they stay
+            u = u.mul(block.Join([.. block.Parameters.Select(p => HasGradient(p) ? ones_like(p) : zeros_like(p))]));
         return new(block, v, u, InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null));
     }
 
@@ -402,26 +399,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(p => p.grad is not null);
-
-    /// <summary>Whether the gradient is more than the zeros that zero_grad leaves.</summary>
-    private static bool IsUsed(CurvatureBlock block) => block.Parameters.Any(p => Gradient(p) is { } g && g.ne(0).any().ToBoolean());
-
-    /// <summary>Dense; null if there is none.</summary>
-    private static Tensor? Gradient(Parameter p) => p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
-
     private void Tell(string subject, string message, long? step = null)
     {
         int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
         if (i < 0) _events.Add((subject, message, step ?? _step, 1));
         else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
-    }
-
-    /// <inheritdoc/>
-    public override void zero_grad()
-    {
-        _sweep.ZeroGradients(_blocks.SelectMany(b => b.Parameters));
-        _fallback.zero_grad();
     }
 
     /// <inheritdoc/>

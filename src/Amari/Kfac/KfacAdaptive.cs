@@ -48,6 +48,8 @@ public sealed partial class Kfac
             using (enable_grad())
             {
                 var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
+                if (_capture.IsUnbatched && string.Join(", ", inputs.shape) is var shape)
+                    throw new InvalidOperationException($"Step(inputs, targets) takes a batch: one example [{shape}] is [1, {shape}].");
                 terms = _capture.LastTerms;
                 var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / terms;
                 trained.backward();
@@ -213,6 +215,7 @@ public sealed partial class Kfac
             if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
+                if (!HasGradient(w)) continue;
                 double decay = w.dim() > 1 && block is not NormBlock ? options.LearningRate * options.WeightDecay : 0;
                 if (_batch is not null && options.WeightDecay > 0)
                 {

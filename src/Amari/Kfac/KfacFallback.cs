@@ -5,7 +5,31 @@ public sealed partial class Kfac
 {
     private readonly AdamW _fallback;
     private readonly Dictionary<string, string> _demoted = [];
+    private readonly HashSet<string> _frozen = [];              // parameters without a block that were frozen when the optimizer was made
     private double[] _rates;                                    // η of each group as it was made: the fall-back's rate is in proportion
+
+    /// <summary>All parameters of a model, frozen ones too: AdamW trains those once they are thawed.</summary>
+    private static ParameterGroup<Options> WithFrozen(nn.Module model, Options options) =>
+        new(model.named_parameters().DistinctBy(p => p.parameter.Handle), options) { Module = model };
+
+    /// <exception cref="ArgumentException">There is nothing to train, or a parameter is complex.</exception>
+    private static void RefuseUnfit(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    {
+        if (!parameters.Any(p => p.Parameter.requires_grad && p.Parameter.numel() > 0))
+            throw new ArgumentException("There is no parameter to train: the model has none, or all are frozen.", nameof(parameters));
+        if (parameters.FirstOrDefault(p => p.Parameter.is_complex()) is (string name, not null))
+            throw new ArgumentException($"The parameter '{name}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
+                nameof(parameters));
+    }
+
+    /// <summary>Logs parameters that have been thawed since the optimizer was made, once each.</summary>
+    private void LogThawed()
+    {
+        if (_frozen.Count == 0) return;
+        foreach (var (name, p) in _fallback.Groups.SelectMany(g => g.Parameters))
+            if (!p.IsInvalid && _frozen.Contains(name) && HasGradient(p) && _frozen.Remove(name))
+                Tell(name, "it was frozen when the optimizer was made: AdamW trains it; make K-FAC again for curvature of it");
+    }
 
     /// <summary>The fall-back's options as <see cref="Options.Fallback"/> says, its rate multiplied by what has become of η.</summary>
     private void FollowGroups()

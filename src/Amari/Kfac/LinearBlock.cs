@@ -9,6 +9,8 @@ internal sealed class LinearBlock(string name, Linear layer, bool hasBias) : Kro
 
     protected override Parameter? Bias => layer.bias;
 
+    public override int? ExampleDimensions => 1;
+
     protected override Tensor Inputs(Tensor x) => Positions(x);
 
     protected override Tensor Outputs(Tensor g) => Positions(g);

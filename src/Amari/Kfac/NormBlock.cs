@@ -32,6 +32,8 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         _ => null,
     };
 
+    public override int? ExampleDimensions => layer is LayerNorm l ? l.normalized_shape.Length : null;
+
     public override bool TakesExamples => false;                // x̂ is of the whole batch
 
     public override bool JoinsPositions(FisherSettings settings) => settings.Kind != FisherKind.InputOnly;

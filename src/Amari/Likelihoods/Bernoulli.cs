@@ -41,6 +41,9 @@ public sealed class Bernoulli : Likelihood
         return output.sigmoid().mul_(output.neg().sigmoid_()).mul_(v).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Some weights and targets in [0, 1] have any gradient: only a gradient of a softmax over the outputs is noticed.</summary>
+    internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
+
     /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {

@@ -62,6 +62,19 @@ public sealed class Categorical : Likelihood
         return u.sub(p.mul(u).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
     }
 
+    /// <summary>A loss of class probabilities does not change when all logits of a term rise alike, so that the gradient's entries sum to
+    /// zero; not where the outputs are
+    /// logarithms of probabilities already. What is added to it on purpose (a penalty of the logits) is small next to it in the first
+    /// steps.</summary>
+    internal override bool CouldBeScore(Tensor output, Tensor gradient)
+    {
+        const double Share = 0.2, Normalised = 1e-3;
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var f = Flat(output).to_type(ScalarType.Float64);
+        return !(RowSums(Flat(gradient).to_type(ScalarType.Float64)) > Share) || f.logsumexp(-1).abs().max().ToDouble() < Normalised;
+    }
+
     /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {

@@ -49,6 +49,9 @@ public sealed class Gaussian(double variance = 1) : Likelihood
         return v.div(Variance);
     }
 
+    /// <summary>Some target has any gradient, on any scale: only a gradient of a softmax over the outputs is noticed.</summary>
+    internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
+
     /// <inheritdoc/>
     /// <remarks>|f - f'|² / (2 σ²).</remarks>
     public override Tensor KlDivergence(Tensor output, Tensor other)

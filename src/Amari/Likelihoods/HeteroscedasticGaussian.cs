@@ -70,6 +70,16 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return cat([rb.add(a).mul_(precision), rb.div(2).add_(a).mul_(r).mul_(precision)], -1).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Not where the log variances have no gradient at all and the means do: (y - μ)² = σ² in every output, which is chance in
+    /// none.</summary>
+    internal override bool CouldBeScore(Tensor output, Tensor gradient)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (mean, s) = Parts(gradient);
+        return s.count_nonzero().ToInt64() > 0 || mean.count_nonzero().ToInt64() == 0;
+    }
+
     /// <inheritdoc/>
     /// <remarks>½ Σ [ e^(s - s') - 1 - (s - s') + (μ - μ')² e^-s' ].</remarks>
     public override Tensor KlDivergence(Tensor output, Tensor other)

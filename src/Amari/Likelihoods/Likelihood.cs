@@ -81,6 +81,30 @@ public abstract class Likelihood
         return s.MoveToOuterDisposeScope();
     }
 
+    /// <summary>Whether a loss of this likelihood, whatever its targets, weights, scale and reduction, could have this gradient at the
+    /// output: false only where there is no doubt. The targets are not known.</summary>
+    /// <param name="output">f, with a dimension of examples; without a graph.</param>
+    /// <param name="gradient">Shaped as f.</param>
+    internal virtual bool CouldBeScore(Tensor output, Tensor gradient) => true;
+
+    /// <summary>Σ |sum of a row| / Σ |entries| of [M, C]: 0 where every row sums to zero; NaN for zeros.</summary>
+    private protected static double RowSums(Tensor rows) => (rows.sum(-1).abs().sum() / rows.abs().sum()).ToDouble();
+
+    /// <summary>Whether the gradient is one of a softmax over the outputs of an example, whose entries sum to zero while the outputs' own
+    /// sums differ: no likelihood of independent outputs
+    /// has it, but for targets that are made to have the sums of the outputs.</summary>
+    private protected static bool IsOfSoftmax(Tensor output, Tensor gradient)
+    {
+        const double Rounding = 1e-4, Spread = 1e-2;
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (f, g) = (Rows(output), Rows(gradient));
+        return f.shape[1] > 2 && f.shape[0] > 1 && RowSums(g) < Rounding
+            && f.sum(-1).std().ToDouble() > Spread * f.abs().sum(-1).mean().ToDouble();
+
+        static Tensor Rows(Tensor t) => t.reshape(t.shape[0], -1).to_type(ScalarType.Float64);
+    }
+
     /// <summary>Where draws are made: torch refuses a generator of another device.</summary>
     private protected static Device DrawDevice(Tensor output, Generator? generator) => generator?.device ?? output.device;
 

@@ -45,6 +45,9 @@ public sealed class Poisson : Likelihood
         return output.exp().mul_(v);
     }
 
+    /// <summary>Some weights and counts have almost any gradient: only a gradient of a softmax over the outputs is noticed.</summary>
+    internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
+
     /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {

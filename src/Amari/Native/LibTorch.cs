@@ -17,8 +17,18 @@ internal static unsafe partial class LibTorch
         (delegate* unmanaged[SuppressGCTransition]<nint, nint*>)Export("_ZNK3c1010TensorImpl4gradEv");
     private static readonly nint Undefined = Export("_ZN3c1019UndefinedTensorImpl10_singletonE");
 
+    // bool torch::autograd::get_current_graph_task_keep_graph(), as GCC and Clang, and as MSVC call it
+    private static readonly delegate* unmanaged[SuppressGCTransition]<byte> KeepGraph =
+        (delegate* unmanaged[SuppressGCTransition]<byte>)(
+            Export("_ZN5torch8autograd33get_current_graph_task_keep_graphEv", "torch_cpu") is var found and not 0
+                ? found : Export("?get_current_graph_task_keep_graph@autograd@torch@@YA_NXZ", "torch_cpu"));
+
     // One word a parameter, at a fixed address, for the systems whose compiler mangles those names otherwise (Windows).
     private static readonly ConcurrentDictionary<nint, nint> Cells = new();
+
+    /// <summary>Whether the backward pass that calls keeps its graph, so that another may go through it; true where that is not known, and
+    /// outside of one.</summary>
+    public static bool KeepsGraph => KeepGraph == null || KeepGraph() != 0;
 
     /// <summary>The address of the first element (the storage offset included); 0 if the tensor has no storage, as a sparse one.</summary>
     public static nint DataPointer(nint tensor) => THSTensor_data(tensor);
@@ -58,8 +68,9 @@ internal static unsafe partial class LibTorch
     /// <summary>Whether the tensor has the sparse coordinate layout.</summary>
     public static bool IsSparse(nint tensor) => THSTensor_is_sparse(tensor) != 0;
 
-    private static nint Export(string symbol) =>
-        NativeLibrary.TryLoad("c10", typeof(torch).Assembly, null, out var c10) && NativeLibrary.TryGetExport(c10, symbol, out var address)
+    private static nint Export(string symbol, string library = "c10") =>
+        NativeLibrary.TryLoad(library, typeof(torch).Assembly, null, out var loaded)
+        && NativeLibrary.TryGetExport(loaded, symbol, out var address)
             ? address
             : 0;
 
