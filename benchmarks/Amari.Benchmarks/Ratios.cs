@@ -10,7 +10,8 @@ namespace Amari.Benchmarks;
 /// <summary>One case's medians, in nanoseconds per parameter; the names are those of the result file.</summary>
 internal sealed record RatioCase(
     string Name, double AmariAdamW, double TorchSharpAdamW, double LibtorchFusedAdamW, double RooflineAdamW, double AmariLion, double RooflineLion,
-    double AdamWBFloat16, double AdamWBlocks8, double LionBFloat16, double LionBlocks8);
+    double AdamWBFloat16, double AdamWBlocks8, double LionBFloat16, double LionBlocks8,
+    double AdamWUnguarded, double LionUnguarded, double AdamWExact, double LionExact);
 
 /// <summary>Measures the fused steps against TorchSharp's, libtorch's own and a plain loop: all in one process, in turns, medians.</summary>
 internal static class Ratios
@@ -33,6 +34,9 @@ internal static class Ratios
         Console.WriteLine("moments in fewer bits, against full ones (ratio of times)");
         foreach (var c in cases)
             Console.WriteLine(Invariant($"{c.Name,-10} AdamW bfloat16 {c.AdamWBFloat16 / c.AmariAdamW,5:F2}   8 bits {c.AdamWBlocks8 / c.AmariAdamW,5:F2}   Lion bfloat16 {c.LionBFloat16 / c.AmariLion,5:F2}   8 bits {c.LionBlocks8 / c.AmariLion,5:F2}"));
+        Console.WriteLine("the guard against gradients that are not finite: as it is, without, and with all gradients read before the step");
+        foreach (var c in cases)
+            Console.WriteLine(Invariant($"{c.Name,-10} AdamW {c.AmariAdamW,6:F3} {c.AdamWUnguarded,6:F3} {c.AdamWExact,6:F3}   Lion {c.AmariLion,6:F3} {c.LionUnguarded,6:F3} {c.LionExact,6:F3}"));
         foreach (var c in cases) Judge(c);
         if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { cases }, Json));
     }
@@ -45,6 +49,8 @@ internal static class Ratios
         Line("libtorch fused / AdamW", c.LibtorchFusedAdamW / c.AmariAdamW, c.Name == "small400" ? 15 : 1);
         Line("roofline / AdamW", c.RooflineAdamW / c.AmariAdamW, 0.9);
         Line("roofline / Lion", c.RooflineLion / c.AmariLion, 0.9);
+        Line("AdamW without the guard / with it", c.AdamWUnguarded / c.AmariAdamW, 0.95);
+        Line("Lion without the guard / with it", c.LionUnguarded / c.AmariLion, 0.95);
         if (c.Name == "large") Line("AdamW / Lion", c.AmariAdamW / c.AmariLion, 1.4);
     }
 
@@ -54,6 +60,10 @@ internal static class Ratios
         foreach (var p in parameters) p.grad = randn(p.shape).mul_(1e-3);
         using var adamW = new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options())]);
         using var lion = new Lion([ParameterGroup.Of(parameters, new Lion.Options())]);
+        using var unguardedAdamW = new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options())]) { Guarded = false };
+        using var unguardedLion = new Lion([ParameterGroup.Of(parameters, new Lion.Options())]) { Guarded = false };
+        using var exactAdamW = new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options())]) { Exact = true };
+        using var exactLion = new Lion([ParameterGroup.Of(parameters, new Lion.Options())]) { Exact = true };
         using var torchSharp = optim.AdamW(parameters);
         StateFormat[] formats = [StateFormat.BFloat16, StateFormat.Blocks8];
         Optimizer[] small = [.. formats.Select(f => new Amari.AdamW([ParameterGroup.Of(parameters, new Amari.AdamW.Options { StateFormat = f })])),
@@ -63,7 +73,8 @@ internal static class Ratios
 
         long elements = parameters.Sum(p => p.NumberOfElements);
         int repeats = (int)Math.Max(1, 8_000_000 / elements);   // small cases: once to warm the caches, then a few in a row
-        Action[] steps = [() => adamW.step(), fused.Run, two.Run, () => lion.step(), one.Run, .. small.Select(o => (Action)(() => o.step())), () => torchSharp.step()];
+        Action[] steps = [() => adamW.step(), fused.Run, two.Run, () => lion.step(), one.Run, .. small.Select(o => (Action)(() => o.step())),
+            () => unguardedAdamW.step(), () => unguardedLion.step(), () => exactAdamW.step(), () => exactLion.step(), () => torchSharp.step()];
         WarmUp(steps[..^1], elements);
         var times = steps.Select(_ => new List<double>()).ToArray();
         for (int round = -2; round < rounds; round++)
@@ -79,7 +90,7 @@ internal static class Ratios
             }
         double At(int i) => Measurements.Median(times[i]);
         foreach (var o in small) o.Dispose();
-        return new(name, At(0), At(steps.Length - 1), At(1), At(2), At(3), At(4), At(5), At(6), At(7), At(8));
+        return new(name, At(0), At(steps.Length - 1), At(1), At(2), At(3), At(4), At(5), At(6), At(7), At(8), At(9), At(10), At(11), At(12));
     }
 
     /// <summary>Until .NET has compiled the steps for good, as in any training run: it counts calls, and waits for a quiet tenth of a second.</summary>

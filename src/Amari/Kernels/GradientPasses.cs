@@ -41,13 +41,3 @@ internal readonly unsafe struct SquarePass : ISweepPass
 
     private static double Square(double g) => g * g;
 }
-
-/// <summary>Sets a gradient to zero.</summary>
-internal readonly unsafe struct ZeroPass : ISweepPass
-{
-    public void Run(SweepSegment* segment, long from, long to, ref double sum)
-    {
-        int size = segment->IsBFloat16 ? sizeof(ushort) : sizeof(float);
-        new Span<byte>((byte*)segment->G + from * size, (int)(to - from) * size).Clear();
-    }
-}

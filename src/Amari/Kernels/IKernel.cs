@@ -7,6 +7,9 @@ internal interface IKernel
 {
     /// <summary>Updates parameters and states from <see cref="Piece{L, T}.From"/> on, <c>L.Width</c> at a time. Must not throw.</summary>
     void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged;
+
+    /// <summary>Whether it needs the states, which small formats have to widen.</summary>
+    static virtual bool TakesStates => true;
 }
 
 /// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first and second state.</summary>
@@ -32,6 +35,15 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
         long sum = 0;
         for (int i = 0; i < L.Width; i++) sum += (long)numbers[i];
         Interlocked.Add(ref _segment->Agreed, sum);
+    }
+
+    /// <summary>Marks the tensor if <see cref="ILanes{TSelf}.Within"/> met an entry beyond its bound.</summary>
+    public void Mark(L beyond)
+    {
+        float* lanes = stackalloc float[L.Width];
+        L.Store(beyond, lanes);
+        for (int i = 0; i < L.Width; i++)
+            if (BitConverter.SingleToUInt32Bits(lanes[i]) != 0) _segment->HasBeyond = true;
     }
 }
 

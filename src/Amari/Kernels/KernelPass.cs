@@ -8,7 +8,7 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
 
     public void Run(SweepSegment* segment, long from, long to, ref double sum)
     {
-        if (segment->StateType != ScalarType.Float32 && segment->S != 0) Widened(segment, from, to);
+        if (TKernel.TakesStates && segment->StateType != ScalarType.Float32 && segment->S != 0) Widened(segment, from, to);
         else if (segment->IsBFloat16) Run<ushort>(segment, from, to);
         else Run<float>(segment, from, to);
     }

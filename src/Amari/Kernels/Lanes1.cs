@@ -24,4 +24,11 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static Lanes1 Sqrt(Lanes1 a) => new(MathF.Sqrt(a._value));
     public static Lanes1 Fma(Lanes1 a, Lanes1 b, Lanes1 c) => new(MathF.FusedMultiplyAdd(a._value, b._value, c._value));
     public static Lanes1 Sign(Lanes1 a) => new((a._value > 0 ? 1f : 0f) - (a._value < 0 ? 1f : 0f));
+
+    public static Lanes1 Within(Lanes1 a, Lanes1 bound, ref Lanes1 beyond)
+    {
+        if (MathF.Abs(a._value) <= bound._value) return a;
+        beyond = new(1);
+        return default;
+    }
 }

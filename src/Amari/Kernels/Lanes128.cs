@@ -35,4 +35,11 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
         var signed = (a._value & Vector128.Create(-0f)) | Vector128<float>.One;
         return new(Vector128.GreaterThan(Vector128.Abs(a._value), default) & signed);
     }
+
+    public static Lanes128 Within(Lanes128 a, Lanes128 bound, ref Lanes128 beyond)
+    {
+        var within = Vector128.LessThanOrEqual(Vector128.Abs(a._value), bound._value);
+        beyond = new(beyond._value | ~within);
+        return new(a._value & within);
+    }
 }

@@ -35,4 +35,11 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
         var signed = (a._value & Vector256.Create(-0f)) | Vector256<float>.One;
         return new(Vector256.GreaterThan(Vector256.Abs(a._value), default) & signed);
     }
+
+    public static Lanes256 Within(Lanes256 a, Lanes256 bound, ref Lanes256 beyond)
+    {
+        var within = Vector256.LessThanOrEqual(Vector256.Abs(a._value), bound._value);
+        beyond = new(beyond._value | ~within);
+        return new(a._value & within);
+    }
 }

@@ -35,4 +35,11 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
         var signed = (a._value & Vector512.Create(-0f)) | Vector512<float>.One;
         return new(Vector512.GreaterThan(Vector512.Abs(a._value), default) & signed);
     }
+
+    public static Lanes512 Within(Lanes512 a, Lanes512 bound, ref Lanes512 beyond)
+    {
+        var within = Vector512.LessThanOrEqual(Vector512.Abs(a._value), bound._value);
+        beyond = new(beyond._value | ~within);
+        return new(a._value & within);
+    }
 }

@@ -39,4 +39,12 @@ internal readonly unsafe struct Streamed<L>(L value) : ILanes<Streamed<L>> where
     public static Streamed<L> Sqrt(Streamed<L> a) => new(L.Sqrt(a._value));
     public static Streamed<L> Fma(Streamed<L> a, Streamed<L> b, Streamed<L> c) => new(L.Fma(a._value, b._value, c._value));
     public static Streamed<L> Sign(Streamed<L> a) => new(L.Sign(a._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Streamed<L> Within(Streamed<L> a, Streamed<L> bound, ref Streamed<L> beyond)
+    {
+        L bits = beyond._value, within = L.Within(a._value, bound._value, ref bits);
+        beyond = new(bits);
+        return new(within);
+    }
 }

@@ -25,8 +25,11 @@ internal sealed unsafe class Sweep
     /// <summary>How many state tensors each row has.</summary>
     public int StateCount { get; private set; }
 
+    /// <summary>Whether all that the rows hold is float32.</summary>
+    public bool IsFloat32 { get; private set; } = true;
+
     /// <summary>Removes all rows.</summary>
-    public void Clear() => (Count, StateCount, _end) = (0, 0, 0);
+    public void Clear() => (Count, StateCount, _end, IsFloat32) = (0, 0, 0, true);
 
     /// <summary>Adds a parameter; false if the kernels cannot do it.</summary>
     /// <param name="row">The caller's own for this parameter; to be reset to the default value whenever the states are replaced.</param>
@@ -54,7 +57,7 @@ internal sealed unsafe class Sweep
         return true;
     }
 
-    /// <summary>Adds a gradient alone, for <see cref="SumOfSquares"/> and <see cref="Zero"/>.</summary>
+    /// <summary>Adds a gradient alone, for <see cref="SumOfSquares"/> and <see cref="IsWithin"/>.</summary>
     /// <param name="row">The parameter's row; left as it is.</param>
     /// <param name="gradient">Handle of the gradient.</param>
     public bool TryAddGradient(in SweepRow row, nint gradient)
@@ -113,6 +116,7 @@ internal sealed unsafe class Sweep
             if (segment.Parameter != 0) segment.W = LibTorch.DataPointer(segment.Parameter);
             (segment.G, segment.Parameter, segment.Gradient) = (LibTorch.DataPointer(segment.Gradient), 0, 0);
         }
+        IsFloat32 &= !segment.IsBFloat16 && (segment.S == 0 || segment.StateType == ScalarType.Float32);
         segment.Start = _end;
         _end += (segment.Length + SweepPass.Align - 1) & -SweepPass.Align;
         segment.End = _end;
@@ -157,21 +161,47 @@ internal sealed unsafe class Sweep
         return sum;
     }
 
-    /// <summary>Sets all gradients to zero.</summary>
-    public void Zero() => Pass(new ZeroPass());
+    /// <summary>Whether every entry of every gradient is at most <paramref name="bound"/> in magnitude. NaN is not.</summary>
+    /// <param name="bound">≥ 0, rounded to float32.</param>
+    /// <param name="sample">Whether it is enough to look at a sample, which every tensor is in.</param>
+    public bool IsWithin(double bound, bool sample = false)
+    {
+        bound = Math.Min(bound, float.MaxValue);
+        switch (Width)
+        {
+            case 16: Look<Lanes512>(bound, sample); break;
+            case 8: Look<Lanes256>(bound, sample); break;
+            case 4: Look<Lanes128>(bound, sample); break;
+            default: Look<Lanes1>(bound, sample); break;
+        }
+        return !HasBeyond;
+    }
 
-    /// <summary>Sets the gradients of these parameters to zero, by torch where the kernels cannot; rows of before are removed.</summary>
+    private void Look<L>(double bound, bool sample) where L : unmanaged, ILanes<L>
+    {
+        if (sample) Pass(new SamplePass<KernelPass<BoundKernel, L>>(new(new BoundKernel(bound))));
+        else Run<BoundKernel, L>(new BoundKernel(bound));
+    }
+
+    /// <summary>Whether a pass met an entry beyond its bound since the rows were added.</summary>
+    public bool HasBeyond
+    {
+        get
+        {
+            foreach (ref var segment in _segments.AsSpan(0, Count))
+                if (segment.HasBeyond) return true;
+            return false;
+        }
+    }
+
+    /// <summary>Elements of all rows, with what is between them.</summary>
+    public long Elements => _end;
+
+    /// <summary>Releases the gradients of these parameters; rows of before are removed.</summary>
     public void ZeroGradients(IEnumerable<Parameter> parameters)
     {
         Clear();
-        foreach (var p in parameters)
-        {
-            nint g = LibTorch.Gradient(p.Handle);
-            if (g == 0 || TryAddGradient(default, g)) continue;
-            using var gradient = p.grad;
-            gradient!.zero_().Dispose();
-        }
-        Zero();
+        foreach (var p in parameters) LibTorch.ReleaseGradient(p.Handle);
     }
 
     private void Pass<TPass>(TPass pass) where TPass : unmanaged, ISweepPass

@@ -13,6 +13,7 @@ internal struct SweepSegment
     public float Share;                                          // the same as a share of all, bounded
     public ScalarType StateType;
     public bool IsBFloat16;
+    public bool HasBeyond;                                       // a pass met an entry beyond its bound; never unset by one
 }
 
 /// <summary>What is done to a piece of a tensor. Must not throw.</summary>

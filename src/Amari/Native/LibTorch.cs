@@ -53,6 +53,15 @@ internal static unsafe partial class LibTorch
         return (nint)cell;
     }
 
+    /// <summary>Leaves the tensor without a gradient, as one that no backward pass has reached.</summary>
+    public static void ReleaseGradient(nint tensor)
+    {
+        if (Gradient(tensor) != 0) THSTensor_set_grad(tensor, 0);
+    }
+
+    /// <summary>Whether backward passes give the tensor a gradient: not if it is frozen.</summary>
+    public static bool RequiresGradient(nint tensor) => THSTensor_requires_grad(tensor) != 0;
+
     /// <summary>The element type.</summary>
     public static ScalarType Type(nint tensor) => (ScalarType)THSTensor_type(tensor);
 
@@ -92,7 +101,13 @@ internal static unsafe partial class LibTorch
     [LibraryImport(Library), SuppressGCTransition]
     private static partial byte THSTensor_is_sparse(nint tensor);
 
-    // These two allocate and free, so the garbage collector may run meanwhile.
+    [LibraryImport(Library), SuppressGCTransition]
+    private static partial int THSTensor_requires_grad(nint tensor);
+
+    // These allocate and free, so the garbage collector may run meanwhile.
+    [LibraryImport(Library)]
+    private static partial void THSTensor_set_grad(nint tensor, nint gradient);
+
     [LibraryImport(Library)]
     private static partial nint THSTensor_grad(nint tensor);
 

@@ -37,7 +37,7 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     {
         if (parameter.dim() < 2) return new(null, null, ZeroState(parameter));
         using var scope = NewDisposeScope();
-        var zero = ZeroState(parameter);
+        var zero = ZeroState(parameter);                         // not without elements: those are never updated
         return new(zero.narrow(-1, 0, 1).clone().MoveToOuterDisposeScope(), zero.narrow(-2, 0, 1).clone().MoveToOuterDisposeScope(), null);
     }
 
@@ -49,9 +49,10 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
         Tensor variance;
         if (state is { Rows: { } rows, Columns: { } columns })
         {
-            rows.lerp_(square.mean([-1], keepdim: true), share);
-            columns.lerp_(square.mean([-2], keepdim: true), share);
-            variance = rows.mul(columns).div_(rows.mean([-2], keepdim: true).clamp_min_(epsilon));
+            // sums of squares, and products of two of their means, may be too large where the results are not
+            rows.lerp_(square.div(square.shape[^1]).sum(-1, keepdim: true), share);
+            columns.lerp_(square.div(square.shape[^2]).sum(-2, keepdim: true), share);
+            variance = rows.div(rows.div(rows.shape[^2]).sum(-2, keepdim: true).clamp_min_(epsilon)).mul(columns);
         }
         else variance = state.Variance!.lerp_(square, share).clone();
         var u = variance.clamp_min_(epsilon * epsilon).rsqrt_().mul_(gradient);

@@ -50,6 +50,6 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
 
     private protected override bool HasKernel(Options options) => true;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale) =>
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded) =>
         sweep.Run(new AdamKernel(options, step, gradientScale));
 }

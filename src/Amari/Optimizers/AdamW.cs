@@ -67,9 +67,16 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
 
     private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {
         if (options.Cautious) sweep.Run(new AdamWMomentsKernel(options, gradientScale), new CautiousAdamWKernel(options, step, gradientScale), Cautious.LeastShare);
-        else sweep.Run(new AdamWKernel(options, step, gradientScale));
+        else sweep.Run(new AdamWKernel(options, step, gradientScale, guarded));
     }
+
+    // Each number is divided by these, so that they must not make much of its rounding error.
+    private protected override bool CanUndo(Options options) =>
+        !options.Cautious && options is { Beta1: >= 0.5, Beta2: >= 0.5 } && options.LearningRate * options.WeightDecay <= 0.5;
+
+    private protected override void UndoFused(Sweep sweep, Options options, long step, double gradientScale) =>
+        sweep.Run(new AdamWInverseKernel(options, step, gradientScale));
 }

@@ -6,7 +6,11 @@ namespace Amari;
 /// <param name="Parameter">Its name.</param>
 /// <param name="Block">The method: <c>AdamW</c>, <c>Kronecker (Linear)</c>, ...</param>
 /// <param name="Reason">Why, in a few words.</param>
-public sealed record CoverageRow(string Parameter, string Block, string Reason);
+public sealed record CoverageRow(string Parameter, string Block, string Reason)
+{
+    /// <summary>The same with a word to the reason if the parameter is frozen now.</summary>
+    internal CoverageRow IfTrained(Tensor parameter) => parameter.requires_grad ? this : this with { Reason = Reason + "; frozen now" };
+}
 
 /// <summary>The coverage report: one row for each parameter. Prints as a table.</summary>
 public sealed record Coverage(IReadOnlyList<CoverageRow> Rows)

@@ -32,8 +32,8 @@ public abstract record DiagonalCurvatureOptions : OptimizerOptions
 
 /// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
 /// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs
-/// nothing between. The model is in evaluation mode meanwhile (dropout off). A step of a parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not
-/// finite, is told in <see cref="Optimizer.Events"/>, and the last stays.
+/// nothing between. The model is in evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one whose gradient is not finite is skipped with it. A step of a
+/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is told in <see cref="Optimizer.Events"/>, and the last stays.
 /// Each group is measured by itself, under its own options.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
@@ -44,6 +44,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private readonly Likelihood? _likelihood;
     private Communicator _ranks = SingleProcess.Instance;
     private readonly HashSet<string> _measured = [];             // parameters that an estimate was taken for
+    private readonly List<(string Name, Tensor Diagonal)> _pending = [];   // of the batch whose step is to come; owned
     private long _observedAt = -1;
 
     private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
@@ -74,54 +75,88 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
         foreach (var group in Groups)
         {
             long step = StepsOf(group);
-            if (step % group.Options.Interval != 0 && group.Parameters.All(p => _measured.Contains(p.Name))) continue;
+            var trained = Trained(group).ToHashSet();
+            if (trained.Count == 0 || (step % group.Options.Interval != 0 && trained.All(IsMeasured))) continue;
             if (_model is null || _likelihood is null)
                 throw new InvalidOperationException($"This {GetType().Name} was made without a model and a likelihood: give Observe(diagonal) the estimates instead.");
             using var scope = NewDisposeScope();
-            ForEach(group, (_, _, _) => { });                    // the parameters as they are now, for module.to makes new ones
-            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(group.Parameters)) { Ranks = _ranks };
+            var parameters = group.Parameters.Where(p => trained.Contains(p.Name)).ToList();
+            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(parameters)) { Ranks = _ranks };
             long seed = unchecked(group.Options.Seed * 1_000_003L + step);
             var diagonal = group.Options.Estimate == DiagonalEstimate.Hutchinson
                 ? Hutchinson.Diagonal(new Hessian(objective), group.Options.Samples, seed)
                 : FisherDiagonal.Of(objective, group.Options.Samples, seed);
-            Take(group, objective.Parameters.Split(diagonal));
+            foreach (var ((name, parameter), part) in parameters.Zip(objective.Parameters.Split(diagonal)))
+                if (IsFinite(name, part, step)) _pending.Add((name, part.to_type(StateType(parameter)).clone().DetachFromDisposeScope()));
         }
         _observedAt = Steps;
     }
 
-    /// <summary>Takes estimates that were made elsewhere, at any step: for models and losses that <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
-    /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped alike. Not owned.</param>
+    private bool IsMeasured(string name) => _measured.Contains(name) || _pending.Exists(p => p.Name == name);
+
+    /// <summary>Takes estimates that were made elsewhere, at any step and at once: for models and losses that <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
+    /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped alike; those of frozen ones are not used, and may be null.
+    /// Not owned.</param>
     /// <exception cref="ArgumentException">Another number of tensors, or other shapes.</exception>
-    public void Observe(IReadOnlyList<Tensor> diagonal)
+    public void Observe(IReadOnlyList<Tensor?> diagonal)
     {
         ArgumentNullException.ThrowIfNull(diagonal);
-        var shapes = parameters().Select(p => p.shape).ToList();
-        if (diagonal.Count != shapes.Count || diagonal.Zip(shapes).Any(d => !d.First.shape.SequenceEqual(d.Second)))
-            throw new ArgumentException($"The diagonal must be {shapes.Count} tensors shaped as the parameters.", nameof(diagonal));
+        var all = parameters().ToList();
+        if (diagonal.Count != all.Count || diagonal.Zip(all).Any(d => d.First is null ? d.Second.requires_grad : !d.First.shape.SequenceEqual(d.Second.shape)))
+            throw new ArgumentException($"The diagonal must be {all.Count} tensors shaped as the parameters.", nameof(diagonal));
         _observedAt = Steps;
+        using var off = no_grad();
         int taken = 0;
         foreach (var group in Groups)
         {
-            Take(group, [.. diagonal.Skip(taken).Take(group.Parameters.Count)]);
+            var own = group.Parameters.Select((p, i) => (p.Name, Diagonal: diagonal[taken + i])).ToDictionary(p => p.Name, p => p.Diagonal);
+            ForEach(group, (name, _, state) =>
+            {
+                if (own[name] is { } d && IsFinite(name, d, state.Step)) Take(name, d, state, group.Options);
+            });
             taken += group.Parameters.Count;
         }
     }
 
-    private void Take(ParameterGroup<TOptions> group, IReadOnlyList<Tensor> diagonal)
+    /// <summary>Whether an estimate can be used; squares of it have to be finite, too.</summary>
+    private bool IsFinite(string name, Tensor diagonal, long step)
     {
-        using var off = no_grad();
+        if (diagonal.numel() == 0 || GradientCheck.LargestMagnitude(diagonal) <= Kernels.GradientBound.Of(StateType(diagonal))) return true;
+        Tell(name, "an estimate of its curvature was not finite and was not used", step + 1);
+        return false;
+    }
+
+    private void Take(string name, Tensor diagonal, TState state, TOptions options)
+    {
         using var scope = NewDisposeScope();
-        int i = 0;
-        ForEach(group, (name, parameter, state) =>
-        {
-            var estimate = diagonal[i++].to_type(StateType(parameter));
-            if (estimate.isfinite().all().ToBoolean())
+        Accumulate(diagonal.to_type(StateType(diagonal)), state, options);
+        _measured.Add(name);
+    }
+
+    /// <summary>The estimates of the last batch become part of the state.</summary>
+    private void TakePending()
+    {
+        if (_pending.Count == 0) return;
+        using var off = no_grad();
+        foreach (var group in Groups)
+            ForEach(group, (name, _, state) =>
             {
-                Accumulate(estimate, state, group.Options);
-                _measured.Add(name);
-            }
-            else Tell(name, "an estimate of its curvature was not finite and was not used", state.Step + 1);
-        });
+                foreach (var (_, diagonal) in _pending.Where(p => p.Name == name)) Take(name, diagonal, state, group.Options);
+            });
+        DropPending();
+    }
+
+    private void DropPending()
+    {
+        foreach (var (_, diagonal) in _pending) diagonal.Dispose();
+        _pending.Clear();
+    }
+
+    /// <inheritdoc/>
+    internal override void Skip()
+    {
+        DropPending();
+        _observedAt = -1;
     }
 
     /// <inheritdoc/>
@@ -134,16 +169,18 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
         return base.step(closure);
     }
 
-    internal override void StepScaled(double scale)
+    private protected override void Stepping()
     {
-        if (WithGradient().FirstOrDefault(n => !_measured.Contains(n)) is { } name)
+        if (WithGradient().FirstOrDefault(n => !IsMeasured(n)) is { } name)
             throw new InvalidOperationException($"The curvature of {name} was never measured, or not to finite numbers: call Observe(inputs, targets) with the batch before step().");
-        base.StepScaled(scale);
+        TakePending();
     }
 
     /// <inheritdoc/>
+    /// <remarks>Estimates of a batch whose step is still to come are taken first.</remarks>
     public override OptimizerSnapshot Snapshot()
     {
+        TakePending();
         var snapshot = base.Snapshot();
         snapshot.Values["measured"] = new JsonArray([.. _measured.Order().Select(n => (JsonNode)n)]);
         return snapshot;
@@ -153,7 +190,22 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     public override void Restore(OptimizerSnapshot snapshot)
     {
         base.Restore(snapshot);
+        DropPending();
         _measured.Clear();
         foreach (var name in snapshot.Values["measured"]?.AsArray() ?? []) _measured.Add((string)name!);
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device)
+    {
+        TakePending();
+        base.to(device);
+    }
+
+    /// <inheritdoc/>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing) DropPending();
+        base.Dispose(disposing);
     }
 }

@@ -45,7 +45,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         if (_ranks is null) return;
         using var off = no_grad();
         foreach (var slot in Slots)
-            if (Native.LibTorch.Gradient(slot.Parameter.Handle) != 0) _ranks.BroadcastAny(slot.Parameter, slot.Owner);
+            if (slot.Gradient != 0) _ranks.BroadcastAny(slot.Parameter, slot.Owner);
     }
 
     /// <summary>The states of all parameters that have one; where they are divided, every rank must ask, and rank 0 gets them all (the others' as temporary tensors).</summary>

@@ -77,6 +77,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             ["steps"] = steps,
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
+            ["events"] = _events.Save(),
         });
     }
 
@@ -112,6 +113,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         }
         ClippedSteps = (long?)values["clippedSteps"] ?? 0;
         SkippedSteps = (long?)values["skippedSteps"] ?? 0;
+        _events.Load(values["events"]);
     }
 
     private TState Loaded(Slot slot, TOptions options, IReadOnlyDictionary<string, Tensor> tensors, long step)

@@ -59,9 +59,16 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
 
     private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {
         if (options.Cautious) sweep.Run(new LionAgreementKernel(options, gradientScale), new CautiousLionKernel(options, gradientScale), Cautious.LeastShare);
-        else sweep.Run(new LionKernel(options, gradientScale));
+        else sweep.Run(new LionKernel(options, gradientScale, guarded));
     }
+
+    // Each number is divided by these, so that they must not make much of its rounding error.
+    private protected override bool CanUndo(Options options) =>
+        !options.Cautious && options.Beta2 >= 0.5 && options.LearningRate * options.WeightDecay <= 0.5;
+
+    private protected override void UndoFused(Sweep sweep, Options options, long step, double gradientScale) =>
+        sweep.Run(new LionInverseKernel(options, gradientScale));
 }

@@ -59,6 +59,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         ? new(name, nameof(Muon), (parameter.dim() == 2 ? "a matrix" : "a kernel, as a matrix [out, in ..]") + (options.Precision == ProductPrecision.BFloat16 ? ", in bfloat16" : ""))
         : new(name, nameof(AdamW), options.Orthogonalise ? "not a matrix" : "orthogonalise is off in its group");
 
+    // its norm is finite too
+    private protected override double LargestGradient(Tensor parameter) => base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
+
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>
         new(ZeroState(parameter), Takes(parameter, options) ? null : ZeroState(parameter));

@@ -29,10 +29,11 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>How many steps were clipped to <see cref="MaxGradientNorm"/>.</summary>
     public long ClippedSteps { get; private protected set; }
 
-    /// <summary>How many steps were skipped because the gradient norm was infinite or NaN (seen only where a norm is computed).</summary>
+    /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in float32) that its square would be.
+    /// By a skipped step nothing moves: weights, state and step counters are as if the batch had not been. <see cref="Events"/> names the parameter.</summary>
     public long SkippedSteps { get; private protected set; }
 
-    /// <summary>What happened that the user should know of (a failed factorisation, a fall-back), oldest first.</summary>
+    /// <summary>What happened that the user should know of (a skipped step, a failed factorisation, a fall-back), oldest first.</summary>
     public virtual IReadOnlyList<OptimizerEvent> Events => [];
 
     /// <summary>Whether the parameters hold the weights to be used, put there by <see cref="Eval"/>, in place of those in training; false where the two are the same.</summary>
@@ -52,7 +53,10 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>Σ g² over all gradients.</summary>
     internal virtual double SumOfSquaredGradients() => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
 
-    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is.</summary>
+    /// <summary>The names of the parameters whose gradient, multiplied by <paramref name="scale"/>, no step can take: see <see cref="SkippedSteps"/>.</summary>
+    internal virtual IReadOnlyList<string> NonFiniteGradients(double scale) => [];
+
+    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is; they are known to be finite.</summary>
     internal virtual void StepScaled(double scale) => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
 
     /// <summary>What a step does whose gradients were not finite, in place of <see cref="StepScaled"/>.</summary>

@@ -22,6 +22,12 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     /// <summary>Where the parameters come from, if from one module.</summary>
     internal nn.Module? Module { get; init; }
 
+    /// <summary>Whether another optimizer hands the group on, which has checked that there is something to train: here there may be nothing.</summary>
+    internal bool IsPart { get => field || (Module is not null && !IsWhole); init; }
+
+    /// <summary>Whether it is of <see cref="ParameterGroup.Of{TOptions}(nn.Module, TOptions)"/>.</summary>
+    internal bool IsWhole { get; init; }
+
     /// <summary>Takes the parameters that stand under the same names in the module now: <c>module.to</c> makes new ones and disposes the old.</summary>
     internal void Refresh()
     {
@@ -56,11 +62,16 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
 /// <summary>Makes parameter groups.</summary>
 public static class ParameterGroup
 {
-    /// <summary>All trainable parameters of a module under their names; a tensor that is used under several names is taken once.</summary>
+    /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is used under several names is taken once;
+    /// one of whole numbers, which cannot be trained, is left out.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options) where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new(model.named_parameters().Where(p => p.parameter.requires_grad).DistinctBy(p => p.parameter.Handle), options) { Module = model };
+        return new(model.named_parameters().Where(p => p.parameter.is_floating_point() || p.parameter.is_complex()).DistinctBy(p => p.parameter.Handle), options)
+        {
+            Module = model,
+            IsWhole = true,
+        };
     }
 
     /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, and saved state finds them by that.</summary>

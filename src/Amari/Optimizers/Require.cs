@@ -46,6 +46,26 @@ internal static class Require
     public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
         value != FisherKind.InputOnly ? Defined(value, name) : throw Error(name, value, "Exact, MonteCarlo, CurvaturePropagation or Empirical: InputOnly is of layers, for K-FAC");
 
+    /// <summary>At least one parameter is trainable: an optimizer over nothing is a mistake, as torch has it.</summary>
+    public static void Trainable(IEnumerable<Parameter> parameters, string optimizer)
+    {
+        int count = 0;
+        foreach (var p in parameters)
+        {
+            if (p.requires_grad) return;
+            count++;
+        }
+        throw new ArgumentException(count == 0 ? $"{optimizer} was given no parameters: there is nothing to train."
+            : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one before the optimizer is made.", nameof(parameters));
+    }
+
+    /// <summary>Real floating-point numbers: the moments of complex ones would turn the step.</summary>
+    public static void Real(string name, Tensor parameter)
+    {
+        if (!parameter.is_floating_point())
+            throw new ArgumentException($"The parameter '{name}' is {parameter.dtype}; optimizers take real floating-point numbers, complex ones as pairs of them (view_as_real).", nameof(parameter));
+    }
+
     private static ArgumentOutOfRangeException Error(string name, object value, string range) =>
         new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));
 }

@@ -19,6 +19,8 @@ public sealed class Routed : Optimizer
 {
     private readonly nn.Module _model;                           // held, for its parameters' sake
     private readonly List<Part> _parts = [];
+    private readonly EventLog _events = new();
+    private readonly GradientCheck _check = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
     private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? Matrices, Member? Rest)
@@ -54,6 +56,7 @@ public sealed class Routed : Optimizer
                 parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, o => Scaled(o.Rest, o), g => new AdamW([g])) : null));
         }
         if (_parts.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+        Require.Trainable(parameters(), nameof(Routed));
     }
 
     /// <inheritdoc/>
@@ -108,7 +111,7 @@ public sealed class Routed : Optimizer
     private static Member Grouped<T>(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Func<Options, T> own, Func<ParameterGroup<T>, Optimizer> make)
         where T : OptimizerOptions
     {
-        var inner = new ParameterGroup<T>(parameters, own(group.Options)) { Module = group.Module };
+        var inner = new ParameterGroup<T>(parameters, own(group.Options)) { Module = group.Module, IsPart = true };
         return new(make(inner), o => inner.Options = own(o));
     }
 
@@ -127,11 +130,11 @@ public sealed class Routed : Optimizer
     public override Coverage Coverage => new([.. _parts.SelectMany(p =>
     {
         var now = p.Matrices?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
-        return p.Rows.Select(r => now.GetValueOrDefault(r.Parameter) ?? r);
+        return p.Rows.Zip(p.Group.Parameters, (r, q) => now.GetValueOrDefault(r.Parameter) ?? r.IfTrained(q.Parameter));
     })]);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. Members.SelectMany(m => m.Events)];
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Members.SelectMany(m => m.Events)];
 
     /// <inheritdoc/>
     public override long StateBytes => Members.Sum(m => m.StateBytes);
@@ -145,9 +148,34 @@ public sealed class Routed : Optimizer
         if (closure is not null)
             using (enable_grad()) loss = closure();
         double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
-        if (double.IsFinite(scale)) StepScaled(scale);
-        else Skip();
+        var bad = NonFiniteGradients(double.IsFinite(scale) ? scale : 1);
+        if (double.IsFinite(scale) && bad.Count == 0) StepScaled(scale);
+        else
+        {
+            _events.AddSkipped(bad, Steps + 1);
+            Skip();
+        }
         return loss;
+    }
+
+    /// <summary>Steps taken so far.</summary>
+    private long Steps { get; set; }
+
+    /// <inheritdoc/>
+    internal override IReadOnlyList<string> NonFiniteGradients(double scale)
+    {
+        FollowModules();
+        return [.. _parts.SelectMany(part =>
+        {
+            var names = part.Members().SelectMany(m => m.Member.Optimizer is Kfac kfac ? Of(kfac, part.Group) : m.Member.Optimizer.NonFiniteGradients(scale)).ToHashSet();
+            return part.Group.Parameters.Select(p => p.Name).Where(names.Contains);
+        })];
+
+        IEnumerable<string> Of(Kfac kfac, ParameterGroup<Options> group)
+        {
+            var handles = kfac.parameters().Where(p => p.requires_grad && !_check.IsWithin(p, Kernels.GradientBound.Of(p.dtype) / scale)).Select(p => p.Handle).ToHashSet();
+            return group.Parameters.Where(p => handles.Contains(p.Parameter.Handle)).Select(p => p.Name);
+        }
     }
 
     internal override double SumOfSquaredGradients()
@@ -165,6 +193,7 @@ public sealed class Routed : Optimizer
     internal override void StepScaled(double scale)
     {
         FollowModules();
+        Steps++;
         foreach (var part in _parts)
             foreach (var (_, member) in part.Members())
             {
@@ -206,7 +235,7 @@ public sealed class Routed : Optimizer
             }
             groups.Add(values);
         }
-        return new(tensors, new() { ["type"] = nameof(Routed), ["groups"] = groups, ["clippedSteps"] = ClippedSteps, ["skippedSteps"] = SkippedSteps });
+        return new(tensors, new() { ["type"] = nameof(Routed), ["groups"] = groups, ["clippedSteps"] = ClippedSteps, ["skippedSteps"] = SkippedSteps, ["steps"] = Steps, ["events"] = _events.Save() });
     }
 
     private static string Prefix(int group, string member) => FormattableString.Invariant($"{group}.{member}.");
@@ -249,7 +278,8 @@ public sealed class Routed : Optimizer
             part.Group.Options = (Options)Settings.Apply(typeof(Options), groups[i]!["options"].Deserialize<Dictionary<string, string>>()!);
             part.Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
         }
-        (ClippedSteps, SkippedSteps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        (ClippedSteps, SkippedSteps, Steps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!, (long?)values["steps"] ?? 0);
+        _events.Load(values["events"]);
     }
 
     /// <inheritdoc/>

@@ -18,7 +18,7 @@ internal sealed class Routing
             }
         // parameters come in the order of layers, whatever their depth; modules do not
         foreach (var (_, p) in model.named_parameters())
-            if (p.dim() >= 2 && !_embeddings.Contains(p.Handle)) _output = p.Handle;
+            if (p.dim() >= 2 && p.NumberOfElements > 0 && !_embeddings.Contains(p.Handle)) _output = p.Handle;
     }
 
     /// <summary>The rows of a group: its parameters that go to AdamW have it as their block.</summary>

@@ -50,7 +50,7 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
 
     private protected override bool HasKernel(Options options) => true;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale)
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {
         if (sweep.StateCount == 0) sweep.Run(new SgdKernel(options, gradientScale));
         else sweep.Run(new SgdMomentumKernel(options, gradientScale));

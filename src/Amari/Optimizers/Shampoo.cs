@@ -88,6 +88,9 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         return new(name, nameof(Shampoo), FormattableString.Invariant($"{(parameter.dim() < 2 ? "a vector" : "a matrix")} [{b.M}, {b.N}], {b.Down * b.Across} blocks"));
     }
 
+    // products of a row with another are finite too
+    private protected override double LargestGradient(Tensor parameter) => base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
+
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)
     {

@@ -35,7 +35,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             throw new InvalidOperationException("L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the learning rate.");
         var (o, layout) = (Group.Options, objective.Parameters);
         var w = layout.Read();
-        NativeLbfgs.Run([.. parameters()], o.LearningRate, o.Iterations, o.GradientTolerance, o.History, () =>
+        NativeLbfgs.Run([.. layout.Parameters.Select(p => p.Parameter)], o.LearningRate, o.Iterations, o.GradientTolerance, o.History, () =>
         {
             using var scope = NewDisposeScope();
             var (l, g) = objective.Gradient();

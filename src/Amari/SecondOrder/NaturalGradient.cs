@@ -69,10 +69,11 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
         var (solution, cg) = Solve(solver, fisher, gradient);
-        if (solution is null) return NoStep(loss, "F + λ I could not be factorised: it is not finite") with { Damping = lambda, FisherSolver = solver };
+        if (solution is null) return Skipped() with { CgIterations = cg?.Iterations, CgStatus = cg?.Status };
 
         var d = solution.neg_();
         double slope = Dot(gradient, d), curvature = Math.Max(0, Dot(d, fisher.Apply(d))), size = o.LearningRate;
+        if (!double.IsFinite(slope + curvature)) return Skipped();
         if (o.KlRadius is { } epsilon && slope != 0)
         {
             if (curvature == 0) return NoStep(loss, "the step does not change the distribution: no length of it has the asked KL") with { Damping = lambda, FisherSolver = solver };
@@ -89,6 +90,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             AchievedKl = report.Outcome == StepOutcome.Accepted ? MeanKl() : null,
         };
 
+        StepReport Skipped() => this.Skipped(loss, curvature: true) with { Damping = lambda, FisherSolver = solver };
+
         double MeanKl()
         {
             double sum = Output(objective).Output is { } after ? likelihood.KlDivergence(before!, after).sum().ToDouble() : 0;
@@ -103,8 +106,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         {
             case FisherSolver.ConjugateGradient:
                 var cg = ConjugateGradient.Solve(fisher.Damped(lambda), gradient, new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance });
-                if (cg.Status is CgStatus.NegativeCurvature or CgStatus.NotFinite) Tell($"conjugate gradient stopped early: {cg.Status}");
-                return (cg.Solution, cg);
+                if (cg.Status == CgStatus.NegativeCurvature) Tell($"conjugate gradient stopped early: {cg.Status}");
+                return (cg.Status == CgStatus.NotFinite ? null : cg.Solution, cg);
             case FisherSolver.Gram:
                 var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
                 var gram = a.mm(a.T);

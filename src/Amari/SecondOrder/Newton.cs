@@ -37,11 +37,13 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
 
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
+        RequireDense(Group.Options.MaxDenseBytes, Instead);      // of the parameters that are trained now
         var (eta, lambda) = (Group.Options.LearningRate, Group.Options.Damping);
         var damped = new Hessian(objective).ToDense();
+        if (!IsFinite(damped)) return Skipped(loss, curvature: true) with { Damping = lambda };
         damped.diagonal().add_(lambda);
         var (solution, definite, outcome) = SymmetricSolve.Solve(damped, gradient);
-        if (solution is null) return NoStep(loss, "H + λ I is singular or not finite: set Damping") with { Damping = lambda };
+        if (solution is null) return NoStep(loss, "H + λ I is singular: set Damping") with { Damping = lambda };
         if (outcome != FactorisationOutcome.Clean) Tell("H + λ I is singular; a little was added to its diagonal");
         var d = solution.neg_();
         double slope = Dot(gradient, d), curvature = Dot(d, damped.mv(d)) - lambda * Dot(d, d);

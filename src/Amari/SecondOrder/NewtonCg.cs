@@ -48,6 +48,8 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
         if (norm == 0) return Try(objective, loss, gradient, eta, 0) with { Radius = radius, CgIterations = 0, SteihaugStatus = SteihaugStatus.Interior };
         var inner = Steihaug.Solve(new Hessian(objective), gradient, radius,
             new() { MaxIterations = o.MaxIterations, Tolerance = Math.Min(o.Tolerance, Math.Sqrt(norm)) });
+        if (inner.Status == SteihaugStatus.NotFinite)
+            return Skipped(loss, curvature: true) with { Radius = radius, CgIterations = inner.Iterations, SteihaugStatus = inner.Status };
         double slope = Dot(gradient, inner.Step), curvature = -2 * (inner.PredictedReduction + slope);   // p'Hp
         var report = Try(objective, loss, inner.Step, eta, -(eta * slope + 0.5 * eta * eta * curvature), o.AcceptanceRatio);
         Adapted = report.ReductionRatio switch
@@ -56,7 +58,6 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
             > Good when inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature => Math.Min(Grow * radius, o.MaxRadius),
             _ => radius,
         };
-        if (inner.Status == SteihaugStatus.NotFinite) Tell("a product with the Hessian was not finite; the step is what came before it");
         return report with
         {
             Radius = radius,

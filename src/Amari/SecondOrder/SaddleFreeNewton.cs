@@ -37,9 +37,12 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
 
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
+        RequireDense(Group.Options.MaxDenseBytes, Instead);      // of the parameters that are trained now
         var (eta, lambda) = (Group.Options.LearningRate, Group.Options.Damping);
-        var (eigen, outcome) = SymmetricSolve.Eigh(new Hessian(objective).ToDense());
-        if (eigen is not var (q, h)) return NoStep(loss, "the Hessian has no eigen-decomposition: it is not finite") with { Damping = lambda };
+        var hessian = new Hessian(objective).ToDense();
+        if (!IsFinite(hessian)) return Skipped(loss, curvature: true) with { Damping = lambda };
+        var (eigen, outcome) = SymmetricSolve.Eigh(hessian);
+        if (eigen is not var (q, h)) return NoStep(loss, "the eigen-decomposition of the Hessian failed") with { Damping = lambda };
         if (outcome != FactorisationOutcome.Clean) Tell("the eigen-decomposition of H failed at first; a little was added to its diagonal");
         var c = q.T.mv(gradient);
         var scaled = c.div(h.abs().add_(lambda)).neg_();

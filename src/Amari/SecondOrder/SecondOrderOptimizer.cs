@@ -8,7 +8,8 @@ namespace Amari;
 
 /// <summary>An optimizer that takes the loss as a function it can evaluate, differentiate twice and try steps on.</summary>
 /// <remarks>It computes gradients and curvature itself: the parameters' <c>grad</c> is neither read nor written. While it does so the model
-/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function.</remarks>
+/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. A step whose
+/// loss, gradient or curvature is not finite is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters are constants.</remarks>
 public abstract class SecondOrderOptimizer : Optimizer
 {
     /// <summary>What the last step did; null before the first.</summary>
@@ -41,7 +42,9 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
 {
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private const double RoundingErrors = 10;                    // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
-    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
+    private const string SkippedFor = " was not finite; the step was skipped";
+    private readonly EventLog _events = new();
+    private IReadOnlyList<string> _directed = [];               // the parameters that Direction is over
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
 
@@ -50,12 +53,19 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(likelihood);
         (_model, _likelihood, Group) = (model, likelihood, ParameterGroup.Of(model, options));
-        _ = Layout();
+        Check();
     }
 
     private protected SecondOrderOptimizer(IEnumerable<Parameter> parameters, TOptions options)
     {
         Group = ParameterGroup.Of(parameters, options);
+        Check();
+    }
+
+    private void Check()
+    {
+        Require.Trainable(parameters(), GetType().Name);
+        foreach (var (name, parameter) in Group.Parameters) Require.Real(name, parameter);
         _ = Layout();
     }
 
@@ -69,7 +79,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter"))]);
+    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").IfTrained(p.Parameter))]);
 
     /// <inheritdoc/>
     /// <remarks>What is kept between steps; a dense method needs far more while it steps.</remarks>
@@ -77,16 +87,15 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events =>
-        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+    public override IReadOnlyList<OptimizerEvent> Events => _events.Events;
 
-    /// <summary>How many steps were begun.</summary>
+    /// <summary>How many steps were begun, without the skipped ones.</summary>
     public long Steps { get; private set; }
 
     /// <summary>The number that a method adapts from step to step (damping, trust radius); null before the first.</summary>
     private protected double? Adapted { get; set; }
 
-    /// <summary>The vector [d] that a method carries from step to step, owned; null if none.</summary>
+    /// <summary>The vector [d] that a method carries from step to step, owned; null if none. Entries of parameters that are frozen are dropped, those of thawed ones begin at zero.</summary>
     private protected Tensor? Direction
     {
         get;
@@ -137,23 +146,43 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     {
         using var scope = NewDisposeScope();
         Steps++;
-        Follow(objective.Parameters.Type, objective.Parameters.Device);
+        Follow(objective.Parameters);
         var (loss, gradient) = objective.Gradient();
         double norm = gradient.norm().ToDouble(), scale = 1;
         GradientNorm = norm;
+        long clipped = ClippedSteps;
         if (MaxGradientNorm is not null && double.IsFinite(norm)) scale = ClipScale(norm * norm);
-        if (!double.IsFinite(loss) || !double.IsFinite(norm))
-        {
-            SkippedSteps++;
-            Tell("the loss or its gradient was not finite; the step was skipped");
-            return Report = new() { Step = Steps, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = loss, GradientNorm = norm };
-        }
-        if (scale != 1) gradient.mul_(scale);
-        using var off = no_grad();
-        Report = Update(objective, loss, gradient);
+        Report = double.IsFinite(loss) && double.IsFinite(norm) ? Move() : Skipped(loss, NotFinite(objective.Parameters, loss, gradient));
         if (Report.Outcome == StepOutcome.Rejected) Tell("the step was rejected");
+        if (Report.Outcome == StepOutcome.Skipped) (Steps, ClippedSteps) = (Steps - 1, clipped);
         return Report;
+
+        StepReport Move()
+        {
+            if (scale != 1) gradient.mul_(scale);
+            using var off = no_grad();
+            return Update(objective, loss, gradient);
+        }
     }
+
+    /// <summary>The first parameter whose gradient is not finite, if the loss is.</summary>
+    private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) => !double.IsFinite(loss) ? "all"
+        : layout.Parameters.Zip(layout.Split(gradient)).Where(p => p.Second.numel() > 0 && !double.IsFinite(GradientCheck.LargestMagnitude(p.Second)))
+            .Select(p => p.First.Name).FirstOrDefault("all");
+
+    /// <summary>The report of a step that what is not finite keeps from being tried. The method has changed nothing yet.</summary>
+    /// <param name="loss">L(w).</param>
+    /// <param name="parameter">The first one whose gradient it is; <c>all</c> if it is the loss, or the curvature.</param>
+    /// <param name="curvature">Whether it is the curvature.</param>
+    private protected StepReport Skipped(double loss, string parameter = "all", bool curvature = false)
+    {
+        SkippedSteps++;
+        Tell((curvature ? "the curvature" : parameter == "all" ? "the loss or its gradient" : "its gradient") + SkippedFor, parameter);
+        return new() { Step = Steps, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = loss, GradientNorm = GradientNorm };
+    }
+
+    /// <summary>Whether no number of a matrix or vector is infinite or NaN.</summary>
+    private protected static bool IsFinite(Tensor x) => double.IsFinite(GradientCheck.LargestMagnitude(x));
 
     /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model promises.</summary>
     /// <param name="objective">L.</param>
@@ -214,23 +243,18 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     }
 
     /// <summary>Remembers something worth a user's attention.</summary>
-    private protected void Tell(string message, string subject = "all")
-    {
-        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
-        if (i < 0) _events.Add((subject, message, Steps, 1));
-        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
-    }
+    private protected void Tell(string message, string subject = "all") => _events.Add(subject, message, Steps);
 
-    /// <summary>The parameters as they are now, for <c>module.to</c> makes new ones.</summary>
+    /// <summary>The parameters that are trained now, without frozen ones, as they are now, for <c>module.to</c> makes new ones.</summary>
     private ParameterLayout Layout()
     {
         if (Group.Parameters.Any(p => p.Parameter.IsInvalid)) Group.Refresh();
-        var layout = new ParameterLayout(Group.Parameters);
+        var layout = new ParameterLayout(Group.Parameters.Where(p => p.Parameter.requires_grad));
         return layout.Type is ScalarType.Float32 or ScalarType.Float64 ? layout
             : throw new ArgumentException($"{GetType().Name} needs float32 or float64 parameters; they are {layout.Type}.");
     }
 
-    /// <summary>How many numbers the parameters hold.</summary>
+    /// <summary>How many numbers the parameters that are trained now hold.</summary>
     private protected long Dimension => Layout().Dimension;
 
     /// <summary>Bytes of a dense d x d method: the matrix, the columns it is made of, and its factor.</summary>
@@ -258,15 +282,32 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         if (Direction is { } d && (d.dtype != type || !Native.TensorDevice.IsOn(d, device))) Direction = d.to(type, device);
     }
 
+    /// <summary>Makes the direction one over the parameters of this step.</summary>
+    private void Follow(ParameterLayout layout)
+    {
+        Follow(layout.Type, layout.Device);
+        List<string> names = [.. layout.Parameters.Select(p => p.Name)];
+        if (Direction is { } d && !names.SequenceEqual(_directed))
+        {
+            using var scope = NewDisposeScope();
+            var parts = d.split([.. Sizes(_directed)]);
+            var last = _directed.Zip(parts).ToDictionary(p => p.First, p => p.Second);
+            Direction = layout.Flatten([.. names.Select(n => last.GetValueOrDefault(n))]);
+        }
+        _directed = names;
+    }
+
+    private IEnumerable<long> Sizes(IReadOnlyCollection<string> names)
+    {
+        var sizes = Group.Parameters.ToDictionary(p => p.Name, p => p.Parameter.numel());
+        return names.Select(n => sizes[n]);
+    }
+
     /// <inheritdoc/>
     public override void zero_grad()
     {
-        _ = Layout();
-        foreach (var p in parameters())
-        {
-            using var gradient = p.grad;
-            gradient?.zero_().Dispose();
-        }
+        if (Group.Parameters.Any(p => p.Parameter.IsInvalid)) Group.Refresh();
+        foreach (var p in parameters()) Native.LibTorch.ReleaseGradient(p.Handle);
     }
 
     /// <inheritdoc/>
@@ -274,14 +315,15 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     {
         ["type"] = GetType().Name,
         ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
-        ["dimension"] = Dimension,
+        ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
+        ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
         ["options"] = JsonSerializer.SerializeToNode(Group.Options, Json),
         ["initialLearningRate"] = Group.InitialLearningRate,
         ["steps"] = Steps,
         ["adapted"] = Adapted,
         ["clippedSteps"] = ClippedSteps,
         ["skippedSteps"] = SkippedSteps,
-        ["events"] = new JsonArray([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]),
+        ["events"] = _events.Save(),
     });
 
     /// <inheritdoc/>
@@ -291,18 +333,18 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name)) || (long)values["dimension"]! != Dimension)
+        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name)) || (long)values["dimension"]! != Group.Parameters.Sum(p => p.Parameter.numel()))
             throw new InvalidDataException("The state is of other parameters than the optimizer's.");
         var direction = tensors.GetValueOrDefault(nameof(Direction));
-        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != Dimension))
-            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{Dimension}].");
+        List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
+        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != Sizes(directed).Sum()))
+            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{Sizes(directed).Sum()}].");
         Group.Options = values["options"]!.Deserialize<TOptions>(Json)!;
         Group.InitialLearningRate = (double)values["initialLearningRate"]!;
         (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);
         (ClippedSteps, SkippedSteps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
-        _events.Clear();
-        _events.AddRange(values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
-        Direction = direction?.clone();
+        _events.Load(values["events"]);
+        (Direction, _directed) = (direction?.clone(), directed);
         Report = null;
     }
 

@@ -9,7 +9,7 @@ public enum StepOutcome
     Accepted,
     /// <summary>The trial step was not good enough; the parameters are as before, bit for bit.</summary>
     Rejected,
-    /// <summary>The loss or its gradient was not finite; nothing was tried.</summary>
+    /// <summary>The loss, its gradient or its curvature was not finite; nothing was tried, and the step is not counted.</summary>
     Skipped,
 }
 

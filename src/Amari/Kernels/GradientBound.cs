@@ -1,0 +1,44 @@
+using System.Runtime.CompilerServices;
+
+namespace Amari.Kernels;
+
+/// <summary>Which entries of a gradient a step can take: those whose square is a number of the dtype that the state is computed in. NaN is none of them.</summary>
+internal static class GradientBound
+{
+    /// <summary>A little below the root of the largest float32: sums with decay stay finite too.</summary>
+    public const float Single = 1.8e19f;
+
+    /// <summary>The same of float64.</summary>
+    public const double Double = 1.3e154;
+
+    /// <summary>For a state of this dtype.</summary>
+    public static double Of(ScalarType stateType) => stateType == ScalarType.Float64 ? Double : Single;
+}
+
+/// <summary>Marks the tensors whose gradient has an entry beyond a bound; writes nothing else.</summary>
+internal readonly struct BoundKernel(double bound) : IKernel
+{
+    private readonly float _bound = (float)bound;
+
+    public static bool TakesStates => false;
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
+    {
+        L bound = _bound, beyond = 0;
+        for (long i = x.From; i < x.To; i += L.Width) L.Within(x.G[i], bound, ref beyond);
+        x.Mark(beyond);
+    }
+}
+
+/// <summary>A pass over a sample: tensors up to <see cref="Whole"/> elements, and <see cref="Part"/> elements of each chunk of larger ones.</summary>
+internal readonly unsafe struct SamplePass<TPass>(TPass pass) : ISweepPass where TPass : unmanaged, ISweepPass
+{
+    /// <summary>In elements.</summary>
+    public const long Whole = 1024, Part = 16;
+
+    private readonly TPass _pass = pass;
+
+    public void Run(SweepSegment* segment, long from, long to, ref double sum) =>
+        _pass.Run(segment, from, segment->Length <= Whole ? to : Math.Min(to, from + Part), ref sum);
+}

@@ -1,0 +1,41 @@
+using System.Text.Json.Nodes;
+
+namespace Amari;
+
+/// <summary>What an optimizer has to say, oldest first. The same thing happening again is counted in the message of the first time.</summary>
+internal sealed class EventLog
+{
+    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
+
+    /// <summary>Remembers one.</summary>
+    /// <param name="subject">The parameter or layer; <c>all</c> for all of them.</param>
+    /// <param name="message">One sentence, without what differs from time to time.</param>
+    /// <param name="step">The optimizer step, from 1.</param>
+    public void Add(string subject, string message, long step)
+    {
+        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
+        if (i < 0) _events.Add((subject, message, step, 1));
+        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
+    }
+
+    /// <summary>Remembers that a step was skipped for these parameters' gradients.</summary>
+    public void AddSkipped(IReadOnlyList<string> parameters, long step) => Add(parameters.Count > 0 ? parameters[0] : "all",
+        (parameters.Count > 1 ? "its gradient was not finite, nor were others" : "its gradient was not finite") + "; the step was skipped", step);
+
+    /// <summary>As users see them.</summary>
+    public IReadOnlyList<OptimizerEvent> Events =>
+        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+
+    /// <summary>For a snapshot.</summary>
+    public JsonArray Save() => new([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]);
+
+    /// <summary>Those of a snapshot, and what this optimizer said when it was made; a snapshot without any changes nothing.</summary>
+    public void Load(JsonNode? saved)
+    {
+        if (saved is not JsonArray events) return;
+        var made = _events.Where(e => e.First == 0).ToList();
+        _events.Clear();
+        _events.AddRange(events.Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)));
+        _events.AddRange(made.Where(m => !_events.Exists(e => e.Message == m.Message && e.Subject == m.Subject)));
+    }
+}

@@ -1,0 +1,249 @@
+using Amari.Kernels;
+using Amari.Native;
+
+namespace Amari;
+
+/// <content>A step: it is planned, its gradients are checked, and only then does anything move. Where that is too slow, it is undone: see <see cref="CanUndo"/>.</content>
+public abstract partial class GroupedOptimizer<TOptions, TState>
+{
+    private const long Cheap = 1 << 17;                          // elements whose gradients are checked in no time to speak of
+    private readonly Sweep _gradients = new();
+    private readonly GradientCheck _check = new();
+    private readonly List<Batch> _batches = [];                  // the first _batchCount are of this step; the others wait for a later one
+    private readonly List<(Slot Slot, TOptions Options)> _byTorch = [];
+    private readonly List<Slot> _stepped = [];
+    private int _batchCount;
+
+    /// <summary>Parameters that go through one kernel call, as they share options and step.</summary>
+    private sealed class Batch
+    {
+        public readonly Sweep Sweep = new();
+        public TOptions Options = null!;
+        public long Step;
+    }
+
+    /// <summary>Whether the optimizer has a kernel for these options; without one all parameters take <see cref="Update"/>.</summary>
+    private protected virtual bool HasKernel(TOptions options) => false;
+
+    /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
+    /// <param name="sweep">The rows.</param>
+    /// <param name="options">Of their group.</param>
+    /// <param name="step">Of each parameter.</param>
+    /// <param name="gradientScale">Factor on all gradients.</param>
+    /// <param name="guarded">Whether it has to mark gradients that are not finite and take them as 0; only where <see cref="CanUndo"/>.</param>
+    private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale, bool guarded) { }
+
+    /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a sample is checked before the step, all of
+    /// them in it, and a step that met what is not finite outside of the sample is taken back.</summary>
+    private protected virtual bool CanUndo(TOptions options) => false;
+
+    /// <summary>Undoes a guarded <see cref="UpdateFused"/>, called with the same arguments.</summary>
+    private protected virtual void UndoFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
+
+    /// <summary>Whether gradients are checked; benchmarks turn it off to see what that costs.</summary>
+    internal bool Guarded { get; init; } = true;
+
+    /// <summary>Whether every gradient is read before anything moves, however large it is.</summary>
+    internal bool Exact { get; init; }
+
+    /// <summary>One update of every parameter that has a gradient; none, if a gradient is not finite.</summary>
+    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <returns>The closure's loss, or null.</returns>
+    public override Tensor? step(Func<Tensor>? closure = null)
+    {
+        Tensor? loss = null;
+        if (closure is not null)
+            using (enable_grad()) loss = closure();
+        double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
+        bool known = MaxGradientNorm < GradientBound.Single;     // no entry is larger than the norm
+        if (!double.IsFinite(scale)) Skip(NonFiniteGradients(1));
+        else if (!TryStep(scale, guard: Guarded && !known)) Skip(NonFiniteGradients(scale));
+        return loss;
+    }
+
+    /// <inheritdoc/>
+    internal override void StepScaled(double scale) => TryStep(scale, guard: false);
+
+    private void Skip(IReadOnlyList<string> parameters)
+    {
+        _events.AddSkipped(parameters, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max() + 1);
+        SkippedSteps++;
+        Skip();
+    }
+
+    /// <summary>A step is about to be taken. It may be refused by an exception here: nothing has moved yet.</summary>
+    private protected virtual void Stepping() { }
+
+    /// <summary>The step; false, and nothing has moved, if it is guarded and a gradient is not finite.</summary>
+    private bool TryStep(double scale, bool guard)
+    {
+        FollowModules();
+        bool planned = !(guard && _ranks is not null) && Plan(prepare: !guard);
+        if (!planned)                                            // the first step, or state over ranks, where other ranks' gradients are no rows here
+        {
+            if (guard && NonFiniteGradients(scale).Count > 0) return false;
+            guard = false;
+            Plan(prepare: true);
+        }
+        bool undoable = guard && IsUndoable();
+        if (guard && !IsFinite(scale, sample: undoable)) return false;
+        Stepping();
+        foreach (var slot in _stepped) slot.State!.Step++;
+        if (!Run(scale, undoable))
+        {
+            foreach (var slot in _stepped) slot.State!.Step--;
+            return false;
+        }
+        foreach (var (slot, options) in _byTorch) UpdateByTorch(slot, options, scale);
+        Exchange();
+        return true;
+    }
+
+    /// <summary>Puts every parameter that is to be updated into a batch of the kernels, or with those that take the torch lines; nothing moves.</summary>
+    /// <param name="prepare">Whether a parameter may be given its state.</param>
+    /// <returns>False if one lacks a state and may not be given it.</returns>
+    private bool Plan(bool prepare)
+    {
+        _batchCount = 0;
+        _byTorch.Clear();
+        _stepped.Clear();
+        foreach (var (group, slots) in _groups)
+        {
+            var options = group.Options;
+            bool fused = Fused && HasKernel(options);
+            Batch? batch = null;
+            foreach (var slot in slots)
+            {
+                nint w = slot.Parameter.Handle, g = slot.Gradient;
+                if (g == 0 || !IsMine(slot)) continue;
+                if (slot.Handle != w)
+                {
+                    if (!prepare) return false;
+                    Prepare(slot, options);
+                }
+                _stepped.Add(slot);
+                long step = slot.State!.Step + 1;
+                if (fused && (batch is null || batch.Step != step || (batch.Sweep.Count > 0 && batch.Sweep.StateCount != slot.StateHandles.Length))) batch = Begin(options, step);
+                if (!fused || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) _byTorch.Add((slot, options));
+            }
+        }
+        return true;
+    }
+
+    private Batch Begin(TOptions options, long step)
+    {
+        if (_batchCount == _batches.Count) _batches.Add(new());
+        var batch = _batches[_batchCount++];
+        batch.Sweep.Clear();
+        (batch.Options, batch.Step) = (options, step);
+        return batch;
+    }
+
+    private bool IsUndoable()
+    {
+        if (Exact || _byTorch.Count > 0) return false;
+        long elements = 0;
+        for (int i = 0; i < _batchCount; i++)
+        {
+            if (!CanUndo(_batches[i].Options) || !_batches[i].Sweep.IsFloat32) return false;
+            elements += _batches[i].Sweep.Elements;
+        }
+        return elements > Cheap;
+    }
+
+    /// <summary>Whether the gradients of the plan are finite, or a sample of them is.</summary>
+    private bool IsFinite(double scale, bool sample)
+    {
+        for (int i = 0; i < _batchCount; i++)
+            if (!_batches[i].Sweep.IsWithin(GradientBound.Single / scale, sample)) return false;
+        foreach (var (slot, _) in _byTorch)
+            if (!IsFinite(slot, scale)) return false;
+        return true;
+    }
+
+    /// <summary>The kernels; false, and they are undone, if one met a gradient that is not finite.</summary>
+    private bool Run(double scale, bool undoable)
+    {
+        bool finite = true;
+        for (int i = 0; i < _batchCount; i++)
+        {
+            var (sweep, options, step) = (_batches[i].Sweep, _batches[i].Options, _batches[i].Step);
+            UpdateFused(sweep, options, step, scale, undoable);
+            finite &= !undoable || !sweep.HasBeyond;
+        }
+        for (int i = 0; i < _batchCount && !finite; i++) UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale);
+        return finite;
+    }
+
+    /// <summary>The largest magnitude that an entry of a parameter's gradient may have, so that what is computed of it is finite; by default its square.</summary>
+    private protected virtual double LargestGradient(Tensor parameter) => GradientBound.Of(StateType(parameter));
+
+    private bool IsFinite(Slot slot, double scale) => _check.IsWithin(slot.Parameter, LargestGradient(slot.Parameter) / scale, slot.Row);
+
+    /// <inheritdoc/>
+    internal override IReadOnlyList<string> NonFiniteGradients(double scale)
+    {
+        FollowModules();
+        List<string> names = [];
+        foreach (var slot in Slots)
+            if (slot.Gradient != 0 && !IsFinite(slot, scale)) names.Add(slot.Name);
+        return names;
+    }
+
+    private void FollowModules()
+    {
+        foreach (var (group, slots) in _groups)
+            for (int i = 0; i < slots.Count; i++)
+            {
+                if (!slots[i].Parameter.IsInvalid) continue;
+                group.Refresh();
+                for (; i < slots.Count; i++) slots[i].Parameter = group.Parameters[i].Parameter;
+            }
+    }
+
+    private void UpdateByTorch(Slot slot, TOptions options, double scale)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var g = slot.Parameter.grad!;
+        if (g.is_sparse) g = g.to_dense();
+        _updated = slot;
+        var type = StateType(slot.Parameter);
+        g = g.to_type(type);
+        if (scale != 1) g = g.mul(scale);
+        if (slot.Parameter.dtype == type) Update(slot.Parameter, g, slot.State!, options);
+        else
+        {
+            var w = slot.Parameter.to_type(type);
+            Update(w, g, slot.State!, options);
+            slot.Parameter.copy_(w);
+        }
+    }
+
+    /// <summary>Σ g² over all gradients, in one read of them.</summary>
+    internal override double SumOfSquaredGradients()
+    {
+        FollowModules();
+        _gradients.Clear();
+        double sum = 0;
+        foreach (var (_, slots) in _groups)
+            foreach (var slot in slots)
+            {
+                nint g = slot.Gradient;
+                if (g == 0 || (Fused && _gradients.TryAddGradient(slot.Row, g))) continue;
+                using var scope = NewDisposeScope();
+                var gradient = slot.Parameter.grad!;
+                if (gradient.is_sparse) gradient = gradient.to_dense();
+                sum += gradient.to_type(ScalarType.Float64).square().sum().ToDouble();
+            }
+        return sum + _gradients.SumOfSquares();
+    }
+
+    /// <summary>Leaves the parameters without gradients: one that the next backward pass does not reach stays without, and is not moved.</summary>
+    public override void zero_grad()
+    {
+        FollowModules();
+        foreach (var (_, slots) in _groups)
+            foreach (var slot in slots) LibTorch.ReleaseGradient(slot.Parameter.Handle);
+    }
+}
