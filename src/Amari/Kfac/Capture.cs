@@ -16,6 +16,8 @@ internal sealed partial class Capture : IDisposable
     private readonly List<Action> _unhook = [];
     private readonly List<LayerUse> _outstanding = [];          // their gradients make factors when the loss is propagated back
     private readonly List<ForwardPass> _live = [];
+    private readonly List<ForwardPass> _kept = [];              // passes whose input is kept, since the last Reset
+    private ForwardPass? _last;                                 // the one that the last step had, for a step without a pass
     private readonly HashSet<CurvatureBlock> _seen = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly nn.Module _model;
@@ -56,7 +58,7 @@ internal sealed partial class Capture : IDisposable
         switch (model)
         {
             case nn.Module<Tensor, Tensor> m:
-                _unhook.Add(m.register_forward_pre_hook((_, x) => { Begin(x.shape); return x; }).remove);
+                _unhook.Add(m.register_forward_pre_hook((_, x) => { Begin(x.shape); Keep(x); return x; }).remove);
                 _unhook.Add(m.register_forward_hook((_, _, f) => End(f)).remove);
                 break;
             case nn.Module<Tensor, Tensor, Tensor> m:
@@ -74,6 +76,20 @@ internal sealed partial class Capture : IDisposable
 
     /// <summary>Whether terms are counted also where no factors are due.</summary>
     public bool Counts { get; set; }
+
+    /// <summary>Whether inputs of the model and gradients at its output are kept until the next step is over; of models of one tensor.</summary>
+    public bool KeepsBatch { get; set; }
+
+    /// <summary>What is kept of the last pass that counts: inputs, and the score at the outputs, each term's own, if there is one; null if nothing is.</summary>
+    public (Tensor Inputs, Tensor? Score)? LastBatch(LossReduction reduction)
+    {
+        if ((_live.FindLast(p => p.Input is not null) ?? _last) is not { } pass) return null;
+        var score = pass.OutputGradient is { } g ? Batch(g, pass).mul(reduction == LossReduction.Mean ? pass.Terms : 1) : null;
+        return (Batch(pass.Input!, pass), _live.Count <= 1 ? score : null);
+    }
+
+    /// <summary>Examples of all passes that count.</summary>
+    public long LiveExamples => _live.Sum(p => p.Examples);
 
     /// <summary>Terms of all passes propagated back since <see cref="Forget"/> or <see cref="Reset"/>, if they were counted.</summary>
     public long Terms { get; private set; }
@@ -128,7 +144,7 @@ internal sealed partial class Capture : IDisposable
     public void Forget()
     {
         foreach (var use in _outstanding) use.Forget();
-        foreach (var pass in _live) pass.IsLive = false;
+        foreach (var pass in _live) pass.Forget();
         _live.Clear();
         (Terms, Failure) = (0, null);
     }
@@ -136,14 +152,31 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Forgets the passes so far: call it after each step.</summary>
     public void Reset()
     {
+        if (_live.FindLast(p => p.Input is not null) is { } used)
+        {
+            if (_last != used) _last?.Release();
+            _last = used;
+            _live.Remove(used);                                 // its gradient at the output stays
+            used.IsLive = false;
+            _kept.Remove(used);
+        }
         Forget();
         foreach (var use in _outstanding) use.Release();
         _outstanding.Clear();
+        foreach (var pass in _kept) pass.Release();
+        _kept.Clear();
         _seen.Clear();
         (_pass, Spent) = (null, TimeSpan.Zero);
     }
 
     private void Begin(params long[][] inputs) => _pass = Sees ? new(inputs) : null;
+
+    private void Keep(Tensor x)
+    {
+        if (!KeepsBatch || _pass is null) return;
+        _pass.Input = x.detach().DetachFromDisposeScope();
+        _kept.Add(_pass);
+    }
 
     private bool IsSeen(Tensor s) => Active && Sees && _pass is not null && s.requires_grad;
 
@@ -167,7 +200,7 @@ internal sealed partial class Capture : IDisposable
         LastTerms = pass.Terms = _likelihood?.Terms(batch) ?? pass.Examples;
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
-        if (!(Active || Counts)) return f;
+        if (!(Active || Counts || KeepsBatch)) return f;
         if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f);
         if (_measuring)
         {
@@ -242,6 +275,11 @@ internal sealed partial class Capture : IDisposable
         {
             bool mayFollow = LibTorch.KeepsGraph;
             if (pass.Output is not null && !mayFollow) Hold(pass, g);
+            if (pass.Input is not null)
+            {
+                if (!pass.IsLive) pass.Forget();                // of before the last step
+                pass.Receive(g);
+            }
             Commit(pass, mayFollow);
         });
     }
@@ -323,6 +361,7 @@ internal sealed partial class Capture : IDisposable
         foreach (var remove in _unhook) remove();
         _unhook.Clear();
         Reset();
+        _last?.Release();
         _probe.Dispose();
     }
 }

@@ -135,6 +135,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
     protected abstract double Scale(int factor, double rows, double? outputScale);
 
+    /// <summary>Whether a factor begins as a multiple of the identity, if any does.</summary>
+    protected virtual bool StartsAsIdentity(int factor) => false;
+
     /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
     protected virtual void Correct(Tensor fresh, double keep) { }
 
@@ -231,8 +234,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
     /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
+    /// <param name="identity">s of <see cref="Kfac.Options.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on top of the running mean.</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
-    public bool Fold(double? outputScale, double decay)
+    public bool Fold(double? outputScale, double decay, double identity = 0)
     {
         using var scope = NewDisposeScope();
         var fresh = _pending;
@@ -243,7 +247,12 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
             if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble())) return false;
         Updates++;
         for (int i = 0; i < factors.Length; i++)
+        {
+            bool first = _running[i] is null;
             _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates)) : Own(fresh[i]!);
+            if (identity > 0 && outputScale is not null && StartsAsIdentity(i))
+                _running[i]!.diagonal(0, -2, -1).add_(identity * (Math.Pow(decay, Updates) - (first ? 0 : Keep(Updates) * Math.Pow(decay, Updates - 1))));
+        }
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments) Correct(moments, Keep(Math.Max(1, Updates - 1)));
         return true;

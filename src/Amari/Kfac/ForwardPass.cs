@@ -31,6 +31,34 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <inheritdoc cref="Output"/>
     public bool? Disagrees { get; set; }
 
+    /// <summary>The model's input, detached, and the gradient of the loss at its output, where they are kept: what a quadratic model is made of.</summary>
+    public Tensor? Input { get; set; }
+
+    /// <inheritdoc cref="Input"/>
+    public Tensor? OutputGradient { get; private set; }
+
+    /// <summary>Adds what a backward pass brought to the output; of a copy.</summary>
+    public void Receive(Tensor gradient)
+    {
+        if (OutputGradient is { } sum) sum.add_(gradient);
+        else OutputGradient = gradient.detach().clone().DetachFromDisposeScope();
+    }
+
+    /// <summary>What backward passes brought counts no longer.</summary>
+    public void Forget()
+    {
+        OutputGradient?.Dispose();
+        (OutputGradient, IsLive) = (null, false);
+    }
+
+    /// <summary>Frees what is kept.</summary>
+    public void Release()
+    {
+        Forget();
+        Input?.Dispose();
+        Input = null;
+    }
+
     /// <summary>Takes note of one more use of a block.</summary>
     /// <param name="block">The block.</param>
     /// <param name="input">What the layer is given.</param>

@@ -106,7 +106,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         }
         _generator = new Generator((ulong)options.Seed, CPU);
         _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
-            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator) { Active = true };
+            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator);
+        Arm();
     }
 
     /// <summary>Which Fisher is used.</summary>
@@ -206,11 +207,12 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             return;
         }
         FollowGroups();
-        var options = Shared with { Damping = Damping };
         _step++;
         foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
         LogThawed();
         _capture.Complete();
+        ChooseRule();
+        var options = Shared with { Damping = Damping, StepRule = StepRule };
         _terms = _capture.Terms;
         Log(_capture.News);
         bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
@@ -236,6 +238,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     {
         _capture.Active = _remeasures || _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         _capture.Counts = Shared.Reduction == LossReduction.Sum;
+        _capture.KeepsBatch = StepRule == StepRule.QuadraticModel || Shared.AdaptDamping || (Shared.StepRule is null && _rule is null && HasModel);
         _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
 
@@ -307,7 +310,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         }
         double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
-            if (!block.Fold(scale, options.FactorDecay)) Tell(block.Name, NotFinite);
+            if (!block.Fold(scale, options.FactorDecay, IdentityOf(options))) Tell(block.Name, NotFinite);
     }
 
     private void Refresh(Options options)
@@ -341,7 +344,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
             return (block, scale == 1 ? v : v.mul(scale));        // v may be the gradient itself
         });
-        _choosing = _batch is { } batch && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, batch, clip)) : null;
+        var examples = ExamplesOf(options);
+        _choosing = examples is { } some && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, some, clip)) : null;
         foreach (var (block, v) in gradients)
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);
@@ -359,12 +363,12 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             return;
         }
         double nu = 1;
-        if (options.StepRule == StepRule.Fixed)
+        if (options.StepRule == StepRule.Fixed || examples is null)
         {
             nu = KlScale = options.KlClip is { } c && product > c ? Math.Sqrt(c / product) : 1;
             nu = Math.Min(nu, Bounded(length, options, nu));
         }
-        Move(steps, options, nu, clip, Math.Sqrt(squares) / clip);
+        Move(steps, options, examples, nu, clip, Math.Sqrt(squares) / clip);
         _fallback.StepScaled(scale);
     }
 

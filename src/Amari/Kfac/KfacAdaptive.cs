@@ -79,40 +79,43 @@ public sealed partial class Kfac
     /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
     /// <param name="steps">Where blocks go, by gradients times <paramref name="clip"/>.</param>
     /// <param name="options">In force.</param>
+    /// <param name="examples">Of the batch; null if none were seen.</param>
     /// <param name="nu">Of the KL clip.</param>
     /// <param name="clip">What clipping multiplied the gradient by: the step becomes shorter by it, whose promise is by the whole gradient.</param>
     /// <param name="norm">Of the whole gradient.</param>
-    private void Move(List<Direction> steps, Options options, double nu, double clip, double norm)
+    private void Move(List<Direction> steps, Options options, Examples? examples, double nu, double clip, double norm)
     {
-        if (_batch is not { } batch || steps.Count == 0)
+        bool exact = options.StepRule == StepRule.QuadraticModel && steps.Count > 0, adapts = _batch is not null && options.AdaptDamping && _step % options.DampingInterval == 0;
+        if (exact && examples is null)
         {
-            Take(steps, options, nu, null);
-            return;
+            Tell("all", "no forward pass of the model was seen that a quadratic model could be made of; the step was a fixed one");
+            exact = false;
         }
-        bool exact = options.StepRule == StepRule.QuadraticModel, adapts = options.AdaptDamping && _step % options.DampingInterval == 0;
         double alpha = nu;
         double? mu = null;
         double? predicted = null;
+        QuadraticModel? model = null;
         if (exact)
         {
-            var model = ModelOf(steps, options, batch, clip);
-            if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
-            (alpha, double best) = model.Minimum();
-            double cut = Bounded(-(alpha * model.Slopes.New + best * model.Slopes.Last), options);
-            (alpha, best) = (cut * alpha, cut * best);
-            (mu, predicted) = (best, model.Unclipped(clip).Reduction(alpha, best));
+            (alpha, double best, model) = Minimum(steps, options, examples!.Value, clip);
+            (mu, predicted) = (best, model.Value.Unclipped(clip).Reduction(alpha * Share(Group), best * Share(Group)));
         }
-        else if (adapts)
+        else if (adapts && steps.Count > 0 && examples is { } some)
         {
             var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block, Of(s.Block, options))).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(batch, options)), (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(some, options)), null, (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
         }
-        var objective = ObjectiveOf(steps, batch);
+        if (_batch is not { } batch || steps.Count == 0)
+        {
+            Take(steps, options, examples, model, alpha, mu);
+            return;
+        }
+        var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], LayoutOf(steps)) { Ranks = _sharing?.World ?? SingleProcess.Instance };
         var layout = objective.Parameters;
         bool evaluates = adapts || options.RejectRising;
         using var w = options.RejectRising ? layout.Read() : null;
         double before = evaluates ? objective.Loss() : Report!.LossBefore;
-        double length = Take(steps, options, alpha, mu);
+        double length = Take(steps, options, examples, model, alpha, mu);
         double after = evaluates ? objective.Loss() : double.NaN, rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
         double? ratio = !evaluates || predicted is not { } p ? null : !double.IsFinite(after) ? double.NegativeInfinity
             : p + rounding > 0 ? (before - after + rounding) / (p + rounding) : after > before ? double.NegativeInfinity : 1;
@@ -134,44 +137,6 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.MinDamping ?? 0, double.Epsilon / finfo(layout.Type).eps));
     }
 
-    private Objective ObjectiveOf(List<Direction> steps, (Tensor, Tensor) batch) =>
-        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p)))))
-        {
-            Ranks = _sharing?.World ?? SingleProcess.Instance,
-        };
-
-    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
-    private (Tensor Inputs, Tensor Targets) Part((Tensor Inputs, Tensor Targets) batch, Options options)
-    {
-        long ranks = _sharing?.World.Size ?? 1;
-        return options.ModelExamples is { } most && (most + ranks - 1) / ranks is var n && n < batch.Inputs.shape[0]
-            ? (batch.Inputs.narrow(0, 0, n), batch.Targets.narrow(0, 0, n)) : batch;
-    }
-
-    /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules tell: then slopes can be compared.</summary>
-    private bool TrainsAsItEvaluates => !Model.modules().Append(Model).Any(m => m.training
-        && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
-
-    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
-    private QuadraticModel ModelOf(List<Direction> steps, Options options, (Tensor Inputs, Tensor Targets) batch, double clip)
-    {
-        bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
-        var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
-        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
-        var part = Part(batch, options);
-        var model = Made(part);
-        bool lacks = !ReferenceEquals(part.Inputs, batch.Inputs) && !model.Unclipped(clip).IsRepresentative;
-        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks) || !TrainsAsItEvaluates) return model;
-        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
-        return Made(batch);
-
-        QuadraticModel Made((Tensor, Tensor) examples) => (moving
-            ? QuadraticModel.Of(ObjectiveOf(steps, examples), (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
-            : QuadraticModel.Of(ObjectiveOf(steps, examples), (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite();
-
-        List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
-    }
-
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
     private Options OfInverse(CurvatureBlock block, Options options)
     {
@@ -180,7 +145,7 @@ public sealed partial class Kfac
     }
 
     /// <summary>Takes the γ² whose step the model promises most of.</summary>
-    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, (Tensor, Tensor) batch, double clip)
+    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Options options, Examples examples, double clip)
     {
         double now = _factorDamping ?? options.Damping, change = Math.Pow(options.DampingDecay, options.FactorDampingInterval), best = now, least = double.PositiveInfinity;
         foreach (double candidate in (double[])[now, now * change, now / change])
@@ -188,7 +153,7 @@ public sealed partial class Kfac
             using var scope = NewDisposeScope();
             Use(candidate);
             var steps = gradients.ConvertAll(g => DirectionOf(g.Block, g.V, options));
-            double value = ModelOf(steps, options, batch, clip).Least();
+            double value = ModelOf(steps, options, examples, clip).Least();
             if (value < least) (best, least) = (candidate, value);
         }
         Use(best);
@@ -202,16 +167,17 @@ public sealed partial class Kfac
 
     /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and -b as it is.</summary>
     /// <returns>|Δw|; 0 when nobody asks.</returns>
-    private double Take(List<Direction> steps, Options shared, double alpha, double? given)
+    private double Take(List<Direction> steps, Options shared, Examples? examples, QuadraticModel? model, double alpha, double? given)
     {
+        using var outputs = model is null ? null : OutputOf(steps, shared, examples!.Value);
         double squares = 0;
         foreach (var (block, _, u, _) in steps)
         {
             var options = Of(block, shared);
-            double mu = given ?? Carried(block, options), length = given is null ? options.LearningRate : 1;
-            if (length == 0) continue;
+            double share = given is null ? 1 : Share(_groupOf[block]), mu = given * share ?? Carried(block, options), length = given is null ? options.LearningRate : 1;
+            if (options.LearningRate == 0) continue;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
-            b.mul_(mu).add_(u, alpha: alpha);
+            b.mul_(mu).add_(u, alpha: alpha * share);
             if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {
@@ -226,6 +192,7 @@ public sealed partial class Kfac
                 w.add_(d, alpha: -length);
             }
         }
+        if (outputs is not null) squares *= Contain(steps, shared, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
         foreach (var group in _groups.Where(g => g.LearningRate > 0)) _momentumRates[group] = group.LearningRate;
         return Math.Sqrt(squares);
     }

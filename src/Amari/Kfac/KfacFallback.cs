@@ -6,6 +6,7 @@ public sealed partial class Kfac
     private readonly AdamW _fallback;
     private readonly Dictionary<string, string> _demoted = [];
     private readonly HashSet<string> _frozen = [];              // parameters without a block that were frozen when the optimizer was made
+    private readonly Dictionary<ParameterGroup<Options>, double> _peaks = [];   // the largest η of each group so far
     private double[] _rates;                                    // η of each group as it was made: the fall-back's rate is in proportion
 
     /// <summary>All parameters of a model, frozen ones too: AdamW trains those once they are thawed.</summary>
@@ -36,6 +37,7 @@ public sealed partial class Kfac
     {
         foreach (var (group, fallback, first) in _groups.Zip(_fallback.Groups, _rates))
         {
+            _peaks[group] = Math.Max(_peaks.GetValueOrDefault(group, first), group.LearningRate);
             var own = group.Options.Fallback;
             fallback.Options = first > 0 ? own with { LearningRate = own.LearningRate * (group.LearningRate / first) } : own;
         }

@@ -6,7 +6,7 @@ public sealed partial class Kfac
     public sealed record Options() : OptimizerOptions(learningRate: 0.1)
     {
         /// <summary>λ > 0, added to the Fisher of one term's log-likelihood; in units of <see cref="DampingScale"/>.</summary>
-        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        public double Damping { get; init => field = Require.Positive(value); } = 3e-4;
         /// <summary>What λ is measured in.</summary>
         public DampingScale DampingScale { get; init => field = Require.Defined(value); }
         /// <summary>Least damping, ≥ 0, in the unit of the Fisher whatever the <see cref="DampingScale"/>; also the least λ that <see cref="AdaptDamping"/> goes down to: a batch's own model predicts its
@@ -66,10 +66,14 @@ public sealed partial class Kfac
         /// <summary>Which of the holders compute an inverse.</summary>
         public InverseWork InverseWork { get; init => field = Require.Defined(value); }
         /// <summary>Whether the loss is to be known: <see cref="Step"/> instead of <see cref="step"/>.</summary>
-        internal bool EvaluatesLoss => AdaptDamping || RejectRising || StepRule == StepRule.QuadraticModel;
+        internal bool EvaluatesLoss => AdaptDamping || RejectRising;
 
-        /// <summary>How long steps are, and what momentum they have.</summary>
-        public StepRule StepRule { get; init => field = Require.Defined(value); }
+        /// <summary>How long steps are, and what momentum they have. Null chooses at the first step: the quadratic model where the batch has at least 16 times <see cref="ModelExamples"/> examples, so that its passes are
+        /// a small part of the step and the gradient has little noise, and where there is a likelihood and a model of one tensor; else fixed steps. See <see cref="Kfac.StepRule"/>.</summary>
+        public StepRule? StepRule { get; init => field = value is { } rule ? Require.Defined(rule) : null; }
+        /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorDecay"/> with each measurement: in the unit of the Fisher. While a network says the same of all examples, the
+        /// small eigenvalues of G are noise, and a step by their inverse rests there. Null for 1 with the quadratic model, 0 with fixed steps.</summary>
+        public double? IdentityStart { get; init => field = Require.NonNegativeOrNull(value); }
         /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
         /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell (not
         /// compared where dropout or the statistics of a batch make training another function). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>

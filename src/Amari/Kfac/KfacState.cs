@@ -42,6 +42,9 @@ public sealed partial class Kfac
             ["rejectedSteps"] = RejectedSteps,
             ["growth"] = new JsonObject { ["mean"] = _growth.Mean, ["count"] = _growth.Count },
             ["remeasures"] = _remeasures,
+            ["rule"] = _rule?.ToString(),
+            ["length"] = _length,
+            ["peaks"] = new JsonArray([.. _groups.Select(g => (JsonNode)_peaks.GetValueOrDefault(g))]),
             ["momentumRates"] = new JsonArray([.. _groups.Select(g => _momentumRates.TryGetValue(g, out double rate) ? (JsonNode)rate : null)]),
             ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
             ["inverses"] = _inverter.ToJson(),
@@ -104,6 +107,9 @@ public sealed partial class Kfac
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
         _remeasures = (bool?)values["remeasures"] ?? false;
+        _rule = Enum.TryParse<StepRule>((string?)values["rule"], out var rule) ? rule : null;
+        foreach (var (group, peak) in _groups.Zip(values["peaks"]?.AsArray() ?? [])) _peaks[group] = (double)peak!;
+        _length = (double?)values["length"] ?? 0;
         _momentumRates.Clear();
         foreach (var (group, rate) in _groups.Zip(values["momentumRates"]?.AsArray() ?? []))
             if (rate is not null) _momentumRates[group] = (double)rate;

@@ -91,6 +91,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     protected override double Scale(int factor, double rows, double? outputScale) => factor == 0 || outputScale is not { } scale ? 1 / rows : scale;
 
+    protected override bool StartsAsIdentity(int factor) => factor == 1;
+
     protected override void Correct(Tensor fresh, double keep)
     {
         if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);

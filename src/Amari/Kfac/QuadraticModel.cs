@@ -8,7 +8,9 @@ public enum StepRule
     /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
     Fixed,
     /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
-    /// 2015, §6.4 and §7). Momentum and KL clip are not read, the learning rate by the weight decay alone. A step costs five passes forward of <see cref="Kfac.Options.ModelExamples"/> more, or of the whole batch where those do not show its slope.</summary>
+    /// 2015, §6.4 and §7). Momentum and KL clip are not read; the step is multiplied by the learning rate over the largest one so far, so that schedules hold. A step costs seven forward passes of
+    /// <see cref="Kfac.Options.ModelExamples"/> more, or of the whole batch where those do not show its slope. Two of them hold the change of the prediction against the model: where it is more than
+    /// eight times as large, the step is halved until it is not.</summary>
     QuadraticModel,
 }
 
@@ -28,13 +30,14 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
 
     /// <summary>The model of an objective at its parameters.</summary>
     /// <param name="objective">F is its exact Fisher.</param>
+    /// <param name="score">Of the objective's examples; null where their slope is not to be known.</param>
     /// <param name="slopes">g'Δ and g'δ₀.</param>
     /// <param name="directions">Δ, and δ₀ if there is one, as tensors shaped as the parameters.</param>
     /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
     /// <param name="norms">|Δ| and |δ₀|, if they are known.</param>
-    public static QuadraticModel Of(Objective objective, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
+    public static QuadraticModel Of(Objective objective, Tensor? score, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
     {
-        var (curvature, seen) = new Fisher(objective).Form(directions, norms);
+        var (curvature, seen) = new Fisher(objective).Form(directions, score, norms);
         return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping, seen[0]);
     }
 
@@ -66,7 +69,11 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
         return 0.5 * (alpha * Slopes.New + mu * Slopes.Last);
     }
 
+    /// <summary>½ δ'Fδ of δ = α Δ + μ δ₀: the KL divergence that a step is to cause.</summary>
+    public double Divergence(double alpha, double mu) =>
+        0.5 * (alpha * alpha * Curvatures.New + 2 * alpha * mu * Curvatures.Cross + mu * mu * Curvatures.Last);
+
     /// <summary>-M(α Δ + μ δ₀) without damping: what the loss is promised to fall by.</summary>
     public double Reduction(double alpha, double mu) => -(alpha * Slopes.New + mu * Slopes.Last
-        + 0.5 * alpha * alpha * Curvatures.New + alpha * mu * Curvatures.Cross + 0.5 * mu * mu * Curvatures.Last);
+        + Divergence(alpha, mu));
 }

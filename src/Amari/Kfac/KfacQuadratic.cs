@@ -1,0 +1,139 @@
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Kernels;
+
+namespace Amari;
+
+// The quadratic model's step rule: when it is taken, what the model is made of, and how far its steps are trusted.
+public sealed partial class Kfac
+{
+    private const int LargeBatch = 16;                          // times the examples of the quadratic model
+    private const double Trusted = 8, Negligible = 1e-6;        // of the KL divergence: times the model's, and what no step is halved for
+    private const int MostHalvings = 20;
+    private StepRule? _rule;
+    private double _length;                                     // of the last step in the metric of the running factors, at most
+
+    /// <summary>What the quadratic model's curvature is taken from: the batch's inputs, and the score at its outputs where it is known.</summary>
+    private readonly record struct Examples(Tensor Inputs, Tensor? Score);
+
+    /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step; <see cref="StepRule.Fixed"/> before.</summary>
+    public StepRule StepRule => Shared.StepRule ?? _rule ?? StepRule.Fixed;
+
+    /// <summary>Whether a quadratic model can be made.</summary>
+    private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.InputOnly;
+
+    private void ChooseRule()
+    {
+        if (_rule is not null || Shared.StepRule is not null) return;
+        double examples = _capture.LiveExamples;
+        if (_sharing is { World: var ranks }) examples = ranks.Sum(examples)[0];
+        if (examples == 0) return;
+        _rule = HasModel && examples >= LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity) ? StepRule.QuadraticModel : StepRule.Fixed;
+        if (_rule == StepRule.QuadraticModel)
+            Tell("all", FormattableString.Invariant($"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times {Shared.ModelExamples} or more"));
+    }
+
+    private static double IdentityOf(Options options) => options.IdentityStart ?? (options.StepRule == StepRule.QuadraticModel ? 1 : 0);
+
+    /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far.</summary>
+    private double Share(ParameterGroup<Options> group)
+    {
+        double peak = Math.Max(_peaks.GetValueOrDefault(group), group.LearningRate);
+        return peak > 0 ? group.LearningRate / peak : 1;
+    }
+
+    private Examples? ExamplesOf(Options options)
+    {
+        if (options.StepRule != StepRule.QuadraticModel && !options.AdaptDamping) return null;
+        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, score) : null;
+    }
+
+    private static ParameterLayout LayoutOf(List<Direction> steps) => new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
+
+    /// <summary>Of examples whose targets nobody asks for.</summary>
+    private Objective ObjectiveOf(List<Direction> steps, Examples examples) =>
+        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Inputs)], LayoutOf(steps)) { Ranks = _sharing?.World ?? SingleProcess.Instance };
+
+    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
+    private Examples Part(Examples batch, Options options)
+    {
+        long ranks = _sharing?.World.Size ?? 1, all = batch.Inputs.shape[0];
+        if (options.ModelExamples is not { } most || (most + ranks - 1) / ranks is var n && n >= all) return batch;
+        return new(batch.Inputs.narrow(0, 0, n), batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, n) : null);
+    }
+
+    /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be compared.</summary>
+    private bool TrainsAsItEvaluates => !Model.modules().Append(Model).Any(m => m.training
+        && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
+
+    /// <summary>α and μ at the model's minimum, within bounds by the running factors: the few examples of the model may have fitted outputs and no curvature left, where those of all
+    /// batches have. α is 1 at most, the whole natural step, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last step).</summary>
+    private (double Alpha, double Mu, QuadraticModel Model) Minimum(List<Direction> steps, Options options, Examples examples, double clip)
+    {
+        var model = ModelOf(steps, options, examples, clip);
+        if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
+        var (alpha, mu) = model.Minimum();
+        double whole = Math.Abs(alpha) > 1 ? 1 / Math.Abs(alpha) : 1;
+        double length = whole * (Math.Abs(alpha) * Math.Sqrt(steps.Sum(s => s.Products.AB)) + Math.Abs(mu) * _length);
+        double cut = whole * Bounded(length * length, options);
+        _length = cut / whole * length;
+        return (cut * alpha, cut * mu, model);
+    }
+
+    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
+    private QuadraticModel ModelOf(List<Direction> steps, Options options, Examples batch, double clip)
+    {
+        bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
+        var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
+        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
+        var part = Part(batch, options);
+        var model = Made(part);
+        bool lacks = part.Score is not null && !ReferenceEquals(part.Inputs, batch.Inputs) && TrainsAsItEvaluates && !model.Unclipped(clip).IsRepresentative;
+        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks)) return model;
+        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
+        return Made(batch);
+
+        QuadraticModel Made(Examples examples) => (moving
+            ? QuadraticModel.Of(ObjectiveOf(steps, examples), examples.Score, (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+            : QuadraticModel.Of(ObjectiveOf(steps, examples), examples.Score, (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite();
+
+        List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
+    }
+
+    /// <summary>f of the quadratic model's examples, in evaluation mode; null where this rank has none.</summary>
+    private Tensor? OutputOf(List<Direction> steps, Options options, Examples examples)
+    {
+        Tensor? output = null;
+        ObjectiveOf(steps, Part(examples, options)).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());
+        return output;
+    }
+
+    /// <summary>Holds the KL divergence that a step caused against the model's. A Fisher that is all but zero where the step starts, as that of saturated outputs, may grow along it: then the step is halved,
+    /// and the momentum with it, until the prediction changes by no more than <see cref="Trusted"/> times what the model says.</summary>
+    /// <returns>What is left of the squared length of the step.</returns>
+    private double Contain(List<Direction> steps, Options options, Examples examples, Tensor? before, double predicted)
+    {
+        double left = 1, share = Share(Group), bound = Math.Max(Trusted * share * share * predicted, Negligible);
+        for (int i = 0; i <= MostHalvings; i++)
+        {
+            using var after = OutputOf(steps, options, examples);
+            double sum = before is null ? 0 : _likelihood!.KlDivergence(before, after!).sum().to_type(ScalarType.Float64).ToDouble(), terms = before is null ? 0 : _likelihood!.Terms(before);
+            if (_sharing is { World: var ranks } && ranks.Sum(sum, terms) is var sums) (sum, terms) = (sums[0], sums[1]);
+            if (sum / terms <= bound) break;
+            double keep = i == MostHalvings ? 0 : 0.5;
+            foreach (var (block, _, _, _) in steps)
+            {
+                if (!_momentum.TryGetValue(block, out var b)) continue;
+                foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+                    if (HasGradient(w)) w.add_(d, alpha: 1 - keep);
+                b.mul_(keep);
+            }
+            left *= keep * keep;
+            _length *= keep;
+        }
+        if (left == 1) return 1;
+        _remeasures = true;
+        Tell("all", FormattableString.Invariant($"the step changed the prediction by more than {Trusted} times what the quadratic model says; it was halved until it did not"));
+        return left;
+    }
+}
