@@ -138,6 +138,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether a factor begins as a multiple of the identity, if any does.</summary>
     protected virtual bool StartsAsIdentity(int factor) => false;
 
+    /// <summary>U'(A ⊗ s I)U: the part of the metric that is of the identity.</summary>
+    public virtual double IdentityForm(Tensor u, double identity) => 0;
+
     /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
     protected virtual void Correct(Tensor fresh, double keep) { }
 

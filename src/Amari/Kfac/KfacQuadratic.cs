@@ -10,6 +10,8 @@ public sealed partial class Kfac
     private const int LargeBatch = 16;                          // times the examples of the quadratic model
     private const double Trusted = 8, Negligible = 1e-6;        // of the KL divergence: times the model's, and what no step is halved for
     private const int MostHalvings = 20;
+    private const double LeastMeasured = 0.01;                  // of the metric
+    private readonly GrowthBound _divergence = new();           // the running mean of what steps caused
     private StepRule? _rule;
     private double _length;                                     // of the last step in the metric of the running factors, at most
 
@@ -45,7 +47,7 @@ public sealed partial class Kfac
     private Examples? ExamplesOf(Options options)
     {
         if (options.StepRule != StepRule.QuadraticModel && !options.AdaptDamping) return null;
-        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, score) : null;
+        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, TrainsAsItEvaluates ? score : null) : null;
     }
 
     private static ParameterLayout LayoutOf(List<Direction> steps) => new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
@@ -67,17 +69,25 @@ public sealed partial class Kfac
         && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
 
     /// <summary>α and μ at the model's minimum, within bounds by the running factors: the few examples of the model may have fitted outputs and no curvature left, where those of all
-    /// batches have. α is 1 at most, the whole natural step, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last step).</summary>
+    /// batches have. α is that of the whole natural step at most, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last step).</summary>
     private (double Alpha, double Mu, QuadraticModel Model) Minimum(List<Direction> steps, Options options, Examples examples, double clip)
     {
         var model = ModelOf(steps, options, examples, clip);
         if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
         var (alpha, mu) = model.Minimum();
-        double whole = Math.Abs(alpha) > 1 ? 1 / Math.Abs(alpha) : 1;
+        double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps, options) / Math.Abs(alpha)) : 1;
         double length = whole * (Math.Abs(alpha) * Math.Sqrt(steps.Sum(s => s.Products.AB)) + Math.Abs(mu) * _length);
         double cut = whole * Bounded(length * length, options);
         _length = cut / whole * length;
         return (cut * alpha, cut * mu, model);
+    }
+
+    /// <summary>The α of the whole natural step by what was measured: 1 where nothing is left of the identity that G began as.</summary>
+    private double NaturalStep(List<Direction> steps, Options options)
+    {
+        double whole = steps.Sum(s => s.Products.AB), identity = IdentityOf(options);
+        double ofIdentity = identity == 0 ? 0 : steps.Sum(s => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorDecay, s.Block.Updates)));
+        return 1 / Math.Max(1 - ofIdentity / whole, LeastMeasured);
     }
 
     /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
@@ -88,7 +98,7 @@ public sealed partial class Kfac
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
         var part = Part(batch, options);
         var model = Made(part);
-        bool lacks = part.Score is not null && !ReferenceEquals(part.Inputs, batch.Inputs) && TrainsAsItEvaluates && !model.Unclipped(clip).IsRepresentative;
+        bool lacks = part.Score is not null && !ReferenceEquals(part.Inputs, batch.Inputs) && !model.Unclipped(clip).IsRepresentative;
         if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks)) return model;
         Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
         return Made(batch);
@@ -108,32 +118,43 @@ public sealed partial class Kfac
         return output;
     }
 
-    /// <summary>Holds the KL divergence that a step caused against the model's. A Fisher that is all but zero where the step starts, as that of saturated outputs, may grow along it: then the step is halved,
-    /// and the momentum with it, until the prediction changes by no more than <see cref="Trusted"/> times what the model says.</summary>
+    /// <summary>Holds what a step did to the predictions of the model's examples against what the model says. A Fisher that is all but zero where the step starts, as that of saturated outputs, may grow
+    /// along it. Where the KL divergence is more than <see cref="Trusted"/> times the model's, and than its running mean, and the loss of these examples rose, the step is halved, and the momentum with it.</summary>
+    /// <remarks>The loss needs no targets: where f are natural parameters, L(f') - L(f) = s'(f' - f) + KL( p(f) ‖ p(f') ), with s the score at f.</remarks>
     /// <returns>What is left of the squared length of the step.</returns>
     private double Contain(List<Direction> steps, Options options, Examples examples, Tensor? before, double predicted)
     {
-        double left = 1, share = Share(Group), bound = Math.Max(Trusted * share * share * predicted, Negligible);
+        double left = 1, found = double.NaN, share = Share(Group), bound = Math.Max(Trusted * Math.Max(share * share * predicted, _divergence.Mean ?? 0), Negligible);
+        var score = _likelihood!.IsNatural ? Part(examples, options).Score : null;
         for (int i = 0; i <= MostHalvings; i++)
         {
             using var after = OutputOf(steps, options, examples);
-            double sum = before is null ? 0 : _likelihood!.KlDivergence(before, after!).sum().to_type(ScalarType.Float64).ToDouble(), terms = before is null ? 0 : _likelihood!.Terms(before);
-            if (_sharing is { World: var ranks } && ranks.Sum(sum, terms) is var sums) (sum, terms) = (sums[0], sums[1]);
-            if (sum / terms <= bound) break;
-            double keep = i == MostHalvings ? 0 : 0.5;
-            foreach (var (block, _, _, _) in steps)
-            {
-                if (!_momentum.TryGetValue(block, out var b)) continue;
-                foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-                    if (HasGradient(w)) w.add_(d, alpha: 1 - keep);
-                b.mul_(keep);
-            }
-            left *= keep * keep;
-            _length *= keep;
+            var (divergence, rise, terms) = before is null || after is null ? default : (Sum(_likelihood.KlDivergence(before, after)), score is null ? double.PositiveInfinity : Sum(score.mul(after - before)), _likelihood.Terms(before));
+            double[] sums = _sharing is { World: var ranks } ? ranks.Sum(divergence, rise, terms) : [divergence, rise, terms];
+            found = sums[0] / sums[2];
+            if (found <= bound || sums[0] + sums[1] <= 0) break;
+            Shorten(steps, i == MostHalvings ? 0 : 0.5);
+            left *= i == MostHalvings ? 0 : 0.25;
         }
+        if (double.IsFinite(found)) _divergence.Scale(found, null);
         if (left == 1) return 1;
         _remeasures = true;
-        Tell("all", FormattableString.Invariant($"the step changed the prediction by more than {Trusted} times what the quadratic model says; it was halved until it did not"));
+        Tell("all", FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, and for the worse; it was halved until it did not"));
         return left;
+
+        static double Sum(Tensor t) => t.sum().to_type(ScalarType.Float64).ToDouble();
+    }
+
+    /// <summary>Takes a part of the last step back, and of the momentum.</summary>
+    private void Shorten(List<Direction> steps, double keep)
+    {
+        foreach (var (block, _, _, _) in steps)
+        {
+            if (!_momentum.TryGetValue(block, out var b)) continue;
+            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+                if (HasGradient(w)) w.add_(d, alpha: 1 - keep);
+            b.mul_(keep);
+        }
+        _length *= keep;
     }
 }

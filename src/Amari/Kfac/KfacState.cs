@@ -44,6 +44,7 @@ public sealed partial class Kfac
             ["remeasures"] = _remeasures,
             ["rule"] = _rule?.ToString(),
             ["length"] = _length,
+            ["divergence"] = new JsonObject { ["mean"] = _divergence.Mean, ["count"] = _divergence.Count },
             ["peaks"] = new JsonArray([.. _groups.Select(g => (JsonNode)_peaks.GetValueOrDefault(g))]),
             ["momentumRates"] = new JsonArray([.. _groups.Select(g => _momentumRates.TryGetValue(g, out double rate) ? (JsonNode)rate : null)]),
             ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
@@ -109,6 +110,7 @@ public sealed partial class Kfac
         _remeasures = (bool?)values["remeasures"] ?? false;
         _rule = Enum.TryParse<StepRule>((string?)values["rule"], out var rule) ? rule : null;
         foreach (var (group, peak) in _groups.Zip(values["peaks"]?.AsArray() ?? [])) _peaks[group] = (double)peak!;
+        _divergence.Restore((double?)values["divergence"]?["mean"], (long?)values["divergence"]?["count"] ?? 0);
         _length = (double?)values["length"] ?? 0;
         _momentumRates.Clear();
         foreach (var (group, rate) in _groups.Zip(values["momentumRates"]?.AsArray() ?? []))

@@ -93,6 +93,12 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     protected override bool StartsAsIdentity(int factor) => factor == 1;
 
+    public override double IdentityForm(Tensor u, double identity)
+    {
+        using var scope = NewDisposeScope();
+        return identity * KroneckerInverse.Times(u, A!).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
+    }
+
     protected override void Correct(Tensor fresh, double keep)
     {
         if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);

@@ -8,6 +8,8 @@ namespace Amari;
 /// divergence need: the values are infinite or NaN there.</remarks>
 public sealed class HeteroscedasticGaussian : Likelihood
 {
+    internal override bool IsNatural => false;
+
     /// <inheritdoc/>
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {

@@ -17,6 +17,9 @@ public abstract class Likelihood
     /// <summary>C: how many outputs a term has, and so the rank that its output Fisher can have.</summary>
     public long Outputs(Tensor output) => output.numel() / Terms(output);
 
+    /// <summary>Whether f are the natural parameters, in which log p is linear but for its normaliser.</summary>
+    internal virtual bool IsNatural => true;
+
     /// <summary>-log p(y | f) summed over all terms: a scalar, differentiable in the output.</summary>
     public abstract Tensor SumNegativeLogLikelihood(Tensor output, Tensor target);
 
