@@ -52,11 +52,15 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             else _rows[index] = (key, value);
         }
         if (_painter is not null) return;
-        if (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated) || _told == (key, value.Step)) return;
+        string end = value.Status is { } status and not RunStatus.Completed ? "  " + Trouble.Words(status) : "";
+        bool told = _told == (key, value.Step);
+        if (end.Length == 0 && (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated) || told)) return;
         _told = (key, value.Step);
         _sinceLine.Restart();
-        Line(string.Create(CultureInfo.InvariantCulture,
-            $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}{value.Fraction,5:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {Number.Short(value.Loss),-8} batch {Number.Short(value.BatchLoss),-8} {Number.Short(value.MillisecondsPerStep),6} ms/step  {value.SecondsLeft,5:F0} s left"));
+        string run = $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}";
+        if (told) Line(run + "     " + end);                     // its numbers are on the line before
+        else Line(run + string.Create(CultureInfo.InvariantCulture,
+            $"{value.Fraction,5:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {Number.Short(value.Loss),-8} batch {Number.Short(value.BatchLoss),-8} {Number.Short(value.MillisecondsPerStep),6} ms/step  {value.SecondsLeft,5:F0} s left") + end);
     }
 
     private Table Table()
@@ -71,10 +75,13 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
                 table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
                     new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
                     new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
-                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(End(p)));
             }
         return table;
     }
+
+    private static string End(RunProgress p) => p.Status is { } status and not RunStatus.Completed ? Trouble.Words(status)
+        : p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s");
 
     /// <summary>A line that is not folded at the width of a terminal that is not there.</summary>
     private void Line(string text)

@@ -1,0 +1,73 @@
+using Amari.Training;
+
+namespace Amari.Cli.Reporting;
+
+/// <summary>Runs that came apart, diverged, failed or rested at the loss of a constant prediction, in words.</summary>
+internal static class Trouble
+{
+    /// <summary>How a run ended: <c>completed</c>, <c>came-apart</c>, <c>diverged</c>, <c>failed</c> or <c>interrupted</c>; stable names.</summary>
+    public static string NameOf(RunStatus status) => status == RunStatus.CameApart ? "came-apart" : status.ToString().ToLowerInvariant();
+
+    /// <summary>The same in a sentence.</summary>
+    public static string Words(RunStatus status) => NameOf(status).Replace('-', ' ');
+
+    /// <summary>Whether nobody should rely on the optimizer of this run.</summary>
+    public static bool IsIn(Run run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed;
+
+    /// <summary>What happened to an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at 853)</c>.</summary>
+    public static string Of(Summary summary)
+    {
+        var parts = new List<string>();
+        var apart = summary.Runs.Where(r => r.CameApart).ToList();
+        if (apart.Count > 0) parts.Add($"came apart on {Seeds(apart)} ({Fall(apart.MaxBy(r => r.FinalLoss)!)})");
+        var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
+        if (diverged.Count > 0) parts.Add($"diverged on {Seeds(diverged)}");
+        var failed = summary.Runs.Where(r => r.Status == RunStatus.Failed).ToList();
+        if (failed.Count > 0) parts.Add($"failed on {Seeds(failed)} ({Reason(failed[0].Failure)})");
+        return $"{summary.Optimizer} {string.Join(" and ", parts)}";
+    }
+
+    /// <summary>One line for standard error about a run that did not hold; null if it did.</summary>
+    public static string? Line(Run run) => run.Status switch
+    {
+        RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}{(run.Best is { } b ? $"; the best was {Number.Short(b.Loss)} at step {b.Step}" : "")}."),
+        RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
+        _ when run.CameApart => $"The run came apart: {Fall(run)}.",
+        _ => null,
+    };
+
+    /// <summary>The message of an exception and its type, on one line.</summary>
+    public static string Reason(Exception? failure) => failure is null ? "no reason given" : $"{failure.Message.Split('\n')[0].Trim()} ({failure.GetType().Name})";
+
+    /// <summary>How many runs ended in which trouble, a line each: <c>came apart: 2 of 3</c>.</summary>
+    public static string Count(Summary summary) => string.Concat(
+        from part in ((string Name, int Count)[])
+        [
+            ("came apart", summary.Runs.Count(r => r.CameApart)),
+            ("diverged", summary.Runs.Count(r => r.Status == RunStatus.Diverged)),
+            ("failed", summary.Runs.Count(r => r.Status == RunStatus.Failed)),
+        ]
+        where part.Count > 0
+        select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}");
+
+    /// <summary>A warning about an optimizer that rested at the loss of a constant prediction; null if it did not.</summary>
+    public static string? AtRest(Summary summary, IEnumerable<Summary> all)
+    {
+        var ended = summary.Runs.Where(r => r.Plateau is { ToEnd: true }).ToList();
+        if (ended.Count == 0)
+            return summary.Runs.Where(r => r.Plateau is not null).MaxBy(r => r.Plateau!.Share) is not { Plateau: { } left } rested ? null
+                : FormattableString.Invariant($"{summary.Optimizer} rested at the loss of a constant prediction ({Number.Short(left.Loss, 4)}) from step {left.FromStep} to {left.ToStep} of seed {rested.Seed}: {left.Share:P0} of the budget.");
+        var plateau = ended[0].Plateau!;
+        var better = all.Where(s => s != summary).SelectMany(s => s.Runs).Where(r => r.Best?.Loss < plateau.Loss - 2 * plateau.Tolerance).MinBy(r => r.Best!.Value.Loss);
+        string which = summary.Runs.Count > 1 ? $" on {Seeds(ended)}" : "";
+        return $"{summary.Optimizer} rests at the loss of a constant prediction ({Number.Short(plateau.Loss, 4)}){which}: "
+            + (better is null ? "it has learned the mean of the targets only, unless the data allow no more" : $"it has learned the mean of the targets only, where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}")
+            + "; try another start (--start), learning rate or damping.";
+    }
+
+    private static string Fall(Run run) => FormattableString.Invariant(
+        $"{(run.Best is { } best ? $"best {Number.Short(best.Loss)} at step {best.Step}" : $"started at {Number.Short(run.Losses[0].Loss)}")}, ended at {Number.Short(run.FinalLoss)}");
+
+    private static string Seeds(List<Run> runs) => runs.Count == 1 ? $"seed {runs[0].Seed}"
+        : $"seeds {string.Join(", ", runs.Take(runs.Count - 1).Select(r => r.Seed))} and {runs[^1].Seed}";
+}
