@@ -75,8 +75,7 @@ internal static class Answer
 
     private static IEnumerable<string> Cautions(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
     {
-        foreach (var s in all)
-            if (Trouble.AtRest(s, all) is { } rest) yield return rest;
+        foreach (string warning in Trouble.AtRest(all)) yield return warning;
         if (timed.Count > 1 && timed[0].Judged.Max(r => r.SecondsToTarget) > timed[1].Judged.Min(r => r.SecondsToTarget))
             yield return "The seeds overlap: run more of them before relying on the order.";
         if (!all.All(s => s.Whole)) yield return "The comparison was interrupted; this is what was done until then.";

@@ -45,7 +45,7 @@ internal static class LossFigure
 
     private static void Mark(Plot plot, double x, double y, Color color)
     {
-        var cross = plot.Add.Marker(x, y, MarkerShape.Cross, 16, color);
+        var cross = plot.Add.Marker(x, y, MarkerShape.Eks, 16, color);
         cross.MarkerLineWidth = 3;
         cross.MarkerLineColor = color;
     }

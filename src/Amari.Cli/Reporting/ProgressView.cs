@@ -73,15 +73,13 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             {
                 int done = (int)Math.Round(10 * p.Fraction);
                 table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
-                    new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
+                    p.Status is { } status and not RunStatus.Completed ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)),-10}[/]")
+                        : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
                     new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
-                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(End(p)));
+                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
             }
         return table;
     }
-
-    private static string End(RunProgress p) => p.Status is { } status and not RunStatus.Completed ? Trouble.Words(status)
-        : p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s");
 
     /// <summary>A line that is not folded at the width of a terminal that is not there.</summary>
     private void Line(string text)

@@ -51,7 +51,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
 
     private string FinalCell()
     {
-        string trouble = Trouble.Count(this), stopped = Whole ? "" : "\nstopped early";
+        string trouble = Trouble.Count(this).Replace(": ", "\n", StringComparison.Ordinal), stopped = Whole ? "" : "\nstopped early";
         if (double.IsFinite(FinalLoss)) return Number.Short(FinalLoss) + Range(r => r.FinalLoss) + trouble + stopped;
         return trouble.Length > 0 ? trouble[1..] + stopped : "not finite" + stopped;
     }

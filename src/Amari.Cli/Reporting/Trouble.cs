@@ -50,24 +50,29 @@ internal static class Trouble
         where part.Count > 0
         select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}");
 
-    /// <summary>A warning about an optimizer that rested at the loss of a constant prediction; null if it did not.</summary>
-    public static string? AtRest(Summary summary, IEnumerable<Summary> all)
+    /// <summary>Warnings about optimizers that rested at the loss of a constant prediction: one for all that ended there, one for each that left it.</summary>
+    public static IEnumerable<string> AtRest(IReadOnlyList<Summary> all)
     {
-        var ended = summary.Runs.Where(r => r.Plateau is { ToEnd: true }).ToList();
-        if (ended.Count == 0)
-            return summary.Runs.Where(r => r.Plateau is not null).MaxBy(r => r.Plateau!.Share) is not { Plateau: { } left } rested ? null
-                : FormattableString.Invariant($"{summary.Optimizer} rested at the loss of a constant prediction ({Number.Short(left.Loss, 4)}) from step {left.FromStep} to {left.ToStep} of seed {rested.Seed}: {left.Share:P0} of the budget.");
-        var plateau = ended[0].Plateau!;
-        var better = all.Where(s => s != summary).SelectMany(s => s.Runs).Where(r => r.Best?.Loss < plateau.Loss - 2 * plateau.Tolerance).MinBy(r => r.Best!.Value.Loss);
-        string which = summary.Runs.Count > 1 ? $" on {Seeds(ended)}" : "";
-        return $"{summary.Optimizer} rests at the loss of a constant prediction ({Number.Short(plateau.Loss, 4)}){which}: "
-            + (better is null ? "it has learned the mean of the targets only, unless the data allow no more" : $"it has learned the mean of the targets only, where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}")
-            + "; try another start (--start), learning rate or damping.";
+        var ended = all.Select(s => (Summary: s, Runs: s.Runs.Where(r => r.Plateau is { ToEnd: true }).ToList())).Where(s => s.Runs.Count > 0).ToList();
+        if (ended.Count > 0)
+        {
+            var plateau = ended[0].Runs[0].Plateau!;
+            var better = all.Except(ended.Select(s => s.Summary)).SelectMany(s => s.Runs).Where(r => r.Best?.Loss < plateau.Loss - 2 * plateau.Tolerance).MinBy(r => r.Best!.Value.Loss);
+            var names = ended.Select(s => s.Runs.Count == s.Summary.Runs.Count ? s.Summary.Optimizer : $"{s.Summary.Optimizer} ({Seeds(s.Runs)})").ToList();
+            yield return $"{Join(names)} {(names.Count == 1 ? "rests" : "rest")} at the loss of a constant prediction ({Number.Short(plateau.Loss, 4)}): "
+                + $"{(names.Count == 1 ? "it has" : "they have")} learned the mean of the targets only, "
+                + (better is null ? "unless the data allow no more" : $"where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}")
+                + "; try another start (--start), learning rate or damping.";
+        }
+        foreach (var summary in all.Except(ended.Select(s => s.Summary)))
+            if (summary.Runs.Where(r => r.Plateau is not null).MaxBy(r => r.Plateau!.Share) is { Plateau: { } left } run)
+                yield return FormattableString.Invariant($"{summary.Optimizer} rested at the loss of a constant prediction ({Number.Short(left.Loss, 4)}) from step {left.FromStep} to {left.ToStep} of seed {run.Seed}, {100 * left.Share:F0} % of the budget.");
     }
 
     private static string Fall(Run run) => FormattableString.Invariant(
         $"{(run.Best is { } best ? $"best {Number.Short(best.Loss)} at step {best.Step}" : $"started at {Number.Short(run.Losses[0].Loss)}")}, ended at {Number.Short(run.FinalLoss)}");
 
-    private static string Seeds(List<Run> runs) => runs.Count == 1 ? $"seed {runs[0].Seed}"
-        : $"seeds {string.Join(", ", runs.Take(runs.Count - 1).Select(r => r.Seed))} and {runs[^1].Seed}";
+    private static string Seeds(List<Run> runs) => (runs.Count == 1 ? "seed " : "seeds ") + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);
+
+    private static string Join(List<string> words) => words.Count == 1 ? words[0] : $"{string.Join(", ", words.SkipLast(1))} and {words[^1]}";
 }

@@ -46,7 +46,8 @@ internal static class WeightStarts
         using var off = no_grad();
         if (start == WeightStart.Sparse)
             foreach (var some in units) Sparse(some);
-        else if (start == WeightStart.Glorot) nn.init.xavier_normal_(weight);
+        else if (start == WeightStart.Glorot)                    // TorchSharp 0.107's xavier_normal_ draws from a uniform distribution
+            weight.normal_(0, Math.Sqrt(2.0 / (weight.numel() / weight.shape[0] + weight.numel() / weight.shape[1])));
         else nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5));
         if (bias is null) return;
         double bound = start == WeightStart.PyTorch ? 1 / Math.Sqrt((double)weight.numel() / weight.shape[0]) : 0;
