@@ -70,7 +70,8 @@ public static class CommandLine
     private static string Unexpected(Exception e, string what = "The run failed") =>
         $"{what}: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)";
 
-    /// <summary>Writes one line about a run that failed, whose results are written, to standard error; where asked for, with the stack.</summary>
+    /// <summary>Writes one line about a run that failed, whose results are written, to standard error; where asked for, with the
+    /// stack.</summary>
     internal static void ReportFailure(ParseResult parsed, string what, Exception why)
     {
         var error = parsed.InvocationConfiguration.Error;

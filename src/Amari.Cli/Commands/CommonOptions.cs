@@ -24,7 +24,8 @@ internal sealed class CommonOptions
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
     public Option<string> Start { get; } = new("--start")
     {
-        Description = "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), glorot (Xavier normal), pytorch (what PyTorch's layers have)",
+        Description = "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), "
+            + "glorot (Xavier normal), pytorch (what PyTorch's layers have)",
         DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
         HelpName = "NAME",
     };
@@ -40,7 +41,8 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        foreach (Option option in (Option[])[Budget, Epochs, Start, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout]) command.Add(option);
+        Option[] options = [Budget, Epochs, Start, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout];
+        foreach (var option in options) command.Add(option);
         AddToAny(command);
     }
 

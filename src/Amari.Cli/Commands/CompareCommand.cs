@@ -33,15 +33,18 @@ internal static class CompareCommand
             using var interrupt = new Interrupt();
             Comparison comparison;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
-            var finished = folder is null ? null : new Told<Comparison>(sofar => ResultFolder.Write(folder.FileNamed("result.json"), ResultJson.Of(sofar, partial: true)));
+            var finished = folder is null ? null : new Told<Comparison>(sofar =>
+                ResultFolder.Write(folder.FileNamed("result.json"), ResultJson.Of(sofar, partial: true)));
             using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget} a run", world)))
                 comparison = CommandLine.Running(() => Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
                     parsed.GetValue(tune), view, interrupt.Token, monitor, log, finished));
             if (folder is null) return Report.ExitCode(comparison);
             int code = Report.Write(comparison, workload, folder, output);
             var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
-            if (failed.Count > 0)
-                CommandLine.ReportFailure(parsed, $"{failed.Count} of {comparison.Runs.Count} runs failed, first {failed[0].Optimizer} with seed {failed[0].Seed}", failed[0].Failure!);
+            if (failed is [var earliest, ..])
+                CommandLine.ReportFailure(parsed,
+                    $"{failed.Count} of {comparison.Runs.Count} runs failed, first {earliest.Optimizer} with seed {earliest.Seed}",
+                    earliest.Failure!);
             return code;
 
             (Workload, List<OptimizerChoice>, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()

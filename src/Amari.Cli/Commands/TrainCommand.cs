@@ -36,12 +36,14 @@ internal static class TrainCommand
             Run run;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
             using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget}", world)))
-                run = CommandLine.Running(() => trainer.Attempt(new(choice, parsed.GetValue(common.Seed), budget, view, saving, Monitor: monitor, Monitored: log), interrupt.Token));
+                run = CommandLine.Running(() => trainer.Attempt(
+                    new(choice, parsed.GetValue(common.Seed), budget, view, saving, Monitor: monitor, Monitored: log), interrupt.Token));
             var result = new Comparison(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
             if (folder is null) return Report.ExitCode(result);
             int code = Report.Write(result, workload, folder, output);
             if (saving is not null && run.Best is { } best && BestWeights.PathIn(saving.Directory) is var file && File.Exists(file))
-                output.WriteLine(FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in {Path.GetRelativePath(Environment.CurrentDirectory, file)}"));
+                output.WriteLine(FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
+                    + Path.GetRelativePath(Environment.CurrentDirectory, file));
             if (run.Failure is { } why) CommandLine.ReportFailure(parsed, "The run failed", why);
             else if (Trouble.Line(run) is { } line) parsed.InvocationConfiguration.Error.WriteLine(line);
             return code;

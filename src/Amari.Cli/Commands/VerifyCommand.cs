@@ -14,7 +14,11 @@ internal static class VerifyCommand
     {
         var common = new CommonOptions();
         var examples = CommonOptions.Whole("--examples", "examples of the tiny batch", 1, new VerificationOptions().Examples);
-        var checkpoint = new Option<string?>("--checkpoint") { Description = "take the weights from this checkpoint, or the newest of a run's folder, instead of fresh ones", HelpName = "FILE|DIR" };
+        var checkpoint = new Option<string?>("--checkpoint")
+        {
+            Description = "take the weights from this checkpoint, or the newest of a run's folder, instead of fresh ones",
+            HelpName = "FILE|DIR",
+        };
         var command = new Command("verify", "Hold gradients, curvature and K-FAC of a model against dense oracles in float64.")
         {
             common.Workload, examples, checkpoint, common.Assembly, common.Data, common.Overwrite,
@@ -37,7 +41,8 @@ internal static class VerifyCommand
                 new() { Examples = parsed.GetValue(examples), Seed = seed }));
 
             string weights = saved is null ? "" : FormattableString.Invariant($"; weights of step {saved.Step}");
-            string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}", json = VerificationJson.Of(workload.Name, report);
+            string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}";
+            string json = VerificationJson.Of(workload.Name, report);
             output.Write(text);
             ResultFolder.Write(folder.FileNamed("result.json"), json);
             ResultFolder.Write(folder.FileNamed("verification.txt"), text);

@@ -20,13 +20,15 @@ internal static class Answer
         return string.Join(" ", [.. verdict, .. Troubles(all, sound.Count > 0), .. Cautions(comparison, all, timed)]);
     }
 
-    private static IEnumerable<string> Reached(Comparison comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> sound, List<Summary> timed)
+    private static IEnumerable<string> Reached(
+        Comparison comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> sound, List<Summary> timed)
     {
         var first = timed[0];
         yield return all.Count == 1
             ? $"{first.Optimizer} reached {Target(comparison)} in {Cost(first)}{(first.Sure ? "" : ", but only with " + first.Share)}."
             : first.Sure ? $"Use {first.Optimizer}: it reached {Target(comparison)} first, in {Cost(first)}."
-            : $"No optimizer reached {Target(comparison)} with every seed{(all.Any(s => s.Sure) ? " and kept what it had reached" : "")}; {first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";
+            : $"No optimizer reached {Target(comparison)} with every seed{(all.Any(s => s.Sure) ? " and kept what it had reached" : "")}; "
+                + $"{first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";
         if (timed.FirstOrDefault(s => s != first && s.Sure == first.Sure) is { } second)
         {
             double ratio = second.SecondsToTarget!.Value / first.SecondsToTarget!.Value;
@@ -55,8 +57,10 @@ internal static class Answer
         }
         if (all is [{ Sound: false }]) yield break;              // what happened to it says it
         var some = all.Where(s => s.Reached > 0).Select(s => $"{s.Optimizer} did with {s.Share}").ToList();
+        string how = all.Any(s => s.SecondsToTarget is not null) ? "and kept what it had reached "
+            : some.Count > 0 ? "with most seeds " : "";
         string verdict = (all.Count == 1 ? all[0].Optimizer + " did not reach" : "No optimizer reached")
-            + $" {Target(comparison)} {(all.Any(s => s.SecondsToTarget is not null) ? "and kept what it had reached " : some.Count > 0 ? "with most seeds " : "")}within {comparison.Budget}"
+            + $" {Target(comparison)} {how}within {comparison.Budget}"
             + (some.Count > 0 ? $" ({string.Join(", ", some)})" : "");
         var lowest = Lowest(sound);
         yield return lowest.Count == 0 ? verdict + "."
@@ -70,7 +74,8 @@ internal static class Answer
     private static IEnumerable<string> Troubles(IReadOnlyList<Summary> all, bool recommends)
     {
         foreach (var s in all.Where(s => !s.Sound)) yield return $"{Trouble.Of(s)}{(recommends ? ": not recommended" : "")}.";
-        if (all.SelectMany(s => s.Runs).Any(r => r.CameApart || r.Status == RunStatus.Diverged)) yield return "A smaller learning rate or more damping may help.";
+        if (all.SelectMany(s => s.Runs).Any(r => r.CameApart || r.Status == RunStatus.Diverged))
+            yield return "A smaller learning rate or more damping may help.";
     }
 
     private static IEnumerable<string> Cautions(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)

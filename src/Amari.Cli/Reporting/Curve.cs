@@ -11,7 +11,8 @@ internal sealed record Curve(double[] X, double[] Y, bool Diverged)
     public static Curve Of(Run run, bool bySeconds)
     {
         var points = run.Losses.Where(p => double.IsFinite(p.Loss)).ToList();
-        return new([.. points.Select(p => bySeconds ? p.Seconds : p.Step)], [.. points.Select(p => p.Loss)], run.Status is RunStatus.Diverged or RunStatus.Failed);
+        return new([.. points.Select(p => bySeconds ? p.Seconds : p.Step)], [.. points.Select(p => p.Loss)],
+            run.Status is RunStatus.Diverged or RunStatus.Failed);
     }
 
     /// <summary>The median at every point of any curve, as far as all of them go; a curve that diverged goes on at infinity.</summary>

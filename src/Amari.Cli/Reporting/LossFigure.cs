@@ -3,7 +3,8 @@ using ScottPlot;
 
 namespace Amari.Cli.Reporting;
 
-/// <summary>Loss against seconds or steps: a bold line for the median over seeds, thin ones for the seeds, the target dashed; a cross where a run came apart, diverged or failed.</summary>
+/// <summary>Loss against seconds or steps: a bold line for the median over seeds, thin ones for the seeds, the target dashed; a cross
+/// where a run came apart, diverged or failed.</summary>
 internal static class LossFigure
 {
     /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
@@ -26,9 +27,11 @@ internal static class LossFigure
         foreach (var (name, curves) in groups.Where(g => g.Curves.Count > 1))
             foreach (var curve in curves) Draw(plot, curve, scale, Color.FromHex(colors[name]).WithAlpha(0.4), 1.2f);
         foreach (var (name, curves) in groups)
-            if (Draw(plot, Curve.Median(curves), scale, Color.FromHex(colors[name]), 2.8f) is { } line) line.LegendText = name + Trouble.Count(summaries[name]);
+            if (Draw(plot, Curve.Median(curves), scale, Color.FromHex(colors[name]), 2.8f) is { } line)
+                line.LegendText = name + Trouble.Count(summaries[name]);
         foreach (var run in comparison.Runs.Where(Trouble.IsIn))
-            if (Curve.Of(run, bySeconds) is { X: [.., var x], Y: [.., var y] }) Mark(plot, x, Math.Min(scale.At(y), scale.Limits.Top), Color.FromHex(colors[run.Optimizer]));
+            if (Curve.Of(run, bySeconds) is { X: [.., var x], Y: [.., var y] })
+                Mark(plot, x, Math.Min(scale.At(y), scale.Limits.Top), Color.FromHex(colors[run.Optimizer]));
 
         var target = plot.Add.HorizontalLine(scale.At(comparison.Target.Value));
         target.LinePattern = LinePattern.Dashed;

@@ -38,11 +38,13 @@ internal sealed record LossScale(bool Log, double Low, double High, double? Zero
     /// <summary>The marks of a logarithmic axis; none on a linear one.</summary>
     public IEnumerable<Mark> Marks => !Log ? [] : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0")) : Decades.Marks(Low, High);
 
-    /// <summary>What the axis has to hold of a run: all finite losses; of one that diverged those up to its first, of one that came apart up to a thousand times its first.</summary>
+    /// <summary>What the axis has to hold of a run: all finite losses; of one that diverged those up to its first, of one that came apart
+    /// up to a thousand times its first.</summary>
     private static IEnumerable<double> Shown(Run run)
     {
         double first = run.Losses.Count > 0 ? run.Losses[0].Loss : double.NaN;
-        double most = run.Status == RunStatus.Diverged ? first : run.CameApart ? first + (Apart - 1) * Math.Abs(first) : double.PositiveInfinity;
+        double most = run.Status == RunStatus.Diverged ? first
+            : run.CameApart ? first + (Apart - 1) * Math.Abs(first) : double.PositiveInfinity;
         return run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (l <= most || double.IsNaN(most)));
     }
 }

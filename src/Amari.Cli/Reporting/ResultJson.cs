@@ -59,10 +59,13 @@ internal static class ResultJson
         ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
         ["stepsToTarget"] = run.StepsToTarget,
         ["secondsToTarget"] = run.SecondsToTarget,
-        ["best"] = run.Best is { } best
-            ? new JsonObject { ["step"] = best.Step, ["seconds"] = best.Seconds, ["loss"] = best.Loss, ["metric"] = Finite(best.Metric) } : null,
-        ["plateau"] = run.Plateau is { } plateau
-            ? new JsonObject { ["loss"] = plateau.Loss, ["fromStep"] = plateau.FromStep, ["toStep"] = plateau.ToStep, ["share"] = plateau.Share, ["toEnd"] = plateau.ToEnd } : null,
+        ["best"] = run.Best is not { } best ? null
+            : new JsonObject { ["step"] = best.Step, ["seconds"] = best.Seconds, ["loss"] = best.Loss, ["metric"] = Finite(best.Metric) },
+        ["plateau"] = run.Plateau is not { } plateau ? null : new JsonObject
+        {
+            ["loss"] = plateau.Loss, ["fromStep"] = plateau.FromStep, ["toStep"] = plateau.ToStep,
+            ["share"] = plateau.Share, ["toEnd"] = plateau.ToEnd,
+        },
         ["finalLoss"] = Finite(run.FinalLoss),
         ["finalMetric"] = Finite(run.FinalMetric),
         ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),

@@ -31,7 +31,8 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     public Run Example => Runs.FirstOrDefault(r => r.Parameters > 0) ?? Runs[0];
 
     /// <summary>Medians over all runs; a run that diverged or failed counts as an infinite loss.</summary>
-    public double FinalLoss => Median(Runs, r => r.Status is RunStatus.Diverged or RunStatus.Failed || double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
+    public double FinalLoss => Median(Runs, r =>
+        r.Status is RunStatus.Diverged or RunStatus.Failed || double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
     public double FinalMetric => Median(Runs, r => r.FinalMetric);
     public double MillisecondsPerStep => Median(Runs, r => r.MillisecondsPerStep);
     public long StateBytes => Example.StateBytes;

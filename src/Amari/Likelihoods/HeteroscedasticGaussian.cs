@@ -82,7 +82,8 @@ public sealed class HeteroscedasticGaussian : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>½ Σ (log v + 1 + log 2π) with v the variance of y; without the 1 at best, for v is kept. Null if an output does not vary.</remarks>
+    /// <remarks>½ Σ (log v + 1 + log 2π) with v the variance of y; without the 1 at best, for v is kept. Null if an output does not
+    /// vary.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();

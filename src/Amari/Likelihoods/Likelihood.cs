@@ -120,7 +120,8 @@ public abstract class Likelihood
     /// <param name="other">f', finite and shaped as f.</param>
     public abstract Tensor KlDivergence(Tensor output, Tensor other);
 
-    /// <summary>What the best output that is the same for every example gets of the mean loss; null where that is not known, as in a likelihood of one's own that does
+    /// <summary>What the best output that is the same for every example gets of the mean loss; null where that is not known, as in a
+    /// likelihood of one's own that does
     /// not override this.</summary>
     /// <param name="targets">All targets, as a loss takes them.</param>
     public virtual ConstantPrediction? BestConstant(Tensor targets) => null;

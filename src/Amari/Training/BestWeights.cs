@@ -1,9 +1,13 @@
 namespace Amari.Training;
 
-/// <summary>The weights of a run's best evaluation, as <c>best.safetensors</c> next to its checkpoints: a checkpoint of the model alone.</summary>
-/// <remarks>An evaluation that is the best so far copies the weights that it was of (averages and BatchNorm statistics as evaluated) in memory, which costs a copy and no
-/// time of training. The file is written when a checkpoint is due, before that, and at the end of the run, also of one that diverged or failed. So a kill loses the best weights since
-/// the last checkpoint, which a resumed run finds again; and the file may be ahead of the checkpoint that a run resumes from, until the run has come as far.</remarks>
+/// <summary>The weights of a run's best evaluation, as <c>best.safetensors</c> next to its checkpoints: a checkpoint of the model
+/// alone.</summary>
+/// <remarks>An evaluation that is the best so far copies the weights that it was of (averages and BatchNorm statistics as evaluated) in
+/// memory, which costs a copy and no
+/// time of training. The file is written when a checkpoint is due, before that, and at the end of the run, also of one that diverged or
+/// failed. So a kill loses the best weights since
+/// the last checkpoint, which a resumed run finds again; and the file may be ahead of the checkpoint that a run resumes from, until the
+/// run has come as far.</remarks>
 internal sealed class BestWeights(string directory, nn.Module model) : IDisposable
 {
     /// <summary>The name of the file.</summary>
@@ -38,7 +42,8 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         try
         {
             using var file = Load(directory);
-            if (file is not null && file.Metadata.TryGetValue(RunSaver.RunKey, out string? run) && RunRecord.BestOf(run) == record.Best) _written = record.Best;
+            if (file is not null && file.Metadata.TryGetValue(RunSaver.RunKey, out string? run) && RunRecord.BestOf(run) == record.Best)
+                _written = record.Best;
         }
         catch (InvalidDataException)
         {
@@ -53,7 +58,8 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         if (_copied is not { } best || best == _written) return;
         Directory.CreateDirectory(directory);
         foreach (string stray in Directory.GetFiles(directory, AtomicFile.TemporaryPattern(FileName))) File.Delete(stray);
-        Checkpoint.Save(PathIn(directory), best.Step, _copy.ToDictionary(t => Checkpoint.ModelPrefix + t.Key, t => t.Value), new Dictionary<string, string> { [RunSaver.RunKey] = record.ToJson() });
+        Checkpoint.Save(PathIn(directory), best.Step, _copy.ToDictionary(t => Checkpoint.ModelPrefix + t.Key, t => t.Value),
+            new Dictionary<string, string> { [RunSaver.RunKey] = record.ToJson() });
         _written = best;
     }
 

@@ -22,11 +22,12 @@ public static class Comparer
     /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
     /// <param name="monitored">Told what the monitors see, as it comes.</param>
     /// <param name="finished">Given what there is after every measured run.</param>
-    /// <remarks>A run or trial that throws is one that failed (<see cref="RunStatus.Failed"/>), and the others go on; over several ranks the exception is thrown.
+    /// <remarks>A run or trial that throws is one that failed (<see cref="RunStatus.Failed"/>), and the others go on; over several ranks
+    /// the exception is thrown.
     /// A trial that came apart is taken only where no other is left.</remarks>
     public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
-        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null, IProgress<MonitorLine>? monitored = null,
-        IProgress<Comparison>? finished = null)
+        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null,
+        IProgress<MonitorLine>? monitored = null, IProgress<Comparison>? finished = null)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(optimizers);

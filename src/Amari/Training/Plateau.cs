@@ -1,13 +1,15 @@
 namespace Amari.Training;
 
-/// <summary>A stretch of a run that rested at the loss of the best constant prediction: the network had learned the mean of the targets and nothing of its inputs.</summary>
+/// <summary>A stretch of a run that rested at the loss of the best constant prediction: the network had learned the mean of the targets
+/// and nothing of its inputs.</summary>
 /// <param name="Loss">That loss.</param>
 /// <param name="FromStep">The first evaluation of the stretch.</param>
 /// <param name="ToStep">Its last.</param>
 /// <param name="Share">The share of the budget that it took.</param>
 /// <param name="ToEnd">Whether the run ended there.</param>
 /// <param name="Tolerance">How far from that loss is still at rest.</param>
-/// <remarks>An evaluation is at rest within 2 % of what there is to learn, <see cref="ConstantPrediction"/>. A stretch counts from a fifth of the budget, and three
+/// <remarks>An evaluation is at rest within 2 % of what there is to learn, <see cref="ConstantPrediction"/>. A stretch counts from a fifth
+/// of the budget, and three
 /// evaluations, on: runs that pass through do not rest.</remarks>
 public sealed record Plateau(double Loss, long FromStep, long ToStep, double Share, bool ToEnd, double Tolerance)
 {

@@ -72,12 +72,15 @@ public sealed record Run
     public CurvatureChoice? CurvatureChoice { get; init; }
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
-    /// <summary>Whether it lost what it had reached: it ends above ten times its best loss and above the target (where losses are negative: it gave back half
-    /// of its fall), or above the loss that it started from. Also of a run that was stopped in that state, whose status is <see cref="RunStatus.Interrupted"/>.</summary>
+    /// <summary>Whether it lost what it had reached: it ends above ten times its best loss and above the target (where losses are
+    /// negative: it gave back half
+    /// of its fall), or above the loss that it started from. Also of a run that was stopped in that state, whose status is
+    /// <see cref="RunStatus.Interrupted"/>.</summary>
     public bool CameApart { get => field || Status == RunStatus.CameApart; init; }
     /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
     public Exception? Failure { get; init; }
-    /// <summary>The longest stretch that it rested at the loss of a constant prediction; null if it did not, or if that loss is not known.</summary>
+    /// <summary>The longest stretch that it rested at the loss of a constant prediction; null if it did not, or if that loss is not
+    /// known.</summary>
     public Plateau? Plateau { get; init; }
     /// <summary>What the curvature monitor saw; null without one.</summary>
     public MonitorResult? Monitor { get; init; }

@@ -6,7 +6,8 @@ using Amari.Workloads;
 namespace Amari.Training;
 
 /// <summary>What a run has done so far; saved in its checkpoints.</summary>
-internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed, WeightStart start = WeightStart.Workload)
+internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed,
+    WeightStart start = WeightStart.Workload)
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const int KeptTimes = 1001;
@@ -121,7 +122,8 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
         Metric = saved["metric"].Deserialize<double>(Json);
         Best = saved["best"] is { } best ? BestOf(best)
-            : Losses.Where(p => double.IsFinite(p.Loss)).Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
+            : Losses.Where(p => double.IsFinite(p.Loss))
+                .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
         Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
     }
 

@@ -6,7 +6,8 @@ namespace Amari.Training;
 
 /// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0 alone writes and reads:
 /// a checkpoint does not depend on their number.</summary>
-internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks) : IDisposable
+internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
+    : IDisposable
 {
     /// <summary>The metadata that holds the run's record.</summary>
     public const string RunKey = "run";
@@ -33,7 +34,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         if (ranks.Rank == 0) _best.Write(record);
     }
 
-    /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier checkpoints stay, and the first
+    /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
+    /// checkpoints stay, and the first
     /// time it is reported on standard error and in the run's events.</summary>
     public void Save(RunRecord record)
     {
@@ -76,7 +78,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         else CheckBest(options, record);
     }
 
-    /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another run's.</summary>
+    /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
+    /// run's.</summary>
     private static void CheckBest(CheckpointOptions options, RunRecord record)
     {
         using var best = BestWeights.Load(options.Directory);

@@ -154,7 +154,8 @@ public sealed class Trainer : IDisposable
     /// <param name="evaluated">Shown the model at every evaluation, the first before the first step and the last at the end; its time is not counted. It must not draw
     /// from torch's generator.</param>
     /// <param name="monitor">What of the curvature to watch; null for nothing. It changes neither the weights nor the clock.</param>
-    /// <param name="monitored">Reported every measurement, and every report of a second-order method's step, as they come; after a resume those before it, too.</param>
+    /// <param name="monitored">Reported every measurement, and every report of a second-order method's step, as they come; after a resume
+    /// those before it, too.</param>
     /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
     /// <exception cref="ArgumentException">A bad choice; or checkpoints are of another run, of one that was not to be resumed, or cannot be written.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
@@ -166,7 +167,8 @@ public sealed class Trainer : IDisposable
         return loop.Train(stop);
     }
 
-    /// <summary>The same, but an exception while it trains makes a run with the status <see cref="RunStatus.Failed"/>, of what was recorded until then. Over several ranks it
+    /// <summary>The same, but an exception while it trains makes a run with the status <see cref="RunStatus.Failed"/>, of what was
+    /// recorded until then. Over several ranks it
     /// is thrown: the others wait for this one, and the job has to end.</summary>
     internal Run Attempt(TrainingRequest request, CancellationToken stop)
     {
@@ -183,7 +185,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The run of a request that could not begin.</summary>
     internal Run Failed(TrainingRequest request, Exception why) =>
-        RecordOf(request.Choice, Options(request.Choice), request.Seed).ToRun(Workload.Target, RunStatus.Failed, null) with { Failure = why };
+        RecordOf(request.Choice, Options(request.Choice), request.Seed).ToRun(Workload.Target, RunStatus.Failed, null)
+        with { Failure = why };
 
     /// <summary>Whether this process trains without others.</summary>
     internal bool IsAlone => _ranks.Size == 1;
@@ -205,7 +208,8 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>The loss of this rank's part of the batch before the step, and the terms that it is the mean of.</summary>
-    internal (double Loss, double Weight) Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
+    internal (double Loss, double Weight) Step(
+        nn.Module<Tensor, Tensor> model, Optimizer optimizer, DataParallel parallel, int seed, long step)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);

@@ -44,7 +44,8 @@ internal sealed class TrainingLoop : IDisposable
             _request = request;
             if (request.Monitor is not { } monitor) return;
             _sample = trainer.Data.Train.Sample(monitor.Examples, monitor.Seed);
-            _watch = new CurvatureMonitor(_model, trainer.Workload.Likelihood, _sample.Inputs, _sample.Targets, _optimizer, monitor, trainer.MonitorClock);
+            _watch = new CurvatureMonitor(
+                _model, trainer.Workload.Likelihood, _sample.Inputs, _sample.Targets, _optimizer, monitor, trainer.MonitorClock);
         }
         catch
         {
@@ -106,7 +107,8 @@ internal sealed class TrainingLoop : IDisposable
             double seconds = clock.Elapsed.TotalSeconds;
             if (_ranks.Size > 1)
             {
-                double[] sums = _ranks.Sum(weight * _batchLoss, weight, _ranks.Rank == 0 ? seconds : 0, stop.IsCancellationRequested ? 1 : 0);
+                double[] sums = _ranks.Sum(
+                    weight * _batchLoss, weight, _ranks.Rank == 0 ? seconds : 0, stop.IsCancellationRequested ? 1 : 0);
                 (_batchLoss, seconds, stopping) = (sums[0] / sums[1], sums[2], sums[3] > 0);
             }
             _record.Add(seconds);
@@ -156,16 +158,18 @@ internal sealed class TrainingLoop : IDisposable
     {
         _reported = _record.Seconds;
         double done = Math.Min(1, Fraction);
-        double left = _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds) : done > 0 ? _record.Seconds * (1 - done) / done : double.NaN;
-        _request.Progress?.Report(new(_request.Choice.Name, _request.Seed, "", _record.Step, _record.Seconds, done, _batchLoss, _record.Losses[^1].Loss,
-            _record.Metric, _record.RecentMillisecondsPerStep, left, evaluated) { Status = status });
+        double left = _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
+            : done > 0 ? _record.Seconds * (1 - done) / done : double.NaN;
+        _request.Progress?.Report(new(_request.Choice.Name, _request.Seed, "", _record.Step, _record.Seconds, done, _batchLoss,
+            _record.Losses[^1].Loss, _record.Metric, _record.RecentMillisecondsPerStep, left, evaluated) { Status = status });
     }
 
     private Run End(RunStatus status)
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train();                                      // what Eval() keeps besides is not state to be counted
-        return _record.ToRun(_trainer.Workload.Target, status, _optimizer) with { Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used) };
+        return _record.ToRun(_trainer.Workload.Target, status, _optimizer)
+            with { Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used) };
     }
 
     /// <inheritdoc/>

@@ -1,8 +1,10 @@
 namespace Amari.Training;
 
 /// <summary>Draws the weights of a <see cref="WeightStart"/> from torch's generator, layer by layer in the model's order.</summary>
-/// <remarks>A unit is an output of a linear layer, or an output channel of a convolution; the weights into it are those of one position. Fan in and fan out are
-/// PyTorch's: the second and the first dimension of the weight times the size of the kernel, also where a convolution is transposed.</remarks>
+/// <remarks>A unit is an output of a linear layer, or an output channel of a convolution; the weights into it are those of one position.
+/// Fan in and fan out are
+/// PyTorch's: the second and the first dimension of the weight times the size of the kernel, also where a convolution is
+/// transposed.</remarks>
 internal static class WeightStarts
 {
     private const long Connections = 15;                        // into a unit of a sparse start
@@ -17,7 +19,8 @@ internal static class WeightStarts
         "default" => WeightStart.Workload,
         "xavier" => WeightStart.Glorot,
         var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
-            ?? throw new ArgumentException($"There is no start '{name}'; there are {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."),
+            ?? throw new ArgumentException(
+                $"There is no start '{name}'; there are {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."),
     };
 
     /// <summary>Starts a model's linear layers and convolutions again; nothing is drawn for <see cref="WeightStart.Workload"/>.</summary>
@@ -55,7 +58,8 @@ internal static class WeightStarts
         else nn.init.zeros_(bias);
     }
 
-    /// <summary>The weights of a convolution with the output channel first, as views: of a transposed one, [in, out/groups, k..], a group at a time.</summary>
+    /// <summary>The weights of a convolution with the output channel first, as views: of a transposed one, [in, out/groups, k..], a group
+    /// at a time.</summary>
     private static IReadOnlyList<Tensor> Units(Convolution conv) =>
         conv.transposed ? [.. conv.weight!.chunk(conv.groups, 0).Select(group => group.transpose(0, 1))] : [conv.weight!];
 }

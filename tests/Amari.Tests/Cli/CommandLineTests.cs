@@ -122,7 +122,8 @@ public sealed class CommandLineTests
         Assert.Equal(runs, all.Count);
         foreach (var run in all)
         {
-            Assert.Equal(("failed", "The table is upside down. (ArgumentException)", 0), ((string)run!["status"]!, (string)run["failure"]!, (long)run["steps"]!));
+            Assert.Equal(("failed", "The table is upside down. (ArgumentException)", 0), ((string)run!["status"]!, (string)run["failure"]!,
+                (long)run["steps"]!));
             Assert.Single(run["losses"]!.AsArray());             // the one before the first step
         }
     }
@@ -132,7 +133,8 @@ public sealed class CommandLineTests
     {
         using var folder = new TemporaryFolder();
         string saved = folder.File("saved"), result = folder.File("o"), best = Path.Combine(saved, "best.safetensors");
-        var (code, output, error) = Run("train", "digits-mlp", "--optimizer", "sgd", "--lr", "3", "--epochs", "3", "--checkpoint", saved, "--out", result);
+        var (code, output, error) = Run("train", "digits-mlp", "--optimizer", "sgd", "--lr", "3", "--epochs", "3", "--checkpoint", saved,
+            "--out", result);
         Assert.Equal(1, code);
         Assert.Matches(@"^The run came apart: best \S+ at step \d+, ended at \S+\.$", error.Trim());
         Assert.Contains("came apart", output, StringComparison.Ordinal);
@@ -142,8 +144,10 @@ public sealed class CommandLineTests
         Assert.True((double)run["best"]!["loss"]! < (double)run["finalLoss"]!);
         Assert.Equal(0, Run("verify", "digits-mlp", "--examples", "3", "--checkpoint", best, "--out", folder.File("v")).Code);
         Assert.Contains("weights of step", File.ReadAllText(folder.File(Path.Combine("v", "verification.txt"))), StringComparison.Ordinal);
-        Assert.Equal(0, Run("spectrum", "digits-mlp", "--examples", "64", "--top", "2", "--probes", "1", "--steps", "5", "--checkpoint", best, "--out", folder.File("s")).Code);
-        Assert.Equal(0, Run("landscape", "digits-mlp", "--examples", "64", "--grid", "3", "--checkpoint", best, "--out", folder.File("l")).Code);
+        Assert.Equal(0, Run("spectrum", "digits-mlp", "--examples", "64", "--top", "2", "--probes", "1", "--steps", "5", "--checkpoint",
+            best, "--out", folder.File("s")).Code);
+        Assert.Equal(0, Run("landscape", "digits-mlp", "--examples", "64", "--grid", "3", "--checkpoint", best, "--out",
+            folder.File("l")).Code);
     }
 
     [Fact]
@@ -151,12 +155,14 @@ public sealed class CommandLineTests
     {
         using var folder = new TemporaryFolder();
         string json = folder.File("train.json");
-        string[] run = ["train", "digits-mlp", "--optimizer", "adamw", "--epochs", "1", "--checkpoint", folder.File("saved"), "--out", folder.File("o"), "--overwrite", "--json", json];
+        string[] run = ["train", "digits-mlp", "--optimizer", "adamw", "--epochs", "1", "--checkpoint", folder.File("saved"), "--out",
+            folder.File("o"), "--overwrite", "--json", json];
         var (code, output, error) = Run([.. run, "--start", "pytorch"]);
         Assert.Equal((0, ""), (code, error));
         Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
         Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
-        Assert.Contains("weights from the start pytorch", File.ReadAllText(folder.File(Path.Combine("o", "report.html"))), StringComparison.Ordinal);
+        Assert.Contains("weights from the start pytorch", File.ReadAllText(folder.File(Path.Combine("o", "report.html"))),
+            StringComparison.Ordinal);
         AssertRefused("start pytorch, this run has glorot", [.. run, "--start", "glorot", "--resume"]);
         Assert.Equal(0, Run([.. run, "--start", "pytorch", "--resume"]).Code);
     }

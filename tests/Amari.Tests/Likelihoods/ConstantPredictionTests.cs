@@ -2,7 +2,8 @@ using Amari;
 
 namespace Amari.Tests.Likelihoods;
 
-/// <summary>The best constant output against one found by iteration, and the best of all against predictions of the targets themselves.</summary>
+/// <summary>The best constant output against one found by iteration, and the best of all against predictions of the targets
+/// themselves.</summary>
 public sealed class ConstantPredictionTests : IDisposable
 {
     private const int N = 40, C = 4;
@@ -13,7 +14,8 @@ public sealed class ConstantPredictionTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    public static TheoryData<string> Names => [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson), nameof(HeteroscedasticGaussian)];
+    public static TheoryData<string> Names => [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson),
+        nameof(HeteroscedasticGaussian)];
 
     private static (Likelihood, Tensor) Make(string name) => name switch
     {
@@ -49,19 +51,22 @@ public sealed class ConstantPredictionTests : IDisposable
         var (poisson, n) = Make(nameof(Poisson));
         Assert.Equal(poisson.Loss((n + 1e-300).log(), n).ToDouble(), poisson.BestConstant(n)!.Value.Saturated, 1e-9);
         var (categorical, label) = Make(nameof(Categorical));
-        Assert.Equal(categorical.Loss(nn.functional.one_hot(label, C).to_type(F64) * 1e3, label).ToDouble(), categorical.BestConstant(label)!.Value.Saturated, 1e-9);
+        Assert.Equal(categorical.Loss(nn.functional.one_hot(label, C).to_type(F64) * 1e3, label).ToDouble(),
+            categorical.BestConstant(label)!.Value.Saturated, 1e-9);
     }
 
     [Fact]
     public void Further_dimensions_count_as_the_loss_counts_them()
     {
         var labels = randint(0, C, [N, 5], dtype: ScalarType.Int64);
-        Assert.Equal(new Categorical().BestConstant(labels.view(-1))!.Value.Loss, new Categorical().BestConstant(labels)!.Value.Loss, 1e-12);
+        Assert.Equal(new Categorical().BestConstant(labels.view(-1))!.Value.Loss, new Categorical().BestConstant(labels)!.Value.Loss,
+            1e-12);
         var images = rand(N, 2, 3, dtype: F64);
         Assert.Equal(new Bernoulli().BestConstant(images.flatten(1))!.Value.Loss, new Bernoulli().BestConstant(images)!.Value.Loss, 1e-12);
         Assert.Null(new Categorical().BestConstant(full([3], -100, dtype: ScalarType.Int64)));
         Assert.Null(new HeteroscedasticGaussian().BestConstant(ones(N, 2)));
-        Assert.Equal(new Bernoulli().BestConstant(images)!.Value.Loss, new Bernoulli().BestConstant(images.to_type(ScalarType.Float32))!.Value.Loss, 1e-5);
+        Assert.Equal(new Bernoulli().BestConstant(images)!.Value.Loss,
+            new Bernoulli().BestConstant(images.to_type(ScalarType.Float32))!.Value.Loss, 1e-5);
     }
 
     /// <summary>The mean image of the autoencoder's digits: what K-FAC rested at from Glorot's weights.</summary>

@@ -14,9 +14,11 @@ public sealed class BestWeightsTests
     private static readonly OptimizerChoice Wild = new("sgd", new Dictionary<string, string> { ["lr"] = "0.9", ["momentum"] = "0.97" });
 
     private static Dictionary<string, byte[]> Weights(Checkpoint checkpoint) =>
-        checkpoint.Tensors.Where(t => t.Key.StartsWith("model.", StringComparison.Ordinal)).ToDictionary(t => t.Key, t => t.Value.bytes.ToArray());
+        checkpoint.Tensors.Where(t => t.Key.StartsWith("model.", StringComparison.Ordinal)).ToDictionary(t => t.Key, t =>
+            t.Value.bytes.ToArray());
 
-    private static Dictionary<string, byte[]> Weights(nn.Module model) => model.state_dict().ToDictionary(t => "model." + t.Key, t => t.Value.bytes.ToArray());
+    private static Dictionary<string, byte[]> Weights(nn.Module model) => model.state_dict().ToDictionary(t => "model." + t.Key, t =>
+        t.Value.bytes.ToArray());
 
     private static void Same(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual)
     {
@@ -31,7 +33,8 @@ public sealed class BestWeightsTests
         using var trainer = new Trainer(new Normalised(), null);
         var shown = new List<(LossPoint Point, Dictionary<string, byte[]> Weights)>();
         var choice = optimizer == "sgd" ? Wild : new(optimizer, new Dictionary<string, string> { ["lr"] = "1000" });
-        var run = trainer.Train(choice, 1, Budget.OfEpochs(6), checkpoint: new(folder.Path, false, Never), evaluated: (m, p) => shown.Add((p, Weights(m))));
+        var run = trainer.Train(choice, 1, Budget.OfEpochs(6), checkpoint: new(folder.Path, false, Never), evaluated: (m, p) =>
+            shown.Add((p, Weights(m))));
         var best = shown.MinBy(s => s.Point.Loss);
         Assert.Equal((best.Point.Step, best.Point.Loss), (run.Best!.Value.Step, run.Best.Value.Loss));
         Assert.InRange(best.Point.Step, 0, run.Steps - 1);       // else the test shows nothing
@@ -54,10 +57,12 @@ public sealed class BestWeightsTests
         var straight = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(whole, false, TimeSpan.Zero));
         long steps = straight.Best!.Value.Step;
         Assert.InRange(steps, trainer.StepsPerEpoch, straight.Steps - 2 * trainer.StepsPerEpoch);
-        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 1, steps / trainer.StepsPerEpoch + 1, 9])   // before its best, after it, to the end
+        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 1, steps / trainer.StepsPerEpoch + 1,
+            9])   // before its best, after it, to the end
             trainer.Train(Wild, 3, Budget.OfEpochs((int)Math.Max(1, end)), checkpoint: new(parts, true, Never));
         var resumed = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(parts, true, Never));
-        Assert.Equal((straight.Best.Value.Step, straight.Best.Value.Loss, straight.Best.Value.Metric), (resumed.Best!.Value.Step, resumed.Best.Value.Loss, resumed.Best.Value.Metric));
+        Assert.Equal((straight.Best.Value.Step, straight.Best.Value.Loss, straight.Best.Value.Metric), (resumed.Best!.Value.Step,
+            resumed.Best.Value.Loss, resumed.Best.Value.Metric));
         using var a = Checkpoint.Load(Path.Combine(whole, Best));
         using var b = Checkpoint.Load(Path.Combine(parts, Best));
         Assert.Equal(a.Step, b.Step);
@@ -126,8 +131,10 @@ public sealed class BestWeightsTests
         Assert.Equal(RunStatus.Diverged, trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, Never)).Status);
         Assert.Equal([Best], folder.Names());
         byte[] before = File.ReadAllBytes(folder.File(Best));
-        Assert.Contains("--resume", Assert.Throws<ArgumentException>(() => trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, Never))).Message, StringComparison.Ordinal);
-        Assert.Contains("LearningRate", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, true, Never))).Message, StringComparison.Ordinal);
+        Assert.Contains("--resume", Assert.Throws<ArgumentException>(() => trainer.Train(choice, 0, Budget.OfEpochs(3),
+            checkpoint: new(folder.Path, false, Never))).Message, StringComparison.Ordinal);
+        Assert.Contains("LearningRate", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(3),
+            checkpoint: new(folder.Path, true, Never))).Message, StringComparison.Ordinal);
         Assert.Equal(RunStatus.Diverged, trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, true, Never)).Status);
         using var a = Checkpoint.Load(folder.File(Best));
         File.WriteAllBytes(folder.File("before.safetensors"), before);
@@ -148,7 +155,8 @@ public sealed class BestWeightsTests
         public override Budget DefaultBudget => Budget.OfEpochs(1);
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
         public override nn.Module<Tensor, Tensor> CreateModel() =>
-            nn.Sequential(("flatten", nn.Flatten()), ("fc1", nn.Linear(64, 16)), ("norm", nn.BatchNorm1d(16)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(16, 10)));
+            nn.Sequential(("flatten", nn.Flatten()), ("fc1", nn.Linear(64, 16)), ("norm", nn.BatchNorm1d(16)), ("tanh", nn.Tanh()), ("fc2",
+                nn.Linear(16, 10)));
     }
 
     /// <summary>Trains well, but after two steps of one batch each a weight that no output depends on is infinite.</summary>

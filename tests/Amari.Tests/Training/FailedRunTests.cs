@@ -11,12 +11,15 @@ public sealed class FailedRunTests
     [Fact]
     public void A_run_that_throws_is_one_that_failed_with_what_it_had()
     {
-        using var trainer = new Trainer(new Fragile(failing: m => m.Model == 5 && m.Batch > 2), null);   // two checks, two warm-ups: the first run is the fifth
+        using var trainer = new Trainer(new Fragile(failing: m => m.Model == 5 && m.Batch > 2),
+            null);   // two checks, two warm-ups: the first run is the fifth
         var finished = new List<int>();
-        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("adamw", None)], [0, 1], Budget.OfEpochs(5), 0, null, CancellationToken.None,
+        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("adamw", None)], [0, 1], Budget.OfEpochs(5), 0, null,
+            CancellationToken.None,
             finished: new Collect<Comparison>(c => finished.Add(c.Runs.Count)));
         Assert.Equal([1, 2, 3, 4], finished);
-        Assert.Equal([("sgd", 0, RunStatus.Failed), ("sgd", 1, RunStatus.Completed), ("adamw", 0, RunStatus.Completed), ("adamw", 1, RunStatus.Completed)],
+        Assert.Equal([("sgd", 0, RunStatus.Failed), ("sgd", 1, RunStatus.Completed), ("adamw", 0, RunStatus.Completed), ("adamw", 1,
+            RunStatus.Completed)],
             comparison.Runs.Select(r => (r.Optimizer, r.Seed, r.Status)));
         var failed = comparison.Runs[0];
         Assert.Equal("the glass is broken", Assert.IsType<InvalidOperationException>(failed.Failure).Message);
@@ -33,12 +36,14 @@ public sealed class FailedRunTests
     public void One_that_cannot_begin_and_a_warm_up_that_throws_stop_nothing()
     {
         using var unborn = new Trainer(new Fragile(m => m.Batch == 0 && m.Model == 5), null);     // 2 checks, 2 warm-ups, then the runs
-        var comparison = Comparer.Compare(unborn, [new("sgd", None), new("adamw", None)], [0], Budget.OfEpochs(1), 0, null, CancellationToken.None);
+        var comparison = Comparer.Compare(unborn, [new("sgd", None), new("adamw", None)], [0], Budget.OfEpochs(1), 0, null,
+            CancellationToken.None);
         Assert.Equal([RunStatus.Failed, RunStatus.Completed], comparison.Runs.Select(r => r.Status));
         Assert.Equal((0, 0L), (comparison.Runs[0].Losses.Count, comparison.Runs[0].Steps));
         Assert.True(double.IsNaN(comparison.Runs[0].FinalLoss));
         using var cold = new Trainer(new Fragile(m => m.Model == 3 && m.Batch > 0), null);
-        comparison = Comparer.Compare(cold, [new("sgd", None), new("adamw", None)], [0], Budget.OfEpochs(1), 0, null, CancellationToken.None);
+        comparison = Comparer.Compare(cold, [new("sgd", None), new("adamw", None)], [0], Budget.OfEpochs(1), 0, null,
+            CancellationToken.None);
         Assert.All(comparison.Runs, r => Assert.Equal(RunStatus.Completed, r.Status));
     }
 
@@ -71,7 +76,8 @@ public sealed class FailedRunTests
         public void Report(T value) => take(value);
     }
 
-    /// <summary>One batch an epoch; throws where it is asked to: at a batch (from 1) of a model (from 1), or while the model is made (batch 0).</summary>
+    /// <summary>One batch an epoch; throws where it is asked to: at a batch (from 1) of a model (from 1), or while the model is made
+    /// (batch 0).</summary>
     private sealed class Fragile(Predicate<(int Model, int Batch)> failing) : Workload
     {
         private int _models;

@@ -39,7 +39,8 @@ public sealed class PlateauTests
     public void The_trainer_finds_it_and_a_run_that_learns_has_none()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        double entropy = Enumerable.Range(0, 10).Select(c => (double)trainer.Data.Train.Targets.eq(c).sum().ToInt64() / trainer.Data.Train.Count).Sum(p => -p * Math.Log(p));
+        double entropy = Enumerable.Range(0, 10).Select(c =>
+            (double)trainer.Data.Train.Targets.eq(c).sum().ToInt64() / trainer.Data.Train.Count).Sum(p => -p * Math.Log(p));
         Assert.Equal(entropy, trainer.BestConstant!.Value.Loss, 1e-12);
         Assert.Null(trainer.Train(new("adamw", new Dictionary<string, string>()), 0, Budget.OfEpochs(10)).Plateau);
         var slow = trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "1e-6" }), 0, Budget.OfEpochs(10));

@@ -9,19 +9,19 @@ public sealed class StabilityTests
     [Theory]
     [InlineData(false, 0.001, 2.3)]                              // nothing but the first evaluation
     [InlineData(false, 0.001, 2.3, 0.1, 0.05)]
-    [InlineData(true, 0.001, 2.3, 1e-10, 853)]                   // the README's first command of version 0b816b5
+    [InlineData(true, 0.001, 2.3, 1e-10, 853.0)]                 // the README's first command of version 0b816b5
     [InlineData(true, 0.001, 2.3, 2.4)]                          // above its start
     [InlineData(false, 0.001, 2.3, 2.3000001)]                   // rounding
     [InlineData(true, 0.001, 2.3, 0.02, 0.21)]                   // above ten times its best
     [InlineData(false, 0.001, 2.3, 0.02, 0.19)]
     [InlineData(false, 0.001, 2.3, 1e-10, 9e-4)]                 // the target still holds
-    [InlineData(true, 0.001, 2.3, 0.0, 2e-3)]                      // ten times 0 says nothing: the target is the floor
-    [InlineData(false, 0, 2.3, 0.0, 1e-6)]                         // without one, a millionth of the start
+    [InlineData(true, 0.001, 2.3, 0.0, 2e-3)]                    // ten times 0 says nothing: the target is the floor
+    [InlineData(false, 0, 2.3, 0.0, 1e-6)]                       // without one, a millionth of the start
     [InlineData(true, 0, 2.3, 0.0, 1e-5)]
-    [InlineData(false, -10, 5.0, -3.0, 0.9)]                         // negative: half of the fall of 8 is 4
+    [InlineData(false, -10, 5.0, -3.0, 0.9)]                     // negative: half of the fall of 8 is 4
     [InlineData(true, -10, 5.0, -3.0, 1.1)]
     [InlineData(false, -2, 5.0, -3.0, -2.5)]
-    [InlineData(true, -10, -1.0, -3.0, -0.9)]                        // above its start
+    [InlineData(true, -10, -1.0, -3.0, -0.9)]                    // above its start
     [InlineData(false, 0.001, 2.3, double.NaN)]                  // diverged is another status
     [InlineData(true, 0.001, double.NaN, 0.1, 1.5)]
     public void A_run_that_lost_what_it_had_came_apart(bool expected, double target, params double[] losses) =>

@@ -10,11 +10,13 @@ public sealed class WeightStartTests
 
     private static Sequential Model() => nn.Sequential(
         ("linear", nn.Linear(In, Out)), ("conv", nn.Conv2d(40, 60, Kernel)), ("grouped", nn.Conv2d(40, 60, Kernel, groups: 2)),
-        ("transposed", nn.ConvTranspose2d(40, 60, Kernel, groups: 2)), ("bare", nn.Linear(In, Out, hasBias: false)), ("norm", nn.BatchNorm2d(60)), ("embedding", nn.Embedding(7, 5)));
+        ("transposed", nn.ConvTranspose2d(40, 60, Kernel, groups: 2)), ("bare", nn.Linear(In, Out, hasBias: false)), ("norm",
+            nn.BatchNorm2d(60)), ("embedding", nn.Embedding(7, 5)));
 
     /// <summary>Layer, weights into a unit, fans as PyTorch counts them.</summary>
     private static readonly (string Layer, int Inputs, int FanIn, int FanOut)[] Layers =
-        [("linear", In, In, Out), ("conv", 360, 360, 540), ("grouped", 180, 180, 540), ("transposed", 180, 270, 360), ("bare", In, In, Out)];
+        [("linear", In, In, Out), ("conv", 360, 360, 540), ("grouped", 180, 180, 540), ("transposed", 180, 270, 360), ("bare", In, In,
+            Out)];
 
     private static Dictionary<string, double[]> Started(WeightStart start, int seed = 1)
     {
@@ -22,7 +24,8 @@ public sealed class WeightStartTests
         using var model = Model();
         manual_seed(seed);
         WeightStarts.Apply(start, model);
-        return model.state_dict().Where(t => t.Value.is_floating_point()).ToDictionary(t => t.Key, t => t.Value.to_type(ScalarType.Float64).contiguous().data<double>().ToArray());
+        return model.state_dict().Where(t => t.Value.is_floating_point()).ToDictionary(t => t.Key, t =>
+            t.Value.to_type(ScalarType.Float64).contiguous().data<double>().ToArray());
     }
 
     private static double Deviation(double[] x) => Math.Sqrt(x.Average(v => v * v));
@@ -74,7 +77,8 @@ public sealed class WeightStartTests
         foreach (var (layer, _, fanIn, _) in Layers)
         {
             double bound = 1 / Math.Sqrt(fanIn);
-            foreach (double[] values in (double[][])[state[layer + ".weight"], .. layer == "bare" ? (double[][])[] : [state[layer + ".bias"]]])
+            foreach (double[] values in (double[][])[state[layer + ".weight"],
+                .. layer == "bare" ? (double[][])[] : [state[layer + ".bias"]]])
             {
                 Assert.InRange(values.Max(Math.Abs), 0.9 * bound, bound * (1 + 1e-6));
                 Assert.Equal(bound / Math.Sqrt(3), Deviation(values), 0.15 * bound);
