@@ -39,9 +39,9 @@ internal static class Trouble
         _ => null,
     };
 
-    /// <summary>The message of an exception and its type, on one line.</summary>
+    /// <summary>The type of an exception and its message, on one line.</summary>
     public static string Reason(Exception? failure) => failure is null ? "no reason given"
-        : $"{failure.Message.Split('\n')[0].Trim()} ({failure.GetType().Name})";
+        : $"{failure.GetType().Name}: {failure.Message.Split('\n')[0].Trim()}";
 
     /// <summary>How many runs ended in which trouble, a line each: <c>came apart: 2 of 3</c>.</summary>
     public static string Count(Summary summary) => string.Concat(

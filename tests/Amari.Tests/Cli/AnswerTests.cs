@@ -110,7 +110,7 @@ public sealed class AnswerTests
         };
         string text = Answer(failed, Make("sgd", 0, 3, 10, 0.05));
         Assert.StartsWith("Use sgd", text, StringComparison.Ordinal);
-        Assert.Contains("lion failed on seed 1 (The table is upside down. (InvalidOperationException)): not recommended.", text,
+        Assert.Contains("lion failed on seed 1 (InvalidOperationException: The table is upside down.): not recommended.", text,
             StringComparison.Ordinal);
         Assert.DoesNotContain("smaller learning rate", text, StringComparison.Ordinal);
         Assert.Equal(["not reached", "-", "failed", "-", "1", "-"], new Summary("lion", [failed]).Cells());

@@ -122,7 +122,7 @@ public sealed class CommandLineTests
         Assert.Equal(runs, all.Count);
         foreach (var run in all)
         {
-            Assert.Equal(("failed", "The table is upside down. (ArgumentException)", 0), ((string)run!["status"]!, (string)run["failure"]!,
+            Assert.Equal(("failed", "ArgumentException: The table is upside down.", 0), ((string)run!["status"]!, (string)run["failure"]!,
                 (long)run["steps"]!));
             Assert.Single(run["losses"]!.AsArray());             // the one before the first step
         }
