@@ -67,7 +67,17 @@ public static class CommandLine
 
     private sealed class FailedRunException(Exception inner) : Exception(Unexpected(inner), inner);
 
-    private static string Unexpected(Exception e) => $"The run failed: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)";
+    private static string Unexpected(Exception e, string what = "The run failed") =>
+        $"{what}: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)";
+
+    /// <summary>Writes one line about a run that failed, whose results are written, to standard error; where asked for, with the
+    /// stack.</summary>
+    internal static void ReportFailure(ParseResult parsed, string what, Exception why)
+    {
+        var error = parsed.InvocationConfiguration.Error;
+        error.WriteLine(Unexpected(why, what));
+        if (IsTracing) error.WriteLine(why);
+    }
 
     /// <summary>Whether a failure is one of arguments.</summary>
     internal static bool IsArgument(Exception e) => e is ArgumentException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException;

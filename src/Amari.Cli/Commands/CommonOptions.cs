@@ -22,6 +22,13 @@ internal sealed class CommonOptions
     public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
+    public Option<string> Start { get; } = new("--start")
+    {
+        Description = "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), "
+            + "glorot (Xavier normal), pytorch (what PyTorch's layers have)",
+        DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
+        HelpName = "NAME",
+    };
     public Option<bool> ShardState { get; } = new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
     public Option<bool> Overlap { get; } = new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
     public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not answer before the job ends (default 5m)");
@@ -34,7 +41,8 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        foreach (Option option in (Option[])[Budget, Epochs, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout]) command.Add(option);
+        Option[] options = [Budget, Epochs, Start, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout];
+        foreach (var option in options) command.Add(option);
         AddToAny(command);
     }
 
@@ -73,11 +81,22 @@ internal sealed class CommonOptions
         : ResultFolder.Prepare(parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, parsed.GetValue(Json)?.FullName);
 
     /// <summary>The trainer of a workload on these ranks.</summary>
-    public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world) => new(workload, parsed.GetValue(Data), world)
+    public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
-        ShardState = parsed.GetValue(ShardState),
-        Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
-    };
+        var start = WeightStarts.Parse(parsed.GetValue(Start)!);
+        return new(workload, parsed.GetValue(Data), world)
+        {
+            Start = start,
+            ShardState = parsed.GetValue(ShardState),
+            Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
+        };
+    }
+
+    /// <summary>What a run of a trainer is of, in a line.</summary>
+    public static string Title(Trainer trainer, string budget, Communicator world) =>
+        $"{trainer.Workload.Name}: {trainer.Workload.Description}; {budget}"
+        + (trainer.Start == WeightStart.Workload ? "" : $"; start {WeightStarts.NameOf(trainer.Start)}")
+        + (world.Size > 1 ? "; " + world.Description : "");
 
     /// <summary>What --rank-timeout says.</summary>
     public TimeSpan? TimeoutOf(ParseResult parsed) => parsed.GetValue(RankTimeout)?.Seconds is { } s ? TimeSpan.FromSeconds(s) : null;

@@ -33,10 +33,19 @@ internal static class CompareCommand
             using var interrupt = new Interrupt();
             Comparison comparison;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
-            using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget} a run{(world.Size > 1 ? "; " + world.Description : "")}"))
+            var finished = folder is null ? null : new Told<Comparison>(sofar =>
+                ResultFolder.Write(folder.FileNamed("result.json"), ResultJson.Of(sofar, partial: true)));
+            using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget} a run", world)))
                 comparison = CommandLine.Running(() => Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, parsed.GetValue(seeds))], budget,
-                    parsed.GetValue(tune), view, interrupt.Token, monitor, log));
-            return folder is null ? Report.ExitCode(comparison) : Report.Write(comparison, workload, folder, output);
+                    parsed.GetValue(tune), view, interrupt.Token, monitor, log, finished));
+            if (folder is null) return Report.ExitCode(comparison);
+            int code = Report.Write(comparison, workload, folder, output);
+            var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
+            if (failed is [var earliest, ..])
+                CommandLine.ReportFailure(parsed,
+                    $"{failed.Count} of {comparison.Runs.Count} runs failed, first {earliest.Optimizer} with seed {earliest.Seed}",
+                    earliest.Failure!);
+            return code;
 
             (Workload, List<OptimizerChoice>, Budget, MonitorOptions?, Trainer, ResultFolder?) Prepare()
             {

@@ -35,10 +35,18 @@ internal static class TrainCommand
             using var interrupt = new Interrupt();
             Run run;
             using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
-            using (var view = folder is null ? null : new ProgressView(output, $"{workload.Name}: {workload.Description}; {budget}{(world.Size > 1 ? "; " + world.Description : "")}"))
-                run = CommandLine.Running(() => trainer.Train(choice, parsed.GetValue(common.Seed), budget, view, saving, monitor: monitor, monitored: log, stop: interrupt.Token));
+            using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget}", world)))
+                run = CommandLine.Running(() => trainer.Attempt(
+                    new(choice, parsed.GetValue(common.Seed), budget, view, saving, Monitor: monitor, Monitored: log), interrupt.Token));
             var result = new Comparison(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
-            return folder is null ? Report.ExitCode(result) : Report.Write(result, workload, folder, output);
+            if (folder is null) return Report.ExitCode(result);
+            int code = Report.Write(result, workload, folder, output);
+            if (saving is not null && run.Best is { } best && BestWeights.PathIn(saving.Directory) is var file && File.Exists(file))
+                output.WriteLine(FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
+                    + Path.GetRelativePath(Environment.CurrentDirectory, file));
+            if (run.Failure is { } why) CommandLine.ReportFailure(parsed, "The run failed", why);
+            else if (Trouble.Line(run) is { } line) parsed.InvocationConfiguration.Error.WriteLine(line);
+            return code;
 
             (Workload, OptimizerChoice, Budget, MonitorOptions?, Trainer, CheckpointOptions?, ResultFolder?) Prepare()
             {

@@ -11,18 +11,24 @@ internal static class Answer
     {
         var all = Summary.Of(comparison);
         if (all.Count == 0) return comparison.Trials.Count == 0 ? "No run was finished." : $"Stopped after {comparison.Trials.Count} tuning trials, before the first run.";
-        // An optimizer that got there with every seed goes before one that did so with most of them, however fast.
-        var timed = all.Where(s => s.SecondsToTarget is not null).OrderBy(s => !s.Sure).ThenBy(s => s.SecondsToTarget).ToList();
-        return string.Join(" ", [.. timed.Count > 0 ? Reached(comparison, all, timed) : NotReached(comparison, all), .. Cautions(comparison, all, timed)]);
+        // One that did not hold with every seed is not recommended, however fast; of several optimizers it is left out.
+        var sound = all.Count == 1 ? all : [.. all.Where(s => s.Sound)];
+        // An optimizer that got there with every seed goes before one that did so with most of them.
+        var timed = sound.Where(s => s.SecondsToTarget is not null).OrderBy(s => !s.Sure).ThenBy(s => s.SecondsToTarget).ToList();
+        var verdict = sound.Count == 0 ? ["No recommendation can be made: every optimizer came apart, diverged or failed."]
+            : timed.Count > 0 ? Reached(comparison, all, sound, timed) : NotReached(comparison, all, sound);
+        return string.Join(" ", [.. verdict, .. Troubles(all, sound.Count > 0), .. Cautions(comparison, all, timed)]);
     }
 
-    private static IEnumerable<string> Reached(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
+    private static IEnumerable<string> Reached(
+        Comparison comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> sound, List<Summary> timed)
     {
         var first = timed[0];
         yield return all.Count == 1
             ? $"{first.Optimizer} reached {Target(comparison)} in {Cost(first)}{(first.Sure ? "" : ", but only with " + first.Share)}."
             : first.Sure ? $"Use {first.Optimizer}: it reached {Target(comparison)} first, in {Cost(first)}."
-            : $"No optimizer reached {Target(comparison)} with every seed; {first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";
+            : $"No optimizer reached {Target(comparison)} with every seed{(all.Any(s => s.Sure) ? " and kept what it had reached" : "")}; "
+                + $"{first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";
         if (timed.FirstOrDefault(s => s != first && s.Sure == first.Sure) is { } second)
         {
             double ratio = second.SecondsToTarget!.Value / first.SecondsToTarget!.Value;
@@ -36,24 +42,27 @@ internal static class Answer
                 : $"{s.Optimizer} reached it with only {s.Share}.";
         if (timed.Where(s => s.Sure).MinBy(s => s.StepsToTarget) is { } fewest && fewest.StepsToTarget < first.StepsToTarget)
             yield return FormattableString.Invariant($"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each costs {fewest.MillisecondsPerStep / first.MillisecondsPerStep:F1} times as much here.");
-        var missed = all.Where(s => s.Reached == 0 && s.Judged.Count > 0).Select(s => s.Optimizer).ToList();
+        var missed = sound.Where(s => s.Reached == 0 && s.Judged.Count > 0).Select(s => s.Optimizer).ToList();
         if (missed.Count > 0) yield return $"{string.Join(", ", missed)} did not reach it within {comparison.Budget}.";
-        if (first.Whole && Lowest(all) is [var lowest, ..] && lowest != first && Clearly(lowest, first))
+        if (first.Whole && Lowest(sound) is [var lowest, ..] && lowest != first && Clearly(lowest, first))
             yield return $"With the whole budget {lowest.Optimizer} ended lowest, at loss {Number.Short(lowest.FinalLoss, 4)}.";
     }
 
-    private static IEnumerable<string> NotReached(Comparison comparison, IReadOnlyList<Summary> all)
+    private static IEnumerable<string> NotReached(Comparison comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> sound)
     {
         if (all.All(s => s.Judged.Count == 0))
         {
             yield return $"Stopped before {(all.Count == 1 ? all[0].Optimizer : "any optimizer")} reached {Target(comparison)}.";
             yield break;
         }
+        if (all is [{ Sound: false }]) yield break;              // what happened to it says it
         var some = all.Where(s => s.Reached > 0).Select(s => $"{s.Optimizer} did with {s.Share}").ToList();
+        string how = all.Any(s => s.SecondsToTarget is not null) ? "and kept what it had reached "
+            : some.Count > 0 ? "with most seeds " : "";
         string verdict = (all.Count == 1 ? all[0].Optimizer + " did not reach" : "No optimizer reached")
-            + $" {Target(comparison)} {(some.Count > 0 ? "with most seeds " : "")}within {comparison.Budget}"
+            + $" {Target(comparison)} {how}within {comparison.Budget}"
             + (some.Count > 0 ? $" ({string.Join(", ", some)})" : "");
-        var lowest = Lowest(all);
+        var lowest = Lowest(sound);
         yield return lowest.Count == 0 ? verdict + "."
             : all.Count == 1 ? $"{verdict}; it ended at loss {Number.Short(lowest[0].FinalLoss, 4)}."
             : $"{verdict}; {lowest[0].Optimizer} came closest, at loss {Number.Short(lowest[0].FinalLoss, 4)}.";
@@ -61,11 +70,17 @@ internal static class Answer
             yield return $"{lowest[1].Optimizer} ended as close within the noise ({Number.Short(lowest[1].FinalLoss, 4)}).";
     }
 
+    /// <summary>Every optimizer that did not hold with some seed, and what happened.</summary>
+    private static IEnumerable<string> Troubles(IReadOnlyList<Summary> all, bool recommends)
+    {
+        foreach (var s in all.Where(s => !s.Sound)) yield return $"{Trouble.Of(s)}{(recommends ? ": not recommended" : "")}.";
+        if (all.SelectMany(s => s.Runs).Any(r => r.CameApart || r.Status == RunStatus.Diverged))
+            yield return "A smaller learning rate or more damping may help.";
+    }
+
     private static IEnumerable<string> Cautions(Comparison comparison, IReadOnlyList<Summary> all, List<Summary> timed)
     {
-        var diverged = all.Select(s => (s.Optimizer, Count: s.Runs.Count(r => r.Status == RunStatus.Diverged), Of: s.Runs.Count)).Where(d => d.Count > 0)
-            .Select(d => $"{d.Optimizer} ({d.Count} of {d.Of})").ToList();
-        if (diverged.Count > 0) yield return $"Diverged: {string.Join(", ", diverged)}; a smaller learning rate or more damping may help.";
+        foreach (string warning in Trouble.AtRest(all)) yield return warning;
         if (timed.Count > 1 && timed[0].Judged.Max(r => r.SecondsToTarget) > timed[1].Judged.Min(r => r.SecondsToTarget))
             yield return "The seeds overlap: run more of them before relying on the order.";
         if (!all.All(s => s.Whole)) yield return "The comparison was interrupted; this is what was done until then.";

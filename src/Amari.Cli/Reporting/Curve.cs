@@ -5,13 +5,14 @@ namespace Amari.Cli.Reporting;
 /// <summary>The loss of a run, or of the median over runs, against seconds or steps; only finite losses.</summary>
 /// <param name="X">Seconds or steps, ascending.</param>
 /// <param name="Y">The loss there.</param>
-/// <param name="Diverged">Whether the loss is infinite after the last point.</param>
+/// <param name="Diverged">Whether the loss counts as infinite after the last point: the run diverged or failed.</param>
 internal sealed record Curve(double[] X, double[] Y, bool Diverged)
 {
     public static Curve Of(Run run, bool bySeconds)
     {
         var points = run.Losses.Where(p => double.IsFinite(p.Loss)).ToList();
-        return new([.. points.Select(p => bySeconds ? p.Seconds : p.Step)], [.. points.Select(p => p.Loss)], run.Status == RunStatus.Diverged);
+        return new([.. points.Select(p => bySeconds ? p.Seconds : p.Step)], [.. points.Select(p => p.Loss)],
+            run.Status is RunStatus.Diverged or RunStatus.Failed);
     }
 
     /// <summary>The median at every point of any curve, as far as all of them go; a curve that diverged goes on at infinity.</summary>

@@ -15,7 +15,8 @@ internal static class HtmlReport
         var page = new HtmlPage(title);
         var colors = Palette.Of(comparison);
         page.Add($"""
-            <p class="sub">{Html(workload.Description)}. {Html(comparison.Budget.ToString())} a run, batch {workload.BatchSize}, {Seeds(comparison)}.</p>
+            <p class="sub">{Html(workload.Description)}. {Html(comparison.Budget.ToString())} a run, batch {workload.BatchSize},
+            {Seeds(comparison)}{Start(comparison)}.</p>
             <p class="answer">{Html(Answer.Of(comparison))}</p>
 
             """);
@@ -35,18 +36,28 @@ internal static class HtmlReport
                 <p class="sub">{Html(MonitorPanel.Cost(comparison)!)} {Html(MonitorPanel.Explanation(comparison))}</p>
 
                 """).Add(string.Concat(panels.Select((p, i) => $"<h3>{Html(p.Title)}</h3>\n<div id=\"monitor{i}\" class=\"plot\" style=\"height: 380px\"></div>\n")));
+        page.Add("<h2>Runs</h2>\n");
+        string[] heads = ["optimizer", "seed", "status", "best loss", "at step", "final loss",
+            "final " + Html(comparison.Metric), "steps", "remark"];
+        page.Table(heads, comparison.Runs.Select(r => (IReadOnlyList<string>)
+        [
+            Html(r.Optimizer), $"{r.Seed}", Trouble.Words(r.Status),
+            r.Best is { } b ? Number.Short(b.Loss) : "-", r.Best is { } at ? $"{at.Step}" : "-",
+            Number.Short(r.FinalLoss), Number.Short(r.FinalMetric, 4), $"{r.Steps}", Html(Trouble.Line(r) ?? ""),
+        ]));
         page.Add("<h2>Settings</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
             page.Add($"<details><summary>{Html(summary.Optimizer)}</summary>");
-            page.Table(["option", "value"], summary.Runs[0].Options.Select(o => (IReadOnlyList<string>)[Html(o.Key), Html(o.Value)]));
+            page.Table(["option", "value"], summary.Example.Options.Select(o => (IReadOnlyList<string>)[Html(o.Key), Html(o.Value)]));
             page.Add("</details>\n");
         }
         page.Add("<h2>Coverage: which parameter is updated by what, and why</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
             page.Add($"<details{(summary.Optimizer == "kfac" ? " open" : "")}><summary>{Html(summary.Optimizer)}</summary>");
-            page.Table(["parameter", "block", "reason"], summary.Runs[0].Coverage.Select(c => (IReadOnlyList<string>)[Html(c.Parameter), Html(c.Block), Html(c.Reason)]));
+            page.Table(["parameter", "block", "reason"], summary.Example.Coverage.Select(c =>
+                (IReadOnlyList<string>)[Html(c.Parameter), Html(c.Block), Html(c.Reason)]));
             page.Add("</details>\n");
         }
         var events = comparison.Runs.SelectMany(r => r.Events.Select(e => (Run: r, Event: e))).ToList();
@@ -59,7 +70,9 @@ internal static class HtmlReport
         {
             page.Add("<h2>Tuning trials</h2>\n");
             page.Table(["optimizer", "budget", "final loss", "settings tried"], comparison.Trials.Select(t => (IReadOnlyList<string>)
-                [Html(t.Optimizer), Html(t.Budget.ToString()), double.IsFinite(t.Loss) ? Number.Short(t.Loss, 4) : "diverged",
+                [Html(t.Optimizer), Html(t.Budget.ToString()),
+                    double.IsFinite(t.Loss) ? Number.Short(t.Loss, 4) + (t.Status == RunStatus.CameApart ? " (came apart)" : "")
+                        : Trouble.Words(t.Status),
                     Html(string.Join(", ", OptimizerCatalog.Find(t.Optimizer).SearchSpaceOf(t.Options).Select(d => $"{d.Option} {t.Options[d.Option]}")))]));
         }
         var scale = LossScale.Of(comparison);
@@ -68,7 +81,7 @@ internal static class HtmlReport
             let by = 'seconds';
             function draw() {
               for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color);
-              const traces = curves.map(c => ({ x: c[by].x, y: c[by].y.map(foot), customdata: c[by].y, name: c.name, legendgroup: c.name, showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
+              const traces = curves.map(c => ({ x: c[by].x, y: c[by].y.map(foot), customdata: c[by].y, name: c.legend, legendgroup: c.name, showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
                 line: { color: tone(c.color), width: c.bold ? 3 : 1.2 }, hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
               Plotly.react('plot', traces, layout({
                 xaxis: { title: by === 'seconds' ? 'training time (s), evaluation not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
@@ -96,7 +109,8 @@ internal static class HtmlReport
         var runs = group.ToList();
         object Trace(string label, bool bold, Func<bool, Curve> curve) => new
         {
-            name = group.Key, label, bold, color = colors[group.Key],
+            name = group.Key, legend = group.Key + Trouble.Count(new(group.Key, runs)).Replace("\n", ", ", StringComparison.Ordinal),
+            label, bold, color = colors[group.Key],
             seconds = new { x = curve(true).X, y = curve(true).Y }, steps = new { x = curve(false).X, y = curve(false).Y },
         };
         var median = Trace(runs.Count == 1 ? $"seed {runs[0].Seed}" : "median", true, bySeconds => Curve.Median([.. runs.Select(r => Curve.Of(r, bySeconds))]));
@@ -104,6 +118,10 @@ internal static class HtmlReport
     }));
 
     private static string Seeds(Comparison comparison) => comparison.Runs.Select(r => r.Seed).Distinct().Count() is var n and not 1 ? $"{n} seeds" : "one seed";
+
+    private static string Start(Comparison comparison) =>
+        comparison.Runs is [{ Start: not WeightStart.Workload and var start }, ..]
+            ? $", weights from the start {WeightStarts.NameOf(start)}" : "";
 
     private static string Html(string text) => HtmlPage.Text(text);
 }

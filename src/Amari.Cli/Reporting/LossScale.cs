@@ -11,7 +11,7 @@ namespace Amari.Cli.Reporting;
 /// <param name="Zero">Where a logarithmic axis has the losses of exactly 0; null if there are none.</param>
 internal sealed record LossScale(bool Log, double Low, double High, double? Zero = null)
 {
-    private const double Far = 5;
+    private const double Far = 5, Apart = 1000;
 
     public static LossScale Of(Comparison comparison)
     {
@@ -38,7 +38,13 @@ internal sealed record LossScale(bool Log, double Low, double High, double? Zero
     /// <summary>The marks of a logarithmic axis; none on a linear one.</summary>
     public IEnumerable<Mark> Marks => !Log ? [] : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0")) : Decades.Marks(Low, High);
 
-    /// <summary>What the axis has to hold of a run: all finite losses, of one that diverged those up to its first.</summary>
-    private static IEnumerable<double> Shown(Run run) =>
-        run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (run.Status != RunStatus.Diverged || l <= run.Losses[0].Loss));
+    /// <summary>What the axis has to hold of a run: all finite losses; of one that diverged those up to its first, of one that came apart
+    /// up to a thousand times its first.</summary>
+    private static IEnumerable<double> Shown(Run run)
+    {
+        double first = run.Losses.Count > 0 ? run.Losses[0].Loss : double.NaN;
+        double most = run.Status == RunStatus.Diverged ? first
+            : run.CameApart ? first + (Apart - 1) * Math.Abs(first) : double.PositiveInfinity;
+        return run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (l <= most || double.IsNaN(most)));
+    }
 }

@@ -52,12 +52,20 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             else _rows[index] = (key, value);
         }
         if (_painter is not null) return;
-        if (value.Step == 0 || (value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated) || _told == (key, value.Step)) return;
+        string end = value.Status is { } status and not RunStatus.Completed ? "  " + Trouble.Words(status) : "";
+        bool told = _told == (key, value.Step);
+        bool early = value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated;
+        if (end.Length == 0 && (value.Step == 0 || early || told)) return;
         _told = (key, value.Step);
         _sinceLine.Restart();
-        Line(string.Create(CultureInfo.InvariantCulture,
-            $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}{value.Fraction,5:P0}  step {value.Step,7}  {value.Seconds,6:F1} s  loss {Number.Short(value.Loss),-8} batch {Number.Short(value.BatchLoss),-8} {Number.Short(value.MillisecondsPerStep),6} ms/step  {value.SecondsLeft,5:F0} s left"));
+        string run = $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}";
+        Line(run + (told ? "     " : Numbers(value)) + end);     // what was reported is on the line before
     }
+
+    private static string Numbers(RunProgress p) =>
+        string.Create(CultureInfo.InvariantCulture, $"{p.Fraction,5:P0}  step {p.Step,7}  {p.Seconds,6:F1} s  ")
+        + string.Create(CultureInfo.InvariantCulture, $"loss {Number.Short(p.Loss),-8} batch {Number.Short(p.BatchLoss),-8} ")
+        + string.Create(CultureInfo.InvariantCulture, $"{Number.Short(p.MillisecondsPerStep),6} ms/step  {p.SecondsLeft,5:F0} s left");
 
     private Table Table()
     {
@@ -69,9 +77,12 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             {
                 int done = (int)Math.Round(10 * p.Fraction);
                 table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
-                    new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
+                    p.Status is { } status and not RunStatus.Completed
+                        ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)),-10}[/]")
+                        : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
                     new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
-                    new Text(Number.Short(p.MillisecondsPerStep)), new Text(p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+                    new Text(Number.Short(p.MillisecondsPerStep)),
+                    new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
             }
         return table;
     }

@@ -7,7 +7,7 @@ namespace Amari.Cli.Reporting;
 /// <summary>Everything a command leaves: the table and the answer on the console, and the files.</summary>
 internal static class Report
 {
-    /// <returns>The exit code: 1 when interrupted, when nothing ran, or when every run diverged.</returns>
+    /// <returns>As <see cref="ExitCode"/>.</returns>
     public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
@@ -46,7 +46,7 @@ internal static class Report
         return ExitCode(comparison);
     }
 
-    /// <summary>1 when interrupted, when nothing ran, or when every run diverged; else 0.</summary>
+    /// <summary>1 when interrupted, when nothing ran, or when no run completed (all came apart, diverged or failed); else 0.</summary>
     public static int ExitCode(Comparison comparison) =>
-        comparison.Runs.All(r => r.Status == RunStatus.Diverged) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+        comparison.Runs.All(r => r.Status != RunStatus.Completed) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
 }

@@ -9,8 +9,11 @@ internal static class ResultJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static string Of(Comparison comparison) => new JsonObject
+    /// <param name="comparison">What there is.</param>
+    /// <param name="partial">Whether runs are still to come.</param>
+    public static string Of(Comparison comparison, bool partial = false) => new JsonObject
     {
+        ["partial"] = partial,
         ["workload"] = comparison.Workload,
         ["metric"] = comparison.Metric,
         ["target"] = new JsonObject { ["metric"] = comparison.Target.Metric, ["value"] = comparison.Target.Value },
@@ -20,6 +23,7 @@ internal static class ResultJson
         ["trials"] = new JsonArray([.. comparison.Trials.Select(t => new JsonObject
         {
             ["optimizer"] = t.Optimizer, ["options"] = Map(t.Options), ["budget"] = BudgetOf(t.Budget), ["loss"] = Finite(t.Loss),
+            ["status"] = Trouble.NameOf(t.Status), ["failure"] = t.Failure is { } why ? Trouble.Reason(why) : null,
         })]),
     }.ToJsonString(Indented);
 
@@ -47,12 +51,21 @@ internal static class ResultJson
         ["optimizer"] = run.Optimizer,
         ["options"] = Map(run.Options),
         ["seed"] = run.Seed,
-        ["status"] = run.Status.ToString(),
+        ["status"] = Trouble.NameOf(run.Status),
+        ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
+        ["start"] = WeightStarts.NameOf(run.Start),
         ["steps"] = run.Steps,
         ["seconds"] = run.Seconds,
         ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
         ["stepsToTarget"] = run.StepsToTarget,
         ["secondsToTarget"] = run.SecondsToTarget,
+        ["best"] = run.Best is not { } best ? null
+            : new JsonObject { ["step"] = best.Step, ["seconds"] = best.Seconds, ["loss"] = best.Loss, ["metric"] = Finite(best.Metric) },
+        ["plateau"] = run.Plateau is not { } plateau ? null : new JsonObject
+        {
+            ["loss"] = plateau.Loss, ["fromStep"] = plateau.FromStep, ["toStep"] = plateau.ToStep,
+            ["share"] = plateau.Share, ["toEnd"] = plateau.ToEnd,
+        },
         ["finalLoss"] = Finite(run.FinalLoss),
         ["finalMetric"] = Finite(run.FinalMetric),
         ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),

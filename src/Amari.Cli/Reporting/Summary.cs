@@ -20,16 +20,23 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
     /// <summary>Whether none of the runs was stopped: only then do final losses compare.</summary>
     public bool Whole => Runs.All(r => r.Status != RunStatus.Interrupted);
 
+    /// <summary>Whether every run held: none came apart, diverged or failed. Others are not recommended.</summary>
+    public bool Sound => !Runs.Any(Trouble.IsIn);
+
     /// <summary>Medians over judged runs, where one that missed the target counts as infinitely long; null when the median one did.</summary>
     public double? SecondsToTarget => Finite(Median(Judged, r => r.SecondsToTarget ?? double.PositiveInfinity));
     public double? StepsToTarget => Finite(Median(Judged, r => r.StepsToTarget ?? double.PositiveInfinity));
 
-    /// <summary>Medians over all runs; a run that diverged counts as an infinite loss.</summary>
-    public double FinalLoss => Median(Runs, r => r.Status == RunStatus.Diverged || double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
+    /// <summary>The run to show settings, coverage and state of: the first that came as far as having them.</summary>
+    public Run Example => Runs.FirstOrDefault(r => r.Parameters > 0) ?? Runs[0];
+
+    /// <summary>Medians over all runs; a run that diverged or failed counts as an infinite loss.</summary>
+    public double FinalLoss => Median(Runs, r =>
+        r.Status is RunStatus.Diverged or RunStatus.Failed || double.IsNaN(r.FinalLoss) ? double.PositiveInfinity : r.FinalLoss);
     public double FinalMetric => Median(Runs, r => r.FinalMetric);
     public double MillisecondsPerStep => Median(Runs, r => r.MillisecondsPerStep);
-    public long StateBytes => Runs[0].StateBytes;
-    public double StateBytesPerParameter => Runs[0].StateBytesPerParameter;
+    public long StateBytes => Example.StateBytes;
+    public double StateBytesPerParameter => Example.StateBytesPerParameter;
 
     /// <summary>The cells of the result table, after the optimizer's name; a range or a remark is on a second line.</summary>
     public IReadOnlyList<string> Cells() =>
@@ -37,11 +44,20 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<Run> Runs)
         SecondsToTarget is { } s ? Number.Short(s) + " s" + Range(r => r.SecondsToTarget) + (Sure ? "" : "\n" + Share)
             : Reached > 0 ? Share : Judged.Count > 0 ? "not reached" : "stopped",
         StepsToTarget is { } n ? Number.Short(n, 6) + Range(r => r.StepsToTarget) : "-",
-        (double.IsFinite(FinalLoss) ? Number.Short(FinalLoss) + Range(r => r.FinalLoss) : "diverged") + (Whole ? "" : "\nstopped early"),
-        Number.Short(FinalMetric, 4),
-        Number.Short(MillisecondsPerStep),
-        $"{Number.Bytes(StateBytes)}\n{Number.Short(StateBytesPerParameter)} B",
+        FinalCell(),
+        Shown(FinalMetric, 4),
+        Shown(MillisecondsPerStep),
+        Example.Parameters > 0 ? $"{Number.Bytes(StateBytes)}\n{Number.Short(StateBytesPerParameter)} B" : "-",
     ];
+
+    private string FinalCell()
+    {
+        string trouble = Trouble.Count(this).Replace(": ", "\n", StringComparison.Ordinal), stopped = Whole ? "" : "\nstopped early";
+        if (double.IsFinite(FinalLoss)) return Number.Short(FinalLoss) + Range(r => r.FinalLoss) + trouble + stopped;
+        return trouble.Length > 0 ? trouble[1..] + stopped : "not finite" + stopped;
+    }
+
+    private static string Shown(double value, int digits = 3) => double.IsNaN(value) ? "-" : Number.Short(value, digits);
 
     /// <summary>The heads of <see cref="Cells"/>.</summary>
     public static IReadOnlyList<string> Heads(Comparison c) =>

@@ -83,7 +83,7 @@ public sealed partial class Kfac
     }
 
     /// <summary>The α of the whole natural step by what was measured: 1 where nothing is left of the identity that G began as.</summary>
-    private double NaturalStep(List<Direction> steps, Options options)
+    private static double NaturalStep(List<Direction> steps, Options options)
     {
         double whole = steps.Sum(s => s.Products.AB), identity = IdentityOf(options);
         double ofIdentity = identity == 0 ? 0 : steps.Sum(s => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorDecay, s.Block.Updates)));

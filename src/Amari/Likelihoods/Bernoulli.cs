@@ -52,4 +52,19 @@ public sealed class Bernoulli : Likelihood
         var zero = RelativeEntropy(nn.functional.logsigmoid(-output), nn.functional.logsigmoid(-other));
         return Flat(one + zero).sum(1).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Σ H(mean of y), at best the mean of Σ H(y), where H is the binary entropy.</remarks>
+    public override ConstantPrediction? BestConstant(Tensor targets)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return new(MeanOfExamples(Entropy(targets.mean([0], keepdim: true, type: ScalarType.Float64))), MeanOfExamples(Entropy(targets)));
+
+        static Tensor Entropy(Tensor p)
+        {
+            var q = 1 - p;
+            return -(p.xlogy(p) + q.xlogy(q));
+        }
+    }
 }

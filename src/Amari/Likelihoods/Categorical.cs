@@ -81,4 +81,15 @@ public sealed class Categorical : Likelihood
         using var scope = NewDisposeScope();
         return Flat(RelativeEntropy(output.log_softmax(-1), other.log_softmax(-1))).sum(1).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>The entropy of the labels' frequencies, over all positions; 0 at best. Null if a label is negative.</remarks>
+    public override ConstantPrediction? BestConstant(Tensor targets)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        if (targets.dtype != ScalarType.Int64 || targets.numel() == 0 || targets.min().ToInt64() < 0) return null;
+        var p = targets.reshape(-1).bincount(null, 0).to_type(ScalarType.Float64).div_(targets.numel());
+        return new(-p.xlogy(p).sum().ToDouble(), 0);
+    }
 }

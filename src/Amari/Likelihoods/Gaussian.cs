@@ -59,4 +59,15 @@ public sealed class Gaussian(double variance = 1) : Likelihood
         using var scope = NewDisposeScope();
         return Flat((output - other).square()).sum(1).div(2 * Variance).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>The mean of Σ (y - mean of y)² / (2 σ²), and the constant, which is also what is left at best.</remarks>
+    public override ConstantPrediction? BestConstant(Tensor targets)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        double constant = (double)targets.numel() / targets.shape[0] * 0.5 * Math.Log(2 * Math.PI * Variance);
+        var y = targets.is_floating_point() ? targets : targets.to_type(ScalarType.Float64);
+        return new(constant + MeanOfExamples((y - y.mean([0], keepdim: true)).square()) / (2 * Variance), constant);
+    }
 }

@@ -93,6 +93,18 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return Flat((spread + (mean - otherMean).square() * (-otherS).exp()) / 2).sum(1).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
+    /// <remarks>½ Σ (log v + 1 + log 2π) with v the variance of y; without the 1 at best, for v is kept. Null if an output does not
+    /// vary.</remarks>
+    public override ConstantPrediction? BestConstant(Tensor targets)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var v = targets.to_type(ScalarType.Float64).var(0, unbiased: false);
+        double known = (v.log() + Math.Log(2 * Math.PI)).sum().ToDouble() / 2;
+        return double.IsFinite(known) ? new(known + v.numel() / 2.0, known) : null;
+    }
+
     private static (Tensor Mean, Tensor LogVariance) Parts(Tensor output)
     {
         long width = output.shape[^1];

@@ -147,6 +147,15 @@ public abstract class Likelihood
     /// <param name="other">f', finite and shaped as f.</param>
     public abstract Tensor KlDivergence(Tensor output, Tensor other);
 
+    /// <summary>What the best output that is the same for every example gets of the mean loss; null where that is not known, as in a
+    /// likelihood of one's own that does
+    /// not override this.</summary>
+    /// <param name="targets">All targets, as a loss takes them.</param>
+    public virtual ConstantPrediction? BestConstant(Tensor targets) => null;
+
+    /// <summary>Σ over outputs of the mean over examples: the mean loss of terms that are whole examples.</summary>
+    private protected static double MeanOfExamples(Tensor terms) => terms.sum(type: ScalarType.Float64).ToDouble() / terms.shape[0];
+
     /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
 

@@ -54,4 +54,15 @@ public sealed class Poisson : Likelihood
         using var scope = NewDisposeScope();
         return Flat(RelativeEntropy(output, other)).sum(1).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>The mean of Σ (m - y log m + log y!) with m the mean of y; at best m is y itself.</remarks>
+    public override ConstantPrediction? BestConstant(Tensor targets)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        double factorials = MeanOfExamples(targets.add(1).lgamma());
+        var mean = targets.mean([0], keepdim: true, type: ScalarType.Float64);
+        return new(factorials + MeanOfExamples(mean - mean.xlogy(mean)), factorials + MeanOfExamples(targets - targets.xlogy(targets)));
+    }
 }

@@ -21,8 +21,13 @@ public static class Comparer
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
     /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
     /// <param name="monitored">Told what the monitors see, as it comes.</param>
+    /// <param name="finished">Given what there is after every measured run.</param>
+    /// <remarks>A run or trial that throws is one that failed (<see cref="RunStatus.Failed"/>), and the others go on; over several ranks
+    /// the exception is thrown.
+    /// A trial that came apart is taken only where no other is left.</remarks>
     public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
-        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null, IProgress<MonitorLine>? monitored = null)
+        int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null,
+        IProgress<MonitorLine>? monitored = null, IProgress<Comparison>? finished = null)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(optimizers);
@@ -31,16 +36,46 @@ public static class Comparer
         Require.AtLeast(0, tuneTrials, "number of trials");
         foreach (var choice in optimizers) trainer.Check(choice);   // all bad arguments are told before anything runs
         foreach (var choice in optimizers)
-            if (!trainer.IsStopped(stop)) trainer.WarmUp(choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
+            if (!trainer.IsStopped(stop)) WarmUp(trainer, choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
 
         var trials = new List<Trial>();
         var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();
         var runs = new List<(int Optimizer, Run Run)>();
         foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
             for (int i = 0; i < chosen.Count && !trainer.IsStopped(stop); i++)
-                runs.Add((i, trainer.Train(chosen[i], seed, budget, progress, monitor: monitor, monitored: monitored, stop: stop)));
-        return new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
-            [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], trials);
+            {
+                runs.Add((i, Train(trainer, new(chosen[i], seed, budget, progress, Monitor: monitor, Monitored: monitored), stop)));
+                finished?.Report(SoFar());
+            }
+        return SoFar();
+
+        Comparison SoFar() => new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
+            [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], [.. trials]);
+    }
+
+    /// <summary>A run; one that throws is a run that failed, unless other ranks wait for this one.</summary>
+    private static Run Train(Trainer trainer, TrainingRequest request, CancellationToken stop)
+    {
+        try
+        {
+            return trainer.Attempt(request, stop);
+        }
+        catch (Exception e) when (trainer.IsAlone)               // before it began
+        {
+            return trainer.Failed(request, e);
+        }
+    }
+
+    /// <summary>What throws here throws in the measured run, too, which says so.</summary>
+    private static void WarmUp(Trainer trainer, OptimizerChoice choice, double longest)
+    {
+        try
+        {
+            trainer.WarmUp(choice, longest);
+        }
+        catch (Exception) when (trainer.IsAlone)
+        {
+        }
     }
 
     private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
@@ -52,24 +87,28 @@ public static class Comparer
         var shortBudget = budget.Seconds is { } s ? Budget.OfSeconds(s * FirstRung) : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
         int number = 0, total = count + (count + Survivors - 1) / Survivors;
         var first = Rung(candidates, shortBudget);
-        var second = Rung([.. first.OrderBy(r => r.Loss).Take((count + Survivors - 1) / Survivors).Select(r => r.Choice)], budget);
-        return (second.Count > 0 ? second : first).OrderBy(r => r.Loss).Select(r => r.Choice).FirstOrDefault(choice);   // losses of unlike budgets tell nothing of one another
+        var second = Rung([.. Ranked(first).Take((count + Survivors - 1) / Survivors)], budget);
+        return Ranked(second.Count > 0 ? second : first).FirstOrDefault(choice);   // losses of unlike budgets tell nothing of one another
 
         // All options are given, so that the workload's settings have no say: they took somebody more trials than these.
         OptimizerChoice FromDefaults(IEnumerable<KeyValuePair<string, string>> varied) =>
             choice with { Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])) };
 
-        List<(OptimizerChoice Choice, double Loss)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
+        // Diverged and failed ones, whose loss is infinite, come after those that came apart.
+        static IEnumerable<OptimizerChoice> Ranked(List<(OptimizerChoice Choice, bool CameApart, double Loss)> trials) =>
+            trials.OrderBy(t => double.IsInfinity(t.Loss)).ThenBy(t => t.CameApart).ThenBy(t => t.Loss).Select(t => t.Choice);
+
+        List<(OptimizerChoice Choice, bool CameApart, double Loss)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
         {
-            var results = new List<(OptimizerChoice, double)>();
+            var results = new List<(OptimizerChoice, bool, double)>();
             foreach (var candidate in rung)
             {
                 if (trainer.IsStopped(stop)) break;
                 string stage = $"tuning {++number}/{total}";
-                var run = trainer.Train(candidate, TuningSeed, length, new Staged(progress, stage), stop: stop);
-                double loss = run.Status == RunStatus.Diverged ? double.NaN : run.FinalLoss;
-                trials.Add(new(choice.Name, run.Options, length, loss));
-                results.Add((candidate, double.IsNaN(loss) ? double.PositiveInfinity : loss));
+                var run = Train(trainer, new(candidate, TuningSeed, length, new Staged(progress, stage)), stop);
+                double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss;
+                trials.Add(new(choice.Name, run.Options, length, loss) { Status = run.Status, Failure = run.Failure });
+                results.Add((candidate, run.CameApart, double.IsNaN(loss) ? double.PositiveInfinity : loss));
             }
             return results;
         }

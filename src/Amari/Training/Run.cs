@@ -29,17 +29,6 @@ public sealed record Budget
 /// <param name="Loss">Mean loss over the training set.</param>
 public readonly record struct LossPoint(long Step, double Seconds, double Loss);
 
-/// <summary>How a run ended.</summary>
-public enum RunStatus
-{
-    /// <summary>The budget was used up.</summary>
-    Completed,
-    /// <summary>The user stopped it; what was done is kept.</summary>
-    Interrupted,
-    /// <summary>The loss became infinite or NaN.</summary>
-    Diverged,
-}
-
 /// <summary>The result of training one workload with one optimizer and one seed.</summary>
 public sealed record Run
 {
@@ -59,7 +48,9 @@ public sealed record Run
     public required long? StepsToTarget { get; init; }
     /// <summary>Seconds at the first evaluation that met the target; null if none did.</summary>
     public required double? SecondsToTarget { get; init; }
-    /// <summary>Loss at the last evaluation.</summary>
+    /// <summary>The evaluation with the least loss; null if no loss was finite.</summary>
+    public BestEvaluation? Best { get; init; }
+    /// <summary>Loss at the last evaluation; NaN if there is none.</summary>
     public required double FinalLoss { get; init; }
     /// <summary>The workload's metric at the last evaluation.</summary>
     public required double FinalMetric { get; init; }
@@ -71,6 +62,8 @@ public sealed record Run
     public required long StateBytes { get; init; }
     /// <summary>Bytes of optimizer state for each number that is trained.</summary>
     public double StateBytesPerParameter => (double)StateBytes / Parameters;
+    /// <summary>How the weights started.</summary>
+    public WeightStart Start { get; init; }
     /// <summary>Which parameter was updated by what.</summary>
     public required IReadOnlyList<CoverageRow> Coverage { get; init; }
     /// <summary>Failed factorisations, fall-backs and the like.</summary>
@@ -79,6 +72,16 @@ public sealed record Run
     public CurvatureChoice? CurvatureChoice { get; init; }
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
+    /// <summary>Whether it lost what it had reached: it ends above ten times its best loss and above the target (where losses are
+    /// negative: it gave back half
+    /// of its fall), or above the loss that it started from. Also of a run that was stopped in that state, whose status is
+    /// <see cref="RunStatus.Interrupted"/>.</summary>
+    public bool CameApart { get => field || Status == RunStatus.CameApart; init; }
+    /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
+    public Exception? Failure { get; init; }
+    /// <summary>The longest stretch that it rested at the loss of a constant prediction; null if it did not, or if that loss is not
+    /// known.</summary>
+    public Plateau? Plateau { get; init; }
     /// <summary>What the curvature monitor saw; null without one.</summary>
     public MonitorResult? Monitor { get; init; }
 }
@@ -97,8 +100,14 @@ public sealed record Comparison(
 /// <param name="Optimizer">The optimizer's name.</param>
 /// <param name="Options">The settings that were tried.</param>
 /// <param name="Budget">How long it trained: successive halving gives the better ones more.</param>
-/// <param name="Loss">The loss it ended at; NaN when it diverged.</param>
-public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string> Options, Budget Budget, double Loss);
+/// <param name="Loss">The loss it ended at; NaN when it diverged or failed.</param>
+public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string> Options, Budget Budget, double Loss)
+{
+    /// <summary>How it ended.</summary>
+    public RunStatus Status { get; init; }
+    /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
+    public Exception? Failure { get; init; }
+}
 
 /// <summary>What a run tells while it trains.</summary>
 /// <param name="Optimizer">The optimizer's name.</param>
@@ -115,4 +124,8 @@ public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string>
 /// <param name="Evaluated">Whether this report comes from an evaluation.</param>
 public readonly record struct RunProgress(
     string Optimizer, int Seed, string Stage, long Step, double Seconds, double Fraction,
-    double BatchLoss, double Loss, double Metric, double MillisecondsPerStep, double SecondsLeft, bool Evaluated);
+    double BatchLoss, double Loss, double Metric, double MillisecondsPerStep, double SecondsLeft, bool Evaluated)
+{
+    /// <summary>How the run ended; null while it trains.</summary>
+    public RunStatus? Status { get; init; }
+}

@@ -6,7 +6,8 @@ using Amari.Workloads;
 namespace Amari.Training;
 
 /// <summary>What a run has done so far; saved in its checkpoints.</summary>
-internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed)
+internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed,
+    WeightStart start = WeightStart.Workload)
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const int KeptTimes = 1001;
@@ -19,6 +20,10 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     public double Seconds { get; private set; }
     public List<LossPoint> Losses { get; private set; } = [];
     public double Metric { get; private set; } = double.NaN;
+    public BestEvaluation? Best { get; private set; }
+
+    /// <summary>What happened to the run besides its optimizer's events; not saved.</summary>
+    public List<OptimizerEvent> Events { get; } = [];
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
 
     public void Add(double seconds)
@@ -31,13 +36,20 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
 
     /// <param name="loss">Mean over the training set.</param>
     /// <param name="metric">The workload's.</param>
-    public void Evaluated(double loss, double metric)
+    /// <returns>Whether it is the best so far.</returns>
+    public bool Evaluated(double loss, double metric)
     {
         Losses.Add(new(Step, Seconds, loss));
         Metric = metric;
+        if (!double.IsFinite(loss) || loss >= Best?.Loss) return false;
+        Best = new(Step, Seconds, loss, metric);
+        return true;
     }
 
-    public Run ToRun(Target target, Optimizer trained, RunStatus status)
+    /// <param name="target">What the run was timed to.</param>
+    /// <param name="status">How it ended.</param>
+    /// <param name="trained">Null if the run failed before there was an optimizer.</param>
+    public Run ToRun(Target target, RunStatus status, Optimizer? trained)
     {
         int hit = Losses.FindIndex(p => p.Loss <= target.Value);
         return new()
@@ -50,15 +62,18 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
             Losses = Losses,
             StepsToTarget = hit < 0 ? null : Losses[hit].Step,
             SecondsToTarget = hit < 0 ? null : Losses[hit].Seconds,
-            FinalLoss = Losses[^1].Loss,
+            Best = Best,
+            FinalLoss = Losses.Count > 0 ? Losses[^1].Loss : double.NaN,
             FinalMetric = Metric,
             MillisecondsPerStep = RecentMillisecondsPerStep,
-            Parameters = trained.parameters().Sum(p => p.numel()),
-            StateBytes = trained.StateBytes,
-            Coverage = trained.Coverage.Rows,
-            Events = trained.Events,
+            Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
+            StateBytes = trained?.StateBytes ?? 0,
+            Start = start,
+            Coverage = trained?.Coverage.Rows ?? [],
+            Events = [.. trained?.Events ?? [], .. Events],
             CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
             Status = status,
+            CameApart = status is RunStatus.CameApart or RunStatus.Interrupted && Stability.CameApart(Losses, target.Value),
             Monitor = Monitor,
         };
     }
@@ -69,10 +84,12 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         ["optimizer"] = optimizer,
         ["options"] = JsonSerializer.SerializeToNode(options),
         ["seed"] = seed,
+        ["start"] = WeightStarts.NameOf(start),
         ["step"] = Step,
         ["seconds"] = Seconds,
         ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
         ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
+        ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
         ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
     }.ToJsonString();
 
@@ -84,6 +101,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Same("workload", (string?)saved["workload"], workload);
         Same("optimizer", (string?)saved["optimizer"], optimizer);
         Same("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}"));
+        Same("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start));
         var savedOptions = saved["options"].Deserialize<Dictionary<string, string>>()!;
         foreach (var (name, value) in options) Same(name, savedOptions.GetValueOrDefault(name), value);
 
@@ -103,6 +121,16 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Seconds = (double)saved["seconds"]!;
         Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
         Metric = saved["metric"].Deserialize<double>(Json);
+        Best = saved["best"] is { } best ? BestOf(best)
+            : Losses.Where(p => double.IsFinite(p.Loss))
+                .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
         Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
     }
+
+    /// <summary>The best evaluation that <see cref="ToJson"/> wrote; null if it wrote none.</summary>
+    public static BestEvaluation? BestOf(string json) => JsonNode.Parse(json)!["best"] is { } best ? BestOf(best) : null;
+
+    private static BestEvaluation BestOf(JsonNode best) =>
+        best.Deserialize<double[]>(Json) is [var step, var seconds, var loss, var metric] ? new((long)step, seconds, loss, metric)
+            : throw new InvalidDataException("The checkpoint's best evaluation is not [step, seconds, loss, metric].");
 }

@@ -7,28 +7,64 @@ namespace Amari.Training;
 /// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0 alone writes and reads:
 /// a checkpoint does not depend on their number.</summary>
 internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
+    : IDisposable
 {
+    /// <summary>The metadata that holds the run's record.</summary>
+    public const string RunKey = "run";
+
     private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
+    private readonly BestWeights _best = new(options.Directory, model);
+    private bool _isWithheld;
 
     /// <summary>What rank 0 tells the others of the optimizer's state.</summary>
     private sealed record Header(string Run, string Optimizer, IReadOnlyDictionary<string, SavedTensor> Tensors);
 
     private sealed record SavedTensor(ScalarType Type, long[] Shape);
 
+    /// <summary>Takes the weights of an evaluation that is the best so far.</summary>
+    public void TakeBest(RunRecord record)
+    {
+        if (ranks.Rank == 0) _best.Take(record.Best!.Value);
+    }
+
+    /// <summary>Writes the best weights, if there are new ones.</summary>
+    public void SaveBest(RunRecord record)
+    {
+        if (ranks.Rank == 0) _best.Write(record);
+    }
+
+    /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
+    /// checkpoints stay, and the first
+    /// time it is reported on standard error and in the run's events.</summary>
     public void Save(RunRecord record)
     {
         using var scope = NewDisposeScope();
         var snapshot = optimizer.Snapshot();
         if (ranks.Rank > 0) return;
+        SaveBest(record);
         var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
         foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
         foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
+        if (NotFinite.First(tensors) is { } bad)
+        {
+            Withhold(record, bad);
+            return;
+        }
         _directory.Save(record.Step, tensors, new Dictionary<string, string>
         {
-            ["run"] = record.ToJson(),
+            [RunKey] = record.ToJson(),
             ["optimizer"] = snapshot.Values.ToJsonString(),
         });
+    }
+
+    private void Withhold(RunRecord record, string name)
+    {
+        if (_isWithheld) return;
+        _isWithheld = true;
+        string why = $"no checkpoint is written while {name} is not finite; the earlier ones stay";
+        record.Events.Add(new(record.Step, "checkpoint", why));
+        Console.Error.WriteLine(FormattableString.Invariant($"Step {record.Step}: {why}."));
     }
 
     /// <summary>Refuses, before anything is trained, a folder that cannot be written to or that holds what this run cannot continue from.</summary>
@@ -38,8 +74,22 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         AtomicFile.Probe(options.Directory);
         using var checkpoint = Newest(new(options.Directory), options, _ => { });
-        if (checkpoint is not null) record.Check(Said(checkpoint, "run"));
+        if (checkpoint is not null) record.Check(Said(checkpoint, RunKey));
+        else CheckBest(options, record);
     }
+
+    /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
+    /// run's.</summary>
+    private static void CheckBest(CheckpointOptions options, RunRecord record)
+    {
+        using var best = BestWeights.Load(options.Directory);
+        if (best is null) return;
+        if (!options.Resume) throw Earlier(options);
+        record.Check(Said(best, RunKey));
+    }
+
+    private static ArgumentException Earlier(CheckpointOptions options) =>
+        new($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
 
     /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
     /// <exception cref="ArgumentException">As of <see cref="Check"/>.</exception>
@@ -49,9 +99,10 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         using var scope = NewDisposeScope();
         if (ranks.Rank == 0) AtomicFile.Probe(options.Directory);
         using var checkpoint = ranks.Rank == 0 ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}")) : null;
-        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, "run"), Said(checkpoint, "optimizer"),
+        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, RunKey), Said(checkpoint, "optimizer"),
             checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
                 .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => new SavedTensor(t.Value.dtype, t.Value.shape))));
+        if (ranks.Rank == 0 && checkpoint is null) CheckBest(options, record);
         text = ranks.Broadcast(text, 0);
         if (text.Length == 0) return;
         var header = JsonSerializer.Deserialize<Header>(text)!;
@@ -61,6 +112,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
         optimizer.Restore(new(tensors, JsonNode.Parse(header.Optimizer)!.AsObject()));
         if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
+        if (ranks.Rank == 0) _best.Resume(record);
     }
 
     private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
@@ -73,10 +125,13 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         {
             if (checkpoint is null && refused.Count == 0) return null;
             checkpoint?.Dispose();
-            throw new ArgumentException($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
+            throw Earlier(options);
         }
         foreach (string reason in refused) passedOver(reason);
         if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from.");
         return checkpoint;
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _best.Dispose();
 }

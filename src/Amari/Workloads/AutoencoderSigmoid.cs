@@ -1,3 +1,5 @@
+using Amari.Training;
+
 namespace Amari.Workloads;
 
 /// <summary>The <see cref="Autoencoder"/> with logistic units, as Hinton and Salakhutdinov (2006) and Martens (2010) had it: harder, for
@@ -6,8 +8,6 @@ namespace Amari.Workloads;
 /// rests at 206, that of the mean image: AdamW's for over 100 steps, K-FAC's longer.</remarks>
 public sealed class AutoencoderSigmoid : Autoencoder
 {
-    private const long Connections = 15;
-
     /// <inheritdoc/>
     public override string Name => "autoencoder-sigmoid";
     /// <inheritdoc/>
@@ -25,14 +25,7 @@ public sealed class AutoencoderSigmoid : Autoencoder
 
     private protected override string ActivationName => "sigmoid";
 
-    private protected override void Initialize(Parameter weight)
-    {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        weight.zero_();
-        long inputs = weight.shape[1], some = Math.Min(Connections, inputs);
-        weight.scatter_(1, stack([.. Enumerable.Range(0, (int)weight.shape[0]).Select(_ => randperm(inputs).narrow(0, 0, some))]), randn(weight.shape[0], some));
-    }
+    private protected override void Initialize(Parameter weight) => WeightStarts.Sparse(weight);
 
     private protected override nn.Module<Tensor, Tensor> Activation() => nn.Sigmoid();
 }

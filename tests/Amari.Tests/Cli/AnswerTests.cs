@@ -38,7 +38,9 @@ public sealed class AnswerTests
     public void Nobody_reached_it_or_all_diverged()
     {
         Assert.StartsWith("No optimizer reached loss 0.1 within 10 s; b came closest, at loss 0.3.", Answer(Make("a", 0, null, null, 0.5), Make("b", 0, null, null, 0.3)), StringComparison.Ordinal);
-        Assert.Contains("Diverged: a (1 of 1), b (1 of 1)", Answer(Make("a", 0, null, null, double.NaN, RunStatus.Diverged), Make("b", 0, null, null, double.NaN, RunStatus.Diverged)), StringComparison.Ordinal);
+        Assert.StartsWith("No recommendation can be made: every optimizer came apart, diverged or failed. a diverged on seed 0. b diverged on seed 0. A smaller learning rate",
+            Answer(Make("a", 0, null, null, double.NaN, RunStatus.Diverged), Make("b", 0, null, null, double.NaN, RunStatus.Diverged)),
+                StringComparison.Ordinal);
         Assert.Equal("No run was finished.", Answer());
     }
 
@@ -53,10 +55,99 @@ public sealed class AnswerTests
         Run[] kfac = [Make("kfac", 0, 3, 10, 0.05), Make("kfac", 1, 3, 10, 0.05), Make("kfac", 2, 3, 10, 0.05)];
         string safer = Answer([.. lion, .. kfac]);
         Assert.StartsWith("Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster where it got there (1 s), but that was with 2 of 3 seeds.", safer, StringComparison.Ordinal);
-        Assert.Contains("Diverged: lion (1 of 3)", safer, StringComparison.Ordinal);
+        Assert.Contains("lion diverged on seed 2: not recommended. A smaller learning rate", safer, StringComparison.Ordinal);
         Assert.DoesNotContain("ended lowest", safer, StringComparison.Ordinal);
         Assert.StartsWith("lion reached loss 0.1 in 1 s (10 steps), but only with 2 of 3 seeds.", Answer(lion), StringComparison.Ordinal);
-        Assert.StartsWith("No optimizer reached loss 0.1 with every seed; lion did best, with 2 of 3 seeds, in 1 s (10 steps). sgd reached it with only 1 of 2 seeds.", Answer([.. lion, .. sgd]), StringComparison.Ordinal);
+        Run[] adam = [Make("adam", 0, 1, 10, 0.05), Make("adam", 1, 1, 10, 0.05), Make("adam", 2, null, null, 0.4)];
+        Assert.StartsWith("No optimizer reached loss 0.1 with every seed; adam did best, with 2 of 3 seeds, in 1 s (10 steps). sgd reached it with only 1 of 2 seeds.", Answer([.. adam, .. sgd]), StringComparison.Ordinal);
+    }
+
+    private static Run Apart(string optimizer, int seed, double? seconds, double best, double end) =>
+        Make(optimizer, seed, seconds, seconds is null ? null : 10, end, RunStatus.CameApart) with { Best = new(500, 5, best, 0.9),
+            Losses = [new(0, 0, 2), new(500, 5, best), new(1000, 10, end)] };
+
+    [Fact]
+    public void One_that_came_apart_is_named_and_not_recommended_however_fast()
+    {
+        Run[] kfac = [Make("kfac", 0, 1, 10, 0.01), Apart("kfac", 1, 1, 3e-10, 853), Apart("kfac", 2, 1, 2e-10, 7)];
+        Run[] sgd = [Make("sgd", 0, 3, 10, 0.05), Make("sgd", 1, 3, 10, 0.05), Make("sgd", 2, 3, 10, 0.05)];
+        string text = Answer([.. kfac, .. sgd]);
+        Assert.StartsWith("Use sgd: it reached loss 0.1 first, in 3 s (10 steps).", text, StringComparison.Ordinal);
+        Assert.Contains("kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at 853): not recommended.", text,
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("kfac needed", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("kfac ended lowest", text, StringComparison.Ordinal);
+        Assert.Contains("came apart\n2 of 3", new Summary("kfac", kfac).Cells()[2], StringComparison.Ordinal);
+
+        string none = Answer([.. kfac, Make("lion", 0, null, null, double.NaN, RunStatus.Diverged)]);
+        Assert.StartsWith("No recommendation can be made: every optimizer came apart, diverged or failed. kfac came apart on seeds 1 and 2 (best", none, StringComparison.Ordinal);
+        Assert.DoesNotContain("Use ", none, StringComparison.Ordinal);
+
+        string missed = Answer([.. kfac, Make("sgd", 0, null, null, 0.4)]);
+        Assert.StartsWith("No optimizer reached loss 0.1 and kept what it had reached within 10 s (kfac did with 3 of 3 seeds); sgd came closest, at loss 0.4.", missed, StringComparison.Ordinal);
+        Assert.StartsWith("No optimizer reached loss 0.1 with every seed and kept what it had reached; adam did best, with 2 of 3 seeds",
+            Answer([.. kfac, Make("adam", 0, 1, 10, 0.05), Make("adam", 1, 1, 10, 0.05), Make("adam", 2, null, null, 0.4)]),
+                StringComparison.Ordinal);
+        Assert.StartsWith("kfac came apart on seed 1 (best 0.3 at step 500, ended at 853): not recommended.",
+            Answer(Apart("kfac", 1, null, 0.3, 853)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_that_the_user_stopped_after_it_came_apart_is_not_recommended()
+    {
+        var stopped = Apart("kfac", 0, 1, 1e-9, 40) with { Status = RunStatus.Interrupted, CameApart = true };
+        string text = Answer(stopped, Make("sgd", 0, 3, 10, 0.05));
+        Assert.StartsWith("Use sgd", text, StringComparison.Ordinal);
+        Assert.Contains("kfac came apart on seed 0", text, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_that_failed_is_named_with_its_message()
+    {
+        var failed = Make("lion", 1, null, null, 0.5, RunStatus.Failed) with
+        {
+            Failure = new InvalidOperationException("The table is upside down.\nReally."), Parameters = 0, Losses = [], FinalMetric = double.NaN,
+        };
+        string text = Answer(failed, Make("sgd", 0, 3, 10, 0.05));
+        Assert.StartsWith("Use sgd", text, StringComparison.Ordinal);
+        Assert.Contains("lion failed on seed 1 (InvalidOperationException: The table is upside down.): not recommended.", text,
+            StringComparison.Ordinal);
+        Assert.DoesNotContain("smaller learning rate", text, StringComparison.Ordinal);
+        Assert.Equal(["not reached", "-", "failed", "-", "1", "-"], new Summary("lion", [failed]).Cells());
+        Assert.Contains("The table is upside down.", HtmlReport.Of(new("digits-mlp", "accuracy", new("loss", 0.1), Budget.OfSeconds(1),
+            [failed], []), new Amari.Workloads.DigitsMlp()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void One_that_rests_at_the_mean_is_warned_of()
+    {
+        var resting = Make("kfac", 0, null, null, 206.9) with { Best = new(900, 9, 206.9, 0.1),
+            Plateau = new(206.9, 50, 1000, 0.9, true, 2.9) };
+        var learning = Make("adamw", 0, null, null, 81) with { Best = new(900, 9, 80, 0.1) };
+        Assert.Contains("kfac rests at the loss of a constant prediction (206.9): it has learned the mean of the targets only, where adamw got to 80; try another start (--start)", Answer(resting, learning), StringComparison.Ordinal);
+        Assert.Contains("learned the mean of the targets only, unless the data allow no more;", Answer(resting), StringComparison.Ordinal);
+        Assert.Contains("kfac and lion rest at the loss of a constant prediction (206.9): they have learned the mean of the targets only, unless",
+            Answer(resting, resting with { Optimizer = "lion" }, Make("sgd", 0, null, null, 205) with { Best = new(900, 9, 205, 0.1) }),
+                StringComparison.Ordinal);
+        Assert.Contains("kfac (seed 0) rests", Answer(resting, Make("kfac", 1, null, null, 90)), StringComparison.Ordinal);
+        Assert.Contains("kfac rested at the loss of a constant prediction (206.9) from step 50 to 700 of seed 0, 65 % of the budget.",
+            Answer(resting with { Plateau = new(206.9, 50, 700, 0.65, false, 2.9) }), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(RunStatus.Completed, "completed", 0), InlineData(RunStatus.CameApart, "came-apart", 1)]
+    [InlineData(RunStatus.Diverged, "diverged", 1), InlineData(RunStatus.Failed, "failed", 1), InlineData(RunStatus.Interrupted, "interrupted", 1)]
+    public void A_status_has_a_stable_name_and_an_exit_code(RunStatus status, string name, int code)
+    {
+        var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), Start = WeightStart.PyTorch };
+        var comparison = new Comparison("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], []);
+        var json = System.Text.Json.Nodes.JsonNode.Parse(ResultJson.Of(comparison))!["runs"]![0]!;
+        Assert.Equal((name, "pytorch"), ((string)json["status"]!, (string)json["start"]!));
+        Assert.Equal((400, 4.0, 0.25, 0.75), ((long)json["best"]!["step"]!, (double)json["best"]!["seconds"]!,
+            (double)json["best"]!["loss"]!, (double)json["best"]!["metric"]!));
+        Assert.Equal(code, Report.ExitCode(comparison));
+        Assert.Equal(status == RunStatus.Interrupted ? 1 : 0, Report.ExitCode(comparison with { Runs = [run,
+            Make("adamw", 0, null, null, 0.5)] }));
     }
 
     [Fact]

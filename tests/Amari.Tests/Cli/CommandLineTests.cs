@@ -32,6 +32,9 @@ public sealed class CommandLineTests
         { "train digits-mlp --optimizer natural-gradient --set solver=dense", "ConjugateGradient" },
         { "train --optimizer newton-cg --set radius=0", "Radius is 0; it must be a finite number > 0." },
         { "train --resume", "--checkpoint" },
+        { "train --start he", "There is no start 'he'; there are workload, sparse, glorot, pytorch." },
+        { "compare --start 3", "There is no start '3'" },
+        { "verify --checkpoint nowhere", "There is no checkpoint 'nowhere'" },
         { "train --threads 0", "integer >= 1" },
         { "train --threads 100000", "integer >= 1 and <= " },
         { "verify no-such", "digits-mlp" },
@@ -101,16 +104,67 @@ public sealed class CommandLineTests
         }
     }
 
-    [Theory, InlineData("train"), InlineData("compare"), InlineData("spectrum")]
-    public void What_a_workload_throws_while_it_trains_is_a_failed_run(string command)
+    [Theory]
+    [InlineData("train", "The run failed: The table is upside down. (ArgumentException", 1)]
+    [InlineData("compare", "12 of 12 runs failed, first sgd with seed 0: The table is upside down. (ArgumentException", 12)]
+    [InlineData("spectrum", "The run failed: The table is upside down. (ArgumentException", null)]
+    public void What_a_workload_throws_while_it_trains_is_a_failed_run(string command, string expected, int? runs)
     {
         using var folder = new TemporaryFolder();
         string assembly = EmittedWorkloads.WriteDerived(folder.Path, "throwing", typeof(ThrowingWorkload)), result = folder.File("o");
         var (code, _, error) = Run(command, "--assembly", assembly, "--out", result);
         Assert.Equal(1, code);
-        Assert.Contains("The run failed: The table is upside down. (ArgumentException", error, StringComparison.Ordinal);
+        Assert.Contains(expected, error, StringComparison.Ordinal);
         Assert.Single(error.Trim().Split('\n'));
-        Assert.False(Directory.Exists(result));
+        Assert.Equal(runs is not null, Directory.Exists(result));
+        if (runs is null) return;
+        var all = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["runs"]!.AsArray();
+        Assert.Equal(runs, all.Count);
+        foreach (var run in all)
+        {
+            Assert.Equal(("failed", "ArgumentException: The table is upside down.", 0), ((string)run!["status"]!, (string)run["failure"]!,
+                (long)run["steps"]!));
+            Assert.Single(run["losses"]!.AsArray());             // the one before the first step
+        }
+    }
+
+    [Fact]
+    public void Train_says_that_a_run_came_apart_and_keeps_its_best_weights_for_other_commands()
+    {
+        using var folder = new TemporaryFolder();
+        string saved = folder.File("saved"), result = folder.File("o"), best = Path.Combine(saved, "best.safetensors");
+        var (code, output, error) = Run("train", "digits-mlp", "--optimizer", "sgd", "--lr", "3", "--epochs", "3", "--checkpoint", saved,
+            "--out", result);
+        Assert.Equal(1, code);
+        Assert.Matches(@"^The run came apart: best \S+ at step \d+, ended at \S+\.$", error.Trim());
+        Assert.Contains("came apart", output, StringComparison.Ordinal);
+        Assert.Contains("Best weights: loss ", output, StringComparison.Ordinal);
+        var run = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["runs"]![0]!;
+        Assert.Equal("came-apart", (string?)run["status"]);
+        Assert.True((double)run["best"]!["loss"]! < (double)run["finalLoss"]!);
+        Assert.Equal(0, Run("verify", "digits-mlp", "--examples", "3", "--checkpoint", best, "--out", folder.File("v")).Code);
+        Assert.Contains("weights of step", File.ReadAllText(folder.File(Path.Combine("v", "verification.txt"))), StringComparison.Ordinal);
+        Assert.Equal(0, Run("spectrum", "digits-mlp", "--examples", "64", "--top", "2", "--probes", "1", "--steps", "5", "--checkpoint",
+            best, "--out", folder.File("s")).Code);
+        Assert.Equal(0, Run("landscape", "digits-mlp", "--examples", "64", "--grid", "3", "--checkpoint", best, "--out",
+            folder.File("l")).Code);
+    }
+
+    [Fact]
+    public void The_start_is_chosen_recorded_and_kept()
+    {
+        using var folder = new TemporaryFolder();
+        string json = folder.File("train.json");
+        string[] run = ["train", "digits-mlp", "--optimizer", "adamw", "--epochs", "1", "--checkpoint", folder.File("saved"), "--out",
+            folder.File("o"), "--overwrite", "--json", json];
+        var (code, output, error) = Run([.. run, "--start", "pytorch"]);
+        Assert.Equal((0, ""), (code, error));
+        Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
+        Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
+        Assert.Contains("weights from the start pytorch", File.ReadAllText(folder.File(Path.Combine("o", "report.html"))),
+            StringComparison.Ordinal);
+        AssertRefused("start pytorch, this run has glorot", [.. run, "--start", "glorot", "--resume"]);
+        Assert.Equal(0, Run([.. run, "--start", "pytorch", "--resume"]).Code);
     }
 
     [Fact]

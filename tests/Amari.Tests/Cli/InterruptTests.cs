@@ -24,7 +24,7 @@ public sealed class InterruptTests
         Assert.Equal((1, ""), (tool.ExitCode, await error));
         Assert.Contains("interrupted", await output, StringComparison.Ordinal);
         var runs = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["runs"]!.AsArray();
-        Assert.Equal([("sgd", "Completed"), ("adamw", "Interrupted")], runs.Select(r => ((string)r!["optimizer"]!, (string)r["status"]!)));
+        Assert.Equal([("sgd", "completed"), ("adamw", "interrupted")], runs.Select(r => ((string)r!["optimizer"]!, (string)r["status"]!)));
         Assert.All(runs, r => Assert.True((double)r!["finalLoss"]! > 0));
         Assert.Contains("adamw", File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
 

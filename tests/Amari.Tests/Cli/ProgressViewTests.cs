@@ -28,6 +28,23 @@ public sealed class ProgressViewTests
     }
 
     [Fact]
+    public void A_run_that_did_not_hold_is_named_where_its_numbers_are()
+    {
+        using var console = new TestConsole();
+        using (var view = new ProgressView(console, "the title"))
+        {
+            view.Report(At(1000, 1, evaluated: true));
+            view.Report(At(1000, 1, evaluated: true) with { Status = RunStatus.CameApart });
+            view.Report(At(7, 0.2, evaluated: true) with { Optimizer = "sgd", Status = RunStatus.Diverged });
+            view.Report(At(1000, 1, evaluated: true) with { Optimizer = "lion", Status = RunStatus.Completed });
+        }
+        Assert.Equal(5, console.Lines.Count);
+        Assert.Equal("kfac   seed 3                    came apart", console.Lines[2]);
+        Assert.Matches("^sgd    seed 3              20 %  step       7 .*  diverged$", console.Lines[3]);
+        Assert.EndsWith("s left", console.Lines[4], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_terminal_gets_a_table_that_fits_in_80_columns()
     {
         using var writer = new StringWriter();
@@ -35,6 +52,7 @@ public sealed class ProgressViewTests
         using (var view = new ProgressView(console, "the title"))
         {
             view.Report(At(7, 0.5, stage: "tuning 10/11"));
+            view.Report(At(123456, 0.5) with { Seed = 2, Status = RunStatus.CameApart });
             view.Report(At(123456, 0.5));
         }
         string[] lines = writer.ToString().TrimEnd().Split('\n');

@@ -24,6 +24,14 @@ public sealed class RunRecordTests
         restored.Restore(record.ToJson());
         Assert.Equal(record.Losses, restored.Losses);
         Assert.Equal((record.Step, record.Seconds, record.Metric), (restored.Step, restored.Seconds, restored.Metric));
+        Assert.Equal(new(3, 0.75, 0.1, double.NegativeInfinity), restored.Best);
+        Assert.Equal(record.Best, RunRecord.BestOf(record.ToJson()));
+        var earlier = System.Text.Json.Nodes.JsonNode.Parse(record.ToJson())!.AsObject();   // of a version without these
+        earlier.Remove("best");
+        earlier.Remove("start");
+        restored = Record();
+        restored.Restore(earlier.ToJsonString());
+        Assert.Equal(new(3, 0.75, 0.1, double.NaN), restored.Best);
 
         static RunRecord Record() => new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1);
     }
@@ -48,7 +56,7 @@ public sealed class RunRecordTests
         var results = ResultFolder.Prepare(folder.File("out"), false, "blind", null);
         Assert.Equal(1, Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, Budget.OfEpochs(2), [run], []), workload, results, output));
         var told = JsonNode.Parse(File.ReadAllText(results.FileNamed("result.json")))!["runs"]![0]!;
-        Assert.Equal("Interrupted", (string?)told["status"]);
+        Assert.Equal("interrupted", (string?)told["status"]);
         Assert.Null(told["finalLoss"]);
         Assert.Null(told["finalMetric"]);
         Assert.True(File.Exists(results.FileNamed("report.html")));
