@@ -55,7 +55,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     public override IEnumerable<Parameter> parameters() => Slots.Select(s => s.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options).IfTrained(s.Parameter)))]);
+    public override Coverage Coverage => new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options).AsTrained(s.Parameter)))]);
 
     /// <summary>How a parameter is updated.</summary>
     private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");

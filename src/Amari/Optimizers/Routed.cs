@@ -130,7 +130,7 @@ public sealed class Routed : Optimizer
     public override Coverage Coverage => new([.. _parts.SelectMany(p =>
     {
         var now = p.Matrices?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
-        return p.Rows.Zip(p.Group.Parameters, (r, q) => now.GetValueOrDefault(r.Parameter) ?? r.IfTrained(q.Parameter));
+        return p.Rows.Zip(p.Group.Parameters, (r, q) => (now.GetValueOrDefault(r.Parameter) ?? r).AsTrained(q.Parameter));
     })]);
 
     /// <inheritdoc/>

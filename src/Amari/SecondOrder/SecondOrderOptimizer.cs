@@ -79,7 +79,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").IfTrained(p.Parameter))]);
+    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").AsTrained(p.Parameter))]);
 
     /// <inheritdoc/>
     /// <remarks>What is kept between steps; a dense method needs far more while it steps.</remarks>
