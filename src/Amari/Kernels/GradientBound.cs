@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Amari.Kernels;
 
-/// <summary>Which entries of a gradient a step can take: those whose square is a number of the dtype that the state is computed in. NaN is none of them.</summary>
+/// <summary>Which entries of a gradient a step can take: those whose square is a number of the dtype that the state is computed in. NaN is
+/// none of them.</summary>
 internal static class GradientBound
 {
     /// <summary>A little below the root of the largest float32: sums with decay stay finite too.</summary>
@@ -31,7 +32,8 @@ internal readonly struct BoundKernel(double bound) : IKernel
     }
 }
 
-/// <summary>A pass over a sample: tensors up to <see cref="Whole"/> elements, and <see cref="Part"/> elements of each chunk of larger ones.</summary>
+/// <summary>A pass over a sample: tensors up to <see cref="Whole"/> elements, and <see cref="Part"/> elements of each chunk of larger
+/// ones.</summary>
 internal readonly unsafe struct SamplePass<TPass>(TPass pass) : ISweepPass where TPass : unmanaged, ISweepPass
 {
     /// <summary>In elements.</summary>
