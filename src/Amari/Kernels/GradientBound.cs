@@ -31,16 +31,3 @@ internal readonly struct BoundKernel(double bound) : IKernel
         x.Mark(beyond);
     }
 }
-
-/// <summary>A pass over a sample: tensors up to <see cref="Whole"/> elements, and <see cref="Part"/> elements of each chunk of larger
-/// ones.</summary>
-internal readonly unsafe struct SamplePass<TPass>(TPass pass) : ISweepPass where TPass : unmanaged, ISweepPass
-{
-    /// <summary>In elements.</summary>
-    public const long Whole = 1024, Part = 16;
-
-    private readonly TPass _pass = pass;
-
-    public void Run(SweepSegment* segment, long from, long to, ref double sum) =>
-        _pass.Run(segment, from, segment->Length <= Whole ? to : Math.Min(to, from + Part), ref sum);
-}

@@ -160,7 +160,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private bool IsFinite(double scale, bool sample)
     {
         for (int i = 0; i < _batchCount; i++)
-            if (!_batches[i].Sweep.IsWithin(GradientBound.Single / scale, sample)) return false;
+        {
+            var sweep = _batches[i].Sweep;
+            if (!(sample ? sweep.IsWithinSampled(GradientBound.Single / scale) : sweep.IsWithin(GradientBound.Single / scale))) return false;
+        }
         foreach (var (slot, _) in _byTorch)
             if (!IsFinite(slot, scale)) return false;
         return true;

@@ -123,7 +123,7 @@ public sealed class BadBatchTests : IDisposable
             Parameter[] New() => Problem.Parameters(shapes, type);
             var without = Problem.Values(Run(New, Make));
             bool sampled = type == ScalarType.Float32 && name is "AdamW" or "Lion";
-            foreach (long at in sampled ? (long[])[0, 3] : [3, 40_000, -1])
+            foreach (long at in sampled ? (long[])[61_056, 61_071] : [3, 40_000, -1])
                 Assert.Equal(without, Problem.Values(Run(New, Make, 3, 1, float.NaN, at)));
         }
     }
