@@ -12,6 +12,7 @@ internal static class DividedState
     public static void Run(Communicator world)
     {
         State(world);
+        BadBatch(world);
         Live(world);
         Held(world);
         Chosen(world);
@@ -44,6 +45,32 @@ internal static class DividedState
             var again = fresh.Snapshot();
             Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
         }
+    }
+
+    /// <summary>A gradient that is not finite stops the step on every rank, whoever has the state of its parameter.</summary>
+    private static void BadBatch(Communicator world)
+    {
+        foreach (string name in (string[])["adamw", "lion"])
+            foreach (int bad in Enumerable.Range(0, 4))
+            {
+                using var scope = NewDisposeScope();
+                using var model = Model(1);
+                using var optimizer = Optimizers[name](model);
+                optimizer.Distribute(world, shardState: true);
+                for (int step = 0; step < 4; step++)
+                {
+                    optimizer.zero_grad();
+                    model.call(Data().X).sum().backward();
+                    var all = model.parameters().ToList();
+                    double[] before = Values(model);
+                    if (step is 0 or 2)
+                        using (no_grad()) all[bad % all.Count].grad!.flatten()[0].fill_(double.NaN);
+                    optimizer.step();
+                    Check($"{name}: a bad batch", (step is 0 or 2) == before.SequenceEqual(Values(model)));
+                    Same(world, $"{name}: a bad batch", Values(model));
+                }
+                Check($"{name}: bad batches are counted", optimizer.SkippedSteps == 2 && optimizer.Events.Count == 1);
+            }
     }
 
     /// <summary>Ways to invert are chosen by all ranks' clocks together, and so the same on each; times that are equal to the last bit were exchanged.</summary>

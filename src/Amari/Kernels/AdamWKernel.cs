@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Amari.Kernels;
 
 /// <summary><see cref="AdamW"/>: the moments, then w ← (1 - η λ) w - η m̂ / (√v̂ + ε).</summary>
-/// <remarks>Guarded, it takes gradients that are not usable (<see cref="GradientBound"/>) as 0 and marks their tensors, so that <see cref="AdamWInverseKernel"/> can undo it.</remarks>
+/// <remarks>Guarded, it takes gradients that are not usable (<see cref="GradientBound"/>) as 0 and marks their tensors, so that
+/// <see cref="AdamWInverseKernel"/> can undo it.</remarks>
 internal readonly struct AdamWKernel(AdamW.Options o, long step, double gradientScale, bool guarded = false) : IKernel
 {
     private readonly float _scale = (float)gradientScale, _keep = (float)(1 - o.LearningRate * o.WeightDecay), _epsilon = (float)o.Epsilon;
@@ -15,7 +16,8 @@ internal readonly struct AdamWKernel(AdamW.Options o, long step, double gradient
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
     {
-        L scale = _scale, keep = _keep, epsilon = _epsilon, rate = _rate, unbias = _unbias, beta1 = _beta1, rest1 = _rest1, beta2 = _beta2, rest2 = _rest2;
+        L scale = _scale, keep = _keep, epsilon = _epsilon, rate = _rate, unbias = _unbias;
+        L beta1 = _beta1, rest1 = _rest1, beta2 = _beta2, rest2 = _rest2;
         L bound = GradientBound.Single, beyond = 0;
         for (long i = x.From; i < x.To; i += L.Width)
         {
@@ -30,8 +32,10 @@ internal readonly struct AdamWKernel(AdamW.Options o, long step, double gradient
     }
 }
 
-/// <summary>Undoes a guarded <see cref="AdamWKernel"/> to rounding: each number comes back to within a unit in the last place of the larger of itself and what the step added to it.</summary>
-/// <remarks>The products of the gradient are rounded as in the step, so that what they swamped comes back as 0 and never as their rounding error.</remarks>
+/// <summary>Undoes a guarded <see cref="AdamWKernel"/> to rounding: each number comes back to within a unit in the last place of the larger
+/// of itself and what the step added to it.</summary>
+/// <remarks>The products of the gradient are rounded as in the step, so that what they swamped comes back as 0 and never as their rounding
+/// error.</remarks>
 internal readonly struct AdamWInverseKernel(AdamW.Options o, long step, double gradientScale) : IKernel
 {
     private readonly float _scale = (float)gradientScale, _keep = (float)(1 - o.LearningRate * o.WeightDecay), _epsilon = (float)o.Epsilon;
@@ -42,7 +46,8 @@ internal readonly struct AdamWInverseKernel(AdamW.Options o, long step, double g
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
     {
-        L scale = _scale, keep = _keep, epsilon = _epsilon, rate = _rate, unbias = _unbias, beta1 = _beta1, rest1 = _rest1, beta2 = _beta2, rest2 = _rest2;
+        L scale = _scale, keep = _keep, epsilon = _epsilon, rate = _rate, unbias = _unbias;
+        L beta1 = _beta1, rest1 = _rest1, beta2 = _beta2, rest2 = _rest2;
         L bound = GradientBound.Single, beyond = 0;
         for (long i = x.From; i < x.To; i += L.Width)
         {

@@ -2,7 +2,8 @@ using System.Runtime.CompilerServices;
 
 namespace Amari.Kernels;
 
-/// <summary>Which entries of a gradient a step can take: those whose square is a number of the dtype that the state is computed in. NaN is none of them.</summary>
+/// <summary>Which entries of a gradient a step can take: those whose square is a number of the dtype that the state is computed in. NaN is
+/// none of them.</summary>
 internal static class GradientBound
 {
     /// <summary>A little below the root of the largest float32: sums with decay stay finite too.</summary>
@@ -29,16 +30,4 @@ internal readonly struct BoundKernel(double bound) : IKernel
         for (long i = x.From; i < x.To; i += L.Width) L.Within(x.G[i], bound, ref beyond);
         x.Mark(beyond);
     }
-}
-
-/// <summary>A pass over a sample: tensors up to <see cref="Whole"/> elements, and <see cref="Part"/> elements of each chunk of larger ones.</summary>
-internal readonly unsafe struct SamplePass<TPass>(TPass pass) : ISweepPass where TPass : unmanaged, ISweepPass
-{
-    /// <summary>In elements.</summary>
-    public const long Whole = 1024, Part = 16;
-
-    private readonly TPass _pass = pass;
-
-    public void Run(SweepSegment* segment, long from, long to, ref double sum) =>
-        _pass.Run(segment, from, segment->Length <= Whole ? to : Math.Min(to, from + Part), ref sum);
 }

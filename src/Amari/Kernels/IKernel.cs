@@ -40,10 +40,7 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
     /// <summary>Marks the tensor if <see cref="ILanes{TSelf}.Within"/> met an entry beyond its bound.</summary>
     public void Mark(L beyond)
     {
-        float* lanes = stackalloc float[L.Width];
-        L.Store(beyond, lanes);
-        for (int i = 0; i < L.Width; i++)
-            if (BitConverter.SingleToUInt32Bits(lanes[i]) != 0) _segment->HasBeyond = true;
+        if (L.HasBits(beyond)) _segment->HasBeyond = true;
     }
 }
 

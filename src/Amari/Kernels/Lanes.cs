@@ -31,6 +31,10 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     /// <summary>-1, 0 or 1; 0 for NaN, as torch has it.</summary>
     static abstract TSelf Sign(TSelf a);
 
-    /// <summary>a where |a| ≤ <paramref name="bound"/>; 0 elsewhere, NaN included, with bits set in that lane of <paramref name="beyond"/>.</summary>
+    /// <summary>a where |a| ≤ <paramref name="bound"/>; 0 elsewhere, NaN included, with bits set in that lane of
+    /// <paramref name="beyond"/>.</summary>
     static abstract TSelf Within(TSelf a, TSelf bound, ref TSelf beyond);
+
+    /// <summary>Whether any bit is set in any lane.</summary>
+    static abstract bool HasBits(TSelf a);
 }

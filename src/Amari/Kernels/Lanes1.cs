@@ -31,4 +31,6 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
         beyond = new(1);
         return default;
     }
+
+    public static bool HasBits(Lanes1 a) => BitConverter.SingleToUInt32Bits(a._value) != 0;
 }

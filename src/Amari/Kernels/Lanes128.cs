@@ -42,4 +42,6 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
         beyond = new(beyond._value | ~within);
         return new(a._value & within);
     }
+
+    public static bool HasBits(Lanes128 a) => !Vector128.EqualsAll(a._value.AsUInt32(), default);
 }

@@ -42,4 +42,6 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
         beyond = new(beyond._value | ~within);
         return new(a._value & within);
     }
+
+    public static bool HasBits(Lanes256 a) => !Vector256.EqualsAll(a._value.AsUInt32(), default);
 }

@@ -42,4 +42,6 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
         beyond = new(beyond._value | ~within);
         return new(a._value & within);
     }
+
+    public static bool HasBits(Lanes512 a) => !Vector512.EqualsAll(a._value.AsUInt32(), default);
 }

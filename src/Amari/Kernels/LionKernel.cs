@@ -3,7 +3,8 @@ using System.Runtime.CompilerServices;
 namespace Amari.Kernels;
 
 /// <summary><see cref="Lion"/>: w ← (1 - η λ) w - η sign(β₁ m + (1 - β₁) g), then m ← β₂ m + (1 - β₂) g.</summary>
-/// <remarks>Guarded, it takes gradients that are not usable (<see cref="GradientBound"/>) as 0 and marks their tensors, so that <see cref="LionInverseKernel"/> can undo it.</remarks>
+/// <remarks>Guarded, it takes gradients that are not usable (<see cref="GradientBound"/>) as 0 and marks their tensors, so that
+/// <see cref="LionInverseKernel"/> can undo it.</remarks>
 internal readonly struct LionKernel(Lion.Options o, double gradientScale, bool guarded = false) : IKernel
 {
     private readonly float _scale = (float)gradientScale, _keep = (float)(1 - o.LearningRate * o.WeightDecay), _rate = -(float)o.LearningRate;
@@ -26,10 +27,12 @@ internal readonly struct LionKernel(Lion.Options o, double gradientScale, bool g
     }
 }
 
-/// <summary>Undoes a guarded <see cref="LionKernel"/> to rounding, as <see cref="AdamWInverseKernel"/> does; where the step's direction was 0 to rounding, its sign, and so η, may come back wrong.</summary>
+/// <summary>Undoes a guarded <see cref="LionKernel"/> to rounding, as <see cref="AdamWInverseKernel"/> does; where the step's direction was
+/// 0 to rounding, its sign, and so η, may come back wrong.</summary>
 internal readonly struct LionInverseKernel(Lion.Options o, double gradientScale) : IKernel
 {
-    private readonly float _scale = (float)gradientScale, _keep = (float)(1 - o.LearningRate * o.WeightDecay), _rate = (float)o.LearningRate;
+    private readonly float _scale = (float)gradientScale, _rate = (float)o.LearningRate;
+    private readonly float _keep = (float)(1 - o.LearningRate * o.WeightDecay);
     private readonly float _beta1 = (float)o.Beta1, _rest1 = (float)(1 - o.Beta1), _beta2 = (float)o.Beta2, _rest2 = (float)(1 - o.Beta2);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

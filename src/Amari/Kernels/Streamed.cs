@@ -47,4 +47,6 @@ internal readonly unsafe struct Streamed<L>(L value) : ILanes<Streamed<L>> where
         beyond = new(bits);
         return new(within);
     }
+
+    public static bool HasBits(Streamed<L> a) => L.HasBits(a._value);
 }

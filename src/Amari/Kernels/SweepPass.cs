@@ -59,7 +59,7 @@ internal static unsafe class SweepPass
     }
 
     /// <summary>Reads the addresses of a segment's tensors: by the threads, for many small tensors lie in memory that no cache holds.</summary>
-    private static void Locate(SweepSegment* segment)
+    public static void Locate(SweepSegment* segment)
     {
         int size = segment->IsBFloat16 ? sizeof(ushort) : sizeof(float);
         if (segment->Parameter != 0) segment->W = TensorHeader.DataPointer(segment->Parameter, size);

@@ -8,8 +8,11 @@ namespace Amari;
 /// <param name="Reason">Why, in a few words.</param>
 public sealed record CoverageRow(string Parameter, string Block, string Reason)
 {
-    /// <summary>The same with a word to the reason if the parameter is frozen now.</summary>
-    internal CoverageRow IfTrained(Tensor parameter) => parameter.requires_grad ? this : this with { Reason = Reason + "; frozen now" };
+    private const string Frozen = "; frozen now";
+
+    /// <summary>The same, with a word at the end of the reason if the parameter is frozen.</summary>
+    internal CoverageRow AsTrained(Tensor parameter) =>
+        parameter.requires_grad || Reason.EndsWith(Frozen, StringComparison.Ordinal) ? this : this with { Reason = Reason + Frozen };
 }
 
 /// <summary>The coverage report: one row for each parameter. Prints as a table.</summary>

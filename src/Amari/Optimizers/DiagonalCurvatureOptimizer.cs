@@ -32,8 +32,10 @@ public abstract record DiagonalCurvatureOptions : OptimizerOptions
 
 /// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
 /// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs
-/// nothing between. The model is in evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one whose gradient is not finite is skipped with it. A step of a
-/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is told in <see cref="Optimizer.Events"/>, and the last stays.
+/// nothing between. The model is in evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one
+/// whose gradient is not finite is skipped with it. A step of a
+/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is reported in
+/// <see cref="Optimizer.Events"/>, and the last stays.
 /// Each group is measured by itself, under its own options.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
@@ -94,15 +96,18 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     private bool IsMeasured(string name) => _measured.Contains(name) || _pending.Exists(p => p.Name == name);
 
-    /// <summary>Takes estimates that were made elsewhere, at any step and at once: for models and losses that <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
-    /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped alike; those of frozen ones are not used, and may be null.
+    /// <summary>Takes estimates that were made elsewhere, at any step and at once: for models and losses that
+    /// <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
+    /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped
+    /// alike; those of frozen ones are not used, and may be null.
     /// Not owned.</param>
     /// <exception cref="ArgumentException">Another number of tensors, or other shapes.</exception>
     public void Observe(IReadOnlyList<Tensor?> diagonal)
     {
         ArgumentNullException.ThrowIfNull(diagonal);
         var all = parameters().ToList();
-        if (diagonal.Count != all.Count || diagonal.Zip(all).Any(d => d.First is null ? d.Second.requires_grad : !d.First.shape.SequenceEqual(d.Second.shape)))
+        if (diagonal.Count != all.Count
+            || !diagonal.Zip(all).All(d => d.First?.shape.SequenceEqual(d.Second.shape) ?? !d.Second.requires_grad))
             throw new ArgumentException($"The diagonal must be {all.Count} tensors shaped as the parameters.", nameof(diagonal));
         _observedAt = Steps;
         using var off = no_grad();

@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace Amari;
 
-/// <summary>What an optimizer has to say, oldest first. The same thing happening again is counted in the message of the first time.</summary>
+/// <summary>What an optimizer has to say, oldest first. The same thing happening again is counted in the message of the first
+/// time.</summary>
 internal sealed class EventLog
 {
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
@@ -19,12 +20,13 @@ internal sealed class EventLog
     }
 
     /// <summary>Remembers that a step was skipped for these parameters' gradients.</summary>
-    public void AddSkipped(IReadOnlyList<string> parameters, long step) => Add(parameters.Count > 0 ? parameters[0] : "all",
-        (parameters.Count > 1 ? "its gradient was not finite, nor were others" : "its gradient was not finite") + "; the step was skipped", step);
+    public void AddSkipped(IReadOnlyList<string> parameters, long step) =>
+        Add(parameters.Count > 0 ? parameters[0] : "all",
+            $"its gradient was not finite{(parameters.Count > 1 ? ", nor were others" : "")}; the step was skipped", step);
 
     /// <summary>As users see them.</summary>
-    public IReadOnlyList<OptimizerEvent> Events =>
-        [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)")))];
+    public IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e =>
+        new OptimizerEvent(e.First, e.Subject, e.Message + (e.Count == 1 ? "" : FormattableString.Invariant($" ({e.Count} times by now)"))))];
 
     /// <summary>For a snapshot.</summary>
     public JsonArray Save() => new([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]);

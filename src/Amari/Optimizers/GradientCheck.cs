@@ -8,7 +8,8 @@ internal sealed class GradientCheck
 {
     private readonly Sweep _sweep = new();
 
-    /// <summary>Whether every entry of a parameter's gradient is at most <paramref name="bound"/> in magnitude; NaN is not. True without a gradient.</summary>
+    /// <summary>Whether every entry of a parameter's gradient is at most <paramref name="bound"/> in magnitude; NaN is not. True without a
+    /// gradient.</summary>
     /// <param name="parameter">Its gradient is only read.</param>
     /// <param name="bound">≥ 0.</param>
     /// <param name="row">What a sweep knows of the parameter.</param>

@@ -3,7 +3,8 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <content>A step: it is planned, its gradients are checked, and only then does anything move. Where that is too slow, it is undone: see <see cref="CanUndo"/>.</content>
+/// <content>A step: it is planned, its gradients are checked, and only then does anything move. Where that is too slow, it is undone: see
+/// <see cref="CanUndo"/>.</content>
 public abstract partial class GroupedOptimizer<TOptions, TState>
 {
     private const long Cheap = 1 << 17;                          // elements whose gradients are checked in no time to speak of
@@ -30,10 +31,12 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// <param name="options">Of their group.</param>
     /// <param name="step">Of each parameter.</param>
     /// <param name="gradientScale">Factor on all gradients.</param>
-    /// <param name="guarded">Whether it has to mark gradients that are not finite and take them as 0; only where <see cref="CanUndo"/>.</param>
+    /// <param name="guarded">Whether it has to mark gradients that are not finite and take them as 0; only where
+    /// <see cref="CanUndo"/>.</param>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale, bool guarded) { }
 
-    /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a sample is checked before the step, all of
+    /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a
+    /// sample is checked before the step, all of
     /// them in it, and a step that met what is not finite outside of the sample is taken back.</summary>
     private protected virtual bool CanUndo(TOptions options) => false;
 
@@ -79,7 +82,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         FollowModules();
         bool planned = !(guard && _ranks is not null) && Plan(prepare: !guard);
-        if (!planned)                                            // the first step, or state over ranks, where other ranks' gradients are no rows here
+        if (!planned)                                            // the first step; or over ranks, with parameters of others
         {
             if (guard && NonFiniteGradients(scale).Count > 0) return false;
             guard = false;
@@ -99,7 +102,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         return true;
     }
 
-    /// <summary>Puts every parameter that is to be updated into a batch of the kernels, or with those that take the torch lines; nothing moves.</summary>
+    /// <summary>Puts every parameter that is to be updated into a batch of the kernels, or with those that take the torch lines; nothing
+    /// moves.</summary>
     /// <param name="prepare">Whether a parameter may be given its state.</param>
     /// <returns>False if one lacks a state and may not be given it.</returns>
     private bool Plan(bool prepare)
@@ -123,7 +127,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 }
                 _stepped.Add(slot);
                 long step = slot.State!.Step + 1;
-                if (fused && (batch is null || batch.Step != step || (batch.Sweep.Count > 0 && batch.Sweep.StateCount != slot.StateHandles.Length))) batch = Begin(options, step);
+                if (fused && !(batch?.Step == step && (batch.Sweep.Count == 0 || batch.Sweep.StateCount == slot.StateHandles.Length)))
+                    batch = Begin(options, step);
                 if (!fused || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) _byTorch.Add((slot, options));
             }
         }
@@ -155,7 +160,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private bool IsFinite(double scale, bool sample)
     {
         for (int i = 0; i < _batchCount; i++)
-            if (!_batches[i].Sweep.IsWithin(GradientBound.Single / scale, sample)) return false;
+        {
+            var sweep = _batches[i].Sweep;
+            if (!(sample ? sweep.IsWithinSampled(GradientBound.Single / scale) : sweep.IsWithin(GradientBound.Single / scale))) return false;
+        }
         foreach (var (slot, _) in _byTorch)
             if (!IsFinite(slot, scale)) return false;
         return true;
@@ -175,7 +183,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         return finite;
     }
 
-    /// <summary>The largest magnitude that an entry of a parameter's gradient may have, so that what is computed of it is finite; by default its square.</summary>
+    /// <summary>The largest magnitude that an entry of a parameter's gradient may have, so that what is computed of it is finite; by
+    /// default its square.</summary>
     private protected virtual double LargestGradient(Tensor parameter) => GradientBound.Of(StateType(parameter));
 
     private bool IsFinite(Slot slot, double scale) => _check.IsWithin(slot.Parameter, LargestGradient(slot.Parameter) / scale, slot.Row);
@@ -239,7 +248,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         return sum + _gradients.SumOfSquares();
     }
 
-    /// <summary>Leaves the parameters without gradients: one that the next backward pass does not reach stays without, and is not moved.</summary>
+    /// <summary>Leaves the parameters without gradients: one that the next backward pass does not reach stays without, and is not
+    /// moved.</summary>
     public override void zero_grad()
     {
         FollowModules();

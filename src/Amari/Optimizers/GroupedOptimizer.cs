@@ -29,8 +29,16 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         public int Owner = -1;                                  // the rank that has the state, where it is divided
         public readonly bool IsEmpty = parameter.NumberOfElements == 0;
 
-        /// <summary>A handle of the gradient that a step takes; 0 if there is none: also if the parameter is frozen, whatever a backward pass has left there.</summary>
-        public nint Gradient => IsEmpty || LibTorch.Gradient(Parameter.Handle) is var g && g == 0 || !LibTorch.RequiresGradient(Parameter.Handle) ? 0 : g;
+        /// <summary>A handle of the gradient that a step takes; 0 if there is none: also if the parameter is frozen, whatever a backward
+        /// pass has left there.</summary>
+        public nint Gradient
+        {
+            get
+            {
+                nint w = Parameter.Handle, g = IsEmpty ? 0 : LibTorch.Gradient(w);
+                return g != 0 && LibTorch.RequiresGradient(w) ? g : 0;
+            }
+        }
     }
 
     /// <param name="groups">At least one; a parameter and a name belong to one group only.</param>
@@ -55,7 +63,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     public override IEnumerable<Parameter> parameters() => Slots.Select(s => s.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options).IfTrained(s.Parameter)))]);
+    public override Coverage Coverage =>
+        new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options).AsTrained(s.Parameter)))]);
 
     /// <summary>How a parameter is updated.</summary>
     private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
@@ -90,7 +99,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
             if (slot.State is { } state) visit(slot.Name, slot.Parameter, state);
     }
 
-    /// <summary>Visits every parameter of a group that is trained now (neither frozen nor without elements), in order, with its state, made where there was none.</summary>
+    /// <summary>Visits every parameter of a group that is trained now (neither frozen nor without elements), in order, with its state, made
+    /// where there was none.</summary>
     private protected void ForEach(ParameterGroup<TOptions> group, Action<string, Parameter, TState> visit)
     {
         FollowModules();
@@ -113,11 +123,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         return Slots.Where(s => s.Gradient != 0).Select(s => s.Name);
     }
 
-    /// <summary>The names of the parameters of a group that are trained now, as those that <see cref="ForEach(ParameterGroup{TOptions}, Action{string, Parameter, TState})"/> visits.</summary>
+    /// <summary>The names of the parameters of a group that are trained now, as those that
+    /// <see cref="ForEach(ParameterGroup{TOptions}, Action{string, Parameter, TState})"/> visits.</summary>
     private protected IEnumerable<string> Trained(ParameterGroup<TOptions> group)
     {
         FollowModules();
-        return _groups.Find(g => ReferenceEquals(g.Group, group)).Slots.Where(s => !s.IsEmpty && s.Parameter.requires_grad).Select(s => s.Name);
+        var slots = _groups.Find(g => ReferenceEquals(g.Group, group)).Slots;
+        return slots.Where(s => !s.IsEmpty && s.Parameter.requires_grad).Select(s => s.Name);
     }
 
     /// <summary>Adds parameters to be trained from now on.</summary>

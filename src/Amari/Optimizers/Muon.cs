@@ -60,7 +60,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         : new(name, nameof(AdamW), options.Orthogonalise ? "not a matrix" : "orthogonalise is off in its group");
 
     // its norm is finite too
-    private protected override double LargestGradient(Tensor parameter) => base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
+    private protected override double LargestGradient(Tensor parameter) =>
+        base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>

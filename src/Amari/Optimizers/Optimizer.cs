@@ -29,8 +29,14 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>How many steps were clipped to <see cref="MaxGradientNorm"/>.</summary>
     public long ClippedSteps { get; private protected set; }
 
-    /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in float32) that its square would be.
-    /// By a skipped step nothing moves: weights, state and step counters are as if the batch had not been. <see cref="Events"/> names the parameter.</summary>
+    /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in
+    /// float32) that its square would be.
+    /// By a skipped step nothing moves: weights, state and step counters stay as they are, bit for bit, and the next batch is taken as if
+    /// this one had not been.
+    /// <see cref="Events"/> names the first such parameter. With one exception: AdamW and Lion over more than 2¹⁷ float32 numbers, with
+    /// moments in full and without <see cref="MaxGradientNorm"/>, read only a sample of the gradients before a step. What they meet outside of
+    /// it makes them take the step back to rounding, so that each number ends within about a unit in the last place of the larger of itself and
+    /// of what the step added.</summary>
     public long SkippedSteps { get; private protected set; }
 
     /// <summary>What happened that the user should know of (a skipped step, a failed factorisation, a fall-back), oldest first.</summary>
@@ -53,10 +59,12 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>Σ g² over all gradients.</summary>
     internal virtual double SumOfSquaredGradients() => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
 
-    /// <summary>The names of the parameters whose gradient, multiplied by <paramref name="scale"/>, no step can take: see <see cref="SkippedSteps"/>.</summary>
+    /// <summary>The names of the parameters whose gradient, multiplied by <paramref name="scale"/>, no step can take: see
+    /// <see cref="SkippedSteps"/>.</summary>
     internal virtual IReadOnlyList<string> NonFiniteGradients(double scale) => [];
 
-    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is; they are known to be finite.</summary>
+    /// <summary>The step with all gradients multiplied by <paramref name="scale"/>, whatever <see cref="MaxGradientNorm"/> is; they are
+    /// known to be finite.</summary>
     internal virtual void StepScaled(double scale) => throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");
 
     /// <summary>What a step does whose gradients were not finite, in place of <see cref="StepScaled"/>.</summary>

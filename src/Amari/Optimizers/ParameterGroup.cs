@@ -22,7 +22,8 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     /// <summary>Where the parameters come from, if from one module.</summary>
     internal nn.Module? Module { get; init; }
 
-    /// <summary>Whether another optimizer hands the group on, which has checked that there is something to train: here there may be nothing.</summary>
+    /// <summary>Whether another optimizer hands the group on, which has checked that there is something to train: here there may be
+    /// nothing.</summary>
     internal bool IsPart { get => field || (Module is not null && !IsWhole); init; }
 
     /// <summary>Whether it is of <see cref="ParameterGroup.Of{TOptions}(nn.Module, TOptions)"/>.</summary>
@@ -62,12 +63,14 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
 /// <summary>Makes parameter groups.</summary>
 public static class ParameterGroup
 {
-    /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is used under several names is taken once;
+    /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is
+    /// used under several names is taken once;
     /// one of whole numbers, which cannot be trained, is left out.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options) where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(model);
-        return new(model.named_parameters().Where(p => p.parameter.is_floating_point() || p.parameter.is_complex()).DistinctBy(p => p.parameter.Handle), options)
+        var real = model.named_parameters().Where(p => p.parameter.is_floating_point() || p.parameter.is_complex());
+        return new(real.DistinctBy(p => p.parameter.Handle), options)
         {
             Module = model,
             IsWhole = true,

@@ -56,14 +56,15 @@ internal static class Require
             count++;
         }
         throw new ArgumentException(count == 0 ? $"{optimizer} was given no parameters: there is nothing to train."
-            : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one before the optimizer is made.", nameof(parameters));
+            : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one beforehand.", nameof(parameters));
     }
 
     /// <summary>Real floating-point numbers: the moments of complex ones would turn the step.</summary>
     public static void Real(string name, Tensor parameter)
     {
         if (!parameter.is_floating_point())
-            throw new ArgumentException($"The parameter '{name}' is {parameter.dtype}; optimizers take real floating-point numbers, complex ones as pairs of them (view_as_real).", nameof(parameter));
+            throw new ArgumentException(
+                $"The parameter '{name}' is {parameter.dtype}; optimizers take real floating-point numbers, complex ones as pairs.", nameof(parameter));
     }
 
     private static ArgumentOutOfRangeException Error(string name, object value, string range) =>

@@ -130,7 +130,7 @@ public sealed class Routed : Optimizer
     public override Coverage Coverage => new([.. _parts.SelectMany(p =>
     {
         var now = p.Matrices?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
-        return p.Rows.Zip(p.Group.Parameters, (r, q) => now.GetValueOrDefault(r.Parameter) ?? r.IfTrained(q.Parameter));
+        return p.Rows.Zip(p.Group.Parameters, (r, q) => (now.GetValueOrDefault(r.Parameter) ?? r).AsTrained(q.Parameter));
     })]);
 
     /// <inheritdoc/>
@@ -167,13 +167,15 @@ public sealed class Routed : Optimizer
         FollowModules();
         return [.. _parts.SelectMany(part =>
         {
-            var names = part.Members().SelectMany(m => m.Member.Optimizer is Kfac kfac ? Of(kfac, part.Group) : m.Member.Optimizer.NonFiniteGradients(scale)).ToHashSet();
+            var optimizers = part.Members().Select(m => m.Member.Optimizer);
+            var names = optimizers.SelectMany(o => o is Kfac kfac ? Of(kfac, part.Group) : o.NonFiniteGradients(scale)).ToHashSet();
             return part.Group.Parameters.Select(p => p.Name).Where(names.Contains);
         })];
 
         IEnumerable<string> Of(Kfac kfac, ParameterGroup<Options> group)
         {
-            var handles = kfac.parameters().Where(p => p.requires_grad && !_check.IsWithin(p, Kernels.GradientBound.Of(p.dtype) / scale)).Select(p => p.Handle).ToHashSet();
+            var bad = kfac.parameters().Where(p => p.requires_grad && !_check.IsWithin(p, Kernels.GradientBound.Of(p.dtype) / scale));
+            var handles = bad.Select(p => p.Handle).ToHashSet();
             return group.Parameters.Where(p => handles.Contains(p.Parameter.Handle)).Select(p => p.Name);
         }
     }
@@ -235,7 +237,15 @@ public sealed class Routed : Optimizer
             }
             groups.Add(values);
         }
-        return new(tensors, new() { ["type"] = nameof(Routed), ["groups"] = groups, ["clippedSteps"] = ClippedSteps, ["skippedSteps"] = SkippedSteps, ["steps"] = Steps, ["events"] = _events.Save() });
+        return new(tensors, new()
+        {
+            ["type"] = nameof(Routed),
+            ["groups"] = groups,
+            ["clippedSteps"] = ClippedSteps,
+            ["skippedSteps"] = SkippedSteps,
+            ["steps"] = Steps,
+            ["events"] = _events.Save(),
+        });
     }
 
     private static string Prefix(int group, string member) => FormattableString.Invariant($"{group}.{member}.");

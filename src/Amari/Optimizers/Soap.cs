@@ -61,7 +61,8 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     }
 
     // products of a row with another are finite too
-    private protected override double LargestGradient(Tensor parameter) => base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
+    private protected override double LargestGradient(Tensor parameter) =>
+        base.LargestGradient(parameter) / Math.Sqrt(parameter.NumberOfElements);
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)

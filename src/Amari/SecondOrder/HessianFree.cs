@@ -68,7 +68,8 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         var (o, lambda, layout) = (Group.Options, Damping, objective.Parameters);
         var gaussNewton = new GaussNewton(objective);
         var (cg, iterates) = Solve(objective, gaussNewton.Damped(lambda), gradient, lambda, scope);
-        if (cg.Status == CgStatus.NotFinite) return Skipped(loss, curvature: true) with { Damping = lambda, CgIterations = cg.Iterations, CgStatus = cg.Status };
+        if (cg.Status == CgStatus.NotFinite)
+            return Skipped(loss, curvature: true) with { Damping = lambda, CgIterations = cg.Iterations, CgStatus = cg.Status };
         if (cg.Status == CgStatus.NegativeCurvature) Tell($"conjugate gradient stopped early: {cg.Status}");
         var w = layout.Read();
         double At(Tensor step, double size)

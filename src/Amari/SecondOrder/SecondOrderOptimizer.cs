@@ -8,8 +8,10 @@ namespace Amari;
 
 /// <summary>An optimizer that takes the loss as a function it can evaluate, differentiate twice and try steps on.</summary>
 /// <remarks>It computes gradients and curvature itself: the parameters' <c>grad</c> is neither read nor written. While it does so the model
-/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. A step whose
-/// loss, gradient or curvature is not finite is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters are constants.</remarks>
+/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. A step
+/// whose
+/// loss, gradient or curvature is not finite is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters are
+/// constants.</remarks>
 public abstract class SecondOrderOptimizer : Optimizer
 {
     /// <summary>What the last step did; null before the first.</summary>
@@ -79,7 +81,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").IfTrained(p.Parameter))]);
+    public override Coverage Coverage =>
+        new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").AsTrained(p.Parameter))]);
 
     /// <inheritdoc/>
     /// <remarks>What is kept between steps; a dense method needs far more while it steps.</remarks>
@@ -95,7 +98,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     /// <summary>The number that a method adapts from step to step (damping, trust radius); null before the first.</summary>
     private protected double? Adapted { get; set; }
 
-    /// <summary>The vector [d] that a method carries from step to step, owned; null if none. Entries of parameters that are frozen are dropped, those of thawed ones begin at zero.</summary>
+    /// <summary>The vector [d] that a method carries from step to step, owned; null if none. Entries of parameters that are frozen are
+    /// dropped, those of thawed ones begin at zero.</summary>
     private protected Tensor? Direction
     {
         get;
@@ -167,7 +171,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
 
     /// <summary>The first parameter whose gradient is not finite, if the loss is.</summary>
     private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) => !double.IsFinite(loss) ? "all"
-        : layout.Parameters.Zip(layout.Split(gradient)).Where(p => p.Second.numel() > 0 && !double.IsFinite(GradientCheck.LargestMagnitude(p.Second)))
+        : layout.Parameters.Zip(layout.Split(gradient)).Where(p => p.Second.numel() > 0 && !IsFinite(p.Second))
             .Select(p => p.First.Name).FirstOrDefault("all");
 
     /// <summary>The report of a step that what is not finite keeps from being tried. The method has changed nothing yet.</summary>
@@ -333,12 +337,14 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name)) || (long)values["dimension"]! != Group.Parameters.Sum(p => p.Parameter.numel()))
+        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
+            || (long)values["dimension"]! != Group.Parameters.Sum(p => p.Parameter.numel()))
             throw new InvalidDataException("The state is of other parameters than the optimizer's.");
         var direction = tensors.GetValueOrDefault(nameof(Direction));
         List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
-        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != Sizes(directed).Sum()))
-            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{Sizes(directed).Sum()}].");
+        long expected = Sizes(directed).Sum();
+        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
+            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
         Group.Options = values["options"]!.Deserialize<TOptions>(Json)!;
         Group.InitialLearningRate = (double)values["initialLearningRate"]!;
         (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);

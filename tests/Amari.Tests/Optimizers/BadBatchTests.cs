@@ -39,7 +39,8 @@ public sealed class BadBatchTests : IDisposable
     }
 
     /// <summary>Six steps, with a bad batch before one of them if asked for.</summary>
-    private static Parameter[] Run(Func<Parameter[]> make, Func<Parameter[], Optimizer> optimizer, int bad = -1, int where = 0, float value = float.NaN, long at = -1)
+    private static Parameter[] Run(
+        Func<Parameter[]> make, Func<Parameter[], Optimizer> optimizer, int bad = -1, int where = 0, float value = float.NaN, long at = -1)
     {
         var p = make();
         using var o = optimizer(p);
@@ -56,7 +57,7 @@ public sealed class BadBatchTests : IDisposable
                 Assert.Equal(state.Tensors, State(o).Tensors);
                 Assert.Equal(1, o.SkippedSteps);
                 var said = Assert.Single(o.Events, e => e.Message.Contains("skipped", StringComparison.Ordinal));
-                Assert.Equal(($"p{where}", "its gradient was not finite; the step was skipped", step + 1L), (said.Subject, said.Message, said.Step));
+                Assert.Equal(new OptimizerEvent(step + 1, $"p{where}", "its gradient was not finite; the step was skipped"), said);
             }
             Problem.SetGradients(p, step);
             o.step();
@@ -106,11 +107,13 @@ public sealed class BadBatchTests : IDisposable
             return o;
         }
         var without = Problem.Values(Run(New, Make));
-        foreach (float value in (float[])[float.NaN, float.NegativeInfinity]) Assert.Equal(without, Problem.Values(Run(New, Make, 2, 1, value)));
+        foreach (float value in (float[])[float.NaN, float.NegativeInfinity])
+            Assert.Equal(without, Problem.Values(Run(New, Make, 2, 1, value)));
     }
 
     /// <summary>More than a cache holds, in several chunks: read whole before the step, or a sample of it by AdamW and Lion.</summary>
-    [Theory, InlineData("Sgd momentum"), InlineData("Adam"), InlineData("AdamW"), InlineData("Lion"), InlineData("Lion cautious"), InlineData("Small AdamW blocks"), InlineData("Small Lion bfloat16")]
+    [Theory, InlineData("Sgd momentum"), InlineData("Adam"), InlineData("AdamW"), InlineData("Lion")]
+    [InlineData("Lion cautious"), InlineData("Small AdamW blocks"), InlineData("Small Lion bfloat16")]
     public void Bit_for_bit_in_large_tensors(string name)
     {
         long[][] shapes = [[70_001], [300, 301]];
@@ -120,12 +123,14 @@ public sealed class BadBatchTests : IDisposable
             Parameter[] New() => Problem.Parameters(shapes, type);
             var without = Problem.Values(Run(New, Make));
             bool sampled = type == ScalarType.Float32 && name is "AdamW" or "Lion";
-            foreach (long at in sampled ? (long[])[0, 3] : [3, 40_000, -1]) Assert.Equal(without, Problem.Values(Run(New, Make, 3, 1, float.NaN, at)));
+            foreach (long at in sampled ? (long[])[61_056, 61_071] : [3, 40_000, -1])
+                Assert.Equal(without, Problem.Values(Run(New, Make, 3, 1, float.NaN, at)));
         }
     }
 
     /// <summary>One entry outside of the sample: the step is taken back, to rounding.</summary>
-    [Theory, InlineData("AdamW", 1f), InlineData("Lion", 1f), InlineData("AdamW other", 1f), InlineData("Lion decay", 1f), InlineData("AdamW", 1e15f), InlineData("Lion", 1e15f)]
+    [Theory, InlineData("AdamW", 1f), InlineData("AdamW other", 1f), InlineData("AdamW", 1e15f)]
+    [InlineData("Lion", 1f), InlineData("Lion decay", 1f), InlineData("Lion", 1e15f)]
     public void Outside_of_the_sample_a_step_is_taken_back_to_rounding(string name, float size)
     {
         long[][] shapes = [[70_001], [300, 301]];
@@ -228,7 +233,7 @@ public sealed class BadBatchTests : IDisposable
         b.Restore(a.Snapshot());
         Assert.Equal(3, b.SkippedSteps);
         Assert.Equal(a.Events, b.Events);
-        Assert.Contains(b.Events, e => (e.Subject, e.Message, e.Step) == ("p0", "its gradient was not finite, nor were others; the step was skipped (3 times by now)", 1));
+        Assert.Contains(new(1, "p0", "its gradient was not finite, nor were others; the step was skipped (3 times by now)"), b.Events);
     }
 
     [Theory, InlineData(false), InlineData(true)]
@@ -238,7 +243,8 @@ public sealed class BadBatchTests : IDisposable
         {
             manual_seed(1);
             var model = nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
-            using Optimizer o = sophia ? new Sophia(model, new Categorical(), new() { Interval = 2 }) : new AdaHessian(model, new Categorical(), new() { Interval = 2 });
+            using Optimizer o = sophia
+                ? new Sophia(model, new Categorical(), new() { Interval = 2 }) : new AdaHessian(model, new Categorical(), new() { Interval = 2 });
             for (int i = 0; i < 7; i++)
             {
                 if (bad && i == 4)
@@ -248,7 +254,7 @@ public sealed class BadBatchTests : IDisposable
                 }
                 Step(i, spoil: false);
             }
-            return Problem.Values(model.parameters().Concat(o.Snapshot().Tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value)));
+            return [.. Problem.Values(model.parameters()), .. State(o).Tensors];
 
             void Step(int seed, bool spoil)
             {

@@ -2,7 +2,8 @@ using Amari.Curvature;
 
 namespace Amari.Tests.SecondOrder;
 
-/// <summary>Batches whose loss, gradient or curvature is not finite, layers that are frozen and thawed, models without anything to train.</summary>
+/// <summary>Batches whose loss, gradient or curvature is not finite, layers that are frozen and thawed, models without anything to
+/// train.</summary>
 public sealed class SecondOrderBadBatchTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -45,7 +46,7 @@ public sealed class SecondOrderBadBatchTests : IDisposable
         }
         var without = Run(0);
         Assert.Equal(without, Run(double.NaN));
-        Assert.Equal(without, Run(double.PositiveInfinity) );
+        Assert.Equal(without, Run(double.PositiveInfinity));
     }
 
     /// <summary>√|w| has no second derivative at 0, its product with w has a first one.</summary>
@@ -53,7 +54,12 @@ public sealed class SecondOrderBadBatchTests : IDisposable
     public void Curvature_that_is_not_finite_skips_the_step(string name)
     {
         var w = nn.Parameter(tensor(new[] { 0.0, 1.0 }));
-        using SecondOrderOptimizer o = name switch { "Newton" => new Newton([w]), "SaddleFreeNewton" => new SaddleFreeNewton([w]), _ => new NewtonCg([w]) };
+        using SecondOrderOptimizer o = name switch
+        {
+            "Newton" => new Newton([w]),
+            "SaddleFreeNewton" => new SaddleFreeNewton([w]),
+            _ => new NewtonCg([w]),
+        };
         Tensor Loss() => w.pow(1.5).sum() + w.sum();
         o.step(Loss).Dispose();
         Assert.Equal((StepOutcome.Skipped, 1L, 0L), (o.Report!.Outcome, o.SkippedSteps, ((dynamic)o).Steps));
@@ -116,18 +122,22 @@ public sealed class SecondOrderBadBatchTests : IDisposable
     {
         var frozen = SecondOrderCases.Model();
         foreach (var p in frozen.parameters()) p.requires_grad = false;
-        Assert.Contains("frozen", Assert.Throws<ArgumentException>(() => SecondOrderCases.Make(name, frozen)).Message, StringComparison.Ordinal);
-        Assert.Contains("no parameters", Assert.Throws<ArgumentException>(() => SecondOrderCases.Make(name, nn.Sequential(("t", nn.Tanh())))).Message, StringComparison.Ordinal);
+        Assert.Contains("frozen", Refusal(frozen), StringComparison.Ordinal);
+        Assert.Contains("no parameters", Refusal(nn.Sequential(("t", nn.Tanh()))), StringComparison.Ordinal);
+
+        string Refusal(nn.Module<Tensor, Tensor> model) => Assert.Throws<ArgumentException>(() => SecondOrderCases.Make(name, model)).Message;
     }
 
     [Fact]
     public void Complex_numbers_and_empty_lists_are_refused_and_empty_tensors_passed_over()
     {
-        Func<Parameter[], SecondOrderOptimizer>[] makers = [p => new Newton(p), p => new SaddleFreeNewton(p), p => new NewtonCg(p), p => new Lbfgs(p)];
+        Func<Parameter[], SecondOrderOptimizer>[] makers =
+            [p => new Newton(p), p => new SaddleFreeNewton(p), p => new NewtonCg(p), p => new Lbfgs(p)];
+        var complexNumbers = nn.Parameter(complex(ones(2), ones(2)));
         foreach (var make in makers)
         {
             Assert.Throws<ArgumentException>(() => make([]));
-            Assert.Contains("ComplexFloat32", Assert.Throws<ArgumentException>(() => make([nn.Parameter(complex(ones(2), ones(2)))])).Message, StringComparison.Ordinal);
+            Assert.Contains("ComplexFloat32", Assert.Throws<ArgumentException>(() => make([complexNumbers])).Message, StringComparison.Ordinal);
             Parameter w = nn.Parameter(ones(3)), empty = nn.Parameter(zeros(0, 3));
             using var o = make([w, empty]);
             o.step(() => (w - 2).square().sum() + empty.sum()).Dispose();
