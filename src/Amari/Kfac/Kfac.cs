@@ -10,17 +10,18 @@ namespace Amari;
 /// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    damping λ: see DampingMethod
 /// ν = min(1, √(c / (η² Σ ⟨U, V⟩)), √(κ p̄ / Σ ⟨U, V⟩))   KL clip: the step changes the prediction by about c at most; growth bound: p̄ is the running mean of Σ ⟨U, V⟩
 /// b ← μ min(1, η₋/η) b + ν U,   w ← (1 - η λw) w - η b   η₋: the rate of the step before; decoupled decay λw, on weights and not on biases nor normalisations
-/// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step than the clip allowed it to be. Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
-/// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is
-/// never propagated back keeps the layers' inputs until the
-/// next step: evaluate under no_grad(). Factors are of the passes that the gradients are of: several backward passes through one forward
-/// pass are that of their sum, micro-batches add up, and
-/// <see cref="zero_grad"/>, which the model's own does not do, forgets both. A parameter without a gradient, frozen or not used by the
-/// loss, stays as it is.
-/// The likelihood is held against the gradient at the model's output in the first steps; one that cannot belong to the loss is reported. A
-/// wrong scale (a
-/// <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some targets have them. One example
-/// without a dimension of examples is taken as [1, ..].
+/// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step
+/// than the clip allowed. In large batches the step is that of the quadratic model instead: see <see cref="Options.StepRule"/>.
+/// <para>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
+/// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is never
+/// propagated back keeps the layers' inputs until the next step: evaluate under no_grad().</para>
+/// <para>Factors are of the passes that the gradients are of: several backward passes through one forward pass are that of their sum, and
+/// micro-batches add up. <see cref="zero_grad"/> forgets gradients and factors of earlier backward passes; the model's own zero_grad
+/// forgets the gradients alone. A parameter without a gradient, frozen or not used by the loss, stays as it is. One example without a
+/// dimension of examples is taken as [1, ..].</para>
+/// <para>In the first steps the likelihood is compared with the gradient at the model's output, and one that cannot belong to the loss is
+/// reported. A wrong scale (a <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some
+/// targets have them.</para>
 /// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
 /// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]

@@ -146,7 +146,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         var objective = new Amari.Curvature.Objective(model, new Categorical(), [(x, y)]);
         var before = Optimizers.Problem.Values(model.parameters());
         var plane = randn(objective.Parameters.Dimension, 2, dtype: type) * tensor([1.0, 300.0]).to(type);
-        var (form, slopes) = new Amari.Curvature.Fisher(objective).Form([objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))]);
+        var (form, slopes) = new Amari.Curvature.Fisher(objective).Form([objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))], null);
         var gradient = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. model.parameters()]).Select(t => t.flatten())]);
         Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
         var wide = Net();

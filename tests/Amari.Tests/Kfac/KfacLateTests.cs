@@ -133,7 +133,8 @@ public sealed class KfacLateTests : IDisposable
             new Categorical().Loss(model.call(randn([6, 4], generator: generator)), randint(0, 3, [6], generator: generator)).backward();
             bias.grad = zero ? zeros_like(bias) : null;
             optimizer.step();
-            return ([.. Optimizers.Problem.Values([bias]).Zip(before, (b, a) => b - a)], Optimizers.Problem.Values(model.named_parameters().Where(p => p.name != "first.bias").Select(p => p.parameter)));
+            return ([.. Optimizers.Problem.Values([bias]).Zip(before, (b, a) => b - a)],
+                Optimizers.Problem.Values(model.named_parameters().Where(p => p.name != "first.bias").Select(p => p.parameter)));
         }
         var (zero, none) = (Run(zero: true), Run(zero: false));
         Assert.Equal(zero.Others, none.Others);

@@ -18,7 +18,8 @@ public sealed class KfacPassesTests : IDisposable
 
     private static readonly Amari.Kfac.Options Every = new()
     {
-        FactorInterval = 1, InverseInterval = 1, IntervalGrowth = null, KlClip = null, Momentum = 0, InverseMethod = InverseMethod.Cholesky, DampingMethod = DampingMethod.Eigenbasis,
+        FactorInterval = 1, InverseInterval = 1, IntervalGrowth = null, KlClip = null, Momentum = 0,
+        InverseMethod = InverseMethod.Cholesky, DampingMethod = DampingMethod.Eigenbasis,
     };
 
     /// <summary>What a run is made of.</summary>
@@ -38,7 +39,8 @@ public sealed class KfacPassesTests : IDisposable
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         propagate(new(model, optimizer, randn(16, 4), randint(0, 3, [16]), 3 * randn(32, 4)));
         optimizer.step();
-        var result = optimizer.Snapshot().Tensors.Where(t => t.Key.Split('.')[^1] is "A" or "G" or "F").ToDictionary(t => t.Key, t => t.Value.Elements<double>());
+        var factors = optimizer.Snapshot().Tensors.Where(t => t.Key.Split('.')[^1] is "A" or "G" or "F");
+        var result = factors.ToDictionary(t => t.Key, t => t.Value.Elements<double>());
         foreach (var (name, p) in model.named_parameters()) result[name] = p.Elements<double>();
         Assert.Equal(5 + 6, result.Count);
         return result;
@@ -50,7 +52,8 @@ public sealed class KfacPassesTests : IDisposable
         foreach (var (name, values) in a) Optimizers.Trajectory.Near(values, b[name], tolerance);
     }
 
-    public static TheoryData<FisherKind, LossReduction> Kinds => new(from k in Enum.GetValues<FisherKind>() from r in Enum.GetValues<LossReduction>() select (k, r));
+    public static TheoryData<FisherKind, LossReduction> Kinds =>
+        new(from k in Enum.GetValues<FisherKind>() from r in Enum.GetValues<LossReduction>() select (k, r));
 
     private static Amari.Kfac.Options Of(FisherKind kind, LossReduction reduction) => Every with { Fisher = kind, Reduction = reduction };
 
@@ -71,7 +74,8 @@ public sealed class KfacPassesTests : IDisposable
         });
 
     [Theory, MemberData(nameof(Kinds))]
-    public void A_pass_made_before_zero_grad_and_propagated_back_after_it_counts(FisherKind kind, LossReduction reduction) => Same(Of(kind, reduction),
+    public void A_pass_made_before_zero_grad_and_propagated_back_after_it_counts(FisherKind kind, LossReduction reduction) =>
+        Same(Of(kind, reduction),
         s => s.Loss(s.Model.call(s.X)).backward(),
         s =>
         {
@@ -82,7 +86,8 @@ public sealed class KfacPassesTests : IDisposable
 
     /// <summary>Propagated back before zero_grad, too: as a discriminator's pass that the generator's loss used.</summary>
     [Theory, MemberData(nameof(Kinds))]
-    public void A_graph_that_is_kept_may_be_propagated_back_again_after_zero_grad(FisherKind kind, LossReduction reduction) => Same(Of(kind, reduction),
+    public void A_graph_that_is_kept_may_be_propagated_back_again_after_zero_grad(FisherKind kind, LossReduction reduction) =>
+        Same(Of(kind, reduction),
         s => s.Loss(s.Model.call(s.X)).backward(),
         s =>
         {
@@ -173,7 +178,8 @@ public sealed class KfacPassesTests : IDisposable
         manual_seed(5);
         var model = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)));
         using var optimizer = new Amari.Kfac(model, Of(kind, reduction), new Categorical());
-        nn.functional.cross_entropy(model.call(randn(64, 4)), randint(0, 3, [64]), reduction: reduction == LossReduction.Sum ? nn.Reduction.Sum : nn.Reduction.Mean).backward();
+        nn.functional.cross_entropy(model.call(randn(64, 4)), randint(0, 3, [64]),
+            reduction: reduction == LossReduction.Sum ? nn.Reduction.Sum : nn.Reduction.Mean).backward();
         double[][] w = new double[3][];
         for (int i = 0; i < 3; i++)
         {
@@ -184,12 +190,14 @@ public sealed class KfacPassesTests : IDisposable
     }
 
     /// <summary>One example without a dimension of examples is [1, ..], whatever the likelihood.</summary>
-    [Theory, InlineData("gaussian"), InlineData("bernoulli"), InlineData("poisson"), InlineData("categorical"), InlineData("heteroscedastic"), InlineData("convolution"), InlineData("normalised")]
+    [Theory, InlineData("gaussian"), InlineData("bernoulli"), InlineData("poisson"), InlineData("categorical"),
+        InlineData("heteroscedastic"), InlineData("convolution"), InlineData("normalised")]
     public void One_example_without_a_batch(string name)
     {
         Likelihood likelihood = name switch
         {
-            "bernoulli" => new Bernoulli(), "poisson" => new Poisson(), "categorical" => new Categorical(), "heteroscedastic" => new HeteroscedasticGaussian(), _ => new Gaussian(),
+            "bernoulli" => new Bernoulli(), "poisson" => new Poisson(), "categorical" => new Categorical(),
+            "heteroscedastic" => new HeteroscedasticGaussian(), _ => new Gaussian(),
         };
         double[] Run(FisherKind kind, bool batch)
         {
@@ -227,7 +235,8 @@ public sealed class KfacPassesTests : IDisposable
         double[] Run(bool flat)
         {
             manual_seed(3);
-            nn.Module<Tensor, Tensor> model = flat ? nn.Sequential(("l", nn.Linear(4, 1)), ("f", nn.Flatten(0))) : nn.Sequential(("l", nn.Linear(4, 1)));
+            nn.Module<Tensor, Tensor> model = flat ? nn.Sequential(("l", nn.Linear(4, 1)), ("f", nn.Flatten(0)))
+                : nn.Sequential(("l", nn.Linear(4, 1)));
             using var optimizer = new Amari.Kfac(model, Every with { Fisher = FisherKind.Exact }, new Gaussian());
             var x = randn(4, 4);
             model.call(x).square().mean().backward();

@@ -62,8 +62,8 @@ public sealed class KfacWarningTests : IDisposable
                 Assert.Single(optimizer.Events, e => e.Subject == "called_by_forward");
             }
         });
-        Assert.Equal("Amari: K-FAC has no curvature of the layer called_by_forward: its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call. AdamW trains it."
-            + Environment.NewLine, text);
+        Assert.Equal("Amari: K-FAC has no curvature of the layer called_by_forward: its input was not seen: "
+            + "call layer.call(x) instead of layer.forward(x), inside the model's own call. AdamW trains it." + Environment.NewLine, text);
     }
 
     private static void Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Func<Tensor, Tensor> loss, Tensor? x = null)
@@ -86,7 +86,8 @@ public sealed class KfacWarningTests : IDisposable
         return nn.functional.cross_entropy(f, y);
     }
 
-    private static Tensor Weighted(Tensor f) => (nn.functional.cross_entropy(f, Classes(16), reduction: nn.Reduction.None) * rand(16).pow(8)).sum();
+    private static Tensor Weighted(Tensor f) => (nn.functional.cross_entropy(f, Classes(16),
+        reduction: nn.Reduction.None) * rand(16).pow(8)).sum();
 
     private static Tensor Focal(Tensor f)
     {
@@ -102,16 +103,22 @@ public sealed class KfacWarningTests : IDisposable
         ["classes, a scaled loss"] = (new Categorical(), f => 65536 * nn.functional.cross_entropy(f, Classes(16))),
         ["classes, label smoothing"] = (new Categorical(), Smooth),
         ["classes, ignored labels"] = (new Categorical(), Ignored),
-        ["classes, all labels ignored"] = (new Categorical(), f => nn.functional.cross_entropy(f, full([16], -100, ScalarType.Int64), reduction: nn.Reduction.Sum)),
-        ["classes, class weights"] = (new Categorical(), f => nn.functional.cross_entropy(f, Classes(16), weight: tensor([0.1f, 1, 10, 100]))),
+        ["classes, all labels ignored"] = (new Categorical(), f =>
+            nn.functional.cross_entropy(f, full([16], -100, ScalarType.Int64), reduction: nn.Reduction.Sum)),
+        ["classes, class weights"] = (new Categorical(), f =>
+            nn.functional.cross_entropy(f, Classes(16), weight: tensor([0.1f, 1, 10, 100]))),
         ["classes, weights of examples"] = (new Categorical(), Weighted),
         ["classes, focal loss"] = (new Categorical(), Focal),
         ["classes, distilled"] = (new Categorical(), f => nn.functional.kl_div((f / 3).log_softmax(1), randn_like(f).softmax(1))),
-        ["classes, a penalty of the logits"] = (new Categorical(), f => nn.functional.cross_entropy(f, Classes(16)) + 0.01 * f.square().sum(1).mean() + 1e-3 * f.logsumexp(1).square().mean()),
+        ["classes, a penalty of the logits"] = (new Categorical(), f =>
+            nn.functional.cross_entropy(f, Classes(16)) + 0.01 * f.square().sum(1).mean() + 1e-3 * f.logsumexp(1).square().mean()),
         ["classes, the gradient of a NaN"] = (new Categorical(), f => (f * double.NaN).sum()),
         ["binary"] = (new Bernoulli(), f => nn.functional.binary_cross_entropy_with_logits(f, Binary(f))),
-        ["binary, soft labels, weights"] = (new Bernoulli(), f => nn.functional.binary_cross_entropy_with_logits(f, rand_like(f), weight: rand_like(f).pow(6), pos_weights: tensor([1f, 5, 50, 500]))),
-        ["binary, one-hot"] = (new Bernoulli(), f => nn.functional.binary_cross_entropy_with_logits(f, nn.functional.one_hot(Classes(16), 4).to_type(f.dtype))),
+        ["binary, soft labels, weights"] = (new Bernoulli(), f =>
+            nn.functional.binary_cross_entropy_with_logits(f, rand_like(f), weight: rand_like(f).pow(6),
+                pos_weights: tensor([1f, 5, 50, 500]))),
+        ["binary, one-hot"] = (new Bernoulli(), f => nn.functional.binary_cross_entropy_with_logits(f,
+            nn.functional.one_hot(Classes(16), 4).to_type(f.dtype))),
         ["binary, non-saturating"] = (new Bernoulli(), f => nn.functional.softplus(-f).mean()),
         ["squares"] = (new Gaussian(), f => nn.functional.mse_loss(f, 100 * randn_like(f))),
         ["counts"] = (new Poisson(), f => (f.exp() - randint(0, 90, f.shape) * f).mean()),
@@ -146,7 +153,8 @@ public sealed class KfacWarningTests : IDisposable
     /// <summary>Losses of another likelihood than the one given.</summary>
     private static readonly Dictionary<string, (Likelihood Likelihood, Func<Tensor, Tensor> Loss)> Wrong = new()
     {
-        ["squares as classes"] = (new Categorical(), f => nn.functional.mse_loss(f, nn.functional.one_hot(Classes(16), 4).to_type(f.dtype))),
+        ["squares as classes"] = (new Categorical(), f => nn.functional.mse_loss(f,
+            nn.functional.one_hot(Classes(16), 4).to_type(f.dtype))),
         ["regression as classes"] = (new Categorical(), f => nn.functional.mse_loss(f, randn_like(f))),
         ["binary as classes"] = (new Categorical(), f => nn.functional.binary_cross_entropy_with_logits(f, Binary(f))),
         ["classes as binary"] = (new Bernoulli(), f => nn.functional.cross_entropy(f, Classes(16))),
@@ -192,7 +200,8 @@ public sealed class KfacWarningTests : IDisposable
         var (x, y) = (randn(16, 4), Classes(16));
         Assert.False(IsReported(nn.Sequential(("a", nn.Linear(4, 4)), ("s", nn.LogSoftmax(1))), f => nn.functional.nll_loss(f, y), x));
         Assert.True(IsReported(nn.Sequential(("a", nn.Linear(4, 4)), ("s", nn.Softmax(1))), f => nn.functional.nll_loss(f.log(), y), x));
-        Assert.True(IsReported(nn.Conv2d(1, 4, 3), f => nn.functional.cross_entropy(f, Classes(8, 4, 4)), randn(8, 1, 6, 6)));   // [n, classes, h, w]
+        var images = randn(8, 1, 6, 6);                          // [n, classes, h, w] come of them
+        Assert.True(IsReported(nn.Conv2d(1, 4, 3), f => nn.functional.cross_entropy(f, Classes(8, 4, 4)), images));
     }
 
     /// <summary>The generator's loss through a discriminator is no loss of the discriminator's likelihood, and does not count.</summary>
