@@ -49,9 +49,9 @@ public class GaussNewton : CurvatureOperator
     /// V'CV = (J V)' B (J V),   V'g = (J V)' s,   s = ∂(-log p) / ∂f
     /// </code>The parameters are moved meanwhile and put back bit for bit.</remarks>
     /// <param name="directions">k of them, as tensors shaped as the parameters.</param>
-    /// <param name="score">s of the only batch, shaped as its output; null for that of its targets.</param>
+    /// <param name="score">s of the only batch, shaped as its output; null where the slopes are not to be known.</param>
     /// <param name="norms">|v| of each, if they are known.</param>
-    /// <returns>[k, k], symmetric, and [k].</returns>
+    /// <returns>[k, k], symmetric, and [k], 0 without a score.</returns>
     internal (double[,] Form, double[] Slopes) Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, Tensor? score, params double[] norms)
     {
         using var off = no_grad();
@@ -65,13 +65,13 @@ public class GaussNewton : CurvatureOperator
         long terms = Objective.Walk(false, piece =>
         {
             var b = Metric(piece, piece.Output);
-            var s = (score ?? Likelihood.Score(piece.Output, piece.Target)).flatten();
+            var s = score?.flatten();
             Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];
             for (int j = 0; j < k; j++)
             {
                 var image = b(t[j]).flatten();
                 for (int i = 0; i <= j; i++) form[i, j] += Dot(t[i].flatten(), image);
-                slopes[j] += Dot(t[j].flatten(), s);
+                if (s is not null) slopes[j] += Dot(t[j].flatten(), s);
             }
 
             Tensor Difference(IReadOnlyList<Tensor> v, double h)

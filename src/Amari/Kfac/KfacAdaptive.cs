@@ -169,7 +169,8 @@ public sealed partial class Kfac
     /// <returns>|Δw|; 0 when nobody asks.</returns>
     private double Take(List<Direction> steps, Options shared, Examples? examples, QuadraticModel? model, double alpha, double? given)
     {
-        using var outputs = model is null ? null : OutputOf(steps, shared, examples!.Value);
+        bool contained = model is not null && shared.MaxGrowth is not null;
+        using var outputs = contained ? OutputOf(steps, shared, examples!.Value) : null;
         double squares = 0;
         foreach (var (block, _, u, _) in steps)
         {
@@ -192,7 +193,7 @@ public sealed partial class Kfac
                 w.add_(d, alpha: -length);
             }
         }
-        if (outputs is not null) squares *= Contain(steps, shared, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
+        if (contained) squares *= Contain(steps, shared, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
         foreach (var group in _groups.Where(g => g.LearningRate > 0)) _momentumRates[group] = group.LearningRate;
         return Math.Sqrt(squares);
     }

@@ -53,7 +53,8 @@ public sealed partial class Kfac
         /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
         /// <summary>κ > 1: bound on ⟨U, V⟩, the squared length of a step without its rate, in units of its running mean; null for none. A step beyond is cut to it and counted in <see cref="Kfac.Events"/>;
-        /// where it is cut to less than half of its length, factors and inverses are measured with the next step. For both step rules.</summary>
+        /// where it is cut to less than half of its length, factors and inverses are measured with the next step. A step of the quadratic model is then also no longer than the whole natural step by the running
+        /// factors, and halved where it changed predictions far more than the model says, and for the worse; null leaves that out, too.</summary>
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 4;
         /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 - μ): less than the 0.9 of other methods is right.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.5;

@@ -75,6 +75,7 @@ public sealed partial class Kfac
         var model = ModelOf(steps, options, examples, clip);
         if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
         var (alpha, mu) = model.Minimum();
+        if (options.MaxGrowth is null) return (alpha, mu, model);
         double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps, options) / Math.Abs(alpha)) : 1;
         double length = whole * (Math.Abs(alpha) * Math.Sqrt(steps.Sum(s => s.Products.AB)) + Math.Abs(mu) * _length);
         double cut = whole * Bounded(length * length, options);

@@ -38,7 +38,7 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     public static QuadraticModel Of(Objective objective, Tensor? score, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
     {
         var (curvature, seen) = new Fisher(objective).Form(directions, score, norms);
-        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping, seen[0]);
+        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping, score is null ? null : seen[0]);
     }
 
     /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>

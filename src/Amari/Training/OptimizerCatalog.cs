@@ -48,7 +48,7 @@ public static class OptimizerCatalog
     // The quadratic model gives steps their length, in the place of a rate, a momentum and a bound.
     private static readonly (string, string) OwnLength = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
     private static IReadOnlyList<SearchDimension> KfacSpace(SearchDimension own) =>
-        [new SearchChoice("StepRule", [nameof(StepRule.Fixed), nameof(StepRule.QuadraticModel)]), new SearchRange("Damping", 1e-4, 1), own, new SearchRange("KlClip", 2e-4, 5e-3) { Unless = OwnLength },
+        [new SearchChoice("StepRule", [nameof(StepRule.Fixed), nameof(StepRule.QuadraticModel)]), new SearchChoice("IdentityStart", ["0", "1"]), new SearchRange("Damping", 1e-4, 1), own, new SearchRange("KlClip", 2e-4, 5e-3) { Unless = OwnLength },
             new SearchRange("Momentum", 0.2, 0.9, FromOne: true) { Unless = OwnLength }, new SearchRange("LearningRate", 0.03, 0.3) { Unless = OwnLength }];
 
     /// <summary>The entries, in the order of listings.</summary>
@@ -73,7 +73,7 @@ public static class OptimizerCatalog
         new("kfac", "natural gradient, Kronecker-factored", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             KfacSpace(new SearchRange("RankTolerance", 0.1, 1.5))),
         new("ekfac", "K-FAC with eigenvalues corrected", typeof(Kfac.Options), (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            KfacSpace(new SearchChoice("AdaptDamping", ["False", "True"])), "kfac", [KeyValuePair.Create("DampingMethod", "Ekfac")]),
+            KfacSpace(new SearchChoice("AdaptDamping", ["False", "True"])), Preset: [KeyValuePair.Create("DampingMethod", "Ekfac"), KeyValuePair.Create("Damping", "1e-3")]),   // its exact basis needs more damping than factored Tikhonov
         new("muon", "orthogonalised momentum of matrices", typeof(Muon.Options), (m, o, _) => new Muon(m, (Muon.Options)o),
             [new SearchRange("LearningRate", 1e-3, 0.2), new SearchRange("Momentum", 0.8, 0.98, FromOne: true), new SearchRange("FallbackScale", 1e-2, 1)]),
         new("soap", "Adam in Shampoo's eigenbasis", typeof(Soap.Options), (m, o, _) => new Soap(m, (Soap.Options)o),

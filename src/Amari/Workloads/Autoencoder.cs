@@ -13,12 +13,6 @@ public class Autoencoder : Workload
     private const int Code = 4;
     private const int Measured = 2560;                          // digits that the loss is measured on, every five steps
 
-    /// <summary>K-FAC as of Martens and Grosse (2015): length and momentum of a step by the quadratic model, curvature from a part of the batch; inverses of low rank, made anew often.</summary>
-    private protected static readonly IReadOnlyDictionary<string, string> Quadratic = new Dictionary<string, string>
-    {
-        ["StepRule"] = "QuadraticModel", ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "10", ["InverseInterval"] = "10", ["RankTolerance"] = "1", ["FactorExamples"] = "128",
-    };
-
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
     private protected virtual string ActivationName => "tanh";
 
@@ -50,8 +44,6 @@ public class Autoencoder : Workload
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-3", ["FactorDecay"] = "0.9" },
-            ["ekfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "5e-2", ["AdaptDamping"] = "true", ["MinDamping"] = "5e-3", ["FactorDecay"] = "0.8", ["InverseInterval"] = "20" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
             ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },

@@ -17,9 +17,8 @@ public sealed class AutoencoderSigmoid : Autoencoder
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
-            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3", ["WeightDecay"] = "0" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["kfac"] = new Dictionary<string, string>(Quadratic) { ["Damping"] = "1", ["AdaptDamping"] = "true", ["MinDamping"] = "5e-3" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
         };
 

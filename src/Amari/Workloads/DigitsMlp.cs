@@ -25,7 +25,6 @@ public sealed class DigitsMlp : Workload
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.42", ["Momentum"] = "0.94" },
-            ["kfac"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["Damping"] = "10", ["DampingScale"] = "MeanEigenvalue", ["KlClip"] = "1.3e-3", ["Momentum"] = "0.9", ["FactorDecay"] = "0.85", ["FactorInterval"] = "5", ["InverseInterval"] = "20", ["IntervalGrowth"] = "none" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2", ["Beta1"] = "0.96", ["Beta2"] = "0.97" },
@@ -37,7 +36,6 @@ public sealed class DigitsMlp : Workload
             ["adafactor"] = new Dictionary<string, string> { ["LearningRate"] = "1.8e-2", ["DecayPower"] = "0.53" },
             ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "2.7e-2", ["Matrices.Momentum"] = "0.82", ["Rest.LearningRate"] = "8.5e-3" },
             ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1.5e-2", ["Rest.LearningRate"] = "2.4e-3" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5.6e-2", ["Matrices.Damping"] = "1.3e-2", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Exact", ["Matrices.FactorInterval"] = "5", ["Matrices.InverseInterval"] = "50", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "4e-4" },
             ["hessian-free"] = new Dictionary<string, string> { ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
             ["natural-gradient"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Damping"] = "0.1", ["Fisher"] = "MonteCarlo" },
             ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "5" },

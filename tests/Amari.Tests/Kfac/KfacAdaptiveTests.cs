@@ -19,7 +19,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         _scope.Dispose();
     }
 
-    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.Exact, Damping = 0.02, StepRule = StepRule.QuadraticModel, InverseInterval = 1 };
+    private static readonly Amari.Kfac.Options Base = new() { Fisher = FisherKind.Exact, Damping = 0.02, StepRule = StepRule.QuadraticModel, InverseInterval = 1, IdentityStart = 0, MaxGrowth = null };
 
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
 
@@ -146,7 +146,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         var objective = new Amari.Curvature.Objective(model, new Categorical(), [(x, y)]);
         var before = Optimizers.Problem.Values(model.parameters());
         var plane = randn(objective.Parameters.Dimension, 2, dtype: type) * tensor([1.0, 300.0]).to(type);
-        var (form, slopes) = new Amari.Curvature.Fisher(objective).Form([objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))], null);
+        var (form, slopes) = new Amari.Curvature.Fisher(objective).Form([objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))], new Categorical().Score(model.call(x), y));
         var gradient = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. model.parameters()]).Select(t => t.flatten())]);
         Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
         var wide = Net();
@@ -317,7 +317,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         var runs = all.Select(o => Run(o, 12)).ToList();
         for (int i = 0; i < runs.Count; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
-        foreach (var o in all.Skip(1))
+        foreach (var o in all.Where(o => o.AdaptDamping || o.RejectRising))
         {
             var model = Net();
             using var optimizer = new Amari.Kfac(model, o, new Categorical());

@@ -49,18 +49,18 @@ public sealed class KfacContractTests : IDisposable
             Base with { Fisher = FisherKind.Exact }, Base with { Fisher = FisherKind.CurvaturePropagation }, Base with { MonteCarloSamples = 2 }, Base with { Reduction = LossReduction.Sum }, Base with { FactorDecay = 0.5 }, Base with { FactorInterval = 2 },
             Base with { InverseInterval = 3 }, Base with { KlClip = 1e-4 }, Base with { Momentum = 0.6 }, Base with { WeightDecay = 0.1 }, Base with { Fallback = new() { LearningRate = 0.1 } }, Base with { Seed = 7 },
             Base with { FactorExamples = 4 }, Base with { Fisher = FisherKind.InputOnly }, Base with { FactorPrecision = ProductPrecision.BFloat16 },
-            Base with { InverseMethod = InverseMethod.NewtonSchulz }, Base with { InversePrecision = ProductPrecision.BFloat16 }, Base with { MaxGrowth = 1.01 },
+            Base with { InverseMethod = InverseMethod.NewtonSchulz }, Base with { InversePrecision = ProductPrecision.BFloat16 }, Base with { MaxGrowth = 1.01 }, Base with { IdentityStart = 0.1 },
         ];
         var runs = others.Select(o => Run(o)).Append(Run(Base, clip: 0.01)).ToArray();
         for (int i = 0; i < runs.Length; i++)
             for (int k = 0; k < i; k++) Assert.NotEqual(runs[k], runs[i]);
         var tested = typeof(Amari.Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        Assert.Equal(36, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), nine of KfacAdaptiveTests, two of KfacLowRankTests, two for ranks (MpiTests), and those above: a new option needs a row
+        Assert.Equal(37, tested.Count);                          // Strict, CurvatureBudget (see KfacBudgetTests), nine of KfacAdaptiveTests, two of KfacLowRankTests, two for ranks (MpiTests), and those above: a new option needs a row
     }
 
     [Theory]
     [InlineData("Damping", 0.0), InlineData("FactorDecay", 1.0), InlineData("Momentum", -0.1), InlineData("WeightDecay", double.NaN)]
-    [InlineData("FactorInterval", 0), InlineData("InverseInterval", -3), InlineData("MonteCarloSamples", 0), InlineData("KlClip", 0.0), InlineData("CurvatureBudget", 1.0), InlineData("FactorExamples", 0L), InlineData("ModelExamples", 0L), InlineData("DampingDecay", 1.0), InlineData("MinDamping", -1.0), InlineData("MaxGrowth", 1.0), InlineData("DampingInterval", 0), InlineData("FactorDampingInterval", 0), InlineData("RankTolerance", 0.0), InlineData("IntervalGrowth", 1.0)]
+    [InlineData("FactorInterval", 0), InlineData("InverseInterval", -3), InlineData("MonteCarloSamples", 0), InlineData("KlClip", 0.0), InlineData("CurvatureBudget", 1.0), InlineData("FactorExamples", 0L), InlineData("ModelExamples", 0L), InlineData("DampingDecay", 1.0), InlineData("MinDamping", -1.0), InlineData("MaxGrowth", 1.0), InlineData("IdentityStart", -1.0), InlineData("DampingInterval", 0), InlineData("FactorDampingInterval", 0), InlineData("RankTolerance", 0.0), InlineData("IntervalGrowth", 1.0)]
     public void Bad_options_are_refused_with_the_value(string option, object value)
     {
         var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => typeof(Amari.Kfac.Options).GetProperty(option)!.SetValue(new Amari.Kfac.Options(), value)).InnerException!;

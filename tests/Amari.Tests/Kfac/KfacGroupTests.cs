@@ -15,7 +15,7 @@ public sealed class KfacGroupTests() : KfacTest(87)
     public void Adapted_damping_scales_each_blocks_own(StepRule rule)
     {
         var model = Net();
-        var options = Plain with { StepRule = rule, AdaptDamping = true, DampingInterval = 1, DampingDecay = 0.7, FactorInterval = 1, Damping = 0.04, LearningRate = 0.3 };
+        var options = Plain with { StepRule = rule, MaxGrowth = null, IdentityStart = 0, AdaptDamping = true, DampingInterval = 1, DampingDecay = 0.7, FactorInterval = 1, Damping = 0.04, LearningRate = 0.3 };
         using var optimizer = Make(model, options, options with { Damping = 0.4, LearningRate = 0.2 });
         var (x, y) = (randn(9, 4), randint(0, 3, [9]));
         Tensor? last = null;
