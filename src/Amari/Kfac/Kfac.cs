@@ -34,7 +34,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private readonly List<CurvatureBlock> _blocks;
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
     private readonly Dictionary<string, CoverageRow> _rows;
-    private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
+    private readonly EventLog _events = new();
+    private readonly GradientCheck _check = new();
     private readonly Capture _capture;
     private readonly CurvatureSchedule _schedule = new();
     private readonly FactorInverter _inverter = new();
@@ -146,7 +147,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose, and the ranks of <see cref="InverseMethod.LowRank"/>.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e => new OptimizerEvent(e.First, e.Subject, e.Count == 1 ? e.Message : FormattableString.Invariant($"{e.Message} ({e.Count} times by now)"))), .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
+    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
 
     /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
     public CurvatureChoice? CurvatureChoice => _schedule.Choice(Shared);
@@ -189,7 +190,12 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     internal override void StepScaled(double scale) => Advance(scale);
 
     /// <inheritdoc/>
-    internal override void Skip() => SkipBatch();
+    internal override void Skip()
+    {
+        foreach (var block in _blocks) block.Discard();
+        _capture.Reset();
+        Arm();
+    }
 
     /// <inheritdoc/>
     internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
@@ -202,9 +208,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (_batch is null && EvaluatesLoss)
             throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
         FollowModel();
-        if (!double.IsFinite(gradientScale ?? SumOfSquaredGradients()))
+        if (gradientScale is null && NonFiniteGradients(1) is { Count: > 0 } bad)
         {
-            SkipBatch();
+            _events.AddSkipped(bad, _step + 1);
+            SkippedSteps++;
+            Skip();
             return;
         }
         FollowGroups();
@@ -404,12 +412,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private void Tell(string subject, string message, long? step = null)
-    {
-        int i = _events.FindIndex(e => e.Message == message && e.Subject == subject);
-        if (i < 0) _events.Add((subject, message, step ?? _step, 1));
-        else _events[i] = _events[i] with { Count = _events[i].Count + 1 };
-    }
+    private void Tell(string subject, string message) => _events.Add(subject, message, _step);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 
 namespace Amari;
@@ -40,18 +41,13 @@ public sealed partial class Kfac
         return others + _sweep.SumOfSquares();
     }
 
-    /// <summary>A batch whose gradient is not finite leaves no trace: neither parameters nor momentum, factors nor schedule move by it.</summary>
-    private void SkipBatch()
+    /// <inheritdoc/>
+    /// <remarks>A batch with such a gradient leaves no trace: neither parameters nor momentum, factors nor schedule move by it.</remarks>
+    internal override IReadOnlyList<string> NonFiniteGradients(double scale)
     {
-        SkippedSteps++;
-        foreach (var (name, parameter) in _groups.SelectMany(g => g.Parameters).Concat(_fallback.Groups.SelectMany(g => g.Parameters)))
-        {
-            using var scope = NewDisposeScope();
-            if (Gradient(parameter) is { } g && !g.isfinite().all().ToBoolean()) Tell(name, "its gradient was not finite; the step was skipped", _step + 1);
-        }
-        foreach (var block in _blocks) block.Discard();
-        _capture.Reset();
-        Arm();
+        FollowModel();
+        var own = _groups.SelectMany(g => g.Parameters).Where(p => HasGradient(p.Parameter) && !_check.IsWithin(p.Parameter, GradientBound.Of(p.Parameter.dtype) / scale));
+        return [.. own.Select(p => p.Name), .. _fallback.NonFiniteGradients(scale)];
     }
 
     /// <summary>Logs what the capture has to say, and what is of the whole model on standard error too.</summary>

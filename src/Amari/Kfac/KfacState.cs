@@ -34,7 +34,7 @@ public sealed partial class Kfac
             ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
             ["awaited"] = new JsonArray([.. _blocks.Where(b => b is { IsAwaited: true, IsMeasured: false }).Select(b => (JsonNode)b.Name)]),
             ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
-            ["events"] = new JsonArray([.. _events.Select(e => new JsonArray(e.Subject, e.Message, e.First, e.Count))]),
+            ["events"] = _events.Save(),
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
             ["damping"] = _damping,
@@ -71,7 +71,7 @@ public sealed partial class Kfac
         if (groups.Count != _groups.Count) throw new InvalidDataException($"The state is of {groups.Count} parameter groups, not of {_groups.Count}.");
         double[] rates = [.. Listed("rates").Select(r => (double)r!)];
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
-        var events = values["events"]!.AsArray().Select(e => ((string)e![0]!, (string)e[1]!, (long)e[2]!, (long)e[3]!)).ToList();
+        var events = Listed("events");
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
         var method = groups[0].Options.DampingMethod;
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
@@ -101,10 +101,9 @@ public sealed partial class Kfac
         _generator.set_state(generator);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
         Reseed();
-        _events.Clear();
-        _events.AddRange(events);
+        _events.Load(events);
         _capture.Reset();
-        _capture.Tells(events.Select(e => (e.Item1, e.Item2)));
+        _capture.Tells(events.Select(e => ((string)e![0]!, (string)e[1]!)));
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
         _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
         _remeasures = (bool?)values["remeasures"] ?? false;

@@ -20,7 +20,6 @@ public sealed class Routed : Optimizer
     private readonly nn.Module _model;                           // held, for its parameters' sake
     private readonly List<Part> _parts = [];
     private readonly EventLog _events = new();
-    private readonly GradientCheck _check = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
     private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? Matrices, Member? Rest)
@@ -165,19 +164,8 @@ public sealed class Routed : Optimizer
     internal override IReadOnlyList<string> NonFiniteGradients(double scale)
     {
         FollowModules();
-        return [.. _parts.SelectMany(part =>
-        {
-            var optimizers = part.Members().Select(m => m.Member.Optimizer);
-            var names = optimizers.SelectMany(o => o is Kfac kfac ? Of(kfac, part.Group) : o.NonFiniteGradients(scale)).ToHashSet();
-            return part.Group.Parameters.Select(p => p.Name).Where(names.Contains);
-        })];
-
-        IEnumerable<string> Of(Kfac kfac, ParameterGroup<Options> group)
-        {
-            var bad = kfac.parameters().Where(p => p.requires_grad && !_check.IsWithin(p, Kernels.GradientBound.Of(p.dtype) / scale));
-            var handles = bad.Select(p => p.Handle).ToHashSet();
-            return group.Parameters.Where(p => handles.Contains(p.Parameter.Handle)).Select(p => p.Name);
-        }
+        var names = Members.SelectMany(m => m.NonFiniteGradients(scale)).ToHashSet();
+        return [.. _parts.SelectMany(p => p.Group.Parameters.Select(q => q.Name).Where(names.Contains))];
     }
 
     internal override double SumOfSquaredGradients()

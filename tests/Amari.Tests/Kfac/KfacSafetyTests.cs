@@ -32,7 +32,7 @@ public sealed class KfacSafetyTests : IDisposable
         Go(bad);
         Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
         Assert.Equal(1, optimizer.SkippedSteps);
-        Assert.Contains(optimizer.Events, e => e is { Step: 1, Subject: "a.weight", Message: "its gradient was not finite; the step was skipped" });
+        Assert.Contains(optimizer.Events, e => e is { Step: 1, Subject: "a.weight", Message: "its gradient was not finite, nor were others; the step was skipped" });
         if (evaluates) Assert.Equal(StepOutcome.Skipped, optimizer.Report!.Outcome);
         for (int i = 0; i < 12; i++) Go(randn(8, 6));            // factors come with the next interval at the latest
         var after = Optimizers.Problem.Values(model.parameters());
@@ -53,7 +53,7 @@ public sealed class KfacSafetyTests : IDisposable
         var model = nn.Sequential(("a", nn.Linear(6, 3)));
         using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, AdaptDamping = evaluates }, new Categorical());
         var before = Optimizers.Problem.Values(model.parameters());
-        var x = randn(8, 6) * 1e25;
+        var x = randn(8, 6) * 1.5e19;
         if (evaluates) Assert.Equal(StepOutcome.Skipped, optimizer.Step(x, zeros([8], dtype: ScalarType.Int64)).Outcome);
         else Step(model, optimizer, x);
         Assert.True(model.parameters().All(p => p.grad!.isfinite().all().ToBoolean()));
