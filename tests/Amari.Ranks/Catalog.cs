@@ -78,6 +78,7 @@ internal static class Catalog
         {
             // curvature propagation draws other signs on every rank
             ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "Exact" },
+            ["ekfac"] = new Dictionary<string, string> { ["Fisher"] = "Exact" },
             ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.Fisher"] = "Exact" },
             // a side longer than the other has a factor with a null space, whose basis rounding decides: none of those here
             ["soap"] = new Dictionary<string, string> { ["MaxDimension"] = "6", ["RefreshInterval"] = "3" },

@@ -47,6 +47,7 @@ public sealed partial class Kfac
     private Examples? ExamplesOf(Options options)
     {
         if (options.StepRule != StepRule.QuadraticModel && !options.AdaptDamping) return null;
+        if (_sharing is not null && _capture.LiveExamples == 0) return new(zeros(0), null);   // other ranks have some
         return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, TrainsAsItEvaluates ? score : null) : null;
     }
 

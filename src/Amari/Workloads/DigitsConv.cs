@@ -24,7 +24,6 @@ public sealed class DigitsConv : Workload
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "MonteCarlo", ["FactorInterval"] = "5", ["InverseInterval"] = "20", ["Damping"] = "1e-2", ["Momentum"] = "0.9" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-3" },
         };

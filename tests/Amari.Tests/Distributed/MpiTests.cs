@@ -88,15 +88,18 @@ public sealed class MpiTests
         Assert.Equal(["four", "one", "saved", "two", "whole"], Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal));
     }
 
-    [Theory, InlineData(false), InlineData(true)]
-    public void Compare_on_ranks_gives_the_curves_of_one_process(bool overlap)
+    /// <summary>Of K-FAC with the empirical Fisher, for draws differ from rank to rank.</summary>
+    [Theory]
+    [InlineData("digits-mlp", "sgd,adam,adamw,lion", false), InlineData("digits-mlp", "adamw,adahessian", true), InlineData("digits-softmax", "kfac", false), InlineData("digits-softmax", "kfac", true)]
+    public void Compare_on_ranks_gives_the_curves_of_one_process(string workload, string optimizers, bool overlap)
     {
         using var folder = new TemporaryFolder();
-        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", overlap ? "adamw,routed-kfac,adahessian" : "sgd,adam,adamw,lion,routed-kfac", "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        string[] Arguments(string name) =>
+            ["compare", workload, "--optimizers", optimizers, "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
         Succeeds(MpiJob.Start(2, Tool, [.. Arguments("two"), .. overlap ? (string[])["--overlap"] : []]), "Report:");
         Run(Arguments("one"));
         double[] expected = Losses(folder.File("one.json")), actual = Losses(folder.File("two.json"));
-        Assert.Equal(overlap ? 9 : 15, actual.Length);
+        Assert.Equal(3 * optimizers.Split(',').Length, actual.Length);
         Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-3 * p.First));
     }
 

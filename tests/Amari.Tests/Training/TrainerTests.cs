@@ -183,11 +183,13 @@ public sealed class TrainerTests
     public void A_variant_takes_the_settings_of_its_original_then_its_preset_then_the_choice()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        Amari.Kfac.Options Of(string name, params (string Name, string Value)[] settings) =>
-            (Amari.Kfac.Options)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
-        Assert.Equal(Of("kfac") with { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
-        Assert.NotEqual(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac }, Of("ekfac"));
-        Assert.Equal(DampingMethod.Eigenbasis, Of("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
+        T Of<T>(string name, params (string Name, string Value)[] settings) where T : OptimizerOptions =>
+            (T)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
+        Assert.Equal(Of<AdamW.Options>("adamw") with { StateFormat = StateFormat.Blocks8 }, Of<AdamW.Options>("adamw-8bit"));
+        Assert.NotEqual(new AdamW.Options { StateFormat = StateFormat.Blocks8 }, Of<AdamW.Options>("adamw-8bit"));
+        Assert.Equal(StateFormat.BFloat16, Of<AdamW.Options>("adamw-8bit", ("state-format", "BFloat16")).StateFormat);
+        Assert.Equal(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Amari.Kfac.Options>("ekfac"));   // an optimizer of its own
+        Assert.Equal(DampingMethod.Eigenbasis, Of<Amari.Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
         Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
 
         double Loss(string name) => trainer.Train(new(name, new Dictionary<string, string>()), 1, Budget.OfEpochs(1)).Losses[^1].Loss;
