@@ -103,7 +103,7 @@ public sealed partial class Kfac
         else if (adapts && steps.Count > 0 && examples is { } some)
         {
             var delta = steps.ConvertAll(s => (s.V, s.Block, U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block, Of(s.Block, options))).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(-Of(s.Block, options).LearningRate)));
-            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(some, options)), null, (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
+            predicted = QuadraticModel.Of(ObjectiveOf(steps, Part(some)), null, (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0), [[.. delta.SelectMany(d => d.Block.Split(d.U))]], default).Unclipped(clip).Reduction(1, 0);
         }
         if (_batch is not { } batch || steps.Count == 0)
         {
@@ -170,7 +170,7 @@ public sealed partial class Kfac
     private double Take(List<Direction> steps, Options shared, Examples? examples, QuadraticModel? model, double alpha, double? given)
     {
         bool contained = model is not null && shared.MaxGrowth is not null;
-        using var outputs = contained ? OutputOf(steps, shared, examples!.Value) : null;
+        using var outputs = contained ? OutputOf(steps, examples!.Value) : null;
         double squares = 0;
         foreach (var (block, _, u, _) in steps)
         {
@@ -193,7 +193,7 @@ public sealed partial class Kfac
                 w.add_(d, alpha: -length);
             }
         }
-        if (contained) squares *= Contain(steps, shared, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
+        if (contained) squares *= Contain(steps, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
         foreach (var group in _groups.Where(g => g.LearningRate > 0)) _momentumRates[group] = group.LearningRate;
         return Math.Sqrt(squares);
     }

@@ -75,7 +75,7 @@ public sealed partial class Kfac
         /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorDecay"/> with each measurement: in the unit of the Fisher. While a network says the same of all examples, the
         /// small eigenvalues of G are noise, and a step by their inverse rests there. Null for 1 with the quadratic model, 0 with fixed steps.</summary>
         public double? IdentityStart { get; init => field = Require.NonNegativeOrNull(value); }
-        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of each part); null for all. The slope is that of the whole batch (Martens and
+        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of the whole batch); null for all. The slope is that of the whole batch (Martens and
         /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell (not
         /// compared where dropout or the statistics of a batch make training another function). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
         public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 32;

@@ -15,8 +15,9 @@ public sealed partial class Kfac
     private StepRule? _rule;
     private double _length;                                     // of the last step in the metric of the running factors, at most
 
-    /// <summary>What the quadratic model's curvature is taken from: the batch's inputs, and the score at its outputs where it is known.</summary>
-    private readonly record struct Examples(Tensor Inputs, Tensor? Score);
+    /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs where it is known, and how many of them come first in the batch of all ranks,
+    /// <see cref="Options.ModelExamples"/> together.</summary>
+    private readonly record struct Examples(Tensor Inputs, Tensor? Score, long First);
 
     /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step; <see cref="StepRule.Fixed"/> before.</summary>
     public StepRule StepRule => Shared.StepRule ?? _rule ?? StepRule.Fixed;
@@ -47,8 +48,15 @@ public sealed partial class Kfac
     private Examples? ExamplesOf(Options options)
     {
         if (options.StepRule != StepRule.QuadraticModel && !options.AdaptDamping) return null;
-        if (_sharing is not null && _capture.LiveExamples == 0) return new(zeros(0), null);   // other ranks have some
-        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, TrainsAsItEvaluates ? score : null) : null;
+        long most = options.ModelExamples ?? long.MaxValue;
+        if (_sharing is { World: var ranks })
+        {
+            var counts = new double[ranks.Size];
+            counts[ranks.Rank] = _capture.LiveExamples;
+            most -= (long)ranks.Sum(counts).Take(ranks.Rank).Sum();
+            if (_capture.LiveExamples == 0) return new(zeros(0), null, 0);   // other ranks have some
+        }
+        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0])) : null;
     }
 
     private static ParameterLayout LayoutOf(List<Direction> steps) => new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
@@ -57,12 +65,12 @@ public sealed partial class Kfac
     private Objective ObjectiveOf(List<Direction> steps, Examples examples) =>
         new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Inputs)], LayoutOf(steps)) { Ranks = _sharing?.World ?? SingleProcess.Instance };
 
-    /// <summary>The first examples of the batch, as many as the quadratic model is made of; over ranks, a share of them from each.</summary>
-    private Examples Part(Examples batch, Options options)
+    /// <summary>The first examples of the batch, as many as the quadratic model is made of.</summary>
+    private static Examples Part(Examples batch)
     {
-        long ranks = _sharing?.World.Size ?? 1, all = batch.Inputs.shape[0];
-        if (options.ModelExamples is not { } most || (most + ranks - 1) / ranks is var n && n >= all) return batch;
-        return new(batch.Inputs.narrow(0, 0, n), batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, n) : null);
+        long all = batch.Inputs.shape[0];
+        if (batch.First == all) return batch;
+        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Score = batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, batch.First) : null };
     }
 
     /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be compared.</summary>
@@ -98,7 +106,7 @@ public sealed partial class Kfac
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
-        var part = Part(batch, options);
+        var part = Part(batch);
         var model = Made(part);
         bool lacks = part.Score is not null && !ReferenceEquals(part.Inputs, batch.Inputs) && !model.Unclipped(clip).IsRepresentative;
         if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks)) return model;
@@ -113,10 +121,10 @@ public sealed partial class Kfac
     }
 
     /// <summary>f of the quadratic model's examples, in evaluation mode; null where this rank has none.</summary>
-    private Tensor? OutputOf(List<Direction> steps, Options options, Examples examples)
+    private Tensor? OutputOf(List<Direction> steps, Examples examples)
     {
         Tensor? output = null;
-        ObjectiveOf(steps, Part(examples, options)).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());
+        ObjectiveOf(steps, Part(examples)).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());
         return output;
     }
 
@@ -124,13 +132,13 @@ public sealed partial class Kfac
     /// along it. Where the KL divergence is more than <see cref="Trusted"/> times the model's, and than its running mean, and the loss of these examples rose, the step is halved, and the momentum with it.</summary>
     /// <remarks>The loss needs no targets: where f are natural parameters, L(f') - L(f) = s'(f' - f) + KL( p(f) ‖ p(f') ), with s the score at f.</remarks>
     /// <returns>What is left of the squared length of the step.</returns>
-    private double Contain(List<Direction> steps, Options options, Examples examples, Tensor? before, double predicted)
+    private double Contain(List<Direction> steps, Examples examples, Tensor? before, double predicted)
     {
         double left = 1, found = double.NaN, share = Share(Group), bound = Math.Max(Trusted * Math.Max(share * share * predicted, _divergence.Mean ?? 0), Negligible);
-        var score = _likelihood!.IsNatural ? Part(examples, options).Score : null;
+        var score = _likelihood!.IsNatural ? Part(examples).Score : null;
         for (int i = 0; i <= MostHalvings; i++)
         {
-            using var after = OutputOf(steps, options, examples);
+            using var after = OutputOf(steps, examples);
             var (divergence, rise, terms) = before is null || after is null ? default : (Sum(_likelihood.KlDivergence(before, after)), score is null ? double.PositiveInfinity : Sum(score.mul(after - before)), _likelihood.Terms(before));
             double[] sums = _sharing is { World: var ranks } ? ranks.Sum(divergence, rise, terms) : [divergence, rise, terms];
             found = sums[0] / sums[2];
