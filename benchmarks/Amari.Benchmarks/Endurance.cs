@@ -1,4 +1,8 @@
+using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
 using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
@@ -6,35 +10,23 @@ using static TorchSharp.torch;
 
 namespace Amari.Benchmarks;
 
-/// <summary>What becomes of a model that is trained on, long after it has converged, by every optimizer at its defaults and over many seeds: with clean batches, and with one in a hundred corrupted.</summary>
-/// <remarks>A run is a file of its own in the folder, written when it is over: a benchmark that is stopped goes on where it was, and several processes divide the work (<c>--part 1/2</c>).
-/// Workloads' settings are not read. A corrupted batch has a NaN in one example, or one example multiplied by 10,000, or all inputs equal.</remarks>
+/// <summary>What becomes of a model that is trained on, long after it has converged, by every optimizer at its defaults and over many
+/// seeds: with clean batches, and with one in a hundred corrupted.</summary>
+/// <remarks>A run is a file of its own in the folder, written when it is over: a benchmark that is stopped goes on where it was, and
+/// several processes divide the work (<c>--part 1/2</c>).
+/// Workloads' settings are not read. A corrupted batch has a NaN in one example, or one example multiplied by 10,000, or all inputs
+/// equal.</remarks>
 internal static class Endurance
 {
     private const double CorruptShare = 0.01, Large = 1e4;
     private const int Evaluations = 100;                        // of a run, evenly spaced
     private const long InnerIterationSteps = 300;               // of methods that iterate within a step
-    private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
-
-    /// <summary>How a run went.</summary>
-    /// <param name="Workload">What was trained.</param>
-    /// <param name="Optimizer">By its name in the catalogue, at its defaults.</param>
-    /// <param name="Seed">Of weights, batches and corruption.</param>
-    /// <param name="Corrupted">Whether one batch in a hundred was.</param>
-    /// <param name="Steps">Steps done.</param>
-    /// <param name="Start">Loss over the training set before the first step.</param>
-    /// <param name="Best">The least loss.</param>
-    /// <param name="BestStep">When it was.</param>
-    /// <param name="Worst">The largest loss after that.</param>
-    /// <param name="End">The last loss.</param>
-    /// <param name="Metric">The workload's, at the end.</param>
-    /// <param name="Skipped">Steps that the optimizer skipped.</param>
-    /// <param name="Cut">Steps that K-FAC's growth bound cut.</param>
-    /// <param name="CameApart">Whether it ended above ten times its best and above the target, or above its start, or not at a number.</param>
-    /// <param name="Failure">What was thrown; null for nothing.</param>
-    /// <param name="Seconds">It took.</param>
-    internal sealed record Outcome(string Workload, string Optimizer, int Seed, bool Corrupted, long Steps, double Start, double Best, long BestStep, double Worst, double End, double Metric,
-        long Skipped, long Cut, bool CameApart, string? Failure, double Seconds);
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+        WriteIndented = true,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
     /// <summary>Runs what is not in the folder yet, then prints a table of all that is.</summary>
     /// <param name="workloads">Names.</param>
@@ -44,7 +36,8 @@ internal static class Endurance
     /// <param name="corrupted">Whether batches are corrupted.</param>
     /// <param name="part">Which runs are this process's: every n-th from k on.</param>
     /// <param name="folder">Of results.</param>
-    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int seeds, long steps, bool corrupted, (int K, int N) part, string folder)
+    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int seeds, long steps, bool corrupted,
+        (int K, int N) part, string folder)
     {
         set_num_threads(1);
         Directory.CreateDirectory(folder);
@@ -56,25 +49,27 @@ internal static class Endurance
                 foreach (var optimizer in optimizers)
                 {
                     if (number++ % part.N != part.K - 1) continue;
-                    string file = Path.Combine(folder, FormattableString.Invariant($"{workload.Name}.{optimizer.Name}.{(corrupted ? "corrupted" : "clean")}.{seed:D3}.json"));
+                    string name = $"{workload.Name}.{optimizer.Name}.{(corrupted ? "corrupted" : "clean")}";
+                    string file = Path.Combine(folder, FormattableString.Invariant($"{name}.{seed:D3}.json"));
                     if (File.Exists(file)) continue;
-                    var outcome = Train(workload, data, optimizer, seed, optimizer.EvaluatesLoss ? Math.Min(steps, InnerIterationSteps) : steps, corrupted);
+                    long length = optimizer.EvaluatesLoss ? Math.Min(steps, InnerIterationSteps) : steps;
+                    var outcome = Train(workload, data, optimizer, seed, length, corrupted);
                     AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, outcome, Json));
-                    Console.WriteLine(FormattableString.Invariant($"{workload.Name} {optimizer.Name} seed {seed}: best {outcome.Best:G3} at {outcome.BestStep}, end {outcome.End:G3}, metric {outcome.Metric:F3}{(outcome.CameApart ? ", CAME APART" : "")}{(outcome.Failure is { } f ? ", " + f : "")}, {outcome.Seconds:F0} s"));
+                    Console.WriteLine($"{name} {outcome}");
                 }
         }
         Print(folder);
     }
 
-    private static Outcome Train(Workload workload, WorkloadData data, OptimizerEntry entry, int seed, long steps, bool corrupted)
+    private static EnduranceRun Train(Workload workload, WorkloadData data, OptimizerEntry entry, int seed, long steps, bool corrupted)
     {
-        long begun = System.Diagnostics.Stopwatch.GetTimestamp();
+        long begun = Stopwatch.GetTimestamp();
         manual_seed(seed);
         using var model = workload.CreateModel();
         using var optimizer = entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), workload.Likelihood);
         var batches = new Distributed.ShardedBatches(data.Train.Count, workload.BatchSize, seed, dropLast: true);
         var random = new Random(seed);
-        List<(long Step, double Loss)> losses = [(0, Loss(workload, model, data.Train))];
+        List<LossPoint> losses = [new(0, 0, Loss(workload, model, data.Train))];
         string? failure = null;
         long step = 0;
         try
@@ -86,24 +81,25 @@ internal static class Endurance
                 var (x, y) = (data.Train.Inputs.index_select(0, rows), data.Train.Targets.index_select(0, rows));
                 if (corrupted && random.NextDouble() < CorruptShare) Corrupt(x, random);
                 Step(workload, model, optimizer, x, y);
-                if (++step % Math.Max(1, steps / Evaluations) == 0) losses.Add((step, Loss(workload, model, data.Train, optimizer)));
+                if (++step % Math.Max(1, steps / Evaluations) == 0) losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
             }
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             failure = $"{e.GetType().Name}: {e.Message.Split('\n')[0]}";
         }
-        if (losses[^1].Step != step) losses.Add((step, Loss(workload, model, data.Train, optimizer)));
-        var (bestStep, best) = losses.Where(l => double.IsFinite(l.Loss)).OrderBy(l => l.Loss).FirstOrDefault((0, double.NaN));
-        double end = losses[^1].Loss;
-        return new(workload.Name, entry.Name, seed, corrupted, step, losses[0].Loss, best, bestStep, losses.Where(l => l.Step >= bestStep).Max(l => l.Loss), end,
-            Mean(model, data.Test ?? data.Train, workload.Metric.Sum, f => f.shape[0], optimizer), optimizer.SkippedSteps,
-            optimizer.Events.Where(e => e.Message.Contains("running mean; the step was cut", StringComparison.Ordinal)).Sum(e => Times(e.Message)),
-            failure is not null || !double.IsFinite(end) || (end > 10 * best && end > workload.Target.Value) || end > losses[0].Loss, failure, System.Diagnostics.Stopwatch.GetElapsedTime(begun).TotalSeconds);
+        if (losses[^1].Step != step) losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
+        var best = losses.Where(l => double.IsFinite(l.Loss)).OrderBy(l => l.Loss).FirstOrDefault(new LossPoint(0, 0, double.NaN));
+        double end = losses[^1].Loss, worst = losses.Where(l => l.Step >= best.Step).Max(l => l.Loss);
+        double metric = Mean(model, data.Test ?? data.Train, workload.Metric.Sum, f => f.shape[0], optimizer);
+        bool apart = failure is not null || !double.IsFinite(end) || Stability.CameApart(losses, workload.Target.Value);
+        long cut = optimizer.Events.Where(e => e.Message.Contains("the step was cut", StringComparison.Ordinal)).Sum(e => Times(e.Message));
+        return new(workload.Name, entry.Name, seed, corrupted, step, losses[0].Loss, best.Loss, best.Step, worst, end, metric,
+            optimizer.SkippedSteps, cut, apart, failure, Stopwatch.GetElapsedTime(begun).TotalSeconds);
     }
 
     private static long Times(string message) =>
-        System.Text.RegularExpressions.Regex.Match(message, @"\((\d+) times") is { Success: true } m ? long.Parse(m.Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture) : 1;
+        Regex.Match(message, @"\((\d+) times") is { Success: true } m ? long.Parse(m.Groups[1].Value, CultureInfo.InvariantCulture) : 1;
 
     private static void Corrupt(Tensor x, Random random)
     {
@@ -131,7 +127,8 @@ internal static class Endurance
     private static double Loss(Workload workload, nn.Module<Tensor, Tensor> model, Dataset set, Optimizer? optimizer = null) =>
         Mean(model, set, (f, y) => workload.Likelihood.SumNegativeLogLikelihood(f, y), f => workload.Likelihood.Terms(f), optimizer);
 
-    private static double Mean(nn.Module<Tensor, Tensor> model, Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> count, Optimizer? optimizer)
+    private static double Mean(nn.Module<Tensor, Tensor> model, Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> count,
+        Optimizer? optimizer)
     {
         using var off = no_grad();
         optimizer?.Eval();
@@ -150,15 +147,19 @@ internal static class Endurance
 
     private static void Print(string folder)
     {
-        var all = Directory.GetFiles(folder, "*.json").Select(f => JsonSerializer.Deserialize<Outcome>(File.ReadAllText(f), Json)!).ToList();
+        var all = Directory.GetFiles(folder, "*.json").Select(f => JsonSerializer.Deserialize<EnduranceRun>(File.ReadAllText(f), Json)!);
         Console.WriteLine();
-        Console.WriteLine("| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, worst | metric, median (least) | skipped | cut |");
+        Console.WriteLine("| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, worst "
+            + "| metric, median (least) | skipped | cut |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (var g in all.GroupBy(o => (o.Workload, o.Optimizer, o.Corrupted)).OrderBy(g => g.Key))
         {
-            double Median(Func<Outcome, double> of) => Measurements.Median(g.Select(of));
-            Console.WriteLine(FormattableString.Invariant($"| {g.Key.Workload} | {g.Key.Optimizer} | {(g.Key.Corrupted ? "1 % corrupted" : "clean")} | {g.Count()} x {g.Max(o => o.Steps)} | {g.Count(o => o.CameApart)} ")
-                + FormattableString.Invariant($"| {Median(o => o.Best):G2} | {g.Max(o => o.Worst):G2} | {Median(o => o.End):G2} | {g.Max(o => o.End):G2} | {Median(o => o.Metric):F3} ({g.Min(o => o.Metric):F3}) | {g.Sum(o => o.Skipped)} | {g.Sum(o => o.Cut)} |"));
+            double Median(Func<EnduranceRun, double> of) => Measurements.Median(g.Select(of));
+            string batches = g.Key.Corrupted ? "1 % corrupted" : "clean";
+            string runs = FormattableString.Invariant($"{g.Count()} x {g.Max(o => o.Steps)} | {g.Count(o => o.CameApart)}");
+            string losses = FormattableString.Invariant($"{Median(o => o.Best):G2} | {g.Max(o => o.Worst):G2} | {Median(o => o.End):G2} | {g.Max(o => o.End):G2}");
+            string rest = FormattableString.Invariant($"{Median(o => o.Metric):F3} ({g.Min(o => o.Metric):F3}) | {g.Sum(o => o.Skipped)} | {g.Sum(o => o.Cut)}");
+            Console.WriteLine($"| {g.Key.Workload} | {g.Key.Optimizer} | {batches} | {runs} | {losses} | {rest} |");
         }
     }
 }

@@ -7,8 +7,10 @@ using static TorchSharp.torch;
 
 namespace Amari.Benchmarks;
 
-/// <summary>One case's medians, in nanoseconds per parameter; the names are those of the result file. What the guard against gradients that are not finite costs
-/// is a ratio of times, the median over pairs of steps that follow one another: as it is, and where all gradients are read before the step.</summary>
+/// <summary>One case's medians, in nanoseconds per parameter; the names are those of the result file. What the guard against gradients that
+/// are not finite costs
+/// is a ratio of times, the median over pairs of steps that follow one another: as it is, and where all gradients are read before the
+/// step.</summary>
 internal sealed record RatioCase(
     string Name, double AmariAdamW, double TorchSharpAdamW, double LibtorchFusedAdamW, double RooflineAdamW, double AmariLion, double RooflineLion,
     double AdamWBFloat16, double AdamWBlocks8, double LionBFloat16, double LionBlocks8,

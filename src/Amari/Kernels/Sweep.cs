@@ -169,7 +169,8 @@ internal sealed unsafe class Sweep
         return !HasBeyond;
     }
 
-    /// <summary>The same of a sample, 16 entries of each 65,536, without waking a thread: where one batch's loss is NaN, so are its gradients throughout.</summary>
+    /// <summary>The same of a sample, 16 entries of each 65,536, without waking a thread: where one batch's loss is NaN, so are its
+    /// gradients throughout.</summary>
     public bool IsWithinSampled(double bound)
     {
         const long Apart = 1 << 16, Part = 16;

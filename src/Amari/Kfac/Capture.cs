@@ -77,10 +77,12 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Whether terms are counted also where no factors are due.</summary>
     public bool Counts { get; set; }
 
-    /// <summary>Whether inputs of the model and gradients at its output are kept until the next step is over; of models of one tensor.</summary>
+    /// <summary>Whether inputs of the model and gradients at its output are kept until the next step is over; of models of one
+    /// tensor.</summary>
     public bool KeepsBatch { get; set; }
 
-    /// <summary>What is kept of the last pass that counts: inputs, and the score at the outputs, each term's own, if there is one; null if nothing is.</summary>
+    /// <summary>What is kept of the last pass that counts: inputs, and the score at the outputs, each term's own, if there is one; null if
+    /// nothing is.</summary>
     public (Tensor Inputs, Tensor? Score)? LastBatch(LossReduction reduction)
     {
         if ((_live.FindLast(p => p.Input is not null) ?? _last) is not { } pass) return null;

@@ -237,7 +237,8 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
     /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
-    /// <param name="identity">s of <see cref="Kfac.Options.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on top of the running mean.</param>
+    /// <param name="identity">s of <see cref="Kfac.Options.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on top of
+    /// the running mean.</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
     public bool Fold(double? outputScale, double decay, double identity = 0)
     {

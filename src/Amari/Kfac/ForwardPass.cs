@@ -31,7 +31,8 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <inheritdoc cref="Output"/>
     public bool? Disagrees { get; set; }
 
-    /// <summary>The model's input, detached, and the gradient of the loss at its output, where they are kept: what a quadratic model is made of.</summary>
+    /// <summary>The model's input, detached, and the gradient of the loss at its output, where they are kept: what a quadratic model is
+    /// made of.</summary>
     public Tensor? Input { get; set; }
 
     /// <inheritdoc cref="Input"/>

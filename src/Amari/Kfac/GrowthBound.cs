@@ -5,9 +5,12 @@ namespace Amari;
 /// p = ⟨U, V⟩ = V' (F + λ)⁻¹ V       the squared length of a direction in the metric of the curvature, without the learning rate
 /// ν = min(1, √(κ p̄ / p))            the factor of the direction
 /// p̄ ← β p̄ + (1 - β) ν² p           at the k-th step with min(1 - 1/k, β)
-/// </code>The KL clip bounds a step by the Fisher where it starts. A network that has fitted its data has saturated outputs: there the Fisher is all but zero, and it grows along the step, so that no bound by
-/// it holds; the gradient of one unusual batch is then ten thousand times the usual one. The lengths of earlier steps know what is usual. p̄ grows by a factor of 1 + (1 - β)(κ - 1) a step
-/// at most, so that a change that lasts is followed. Clipping against running statistics: AdaGC (arXiv:2502.11034), ZClip (arXiv:2504.02507).</remarks>
+/// </code>The KL clip bounds a step by the Fisher where it starts. A network that has fitted its data has saturated outputs: there the
+/// Fisher is all but zero, and it grows along the step, so that no bound by
+/// it holds; the gradient of one unusual batch is then ten thousand times the usual one. The lengths of earlier steps know what is usual.
+/// p̄ grows by a factor of 1 + (1 - β)(κ - 1) a step
+/// at most, so that a change that lasts is followed. Clipping against running statistics: AdaGC (arXiv:2502.11034), ZClip
+/// (arXiv:2504.02507).</remarks>
 internal sealed class GrowthBound
 {
     private const double Decay = 0.95, HardCut = 0.5;

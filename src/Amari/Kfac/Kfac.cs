@@ -12,7 +12,8 @@ namespace Amari;
 /// b ← μ min(1, η₋/η) b + ν U,   w ← (1 - η λw) w - η b   η₋: the rate of the step before; decoupled decay λw, on weights and not on biases nor normalisations
 /// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step
 /// than the clip allowed. In large batches the step is that of the quadratic model instead: see <see cref="Options.StepRule"/>.
-/// <para>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by forward(), or of a layer's weight in a function, is not measured,
+/// <para>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by
+/// forward(), or of a layer's weight in a function, is not measured,
 /// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is never
 /// propagated back keeps the layers' inputs until the next step: evaluate under no_grad().</para>
 /// <para>Factors are of the passes that the gradients are of: several backward passes through one forward pass are that of their sum, and
@@ -258,42 +259,6 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         return Clock.GetElapsedTime(start).TotalSeconds;
     }
 
-    /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as <see cref="Options.InverseFraction"/> and
-    /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ from rank to rank.</summary>
-    /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">There are factors already.</exception>
-    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the eigenbasis.</exception>
-    public override void Distribute(Communicator communicator, bool shardState = false)
-    {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (communicator.Size == 1) return;
-        if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
-        if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
-        _fallback.Distribute(communicator, shardState);
-        _sharing = new(communicator, Shared.InverseFraction);
-        if (Shared.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
-            throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
-        Reseed();
-    }
-
-    /// <summary>Ranks draw differently; rank 0 as one process does.</summary>
-    private void Reseed()
-    {
-        if (_sharing is { Rank: > 0 }) _generator.manual_seed(HashSeed.Of(Shared.Seed, _step, _sharing.Rank));
-    }
-
-    private bool HasInverse(CurvatureBlock block) => _sharing is null ? block.Inverse is not null : _sharing.HasInverse(block);
-
-    /// <summary>Adds up sums and terms over ranks.</summary>
-    /// <returns>Whether all ranks' outputs were finite.</returns>
-    private bool Reduce(InverseSharing sharing, Options options)
-    {
-        if (_capture.Failure is not null || !(_capture.Active || options.Reduction == LossReduction.Sum)) return true;
-        (_terms, bool finite) = InverseSharing.Reduce(sharing.World, _capture.Active ? _blocks : [], _terms, !_capture.NotFinite,
-            _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean);
-        return finite;
-    }
-
     private void UpdateFactors(Options options, bool finite)
     {
         if (_capture.Failure is { } failure)
@@ -381,7 +346,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         _fallback.StepScaled(scale);
     }
 
-    /// <summary>What the growth bound multiplies a step by; a cut below <paramref name="already"/> is counted, and a deep one has the curvature measured.</summary>
+    /// <summary>What the growth bound multiplies a step by; a cut below <paramref name="already"/> is counted, and a deep one has the
+    /// curvature measured.</summary>
     private double Bounded(double square, Options options, double already = 1)
     {
         double scale = _growth.Scale(square, options.MaxGrowth);

@@ -9,8 +9,10 @@ public sealed partial class Kfac
         public double Damping { get; init => field = Require.Positive(value); } = 3e-4;
         /// <summary>What λ is measured in.</summary>
         public DampingScale DampingScale { get; init => field = Require.Defined(value); }
-        /// <summary>Least damping, ≥ 0, in the unit of the Fisher whatever the <see cref="DampingScale"/>; also the least λ that <see cref="AdaptDamping"/> goes down to: a batch's own model predicts its
-        /// own loss well even where λ is far too small for the others. Null for 8 ε of the factors' dtype (9.5e-7 in float32): an eigenvalue below is a rounding error of probabilities that have become 0 and 1.</summary>
+        /// <summary>Least damping, ≥ 0, in the unit of the Fisher whatever the <see cref="DampingScale"/>; also the least λ that
+        /// <see cref="AdaptDamping"/> goes down to: a batch's own model predicts its
+        /// own loss well even where λ is far too small for the others. Null for 8 ε of the factors' dtype (9.5e-7 in float32): an
+        /// eigenvalue below is a rounding error of probabilities that have become 0 and 1.</summary>
         public double? MinDamping { get; init => field = Require.NonNegativeOrNull(value); }
         /// <summary>How λ enters the inverse.</summary>
         public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
@@ -52,9 +54,12 @@ public sealed partial class Kfac
         public long? FactorExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
         /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
         public double? KlClip { get; init => field = Require.PositiveOrNull(value); } = 1e-3;
-        /// <summary>κ > 1: bound on ⟨U, V⟩, the squared length of a step without its rate, in units of its running mean; null for none. A step beyond is cut to it and counted in <see cref="Kfac.Events"/>;
-        /// where it is cut to less than half of its length, factors and inverses are measured with the next step. A step of the quadratic model is then also no longer than the whole natural step by the running
-        /// factors, and halved where it changed predictions far more than the model says, and for the worse; null leaves that out, too.</summary>
+        /// <summary>κ > 1: bound on ⟨U, V⟩, the squared length of a step without its rate, in units of its running mean; null for none. A
+        /// step beyond is cut to it and counted in <see cref="Kfac.Events"/>;
+        /// where it is cut to less than half of its length, factors and inverses are measured with the next step. A step of the quadratic
+        /// model is then also no longer than the whole natural step by the running
+        /// factors, and halved where it changed predictions far more than the model says, and for the worse; null leaves that out,
+        /// too.</summary>
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 4;
         /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 - μ): less than the 0.9 of other methods is right.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.5;
@@ -69,13 +74,17 @@ public sealed partial class Kfac
         /// <summary>Whether the loss is to be known: <see cref="Step"/> instead of <see cref="step"/>.</summary>
         internal bool EvaluatesLoss => AdaptDamping || RejectRising;
 
-        /// <summary>How long steps are, and what momentum they have. Null chooses at the first step: the quadratic model where the batch has at least 16 times <see cref="ModelExamples"/> examples, so that its passes are
+        /// <summary>How long steps are, and what momentum they have. Null chooses at the first step: the quadratic model where the batch
+        /// has at least 16 times <see cref="ModelExamples"/> examples, so that its passes are
         /// a small part of the step and the gradient has little noise, and where there is a likelihood and a model of one tensor; else fixed steps. See <see cref="Kfac.StepRule"/>.</summary>
         public StepRule? StepRule { get; init => field = value is { } rule ? Require.Defined(rule) : null; }
-        /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorDecay"/> with each measurement: in the unit of the Fisher. While a network says the same of all examples, the
-        /// small eigenvalues of G are noise, and a step by their inverse rests there. Null for 1 with the quadratic model, 0 with fixed steps.</summary>
+        /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorDecay"/> with each measurement: in
+        /// the unit of the Fisher. While a network says the same of all examples, the
+        /// small eigenvalues of G are noise, and a step by their inverse rests there. Null for 1 with the quadratic model, 0 with fixed
+        /// steps.</summary>
         public double? IdentityStart { get; init => field = Require.NonNegativeOrNull(value); }
-        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the first of the whole batch); null for all. The slope is that of the whole batch (Martens and
+        /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the
+        /// first of the whole batch); null for all. The slope is that of the whole batch (Martens and
         /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell (not
         /// compared where dropout or the statistics of a batch make training another function). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
         public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 32;

@@ -15,11 +15,13 @@ public sealed partial class Kfac
     private StepRule? _rule;
     private double _length;                                     // of the last step in the metric of the running factors, at most
 
-    /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs where it is known, and how many of them come first in the batch of all ranks,
+    /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs
+    /// where it is known, and how many of them come first in the batch of all ranks,
     /// <see cref="Options.ModelExamples"/> together.</summary>
     private readonly record struct Examples(Tensor Inputs, Tensor? Score, long First);
 
-    /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step; <see cref="StepRule.Fixed"/> before.</summary>
+    /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step;
+    /// <see cref="StepRule.Fixed"/> before.</summary>
     public StepRule StepRule => Shared.StepRule ?? _rule ?? StepRule.Fixed;
 
     /// <summary>Whether a quadratic model can be made.</summary>
@@ -31,9 +33,11 @@ public sealed partial class Kfac
         double examples = _capture.LiveExamples;
         if (_sharing is { World: var ranks }) examples = ranks.Sum(examples)[0];
         if (examples == 0) return;
-        _rule = HasModel && examples >= LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity) ? StepRule.QuadraticModel : StepRule.Fixed;
-        if (_rule == StepRule.QuadraticModel)
-            Tell("all", FormattableString.Invariant($"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times {Shared.ModelExamples} or more"));
+        bool large = examples >= LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity);
+        _rule = HasModel && large ? StepRule.QuadraticModel : StepRule.Fixed;
+        if (_rule == StepRule.Fixed) return;
+        string size = FormattableString.Invariant($"{examples} examples, {LargeBatch} times {Shared.ModelExamples} or more");
+        Tell("all", $"steps are of the quadratic model, as the batch has {size}");
     }
 
     private static double IdentityOf(Options options) => options.IdentityStart ?? (options.StepRule == StepRule.QuadraticModel ? 1 : 0);
@@ -56,37 +60,47 @@ public sealed partial class Kfac
             most -= (long)ranks.Sum(counts).Take(ranks.Rank).Sum();
             if (_capture.LiveExamples == 0) return new(zeros(0), null, 0);   // other ranks have some
         }
-        return _capture.LastBatch(options.Reduction) is var (inputs, score) ? new(inputs, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0])) : null;
+        if (_capture.LastBatch(options.Reduction) is not var (inputs, score)) return null;
+        return new(inputs, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0]));
     }
 
-    private static ParameterLayout LayoutOf(List<Direction> steps) => new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
+    private static ParameterLayout LayoutOf(List<Direction> steps) =>
+        new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
 
     /// <summary>Of examples whose targets nobody asks for.</summary>
     private Objective ObjectiveOf(List<Direction> steps, Examples examples) =>
-        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Inputs)], LayoutOf(steps)) { Ranks = _sharing?.World ?? SingleProcess.Instance };
+        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Inputs)], LayoutOf(steps))
+        {
+            Ranks = _sharing?.World ?? SingleProcess.Instance,
+        };
 
     /// <summary>The first examples of the batch, as many as the quadratic model is made of.</summary>
     private static Examples Part(Examples batch)
     {
         long all = batch.Inputs.shape[0];
         if (batch.First == all) return batch;
-        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Score = batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, batch.First) : null };
+        var score = batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, batch.First) : null;
+        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Score = score };
     }
 
-    /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be compared.</summary>
+    /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be
+    /// compared.</summary>
     private bool TrainsAsItEvaluates => !Model.modules().Append(Model).Any(m => m.training
         && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
 
-    /// <summary>α and μ at the model's minimum, within bounds by the running factors: the few examples of the model may have fitted outputs and no curvature left, where those of all
-    /// batches have. α is that of the whole natural step at most, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last step).</summary>
+    /// <summary>α and μ at the model's minimum, within bounds by the running factors: the few examples of the model may have fitted outputs
+    /// and no curvature left, where those of all
+    /// batches have. α is that of the whole natural step at most, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last
+    /// step).</summary>
     private (double Alpha, double Mu, QuadraticModel Model) Minimum(List<Direction> steps, Options options, Examples examples, double clip)
     {
         var model = ModelOf(steps, options, examples, clip);
-        if (!model.IsBounded && model.Slopes.New != 0) Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
+        if (!model.IsBounded && model.Slopes.New != 0)
+            Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
         var (alpha, mu) = model.Minimum();
         if (options.MaxGrowth is null) return (alpha, mu, model);
         double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps, options) / Math.Abs(alpha)) : 1;
-        double length = whole * (Math.Abs(alpha) * Math.Sqrt(steps.Sum(s => s.Products.AB)) + Math.Abs(mu) * _length);
+        double natural = Math.Sqrt(steps.Sum(s => s.Products.AB)), length = whole * (Math.Abs(alpha) * natural + Math.Abs(mu) * _length);
         double cut = whole * Bounded(length * length, options);
         _length = cut / whole * length;
         return (cut * alpha, cut * mu, model);
@@ -96,11 +110,13 @@ public sealed partial class Kfac
     private static double NaturalStep(List<Direction> steps, Options options)
     {
         double whole = steps.Sum(s => s.Products.AB), identity = IdentityOf(options);
-        double ofIdentity = identity == 0 ? 0 : steps.Sum(s => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorDecay, s.Block.Updates)));
+        double OfBlock(Direction s) => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorDecay, s.Block.Updates));
+        double ofIdentity = identity == 0 ? 0 : steps.Sum(OfBlock);
         return 1 / Math.Max(1 - ofIdentity / whole, LeastMeasured);
     }
 
-    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where those do not show the slope of the batch, of all.</summary>
+    /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where
+    /// those do not show the slope of the batch, of all.</summary>
     private QuadraticModel ModelOf(List<Direction> steps, Options options, Examples batch, double clip)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
@@ -108,14 +124,21 @@ public sealed partial class Kfac
         var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Of(s.Block, options)) * s.Products);
         var part = Part(batch);
         var model = Made(part);
-        bool lacks = part.Score is not null && !ReferenceEquals(part.Inputs, batch.Inputs) && !model.Unclipped(clip).IsRepresentative;
+        bool lacks = part.Score is not null && batch.First < batch.Inputs.shape[0] && !model.Unclipped(clip).IsRepresentative;
         if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks)) return model;
-        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch; the quadratic model was made of all of it"));
+        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch")
+            + "; the quadratic model was made of all of it");
         return Made(batch);
 
-        QuadraticModel Made(Examples examples) => (moving
-            ? QuadraticModel.Of(ObjectiveOf(steps, examples), examples.Score, (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])], (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
-            : QuadraticModel.Of(ObjectiveOf(steps, examples), examples.Score, (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB))).Opposite();
+        QuadraticModel Made(Examples examples)
+        {
+            var objective = ObjectiveOf(steps, examples);
+            var made = moving
+                ? QuadraticModel.Of(objective, examples.Score, (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])],
+                    (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+                : QuadraticModel.Of(objective, examples.Score, (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB));
+            return made.Opposite();
+        }
 
         List<Tensor> Parts(Func<Direction, Tensor> part) => [.. steps.SelectMany(s => s.Block.Split(part(s)))];
     }
@@ -128,28 +151,37 @@ public sealed partial class Kfac
         return output;
     }
 
-    /// <summary>Holds what a step did to the predictions of the model's examples against what the model says. A Fisher that is all but zero where the step starts, as that of saturated outputs, may grow
+    /// <summary>Holds what a step did to the predictions of the model's examples against what the model says. A Fisher that is all but zero
+    /// where the step starts, as that of saturated outputs, may grow
     /// along it. Where the KL divergence is more than <see cref="Trusted"/> times the model's, and than its running mean, and the loss of these examples rose, the step is halved, and the momentum with it.</summary>
-    /// <remarks>The loss needs no targets: where f are natural parameters, L(f') - L(f) = s'(f' - f) + KL( p(f) ‖ p(f') ), with s the score at f.</remarks>
+    /// <remarks>The loss needs no targets: where f are natural parameters, L(f') - L(f) = s'(f' - f) + KL( p(f) ‖ p(f') ), with s the score
+    /// at f.</remarks>
     /// <returns>What is left of the squared length of the step.</returns>
     private double Contain(List<Direction> steps, Examples examples, Tensor? before, double predicted)
     {
-        double left = 1, found = double.NaN, share = Share(Group), bound = Math.Max(Trusted * Math.Max(share * share * predicted, _divergence.Mean ?? 0), Negligible);
+        double left = 1, found = double.NaN, share = Share(Group);
+        double bound = Math.Max(Trusted * Math.Max(share * share * predicted, _divergence.Mean ?? 0), Negligible);
         var score = _likelihood!.IsNatural ? Part(examples).Score : null;
         for (int i = 0; i <= MostHalvings; i++)
         {
             using var after = OutputOf(steps, examples);
-            var (divergence, rise, terms) = before is null || after is null ? default : (Sum(_likelihood.KlDivergence(before, after)), score is null ? double.PositiveInfinity : Sum(score.mul(after - before)), _likelihood.Terms(before));
-            double[] sums = _sharing is { World: var ranks } ? ranks.Sum(divergence, rise, terms) : [divergence, rise, terms];
-            found = sums[0] / sums[2];
-            if (found <= bound || sums[0] + sums[1] <= 0) break;
+            double divergence = 0, along = 0, terms = 0;
+            if (before is not null && after is not null)
+            {
+                (divergence, terms) = (Sum(_likelihood.KlDivergence(before, after)), _likelihood.Terms(before));
+                along = score is null ? double.PositiveInfinity : Sum(score.mul(after - before));
+            }
+            if (_sharing is { World: var ranks } && ranks.Sum(divergence, along, terms) is var sums) (divergence, along, terms) = (sums[0], sums[1], sums[2]);
+            found = divergence / terms;
+            if (found <= bound || divergence + along <= 0) break;
             Shorten(steps, i == MostHalvings ? 0 : 0.5);
             left *= i == MostHalvings ? 0 : 0.25;
         }
         if (double.IsFinite(found)) _divergence.Scale(found, null);
         if (left == 1) return 1;
         _remeasures = true;
-        Tell("all", FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, and for the worse; it was halved until it did not"));
+        Tell("all", FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, ")
+            + "and for the worse; it was halved until it did not");
         return left;
 
         static double Sum(Tensor t) => t.sum().to_type(ScalarType.Float64).ToDouble();

@@ -34,7 +34,8 @@ public abstract record DiagonalCurvatureOptions : OptimizerOptions
 /// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs
 /// nothing between. The model is in evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one
 /// whose gradient is not finite is skipped with it. A step of a
-/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is reported in
+/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is reported
+/// in
 /// <see cref="Optimizer.Events"/>, and the last stays.
 /// Each group is measured by itself, under its own options.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>

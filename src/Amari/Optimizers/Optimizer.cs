@@ -35,7 +35,8 @@ public abstract class Optimizer : optim.Optimizer
     /// this one had not been.
     /// <see cref="Events"/> names the first such parameter. With one exception: AdamW and Lion over more than 2¹⁷ float32 numbers, with
     /// moments in full and without <see cref="MaxGradientNorm"/>, read only a sample of the gradients before a step. What they meet outside of
-    /// it makes them take the step back to rounding, so that each number ends within about a unit in the last place of the larger of itself and
+    /// it makes them take the step back to rounding, so that each number ends within about a unit in the last place of the larger of itself
+    /// and
     /// of what the step added.</summary>
     public long SkippedSteps { get; private protected set; }
 

@@ -3,7 +3,8 @@ using Amari.Workloads;
 
 namespace Amari.Tests.Kfac;
 
-/// <summary>That steps are bounded by more than the Fisher where they start: schedules that touch 0, the growth of steps, the least damping, and training on long after a model has fitted its data.</summary>
+/// <summary>That steps are bounded by more than the Fisher where they start: schedules that touch 0, the growth of steps, the least
+/// damping, and training on long after a model has fitted its data.</summary>
 public sealed class KfacBoundTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();

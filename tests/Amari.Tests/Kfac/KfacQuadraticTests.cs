@@ -1,6 +1,7 @@
 namespace Amari.Tests.Kfac;
 
-/// <summary>The quadratic model's rule behind the ordinary step(): when it is taken, what schedules make of it, the identity that G begins as, and what holds its steps.</summary>
+/// <summary>The quadratic model's rule behind the ordinary step(): when it is taken, what schedules make of it, the identity that G begins
+/// as, and what holds its steps.</summary>
 public sealed class KfacQuadraticTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
