@@ -4,6 +4,7 @@ namespace Amari;
 
 /// <summary>Muon: momentum, orthogonalised by a Newton-Schulz iteration (Jordan et al. 2024, kellerjordan.github.io/posts/muon).</summary>
 /// <remarks><code>
+/// g ← min(1, κ n / ‖g‖) g                           n: running mean of the norms of such gradients, see MaxGrowth
 /// b ← μ b + (1 - μ) g,   u = μ b + (1 - μ) g with Nesterov, else b
 /// O = NewtonSchulz(u) ≈ (u u')^(-1/2) u              all singular values near 1
 /// w ← (1 - η λ) w - η √max(1, rows / columns) O
@@ -22,6 +23,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.95;
         /// <summary>Whether the step looks ahead along the momentum.</summary>
         public bool Nesterov { get; init; } = true;
+        /// <summary>κ > 1: bound on the norm of a matrix's gradient, in units of its running mean (decay 0.95); null for none. All steps have the same
+        /// length, so that one gradient of ten thousand times the usual norm would decide the direction of the next hundred.</summary>
+        public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
         /// <summary>Newton-Schulz iterations, ≥ 1.</summary>
         public int Iterations { get; init => field = Require.AtLeast(1, value); } = 5;
         /// <summary>What the Newton-Schulz iterations are computed in; the authors' code takes bfloat16.</summary>
@@ -51,7 +55,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
 
     /// <param name="Momentum">b, or AdamW's first moment; shaped as w.</param>
     /// <param name="SecondMoment">AdamW's second moment, shaped as w; null where the step is orthogonalised.</param>
-    public sealed record State(Tensor Momentum, Tensor? SecondMoment) : ParameterState;
+    /// <param name="Norm">The running mean of ‖g‖, a scalar; null where AdamW takes the step.</param>
+    public sealed record State(Tensor Momentum, Tensor? SecondMoment, Tensor? Norm) : ParameterState;
 
     private static bool Takes(Tensor parameter, Options options) => options.Orthogonalise && parameter.dim() >= 2;
 
@@ -65,7 +70,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>
-        new(ZeroState(parameter), Takes(parameter, options) ? null : ZeroState(parameter));
+        Takes(parameter, options)
+            ? new(ZeroState(parameter), null, zeros([], dtype: StateType(parameter), device: parameter.device))
+            : new(ZeroState(parameter), ZeroState(parameter), null);
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
@@ -75,12 +82,27 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             AdamW.Update(parameter, gradient, state.Momentum, v, state.Step, options.Fallback);
             return;
         }
+        gradient = Bounded(gradient, state.Norm!, state.Step, options);
         var b = state.Momentum.lerp_(gradient, 1 - options.Momentum);
         var u = (options.Nesterov ? gradient.lerp(b, options.Momentum) : b).flatten(1);
         double scale = Math.Sqrt(Math.Max(1, (double)u.shape[0] / u.shape[1]));
         var o = Orthogonal(u, options.Iterations, options.Precision).view_as(parameter);
         if (options.Cautious) o = Cautious.Of(o, gradient);
         parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(o, alpha: -options.LearningRate * scale);
+    }
+
+    private static Tensor Bounded(Tensor gradient, Tensor mean, long step, Options options)
+    {
+        const double Decay = 0.95;
+        var norm = gradient.norm();
+        if (options.MaxGrowth is { } growth && step > 1)
+        {
+            var most = where(mean.gt(0), mean * growth, norm);   // a mean of nothing bounds nothing
+            gradient = gradient.mul(where(norm.gt(most), most / norm, ones_like(norm)));
+            norm = norm.minimum(most);
+        }
+        mean.lerp_(norm, Math.Max(1.0 / step, 1 - Decay));
+        return gradient;
     }
 
     /// <summary>U V' of M = U S V', nearly: the quintic iteration X ← p(X X') X, p(A) = a I + b A + c A², from M / ‖M‖, whose singular values

@@ -8,8 +8,36 @@ public sealed class MuonTests
     [Fact]
     public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 },
         new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { Precision = ProductPrecision.BFloat16 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-        new() { Orthogonalise = false },
+        new() { Orthogonalise = false }, new() { MaxGrowth = 1.01 },
         new() { FallbackScale = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 });
+
+    /// <summary>Without a bound it decides the direction for a hundred and fifty steps: 10⁴ μᵏ.</summary>
+    [Fact]
+    public void A_gradient_of_ten_thousand_times_the_usual_is_forgotten_within_forty_steps()
+    {
+        using var scope = NewDisposeScope();
+        Assert.InRange(Difference(20), 0, 1);
+        Assert.InRange(Difference(null), 100, double.PositiveInfinity);
+
+        static double Difference(double? growth)
+        {
+            var (with, without) = (Momentum(growth, true), Momentum(growth, false));
+            return ((with - without).norm() / without.norm()).ToDouble();
+        }
+
+        static Tensor Momentum(double? growth, bool odd)
+        {
+            using var generator = new Generator(3);
+            var w = new Parameter(zeros(6, 8));
+            using var o = new Muon([new ParameterGroup<Muon.Options>([("w", w)], new() { MaxGrowth = growth })]);
+            for (int i = 0; i < 100; i++)
+            {
+                w.grad = randn([6, 8], generator: generator) * (odd && i == 60 ? 1e4 : 1);
+                o.step();
+            }
+            return o.Snapshot().Tensors["w.Momentum"].clone();
+        }
+    }
 
     [Fact]
     public void Newton_Schulz_follows_the_reference()

@@ -56,8 +56,8 @@ public sealed class OptimizerCatalogTests
     public void Kfac_is_tuned_where_its_step_rule_reads(string name, string own)
     {
         var entry = OptimizerCatalog.Find(name);
-        Assert.Equal(["StepRule", "Damping", own, "KlClip", "Momentum", "LearningRate"], Space([]));
-        Assert.Equal(["StepRule", "Damping", own], Space([KeyValuePair.Create("StepRule", "QuadraticModel")]));
+        Assert.Equal(["StepRule", "IdentityStart", "Damping", own, "KlClip", "Momentum", "LearningRate"], Space([]));
+        Assert.Equal(["StepRule", "IdentityStart", "Damping", own], Space([KeyValuePair.Create("StepRule", "QuadraticModel")]));
 
         IEnumerable<string> Space(IEnumerable<KeyValuePair<string, string>> settings) =>
             entry.SearchSpaceOf(Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. settings]))).Select(d => d.Option);
@@ -69,12 +69,16 @@ public sealed class OptimizerCatalogTests
     {
         var entry = OptimizerCatalog.Find("kfac");
         using var trainer = new Trainer(new DigitsMlp(), null);
-        KeyValuePair<string, string>[] rule = [KeyValuePair.Create("StepRule", "QuadraticModel"), KeyValuePair.Create("FactorInterval", "1"), KeyValuePair.Create("InverseInterval", "1")];
+        KeyValuePair<string, string>[] rule =
+        [
+            KeyValuePair.Create("StepRule", "QuadraticModel"), KeyValuePair.Create("FactorInterval", "1"), KeyValuePair.Create("InverseInterval", "1"),
+            KeyValuePair.Create("IntervalGrowth", "none"), KeyValuePair.Create("Damping", "1"),
+        ];
         double expected = Loss();
         var left = entry.SearchSpaceOf(Settings.Describe(trainer.Options(new("kfac", new Dictionary<string, string>(rule)))));
         foreach (var dimension in entry.SearchSpace.Where(d => d.Option != "StepRule"))
             Assert.Equal(!left.Contains(dimension), expected.Equals(Loss(KeyValuePair.Create(dimension.Option, dimension.At(0.3)))));
 
-        double Loss(params KeyValuePair<string, string>[] more) => trainer.Train(new("kfac", new Dictionary<string, string>([.. rule, .. more])), 0, Budget.OfEpochs(1)).FinalLoss;
+        double Loss(params KeyValuePair<string, string>[] more) => trainer.Train(new("kfac", new Dictionary<string, string>([.. rule.ExceptBy(more.Select(m => m.Key), r => r.Key), .. more])), 0, Budget.OfEpochs(1)).FinalLoss;
     }
 }

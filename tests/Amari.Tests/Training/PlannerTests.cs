@@ -45,7 +45,8 @@ public sealed class PlannerTests
     {
         bool slow = OptimizerCatalog.Find(name).EvaluatesLoss, lowRank = name is "kfac" or "routed-kfac";   // ranks change while training
         using var trainer = new Trainer(WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null), null);
-        var choice = new OptimizerChoice(name, lowRank ? new Dictionary<string, string> { [name == "kfac" ? "interval-growth" : "matrices.interval-growth"] = "none" } : []);
+        string prefix = name == "kfac" ? "" : "matrices.";
+        var choice = new OptimizerChoice(name, lowRank ? new() { [prefix + "interval-growth"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>());
         var plan = Planner.Predict(trainer, choice, slow ? OneStep : lowRank ? 0.1 : 0.02);
         var run = trainer.Train(choice, 0, slow ? Budget.OfSeconds(OneStep) : Budget.OfEpochs(lowRank ? 3 : 1));
         Assert.Null(plan.Refused);
