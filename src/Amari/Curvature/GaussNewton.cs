@@ -43,6 +43,8 @@ public class GaussNewton : CurvatureOperator
         }
     }
 
+    private const double Nothing = 1e-19;                       // a norm whose square float32 does not hold
+
     /// <summary>V'CV of few directions and the slopes V'g: they need J V alone, and that comes from passes forward.</summary>
     /// <remarks><code>
     /// J v ≈ ( f(w + h v) - f(w - h v) ) / 2h,   h = ε^⅓ (1 + |w|) / |v|     error of order ε^⅔, ε that of the dtype
@@ -58,7 +60,7 @@ public class GaussNewton : CurvatureOperator
         using var scope = NewDisposeScope();
         var (w, saved) = (Objective.Parameters.Tensors, Objective.Parameters.Tensors.ConvertAll(p => p.detach().clone()));
         double unit = Math.Cbrt(finfo(Type).eps) * (1 + Math.Sqrt(SumOfSquares(saved)));
-        double[] h = [.. directions.Select((v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > 0 ? unit / norm : 1)];
+        double[] h = [.. directions.Select((v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > Nothing ? unit / norm : 1)];
         int k = directions.Count;
         var form = new double[k, k];
         double[] slopes = new double[k];

@@ -17,7 +17,7 @@ internal sealed partial class Capture : IDisposable
     private readonly List<LayerUse> _outstanding = [];          // their gradients make factors when the loss is propagated back
     private readonly List<ForwardPass> _live = [];
     private readonly List<ForwardPass> _kept = [];              // passes whose input is kept, since the last Reset
-    private ForwardPass? _last;                                 // the one that the last step had, for a step without a pass
+    private List<ForwardPass> _sampled = [], _forgotten = [];   // passes that keep sums: since the last Reset, and before
     private readonly HashSet<CurvatureBlock> _seen = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly nn.Module _model;
@@ -85,13 +85,22 @@ internal sealed partial class Capture : IDisposable
     /// nothing is.</summary>
     public (Tensor Inputs, Tensor? Score)? LastBatch(LossReduction reduction)
     {
-        if ((_live.FindLast(p => p.Input is not null) ?? _last) is not { } pass) return null;
+        if (_live.FindLast(p => p.Input is not null) is not { } pass) return null;
         var score = pass.OutputGradient is { } g ? Batch(g, pass).mul(reduction == LossReduction.Mean ? pass.Terms : 1) : null;
-        return (Batch(pass.Input!, pass), _live.Count <= 1 ? score : null);
+        return (Batch(pass.Input!, pass), _live.Count == 1 ? score : null);
     }
 
     /// <summary>Examples of all passes that count.</summary>
     public long LiveExamples => _live.Sum(p => p.Examples);
+
+    /// <summary>How many passes count.</summary>
+    public int LivePasses => _live.Count;
+
+    /// <summary>A copy of the output of the only pass that counts, of its first examples: kept as long as its input is.</summary>
+    public Tensor? FirstOutputs => _live is [{ Input: not null } pass] ? pass.FirstOutputs : null;
+
+    /// <summary>How many of a pass's outputs are kept; 0 for none.</summary>
+    public long KeepsOutputs { get; set; }
 
     /// <summary>Terms of all passes propagated back since <see cref="Forget"/> or <see cref="Reset"/>, if they were counted.</summary>
     public long Terms { get; private set; }
@@ -154,19 +163,13 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Forgets the passes so far: call it after each step.</summary>
     public void Reset()
     {
-        if (_live.FindLast(p => p.Input is not null) is { } used)
-        {
-            if (_last != used) _last?.Release();
-            _last = used;
-            _live.Remove(used);                                 // its gradient at the output stays
-            used.IsLive = false;
-            _kept.Remove(used);
-        }
         Forget();
         foreach (var use in _outstanding) use.Release();
         _outstanding.Clear();
         foreach (var pass in _kept) pass.Release();
         _kept.Clear();
+        foreach (var pass in _forgotten) pass.ReleaseSums();     // of a pass that was never propagated back
+        (_forgotten, _sampled) = (_sampled, []);
         _seen.Clear();
         (_pass, Spent) = (null, TimeSpan.Zero);
     }
@@ -184,11 +187,11 @@ internal sealed partial class Capture : IDisposable
 
     private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s)
     {
+        if (Sees && (Active || KeepsBatch)) _pass?.Uses(block, x, block.ExampleDimensions);
         if (!IsSeen(s) || !block.Parameters.Any(p => p.requires_grad)) return s;
         var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!);
         _outstanding.Add(use);
         _seen.Add(block);
-        _pass!.Uses(block, x, block.ExampleDimensions);
         return GradientTap.On(s, _probe, g => Propagated(use, g));
     }
 
@@ -209,6 +212,7 @@ internal sealed partial class Capture : IDisposable
             Commit(pass, mayFollow: false);
             return f;
         }
+        if (KeepsOutputs > 0 && pass.Input is not null) pass.KeepOutputs(batch, KeepsOutputs);
         if (Checks) pass.Output = batch.clone().DetachFromDisposeScope();
         return GradientTap.On(f, _probe, g => Arrived(pass, g));
     }
@@ -224,6 +228,7 @@ internal sealed partial class Capture : IDisposable
         var output = Batch(f, pass).detach();
         long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
         using var gradients = new KeptGradients(_model.parameters());
+        _sampled.Add(pass);
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
         {
@@ -277,11 +282,7 @@ internal sealed partial class Capture : IDisposable
         {
             bool mayFollow = LibTorch.KeepsGraph;
             if (pass.Output is not null && !mayFollow) Hold(pass, g);
-            if (pass.Input is not null)
-            {
-                if (!pass.IsLive) pass.Forget();                // of before the last step
-                pass.Receive(g);
-            }
+            if (pass.Input is not null) pass.Receive(g);
             Commit(pass, mayFollow);
         });
     }
@@ -363,7 +364,7 @@ internal sealed partial class Capture : IDisposable
         foreach (var remove in _unhook) remove();
         _unhook.Clear();
         Reset();
-        _last?.Release();
+        Reset();                                                // of the passes before the last step, too
         _probe.Dispose();
     }
 }

@@ -79,7 +79,7 @@ internal abstract record BlockInverse : IDisposable
 /// <param name="factors">The names of the running factors.</param>
 internal abstract class CurvatureBlock(string name, bool hasBias, params string[] factors) : IDisposable
 {
-    private const double LeastDamping = 8;                      // in units of the last place of 1
+    private const double LeastPlaces = 8;                       // of damping, in units of the last place of 1
     private Tensor?[] _running = new Tensor?[factors.Length];
     private Tensor?[] _pending = [];
     private double _pendingRows;
@@ -292,7 +292,10 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public Tensor Precondition(Tensor v, Kfac.Options options) =>
         Inverse!.Apply(v, Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Inverse.MeanEigenvalue : 1));
 
-    private double Damping(Kfac.Options options, double unit) => Math.Max(options.Damping * unit, options.MinDamping ?? LeastDamping * finfo(FactorType).eps);
+    private double Damping(Kfac.Options options, double unit) => Math.Max(options.Damping * unit, options.MinDamping ?? LeastDamping(FactorType));
+
+    /// <summary>The least damping of factors of a dtype.</summary>
+    public static double LeastDamping(ScalarType type) => LeastPlaces * finfo(type).eps;
 
     /// <summary>A block of its own with copies of the factors, with or without the bias; null before the first update.</summary>
     public CurvatureBlock? Copy(bool withBias)

@@ -52,12 +52,26 @@ internal sealed class ForwardPass(params long[][] inputs)
         (OutputGradient, IsLive) = (null, false);
     }
 
-    /// <summary>Frees what is kept.</summary>
+    /// <summary>A copy of the outputs of the first examples, where they are kept.</summary>
+    public Tensor? FirstOutputs { get; private set; }
+
+    /// <summary>Keeps a copy of the first outputs.</summary>
+    public void KeepOutputs(Tensor output, long most) => FirstOutputs = output.narrow(0, 0, Math.Min(most, output.shape[0])).clone().DetachFromDisposeScope();
+
+    /// <summary>Frees what is kept of the batch.</summary>
     public void Release()
     {
         Forget();
         Input?.Dispose();
-        Input = null;
+        FirstOutputs?.Dispose();
+        (Input, FirstOutputs) = (null, null);
+    }
+
+    /// <summary>Frees sums that were not handed over.</summary>
+    public void ReleaseSums()
+    {
+        foreach (var t in _sums.SelectMany(s => s.Sums.Sums)) t?.Dispose();
+        _sums = [];
     }
 
     /// <summary>Takes note of one more use of a block.</summary>

@@ -248,6 +248,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     {
         _capture.Active = _remeasures || _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         _capture.Counts = Shared.Reduction == LossReduction.Sum;
+        _capture.KeepsOutputs = _rule is null && Shared.StepRule is null && HasModel ? Shared.ModelExamples ?? 0 : 0;
         _capture.KeepsBatch = StepRule == StepRule.QuadraticModel || Shared.AdaptDamping || (Shared.StepRule is null && _rule is null && HasModel);
         _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
     }
@@ -329,6 +330,12 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             squares += step.Products.AA;
             steps.Add(step);
         }
+        if (options.StepRule == StepRule.QuadraticModel && examples is null)
+        {
+            SkippedSteps++;
+            Tell("all", "no forward pass of the model since the last step, so that there is no quadratic model; the step was skipped");
+            return;
+        }
         bool idle = active.Count == 0 && _blocks.Exists(HasGradient) && !_fallback.parameters().Any(p => p.grad is not null);
         if (!finite || idle)
         {
@@ -337,7 +344,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             return;
         }
         double nu = 1;
-        if (options.StepRule == StepRule.Fixed || examples is null)
+        if (options.StepRule == StepRule.Fixed)
         {
             nu = KlScale = options.KlClip is { } c && product > c ? Math.Sqrt(c / product) : 1;
             nu = Math.Min(nu, Bounded(length, options, nu));

@@ -86,11 +86,6 @@ public sealed partial class Kfac
     private void Move(List<Direction> steps, Options options, Examples? examples, double nu, double clip, double norm)
     {
         bool exact = options.StepRule == StepRule.QuadraticModel && steps.Count > 0, adapts = _batch is not null && options.AdaptDamping && _step % options.DampingInterval == 0;
-        if (exact && examples is null)
-        {
-            Tell("all", "no forward pass of the model was seen that a quadratic model could be made of; the step was a fixed one");
-            exact = false;
-        }
         double alpha = nu;
         double? mu = null;
         double? predicted = null;
@@ -134,8 +129,12 @@ public sealed partial class Kfac
         if (!options.AdaptDamping) return;
         double change = Math.Pow(options.DampingDecay, options.DampingInterval);
         if (rejected || (adapts && !(ratio >= Poor))) _damping = options.Damping / change;
-        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, Math.Max(options.MinDamping ?? 0, double.Epsilon / finfo(layout.Type).eps));
+        else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, LeastAdapted(options, layout.Type));
     }
+
+    /// <summary>That of <see cref="Options.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its dtype.</summary>
+    private static double LeastAdapted(Options options, ScalarType type) => options.DampingScale == DampingScale.MeanEigenvalue
+        ? double.Epsilon / finfo(type).eps : options.MinDamping ?? CurvatureBlock.LeastDamping(type);
 
     /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
     private Options OfInverse(CurvatureBlock block, Options options)
@@ -175,10 +174,10 @@ public sealed partial class Kfac
         foreach (var (block, _, u, _) in steps)
         {
             var options = Of(block, shared);
-            double share = given is null ? 1 : Share(_groupOf[block]), mu = given * share ?? Carried(block, options), length = given is null ? options.LearningRate : 1;
+            double mu = given ?? Carried(block, options), length = given is null ? options.LearningRate : Share(_groupOf[block]);
             if (options.LearningRate == 0) continue;
             if (!_momentum.TryGetValue(block, out var b)) _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
-            b.mul_(mu).add_(u, alpha: alpha * share);
+            b.mul_(mu).add_(u, alpha: alpha);
             if (_batch is not null && options.WeightDecay == 0) squares += length * length * InnerProducts.Of(b, b).AA;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
             {

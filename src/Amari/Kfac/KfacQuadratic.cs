@@ -10,7 +10,7 @@ public sealed partial class Kfac
     private const int LargeBatch = 16;                          // times the examples of the quadratic model
     private const double Trusted = 8, Negligible = 1e-6;        // of the KL divergence: times the model's, and what no step is halved for
     private const int MostHalvings = 20;
-    private const double LeastMeasured = 0.01;                  // of the metric
+    private const double LeastMeasured = 0.01, Repeated = 1e-3; // of the metric; of outputs, relative and absolute
     private readonly GrowthBound _divergence = new();           // the running mean of what steps caused
     private StepRule? _rule;
     private double _length;                                     // of the last step in the metric of the running factors, at most
@@ -27,22 +27,38 @@ public sealed partial class Kfac
     /// <summary>Whether a quadratic model can be made.</summary>
     private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.InputOnly;
 
+    /// <summary>At the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed steps: there the model is of another function than the gradient.</summary>
     private void ChooseRule()
     {
-        if (_rule is not null || Shared.StepRule is not null) return;
-        double examples = _capture.LiveExamples;
-        if (_sharing is { World: var ranks }) examples = ranks.Sum(examples)[0];
+        if (_rule is not null) return;
+        double[] counts = [_capture.LiveExamples, _capture.LivePasses > 1 ? 1 : 0];
+        if (_sharing is { World: var ranks }) counts = ranks.Sum(counts);
+        double examples = counts[0], large = LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity);
         if (examples == 0) return;
-        bool large = examples >= LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity);
-        _rule = HasModel && large ? StepRule.QuadraticModel : StepRule.Fixed;
-        if (_rule == StepRule.Fixed) return;
-        string size = FormattableString.Invariant($"{examples} examples, {LargeBatch} times {Shared.ModelExamples} or more");
-        Tell("all", $"steps are of the quadratic model, as the batch has {size}");
+        bool model = HasModel && (Shared.StepRule ?? StepRule.QuadraticModel) == StepRule.QuadraticModel;
+        _rule = model && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable() ? StepRule.QuadraticModel : StepRule.Fixed;
+        if (Shared.StepRule is null && _rule == StepRule.QuadraticModel)
+            Tell("all", FormattableString.Invariant($"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times {Shared.ModelExamples} or more"));
+        if (Shared.StepRule == StepRule.QuadraticModel && examples < large && large < double.PositiveInfinity)
+            Tell("all", FormattableString.Invariant($"the batch has {examples} examples, fewer than {large}: steps of the quadratic model fit it alone; fixed steps are safer"));
+    }
+
+    /// <summary>Whether evaluation gives the outputs of the training pass, as far as it can be compared: not with dropout, as a module or a function.</summary>
+    private bool IsRepeatable()
+    {
+        var modules = Model.modules().Append(Model).Where(m => m.training).ToList();
+        bool same = !modules.Exists(m => m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout);
+        if (same && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm) && _capture is { FirstOutputs: { } kept } && _capture.LastBatch(Shared.Reduction) is var (inputs, _))
+        {
+            var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(inputs.narrow(0, 0, kept.shape[0]), inputs)]);
+            objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
+        }
+        return _sharing is { World: var ranks } ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;
     }
 
     private static double IdentityOf(Options options) => options.IdentityStart ?? (options.StepRule == StepRule.QuadraticModel ? 1 : 0);
 
-    /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far.</summary>
+    /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far. The momentum keeps the whole step.</summary>
     private double Share(ParameterGroup<Options> group)
     {
         double peak = Math.Max(_peaks.GetValueOrDefault(group), group.LearningRate);
@@ -194,7 +210,7 @@ public sealed partial class Kfac
         {
             if (!_momentum.TryGetValue(block, out var b)) continue;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-                if (HasGradient(w)) w.add_(d, alpha: 1 - keep);
+                if (HasGradient(w)) w.add_(d, alpha: (1 - keep) * Share(_groupOf[block]));
             b.mul_(keep);
         }
         _length *= keep;

@@ -209,4 +209,128 @@ public sealed class KfacQuadraticTests : IDisposable
             return length / natural;
         }
     }
+
+    /// <summary>The model's own dropout, one in a function, micro-batches, and outputs that are no natural parameters.</summary>
+    [Theory, InlineData("module"), InlineData("function"), InlineData("accumulated"), InlineData("variance"), InlineData("plain")]
+    public void Steps_are_fixed_where_the_model_would_be_of_another_function_than_the_gradient(string what)
+    {
+        manual_seed(3);
+        var layers = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("d", what == "module" ? nn.Dropout(0.5) : nn.Identity()), ("b", nn.Linear(6, 4)));
+        using nn.Module<Tensor, Tensor> model = what == "function" ? new Noisy(layers) : layers;
+        Likelihood likelihood = what == "variance" ? new HeteroscedasticGaussian() : new Categorical();
+        using var optimizer = new Amari.Kfac(model, new() { ModelExamples = 2 }, likelihood);
+        optimizer.zero_grad();
+        for (int i = 0; i < (what == "accumulated" ? 2 : 1); i++)
+        {
+            var x = randn(32, 4);
+            likelihood.Loss(model.call(x), what == "variance" ? randn(32, 2) : randint(0, 4, [32])).backward();
+        }
+        optimizer.step();
+        Assert.Equal(what == "plain" ? StepRule.QuadraticModel : StepRule.Fixed, optimizer.StepRule);
+    }
+
+    private sealed class Noisy : nn.Module<Tensor, Tensor>
+    {
+        private readonly nn.Module<Tensor, Tensor> inner;
+
+        public Noisy(nn.Module<Tensor, Tensor> layers) : base("noisy") => (inner, _) = (layers, 0);
+
+        public override Tensor forward(Tensor x) => nn.functional.dropout(inner.call(x), 0.5, training);
+
+        private int _ { get => 0; init => RegisterComponents(); }
+    }
+
+    [Fact]
+    public void A_rate_that_falls_to_nothing_and_rises_again_loses_nothing()
+    {
+        set_default_dtype(ScalarType.Float32);
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, new() { StepRule = StepRule.QuadraticModel }, new Categorical());
+        var (x, y) = Batch(64);
+        double loss = double.NaN, low = double.NaN;
+        for (int i = 0; i < 400; i++)
+        {
+            optimizer.Group.LearningRate = 0.1 * Math.Pow(0.9, i % 200);
+            optimizer.zero_grad();
+            var sum = new Categorical().Loss(model.call(x), y);
+            sum.backward();
+            optimizer.step();
+            loss = sum.ToDouble();
+            if (i == 199) low = loss;
+        }
+        Assert.InRange(loss, 0, low + 1e-3);
+    }
+
+    [Fact]
+    public void A_model_that_is_exactly_right_stays_so()
+    {
+        set_default_dtype(ScalarType.Float32);
+        var model = nn.Sequential(("a", nn.Linear(4, 2)));
+        using var optimizer = new Amari.Kfac(model, new() { StepRule = StepRule.QuadraticModel }, new Gaussian());
+        var x = randn(64, 4);
+        for (int i = 0; i < 400; i++)
+        {
+            optimizer.zero_grad();
+            new Gaussian().Loss(model.call(x), zeros(64, 2)).backward();
+            optimizer.step();
+        }
+        using var off = no_grad();
+        Assert.InRange(model.call(x).abs().max().ToDouble(), 0, 1e-6);
+    }
+
+    [Fact]
+    public void A_step_without_a_pass_is_refused_and_counted()
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, Quadratic, new Categorical());
+        var (x, y) = Batch(16);
+        Step(model, optimizer, x, y);
+        var before = Optimizers.Problem.Values(model.parameters());
+        optimizer.step();
+        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        Assert.Equal(1, optimizer.SkippedSteps);
+        Assert.Contains(optimizer.Events, e => e.Message.StartsWith("no forward pass", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void One_example_without_a_batch_is_a_batch_of_one_in_every_step()
+    {
+        Assert.Equal(Run(false), Run(true));
+
+        static double[] Run(bool batch)
+        {
+            var model = nn.Sequential(("a", nn.Linear(40, 3)));
+            using (no_grad())
+                foreach (var p in model.parameters()) p.copy_(linspace(-1, 1, p.numel()).reshape(p.shape));
+            using var optimizer = new Amari.Kfac(model, new() { StepRule = StepRule.QuadraticModel, FactorInterval = 4, InverseInterval = 4, IntervalGrowth = null }, new Gaussian());
+            for (int i = 0; i < 6; i++)
+            {
+                manual_seed(i);
+                var (x, y) = (randn(40), randn(3));
+                optimizer.zero_grad();
+                (batch ? new Gaussian().Loss(model.call(x.unsqueeze(0)), y.unsqueeze(0)) : nn.functional.mse_loss(model.call(x), y, nn.Reduction.Sum) / 2).backward();
+                optimizer.step();
+            }
+            return [.. Optimizers.Problem.Values(model.parameters()).Select(v => Math.Round(v, 9))];
+        }
+    }
+
+    [Fact]
+    public void Passes_that_are_never_propagated_back_leave_no_tensors_behind()
+    {
+        var model = Net();
+        using var optimizer = new Amari.Kfac(model, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical());
+        for (int i = 0; i < 6; i++) Go(i);
+        long live = Tensor.TotalCount;
+        for (int i = 0; i < 40; i++) Go(i);
+        Assert.InRange(Tensor.TotalCount - live, -20, 20);
+
+        void Go(int seed)
+        {
+            using var scope = NewDisposeScope();
+            var (x, y) = Batch(16, seed);
+            model.call(x);
+            Step(model, optimizer, x, y);
+        }
+    }
 }
