@@ -79,6 +79,9 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
         if (options is { AdaptFactorDamping: true, StepRule: not StepRule.QuadraticModel })
             throw new ArgumentException("AdaptFactorDamping chooses by the quadratic model: take StepRule.QuadraticModel.", nameof(groups));
+        if (options.StepRule == StepRule.QuadraticModel && (likelihood is null || model is not nn.Module<Tensor, Tensor>))
+            throw new ArgumentException("The quadratic model needs a likelihood and a model of one tensor: pass both, or take StepRule.Fixed.",
+                nameof(likelihood));
         if (options is { Fisher: FisherKind.InputOnly, DampingMethod: DampingMethod.Ekfac })
             throw new ArgumentException("EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.", nameof(groups));
         var parameters = groups.SelectMany(g => g.Parameters).ToList();

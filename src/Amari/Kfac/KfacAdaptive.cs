@@ -125,6 +125,7 @@ public sealed partial class Kfac
             RejectedSteps++;
             layout.Write(w!);
             foreach (var step in steps) _momentum[step.Block].zero_();
+            _length = 0;
         }
         if (!options.AdaptDamping) return;
         double change = Math.Pow(options.DampingDecay, options.DampingInterval);
@@ -132,7 +133,8 @@ public sealed partial class Kfac
         else if (adapts && ratio > Good) _damping = Math.Max(options.Damping * change, LeastAdapted(options, layout.Type));
     }
 
-    /// <summary>That of <see cref="Options.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its dtype.</summary>
+    /// <summary>That of <see cref="Options.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its
+    /// dtype.</summary>
     private static double LeastAdapted(Options options, ScalarType type) => options.DampingScale == DampingScale.MeanEigenvalue
         ? double.Epsilon / finfo(type).eps : options.MinDamping ?? CurvatureBlock.LeastDamping(type);
 

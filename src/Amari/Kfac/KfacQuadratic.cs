@@ -27,7 +27,8 @@ public sealed partial class Kfac
     /// <summary>Whether a quadratic model can be made.</summary>
     private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.InputOnly;
 
-    /// <summary>At the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed steps: there the model is of another function than the gradient.</summary>
+    /// <summary>At the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed steps: there
+    /// the model is of another function than the gradient.</summary>
     private void ChooseRule()
     {
         if (_rule is not null) return;
@@ -43,7 +44,8 @@ public sealed partial class Kfac
             Tell("all", FormattableString.Invariant($"the batch has {examples} examples, fewer than {large}: steps of the quadratic model fit it alone; fixed steps are safer"));
     }
 
-    /// <summary>Whether evaluation gives the outputs of the training pass, as far as it can be compared: not with dropout, as a module or a function.</summary>
+    /// <summary>Whether evaluation gives the outputs of the training pass, as far as it can be compared: not with dropout, as a module or a
+    /// function.</summary>
     private bool IsRepeatable()
     {
         var modules = Model.modules().Append(Model).Where(m => m.training).ToList();
@@ -58,7 +60,8 @@ public sealed partial class Kfac
 
     private static double IdentityOf(Options options) => options.IdentityStart ?? (options.StepRule == StepRule.QuadraticModel ? 1 : 0);
 
-    /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far. The momentum keeps the whole step.</summary>
+    /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far. The momentum keeps the whole
+    /// step.</summary>
     private double Share(ParameterGroup<Options> group)
     {
         double peak = Math.Max(_peaks.GetValueOrDefault(group), group.LearningRate);

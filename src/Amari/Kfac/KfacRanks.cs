@@ -5,11 +5,14 @@ namespace Amari;
 // What several ranks do together.
 public sealed partial class Kfac
 {
-    /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as <see cref="Options.InverseFraction"/> and
-    /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ from rank to rank.</summary>
+    /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as
+    /// <see cref="Options.InverseFraction"/> and
+    /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding; Monte-Carlo draws differ
+    /// from rank to rank.</summary>
     /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">There are factors already.</exception>
-    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the eigenbasis.</exception>
+    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the
+    /// eigenbasis.</exception>
     public override void Distribute(Communicator communicator, bool shardState = false)
     {
         ArgumentNullException.ThrowIfNull(communicator);

@@ -23,7 +23,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.95;
         /// <summary>Whether the step looks ahead along the momentum.</summary>
         public bool Nesterov { get; init; } = true;
-        /// <summary>κ > 1: bound on the norm of a matrix's gradient, in units of its running mean (decay 0.95); null for none. All steps have the same
+        /// <summary>κ > 1: bound on the norm of a matrix's gradient, in units of its running mean (decay 0.95); null for none. All steps
+        /// have the same
         /// length, so that one gradient of ten thousand times the usual norm would decide the direction of the next hundred.</summary>
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
         /// <summary>Newton-Schulz iterations, ≥ 1.</summary>

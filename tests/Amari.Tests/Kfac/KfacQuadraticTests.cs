@@ -82,6 +82,11 @@ public sealed class KfacQuadraticTests : IDisposable
     }
 
     [Fact]
+    public void Without_a_likelihood_the_quadratic_model_is_refused() =>
+        Assert.Contains("needs a likelihood", Assert.Throws<ArgumentException>(() => new Amari.Kfac(Net(), new() { StepRule = StepRule.QuadraticModel })).Message,
+            StringComparison.Ordinal);
+
+    [Fact]
     public void A_schedule_multiplies_the_step_by_the_rate_over_its_largest()
     {
         var changes = new[] { 0.1, 0.025, 0.4 }.Select(rate =>
