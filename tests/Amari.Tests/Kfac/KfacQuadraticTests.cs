@@ -137,7 +137,7 @@ public sealed class KfacQuadraticTests : IDisposable
 
     public static TheoryData<string> Natural => ["categorical", "bernoulli", "gaussian", "poisson"];
 
-    /// <summary>What tells whether the loss rose without its targets.</summary>
+    /// <summary>How the change of the loss is known without its targets.</summary>
     [Theory, MemberData(nameof(Natural))]
     public void The_loss_changes_by_the_score_along_the_outputs_and_the_divergence(string name)
     {
