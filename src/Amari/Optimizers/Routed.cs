@@ -24,6 +24,9 @@ public sealed class Routed : Optimizer
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
     private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? Matrices, Member? Rest)
     {
+        /// <summary>Of the norm of AdamW's gradients.</summary>
+        public GrowthBound Growth { get; } = new();
+
         public IEnumerable<(string Name, Member Member)> Members()
         {
             if (Matrices is not null) yield return ("matrices", Matrices);
@@ -74,6 +77,10 @@ public sealed class Routed : Optimizer
         public OptimizerOptions Matrices { get; init => field = Checked(value); } = new Muon.Options();
         /// <summary>Of AdamW.</summary>
         public AdamW.Options Rest { get; init; } = new();
+        /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95 for
+        /// its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
+        /// steps, in which AdamW hardly moves.</summary>
+        public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
         /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
         public int MaxDimension { get; init => field = Require.AtLeast(1, value); } = 8192;
         /// <summary>Whether embeddings go to the matrix method, too.</summary>
@@ -188,8 +195,17 @@ public sealed class Routed : Optimizer
             foreach (var (_, member) in part.Members())
             {
                 member.Follow(part.Group.Options);
-                member.Optimizer.StepScaled(scale);
+                member.Optimizer.StepScaled(member == part.Rest ? scale * Bound(part, scale) : scale);
             }
+    }
+
+    private double Bound(Part part, double scale)
+    {
+        if (part.Group.Options.MaxGrowth is not { } growth) return 1;
+        double bound = part.Growth.Scale(scale * scale * part.Rest!.Optimizer.SumOfSquaredGradients(), growth * growth);
+        if (bound < 1)
+            _events.Add("all", FormattableString.Invariant($"the norm of AdamW's gradients was more than {growth} times its running mean; it was cut to that"), Steps);
+        return bound;
     }
 
     private void FollowModules()
@@ -216,6 +232,7 @@ public sealed class Routed : Optimizer
                 ["options"] = JsonSerializer.SerializeToNode(Settings.Describe(part.Group.Options)),
                 ["initialLearningRate"] = part.Group.InitialLearningRate,
                 ["routes"] = Routes(part),
+                ["growth"] = new JsonObject { ["mean"] = part.Growth.Mean, ["count"] = part.Growth.Count },
             };
             foreach (var (name, member) in part.Members())
             {
@@ -275,6 +292,7 @@ public sealed class Routed : Optimizer
         {
             part.Group.Options = (Options)Settings.Apply(typeof(Options), groups[i]!["options"].Deserialize<Dictionary<string, string>>()!);
             part.Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
+            part.Growth.Restore((double?)groups[i]!["growth"]?["mean"], (long?)groups[i]!["growth"]?["count"] ?? 0);
         }
         (ClippedSteps, SkippedSteps, Steps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!, (long?)values["steps"] ?? 0);
         _events.Load(values["events"]);

@@ -54,6 +54,46 @@ public sealed class RoutedTests : IDisposable
         Assert.Equal(["an embedding", "a matrix", "not a matrix", "not a matrix", "not a matrix", "the output layer", "not a matrix"], o.Coverage.Rows.Select(r => r.Reason));
     }
 
+    /// <summary>The rest of the model is AdamW of a gradient that is 20 times the usual norm at most; a saved run remembers what is usual.</summary>
+    [Fact]
+    public void A_bad_batch_does_not_stay_in_the_second_moments_of_the_rest()
+    {
+        double Norm(double? growth, bool resumed, out string events)
+        {
+            manual_seed(4);
+            using var w = new Parameter(zeros(2, 3));
+            using var bias = new Parameter(zeros(4));
+            ParameterGroup<Routed.Options> Group() => new([("w", w), ("b", bias)], new() { MaxGrowth = growth, OutputLayer = true, Rest = new() { LearningRate = 0, Beta2 = 0.5 } });
+            using var model = nn.Identity();
+            var o = new Routed(model, [Group()]);
+            for (int step = 1; step <= 6; step++)
+            {
+                (w.grad, bias.grad) = (ones(2, 3), full(4, step == 6 ? 1e4 : 1));
+                o.step();
+                if (!resumed || step != 4) continue;
+                using var scope = NewDisposeScope();
+                var saved = o.Snapshot();
+                var next = new Routed(model, [Group()]);
+                next.Restore(saved);
+                o.Dispose();
+                o = next;
+            }
+            events = string.Join("; ", o.Events.Select(e => e.Message));
+            double second = o.Snapshot().Tensors.Single(t => t.Key.Contains("rest", StringComparison.Ordinal) && t.Key.EndsWith("SecondMoment", StringComparison.Ordinal)).Value[0].ToDouble();
+            o.Dispose();
+            return second;
+        }
+        double all = 1 - Math.Pow(0.5, 5);                      // of five gradients of 1
+        Assert.Equal(0.5 * all + 0.5 * 1e8, Norm(null, false, out string none), 10.0);
+        Assert.Empty(none);
+        foreach (bool resumed in (bool[])[false, true])
+        {
+            Assert.Equal(0.5 * all + 0.5 * 400, Norm(20, resumed, out string events), 1e-3);
+            Assert.Contains("more than 20 times its running mean; it was cut", events, StringComparison.Ordinal);
+        }
+        Assert.Equal(0.5 * all + 0.5 * 9, Norm(3, false, out _), 1e-4);
+    }
+
     /// <summary>TorchSharp lists a model's own layers before those inside them.</summary>
     [Fact]
     public void The_output_layer_is_the_last_one_however_deep_others_lie()
@@ -159,7 +199,7 @@ public sealed class RoutedTests : IDisposable
         Routed.Options[] options =
         [
             new(), new() { LearningRate = 0.5 }, new() { Matrices = new Soap.Options() }, new() { Rest = new() { LearningRate = 0.1 } }, new() { MaxDimension = 10 },
-            new() { Embeddings = true }, new() { OutputLayer = true }, new() { RestOnly = true },
+            new() { Embeddings = true }, new() { OutputLayer = true }, new() { RestOnly = true }, new() { MaxGrowth = 1.01 },
         ];
         var runs = options.Select(o =>
         {
