@@ -110,7 +110,8 @@ internal static class Endurance
         else x[row].flatten()[0] = float.NaN;
     }
 
-    private static void Step(Workload workload, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Tensor x, Tensor y)
+    /// <summary>One step of any optimizer.</summary>
+    public static void Step(Workload workload, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Tensor x, Tensor y)
     {
         if (optimizer is SecondOrderOptimizer secondOrder) secondOrder.Step(x, y);
         else if (optimizer is Kfac { EvaluatesLoss: true } kfac) kfac.Step(x, y);

@@ -5,7 +5,8 @@ using Amari.Workloads;
 using static TorchSharp.torch;
 
 const string Usage = "usage: ratios|curvature|scaling|steps|kfac|plan [--json FILE] [--threads N] [--rounds N]; plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]; "
-    + "endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] [--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR]";
+    + "faults [--kinds NAMES] [--repeats N] [--seed N] [--json FILE]; endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] [--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR]";
+if (args is ["faults", ..]) return Amari.Benchmarks.Faults.Campaign.Run(args[1..], Fail);
 if (args is ["endurance", ..]) return EnduranceArguments.Run(args[1..], Fail);
 if (args is not ["ratios" or "curvature" or "scaling" or "steps" or "kfac" or "plan", ..] || args.Length % 2 == 0) return Fail(Usage);
 var (file, rounds, seconds, workloads, optimizers) = ((string?)null, args is ["plan", ..] ? 3 : 21, 5, "digits-conv,autoencoder", string.Join(',', OptimizerCatalog.All.Select(o => o.Name)));

@@ -18,7 +18,7 @@ internal sealed class CommonOptions
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
     public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
-    public Option<string?> Data { get; } = new("--data") { Description = "folder of the data set's files", HelpName = "DIR" };
+    public Option<string?> Data { get; } = Folder("--data", "folder of the data set's files");
     public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
@@ -50,6 +50,16 @@ internal sealed class CommonOptions
     public void AddToAny(Command command)
     {
         foreach (Option option in (Option[])[Out, Json, Seed, Threads]) command.Add(option);
+    }
+
+    private static Option<string?> Folder(string name, string description)
+    {
+        var option = new Option<string?>(name) { Description = description, HelpName = "DIR" };
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && !Directory.Exists(result.Tokens[0].Value)) result.AddError($"{name} is '{result.Tokens[0].Value}'; there is no such folder.");
+        });
+        return option;
     }
 
     /// <summary>An integer option with a smallest allowed value, and perhaps a largest.</summary>

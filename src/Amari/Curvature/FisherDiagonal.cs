@@ -8,7 +8,7 @@ namespace Amari.Curvature;
 /// </code></remarks>
 internal static class FisherDiagonal
 {
-    /// <summary>The estimate, [d]; the caller owns it.</summary>
+    /// <summary>The estimate, [d], NaN where an output is not finite; the caller owns it.</summary>
     /// <param name="objective">With a likelihood, its loss a mean.</param>
     /// <param name="samples">Draws, ≥ 1.</param>
     /// <param name="seed">Of the draws.</param>
@@ -21,7 +21,9 @@ internal static class FisherDiagonal
         {
             using var generator = new Generator(piece.Seed(seed), layout.Device);
             var output = piece.Output.detach();
-            for (int i = 0; i < samples; i++)
+            bool isFinite = output.isfinite().all().ToBoolean();   // there is nothing to draw from otherwise
+            if (!isFinite) sums.fill_(double.NaN);
+            for (int i = 0; isFinite && i < samples; i++)
             {
                 using var inner = NewDisposeScope();
                 var score = likelihood.Score(output, likelihood.Sample(output, generator));

@@ -330,6 +330,28 @@ public sealed class DiagonalCurvatureTests : IDisposable
         Assert.Empty(o.Events);
     }
 
+    /// <summary>There are no targets to draw from an output that is not finite.</summary>
+    [Theory]
+    [InlineData(true, double.NaN), InlineData(true, double.PositiveInfinity), InlineData(false, double.NaN)]
+    public void A_batch_that_is_not_finite_leaves_the_estimate(bool sophia, double value)
+    {
+        manual_seed(3);
+        var model = nn.Sequential(("a", nn.Linear(2, 3)));
+        var options = DiagonalEstimate.GaussNewtonBartlett;
+        using Optimizer o = sophia ? new Sophia(model, new Categorical(), new() { Interval = 1, Estimate = options })
+            : new AdaHessian(model, new Categorical(), new() { Interval = 1, Estimate = options });
+        var (x, y) = (randn(8, 2), zeros(8, dtype: ScalarType.Int64));
+        foreach (var p in model.parameters()) p.grad = ones_like(p);
+        o.Observe(x, y);
+        o.step();
+        string Curvature() => string.Join(' ', Problem.Values(o.Snapshot().Tensors.Where(t => !t.Key.Contains("Moment", StringComparison.Ordinal)).Select(t => t.Value)));
+        string before = Curvature();
+        x[5].fill_(value);
+        o.Observe(x, y);
+        Assert.Equal(before, Curvature());
+        Assert.Contains("was not finite and was not used", Assert.Single(o.Events, e => e.Subject == "a.weight").Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Wrong_use_is_told_in_one_sentence()
     {
