@@ -55,7 +55,7 @@ internal static class Campaign
                 foreach (var fault in kind.Inject(Directory.CreateDirectory(Path.Combine(folder, kind.Name)).FullName, new Random(seed), repeats))
                 {
                     faults.Add(fault);
-                    if (fault.Loss is { } loss) Console.WriteLine($"LOST {kind.Name}: {fault.What}: {loss.Trim()}");
+                    if (fault.Loss is { } loss) Console.WriteLine($"LOST {kind.Name}: {fault.What}: {Line(loss)}");
                 }
                 Console.WriteLine($"{kind.Name}: {faults.Count} faults, {faults.Count(f => f.Loss is not null)} losses");
             }
@@ -72,6 +72,13 @@ internal static class Campaign
                 kinds = results.Select(r => new { r.Kind.Name, r.Kind.Promise, r.Kind.Missing, r.Faults }),
             }, Json));
         return results.Any(r => r.Faults.Any(f => f.Loss is not null)) ? 1 : 0;
+    }
+
+    private static string Line(string text)
+    {
+        const int Longest = 400;
+        string line = string.Join(' ', text.Split('\n').Select(l => l.Trim()).Where(l => l.Trim('-').Length > 0));
+        return line.Length > Longest ? line[..Longest] + " .." : line;
     }
 
     private static void Print(List<(IFaultKind Kind, List<Fault> Faults)> results)

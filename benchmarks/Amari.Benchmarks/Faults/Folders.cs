@@ -17,31 +17,29 @@ internal sealed class Folders : IFaultKind
     {
         for (int i = 0; i < repeats; i++)
         {
-            yield return Second(Path.Combine(folder, $"second-{i}"), owner: random.Next(2) == 0);
-            yield return Elsewhere(Path.Combine(folder, $"temporary-{i}"), random);
+            yield return Second(Path.Combine(folder, $"second-{i}"), killed: false);
+            yield return Second(Path.Combine(folder, $"killed-{i}"), killed: true);
+        }
+        foreach (string temporary in (string[])["/nonexistent", "/proc", "/dev/null"])
+        {
+            using var run = Tool.StartWith(new Dictionary<string, string> { ["TMPDIR"] = temporary }, TrainingRun.Arguments(Path.Combine(folder, temporary[1..]), "adamw", 2));
+            var (code, _, error) = run.End();
+            bool whole = File.Exists(Path.Combine(folder, temporary[1..], "out", "report.html"));
+            yield return new($"TMPDIR is {temporary}", whole && error.Length == 0 ? null : $"exit code {code}: {error}");
         }
         foreach (var fault in Occupied(Path.Combine(folder, "occupied"))) yield return fault;
     }
 
-    private static Fault Second(string folder, bool owner)
+    private static Fault Second(string folder, bool killed)
     {
         string[] arguments = TrainingRun.Arguments(folder, "adamw", Epochs * 4);
         using var first = Tool.Start(arguments);
         if (!first.WaitUntil(() => TrainingRun.Count(folder) > 0)) return new("two processes in one folder", first.End().Error);
-        if (owner) first.Signal(TrainingRun.KillSignal);        // the lock dies with its owner
-        if (owner) first.End();
+        if (killed) first.Signal(TrainingRun.KillSignal);        // the lock dies with its owner
+        if (killed) first.End();
         var (code, _, error) = Tool.Run([.. arguments, "--resume", "--out", Path.Combine(folder, "second")]);
-        return owner ? new("a folder that a killed process had", code == 0 ? null : $"exit code {code}: {error}")
+        return killed ? new("a folder that a killed process had", code == 0 ? null : $"exit code {code}: {error}")
             : new("two processes in one folder", code == 2 ? null : $"the second had exit code {code}: {error}");
-    }
-
-    private static Fault Elsewhere(string folder, Random random)
-    {
-        string temporary = random.Next(2) == 0 ? "/nonexistent" : "/proc";
-        using var run = Tool.StartWith(new Dictionary<string, string> { ["TMPDIR"] = temporary }, TrainingRun.Arguments(folder, "adamw", 2));
-        var (code, _, error) = run.End();
-        bool whole = TrainingRun.Results(folder) is not null && File.Exists(Path.Combine(folder, "out", "report.html"));
-        return new($"TMPDIR is {temporary}", whole && error.Length == 0 ? null : $"exit code {code}: {error}");
     }
 
     private static IEnumerable<Fault> Occupied(string folder)
