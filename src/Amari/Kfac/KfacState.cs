@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Amari.Native;
 
 namespace Amari;
 
@@ -73,6 +74,7 @@ public sealed partial class Kfac
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
+        RandomState.Require("generator", generator);
         var method = groups[0].Options.DampingMethod;
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
         {
