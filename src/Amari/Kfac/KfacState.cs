@@ -128,8 +128,13 @@ public sealed partial class Kfac
     {
         using var scope = NewDisposeScope();
         foreach (var (member, tail) in block.Shapes())
-            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail)))
+        {
+            if (!tensors.TryGetValue($"{block.Name}.{member}", out var saved)) continue;
+            if (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail))
                 throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
+            if (saved.dtype != block.FactorType && saved.dtype != ScalarType.BFloat16)
+                throw new InvalidDataException($"'{block.Name}.{member}' is {saved.dtype}, expected {block.FactorType}.");
+        }
     }
 
     /// <inheritdoc/>

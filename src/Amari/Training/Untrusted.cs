@@ -19,7 +19,8 @@ internal static class Untrusted
         catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or OverflowException or ArgumentException or InvalidCastException
             or NullReferenceException or KeyNotFoundException or IndexOutOfRangeException or ExternalException)
         {
-            throw new InvalidDataException($"{what} is malformed: {e.Message.Split('\n')[0].Trim()}", e);
+            string why = e is NullReferenceException or IndexOutOfRangeException ? "a value is missing." : e.Message.Split(" (Parameter")[0].Split('\n')[0].Trim();
+            throw new InvalidDataException($"{what} is malformed: {why}", e);
         }
     }
 
