@@ -1,4 +1,5 @@
 using Amari.Cli.Reporting;
+using Amari.Native;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;
@@ -51,7 +52,7 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
     {
         using var scope = NewDisposeScope();
         var weight = tensor(w, dtype: ScalarType.Float64, requires_grad: true);
-        return autograd.grad([(y - weight.sigmoid()).square()], [weight])[0].item<double>();
+        return ReverseMode.Derivative([(y - weight.sigmoid()).square()], [weight])[0]!.item<double>();
     }
 
     private static Figure Draw()

@@ -12,7 +12,7 @@ internal static class PlanReport
     private const string Reference = "adamw";
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
-    /// <returns>The exit code: 1 when it was stopped.</returns>
+    /// <returns>The exit code: 1 when it was stopped, or no optimizer can train the workload.</returns>
     public static int Write(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
@@ -60,7 +60,7 @@ internal static class PlanReport
         if (folder.Json is { } path) ResultFolder.Write(path, json);
         if (possible.Count > 0) Draw(workload, possible, folder.FileNamed("plan"));
         console.WriteLine($"Results: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("result.json"))} (beside it plan as PNG and SVG)");
-        return interrupted ? 1 : 0;
+        return interrupted || possible.Count == 0 ? 1 : 0;
     }
 
     /// <summary>Bars of milliseconds a step, the cheapest at the top; what a plain step takes is dark.</summary>

@@ -4,7 +4,7 @@ using Amari.Verification;
 
 namespace Amari.Cli.Reporting;
 
-/// <summary>The machine-readable result of <c>amari verify</c>; its names are stable. <c>passed</c> is null where a check could not be decided.</summary>
+/// <summary>The machine-readable result of <c>amari verify</c>; its names are stable. <c>passed</c> is null where a check could not be decided or computed.</summary>
 internal static class VerificationJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
@@ -21,7 +21,7 @@ internal static class VerificationJson
             ["name"] = c.Name,
             ["parameter"] = c.Parameter,
             ["relativeError"] = double.IsFinite(c.RelativeError) ? JsonValue.Create(c.RelativeError) : null,
-            ["passed"] = c.Outcome == CheckOutcome.Inconclusive ? null : JsonValue.Create(c.Outcome == CheckOutcome.Passed),
+            ["passed"] = c.Outcome is CheckOutcome.Inconclusive or CheckOutcome.Unavailable ? null : JsonValue.Create(c.Outcome == CheckOutcome.Passed),
             ["outcome"] = c.Outcome.ToString(),
             ["digits"] = c.Digits,
             ["oracle"] = c.Oracle,

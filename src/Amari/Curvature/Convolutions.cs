@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Amari.Native;
 
 namespace Amari.Curvature;
@@ -14,6 +15,7 @@ namespace Amari.Curvature;
 internal sealed class Convolutions : IDisposable
 {
     private readonly List<Action> _unhook = [];
+    private ExceptionDispatchInfo? _failure;                     // of a backward pass of ours, which may not cross autograd's native frames
     private readonly List<Tensor> _held = [];                    // what backward passes need: a forward() may dispose its intermediates
 
     /// <param name="model">Not owned; null for none.</param>
@@ -31,11 +33,27 @@ internal sealed class Convolutions : IDisposable
         _held.Clear();
     }
 
+    /// <summary>Throws what a backward pass of ours met, if it met anything: the derivatives since are not to be used.</summary>
+    public void ThrowFailure() => _failure?.Throw();
+
     public void Dispose()
     {
         foreach (var remove in _unhook) remove();
         _unhook.Clear();
         Release();
+    }
+
+    private Tensor?[] Guarded(int count, Func<Tensor?[]> backward)
+    {
+        try
+        {
+            return backward();
+        }
+        catch (Exception e)
+        {
+            _failure ??= ExceptionDispatchInfo.Capture(e);
+            return new Tensor?[count];
+        }
     }
 
     private Tensor Replace(Conv2d layer, Tensor x, Tensor y)
@@ -47,20 +65,20 @@ internal sealed class Convolutions : IDisposable
         Tensor[] held = [xLeaf, wLeaf, own];
         scope.Detach(held);
         _held.AddRange(held);
-        return Given.Apply(y.detach(), [x, w, .. b is null ? (Tensor[])[] : [b]], g =>
+        return Given.Apply(y.detach(), [x, w, .. b is null ? (Tensor[])[] : [b]], g => Guarded(b is null ? 2 : 3, () =>
         {
             Tensor[] leaves = [.. new[] { xLeaf, wLeaf }.Where(t => t.requires_grad)];
-            var gradients = new Queue<Tensor>(leaves.Length == 0 ? [] : autograd.grad([own], leaves, [g.detach()], retain_graph: true));
+            var gradients = new Queue<Tensor?>(ReverseMode.Derivative([own], leaves, [g.detach()], again: true));
             var gx = xLeaf.requires_grad ? gradients.Dequeue() : null;
             var gw = wLeaf.requires_grad ? gradients.Dequeue() : null;
             if (g.requires_grad && is_grad_enabled())
             {
                 var cotangent = g.alias();
-                if (gx is not null) gx = Given.Apply(gx, [cotangent], c => [Product(c, wLeaf)]);
-                if (gw is not null) gw = Given.Apply(gw, [cotangent], v => [Product(xLeaf, v)]);
+                if (gx is not null) gx = Given.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
+                if (gw is not null) gw = Given.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
             }
             return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
-        }).MoveToOuterDisposeScope();
+        })).MoveToOuterDisposeScope();
 
         static Tensor Leaf(Tensor t) => t.detach().requires_grad_(t.requires_grad);
 

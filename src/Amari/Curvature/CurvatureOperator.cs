@@ -49,21 +49,32 @@ public abstract class CurvatureOperator : LinearOperator
         using var convolutions = DifferentiatesCotangents ? new Convolutions(Objective.Model) : null;
         long terms = Objective.Walk(true, piece =>
         {
-            foreach (int[] block in blocks)
+            try
             {
-                using var scope = NewDisposeScope();             // the block's graph ends with it
-                int k = 0;
-                foreach (var parts in Columns(piece, [.. block.Select(i => tensors[i])], directions.Select(d => (IReadOnlyList<Tensor>)[.. block.Select(i => d[i])])))
-                {
-                    foreach (var (i, part) in block.Zip(parts))
-                        if (part is not null) sums[k][i].add_(part);
-                    k++;
-                }
+                foreach (int[] block in blocks) Add(piece, block);
             }
+            catch
+            {
+                convolutions?.ThrowFailure();                    // the cause, of which the failure is a consequence
+                throw;
+            }
+            convolutions?.ThrowFailure();
             convolutions?.Release();
         });
         Objective.AddOverRanks(total);
         return total.div_(Objective.Divisor(terms)).T.contiguous();
+
+        void Add(Objective.Piece piece, int[] block)
+        {
+            using var scope = NewDisposeScope();                 // the block's graph ends with it
+            int k = 0;
+            foreach (var parts in Columns(piece, [.. block.Select(i => tensors[i])], directions.Select(d => (IReadOnlyList<Tensor>)[.. block.Select(i => d[i])])))
+            {
+                foreach (var (i, part) in block.Zip(parts))
+                    if (part is not null) sums[k][i].add_(part);
+                k++;
+            }
+        }
 
         List<IReadOnlyList<Tensor>> Views(Tensor rows) => [.. Enumerable.Range(0, (int)v.shape[1]).Select(k => layout.Split(rows.select(0, k)))];
     }

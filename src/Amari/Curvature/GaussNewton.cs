@@ -1,4 +1,5 @@
 using Amari.Kernels;
+using Amari.Native;
 
 namespace Amari.Curvature;
 
@@ -33,12 +34,12 @@ public class GaussNewton : CurvatureOperator
         var transposed = Objective.Derivative(output, u, parameters, createGraph: true);        // J'u
         int[] used = [.. Enumerable.Range(0, transposed.Count).Where(i => transposed[i] is { requires_grad: true })];
         if (used.Length == 0) yield break;
-        List<Tensor> usedParts = [.. used.Select(i => transposed[i]!)];
+        Tensor[] usedParts = [.. used.Select(i => transposed[i]!)];
         var b = Metric(piece, output.detach());
         foreach (var v in directions)
         {
             using var scope = NewDisposeScope();
-            var t = autograd.grad(usedParts, [u], [.. used.Select(i => v[i])], retain_graph: true)[0];
+            var t = ReverseMode.Derivative(usedParts, [u], [.. used.Select(i => v[i])], again: true)[0]!;
             yield return Objective.Derivative(output, b(t), parameters, again: true);
         }
     }

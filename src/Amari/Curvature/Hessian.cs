@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Curvature;
 
 /// <summary>H = ∇²L of an objective, never formed: each column is a Hessian-vector product (Pearlmutter 1994) by double backward.</summary>
@@ -12,15 +14,15 @@ public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
         Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
     {
+        Objective.RequireGraph();
         var gradients = Objective.Derivative(piece.Loss, null, parameters, createGraph: true);
         int[] curved = [.. Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true })];   // the loss is not linear in these
         if (curved.Length == 0) yield break;
-        List<Tensor> curvedGradients = [.. curved.Select(i => gradients[i]!)];
+        Tensor[] curvedGradients = [.. curved.Select(i => gradients[i]!)];
         foreach (var v in directions)
         {
             using var scope = NewDisposeScope();
-            yield return Objective.Present(autograd.grad(
-                curvedGradients, parameters, [.. curved.Select(i => v[i])], retain_graph: true, allow_unused: true));
+            yield return ReverseMode.Derivative(curvedGradients, parameters, [.. curved.Select(i => v[i])], again: true);
         }
     }
 }

@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Native;
 
 namespace Amari.Curvature;
 
@@ -10,6 +11,8 @@ public sealed class Objective
 {
     private readonly nn.Module? _model;
     private readonly Func<IEnumerable<Piece>> _pieces;
+    private bool? _callsBackward;                               // of a plain function; not known before the first call
+    private Tensor? _backwardGradient;                          // [d], what the last call's backward left; belongs to that walk
 
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output.</param>
@@ -29,14 +32,15 @@ public sealed class Objective
     }
 
     /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
-    /// <param name="loss">Computes L(w), a scalar with its graph.</param>
+    /// <param name="loss">Computes L(w), a scalar with its graph. It may call <c>backward</c> itself, as for <c>torch.optim.LBFGS</c>: then
+    /// there is a gradient, but no Hessian.</param>
     /// <param name="parameters">w.</param>
     public Objective(Func<Tensor> loss, ParameterLayout parameters)
     {
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _pieces = () => [new Piece(0, Ranks.Rank, loss, null, null, null)];
+        _pieces = () => [new Piece(0, Ranks.Rank, () => Call(loss), null, null, null)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -77,11 +81,33 @@ public sealed class Objective
         {
             var sum = p.Loss;
             loss += sum.detach().to_type(ScalarType.Float64).ToDouble();
-            gradient.add_(Parameters.Flatten(Derivative(sum, null)));
+            gradient.add_(_backwardGradient ?? Parameters.Flatten(Derivative(sum, null)));
         });
         double divisor = Divisor(terms);
         AddOverRanks(gradient);
         return (Ranks.Sum(loss)[0] / divisor, gradient.div_(divisor).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Calls a plain function. One that calls backward leaves the gradient in the parameters: it is taken from there, and their own
+    /// is put back.</summary>
+    private Tensor Call(Func<Tensor> loss)
+    {
+        using var kept = new KeptGradients(Parameters.Parameters.Select(p => p.Parameter));
+        using var mode = set_grad_enabled(_callsBackward != false || is_grad_enabled());
+        var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
+        Tensor?[] left = [.. Parameters.Parameters.Select(p => LibTorch.Gradient(p.Parameter.Handle) == 0 ? null : p.Parameter.grad)];
+        _callsBackward = Array.Exists(left, g => g is not null);
+        using var off = no_grad();
+        _backwardGradient = _callsBackward == true ? Parameters.Flatten(left) : null;
+        return value;
+    }
+
+    /// <summary>Refuses a function that calls backward itself where a second derivative is needed.</summary>
+    /// <exception cref="InvalidOperationException">It does.</exception>
+    internal void RequireGraph()
+    {
+        if (_callsBackward == true)
+            throw new InvalidOperationException("The function of the loss calls backward() itself, which uses up the graph that second derivatives need: return the differentiable loss without calling backward(), or take Lbfgs, which needs gradients alone.");
     }
 
     /// <summary>Visits every batch, in a dispose scope of its own, with the model in evaluation mode and unseen by K-FAC.</summary>
@@ -129,24 +155,20 @@ public sealed class Objective
     /// <param name="again">Whether to keep the graph.</param>
     /// <param name="createGraph">Whether the result has a graph of its own.</param>
     internal IReadOnlyList<Tensor?> Derivative(Tensor output, Tensor? cotangent, bool again = false, bool createGraph = false) =>
-        Derivative(output, cotangent, Parameters.Tensors, again, createGraph);
+        Derivative(output, cotangent, [.. Parameters.Tensors], again, createGraph);
 
     /// <summary>The same for some of the parameters.</summary>
     internal static IReadOnlyList<Tensor?> Derivative(
-        Tensor output, Tensor? cotangent, IList<Tensor> parameters, bool again = false, bool createGraph = false)
+        Tensor output, Tensor? cotangent, Tensor[] parameters, bool again = false, bool createGraph = false)
     {
-        // checked here, for an error inside native autograd ends the process
         if (cotangent is null ? output.numel() != 1 : cotangent.dtype != output.dtype || !cotangent.shape.SequenceEqual(output.shape))
             throw new ArgumentException($"The output is {Describe(output)}; its cotangent is {(cotangent is null ? "left out, which needs a scalar" : Describe(cotangent))}.", nameof(cotangent));
         return output.requires_grad
-            ? Present(autograd.grad([output], parameters, cotangent is null ? null : [cotangent], again || createGraph, createGraph, allow_unused: true))
-            : new Tensor?[parameters.Count];
+            ? ReverseMode.Derivative([output], parameters, cotangent is null ? null : [cotangent], again, createGraph)
+            : new Tensor?[parameters.Length];
 
         static string Describe(Tensor t) => $"{t.dtype} [{string.Join(", ", t.shape)}]";
     }
-
-    /// <summary>TorchSharp gives an unused tensor's gradient as an invalid handle.</summary>
-    internal static IReadOnlyList<Tensor?> Present(IEnumerable<Tensor> gradients) => [.. gradients.Select(g => g is null || g.IsInvalid ? null : g)];
 
     /// <summary>Makes this rank's sum that of all.</summary>
     internal void AddOverRanks(Tensor sum)

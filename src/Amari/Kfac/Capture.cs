@@ -236,7 +236,7 @@ internal sealed partial class Capture : IDisposable
             Tensor v;
             if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator);
             else v = _likelihood!.Draw(Kind, output, _generator).div_(Math.Sqrt(count));
-            autograd.backward([f], [pass.IsUnbatched ? v.squeeze(0) : v], retain_graph: true, inputs: [_probe]);
+            ReverseMode.Propagate(f, pass.IsUnbatched ? v.squeeze(0) : v, _probe, again: true);
         }
         pass.Sample = -1;
         foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.Release();
@@ -249,7 +249,7 @@ internal sealed partial class Capture : IDisposable
     public void Propagate(Tensor f, Tensor score)
     {
         using var gradients = new KeptGradients(_model.parameters());
-        autograd.backward([f], [score], inputs: [_probe]);
+        ReverseMode.Propagate(f, score, _probe);
         if (Failure is { } failure) throw Unmeasured(failure);
     }
 

@@ -106,7 +106,7 @@ public sealed partial class Kfac
         public bool RejectRising { get; init; }
         /// <summary>Options of the AdamW that trains what has no block. Its rate follows the group's: it is multiplied by η over the η (if not 0) that the group had when the optimizer was made.
         /// Schedulers that drive momentum leave β₁.</summary>
-        public AdamW.Options Fallback { get; init; } = new();
+        public AdamW.Options Fallback { get; init => field = value ?? throw new ArgumentNullException(nameof(Fallback)); } = new();
         /// <summary>Whether a parameter without a block is an error.</summary>
         public bool Strict { get; init; }
         /// <summary>Seed of the draws, and of the signs of the exact Fisher.</summary>

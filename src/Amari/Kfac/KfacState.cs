@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Amari.Native;
 
 namespace Amari;
 
@@ -73,6 +74,7 @@ public sealed partial class Kfac
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
+        RandomState.Require("generator", generator);
         var method = groups[0].Options.DampingMethod;
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
         {
@@ -126,8 +128,13 @@ public sealed partial class Kfac
     {
         using var scope = NewDisposeScope();
         foreach (var (member, tail) in block.Shapes())
-            if (tensors.TryGetValue($"{block.Name}.{member}", out var saved) && (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail)))
+        {
+            if (!tensors.TryGetValue($"{block.Name}.{member}", out var saved)) continue;
+            if (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail))
                 throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
+            if (saved.dtype != block.FactorType && saved.dtype != ScalarType.BFloat16)
+                throw new InvalidDataException($"'{block.Name}.{member}' is {saved.dtype}, expected {block.FactorType}.");
+        }
     }
 
     /// <inheritdoc/>

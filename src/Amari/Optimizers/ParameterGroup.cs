@@ -40,7 +40,8 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
 
     /// <summary>The options in force; replace them at any time between steps.</summary>
     /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter keeps the state that it has.</remarks>
-    public TOptions Options { get; set; }
+    /// <exception cref="ArgumentNullException">There are none.</exception>
+    public TOptions Options { get; set => field = value ?? throw new ArgumentNullException(nameof(value), "A parameter group needs options."); }
 
     /// <summary>η of <see cref="Options"/>.</summary>
     public double LearningRate

@@ -129,9 +129,12 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     }
 
     /// <summary>One step on a loss given as a function of the parameters.</summary>
-    /// <param name="closure">Computes the loss, differentiable, and does not call backward; called several times, also without gradients.</param>
+    /// <param name="closure">Computes the loss, differentiable; called several times, also without gradients. One that calls <c>backward</c>
+    /// itself, as for <c>torch.optim.LBFGS</c>, is taken by <see cref="Lbfgs"/>, which needs no second derivatives; its gradients are then those that
+    /// <c>backward</c> left.</param>
     /// <returns>The loss before the step; the caller owns it.</returns>
-    /// <exception cref="InvalidOperationException">There is no closure, or the method needs the model's outputs.</exception>
+    /// <exception cref="InvalidOperationException">There is no closure; or the method needs the model's outputs, or a derivative that the closure
+    /// does not have: the message says which, and what to do.</exception>
     /// <exception cref="NotSupportedException">There are several ranks.</exception>
     public override Tensor step(Func<Tensor>? closure = null)
     {
@@ -345,6 +348,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         long expected = Sizes(directed).Sum();
         if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
             throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
+        if ((double?)values["adapted"] is { } adapted && !(adapted > 0 && double.IsFinite(adapted)))
+            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {adapted}; it must be a finite number > 0."));
         Group.Options = values["options"]!.Deserialize<TOptions>(Json)!;
         Group.InitialLearningRate = (double)values["initialLearningRate"]!;
         (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);

@@ -47,7 +47,12 @@ public sealed class CheckpointDirectory(string path, int keep = 2)
     /// <summary>Reads the newest valid checkpoint; the caller disposes it.</summary>
     /// <param name="refused">One sentence for every newer file that was passed over, naming it and the reason; tell the user.</param>
     /// <returns>Null when there is none: a new run if nothing was refused.</returns>
-    public Checkpoint? Load(out IReadOnlyList<string> refused)
+    public Checkpoint? Load(out IReadOnlyList<string> refused) => Load(_ => { }, out refused);
+
+    /// <summary>The same, of those that can be used.</summary>
+    /// <param name="use">Throws <see cref="InvalidDataException"/> at a checkpoint that cannot: then the one before it is tried.</param>
+    /// <param name="refused">One sentence for every newer file that was passed over, naming it and the reason; tell the user.</param>
+    internal Checkpoint? Load(Action<Checkpoint> use, out IReadOnlyList<string> refused)
     {
         var reasons = new Dictionary<string, string>();
         refused = [];
@@ -57,7 +62,18 @@ public sealed class CheckpointDirectory(string path, int keep = 2)
             {
                 var checkpoint = Checkpoint.Load(file);
                 complete.Add(file);
-                return checkpoint;
+                try
+                {
+                    use(checkpoint);
+                    return checkpoint;
+                }
+                catch (Exception e)
+                {
+                    checkpoint.Dispose();
+                    if (e is not InvalidDataException) throw;
+                    reasons.Add(file, $"{file} cannot be used: {e.Message}");
+                    refused = [.. reasons.Values];
+                }
             }
             catch (FileNotFoundException) when (!NewestFirst().Contains(file))
             {

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Spectrum;
 using Amari.Workloads;
 
@@ -33,6 +34,7 @@ public sealed class CurvatureMonitor : IDisposable
     private long _beforeStep, _reported = -1;
     private Tensor? _warm;
     private double _trained;
+    private bool _hasNoHessian;
 
     /// <param name="model">Not owned. On its device already: <c>module.to</c> replaces the parameters.</param>
     /// <param name="likelihood">p(y | f).</param>
@@ -131,7 +133,8 @@ public sealed class CurvatureMonitor : IDisposable
     private MonitorRow Row(long step, StepReport? report)
     {
         using var scope = NewDisposeScope();
-        using var pairs = Asked(MonitorQuantities.Sharpness | MonitorQuantities.Spectrum) ? Eigenpairs() : null;
+        bool hessian = Asked(MonitorQuantities.Sharpness | MonitorQuantities.Spectrum);
+        using var pairs = hessian && !_hasNoHessian ? Eigenpairs() : null;
         var row = new MonitorRow
         {
             Step = step,
@@ -142,24 +145,34 @@ public sealed class CurvatureMonitor : IDisposable
             Kl = _before is null || step == _beforeStep ? null : Kl(_before),
             KlSteps = _before is null || step == _beforeStep ? null : step - _beforeStep,
             Factors = Asked(MonitorQuantities.Factors) ? (_optimizer as Kfac)?.FactorConditions() : null,
-            Eigenvalues = Asked(MonitorQuantities.Spectrum) ? pairs!.Values : null,
+            Eigenvalues = Asked(MonitorQuantities.Spectrum) ? pairs?.Values ?? [] : null,
         };
         Forget();
         return !Asked(MonitorQuantities.Sharpness) ? row : row with
         {
-            Sharpness = pairs!.Values.Count > 0 ? pairs.Values[0] : double.NaN,
-            SharpnessResidual = pairs.Values.Count > 0 ? pairs.Residuals[0] : double.NaN,
+            Sharpness = pairs?.Values.Count > 0 ? pairs.Values[0] : double.NaN,
+            SharpnessResidual = pairs?.Values.Count > 0 ? pairs.Residuals[0] : double.NaN,
             StabilityBound = _optimizer is null ? null : Training.StabilityBound.Of(_optimizer)?.Value,
         };
     }
 
-    private Eigenpairs Eigenpairs()
+    private Eigenpairs? Eigenpairs()
     {
         int count = Asked(MonitorQuantities.Spectrum) ? Options.Eigenvalues : 1;
-        var pairs = Lanczos.Run(_hessian, new()
+        Eigenpairs pairs;
+        try
         {
-            Count = count, Tolerance = Options.Tolerance, MostProducts = Options.MostProducts, Seed = Options.Seed, Start = _warm, BasisSize = _warm is null ? null : count + Slack,
-        });
+            pairs = Lanczos.Run(_hessian, new()
+            {
+                Count = count, Tolerance = Options.Tolerance, MostProducts = Options.MostProducts, Seed = Options.Seed, Start = _warm, BasisSize = _warm is null ? null : count + Slack,
+            });
+        }
+        catch (InvalidOperationException e)                     // the training goes on
+        {
+            _hasNoHessian = true;
+            Warnings.Once($"The monitor cannot measure the Hessian of this model, and leaves its eigenvalues out. {e.Message}");
+            return null;
+        }
         if (pairs.Vectors is not { } v) return pairs;
         using var generator = new Generator((ulong)(Options.Seed + _rows.Count + 1));
         var random = randn(v.shape[0], dtype: v.dtype, generator: generator).to(v.device);

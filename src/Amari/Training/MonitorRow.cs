@@ -11,7 +11,7 @@ public sealed record MonitorRow
     public required double Seconds { get; init; }
     /// <summary>η of the optimizer's first group.</summary>
     public double? LearningRate { get; init; }
-    /// <summary>The largest eigenvalue of the Hessian on the sample; NaN when the Hessian is not finite.</summary>
+    /// <summary>The largest eigenvalue of the Hessian on the sample; NaN when the Hessian is not finite, or the model has none.</summary>
     public double? Sharpness { get; init; }
     /// <summary>‖H v - λ v‖: an eigenvalue lies within it of <see cref="Sharpness"/>.</summary>
     public double? SharpnessResidual { get; init; }

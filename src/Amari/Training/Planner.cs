@@ -66,10 +66,10 @@ public static class Planner
         {
             optimizer = Create();
         }
-        catch (ArgumentException e)
+        catch (Exception e)                                     // one that cannot be made, or does not step, is a result: others may
         {
             model.Dispose();
-            return new(choice, parameters, 0, double.NaN, double.NaN, double.NaN, double.NaN, 0, 0, false, e.Message.Split(" (Parameter")[0]);
+            return Refusal(e);
         }
         try
         {
@@ -117,11 +117,18 @@ public static class Planner
                 return some.Sum(t => (t - mean) * (t - mean)) / (some.Length * (some.Length - 1.0)) <= Exact * Exact * mean * mean;
             }
         }
+        catch (Exception e)
+        {
+            return Refusal(e);
+        }
         finally
         {
             optimizer.Dispose();
             model.Dispose();
         }
+
+        StepPlan Refusal(Exception why) => new(choice, parameters, 0, double.NaN, double.NaN, double.NaN, double.NaN, 0, 0, false,
+            why.Message.Split(" (Parameter")[0].Split('\n')[0].Trim());
 
         nn.Module<Tensor, Tensor> Model()
         {

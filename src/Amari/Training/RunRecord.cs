@@ -10,6 +10,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     WeightStart start = WeightStart.Workload)
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    private const string What = "The checkpoint's run";
     private const int KeptTimes = 1001;
     private readonly List<double> _times = [];                  // milliseconds of the newest steps, a ring
     private int _next;
@@ -97,18 +98,21 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     /// <exception cref="ArgumentException">It is another run's.</exception>
     public void Check(string json)
     {
-        var saved = JsonNode.Parse(json)!.AsObject();
-        Same("workload", (string?)saved["workload"], workload);
-        Same("optimizer", (string?)saved["optimizer"], optimizer);
-        Same("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}"));
-        Same("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start));
-        var savedOptions = saved["options"].Deserialize<Dictionary<string, string>>()!;
-        foreach (var (name, value) in options) Same(name, savedOptions.GetValueOrDefault(name), value);
-
-        static void Same(string what, string? saved, string asked)
+        var said = Untrusted.Read(What, () =>
         {
+            var saved = JsonNode.Parse(json)!.AsObject();
+            var savedOptions = saved["options"].Deserialize<Dictionary<string, string>>()!;
+            return ((string What, string? Saved, string Asked)[])
+            [
+                ("workload", (string?)saved["workload"], workload),
+                ("optimizer", (string?)saved["optimizer"], optimizer),
+                ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
+                ("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start)),
+                .. options.Select(o => (o.Key, savedOptions.GetValueOrDefault(o.Key), o.Value)),
+            ];
+        });
+        foreach (var (what, saved, asked) in said)
             if (saved != asked) throw new ArgumentException($"The checkpoint was made with {what} {saved}, this run has {asked}: it cannot continue.");
-        }
     }
 
     /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run.</summary>
@@ -116,19 +120,23 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     public void Restore(string json)
     {
         Check(json);
-        var saved = JsonNode.Parse(json)!.AsObject();
-        Step = (long)saved["step"]!;
-        Seconds = (double)saved["seconds"]!;
-        Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
-        Metric = saved["metric"].Deserialize<double>(Json);
-        Best = saved["best"] is { } best ? BestOf(best)
-            : Losses.Where(p => double.IsFinite(p.Loss))
-                .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
-        Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
+        Untrusted.Read(What, () =>
+        {
+            var saved = JsonNode.Parse(json)!.AsObject();
+            Step = (long)saved["step"]! is >= 0 and var step ? step : throw new InvalidDataException("The checkpoint's run has a negative step.");
+            Seconds = (double)saved["seconds"]! is >= 0 and < double.PositiveInfinity and var seconds ? seconds : throw new InvalidDataException("The checkpoint's run has no time that is finite and not negative.");
+            Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
+            Metric = saved["metric"].Deserialize<double>(Json);
+            Best = saved["best"] is { } best ? BestOf(best)
+                : Losses.Where(p => double.IsFinite(p.Loss))
+                    .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
+            Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
+        });
     }
 
     /// <summary>The best evaluation that <see cref="ToJson"/> wrote; null if it wrote none.</summary>
-    public static BestEvaluation? BestOf(string json) => JsonNode.Parse(json)!["best"] is { } best ? BestOf(best) : null;
+    public static BestEvaluation? BestOf(string json) =>
+        Untrusted.Read(What, () => JsonNode.Parse(json)!["best"] is { } best ? BestOf(best) : (BestEvaluation?)null);
 
     private static BestEvaluation BestOf(JsonNode best) =>
         best.Deserialize<double[]>(Json) is [var step, var seconds, var loss, var metric] ? new((long)step, seconds, loss, metric)

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Amari.Distributed;
+using Amari.Native;
 
 namespace Amari.Training;
 
@@ -73,9 +74,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     public static void Check(CheckpointOptions options, RunRecord record)
     {
         AtomicFile.Probe(options.Directory);
-        using var checkpoint = Newest(new(options.Directory), options, _ => { });
-        if (checkpoint is not null) record.Check(Said(checkpoint, RunKey));
-        else CheckBest(options, record);
+        using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, RunKey)));
+        if (checkpoint is null) CheckBest(options, record);
     }
 
     /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
@@ -98,29 +98,52 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         using var scope = NewDisposeScope();
         if (ranks.Rank == 0) AtomicFile.Probe(options.Directory);
-        using var checkpoint = ranks.Rank == 0 ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}")) : null;
+        using var checkpoint = ranks.Rank == 0
+            ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"), c => Take(c, record)) : null;
         string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, RunKey), Said(checkpoint, "optimizer"),
-            checkpoint.Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
-                .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => new SavedTensor(t.Value.dtype, t.Value.shape))));
+            StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))));
         if (ranks.Rank == 0 && checkpoint is null) CheckBest(options, record);
         text = ranks.Broadcast(text, 0);
         if (text.Length == 0) return;
         var header = JsonSerializer.Deserialize<Header>(text)!;
-        record.Restore(header.Run);
-        checkpoint?.CopyTo(model);
-        var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
-        foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
-        optimizer.Restore(new(tensors, JsonNode.Parse(header.Optimizer)!.AsObject()));
+        if (checkpoint is null) record.Restore(header.Run);
+        if (ranks.Size > 1)
+        {
+            var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
+            foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
+            Restore(tensors, header.Optimizer);
+        }
         if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
         if (ranks.Rank == 0) _best.Resume(record);
     }
 
+    /// <summary>What rank 0 can take from a checkpoint alone. What is malformed in it shows here, and the one before it is tried; that puts everything
+    /// back that this one has changed.</summary>
+    private void Take(Checkpoint checkpoint, RunRecord record)
+    {
+        if (!checkpoint.Tensors.TryGetValue(Randomness, out var random)) throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
+        RandomState.Require(Randomness, random);
+        record.Restore(Said(checkpoint, RunKey));
+        checkpoint.CopyTo(model);
+        string state = Said(checkpoint, "optimizer");
+        if (ranks.Size == 1) Restore(StateOf(checkpoint), state);
+    }
+
+    private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) => checkpoint.Tensors
+        .Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
+
+    private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
+        Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, JsonNode.Parse(values)!.AsObject())));
+
     private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
         : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
 
-    private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver)
+    private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver, Action<Checkpoint> use)
     {
-        var checkpoint = directory.Load(out var refused);
+        var checkpoint = directory.Load(c =>
+        {
+            if (options.Resume) use(c);
+        }, out var refused);
         if (!options.Resume)
         {
             if (checkpoint is null && refused.Count == 0) return null;
@@ -128,7 +151,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             throw Earlier(options);
         }
         foreach (string reason in refused) passedOver(reason);
-        if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from.");
+        if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}");
         return checkpoint;
     }
 

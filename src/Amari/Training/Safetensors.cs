@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -112,6 +113,7 @@ public sealed class Safetensors : IDisposable
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
         try
         {
+            if (!file.CanSeek) throw new InvalidDataException("it is not a regular file");
             var header = ReadHeader(file);
             if (header.Checksum is not null && header.Checksum != Checksum(file, header))
                 throw new InvalidDataException("its content does not match its sha256");
@@ -121,6 +123,10 @@ public sealed class Safetensors : IDisposable
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
         {
             throw new InvalidDataException($"{path} is damaged or not a safetensors file: {e.Message.TrimEnd('.')}.", e);
+        }
+        catch (Exception e) when (e is ExternalException or OutOfMemoryException)
+        {
+            throw new IOException($"{path} cannot be read into memory: {e.Message.Split('\n')[0].Trim()}", e);
         }
     }
 

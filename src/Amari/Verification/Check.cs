@@ -9,17 +9,23 @@ public enum CheckOutcome
     Failed,
     /// <summary>The oracle could not tell, as where the loss is not differentiable; the note says why.</summary>
     Inconclusive,
+    /// <summary>What was to be checked cannot be computed for this model, as where an operation has no second derivative; the note says
+    /// why.</summary>
+    Unavailable,
 }
 
 /// <summary>One thing held against its oracle, for one parameter.</summary>
 /// <param name="Name">What was checked: <c>gradient</c>, <c>hessian product</c>, ...</param>
-/// <param name="Parameter">Its parameter or layer; <c>output</c> for the likelihood's own.</param>
+/// <param name="Parameter">Its parameter or layer; <c>output</c> for the likelihood's own, <c>all</c> for what cannot be computed.</param>
 /// <param name="RelativeError">Norm of the difference over the norm of the oracle's value.</param>
 /// <param name="Outcome">What came of it.</param>
 /// <param name="Oracle">What it was held against.</param>
 /// <param name="Note">One sentence where there is something to say; else empty.</param>
 public sealed record Check(string Name, string Parameter, double RelativeError, CheckOutcome Outcome, string Oracle, string Note = "")
 {
+    /// <summary>The parameter of a check that is of none, or of all.</summary>
+    internal const string All = "all";
+
     /// <summary>Whether it agrees.</summary>
     public bool Passed => Outcome == CheckOutcome.Passed;
 

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Verification;
 
 /// <summary>A likelihood at a model's own outputs: everything it says is held against its own loss, and its three ways to the output Fisher
@@ -49,8 +51,8 @@ internal static class LikelihoodChecks
     {
         using var on = enable_grad();
         var moved = f.clone().requires_grad_();
-        var slope = autograd.grad([likelihood.KlDivergence(f, moved).sum()], [moved], null, retain_graph: true, create_graph: true)[0];
-        return slope.requires_grad ? Problem.Derivative(slope, u, [moved], false)[0] : zeros_like(u);
+        var slope = ReverseMode.Derivative([likelihood.KlDivergence(f, moved).sum()], [moved], createGraph: true)[0];
+        return slope is { requires_grad: true } ? Problem.Derivative(slope, u, [moved], false)[0] : zeros_like(u);
     }
 
     private static Tensor Root(Likelihood likelihood, Tensor f, Tensor u)

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 
 namespace Amari.Verification;
 
@@ -55,8 +56,8 @@ internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likeli
     public static IReadOnlyList<Tensor> Derivative(Tensor value, Tensor? cotangent, IReadOnlyList<Tensor> variables, bool again)
     {
         if (!value.requires_grad) return [.. variables.Select(v => zeros_like(v))];
-        return [.. autograd.grad([value], variables.ToList(), cotangent is null ? null : [cotangent], again, false, allow_unused: true)
-            .Zip(variables, (g, v) => g is null || g.IsInvalid ? zeros_like(v) : g.detach())];
+        return [.. ReverseMode.Derivative([value], [.. variables], cotangent is null ? null : [cotangent], again)
+            .Zip(variables, (g, v) => g?.detach() ?? zeros_like(v))];
     }
 
     private Tensor Pull(Tensor value, Tensor? cotangent, bool again = false) =>

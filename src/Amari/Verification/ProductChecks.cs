@@ -6,25 +6,27 @@ namespace Amari.Verification;
 /// output of each term by a plain backward pass; of a large model, J v comes from finite differences of the outputs, and J's from one backward pass.</summary>
 internal static class ProductChecks
 {
+    private const string MonteCarloProduct = "fisher product (monte-carlo)";
     private const int Repeats = 24;                            // Monte-Carlo operators, each with its own seed
     private const double StandardErrors = 5;                   // of 24: one false alarm in 40,000
     private const int Draws = 64;                              // per term and operator: cheap beside the passes through the model
 
-    public static IEnumerable<Check> Run(Problem problem)
+    /// <summary>The kinds of products, each with its checks.</summary>
+    public static IEnumerable<(string Name, Func<IEnumerable<Check>> Checks)> Of(Problem problem)
     {
         var (likelihood, y) = (problem.Likelihood, problem.Targets);
-        foreach (var check in Product(problem, "gauss-newton product", new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t))) yield return check;
-        foreach (var check in Product(problem, "fisher product (exact)", new Fisher(problem.Objective), likelihood.FisherProduct)) yield return check;
-        foreach (var check in Product(problem, "fisher product (empirical)", new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
+        yield return Product("gauss-newton product", () => new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t));
+        yield return Product("fisher product (exact)", () => new Fisher(problem.Objective), likelihood.FisherProduct);
+        yield return Product("fisher product (empirical)", () => new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
         {
             var s = likelihood.Score(f, y).view(problem.Terms, -1);
             return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
-        })) yield return check;
-        foreach (var check in MonteCarlo(problem)) yield return check;
-    }
+        });
+        yield return (MonteCarloProduct, () => MonteCarlo(problem));
 
-    private static List<Check> Product(Problem problem, string name, GaussNewton op, Func<Tensor, Tensor, Tensor> metric) =>
-        DerivativeChecks.AtSmoothPoint(problem, () => ProductHere(problem, name, op, metric));
+        (string, Func<IEnumerable<Check>>) Product(string name, Func<GaussNewton> op, Func<Tensor, Tensor, Tensor> metric) =>
+            (name, () => DerivativeChecks.AtSmoothPoint(problem, () => ProductHere(problem, name, op(), metric)));
+    }
 
     private static IEnumerable<Check> ProductHere(Problem problem, string name, GaussNewton op, Func<Tensor, Tensor, Tensor> metric)
     {
@@ -112,7 +114,7 @@ internal static class ProductChecks
         double relative = error == 0 ? 0 : error / Math.Max(Math.Abs(expected), seen.Average(Math.Abs));
         bool passed = error <= StandardErrors * standard || relative <= 1e-12;
         bool blind = standard <= 1e-9 * Math.Abs(mean);
-        return new("fisher product (monte-carlo)", parameter, relative,
+        return new(MonteCarloProduct, parameter, relative,
             passed ? CheckOutcome.Passed : blind ? CheckOutcome.Inconclusive : CheckOutcome.Failed, "the exact Fisher",
             passed ? FormattableString.Invariant($"within {(standard > 0 ? error / standard : 0):F1} standard errors")
             : blind ? "the model is so sure at these examples that every draw gave the same"

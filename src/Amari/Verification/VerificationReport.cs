@@ -27,8 +27,8 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     /// <summary>The trainable parameters, with their shapes.</summary>
     public required IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> Parameters { get; init; }
 
-    /// <summary>Whether no check failed; inconclusive ones are not failures.</summary>
-    public bool Passed => Checks.All(c => c.Outcome != CheckOutcome.Failed);
+    /// <summary>Whether no check failed, and all could be computed; inconclusive ones are not failures.</summary>
+    public bool Passed => Checks.All(c => c.Outcome is not (CheckOutcome.Failed or CheckOutcome.Unavailable));
 
     /// <inheritdoc/>
     public override string ToString()
@@ -48,6 +48,9 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             foreach (var g in found)
                 text.AppendLine(culture, $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: {(g.Any(c => double.IsNaN(c.RelativeError)) ? "" : string.Create(culture, $"off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). "))}{Upper(g.Key.Note)}.");
         }
+        var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
+        if (unavailable.Count > 0) text.AppendLine().AppendLine("Cannot be computed for this model:");
+        foreach (var g in unavailable) text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Upper(g.Key)}.");
         var moved = Checks.Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal)).ToList();
         if (moved.Count > 0) text.AppendLine().AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: {moved[0].Note}.");
 
@@ -55,7 +58,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             text.AppendLine().AppendLine(culture, $"Approximate by nature: K-FAC's block A ⊗ G against the dense {Approximations[0].Fisher.ToString().ToLowerInvariant()} Fisher block of these examples, ‖A ⊗ G - F‖ / ‖F‖:")
                 .AppendLine("  " + string.Join(", ", Approximations.Select(a => string.Create(culture, $"{a.Layer} {a.RelativeError:G2}"))));
         var unsupported = Coverage.Rows.Where(r => r.Block == nameof(AdamW)).ToList();
-        text.AppendLine().AppendLine(unsupported.Count == 0 ? "Unsupported: nothing; K-FAC has a block for every parameter." : "Unsupported by K-FAC, trained by AdamW:");
+        if (Coverage.Rows.Count > 0) text.AppendLine().AppendLine(unsupported.Count == 0 ? "Unsupported: nothing; K-FAC has a block for every parameter." : "Unsupported by K-FAC, trained by AdamW:");
         foreach (var row in unsupported) text.AppendLine(culture, $"  {row.Parameter}: {row.Reason}");
         text.AppendLine().AppendLine(Verdict());
         return text.ToString();
@@ -83,8 +86,9 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     private string Verdict()
     {
         int passed = Checks.Count(c => c.Outcome == CheckOutcome.Passed), failed = Checks.Count(c => c.Outcome == CheckOutcome.Failed);
-        int open = Checks.Count - passed - failed;
-        return failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust curvature of this model yet."
+        int missing = Checks.Count(c => c.Outcome == CheckOutcome.Unavailable), open = Checks.Count - passed - failed - missing;
+        return failed == 0 && missing > 0 ? $"{passed} checks agree; what cannot be computed for this model is not verified."
+            : failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust curvature of this model yet."
             : $"All {passed} checks agree" + (open > 0 ? $"; {open} could not be decided." : ".");
     }
 

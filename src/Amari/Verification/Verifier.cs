@@ -6,8 +6,9 @@ namespace Amari.Verification;
 /// batch, parameter by parameter.</summary>
 /// <remarks>Checked are: the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian, the
 /// Gauss-Newton matrix and the exact, empirical and Monte-Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in evaluation
-/// mode; a model of millions of parameters takes seconds to a minute. TorchSharp cannot pass an exception through autograd: a custom backward
-/// that throws, or an operation without a second derivative, ends the process.</remarks>
+/// mode; a model of millions of parameters takes seconds to a minute. What cannot be computed for the model, as where an operation has no second
+/// derivative, is reported with the reason, and the other checks are made. TorchSharp cannot pass an exception through autograd: a custom backward
+/// that throws ends the process.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch.</summary>
@@ -38,15 +39,35 @@ public static class Verifier
         if (!double.IsFinite(loss)) throw new InvalidOperationException($"The loss of the examples is {loss} in float64; there is nothing to verify.");
 
         var checks = new List<Check>();
-        foreach (var group in (Func<Problem, IEnumerable<Check>>[])[LikelihoodChecks.Run, DerivativeChecks.Gradient, DerivativeChecks.Hessian, ProductChecks.Run])
-            using (NewDisposeScope()) checks.AddRange(group(problem));
-        var (kfac, approximations, coverage) = KfacChecks.Run(problem);
-        checks.AddRange(kfac);
+        var (approximations, coverage) = ((IReadOnlyList<Approximation>)[], new Coverage([]));
+        Try("likelihood", () => LikelihoodChecks.Run(problem));
+        Try("gradient", () => DerivativeChecks.Gradient(problem));
+        Try("hessian product", () => DerivativeChecks.Hessian(problem));
+        foreach (var (name, products) in ProductChecks.Of(problem)) Try(name, products);
+        Try("k-fac", () =>
+        {
+            (var kfac, approximations, coverage) = KfacChecks.Run(problem);
+            return kfac;
+        });
         return new(checks, approximations, coverage)
         {
             Likelihood = likelihood.GetType().Name, Examples = n, Outputs = problem.Outputs, Loss = loss,
             Parameters = [.. problem.Layout.Parameters.Select((p, i) => (p.Name, (IReadOnlyList<long>)problem.Layout.Shapes[i]))],
         };
+
+        // What cannot be computed is a finding, and keeps nothing else from being checked.
+        void Try(string name, Func<IEnumerable<Check>> group)
+        {
+            using var inner = NewDisposeScope();
+            try
+            {
+                checks.AddRange(group());
+            }
+            catch (Exception e)
+            {
+                checks.Add(new(name, Check.All, double.NaN, CheckOutcome.Unavailable, "", e.Message.Split('\n')[0].Trim().TrimEnd('.')));
+            }
+        }
     }
 
     private static Tensor Batch(Tensor t, long n)

@@ -22,7 +22,7 @@ public static class SecondOrderCases
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 
-    internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model) => Makers[name](model, new Categorical());
+    internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model, Likelihood? likelihood = null) => Makers[name](model, likelihood ?? new Categorical());
 
     /// <summary>The same optimizer with its default options.</summary>
     internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) => name.Split(' ')[0] switch

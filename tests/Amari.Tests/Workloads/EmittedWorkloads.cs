@@ -43,6 +43,15 @@ public abstract class ThrowingWorkload() : NamedWorkload("throwing")
     public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => torch.is_grad_enabled() ? throw new ArgumentException("The table is upside down.") : m.Last.call(m.First.call(x)));
 }
 
+/// <summary>A base whose model has no second derivative.</summary>
+public abstract class OnceDifferentiableWorkload() : NamedWorkload("bag")
+{
+    public override int BatchSize => 32;
+    public override Likelihood Likelihood { get; } = new Categorical();
+    public override WorkloadData Load(string? directory) => new(new(torch.randint(0, 10, [64, 5]), torch.randint(0, 3, [64])), null);
+    public override nn.Module<Tensor, Tensor> CreateModel() => new SecondOrder.Bag();
+}
+
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
 internal static class EmittedWorkloads
 {
