@@ -13,6 +13,7 @@ try
     {
         case "collectives": Collectives.Run(world); break;
         case "training": Training.Run(world); break;
+        case "draws": Draws.Run(world); break;
         case "catalog": Catalog.Run(world); break;
         case "saved": SavedRuns.Run(args[1], args[2], args[3..]); break;
         case "endless": Failure.Run(world, args[2]); break;

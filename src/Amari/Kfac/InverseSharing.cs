@@ -83,10 +83,10 @@ internal sealed class InverseSharing : IDisposable
         using var scope = NewDisposeScope();
         if (scaled && terms > 0)
             foreach (var block in blocks) block.ScalePending((double)terms * terms);
-        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
+        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0), .. blocks.Select(b => b.HasMoments ? 1.0 : 0)]);
         if (sums[1] > 0) return ((long)sums[0], false);
         var present = blocks.Where((_, i) => sums[2 + blocks.Count + i] > 0).ToList();
-        foreach (var block in present) block.CompletePending();
+        foreach (var (block, i) in blocks.Select((b, i) => (b, i)).Where(b => present.Contains(b.b))) block.CompletePending(sums[2 + 2 * blocks.Count + i] > 0);
         var under = present.SelectMany(b => b.Pending).Select(t => world.BeginAllReduce(t)).ToList();
         foreach (var reduction in under) reduction.Wait();
         for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[2 + i];

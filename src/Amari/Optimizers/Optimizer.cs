@@ -86,6 +86,12 @@ public abstract class Optimizer : optim.Optimizer
     /// <exception cref="NotSupportedException">The communicator has several ranks, and the optimizer or its options cannot be shared so: the message says why.</exception>
     public virtual void Distribute(Communicator communicator, bool shardState = false) { }
 
+    /// <summary>Over several ranks: where the examples of the coming forward pass lie in the batch of all ranks, so that what K-FAC draws for them
+    /// is what one process draws for the whole batch. Set it before each forward pass. Null (the default) takes the batch as cut by <see cref="ShardedBatches"/>,
+    /// of the same size as the one before or else of equal parts: another cut has draws of its own, which are as good but not those of one process.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The batch does not have such a part.</exception>
+    public virtual BatchPart? BatchPart { get; set => field = value?.Checked(); }
+
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
     public abstract void to(Device device);
 

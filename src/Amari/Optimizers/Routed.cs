@@ -164,6 +164,17 @@ public sealed class Routed : Optimizer
         return loss;
     }
 
+    /// <inheritdoc/>
+    public override Distributed.BatchPart? BatchPart
+    {
+        get => base.BatchPart;
+        set
+        {
+            base.BatchPart = value;
+            foreach (var member in Members) member.BatchPart = value;
+        }
+    }
+
     /// <summary>Steps taken so far.</summary>
     private long Steps { get; set; }
 

@@ -12,7 +12,7 @@ namespace Amari.Training;
 /// <para>Where the weights to be used are not those in training (<see cref="ScheduleFree"/>), an evaluation takes BatchNorm's statistics anew at the former, from ten batches, and then
 /// puts back those of training, which are also what a checkpoint holds.</para>
 /// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one process to rounding (BatchNorm
-/// normalises each part by its own statistics; random draws differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
+/// normalises each part by its own statistics; dropout, and what methods other than K-FAC draw, differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
 public sealed class Trainer : IDisposable
 {
     private const int EvaluationChunk = 1000, WarmUpSteps = 3;
@@ -213,6 +213,7 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
+        if (_ranks.Size > 1) optimizer.BatchPart = _batches!.Value.Batches.Part(step);
         if (optimizer is SecondOrderOptimizer secondOrder) return (secondOrder.Step(x, y).LossBefore, 1);
         if (optimizer is Kfac { EvaluatesLoss: true } kfac) return (kfac.Step(x, y).LossBefore, 1);
         optimizer.Train();
