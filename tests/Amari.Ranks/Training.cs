@@ -214,8 +214,9 @@ internal static class Training
     private static void Parted(Communicator world)
     {
         using var model = Model(1);
-        using var optimizer = new NewtonCg(model, new Categorical(), new() { MaxIterations = world.Rank == 0 ? 1 : 2, Radius = 1e3, Tolerance = 1e-9 });
+        using var optimizer = new NewtonCg(model, new Categorical(), new() { Radius = 1e3, Tolerance = 1e-9 });
         optimizer.Distribute(world);
+        optimizer.Group.Options = optimizer.Group.Options with { MaxIterations = world.Rank == 0 ? 1 : 2 };
         try
         {
             optimizer.Step(Data().X, Data().Y);

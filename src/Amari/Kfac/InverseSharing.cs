@@ -32,12 +32,16 @@ internal sealed class InverseSharing : IDisposable
     public InverseSharing(Communicator world, double fraction)
     {
         _world = world;
-        int holders = Enumerable.Range(1, world.Size).Last(g => world.Size % g == 0 && g <= Math.Max(1, fraction * world.Size + 1e-9));
+        int holders = Holders(world.Size, fraction);
         _columns = world.Size / holders;
         _loads = new double[world.Size];
         if (holders > 1) _column = world.Split(world.Rank % _columns);
         if (_columns > 1) _row = world.Split(world.Rank / _columns);
     }
+
+    /// <summary>How many ranks hold an inverse.</summary>
+    public static int Holders(int ranks, double fraction) =>
+        Enumerable.Range(1, ranks).Last(g => ranks % g == 0 && g <= Math.Max(1, fraction * ranks + 1e-9));
 
     /// <summary>All ranks.</summary>
     public Communicator World => _world;

@@ -7,24 +7,25 @@ public sealed partial class Kfac
 {
     private long _batchExamples;                                // of all ranks, when factors were measured last
 
+    private protected override IEnumerable<OptimizerOptions> GroupOptions => _groups.Select(g => g.Options);
+
+    internal override void RefuseUnshareable(int ranks, bool shardState)
+    {
+        if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
+        if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
+        if (Shared.DampingMethod == DampingMethod.Ekfac && InverseSharing.Holders(ranks, Shared.InverseFraction) < ranks)
+            throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
+        _fallback.RefuseUnshareable(ranks, shardState);
+    }
+
     /// <summary>Over the ranks of a communicator: sums that make the factors are added up, and the inverses shared out as
     /// <see cref="Options.InverseFraction"/> and
     /// <see cref="Options.InverseWork"/> say. Steps equal those of one process with the whole batch, to rounding: what is drawn for an example is drawn
     /// by its place in the whole batch, see <see cref="Optimizer.BatchPart"/>.</summary>
-    /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">There are factors already.</exception>
-    /// <exception cref="NotSupportedException">EKFAC with an <see cref="Options.InverseFraction"/> below 1: every rank measures in the
-    /// eigenbasis.</exception>
-    public override void Distribute(Communicator communicator, bool shardState = false)
+    internal override void Share(Communicator communicator, bool shardState)
     {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (communicator.Size == 1) return;
-        if (Shared.CurvatureBudget is not null) throw new NotSupportedException("A CurvatureBudget goes by a rank's own clock: over several ranks give FactorInterval and InverseInterval.");
-        if (_sharing is not null || _blocks.Exists(b => b.IsMeasured)) throw new InvalidOperationException("The work can be shared over ranks only once, before the first step.");
-        _fallback.Distribute(communicator, shardState);
+        _fallback.Share(communicator, shardState);
         _sharing = new(communicator, Shared.InverseFraction);
-        if (Shared.DampingMethod == DampingMethod.Ekfac && !_sharing.IsEverywhere)
-            throw new NotSupportedException("EKFAC needs every inverse on every rank: InverseFraction must be 1.");
     }
 
     /// <summary>Which part of the whole batch a pass of so many examples is of.</summary>

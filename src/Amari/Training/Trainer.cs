@@ -20,6 +20,7 @@ public sealed class Trainer : IDisposable
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private readonly Lazy<ConstantPrediction?> _constant;
+    private readonly Lazy<string> _dataPrint;
     private (int Seed, ShardedBatches Batches)? _batches;
 
     /// <param name="workload">What to train.</param>
@@ -37,6 +38,7 @@ public sealed class Trainer : IDisposable
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = workload.Load(dataDirectory).Aligned();
+        _dataPrint = new(() => Fingerprint.Of(_data.Train.Inputs, _data.Train.Targets));
         _constant = new(() => Workload.Likelihood.BestConstant((_data.Measured ?? _data.Train).Targets));
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
@@ -90,7 +92,7 @@ public sealed class Trainer : IDisposable
         using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
         try
         {
-            optimizer.Distribute(_ranks, ShardState);
+            if (!IsAlone) optimizer.RefuseUnshareable(_ranks.Size, ShardState);
         }
         catch (NotSupportedException e)
         {
@@ -191,12 +193,18 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether this process trains without others.</summary>
     internal bool IsAlone => _ranks.Size == 1;
 
+    private Fingerprint FingerprintOf(TrainingRequest request) => new Fingerprint().AddCode(Workload.GetType().Assembly)
+        .Add("the workload", Workload.Name).Add("the optimizer", request.Choice.Name).Add("the seed", request.Seed).Add("the budget", request.Budget)
+        .Add("the start of weights", Start).Add("the data", _dataPrint.Value).Add("the batch size", Workload.BatchSize)
+        .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Every.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
+
     private TrainingLoop Begin(TrainingRequest request)
     {
         ArgumentNullException.ThrowIfNull(request.Choice);
         ArgumentNullException.ThrowIfNull(request.Budget);
         ArgumentOutOfRangeException.ThrowIfNegative(request.Seed);
         var options = Options(request.Choice);
+        if (!IsAlone) FingerprintOf(request).Agree(_ranks);
         return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed));
     }
 

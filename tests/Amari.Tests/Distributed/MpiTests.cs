@@ -71,6 +71,48 @@ public sealed class MpiTests
         Assert.Matches(@"process rank 1 .*Killed|BAD TERMINATION|for rank 1; the job ends", Regex.Replace(text, @"\s+", " "));
     }
 
+    /// <summary>At the defaults, within 15 s of being stopped.</summary>
+    [Theory, InlineData(0), InlineData(1)]
+    public void A_rank_that_is_stopped_ends_the_job_and_is_named(int rank)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "SIGSTOP is sent by kill");
+        using var job = MpiJob.Start(2, Ranks, "endless", "default", "wait");
+        string id = job.WaitFor($"rank {rank} is process ");
+        Thread.Sleep(500);
+        var clock = Stopwatch.StartNew();
+        Process.Start("kill", ["-STOP", id]).WaitForExit();
+        var (code, text) = job.Finish();
+        Assert.NotEqual(0, code);
+        Assert.InRange(clock.Elapsed.TotalSeconds, 5, 15);
+        Assert.Single(Regex.Matches(text, $@"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: its process is stopped, or the network is; the job ends\."));
+    }
+
+    /// <summary>Longer than a stopped one may be silent.</summary>
+    [Fact]
+    public void A_rank_that_computes_for_long_is_waited_for() =>
+        Succeeds(MpiJob.Start(2, Ranks, "slow", $"{Amari.Distributed.Mpi.SilenceTimeout.TotalSeconds + 4}"), "done: 2 ranks");
+
+    [Theory, InlineData(2), InlineData(3)]
+    public void Ranks_that_were_started_differently_are_refused(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "unlike"), $"done: {ranks} ranks");
+
+    [Theory]
+    [InlineData("train digits-softmax --optimizer adamw --lr 0.001", "train digits-softmax --optimizer adamw --lr 0.1", "--lr is 0.001 on rank 0 and 0.1 on rank 1")]
+    [InlineData("train digits-softmax", "train digits-softmax --seed 3", "--seed is 0 on rank 0 and 3 on rank 1")]
+    [InlineData("train digits-softmax", "train digits-mlp", "WORKLOAD is digits-softmax on rank 0 and digits-mlp on rank 1")]
+    [InlineData("compare digits-softmax --optimizers sgd,kfac", "compare digits-softmax --optimizers sgd", "--optimizers is sgd,kfac on rank 0 and sgd on rank 1")]
+    [InlineData("compare digits-softmax --optimizers sgd", "train digits-softmax --optimizer sgd", "the command is compare on rank 0 and train on rank 1")]
+    [InlineData("train digits-softmax", "train digits-softmax --no-such", "Rank 1 of 2: Unrecognized command or argument '--no-such'")]
+    public void Ranks_of_different_arguments_are_refused_once(string first, string second, string expected)
+    {
+        using var folder = new TemporaryFolder();
+        string[] Rank(string arguments) => ["-np", "1", .. MpiJob.Program(Tool), .. arguments.Split(' '), "--epochs", "1", "--threads", "1", "--out", folder.File("out")];
+        using var job = MpiJob.StartCommand(MpiJob.Need(), ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(first), ":", .. Rank(second)]);
+        var (code, text) = job.Finish();
+        Assert.Equal(2, code);
+        Assert.Single(Regex.Matches(text, Regex.Escape(expected)));
+        Assert.False(Directory.Exists(folder.File("out")));
+    }
+
     [Fact]
     public void A_cut_link_ends_the_job()
     {
@@ -85,7 +127,7 @@ public sealed class MpiTests
         hosts.Cut();
         var (code, text) = job.Finish();
         Assert.NotEqual(0, code);
-        Assert.Matches(@"Rank \d of 2 waited 3 s in an all-reduce for rank \d; the job ends\.", text);
+        Assert.Matches(@"Rank \d of 2 (waited 3 s in an all-reduce for|has heard nothing from) rank \d.*; the job ends\.", text);
     }
 
     [Theory, InlineData("kfac", "InverseFraction=0"), InlineData("adamw", null)]
