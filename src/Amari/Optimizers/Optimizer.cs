@@ -9,7 +9,11 @@ namespace Amari;
 /// <remarks>Owns its state, not the parameters. Not thread-safe: step from the thread that trains.</remarks>
 public abstract class Optimizer : optim.Optimizer
 {
-    static Optimizer() => ScalarRelease.Install();
+    static Optimizer()
+    {
+        ScalarRelease.Install();
+        if (TorchLibrary.Status.State != TorchLibraryState.Failed) Kernels.IdleThreads.Watch();
+    }
 
     private protected Optimizer() : base(IntPtr.Zero) { }
 
