@@ -76,10 +76,6 @@ internal static class Catalog
 
         public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } = new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            // curvature propagation draws other signs on every rank
-            ["kfac"] = new Dictionary<string, string> { ["Fisher"] = "Exact" },
-            ["ekfac"] = new Dictionary<string, string> { ["Fisher"] = "Exact" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.Fisher"] = "Exact" },
             // a side longer than the other has a factor with a null space, whose basis rounding decides: none of those here
             ["soap"] = new Dictionary<string, string> { ["MaxDimension"] = "6", ["RefreshInterval"] = "3" },
             ["routed-soap"] = new Dictionary<string, string> { ["Matrices.MaxDimension"] = "6" },

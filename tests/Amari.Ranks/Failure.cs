@@ -10,6 +10,15 @@ internal static class Failure
 {
     private const int FailingStep = 20;
 
+    /// <summary>A rank that computes for long while the others wait is no reason to end.</summary>
+    public static void Slow(Communicator world, double seconds)
+    {
+        if (world.Rank == world.Size - 1)
+            for (long start = System.Diagnostics.Stopwatch.GetTimestamp(); System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < seconds;)
+                using (var a = randn(200, 200)) a.mm(a).Dispose();
+        world.Barrier();
+    }
+
     /// <param name="world">The ranks.</param>
     /// <param name="how"><c>throw</c> or <c>hang</c>: what rank 1 does in the middle of a step; <c>wait</c>: nothing, another kills it or cuts its link.</param>
     public static void Run(Communicator world, string how)

@@ -12,7 +12,7 @@ namespace Amari.Ranks;
 internal static class Training
 {
     private const int Steps = 7;
-    private const int Batch = 30;                               // not divisible by 4: uneven parts
+    public const int Batch = 30;                               // not divisible by 4: uneven parts
 
     /// <summary>A network with a convolution and a normalisation, in float64, so that rounding stays far below what an error would cause; narrower than a batch is long, for an
     /// eigenbasis is not determined where eigenvalues are equal.</summary>
@@ -72,7 +72,7 @@ internal static class Training
     /// <summary>Those whose state cannot be divided.</summary>
     private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
 
-    public static Kfac.Options KfacOptions => new() { Fisher = FisherKind.Exact, LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, IntervalGrowth = null, ModelExamples = null, Momentum = 0.9, WeightDecay = 0.01 };   // draws would differ from rank to rank
+    public static Kfac.Options KfacOptions => new() { Fisher = FisherKind.Exact, LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, IntervalGrowth = null, ModelExamples = null, Momentum = 0.9, WeightDecay = 0.01 };
 
     public static void Run(Communicator world)
     {
@@ -114,7 +114,7 @@ internal static class Training
     }
 
     /// <summary>What one process comes to: rank 0 alone, with the whole batch.</summary>
-    private static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
+    public static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
     {
         var values = world.Rank == 0 ? Train(SingleProcess.Instance, create, false, new(), with, sum, examples, steps) : Values(Model(0));
         using var t = tensor(values);
@@ -123,7 +123,8 @@ internal static class Training
     }
 
     /// <summary>All parameters after some steps.</summary>
-    private static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
+    public static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options,
+        Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps, bool placed = true)
     {
         using var scope = NewDisposeScope();
         using var model = Model(ranks.Size > 1 ? 100 + ranks.Rank : 100);   // rank 0's weights must become everyone's
@@ -136,6 +137,7 @@ internal static class Training
         for (int step = 0; step < steps; step++)
         {
             using var inner = NewDisposeScope();
+            if (placed) optimizer.BatchPart = batches.Part(step);
             int[] rows = batches.Rows(step).ToArray();          // the last batch of an epoch has 6 examples, or 1
             var index = tensor(rows, dtype: ScalarType.Int64);
             Step(model, optimizer, parallel, x.index_select(0, index), y.index_select(0, index), sum ? nn.Reduction.Sum : nn.Reduction.Mean);
@@ -212,8 +214,9 @@ internal static class Training
     private static void Parted(Communicator world)
     {
         using var model = Model(1);
-        using var optimizer = new NewtonCg(model, new Categorical(), new() { MaxIterations = world.Rank == 0 ? 1 : 2, Radius = 1e3, Tolerance = 1e-9 });
+        using var optimizer = new NewtonCg(model, new Categorical(), new() { Radius = 1e3, Tolerance = 1e-9 });
         optimizer.Distribute(world);
+        optimizer.Group.Options = optimizer.Group.Options with { MaxIterations = world.Rank == 0 ? 1 : 2 };
         try
         {
             optimizer.Step(Data().X, Data().Y);

@@ -28,7 +28,9 @@ public static class CommandLine
         if (parsed.Errors.Count > 0)
         {
             var told = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];   // what names the culprit
-            return Fail(2, told.Message.ReplaceLineEndings(" "));
+            if (Launcher.Rank > 0) Thread.Sleep(2000);           // what all ranks refuse rank 0 says, and the launcher ends the others
+            error.WriteLine((Launcher.Rank > 0 ? $"Rank {Launcher.Rank} of {Launcher.Size}: " : "") + told.Message.ReplaceLineEndings(" "));
+            return 2;
         }
         if (Launcher.Size > 1 && !Ranks.Commands.Contains(parsed.CommandResult.Command.Name))
             return Fail(2, $"{parsed.CommandResult.Command.Name} runs in one process: start it without the MPI launcher.");
@@ -59,7 +61,7 @@ public static class CommandLine
         {
             return run();
         }
-        catch (Exception e) when (IsArgument(e))
+        catch (Exception e) when (IsArgument(e) && e is not UnlikeRanksException)
         {
             throw new FailedRunException(e);
         }

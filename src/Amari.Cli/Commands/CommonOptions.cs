@@ -31,7 +31,7 @@ internal sealed class CommonOptions
     };
     public Option<bool> ShardState { get; } = new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
     public Option<bool> Overlap { get; } = new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
-    public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not answer before the job ends (default 5m)");
+    public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not come to them before the job ends (default 30m; one that is stopped ends it within 15s)");
     public Argument<string?> Workload { get; } = new("WORKLOAD")
     {
         Arity = ArgumentArity.ZeroOrOne,

@@ -24,7 +24,7 @@ internal static class CompareCommand
         var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune };
         common.AddTo(command);
         monitoring.AddTo(command);
-        command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
+        command.SetAction(parsed => Ranks.Run(parsed, common, world =>
         {
             var (workload, choices, budget, monitor, trainer, folder) = world.Agree(Prepare);
             using var owned = trainer;

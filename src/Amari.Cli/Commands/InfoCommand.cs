@@ -30,7 +30,6 @@ internal static class InfoCommand
                 : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
             var status = TorchLibrary.Status;
             if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
-            ScalarRelease.Install();
             var rows = new JsonObject
             {
                 ["amari"] = Version(typeof(Kfac).Assembly),

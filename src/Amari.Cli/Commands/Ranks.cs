@@ -1,3 +1,5 @@
+using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using Amari.Distributed;
 
@@ -9,18 +11,19 @@ internal static class Ranks
     /// <summary>Commands that run on several ranks; others are refused there.</summary>
     public static IReadOnlyList<string> Commands { get; } = ["train", "compare", "info"];
 
-    /// <summary>Runs a command on the launcher's ranks, or on this process alone.</summary>
-    public static int Run(TimeSpan? timeout, Func<Communicator, int> command)
+    /// <summary>Runs a command on the launcher's ranks, which are to be started with the same arguments, or on this process alone.</summary>
+    public static int Run(ParseResult parsed, CommonOptions common, Func<Communicator, int> command)
     {
-        var world = Communicator.FromLauncher(timeout);
+        var world = Communicator.FromLauncher(common.TimeoutOf(parsed));
         if (world.Size == 1) return command(world);
         try
         {
+            Agree(world, parsed, [common.Out, common.Json, common.Overwrite, common.Data, common.Threads, common.RankTimeout, common.Assembly]);
             int code = command(world);
             world.Dispose();
             return code;
         }
-        catch (AgreedException)
+        catch (ArgumentException e) when (e is AgreedException or UnlikeRanksException)
         {
             world.Dispose();
             throw;
@@ -32,6 +35,22 @@ internal static class Ranks
             throw;
         }
     }
+
+    /// <summary>Refuses arguments that differ, before anything is made of them.</summary>
+    /// <param name="world">The ranks.</param>
+    /// <param name="parsed">The arguments.</param>
+    /// <param name="own">What each rank, or rank 0 alone, may have its own of.</param>
+    private static void Agree(Communicator world, ParseResult parsed, IReadOnlyList<Option> own)
+    {
+        var command = parsed.CommandResult.Command;
+        var print = new Fingerprint().AddCode(typeof(Ranks).Assembly).Add("the command", command.Name);
+        foreach (var symbol in command.Arguments.Cast<Symbol>().Concat(command.Options.Except(own)))
+            print.Add(symbol.Name, parsed.GetResult(symbol) is { Tokens.Count: > 0 } given ? string.Join(" ", given.Tokens.Select(t => t.Value)) : Default(parsed, symbol));
+        print.Agree(world);
+    }
+
+    private static string Default(ParseResult parsed, Symbol symbol) =>
+        symbol is Option<bool> flag ? $"{parsed.GetValue(flag)}" : symbol is Option { HasDefaultValue: true } option ? $"{option.GetDefaultValue()}" : "not given";
 
     /// <summary>What can be refused before the ranks depend on each other: what fails on one rank fails on all, with one line.</summary>
     public static T Agree<T>(this Communicator world, Func<T> setup)

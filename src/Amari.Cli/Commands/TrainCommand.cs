@@ -27,7 +27,7 @@ internal static class TrainCommand
         var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
         common.AddTo(command);
         monitoring.AddTo(command);
-        command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
+        command.SetAction(parsed => Ranks.Run(parsed, common, world =>
         {
             var (workload, choice, budget, monitor, trainer, saving, folder) = world.Agree(Prepare);
             using var owned = trainer;

@@ -21,7 +21,7 @@ public abstract class Communicator : IDisposable
     private protected Communicator() { }
 
     /// <summary>The ranks of the job that mpirun, mpiexec or srun started; without such a launcher, this process alone. Once per process.</summary>
-    /// <param name="timeout">How long a rank waits in a call for one that does not come before it ends the job; null: see <see cref="Mpi.DefaultTimeout"/>.</param>
+    /// <param name="timeout">How long a rank waits in a call for one that does not come before it ends the job; null: see <see cref="Mpi.DefaultTimeout"/> and, for one whose process is stopped, <see cref="Mpi.SilenceTimeout"/>.</param>
     /// <exception cref="CommunicationException">There is a launcher, but no MPI library that fits it.</exception>
     public static Communicator FromLauncher(TimeSpan? timeout = null) =>
         Launcher.IsPresent && Launcher.Size > 1 ? Mpi.Start(timeout ?? Mpi.DefaultTimeout) : SingleProcess.Instance;

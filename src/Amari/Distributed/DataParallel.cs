@@ -35,15 +35,24 @@ public sealed class DataParallel : IDisposable
     /// <param name="model">Of the same shapes on all ranks. Not owned.</param>
     /// <param name="communicator">Not owned.</param>
     /// <param name="options">Defaults if null.</param>
+    /// <exception cref="ArgumentException">Ranks differ in the names, types or shapes of parameters and buffers, or in the options.</exception>
     public DataParallel(nn.Module model, Communicator communicator, Options? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(communicator);
         (_model, _communicator, _options) = (model, communicator, options ?? new());
         if (communicator.Size == 1) return;
+        Fingerprint().Agree(communicator);
         using var off = no_grad();
         foreach (var t in model.parameters().Cast<Tensor>().Concat(model.buffers()).DistinctBy(t => t.Handle)) communicator.BroadcastAny(t, 0);
         if (_options.Overlap) _order = new(model, Send);
+    }
+
+    private Fingerprint Fingerprint()
+    {
+        var result = new Fingerprint().Add(nameof(Options.BucketBytes), _options.BucketBytes).Add(nameof(Options.Reduction), _options.Reduction).Add(nameof(Options.Overlap), _options.Overlap);
+        foreach (var (name, tensor) in _model.state_dict()) result.Add(name, $"{tensor.dtype}[{string.Join(", ", tensor.shape)}]");
+        return result;
     }
 
     /// <summary>n_r of the backward pass to come, ≥ 0. Setting it lets buckets leave during that pass if <see cref="Options.Overlap"/> is on.</summary>

@@ -5,7 +5,7 @@ namespace Amari.Distributed;
 
 /// <summary>Ranks connected by the installed MPI library: Open MPI, MPICH and its kin, or any with the standard binary interface, chosen at run time.</summary>
 /// <remarks>Every collective is started non-blocking and polled, so that a rank that does not come is noticed: after the timeout the job ends with one line
-/// that names the ranks missing. Return codes of all calls are checked. A rank that dies is noticed by the launcher at once.</remarks>
+/// that names the ranks missing; and a rank whose process is stopped is noticed by its silence. Return codes of all calls are checked. A rank that dies is noticed by the launcher at once.</remarks>
 public sealed unsafe class Mpi : Communicator
 {
     private const int ChunkBytes = 4 << 20;                     // larger single messages first touch a temporary buffer as large
@@ -16,6 +16,7 @@ public sealed unsafe class Mpi : Communicator
     private readonly MpiWatch _watch;
     private readonly int[] _worldRanks;
     private readonly bool _isWorld;
+    private MpiHeartbeat? _heartbeat;
     private nint _comm;
 
     private Mpi(MpiLibrary mpi, nint comm, TimeSpan timeout, Mpi? parent)
@@ -34,8 +35,13 @@ public sealed unsafe class Mpi : Communicator
         fixed (int* from = mine, to = _worldRanks) GatherBytes((nint)from, (nint)to, sizeof(int));
     }
 
-    /// <summary>How long a rank waits for another before it ends the job.</summary>
-    public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromMinutes(5);
+    /// <summary>How long a rank waits in a call for another, whose process runs but does not come to the call, before it ends the job: longer than anything that
+    /// one rank does while the others wait.</summary>
+    public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>How long a rank's process may be silent, as one that is stopped is, before the job ends; less if a timeout is less. What it computes does not
+    /// silence it, and one with a debugger attached may be silent for any time. With the time to notice it, and to end the others, it is below 15 s.</summary>
+    public static TimeSpan SilenceTimeout { get; } = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
     public override int Rank { get; }
@@ -62,8 +68,22 @@ public sealed unsafe class Mpi : Communicator
             var world = new Mpi(mpi, mpi.Abi.World, timeout, null);
             if (world.Size == 1 && Launcher.Size > 1)
                 throw new CommunicationException($"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library are of different MPI implementations. Name the launcher's library in {MpiLibrary.Variable}.");
+            if (world.Size > 1) world.Watch(provided);
             return _world = world;
         }
+    }
+
+    private void Watch(int provided)
+    {
+        if (provided != _mpi.Abi.ThreadMultiple)
+        {
+            if (Rank == 0) Warnings.Once($"{_mpi.Version} cannot be called by several threads: a stopped rank is noticed only after {_watch.Timeout.TotalSeconds:0} s in a call.");
+            return;
+        }
+        nint own = 0;
+        _mpi.Check(_mpi.Duplicate(_comm, &own), "MPI_Comm_dup");
+        _mpi.Check(_mpi.SetErrorHandler(own, _mpi.Abi.ErrorsReturn), "MPI_Comm_set_errhandler");
+        _heartbeat = new(_mpi, own, Rank, Size, SilenceTimeout < _watch.Timeout ? SilenceTimeout : _watch.Timeout);
     }
 
     /// <summary>What is installed, for reports: the library's name and version; null without one. Does not initialise MPI.</summary>
@@ -198,6 +218,7 @@ public sealed unsafe class Mpi : Communicator
 
     private void Leave()
     {
+        _heartbeat?.Dispose();
         _watch.Free();
         if (!_isWorld)
             fixed (nint* comm = &_comm) _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");

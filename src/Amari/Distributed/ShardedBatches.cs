@@ -27,8 +27,16 @@ public sealed class ShardedBatches(long examples, int batchSize, int seed, int r
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         var batch = Batch(step);
-        int start = (int)((long)batch.Length * _rank / _ranks), end = (int)((long)batch.Length * (_rank + 1) / _ranks);
-        return batch[start..end];
+        var part = Part(step);
+        return batch.Slice((int)part.Start, (int)part.Length);
+    }
+
+    /// <summary>Where this rank's examples lie in the whole batch of a step: for <see cref="Optimizer.BatchPart"/>.</summary>
+    /// <param name="step">From 0, counted over epochs.</param>
+    public BatchPart Part(long step)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(step);
+        return BatchPart.Of(Math.Min(_batchSize, _examples - step % StepsPerEpoch * _batchSize), _rank, _ranks);
     }
 
     private ReadOnlySpan<int> Batch(long step)

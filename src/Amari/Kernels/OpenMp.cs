@@ -10,6 +10,12 @@ internal static unsafe partial class OpenMp
 {
     private static readonly bool IsThere = Exports("GOMP_parallel") && Exports("omp_get_thread_num");
 
+    /// <summary>Whether GNU's library is there.</summary>
+    public static bool IsGnu => IsThere;
+
+    /// <summary>How many processors it counts; to be asked where it is there.</summary>
+    public static int Processors => omp_get_num_procs();
+
     private struct Job
     {
         public delegate*<int, nint, void> Body;
@@ -53,4 +59,7 @@ internal static unsafe partial class OpenMp
 
     [LibraryImport(Library)]
     private static partial int omp_get_thread_num();
+
+    [LibraryImport(Library)]
+    private static partial int omp_get_num_procs();
 }

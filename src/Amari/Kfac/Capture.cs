@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.Native;
 
 namespace Amari;
@@ -25,6 +26,7 @@ internal sealed partial class Capture : IDisposable
     private readonly Generator? _generator;
     private readonly Func<FisherSettings> _settings;
     private readonly bool _measuring;
+    private readonly Func<long, BatchPart?>? _part;
     private readonly HashSet<(string, string)> _told = [];
     private ForwardPass? _pass;
 
@@ -35,12 +37,14 @@ internal sealed partial class Capture : IDisposable
     /// <param name="generator">The source of draws.</param>
     /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
     /// call <see cref="Propagate"/>.</param>
+    /// <param name="part">Which part of the batch of all ranks a pass is of, by its examples; null for a process alone.</param>
     public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
-        Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false)
+        Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false,
+        Func<long, BatchPart?>? part = null)
     {
         if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
             throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
-        (_model, _settings, _likelihood, _generator, _measuring) = (model, settings, likelihood, generator, measuring);
+        (_model, _settings, _likelihood, _generator, _measuring, _part) = (model, settings, likelihood, generator, measuring, part);
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -93,6 +97,9 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Examples of all passes that count.</summary>
     public long LiveExamples => _live.Sum(p => p.Examples);
 
+    /// <summary>The same by the model's input, which may have fewer than its output has rows.</summary>
+    public long LiveInputRows => _live.Sum(p => p.InputRows);
+
     /// <summary>How many passes count.</summary>
     public int LivePasses => _live.Count;
 
@@ -104,6 +111,9 @@ internal sealed partial class Capture : IDisposable
 
     /// <summary>Terms of all passes propagated back since <see cref="Forget"/> or <see cref="Reset"/>, if they were counted.</summary>
     public long Terms { get; private set; }
+
+    /// <summary>How often anything was drawn.</summary>
+    public long Draws { get; set; }
 
     /// <summary>Examples of the last pass.</summary>
     public long Examples { get; private set; }
@@ -206,6 +216,7 @@ internal sealed partial class Capture : IDisposable
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (!(Active || Counts || KeepsBatch)) return f;
+        if (Active) pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
         if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f);
         if (_measuring)
         {
@@ -232,10 +243,11 @@ internal sealed partial class Capture : IDisposable
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
         {
+            Draws++;
             pass.Sample = i;
             Tensor v;
-            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator);
-            else v = _likelihood!.Draw(Kind, output, _generator).div_(Math.Sqrt(count));
+            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator, pass.Part);
+            else v = _likelihood!.Draw(Kind, output, _generator, pass.Part).div_(Math.Sqrt(count));
             ReverseMode.Propagate(f, pass.IsUnbatched ? v.squeeze(0) : v, _probe, again: true);
         }
         pass.Sample = -1;
@@ -312,9 +324,10 @@ internal sealed partial class Capture : IDisposable
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
         bool perExample = pass.Terms == x.shape[0];
-        var (rows, gradients) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass.Examples) : (x, g);
+        var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
         var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(block, x, pass, settings), settings.Corrected,
             Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
+        if (none) sums = sums.Zeroed();
         if (sampling) pass.Keep(block, sums);
         else
         {
@@ -339,10 +352,16 @@ internal sealed partial class Capture : IDisposable
         }
     }
 
-    /// <summary>The first examples, their gradients scaled so that Σ g g' still estimates the sum over all.</summary>
-    private static (Tensor X, Tensor G) First(Tensor x, Tensor g, long most, long examples) =>
-        most >= examples || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples ? (x, g)
-            : (x.narrow(0, 0, most), g.narrow(0, 0, most).mul(Math.Sqrt((double)examples / most)));
+    /// <summary>The first examples of the batch of all ranks, as many as this one has of them, their gradients scaled so that Σ g g' still estimates
+    /// the sum over all. None of them is one example, for shapes.</summary>
+    private static (Tensor X, Tensor G, bool None) First(Tensor x, Tensor g, long most, ForwardPass pass)
+    {
+        long examples = pass.Examples;
+        var part = pass.Part ?? new(0, examples, examples);
+        if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples) return (x, g, false);
+        long own = Math.Clamp(most - part.Start, 0, examples);
+        return (x.narrow(0, 0, Math.Max(own, 1)), g.narrow(0, 0, Math.Max(own, 1)).mul(Math.Sqrt((double)part.Batch / most)), own == 0);
+    }
 
     /// <summary>The training loss was propagated back through a pass.</summary>
     /// <param name="pass">The pass.</param>

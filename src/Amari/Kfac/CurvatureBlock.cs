@@ -36,7 +36,15 @@ internal readonly record struct Measurement(
 }
 
 /// <summary>Sums over one use of a layer, null where not due, and the number of rows of the inputs (0 if not due).</summary>
-internal readonly record struct BlockSums(Tensor?[] Sums, double Rows);
+internal readonly record struct BlockSums(Tensor?[] Sums, double Rows)
+{
+    /// <summary>The same of no rows.</summary>
+    public BlockSums Zeroed()
+    {
+        foreach (var t in Sums) t?.zero_();
+        return this with { Rows = 0 };
+    }
+}
 
 /// <summary>A damped inverse of one block's curvature.</summary>
 internal abstract record BlockInverse : IDisposable
@@ -200,6 +208,12 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether every factor was accumulated since the last <see cref="Fold"/>.</summary>
     public bool HasPending => _pending.Length >= factors.Length && Array.TrueForAll(_pending[..factors.Length], p => p is not null);
 
+    /// <summary>Whether second moments in the eigenbasis are among what was accumulated.</summary>
+    public bool HasMoments => _pending.Length > factors.Length;
+
+    /// <summary>The running second moments in the eigenbasis, where they correct eigenvalues.</summary>
+    protected virtual Tensor? Corrected => null;
+
     /// <summary>The accumulated sums, contiguous; and the rows that those of the inputs are over.</summary>
     public IEnumerable<Tensor> Pending => _pending.Where(t => t is not null).Select(t => t!);
 
@@ -213,10 +227,12 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     }
 
     /// <summary>Zeros where nothing was accumulated, for another rank has sums of this block.</summary>
+    /// <param name="moments">Whether another rank has second moments in the eigenbasis.</param>
     /// <exception cref="InvalidOperationException">The block was never measured here, so that the shapes are not known.</exception>
-    public void CompletePending()
+    public void CompletePending(bool moments)
     {
         if (_pending.Length < factors.Length) Array.Resize(ref _pending, factors.Length);
+        if (moments && _pending.Length == factors.Length) _pending = [.. _pending, zeros_like(Corrected!).DetachFromDisposeScope()];
         for (int i = 0; i < _pending.Length; i++)
         {
             if (_pending[i] is { } t) _pending[i] = t.is_contiguous() ? t : Own(t);

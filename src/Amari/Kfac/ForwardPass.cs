@@ -1,3 +1,5 @@
+using Amari.Distributed;
+
 namespace Amari;
 
 /// <summary>One forward pass of a model, and what was measured in it.</summary>
@@ -12,6 +14,12 @@ internal sealed class ForwardPass(params long[][] inputs)
 
     /// <summary>Examples of its output.</summary>
     public long Examples { get; set; }
+
+    /// <summary>Examples of the model's first input.</summary>
+    public long InputRows => !IsUnbatched && inputs is [[var rows, ..], ..] ? rows : 1;
+
+    /// <summary>Which part of the batch of all ranks its output is of, in rows of the output; null for a process alone.</summary>
+    public BatchPart? Part { get; set; }
 
     /// <summary>Whether the training loss was propagated back through it, and its gradients were not forgotten since.</summary>
     public bool IsLive { get; set; }

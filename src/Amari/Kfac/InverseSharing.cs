@@ -32,12 +32,16 @@ internal sealed class InverseSharing : IDisposable
     public InverseSharing(Communicator world, double fraction)
     {
         _world = world;
-        int holders = Enumerable.Range(1, world.Size).Last(g => world.Size % g == 0 && g <= Math.Max(1, fraction * world.Size + 1e-9));
+        int holders = Holders(world.Size, fraction);
         _columns = world.Size / holders;
         _loads = new double[world.Size];
         if (holders > 1) _column = world.Split(world.Rank % _columns);
         if (_columns > 1) _row = world.Split(world.Rank / _columns);
     }
+
+    /// <summary>How many ranks hold an inverse.</summary>
+    public static int Holders(int ranks, double fraction) =>
+        Enumerable.Range(1, ranks).Last(g => ranks % g == 0 && g <= Math.Max(1, fraction * ranks + 1e-9));
 
     /// <summary>All ranks.</summary>
     public Communicator World => _world;
@@ -83,10 +87,10 @@ internal sealed class InverseSharing : IDisposable
         using var scope = NewDisposeScope();
         if (scaled && terms > 0)
             foreach (var block in blocks) block.ScalePending((double)terms * terms);
-        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0)]);
+        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0), .. blocks.Select(b => b.HasMoments ? 1.0 : 0)]);
         if (sums[1] > 0) return ((long)sums[0], false);
         var present = blocks.Where((_, i) => sums[2 + blocks.Count + i] > 0).ToList();
-        foreach (var block in present) block.CompletePending();
+        foreach (var (block, i) in blocks.Select((b, i) => (b, i)).Where(b => present.Contains(b.b))) block.CompletePending(sums[2 + 2 * blocks.Count + i] > 0);
         var under = present.SelectMany(b => b.Pending).Select(t => world.BeginAllReduce(t)).ToList();
         foreach (var reduction in under) reduction.Wait();
         for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[2 + i];

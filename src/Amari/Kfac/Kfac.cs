@@ -112,7 +112,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         }
         _generator = new Generator((ulong)options.Seed, CPU);
         _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
-            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator);
+            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator, part: PartOf);
         Arm();
     }
 

@@ -67,7 +67,7 @@ public sealed partial class Kfac
         /// without the decay, and the loss after the step has both.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
         /// <summary>f in [0, 1]: share of the ranks that hold a layer's inverse, where there are several: 0 (one rank, memory-lean) to 1 (all, communication-lean); see
-        /// <see cref="Distribute"/>.</summary>
+        /// <see cref="Optimizer.Distribute"/>.</summary>
         public double InverseFraction { get; init => field = Require.Fraction(value); } = 1;
         /// <summary>Which of the holders compute an inverse.</summary>
         public InverseWork InverseWork { get; init => field = Require.Defined(value); }

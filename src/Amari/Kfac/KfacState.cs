@@ -102,7 +102,7 @@ public sealed partial class Kfac
         _sharing?.Restored(_blocks);
         _generator.set_state(generator);
         (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
-        Reseed();
+        _capture.Draws = 0;                                     // every rank has the same generator now
         _events.Load(events);
         _capture.Reset();
         _capture.Tells(events.Select(e => ((string)e![0]!, (string)e[1]!)));

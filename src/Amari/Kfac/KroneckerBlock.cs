@@ -99,6 +99,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return identity * KroneckerInverse.Times(u, A!).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
     }
 
+    protected override Tensor? Corrected => (Inverse as KroneckerInverse)?.Values;
+
     protected override void Correct(Tensor fresh, double keep)
     {
         if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);

@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.Native;
 
 namespace Amari;
@@ -61,13 +62,18 @@ public abstract class Likelihood
     /// <param name="output">f : [n, ..].</param>
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
     /// <param name="signs">The source of signs.</param>
-    internal Tensor FisherRootColumn(Tensor output, long column, Generator? signs)
+    /// <param name="part">Which rows of a larger batch the output is of: it gets their signs. Null for all.</param>
+    internal Tensor FisherRootColumn(Tensor output, long column, Generator? signs, BatchPart? part = null)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (root, terms) = (FisherRootColumn(output, column), Terms(output));
         if (terms > output.shape[0])
-            root = Flat(root).mul(randint(0, 2, [terms, 1], dtype: output.dtype, device: DrawDevice(output, signs), generator: signs).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
+        {
+            long each = terms / output.shape[0];
+            var whole = randint(0, 2, [Whole(output, part)[0] * each, 1], dtype: output.dtype, device: DrawDevice(output, signs), generator: signs);
+            root = Flat(root).mul(Own(whole, terms, (part?.Start ?? 0) * each).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
+        }
         return root.MoveToOuterDisposeScope();
     }
 
@@ -75,14 +81,34 @@ public abstract class Likelihood
     /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ of random signs.</param>
     /// <param name="output">f.</param>
     /// <param name="generator">The source of randomness.</param>
-    internal Tensor Draw(FisherKind kind, Tensor output, Generator? generator)
+    /// <param name="part">Which rows of a larger batch the output is of: it gets what is drawn for them there, where draws take a fixed number of
+    /// random numbers a row. Null for all.</param>
+    internal Tensor Draw(FisherKind kind, Tensor output, Generator? generator, BatchPart? part = null)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var s = kind == FisherKind.MonteCarlo ? Score(output, Sample(output, generator))
-            : FisherRootProduct(output, rand(output.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).sub_(0.5).sign_().to(output.device));
+        long rows = output.shape[0], start = part?.Start ?? 0;
+        Tensor s;
+        if (kind != FisherKind.MonteCarlo)
+        {
+            var whole = rand(Whole(output, part), dtype: output.dtype, device: DrawDevice(output, generator), generator: generator);
+            s = FisherRootProduct(output, Own(whole, rows, start).sub_(0.5).sign_().to(output.device));
+        }
+        else if (part is null || part.Value.Batch == rows) s = Score(output, Sample(output, generator));
+        else
+        {
+            var whole = zeros(Whole(output, part), dtype: output.dtype, device: output.device);
+            whole.narrow(0, start, rows).copy_(output);         // of the other rows only how many there are counts
+            var drawn = Sample(whole, generator);
+            s = Score(output, drawn.narrow(0, drawn.shape[0] / whole.shape[0] * start, drawn.shape[0] / whole.shape[0] * rows));
+        }
         return s.MoveToOuterDisposeScope();
     }
+
+    /// <summary>The shape of the output of the whole batch.</summary>
+    private static long[] Whole(Tensor output, BatchPart? part) => part is { } p ? [p.Batch, .. output.shape[1..]] : output.shape;
+
+    private static Tensor Own(Tensor whole, long rows, long start) => whole.shape[0] == rows ? whole : whole.narrow(0, start, rows);
 
     /// <summary>Whether a loss of this likelihood, whatever its targets, weights, scale and reduction, could have this gradient at the
     /// output: false only where there is no doubt. The targets are not known.</summary>

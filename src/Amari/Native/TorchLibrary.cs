@@ -18,15 +18,32 @@ namespace Amari.Native;
 public static class TorchLibrary
 {
     private const string Name = "LibTorchSharp";
-    private static readonly Lock Gate = new();
-    private static TorchLibraryStatus? status;
+    private static readonly Lock Gate = new(), Protecting = new();
+    private static TorchLibraryStatus? status, whole;
     private static nint handle;
 
     /// <summary>Whether a failure is written to standard error; a program that tells <see cref="Status"/> itself turns it off.</summary>
     internal static bool TellsFailure { get; set; } = true;
 
-    /// <summary>How the library was loaded. Loads it if no tensor was made yet, never throws, and stays the same from then on.</summary>
-    public static TorchLibraryStatus Status
+    /// <summary>How the library was loaded, and whether the numbers it is given are protected. Loads it if no tensor was made yet, never throws, and stays
+    /// the same from then on.</summary>
+    public static TorchLibraryStatus Status => Volatile.Read(ref whole) ?? Whole();
+
+    private static TorchLibraryStatus Whole()
+    {
+        lock (Protecting)
+            return whole ??= Loaded is { State: not TorchLibraryState.Failed } loaded ? loaded with { Unprotected = Protect() } : Loaded;
+    }
+
+    private static string? Protect()
+    {
+        if (ScalarRelease.TryInstall() is not { } why) return null;
+        string line = $"TorchSharp's numbers are not protected from the garbage collector, because {why}.";
+        Warnings.Once(line + " Where another thread collects garbage, results may be wrong or the process may end.");
+        return line;
+    }
+
+    private static TorchLibraryStatus Loaded
     {
         get
         {

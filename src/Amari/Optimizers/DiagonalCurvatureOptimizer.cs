@@ -61,11 +61,9 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     /// <summary>Over the ranks of a communicator: <see cref="Observe(Tensor, Tensor)"/> measures on the batch of all ranks, of which each shows its part. Probes are the
     /// same on all ranks, drawn targets differ: ĝ is the mean gradient over all ranks' terms.</summary>
-    /// <inheritdoc/>
-    /// <exception cref="NotSupportedException">The state is to be divided.</exception>
-    public override void Distribute(Communicator communicator, bool shardState = false)
+    internal override void Share(Communicator communicator, bool shardState)
     {
-        base.Distribute(communicator, shardState);
+        base.Share(communicator, shardState);
         _ranks = communicator;
     }
 

@@ -11,16 +11,20 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private Communicator? _ranks;
     private long[] _loads = [];
 
-    /// <inheritdoc/>
+    private protected override IEnumerable<OptimizerOptions> GroupOptions => _groups.Select(g => g.Group.Options);
+
     /// <exception cref="InvalidOperationException">There is state already.</exception>
     /// <exception cref="NotSupportedException">The state is to be divided, and the optimizer is not an elementwise one.</exception>
-    public override void Distribute(Communicator communicator, bool shardState = false)
+    internal override void RefuseUnshareable(int ranks, bool shardState)
     {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (!shardState || communicator.Size == 1) return;
+        if (!shardState) return;
         if (!_groups.TrueForAll(g => HasKernel(g.Group.Options))) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
         if (Slots.Any(s => s.State is not null)) throw new InvalidOperationException("The state can be divided over ranks only before the first step.");
-        (_ranks, _loads) = (communicator, new long[communicator.Size]);
+    }
+
+    internal override void Share(Communicator communicator, bool shardState)
+    {
+        if (shardState) (_ranks, _loads) = (communicator, new long[communicator.Size]);
     }
 
     private bool IsMine(Slot slot)

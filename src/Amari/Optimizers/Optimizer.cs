@@ -9,7 +9,11 @@ namespace Amari;
 /// <remarks>Owns its state, not the parameters. Not thread-safe: step from the thread that trains.</remarks>
 public abstract class Optimizer : optim.Optimizer
 {
-    static Optimizer() => ScalarRelease.Install();
+    static Optimizer()
+    {
+        ScalarRelease.Install();
+        if (TorchLibrary.Status.State != TorchLibraryState.Failed) Kernels.IdleThreads.Watch();
+    }
 
     private protected Optimizer() : base(IntPtr.Zero) { }
 
@@ -83,8 +87,44 @@ public abstract class Optimizer : optim.Optimizer
     /// it is complete on rank 0.</summary>
     /// <param name="communicator">Not owned.</param>
     /// <param name="shardState">Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1).</param>
+    /// <exception cref="ArgumentException">Ranks differ in the optimizer, its options, the names or shapes of parameters, or the code: the message, the same
+    /// on all, says in what.</exception>
+    /// <exception cref="InvalidOperationException">Steps were taken already.</exception>
     /// <exception cref="NotSupportedException">The communicator has several ranks, and the optimizer or its options cannot be shared so: the message says why.</exception>
-    public virtual void Distribute(Communicator communicator, bool shardState = false) { }
+    public void Distribute(Communicator communicator, bool shardState = false)
+    {
+        ArgumentNullException.ThrowIfNull(communicator);
+        if (communicator.Size == 1) return;
+        Fingerprint(shardState).Agree(communicator);
+        RefuseUnshareable(communicator.Size, shardState);
+        Share(communicator, shardState);
+    }
+
+    /// <summary>Throws what <see cref="Distribute"/> throws for what cannot be shared. Nothing is sent.</summary>
+    internal virtual void RefuseUnshareable(int ranks, bool shardState) { }
+
+    /// <summary><see cref="Distribute"/> over several ranks, which are known to be alike, of what is not refused.</summary>
+    internal virtual void Share(Communicator communicator, bool shardState) { }
+
+    /// <summary>The options of each group.</summary>
+    private protected abstract IEnumerable<OptimizerOptions> GroupOptions { get; }
+
+    private Fingerprint Fingerprint(bool shardState)
+    {
+        var result = new Fingerprint().AddCode(System.Reflection.Assembly.GetEntryAssembly()).Add("the optimizer", GetType().Name).Add("shardState", shardState)
+            .Add(nameof(MaxGradientNorm), MaxGradientNorm);
+        foreach (var (options, i) in GroupOptions.Select((o, i) => (o, i))) result.Add(options, i == 0 ? "" : $"group {i}'s ");
+        foreach (var (row, i) in Coverage.Rows.Select((r, i) => (r, i))) result.Add($"parameter {i}", $"{row.Parameter} (by {row.Block})");
+        foreach (var (parameter, i) in parameters().Select((p, i) => (p, i)))
+            result.Add($"the shape of trained tensor {i}", $"{parameter.dtype}[{string.Join(", ", parameter.shape)}]");
+        return result;
+    }
+
+    /// <summary>Over several ranks: where the examples of the coming forward pass lie in the batch of all ranks, so that what K-FAC draws for them
+    /// is what one process draws for the whole batch. Set it before each forward pass. Null (the default) takes the batch as cut by <see cref="ShardedBatches"/>,
+    /// of the same size as the one before or else of equal parts: another cut has draws of its own, which are as good but not those of one process.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The batch does not have such a part.</exception>
+    public virtual BatchPart? BatchPart { get; set => field = value?.Checked(); }
 
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
     public abstract void to(Device device);

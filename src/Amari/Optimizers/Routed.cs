@@ -61,11 +61,17 @@ public sealed class Routed : Optimizer
         Require.Trainable(parameters(), nameof(Routed));
     }
 
-    /// <inheritdoc/>
-    public override void Distribute(Distributed.Communicator communicator, bool shardState = false)
+    internal override void RefuseUnshareable(int ranks, bool shardState)
     {
-        foreach (var (_, member) in _parts.SelectMany(p => p.Members())) member.Optimizer.Distribute(communicator, shardState && member.Optimizer is AdamW);
+        foreach (var member in Members) member.RefuseUnshareable(ranks, shardState && member is AdamW);
     }
+
+    internal override void Share(Distributed.Communicator communicator, bool shardState)
+    {
+        foreach (var member in Members) member.Share(communicator, shardState && member is AdamW);
+    }
+
+    private protected override IEnumerable<OptimizerOptions> GroupOptions => Groups.Select(g => g.Options);
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Routed(nn.Module model, Options? options = null, Likelihood? likelihood = null) : this(model, [ParameterGroup.Of(model, options ?? new())], likelihood) { }
@@ -162,6 +168,17 @@ public sealed class Routed : Optimizer
             Skip();
         }
         return loss;
+    }
+
+    /// <inheritdoc/>
+    public override Distributed.BatchPart? BatchPart
+    {
+        get => base.BatchPart;
+        set
+        {
+            base.BatchPart = value;
+            foreach (var member in Members) member.BatchPart = value;
+        }
     }
 
     /// <summary>Steps taken so far.</summary>

@@ -28,13 +28,11 @@ public abstract class SecondOrderOptimizer : Optimizer
 
     /// <summary>Over the ranks of a communicator: losses, gradients and products with the curvature are those of the batch of all ranks, added up over their parts, so that every rank
     /// decides alike and takes the same step. The weights must be the same at first, as <see cref="DataParallel"/> makes them; gradients are averaged here, not there.</summary>
-    /// <inheritdoc/>
-    /// <exception cref="NotSupportedException">The state is to be divided.</exception>
-    public override void Distribute(Communicator communicator, bool shardState = false)
+    internal override void Share(Communicator communicator, bool shardState) => Ranks = communicator;
+
+    internal override void RefuseUnshareable(int ranks, bool shardState)
     {
-        ArgumentNullException.ThrowIfNull(communicator);
-        if (shardState && communicator.Size > 1) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
-        Ranks = communicator;
+        if (shardState) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
     }
 }
 
@@ -76,6 +74,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
 
     /// <inheritdoc/>
     public override IEnumerable<optim.ILearningRateController> ParamGroups => [Group];
+
+    private protected override IEnumerable<OptimizerOptions> GroupOptions => [Group.Options];
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);

@@ -12,7 +12,7 @@ namespace Amari.Training;
 /// <para>Where the weights to be used are not those in training (<see cref="ScheduleFree"/>), an evaluation takes BatchNorm's statistics anew at the former, from ten batches, and then
 /// puts back those of training, which are also what a checkpoint holds.</para>
 /// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one process to rounding (BatchNorm
-/// normalises each part by its own statistics; random draws differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
+/// normalises each part by its own statistics; dropout, and what methods other than K-FAC draw, differ from rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
 public sealed class Trainer : IDisposable
 {
     private const int EvaluationChunk = 1000, WarmUpSteps = 3;
@@ -20,6 +20,7 @@ public sealed class Trainer : IDisposable
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private readonly Lazy<ConstantPrediction?> _constant;
+    private readonly Lazy<string> _dataPrint;
     private (int Seed, ShardedBatches Batches)? _batches;
 
     /// <param name="workload">What to train.</param>
@@ -37,6 +38,7 @@ public sealed class Trainer : IDisposable
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = workload.Load(dataDirectory).Aligned();
+        _dataPrint = new(() => Fingerprint.Of(_data.Train.Inputs, _data.Train.Targets));
         _constant = new(() => Workload.Likelihood.BestConstant((_data.Measured ?? _data.Train).Targets));
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
@@ -90,7 +92,7 @@ public sealed class Trainer : IDisposable
         using var optimizer = OptimizerCatalog.Find(choice.Name).Create(model, options, Workload.Likelihood);
         try
         {
-            optimizer.Distribute(_ranks, ShardState);
+            if (!IsAlone) optimizer.RefuseUnshareable(_ranks.Size, ShardState);
         }
         catch (NotSupportedException e)
         {
@@ -191,12 +193,18 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether this process trains without others.</summary>
     internal bool IsAlone => _ranks.Size == 1;
 
+    private Fingerprint FingerprintOf(TrainingRequest request) => new Fingerprint().AddCode(Workload.GetType().Assembly)
+        .Add("the workload", Workload.Name).Add("the optimizer", request.Choice.Name).Add("the seed", request.Seed).Add("the budget", request.Budget)
+        .Add("the start of weights", Start).Add("the data", _dataPrint.Value).Add("the batch size", Workload.BatchSize)
+        .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Every.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
+
     private TrainingLoop Begin(TrainingRequest request)
     {
         ArgumentNullException.ThrowIfNull(request.Choice);
         ArgumentNullException.ThrowIfNull(request.Budget);
         ArgumentOutOfRangeException.ThrowIfNegative(request.Seed);
         var options = Options(request.Choice);
+        if (!IsAlone) FingerprintOf(request).Agree(_ranks);
         return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed));
     }
 
@@ -213,6 +221,7 @@ public sealed class Trainer : IDisposable
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
+        if (_ranks.Size > 1) optimizer.BatchPart = _batches!.Value.Batches.Part(step);
         if (optimizer is SecondOrderOptimizer secondOrder) return (secondOrder.Step(x, y).LossBefore, 1);
         if (optimizer is Kfac { EvaluatesLoss: true } kfac) return (kfac.Step(x, y).LossBefore, 1);
         optimizer.Train();

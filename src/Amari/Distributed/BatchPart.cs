@@ -1,0 +1,26 @@
+namespace Amari.Distributed;
+
+/// <summary>Where a rank's examples lie in the batch of all ranks: what is drawn for them is then what one process draws for the whole batch.</summary>
+/// <param name="Start">The first of them, ≥ 0.</param>
+/// <param name="Length">How many there are, ≥ 0.</param>
+/// <param name="Batch">Examples of all ranks together, ≥ <paramref name="Start"/> + <paramref name="Length"/>.</param>
+public readonly record struct BatchPart(long Start, long Length, long Batch)
+{
+    /// <summary>A rank's part of a batch that is cut as evenly as can be, as <see cref="ShardedBatches"/> does.</summary>
+    /// <param name="batch">Examples, ≥ 0.</param>
+    /// <param name="rank">In [0, <paramref name="ranks"/>).</param>
+    /// <param name="ranks">≥ 1.</param>
+    public static BatchPart Of(long batch, int rank, int ranks)
+    {
+        long start = batch * rank / ranks;
+        return new(start, batch * (rank + 1) / ranks - start, batch);
+    }
+
+    /// <summary>The same counted in rows of which every example has as many; null where they do not divide evenly.</summary>
+    /// <param name="rows">Of this rank's examples together.</param>
+    internal BatchPart? InRows(long rows) =>
+        Length > 0 && rows % Length == 0 && rows / Length is var each ? new(Start * each, rows, Batch * each) : null;
+
+    internal BatchPart Checked() => Start >= 0 && Length >= 0 && Start + Length <= Batch ? this
+        : throw new ArgumentOutOfRangeException(nameof(Start), $"The part is of {Length} examples from {Start}, which a batch of {Batch} does not have.");
+}

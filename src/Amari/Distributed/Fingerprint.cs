@@ -1,0 +1,98 @@
+using System.Reflection;
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using Amari.Training;
+
+namespace Amari.Distributed;
+
+/// <summary>What ranks must have been started with alike, by name: compared before the first step, for ranks that differ train to the end of something
+/// that nobody meant.</summary>
+internal sealed class Fingerprint
+{
+    private const int MostShown = 3;                            // differences
+    private readonly List<(string Name, string Value)> _facts = [];
+
+    /// <summary>Adds a fact.</summary>
+    /// <param name="name">As a message names it; once.</param>
+    /// <param name="value">In words.</param>
+    public Fingerprint Add(string name, object? value)
+    {
+        _facts.Add((name, Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none"));
+        return this;
+    }
+
+    /// <summary>The options of a record by their names.</summary>
+    /// <param name="options">A record.</param>
+    /// <param name="prefix">Before each name.</param>
+    public Fingerprint Add(OptimizerOptions options, string prefix = "")
+    {
+        foreach (var (name, value) in Settings.Describe(options)) Add(prefix + name, value);
+        return this;
+    }
+
+    /// <summary>The builds of the code that runs.</summary>
+    public Fingerprint AddCode(params IEnumerable<Assembly?> others)
+    {
+        foreach (var assembly in others.Prepend(typeof(torch).Assembly).Prepend(typeof(Fingerprint).Assembly).OfType<Assembly>().Distinct())
+            Add($"the build of {assembly.GetName().Name}", $"{assembly.GetName().Version?.ToString(3)} ({assembly.ManifestModule.ModuleVersionId.ToString("n")[..8]})");
+        return this;
+    }
+
+    /// <summary>The bytes of tensors, by shape, type and content.</summary>
+    public static string Of(params ReadOnlySpan<Tensor> tensors)
+    {
+        using var off = no_grad();
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        var shapes = new StringBuilder();
+        foreach (var tensor in tensors)
+        {
+            using var plain = tensor.cpu().contiguous();
+            shapes.Append($"{plain.dtype}[{string.Join(", ", plain.shape)}] ");
+            hash.AppendData(Encoding.UTF8.GetBytes(shapes.ToString()));
+            if (plain.numel() > 0) Append(hash, plain);
+        }
+        return $"{shapes}{Convert.ToHexStringLower(hash.GetCurrentHash())[..12]}";
+
+        static unsafe void Append(IncrementalHash hash, Tensor t)
+        {
+            const int Piece = 1 << 20;
+            long bytes = t.numel() * t.ElementSize;
+            byte* data = (byte*)Native.LibTorch.DataPointer(t.Handle);
+            for (long at = 0; at < bytes; at += Piece) hash.AppendData(new ReadOnlySpan<byte>(data + at, (int)Math.Min(Piece, bytes - at)));
+        }
+    }
+
+    /// <summary>Refuses, on all ranks, what is not the same on all.</summary>
+    /// <param name="ranks">Which all call it.</param>
+    /// <exception cref="UnlikeRanksException">Ranks differ: the message names what, the values and the ranks.</exception>
+    public void Agree(Communicator ranks)
+    {
+        if (ranks.Size == 1) return;
+        string text = JsonSerializer.Serialize(_facts.Select(f => (string[])[f.Name, f.Value]));
+        if (AreEqual(ranks, SHA256.HashData(Encoding.UTF8.GetBytes(text)))) return;
+        var all = ranks.AllGather(text).Select(t => JsonSerializer.Deserialize<string[][]>(t)!.GroupBy(f => f[0]).ToDictionary(g => g.Key, g => g.First()[1])).ToList();
+        var differing = all.SelectMany(r => r.Keys).Distinct().Where(name => all.Select(r => r.GetValueOrDefault(name)).Distinct().Count() > 1).ToList();
+        string shown = string.Join("; ", differing.Take(MostShown).Select(name => $"{name} is {Values(all, name)}"));
+        throw new UnlikeRanksException($"The ranks were not started alike: {shown}{(differing.Count > MostShown ? $"; and {differing.Count - MostShown} more" : "")}.");
+    }
+
+    private static bool AreEqual(Communicator ranks, byte[] hash)
+    {
+        using var scope = NewDisposeScope();
+        var all = empty(ranks.Size * hash.Length, dtype: ScalarType.Byte);
+        ranks.AllGather(tensor(hash), all);
+        return all.view(ranks.Size, -1).eq(tensor(hash)).all().ToBoolean();
+    }
+
+    /// <summary><c>0.1 on rank 0 and 0.2 on ranks 1, 2</c>.</summary>
+    private static string Values(List<Dictionary<string, string>> all, string name)
+    {
+        var values = Enumerable.Range(0, all.Count).GroupBy(r => all[r].GetValueOrDefault(name)).Select(g =>
+            $"{g.Key ?? "missing"} on {(g.Count() == 1 ? "rank" : "ranks")} {string.Join(", ", g.Take(8))}{(g.Count() > 8 ? ", .." : "")}").ToList();
+        return values.Count == 1 ? values[0] : $"{string.Join(", ", values.SkipLast(1))} and {values[^1]}";
+    }
+}
+
+/// <summary>Thrown on every rank, with the same message.</summary>
+internal sealed class UnlikeRanksException(string message) : ArgumentException(message);
