@@ -11,10 +11,14 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const int KeptTimes = 1001;
+    private IReadOnlyDictionary<string, string> _options = options;
     private readonly List<double> _times = [];                  // milliseconds of the newest steps, a ring
     private int _next;
 
     public string Optimizer => optimizer;
+
+    /// <summary>What the run is trained on, as <see cref="DataFingerprint"/> has it.</summary>
+    public Lazy<string>? Data { get; init; }
     public MonitorResult? Monitor { get; set; }
     public long Step { get; private set; }
     public double Seconds { get; private set; }
@@ -22,7 +26,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
-    /// <summary>What happened to the run besides its optimizer's events; not saved.</summary>
+    /// <summary>What happened to the run besides its optimizer's events.</summary>
     public List<OptimizerEvent> Events { get; } = [];
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
 
@@ -55,7 +59,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         return new()
         {
             Optimizer = optimizer,
-            Options = options,
+            Options = _options,
             Seed = seed,
             Steps = Step,
             Seconds = Seconds,
@@ -82,28 +86,36 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     {
         ["workload"] = workload,
         ["optimizer"] = optimizer,
-        ["options"] = JsonSerializer.SerializeToNode(options),
+        ["options"] = JsonSerializer.SerializeToNode(_options),
         ["seed"] = seed,
         ["start"] = WeightStarts.NameOf(start),
+        ["data"] = Data?.Value,
+        ["threads"] = get_num_threads(),
         ["step"] = Step,
         ["seconds"] = Seconds,
         ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
         ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
         ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
         ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
+        ["events"] = JsonSerializer.SerializeToNode(Events),
     }.ToJsonString();
 
     /// <summary>Refuses what <see cref="ToJson"/> wrote of another run.</summary>
     /// <exception cref="ArgumentException">It is another run's.</exception>
-    public void Check(string json)
+    public void Check(string json) => Check(SavedState.Parse(json, "run"));
+
+    private void Check(JsonObject saved)
     {
-        var saved = JsonNode.Parse(json)!.AsObject();
         Same("workload", (string?)saved["workload"], workload);
         Same("optimizer", (string?)saved["optimizer"], optimizer);
         Same("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}"));
         Same("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start));
-        var savedOptions = saved["options"].Deserialize<Dictionary<string, string>>()!;
-        foreach (var (name, value) in options) Same(name, savedOptions.GetValueOrDefault(name), value);
+        var savedOptions = OptionsOf(saved);
+        foreach (var (name, value) in _options)
+            if (savedOptions.TryGetValue(name, out string? before)) Same(name, before, value);
+        if (savedOptions.Keys.Except(_options.Keys).ToList() is { Count: > 0 } unknown)
+            throw new ArgumentException($"The checkpoint was made with {string.Join(", ", unknown.Select(n => $"{n} {savedOptions[n]}"))}, "
+                + "which this version of Amari does not know: it cannot continue.");
 
         static void Same(string what, string? saved, string asked)
         {
@@ -111,12 +123,17 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         }
     }
 
-    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run.</summary>
+    private static Dictionary<string, string> OptionsOf(JsonObject saved) => saved["options"].Deserialize<Dictionary<string, string>>()
+        ?? throw new InvalidDataException("The checkpoint does not say the options of its run.");
+
+    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run. An option that did not exist then stays as the run began, whatever
+    /// it is now.</summary>
+    /// <returns>What is otherwise than in the run before, a sentence each; they are among the <see cref="Events"/>, too.</returns>
     /// <exception cref="ArgumentException">It is another run's.</exception>
-    public void Restore(string json)
+    public IReadOnlyList<string> Restore(string json)
     {
-        Check(json);
-        var saved = JsonNode.Parse(json)!.AsObject();
+        var saved = SavedState.Parse(json, "run");
+        Check(saved);
         Step = (long)saved["step"]!;
         Seconds = (double)saved["seconds"]!;
         Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
@@ -125,10 +142,29 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
             : Losses.Where(p => double.IsFinite(p.Loss))
                 .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
         Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
+        Events.AddRange(saved["events"].Deserialize<List<OptimizerEvent>>() ?? []);
+        List<string> otherwise = [.. Otherwise(saved)];
+        Events.AddRange(otherwise.Select(o => new OptimizerEvent(Step, "resume", o)));
+        return otherwise;
+    }
+
+    private IEnumerable<string> Otherwise(JsonObject saved)
+    {
+        if ((string?)saved["data"] is { } data && Data is { } now && now.Value != data)
+            yield return $"the data is not that of the run before (fingerprint {now.Value}, it was {data}): what was recorded until now is of the other";
+        if ((int?)saved["threads"] is { } threads && threads != get_num_threads())
+            yield return $"the run goes on with {get_num_threads()} threads, it had {threads}: it may differ from an uninterrupted one by rounding";
+        var before = OptionsOf(saved);
+        if (before.Count == 0 || _options.Keys.All(before.ContainsKey)) yield break;
+        before = new(Settings.Describe(Settings.Restore(OptimizerCatalog.Find(optimizer).OptionsType, before)));
+        foreach (var (name, value) in _options)
+            if (before.TryGetValue(name, out string? old) && old != value)
+                yield return $"the run began before the option {name} existed, and goes on with {old} in place of {value}";
+        _options = before;
     }
 
     /// <summary>The best evaluation that <see cref="ToJson"/> wrote; null if it wrote none.</summary>
-    public static BestEvaluation? BestOf(string json) => JsonNode.Parse(json)!["best"] is { } best ? BestOf(best) : null;
+    public static BestEvaluation? BestOf(string json) => SavedState.Parse(json, "run")["best"] is { } best ? BestOf(best) : null;
 
     private static BestEvaluation BestOf(JsonNode best) =>
         best.Deserialize<double[]>(Json) is [var step, var seconds, var loss, var metric] ? new((long)step, seconds, loss, metric)

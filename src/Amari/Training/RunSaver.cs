@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Amari.Distributed;
 
 namespace Amari.Training;
@@ -106,11 +105,12 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         text = ranks.Broadcast(text, 0);
         if (text.Length == 0) return;
         var header = JsonSerializer.Deserialize<Header>(text)!;
-        record.Restore(header.Run);
+        foreach (string otherwise in record.Restore(header.Run))
+            if (ranks.Rank == 0) Console.Error.WriteLine($"Resumed: {otherwise}.");
         checkpoint?.CopyTo(model);
         var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
         foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
-        optimizer.Restore(new(tensors, JsonNode.Parse(header.Optimizer)!.AsObject()));
+        optimizer.Restore(new(tensors, SavedState.Parse(header.Optimizer, "optimizer")));
         if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
         if (ranks.Rank == 0) _best.Resume(record);
     }
