@@ -39,7 +39,7 @@ internal sealed class CurvatureOptions
         };
     }
 
-    public Option<string?> Checkpoint { get; } = new("--checkpoint") { Description = "take the weights from this checkpoint, or the newest of a run's folder; without it the workload is first trained with AdamW", HelpName = "FILE|DIR" };
+    public Option<string?> Checkpoint { get; } = new("--checkpoint") { Description = "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder; without it the workload is first trained with AdamW", HelpName = "FILE|DIR" };
     public Option<string> Operator { get; }
     public Option<string?> Layer { get; } = new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
     public Option<int> Examples { get; } = CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
@@ -84,7 +84,7 @@ internal sealed class CurvatureOptions
         var subject = new Subject(trainer, workload.CreateModel(), trainer.Data.Train.Sample(parsed.GetValue(Examples), seed), Together, parsed.GetValue(Layer));
         if (saved is null) return subject;
         saved.CopyTo(subject.Model);
-        subject.Origin = FormattableString.Invariant($"checkpoint of step {saved.Step}");
+        subject.Origin = saved.IsWeights ? $"weights of {parsed.GetValue(Checkpoint)}" : FormattableString.Invariant($"checkpoint of step {saved.Step}");
         return subject;
     }
 

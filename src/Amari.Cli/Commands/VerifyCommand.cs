@@ -16,7 +16,7 @@ internal static class VerifyCommand
         var examples = CommonOptions.Whole("--examples", "examples of the tiny batch", 1, new VerificationOptions().Examples);
         var checkpoint = new Option<string?>("--checkpoint")
         {
-            Description = "take the weights from this checkpoint, or the newest of a run's folder, instead of fresh ones",
+            Description = "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder, instead of fresh ones",
             HelpName = "FILE|DIR",
         };
         var command = new Command("verify", "Hold gradients, curvature and K-FAC of a model against dense oracles in float64.")
@@ -40,7 +40,7 @@ internal static class VerifyCommand
             var report = CommandLine.Running(() => Verifier.Verify(model, workload.Likelihood, data.Train.Inputs.index_select(0, chosen), data.Train.Targets.index_select(0, chosen),
                 new() { Examples = parsed.GetValue(examples), Seed = seed }));
 
-            string weights = saved is null ? "" : FormattableString.Invariant($"; weights of step {saved.Step}");
+            string weights = saved is null ? "" : saved.IsWeights ? $"; weights of {parsed.GetValue(checkpoint)}" : FormattableString.Invariant($"; weights of step {saved.Step}");
             string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}";
             string json = VerificationJson.Of(workload.Name, report);
             output.Write(text);

@@ -39,30 +39,6 @@ internal sealed class Fingerprint
         return this;
     }
 
-    /// <summary>The bytes of tensors, by shape, type and content.</summary>
-    public static string Of(params ReadOnlySpan<Tensor> tensors)
-    {
-        using var off = no_grad();
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        var shapes = new StringBuilder();
-        foreach (var tensor in tensors)
-        {
-            using var plain = tensor.cpu().contiguous();
-            shapes.Append($"{plain.dtype}[{string.Join(", ", plain.shape)}] ");
-            hash.AppendData(Encoding.UTF8.GetBytes(shapes.ToString()));
-            if (plain.numel() > 0) Append(hash, plain);
-        }
-        return $"{shapes}{Convert.ToHexStringLower(hash.GetCurrentHash())[..12]}";
-
-        static unsafe void Append(IncrementalHash hash, Tensor t)
-        {
-            const int Piece = 1 << 20;
-            long bytes = t.numel() * t.ElementSize;
-            byte* data = (byte*)Native.LibTorch.DataPointer(t.Handle);
-            for (long at = 0; at < bytes; at += Piece) hash.AppendData(new ReadOnlySpan<byte>(data + at, (int)Math.Min(Piece, bytes - at)));
-        }
-    }
-
     /// <summary>Refuses, on all ranks, what is not the same on all.</summary>
     /// <param name="ranks">Which all call it.</param>
     /// <exception cref="UnlikeRanksException">Ranks differ: the message names what, the values and the ranks.</exception>

@@ -12,7 +12,7 @@ internal interface IKernel
     static virtual bool TakesStates => true;
 }
 
-/// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first and second state.</summary>
+/// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first to third state.</summary>
 /// <remarks>The states that a kernel does not have must not be touched.</remarks>
 internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, long to) where L : struct, ILanes<L> where T : unmanaged
 {
@@ -22,7 +22,7 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
     private readonly SweepSegment* _segment = segment;
 
     public readonly View<L, T> W = new(segment->W), G = new(segment->G);
-    public readonly View<L, float> M = new(segment->S), V = new(segment->T);
+    public readonly View<L, float> M = new(segment->S), V = new(segment->T), U = new(segment->U);
 
     /// <summary>What <see cref="Count"/> counted in the whole tensor, as a share of its entries, when a second kernel runs.</summary>
     public float Share => _segment->Share;

@@ -25,6 +25,9 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     static abstract TSelf operator /(TSelf a, TSelf b);
     static abstract TSelf Sqrt(TSelf a);
 
+    /// <summary>The larger of two numbers.</summary>
+    static abstract TSelf Max(TSelf a, TSelf b);
+
     /// <summary>a b + c, rounded once.</summary>
     static abstract TSelf Fma(TSelf a, TSelf b, TSelf c);
 

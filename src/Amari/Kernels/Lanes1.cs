@@ -22,6 +22,7 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static Lanes1 operator *(Lanes1 a, Lanes1 b) => new(a._value * b._value);
     public static Lanes1 operator /(Lanes1 a, Lanes1 b) => new(a._value / b._value);
     public static Lanes1 Sqrt(Lanes1 a) => new(MathF.Sqrt(a._value));
+    public static Lanes1 Max(Lanes1 a, Lanes1 b) => new(MathF.Max(a._value, b._value));
     public static Lanes1 Fma(Lanes1 a, Lanes1 b, Lanes1 c) => new(MathF.FusedMultiplyAdd(a._value, b._value, c._value));
     public static Lanes1 Sign(Lanes1 a) => new((a._value > 0 ? 1f : 0f) - (a._value < 0 ? 1f : 0f));
 

@@ -28,6 +28,7 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     public static Lanes128 operator *(Lanes128 a, Lanes128 b) => new(a._value * b._value);
     public static Lanes128 operator /(Lanes128 a, Lanes128 b) => new(a._value / b._value);
     public static Lanes128 Sqrt(Lanes128 a) => new(Vector128.Sqrt(a._value));
+    public static Lanes128 Max(Lanes128 a, Lanes128 b) => new(Vector128.Max(a._value, b._value));
     public static Lanes128 Fma(Lanes128 a, Lanes128 b, Lanes128 c) => new(Vector128.FusedMultiplyAdd(a._value, b._value, c._value));
 
     public static Lanes128 Sign(Lanes128 a)

@@ -28,6 +28,7 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     public static Lanes256 operator *(Lanes256 a, Lanes256 b) => new(a._value * b._value);
     public static Lanes256 operator /(Lanes256 a, Lanes256 b) => new(a._value / b._value);
     public static Lanes256 Sqrt(Lanes256 a) => new(Vector256.Sqrt(a._value));
+    public static Lanes256 Max(Lanes256 a, Lanes256 b) => new(Vector256.Max(a._value, b._value));
     public static Lanes256 Fma(Lanes256 a, Lanes256 b, Lanes256 c) => new(Vector256.FusedMultiplyAdd(a._value, b._value, c._value));
 
     public static Lanes256 Sign(Lanes256 a)

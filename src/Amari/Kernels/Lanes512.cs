@@ -28,6 +28,7 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     public static Lanes512 operator *(Lanes512 a, Lanes512 b) => new(a._value * b._value);
     public static Lanes512 operator /(Lanes512 a, Lanes512 b) => new(a._value / b._value);
     public static Lanes512 Sqrt(Lanes512 a) => new(Vector512.Sqrt(a._value));
+    public static Lanes512 Max(Lanes512 a, Lanes512 b) => new(Vector512.Max(a._value, b._value));
     public static Lanes512 Fma(Lanes512 a, Lanes512 b, Lanes512 c) => new(Vector512.FusedMultiplyAdd(a._value, b._value, c._value));
 
     public static Lanes512 Sign(Lanes512 a)

@@ -37,6 +37,7 @@ internal readonly unsafe struct Streamed<L>(L value) : ILanes<Streamed<L>> where
     public static Streamed<L> operator *(Streamed<L> a, Streamed<L> b) => new(a._value * b._value);
     public static Streamed<L> operator /(Streamed<L> a, Streamed<L> b) => new(a._value / b._value);
     public static Streamed<L> Sqrt(Streamed<L> a) => new(L.Sqrt(a._value));
+    public static Streamed<L> Max(Streamed<L> a, Streamed<L> b) => new(L.Max(a._value, b._value));
     public static Streamed<L> Fma(Streamed<L> a, Streamed<L> b, Streamed<L> c) => new(L.Fma(a._value, b._value, c._value));
     public static Streamed<L> Sign(Streamed<L> a) => new(L.Sign(a._value));
 

@@ -35,7 +35,7 @@ internal sealed unsafe class Sweep
     /// <param name="row">The caller's own for this parameter; to be reset to the default value whenever the states are replaced.</param>
     /// <param name="parameter">Handle of w.</param>
     /// <param name="gradient">Handle of its gradient.</param>
-    /// <param name="states">Handles of up to two states, all float32, bfloat16, or 8-bit blocks followed by as many tensors of scales; the same number for all rows.</param>
+    /// <param name="states">Handles of up to three states (two, if small), all float32, bfloat16, or 8-bit blocks followed by as many tensors of scales; the same number for all rows.</param>
     /// <param name="step">How many updates the parameter has had, this one included.</param>
     public bool TryAdd(ref SweepRow row, nint parameter, nint gradient, nint[] states, long step = 1)
     {
@@ -47,6 +47,7 @@ internal sealed unsafe class Sweep
             Gradient = gradient,
             S = row.State0,
             T = row.State1,
+            U = row.State2,
             ScalesS = row.Scales0,
             ScalesT = row.Scales1,
             StateType = row.StateType,
@@ -89,6 +90,7 @@ internal sealed unsafe class Sweep
         {
             State0 = Address(0, moments),
             State1 = Address(1, moments),
+            State2 = Address(2, moments),
             Scales0 = Address(moments, states.Length),
             Scales1 = Address(moments + 1, states.Length),
             StateType = stateType,

@@ -6,7 +6,7 @@ namespace Amari.Kernels;
 /// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
 internal struct SweepSegment
 {
-    public nint W, G, S, T, ScalesS, ScalesT;
+    public nint W, G, S, T, U, ScalesS, ScalesT;
     public nint Parameter, Gradient;                             // handles, where the addresses W and G are still to be read
     public long Start, End, Length, Step;
     public long Agreed;                                          // entries that a first pass has counted

@@ -8,7 +8,7 @@ namespace Amari.Kernels;
 internal struct SweepRow
 {
     public TensorHeader Parameter, Gradient;
-    public nint State0, State1, Scales0, Scales1;
+    public nint State0, State1, State2, Scales0, Scales1;
     public long Length;
     public ScalarType StateType;
     public bool IsBFloat16;

@@ -183,7 +183,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public abstract IEnumerable<(string Name, long[] Tail)> Shapes();
 
     /// <summary>The inverse among saved tensors; null if there is none.</summary>
-    protected abstract BlockInverse? Restored(Func<string, Tensor?> find, DampingMethod method);
+    protected abstract BlockInverse? Restored(Func<string, Tensor?> find);
 
     /// <summary>A running factor without the bias's part.</summary>
     protected abstract Tensor WithoutBias(int factor, Tensor value);
@@ -245,7 +245,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public double InverseCost => _running.Where(f => f is not null).Sum(f => f!.numel() * (f.dim() == 1 ? 1.0 : f.shape[^1]));
 
     /// <summary>Takes a copy of an inverse that another rank computed.</summary>
-    public void Adopt(Func<string, Tensor?> find, DampingMethod method) => Replace(Restored(find, method)?.Map(t => t.clone().DetachFromDisposeScope()));
+    public void Adopt(Func<string, Tensor?> find) => Replace(Restored(find)?.Map(t => t.clone().DetachFromDisposeScope()));
 
     /// <summary>Frees the inverse.</summary>
     public void Drop() => Replace(null);
@@ -338,14 +338,14 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
 
     /// <summary>Whether all that <see cref="Restore"/> needs was saved.</summary>
     /// <exception cref="InvalidDataException">It was not.</exception>
-    public void Check(Func<string, Tensor?> find, long updates, DampingMethod method)
+    public void Check(Func<string, Tensor?> find, long updates)
     {
         if (updates > 0 && Array.Find(factors, f => find(f) is null) is { } missing) throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
-        _ = Restored(find, method);
+        _ = Restored(find);
     }
 
     /// <summary>Puts saved tensors back; copies them.</summary>
-    public void Restore(Func<string, Tensor?> find, long updates, DampingMethod method)
+    public void Restore(Func<string, Tensor?> find, long updates)
     {
         for (int i = 0; i < factors.Length; i++)
         {
@@ -353,7 +353,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
             _running[i] = find(factors[i])?.clone().DetachFromDisposeScope();
             old?.Dispose();
         }
-        Replace(Restored(find, method)?.Map(t => t.clone().DetachFromDisposeScope()));
+        Replace(Restored(find)?.Map(t => t.clone().DetachFromDisposeScope()));
         Updates = updates;
         Discard();
     }

@@ -111,16 +111,13 @@ internal sealed class FactorInverter
         foreach (var (n, i) in _costs.Keys.ToList().Select((n, i) => (n, 3 * i))) _costs[n] = new(sums[i], sums[i + 1], sums[i + 2]);
     }
 
-    /// <summary>What continues a run by the ways it had chosen; null without a choice.</summary>
-    public JsonObject? ToJson() => _method switch
+    /// <summary>What continues a run by the ways it had chosen, also where the way was changed since.</summary>
+    public JsonObject ToJson() => new()
     {
-        InverseMethod.Auto => new()
-        {
-            ["refreshes"] = _refreshes,
-            ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
-        },
-        InverseMethod.LowRank => new() { ["refreshes"] = _refreshes, ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share) },
-        _ => null,
+        ["method"] = _method.ToString(),
+        ["refreshes"] = _refreshes,
+        ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
+        ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share),
     };
 
     /// <summary>Continues from <see cref="ToJson"/>.</summary>
@@ -129,7 +126,10 @@ internal sealed class FactorInverter
         _costs.Clear();
         var ranks = saved?["ranks"] as JsonArray;
         _ranks = ranks is null ? default : new((double)ranks[0]!, (double)ranks[1]!, (double)ranks[2]!);
-        (_method, _refreshes) = (saved is null ? default : ranks is null ? InverseMethod.Auto : InverseMethod.LowRank, (long?)saved?["refreshes"] ?? 0);
+        // schema 1 says no method, and of two of them nothing
+        _method = Enum.TryParse<InverseMethod>((string?)saved?["method"], out var method) ? method
+            : saved is null ? default : ranks is null ? InverseMethod.Auto : InverseMethod.LowRank;
+        _refreshes = (long?)saved?["refreshes"] ?? 0;
         foreach (var c in saved?["costs"] as JsonArray ?? []) _costs[(long)c![0]!] = new((double)c[1]!, (double)c[2]!, (double)c[3]!);
     }
 }

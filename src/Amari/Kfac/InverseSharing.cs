@@ -110,17 +110,17 @@ internal sealed class InverseSharing : IDisposable
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));
             told.AddRange(header.Messages.Select(m => (block, m)));
-            if (shared && _column is not null && Holds(block)) Share(block, header, _column, Owner(block) / _columns, options(block).DampingMethod);
+            if (shared && _column is not null && Holds(block)) Share(block, header, _column, Owner(block) / _columns);
             _inverted.Add(block);
         }
         return told;
     }
 
-    private void Share(CurvatureBlock block, Header header, Communicator ranks, int root, DampingMethod method)
+    private void Share(CurvatureBlock block, Header header, Communicator ranks, int root)
     {
         using var scope = NewDisposeScope();
         var tensors = Send(block, header, ranks, root);
-        if (Owner(block) != Rank) block.Adopt(tensors.GetValueOrDefault, method);
+        if (Owner(block) != Rank) block.Adopt(tensors.GetValueOrDefault);
     }
 
     private static Dictionary<string, Tensor> Send(CurvatureBlock block, Header header, Communicator ranks, int root)

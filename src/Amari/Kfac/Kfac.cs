@@ -63,7 +63,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>, <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and
     /// <see cref="Options.Fallback"/>; every other option is that of the first group.</summary>
-    /// <param name="groups">At least one; parameters of the model under its own names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
+    /// <param name="groups">At least one; parameters of the model under its own names or without names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
     /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
     /// <exception cref="ArgumentException">No group, a parameter in two, or one that is not the model's; else as without groups.</exception>
@@ -77,13 +77,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo or FisherKind.CurvaturePropagation)
             throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
 
-        if (options is { AdaptFactorDamping: true, StepRule: not StepRule.QuadraticModel })
-            throw new ArgumentException("AdaptFactorDamping chooses by the quadratic model: take StepRule.QuadraticModel.", nameof(groups));
         if (options.StepRule == StepRule.QuadraticModel && (likelihood is null || model is not nn.Module<Tensor, Tensor>))
             throw new ArgumentException("The quadratic model needs a likelihood and a model of one tensor: pass both, or take StepRule.Fixed.",
                 nameof(likelihood));
-        if (options is { Fisher: FisherKind.InputOnly, DampingMethod: DampingMethod.Ekfac })
-            throw new ArgumentException("EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.", nameof(groups));
+        foreach (var group in groups.Where(g => g.IsNumbered)) group.Rename(model);
+        foreach (var group in groups) group.MomentumCut = () => Tell("all", ParameterGroup<Options>.MomentumCutTo);
         var parameters = groups.SelectMany(g => g.Parameters).ToList();
         var known = model.named_parameters().Select(p => (p.name, p.parameter.Handle)).ToHashSet();
         foreach (var (name, parameter) in parameters)

@@ -13,6 +13,7 @@ public sealed partial class Kfac
         /// <see cref="AdaptDamping"/> goes down to: a batch's own model predicts its
         /// own loss well even where λ is far too small for the others. Null for 8 ε of the factors' dtype (9.5e-7 in float32): an
         /// eigenvalue below is a rounding error of probabilities that have become 0 and 1.</summary>
+        [BeforeAdded(0.0)]
         public double? MinDamping { get; init => field = Require.NonNegativeOrNull(value); }
         /// <summary>How λ enters the inverse.</summary>
         public DampingMethod DampingMethod { get; init => field = Require.Defined(value); }
@@ -27,6 +28,7 @@ public sealed partial class Kfac
         /// In bfloat16 they take half of the memory. Inverses of low rank stay as the factors are.</summary>
         public ProductPrecision InversePrecision { get; init => field = Require.Defined(value); }
         /// <summary>How damped factors are inverted.</summary>
+        [BeforeAdded(InverseMethod.Cholesky)]
         public InverseMethod InverseMethod { get; init => field = Require.Defined(value); } = InverseMethod.LowRank;
         /// <summary>τ > 0 of <see cref="Amari.InverseMethod.LowRank"/>: the least rank is taken at which the inverse of a damped factor is off by a factor of 1 ± τ at most in any direction, as far as the
         /// directions that are kept tell.</summary>
@@ -43,6 +45,7 @@ public sealed partial class Kfac
         public int InverseInterval { get; init => field = Require.AtLeast(1, value); } = 20;
         /// <summary>γ in (0, 1): at first intervals are shorter, at step t at most max(1, γ t), for the first factors are those of few examples and of weights that are soon left. Null for the
         /// given intervals from the first step on.</summary>
+        [BeforeAdded(null)]
         public double? IntervalGrowth { get; init => field = Require.ShareOrNull(value); } = 0.5;
         /// <summary>s in (0, 1): share of the step time that curvature (factors and inverses, not the products of each step) may take; both intervals, and
         /// how many examples factors are taken from, are then chosen by the clock: see <see cref="CurvatureChoice"/>. Null for the fixed intervals, which
@@ -60,6 +63,7 @@ public sealed partial class Kfac
         /// model is then also no longer than the whole natural step by the running
         /// factors, and halved where it changed predictions far more than the model says, and for the worse; null leaves that out,
         /// too.</summary>
+        [BeforeAdded(null)]
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 4;
         /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 - μ): less than the 0.9 of other methods is right.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.5;
@@ -77,16 +81,19 @@ public sealed partial class Kfac
         /// <summary>How long steps are, and what momentum they have. Null chooses at the first step: the quadratic model where the batch
         /// has at least 16 times <see cref="ModelExamples"/> examples, so that its passes are
         /// a small part of the step and the gradient has little noise, and where there is a likelihood and a model of one tensor; else fixed steps. See <see cref="Kfac.StepRule"/>.</summary>
+        [BeforeAdded(Amari.StepRule.Fixed)]
         public StepRule? StepRule { get; init => field = value is { } rule ? Require.Defined(rule) : null; }
         /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorDecay"/> with each measurement: in
         /// the unit of the Fisher. While a network says the same of all examples, the
         /// small eigenvalues of G are noise, and a step by their inverse rests there. Null for 1 with the quadratic model, 0 with fixed
         /// steps.</summary>
+        [BeforeAdded(0.0)]
         public double? IdentityStart { get; init => field = Require.NonNegativeOrNull(value); }
         /// <summary>Most examples of a batch that the curvature of the quadratic model is taken from, ≥ 1, its first ones (over ranks, the
         /// first of the whole batch); null for all. The slope is that of the whole batch (Martens and
         /// Grosse 2015, §8: a quarter of the batch does); where theirs differs from it by more than half, the whole batch is taken, and <see cref="Kfac.Events"/> tell (not
         /// compared where dropout or the statistics of a batch make training another function). For <see cref="StepRule.QuadraticModel"/> and <see cref="AdaptDamping"/>.</summary>
+        [BeforeAdded(null)]
         public long? ModelExamples { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; } = 32;
         /// <summary>Whether λ follows how well the quadratic model foretells the loss (Levenberg-Marquardt; Martens and Grosse 2015, §6.5): every
         /// <see cref="DampingInterval"/> T steps λ ← ωᵀ λ where the loss fell by over 3/4 of what was promised without damping, λ / ωᵀ where by less than 1/4.
@@ -116,5 +123,16 @@ public sealed partial class Kfac
         public override double CycledMomentum => Momentum;
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
+
+        /// <inheritdoc/>
+        internal override void Validate()
+        {
+            if (AdaptFactorDamping && StepRule != Amari.StepRule.QuadraticModel)
+                throw new ArgumentException("AdaptFactorDamping chooses by the quadratic model: take StepRule.QuadraticModel.");
+            if (Fisher == FisherKind.InputOnly && DampingMethod == DampingMethod.Ekfac)
+                throw new ArgumentException(
+                    "EKFAC corrects eigenvalues by gradients, which the InputOnly Fisher does not have: take DampingMethod.Eigenbasis.");
+            Fallback.Validate();
+        }
     }
 }

@@ -1,6 +1,4 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Amari.Native;
 
 namespace Amari;
@@ -8,8 +6,6 @@ namespace Amari;
 // Saving, restoring and moving.
 public sealed partial class Kfac
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
-
     /// <inheritdoc/>
     public override OptimizerSnapshot Snapshot()
     {
@@ -24,13 +20,14 @@ public sealed partial class Kfac
         return new(tensors, new()
         {
             ["type"] = nameof(Kfac),
+            ["schema"] = SavedState.Schema,
             ["step"] = _step,
-            ["options"] = JsonSerializer.SerializeToNode(Shared, Json),
+            ["options"] = SavedState.Write(Shared),
             ["initialLearningRate"] = Group.InitialLearningRate,
             ["rates"] = new JsonArray([.. _rates.Select(r => (JsonNode)r)]),
             ["groups"] = new JsonArray([.. _groups.Skip(1).Select(g => new JsonObject
             {
-                ["options"] = JsonSerializer.SerializeToNode(g.Options, Json), ["initialLearningRate"] = g.InitialLearningRate,
+                ["options"] = SavedState.Write(g.Options), ["initialLearningRate"] = g.InitialLearningRate,
             })]),
             ["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates))),
             ["awaited"] = new JsonArray([.. _blocks.Where(b => b is { IsAwaited: true, IsMeasured: false }).Select(b => (JsonNode)b.Name)]),
@@ -48,7 +45,7 @@ public sealed partial class Kfac
             ["divergence"] = new JsonObject { ["mean"] = _divergence.Mean, ["count"] = _divergence.Count },
             ["peaks"] = new JsonArray([.. _groups.Select(g => (JsonNode)_peaks.GetValueOrDefault(g))]),
             ["momentumRates"] = new JsonArray([.. _groups.Select(g => _momentumRates.TryGetValue(g, out double rate) ? (JsonNode)rate : null)]),
-            ["schedule"] = Shared.CurvatureBudget is null ? null : _schedule.ToJson(),
+            ["schedule"] = _schedule.ToJson(),
             ["inverses"] = _inverter.ToJson(),
             ["fallback"] = inner.Values,
         });
@@ -67,19 +64,21 @@ public sealed partial class Kfac
         var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
         if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
             throw new InvalidDataException("The state is of a model with other layers.");
-        List<(Options Options, double Initial)> groups = [.. values["groups"]!.AsArray().Prepend(values).Select(g => (g!["options"]!.Deserialize<Options>(Json)!, (double)g["initialLearningRate"]!))];
+        List<(Options Options, double Initial)> groups = [.. (values["groups"]?.AsArray() ?? []).Prepend(values)
+            .Select(g => (Options: SavedState.Read<Options>(g!["options"]), Saved: g))
+            .Select(g => (g.Options, (double?)g.Saved["initialLearningRate"] ?? g.Options.LearningRate))];
         FollowModel();
         if (groups.Count != _groups.Count) throw new InvalidDataException($"The state is of {groups.Count} parameter groups, not of {_groups.Count}.");
         double[] rates = [.. Listed("rates").Select(r => (double)r!)];
+        if (rates.Length != _groups.Count) throw new InvalidDataException($"The state has {rates.Length} rates of {_groups.Count} parameter groups.");
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
         RandomState.Require("generator", generator);
-        var method = groups[0].Options.DampingMethod;
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
         {
             CheckShapes(block, tensors);
-            block.Check(Find(block), (long)updates[block.Name]!, method);
+            block.Check(Find(block), (long)updates[block.Name]!);
         }
         const string prefix = "fallback.";
         var fallback = new OptimizerSnapshot(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject());
@@ -92,7 +91,7 @@ public sealed partial class Kfac
         foreach (var (group, (options, initial)) in _groups.Zip(groups)) (group.Options, group.InitialLearningRate) = (options, initial);
         foreach (var block in _blocks)
         {
-            block.Restore(Find(block), (long)updates[block.Name]!, method);
+            block.Restore(Find(block), (long)updates[block.Name]!);
             block.IsAwaited = awaited.Contains(block.Name);
             var old = _momentum.GetValueOrDefault(block);
             if (Find(block)("Momentum") is { } b) _momentum[block] = b.clone().DetachFromDisposeScope();
@@ -101,7 +100,7 @@ public sealed partial class Kfac
         }
         _sharing?.Restored(_blocks);
         _generator.set_state(generator);
-        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
         _capture.Draws = 0;                                     // every rank has the same generator now
         _events.Load(events);
         _capture.Reset();

@@ -163,7 +163,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return [("A", [v[1]]), ("Right", [v[1]]), ("G", [v[0]]), ("Left", [v[0]]), ("Momentum", v)];
     }
 
-    protected override BlockInverse? Restored(Func<string, Tensor?> find, DampingMethod method) => KroneckerInverse.Restored(find, method);
+    protected override BlockInverse? Restored(Func<string, Tensor?> find) => KroneckerInverse.Restored(find);
 
     protected override Tensor WithoutBias(int factor, Tensor value) =>
         factor == 0 ? value.narrow(-1, 0, value.shape[^1] - 1).narrow(-2, 0, value.shape[^1] - 1) : value;

@@ -171,13 +171,14 @@ internal sealed record KroneckerInverse(
         map(Left), map(Right), LeftValues is null ? null : map(LeftValues), RightValues is null ? null : map(RightValues), Values is null ? null : map(Values),
         LeftScale is null ? null : map(LeftScale), RightScale is null ? null : map(RightScale));
 
-    /// <summary>Saved tensors, or null if there were none.</summary>
-    public static KroneckerInverse? Restored(Func<string, Tensor?> find, DampingMethod method)
+    /// <summary>Saved tensors, or null if there were none: of the method that made them, which since may have been changed.</summary>
+    public static KroneckerInverse? Restored(Func<string, Tensor?> find)
     {
         if (find(nameof(Left)) is not { } left) return null;
-        return method == DampingMethod.FactoredTikhonov
+        var values = find(nameof(LeftValues));
+        return values is null && find(nameof(RightValues)) is null
             ? new(left, Saved(nameof(Right)), LeftScale: find(nameof(LeftScale)), RightScale: find(nameof(RightScale)))
-            : new(left, Saved(nameof(Right)), Saved(nameof(LeftValues)), Saved(nameof(RightValues)), method == DampingMethod.Ekfac ? find(nameof(Values)) : null);
+            : new(left, Saved(nameof(Right)), Saved(nameof(LeftValues)), Saved(nameof(RightValues)), find(nameof(Values)));
 
         Tensor Saved(string name) => find(name) ?? throw new InvalidDataException($"The state lacks the inverse's '{name}'.");
     }

@@ -100,7 +100,7 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         return [("F", [units, size, size]), ("Blocks", [units, size, size]), ("Momentum", [units, size])];
     }
 
-    protected override BlockInverse? Restored(Func<string, Tensor?> find, DampingMethod method) =>
+    protected override BlockInverse? Restored(Func<string, Tensor?> find) =>
         find(nameof(UnitwiseInverse.Blocks)) is { } blocks ? new UnitwiseInverse(blocks) : null;
 
     protected override Tensor WithoutBias(int factor, Tensor value) => value.narrow(-1, 0, 1).narrow(-2, 0, 1);

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Amari;
 
 /// <summary>AdaHessian: Adam with the Hessian's diagonal in the second moment (Yao et al. 2021, arXiv:2006.00719, Algorithm 1).</summary>
@@ -15,6 +17,12 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public AdaHessian(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())], model, likelihood) { }
+
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>. Estimates of the curvature are made elsewhere, and given
+    /// to <see cref="DiagonalCurvatureOptimizer{TOptions, TState}.Observe(IReadOnlyList{Tensor})"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public AdaHessian(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="AdaHessian"/>.</summary>
     public sealed record Options : DiagonalCurvatureOptions

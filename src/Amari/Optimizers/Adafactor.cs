@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Amari;
 
 /// <summary>Adafactor: second moments of a matrix by its row and column means alone (Shazeer and Stern 2018, arXiv:1804.04235, Algorithms 4-6).</summary>
@@ -12,8 +14,13 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Adafactor(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Adafactor(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Adafactor"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 0.01)
+    public sealed record Options() : FirstOrderOptions(learningRate: 0.01)
     {
         /// <summary>d > 0: the second moments forget with the share t^(-d).</summary>
         public double DecayPower { get; init => field = Require.Positive(value); } = 0.8;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Kernels;
 
 namespace Amari;
@@ -7,14 +8,19 @@ namespace Amari;
 /// g ← g + λ w                                L2, which the second moment then rescales: see AdamW
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// w ← w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
-/// </code>With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
+/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it). With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
 public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Adam(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Adam(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Adam"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 1e-3)
+    public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
@@ -24,6 +30,10 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
         /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins with
+        /// the second moment of then.</summary>
+        [ShapesState]
+        public bool AmsGrad { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -33,10 +43,12 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment) : ParameterState;
+    /// <param name="LargestMoment">u of AmsGrad, shaped as w; else null.</param>
+    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? LargestMoment = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
+    protected override State CreateState(Parameter parameter, Options options) => 
+        new(ZeroState(parameter), ZeroState(parameter), options.AmsGrad ? ZeroState(parameter) : null);
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
@@ -44,12 +56,23 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         var g = options.WeightDecay == 0 ? gradient : gradient.add(parameter, alpha: options.WeightDecay);
         var m = state.FirstMoment.lerp_(g, 1 - options.Beta1);
         var v = state.SecondMoment.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
+        if (options.AmsGrad)
+        {
+            if (state.LargestMoment is { } u) u.copy_(u.maximum(v));
+            else state.Replace(nameof(state.LargestMoment), v.clone());
+            v = state.LargestMoment!;
+        }
         double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
         parameter.addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
     private protected override bool HasKernel(Options options) => true;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded) =>
-        sweep.Run(new AdamKernel(options, step, gradientScale));
+    private protected override bool Suits(State state, Options options) => !options.AmsGrad || state.LargestMoment is not null;
+
+    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
+    {
+        if (options.AmsGrad) sweep.Run(new AmsGradKernel(options, step, gradientScale));
+        else sweep.Run(new AdamKernel(options, step, gradientScale));
+    }
 }

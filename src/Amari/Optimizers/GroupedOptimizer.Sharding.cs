@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Amari.Distributed;
 using Amari.Native;
 
@@ -53,30 +54,37 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     }
 
     /// <summary>The states of all parameters that have one; where they are divided, every rank must ask, and rank 0 gets them all (the others' as temporary tensors).</summary>
-    private IEnumerable<(Slot Slot, TState State)> States()
+    private IEnumerable<(Slot Slot, TState State, JsonObject? Shaping)> States()
     {
-        var own = Slots.Where(s => s.State is not null).Select(s => (s, s.State!)).ToList();
-        return _ranks is null ? own : Gathered(_ranks);
+        var own = _groups.SelectMany(g => g.Slots.Where(s => s.State is not null)
+            .Select(s => (s, s.State!, SavedState.Shaping(s.Made!, g.Group.Options)))).ToList();
+        return _ranks is null ? own : Gathered(_ranks, new(own.Where(s => s.Item3 is not null).Select(s => KeyValuePair.Create(s.s.Name, (JsonNode?)s.Item3))));
     }
 
-    private List<(Slot, TState)> Gathered(Communicator ranks)
+    /// <param name="ranks">All of them.</param>
+    /// <param name="made">What this rank's states were made with, where that differs from the options in force.</param>
+    private List<(Slot, TState, JsonObject?)> Gathered(Communicator ranks, JsonObject made)
     {
         using var off = no_grad();
         var slots = Slots.ToList();
+        var shaping = ranks.AllGather(made.ToJsonString()).SelectMany(text => JsonNode.Parse(text)!.AsObject()).ToDictionary(m => m.Key, m => m.Value!.AsObject());
         using var steps = torch.tensor(slots.Select(s => IsMine(s) ? (double)(s.State?.Step ?? 0) : 0).ToArray());
         ranks.AllReduce(steps, Reduction.Max);
         double[] taken = steps.Elements<double>();
-        var result = new List<(Slot, TState)>();
+        var result = new List<(Slot, TState, JsonObject?)>();
         foreach (var (slot, step) in slots.Zip(taken))
         {
             if (step == 0) continue;
-            var state = slot.State ?? CreateState(slot.Parameter, _groups.First(g => g.Slots.Contains(slot)).Group.Options);
+            var own = shaping.GetValueOrDefault(slot.Name);
+            var state = slot.State ?? CreateState(slot.Parameter, SavedState.Read<TOptions>(SavedState.Write(OptionsOf(slot)), own));
             state.Step = (long)step;
             foreach (var (_, tensor) in state.Tensors()) ranks.BroadcastAny(tensor, slot.Owner);
-            if (ranks.Rank == 0 || slot.State is not null) result.Add((slot, state));
+            if (ranks.Rank == 0 || slot.State is not null) result.Add((slot, state, own?.DeepClone().AsObject()));
             else
                 foreach (var (_, tensor) in state.Tensors()) tensor.Dispose();
         }
         return result;
     }
+
+    private TOptions OptionsOf(Slot slot) => _groups.First(g => g.Slots.Contains(slot)).Group.Options;
 }

@@ -1,6 +1,4 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Amari.Kernels;
 using Amari.Native;
 
@@ -9,8 +7,6 @@ namespace Amari;
 /// <content>The state of parameters: made at the first gradient, moved with its module, saved, loaded, disposed of.</content>
 public abstract partial class GroupedOptimizer<TOptions, TState>
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
-
     /// <inheritdoc/>
     public override long StateBytes => Slots.Sum(s => s.State?.Tensors().Sum(t => t.Tensor.NumberOfElements * t.Tensor.ElementSize) ?? 0);
 
@@ -32,6 +28,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         {
             slot.State = CreateState(slot.Parameter, options);
             foreach (var (_, tensor) in slot.State.Tensors()) tensor.DetachFromDisposeScope();
+            slot.Made = options;
         }
         else
         {
@@ -44,11 +41,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 }
                 else if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
         }
-        Adopt(slot);
+        Adopt(slot, slot.Made!);
     }
 
-    private static void Adopt(Slot slot)
+    /// <summary>Takes note of a state's tensors, and what they were made with.</summary>
+    private static void Adopt(Slot slot, TOptions made)
     {
+        (slot.Made, slot.State!.IsRenewed) = (made, false);
         slot.StateHandles = [.. slot.State!.Tensors().Select(t => t.Tensor.Handle)];
         slot.Row = default;
         slot.Handle = slot.Parameter.Handle;
@@ -58,23 +57,26 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     public override OptimizerSnapshot Snapshot()
     {
         var tensors = new Dictionary<string, Tensor>();
-        var steps = new JsonObject();
-        foreach (var (slot, state) in States())
+        var (steps, made) = (new JsonObject(), new JsonObject());
+        foreach (var (slot, state, shaping) in States())
         {
             steps[slot.Name] = state.Step;
+            if (shaping is not null) made[slot.Name] = shaping;
             foreach (var (name, tensor) in state.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
         }
         var groups = new JsonArray([.. _groups.Select(g => new JsonObject
         {
-            ["options"] = JsonSerializer.SerializeToNode(g.Group.Options, Json),
+            ["options"] = SavedState.Write(g.Group.Options),
             ["initialLearningRate"] = g.Group.InitialLearningRate,
             ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
         })]);
         return new(tensors, new()
         {
             ["type"] = GetType().Name,
+            ["schema"] = SavedState.Schema,
             ["groups"] = groups,
             ["steps"] = steps,
+            ["made"] = made,
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
             ["events"] = _events.Save(),
@@ -98,32 +100,48 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
         FollowModules();
-        List<(TOptions Options, double Initial)> given = [.. groups.Select(g => (g!["options"]!.Deserialize<TOptions>(Json)!, (double)g["initialLearningRate"]!))];
-        var steps = values["steps"]!.AsObject();
+        List<(TOptions Options, JsonNode Saved)> given = [.. groups.Select(g => (SavedState.Read<TOptions>(g!["options"]), g))];
+        var (steps, made) = (values["steps"]!.AsObject(), values["made"] as JsonObject);
+        RefuseUnknown(tensors);
         using var scope = NewDisposeScope();
-        var states = _groups.Zip(given).SelectMany(g => g.First.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s => (s, Loaded(s, g.Second.Options, tensors, (long)steps[s.Name]!)))).ToList();
+        var states = _groups.Zip(given, (g, saved) => g.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s =>
+        {
+            var own = made?[s.Name] is { } shaping ? SavedState.Read<TOptions>(saved.Saved["options"], shaping) : saved.Options;
+            return (Slot: s, Made: own, State: Loaded(s, own, tensors, (long)steps[s.Name]!));
+        })).SelectMany(s => s).ToList();
 
         foreach (var slot in Slots) Forget(slot);                // all checks have passed
-        foreach (var ((group, _), (options, initial)) in _groups.Zip(given)) (group.Options, group.InitialLearningRate) = (options, initial);
-        foreach (var (slot, state) in states)
+        foreach (var ((group, _), (options, saved)) in _groups.Zip(given))
+            (group.Options, group.InitialLearningRate) = (options, (double?)saved["initialLearningRate"] ?? options.LearningRate);
+        foreach (var (slot, own, state) in states)
         {
             foreach (var (_, tensor) in state.Tensors()) tensor.DetachFromDisposeScope();
             slot.State = state;
-            Adopt(slot);
+            Adopt(slot, own);
         }
         ClippedSteps = (long?)values["clippedSteps"] ?? 0;
         SkippedSteps = (long?)values["skippedSteps"] ?? 0;
         _events.Load(values["events"]);
     }
 
+    private void RefuseUnknown(IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        var known = Slots.SelectMany(s => ParameterState.Names(typeof(TState)).Keys.Select(n => $"{s.Name}.{n}")).ToHashSet();
+        SavedState.RefuseUnknown([.. tensors.Keys.Where(k => !known.Contains(k))], "tensor", GetType().Name);
+    }
+
     private TState Loaded(Slot slot, TOptions options, IReadOnlyDictionary<string, Tensor> tensors, long step)
     {
         using var off = no_grad();
         var state = CreateState(slot.Parameter, options);
+        var optional = ParameterState.Names(typeof(TState));
         foreach (var (name, fresh) in state.Tensors().ToList())
         {
             if (!tensors.TryGetValue($"{slot.Name}.{name}", out var saved))
+            {
+                if (optional[name]) continue;
                 throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
+            }
             if (!saved.shape.SequenceEqual(fresh.shape))
                 throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
             if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
@@ -137,7 +155,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private static void Forget(Slot slot)
     {
         foreach (var (_, tensor) in slot.State?.Tensors() ?? []) tensor.Dispose();
-        (slot.State, slot.Handle, slot.Row) = (null, 0, default);
+        (slot.State, slot.Made, slot.Handle, slot.Row) = (null, null, 0, default);
     }
 
     /// <inheritdoc/>

@@ -35,6 +35,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// <see cref="CanUndo"/>.</param>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale, bool guarded) { }
 
+    /// <summary>Whether a state is what the kernel expects; if not, the torch lines take the step, and may add to the state what options that
+    /// changed since it was made ask for (<see cref="ParameterState.Replace"/>).</summary>
+    private protected virtual bool Suits(TState state, TOptions options) => true;
+
     /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a
     /// sample is checked before the step, all of
     /// them in it, and a step that met what is not finite outside of the sample is taken back.</summary>
@@ -129,7 +133,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 long step = slot.State!.Step + 1;
                 if (fused && !(batch?.Step == step && (batch.Sweep.Count == 0 || batch.Sweep.StateCount == slot.StateHandles.Length)))
                     batch = Begin(options, step);
-                if (!fused || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) _byTorch.Add((slot, options));
+                if (!fused || !Suits(slot.State, options) || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) _byTorch.Add((slot, options));
             }
         }
         return true;
@@ -176,10 +180,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         for (int i = 0; i < _batchCount; i++)
         {
             var (sweep, options, step) = (_batches[i].Sweep, _batches[i].Options, _batches[i].Step);
-            UpdateFused(sweep, options, step, scale, undoable);
+            UpdateFused(sweep, options, step, scale * Sign(options), undoable);
             finite &= !undoable || !sweep.HasBeyond;
         }
-        for (int i = 0; i < _batchCount && !finite; i++) UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale);
+        for (int i = 0; i < _batchCount && !finite; i++) UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale * Sign(_batches[i].Options));
         return finite;
     }
 
@@ -210,8 +214,12 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             }
     }
 
+    /// <summary>Of the gradient.</summary>
+    private static int Sign(TOptions options) => options is FirstOrderOptions { Maximize: true } ? -1 : 1;
+
     private void UpdateByTorch(Slot slot, TOptions options, double scale)
     {
+        scale *= Sign(options);
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var g = slot.Parameter.grad!;
@@ -227,6 +235,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             Update(w, g, slot.State!, options);
             slot.Parameter.copy_(w);
         }
+        if (slot.State!.IsRenewed) Adopt(slot, options);
     }
 
     /// <summary>Σ g² over all gradients, in one read of them.</summary>

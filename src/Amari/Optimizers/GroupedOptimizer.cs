@@ -23,6 +23,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         public readonly string Name = name;
         public Parameter Parameter = parameter;
         public TState? State;
+        public TOptions? Made;                                  // what the state was made with, as far as options shape it
         public nint[] StateHandles = [];
         public SweepRow Row;
         public nint Handle;
@@ -64,7 +65,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     /// <inheritdoc/>
     public override Coverage Coverage =>
-        new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, g.Group.Options).AsTrained(s.Parameter)))]);
+        new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, InForce(s, g.Group.Options)).AsTrained(s.Parameter)))]);
+
+    /// <summary>A group's options; where they shape the state, those that a parameter's own was made with.</summary>
+    private static TOptions InForce(Slot slot, TOptions options) =>
+        slot.Made is { } made && SavedState.Shaping(made, options) is { } shaping ? SavedState.Read<TOptions>(SavedState.Write(options), shaping) : options;
 
     /// <summary>How a parameter is updated.</summary>
     private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
@@ -138,6 +143,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     {
         ArgumentNullException.ThrowIfNull(group);
         FollowModules();
+        group.Distinguish(Slots.Select(s => s.Name));
+        group.MomentumCut = () => Tell("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
         var names = Slots.Select(s => s.Name).ToHashSet();
         var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
         foreach (var (name, parameter) in group.Parameters)

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Amari;
 
 /// <summary>LAMB: Adam whose step is, layer by layer, a share of the weights' norm (You et al. 2020, arXiv:1904.00962, Algorithm 2).</summary>
@@ -12,8 +14,13 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Lamb(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Lamb(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Lamb"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 2e-3)
+    public sealed record Options() : FirstOrderOptions(learningRate: 2e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Kernels;
 
 namespace Amari;
@@ -13,8 +14,13 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Lion(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Lion(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Lion"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 1e-4)
+    public sealed record Options() : FirstOrderOptions(learningRate: 1e-4)
     {
         /// <summary>β₁ in [0, 1): share of the momentum in the step direction.</summary>
         public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
@@ -27,6 +33,7 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public bool Cautious { get; init; }
 
         /// <summary>How the momentum is kept.</summary>
+        [ShapesState]
         public StateFormat StateFormat { get; init => field = Require.Defined(value); }
 
         /// <inheritdoc/>
@@ -58,6 +65,8 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         });
 
     private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
+
+    private protected override bool Suits(State state, Options options) => !(options.Cautious && SmallState.IsSmall(state.Momentum.dtype));
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {

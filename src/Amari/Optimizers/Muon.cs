@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Solvers;
 
 namespace Amari;
@@ -16,8 +17,13 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Muon(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Muon(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Muon"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 0.02)
+    public sealed record Options() : FirstOrderOptions(learningRate: 0.02)
     {
         /// <summary>μ in [0, 1): decay of the momentum.</summary>
         public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.95;
@@ -26,6 +32,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         /// <summary>κ > 1: bound on the norm of a matrix's gradient, in units of its running mean (decay 0.95); null for none. All steps
         /// have the same
         /// length, so that one gradient of ten thousand times the usual norm would decide the direction of the next hundred.</summary>
+        [BeforeAdded(null)]
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
         /// <summary>Newton-Schulz iterations, ≥ 1.</summary>
         public int Iterations { get; init => field = Require.AtLeast(1, value); } = 5;
@@ -36,6 +43,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter (Liang et al. 2024, arXiv:2411.16085).</summary>
         public bool Cautious { get; init; }
         /// <summary>Whether the group's matrices are orthogonalised; if not, AdamW trains them.</summary>
+        [ShapesState]
         public bool Orthogonalise { get; init; } = true;
         /// <summary>AdamW's learning rate as a multiple of η, > 0.</summary>
         public double FallbackScale { get; init => field = Require.Positive(value); } = 0.05;
@@ -57,7 +65,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
     /// <param name="Momentum">b, or AdamW's first moment; shaped as w.</param>
     /// <param name="SecondMoment">AdamW's second moment, shaped as w; null where the step is orthogonalised.</param>
     /// <param name="Norm">The running mean of ‖g‖, a scalar; null where AdamW takes the step.</param>
-    public sealed record State(Tensor Momentum, Tensor? SecondMoment, Tensor? Norm) : ParameterState;
+    public sealed record State(Tensor Momentum, Tensor? SecondMoment, [property: BeforeAdded] Tensor? Norm) : ParameterState;
 
     private static bool Takes(Tensor parameter, Options options) => options.Orthogonalise && parameter.dim() >= 2;
 

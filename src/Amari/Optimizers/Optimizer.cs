@@ -153,7 +153,7 @@ public abstract class Optimizer : optim.Optimizer
         using var file = Safetensors.Load(path);
         if (!file.Metadata.TryGetValue("optimizer", out var values))
             throw new InvalidDataException($"'{path}' holds no optimizer state.");
-        Untrusted.Read($"The optimizer's state in '{path}'", () => Restore(new(file.Tensors, JsonNode.Parse(values)!.AsObject())));
+        Untrusted.Read($"The optimizer's state in '{path}'", () => Restore(new(file.Tensors, SavedState.Parse(values, "optimizer"))));
     }
 }
 

@@ -19,4 +19,8 @@ public abstract record OptimizerOptions
     /// <exception cref="NotSupportedException">The optimizer has no momentum.</exception>
     public virtual OptimizerOptions WithCycledMomentum(double value) =>
         throw new NotSupportedException($"{GetType().DeclaringType?.Name} has no momentum to cycle: pass cycle_momentum: false to the scheduler.");
+
+    /// <summary>Refuses options that do not go together; each by itself is in its range. Called when a group takes them.</summary>
+    /// <exception cref="ArgumentException">They do not.</exception>
+    internal virtual void Validate() { }
 }

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>Named parameters that share options. TorchSharp's schedulers drive its learning rate and momentum.</summary>
@@ -12,7 +14,7 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         Parameters = [.. parameters];
-        Options = options;
+        Options = options;                                      // validates them
         InitialLearningRate = options.LearningRate;
     }
 
@@ -41,7 +43,16 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     /// <summary>The options in force; replace them at any time between steps.</summary>
     /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter keeps the state that it has.</remarks>
     /// <exception cref="ArgumentNullException">There are none.</exception>
-    public TOptions Options { get; set => field = value ?? throw new ArgumentNullException(nameof(value), "A parameter group needs options."); }
+    /// <exception cref="ArgumentException">Options that do not go together.</exception>
+    public TOptions Options
+    {
+        get;
+        set
+        {
+            field = value ?? throw new ArgumentNullException(nameof(value), "A parameter group needs options.");
+            value.Validate();
+        }
+    }
 
     /// <summary>η of <see cref="Options"/>.</summary>
     public double LearningRate
@@ -53,17 +64,60 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     /// <summary>The learning rate that schedulers start from.</summary>
     public double InitialLearningRate { get; set; }
 
-    /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁).</summary>
+    private const double MostMomentum = 0.99;
+
+    /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁). TorchSharp's <c>CyclicLR</c> drives it from the largest
+    /// value upward, to 1 with its defaults: a value of 1 or more is cut to 0.99, and reported once.</summary>
     public double Momentum
     {
         get => Options.CycledMomentum;
-        set => Options = (TOptions)Options.WithCycledMomentum(value);
+        set
+        {
+            Options = (TOptions)Options.WithCycledMomentum(value >= 1 ? MostMomentum : value);
+            if (!(value >= 1)) return;
+            Warnings.Once(MomentumCutTo);
+            MomentumCut?.Invoke();
+        }
+    }
+
+    internal static string MomentumCutTo { get; } = FormattableString.Invariant(
+        $"a scheduler drove the momentum to 1 or more, which never forgets; it was cut to {MostMomentum}: give CyclicLR its max_momentum");
+
+    /// <summary>Called when <see cref="Momentum"/> was cut.</summary>
+    internal Action? MomentumCut { get; set; }
+
+    /// <summary>Whether the names are numbers in order, and not the caller's.</summary>
+    internal bool IsNumbered { get; init; }
+
+    /// <summary>Gives numbered parameters the names that they have in a model, if they are its own.</summary>
+    internal void Rename(nn.Module model)
+    {
+        var names = model.named_parameters().DistinctBy(p => p.parameter.Handle).ToDictionary(p => p.parameter.Handle, p => p.name);
+        Parameters = [.. Parameters.Select(p => (names.GetValueOrDefault(p.Parameter.Handle, p.Name), p.Parameter))];
+    }
+
+    /// <summary>Numbers a group on where its numbers are taken by other groups of the optimizer.</summary>
+    /// <param name="taken">The names in use.</param>
+    internal void Distinguish(IEnumerable<string> taken)
+    {
+        var names = taken.ToHashSet();
+        if (!IsNumbered || !Parameters.Any(p => names.Contains(p.Name))) return;
+        int next = names.Count;
+        Parameters = [.. Parameters.Select(p => (Free(), p.Parameter))];
+
+        string Free()
+        {
+            while (names.Contains(ParameterGroup.Number(next))) next++;
+            return ParameterGroup.Number(next++);
+        }
     }
 }
 
 /// <summary>Makes parameter groups.</summary>
 public static class ParameterGroup
 {
+    internal static string Number(int i) => FormattableString.Invariant($"{i}");
+
     /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is
     /// used under several names is taken once;
     /// one of whole numbers, which cannot be trained, is left out.</summary>
@@ -78,10 +132,11 @@ public static class ParameterGroup
         };
     }
 
-    /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, and saved state finds them by that.</summary>
+    /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, from group to group of an optimizer, and saved state finds
+    /// them by that. One that is given twice is taken once.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(IEnumerable<Parameter> parameters, TOptions options) where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(parameters);
-        return new(parameters.Select((p, i) => (FormattableString.Invariant($"{i}"), p)), options);
+        return new(parameters.DistinctBy(p => p.Handle).Select((p, i) => (Number(i), p)), options) { IsNumbered = true };
     }
 }

@@ -8,6 +8,9 @@ public abstract record ParameterState
     /// <summary>t: how many updates this parameter has had; 1 during its first one.</summary>
     public long Step { get; internal set; }
 
+    /// <summary>Whether a tensor was replaced since the optimizer last looked.</summary>
+    internal bool IsRenewed { get; set; }
+
     /// <summary>The record's tensors by member name, in the order of declaration; members that are null are left out.</summary>
     internal IEnumerable<(string Name, Tensor Tensor)> Tensors()
     {
@@ -22,7 +25,12 @@ public abstract record ParameterState
             ?? throw new InvalidDataException($"{GetType().DeclaringType?.Name} has no state called '{name}'.");
         (member.GetValue(this) as Tensor)?.Dispose();
         member.SetValue(this, value.DetachFromDisposeScope());
+        IsRenewed = true;
     }
+
+    /// <summary>The names of a state's tensors, and whether states of before one existed go on without it.</summary>
+    internal static IReadOnlyDictionary<string, bool> Names(Type type) =>
+        Members(type).ToDictionary(m => m.Name, m => m.IsDefined(typeof(BeforeAddedAttribute)));
 
     private static PropertyInfo[] Members(Type type) =>
         [.. type.GetProperties().Where(p => p.PropertyType == typeof(Tensor)).OrderBy(p => p.MetadataToken)];

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Amari.Distributed;
 using Amari.Training;
 
 namespace Amari;
@@ -15,10 +16,12 @@ namespace Amari;
 /// 6  K-FAC has no block for its layer
 /// </code>All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive η, which multiplies
 /// the rates of both methods. Each group has a matrix method of its own; K-FAC's KL clip holds for each by itself.</remarks>
-public sealed class Routed : Optimizer
+public sealed class Routed : Optimizer, optim.IMomentum
 {
     private readonly nn.Module _model;                           // held, for its parameters' sake
-    private readonly List<Part> _parts = [];
+    private readonly Likelihood? _likelihood;
+    private List<Part> _parts = [];
+    private (Communicator Ranks, bool Shard)? _distributed;
     private readonly EventLog _events = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
@@ -44,21 +47,27 @@ public sealed class Routed : Optimizer
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(groups);
-        _model = model;
+        (_model, _likelihood) = (model, likelihood);
         var routing = new Routing(model);
         var (names, handles) = (new HashSet<string>(), new HashSet<nint>());
         foreach (var group in groups)
         {
+            group.Distinguish(names);
+            group.MomentumCut = () => _events.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
             foreach (var (name, parameter) in group.Parameters)
                 if (!names.Add(name) || !handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
-            var rows = routing.Rows(model, group.Parameters, group.Options);
-            var parted = group.Parameters.Zip(rows).ToLookup(p => p.Second.Block == nameof(AdamW), p => p.First);
-            _parts.Add(new(group, rows,
-                parted[false].Any() ? Matrices([.. parted[false]], group, likelihood) : null,
-                parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, o => Scaled(o.Rest, o), g => new AdamW([g])) : null));
+            _parts.Add(PartOf(group, group.Options, routing.Rows(model, group.Parameters, group.Options)));
         }
         if (_parts.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
         Require.Trainable(parameters(), nameof(Routed));
+    }
+
+    private Part PartOf(ParameterGroup<Options> group, Options options, IReadOnlyList<CoverageRow> rows)
+    {
+        var parted = group.Parameters.Zip(rows).ToLookup(p => p.Second.Block == nameof(AdamW), p => p.First);
+        return new(group, rows,
+            parted[false].Any() ? Matrices([.. parted[false]], group, options) : null,
+            parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, options, o => Scaled(o.Rest, o), g => new AdamW([g])) : null);
     }
 
     internal override void RefuseUnshareable(int ranks, bool shardState)
@@ -66,9 +75,15 @@ public sealed class Routed : Optimizer
         foreach (var member in Members) member.RefuseUnshareable(ranks, shardState && member is AdamW);
     }
 
-    internal override void Share(Distributed.Communicator communicator, bool shardState)
+    internal override void Share(Communicator communicator, bool shardState)
     {
-        foreach (var member in Members) member.Share(communicator, shardState && member is AdamW);
+        Share(_parts, communicator, shardState);
+        _distributed = (communicator, shardState);
+    }
+
+    private static void Share(IEnumerable<Part> parts, Communicator communicator, bool shardState)
+    {
+        foreach (var (_, member) in parts.SelectMany(p => p.Members())) member.Optimizer.Share(communicator, shardState && member.Optimizer is AdamW);
     }
 
     private protected override IEnumerable<OptimizerOptions> GroupOptions => Groups.Select(g => g.Options);
@@ -86,6 +101,7 @@ public sealed class Routed : Optimizer
         /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95 for
         /// its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
         /// steps, in which AdamW hardly moves.</summary>
+        [BeforeAdded(null)]
         public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
         /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
         public int MaxDimension { get; init => field = Require.AtLeast(1, value); } = 8192;
@@ -96,6 +112,21 @@ public sealed class Routed : Optimizer
         /// <summary>Whether AdamW takes the whole group.</summary>
         public bool RestOnly { get; init; }
 
+        /// <inheritdoc/>
+        /// <remarks>Schedulers drive the momentum of both methods; that of the matrix method is shown, or AdamW's where it takes the whole
+        /// group.</remarks>
+        public override double CycledMomentum => RestOnly ? Rest.CycledMomentum : Matrices.CycledMomentum;
+        /// <inheritdoc/>
+        public override OptimizerOptions WithCycledMomentum(double value) =>
+            this with { Matrices = Matrices.WithCycledMomentum(value), Rest = (AdamW.Options)Rest.WithCycledMomentum(value) };
+
+        /// <inheritdoc/>
+        internal override void Validate()
+        {
+            Matrices.Validate();
+            Rest.Validate();
+        }
+
         private static OptimizerOptions Checked(OptimizerOptions value) => value is Kfac.Options { EvaluatesLoss: true }
             ? throw new ArgumentException("K-FAC that evaluates the loss (StepRule, AdaptDamping, RejectRising) cannot be a part: it takes whole steps.", nameof(value))
             : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
@@ -104,15 +135,15 @@ public sealed class Routed : Optimizer
 
     private static T Scaled<T>(T inner, Options options) where T : OptimizerOptions => inner with { LearningRate = inner.LearningRate * options.LearningRate };
 
-    private Member Matrices(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Likelihood? likelihood)
+    private Member Matrices(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options)
     {
-        switch (group.Options.Matrices)
+        switch (options.Matrices)
         {
-            case Muon.Options: return Grouped<Muon.Options>(parameters, group, Own<Muon.Options>, g => new Muon([g]));
-            case Soap.Options: return Grouped<Soap.Options>(parameters, group, Own<Soap.Options>, g => new Soap([g]));
-            case Shampoo.Options: return Grouped<Shampoo.Options>(parameters, group, Own<Shampoo.Options>, g => new Shampoo([g]));
+            case Muon.Options: return Grouped<Muon.Options>(parameters, group, options, Own<Muon.Options>, g => new Muon([g]));
+            case Soap.Options: return Grouped<Soap.Options>(parameters, group, options, Own<Soap.Options>, g => new Soap([g]));
+            case Shampoo.Options: return Grouped<Shampoo.Options>(parameters, group, options, Own<Shampoo.Options>, g => new Shampoo([g]));
             default:
-                var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(group.Options), likelihood);
+                var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(options), _likelihood);
                 return new(kfac, o => kfac.Follow(Own<Kfac.Options>(o) with { Fallback = Scaled(o.Rest, o) }));
         }
 
@@ -120,10 +151,10 @@ public sealed class Routed : Optimizer
             : throw new InvalidOperationException($"The matrix method of a group cannot change to {o.Matrices.GetType().DeclaringType!.Name}.");
     }
 
-    private static Member Grouped<T>(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Func<Options, T> own, Func<ParameterGroup<T>, Optimizer> make)
-        where T : OptimizerOptions
+    private static Member Grouped<T>(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options,
+        Func<Options, T> own, Func<ParameterGroup<T>, Optimizer> make) where T : OptimizerOptions
     {
-        var inner = new ParameterGroup<T>(parameters, own(group.Options)) { Module = group.Module, IsPart = true };
+        var inner = new ParameterGroup<T>(parameters, own(options)) { Module = group.Module, IsPart = true };
         return new(make(inner), o => inner.Options = own(o));
     }
 
@@ -134,6 +165,13 @@ public sealed class Routed : Optimizer
 
     /// <inheritdoc/>
     public override IEnumerable<optim.ILearningRateController> ParamGroups => Groups;
+
+    // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
+    double optim.IMomentum.Momentum
+    {
+        get => _parts[0].Group.Momentum;
+        set => _parts.ForEach(p => p.Group.Momentum = value);
+    }
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => Members.SelectMany(m => m.parameters());
@@ -249,6 +287,7 @@ public sealed class Routed : Optimizer
                 ["options"] = JsonSerializer.SerializeToNode(Settings.Describe(part.Group.Options)),
                 ["initialLearningRate"] = part.Group.InitialLearningRate,
                 ["routes"] = Routes(part),
+                ["reasons"] = new JsonObject(part.Rows.Select(r => KeyValuePair.Create(r.Parameter, (JsonNode?)r.Reason))),
                 ["growth"] = new JsonObject { ["mean"] = part.Growth.Mean, ["count"] = part.Growth.Count },
             };
             foreach (var (name, member) in part.Members())
@@ -262,6 +301,7 @@ public sealed class Routed : Optimizer
         return new(tensors, new()
         {
             ["type"] = nameof(Routed),
+            ["schema"] = SavedState.Schema,
             ["groups"] = groups,
             ["clippedSteps"] = ClippedSteps,
             ["skippedSteps"] = SkippedSteps,
@@ -284,35 +324,51 @@ public sealed class Routed : Optimizer
         var groups = values["groups"]!.AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
-        foreach (var (i, part) in _parts.Index())
-            if (!JsonNode.DeepEquals(groups[i]!["routes"], Routes(part)))
-                throw new InvalidDataException($"Parameter group {i} of the state names other parameters, or routes them otherwise.");
-        using var scope = NewDisposeScope();
-        var restored = new List<(Optimizer Member, OptimizerSnapshot Before)>();
+        var parts = new List<Part>();                           // new ones, for who trains what is as in the state
+        var options = new List<Options>();
         try
         {
             foreach (var (i, part) in _parts.Index())
+            {
+                var saved = groups[i]!;
+                options.Add((Options)Settings.Restore(typeof(Options), saved["options"].Deserialize<Dictionary<string, string>>()!));
+                parts.Add(PartOf(part.Group, options[i], Rows(i, part, options[i], saved)));
+            }
+            if (_distributed is { } d) Share(parts, d.Ranks, d.Shard);
+            foreach (var (i, part) in parts.Index())
+            {
                 foreach (var (name, member) in part.Members())
-                {
-                    var before = member.Optimizer.Snapshot();
-                    restored.Add((member.Optimizer, before with { Tensors = before.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()) }));
                     member.Optimizer.Restore(new(tensors.Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
-                        .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name]!.AsObject()));
-                }
+                        .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name] as JsonObject
+                        ?? throw new InvalidDataException($"Parameter group {i} of the state lacks '{name}'.")));
+                part.Growth.Restore((double?)groups[i]!["growth"]?["mean"], (long?)groups[i]!["growth"]?["count"] ?? 0);
+            }
         }
         catch
         {
-            foreach (var (member, before) in restored) member.Restore(before);
+            Dispose(parts);
             throw;
         }
-        foreach (var (i, part) in _parts.Index())
-        {
-            part.Group.Options = (Options)Settings.Apply(typeof(Options), groups[i]!["options"].Deserialize<Dictionary<string, string>>()!);
-            part.Group.InitialLearningRate = (double)groups[i]!["initialLearningRate"]!;
-            part.Growth.Restore((double?)groups[i]!["growth"]?["mean"], (long?)groups[i]!["growth"]?["count"] ?? 0);
-        }
-        (ClippedSteps, SkippedSteps, Steps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!, (long?)values["steps"] ?? 0);
+        Dispose(_parts);
+        _parts = parts;
+        foreach (var (i, part) in parts.Index())
+            (part.Group.Options, part.Group.InitialLearningRate) = (options[i], (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate);
+        (ClippedSteps, SkippedSteps, Steps) =
+            ((long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0, (long?)values["steps"] ?? 0);
         _events.Load(values["events"]);
+    }
+
+    /// <summary>Who trains what by a state, whatever the options were when this optimizer was made.</summary>
+    private static IReadOnlyList<CoverageRow> Rows(int index, Part part, Options options, JsonNode saved)
+    {
+        var routes = saved["routes"]?.AsObject() ?? throw new InvalidDataException($"Parameter group {index} of the state lacks 'routes'.");
+        if (!routes.Select(r => r.Key).SequenceEqual(part.Rows.Select(r => r.Parameter)))
+            throw new InvalidDataException($"Parameter group {index} of the state names other parameters than the optimizer's.");
+        if (options.Matrices.GetType() != part.Group.Options.Matrices.GetType())
+            throw new InvalidDataException($"Parameter group {index} of the state has {options.Matrices.GetType().DeclaringType!.Name} as its matrix method, "
+                + $"the optimizer has {part.Group.Options.Matrices.GetType().DeclaringType!.Name}.");
+        return [.. part.Rows.Select(r => (string?)routes[r.Parameter] is var block && block == r.Block ? r
+            : new CoverageRow(r.Parameter, block!, (string?)saved["reasons"]?[r.Parameter] ?? "as in the state that was loaded"))];
     }
 
     /// <inheritdoc/>
@@ -324,8 +380,12 @@ public sealed class Routed : Optimizer
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing)
-            foreach (var member in Members) member.Dispose();
+        if (disposing) Dispose(_parts);
         base.Dispose(disposing);
+    }
+
+    private static void Dispose(IEnumerable<Part> parts)
+    {
+        foreach (var (_, member) in parts.SelectMany(p => p.Members())) member.Optimizer.Dispose();
     }
 }

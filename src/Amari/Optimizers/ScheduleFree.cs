@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
+using Amari.Native;
 
 namespace Amari;
 
@@ -34,6 +36,11 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
     public ScheduleFree(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())], model) { }
+
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public ScheduleFree(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     private protected override void Added(ParameterGroup<Options> group)
     {
@@ -79,9 +86,10 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 2.5e-3)
+    public sealed record Options() : FirstOrderOptions(learningRate: 2.5e-3)
     {
         /// <summary>What is averaged.</summary>
+        [ShapesState]
         public ScheduleFreeBase Base { get; init => field = Require.Defined(value); }
         /// <summary>β in (0, 1): share of the average in the point where the gradient is taken.</summary>
         public double Interpolation { get; init => field = Require.Positive(Require.UnitInterval(value)); } = 0.9;
@@ -113,6 +121,9 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     {
         /// <summary>y, shaped as w, while the parameters hold x; else null.</summary>
         public Tensor? TrainingPoint { get; internal set; }
+
+        /// <summary>The dtype of w when it took x; null if it is not known that it did.</summary>
+        internal ScalarType? Evaluated { get; set; }
     }
 
     /// <inheritdoc/>
@@ -127,19 +138,36 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <inheritdoc/>
+    /// <remarks>Weights that were loaded meanwhile, so that a parameter no longer holds x bit for bit, are kept: they become its y, its x and
+    /// its z, and <see cref="Optimizer.Events"/> say so.</remarks>
     public override void Train()
     {
         if (!Evaluating) return;
         using var off = no_grad();
-        ForEach((_, parameter, state) =>
+        ForEach((name, parameter, state) =>
         {
             using var scope = NewDisposeScope();
-            parameter.copy_(state.TrainingPoint!);
+            if (state.Evaluated is null || HoldsAverage(parameter, state)) parameter.copy_(state.TrainingPoint!);
+            else
+            {
+                state.Iterate.copy_(parameter);
+                Warnings.Once(Loaded);
+                Tell(name, Loaded, state.Step);
+            }
             state.TrainingPoint!.Dispose();
-            state.TrainingPoint = null;
+            (state.TrainingPoint, state.Evaluated) = (null, null);
         });
         _evaluating = false;
     }
+
+    private const string Loaded = "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
+
+    /// <summary>x, of the dtype of the state.</summary>
+    private static Tensor Average(State state) =>
+        state.Share.ToDouble() is > 0 and var share ? state.TrainingPoint!.lerp(state.Iterate, 1 - 1 / share) : state.TrainingPoint!;
+
+    private static bool HoldsAverage(Tensor parameter, State state) =>
+        parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
 
     /// <inheritdoc/>
     /// <remarks>Meanwhile y is kept beside: one more tensor.</remarks>
@@ -151,8 +179,8 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         {
             using var scope = NewDisposeScope();
             state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
-            double share = state.Share.ToDouble();
-            if (share > 0) parameter.copy_(state.TrainingPoint.lerp(state.Iterate, 1 - 1 / share));
+            parameter.copy_(Average(state));
+            state.Evaluated = parameter.dtype;
         });
         _evaluating = true;
     }
@@ -218,7 +246,13 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         }
         base.Restore(snapshot);
         _evaluating = evaluating;
-        if (Evaluating) ForEach((name, _, state) => state.TrainingPoint = points[name].DetachFromDisposeScope());
+        if (!Evaluating) return;
+        using var off = no_grad();
+        ForEach((name, parameter, state) =>
+        {
+            state.TrainingPoint = points[name].DetachFromDisposeScope();
+            if (HoldsAverage(parameter, state)) state.Evaluated = parameter.dtype;   // else the model's weights are still to be loaded
+        });
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Solvers;
 
 namespace Amari;
@@ -26,8 +27,13 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Shampoo(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Shampoo(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Shampoo"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 1e-3)
+    public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the momentum.</summary>
         public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
@@ -38,6 +44,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         /// <summary>λ ≥ 0, multiplied by η.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
         /// <summary>Where the length of the step comes from.</summary>
+        [ShapesState]
         public Grafting Grafting { get; init => field = Require.Defined(value); } = Grafting.Adam;
         /// <summary>ε > 0 of the grafted Adam.</summary>
         public double GraftingEpsilon { get; init => field = Require.Positive(value); } = 1e-8;
@@ -46,6 +53,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         /// <summary>The first step that is preconditioned, ≥ 1; before it the grafted step is taken, or the momentum if there is none.</summary>
         public int StartStep { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>The longest side of a block, ≥ 1.</summary>
+        [ShapesState]
         public int BlockSize { get; init => field = Require.AtLeast(1, value); } = 1024;
 
         /// <inheritdoc/>

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Solvers;
 
 namespace Amari;
@@ -16,8 +17,13 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Soap(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
 
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Soap(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+
     /// <summary>Hyper-parameters of <see cref="Soap"/>.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 3e-3)
+    public sealed record Options() : FirstOrderOptions(learningRate: 3e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.95;
@@ -32,6 +38,7 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
         /// <summary>Steps from one refresh of the basis to the next, ≥ 1.</summary>
         public int RefreshInterval { get; init => field = Require.AtLeast(1, value); } = 10;
         /// <summary>The longest side that has a basis of its own, ≥ 0; with 0 the method is Adam.</summary>
+        [ShapesState]
         public int MaxDimension { get; init => field = Require.AtLeast(0, value); } = 10000;
 
         /// <inheritdoc/>

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Amari;
 
 /// <summary>Sophia: momentum over a diagonal of curvature, clipped (Liu et al. 2023, arXiv:2305.14342, Algorithm 3).</summary>
@@ -16,6 +18,12 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Sophia(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())], model, likelihood) { }
+
+    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>. Estimates of the curvature are made elsewhere, and given
+    /// to <see cref="DiagonalCurvatureOptimizer{TOptions, TState}.Observe(IReadOnlyList{Tensor})"/>.</summary>
+    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
+    public Sophia(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Sophia"/>.</summary>
     public sealed record Options() : DiagonalCurvatureOptions(learningRate: 6e-4)

@@ -1,6 +1,4 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Serialization;
 using Amari.Curvature;
 using Amari.Distributed;
 
@@ -40,7 +38,6 @@ public abstract class SecondOrderOptimizer : Optimizer
 /// <typeparam name="TOptions">The method's options.</typeparam>
 public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer where TOptions : OptimizerOptions
 {
-    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
     private const double RoundingErrors = 10;                    // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
     private const string SkippedFor = " was not finite; the step was skipped";
     private readonly EventLog _events = new();
@@ -321,10 +318,11 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     public override OptimizerSnapshot Snapshot() => new(Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [], new()
     {
         ["type"] = GetType().Name,
+        ["schema"] = SavedState.Schema,
         ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
         ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
         ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
-        ["options"] = JsonSerializer.SerializeToNode(Group.Options, Json),
+        ["options"] = SavedState.Write(Group.Options),
         ["initialLearningRate"] = Group.InitialLearningRate,
         ["steps"] = Steps,
         ["adapted"] = Adapted,
@@ -350,10 +348,10 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
             throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
         if ((double?)values["adapted"] is { } adapted && !(adapted > 0 && double.IsFinite(adapted)))
             throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {adapted}; it must be a finite number > 0."));
-        Group.Options = values["options"]!.Deserialize<TOptions>(Json)!;
-        Group.InitialLearningRate = (double)values["initialLearningRate"]!;
+        var options = SavedState.Read<TOptions>(values["options"]);
+        (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
         (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);
-        (ClippedSteps, SkippedSteps) = ((long)values["clippedSteps"]!, (long)values["skippedSteps"]!);
+        (ClippedSteps, SkippedSteps) = ((long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
         _events.Load(values["events"]);
         (Direction, _directed) = (direction?.clone(), directed);
         Report = null;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using Amari.Distributed;
 using Amari.Native;
 
@@ -123,17 +122,18 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         if (!checkpoint.Tensors.TryGetValue(Randomness, out var random)) throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
         RandomState.Require(Randomness, random);
-        record.Restore(Said(checkpoint, RunKey));
+        var otherwise = record.Restore(Said(checkpoint, RunKey));
         checkpoint.CopyTo(model);
         string state = Said(checkpoint, "optimizer");
         if (ranks.Size == 1) Restore(StateOf(checkpoint), state);
+        foreach (string what in otherwise) Console.Error.WriteLine($"Resumed: {what}.");
     }
 
     private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) => checkpoint.Tensors
         .Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
 
     private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
-        Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, JsonNode.Parse(values)!.AsObject())));
+        Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, SavedState.Parse(values, "optimizer"))));
 
     private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
         : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");

@@ -160,7 +160,8 @@ public sealed class Safetensors : IDisposable
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    private static IEnumerable<Tensor> Pieces(Tensor contiguous)
+    /// <summary>A tensor's elements in pieces, each to be disposed before the next.</summary>
+    internal static IEnumerable<Tensor> Pieces(Tensor contiguous)
     {
         using var flat = contiguous.view(-1);
         var length = flat.numel();

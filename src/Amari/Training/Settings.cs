@@ -16,6 +16,41 @@ internal static class Settings
         return (OptimizerOptions)result;
     }
 
+    /// <summary>Options that a run or a state was saved with, perhaps by a version that had fewer of them: see
+    /// <see cref="SavedState"/>.</summary>
+    /// <param name="options">The record.</param>
+    /// <param name="saved">As <see cref="Describe"/> gave them.</param>
+    /// <exception cref="InvalidDataException">An unknown option, or a bad value.</exception>
+    public static OptimizerOptions Restore(Type options, IReadOnlyDictionary<string, string> saved)
+    {
+        try
+        {
+            // the names depend on the methods that an option may choose
+            var shape = Apply(options, saved.Where(s => options.GetProperty(s.Key)?.PropertyType == typeof(OptimizerOptions)));
+            var known = Describe(shape);
+            SavedState.RefuseUnknown([.. saved.Keys.Where(k => !known.ContainsKey(k))], "option", options.DeclaringType?.Name);
+            var result = Apply(options, [.. saved, .. Before(shape, "").Where(b => !saved.ContainsKey(b.Key))]);
+            result.Validate();
+            return result;
+        }
+        catch (ArgumentException e)
+        {
+            throw new InvalidDataException($"The saved options of {options.DeclaringType?.Name} are not valid: {e.Message}", e);
+        }
+    }
+
+    /// <summary>What the options that were added later were before.</summary>
+    private static IEnumerable<KeyValuePair<string, string>> Before(OptimizerOptions record, string prefix)
+    {
+        foreach (var property in Properties(record.GetType()))
+            if (property.GetValue(record) is OptimizerOptions inner)
+                foreach (var before in Before(inner, prefix + property.Name + ".")) yield return before;
+            else if (property.GetCustomAttribute<BeforeAddedAttribute>() is { } before)
+                yield return KeyValuePair.Create(prefix + property.Name, TextOf(before.Value));
+    }
+
+    private static string TextOf(object? value) => Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
+
     /// <summary>The options' names and values, nested ones as <c>Outer.Inner</c>.</summary>
     public static IReadOnlyDictionary<string, string> Describe(OptimizerOptions options)
     {
@@ -30,7 +65,7 @@ internal static class Settings
                 object? value = property.GetValue(record);
                 if (property.PropertyType == typeof(OptimizerOptions)) result[prefix + property.Name] = OptimizerCatalog.NameOf(value!.GetType());
                 if (value is OptimizerOptions inner) Add(inner, prefix + property.Name + ".");
-                else result[prefix + property.Name] = Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
+                else result[prefix + property.Name] = TextOf(value);
             }
         }
     }

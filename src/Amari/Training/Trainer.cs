@@ -20,7 +20,7 @@ public sealed class Trainer : IDisposable
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private readonly Lazy<ConstantPrediction?> _constant;
-    private readonly Lazy<string> _dataPrint;
+    private readonly Lazy<string> _fingerprint;                 // of the data
     private (int Seed, ShardedBatches Batches)? _batches;
 
     /// <param name="workload">What to train.</param>
@@ -38,7 +38,7 @@ public sealed class Trainer : IDisposable
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = workload.Load(dataDirectory).Aligned();
-        _dataPrint = new(() => Fingerprint.Of(_data.Train.Inputs, _data.Train.Targets));
+        _fingerprint = new(() => DataFingerprint.Of(_data));
         _constant = new(() => Workload.Likelihood.BestConstant((_data.Measured ?? _data.Train).Targets));
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
@@ -109,7 +109,7 @@ public sealed class Trainer : IDisposable
     }
 
     private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
-        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, Start);
+        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, Start) { Data = _fingerprint };
 
     /// <summary>Steps of a model that is thrown away, so that the first run's clock does not count what is compiled or loaded once. No run depends on it: each seeds torch's
     /// generator anew.</summary>
@@ -195,7 +195,7 @@ public sealed class Trainer : IDisposable
 
     private Fingerprint FingerprintOf(TrainingRequest request) => new Fingerprint().AddCode(Workload.GetType().Assembly)
         .Add("the workload", Workload.Name).Add("the optimizer", request.Choice.Name).Add("the seed", request.Seed).Add("the budget", request.Budget)
-        .Add("the start of weights", Start).Add("the data", _dataPrint.Value).Add("the batch size", Workload.BatchSize)
+        .Add("the start of weights", Start).Add("the data", _fingerprint.Value).Add("the batch size", Workload.BatchSize)
         .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Every.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
 
     private TrainingLoop Begin(TrainingRequest request)

@@ -11,7 +11,10 @@ public sealed unsafe class SweepTests
     public void Widths_are_bitwise_equal(ScalarType type)
     {
         Same(type, sweep => sweep.Run(new SgdKernel(new() { WeightDecay = 0.1 }, 0.7)), 0);
-        Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, Nesterov = true }, 0.7)), 1);
+        Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, Nesterov = true }, 3, 0.7)), 1);
+        Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, DecoupledDecay = true, Dampening = 0.3 }, 3, -0.7)), 1);
+        Same(type, sweep => sweep.Run(new AmsGradKernel(new AdamW.Options(), 3, 0.7)), 3);
+        Same(type, sweep => sweep.Run(new AmsGradKernel(new Adam.Options() { WeightDecay = 0.1 }, 3, 0.7)), 3);
         Same(type, sweep => sweep.Run(new AdamKernel(new() { WeightDecay = 0.1 }, 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1);

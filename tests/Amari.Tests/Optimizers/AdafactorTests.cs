@@ -6,7 +6,7 @@ namespace Amari.Tests.Optimizers;
 public sealed class AdafactorTests
 {
     [Fact]
-    public void Each_option_of_Adafactor_changes_the_trajectory() => AllDiffer(g => new Adafactor(g), new Adafactor.Options(), new() { LearningRate = 0.1 },
+    public void Each_option_of_Adafactor_changes_the_trajectory() => AllDiffer(g => new Adafactor(g), new Adafactor.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
         new() { DecayPower = 0.5 }, new() { Epsilon = 0.5 }, new() { LeastScale = 10 }, new() { ClipThreshold = 0.5 }, new() { WeightDecay = 0.1 });
 
     /// <summary>A matrix and a vector in plain arrays, with gradients above and below ε₁.</summary>

@@ -64,4 +64,59 @@ public sealed class GroupTests
         Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
         Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
     }
+
+    /// <summary>Every optimizer of groups is made of bare parameters, as in TorchSharp: <c>new AdamW(model.parameters())</c>.</summary>
+    [Fact]
+    public void Every_optimizer_of_groups_takes_the_model_s_parameters()
+    {
+        var types = typeof(Optimizer).Assembly.GetExportedTypes().Where(t => !t.IsAbstract && t.IsAssignableTo(typeof(Optimizer)) && t != typeof(Amari.Kfac) && t != typeof(Routed)
+            && t.GetConstructors().Any(c => c.GetParameters()[0].ParameterType is { IsGenericType: true } p && p.GetGenericArguments()[0] is { IsGenericType: true })).ToList();
+        Assert.True(types.Count >= 12);
+        foreach (var type in types)
+        {
+            using var model = nn.Linear(4, 3);
+            using var made = (Optimizer)type.GetConstructors().Single(c => c.GetParameters() is [var p, _] && p.ParameterType == typeof(IEnumerable<Parameter>)).Invoke([model.parameters(), null]);
+            Assert.Equal(2, made.parameters().Count());
+            Assert.Equal(["0", "1"], made.Coverage.Rows.Select(r => r.Parameter));
+        }
+        using var linear = nn.Linear(4, 3);
+        using var plain = new AdamW(linear.parameters());
+        using var with = new AdamW(linear.parameters(), new() { LearningRate = 0.1 });
+        using var tied = new Sgd([.. linear.parameters(), .. linear.parameters()]);
+        Assert.Equal(2, tied.parameters().Count());
+        plain.Add(ParameterGroup.Of(nn.Linear(2, 2).parameters(), new AdamW.Options { WeightDecay = 0 }));
+        Assert.Equal(["0", "1", "2", "3"], plain.Coverage.Rows.Select(r => r.Parameter));
+    }
+
+    /// <summary>Their numbers go on from group to group, so that each has a name, the same in every run.</summary>
+    [Fact]
+    public void Groups_of_bare_parameters_have_names_of_their_own()
+    {
+        var (p, q) = (Problem.Parameters([[3], [2, 2], [4]]), Problem.Parameters([[3], [2, 2], [4]]));
+        AdamW Make(Parameter[] w) => new([ParameterGroup.Of(w[..1], new AdamW.Options()), ParameterGroup.Of(w[1..], new AdamW.Options { LearningRate = 0.01 })]);
+        using var a = Make(p);
+        Assert.Equal(["0", "1", "2"], a.Coverage.Rows.Select(r => r.Parameter));
+        Problem.Steps(a, p, 0, 3);
+        using (no_grad())
+            foreach (var (w, v) in q.Zip(p)) w.copy_(v);
+        using var b = Make(q);
+        b.Restore(a.Snapshot());
+        Problem.Steps(a, p, 3, 5);
+        Problem.Steps(b, q, 3, 5);
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+
+        using var mixed = new Sgd([new([("1", p[0])], new Sgd.Options()), ParameterGroup.Of(p[1..], new Sgd.Options())]);
+        Assert.Equal(["1", "2", "3"], mixed.Coverage.Rows.Select(r => r.Parameter));
+    }
+
+    [Fact]
+    public void Partitioned_methods_take_groups_of_bare_parameters()
+    {
+        using var model = nn.Sequential(("a", nn.Linear(4, 5)), ("b", nn.Linear(5, 3)));
+        var layers = model.children().ToList();
+        using var kfac = new Amari.Kfac([ParameterGroup.Of(layers[0].parameters(), new Amari.Kfac.Options()), ParameterGroup.Of(layers[1].parameters(), new Amari.Kfac.Options { LearningRate = 0.01 })], model, new Categorical());
+        Assert.Equal(["a.weight", "a.bias", "b.weight", "b.bias"], kfac.Coverage.Rows.Select(r => r.Parameter));
+        using var routed = new Routed(model, [ParameterGroup.Of(layers[0].parameters(), new Routed.Options()), ParameterGroup.Of(layers[1].parameters(), new Routed.Options { RestOnly = true })]);
+        Assert.Equal(["0", "1", "2", "3"], routed.Coverage.Rows.Select(r => r.Parameter));
+    }
 }

@@ -6,7 +6,7 @@ namespace Amari.Tests.Optimizers;
 public sealed class LambTests
 {
     [Fact]
-    public void Each_option_of_Lamb_changes_the_trajectory() => AllDiffer(g => new Lamb(g), new Lamb.Options(), new() { LearningRate = 0.1 },
+    public void Each_option_of_Lamb_changes_the_trajectory() => AllDiffer(g => new Lamb(g), new Lamb.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
         new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { DecoupledDecay = true },
         new() { BiasCorrection = false }, new() { MaxWeightNorm = 0.5 });
 

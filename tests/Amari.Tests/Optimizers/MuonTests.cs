@@ -6,7 +6,7 @@ namespace Amari.Tests.Optimizers;
 public sealed class MuonTests
 {
     [Fact]
-    public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 },
+    public void Each_option_of_Muon_changes_the_trajectory() => AllDiffer(g => new Muon(g), new Muon.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
         new() { Momentum = 0.5 }, new() { Nesterov = false }, new() { Iterations = 3 }, new() { Precision = ProductPrecision.BFloat16 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
         new() { Orthogonalise = false }, new() { MaxGrowth = 1.01 },
         new() { FallbackScale = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 });

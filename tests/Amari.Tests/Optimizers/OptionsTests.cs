@@ -86,11 +86,13 @@ public sealed class OptionsTests
             return [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
         }
 
-        Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 }));
-        Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }));
+        Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 },
+            new() { Maximize = true }, new() { Dampening = 0.5 }, new() { WeightDecay = 0.1, DecoupledDecay = true }));
+        Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 },
+            new() { Maximize = true }, new() { AmsGrad = true }));
         Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
+            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }, new() { Maximize = true }, new() { AmsGrad = true }));
         Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }));
+            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }, new() { Maximize = true }));
     }
 }

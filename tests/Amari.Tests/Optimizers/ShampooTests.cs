@@ -6,7 +6,7 @@ namespace Amari.Tests.Optimizers;
 public sealed class ShampooTests
 {
     [Fact]
-    public void Each_option_of_Shampoo_changes_the_trajectory() => AllDiffer(g => new Shampoo(g), new Shampoo.Options(), new() { LearningRate = 0.1 },
+    public void Each_option_of_Shampoo_changes_the_trajectory() => AllDiffer(g => new Shampoo(g), new Shampoo.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
         new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Grafting = Grafting.None },
         new() { Grafting = Grafting.Sgd }, new() { GraftingEpsilon = 0.1 }, new() { RefreshInterval = 2 }, new() { StartStep = 4 }, new() { BlockSize = 3 });
 

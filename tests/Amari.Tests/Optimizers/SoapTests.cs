@@ -6,7 +6,7 @@ namespace Amari.Tests.Optimizers;
 public sealed class SoapTests
 {
     [Fact]
-    public void Each_option_of_Soap_changes_the_trajectory() => AllDiffer(g => new Soap(g), new Soap.Options(), new() { LearningRate = 0.1 },
+    public void Each_option_of_Soap_changes_the_trajectory() => AllDiffer(g => new Soap(g), new Soap.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
         new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { FactorDecay = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 },
         new() { RefreshInterval = 2 }, new() { MaxDimension = 5 }, new() { MaxDimension = 0 });
 

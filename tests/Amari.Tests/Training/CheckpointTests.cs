@@ -207,4 +207,80 @@ public sealed class CheckpointTests : IDisposable
         using var rng = tensor(new byte[] { 1, 2, 3, 0x20, 0x7b });
         return directory.Save(step, new Dictionary<string, Tensor> { ["model.weight"] = weight, ["rng.cpu"] = rng }, Metadata);
     }
+
+    /// <summary>As PyTorch's <c>state_dict()</c> is saved by safetensors: without checksum, step or metadata.</summary>
+    [Theory, InlineData("", ScalarType.Float32), InlineData("model.", ScalarType.Float32), InlineData("", ScalarType.Float16), InlineData("model.", ScalarType.Float64)]
+    public void Plain_weights_of_others_are_read_with_or_without_a_prefix(string prefix, ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        nn.Module<Tensor, Tensor> from = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2))), to = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2)));
+        from.call(randn(8, 3));
+        string file = folder.File("weights.safetensors");
+        Plain(file, from.state_dict().ToDictionary(t => prefix + t.Key, t => t.Value.is_floating_point() ? t.Value.detach().to_type(type) : t.Value));
+        using var weights = Checkpoint.Open(file);
+        Assert.True(weights.IsWeights);
+        weights.CopyTo(to);
+        foreach (var (name, tensor) in from.state_dict())
+        {
+            var expected = tensor.is_floating_point() ? tensor.detach().to_type(type).to_type(tensor.dtype) : tensor;
+            Assert.True(expected.eq(to.state_dict()[name]).all().ToBoolean(), name);
+        }
+    }
+
+    [Fact]
+    public void Weights_of_another_model_are_refused_by_name_and_nothing_is_changed()
+    {
+        using var scope = NewDisposeScope();
+        var model = nn.Sequential(("fc", nn.Linear(3, 2)), ("out", nn.Linear(2, 2)));
+        var before = model.parameters().Select(p => p.detach().clone()).ToList();
+        string file = folder.File("weights.safetensors");
+        var tensors = model.state_dict().ToDictionary(t => t.Key, t => t.Value);
+        tensors.Remove("out.bias");
+        tensors["head.weight"] = zeros(4);
+        tensors["fc.weight"] = zeros(2, 5);
+        Plain(file, tensors);
+        using var weights = Checkpoint.Open(file);
+        string message = Assert.Throws<InvalidDataException>(() => weights.CopyTo(model)).Message;
+        foreach (string part in (string[])["lacks 'out.bias' [2]", "'head.weight' [4]", "'fc.weight' [2, 5] for [2, 3]"]) Assert.Contains(part, message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+        Assert.All(before.Zip(model.parameters()), p => Assert.True(p.First.eq(p.Second).all().ToBoolean()));
+    }
+
+    /// <summary>A checkpoint that lost its checksum is no plain file of weights.</summary>
+    [Fact]
+    public void A_checkpoint_without_its_checksum_stays_refused()
+    {
+        string file = folder.File("step.safetensors");
+        Plain(file, new() { ["model.weight"] = zeros(1) }, new() { ["step"] = "3" });
+        Assert.Throws<InvalidDataException>(() => Checkpoint.Open(file));
+    }
+
+    /// <summary>Writes the format by hand, as others do.</summary>
+    internal static void Plain(string file, Dictionary<string, Tensor> tensors, Dictionary<string, string>? metadata = null)
+    {
+        var header = new System.Text.Json.Nodes.JsonObject();
+        if (metadata is not null) header["__metadata__"] = System.Text.Json.JsonSerializer.SerializeToNode(metadata);
+        var bytes = new List<byte>();
+        foreach (var (name, tensor) in tensors)
+        {
+            string type = tensor.dtype switch
+            {
+                ScalarType.Float32 => "F32",
+                ScalarType.Float64 => "F64",
+                ScalarType.Float16 => "F16",
+                _ => "I64",
+            };
+            int start = bytes.Count;
+            using var dense = tensor.detach().contiguous();
+            bytes.AddRange(dense.bytes.ToArray());
+            header[name] = new System.Text.Json.Nodes.JsonObject
+            {
+                ["dtype"] = type,
+                ["shape"] = new System.Text.Json.Nodes.JsonArray([.. tensor.shape.Select(d => (System.Text.Json.Nodes.JsonNode)d)]),
+                ["data_offsets"] = new System.Text.Json.Nodes.JsonArray(start, bytes.Count),
+            };
+        }
+        byte[] text = System.Text.Encoding.UTF8.GetBytes(header.ToJsonString());
+        File.WriteAllBytes(file, [.. BitConverter.GetBytes((ulong)text.Length), .. text, .. bytes]);
+    }
 }

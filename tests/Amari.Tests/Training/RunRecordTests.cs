@@ -36,6 +36,69 @@ public sealed class RunRecordTests
         static RunRecord Record() => new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1);
     }
 
+    /// <summary>Another run's data or threads are reported when it goes on, and stay among its events.</summary>
+    [Fact]
+    public void Other_data_and_threads_are_reported_on_resume()
+    {
+        int threads = get_num_threads();
+        try
+        {
+            set_num_threads(1);
+            string saved = Record("a").ToJson();
+            Assert.Empty(Record("a").Restore(saved));
+            var resumed = Record("b");
+            set_num_threads(2);
+            var otherwise = resumed.Restore(saved);
+            Assert.Equal(2, otherwise.Count);
+            Assert.Contains("fingerprint b, it was a", otherwise[0], StringComparison.Ordinal);
+            Assert.Contains("2 threads, it had 1", otherwise[1], StringComparison.Ordinal);
+            Assert.Equal(otherwise, resumed.Events.Select(e => e.Message));
+            var again = Record("b");
+            Assert.Empty(again.Restore(resumed.ToJson()));
+            Assert.Equal(otherwise, again.Events.Select(e => e.Message));
+            var earlier = JsonNode.Parse(saved)!.AsObject();     // of a version that did not know
+            earlier.Remove("data");
+            earlier.Remove("threads");
+            earlier.Remove("events");
+            Assert.Empty(Record("b").Restore(earlier.ToJsonString()));
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
+
+        static RunRecord Record(string data) => new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1) { Data = new(() => data) };
+    }
+
+    /// <summary>The data of a run in other numbers, shapes or types is other data; the same again is the same.</summary>
+    [Fact]
+    public void A_fingerprint_tells_data_apart()
+    {
+        using var scope = NewDisposeScope();
+        WorkloadData Data(Tensor x, Tensor y, Tensor? test = null) => new(new(x, y), test is null ? null : new(test, y));
+        var (x, y) = (arange(12).reshape(4, 3).to_type(ScalarType.Float32), arange(4));
+        var changed = x.clone();
+        changed[3, 2] = 11.5f;
+        string[] prints = [.. new[] { Data(x, y), Data(changed, y), Data(x, y.flip(0)), Data(x.reshape(4, 1, 3), y), Data(x.to_type(ScalarType.Float64), y), Data(x, y, x) }.Select(DataFingerprint.Of)];
+        Assert.Equal(prints.Length, prints.Distinct().Count());
+        Assert.Equal(prints[0], DataFingerprint.Of(Data(x.t().contiguous().t(), y.clone())));
+    }
+
+    [Fact]
+    public void A_resumed_run_says_that_its_options_began_earlier()
+    {
+        var saved = new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1).ToJson();
+        var earlier = JsonNode.Parse(saved)!.AsObject();
+        earlier["options"]!.AsObject().Remove("MaxGrowth");
+        earlier["options"]!.AsObject().Remove("Cautious");
+        var resumed = new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1);
+        Assert.Contains("MaxGrowth existed, and goes on with none in place of 20", Assert.Single(resumed.Restore(earlier.ToJsonString())), StringComparison.Ordinal);
+        Assert.Equal("none", resumed.ToRun(new(Target.Loss, 1), RunStatus.Completed, null).Options["MaxGrowth"]);
+        var later = JsonNode.Parse(saved)!.AsObject();
+        later["options"]!["Wisdom"] = "1";
+        Assert.Contains("Wisdom 1", Assert.Throws<ArgumentException>(() => new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1).Check(later.ToJsonString())).Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void A_run_is_saved_continued_and_reported_though_its_evaluations_are_not_numbers()
     {

@@ -1,0 +1,104 @@
+using System.Reflection;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+
+namespace Amari;
+
+/// <summary>Marks an option, or a part of a state, that states saved before it existed lack, where its default would change a run that
+/// continues from one.</summary>
+/// <param name="value">What such a state was trained with. Of a part of a state: not used, it begins as in a new state.</param>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class BeforeAddedAttribute(object? value = null) : Attribute
+{
+    public object? Value => value;
+}
+
+/// <summary>Marks an option that says which tensors a state is made of, and in which shapes.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class ShapesStateAttribute : Attribute;
+
+/// <summary>What saved states have in common: a schema, and options by name.</summary>
+/// <remarks>A state names all options of the version that saved it. One that it lacks was added later: it takes its default or, where that
+/// would change the run, what <see cref="BeforeAddedAttribute"/> says. One that is unknown here is of a newer version, and is
+/// refused.</remarks>
+internal static class SavedState
+{
+    /// <summary>Of the schema of states: it rises when what is saved changes. States without a version are of schema 1.</summary>
+    public const int Schema = 2;
+
+    private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
+
+    /// <summary>All options by name.</summary>
+    public static JsonObject Write(OptimizerOptions options) => JsonSerializer.SerializeToNode(options, options.GetType(), Json)!.AsObject();
+
+    /// <summary>Those options that shape a state and differ from the options in force; null if none does.</summary>
+    /// <param name="made">What the state was made with.</param>
+    /// <param name="now">The options in force.</param>
+    public static JsonObject? Shaping<T>(T made, T now) where T : OptimizerOptions
+    {
+        if (ReferenceEquals(made, now)) return null;
+        var differing = typeof(T).GetProperties().Where(p => p.IsDefined(typeof(ShapesStateAttribute)) && !Equals(p.GetValue(made), p.GetValue(now)));
+        var result = new JsonObject(differing.Select(p => KeyValuePair.Create(p.Name, JsonSerializer.SerializeToNode(p.GetValue(made), p.PropertyType, Json))));
+        return result.Count > 0 ? result : null;
+    }
+
+    /// <summary>Options as <see cref="Write"/> wrote them, some perhaps replaced by those of <see cref="Shaping"/>.</summary>
+    /// <exception cref="InvalidDataException">An unknown option, or a bad value.</exception>
+    public static T Read<T>(JsonNode? saved, JsonNode? shaping = null) where T : OptimizerOptions
+    {
+        var options = saved as JsonObject ?? throw new InvalidDataException("The state lacks its options.");
+        options = options.DeepClone().AsObject();
+        foreach (var (name, value) in shaping as JsonObject ?? []) options[name] = value?.DeepClone();
+        var unknown = new List<string>();
+        Complete(options, typeof(T), "", unknown);
+        RefuseUnknown(unknown, "option", typeof(T).DeclaringType?.Name);
+        try
+        {
+            var result = options.Deserialize<T>(Json)!;
+            result.Validate();
+            return result;
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException)
+        {
+            throw new InvalidDataException($"The state's options of {typeof(T).DeclaringType?.Name} are not valid: {e.Message.Split(" (Parameter")[0]}", e);
+        }
+    }
+
+    /// <summary>What a state holds beyond what this version knows.</summary>
+    /// <exception cref="InvalidDataException">There is something.</exception>
+    public static void RefuseUnknown(IReadOnlyCollection<string> names, string kind, string? of)
+    {
+        if (names.Count > 0)
+            throw new InvalidDataException($"The state of {of} has the {kind}{(names.Count > 1 ? "s" : "")} {string.Join(", ", names)}, "
+                + "which this version of Amari does not know: load it with the version that saved it, or a newer one.");
+    }
+
+    /// <summary>The names and values of metadata.</summary>
+    /// <exception cref="InvalidDataException">It is no JSON object.</exception>
+    public static JsonObject Parse(string text, string what)
+    {
+        try
+        {
+            return JsonNode.Parse(text, documentOptions: new() { AllowTrailingCommas = true }) as JsonObject ?? throw new JsonException("it is no object");
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"The metadata '{what}' is malformed: {e.Message}", e);
+        }
+    }
+
+    private static void Complete(JsonObject options, Type type, string prefix, List<string> unknown)
+    {
+        var known = type.GetProperties().ToDictionary(p => p.Name);
+        unknown.AddRange(options.Select(o => o.Key).Where(n => !known.ContainsKey(n)).Select(n => prefix + n));
+        foreach (var (name, property) in known)
+            if (!options.TryGetPropertyValue(name, out var value))
+            {
+                if (property.GetCustomAttribute<BeforeAddedAttribute>() is { } before)
+                    options[name] = JsonSerializer.SerializeToNode(before.Value, property.PropertyType, Json);
+            }
+            else if (value is JsonObject inner && property.PropertyType.IsAssignableTo(typeof(OptimizerOptions)))
+                Complete(inner, property.PropertyType, name + ".", unknown);
+    }
+}
