@@ -191,6 +191,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether this process trains without others.</summary>
     internal bool IsAlone => _ranks.Size == 1;
 
+    /// <summary>Whether it is the one that writes.</summary>
+    internal bool IsFirst => _ranks.Rank == 0;
+
     private TrainingLoop Begin(TrainingRequest request)
     {
         ArgumentNullException.ThrowIfNull(request.Choice);
