@@ -31,7 +31,7 @@ public sealed class ContinuedCompareTests
             hungUp.Signal("HUP");
             var (code, output, error) = await hungUp.End();
             Assert.Equal((1, ""), (code, error));
-            Assert.Contains("2 of 4 runs are done", output, StringComparison.Ordinal);
+            Assert.Contains("1 of 4 runs are done", output, StringComparison.Ordinal);
             Assert.Contains("To continue: amari compare --resume ", output, StringComparison.Ordinal);
         }
         Assert.Equal("interrupted", (string?)Json(parts)["runs"]!.AsArray().Single(r => (string)r!["optimizer"]! == "sgd" && (int)r["seed"]! == 1)!["status"]);
@@ -53,24 +53,28 @@ public sealed class ContinuedCompareTests
             $"{run!["optimizer"]} {run["seed"]} {run["status"]} {string.Join(' ', run["losses"]!.AsArray().Select(l => $"{l![0]}:{l[2]}"))}";
     }
 
-    [Theory]
-    [InlineData("--seeds 3", "was begun with --seeds 1, this command has --seeds 3")]
-    [InlineData("--optimizers adamw", "--optimizers sgd, this command has --optimizers adamw")]
-    [InlineData("--epochs 2", "a budget of 1 epochs, this command has a budget of 2 epochs")]
-    [InlineData("--budget 2s", "a budget of 2 s")]
-    [InlineData("--tune 1", "--tune 0, this command has --tune 1")]
-    [InlineData("--seed 4", "--seed 4")]
-    [InlineData("--start sparse", "--start workload, this command has --start sparse")]
-    [InlineData("--monitor kl", "--monitor none, this command has --monitor kl")]
-    [InlineData("--data /somewhere", "--data none, this command has --data /somewhere")]
-    [InlineData("--out other", "a comparison is continued in its own folder")]
-    [InlineData("digits-mlp", "workload digits-softmax, this command has workload digits-mlp")]
-    public void Other_arguments_are_refused_with_the_difference(string other, string expected)
+    private static readonly (string Other, string Expected)[] Differences =
+    [
+        ("--seeds 3", "was begun with --seeds 1, this command has --seeds 3"),
+        ("--optimizers adamw", "--optimizers sgd, this command has --optimizers adamw"),
+        ("--epochs 2", "a budget of 1 epochs, this command has a budget of 2 epochs"),
+        ("--budget 2s", "a budget of 2 s"),
+        ("--tune 1", "--tune 0, this command has --tune 1"),
+        ("--seed 4", "--seed 4"),
+        ("--start sparse", "--start workload, this command has --start sparse"),
+        ("--monitor kl", "--monitor none, this command has --monitor kl"),
+        ("--data /somewhere", "--data none, this command has --data /somewhere"),
+        ("--out other", "a comparison is continued in its own folder"),
+        ("digits-mlp", "workload digits-softmax, this command has workload digits-mlp"),
+    ];
+
+    [Fact]
+    public void Other_arguments_are_refused_with_the_difference()
     {
         using var folder = new TemporaryFolder();
         string results = folder.File("o");
         Assert.Equal(0, Run("compare", "digits-softmax", "--optimizers", "sgd", "--seeds", "1", "--epochs", "1", "--out", results).Code);
-        AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
+        foreach (var (other, expected) in Differences) AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
         Assert.Equal(0, Run("compare", "DIGITS-softmax", "--resume", results, "--epochs", "1", "--seed", "0", "--start", "workload").Code);
     }
 
