@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Amari.Training;
 using Amari.Curvature;
 using Amari.Solvers;
 using Amari.Workloads;
@@ -21,7 +22,7 @@ internal static class CurvatureCost
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Measures all cases, prints the table, and writes the file if one is named.</summary>
-    public static void Run(int rounds, string? file)
+    public static void Run(int rounds, OutputTarget? target)
     {
         Console.WriteLine($"{get_num_threads()} threads, medians of {rounds} rounds; a gradient in ms, products in gradients");
         Console.WriteLine($"{"case",-12} {"gradient",9} {"Hessian",8} {"target",7} {"GGN",6} {"target",7} {"emp. Fisher",12} {"Hessian of 8",13} {"GGN of 8",9}");
@@ -39,7 +40,7 @@ internal static class CurvatureCost
             cases.Add(c);
             Console.WriteLine(FormattableString.Invariant($"{c.Name,-12} {c.GradientMilliseconds,9:F2} {c.Hessian,8:F2} {3,7} {c.GaussNewton,6:F2} {4,7} {c.EmpiricalFisher,12:F2} {c.HessianOfEight,13:F2} {c.GaussNewtonOfEight,9:F2}"));
         }
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { cases }, Json));
+        target?.Write(JsonSerializer.Serialize(new { cases }, Json));
     }
 
     private static CurvatureCase Measure(string name, nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor x, Tensor y, int rounds)

@@ -24,7 +24,7 @@ internal static class KfacCost
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Measures all, prints the table, and writes the file if one is named.</summary>
-    public static void Run(int rounds, string? file)
+    public static void Run(int rounds, OutputTarget? target)
     {
         Dictionary<string, string> defaults = [], empirical = new() { ["Fisher"] = "Empirical" }, exact = new() { ["Fisher"] = "Exact" };
         List<KfacCase> cases = [];
@@ -39,7 +39,7 @@ internal static class KfacCost
             cases.Add(c);
             Console.WriteLine(FormattableString.Invariant($"{c.Workload,-18} {c.Batch,6}  {c.Settings,-34} {c.AdamW,8:F2} {c.Kfac,8:F2} {c.Ratio,6:F2}"));
         }
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), cases }, Json));
+        target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), cases }, Json));
     }
 
     private static KfacCase Measure(Workload workload, int batch, string title, IReadOnlyDictionary<string, string>? settings, int rounds)

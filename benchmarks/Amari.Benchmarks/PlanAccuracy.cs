@@ -28,7 +28,7 @@ internal static class PlanAccuracy
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Predicts and trains each on each workload, prints the table of medians, and writes the file if one is named.</summary>
-    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int rounds, double seconds, string? file)
+    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int rounds, double seconds, OutputTarget? target)
     {
         Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads; a calibration of {Calibration} s against a run of {seconds} s, ms a step in the steady state, medians of {rounds} {(rounds == 1 ? "round" : "rounds")}"));
         List<PlanCase> cases = [];
@@ -52,7 +52,7 @@ internal static class PlanAccuracy
         var judged = cases.Where(c => c.Inside is not null).ToList();
         string[] outside = [.. judged.Where(c => c.Inside == false).Select(c => $"{c.Workload} {c.Optimizer}")];
         Console.WriteLine(FormattableString.Invariant($"{judged.Count - outside.Length} of {judged.Count} within {Allowed:P0}; outside: {(outside.Length == 0 ? "none" : string.Join(", ", outside))}"));
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), seconds, allowed = Allowed, outside, cases }, Json));
+        target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), seconds, allowed = Allowed, outside, cases }, Json));
     }
 
     private static PlanCase Measure(Trainer trainer, OptimizerChoice choice, double seconds)

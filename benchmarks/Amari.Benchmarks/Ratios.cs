@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using Amari.Training;
 using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
@@ -22,7 +23,7 @@ internal static class Ratios
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Measures all cases, prints the table, and writes the file if one is named.</summary>
-    public static void Run(int rounds, string? file)
+    public static void Run(int rounds, OutputTarget? target)
     {
         Console.WriteLine($"{get_num_threads()} threads, medians of {rounds} rounds, ns per parameter");
         Console.WriteLine($"{"case",-10} {"AdamW",8} {"roofline",9} {"libtorch",9} {"TorchSharp",11} {"Lion",8} {"roofline",9}");
@@ -44,7 +45,7 @@ internal static class Ratios
             Console.WriteLine(Invariant($"Lion {c.LionGuard,6:F3}, if exact {c.LionExactGuard,6:F3}"));
         }
         foreach (var c in cases) Judge(c);
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { cases }, Json));
+        target?.Write(JsonSerializer.Serialize(new { cases }, Json));
     }
 
     private static void Judge(RatioCase c)

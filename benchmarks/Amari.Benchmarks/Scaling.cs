@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Amari.Training;
 using Amari.Distributed;
 using Amari.Workloads;
 using TorchSharp;
@@ -45,7 +46,7 @@ internal static class Scaling
 {
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
-    public static void Run(int rounds, string? file)
+    public static void Run(int rounds, OutputTarget? target)
     {
         set_num_threads(1);                                      // a rank has a core, alone or not
         using var world = Communicator.FromLauncher();
@@ -76,8 +77,7 @@ internal static class Scaling
                 foreach (int n in (int[])[4, 16, 64, 256])
                     Console.WriteLine(FormattableString.Invariant($"  model, {n,3} ranks, {together.BatchOfRank} examples each: all-reduce {fit.Of(together.GradientBytes, n),6:F2} ms, efficiency {alone.Milliseconds / (alone.Milliseconds + fit.Of(together.GradientBytes, n)):P0}"));
             }
-        if (file is not null)
-            File.WriteAllText(file, JsonSerializer.Serialize(new { ranks = world.Size, messages, fit, steps, checks = checks.Select(c => new { c.Together.Model, alone = c.Alone.Milliseconds, predicted = c.Alone.Milliseconds + fit!.Of(c.Together.GradientBytes), measured = c.Together.Milliseconds }) }, Json));
+        target?.Write(JsonSerializer.Serialize(new { ranks = world.Size, messages, fit, steps, checks = checks.Select(c => new { c.Together.Model, alone = c.Alone.Milliseconds, predicted = c.Alone.Milliseconds + fit!.Of(c.Together.GradientBytes), measured = c.Together.Milliseconds }) }, Json));
     }
 
     private static double AllReduce(Communicator world, long bytes, int rounds)

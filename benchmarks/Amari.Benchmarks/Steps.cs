@@ -55,7 +55,7 @@ internal static class Steps
     }
 
     /// <summary>Measures all, prints the table, and writes the file if one is named.</summary>
-    public static void Run(IReadOnlyList<OptimizerEntry> optimizers, int rounds, string? file)
+    public static void Run(IReadOnlyList<OptimizerEntry> optimizers, int rounds, OutputTarget? target)
     {
         var workload = new Autoencoder();
         manual_seed(0);
@@ -89,7 +89,7 @@ internal static class Steps
             s.Optimizer.Dispose();
             s.Model.Dispose();
         }
-        if (file is not null) File.WriteAllText(file, JsonSerializer.Serialize(new { threads = get_num_threads(), product = here, peerProduct = PeerProduct, cases }, Json));
+        target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), product = here, peerProduct = PeerProduct, cases }, Json));
 
         Subject Make(string name, OptimizerEntry entry, params KeyValuePair<string, string>[] settings)
         {

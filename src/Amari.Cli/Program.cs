@@ -1,5 +1,8 @@
 using Amari.Cli.Commands;
+using Amari.Cli.Reporting;
 using Amari.Native;
 
 TorchLibrary.TellsFailure = false;                              // the command line tells it, on one line
+Console.SetOut(new LastingWriter(Console.Out));
+Console.SetError(new LastingWriter(Console.Error));
 return CommandLine.Run(args, Console.Out, Console.Error);

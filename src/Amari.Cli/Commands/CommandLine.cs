@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Amari.Distributed;
 using Amari.Native;
+using Amari.Training;
 
 namespace Amari.Cli.Commands;
 
@@ -13,18 +14,8 @@ public static class CommandLine
     public static int Run(string[] args, TextWriter output, TextWriter error)
     {
         if (Launcher.Rank > 0) output = TextWriter.Null;         // rank 0 speaks for all
-        var root = new RootCommand("Adaptive and second-order optimization for neural networks: compare optimizers, K-FAC among them, on real data.")
-        {
-            CompareCommand.Create(output),
-            TrainCommand.Create(output),
-            PlanCommand.Create(output),
-            VerifyCommand.Create(output),
-            LectureCommand.Create(output),
-            SpectrumCommand.Create(output),
-            LandscapeCommand.Create(output),
-            InfoCommand.Create(output),
-        };
-        var parsed = root.Parse(args.Length == 0 ? ["--help"] : args);
+        var parsed = Parse(output);
+        if (IsJsonOnOutput(parsed)) parsed = Parse(error);      // what a program reads has no other text in it
         if (parsed.Errors.Count > 0)
         {
             var told = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];   // what names the culprit
@@ -44,12 +35,31 @@ public static class CommandLine
             return Fail(code, line);
         }
 
+        ParseResult Parse(TextWriter text) => Root(text).Parse(args.Length == 0 ? ["--help"] : args);
+
         int Fail(int code, string line)
         {
             if (Launcher.Rank == 0) error.WriteLine(line);
             return code;
         }
     }
+
+    private static RootCommand Root(TextWriter text) =>
+        new("Adaptive and second-order optimization for neural networks: compare optimizers, K-FAC among them, on real data.")
+        {
+            CompareCommand.Create(text),
+            TrainCommand.Create(text),
+            PlanCommand.Create(text),
+            VerifyCommand.Create(text),
+            LectureCommand.Create(text),
+            SpectrumCommand.Create(text),
+            LandscapeCommand.Create(text),
+            InfoCommand.Create(text),
+        };
+
+    private static bool IsJsonOnOutput(ParseResult parsed) => parsed.Errors.Count == 0
+        && parsed.CommandResult.Command.Options.FirstOrDefault(o => o.Name == CommonOptions.JsonName) is Option<string?> json
+        && parsed.GetValue(json) is { } path && OutputTarget.IsOutput(path);
 
     /// <summary>Whether unexpected failures are shown with their stack.</summary>
     internal static bool IsTracing => Environment.GetEnvironmentVariable(TraceVariable) is not null;
@@ -70,7 +80,7 @@ public static class CommandLine
     private sealed class FailedRunException(Exception inner) : Exception(Unexpected(inner), inner);
 
     private static string Unexpected(Exception e, string what = "The run failed") =>
-        $"{what}: {e.Message.Split('\n')[0].Trim()} ({e.GetType().Name}; set {TraceVariable}=1 to see where)";
+        $"{what}: {e.Message.Split('\n')[0].Trim()} ({EarlierFailure.KindOf(e)}; set {TraceVariable}=1 to see where)";
 
     /// <summary>Writes one line about a run that failed, whose results are written, to standard error; where asked for, with the
     /// stack.</summary>

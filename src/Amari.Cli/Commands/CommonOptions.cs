@@ -12,14 +12,20 @@ namespace Amari.Cli.Commands;
 /// <summary>Options that commands share, and how their values are read.</summary>
 internal sealed class CommonOptions
 {
-    public Option<FileInfo?> Json { get; } = new("--json") { Description = "write the machine-readable result to this file", HelpName = "FILE" };
+    /// <summary>The option of the machine-readable result.</summary>
+    public const string JsonName = "--json";
+
+    /// <summary>Options with paths.</summary>
+    public const string DataName = "--data", AssemblyName = "--assembly";
+
+    public Option<string?> Json { get; } = new(JsonName) { Description = "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else", HelpName = "FILE" };
     public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
-    public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already" };
+    public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
     public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
-    public Option<string?> Data { get; } = Folder("--data", "folder of the data set's files");
-    public Option<string?> Assembly { get; } = new("--assembly") { Description = "take the workload from this .dll", HelpName = "FILE" };
+    public Option<string?> Data { get; } = Folder(DataName, "folder of the data set's files");
+    public Option<string?> Assembly { get; } = new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" };
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
     public Option<string> Start { get; } = new("--start")
@@ -41,7 +47,7 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Budget, Epochs, Start, Assembly, Data, Overwrite, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options = [Budget, Epochs, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
         foreach (var option in options) command.Add(option);
         AddToAny(command);
     }
@@ -49,7 +55,7 @@ internal sealed class CommonOptions
     /// <summary>The options of every command.</summary>
     public void AddToAny(Command command)
     {
-        foreach (Option option in (Option[])[Out, Json, Seed, Threads]) command.Add(option);
+        foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads]) command.Add(option);
     }
 
     private static Option<string?> Folder(string name, string description)
@@ -87,8 +93,20 @@ internal sealed class CommonOptions
     }
 
     /// <summary>Where results go: rank 0's; null on other ranks.</summary>
-    public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) => world.Rank > 0 ? null
-        : ResultFolder.Prepare(parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, parsed.GetValue(Json)?.FullName);
+    public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>
+        world.Rank > 0 ? null : FolderOf(parsed, name, Report.Files);
+
+    /// <summary>Where results go.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="name">The stem of a new folder.</param>
+    /// <param name="files">Patterns of the files besides <c>result.json</c>.</param>
+    public ResultFolder FolderOf(ParseResult parsed, string name, params string[] files) => ResultFolder.Prepare(
+        parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, JsonOf(parsed, parsed.GetValue(Json), parsed.GetValue(Overwrite)), [ResultFolder.Document, .. files],
+        parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+
+    /// <summary>Where the machine-readable result goes besides; null if nowhere.</summary>
+    public static OutputTarget? JsonOf(ParseResult parsed, string? path, bool overwrite) =>
+        path is null ? null : OutputTarget.Of(JsonName, path, overwrite, parsed.InvocationConfiguration.Output);
 
     /// <summary>The trainer of a workload on these ranks.</summary>
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
@@ -119,6 +137,12 @@ internal sealed class CommonOptions
         if (time is not null && epochs is not null) throw new ArgumentException("Give --budget or --epochs, not both.");
         return epochs is { } n ? Training.Budget.OfEpochs(n) : time ?? preset;
     }
+
+    /// <summary>How often a run saves itself.</summary>
+    public static Option<Budget?> CheckpointEvery() => Time("--checkpoint-every", "training time between checkpoints (default 30s)");
+
+    /// <summary>What --checkpoint-every says.</summary>
+    public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> every) => TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30);
 
     /// <summary>An option that is a time; null when it is not given.</summary>
     public static Option<Budget?> Time(string name, string description) =>

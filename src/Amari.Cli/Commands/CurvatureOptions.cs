@@ -60,7 +60,7 @@ internal sealed class CurvatureOptions
     public void AddTo(Command command)
     {
         command.Add(_common.Workload);
-        foreach (Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.Overwrite, _common.OneDnn]) command.Add(option);
+        foreach (Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]) command.Add(option);
         _common.AddToAny(command);
     }
 

@@ -16,6 +16,7 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari info</c>: what this machine and this build have, and the settings that optimizers have on a workload.</summary>
 internal static class InfoCommand
 {
+    private const string Document = "info.json";
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     public static Command Create(TextWriter output)
@@ -28,6 +29,9 @@ internal static class InfoCommand
         {
             var workload = parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null ? null
                 : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var target = Launcher.Rank > 0 ? null : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
+            using var folder = parsed.GetValue(common.Out) is not { } asked || Launcher.Rank > 0 ? null
+                : ResultFolder.Prepare(asked.FullName, parsed.GetValue(common.Overwrite), "info", null, [Document], output, parsed.InvocationConfiguration.Error);
             var status = TorchLibrary.Status;
             if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
             var rows = new JsonObject
@@ -62,9 +66,10 @@ internal static class InfoCommand
                 rows["settings"] = new JsonObject(OptimizerCatalog.All.Select(e => KeyValuePair.Create(e.Name,
                     JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload)))))));
             }
-            foreach (string? file in (string?[])[parsed.GetValue(common.Json)?.FullName, parsed.GetValue(common.Out) is { } folder ? Path.Combine(folder.FullName, "info.json") : null])
-                if (file is not null && Launcher.Rank == 0) ResultFolder.Write(file, rows.ToJsonString(Indented));
-            return status.State == TorchLibraryState.Failed ? 1 : 0;
+            string json = rows.ToJsonString(Indented);
+            folder?.Write(Document, json);
+            bool isDelivered = ResultFolder.Deliver(target, json, parsed.InvocationConfiguration.Error);
+            return status.State == TorchLibraryState.Failed || !isDelivered ? 1 : folder?.ExitCode(0) ?? 0;
 
             void Columns(IEnumerable<(string Name, string Value)> lines)
             {

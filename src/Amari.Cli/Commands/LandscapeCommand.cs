@@ -38,7 +38,7 @@ internal static class LandscapeCommand
             var kind = parsed.GetValue(plane);
             if (kind == Plane.Path && (parsed.GetValue(curvature.Checkpoint) is not null || parsed.GetValue(curvature.TrainBudget) == 0))
                 throw new ArgumentException("--plane path needs a path: it goes with neither --checkpoint nor --train-budget 0.");
-            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "landscape-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var folder = common.FolderOf(parsed, "landscape-" + workload.Name, [.. Figure.Files("landscape"), "report.html"]);
             if (!curvature.Train(parsed, subject, output, path: true, interrupt.Token))
             {
                 output.WriteLine("Stopped while the network was trained; nothing was written.");

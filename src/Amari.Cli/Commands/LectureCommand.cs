@@ -19,7 +19,6 @@ internal static class LectureCommand
             Description = $"list, all, or {string.Join(", ", LectureCatalog.All.Select(i => i.Id))}; list is the default",
         };
         var command = new Command("lecture", "Experiments, worked examples and demos of adaptive and second-order methods; exit code 1 if a check fails.") { ids };
-        command.Add(common.Overwrite);
         common.Threads.DefaultValueFactory = _ => 1;             // the tensors are small: more threads only wait for one another
         common.Threads.Description = "threads of libtorch and of the kernels (default: 1, for the tensors are small)";
         common.AddToAny(command);
@@ -33,25 +32,23 @@ internal static class LectureCommand
             }
             var items = LectureCatalog.Find(asked);
             common.ApplyTo(parsed, output);
-            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "lecture", parsed.GetValue(common.Json)?.FullName);
+            using var folder = common.FolderOf(parsed, "lecture", [.. items.SelectMany(i => Figure.Files(i.Id + "-*"))]);
             using var interrupt = new Interrupt();
             var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
             var runs = new List<LectureRun>();
             foreach (var item in items)
             {
                 if (interrupt.Token.IsCancellationRequested) break;
-                runs.Add(LectureRun.Of(item, parsed.GetValue(common.Seed), folder.Path));
+                runs.Add(LectureRun.Of(item, parsed.GetValue(common.Seed), folder));
                 LectureReport.Write(runs[^1], console);
             }
-            string json = LectureReport.Json(runs);
-            ResultFolder.Write(folder.FileNamed("result.json"), json);
-            if (folder.Json is { } path) ResultFolder.Write(path, json);
+            folder.WriteResult(LectureReport.Json(runs));
 
             console.WriteLine();
             if (runs.Count < items.Count) console.WriteLine($"Stopped after {runs.Count} of {items.Count} items.");
             var failed = runs.Where(r => !r.Passed).Select(r => r.Item.Id).ToList();
             console.WriteLine(failed.Count > 0 ? $"Failed: {string.Join(", ", failed)}." : $"Every check of {string.Join(", ", runs.Select(r => r.Item.Id))} holds.");
-            return failed.Count > 0 || runs.Count < items.Count ? 1 : 0;
+            return folder.ExitCode(failed.Count > 0 || runs.Count < items.Count ? 1 : 0);
         });
         return command;
     }

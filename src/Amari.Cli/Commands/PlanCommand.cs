@@ -19,7 +19,7 @@ internal static class PlanCommand
         var time = CommonOptions.Time("--calibration", "how long to calibrate each; no step is begun after 30 times as long (default: 1s)");
         var command = new Command("plan", "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration.")
         {
-            common.Workload, optimizers, time, common.Assembly, common.Data, common.Overwrite, common.OneDnn,
+            common.Workload, optimizers, time, common.Assembly, common.Data, common.OneDnn,
         };
         common.AddToAny(command);
         command.SetAction(parsed =>
@@ -31,7 +31,7 @@ internal static class PlanCommand
             if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
-            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "plan-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var folder = common.FolderOf(parsed, "plan-" + workload.Name, Figure.Files("plan"));
             using var interrupt = new Interrupt();
             double seconds = parsed.GetValue(time)?.Seconds ?? 1;
             var plans = new List<StepPlan>();

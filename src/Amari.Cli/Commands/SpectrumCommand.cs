@@ -32,7 +32,7 @@ internal static class SpectrumCommand
             common.ApplyTo(parsed, output);
             using var interrupt = new Interrupt();
             using var subject = curvature.Open(parsed, workload);
-            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "spectrum-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var folder = common.FolderOf(parsed, "spectrum-" + workload.Name, [.. Figure.Files("spectrum"), "report.html"]);
             if (!curvature.Train(parsed, subject, output, path: false, interrupt.Token))
             {
                 output.WriteLine("Stopped while the network was trained; nothing was written.");

@@ -21,7 +21,7 @@ internal static class TrainCommand
         var rate = new Option<string?>("--lr") { Description = "learning rate", HelpName = "NUMBER" };
         var set = new Option<string[]>("--set") { Description = "an option of the optimizer, repeatable: --set damping=1e-3", HelpName = "NAME=VALUE" };
         var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
-        var every = CommonOptions.Time("--checkpoint-every", "training time between checkpoints (default 30s)");
+        var every = CommonOptions.CheckpointEvery();
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
         var monitoring = new MonitorArguments();
         var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
@@ -59,7 +59,7 @@ internal static class TrainCommand
                 var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
                 var budget = common.BudgetOf(parsed, workload.DefaultBudget);
                 CheckpointOptions? saving = parsed.GetValue(checkpoint) is { } directory
-                    ? new(directory, parsed.GetValue(resume), TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30))
+                    ? new(directory, parsed.GetValue(resume), CommonOptions.IntervalOf(parsed, every))
                     : !parsed.GetValue(resume) ? null : throw new ArgumentException("--resume needs --checkpoint DIR.");
                 var monitor = monitoring.Of(parsed);
                 common.ApplyTo(parsed, output);

@@ -10,6 +10,8 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari verify</c>: holds gradients, curvature products and K-FAC of a workload's model against dense oracles in float64.</summary>
 internal static class VerifyCommand
 {
+    private const string Text = "verification.txt";
+
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
@@ -21,7 +23,7 @@ internal static class VerifyCommand
         };
         var command = new Command("verify", "Hold gradients, curvature and K-FAC of a model against dense oracles in float64.")
         {
-            common.Workload, examples, checkpoint, common.Assembly, common.Data, common.Overwrite,
+            common.Workload, examples, checkpoint, common.Assembly, common.Data,
         };
         common.AddToAny(command);
         command.SetAction(parsed =>
@@ -31,7 +33,7 @@ internal static class VerifyCommand
             int seed = parsed.GetValue(common.Seed);
             using var saved = parsed.GetValue(checkpoint) is { } file ? Checkpoint.Open(file) : null;
             using var data = workload.Load(parsed.GetValue(common.Data));
-            using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "verify-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
+            using var folder = common.FolderOf(parsed, "verify-" + workload.Name, Text);
             using var scope = torch.NewDisposeScope();
             torch.manual_seed(seed);
             using var model = workload.CreateModel();
@@ -44,11 +46,10 @@ internal static class VerifyCommand
             string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}";
             string json = VerificationJson.Of(workload.Name, report);
             output.Write(text);
-            ResultFolder.Write(folder.FileNamed("result.json"), json);
-            ResultFolder.Write(folder.FileNamed("verification.txt"), text);
-            if (folder.Json is { } path) ResultFolder.Write(path, json);
-            output.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("verification.txt"))} (beside it result.json)");
-            return report.Passed ? 0 : 1;
+            folder.Write(Text, text);
+            folder.WriteResult(json);
+            output.WriteLine($"Report: {folder.Shown(Text)} (beside it result.json)");
+            return folder.ExitCode(report.Passed ? 0 : 1);
         });
         return command;
     }

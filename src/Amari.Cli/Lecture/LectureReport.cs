@@ -31,7 +31,7 @@ internal static class LectureReport
         console.WriteLine(FormattableString.Invariant($"{good} of {result.Checks.Count} checks hold ({run.Seconds:F1} s)"));
         foreach (var check in result.Checks.Where(c => !c.Passed)) console.WriteLine($"  failed: {check.Name} is {Number.Short(check.Value, 8)}, expected {Expectation(check)}");
         foreach (string png in run.Files.Where(f => f.EndsWith(".png", StringComparison.Ordinal)))
-            console.WriteLine($"  {Path.GetRelativePath(Environment.CurrentDirectory, png)} and .svg");
+            console.WriteLine($"  {ResultFolder.Relative(png)} and .svg");
     }
 
     public static string Json(IEnumerable<LectureRun> runs) =>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Amari.Cli.Reporting;
 
 namespace Amari.Cli.Lecture;
 
@@ -10,8 +11,8 @@ internal sealed record LectureRun(LectureItem Item, LectureResult? Result, strin
     /// <summary>Runs an item and writes its figures into a folder.</summary>
     /// <param name="item">What to run.</param>
     /// <param name="seed">Of everything random; the result of an item does not depend on what ran before it.</param>
-    /// <param name="folder">Exists.</param>
-    public static LectureRun Of(LectureItem item, int seed, string folder)
+    /// <param name="folder">Where they go.</param>
+    public static LectureRun Of(LectureItem item, int seed, ResultFolder folder)
     {
         var clock = Stopwatch.StartNew();
         using var scope = torch.NewDisposeScope();
@@ -22,11 +23,7 @@ internal sealed record LectureRun(LectureItem Item, LectureResult? Result, strin
             var files = new List<string>();
             foreach (var figure in result.Figures)
                 using (figure)
-                {
-                    string stem = Path.Combine(folder, figure.Name);
-                    Directory.CreateDirectory(Path.GetDirectoryName(stem)!);
-                    files.AddRange(figure.Save(stem));
-                }
+                    files.AddRange(figure.Save(folder, figure.Name));
             return new(item, result, null, clock.Elapsed.TotalSeconds, files);
         }
         catch (Exception e) when (e is not OutOfMemoryException && Environment.GetEnvironmentVariable(Commands.CommandLine.TraceVariable) is null)

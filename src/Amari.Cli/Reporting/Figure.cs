@@ -12,8 +12,6 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
 {
     public const int PanelWidth = 800, PanelHeight = 600;
     private const int Margin = 24;                             // at the right of a panel, for the last tick's label
-    private const string Font = "DejaVu Sans";
-    private static readonly Lazy<bool> FontReady = new(RegisterFont);
 
     /// <summary>Panels in a row.</summary>
     public int Columns { get; init; } = Panels.Count;
@@ -24,7 +22,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     public static Plot Panel(string title, string x, string y)
     {
         var plot = new Plot();
-        if (FontReady.Value) plot.Font.Set(Font);
+        if (EmbeddedFont.Registered.Value) plot.Font.Set(EmbeddedFont.Family);
         plot.Title(title, 20);
         plot.XLabel(x, 16);
         plot.YLabel(y, 16);
@@ -140,28 +138,30 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         axis.TickGenerator = ticks;
     }
 
-    /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
+    /// <summary>The names of the files of a figure.</summary>
+    public static string[] Files(string name) => [name + ".png", name + ".svg"];
+
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
     /// <returns>Both paths.</returns>
-    public IReadOnlyList<string> Save(string stem)
+    public IReadOnlyList<string> Save(ResultFolder folder, string name)
     {
         int rows = (Panels.Count + Columns - 1) / Columns;
         var (width, height) = Size is { Width: > 0 } size ? size : (Columns * PanelWidth, rows * PanelHeight);
+        string png;
         using (var surface = SKSurface.Create(new SKImageInfo(width, height)))
         {
             Draw(surface.Canvas, width, height);
             using var image = surface.Snapshot();
-            using var png = image.Encode(SKEncodedImageFormat.Png, 100);
-            using var file = File.Create(stem + ".png");
-            png.SaveTo(file);
+            using var encoded = image.Encode(SKEncodedImageFormat.Png, 100);
+            png = folder.Write(name + ".png", encoded.ToArray());
         }
         using (var svg = new MemoryStream())
         {
             using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg)) Draw(canvas, width, height);
             // A viewer without the font takes one that is as wide.
-            File.WriteAllText(stem + ".svg", System.Text.Encoding.UTF8.GetString(svg.ToArray())
-                .Replace($"font-family=\"{Font}\"", $"font-family=\"{Font}, Verdana, sans-serif\"", StringComparison.Ordinal));
+            return [png, folder.Write(name + ".svg", System.Text.Encoding.UTF8.GetString(svg.ToArray())
+                .Replace($"font-family=\"{EmbeddedFont.Family}\"", $"font-family=\"{EmbeddedFont.Family}, Verdana, sans-serif\"", StringComparison.Ordinal))];
         }
-        return [stem + ".png", stem + ".svg"];
     }
 
     private void Draw(SKCanvas canvas, int width, int height)
@@ -174,17 +174,6 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
             Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
             Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
         }
-    }
-
-    /// <summary>A bare machine has no fonts at all: the program brings one.</summary>
-    private static bool RegisterFont()
-    {
-        string file = Path.Combine(Path.GetTempPath(), $"amari-{Environment.ProcessId}-DejaVuSans.ttf");
-        using (var source = typeof(Figure).Assembly.GetManifestResourceStream("DejaVuSans.ttf")!)
-        using (var target = File.Create(file)) source.CopyTo(target);
-        Fonts.AddFontFile(Font, file);
-        AppDomain.CurrentDomain.ProcessExit += (_, _) => File.Delete(file);
-        return true;
     }
 
     public void Dispose()

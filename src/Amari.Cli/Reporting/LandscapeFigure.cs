@@ -9,11 +9,11 @@ internal static class LandscapeFigure
     private const double Far = 5;                              // ratio of losses beyond which the scale is logarithmic
     private const string Accent = "#D55E00";
 
-    /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
-    public static void Save(LandscapeResult result, string stem)
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
+    public static void Save(LandscapeResult result, ResultFolder folder, string name)
     {
         using var figure = new Figure("landscape", Heat(result), Contours(result));
-        figure.Save(stem);
+        figure.Save(folder, name);
     }
 
     /// <summary>Whether losses are shown by their logarithm.</summary>

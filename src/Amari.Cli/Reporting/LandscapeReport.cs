@@ -17,14 +17,12 @@ internal static class LandscapeReport
         console.WriteLine($"{result.Headline}: {result.Subtitle}");
         console.WriteLine(result.Summary);
 
-        string json = result.ToJson();
-        ResultFolder.Write(folder.FileNamed("result.json"), json);
-        if (folder.Json is { } path) ResultFolder.Write(path, json);
-        if (double.IsFinite(result.Lowest)) LandscapeFigure.Save(result, folder.FileNamed("landscape"));
-        File.WriteAllText(folder.FileNamed("report.html"), Html(result));
+        folder.WriteResult(result.ToJson());
+        if (double.IsFinite(result.Lowest)) LandscapeFigure.Save(result, folder, "landscape");
+        folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, and landscape as PNG and SVG)");
-        return result.Interrupted ? 1 : 0;
+        console.WriteLine($"Report: {folder.Shown("report.html")} (beside it result.json, and landscape as PNG and SVG)");
+        return folder.ExitCode(result.Interrupted ? 1 : 0);
     }
 
     private static string Html(LandscapeResult result)

@@ -7,12 +7,12 @@ namespace Amari.Cli.Reporting;
 /// where a run came apart, diverged or failed.</summary>
 internal static class LossFigure
 {
-    /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
-    public static void Save(Comparison comparison, string title, bool bySeconds, string stem)
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
+    public static void Save(Comparison comparison, string title, bool bySeconds, ResultFolder folder, string name)
     {
         int legend = 1 + Summary.Of(comparison).Sum(s => 1 + Trouble.Count(s).Count(c => c == '\n'));      // lines of it, in a column
         using var figure = new Figure(title, Panel(comparison, title, bySeconds)) { Size = (1200, Math.Max(750, 100 + 24 * legend)) };
-        figure.Save(stem);
+        figure.Save(folder, name);
     }
 
     /// <summary>The panel; the caller owns it.</summary>

@@ -1,21 +1,45 @@
 using System.Text.Json.Nodes;
+using Amari.Native;
 using Amari.Training;
 
 namespace Amari.Cli.Reporting;
 
-/// <summary>Appends what monitors see to <c>monitor.jsonl</c> as it comes, a JSON object a line: whoever reads along sees whole lines.</summary>
+/// <summary>Appends what monitors see to <c>monitor.jsonl</c> as it comes, a JSON object a line: whoever reads along sees whole lines.
+/// A disk that does not take a line ends the log, with a warning, and not the run.</summary>
 internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, IDisposable
 {
-    private readonly StreamWriter _file = new(new FileStream(folder.FileNamed("monitor.jsonl"), FileMode.Create, FileAccess.Write, FileShare.Read)) { AutoFlush = true };
+    /// <summary>The name of the file.</summary>
+    public const string FileName = "monitor.jsonl";
+
+    private FileStream? _file = folder.Append(FileName);
 
     public void Report(MonitorLine value)
     {
         var line = new JsonObject { ["optimizer"] = value.Optimizer, ["seed"] = value.Seed };
         foreach (var (name, node) in Of(value.Row)) line[name] = node?.DeepClone();
-        _file.WriteLine(line.ToJsonString());
+        try
+        {
+            _file?.Write(System.Text.Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
+            _file?.Flush();
+        }
+        catch (IOException e)
+        {
+            Warnings.Once($"{FileName} ends at step {value.Row.Step} of {value.Optimizer}: {e.Message}");
+            Dispose();
+            _file = null;
+        }
     }
 
-    public void Dispose() => _file.Dispose();
+    public void Dispose()
+    {
+        try
+        {
+            _file?.Dispose();
+        }
+        catch (IOException)                                      // what the disk did not take
+        {
+        }
+    }
 
     /// <summary>A row with what was measured; what is not finite is null.</summary>
     public static JsonObject Of(MonitorRow row)

@@ -85,14 +85,14 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     /// <summary>The panels as a JavaScript literal.</summary>
     public static string Json(IReadOnlyList<MonitorPanel> panels) => JsonSerializer.Serialize(panels, CamelCase);
 
-    /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c> against training time, if there is anything to show.</summary>
-    public static bool Save(Comparison comparison, string stem)
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c> against training time, if there is anything to show.</summary>
+    public static bool Save(Comparison comparison, ResultFolder folder, string name)
     {
         var panels = Of(comparison);
         if (panels.Count == 0) return false;
         int columns = Math.Min(2, panels.Count), rows = (panels.Count + columns - 1) / columns;
         using var figure = new Figure("monitor", [.. panels.Select(p => p.Draw(comparison.Runs.Max(r => r.Seconds)))]) { Columns = columns, Size = (1000 * columns, 560 * rows) };
-        figure.Save(stem);
+        figure.Save(folder, name);
         return true;
     }
 

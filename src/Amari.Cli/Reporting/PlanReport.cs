@@ -56,15 +56,14 @@ internal static class PlanReport
                 refused = p.Refused,
             }),
         }, Json);
-        ResultFolder.Write(folder.FileNamed("result.json"), json);
-        if (folder.Json is { } path) ResultFolder.Write(path, json);
-        if (possible.Count > 0) Draw(workload, possible, folder.FileNamed("plan"));
-        console.WriteLine($"Results: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("result.json"))} (beside it plan as PNG and SVG)");
-        return interrupted || possible.Count == 0 ? 1 : 0;
+        folder.WriteResult(json);
+        if (possible.Count > 0) Draw(workload, possible, folder);
+        console.WriteLine($"Results: {folder.Shown("result.json")} (beside it plan as PNG and SVG)");
+        return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
     }
 
     /// <summary>Bars of milliseconds a step, the cheapest at the top; what a plain step takes is dark.</summary>
-    private static void Draw(Workload workload, List<StepPlan> plans, string stem)
+    private static void Draw(Workload workload, List<StepPlan> plans, ResultFolder folder)
     {
         var plot = Figure.Panel($"{workload.Name}: a step of each optimizer", "ms a step (dark: one that renews no curvature; of inner iterations the quickest); beside it the bytes of state", "");
         using var figure = new Figure("plan", plot);
@@ -90,6 +89,6 @@ internal static class PlanReport
         plot.Axes.Left.MinimumSize = 190;
         plot.Axes.SetLimits(0, 1.15 * plans.Max(p => p.Milliseconds), -0.8, plans.Count - 0.2);
         plot.Grid.YAxisStyle.IsVisible = false;
-        figure.Save(stem);
+        figure.Save(folder, "plan");
     }
 }

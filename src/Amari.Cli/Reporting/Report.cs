@@ -7,13 +7,24 @@ namespace Amari.Cli.Reporting;
 /// <summary>Everything a command leaves: the table and the answer on the console, and the files.</summary>
 internal static class Report
 {
-    /// <returns>As <see cref="ExitCode"/>.</returns>
-    public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output)
+    private const string SecondsFigure = "loss-seconds", StepsFigure = "loss-steps", MonitorFigure = "monitor", Page = "report.html";
+
+    /// <summary>The files besides <c>result.json</c>.</summary>
+    public static string[] Files { get; } =
+        [.. Figure.Files(SecondsFigure), .. Figure.Files(StepsFigure), .. Figure.Files(MonitorFigure), MonitorLog.FileName, Page];
+
+    /// <param name="comparison">What there is.</param>
+    /// <param name="workload">What was trained.</param>
+    /// <param name="folder">Where the files go.</param>
+    /// <param name="output">The console.</param>
+    /// <param name="partial">Whether runs are missing.</param>
+    /// <returns>As <see cref="ExitCode"/>; 1 if runs are missing.</returns>
+    public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output, bool partial = false)
     {
         var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
-            console.WriteLine("Stopped before anything was trained; nothing was written.");
+            console.WriteLine("Stopped before anything was trained; there are no results.");
             return 1;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
@@ -28,22 +39,20 @@ internal static class Report
 
         if (MonitorPanel.Cost(comparison) is { } cost) console.WriteLine(cost);
 
-        string json = ResultJson.Of(comparison);
-        ResultFolder.Write(folder.FileNamed("result.json"), json);
-        if (folder.Json is { } path) ResultFolder.Write(path, json);
+        folder.WriteResult(ResultJson.Of(comparison, partial));
         if (comparison.Runs.Count == 0)                          // stopped while tuning: there is no curve to draw
         {
-            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("result.json"))}");
+            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.Shown("result.json")}");
             return 1;
         }
         string title = $"{workload.Name}: loss while training";
-        LossFigure.Save(comparison, title, bySeconds: true, folder.FileNamed("loss-seconds"));
-        LossFigure.Save(comparison, title, bySeconds: false, folder.FileNamed("loss-steps"));
-        bool monitored = MonitorPanel.Save(comparison, folder.FileNamed("monitor"));
-        File.WriteAllText(folder.FileNamed("report.html"), HtmlReport.Of(comparison, workload));
+        LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure);
+        LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure);
+        bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
+        folder.Write(Page, HtmlReport.Of(comparison, workload));
         console.WriteLine();
-        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, {(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)");
-        return ExitCode(comparison);
+        console.WriteLine($"Report: {folder.Shown(Page)} (beside it result.json, {(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)");
+        return folder.ExitCode(partial ? 1 : ExitCode(comparison));
     }
 
     /// <summary>1 when interrupted, when nothing ran, or when no run completed (all came apart, diverged or failed); else 0.</summary>

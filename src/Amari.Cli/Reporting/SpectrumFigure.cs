@@ -25,11 +25,11 @@ internal static class SpectrumFigure
         static double Error(Spectrum.DensityPoint p) => double.IsFinite(p.Density.StandardError) ? p.Density.StandardError : 0;
     }
 
-    /// <summary>Writes <c>STEM.png</c> and <c>STEM.svg</c>.</summary>
-    public static void Save(SpectrumResult result, string stem)
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
+    public static void Save(SpectrumResult result, ResultFolder folder, string name)
     {
         using var figure = new Figure("spectrum", Panels(result));
-        figure.Save(stem);
+        figure.Save(folder, name);
     }
 
     /// <summary>The density (where there is one) and the largest eigenvalues; the caller owns them.</summary>

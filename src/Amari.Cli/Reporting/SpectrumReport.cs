@@ -19,14 +19,12 @@ internal static class SpectrumReport
         console.WriteLine($"Outliers: {Outliers.Rule}.");
         console.WriteLine(result.Summary);
 
-        string json = result.ToJson();
-        ResultFolder.Write(folder.FileNamed("result.json"), json);
-        if (folder.Json is { } path) ResultFolder.Write(path, json);
-        if (result.Largest.Values.Count > 0) SpectrumFigure.Save(result, folder.FileNamed("spectrum"));
-        File.WriteAllText(folder.FileNamed("report.html"), Html(result));
+        folder.WriteResult(result.ToJson());
+        if (result.Largest.Values.Count > 0) SpectrumFigure.Save(result, folder, "spectrum");
+        folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {Path.GetRelativePath(Environment.CurrentDirectory, folder.FileNamed("report.html"))} (beside it result.json, and spectrum as PNG and SVG)");
-        return result.Interrupted || result.Largest.Values.Count == 0 ? 1 : 0;
+        console.WriteLine($"Report: {folder.Shown("report.html")} (beside it result.json, and spectrum as PNG and SVG)");
+        return folder.ExitCode(result.Interrupted || result.Largest.Values.Count == 0 ? 1 : 0);
     }
 
     private static IEnumerable<string[]> Rows(SpectrumResult result)

@@ -41,7 +41,7 @@ internal static class Trouble
 
     /// <summary>The type of an exception and its message, on one line.</summary>
     public static string Reason(Exception? failure) => failure is null ? "no reason given"
-        : $"{failure.GetType().Name}: {failure.Message.Split('\n')[0].Trim()}";
+        : $"{EarlierFailure.KindOf(failure)}: {failure.Message.Split('\n')[0].Trim()}";
 
     /// <summary>How many runs ended in which trouble, a line each: <c>came apart: 2 of 3</c>.</summary>
     public static string Count(Summary summary) => string.Concat(

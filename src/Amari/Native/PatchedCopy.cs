@@ -1,16 +1,19 @@
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
+using Microsoft.Win32.SafeHandles;
 
 namespace Amari.Native;
 
 /// <summary>Keeps patched libraries in the user's cache directory, one folder for each SHA-256 of the original, and loads them.</summary>
-internal static class PatchedCopy
+internal static partial class PatchedCopy
 {
+    private const uint CloseOnExec = 1;                         // MFD_CLOEXEC
+
     /// <summary>Patches and loads a library; whatever it links to must be loaded already.</summary>
     /// <param name="original">The full path of the library as shipped, which stays untouched.</param>
     /// <param name="path">The copy that was loaded.</param>
     /// <exception cref="InvalidDataException">See <see cref="SymbolVersionPatch.Apply"/>.</exception>
-    /// <exception cref="IOException">Neither the cache nor the temporary directory can hold and run the copy.</exception>
+    /// <exception cref="IOException">Neither the cache nor a file in memory can hold and run the copy.</exception>
     public static nint Load(string original, out string path)
     {
         var shipped = File.ReadAllBytes(original);
@@ -21,29 +24,37 @@ internal static class PatchedCopy
             var handle = TryLoad(path = Path.Combine(cache, "amari", Convert.ToHexStringLower(SHA256.HashData(shipped)), name), patched);
             if (handle != 0) return handle;
         }
-        return LoadOnce(name, patched, out path);
+        return LoadFromMemory(name, patched, out path);
     }
 
-    /// <summary>Loads from a fresh folder that only this user may enter, so that nobody else can plant a library; a loaded file may be deleted.</summary>
-    private static nint LoadOnce(string name, byte[] content, out string path)
+    /// <summary>Loads from memory: there is no file that a kill leaves behind, or that somebody else could plant.</summary>
+    private static nint LoadFromMemory(string name, byte[] content, out string path)
     {
-        DirectoryInfo? folder = null;
+        path = "memory";
+        int descriptor = CreateInMemory(name, CloseOnExec);
+        if (descriptor >= 0)
+        {
+            using var memory = new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.Write, bufferSize: 0);
+            memory.Write(content);
+            if (TryLoad($"/proc/self/fd/{descriptor}") is var handle && handle != 0) return handle;
+        }
+        throw new IOException($"neither {Cache ?? "the home directory"} nor a file in memory can hold and run a library");
+    }
+
+    private static nint TryLoad(string file)
+    {
         try
         {
-            folder = Directory.CreateTempSubdirectory("amari-");
-            var handle = TryLoad(path = Path.Combine(folder.FullName, name), content);
-            if (handle != 0) return handle;
+            return NativeLibrary.Load(file);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (DllNotFoundException)
         {
-            // reported below
+            return 0;
         }
-        finally
-        {
-            folder?.Delete(recursive: true);
-        }
-        throw new IOException($"neither {Cache ?? "the home directory"} nor {Path.GetTempPath()} can hold and run a library");
     }
+
+    [LibraryImport("libc", EntryPoint = "memfd_create", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int CreateInMemory(string name, uint flags);
 
     private static nint TryLoad(string target, byte[] content)
     {
@@ -61,7 +72,10 @@ internal static class PatchedCopy
     /// <summary>Writes beside the target and renames, so that another process sees the whole file or none.</summary>
     private static void Write(string target, byte[] content)
     {
-        Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+        string folder = Path.GetDirectoryName(target)!;
+        Directory.CreateDirectory(folder);
+        foreach (string stray in Directory.GetFiles(folder, Path.GetFileName(target) + ".*"))   // of a process that was killed
+            if (File.GetLastWriteTimeUtc(stray) < DateTime.UtcNow - TimeSpan.FromHours(1)) File.Delete(stray);
         var fresh = $"{target}.{Environment.ProcessId}-{Guid.NewGuid():n}";
         try
         {

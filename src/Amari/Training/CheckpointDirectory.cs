@@ -3,17 +3,19 @@ using System.Globalization;
 namespace Amari.Training;
 
 /// <summary>The newest checkpoints of one run, a file each: <c>step-000001200.safetensors</c>.</summary>
-/// <remarks>One process saves at a time; any number may load meanwhile. A run killed at any moment leaves every
-/// checkpoint that was complete before.</remarks>
+/// <remarks>One process saves at a time: the first save takes the folder by a lock that its process holds until the object is disposed
+/// or the process ends, however it ends. Any number may load meanwhile. A run killed at any moment leaves every checkpoint that was
+/// complete before.</remarks>
 /// <param name="path">The directory; the first save creates it.</param>
 /// <param name="keep">How many complete checkpoints stay, ≥ 1. With two, damage to the newest costs one interval.</param>
-public sealed class CheckpointDirectory(string path, int keep = 2)
+public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
 {
     private const string Prefix = "step-";
     private const string Suffix = ".safetensors";
 
     private readonly int keep = Require.AtLeast(1, keep, nameof(keep));
     private readonly HashSet<string> complete = [];
+    private FolderLock.Holder? hold;
 
     /// <summary>Writes a checkpoint, then deletes those beyond the newest kept ones, and what killed runs left half-written.</summary>
     /// <param name="step">Steps done, ≥ 0. A checkpoint of the same step is replaced.</param>
@@ -22,11 +24,11 @@ public sealed class CheckpointDirectory(string path, int keep = 2)
     /// <param name="metadata">Any strings; the keys <c>step</c> and <c>sha256</c> are reserved.</param>
     /// <returns>The file.</returns>
     /// <exception cref="ArgumentException">A reserved name or a dtype that the format lacks.</exception>
-    /// <exception cref="IOException">The disk refused; earlier checkpoints are unharmed.</exception>
+    /// <exception cref="IOException">The disk refused, or another process saves there; earlier checkpoints are unharmed.</exception>
     public string Save(long step, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
-        Directory.CreateDirectory(path);
+        Own();
         foreach (var stray in Directory.GetFiles(path, AtomicFile.TemporaryPattern($"{Prefix}*{Suffix}")))
             File.Delete(stray);
 
@@ -85,6 +87,25 @@ public sealed class CheckpointDirectory(string path, int keep = 2)
                 refused = [.. reasons.Values];
             }
         return null;
+    }
+
+    /// <summary>Whether there is a checkpoint, be it damaged.</summary>
+    internal bool HoldsAny => NewestFirst().Count > 0;
+
+    /// <summary>Makes the folder, if need be, and takes it for this process.</summary>
+    /// <exception cref="FolderInUseException">Another process has it.</exception>
+    internal void Own()
+    {
+        Directory.CreateDirectory(path);
+        if (hold is null) hold = FolderLock.Take(path);
+        else hold.Renew();
+    }
+
+    /// <summary>Gives the folder up: other processes may save there.</summary>
+    public void Dispose()
+    {
+        hold?.Dispose();
+        hold = null;
     }
 
     private bool IsComplete(string file)

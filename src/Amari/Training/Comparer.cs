@@ -21,13 +21,18 @@ public static class Comparer
     /// <param name="stop">Ends the comparison; the runs done so far, the current one included, are returned.</param>
     /// <param name="monitor">What of the curvature to watch in the measured runs, not in trials; null for nothing.</param>
     /// <param name="monitored">Told what the monitors see, as it comes.</param>
-    /// <param name="finished">Given what there is after every measured run.</param>
+    /// <param name="finished">Given what there is after every trial and every measured run.</param>
+    /// <param name="earlier">What an interrupted comparison with the same arguments had come to: its runs and trials are kept, except those
+    /// that were interrupted themselves; null to begin.</param>
+    /// <param name="checkpoint">A folder in which the run under way saves itself, so that it need not begin again when the comparison is
+    /// continued (<see cref="CheckpointOptions.Resume"/>); null for none. A run that has ended takes its checkpoints with it.</param>
     /// <remarks>A run or trial that throws is one that failed (<see cref="RunStatus.Failed"/>), and the others go on; over several ranks
     /// the exception is thrown.
     /// A trial that came apart is taken only where no other is left.</remarks>
     public static Comparison Compare(Trainer trainer, IReadOnlyList<OptimizerChoice> optimizers, IReadOnlyList<int> seeds, Budget budget,
         int tuneTrials, IProgress<RunProgress>? progress, CancellationToken stop, MonitorOptions? monitor = null,
-        IProgress<MonitorLine>? monitored = null, IProgress<Comparison>? finished = null)
+        IProgress<MonitorLine>? monitored = null, IProgress<Comparison>? finished = null, Comparison? earlier = null,
+        CheckpointOptions? checkpoint = null)
     {
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(optimizers);
@@ -35,27 +40,97 @@ public static class Comparer
         ArgumentNullException.ThrowIfNull(budget);
         Require.AtLeast(0, tuneTrials, "number of trials");
         foreach (var choice in optimizers) trainer.Check(choice);   // all bad arguments are told before anything runs
-        foreach (var choice in optimizers)
-            if (!trainer.IsStopped(stop)) WarmUp(trainer, choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
+        var kept = new Kept(earlier);
+        bool[] begins = [.. optimizers.Select(c => tuneTrials > 0 || seeds.Any(seed => kept.Find(trainer, c, seed) is null))];
+        foreach (var (choice, begin) in optimizers.Zip(begins))
+            if (begin && !trainer.IsStopped(stop)) WarmUp(trainer, choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
 
         var trials = new List<Trial>();
-        var chosen = optimizers.Select(c => tuneTrials == 0 ? c : Tune(trainer, c, budget, tuneTrials, trials, progress, stop)).ToList();
         var runs = new List<(int Optimizer, Run Run)>();
+        var chosen = optimizers.Select((c, i) => tuneTrials == 0 ? c
+            : Tune(trainer, c, budget, tuneTrials, Tried, kept, progress, Folder(FormattableString.Invariant($"{i}-{c.Name}-tuning")), stop)).ToList();
         foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
-            for (int i = 0; i < chosen.Count && !trainer.IsStopped(stop); i++)
+            for (int i = 0; i < chosen.Count; i++)
             {
-                runs.Add((i, Train(trainer, new(chosen[i], seed, budget, progress, Monitor: monitor, Monitored: monitored), stop)));
-                finished?.Report(SoFar());
+                if (kept.Find(trainer, chosen[i], seed) is { } done) runs.Add((i, done));
+                else if (!trainer.IsStopped(stop))
+                {
+                    var request = new TrainingRequest(chosen[i], seed, budget, progress, Folder(FormattableString.Invariant($"{i}-{chosen[i].Name}-{seed}")),
+                        Monitor: monitor, Monitored: monitored);
+                    runs.Add((i, Train(trainer, request, stop)));
+                    Finished(request, runs[^1].Run.Status);
+                }
             }
         return SoFar();
 
         Comparison SoFar() => new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Workload.Target, budget,
             [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)], [.. trials]);
+
+        CheckpointOptions? Folder(string name) => checkpoint is null ? null
+            : new(Path.Combine(checkpoint.Directory, name), checkpoint.Resume, checkpoint.Every) { IsTransient = true };
+
+        void Tried(Trial trial, TrainingRequest? request)
+        {
+            trials.Add(trial);
+            if (request is not null) Finished(request, trial.Status);
+        }
+
+        // What is kept is written first: a kill between the two leaves a checkpoint too many, not a run too few.
+        void Finished(TrainingRequest request, RunStatus status)
+        {
+            finished?.Report(SoFar());
+            if (status != RunStatus.Interrupted && trainer.IsFirst) Forget(request.Checkpoint);
+        }
+    }
+
+    /// <summary>Deletes the checkpoints of a run, and the folder of all runs if it was the last there; what cannot be deleted costs space
+    /// only.</summary>
+    private static void Forget(CheckpointOptions? checkpoint)
+    {
+        if (checkpoint is null || !Directory.Exists(checkpoint.Directory)) return;
+        try
+        {
+            Directory.Delete(checkpoint.Directory, recursive: true);
+            string all = Path.GetDirectoryName(checkpoint.Directory)!;
+            if (!Directory.EnumerateFileSystemEntries(all).Any()) Directory.Delete(all);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
+    /// <summary>The runs and trials of an earlier comparison that are not done again.</summary>
+    private sealed class Kept(Comparison? earlier)
+    {
+        private readonly List<Run> _runs = [.. (earlier?.Runs ?? []).Where(r => r.Status != RunStatus.Interrupted)];
+        private readonly List<Trial> _trials = [.. (earlier?.Trials ?? []).Where(t => t.Status != RunStatus.Interrupted)];
+
+        public Run? Find(Trainer trainer, OptimizerChoice choice, int seed) =>
+            _runs.Count == 0 ? null : Options(trainer, choice) is var options
+                ? _runs.Find(r => r.Optimizer.Equals(choice.Name, StringComparison.OrdinalIgnoreCase) && r.Seed == seed && Same(r.Options, options)) : null;
+
+        /// <summary>The first trial of these options at this budget; it is not found again.</summary>
+        public Trial? Take(Trainer trainer, OptimizerChoice choice, Budget budget)
+        {
+            var options = Options(trainer, choice);
+            int at = _trials.FindIndex(t => t.Optimizer == choice.Name && t.Budget == budget && Same(t.Options, options));
+            if (at < 0) return null;
+            var trial = _trials[at];
+            _trials.RemoveAt(at);
+            return trial;
+        }
+
+        private static IReadOnlyDictionary<string, string> Options(Trainer trainer, OptimizerChoice choice) =>
+            Settings.Describe(trainer.Options(choice));
+
+        private static bool Same(IReadOnlyDictionary<string, string> a, IReadOnlyDictionary<string, string> b) =>
+            a.Count == b.Count && a.All(p => b.TryGetValue(p.Key, out string? value) && value == p.Value);
     }
 
     /// <summary>A run; one that throws is a run that failed, unless other ranks wait for this one.</summary>
     private static Run Train(Trainer trainer, TrainingRequest request, CancellationToken stop)
     {
+        if (request.Checkpoint is { Resume: false } && trainer.IsFirst) Forget(request.Checkpoint);   // what an earlier comparison left
         try
         {
             return trainer.Attempt(request, stop);
@@ -78,8 +153,8 @@ public static class Comparer
         }
     }
 
-    private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, List<Trial> trials,
-        IProgress<RunProgress>? progress, CancellationToken stop)
+    private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, Action<Trial, TrainingRequest?> tried,
+        Kept kept, IProgress<RunProgress>? progress, CheckpointOptions? checkpoint, CancellationToken stop)
     {
         var entry = OptimizerCatalog.Find(choice.Name);
         var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? FromDefaults([])
@@ -103,12 +178,22 @@ public static class Comparer
             var results = new List<(OptimizerChoice, bool, double)>();
             foreach (var candidate in rung)
             {
-                if (trainer.IsStopped(stop)) break;
-                string stage = $"tuning {++number}/{total}";
-                var run = Train(trainer, new(candidate, TuningSeed, length, new Staged(progress, stage)), stop);
-                double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss;
-                trials.Add(new(choice.Name, run.Options, length, loss) { Status = run.Status, Failure = run.Failure });
-                results.Add((candidate, run.CameApart, double.IsNaN(loss) ? double.PositiveInfinity : loss));
+                number++;
+                var trial = kept.Take(trainer, candidate, length);
+                TrainingRequest? request = null;
+                if (trial is null)
+                {
+                    if (trainer.IsStopped(stop)) break;
+                    request = new(candidate, TuningSeed, length, new Staged(progress, $"tuning {number}/{total}"),
+                        checkpoint is null ? null : checkpoint with { Directory = FormattableString.Invariant($"{checkpoint.Directory}-{number}") });
+                    var run = Train(trainer, request, stop);
+                    trial = new(choice.Name, run.Options, length, run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss)
+                    {
+                        Status = run.Status, Failure = run.Failure,
+                    };
+                }
+                tried(trial, request);
+                results.Add((candidate, trial.Status == RunStatus.CameApart, double.IsNaN(trial.Loss) ? double.PositiveInfinity : trial.Loss));
             }
             return results;
         }

@@ -15,7 +15,11 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
     private readonly BestWeights _best = new(options.Directory, model);
+    private FolderLock.Holder? _hold;
     private bool _isWithheld;
+
+    /// <summary>Why the newest attempt to save failed; null if it did not. The run goes on, and tries again.</summary>
+    public string? Failure { get; private set; }
 
     /// <summary>What rank 0 tells the others of the optimizer's state.</summary>
     private sealed record Header(string Run, string Optimizer, IReadOnlyDictionary<string, SavedTensor> Tensors);
@@ -25,24 +29,29 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     /// <summary>Takes the weights of an evaluation that is the best so far.</summary>
     public void TakeBest(RunRecord record)
     {
-        if (ranks.Rank == 0) _best.Take(record.Best!.Value);
+        if (ranks.Rank == 0 && !options.IsTransient) _best.Take(record.Best!.Value);
     }
 
     /// <summary>Writes the best weights, if there are new ones.</summary>
     public void SaveBest(RunRecord record)
     {
-        if (ranks.Rank == 0) _best.Write(record);
+        if (ranks.Rank == 0) Try(record, () => _best.Write(record));
     }
 
     /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
-    /// checkpoints stay, and the first
-    /// time it is reported on standard error and in the run's events.</summary>
+    /// checkpoints stay, and the first time it is reported on standard error and in the run's events. So it is where the disk refuses
+    /// (see <see cref="Failure"/>), and where it takes checkpoints again.</summary>
     public void Save(RunRecord record)
     {
         using var scope = NewDisposeScope();
         var snapshot = optimizer.Snapshot();
-        if (ranks.Rank > 0) return;
-        SaveBest(record);
+        if (ranks.Rank == 0) Try(record, () => Write(record, snapshot));
+    }
+
+    private void Write(RunRecord record, OptimizerSnapshot snapshot)
+    {
+        _directory.Own();
+        _best.Write(record);
         var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
         foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
         foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
@@ -56,23 +65,63 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             [RunKey] = record.ToJson(),
             ["optimizer"] = snapshot.Values.ToJsonString(),
         });
+        if (Failure is not null) Report(record, "checkpoints are written again");
+        Failure = null;
     }
 
     private void Withhold(RunRecord record, string name)
     {
         if (_isWithheld) return;
         _isWithheld = true;
-        string why = $"no checkpoint is written while {name} is not finite; the earlier ones stay";
-        record.Events.Add(new(record.Step, "checkpoint", why));
-        Console.Error.WriteLine(FormattableString.Invariant($"Step {record.Step}: {why}."));
+        Report(record, $"no checkpoint is written while {name} is not finite; the earlier ones stay");
     }
 
-    /// <summary>Refuses, before anything is trained, a folder that cannot be written to or that holds what this run cannot continue from.</summary>
-    /// <exception cref="ArgumentException">It is no folder, is not writable, or holds another run; or there are checkpoints and resuming was not asked for.</exception>
+    /// <summary>The disk has no say in whether a run goes on.</summary>
+    private void Try(RunRecord record, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (Failure is null)
+                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: {e.Message.TrimEnd('.')}");
+            Failure = e.Message;
+        }
+    }
+
+    private static void Report(RunRecord record, string what)
+    {
+        record.Events.Add(new(record.Step, "checkpoint", what));
+        Console.Error.WriteLine(FormattableString.Invariant($"Step {record.Step}: {what.ReplaceLineEndings(" ")}."));
+    }
+
+    /// <summary>Finds a run's folder writable and takes it for the run.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, or another process has it.</exception>
+    private static FolderLock.Holder Own(string directory)
+    {
+        AtomicFile.Probe(directory);
+        try
+        {
+            return FolderLock.Take(directory, run: true);
+        }
+        catch (FolderInUseException e)
+        {
+            throw new ArgumentException(e.Message, e);
+        }
+    }
+
+    /// <summary>Refuses, before anything is trained, a folder that cannot be written to, that another process writes to, or that holds what
+    /// this run cannot continue from; and to resume where there is nothing.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, is in use, holds another run, or nothing to continue from; or
+    /// there are checkpoints and resuming was not asked for.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public static void Check(CheckpointOptions options, RunRecord record)
     {
-        AtomicFile.Probe(options.Directory);
+        if (options.Resume && !new CheckpointDirectory(options.Directory).HoldsAny && !File.Exists(BestWeights.PathIn(options.Directory)))
+            throw new ArgumentException($"'{options.Directory}' holds no checkpoint to continue from.");
+        using var hold = Own(options.Directory);
         using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, RunKey)));
         if (checkpoint is null) CheckBest(options, record);
     }
@@ -96,12 +145,12 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     public void Resume(RunRecord record)
     {
         using var scope = NewDisposeScope();
-        if (ranks.Rank == 0) AtomicFile.Probe(options.Directory);
+        if (ranks.Rank == 0) Open();
         using var checkpoint = ranks.Rank == 0
             ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"), c => Take(c, record)) : null;
         string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, RunKey), Said(checkpoint, "optimizer"),
             StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))));
-        if (ranks.Rank == 0 && checkpoint is null) CheckBest(options, record);
+        if (ranks.Rank == 0 && checkpoint is null && !options.IsTransient) CheckBest(options, record);
         text = ranks.Broadcast(text, 0);
         if (text.Length == 0) return;
         var header = JsonSerializer.Deserialize<Header>(text)!;
@@ -135,6 +184,18 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
         Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, SavedState.Parse(values, "optimizer"))));
 
+    private void Open()
+    {
+        try
+        {
+            _hold = Own(options.Directory);
+        }
+        catch (ArgumentException e) when (options.IsTransient)
+        {
+            Warnings.Once(e.Message);
+        }
+    }
+
     private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
         : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
 
@@ -151,10 +212,16 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             throw Earlier(options);
         }
         foreach (string reason in refused) passedOver(reason);
-        if (checkpoint is null && refused.Count > 0) throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}");
+        if (checkpoint is null && refused.Count > 0 && !options.IsTransient)
+            throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}");
         return checkpoint;
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _best.Dispose();
+    public void Dispose()
+    {
+        _best.Dispose();
+        _directory.Dispose();
+        _hold?.Dispose();
+    }
 }

@@ -198,6 +198,9 @@ public sealed class Trainer : IDisposable
         .Add("the start of weights", Start).Add("the data", _fingerprint.Value).Add("the batch size", Workload.BatchSize)
         .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Every.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
 
+    /// <summary>Whether it is the one that writes.</summary>
+    internal bool IsFirst => _ranks.Rank == 0;
+
     private TrainingLoop Begin(TrainingRequest request)
     {
         ArgumentNullException.ThrowIfNull(request.Choice);

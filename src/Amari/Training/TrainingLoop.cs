@@ -8,7 +8,8 @@ namespace Amari.Training;
 internal sealed class TrainingLoop : IDisposable
 {
     private const int MaxEvaluations = 200, StatisticsBatches = 10;
-    private const double ReportSeconds = 0.1;
+    private const double ReportSeconds = 0.1, RetrySeconds = 10;   // of training, after a checkpoint that could not be written
+    private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)];   // of the one at the end
 
     private readonly Trainer _trainer;
     private readonly Communicator _ranks;
@@ -67,14 +68,16 @@ internal sealed class TrainingLoop : IDisposable
         Report(evaluated: true);
         Log(_watch?.Observe(_record.Step, _record.Seconds));
         var status = Steps(stop);
+        bool isTransient = _request.Checkpoint is { IsTransient: true };
+        if (isTransient && status == RunStatus.Interrupted) SaveEnd();   // before what an uninterrupted run would not measure here
         if (status != RunStatus.Diverged) Log(_watch?.Measure(_record.Step, _record.Seconds));
         if (_record.Losses[^1].Step != _record.Step) Evaluate();
         if (status == RunStatus.Completed)
             status = !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
                 : Stability.CameApart(_record.Losses, _trainer.Workload.Target.Value) ? RunStatus.CameApart : RunStatus.Completed;
         Report(evaluated: true, status);
-        if (status != RunStatus.Diverged) Save();
-        else _saver?.SaveBest(_record);
+        if (status == RunStatus.Diverged) _saver?.SaveBest(_record);
+        else if (!isTransient) SaveEnd();
         _trainer.GradientSeconds = _parallel.Seconds;
         return End(status);
     }
@@ -82,14 +85,7 @@ internal sealed class TrainingLoop : IDisposable
     /// <summary>The run as an exception left it: its weights are saved only as they were at the best evaluation.</summary>
     public Run Fail(Exception why)
     {
-        try
-        {
-            _saver?.SaveBest(_record);
-        }
-        catch (IOException)
-        {
-            // The reason may be the disk: it is in the failure.
-        }
+        _saver?.SaveBest(_record);
         if (_record.Losses.Count > 0) Report(evaluated: true, RunStatus.Failed);
         return End(RunStatus.Failed) with { Failure = why };
     }
@@ -117,7 +113,7 @@ internal sealed class TrainingLoop : IDisposable
             bool due = _record.Step % _trainer.StepsPerEvaluation == 0 && Fraction - Used(_record.Losses[^1]) >= 1.0 / MaxEvaluations;
             if (due) Evaluate();
             if (due || _record.Seconds - _reported > ReportSeconds) Report(due);
-            if (_saver is not null && _record.Seconds - _saved >= _request.Checkpoint!.Every.TotalSeconds) Save();
+            if (_saver is not null && _record.Seconds - _saved >= SaveSeconds) Save();
         }
         return RunStatus.Completed;
     }
@@ -152,6 +148,32 @@ internal sealed class TrainingLoop : IDisposable
         if (_saver is not null) _parallel.AverageBuffers();
         _saver?.Save(_record);
         _saved = _record.Seconds;
+    }
+
+    /// <summary>Training time between two attempts to save.</summary>
+    private double SaveSeconds
+    {
+        get
+        {
+            double every = _request.Checkpoint!.Every.TotalSeconds;
+            bool isRetry = _ranks.Size == 1 && _saver!.Failure is not null;   // several ranks save together, and rank 0 alone knows
+            return isRetry ? Math.Min(every, RetrySeconds) : every;
+        }
+    }
+
+    /// <summary>The checkpoint of the run's end: no later one makes up for it.</summary>
+    private void SaveEnd()
+    {
+        Save();
+        if (_ranks.Size > 1) return;                             // whose turns would have to be agreed on
+        foreach (var pause in LastRetries)
+        {
+            if (_saver?.Failure is null) return;
+            Thread.Sleep(pause);
+            Save();
+        }
+        if (_saver?.Failure is { } why)
+            Console.Error.WriteLine($"The end of the run is in no checkpoint: {why.ReplaceLineEndings(" ")}");
     }
 
     private void Report(bool evaluated, RunStatus? status = null)

@@ -92,7 +92,7 @@ public sealed class CommandLineTests
             var (code, _, error) = Run([.. run, "--resume"]);
             Assert.Equal(1, code);                               // the arguments are right
             Assert.Contains("damaged", error, StringComparison.Ordinal);
-            new CheckpointDirectory("bare").Save(1, new Dictionary<string, Tensor>(), new Dictionary<string, string>());
+            using (var bare = new CheckpointDirectory("bare")) bare.Save(1, new Dictionary<string, Tensor>(), new Dictionary<string, string>());
             (code, _, error) = Run(["train", "--optimizer", "sgd", "--epochs", "1", "--checkpoint", "bare", "--resume"]);
             Assert.Equal(1, code);
             Assert.Contains("does not say its 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Amari.Cli.Lecture;
+using Amari.Cli.Reporting;
 using Amari.Tests.Training;
 using static Amari.Tests.Cli.Tool;
 
@@ -20,7 +21,8 @@ public sealed class LectureTests : IDisposable
     public void Every_check_of_an_item_holds(string id)
     {
         using var folder = new TemporaryFolder();
-        var run = LectureRun.Of(LectureCatalog.Find([id]).Single(), 0, folder.Path);
+        using var results = ResultFolder.Prepare(folder.Path, false, "lecture", null);
+        var run = LectureRun.Of(LectureCatalog.Find([id]).Single(), 0, results);
         Assert.Null(run.Error);
         Assert.NotEmpty(run.Result!.Checks);
         Assert.All(run.Result.Checks.Where(c => !c.Timed), c => Assert.True(c.Passed, $"{c.Name}: {c.Value}, expected {c.Expected} ({c.Relation}, {c.Tolerance})"));
@@ -78,8 +80,9 @@ public sealed class LectureTests : IDisposable
     public void A_check_that_fails_or_an_item_that_breaks_is_told_and_does_not_pass()
     {
         using var folder = new TemporaryFolder();
-        var failed = LectureRun.Of(new Stub(() => new([new("a")], [Check.Near("one", 1, 2)], [], "no")), 0, folder.Path);
-        var broken = LectureRun.Of(new Stub(() => throw new InvalidOperationException("no luck")), 0, folder.Path);
+        using var results = ResultFolder.Prepare(folder.Path, false, "lecture", null);
+        var failed = LectureRun.Of(new Stub(() => new([new("a")], [Check.Near("one", 1, 2)], [], "no")), 0, results);
+        var broken = LectureRun.Of(new Stub(() => throw new InvalidOperationException("no luck")), 0, results);
         Assert.False(failed.Passed);
         Assert.False(broken.Passed);
         var items = JsonNode.Parse(LectureReport.Json([failed, broken]))!["items"]!.AsArray();

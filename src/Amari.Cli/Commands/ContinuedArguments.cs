@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.Globalization;
+using Amari.Training;
+
+namespace Amari.Cli.Commands;
+
+/// <summary>The command line of a command that can be continued: saved in full, and put together again with what is said on the command
+/// line that continues it.</summary>
+/// <param name="command">The command.</param>
+/// <param name="common">Its common options.</param>
+/// <param name="unsaved">Options that belong to one process.</param>
+/// <param name="free">Options that may be others when it is continued.</param>
+/// <param name="stated">Options that are saved even where they were left at their defaults.</param>
+internal sealed class ContinuedArguments(Command command, CommonOptions common, IReadOnlyCollection<Option> unsaved, IReadOnlyCollection<Option> free,
+    IReadOnlyCollection<Option> stated)
+{
+    private IEnumerable<Option> Saved => command.Options.Except([.. unsaved, common.Budget, common.Epochs]);
+
+    /// <summary>The command line in full.</summary>
+    /// <param name="parsed">The command line as it was given.</param>
+    /// <param name="workload">The workload's name.</param>
+    /// <param name="budget">Of a run.</param>
+    public IReadOnlyList<string> Of(ParseResult parsed, string workload, Budget budget) =>
+    [
+        workload,
+        .. budget.Epochs is { } epochs ? (string[])[common.Epochs.Name, Text(epochs)]
+            : [common.Budget.Name, budget.Seconds!.Value.ToString("0.#################", CultureInfo.InvariantCulture) + "s"],
+        .. Saved.SelectMany(o => Of(parsed, o)),
+    ];
+
+    private IEnumerable<string> Of(ParseResult parsed, Option option) => parsed.GetResult(option) switch
+    {
+        { Implicit: false } result => [option.Name, .. result.Tokens.Select(t => IsPath(option) ? Path.GetFullPath(t.Value) : t.Value)],
+        _ when stated.Contains(option) => [option.Name, Text(parsed.GetValue<object>(option.Name))],
+        _ => [],
+    };
+
+    /// <summary>The saved command line, if what is given now does not differ from it.</summary>
+    /// <param name="parsed">What is given now.</param>
+    /// <param name="saved">From <see cref="Of(ParseResult, string, Budget)"/>.</param>
+    /// <param name="folder">Where it was saved, in words.</param>
+    /// <exception cref="ArgumentException">It differs; one sentence says in what. Or the saved one is not accepted here.</exception>
+    public ParseResult Continue(ParseResult parsed, IReadOnlyList<string> saved, string folder)
+    {
+        var earlier = parsed.RootCommandResult.Command.Parse([command.Name, .. saved]);
+        if (earlier.Errors is [var error, ..]) throw new ArgumentException($"The arguments saved in {folder} are not accepted here: {error.Message}");
+        if (parsed.GetValue(common.Workload) is { } workload) Same("workload", earlier.GetValue(common.Workload), workload);
+        if (parsed.GetValue(common.Budget) is not null || parsed.GetValue(common.Epochs) is not null)
+            Same("a budget of", common.BudgetOf(earlier, null!), common.BudgetOf(parsed, null!));
+        foreach (var option in Saved.Except(free))
+            if (parsed.GetResult(option) is { Implicit: false })
+                Same(option.Name, Value(earlier, option), Value(parsed, option));
+        return earlier;
+
+        void Same(string what, object? before, object? now)
+        {
+            if (!string.Equals(Text(before), Text(now), StringComparison.OrdinalIgnoreCase))
+                throw new ArgumentException($"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot continue.");
+        }
+    }
+
+    private static object? Value(ParseResult parsed, Option option) => parsed.GetValue<object>(option.Name) switch
+    {
+        string path when IsPath(option) => Path.GetFullPath(path),
+        string list => string.Join(",", list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
+        var value => value,
+    };
+
+    private static bool IsPath(Option option) => option.Name is CommonOptions.DataName or CommonOptions.AssemblyName;
+
+    private static string Text(object? value) => Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
+}

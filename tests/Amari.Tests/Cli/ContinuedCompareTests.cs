@@ -1,0 +1,98 @@
+using System.Text.Json.Nodes;
+using Amari.Tests.Training;
+using static Amari.Tests.Cli.Tool;
+
+namespace Amari.Tests.Cli;
+
+/// <summary>Comparisons that are killed or hung up, and go on.</summary>
+public sealed class ContinuedCompareTests
+{
+    private static readonly string[] Comparison =
+        ["compare", "digits-mlp", "--optimizers", "sgd,schedulefree-adamw", "--seeds", "2", "--epochs", "25", "--threads", "1", "--checkpoint-every", "5ms"];
+
+    [Fact]
+    public async Task Killed_and_hung_up_it_ends_where_an_uninterrupted_one_does()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals to send.");
+        using var folder = new TemporaryFolder();
+        string whole = folder.File("whole"), parts = folder.File("parts");
+        Assert.Equal(0, Run([.. Comparison, "--out", whole]).Code);
+        using (var killed = new ToolProcess([.. Comparison, "--out", parts]))
+        {
+            await killed.Until(() => Runs(parts) == 1 && Saved("1-schedulefree-adamw-0"));
+            AssertRefused("is in use by process ", "compare", "--resume", parts);
+            killed.Signal("KILL");
+            await killed.End();
+        }
+        Assert.True((bool)Json(parts)["partial"]!);
+        using (var hungUp = new ToolProcess(["compare", "--resume", parts]))
+        {
+            await hungUp.Until(() => Runs(parts) == 2 && Saved("0-sgd-1"));
+            hungUp.Signal("HUP");
+            var (code, output, error) = await hungUp.End();
+            Assert.Equal((1, ""), (code, error));
+            Assert.Contains("1 of 4 runs are done", output, StringComparison.Ordinal);
+            Assert.Contains("To continue: amari compare --resume ", output, StringComparison.Ordinal);
+        }
+        Assert.Equal("interrupted", (string?)Json(parts)["runs"]!.AsArray().Single(r => (string)r!["optimizer"]! == "sgd" && (int)r["seed"]! == 1)!["status"]);
+        Assert.Equal((0, ""), Run("compare", "--resume", parts, "--seeds", "2", "--optimizers", "sgd, schedulefree-adamw") is var (end, _, said) ? (end, said) : default);
+        var (a, b) = (Json(whole), Json(parts));
+        Assert.False((bool)b["partial"]!);
+        Assert.Equal(a["runs"]!.AsArray().Select(Losses), b["runs"]!.AsArray().Select(Losses));
+        Assert.False(Directory.Exists(Path.Combine(parts, "unfinished")));
+        Assert.Empty(Directory.GetFiles(parts, "*.tmp"));
+        Assert.Equal(0, Run("compare", "--resume", parts).Code);   // there is nothing left to do, and the answer comes again
+
+        bool Saved(string run) => Path.Combine(parts, "unfinished", run) is var f && Directory.Exists(f) && Directory.GetFiles(f, "step-*.safetensors").Length > 0;
+
+        static int Runs(string folder) => File.Exists(Path.Combine(folder, "result.json")) ? Json(folder)["runs"]!.AsArray().Count : 0;
+
+        static JsonNode Json(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "result.json")))!;
+
+        static string Losses(JsonNode? run) =>
+            $"{run!["optimizer"]} {run["seed"]} {run["status"]} {string.Join(' ', run["losses"]!.AsArray().Select(l => $"{l![0]}:{l[2]}"))}";
+    }
+
+    private static readonly (string Other, string Expected)[] Differences =
+    [
+        ("--seeds 3", "was begun with --seeds 1, this command has --seeds 3"),
+        ("--optimizers adamw", "--optimizers sgd, this command has --optimizers adamw"),
+        ("--epochs 2", "a budget of 1 epochs, this command has a budget of 2 epochs"),
+        ("--budget 2s", "a budget of 2 s"),
+        ("--tune 1", "--tune 0, this command has --tune 1"),
+        ("--seed 4", "--seed 4"),
+        ("--start sparse", "--start workload, this command has --start sparse"),
+        ("--monitor kl", "--monitor none, this command has --monitor kl"),
+        ("--data /somewhere", "--data none, this command has --data /somewhere"),
+        ("--out other", "a comparison is continued in its own folder"),
+        ("digits-mlp", "workload digits-softmax, this command has workload digits-mlp"),
+    ];
+
+    [Fact]
+    public void Other_arguments_are_refused_with_the_difference()
+    {
+        using var folder = new TemporaryFolder();
+        string results = folder.File("o");
+        Assert.Equal(0, Run("compare", "digits-softmax", "--optimizers", "sgd", "--seeds", "1", "--epochs", "1", "--out", results).Code);
+        foreach (var (other, expected) in Differences) AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
+        Assert.Equal(0, Run("compare", "DIGITS-softmax", "--resume", results, "--epochs", "1", "--seed", "0", "--start", "workload").Code);
+    }
+
+    [Fact]
+    public void A_folder_without_anything_to_continue_is_refused_and_stays_as_it_is()
+    {
+        using var folder = new TemporaryFolder();
+        string nowhere = folder.File("nowhere"), empty = folder.File("empty");
+        Directory.CreateDirectory(empty);
+        AssertRefused($"'{nowhere}' holds no comparison to continue", "compare", "--resume", nowhere);
+        AssertRefused($"'{empty}' holds no comparison to continue", "compare", "--resume", empty);
+        AssertRefused($"'{nowhere}' holds no checkpoint", "train", "--epochs", "1", "--checkpoint", nowhere, "--resume");
+        AssertRefused($"'{empty}' holds no checkpoint", "train", "--epochs", "1", "--checkpoint", empty, "--resume");
+        Assert.False(Directory.Exists(nowhere));
+        Assert.Empty(Directory.EnumerateFileSystemEntries(empty));
+        File.WriteAllText(Path.Combine(empty, "comparison.json"), "{");
+        var (code, _, error) = Run("compare", "--resume", empty);
+        Assert.Equal(1, code);
+        Assert.Contains("comparison.json is damaged", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+}
