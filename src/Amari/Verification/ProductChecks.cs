@@ -14,10 +14,10 @@ internal static class ProductChecks
     {
         var (likelihood, y) = (problem.Likelihood, problem.Targets);
         foreach (var check in Product(problem, "gauss-newton product", new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t))) yield return check;
-        foreach (var check in Product(problem, "fisher product (exact)", new Fisher(problem.Objective), likelihood.FisherProduct)) yield return check;
+        foreach (var check in Product(problem, "fisher product (exact)", new Fisher(problem.Objective), (f, t) => problem.OfCounted(f, likelihood.FisherProduct(f, t)))) yield return check;
         foreach (var check in Product(problem, "fisher product (empirical)", new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
         {
-            var s = likelihood.Score(f, y).view(problem.Terms, -1);
+            var s = likelihood.Score(f, y).reshape(problem.Positions, -1);
             return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
         })) yield return check;
         foreach (var check in MonteCarlo(problem)) yield return check;
