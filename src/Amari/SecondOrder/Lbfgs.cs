@@ -8,16 +8,18 @@ namespace Amari;
 /// <remarks><code>
 /// p = -H g              H from the last pairs s = Δw, y = Δg of the gradients, H₀ = (s'y / y'y) I
 /// w ← w + t p           t by the line search, η tried first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first, or what moves the parameters by √ε of their size
-/// </code>A step is up to <see cref="Options.Iterations"/> iterations on one batch. The pairs are kept from step to step, and saved: many short steps on one loss are as good as one long one.
-/// A pair is always of one batch, but later batches use it: their curvature is taken to be alike. Take all of the data at once, or batches that represent it. The history is forgotten, with an event,
-/// when other parameters are trained than before, and when it gives no direction along which the loss falls; the iteration then goes along the gradient.</remarks>
+/// </code>A step is up to <see cref="Options.Iterations"/> iterations on one batch. A pair is always of one batch. Pairs are kept from step to step, and
+/// saved: many short steps on one loss are as good as one long one. A step that does not begin at the loss where the last one ended is on other data;
+/// it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with an event, when other parameters are
+/// trained than before, when a step was rejected, and when it gives no direction along which the loss falls; the gradient is taken then.</remarks>
 public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 {
-    private const long Memory = 64L << 20, Fewest = 10, Most = 100;
+    private const long Memory = 64L << 20, Fewest = 10, Most = 100;   // bytes, and pairs
     private LbfgsHistory _history = new();
     private IReadOnlyList<string> _names = [];                   // the parameters that the history is over
 
-    /// <summary>Hyper-parameters of <see cref="Lbfgs"/>. The learning rate η is the first step size of the line search, or the step size without one; leave it at 1 with a line search.</summary>
+    /// <summary>Hyper-parameters of <see cref="Lbfgs"/>. The learning rate η is the first step size of the line search, or the step size without one; leave
+    /// it at 1 with a line search and all of the data.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>Most iterations on a batch, ≥ 1.</summary>
@@ -61,7 +63,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         if (o.SufficientDecrease >= o.SlopeTolerance)
             throw new InvalidOperationException(FormattableString.Invariant($"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."));
         int pairs = o.History ?? (int)Math.Clamp(Memory / (2 * layout.Dimension * gradient.ElementSize), Fewest, Most);
-        Follow(layout, pairs);
+        Follow(layout, IsContinued(objective, loss) ? pairs : (int)Math.Min(pairs, Fewest));
         using var scope = NewDisposeScope();
         var before = layout.Read();
         var (w, g, now) = (before, gradient, loss);
@@ -113,10 +115,13 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         bool moved = iterations > 0 || LargestEntry(g) <= o.GradientTolerance;
         bool accepted = moved && double.IsFinite(now) && !(o.RejectRising && now > loss + RoundingError(objective, loss));
         layout.Write(accepted ? w : before);
+        Adapted = accepted ? now : loss;                         // where the next step begins, if it is on the same data
         if (!accepted) Forget("a step was rejected");
         if (SkippedPairs > skipped) Tell("a pair of step and change of the gradient was left out: the loss does not curve up along it");
         return Made(accepted, loss, now, w - before, 1, null, null) with { StepSize = size, Iterations = iterations, Evaluations = evaluations };
     }
+
+    private bool IsContinued(Objective objective, double loss) => Adapted is { } last && Math.Abs(loss - last) <= RoundingError(objective, last);
 
     private static double LargestEntry(Tensor x) => GradientCheck.LargestMagnitude(x);
 

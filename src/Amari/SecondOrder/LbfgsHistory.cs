@@ -83,15 +83,17 @@ internal sealed class LbfgsHistory : IDisposable
     /// <exception cref="InvalidDataException">A pair is incomplete or has not <paramref name="dimension"/> numbers.</exception>
     public static LbfgsHistory Of(IReadOnlyDictionary<string, Tensor> tensors, long dimension)
     {
-        var history = new LbfgsHistory();
+        var saved = new List<(Tensor S, Tensor Y)>();
         for (int i = 0; tensors.TryGetValue(Name("S", i), out var s); i++)
         {
             if (!tensors.TryGetValue(Name("Y", i), out var y)) throw new InvalidDataException($"'{Name("S", i)}' is there without '{Name("Y", i)}'.");
             foreach (var (name, t) in new[] { (Name("S", i), s), (Name("Y", i), y) })
                 if (t.dim() != 1 || t.shape[0] != dimension)
                     throw new InvalidDataException($"'{name}' has the shape [{string.Join(", ", t.shape)}], expected [{dimension}].");
-            history._pairs.Add((s.clone().DetachFromDisposeScope(), y.clone().DetachFromDisposeScope()));
+            saved.Add((s, y));
         }
+        var history = new LbfgsHistory();
+        foreach (var (s, y) in saved) history._pairs.Add((s.clone().DetachFromDisposeScope(), y.clone().DetachFromDisposeScope()));
         return history;
     }
 

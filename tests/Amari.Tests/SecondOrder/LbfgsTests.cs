@@ -225,6 +225,39 @@ public sealed class LbfgsTests : IDisposable
     }
 
     [Fact]
+    public void On_other_data_the_last_ten_pairs_are_used_and_on_the_same_all()
+    {
+        var w = nn.Parameter(randn(30, dtype: ScalarType.Float64));
+        var c = rand(30, dtype: ScalarType.Float64) + 0.1;
+        using var optimizer = new Lbfgs([w], new() { Iterations = 1, GradientTolerance = 1e-14 });
+        Tensor Loss() => (c * w.square() + 0.1 * w.square().square()).sum();
+        long pair = 2 * 30 * 8;
+        for (int i = 0; i < 14; i++) optimizer.step(Loss).Dispose();
+        Assert.Equal(14 * pair, optimizer.StateBytes);
+        optimizer.step(() => Loss() + 0.1 * w.sum()).Dispose();
+        Assert.Equal(11 * pair, optimizer.StateBytes);
+        optimizer.Group.Options = optimizer.Group.Options with { History = 5 };
+        optimizer.step(() => Loss() + 0.1 * w.sum()).Dispose();
+        Assert.Equal(5 * pair, optimizer.StateBytes);
+    }
+
+    [Fact]
+    public void Saved_pairs_that_do_not_fit_are_refused()
+    {
+        var w = At(-1.2, 1);
+        using var optimizer = new Lbfgs([w], new() { Iterations = 3 });
+        optimizer.step(() => Rosenbrock(w)).Dispose();
+        var snapshot = optimizer.Snapshot();
+        var tensors = snapshot.Tensors.ToDictionary();
+        tensors["Y.0"] = zeros(3);
+        using var other = new Lbfgs([At(0, 0)]);
+        Assert.Contains("'Y.0' has the shape [3], expected [2]", Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message, StringComparison.Ordinal);
+        tensors.Remove("Y.0");
+        Assert.Contains("without 'Y.0'", Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message, StringComparison.Ordinal);
+        Assert.Equal(0, other.StateBytes);
+    }
+
+    [Fact]
     public void The_shares_of_the_line_search_must_be_in_order()
     {
         var w = At(0, 0);
