@@ -27,7 +27,7 @@ public sealed class Fisher : GaussNewton
 
     private protected override Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output)
     {
-        if (Kind == FisherKind.Exact) return t => Likelihood.FisherProduct(output, t);
+        if (Kind == FisherKind.Exact) return t => piece.OfCounted(Likelihood.FisherProduct(output, t));
         Tensor[] scores = Kind == FisherKind.Empirical ? [Flat(Likelihood.Score(output, piece.Target))] : Draw();
         return t =>
         {
@@ -42,7 +42,7 @@ public sealed class Fisher : GaussNewton
         Tensor[] Draw()
         {
             using var generator = new Generator(piece.Seed(_seed), Device);
-            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(Likelihood.Draw(Kind, output, generator)))];
+            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(piece.OfCounted(Likelihood.Draw(Kind, output, generator))))];
         }
     }
 }

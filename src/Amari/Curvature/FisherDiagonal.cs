@@ -26,7 +26,7 @@ internal static class FisherDiagonal
             for (int i = 0; isFinite && i < samples; i++)
             {
                 using var inner = NewDisposeScope();
-                var score = likelihood.Score(output, likelihood.Sample(output, generator));
+                var score = piece.OfCounted(likelihood.Score(output, likelihood.Sample(output, generator)));
                 sums[i].add_(layout.Flatten(objective.Derivative(piece.Output, score, again: true)));
             }
         });

@@ -25,7 +25,7 @@ internal static class FisherRoot
         {
             using var generator = new Generator(piece.Seed(seed), layout.Device);
             var output = piece.Output.detach();
-            roots.Add([.. Roots(output, piece.Target, generator).Select(r => r.reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
+            roots.Add([.. Roots(output, piece.Target, generator).Select(r => piece.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
         });
         scope.Attach(roots.SelectMany(r => r));
         double[] parts = new double[ranks.Size];                 // rows of each rank
@@ -46,16 +46,17 @@ internal static class FisherRoot
             new Objective(objective.Model!, likelihood, examples, layout).Walk(true, piece =>
             {
                 if (first == roots[batch][0].shape[0]) (batch, first) = (batch + 1, 0);
+                long terms = likelihood.Terms(piece.Output);     // those that do not count have rows of zeros
                 foreach (var root in roots[batch])
-                    for (long t = 0; t < piece.Terms; t++, row++)
+                    for (long t = 0; t < terms; t++, row++)
                     {
                         using var inner = NewDisposeScope();
-                        var cotangent = zeros(piece.Terms, root.shape[1], dtype: root.dtype, device: root.device);
+                        var cotangent = zeros(terms, root.shape[1], dtype: root.dtype, device: root.device);
                         cotangent[t].copy_(root[first + t]);
                         using (no_grad())
                             a[row].copy_(layout.Flatten(objective.Derivative(piece.Output, cotangent.view(piece.Output.shape), again: true)));
                     }
-                first += piece.Terms;
+                first += terms;
             });
         }
 

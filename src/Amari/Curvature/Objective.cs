@@ -28,7 +28,13 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(batches);
         (_model, Model, Likelihood, Reduction, Batches) = (model, model, likelihood, reduction, batches);
         Parameters = parameters ?? ParameterLayout.Of(model);
-        _pieces = () => batches.Select((b, i) => new Piece(i, Ranks.Rank, () => model.call(b.Inputs), b.Inputs, b.Targets, likelihood));
+        _pieces = () => batches.Select((b, i) => new Piece(i, Ranks.Rank, () => Call(b.Inputs, b.Targets), b.Inputs, b.Targets, likelihood));
+
+        Tensor Call(Tensor x, Tensor y)
+        {
+            using var shown = Capture.Show(y);
+            return Unbatched.Refuse(model, x);
+        }
     }
 
     /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
@@ -209,6 +215,12 @@ public sealed class Objective
         public Tensor Loss => likelihood is null ? Output : likelihood.SumNegativeLogLikelihood(Output, Target);
 
         /// <summary>How many terms it sums over.</summary>
-        public long Terms => likelihood?.Terms(Output) ?? 1;
+        public long Terms => likelihood is null ? 1 : target is null ? likelihood.Terms(Output) : likelihood.Terms(Output, target);
+
+        /// <summary>1 for terms that count and 0 for others, shaped to multiply an output; null if all do, as far as targets are known.</summary>
+        public Tensor? Counted => target is null ? null : likelihood?.Counted(Output, target);
+
+        /// <summary>A tensor shaped as the output, changed so that the terms which the targets leave out are 0.</summary>
+        public Tensor OfCounted(Tensor x) => Counted is { } counted ? x.mul_(counted) : x;
     }
 }

@@ -4,6 +4,8 @@ namespace Amari;
 internal sealed partial class Capture
 {
     private const int Steps = 3;                                // that must disagree, all of them: a symmetric start can make one look odd
+    private const string LeftOut = "the loss leaves positions out (labels -100?), which count in the curvature all the same: "
+        + "call Observe(inputs, targets) before the forward pass";
     private int _checks = Steps;
 
     private bool Checks => _checks > 0 && _likelihood is not null && !FisherSettings.FromLoss(Kind);
@@ -13,6 +15,7 @@ internal sealed partial class Capture
         using var output = pass.Output!;
         pass.Output = null;
         pass.Disagrees = !_likelihood!.CouldBeScore(output, Batch(g, pass));
+        if (!pass.KnowsTargets && _likelihood.LeavesOut(output, Batch(g, pass)) && _told.Add(("all", LeftOut))) News.Add(("all", LeftOut));
     }
 
     /// <summary>Draws the conclusion once passes of several steps disagree.</summary>

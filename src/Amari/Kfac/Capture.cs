@@ -85,13 +85,13 @@ internal sealed partial class Capture : IDisposable
     /// tensor.</summary>
     public bool KeepsBatch { get; set; }
 
-    /// <summary>What is kept of the last pass that counts: inputs, and the score at the outputs, each term's own, if there is one; null if
+    /// <summary>What is kept of the last pass that counts: inputs, targets if they are known, and the score at the outputs, each term's own, if there is one; null if
     /// nothing is.</summary>
-    public (Tensor Inputs, Tensor? Score)? LastBatch(LossReduction reduction)
+    public (Tensor Inputs, Tensor? Targets, Tensor? Score)? LastBatch(LossReduction reduction)
     {
         if (_live.FindLast(p => p.Input is not null) is not { } pass) return null;
         var score = pass.OutputGradient is { } g ? Batch(g, pass).mul(reduction == LossReduction.Mean ? pass.Terms : 1) : null;
-        return (Batch(pass.Input!, pass), _live.Count == 1 ? score : null);
+        return (Batch(pass.Input!, pass), pass.Target, _live.Count == 1 ? score : null);
     }
 
     /// <summary>Examples of all passes that count.</summary>
@@ -212,12 +212,12 @@ internal sealed partial class Capture : IDisposable
         IsUnbatched = pass.IsUnbatched;
         using var batch = Batch(f, pass).detach();
         Examples = pass.Examples = batch.shape[0];
-        LastTerms = pass.Terms = _likelihood?.Terms(batch) ?? pass.Examples;
+        using var counted = Count(pass, batch);
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (!(Active || Counts || KeepsBatch)) return f;
         if (Active) pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
-        if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f);
+        if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f, counted);
         if (_measuring)
         {
             Commit(pass, mayFollow: false);
@@ -232,7 +232,7 @@ internal sealed partial class Capture : IDisposable
     private static Tensor Batch(Tensor t, ForwardPass pass) => pass.IsUnbatched ? t.unsqueeze(0) : t;
 
     /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
-    private void Sample(ForwardPass pass, Tensor f)
+    private void Sample(ForwardPass pass, Tensor f, Tensor? counted)
     {
         using var scope = NewDisposeScope();
         long? start = Clock?.GetTimestamp();
@@ -248,6 +248,7 @@ internal sealed partial class Capture : IDisposable
             Tensor v;
             if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator, pass.Part);
             else v = _likelihood!.Draw(Kind, output, _generator, pass.Part).div_(Math.Sqrt(count));
+            if (counted is not null) v.mul_(counted);
             ReverseMode.Propagate(f, pass.IsUnbatched ? v.squeeze(0) : v, _probe, again: true);
         }
         pass.Sample = -1;
@@ -318,14 +319,16 @@ internal sealed partial class Capture : IDisposable
     /// otherwise.</summary>
     private void Measure(LayerUse use, Tensor g)
     {
-        var (block, pass, x) = (use.Block, use.Pass, Batch(use.Input, use.Pass));
-        g = Batch(g, pass);
+        var (block, pass) = (use.Block, use.Pass);
+        Tensor x = OfRows(Batch(use.Input, pass), pass);
+        g = OfRows(Batch(g, pass), pass);
+        long examples = pass.Rows?.Length ?? pass.Examples;
         bool sampling = pass.Sample >= 0;
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
         bool perExample = pass.Terms == x.shape[0];
         var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
-        var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(block, x, pass, settings), settings.Corrected,
+        var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(block, x, pass, examples, settings), settings.Corrected,
             Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
         if (none) sums = sums.Zeroed();
         if (sampling) pass.Keep(block, sums);
@@ -338,10 +341,10 @@ internal sealed partial class Capture : IDisposable
     }
 
     /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is told.</summary>
-    private Sharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, FisherSettings settings)
+    private Sharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
     {
-        bool known = x.shape[0] == pass.Examples || x.shape[0] == pass.Terms, moments = block.JoinsPositions(settings with { Sharing = Sharing.Expand });
-        bool joins = (moments && pass.Terms == pass.Examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.InputOnly });
+        bool known = x.shape[0] == examples || x.shape[0] == pass.Terms, moments = block.JoinsPositions(settings with { Sharing = Sharing.Expand });
+        bool joins = (moments && pass.Terms == examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.InputOnly });
         if (joins && !known) Tell("examples are not the first dimension of its input: every position counts by itself");
         if (moments && pass.UsesOf(block) > 1) Tell("it is used several times in a pass: second moments are of each use by itself");
         return known ? settings.Sharing : Sharing.Expand;
@@ -356,8 +359,8 @@ internal sealed partial class Capture : IDisposable
     /// the sum over all. None of them is one example, for shapes.</summary>
     private static (Tensor X, Tensor G, bool None) First(Tensor x, Tensor g, long most, ForwardPass pass)
     {
-        long examples = pass.Examples;
-        var part = pass.Part ?? new(0, examples, examples);
+        long examples = pass.Rows?.Length ?? pass.Examples;
+        var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples);   // those that count are this rank's own
         if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples) return (x, g, false);
         long own = Math.Clamp(most - part.Start, 0, examples);
         return (x.narrow(0, 0, Math.Max(own, 1)), g.narrow(0, 0, Math.Max(own, 1)).mul(Math.Sqrt((double)part.Batch / most)), own == 0);

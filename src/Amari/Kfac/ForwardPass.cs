@@ -46,6 +46,15 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <inheritdoc cref="Input"/>
     public Tensor? OutputGradient { get; private set; }
 
+    /// <summary>The targets of a pass whose input is kept, where they are known.</summary>
+    public Tensor? Target { get; set; }
+
+    /// <summary>Whether its targets are known.</summary>
+    public bool KnowsTargets { get; set; }
+
+    /// <summary>The examples of which some term counts; null for all.</summary>
+    public long[]? Rows { get; set; }
+
     /// <summary>Adds what a backward pass brought to the output; of a copy.</summary>
     public void Receive(Tensor gradient)
     {
@@ -72,7 +81,8 @@ internal sealed class ForwardPass(params long[][] inputs)
         Forget();
         Input?.Dispose();
         FirstOutputs?.Dispose();
-        (Input, FirstOutputs) = (null, null);
+        Target?.Dispose();
+        (Input, FirstOutputs, Target) = (null, null, null);
     }
 
     /// <summary>Frees sums that were not handed over.</summary>

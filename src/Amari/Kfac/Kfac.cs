@@ -200,6 +200,14 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     }
 
     /// <inheritdoc/>
+    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms of the next forward pass count.</remarks>
+    public override void Observe(Tensor inputs, Tensor targets)
+    {
+        ArgumentNullException.ThrowIfNull(targets);
+        _capture.Observe(targets);
+    }
+
+    /// <inheritdoc/>
     internal override double SumOfSquaredGradients() => _fallback.SumOfSquaredGradients() + SumOfSquares(_blocks);
 
     /// <param name="gradientScale">Null to clip by <see cref="Optimizer.MaxGradientNorm"/>.</param>

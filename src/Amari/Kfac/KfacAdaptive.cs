@@ -47,6 +47,7 @@ public sealed partial class Kfac
         if (_sharing is null || inputs.shape[0] > 0)
             using (enable_grad())
             {
+                _capture.Observe(targets);
                 var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
                 if (_capture.IsUnbatched && string.Join(", ", inputs.shape) is var shape)
                     throw new InvalidOperationException($"Step(inputs, targets) takes a batch: one example [{shape}] is [1, {shape}].");

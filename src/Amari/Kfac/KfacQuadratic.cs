@@ -18,7 +18,7 @@ public sealed partial class Kfac
     /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs
     /// where it is known, and how many of them come first in the batch of all ranks,
     /// <see cref="Options.ModelExamples"/> together.</summary>
-    private readonly record struct Examples(Tensor Inputs, Tensor? Score, long First);
+    private readonly record struct Examples(Tensor Inputs, Tensor? Targets, Tensor? Score, long First);
 
     /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step;
     /// <see cref="StepRule.Fixed"/> before.</summary>
@@ -50,9 +50,9 @@ public sealed partial class Kfac
     {
         var modules = Model.modules().Append(Model).Where(m => m.training).ToList();
         bool same = !modules.Exists(m => m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout);
-        if (same && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm) && _capture is { FirstOutputs: { } kept } && _capture.LastBatch(Shared.Reduction) is var (inputs, _))
+        if (same && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm) && _capture is { FirstOutputs: { } kept } && _capture.LastBatch(Shared.Reduction) is var (inputs, _, _))
         {
-            var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(inputs.narrow(0, 0, kept.shape[0]), inputs)]);
+            var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(inputs.narrow(0, 0, kept.shape[0]), null!)]);   // only outputs are looked at
             objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
         }
         return _sharing is { World: var ranks } ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;
@@ -77,18 +77,18 @@ public sealed partial class Kfac
             var counts = new double[ranks.Size];
             counts[ranks.Rank] = _capture.LiveExamples;
             most -= (long)ranks.Sum(counts).Take(ranks.Rank).Sum();
-            if (_capture.LiveExamples == 0) return new(zeros(0), null, 0);   // other ranks have some
+            if (_capture.LiveExamples == 0) return new(zeros(0), null, null, 0);   // other ranks have some
         }
-        if (_capture.LastBatch(options.Reduction) is not var (inputs, score)) return null;
-        return new(inputs, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0]));
+        if (_capture.LastBatch(options.Reduction) is not var (inputs, targets, score)) return null;
+        return new(inputs, targets, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0]));
     }
 
     private static ParameterLayout LayoutOf(List<Direction> steps) =>
         new(steps.SelectMany(s => s.Block.Parameters.Select((p, i) => ($"{s.Block.Name}.{i}", p))));
 
-    /// <summary>Of examples whose targets nobody asks for.</summary>
+    /// <summary>Of examples whose targets, if they are known, show which terms count.</summary>
     private Objective ObjectiveOf(List<Direction> steps, Examples examples) =>
-        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Inputs)], LayoutOf(steps))
+        new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Targets!)], LayoutOf(steps))
         {
             Ranks = _sharing?.World ?? SingleProcess.Instance,
         };
@@ -99,7 +99,7 @@ public sealed partial class Kfac
         long all = batch.Inputs.shape[0];
         if (batch.First == all) return batch;
         var score = batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, batch.First) : null;
-        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Score = score };
+        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Targets = batch.Targets?.narrow(0, 0, batch.First), Score = score };
     }
 
     /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be

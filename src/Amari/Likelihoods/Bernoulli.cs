@@ -1,12 +1,15 @@
 namespace Amari;
 
-/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], targets in [0, 1].</summary>
+/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], of equal shapes; targets in [0, 1].</summary>
 /// <remarks>A term is an example: the loss sums over its outputs and averages over examples. Score: σ(f) - y.</remarks>
 public sealed class Bernoulli : Likelihood
 {
     /// <inheritdoc/>
-    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) =>
-        nn.functional.binary_cross_entropy_with_logits(output, target, reduction: nn.Reduction.Sum);
+    public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        return nn.functional.binary_cross_entropy_with_logits(output, Fit(output, target), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+    }
 
     /// <inheritdoc/>
     public override Tensor Sample(Tensor output, Generator? generator = null)
@@ -20,8 +23,11 @@ public sealed class Bernoulli : Likelihood
     public override Tensor Score(Tensor output, Tensor target)
     {
         using var off = no_grad();
-        return output.sigmoid().sub_(target);
+        using var scope = NewDisposeScope();
+        return output.sigmoid().sub_(Fit(output, target)).MoveToOuterDisposeScope();
     }
+
+    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, output.shape, "shaped as the outputs", 0, 1);
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(σ (1 - σ)); σ(f) (1 - σ(f)) is computed as σ(f) σ(-f), exact in both tails.</remarks>

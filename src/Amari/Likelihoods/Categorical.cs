@@ -1,18 +1,36 @@
 namespace Amari;
 
-/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets int64 [n] or [n, r..].</summary>
+/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or -100.</summary>
 /// <remarks>Every position is a term of its own, so that the mean loss is torch's cross-entropy.
-/// Score: softmax(f) - onehot(y).</remarks>
+/// Score: softmax(f) - onehot(y). A position with the label -100 is left out, as torch's <c>ignore_index</c> is: it is no term, its score and its rows of curvature are 0.</remarks>
 public sealed class Categorical : Likelihood
 {
     /// <inheritdoc/>
     public override long Terms(Tensor output) => output.numel() / output.shape[^1];
 
     /// <inheritdoc/>
+    public override long Terms(Tensor output, Tensor target)
+    {
+        using var scope = NewDisposeScope();
+        return Targets.Labels(output, target).Counted;
+    }
+
+    /// <inheritdoc/>
+    internal override Tensor? Counted(Tensor output, Tensor target)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var (labels, counted) = Targets.Labels(output, target);
+        return counted == labels.numel() ? null : labels.ne(TargetCheck.Ignored).unsqueeze(-1).to_type(output.dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <inheritdoc/>
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
-        return nn.functional.cross_entropy(Flat(output), target.reshape(-1), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        var (labels, counted) = Targets.Labels(output, target);
+        return counted == 0 ? output.sum().mul(0).MoveToOuterDisposeScope()
+            : nn.functional.cross_entropy(Flat(output), labels.reshape(-1), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -29,10 +47,23 @@ public sealed class Categorical : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var index = target.unsqueeze(-1);
+        var (labels, counted) = Targets.Labels(output, target);
+        var index = (counted == labels.numel() ? labels : labels.clamp_min(0)).unsqueeze(-1);
         var minusOne = full(1, -1, dtype: output.dtype, device: output.device).expand(index.shape);
-        return output.softmax(-1).scatter_add_(-1, index, minusOne).MoveToOuterDisposeScope();
+        var score = output.softmax(-1).scatter_add_(-1, index, minusOne);
+        return Masked(score, output, target).MoveToOuterDisposeScope();
     }
+
+    /// <inheritdoc/>
+    /// <remarks>Λ v, and 0 for terms that are left out.</remarks>
+    public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return Masked(FisherProduct(output, v), output, target).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Masked(Tensor x, Tensor output, Tensor target) => Counted(output, target) is { } counted ? x.mul_(counted) : x;
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): S v = u - p Σ u, u = √p ∘ v. At the likeliest class m it is
@@ -75,6 +106,16 @@ public sealed class Categorical : Likelihood
         return !(RowSums(Flat(gradient).to_type(ScalarType.Float64)) > Share) || f.logsumexp(-1).abs().max().ToDouble() < Normalised;
     }
 
+    /// <summary>A term's gradient is 0 only where its label has all of the probability.</summary>
+    internal override bool LeavesOut(Tensor output, Tensor gradient)
+    {
+        const double Certain = 0.99;
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var still = Flat(gradient).abs().sum(-1).eq(0);
+        return !still.all().ToBoolean() && still.logical_and_(Flat(output).softmax(-1).amax([-1]).lt(Certain)).any().ToBoolean();
+    }
+
     /// <inheritdoc/>
     public override Tensor KlDivergence(Tensor output, Tensor other)
     {
@@ -83,13 +124,15 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>The entropy of the labels' frequencies, over all positions; 0 at best. Null if a label is negative.</remarks>
+    /// <remarks>The entropy of the labels' frequencies, over all positions that count; 0 at best. Null if a label is negative.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        if (targets.dtype != ScalarType.Int64 || targets.numel() == 0 || targets.min().ToInt64() < 0) return null;
-        var p = targets.reshape(-1).bincount(null, 0).to_type(ScalarType.Float64).div_(targets.numel());
+        if (targets.is_floating_point() || targets.is_complex()) return null;
+        var labels = targets.masked_select(targets.ne(TargetCheck.Ignored)).to_type(ScalarType.Int64);
+        if (labels.numel() == 0 || labels.min().ToInt64() < 0) return null;
+        var p = labels.bincount(null, 0).to_type(ScalarType.Float64).div_(labels.numel());
         return new(-p.xlogy(p).sum().ToDouble(), 0);
     }
 }

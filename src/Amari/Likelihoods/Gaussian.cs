@@ -1,6 +1,6 @@
 namespace Amari;
 
-/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...].</summary>
+/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...], of equal shapes.</summary>
 /// <remarks>A term is an example; the constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error
 /// up to that constant. Score: (f - y) / σ².</remarks>
 /// <param name="variance">σ² > 0.</param>
@@ -13,7 +13,7 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
-        return (nn.functional.mse_loss(output, target, reduction: nn.Reduction.Sum) / (2 * Variance)
+        return (nn.functional.mse_loss(output, Fit(output, target), reduction: nn.Reduction.Sum) / (2 * Variance)
             + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance)).MoveToOuterDisposeScope();
     }
 
@@ -30,8 +30,11 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     public override Tensor Score(Tensor output, Tensor target)
     {
         using var off = no_grad();
-        return output.sub(target).div_(Variance);
+        using var scope = NewDisposeScope();
+        return output.sub(Fit(output, target)).div_(Variance).MoveToOuterDisposeScope();
     }
+
+    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, output.shape, "shaped as the outputs");
 
     /// <inheritdoc/>
     /// <remarks>Λ = I / σ².</remarks>

@@ -15,7 +15,7 @@ public sealed class HeteroscedasticGaussian : Likelihood
     {
         using var scope = NewDisposeScope();
         var (mean, s) = Parts(output);
-        return (s + (target - mean).square() * (-s).exp() + Math.Log(2 * Math.PI)).sum().div(2).MoveToOuterDisposeScope();
+        return (s + (Fit(output, target) - mean).square() * (-s).exp() + Math.Log(2 * Math.PI)).sum().div(2).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -34,7 +34,7 @@ public sealed class HeteroscedasticGaussian : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (mean, s) = Parts(output);
-        var error = mean.sub(target);
+        var error = mean.sub(Fit(output, target));
         var scaled = s.neg().exp_().mul_(error);
         return cat([scaled, error.mul_(scaled).neg_().add_(1).div_(2)], -1).MoveToOuterDisposeScope();
     }
@@ -67,7 +67,7 @@ public sealed class HeteroscedasticGaussian : Likelihood
         using var scope = NewDisposeScope();
         var (mean, s) = Parts(output);
         var (a, b) = Parts(v);
-        var (precision, r) = (s.neg().exp_(), target.sub(mean));
+        var (precision, r) = (s.neg().exp_(), Fit(output, target).sub(mean));
         var rb = r.mul(b);
         return cat([rb.add(a).mul_(precision), rb.div(2).add_(a).mul_(r).mul_(precision)], -1).MoveToOuterDisposeScope();
     }
@@ -105,11 +105,13 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return double.IsFinite(known) ? new(known + v.numel() / 2.0, known) : null;
     }
 
+    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, [.. output.shape[..^1], output.shape[^1] / 2], "[n, k] for outputs [n, 2k]");
+
     private static (Tensor Mean, Tensor LogVariance) Parts(Tensor output)
     {
-        long width = output.shape[^1];
+        long width = output.dim() > 0 ? output.shape[^1] : 1;
         if (width % 2 != 0)
-            throw new ArgumentException($"The output is [{string.Join(", ", output.shape)}]; it must be [n, 2k], the means and the log variances.", nameof(output));
+            throw new ArgumentException($"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. They are {output.dtype} [{string.Join(", ", output.shape)}].", nameof(output));
         return (output.narrow(-1, 0, width / 2), output.narrow(-1, width / 2, width / 2));
     }
 }

@@ -6,14 +6,29 @@ namespace Amari;
 /// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher
 /// that curvature is made of.</summary>
 /// <remarks>An output of shape [n, ...] holds n independent terms unless the likelihood says otherwise; losses are means over terms.
-/// Results are fresh tensors that the caller owns. Every value that is representable in the output's dtype is computed for outputs up
+/// Targets must have the shape that the likelihood states, for nothing is broadcast; numbers of another dtype are converted to the output's.
+/// Anything else is refused with what was expected, before libtorch sees it. Results are fresh tensors that the caller owns. Every value that is representable in the output's dtype is computed for outputs up
 /// to ±1e4, where probabilities round to 0 or 1; a likelihood whose own values are not representable there says so.</remarks>
 public abstract class Likelihood
 {
     static Likelihood() => ScalarRelease.Install();
 
+    /// <summary>What is named in messages is the class.</summary>
+    protected Likelihood() => Targets = new(GetType().Name);
+
+    /// <summary>Holds targets against outputs.</summary>
+    private protected TargetCheck Targets { get; }
+
     /// <summary>How many independent terms log p sums over: the M of <c>mean loss = sum / M</c>.</summary>
     public virtual long Terms(Tensor output) => output.shape[0];
+
+    /// <summary>How many of them count for these targets: all, unless the likelihood leaves some out.</summary>
+    /// <param name="output">f.</param>
+    /// <param name="target">y.</param>
+    public virtual long Terms(Tensor output, Tensor target) => Terms(output);
+
+    /// <summary>1 for each term that counts and 0 for each that these targets leave out, shaped to multiply an output; null if all count.</summary>
+    internal virtual Tensor? Counted(Tensor output, Tensor target) => null;
 
     /// <summary>C: how many outputs a term has, and so the rank that its output Fisher can have.</summary>
     public long Outputs(Tensor output) => output.numel() / Terms(output);
@@ -21,14 +36,15 @@ public abstract class Likelihood
     /// <summary>Whether f are the natural parameters, in which log p is linear but for its normaliser.</summary>
     internal virtual bool IsNatural => true;
 
-    /// <summary>-log p(y | f) summed over all terms: a scalar, differentiable in the output.</summary>
+    /// <summary>-log p(y | f) summed over all terms that count: a scalar, differentiable in the output.</summary>
+    /// <exception cref="ArgumentException">The target does not fit the output, or a value is out of range.</exception>
     public abstract Tensor SumNegativeLogLikelihood(Tensor output, Tensor target);
 
-    /// <summary>The mean of -log p(y | f) over terms: a scalar, differentiable in the output.</summary>
+    /// <summary>The mean of -log p(y | f) over the terms that count: a scalar, differentiable in the output; NaN where none does.</summary>
     public Tensor Loss(Tensor output, Tensor target)
     {
         using var sum = SumNegativeLogLikelihood(output, target);
-        return sum / Terms(output);
+        return sum / Terms(output, target);
     }
 
     /// <summary>A draw y ~ p(y | f), shaped as a target; no gradient flows through it.</summary>
@@ -115,6 +131,11 @@ public abstract class Likelihood
     /// <param name="output">f, with a dimension of examples; without a graph.</param>
     /// <param name="gradient">Shaped as f.</param>
     internal virtual bool CouldBeScore(Tensor output, Tensor gradient) => true;
+
+    /// <summary>Whether a loss with this gradient at the output certainly left terms out that the likelihood would count.</summary>
+    /// <param name="output">f, with a dimension of examples; without a graph.</param>
+    /// <param name="gradient">Shaped as f.</param>
+    internal virtual bool LeavesOut(Tensor output, Tensor gradient) => false;
 
     /// <summary>Σ |sum of a row| / Σ |entries| of [M, C]: 0 where every row sums to zero; NaN for zeros.</summary>
     private protected static double RowSums(Tensor rows) => (rows.sum(-1).abs().sum() / rows.abs().sum()).ToDouble();

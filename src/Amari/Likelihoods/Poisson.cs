@@ -1,6 +1,6 @@
 namespace Amari;
 
-/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], targets at least 0.</summary>
+/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], of equal shapes; targets at least 0.</summary>
 /// <remarks>A term is an example: the loss sums over its outputs and averages over examples; log y! is part of it. Score: λ - y.
 /// λ itself is not representable from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, as they should
 /// be, and the KL divergence is infinite or NaN. Far below, λ is 0 and all stays finite.</remarks>
@@ -10,7 +10,8 @@ public sealed class Poisson : Likelihood
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
-        return (output.exp() - target * output + target.add(1).lgamma()).sum().MoveToOuterDisposeScope();
+        var y = Fit(output, target);
+        return (output.exp() - y * output + y.add(1).lgamma()).sum().MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -25,8 +26,11 @@ public sealed class Poisson : Likelihood
     public override Tensor Score(Tensor output, Tensor target)
     {
         using var off = no_grad();
-        return output.exp().sub_(target);
+        using var scope = NewDisposeScope();
+        return output.exp().sub_(Fit(output, target)).MoveToOuterDisposeScope();
     }
+
+    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, output.shape, "shaped as the outputs", least: 0);
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(λ).</remarks>

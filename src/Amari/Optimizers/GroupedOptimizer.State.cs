@@ -17,8 +17,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     protected static ScalarType StateType(Tensor parameter) =>
         parameter.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : parameter.dtype;
 
-    /// <summary>A state tensor of zeros shaped as the parameter.</summary>
-    protected static Tensor ZeroState(Tensor parameter) => zeros_like(parameter, dtype: StateType(parameter));
+    /// <summary>A state tensor of zeros shaped as the parameter: contiguous, as a saved one, however the parameter lies in memory.</summary>
+    protected static Tensor ZeroState(Tensor parameter) => zeros(parameter.shape, dtype: StateType(parameter), device: parameter.device);
 
     /// <summary>Makes the state at the first gradient, and follows the parameter when its module moved to another dtype or device.</summary>
     private void Prepare(Slot slot, TOptions options)

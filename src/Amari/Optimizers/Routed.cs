@@ -230,6 +230,12 @@ public sealed class Routed : Optimizer, optim.IMomentum
         return [.. _parts.SelectMany(p => p.Group.Parameters.Select(q => q.Name).Where(names.Contains))];
     }
 
+    /// <inheritdoc/>
+    public override void Observe(Tensor inputs, Tensor targets)
+    {
+        foreach (var member in Members) member.Observe(inputs, targets);
+    }
+
     internal override double SumOfSquaredGradients()
     {
         FollowModules();

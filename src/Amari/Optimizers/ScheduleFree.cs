@@ -134,7 +134,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     protected override State CreateState(Parameter parameter, Options options)
     {
         Tensor Scalar() => zeros([], dtype: StateType(parameter), device: parameter.device);
-        return new(parameter.detach().to_type(StateType(parameter)).clone(), options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null, Scalar(), Scalar(), Scalar());
+        return new(parameter.detach().to_type(StateType(parameter)).contiguous().clone(), options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null, Scalar(), Scalar(), Scalar());
     }
 
     /// <inheritdoc/>

@@ -65,7 +65,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         var (o, lambda, likelihood) = (Group.Options, Group.Options.Damping, objective.Likelihood!);
-        var (before, terms) = Output(objective);
+        var (before, counted, terms) = Output(objective);
         var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
         var (solution, cg) = Solve(solver, fisher, gradient);
@@ -94,7 +94,9 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
 
         double MeanKl()
         {
-            double sum = Output(objective).Output is { } after ? likelihood.KlDivergence(before!, after).sum().ToDouble() : 0;
+            if (Output(objective).Output is not { } after) return objective.Ranks.Sum(0)[0] / terms;
+            var kl = likelihood.KlDivergence(before!, after);
+            double sum = (counted is null ? kl : kl * counted.reshape(kl.shape)).sum().ToDouble();
             return objective.Ranks.Sum(sum)[0] / terms;
         }
     }
@@ -137,13 +139,14 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         return d <= o.MaxIterations && DenseBytes <= o.MaxDenseBytes ? FisherSolver.Dense : FisherSolver.ConjugateGradient;
     }
 
-    /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; and the terms of all parts.</summary>
-    private static (Tensor? Output, long Terms) Output(Objective objective)
+    /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; which of its terms count; and how many of all parts do.</summary>
+    private static (Tensor? Output, Tensor? Counted, long Terms) Output(Objective objective)
     {
         using var scope = NewDisposeScope();
-        Tensor? output = null;
-        long terms = objective.Walk(false, piece => output = piece.Output.detach().DetachFromDisposeScope());
-        if (output is not null) scope.Attach([output]);          // the walk has scopes of its own
-        return (output?.MoveToOuterDisposeScope(), terms);
+        Tensor? output = null, counted = null;
+        long terms = objective.Walk(false, piece =>
+            (output, counted) = (piece.Output.detach().DetachFromDisposeScope(), piece.Counted?.DetachFromDisposeScope()));
+        scope.Attach(new[] { output, counted }.OfType<Tensor>());   // the walk has scopes of its own
+        return (output?.MoveToOuterDisposeScope(), counted?.MoveToOuterDisposeScope(), terms);
     }
 }

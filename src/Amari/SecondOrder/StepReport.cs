@@ -51,6 +51,10 @@ public sealed record StepReport
     public double? AskedKl { get; init; }
     /// <summary>The same KL as it came out, exactly.</summary>
     public double? AchievedKl { get; init; }
+    /// <summary>Quasi-Newton iterations made.</summary>
+    public int? Iterations { get; init; }
+    /// <summary>Evaluations of the loss and its gradient, the one before the step included.</summary>
+    public int? Evaluations { get; init; }
     /// <summary>Whether a direction of negative curvature was met.</summary>
     public bool? NegativeCurvature { get; init; }
 

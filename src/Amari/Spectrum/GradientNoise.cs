@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Kernels;
 
 namespace Amari.Spectrum;
 
@@ -23,12 +24,13 @@ public sealed record GradientNoise(Estimate Scale, Estimate SquaredGradient, Est
         var layout = objective.Parameters;
         var sum = zeros(layout.Dimension, dtype: layout.Type, device: layout.Device);
         objective.Walk(true, p => sum.add_(layout.Flatten(objective.Derivative(p.Loss, null))));
-        double whole = sum.square().sum().ToDouble();
+        double whole = InnerProducts.Of(sum, sum).AA;
         var batches = new List<(double Terms, double Square, double Along)>();
         objective.Walk(true, p =>
         {
             var g = layout.Flatten(objective.Derivative(p.Loss, null));                     // summed over the batch's terms
-            batches.Add((p.Terms, g.square().sum().ToDouble(), g.dot(sum).ToDouble()));
+            var products = InnerProducts.Of(g, sum);
+            batches.Add((p.Terms, products.AA, products.AB));
         });
         if (batches.Count < 2) throw new ArgumentException("The noise of a gradient takes at least two batches.", nameof(objective));
         return new(

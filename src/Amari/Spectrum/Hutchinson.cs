@@ -24,8 +24,11 @@ public static class Hutchinson
     /// <param name="seed">Of the probes.</param>
     public static Estimate FrobeniusNorm(LinearOperator op, int probes = 30, long seed = 0)
     {
-        double[] squares = Samples(op, probes, seed, (_, cz) => cz.square().sum(dim: 0));
-        return Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
+        double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz));
+        double largest = lengths.Max();
+        if (!(largest > 0)) return new(largest, largest);        // 0, or NaN
+        double[] squares = Array.ConvertAll(lengths, l => l / largest * (l / largest));
+        return largest * Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
     }
 
     /// <summary>diag C, [d]; the caller owns it. (<see cref="XDiag"/> does better with many products.) Exact, by one probe, for a diagonal C.</summary>

@@ -100,7 +100,7 @@ public static class Lanczos
 
         Tensor Unit(Tensor start)
         {
-            double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? start.norm().ToDouble() : double.NaN;
+            double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? Probes.Length(start).ToDouble() : double.NaN;
             return norm > 0 && double.IsFinite(norm) ? start / norm
                 : throw new ArgumentException($"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.", nameof(options));
         }

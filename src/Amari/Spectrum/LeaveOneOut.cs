@@ -5,8 +5,8 @@ namespace Amari.Spectrum;
 /// <summary>A sketch of the range of C that tells what it would be without any one of its k probes (Epperly, Tropp, Webber 2024, Section 2):
 /// Q₍ᵢ₎Q₍ᵢ₎' = Q (I - sᵢsᵢ') Q'. Its tensors belong to the caller's dispose scope.</summary>
 /// <remarks><code>
-/// Y = C Ω = Q R,   Z = C Q,   S = R⁻' with columns of length 1
-/// </code></remarks>
+/// Y = C Ω / c = Q R,   Z = C Q / c,   S = R⁻' with columns of length 1
+/// </code>c is the size of C Ω, a power of two: squares and inverses are representable whatever the scale of C.</remarks>
 internal sealed class LeaveOneOut
 {
     /// <param name="op">C.</param>
@@ -15,6 +15,8 @@ internal sealed class LeaveOneOut
     {
         Omega = omega;
         Y = op.Apply(omega);
+        Scale = Probes.Size(Y);
+        Y.div_(Scale);
         (Q, R) = linalg.qr(Y);
         var safe = R.clone();                                  // a C of rank below k leaves zeros on R's diagonal
         double floor = finfo(R.dtype).eps * R.abs().max().ToDouble();
@@ -22,8 +24,11 @@ internal sealed class LeaveOneOut
         diagonal.copy_(where(diagonal.abs() <= floor, full_like(diagonal, floor > 0 ? floor : 1), diagonal));
         var inverse = linalg.solve_triangular(safe, eye(R.shape[0], dtype: R.dtype, device: R.device), upper: true).T;
         S = inverse / inverse.norm(0, keepdim: true);
-        Z = op.Apply(Q);
+        Z = op.Apply(Q).div_(Scale);
     }
+
+    /// <summary>c.</summary>
+    public double Scale { get; }
 
     public Tensor Omega { get; }
     public Tensor Y { get; }

@@ -22,8 +22,24 @@ internal static class Probes
         return g.div_(Length(g, 1)).mul_(Math.Sqrt(op.Dimension)).T;
     }
 
-    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added up pairwise.)</summary>
-    public static Tensor Length(Tensor vectors, long dimension = 0) => vectors.square().sum(dim: dimension, keepdim: true).sqrt();
+    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added up pairwise.)
+    /// Squares of what is first divided by a power of two are representable where the lengths are.</summary>
+    public static Tensor Length(Tensor vectors, long dimension = 0)
+    {
+        using var scope = NewDisposeScope();
+        var scale = Power(vectors.abs().amax([dimension], keepdim: true));
+        return vectors.div(scale).square().sum(dim: dimension, keepdim: true).sqrt_().mul_(scale).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The size of the entries of a tensor as a power of two, by which it can be divided without rounding; 1 if there are none but zeros.</summary>
+    public static double Size(Tensor entries)
+    {
+        using var scope = NewDisposeScope();
+        double largest = entries.abs().max().to_type(ScalarType.Float64).ToDouble();
+        return largest > 0 && double.IsFinite(largest) ? Math.Clamp(Math.ScaleB(1, Math.ILogB(largest)), finfo(entries.dtype).tiny, double.MaxValue) : 1;
+    }
+
+    private static Tensor Power(Tensor sizes) => sizes.clamp_min(finfo(sizes.dtype).tiny).log2_().floor_().exp2_();
 
     /// <summary>V'w in float64 for rows V' : [j, d]: in pieces, because float32 loses digits in a long sum.</summary>
     public static Tensor Along(Tensor rows, Tensor w)

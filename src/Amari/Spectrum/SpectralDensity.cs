@@ -50,16 +50,18 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         return Trace(x => x > 0 ? x / (x + alpha) : 0);
     }
 
-    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix; an estimate from
+    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix, 0 for zero; an estimate from
     /// few probes may leave that range.</summary>
     public Estimate EffectiveRank()
     {
-        var mass = Probes.Select(p => p.Sum(Math.Abs)).ToList();
-        var spread = Probes.Select(p => p.Sum(x => x == 0 ? 0 : Math.Abs(x) * Math.Log(Math.Abs(x)))).ToList();
+        double largest = Math.Max(Math.Abs(High), Math.Abs(Low));
+        if (largest == 0) return new(0, Probes.Count < 2 ? double.NaN : 0);
+        var mass = Probes.Select(p => p.Sum(x => Math.Abs(x) / largest)).ToList();
+        var spread = Probes.Select(p => p.Sum(x => x == 0 ? 0 : Math.Abs(x) / largest * Math.Log(Math.Abs(x) / largest))).ToList();
         return Estimate.Jackknife(Probes.Count, i =>
         {
             double sum = mass.Where((_, k) => k != i).Average(), entropy = spread.Where((_, k) => k != i).Average();
-            return Dimension * sum * Math.Exp(-entropy / sum);
+            return sum == 0 ? 0 : Dimension * sum * Math.Exp(-entropy / sum);
         });
     }
 
@@ -71,7 +73,7 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         Require.AtLeast(2, points);
         const double Tail = 4;
         if (!double.IsFinite(High - Low)) return [];
-        double sigma = Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-30));
+        double sigma = Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-100));
         double low = Low - Tail * sigma, high = High + Tail * sigma;
         int count = (int)Math.Max(points, Math.Min(1e6, Math.Ceiling((high - low) / sigma) + 1));
         return [.. Enumerable.Range(0, count).Select(i =>

@@ -29,6 +29,6 @@ public static class XDiag
         estimates.add_(sketch.Omega * (sketch.Y - sketch.Q.mm(x)));                 // [d, k]
         var mean = estimates.mean([1]);
         var error = (estimates - mean.unsqueeze(1)).square().sum(dim: 1).div_(k * (k - 1.0)).sqrt_();
-        return (mean.MoveToOuterDisposeScope(), error.MoveToOuterDisposeScope());
+        return (mean.mul_(sketch.Scale).MoveToOuterDisposeScope(), error.mul_(sketch.Scale).MoveToOuterDisposeScope());
     }
 }

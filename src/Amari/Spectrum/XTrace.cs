@@ -23,11 +23,11 @@ public static class XTrace
         var sketch = new LeaveOneOut(op, Probes.Sphere(op, k, generator));
         var h = sketch.Q.T.mm(sketch.Z);                                            // Q'C Q
         double total = h.diagonal().Elements<double>().Sum();
-        if (k == d) return new(total, 0);
+        if (k == d) return new(sketch.Scale * total, 0);
         var w = sketch.Q.T.mm(sketch.Omega);
         var x = sketch.Without(w);                                                  // coordinates of Q₍ᵢ₎Q₍ᵢ₎'ωᵢ in Q
         var form = w.mul(sketch.R).sum(dim: 0) - 2 * sketch.Z.T.mm(sketch.Omega).mul(x).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0);    // μᵢ'C μᵢ
         var scale = (d - k + 1) / (d - x.square().sum(dim: 0));
-        return Estimate.OfMean((total - sketch.S.mul(h.mm(sketch.S)).sum(dim: 0) + form * scale).Elements<double>());
+        return sketch.Scale * Estimate.OfMean((total - sketch.S.mul(h.mm(sketch.S)).sum(dim: 0) + form * scale).Elements<double>());
     }
 }

@@ -110,7 +110,7 @@ public static class OptimizerCatalog
             [new SearchRange("Damping", 1e-3, 10), new SearchRange("ProgressTolerance", 1e-4, 1e-2)]),
         new("natural-gradient", "natural gradient, whole Fisher matrix", typeof(NaturalGradient.Options), (m, o, p) => new NaturalGradient(m, p, (NaturalGradient.Options)o),
             [new SearchRange("LearningRate", 1e-2, 1), new SearchRange("Damping", 1e-6, 1)]),
-        new("lbfgs", "limited-memory BFGS, anew on each batch", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
+        new("lbfgs", "limited-memory BFGS, strong Wolfe line search", typeof(Lbfgs.Options), (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
             [new SearchRange("LearningRate", 1e-2, 1)]),
     ];
 

@@ -231,7 +231,7 @@ public sealed class Trainer : IDisposable
         optimizer.Observe(x, y);
         optimizer.zero_grad();
         var f = model.call(x);
-        double weight = _ranks.Size == 1 ? 1 : Workload.Likelihood.Terms(f);
+        double weight = _ranks.Size == 1 ? 1 : Workload.Likelihood.Terms(f, y);
         var loss = Workload.Likelihood.Loss(f, y);
         if (_ranks.Size > 1) parallel.Weight = weight;
         loss.backward();
@@ -253,13 +253,13 @@ public sealed class Trainer : IDisposable
     {
         using var off = no_grad();
         model.eval();
-        double loss = Mean(_data.Measured ?? _data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), f => Workload.Likelihood.Terms(f));
+        double loss = Mean(_data.Measured ?? _data.Train, (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y), Workload.Likelihood.Terms);
         var held = _data.Test ?? _data.Measured ?? _data.Train;
-        double metric = Mean(held, Workload.Metric.Sum, f => f.shape[0]);
+        double metric = Mean(held, Workload.Metric.Sum, Workload.Metric.Count ?? ((f, _) => f.shape[0]));
         model.train();
         return (loss, metric);
 
-        double Mean(Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> terms)
+        double Mean(Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, Tensor, long> terms)
         {
             double total = 0, count = 0;
             int chunk = (int)Math.Min(EvaluationChunk, (set.Count + _ranks.Size - 1) / _ranks.Size), index = 0;
@@ -269,7 +269,7 @@ public sealed class Trainer : IDisposable
                 using var scope = NewDisposeScope();
                 var f = model.call(x);
                 total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
-                count += terms(f);
+                count += terms(f, y);
             }
             double[] sums = _ranks.Sum(total, count);
             return sums[0] / sums[1];

@@ -145,7 +145,7 @@ internal sealed class KfacChecks : IDisposable
     private void Unitwise(CurvatureBlock block, bool seen, Tensor u, Tensor v)
     {
         if (!seen) return;
-        var f = _uses.UnitGram(block.Name, _cotangents, _problem.Terms, block.Parameters.Count > 1) / _problem.Terms;
+        var f = _uses.UnitGram(block.Name, _cotangents, _problem.Positions, block.Parameters.Count > 1) / _problem.Terms;
         Add(FactorCheck, Label(block), LikelihoodChecks.RelativeError(block.Tensors().First().Tensor, f, 0), "the layer's own inputs and output gradients", "F is not the mean of its outer products");
         var residual = (f * u.unsqueeze(-2)).sum(-1) + _problem.Options.Damping * u;
         foreach (var (p, x, y) in block.Parameters.Zip(block.Split(residual), block.Split(v)))
@@ -189,11 +189,11 @@ internal sealed class KfacChecks : IDisposable
     private Tensor? Roots()
     {
         if (_roots is not null) return _roots;
-        long terms = _problem.Terms, outputs = _problem.Outputs;
+        long terms = _problem.Positions, outputs = _problem.Outputs;
         if (_kind == FisherKind.Exact)
         {
             var j = _problem.Jacobian!.view(terms, outputs, -1);
-            return _roots = (stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(terms)).DetachFromDisposeScope();
+            return _roots = (stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(_problem.Terms)).DetachFromDisposeScope();
         }
         if ((double)terms * _problem.Layout.Dimension > _problem.Options.LargestJacobian * 4.0) return null;
         var score = _score.reshape(terms, -1);
@@ -202,7 +202,7 @@ internal sealed class KfacChecks : IDisposable
             var one = zeros_like(score);
             one[m] = score[m];
             return _problem.TransposedProduct(one.view(_score.shape));
-        })]) / Math.Sqrt(terms)).DetachFromDisposeScope();
+        })]) / Math.Sqrt(_problem.Terms)).DetachFromDisposeScope();
     }
 
     private Tensor? _roots;

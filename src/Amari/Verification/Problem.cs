@@ -28,7 +28,15 @@ internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likeli
         }
     }
 
-    public long Terms => field != 0 ? field : field = likelihood.Terms(Output);
+    /// <summary>Terms of the output, those that do not count included: C outputs each.</summary>
+    public long Positions => field != 0 ? field : field = likelihood.Terms(Output);
+
+    /// <summary>A tensor shaped as the output f, 0 at terms that do not count.</summary>
+    public Tensor OfCounted(Tensor f, Tensor x) => likelihood.Counted(f, targets) is { } counted ? x * counted : x;
+
+    /// <summary>M: terms that count.</summary>
+    public long Terms => field != 0 ? field : field = likelihood.Terms(Output, targets);
+
     public long Outputs => field != 0 ? field : field = likelihood.Outputs(Output);
 
     /// <summary>L(w), a scalar tensor without a graph.</summary>
@@ -45,7 +53,7 @@ internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likeli
     {
         get
         {
-            if (_jacobian is not null || (double)Terms * Outputs * Layout.Dimension > options.LargestJacobian) return _jacobian;
+            if (_jacobian is not null || (double)Positions * Outputs * Layout.Dimension > options.LargestJacobian) return _jacobian;
             using var scope = NewDisposeScope();
             var f = model.call(inputs).reshape(-1);
             return _jacobian = stack([.. Enumerable.Range(0, (int)f.shape[0]).Select(i => Pull(f[i], null, again: true))]).DetachFromDisposeScope();

@@ -16,10 +16,10 @@ internal static class ProductChecks
     {
         var (likelihood, y) = (problem.Likelihood, problem.Targets);
         yield return Product("gauss-newton product", () => new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t));
-        yield return Product("fisher product (exact)", () => new Fisher(problem.Objective), likelihood.FisherProduct);
+        yield return Product("fisher product (exact)", () => new Fisher(problem.Objective), (f, t) => problem.OfCounted(f, likelihood.FisherProduct(f, t)));
         yield return Product("fisher product (empirical)", () => new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
         {
-            var s = likelihood.Score(f, y).view(problem.Terms, -1);
+            var s = likelihood.Score(f, y).reshape(problem.Positions, -1);
             return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
         });
         yield return (MonteCarloProduct, () => MonteCarlo(problem));

@@ -49,8 +49,19 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
 {
     private const int Alignment = 64;                            // bytes
 
+    /// <summary>[n, ...], as the likelihood wants them.</summary>
+    public Tensor Targets { get; } = Matching(Inputs, Targets);
+
     /// <summary>How many examples.</summary>
     public long Count => Inputs.shape[0];
+
+    private static Tensor Matching(Tensor inputs, Tensor targets)
+    {
+        ArgumentNullException.ThrowIfNull(inputs);
+        ArgumentNullException.ThrowIfNull(targets);
+        return inputs.dim() > 0 && targets.dim() > 0 && inputs.shape[0] == targets.shape[0] ? targets
+            : throw new ArgumentException($"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: the first dimension counts the examples of both.", nameof(targets));
+    }
 
     /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed when the next is asked for.</summary>
     /// <param name="size">≥ 1.</param>
@@ -116,11 +127,17 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
 /// <summary>A figure of merit beside the loss.</summary>
 /// <param name="Name">As in tables: <c>accuracy</c>.</param>
 /// <param name="HigherIsBetter">Which way is up.</param>
-/// <param name="Sum">Its sum over a batch from (output, target), a scalar tensor; reports divide by the number of examples.</param>
+/// <param name="Sum">Its sum over a batch from (output, target), a scalar tensor; reports divide by the number of what it is summed over.</param>
 public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tensor, Tensor> Sum)
 {
-    /// <summary>Share of examples whose largest logit is the label: outputs [n, C], labels [n].</summary>
-    public static Metric Accuracy { get; } = new("accuracy", true, (output, label) => output.argmax(1).eq(label).sum());
+    /// <summary>How many terms of a batch <see cref="Sum"/> is over, from (output, target); null for its examples.</summary>
+    public Func<Tensor, Tensor, long>? Count { get; init; }
+
+    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled -100 do not count.</summary>
+    public static Metric Accuracy { get; } = new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
+    {
+        Count = (output, label) => new Categorical().Terms(output, label),
+    };
 }
 
 /// <summary>The value that a run is timed to.</summary>

@@ -17,7 +17,8 @@ public static class SecondOrderCases
         ["NaturalGradient dense KL"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.01, KlRadius = 1e-3, Solver = FisherSolver.Dense }),
         ["NaturalGradient CG Monte-Carlo"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.ConjugateGradient, Fisher = FisherKind.MonteCarlo }),
         ["NaturalGradient Gram empirical"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.Gram, Fisher = FisherKind.Empirical }),
-        ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { LearningRate = 0.1, Iterations = 3 }),
+        ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { Iterations = 3, History = 4 }),
+        ["Lbfgs without search"] = (m, l) => new Lbfgs(m, l, new() { LearningRate = 0.3, Iterations = 3, History = 4, LineSearch = LineSearch.None }),
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];

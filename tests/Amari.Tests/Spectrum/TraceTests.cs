@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 using Amari.Solvers;
 using Amari.Spectrum;
 
@@ -139,5 +140,57 @@ public class TraceTests
         }
 
         public override Tensor forward(Tensor input) => w - input;
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32, 1e-20), InlineData(ScalarType.Float32, 1e-30), InlineData(ScalarType.Float32, 1e20), InlineData(ScalarType.Float32, 1e30)]
+    [InlineData(ScalarType.Float64, 1e-20), InlineData(ScalarType.Float64, 1e-150), InlineData(ScalarType.Float64, 1e150)]
+    public void Estimates_do_not_depend_on_the_scale(ScalarType type, double scale)
+    {
+        using var scope = NewDisposeScope();
+        var c = Matrices.With(Matrices.Network(20));
+        double power = Math.ScaleB(1, Math.ILogB(scale));
+        LinearOperator plain = LinearOperator.FromDense(c.to_type(type)), scaled = LinearOperator.FromDense((c * power).to_type(type));
+        double tolerance = type == ScalarType.Float64 ? 1e-9 : 2e-4;
+        void Near(double expected, double actual, double unit = 1) => Assert.InRange(actual / unit, expected - tolerance * Math.Abs(expected), expected + tolerance * Math.Abs(expected));
+        foreach (string name in new[] { "hutchinson", "hutch++", "xtrace", "frobenius" })
+        {
+            var (e, a) = (Estimator(name, plain, 12, 1), Estimator(name, scaled, 12, 1));
+            Near(e.Value, a.Value, power);
+            Near(e.StandardError, a.StandardError, power);
+        }
+        foreach (var diagonal in new Func<LinearOperator, Tensor>[] { op => XDiag.Diagonal(op, 12).Value, op => XDiag.Diagonal(op, 12).StandardError, op => XDiag.Diagonal(op, 80).Value, op => Hutchinson.Diagonal(op, 3) })
+            foreach (var (e, a) in diagonal(plain).Elements<double>().Zip(diagonal(scaled).Elements<double>())) Near(e, a, power);
+        using Eigenpairs first = Lanczos.Run(plain, new() { Count = 3 }), second = Lanczos.Run(scaled, new() { Count = 3 });
+        Assert.Equal((LanczosStatus.Converged, first.Products), (second.Status, second.Products));
+        foreach (var (e, a) in first.Values.Zip(second.Values)) Near(e, a, power);
+        foreach (long memory in new[] { 0L, 1L << 30 })
+        {
+            var (e, a) = (LanczosQuadrature.Run(plain, new() { Probes = 3, MemoryLimit = memory }), LanczosQuadrature.Run(scaled, new() { Probes = 3, MemoryLimit = memory }));
+            Near(e.High, a.High, power);
+            Near(e.EffectiveRank().Value, a.EffectiveRank().Value);
+            Near(e.EffectiveRank().StandardError, a.EffectiveRank().StandardError);
+            Near(e.Trace(x => x).Value, a.Trace(x => x).Value, power);
+            Assert.All(a.Smooth(50), p => Assert.True(double.IsFinite(p.Density.Value)));
+        }
+        Near(ConditionNumber.Of(plain, 1).Value, ConditionNumber.Of(scaled, power).Value);
+    }
+
+    [Theory]
+    [InlineData(ScalarType.Float32), InlineData(ScalarType.Float64)]
+    public void Of_nothing_everything_is_zero(ScalarType type)
+    {
+        using var scope = NewDisposeScope();
+        var nothing = LinearOperator.FromDense(zeros(20, 20, dtype: type));
+        foreach (string name in new[] { "hutchinson", "hutch++", "xtrace", "frobenius" }) Assert.Equal(new Estimate(0, 0), Estimator(name, nothing, 12, 1));
+        var (value, error) = XDiag.Diagonal(nothing, 12);
+        Assert.All(value.Elements<double>().Concat(error.Elements<double>()), x => Assert.Equal(0, x));
+        using var pairs = Lanczos.Run(nothing, new() { Count = 3 });
+        Assert.Equal(LanczosStatus.Converged, pairs.Status);
+        Assert.All(pairs.Values, x => Assert.Equal(0, x));
+        var density = LanczosQuadrature.Run(nothing, new() { Probes = 3 });
+        Assert.Equal((new Estimate(0, 0), new Estimate(0, 0)), (density.EffectiveRank(), density.Trace(x => x)));
+        Assert.All(density.Smooth(50), p => Assert.True(double.IsFinite(p.Density.Value)));
+        Assert.Equal(double.PositiveInfinity, ConditionNumber.Of(nothing).Value);
     }
 }

@@ -1,0 +1,39 @@
+namespace Amari.Curvature;
+
+/// <summary>Notices a model that is given one example without a dimension of examples: its outputs would be taken for examples.</summary>
+internal static class Unbatched
+{
+    /// <summary>The model's output.</summary>
+    /// <exception cref="ArgumentException">A layer of the model took the inputs for one example.</exception>
+    public static Tensor Refuse(nn.Module<Tensor, Tensor> model, Tensor inputs)
+    {
+        long dimensions = inputs.dim();
+        var layers = inputs.is_floating_point() ? model.modules().Append(model).OfType<nn.Module<Tensor, Tensor>>().Where(m => ExampleDimensions(m) == dimensions).ToList() : [];
+        if (layers.Count == 0) return model.call(inputs);
+        bool unbatched = false;
+        string shape = string.Join(", ", inputs.shape);
+        var hooks = layers.ConvertAll(l => l.register_forward_pre_hook((_, x) =>
+        {
+            unbatched |= x.shape.AsSpan().SequenceEqual(inputs.shape);
+            return x;
+        }));
+        try
+        {
+            var output = model.call(inputs);
+            return unbatched ? throw new ArgumentException($"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.", nameof(inputs)) : output;
+        }
+        finally
+        {
+            foreach (var hook in hooks) hook.remove();
+        }
+    }
+
+    private static int ExampleDimensions(nn.Module layer) => layer switch
+    {
+        Linear => 1,
+        Conv1d or ConvTranspose1d => 2,
+        Conv2d or ConvTranspose2d => 3,
+        Conv3d or ConvTranspose3d => 4,
+        _ => 0,
+    };
+}
