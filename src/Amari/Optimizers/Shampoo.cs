@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari;
@@ -124,8 +125,8 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
                 Refresh(state.Left, state.LeftRoot, vHat, power, options.Epsilon);
                 if (state.Right is { } right) Refresh(right, state.RightRoot!, vHat, power, options.Epsilon);
             }
-            var x = state.LeftRoot.matmul(blocks.Cut(m));
-            if (state.RightRoot is { } root) x = x.matmul(root);
+            var x = state.LeftRoot.MatrixProduct(blocks.Cut(m));
+            if (state.RightRoot is { } root) x = x.MatrixProduct(root);
             if (options.Grafting != Grafting.None)
                 x = x.mul(Norm(blocks.Cut(grafted)).div_(Norm(x).clamp_min_(finfo(x.dtype).tiny)));
             u = blocks.Join(x).reshape(parameter.shape);
