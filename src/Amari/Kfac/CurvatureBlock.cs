@@ -28,10 +28,10 @@ internal readonly record struct Measurement(
     /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
     public Tensor Gram(Tensor rows)
     {
-        if (Precision == ProductPrecision.Full) return rows.shape[^2] >= LeastPanelled ? SymmetricProduct.Of(rows.mT, rows) : rows.mT.matmul(rows);
+        if (Precision == ProductPrecision.Full) return rows.shape[^2] >= LeastPanelled ? SymmetricProduct.Of(rows.mT, rows) : rows.mT.MatrixProduct(rows);
         var mean = rows.mean([-2], keepdim: true);              // apart, for where it is large its rounding would drown the rest
         var shorter = (rows - mean).to_type(ScalarType.BFloat16);
-        return shorter.mT.matmul(shorter).to_type(rows.dtype).add_(mean.mT.matmul(mean), alpha: rows.shape[^2]);
+        return shorter.mT.MatrixProduct(shorter).to_type(rows.dtype).add_(mean.mT.MatrixProduct(mean), alpha: rows.shape[^2]);
     }
 }
 

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>The Fisher block of one layer s = W ā, approximated as F ≈ A ⊗ G (Martens and Grosse 2015, arXiv:1503.05671).</summary>
@@ -76,14 +78,14 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         var (left, right) = (inverse.Left, inverse.Right);
         long n = a.shape[^1];
         var q = right.unsqueeze(-3);                            // beside [n, r, in]
-        var p = HasBias ? a.matmul(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.matmul(q);
-        var o = g.matmul(left.unsqueeze(-3));
-        if (!perExample || o.shape[^2] == 1) return o.flatten(-3, -2).square().mT.matmul(p.flatten(-3, -2).square());
+        var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.MatrixProduct(q);
+        var o = g.MatrixProduct(left.unsqueeze(-3));
+        if (!perExample || o.shape[^2] == 1) return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
         long piece = Math.Max(1, LargestPiece / (o.shape[^1] * p.shape[^1]));
         Tensor? sum = null;
         foreach (var (oPart, pPart) in o.split(piece, -3).Zip(p.split(piece, -3)))
         {
-            var part = oPart.mT.matmul(pPart).square().sum(-3);
+            var part = oPart.mT.MatrixProduct(pPart).square().sum(-3);
             sum = sum is null ? part : sum.add_(part);
         }
         return sum!;
@@ -124,7 +126,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     {
         if (Inverse is KroneckerInverse { Values: not null } corrected) return corrected.Multiply(v);
         using var scope = NewDisposeScope();
-        return KroneckerInverse.Times(G!.matmul(v), A!).MoveToOuterDisposeScope();
+        return KroneckerInverse.Times(G!.MatrixProduct(v), A!).MoveToOuterDisposeScope();
     }
 
     public override double SquaredNorm

@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari;
@@ -71,7 +72,7 @@ internal sealed record KroneckerInverse(
             Tensor? s = null;
             if (method == DampingMethod.Ekfac && a.dim() > 1)
                 s = previous is { Values: { } old }             // the diagonal of Q diag(S) Q' in the new basis
-                    ? left.mT.matmul(previous.Left).square().matmul(old).matmul(previous.Right.mT.matmul(right).square())
+                    ? left.mT.MatrixProduct(previous.Left).square().MatrixProduct(old).MatrixProduct(previous.Right.mT.MatrixProduct(right).square())
                     : l.unsqueeze(-1).mul(r.unsqueeze(-2));
             return (new(Own(left), Own(right), Own(l), Own(r), s is null ? null : Own(s)), messages);
         }
@@ -125,7 +126,7 @@ internal sealed record KroneckerInverse(
     public static Tensor Mean(Tensor m) => (m.dim() == 1 ? m : m.diagonal(0, -2, -1)).mean([-1], keepdim: true);
 
     /// <summary>v m for a full or a diagonal m.</summary>
-    public static Tensor Times(Tensor v, Tensor m) => m.dim() == 1 ? v.mul(m) : v.matmul(m);
+    public static Tensor Times(Tensor v, Tensor m) => m.dim() == 1 ? v.mul(m) : v.MatrixProduct(m);
 
     public override double MeanEigenvalue =>
         Values is not null ? Values.mean().ToDouble() : LeftValues is null ? 1 : LeftValues.mean().ToDouble() * RightValues!.mean().ToDouble();
@@ -139,7 +140,7 @@ internal sealed record KroneckerInverse(
     }
 
     private Tensor FromLeft(Tensor v) =>
-        LeftScale is null ? Left.matmul(v.to_type(Left.dtype)).to_type(v.dtype) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
+        LeftScale is null ? Left.MatrixProduct(v.to_type(Left.dtype)).to_type(v.dtype) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
 
     private Tensor FromRight(Tensor v) =>
         RightScale is null ? Times(v.to_type(Right.dtype), Right).to_type(v.dtype) : v.addmm(v.mm(Right.t()), Right, 1, -1).mul_(RightScale);
@@ -154,7 +155,7 @@ internal sealed record KroneckerInverse(
     private Tensor Eigenvalues() => Values ?? LeftValues!.unsqueeze(-1).mul(RightValues!.unsqueeze(-2));
 
     private Tensor InBasis(Tensor v, Func<Tensor, Tensor> map) =>
-        Times(Left.matmul(map(Times(Left.mT.matmul(v), Right))), Right.dim() == 1 ? Right : Right.mT);
+        Times(Left.MatrixProduct(map(Times(Left.mT.MatrixProduct(v), Right))), Right.dim() == 1 ? Right : Right.mT);
 
     public override IEnumerable<(string Name, Tensor Tensor)> Tensors()
     {

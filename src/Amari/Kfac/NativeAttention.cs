@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>TorchSharp's <c>MultiheadAttention</c>, one native call that shows nothing of its inside, once more in steps of our own with the same parameters (Vaswani et al. 2017, arXiv:1706.03762).</summary>
@@ -78,15 +80,15 @@ internal sealed class NativeAttention(MultiheadAttention module)
         var (w, b) = (module.get_parameter("in_proj_weight")!, module.get_parameter("in_proj_bias"));
         var x = stack([call.Query, call.Key, call.Value], 2).transpose(0, 1);                    // [n, r, 3, E]
         var (n, r, width) = (x.shape[0], x.shape[1], x.shape[3]);
-        var s = x.permute(2, 0, 1, 3).reshape(3, n * r, width).matmul(w.view(3, width, width).mT);
+        var s = x.permute(2, 0, 1, 3).reshape(3, n * r, width).MatrixProduct(w.view(3, width, width).mT);
         if (b is not null) s = s + b.view(3, 1, width);
         s = seen(In, x, s.view(3, n, r, width).permute(1, 2, 0, 3).contiguous());
         Tensor Heads(int which) => s.select(2, which).reshape(n, r, heads, width / heads).transpose(1, 2);   // [n, heads, r, d]
-        var scores = Heads(0).matmul(Heads(1).mT) / Math.Sqrt((double)width / heads);
+        var scores = Heads(0).MatrixProduct(Heads(1).mT) / Math.Sqrt((double)width / heads);
         if (call.AttentionMask is { } mask) scores = scores + mask;
         if (call.KeyPaddingMask is { } padding) scores = scores.masked_fill(padding.view(n, 1, 1, r).to_type(ScalarType.Bool), double.NegativeInfinity);
         var weights = scores.softmax(-1);
-        var c = weights.matmul(Heads(2)).transpose(1, 2).reshape(n, r, width);
+        var c = weights.MatrixProduct(Heads(2)).transpose(1, 2).reshape(n, r, width);
         var y = seen(Out, c, nn.functional.linear(c, module.get_parameter("out_proj.weight")!, module.get_parameter("out_proj.bias")));
         return (y.transpose(0, 1), weights);
     }

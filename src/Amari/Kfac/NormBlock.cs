@@ -1,3 +1,4 @@
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari;
@@ -117,7 +118,7 @@ internal sealed record UnitwiseInverse(Tensor Blocks) : BlockInverse
     public static Tensor Product(Tensor blocks, Tensor v)
     {
         using var scope = NewDisposeScope();
-        return blocks.matmul(v.unsqueeze(-1)).squeeze(-1).MoveToOuterDisposeScope();
+        return blocks.MatrixProduct(v.unsqueeze(-1)).squeeze(-1).MoveToOuterDisposeScope();
     }
 
     public override IEnumerable<(string Name, Tensor Tensor)> Tensors() => [(nameof(Blocks), Blocks)];

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari;
@@ -132,8 +133,8 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
                 Refresh(state.Left, state.LeftRoot, vHat, power, options.Epsilon);
                 if (state.Right is { } right) Refresh(right, state.RightRoot!, vHat, power, options.Epsilon);
             }
-            var x = state.LeftRoot.matmul(blocks.Cut(m));
-            if (state.RightRoot is { } root) x = x.matmul(root);
+            var x = state.LeftRoot.MatrixProduct(blocks.Cut(m));
+            if (state.RightRoot is { } root) x = x.MatrixProduct(root);
             if (options.Grafting != Grafting.None)
                 x = x.mul(Norm(blocks.Cut(grafted)).div_(Norm(x).clamp_min_(finfo(x.dtype).tiny)).clamp_max_(finfo(x.dtype).max));   // of x = 0 nothing comes
             u = blocks.Join(x).reshape(parameter.shape);

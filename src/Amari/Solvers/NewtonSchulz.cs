@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Solvers;
 
 /// <summary>The inverse of a matrix from a near one, by products alone (Schulz 1933; Higham 2008, Functions of Matrices, §7.3).</summary>
@@ -21,14 +23,14 @@ internal static class NewtonSchulz
         if (!(residual < Start)) return (null, residual, 0);
         var one = eye(matrix.shape[^1], dtype: matrix.dtype, device: matrix.device);
         var x = start;
-        var r = one - matrix.matmul(x);
+        var r = one - matrix.MatrixProduct(x);
         residual = Norm(r);
         if (!(residual < 1)) return (null, residual, 0);
         int iterations = 0;
         while (residual > enough && iterations < Most)
         {
-            var next = x + x.matmul(r);
-            var rest = one - matrix.matmul(next);
+            var next = x + x.MatrixProduct(r);
+            var rest = one - matrix.MatrixProduct(next);
             double now = Norm(rest);
             iterations++;
             if (!(now < residual)) break;                       // rounding
@@ -42,7 +44,7 @@ internal static class NewtonSchulz
     {
         using var generator = new Generator(1, CPU);
         var probes = randint(0, 2, [matrix.shape[^1], Probes], dtype: matrix.dtype, generator: generator).mul_(2).sub_(1).to(matrix.device);
-        return Norm(probes - matrix.matmul(x.matmul(probes))) / Math.Sqrt(Probes);
+        return Norm(probes - matrix.MatrixProduct(x.MatrixProduct(probes))) / Math.Sqrt(Probes);
     }
 
     private static double Norm(Tensor r) => r.square().sum([-2, -1]).max().sqrt().ToDouble();

@@ -112,15 +112,15 @@ internal static class NystromInverse
     /// <summary>U : [n, k] and t : [k], descending; null where Ω' Y is not positive definite.</summary>
     private static (Tensor Vectors, Tensor Values)? Approximate(Tensor matrix, Tensor directions)
     {
-        var y = matrix.matmul(directions);
+        var y = matrix.MatrixProduct(directions);
         double shift = Math.Sqrt(matrix.shape[^1]) * finfo(matrix.dtype).eps * y.norm().ToDouble();
         y.add_(directions, alpha: shift);
-        var (c, info) = linalg.cholesky_ex(directions.t().matmul(y));
+        var (c, info) = linalg.cholesky_ex(directions.t().MatrixProduct(y));
         if (!info.eq(0).all().ToBoolean()) return null;
         var b = linalg.solve_triangular(c, y.t(), upper: false);   // B'
-        if (SpdInverse.Eigh(b.matmul(b.t())).Eigen is not { } eigen) return null;
+        if (SpdInverse.Eigh(b.MatrixProduct(b.t())).Eigen is not { } eigen) return null;
         var s = eigen.Values.flip(0);
-        var vectors = b.t().matmul(eigen.Vectors.flip(1)).div_(s.clamp_min(shift).sqrt());
+        var vectors = b.t().MatrixProduct(eigen.Vectors.flip(1)).div_(s.clamp_min(shift).sqrt());
         return (vectors, s.sub(shift).clamp_min_(0));
     }
 }

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Solvers;
 
 /// <summary>Products A B that are known to be symmetric: X X', or A and B symmetric and commuting.</summary>
@@ -12,7 +14,7 @@ internal static class SymmetricProduct
     /// <param name="b">[.., k, n].</param>
     public static Tensor Of(Tensor a, Tensor b)
     {
-        if (!InPanels(a)) return a.matmul(b);
+        if (!InPanels(a)) return a.MatrixProduct(b);
         var c = empty([.. a.shape[..^1], a.shape[^2]], dtype: a.dtype, device: a.device);
         Fill(c, a, b, beta: 0);
         return c;
@@ -25,7 +27,7 @@ internal static class SymmetricProduct
     public static void AddTo(Tensor c, Tensor a, Tensor b)
     {
         if (InPanels(a)) Fill(c, a, b, beta: 1);
-        else c.add_(a.matmul(b));
+        else c.add_(a.MatrixProduct(b));
     }
 
     private static bool InPanels(Tensor a) => a.shape[^2] > 2 * LeastRows && a.shape[^1] >= LeastRows && a.device_type == DeviceType.CPU;

@@ -75,7 +75,7 @@ public static class LanczosQuadrature
             for (int pass = 0; basis is not null && pass < 2; pass++)
             {
                 var span = basis.narrow(1, 0, j + 1);                               // [p, j+1, d]
-                w.sub_(span.transpose(1, 2).matmul(span.matmul(w.unsqueeze(2))).squeeze(2));
+                w.sub_(span.transpose(1, 2).MatrixProduct(span.MatrixProduct(w.unsqueeze(2))).squeeze(2));
             }
             var b = Probes.Length(w, 1);
             double[] an = a.squeeze(1).Elements<double>(), bn = b.squeeze(1).Elements<double>();

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Verification;
 
 /// <summary>K-FAC's factors, their damped inverse and the step that comes of them, against the layers' own inputs and output gradients; and
@@ -165,7 +167,7 @@ internal sealed class KfacChecks : IDisposable
         }
         else shift = damping;
         bool dense = v.dim() == 2 && v.numel() <= DenseSize;
-        var (value, expected) = ((a.dim() == 1 ? g.matmul(u) * a : g.matmul(u).matmul(a)) + shift * u, v);
+        var (value, expected) = ((a.dim() == 1 ? g.MatrixProduct(u) * a : g.MatrixProduct(u).MatrixProduct(a)) + shift * u, v);
         if (dense) (value, expected) = (u, linalg.solve(kron(g, a.dim() == 1 ? a.diag() : a) + shift * eye(v.numel(), dtype: v.dtype, device: v.device), v.reshape(-1, 1)).reshape(v.shape));
         foreach (var (p, x, y) in block.Parameters.Zip(block.Split(value), block.Split(expected)))
             Add(_method == DampingMethod.Eigenbasis ? "k-fac inverse (eigenbasis)" : "k-fac inverse (factored)", Name(p), LikelihoodChecks.RelativeError(x, y, Problem.Floor(expected) * Math.Sqrt(y.numel())),
@@ -193,7 +195,7 @@ internal sealed class KfacChecks : IDisposable
         if (_kind == FisherKind.Exact)
         {
             var j = _problem.Jacobian!.view(terms, outputs, -1);
-            return _roots = (stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).matmul(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(_problem.Terms)).DetachFromDisposeScope();
+            return _roots = (stack([.. _cotangents.Select(s => s.reshape(terms, 1, -1).MatrixProduct(j).squeeze(1))]).view(terms * outputs, -1) / Math.Sqrt(_problem.Terms)).DetachFromDisposeScope();
         }
         if ((double)terms * _problem.Layout.Dimension > _problem.Options.LargestJacobian * 4.0) return null;
         var score = _score.reshape(terms, -1);

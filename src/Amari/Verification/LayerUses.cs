@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Verification;
 
 /// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's factors.</summary>
@@ -51,7 +53,7 @@ internal sealed class LayerUses : IDisposable
             return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype) / ids.numel();
         }
         var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X, bias));
-        return rows.Select(r => r.mT.matmul(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
+        return rows.Select(r => r.mT.MatrixProduct(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
     }
 
     /// <summary>Σ g g' over all uses and cotangents: [out, out], or [groups, ..] with groups; g the gradient of ⟨output, cotangent⟩ at the layer's output.</summary>
@@ -61,7 +63,7 @@ internal sealed class LayerUses : IDisposable
         foreach (var cotangent in cotangents)
             foreach (var g in Gradients(layer, cotangent))
             {
-                var gram = g.mT.matmul(g);
+                var gram = g.mT.MatrixProduct(g);
                 sum = sum is null ? gram : sum + gram;
             }
         return sum!;
@@ -73,7 +75,7 @@ internal sealed class LayerUses : IDisposable
         var module = _layers[layer];
         return IsNorm(layer)
             ? UnitGradients(layer, cotangent, bias).Select(p => p.sum([0, 1])).Aggregate((a, b) => a + b)
-            : Gradients(layer, cotangent).Zip(_uses[layer], (g, u) => g.mT.matmul(
+            : Gradients(layer, cotangent).Zip(_uses[layer], (g, u) => g.mT.MatrixProduct(
                 module is Embedding e ? nn.functional.one_hot(u.X.flatten(), e.weight!.shape[0]).to_type(g.dtype) : Inputs(module, u.X, bias))).Aggregate((a, b) => a + b);
     }
 

@@ -174,7 +174,6 @@ public sealed class HostileCheckpointTests : IDisposable
             sparse.SetLength(sparse.Length + Size);
         }
         Assert.Contains("memory", Assert.Throws<IOException>(() => Safetensors.Load(file)).Message, StringComparison.Ordinal);
-        if (OperatingSystem.IsLinux()) Assert.Contains("not a regular file", Assert.Throws<InvalidDataException>(() => Safetensors.Load("/dev/null")).Message, StringComparison.Ordinal);
     }
 
     private sealed class Little : Workload
