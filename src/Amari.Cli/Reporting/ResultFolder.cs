@@ -190,9 +190,6 @@ internal sealed class ResultFolder : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_made.Contains(Path) && Directory.Exists(Path)
-            && Directory.EnumerateFileSystemEntries(Path).All(f => System.IO.Path.GetFileName(f) == FolderLock.FileName))
-            File.Delete(FileNamed(FolderLock.FileName));
         _hold.Dispose();
         TakeBack(_made);
     }
