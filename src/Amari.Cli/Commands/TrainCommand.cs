@@ -23,9 +23,15 @@ internal static class TrainCommand
         var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
         var every = CommonOptions.CheckpointEvery();
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
-        var again = new Option<bool>("--resume-if-any") { Description = "as --resume if there is a checkpoint, else begin: for jobs that are submitted again" };
+        var again = new Option<bool>("--resume-if-any")
+        {
+            Description = "as --resume if there is a checkpoint, else begin: for jobs that are submitted again",
+        };
         var monitoring = new MonitorArguments();
-        var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume, again };
+        var command = new Command("train", "Train a workload with one optimizer.")
+        {
+            optimizer, rate, set, checkpoint, every, resume, again,
+        };
         common.AddTo(command);
         monitoring.AddTo(command);
         command.SetAction(parsed => Ranks.Run(common.TimeoutOf(parsed), world =>
@@ -61,7 +67,8 @@ internal static class TrainCommand
                 var budget = common.BudgetOf(parsed, workload.DefaultBudget);
                 CheckpointOptions? saving = parsed.GetValue(checkpoint) is { } directory
                     ? new(directory, parsed.GetValue(resume) || parsed.GetValue(again), CommonOptions.IntervalOf(parsed, every))
-                    : !parsed.GetValue(resume) && !parsed.GetValue(again) ? null : throw new ArgumentException("--resume needs --checkpoint DIR.");
+                    : !parsed.GetValue(resume) && !parsed.GetValue(again) ? null
+                    : throw new ArgumentException("--resume needs --checkpoint DIR.");
                 if (saving is not null && parsed.GetValue(resume) && world.Rank == 0 && !RunSaver.HoldsAny(saving.Directory))
                     throw new ArgumentException($"'{saving.Directory}' holds no checkpoint to continue from.");
                 var monitor = monitoring.Of(parsed);

@@ -78,7 +78,8 @@ internal sealed partial class FolderLock : IDisposable
             _isLockable = false;
             _file!.Dispose();
             _file = null;
-            Warnings.Once($"{Path.GetDirectoryName(_path)} is on a file system without file locks: see to it that no other process writes there.");
+            Warnings.Once($"{Path.GetDirectoryName(_path)} is on a file system without file locks: "
+                + "see to it that no other process writes there.");
         }
         catch (IOException e) when (IsLocked(e))
         {

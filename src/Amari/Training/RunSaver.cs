@@ -87,7 +87,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             if (Failure is null)
-                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: {e.Message.TrimEnd('.')}");
+                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
+                    + $"{e.Message.TrimEnd('.')}");
             Failure = e.Message;
         }
     }
@@ -127,7 +128,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     }
 
     /// <summary>Whether a folder holds anything of a run.</summary>
-    public static bool HoldsAny(string directory) => new CheckpointDirectory(directory).HoldsAny || File.Exists(BestWeights.PathIn(directory));
+    public static bool HoldsAny(string directory) =>
+        new CheckpointDirectory(directory).HoldsAny || File.Exists(BestWeights.PathIn(directory));
 
     /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
     /// run's.</summary>
