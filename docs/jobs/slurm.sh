@@ -20,5 +20,5 @@ export OMP_WAIT_POLICY=PASSIVE
 srun --mpi=pmix --kill-on-bad-exit=1 --cpu-bind=cores \
   amari train autoencoder --optimizer kfac --set inverse-fraction=0.5 --epochs 100 \
   --threads "$OMP_NUM_THREADS" --rank-timeout 2m \
-  --checkpoint "$shared/checkpoint" --checkpoint-every 60s --resume \
+  --checkpoint "$shared/checkpoint" --checkpoint-every 60s --resume-if-any \
   --out "$shared/out" --overwrite

@@ -18,9 +18,14 @@ internal sealed class CommonOptions
     /// <summary>Options with paths.</summary>
     public const string DataName = "--data", AssemblyName = "--assembly";
 
-    public Option<string?> Json { get; } = new(JsonName) { Description = "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else", HelpName = "FILE" };
+    public Option<string?> Json { get; } = new(JsonName)
+    {
+        Description = "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else",
+        HelpName = "FILE",
+    };
     public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
-    public Option<bool> Overwrite { get; } = new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
+    public Option<bool> Overwrite { get; } =
+        new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
     public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
@@ -101,7 +106,8 @@ internal sealed class CommonOptions
     /// <param name="name">The stem of a new folder.</param>
     /// <param name="files">Patterns of the files besides <c>result.json</c>.</param>
     public ResultFolder FolderOf(ParseResult parsed, string name, params string[] files) => ResultFolder.Prepare(
-        parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name, JsonOf(parsed, parsed.GetValue(Json), parsed.GetValue(Overwrite)), [ResultFolder.Document, .. files],
+        parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name,
+        JsonOf(parsed, parsed.GetValue(Json), parsed.GetValue(Overwrite)), [ResultFolder.Document, .. files],
         parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
 
     /// <summary>Where the machine-readable result goes besides; null if nowhere.</summary>
@@ -142,7 +148,8 @@ internal sealed class CommonOptions
     public static Option<Budget?> CheckpointEvery() => Time("--checkpoint-every", "training time between checkpoints (default 30s)");
 
     /// <summary>What --checkpoint-every says.</summary>
-    public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> every) => TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30);
+    public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> every) =>
+        TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30);
 
     /// <summary>An option that is a time; null when it is not given.</summary>
     public static Option<Budget?> Time(string name, string description) =>

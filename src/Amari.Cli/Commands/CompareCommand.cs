@@ -27,10 +27,14 @@ internal static class CompareCommand
         };
         var every = CommonOptions.CheckpointEvery();
         var monitoring = new MonitorArguments();
-        var command = new Command("compare", "Train a workload with several optimizers and report which one to use.") { optimizers, seeds, tune, resume, every };
+        var command = new Command("compare", "Train a workload with several optimizers and report which one to use.")
+        {
+            optimizers, seeds, tune, resume, every,
+        };
         common.AddTo(command);
         monitoring.AddTo(command);
-        var arguments = new ContinuedArguments(command, common, [common.Out, common.Json, common.Overwrite, common.RankTimeout, resume], [every],
+        var arguments = new ContinuedArguments(command, common,
+            [common.Out, common.Json, common.Overwrite, common.RankTimeout, resume], [every],
             [optimizers, seeds, tune, common.Seed, common.Threads, common.Start]);
         command.SetAction(parsed => Ranks.Run(parsed, common, world =>
         {
@@ -47,7 +51,8 @@ internal static class CompareCommand
             foreach (var run in kept)
                 foreach (var row in run.Monitor?.Rows ?? []) log?.Report(new(run.Optimizer, run.Seed, row));
             if (saved.Length > 0) output.WriteLine($"The comparison is continued; {kept.Count} of {choices.Count * count} runs are done.");
-            var checkpoint = new CheckpointOptions(folder?.FileNamed(ComparisonFile.Unfinished) ?? ComparisonFile.Unfinished, saved.Length > 0,
+            var checkpoint = new CheckpointOptions(
+                folder?.FileNamed(ComparisonFile.Unfinished) ?? ComparisonFile.Unfinished, saved.Length > 0,
                 CommonOptions.IntervalOf(parsed.GetValue(every) is null ? line : parsed, every));
             using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget} a run", world)))
                 comparison = CommandLine.Running(() => Comparer.Compare(trainer, choices, [.. Enumerable.Range(first, count)], budget,
@@ -65,7 +70,8 @@ internal static class CompareCommand
 
             void Keep(Comparison? sofar)
             {
-                if (sofar is { Runs.Count: > 0 } or { Trials.Count: > 0 }) folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(sofar, partial: true));
+                if (sofar is { Runs.Count: > 0 } or { Trials.Count: > 0 })
+                    folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(sofar, partial: true));
                 folder?.WriteInterim(ComparisonFile.FileName, (earlier with { SoFar = sofar }).ToJson());
             }
 
@@ -73,7 +79,8 @@ internal static class CompareCommand
             {
                 var continued = parsed.GetValue(resume) is not { } from ? null : saved.Length > 0 ? ComparisonFile.Parse(saved)
                     : throw new ArgumentException($"'{from}' holds no comparison to continue: there is no {ComparisonFile.FileName}.");
-                if (parsed.GetValue(resume) is { } one && parsed.GetValue(common.Out) is { } other && Path.GetRelativePath(one.FullName, other.FullName) != ".")
+                if (parsed.GetValue(resume) is { } one && parsed.GetValue(common.Out) is { } other
+                    && Path.GetRelativePath(one.FullName, other.FullName) != ".")
                     throw new ArgumentException($"--resume is '{one}' and --out '{other}': a comparison is continued in its own folder.");
                 var line = continued is null ? parsed : arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(resume)}'");
                 var workload = WorkloadCatalog.Find(line.GetValue(common.Workload), line.GetValue(common.Assembly));
@@ -86,13 +93,17 @@ internal static class CompareCommand
                 var trainer = common.TrainerOf(line, workload, world);
                 foreach (var choice in choices) trainer.Check(choice);
                 string? json = parsed.GetValue(common.Json) is { } path ? FullPath(path) : continued?.Json;
-                var earlier = new ComparisonFile(continued?.Arguments ?? arguments.Of(parsed, workload.Name, budget), json, continued?.SoFar);
+                var earlier = new ComparisonFile(
+                    continued?.Arguments ?? arguments.Of(parsed, workload.Name, budget), json, continued?.SoFar);
                 if (world.Rank > 0) return (line, earlier, workload, choices, budget, monitor, trainer, null);
                 bool overwrite = parsed.GetValue(common.Overwrite);
-                var target = CommonOptions.JsonOf(parsed, json, overwrite || (json is not null && json == continued?.Json));   // its own file
+                bool isOwn = json is not null && json == continued?.Json;
+                var target = CommonOptions.JsonOf(parsed, json, overwrite || isOwn);
                 return (line, earlier, workload, choices, budget, monitor, trainer, ResultFolder.Prepare(
-                    (parsed.GetValue(resume) ?? parsed.GetValue(common.Out))?.FullName, overwrite || continued is not null, "compare-" + workload.Name, target,
-                    [ResultFolder.Document, ComparisonFile.FileName, .. Report.Files], parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
+                    (parsed.GetValue(resume) ?? parsed.GetValue(common.Out))?.FullName, overwrite || continued is not null,
+                    "compare-" + workload.Name, target,
+                    [ResultFolder.Document, ComparisonFile.FileName, .. Report.Files],
+                    parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error));
             }
         }));
         return command;
@@ -103,5 +114,6 @@ internal static class CompareCommand
 
     /// <summary>What a comparison saved of itself; null if there is nothing.</summary>
     private static string? Saved(DirectoryInfo? folder) =>
-        folder is not null && Path.Combine(folder.FullName, ComparisonFile.FileName) is var file && File.Exists(file) ? File.ReadAllText(file) : null;
+        folder is not null && Path.Combine(folder.FullName, ComparisonFile.FileName) is var file && File.Exists(file)
+            ? File.ReadAllText(file) : null;
 }

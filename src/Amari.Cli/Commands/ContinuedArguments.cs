@@ -11,8 +11,8 @@ namespace Amari.Cli.Commands;
 /// <param name="unsaved">Options that belong to one process.</param>
 /// <param name="free">Options that may be others when it is continued.</param>
 /// <param name="stated">Options that are saved even where they were left at their defaults.</param>
-internal sealed class ContinuedArguments(Command command, CommonOptions common, IReadOnlyCollection<Option> unsaved, IReadOnlyCollection<Option> free,
-    IReadOnlyCollection<Option> stated)
+internal sealed class ContinuedArguments(Command command, CommonOptions common,
+    IReadOnlyCollection<Option> unsaved, IReadOnlyCollection<Option> free, IReadOnlyCollection<Option> stated)
 {
     private IEnumerable<Option> Saved => command.Options.Except([.. unsaved, common.Budget, common.Epochs]);
 
@@ -43,7 +43,8 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common, 
     public ParseResult Continue(ParseResult parsed, IReadOnlyList<string> saved, string folder)
     {
         var earlier = parsed.RootCommandResult.Command.Parse([command.Name, .. saved]);
-        if (earlier.Errors is [var error, ..]) throw new ArgumentException($"The arguments saved in {folder} are not accepted here: {error.Message}");
+        if (earlier.Errors is [var error, ..])
+            throw new ArgumentException($"The arguments saved in {folder} are not accepted here: {error.Message}");
         if (parsed.GetValue(common.Workload) is { } workload) Same("workload", earlier.GetValue(common.Workload), workload);
         if (parsed.GetValue(common.Budget) is not null || parsed.GetValue(common.Epochs) is not null)
             Same("a budget of", common.BudgetOf(earlier, null!), common.BudgetOf(parsed, null!));
@@ -55,7 +56,8 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common, 
         void Same(string what, object? before, object? now)
         {
             if (!string.Equals(Text(before), Text(now), StringComparison.OrdinalIgnoreCase))
-                throw new ArgumentException($"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot continue.");
+                throw new ArgumentException(
+                    $"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot continue.");
         }
     }
 
@@ -68,5 +70,6 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common, 
 
     private static bool IsPath(Option option) => option.Name is CommonOptions.DataName or CommonOptions.AssemblyName;
 
-    private static string Text(object? value) => Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
+    private static string Text(object? value) =>
+        Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";
 }

@@ -29,9 +29,11 @@ internal static class InfoCommand
         {
             var workload = parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null ? null
                 : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            var target = Launcher.Rank > 0 ? null : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
+            var target = Launcher.Rank > 0 ? null
+                : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
             using var folder = parsed.GetValue(common.Out) is not { } asked || Launcher.Rank > 0 ? null
-                : ResultFolder.Prepare(asked.FullName, parsed.GetValue(common.Overwrite), "info", null, [Document], output, parsed.InvocationConfiguration.Error);
+                : ResultFolder.Prepare(asked.FullName, parsed.GetValue(common.Overwrite), "info", null, [Document],
+                    output, parsed.InvocationConfiguration.Error);
             var status = TorchLibrary.Status;
             if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
             var rows = new JsonObject

@@ -11,7 +11,8 @@ internal sealed class Interrupt : IDisposable
 {
     private const string ShowCursor = "\u001b[?25h";
     private const string Ignored = "SigIgn:";
-    private static readonly (PosixSignal Signal, int Number)[] Signals = [(PosixSignal.SIGINT, 2), (PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1)];
+    private static readonly (PosixSignal Signal, int Number)[] Signals =
+        [(PosixSignal.SIGINT, 2), (PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1)];
 
     private readonly CancellationTokenSource _source = new();
     private readonly HashSet<PosixSignal> _seen = [];
@@ -41,7 +42,8 @@ internal sealed class Interrupt : IDisposable
         const string status = "/proc/self/status";
         if (!OperatingSystem.IsLinux() || !File.Exists(status)) return false;
         string? line = File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Ignored, StringComparison.Ordinal));
-        return line is not null && ulong.TryParse(line[Ignored.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong mask)
+        return line is not null
+            && ulong.TryParse(line[Ignored.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong mask)
             && (mask >> (number - 1) & 1) == 1;
     }
 

@@ -41,6 +41,7 @@ internal static class LectureCommand
                 if (interrupt.Token.IsCancellationRequested) break;
                 runs.Add(LectureRun.Of(item, parsed.GetValue(common.Seed), folder));
                 LectureReport.Write(runs[^1], console);
+                folder.WriteInterim(ResultFolder.Document, LectureReport.Json(runs));
             }
             folder.WriteResult(LectureReport.Json(runs));
 

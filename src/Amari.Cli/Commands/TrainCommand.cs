@@ -23,8 +23,15 @@ internal static class TrainCommand
         var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
         var every = CommonOptions.CheckpointEvery();
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
+        var again = new Option<bool>("--resume-if-any")
+        {
+            Description = "as --resume if there is a checkpoint, else begin: for jobs that are submitted again",
+        };
         var monitoring = new MonitorArguments();
-        var command = new Command("train", "Train a workload with one optimizer.") { optimizer, rate, set, checkpoint, every, resume };
+        var command = new Command("train", "Train a workload with one optimizer.")
+        {
+            optimizer, rate, set, checkpoint, every, resume, again,
+        };
         common.AddTo(command);
         monitoring.AddTo(command);
         command.SetAction(parsed => Ranks.Run(parsed, common, world =>
@@ -59,8 +66,11 @@ internal static class TrainCommand
                 var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
                 var budget = common.BudgetOf(parsed, workload.DefaultBudget);
                 CheckpointOptions? saving = parsed.GetValue(checkpoint) is { } directory
-                    ? new(directory, parsed.GetValue(resume), CommonOptions.IntervalOf(parsed, every))
-                    : !parsed.GetValue(resume) ? null : throw new ArgumentException("--resume needs --checkpoint DIR.");
+                    ? new(directory, parsed.GetValue(resume) || parsed.GetValue(again), CommonOptions.IntervalOf(parsed, every))
+                    : !parsed.GetValue(resume) && !parsed.GetValue(again) ? null
+                    : throw new ArgumentException("--resume needs --checkpoint DIR.");
+                if (saving is not null && parsed.GetValue(resume) && world.Rank == 0 && !RunSaver.HoldsAny(saving.Directory))
+                    throw new ArgumentException($"'{saving.Directory}' holds no checkpoint to continue from.");
                 var monitor = monitoring.Of(parsed);
                 common.ApplyTo(parsed, output);
                 var trainer = common.TrainerOf(parsed, workload, world);

@@ -21,7 +21,8 @@ internal sealed class ResultFolder : IDisposable
     private string? _elsewhere;
     private bool _isRefused, _isIncomplete;                     // interim results; --json
 
-    private ResultFolder(string path, bool overwrite, OutputTarget? json, string[] made, FolderLock.Holder hold, TextWriter output, TextWriter error)
+    private ResultFolder(
+        string path, bool overwrite, OutputTarget? json, string[] made, FolderLock.Holder hold, TextWriter output, TextWriter error)
     {
         (Path, _overwrite, _json, _made, _hold, _output, _error) = (path, overwrite, json, made, hold, output, error);
         _manifest = new(path);
@@ -86,10 +87,13 @@ internal sealed class ResultFolder : IDisposable
     {
         if (!Directory.Exists(path)) return;
         var manifest = new Manifest(path);
-        foreach (string name in patterns.SelectMany(p => Directory.EnumerateFileSystemEntries(path, p)).Select(f => System.IO.Path.GetFileName(f)))
-            if (!overwrite) throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
+        var there = patterns.SelectMany(p => Directory.EnumerateFileSystemEntries(path, p)).Select(f => System.IO.Path.GetFileName(f));
+        foreach (string name in there)
+            if (!overwrite)
+                throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
             else if (!manifest.Owns(name))
-                throw new ArgumentException($"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder.");
+                throw new ArgumentException(
+                    $"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder.");
     }
 
     /// <summary>The full name of a file in the folder.</summary>
@@ -190,9 +194,6 @@ internal sealed class ResultFolder : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_made.Contains(Path) && Directory.Exists(Path)
-            && Directory.EnumerateFileSystemEntries(Path).All(f => System.IO.Path.GetFileName(f) == FolderLock.FileName))
-            File.Delete(FileNamed(FolderLock.FileName));
         _hold.Dispose();
         TakeBack(_made);
     }
@@ -223,8 +224,11 @@ internal sealed class ResultFolder : IDisposable
 
     private void Leave(Exception why)
     {
-        foreach (var parent in (Func<string>[])[() => Environment.CurrentDirectory, () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile),
-            System.IO.Path.GetTempPath])
+        Func<string>[] parents =
+        [
+            () => Environment.CurrentDirectory, () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), System.IO.Path.GetTempPath,
+        ];
+        foreach (var parent in parents)
             try
             {
                 string folder = System.IO.Path.Combine(parent(), $"amari-results-{System.IO.Path.GetRandomFileName()[..8]}");
@@ -240,7 +244,8 @@ internal sealed class ResultFolder : IDisposable
                 // The next one.
             }
         _elsewhere = "";
-        _error.WriteLine($"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); {Document} follows on standard output.");
+        _error.WriteLine($"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
+            + $"{Document} follows on standard output.");
     }
 
     private string WriteElsewhere(string name, byte[] content)

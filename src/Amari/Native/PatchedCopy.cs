@@ -30,7 +30,7 @@ internal static partial class PatchedCopy
     /// <summary>Loads from memory: there is no file that a kill leaves behind, or that somebody else could plant.</summary>
     private static nint LoadFromMemory(string name, byte[] content, out string path)
     {
-        path = "memory";
+        path = $"/memfd:{name}";                                 // as the system lists it
         int descriptor = CreateInMemory(name, CloseOnExec);
         if (descriptor >= 0)
         {

@@ -7,7 +7,8 @@ internal static partial class AtomicFile
 {
     private const int MostLinks = 40;                           // as the kernel has it
 
-    /// <summary>The pattern that temporary files of <see cref="Write(string, Action{FileStream}, bool)"/> match: a killed run may leave some.</summary>
+    /// <summary>The pattern that temporary files of <see cref="Write(string, Action{FileStream}, bool)"/> match: a killed run may leave
+    /// some.</summary>
     public static string TemporaryPattern(string fileName) => $"{fileName}.*.tmp";
 
     /// <summary>Writes a temporary file next to <paramref name="path"/>, flushes it to disk and renames it. A link stays, and what it

@@ -43,19 +43,22 @@ public static class Comparer
         var kept = new Kept(earlier);
         bool[] begins = [.. optimizers.Select(c => tuneTrials > 0 || seeds.Any(seed => kept.Find(trainer, c, seed) is null))];
         foreach (var (choice, begin) in optimizers.Zip(begins))
-            if (begin && !trainer.IsStopped(stop)) WarmUp(trainer, choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
+            if (begin && !trainer.IsStopped(stop))
+                WarmUp(trainer, choice, budget.Seconds is { } s ? Math.Min(LongestWarming, s / 2) : LeastWarming);
 
         var trials = new List<Trial>();
         var runs = new List<(int Optimizer, Run Run)>();
         var chosen = optimizers.Select((c, i) => tuneTrials == 0 ? c
-            : Tune(trainer, c, budget, tuneTrials, Tried, kept, progress, Folder(FormattableString.Invariant($"{i}-{c.Name}-tuning")), stop)).ToList();
+            : Tune(trainer, c, budget, tuneTrials, Tried, kept, progress,
+                Folder(FormattableString.Invariant($"{i}-{c.Name}-tuning")), stop)).ToList();
         foreach (int seed in seeds)                              // interleaved, so that a machine that slows down slows all alike
             for (int i = 0; i < chosen.Count; i++)
             {
                 if (kept.Find(trainer, chosen[i], seed) is { } done) runs.Add((i, done));
                 else if (!trainer.IsStopped(stop))
                 {
-                    var request = new TrainingRequest(chosen[i], seed, budget, progress, Folder(FormattableString.Invariant($"{i}-{chosen[i].Name}-{seed}")),
+                    var request = new TrainingRequest(chosen[i], seed, budget, progress,
+                        Folder(FormattableString.Invariant($"{i}-{chosen[i].Name}-{seed}")),
                         Monitor: monitor, Monitored: monitored);
                     runs.Add((i, Train(trainer, request, stop)));
                     Finished(request, runs[^1].Run.Status);
@@ -107,7 +110,8 @@ public static class Comparer
 
         public Run? Find(Trainer trainer, OptimizerChoice choice, int seed) =>
             _runs.Count == 0 ? null : Options(trainer, choice) is var options
-                ? _runs.Find(r => r.Optimizer.Equals(choice.Name, StringComparison.OrdinalIgnoreCase) && r.Seed == seed && Same(r.Options, options)) : null;
+                ? _runs.Find(r => r.Optimizer.Equals(choice.Name, StringComparison.OrdinalIgnoreCase)
+                    && r.Seed == seed && Same(r.Options, options)) : null;
 
         /// <summary>The first trial of these options at this budget; it is not found again.</summary>
         public Trial? Take(Trainer trainer, OptimizerChoice choice, Budget budget)
@@ -153,8 +157,8 @@ public static class Comparer
         }
     }
 
-    private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count, Action<Trial, TrainingRequest?> tried,
-        Kept kept, IProgress<RunProgress>? progress, CheckpointOptions? checkpoint, CancellationToken stop)
+    private static OptimizerChoice Tune(Trainer trainer, OptimizerChoice choice, Budget budget, int count,
+        Action<Trial, TrainingRequest?> tried, Kept kept, IProgress<RunProgress>? progress, CheckpointOptions? checkpoint, CancellationToken stop)
     {
         var entry = OptimizerCatalog.Find(choice.Name);
         var candidates = Enumerable.Range(0, count).Select(i => i == 0 ? FromDefaults([])
@@ -185,15 +189,18 @@ public static class Comparer
                 {
                     if (trainer.IsStopped(stop)) break;
                     request = new(candidate, TuningSeed, length, new Staged(progress, $"tuning {number}/{total}"),
-                        checkpoint is null ? null : checkpoint with { Directory = FormattableString.Invariant($"{checkpoint.Directory}-{number}") });
+                        checkpoint is null ? null
+                            : checkpoint with { Directory = FormattableString.Invariant($"{checkpoint.Directory}-{number}") });
                     var run = Train(trainer, request, stop);
-                    trial = new(choice.Name, run.Options, length, run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss)
+                    double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss;
+                    trial = new(choice.Name, run.Options, length, loss)
                     {
                         Status = run.Status, Failure = run.Failure,
                     };
                 }
                 tried(trial, request);
-                results.Add((candidate, trial.Status == RunStatus.CameApart, double.IsNaN(trial.Loss) ? double.PositiveInfinity : trial.Loss));
+                results.Add((candidate, trial.Status == RunStatus.CameApart,
+                    double.IsNaN(trial.Loss) ? double.PositiveInfinity : trial.Loss));
             }
             return results;
         }

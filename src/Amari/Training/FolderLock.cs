@@ -5,22 +5,24 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Amari.Training;
 
-/// <summary>A folder that one process at a time writes to, by a lock on the file <c>.lock</c> in it. The system gives the lock up when
-/// its owner ends, however it ends; the file stays and names its last owner.</summary>
+/// <summary>A folder that one process at a time writes to, by a lock on the file <c>.lock</c> in it, which names its owner. The system
+/// gives the lock up when the owner ends, however it ends; only a file without a lock is then left.</summary>
 /// <remarks>Holders in one process share the lock; a run shares its folder with no other run. Where the file system has no locks, a
-/// warning says so and nothing is refused. The file is never deleted while the folder stays: two processes could then hold two files of
-/// its name.</remarks>
+/// warning says so and nothing is refused. The owner deletes the file before it gives the lock up: whoever has locked it meanwhile finds
+/// that its name leads to another file or to none, and begins again.</remarks>
 internal sealed partial class FolderLock : IDisposable
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = ".lock";
 
     private const int LongestOwner = 200;                       // characters that are read of it
+    private const int Attempts = 20;                            // to lock a file that others delete meanwhile
     private const int CloseOnExec = 0x80000;                    // O_RDONLY | O_CLOEXEC of Linux
     private static readonly Dictionary<string, FolderLock> Held = new(StringComparer.Ordinal);
 
     private readonly string _path;
-    private FileStream? _file;                                  // null where it cannot be locked
+    private FileStream? _file;                                  // null while it is not locked
+    private bool _isLockable = true;
     private string _owner = "";
     private int _holders;
     private bool _isRun;
@@ -53,8 +55,8 @@ internal sealed partial class FolderLock : IDisposable
     {
         lock (Held)
         {
-            if (_file is null || Owner(_path) == _owner) return;
-            _file.Dispose();
+            if (!_isLockable || (_file is not null && Owner(_path) == _owner)) return;
+            _file?.Dispose();
             Lock();
         }
     }
@@ -64,12 +66,20 @@ internal sealed partial class FolderLock : IDisposable
         _file = null;
         try
         {
-            _file = Open(_path);
-            _owner = Write(_file);
+            for (int attempt = 0; attempt < Attempts; attempt++)
+            {
+                _file?.Dispose();
+                _file = null;
+                _file = Open(_path);
+                _owner = Write(_file);
+                if (Owner(_path) == _owner || OperatingSystem.IsWindows()) break;
+            }
             using var second = Open(_path);                      // a lock that works refuses this one
-            _file.Dispose();
+            _isLockable = false;
+            _file!.Dispose();
             _file = null;
-            Warnings.Once($"{Path.GetDirectoryName(_path)} is on a file system without file locks: see to it that no other process writes there.");
+            Warnings.Once($"{Path.GetDirectoryName(_path)} is on a file system without file locks: "
+                + "see to it that no other process writes there.");
         }
         catch (IOException e) when (IsLocked(e))
         {
@@ -77,6 +87,7 @@ internal sealed partial class FolderLock : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
+            _isLockable = false;
             Warnings.Once($"{Path.GetDirectoryName(_path)} cannot be locked against other processes: {e.Message}");
         }
     }
@@ -118,7 +129,19 @@ internal sealed partial class FolderLock : IDisposable
     private static bool IsLocked(IOException e) => e.HResult is 11 or 35 || (e.HResult & 0xFFFF) is 32 or 33;
 
     /// <inheritdoc/>
-    public void Dispose() => _file?.Dispose();
+    public void Dispose()
+    {
+        if (_file is null) return;
+        try
+        {
+            if (_owner.Length > 0 && Owner(_path) == _owner) File.Delete(_path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // It stays, without a lock.
+        }
+        _file.Dispose();
+    }
 
     /// <summary>One who holds the folder.</summary>
     internal sealed class Holder(FolderLock of, bool run) : IDisposable

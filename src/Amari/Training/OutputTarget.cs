@@ -90,13 +90,15 @@ internal sealed partial class OutputTarget
         if (!OperatingSystem.IsLinux()) return true;
         string file = $"/proc/self/fdinfo/{descriptor}";
         const string key = "flags:";
-        string? line = System.IO.File.Exists(file) ? System.IO.File.ReadLines(file).FirstOrDefault(l => l.StartsWith(key, StringComparison.Ordinal)) : null;
+        if (!System.IO.File.Exists(file)) return false;
+        string? line = System.IO.File.ReadLines(file).FirstOrDefault(l => l.StartsWith(key, StringComparison.Ordinal));
         if (line is null) return false;
         long flags = Convert.ToInt64(line[key.Length..].Trim(), 8);
         return (flags & AccessMode) != ReadOnly && (flags & CloseOnExec) == 0;
     }
 
-    [GeneratedRegex(@"^(/dev/(?<name>stdin|stdout|stderr)|(/dev|/proc/(self|thread-self|\d+))/fd/(?<number>\d{1,9}))$", RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"^(/dev/(?<name>stdin|stdout|stderr)|(/dev|/proc/(self|thread-self|\d+))/fd/(?<number>\d{1,9}))$",
+        RegexOptions.ExplicitCapture)]
     private static partial Regex Descriptor();
 
     /// <summary>Whether a path leads to a regular file or to nothing yet; a pipe, a device or a socket is none.</summary>

@@ -86,7 +86,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             if (Failure is null)
-                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: {e.Message.TrimEnd('.')}");
+                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
+                    + $"{e.Message.TrimEnd('.')}");
             Failure = e.Message;
         }
     }
@@ -113,18 +114,20 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     }
 
     /// <summary>Refuses, before anything is trained, a folder that cannot be written to, that another process writes to, or that holds what
-    /// this run cannot continue from; and to resume where there is nothing.</summary>
-    /// <exception cref="ArgumentException">It is no folder, is not writable, is in use, holds another run, or nothing to continue from; or
-    /// there are checkpoints and resuming was not asked for.</exception>
+    /// this run cannot continue from.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, is in use, or holds another run; or there are checkpoints and
+    /// resuming was not asked for.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public static void Check(CheckpointOptions options, RunRecord record)
     {
-        if (options.Resume && !new CheckpointDirectory(options.Directory).HoldsAny && !File.Exists(BestWeights.PathIn(options.Directory)))
-            throw new ArgumentException($"'{options.Directory}' holds no checkpoint to continue from.");
         using var hold = Own(options.Directory);
         using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, RunKey)));
         if (checkpoint is null) CheckBest(options, record);
     }
+
+    /// <summary>Whether a folder holds anything of a run.</summary>
+    public static bool HoldsAny(string directory) =>
+        new CheckpointDirectory(directory).HoldsAny || File.Exists(BestWeights.PathIn(directory));
 
     /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
     /// run's.</summary>

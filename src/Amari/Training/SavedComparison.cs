@@ -21,8 +21,8 @@ internal static class SavedComparison
     {
         try
         {
-            return JsonSerializer.Deserialize<Comparison>(json, Json) is { Workload: not null, Budget: not null, Runs: not null, Trials: not null } read
-                ? read : throw new JsonException("parts are missing");
+            var read = JsonSerializer.Deserialize<Comparison>(json, Json);
+            return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null } ? read : throw new JsonException("parts are missing");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
         {

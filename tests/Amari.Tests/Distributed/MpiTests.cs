@@ -136,7 +136,7 @@ public sealed class MpiTests
         using var folder = new TemporaryFolder();
         string[] common = ["train", "digits-mlp", "--optimizer", optimizer, "--threads", "1", .. setting is null ? ["--shard-state"] : setting.Split(';').SelectMany(s => (string[])["--set", s])];
         string[] Part(int epochs, string name) =>
-            [.. common, "--epochs", $"{epochs}", "--checkpoint", folder.File("saved"), "--resume", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+            [.. common, "--epochs", $"{epochs}", "--checkpoint", folder.File("saved"), "--resume-if-any", "--out", folder.File(name), "--json", folder.File(name + ".json")];
         string two = Succeeds(MpiJob.Start(2, Tool, Part(2, "two")), "Report:");
         Assert.Single(Regex.Matches(two, "Report:"));            // rank 0 alone speaks
         Assert.Single(Regex.Matches(two, "digits-mlp: .*; 2 epochs; 2 ranks over"));

@@ -36,8 +36,9 @@ public sealed class FolderLockTests : IDisposable
                 checkpoint: new(_folder.Path, false, TimeSpan.Zero))).Message, StringComparison.Ordinal);
             Assert.Empty(_folder.Names());
         }
-        using var hold = FolderLock.Take(_folder.Path);          // the file that is left is no fault
-        Assert.Throws<IOException>(() => Foreign(""));
+        Assert.True(File.Exists(LockFile));
+        using (FolderLock.Take(_folder.Path)) Assert.Throws<IOException>(() => Foreign(""));   // the file that was left is no fault
+        Assert.False(File.Exists(LockFile));
     }
 
     [Fact]
@@ -70,8 +71,9 @@ public sealed class FolderLockTests : IDisposable
         using (var other = new FileStream(file, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, 0))
         {
             other.Write("somebody"u8);
-            Assert.Contains("somebody", Assert.Throws<FolderInUseException>(() =>
-                directory.Save(3, new Dictionary<string, Tensor>(), None)).Message, StringComparison.Ordinal);
+            for (int time = 0; time < 2; time++)
+                Assert.Contains("somebody", Assert.Throws<FolderInUseException>(() =>
+                    directory.Save(3, new Dictionary<string, Tensor>(), None)).Message, StringComparison.Ordinal);
         }
         directory.Save(4, new Dictionary<string, Tensor>(), None);
         Assert.Equal("step-000000004.safetensors", Path.GetFileName(Assert.Single(Directory.GetFiles(_folder.File("saved"), "step-*"))));
