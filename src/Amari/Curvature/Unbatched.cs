@@ -8,8 +8,8 @@ internal static class Unbatched
     public static Tensor Refuse(nn.Module<Tensor, Tensor> model, Tensor inputs)
     {
         long dimensions = inputs.dim();
-        var layers = inputs.is_floating_point() ? model.modules().Append(model).OfType<nn.Module<Tensor, Tensor>>().Where(m => ExampleDimensions(m) == dimensions).ToList() : [];
-        if (layers.Count == 0) return model.call(inputs);
+        var layers = model.modules().Append(model).OfType<nn.Module<Tensor, Tensor>>().Where(m => ExampleDimensions(m) == dimensions).ToList();
+        if (layers.Count == 0 || !inputs.is_floating_point()) return model.call(inputs);
         bool unbatched = false;
         string shape = string.Join(", ", inputs.shape);
         var hooks = layers.ConvertAll(l => l.register_forward_pre_hook((_, x) =>
@@ -20,7 +20,8 @@ internal static class Unbatched
         try
         {
             var output = model.call(inputs);
-            return unbatched ? throw new ArgumentException($"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.", nameof(inputs)) : output;
+            return !unbatched ? output : throw new ArgumentException(
+                $"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.", nameof(inputs));
         }
         finally
         {

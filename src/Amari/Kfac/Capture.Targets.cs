@@ -30,6 +30,7 @@ internal sealed partial class Capture
         _targets = null;
         LastTerms = pass.Terms = _likelihood?.Terms(output) ?? pass.Examples;
         if (_likelihood is null || targets is null || targets.IsInvalid) return null;
+        if (!_measuring && !pass.IsUnbatched && targets.dim() > 0 && targets.shape[0] != pass.Examples) return null;   // of a part of the batch
         if (pass.IsUnbatched) targets = targets.unsqueeze(0);
         pass.KnowsTargets = true;
         LastTerms = pass.Terms = _likelihood.Terms(output, targets);

@@ -200,7 +200,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     }
 
     /// <inheritdoc/>
-    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms of the next forward pass count.</remarks>
+    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms of the next
+    /// forward pass count.</remarks>
     public override void Observe(Tensor inputs, Tensor targets)
     {
         ArgumentNullException.ThrowIfNull(targets);

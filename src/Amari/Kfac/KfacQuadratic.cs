@@ -52,7 +52,8 @@ public sealed partial class Kfac
         bool same = !modules.Exists(m => m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout);
         if (same && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm) && _capture is { FirstOutputs: { } kept } && _capture.LastBatch(Shared.Reduction) is var (inputs, _, _))
         {
-            var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(inputs.narrow(0, 0, kept.shape[0]), null!)]);   // only outputs are looked at
+            var first = inputs.narrow(0, 0, kept.shape[0]);      // without targets: only outputs are looked at
+            var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(first, null!)]);
             objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
         }
         return _sharing is { World: var ranks } ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;

@@ -2,7 +2,8 @@ namespace Amari;
 
 /// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or -100.</summary>
 /// <remarks>Every position is a term of its own, so that the mean loss is torch's cross-entropy.
-/// Score: softmax(f) - onehot(y). A position with the label -100 is left out, as torch's <c>ignore_index</c> is: it is no term, its score and its rows of curvature are 0.</remarks>
+/// Score: softmax(f) - onehot(y). A position with the label -100 is left out, as by torch's <c>ignore_index</c>: it is no term, its score and its rows
+/// of curvature are 0.</remarks>
 public sealed class Categorical : Likelihood
 {
     /// <inheritdoc/>
@@ -21,7 +22,7 @@ public sealed class Categorical : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (labels, counted) = Targets.Labels(output, target);
-        return counted == labels.numel() ? null : labels.ne(TargetCheck.Ignored).unsqueeze(-1).to_type(output.dtype).MoveToOuterDisposeScope();
+        return counted == labels.numel() ? null : Mask(labels, output).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -51,7 +52,8 @@ public sealed class Categorical : Likelihood
         var index = (counted == labels.numel() ? labels : labels.clamp_min(0)).unsqueeze(-1);
         var minusOne = full(1, -1, dtype: output.dtype, device: output.device).expand(index.shape);
         var score = output.softmax(-1).scatter_add_(-1, index, minusOne);
-        return Masked(score, output, target).MoveToOuterDisposeScope();
+        if (counted < labels.numel()) score.mul_(Mask(labels, output));
+        return score.MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -60,10 +62,12 @@ public sealed class Categorical : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return Masked(FisherProduct(output, v), output, target).MoveToOuterDisposeScope();
+        var product = FisherProduct(output, v);
+        if (Counted(output, target) is { } counted) product.mul_(counted);
+        return product.MoveToOuterDisposeScope();
     }
 
-    private Tensor Masked(Tensor x, Tensor output, Tensor target) => Counted(output, target) is { } counted ? x.mul_(counted) : x;
+    private static Tensor Mask(Tensor labels, Tensor output) => labels.ne(TargetCheck.Ignored).unsqueeze(-1).to_type(output.dtype);
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): S v = u - p Σ u, u = √p ∘ v. At the likeliest class m it is

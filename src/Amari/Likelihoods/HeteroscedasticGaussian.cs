@@ -105,13 +105,15 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return double.IsFinite(known) ? new(known + v.numel() / 2.0, known) : null;
     }
 
-    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, [.. output.shape[..^1], output.shape[^1] / 2], "[n, k] for outputs [n, 2k]");
+    private Tensor Fit(Tensor output, Tensor target) =>
+        Targets.Numbers(output, target, [.. output.shape[..^1], output.shape[^1] / 2], "[n, k] for outputs [n, 2k]");
 
     private static (Tensor Mean, Tensor LogVariance) Parts(Tensor output)
     {
         long width = output.dim() > 0 ? output.shape[^1] : 1;
         if (width % 2 != 0)
-            throw new ArgumentException($"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. They are {output.dtype} [{string.Join(", ", output.shape)}].", nameof(output));
+            throw new ArgumentException($"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. "
+                + $"They are {output.dtype} [{string.Join(", ", output.shape)}].", nameof(output));
         return (output.narrow(-1, 0, width / 2), output.narrow(-1, width / 2, width / 2));
     }
 }

@@ -2,7 +2,8 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a device's context.</summary>
+/// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a device's
+/// context.</summary>
 /// <param name="likelihood">Its name, for messages.</param>
 internal sealed class TargetCheck(string likelihood)
 {
@@ -59,7 +60,8 @@ internal sealed class TargetCheck(string likelihood)
         }
         return (labels, labels.numel() - left);
 
-        ArgumentException OutOfRange(long label) => Error(output, target, $"a label is {label}; it must be in [0, {classes}), or {Ignored} where it is to be left out");
+        ArgumentException OutOfRange(long label) =>
+            Error(output, target, $"a label is {label}; it must be in [0, {classes}), or {Ignored} where it is to be left out");
     }
 
     private static unsafe ReadOnlySpan<long> Elements(Tensor labels) => new((void*)LibTorch.DataPointer(labels.Handle), checked((int)labels.numel()));
@@ -70,15 +72,18 @@ internal sealed class TargetCheck(string likelihood)
         ArgumentNullException.ThrowIfNull(target);
         if (output.dim() == 0) throw Error(output, target, "outputs must have a dimension of examples, [n, ..]");
         if (!output.is_floating_point()) throw Error(output, target, "outputs must be floating-point numbers");
-        if (output.device_type != target.device_type) throw Error(output, target, $"the outputs are on {output.device}, the targets on {target.device}");
+        if (output.device_type != target.device_type)
+            throw Error(output, target, $"the outputs are on {output.device}, the targets on {target.device}");
     }
 
     private void Shape(Tensor output, Tensor target, ReadOnlySpan<long> shape, string pattern)
     {
-        if (!target.shape.AsSpan().SequenceEqual(shape)) throw Error(output, target, $"targets must be {pattern}: here [{string.Join(", ", shape.ToArray())}]");
+        if (!target.shape.AsSpan().SequenceEqual(shape))
+            throw Error(output, target, $"targets must be {pattern}: here [{string.Join(", ", shape.ToArray())}]");
     }
 
-    private bool IsKnown(Tensor target) => target.device_type != DeviceType.CPU && _inRange is { } known && known.AsSpan().SequenceEqual(target.shape);
+    private bool IsKnown(Tensor target) =>
+        target.device_type != DeviceType.CPU && _inRange is { } known && known.AsSpan().SequenceEqual(target.shape);
 
     private void Range(Tensor output, Tensor target, double? least, double? most)
     {
@@ -91,7 +96,8 @@ internal sealed class TargetCheck(string likelihood)
         _inRange = target.shape;
     }
 
-    private static bool IsInteger(ScalarType type) => type is ScalarType.Int64 or ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte;
+    private static bool IsInteger(ScalarType type) =>
+        type is ScalarType.Int64 or ScalarType.Int32 or ScalarType.Int16 or ScalarType.Int8 or ScalarType.Byte;
 
     private ArgumentException Error(Tensor output, Tensor target, string expected) =>
         new($"{likelihood}: {expected}. The outputs are {Describe(output)}, the targets {Describe(target)}.", nameof(target));

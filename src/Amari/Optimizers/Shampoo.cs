@@ -136,7 +136,10 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
             var x = state.LeftRoot.MatrixProduct(blocks.Cut(m));
             if (state.RightRoot is { } root) x = x.MatrixProduct(root);
             if (options.Grafting != Grafting.None)
-                x = x.mul(Norm(blocks.Cut(grafted)).div_(Norm(x).clamp_min_(finfo(x.dtype).tiny)).clamp_max_(finfo(x.dtype).max));   // of x = 0 nothing comes
+            {
+                var ratio = Norm(blocks.Cut(grafted)).div_(Norm(x).clamp_min_(finfo(x.dtype).tiny));
+                x = x.mul(ratio.clamp_max_(finfo(x.dtype).max));     // finite, so that x = 0 stays 0
+            }
             u = blocks.Join(x).reshape(parameter.shape);
         }
         parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(u, alpha: -options.LearningRate);

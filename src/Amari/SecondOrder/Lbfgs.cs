@@ -7,7 +7,8 @@ namespace Amari;
 /// <summary>Limited-memory BFGS (Nocedal and Wright 2006, Algorithm 7.5) with a strong Wolfe line search.</summary>
 /// <remarks><code>
 /// p = -H g              H from the last pairs s = Δw, y = Δg of the gradients, H₀ = (s'y / y'y) I
-/// w ← w + t p           t by the line search, η tried first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first, or what moves the parameters by √ε of their size
+/// w ← w + t p           t by the line search, η tried first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first,
+///                       or what moves the parameters by √ε of their size
 /// </code>A step is up to <see cref="Options.Iterations"/> iterations on one batch. A pair is always of one batch. Pairs are kept from step to step, and
 /// saved: many short steps on one loss are as good as one long one. A step that does not begin at the loss where the last one ended is on other data;
 /// it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with an event, when other parameters are
@@ -61,7 +62,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             throw new InvalidOperationException("L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the learning rate.");
         var (o, layout) = (Group.Options, objective.Parameters);
         if (o.SufficientDecrease >= o.SlopeTolerance)
-            throw new InvalidOperationException(FormattableString.Invariant($"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."));
+            throw new InvalidOperationException(
+                FormattableString.Invariant($"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."));
         int pairs = o.History ?? (int)Math.Clamp(Memory / (2 * layout.Dimension * gradient.ElementSize), Fewest, Most);
         Follow(layout, IsContinued(objective, loss) ? pairs : (int)Math.Min(pairs, Fewest));
         using var scope = NewDisposeScope();
@@ -100,8 +102,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             StrongWolfe.Point Next(StrongWolfe.Point start, double first)
             {
                 if (o.LineSearch == LineSearch.None) return At(first);
-                var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, finfo(layout.Type).eps * Math.Abs(now));
-                return search.Search(start, first);
+                double rounding = finfo(layout.Type).eps * Math.Abs(now);
+                return new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding).Search(start, first);
             }
 
             StrongWolfe.Point At(double t)
@@ -121,7 +123,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         return Made(accepted, loss, now, w - before, 1, null, null) with { StepSize = size, Iterations = iterations, Evaluations = evaluations };
     }
 
-    private bool IsContinued(Objective objective, double loss) => Adapted is { } last && Math.Abs(loss - last) <= RoundingError(objective, last);
+    private bool IsContinued(Objective objective, double loss) =>
+        Adapted is { } last && Math.Abs(loss - last) <= RoundingError(objective, last);
 
     private static double LargestEntry(Tensor x) => GradientCheck.LargestMagnitude(x);
 

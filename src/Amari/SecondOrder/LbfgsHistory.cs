@@ -22,7 +22,8 @@ internal sealed class LbfgsHistory : IDisposable
     public bool Add(Tensor s, Tensor y, int most)
     {
         var product = InnerProducts.Of(s, y);
-        bool usable = product.AB > finfo(s.dtype).eps * Math.Sqrt(product.AA) * Math.Sqrt(product.BB) && double.IsFinite(product.AA + product.BB);
+        double rounding = finfo(s.dtype).eps * Math.Sqrt(product.AA) * Math.Sqrt(product.BB);
+        bool usable = product.AB > rounding && double.IsFinite(product.AA + product.BB);
         if (usable) _pairs.Add((s.DetachFromDisposeScope(), y.DetachFromDisposeScope()));
         else
         {
@@ -86,7 +87,8 @@ internal sealed class LbfgsHistory : IDisposable
         var saved = new List<(Tensor S, Tensor Y)>();
         for (int i = 0; tensors.TryGetValue(Name("S", i), out var s); i++)
         {
-            if (!tensors.TryGetValue(Name("Y", i), out var y)) throw new InvalidDataException($"'{Name("S", i)}' is there without '{Name("Y", i)}'.");
+            if (!tensors.TryGetValue(Name("Y", i), out var y))
+                throw new InvalidDataException($"'{Name("S", i)}' is there without '{Name("Y", i)}'.");
             foreach (var (name, t) in new[] { (Name("S", i), s), (Name("Y", i), y) })
                 if (t.dim() != 1 || t.shape[0] != dimension)
                     throw new InvalidDataException($"'{name}' has the shape [{string.Join(", ", t.shape)}], expected [{dimension}].");

@@ -5,8 +5,8 @@ namespace Amari;
 /// φ(t) = L(w + t p),   φ'(0) &lt; 0
 /// φ(t) ≤ φ(0) + c₁ t φ'(0)          the loss falls enough
 /// |φ'(t)| ≤ c₂ |φ'(0)|              the slope has flattened: then s'y > 0
-/// </code>A point where the loss is not finite ends the interval, which is then halved. Where evaluations run out, or nothing above rounding is to be gained in the interval, the result is the
-/// best point at which the loss fell enough, or the start.</remarks>
+/// </code>A point where the loss is not finite ends the interval, which is then halved. Where evaluations run out, or nothing above rounding is to be
+/// gained in the interval, the result is the best point at which the loss fell enough, or the start.</remarks>
 /// <param name="evaluate">φ, φ' and the gradient at t. The gradients of points that are not returned are disposed here.</param>
 /// <param name="decrease">c₁.</param>
 /// <param name="curvature">c₂.</param>

@@ -18,7 +18,7 @@ public sealed class CharTransformer : Workload
     /// <inheritdoc/>
     public override Likelihood Likelihood { get; } = new Categorical();
     /// <inheritdoc/>
-    public override Metric Metric => Metric.Accuracy;
+    public override Metric Metric { get; } = new("accuracy", true, (f, y) => f.argmax(-1).eq(y).to_type(ScalarType.Float32).mean([1]).sum());
     /// <inheritdoc/>
     public override Target Target => new("loss", 1.6);
     /// <inheritdoc/>

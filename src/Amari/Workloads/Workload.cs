@@ -60,7 +60,8 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
         ArgumentNullException.ThrowIfNull(inputs);
         ArgumentNullException.ThrowIfNull(targets);
         return inputs.dim() > 0 && targets.dim() > 0 && inputs.shape[0] == targets.shape[0] ? targets
-            : throw new ArgumentException($"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: the first dimension counts the examples of both.", nameof(targets));
+            : throw new ArgumentException($"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: "
+                + "the first dimension counts the examples of both.", nameof(targets));
     }
 
     /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed when the next is asked for.</summary>
@@ -133,7 +134,8 @@ public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tenso
     /// <summary>How many terms of a batch <see cref="Sum"/> is over, from (output, target); null for its examples.</summary>
     public Func<Tensor, Tensor, long>? Count { get; init; }
 
-    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled -100 do not count.</summary>
+    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled -100 do not
+    /// count.</summary>
     public static Metric Accuracy { get; } = new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
     {
         Count = (output, label) => new Categorical().Terms(output, label),
