@@ -31,6 +31,7 @@ internal static class PlanCommand
             if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            trainer.RequireParameters("plan");
             using var folder = ResultFolder.Prepare(parsed.GetValue(common.Out)?.FullName, parsed.GetValue(common.Overwrite), "plan-" + workload.Name, parsed.GetValue(common.Json)?.FullName);
             using var interrupt = new Interrupt();
             double seconds = parsed.GetValue(time)?.Seconds ?? 1;
