@@ -31,6 +31,7 @@ internal static class PlanCommand
             if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
+            trainer.RequireParameters("plan");
             using var folder = common.FolderOf(parsed, "plan-" + workload.Name, Figure.Files("plan"));
             using var interrupt = new Interrupt();
             double seconds = parsed.GetValue(time)?.Seconds ?? 1;

@@ -15,6 +15,7 @@ internal sealed class Subject : IDisposable
     public Subject(Trainer trainer, nn.Module<Tensor, Tensor> model, Dataset examples, int batch, string? layer)
     {
         (Trainer, Model, _examples, Layer) = (trainer, model, examples, layer);
+        Require.Parameters(model, "measure");
         long all = trainer.Data.Train.Count;
         var names = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToList();
         if (layer is not null && !names.Exists(Inside))

@@ -37,6 +37,7 @@ internal static class VerifyCommand
             using var scope = torch.NewDisposeScope();
             torch.manual_seed(seed);
             using var model = workload.CreateModel();
+            Require.Parameters(model, "verify");
             saved?.CopyTo(model);
             var chosen = torch.randperm(data.Train.Count, dtype: torch.ScalarType.Int64).narrow(0, 0, Math.Min(parsed.GetValue(examples), data.Train.Count));
             var report = CommandLine.Running(() => Verifier.Verify(model, workload.Likelihood, data.Train.Inputs.index_select(0, chosen), data.Train.Targets.index_select(0, chosen),

@@ -69,6 +69,8 @@ internal static class ResultJson
         ["finalLoss"] = Finite(run.FinalLoss),
         ["finalMetric"] = Finite(run.FinalMetric),
         ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
+        ["cpuOverWall"] = Finite(run.CpuOverWall),
+        ["waitedForCpu"] = run.WaitedForCpu,
         ["parameters"] = run.Parameters,
         ["stateBytes"] = run.StateBytes,
         ["stateBytesPerParameter"] = Finite(run.StateBytesPerParameter),

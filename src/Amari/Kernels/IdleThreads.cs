@@ -6,14 +6,14 @@ namespace Amari.Kernels;
 /// <summary>Has libtorch's threads sleep when they have nothing to do, instead of spinning, while other processes want the cores.</summary>
 /// <remarks>GNU's OpenMP spins for some milliseconds at each barrier, which is fastest on a machine of one's own. Where others want the cores, the spinning
 /// threads use up their share before there is work for them, and a step takes a hundred times as long. The library spins briefly by itself when it has more threads than there
-/// are processors. So a thread watches how long this process's threads wait to run, ten times a second, and while that is much, holds a few idle OpenMP threads.
+/// are processors. So a thread watches how long this process's threads wait to run, five times a second, and while that is much, holds a few idle OpenMP threads.
 /// Results do not depend on it. Nothing is done where <c>GOMP_SPINCOUNT</c> or <c>OMP_WAIT_POLICY</c> says how to wait, or where the system does not tell.</remarks>
 internal static unsafe class IdleThreads
 {
-    private const double Much = 0.1, Little = 0.04;             // shares of the time that threads were ready to run
+    private const double Much = 0.2, Little = 0.08;             // shares of the time that threads were ready to run
     private const double LeastSeconds = 2e-3;                   // of waiting between two looks
-    private const int Busy = 3, Quiet = 5;                      // looks, one after another, until threads sleep, and until they spin again
-    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private const int Busy = 2, Quiet = 3;                      // looks, one after another, until threads sleep, and until they spin again
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
     private static int _started;
 
     /// <summary>Whether threads sleep now.</summary>

@@ -108,6 +108,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             var handles = _blocks.Where(b => _groupOf[b] == group).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
             group.Parameters = [.. parameters.Where(p => handles.Contains(p.Parameter.Handle))];
         }
+        _events.AddUninitialised(parameters);
         _generator = new Generator((ulong)options.Seed, CPU);
         _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
             Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator, part: PartOf);

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Amari.Native;
 
 namespace Amari;
 
@@ -6,6 +7,8 @@ namespace Amari;
 /// time.</summary>
 internal sealed class EventLog
 {
+    private const double Absurd = 1e10;
+
     private readonly List<(string Subject, string Message, long First, long Count)> _events = [];
 
     /// <summary>Remembers one.</summary>
@@ -23,6 +26,21 @@ internal sealed class EventLog
     public void AddSkipped(IReadOnlyList<string> parameters, long step) =>
         Add(parameters.Count > 0 ? parameters[0] : "all",
             $"its gradient was not finite{(parameters.Count > 1 ? ", nor were others" : "")}; the step was skipped", step);
+
+    /// <summary>Remembers parameters that start with numbers that nobody can have meant, and says so on standard error.</summary>
+    /// <param name="parameters">As the optimizer is made over them.</param>
+    public void AddUninitialised(IEnumerable<(string Name, Parameter Parameter)> parameters)
+    {
+        using var off = no_grad();
+        foreach (var (name, parameter) in parameters)
+        {
+            if (parameter.numel() == 0 || parameter.is_sparse || !parameter.is_floating_point() || GradientCheck.LargestMagnitude(parameter) <= Absurd) continue;
+            string message = FormattableString.Invariant($"it starts with numbers that are not finite or above {Absurd:0e0} in magnitude")
+                + ": initialise it, as TorchSharp 0.107's nn.GroupNorm does not with its weight and bias";
+            Add(name, message, 0);
+            Warnings.Once($"The parameter '{name}': {message}.");
+        }
+    }
 
     /// <summary>As users see them.</summary>
     public IReadOnlyList<OptimizerEvent> Events => [.. _events.Select(e =>

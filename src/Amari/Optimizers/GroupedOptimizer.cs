@@ -49,6 +49,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         ArgumentNullException.ThrowIfNull(groups);
         foreach (var group in groups) Add(group);
         if (!_groups.Exists(g => g.Group.IsPart)) Require.Trainable(parameters(), GetType().Name);
+        _events.AddUninitialised(_groups.SelectMany(g => g.Group.Parameters));
     }
 
     /// <summary>Whether kernels are used where they can be; tests turn them off to hold them against <see cref="Update"/>.</summary>

@@ -59,6 +59,15 @@ internal static class Require
             : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one beforehand.", nameof(parameters));
     }
 
+    /// <summary>The model has a parameter that is trained.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="purpose">What it is for: a verb.</param>
+    public static void Parameters(nn.Module model, string purpose)
+    {
+        if (!model.parameters().Any(p => p.requires_grad))
+            throw new ArgumentException($"The model {model.GetName()} has no parameters that are trained: there is nothing to {purpose}.", nameof(model));
+    }
+
     /// <summary>Real floating-point numbers: the moments of complex ones would turn the step.</summary>
     public static void Real(string name, Tensor parameter)
     {

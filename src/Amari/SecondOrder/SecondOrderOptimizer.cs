@@ -64,6 +64,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         Require.Trainable(parameters(), GetType().Name);
         foreach (var (name, parameter) in Group.Parameters) Require.Real(name, parameter);
         _ = Layout();
+        _events.AddUninitialised(Group.Parameters);
     }
 
     /// <summary>The parameters and the options in force, which may be replaced between steps.</summary>

@@ -45,6 +45,7 @@ public static class Planner
         ArgumentNullException.ThrowIfNull(trainer);
         ArgumentNullException.ThrowIfNull(choice);
         Require.Positive(seconds);
+        trainer.RequireParameters("plan");
         var options = trainer.Options(choice);
         var asked = Intervals(options);
         int[] intervals = [.. asked.Select(o => o.Steps).Distinct()];

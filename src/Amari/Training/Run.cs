@@ -56,6 +56,12 @@ public sealed record Run
     public required double FinalMetric { get; init; }
     /// <summary>Median time of a step: forward, backward and optimizer.</summary>
     public required double MillisecondsPerStep { get; init; }
+    /// <summary>Processor seconds over wall seconds and threads, while it trained (this process): well below 1 where threads wait, for one another, for files, or for
+    /// other processes, and where libtorch has no work for all of them. NaN if it did not train.</summary>
+    public double CpuOverWall { get; init; } = double.NaN;
+    /// <summary>Of the time in which its threads could have run, the share in which others had the processors; above a half the run was starved, and its times say
+    /// little. Null where the system does not tell (Linux does).</summary>
+    public double? WaitedForCpu { get; init; }
     /// <summary>How many numbers the optimizer trains.</summary>
     public required long Parameters { get; init; }
     /// <summary>Bytes of optimizer state at the end.</summary>

@@ -83,6 +83,14 @@ public sealed class Trainer : IDisposable
         return Settings.Apply(entry.OptionsType, [.. entry.SettingsIn(Workload), .. choice.Settings]);
     }
 
+    /// <summary>Refuses a model without parameters.</summary>
+    /// <exception cref="ArgumentException">It has none.</exception>
+    internal void RequireParameters(string purpose)
+    {
+        using var model = Workload.CreateModel();
+        Require.Parameters(model, purpose);
+    }
+
     /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a model.</summary>
     /// <exception cref="ArgumentException">It cannot; one sentence says why.</exception>
     public void Check(OptimizerChoice choice)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Amari.Distributed;
+using Amari.Native;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -9,6 +10,7 @@ internal sealed class TrainingLoop : IDisposable
 {
     private const int MaxEvaluations = 200, StatisticsBatches = 10;
     private const double ReportSeconds = 0.1, RetrySeconds = 10;   // of training, after a checkpoint that could not be written
+    private const double Starved = 0.5, LeastWall = 0.5;        // of the time that threads could run; seconds
     private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)];   // of the one at the end
 
     private readonly Trainer _trainer;
@@ -21,6 +23,8 @@ internal sealed class TrainingLoop : IDisposable
     private readonly DataParallel _parallel = null!;
     private readonly Dataset? _sample;
     private readonly CurvatureMonitor? _watch;
+    private long? _began;
+    private CpuTime _cpu;
     private double _reported = double.NegativeInfinity, _saved, _batchLoss = double.NaN;
 
     /// <summary>Makes the model and the optimizer, and puts back what a checkpoint holds if the run is resumed.</summary>
@@ -64,6 +68,7 @@ internal sealed class TrainingLoop : IDisposable
             foreach (var row in earlier.Rows) Log(row);
         }
         _saved = _record.Seconds;
+        (_began, _cpu) = (Stopwatch.GetTimestamp(), CpuTime.Now);
         if (_record.Losses.Count == 0) Evaluate();
         Report(evaluated: true);
         Log(_watch?.Observe(_record.Step, _record.Seconds));
@@ -190,8 +195,22 @@ internal sealed class TrainingLoop : IDisposable
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train();                                      // what Eval() keeps besides is not state to be counted
+        var (share, waited) = Processors();
         return _record.ToRun(_trainer.Workload.Target, status, _optimizer)
-            with { Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used) };
+            with { Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used), CpuOverWall = share, WaitedForCpu = waited };
+    }
+
+    /// <summary>What the run had of the processors; one that had less than half of what it could use is reported on standard error.</summary>
+    private (double OverWall, double? Waited) Processors()
+    {
+        if (_began is not { } began) return (double.NaN, null);
+        var now = CpuTime.Now;
+        double wall = Stopwatch.GetElapsedTime(began).TotalSeconds, ran = now.Ran - _cpu.Ran;
+        double? waited = now.Waited - _cpu.Waited is { } seconds ? Math.Max(0, seconds) / (Math.Max(0, seconds) + ran) : null;
+        if (waited > Starved && wall > LeastWall && _ranks.Rank == 0)
+            Warnings.Once("A run had less than half of the processor time that its threads could use, because other processes took the rest: its times say little. "
+                + "The results hold the share of each run.");
+        return (ran / (wall * get_num_threads()), waited);
     }
 
     /// <inheritdoc/>

@@ -25,6 +25,7 @@ public static class Verifier
         ArgumentNullException.ThrowIfNull(likelihood);
         ArgumentNullException.ThrowIfNull(inputs);
         ArgumentNullException.ThrowIfNull(targets);
+        Require.Parameters(model, "verify");
         options ??= new();
         long n = Math.Min(options.Examples, inputs.shape[0]);
         if (n == 0 || targets.shape[0] < n) throw new ArgumentException($"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be a target for each, and one at least.", nameof(inputs));

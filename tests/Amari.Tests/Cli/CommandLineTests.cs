@@ -69,6 +69,24 @@ public sealed class CommandLineTests
         }
     }
 
+    [Theory, InlineData("verify", "verify"), InlineData("plan", "plan"), InlineData("spectrum", "measure"), InlineData("landscape", "measure")]
+    public void A_model_without_parameters_is_refused(string command, string purpose)
+    {
+        using var folder = new TemporaryFolder();
+        string assembly = EmittedWorkloads.WriteDerived(folder.Path, "empty", typeof(EmptyWorkload)), result = folder.File("o");
+        Tool.AssertRefused($"has no parameters that are trained: there is nothing to {purpose}.", command, "--assembly", assembly, "--out", result);
+    }
+
+    [Fact]
+    public void Results_say_what_a_run_had_of_the_processors()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Equal(0, Tool.Run("train", "digits-softmax", "--optimizer", "adamw", "--epochs", "5", "--out", folder.File("o"), "--json", folder.File("o.json")).Code);
+        var run = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(folder.File("o.json")))!["runs"]![0]!;
+        Assert.InRange((double)run["cpuOverWall"]!, 1e-3, 2 * Environment.ProcessorCount);   // other tests run in this process
+        if (OperatingSystem.IsLinux()) Assert.InRange((double)run["waitedForCpu"]!, 0, 1);
+    }
+
     [Fact]
     public void Checkpoints_that_do_not_fit_are_bad_arguments_and_leave_no_folder()
     {

@@ -28,6 +28,12 @@ public abstract class BrokenWorkload() : NamedWorkload("broken")
     public override int BatchSize { get; } = Size;
 }
 
+/// <summary>A base whose model has no parameters.</summary>
+public abstract class EmptyWorkload() : NamedWorkload("empty")
+{
+    public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 3), torch.randn(10, 3)), null);
+}
+
 /// <summary>A base whose model calls a layer by forward().</summary>
 public abstract class FaultyWorkload() : NamedWorkload("faulty")
 {
