@@ -307,6 +307,7 @@ public sealed class Routed : Optimizer, optim.IMomentum
         var groups = values["groups"]!.AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
+        FollowModules();
         var parts = new List<Part>();                           // new ones, for who trains what is as in the state
         var options = new List<Options>();
         try
