@@ -38,7 +38,10 @@ public sealed class CurvatureCommandTests
         }
         string other = folder.File("other.safetensors");
         CheckpointTests.Plain(other, new() { ["stranger"] = zeros(2) });
-        Tool.AssertRefused("'stranger' [2]", [command, "digits-softmax", "--checkpoint", other, "--out", folder.File("none"), .. rest]);
+        var refused = Run([command, "digits-softmax", "--checkpoint", other, "--out", folder.File("none"), .. rest]);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("'stranger' [2]", refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.Trim().Split('\n'));
     }
 
     [Theory]
