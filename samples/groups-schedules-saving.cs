@@ -1,4 +1,4 @@
-// From TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/torchsharp.cs
+// From TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
 #:project ../src/Amari/Amari.csproj
 #:package libtorch-cpu-linux-x64
 #:property PublishAot=false
