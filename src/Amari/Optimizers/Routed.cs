@@ -330,6 +330,8 @@ public sealed class Routed : Optimizer, optim.IMomentum
         var groups = values["groups"]!.AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
+        FollowModules();
+        using var scope = NewDisposeScope();
         var parts = new List<Part>();                           // new ones, for who trains what is as in the state
         var options = new List<Options>();
         try
@@ -373,8 +375,9 @@ public sealed class Routed : Optimizer, optim.IMomentum
         if (options.Matrices.GetType() != part.Group.Options.Matrices.GetType())
             throw new InvalidDataException($"Parameter group {index} of the state has {options.Matrices.GetType().DeclaringType!.Name} as its matrix method, "
                 + $"the optimizer has {part.Group.Options.Matrices.GetType().DeclaringType!.Name}.");
-        return [.. part.Rows.Select(r => (string?)routes[r.Parameter] is var block && block == r.Block ? r
-            : new CoverageRow(r.Parameter, block!, (string?)saved["reasons"]?[r.Parameter] ?? "as in the state that was loaded"))];
+        return [.. part.Rows.Select(r => (string)routes[r.Parameter]! is var block && (string?)saved["reasons"]?[r.Parameter] is { } reason
+            ? new CoverageRow(r.Parameter, block, reason)
+            : block == r.Block ? r : new(r.Parameter, block, "as in the state that was loaded"))];
     }
 
     /// <inheritdoc/>

@@ -76,7 +76,7 @@ public sealed class Checkpoint : IDisposable
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
         if (IsWeights) Add("has what the model has not:", Tensors.Where(t => !IsOfModel(t.Key)).Select(t => $"'{t.Key}' {Shape(t.Value)}"));
         Add("has in another shape:", state.Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
-            .Select(s => $"'{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}"));
+            .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}"));
         if (faults.Count > 0) throw new InvalidDataException($"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}.");
         using var off = no_grad();
         foreach (var (name, tensor) in state) tensor.copy_(Tensors[prefix + name]);

@@ -21,6 +21,29 @@ public sealed class CurvatureCommandTests
         return run with { Output = Regex.Replace(run.Output, "\\s+", " ") };
     }
 
+    /// <summary>Weights from elsewhere, with and without the prefix; those of another model are named.</summary>
+    [Theory, InlineData("spectrum"), InlineData("landscape"), InlineData("verify")]
+    public void Plain_weights_are_taken_and_those_of_another_model_refused(string command)
+    {
+        using var folder = new TemporaryFolder();
+        using var scope = NewDisposeScope();
+        var model = WorkloadCatalog.Find("digits-softmax", null).CreateModel();
+        string[] rest = command == "verify" ? ["--threads", "1"] : command == "spectrum" ? [.. Quick, "--top", "2", "--probes", "1", "--steps", "4"] : [.. Quick, "--grid", "5"];
+        foreach (string prefix in (string[])["", "model."])
+        {
+            string file = folder.File($"weights{prefix}.safetensors");
+            CheckpointTests.Plain(file, model.state_dict().ToDictionary(t => prefix + t.Key, t => t.Value));
+            var (code, _, error) = Run([command, "digits-softmax", "--checkpoint", file, "--out", folder.File("out" + prefix), .. rest]);
+            Assert.Equal((0, ""), (code, error));
+        }
+        string other = folder.File("other.safetensors");
+        CheckpointTests.Plain(other, new() { ["stranger"] = zeros(2) });
+        var refused = Run([command, "digits-softmax", "--checkpoint", other, "--out", folder.File("none"), .. rest]);
+        Assert.Equal(1, refused.Code);
+        Assert.Contains("'stranger' [2]", refused.Error, StringComparison.Ordinal);
+        Assert.Single(refused.Error.Trim().Split('\n'));
+    }
+
     [Theory]
     [InlineData("spectrum --operator foo", "hessian, ggn, fisher, monte-carlo-fisher, empirical-fisher")]
     [InlineData("spectrum --layer foo", "fc1, fc2, fc3")]

@@ -252,8 +252,17 @@ public sealed class RoutedTests : IDisposable
         Train(c, next, 3, 6);
         Assert.Equal(Problem.Values(whole.parameters()), Problem.Values(next.parameters()));
 
-        using var other = new Routed(Model(), options with { RestOnly = true }, new Categorical());
-        Assert.Contains("routes them otherwise", Assert.Throws<InvalidDataException>(() => other.Restore(b.Snapshot())).Message, StringComparison.Ordinal);
+        var third = Model();
+        using (no_grad())
+            foreach (var (p, q) in third.parameters().Zip(parts.parameters())) p.copy_(q);
+        using var routedOtherwise = new Routed(third, options with { RestOnly = true }, new Categorical());
+        routedOtherwise.Restore(b.Snapshot());
+        Assert.Equal(b.Coverage.Rows, routedOtherwise.Coverage.Rows);
+        Train(routedOtherwise, third, 3, 6);
+        Assert.Equal(Problem.Values(whole.parameters()), Problem.Values(third.parameters()));
+
+        using var other = new Routed(Model(), options with { Matrices = matrices is Muon.Options ? new Soap.Options() : new Muon.Options() }, new Categorical());
+        Assert.Contains("as its matrix method", Assert.Throws<InvalidDataException>(() => other.Restore(b.Snapshot())).Message, StringComparison.Ordinal);
         using var adam = new AdamW(Model());
         Assert.Contains("not of Routed", Assert.Throws<InvalidDataException>(() => c.Restore(adam.Snapshot())).Message, StringComparison.Ordinal);
     }

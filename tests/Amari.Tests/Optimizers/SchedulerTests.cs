@@ -48,7 +48,7 @@ public sealed class SchedulerTests
             var rates = new HashSet<double>();
             for (int step = 0; step < 9; step++)
             {
-                OlderState.Step(optimizer, model, step);
+                if (cycles || step % 4 == 0) OlderState.Step(optimizer, model, step);
                 if (scheduler == "ReduceLROnPlateau") schedule.step(1.0);
                 else schedule.step();
                 foreach (var group in optimizer.ParamGroups)

@@ -164,9 +164,9 @@ public sealed class CheckpointTests : IDisposable
             checkpoint.CopyTo(model);
             Assert.Equal([2, 2, 2], model.weight.Elements<float>());
             using var wider = new Sequence(4);
-            Assert.Contains("'weight' of shape [3]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message, StringComparison.Ordinal);
+            Assert.Contains("'model.weight' [3] for [4]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message, StringComparison.Ordinal);
             using var other = nn.Sequential(("fc", nn.Linear(1, 1)));
-            Assert.Contains("no 'fc.", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(other)).Message, StringComparison.Ordinal);
+            Assert.Contains("lacks 'fc.weight' [1, 1]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(other)).Message, StringComparison.Ordinal);
         }
         Assert.Throws<FileNotFoundException>(() => Checkpoint.Open(folder.File("none")));
         Directory.CreateDirectory(folder.File("empty"));

@@ -135,6 +135,32 @@ public sealed class OlderStateTests : IDisposable
         Assert.Equal((0, ""), (code, error));
     }
 
+    /// <summary>The numbers of another thread count are others in the last places: nobody should look for the reason.</summary>
+    [Fact]
+    public void A_resume_with_other_threads_says_so_on_standard_error_and_in_the_result()
+    {
+        using var folder = new TemporaryFolder();
+        (int Code, string Output, string Error) Train(string epochs, string threads, string output, params string[] more) => Tool.Run(["train", "digits-softmax", "--optimizer", "sgd",
+            "--threads", threads, "--epochs", epochs, "--checkpoint", folder.File("saved"), "--out", folder.File(output), .. more]);
+        int threads = get_num_threads();
+        var error = Console.Error;
+        using var standard = new StringWriter();
+        try
+        {
+            Console.SetError(standard);
+            Assert.Equal(0, Train("1", "1", "a").Code);
+            Assert.Equal("", standard.ToString());
+            Assert.Equal(0, Train("2", "2", "b", "--resume").Code);
+        }
+        finally
+        {
+            Console.SetError(error);
+            set_num_threads(threads);
+        }
+        Assert.Contains("with 2 threads, it had 1", standard.ToString(), StringComparison.Ordinal);
+        Assert.Contains("with 2 threads, it had 1", File.ReadAllText(Path.Combine(folder.File("b"), "result.json")), StringComparison.Ordinal);
+    }
+
     private (nn.Module<Tensor, Tensor> Model, Optimizer Optimizer) Begin(string name)
     {
         var model = OlderState.Model();

@@ -1,0 +1,67 @@
+// From TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
+#:project ../src/Amari/Amari.csproj
+#:package libtorch-cpu-linux-x64
+#:property PublishAot=false
+using Amari;
+using Amari.Workloads.Data;
+using TorchSharp;
+using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
+
+random.manual_seed(1);
+using var data = Digits.Load();
+using var model = Network();
+using var optimizer = Make(model);
+var schedule = optim.lr_scheduler.OneCycleLR(optimizer, [0.01, 0.01], total_steps: 20);
+
+Train(model, optimizer, schedule, epochs: 5);
+
+// Save weights and state; both go on elsewhere, bit by bit.
+string folder = Directory.CreateTempSubdirectory("amari-").FullName;
+model.save(Path.Combine(folder, "weights.dat"));
+optimizer.Save(Path.Combine(folder, "state.safetensors"));
+
+using var copy = Network();
+using var resumed = Make(copy);
+copy.load(Path.Combine(folder, "weights.dat"));
+resumed.Load(Path.Combine(folder, "state.safetensors"));         // options and rates of the groups come with the state
+Directory.Delete(folder, recursive: true);
+
+Train(model, optimizer, null, epochs: 1);
+Train(copy, resumed, null, epochs: 1);
+bool same = model.parameters().Zip(copy.parameters()).All(p => p.First.eq(p.Second).all().ToBoolean());
+Console.WriteLine($"the copy trained on {(same ? "to the same weights" : "to OTHER weights")}");
+return same ? 0 : 1;
+
+static nn.Module<Tensor, Tensor> Network() =>
+    nn.Sequential(("flatten", nn.Flatten()), ("fc1", nn.Linear(64, 64)), ("relu", nn.ReLU()), ("fc2", nn.Linear(64, 10)));
+
+// Decay on matrices alone: two groups, as with torch's parameter groups.
+static AdamW Make(nn.Module model)
+{
+    Parameter[] matrices = [.. model.parameters().Where(p => p.dim() > 1)], others = [.. model.parameters().Where(p => p.dim() <= 1)];
+    return new([
+        ParameterGroup.Of(matrices, new AdamW.Options { LearningRate = 3e-3, WeightDecay = 0.05, AmsGrad = true }),
+        ParameterGroup.Of(others, new AdamW.Options { LearningRate = 3e-3, WeightDecay = 0, AmsGrad = true }),
+    ]);
+}
+
+void Train(nn.Module<Tensor, Tensor> network, AdamW adamW, optim.lr_scheduler.LRScheduler? rates, int epochs)
+{
+    for (int epoch = 1; epoch <= epochs; epoch++)
+    {
+        double sum = 0;
+        int batches = 0;
+        for (long start = 0; start + 128 <= data.Train.Count; start += 128, batches++)
+        {
+            using var scope = NewDisposeScope();
+            adamW.zero_grad();
+            var loss = nn.functional.cross_entropy(network.call(data.Train.Inputs.narrow(0, start, 128)), data.Train.Targets.narrow(0, start, 128));
+            loss.backward();
+            adamW.step();
+            sum += loss.ToDouble();
+        }
+        rates?.step();
+        Console.WriteLine($"epoch {epoch}: loss {sum / batches:F4}, rate {adamW.Groups[0].LearningRate:G3}");
+    }
+}
