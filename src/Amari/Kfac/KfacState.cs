@@ -55,6 +55,7 @@ public sealed partial class Kfac
     public override void Restore(OptimizerSnapshot snapshot)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
+        using var scope = NewDisposeScope();
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != nameof(Kfac))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
@@ -120,7 +121,9 @@ public sealed partial class Kfac
         _ended = null;
         Arm();
 
-        Func<string, Tensor?> Find(CurvatureBlock block) => member => tensors.GetValueOrDefault($"{block.Name}.{member}");
+        // of a model that had another type
+        Func<string, Tensor?> Find(CurvatureBlock block) => member => tensors.GetValueOrDefault($"{block.Name}.{member}") is { } saved
+            ? saved.dtype is ScalarType.Float32 or ScalarType.Float64 ? saved.to_type(block.FactorType) : saved : null;
     }
 
     private static void CheckShapes(CurvatureBlock block, IReadOnlyDictionary<string, Tensor> tensors)
@@ -131,7 +134,7 @@ public sealed partial class Kfac
             if (!tensors.TryGetValue($"{block.Name}.{member}", out var saved)) continue;
             if (saved.dim() < tail.Length || !saved.shape.AsSpan()[^tail.Length..].SequenceEqual(tail))
                 throw new InvalidDataException($"'{block.Name}.{member}' has the shape [{string.Join(", ", saved.shape)}], expected [.., {string.Join(", ", tail)}].");
-            if (saved.dtype != block.FactorType && saved.dtype != ScalarType.BFloat16)
+            if (!saved.is_floating_point())
                 throw new InvalidDataException($"'{block.Name}.{member}' is {saved.dtype}, expected {block.FactorType}.");
         }
     }
