@@ -86,7 +86,7 @@ public sealed class ParameterLayout
     /// <summary>The tensors that autograd differentiates in.</summary>
     internal List<Tensor> Tensors => [.. Parameters.Select(p => (Tensor)p.Parameter)];
 
-    /// <summary>Throws one sentence when a derivative with respect to a parameter cannot be taken: native autograd would end the process.</summary>
+    /// <summary>Throws one sentence when a derivative with respect to a parameter cannot be taken.</summary>
     internal void RequireGradients()
     {
         foreach (var (name, w) in Parameters)
