@@ -236,7 +236,7 @@ internal sealed class ResultFolder : IDisposable
                 else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
                 AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []);
                 _elsewhere = folder;
-                _error.WriteLine($"'{Path}' does not take the results ({Reason(why)}); they are in '{folder}'.");
+                _error.WriteLine($"'{Path}' does not take all results ({Reason(why)}); the rest is in '{folder}'.");
                 return;
             }
             catch (Exception e) when (IsRefusal(e) || e is ArgumentException)

@@ -119,7 +119,7 @@ public sealed class OutputTests : IDisposable
         try
         {
             Assert.Equal(("3", "4", "3"), (File.ReadAllText(Path.Combine(elsewhere, "result.json")), File.ReadAllText(page), File.ReadAllText(json)));
-            Assert.Contains($"they are in '{elsewhere}'", error.ToString().Trim().Split('\n')[1], StringComparison.Ordinal);
+            Assert.Contains($"the rest is in '{elsewhere}'", error.ToString().Trim().Split('\n')[1], StringComparison.Ordinal);
             Assert.Equal((1, 2), (folder.ExitCode(0), folder.ExitCode(2)));
             if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(elsewhere));
         }
