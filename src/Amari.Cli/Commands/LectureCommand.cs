@@ -32,7 +32,7 @@ internal static class LectureCommand
             }
             var items = LectureCatalog.Find(asked);
             common.ApplyTo(parsed, output);
-            using var folder = common.FolderOf(parsed, "lecture", [.. items.SelectMany(i => Figure.Files(i.Id + "-*"))]);
+            using var folder = common.FolderOf(parsed, "lecture", [.. items.SelectMany(i => Figure.Files(i.Id + "-*")), .. Figure.Files("figures/*")]);
             using var interrupt = new Interrupt();
             var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
             var runs = new List<LectureRun>();

@@ -87,7 +87,11 @@ internal sealed class ResultFolder : IDisposable
     {
         if (!Directory.Exists(path)) return;
         var manifest = new Manifest(path);
-        var there = patterns.SelectMany(p => Directory.EnumerateFileSystemEntries(path, p)).Select(f => System.IO.Path.GetFileName(f));
+        var there = from pattern in patterns
+                    let folder = System.IO.Path.Combine(path, System.IO.Path.GetDirectoryName(pattern) ?? "")
+                    where Directory.Exists(folder)
+                    from file in Directory.EnumerateFileSystemEntries(folder, System.IO.Path.GetFileName(pattern))
+                    select System.IO.Path.GetRelativePath(path, file);
         foreach (string name in there)
             if (!overwrite)
                 throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
@@ -206,7 +210,7 @@ internal sealed class ResultFolder : IDisposable
 
     private void WriteHere(string name, byte[] content)
     {
-        Directory.CreateDirectory(Path);
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(FileNamed(name))!);
         Take(name);
         _manifest.Add(name, content);
         AtomicFile.Write(FileNamed(name), content, replace: _overwrite || _written.Contains(name));
@@ -219,7 +223,8 @@ internal sealed class ResultFolder : IDisposable
         if (_written.Contains(name)) return;
         if (System.IO.Path.Exists(FileNamed(name)) && !(_overwrite && _manifest.Owns(name)))
             throw new IOException($"'{FileNamed(name)}' is there, and this command did not write it.");
-        foreach (string stray in Directory.GetFiles(Path, AtomicFile.TemporaryPattern(name))) File.Delete(stray);
+        string file = FileNamed(name), folder = System.IO.Path.GetDirectoryName(file)!;
+        foreach (string stray in Directory.GetFiles(folder, AtomicFile.TemporaryPattern(System.IO.Path.GetFileName(file)))) File.Delete(stray);
     }
 
     private void Leave(Exception why)
@@ -253,7 +258,11 @@ internal sealed class ResultFolder : IDisposable
         string file = System.IO.Path.Combine(_elsewhere!, name);
         try
         {
-            if (_elsewhere!.Length > 0) AtomicFile.Write(file, content);
+            if (_elsewhere!.Length > 0)
+            {
+                Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
+                AtomicFile.Write(file, content);
+            }
             else if (name == Document) _output.WriteLine(Encoding.UTF8.GetString(content));
         }
         catch (Exception e) when (IsRefusal(e))

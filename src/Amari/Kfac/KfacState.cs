@@ -60,8 +60,8 @@ public sealed partial class Kfac
         if ((string?)values["type"] != nameof(Kfac))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
         JsonArray Listed(string name) => values[name] as JsonArray ?? throw new InvalidDataException($"The state lacks '{name}'.");
-        var updates = values["blocks"]!.AsObject();
-        var demoted = values["demoted"]!.AsObject();
+        var updates = SavedState.Required(values, "blocks").AsObject();
+        var demoted = SavedState.Required(values, "demoted").AsObject();
         var expected = _blocks.Select(b => b.Name).Concat(_demoted.Keys).Order(StringComparer.Ordinal);
         if (!updates.Concat(demoted).Select(b => b.Key).Order(StringComparer.Ordinal).SequenceEqual(expected))
             throw new InvalidDataException("The state is of a model with other layers.");
@@ -74,6 +74,7 @@ public sealed partial class Kfac
         if (rates.Length != _groups.Count) throw new InvalidDataException($"The state has {rates.Length} rates of {_groups.Count} parameter groups.");
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
+        long steps = (long)SavedState.Required(values, "step");
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
         RandomState.Require("generator", generator);
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
@@ -82,7 +83,7 @@ public sealed partial class Kfac
             block.Check(Find(block), (long)updates[block.Name]!);
         }
         const string prefix = "fallback.";
-        var fallback = new OptimizerSnapshot(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value), values["fallback"]!.AsObject());
+        var fallback = new OptimizerSnapshot(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value), SavedState.Required(values, "fallback").AsObject());
         var left = demoted.Select(d => _blocks.Find(b => b.Name == d.Key)).OfType<CurvatureBlock>().ToList();
         if (left.Count > 0) Rehearse(left, fallback);
 
@@ -101,7 +102,7 @@ public sealed partial class Kfac
         }
         _sharing?.Restored(_blocks);
         _generator.set_state(generator);
-        (_step, ClippedSteps, SkippedSteps) = ((long)values["step"]!, (long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
+        (_step, ClippedSteps, SkippedSteps) = (steps, (long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
         _capture.Draws = 0;                                     // every rank has the same generator now
         _events.Load(events);
         _capture.Reset();

@@ -8,7 +8,8 @@ namespace Amari;
 /// g ← g + λ w                                L2, which the second moment then rescales: see AdamW
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// w ← w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
-/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it). With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
+/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it).
+/// With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
 public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -7,7 +7,8 @@ namespace Amari;
 /// <remarks><code>
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// w ← (1 - η λ) w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
-/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it). The decay is multiplied by η, as in PyTorch: halving η halves it too.</remarks>
+/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it).
+/// The decay is multiplied by η, as in PyTorch: halving η halves it too.</remarks>
 public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : GroupedOptimizer<AdamW.Options, AdamW.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -58,7 +58,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         var own = _groups.SelectMany(g => g.Slots.Where(s => s.State is not null)
             .Select(s => (s, s.State!, SavedState.Shaping(s.Made!, g.Group.Options)))).ToList();
-        return _ranks is null ? own : Gathered(_ranks, new(own.Where(s => s.Item3 is not null).Select(s => KeyValuePair.Create(s.s.Name, (JsonNode?)s.Item3))));
+        if (_ranks is null) return own;
+        var made = own.Where(s => s.Item3 is not null).Select(s => KeyValuePair.Create(s.s.Name, (JsonNode?)s.Item3));
+        return Gathered(_ranks, new(made));
     }
 
     /// <param name="ranks">All of them.</param>
@@ -67,7 +69,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         using var off = no_grad();
         var slots = Slots.ToList();
-        var shaping = ranks.AllGather(made.ToJsonString()).SelectMany(text => JsonNode.Parse(text)!.AsObject()).ToDictionary(m => m.Key, m => m.Value!.AsObject());
+        var shaping = ranks.AllGather(made.ToJsonString()).SelectMany(text => JsonNode.Parse(text)!.AsObject())
+            .ToDictionary(m => m.Key, m => m.Value!.AsObject());
         using var steps = torch.tensor(slots.Select(s => IsMine(s) ? (double)(s.State?.Step ?? 0) : 0).ToArray());
         ranks.AllReduce(steps, Reduction.Max);
         double[] taken = steps.Elements<double>();

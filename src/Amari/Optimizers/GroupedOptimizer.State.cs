@@ -90,18 +90,18 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        var groups = values["groups"]!.AsArray();
+        var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _groups.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
         for (int i = 0; i < groups.Count; i++)
         {
-            var saved = groups[i]!["parameters"]!.AsArray().Select(n => (string)n!);
+            var saved = SavedState.Required(groups[i]!, "parameters").AsArray().Select(n => (string)n!);
             if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
         FollowModules();
         List<(TOptions Options, JsonNode Saved)> given = [.. groups.Select(g => (SavedState.Read<TOptions>(g!["options"]), g))];
-        var (steps, made) = (values["steps"]!.AsObject(), values["made"] as JsonObject);
+        var (steps, made) = (SavedState.Required(values, "steps").AsObject(), values["made"] as JsonObject);
         RefuseUnknown(tensors);
         using var scope = NewDisposeScope();
         var states = _groups.Zip(given, (g, saved) => g.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s =>

@@ -70,7 +70,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     /// <summary>A group's options; where they shape the state, those that a parameter's own was made with.</summary>
     private static TOptions InForce(Slot slot, TOptions options) =>
-        slot.Made is { } made && SavedState.Shaping(made, options) is { } shaping ? SavedState.Read<TOptions>(SavedState.Write(options), shaping) : options;
+        slot.Made is { } made && SavedState.Shaping(made, options) is { } shaping
+            ? SavedState.Read<TOptions>(SavedState.Write(options), shaping) : options;
 
     /// <summary>How a parameter is updated.</summary>
     private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
@@ -145,7 +146,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         ArgumentNullException.ThrowIfNull(group);
         FollowModules();
         group.Distinguish(Slots.Select(s => s.Name));
-        group.MomentumCut = () => Tell("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
+        group.MomentumCut = () =>
+            Tell("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
         var names = Slots.Select(s => s.Name).ToHashSet();
         var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
         foreach (var (name, parameter) in group.Parameters)

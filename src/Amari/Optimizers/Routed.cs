@@ -327,7 +327,7 @@ public sealed class Routed : Optimizer, optim.IMomentum
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != nameof(Routed))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Routed)}.");
-        var groups = values["groups"]!.AsArray();
+        var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
         FollowModules();
@@ -339,7 +339,7 @@ public sealed class Routed : Optimizer, optim.IMomentum
             foreach (var (i, part) in _parts.Index())
             {
                 var saved = groups[i]!;
-                options.Add((Options)Settings.Restore(typeof(Options), saved["options"].Deserialize<Dictionary<string, string>>()!));
+                options.Add((Options)Settings.Restore(typeof(Options), SavedState.Required(saved, "options").Deserialize<Dictionary<string, string>>()!));
                 parts.Add(PartOf(part.Group, options[i], Rows(i, part, options[i], saved)));
             }
             if (_distributed is { } d) Share(parts, d.Ranks, d.Shard);

@@ -30,7 +30,8 @@ internal static class SavedState
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
 
     /// <summary>All options by name.</summary>
-    public static JsonObject Write(OptimizerOptions options) => JsonSerializer.SerializeToNode(options, options.GetType(), Json)!.AsObject();
+    public static JsonObject Write(OptimizerOptions options) =>
+        JsonSerializer.SerializeToNode(options, options.GetType(), Json)!.AsObject();
 
     /// <summary>Those options that shape a state and differ from the options in force; null if none does.</summary>
     /// <param name="made">What the state was made with.</param>
@@ -38,8 +39,10 @@ internal static class SavedState
     public static JsonObject? Shaping<T>(T made, T now) where T : OptimizerOptions
     {
         if (ReferenceEquals(made, now)) return null;
-        var differing = typeof(T).GetProperties().Where(p => p.IsDefined(typeof(ShapesStateAttribute)) && !Equals(p.GetValue(made), p.GetValue(now)));
-        var result = new JsonObject(differing.Select(p => KeyValuePair.Create(p.Name, JsonSerializer.SerializeToNode(p.GetValue(made), p.PropertyType, Json))));
+        var result = new JsonObject();
+        foreach (var p in typeof(T).GetProperties().Where(p => p.IsDefined(typeof(ShapesStateAttribute))))
+            if (p.GetValue(made) is var value && !Equals(value, p.GetValue(now)))
+                result[p.Name] = JsonSerializer.SerializeToNode(value, p.PropertyType, Json);
         return result.Count > 0 ? result : null;
     }
 
@@ -61,7 +64,8 @@ internal static class SavedState
         }
         catch (Exception e) when (e is JsonException or ArgumentException)
         {
-            throw new InvalidDataException($"The state's options of {typeof(T).DeclaringType?.Name} are not valid: {e.Message.Split(" (Parameter")[0]}", e);
+            string why = e.Message.Split(" (Parameter")[0];
+            throw new InvalidDataException($"The state's options of {typeof(T).DeclaringType?.Name} are not valid: {why}", e);
         }
     }
 
@@ -74,13 +78,19 @@ internal static class SavedState
                 + "which this version of Amari does not know: load it with the version that saved it, or a newer one.");
     }
 
+    /// <summary>A value that every state has.</summary>
+    /// <exception cref="InvalidDataException">This one has not.</exception>
+    public static JsonNode Required(JsonNode values, string name) =>
+        values[name] ?? throw new InvalidDataException($"The state lacks '{name}'.");
+
     /// <summary>The names and values of metadata.</summary>
     /// <exception cref="InvalidDataException">It is no JSON object.</exception>
     public static JsonObject Parse(string text, string what)
     {
         try
         {
-            return JsonNode.Parse(text, documentOptions: new() { AllowTrailingCommas = true }) as JsonObject ?? throw new JsonException("it is no object");
+            return JsonNode.Parse(text, documentOptions: new() { AllowTrailingCommas = true }) as JsonObject
+                ?? throw new JsonException("it is no object");
         }
         catch (JsonException e)
         {

@@ -339,8 +339,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        if (!values["parameters"]!.AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
-            || (long)values["dimension"]! != Group.Parameters.Sum(p => p.Parameter.numel()))
+        if (!SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
+            || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel()))
             throw new InvalidDataException("The state is of other parameters than the optimizer's.");
         var direction = tensors.GetValueOrDefault(nameof(Direction));
         List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
@@ -349,9 +349,9 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
             throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
         if ((double?)values["adapted"] is { } adapted && !(adapted > 0 && double.IsFinite(adapted)))
             throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {adapted}; it must be a finite number > 0."));
-        var options = SavedState.Read<TOptions>(values["options"]);
+        var (options, steps) = (SavedState.Read<TOptions>(values["options"]), (long)SavedState.Required(values, "steps"));
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
-        (Steps, Adapted) = ((long)values["steps"]!, (double?)values["adapted"]);
+        (Steps, Adapted) = (steps, (double?)values["adapted"]);
         (ClippedSteps, SkippedSteps) = ((long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
         _events.Load(values["events"]);
         (Direction, _directed) = (direction?.clone(), directed);

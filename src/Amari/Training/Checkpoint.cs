@@ -71,13 +71,18 @@ public sealed class Checkpoint : IDisposable
     {
         ArgumentNullException.ThrowIfNull(model);
         var state = model.state_dict();
-        string prefix = IsWeights && state.Keys.Count(Tensors.ContainsKey) >= state.Keys.Count(n => Tensors.ContainsKey(ModelPrefix + n)) ? "" : ModelPrefix;
+        bool plain = IsWeights && state.Keys.Count(Tensors.ContainsKey) >= state.Keys.Count(n => Tensors.ContainsKey(ModelPrefix + n));
+        string prefix = plain ? "" : ModelPrefix;
         List<string> faults = [];
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
-        if (IsWeights) Add("has what the model has not:", Tensors.Where(t => !IsOfModel(t.Key)).Select(t => $"'{t.Key}' {Shape(t.Value)}"));
-        Add("has in another shape:", state.Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
+        if (IsWeights)
+            Add("has what the model has not:", Tensors.Where(t => !IsOfModel(t.Key)).Select(t => $"'{t.Key}' {Shape(t.Value)}"));
+        Add("has in another shape:", state
+            .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
             .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}"));
-        if (faults.Count > 0) throw new InvalidDataException($"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}.");
+        if (faults.Count > 0)
+            throw new InvalidDataException(
+                $"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}.");
         using var off = no_grad();
         foreach (var (name, tensor) in state) tensor.copy_(Tensors[prefix + name]);
 
@@ -88,7 +93,8 @@ public sealed class Checkpoint : IDisposable
         void Add(string what, IEnumerable<string> tensors)
         {
             var all = tensors.ToList();
-            if (all.Count > 0) faults.Add($"{what} {string.Join(", ", all.Take(MostNamed))}{(all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "")}");
+            string more = all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "";
+            if (all.Count > 0) faults.Add($"{what} {string.Join(", ", all.Take(MostNamed))}{more}");
         }
     }
 

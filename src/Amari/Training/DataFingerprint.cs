@@ -18,7 +18,8 @@ internal static class DataFingerprint
         foreach (var set in (Dataset?[])[data.Train, data.Test, data.Measured])
             foreach (var tensor in set is null ? [] : (Tensor[])[set.Inputs, set.Targets])
             {
-                hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype} {string.Join(' ', tensor.shape)};")));
+                string kind = string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype} {string.Join(' ', tensor.shape)};");
+                hash.AppendData(Encoding.UTF8.GetBytes(kind));
                 foreach (var piece in Safetensors.Pieces(tensor.detach().cpu().contiguous())) hash.AppendData(piece.bytes);
             }
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits];

@@ -63,7 +63,7 @@ public sealed class ContinuedCompareTests
         ("--seed 4", "--seed 4"),
         ("--start sparse", "--start workload, this command has --start sparse"),
         ("--monitor kl", "--monitor none, this command has --monitor kl"),
-        ("--data /somewhere", "--data none, this command has --data /somewhere"),
+        ("--data /", "--data none, this command has --data /"),
         ("--out other", "a comparison is continued in its own folder"),
         ("digits-mlp", "workload digits-softmax, this command has workload digits-mlp"),
     ];
