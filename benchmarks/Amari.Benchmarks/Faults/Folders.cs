@@ -3,7 +3,7 @@ namespace Amari.Benchmarks.Faults;
 /// <summary>Two processes in one folder, folders that hold something else, no folder for temporary files.</summary>
 internal sealed class Folders : IFaultKind
 {
-    private const int Epochs = 60;
+    private const int Epochs = 400;
 
     /// <inheritdoc/>
     public string Name => "folders";
@@ -32,12 +32,11 @@ internal sealed class Folders : IFaultKind
 
     private static Fault Second(string folder, bool killed)
     {
-        string[] arguments = TrainingRun.Arguments(folder, "adamw", Epochs * 4);
-        using var first = Tool.Start(arguments);
+        using var first = Tool.Start(TrainingRun.Arguments(folder, "adamw", Epochs));
         if (!first.WaitUntil(() => TrainingRun.Count(folder) > 0)) return new("two processes in one folder", first.End().Error);
         if (killed) first.Signal(TrainingRun.KillSignal);        // the lock dies with its owner
         if (killed) first.End();
-        var (code, _, error) = Tool.Run([.. arguments, "--resume", "--out", Path.Combine(folder, "second")]);
+        var (code, _, error) = Tool.Run(TrainingRun.Arguments(folder, "adamw", Epochs, resumes: true, results: "second"));
         return killed ? new("a folder that a killed process had", code == 0 ? null : $"exit code {code}: {error}")
             : new("two processes in one folder", code == 2 ? null : $"the second had exit code {code}: {error}");
     }

@@ -10,10 +10,10 @@ internal static class TrainingRun
     public const int KillSignal = 9;
 
     /// <summary>The arguments of a run that keeps its checkpoints and results in a folder.</summary>
-    public static string[] Arguments(string folder, string optimizer, int epochs, bool resumes = false) =>
+    public static string[] Arguments(string folder, string optimizer, int epochs, bool resumes = false, string results = "out") =>
     [
         "train", "digits-mlp", "--optimizer", optimizer, "--epochs", $"{epochs}", "--threads", "1", "--seed", "3",
-        "--checkpoint", Checkpoints(folder), "--checkpoint-every", "20ms", "--out", Path.Combine(folder, "out"), "--overwrite",
+        "--checkpoint", Checkpoints(folder), "--checkpoint-every", "20ms", "--out", Path.Combine(folder, results), "--overwrite",
         .. resumes ? ["--resume"] : Array.Empty<string>(),
     ];
 
