@@ -39,9 +39,9 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
 
     public static Lanes512 Within(Lanes512 a, Lanes512 bound, ref Lanes512 beyond)
     {
-        var within = Vector512.LessThanOrEqual(Vector512.Abs(a._value), bound._value);
-        beyond = new(beyond._value | ~within);
-        return new(a._value & within);
+        var kept = Vector512.ConditionalSelect(Vector512.LessThanOrEqual(Vector512.Abs(a._value), bound._value), a._value, default);   // by a mask register
+        beyond = new(beyond._value | (a._value ^ kept));
+        return new(kept);
     }
 
     public static bool HasBits(Lanes512 a) => !Vector512.EqualsAll(a._value.AsUInt32(), default);
