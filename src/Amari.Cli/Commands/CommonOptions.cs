@@ -18,11 +18,11 @@ internal sealed class CommonOptions
     /// <summary>Options with paths.</summary>
     public const string DataName = "--data", AssemblyName = "--assembly";
 
-    public Option<string?> Json { get; } = new(JsonName)
+    public Option<string?> Json { get; } = Named(new(JsonName)
     {
         Description = "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else",
         HelpName = "FILE",
-    };
+    });
     public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
@@ -30,7 +30,7 @@ internal sealed class CommonOptions
     public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
     public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
     public Option<string?> Data { get; } = Folder(DataName, "folder of the data set's files");
-    public Option<string?> Assembly { get; } = new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" };
+    public Option<string?> Assembly { get; } = Named(new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" });
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
     public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
     public Option<string> Start { get; } = new("--start")
@@ -61,6 +61,16 @@ internal sealed class CommonOptions
     public void AddToAny(Command command)
     {
         foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads]) command.Add(option);
+    }
+
+    /// <summary>Refuses an empty name, as a variable of the shell that is not set gives.</summary>
+    public static Option<string?> Named(Option<string?> option)
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens.Count == 1 && string.IsNullOrWhiteSpace(result.Tokens[0].Value)) result.AddError($"{option.Name} is ''; it must name a {(option.HelpName == "DIR" ? "folder" : "file")}.");
+        });
+        return option;
     }
 
     private static Option<string?> Folder(string name, string description)

@@ -20,7 +20,7 @@ internal static class TrainCommand
         };
         var rate = new Option<string?>("--lr") { Description = "learning rate", HelpName = "NUMBER" };
         var set = new Option<string[]>("--set") { Description = "an option of the optimizer, repeatable: --set damping=1e-3", HelpName = "NAME=VALUE" };
-        var checkpoint = new Option<string?>("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" };
+        var checkpoint = CommonOptions.Named(new("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" });
         var every = CommonOptions.CheckpointEvery();
         var resume = new Option<bool>("--resume") { Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run" };
         var again = new Option<bool>("--resume-if-any")

@@ -31,7 +31,8 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
     {
         try
         {
-            var root = JsonNode.Parse(text)!.AsObject();
+            var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is no JSON object");
+            if (root["arguments"] is not JsonArray) throw new JsonException("it lacks the arguments of the comparison");
             return new([.. root["arguments"]!.AsArray().Select(a => (string)a!)], (string?)root["json"],
                 root["comparison"] is { } comparison ? SavedComparison.Read(comparison.ToJsonString()) : null);
         }

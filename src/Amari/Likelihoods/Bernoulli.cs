@@ -65,6 +65,7 @@ public sealed class Bernoulli : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
+        targets = targets.to_type(ScalarType.Float64);          // whatever numbers they are
         return new(MeanOfExamples(Entropy(targets.mean([0], keepdim: true, type: ScalarType.Float64))), MeanOfExamples(Entropy(targets)));
 
         static Tensor Entropy(Tensor p)

@@ -110,7 +110,7 @@ public sealed class HeteroscedasticGaussian : Likelihood
 
     private static (Tensor Mean, Tensor LogVariance) Parts(Tensor output)
     {
-        long width = output.dim() > 0 ? output.shape[^1] : 1;
+        long width = output.dim() > 1 ? output.shape[^1] : 1;
         if (width % 2 != 0)
             throw new ArgumentException($"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. "
                 + $"They are {output.dtype} [{string.Join(", ", output.shape)}].", nameof(output));

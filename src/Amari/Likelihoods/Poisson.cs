@@ -65,6 +65,7 @@ public sealed class Poisson : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
+        targets = targets.to_type(ScalarType.Float64);          // whatever numbers they are
         double factorials = MeanOfExamples(targets.add(1).lgamma());
         var mean = targets.mean([0], keepdim: true, type: ScalarType.Float64);
         return new(factorials + MeanOfExamples(mean - mean.xlogy(mean)), factorials + MeanOfExamples(targets - targets.xlogy(targets)));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Amari.Distributed;
+using Amari.Native;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -39,7 +40,7 @@ public sealed class Trainer : IDisposable
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = workload.Load(dataDirectory).Aligned();
         _fingerprint = new(() => DataFingerprint.Of(_data));
-        _constant = new(() => Workload.Likelihood.BestConstant((_data.Measured ?? _data.Train).Targets));
+        _constant = new(ConstantPrediction);
         if (_data.Train.Count < workload.BatchSize)
             throw new ArgumentException($"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}.");
     }
@@ -58,6 +59,20 @@ public sealed class Trainer : IDisposable
 
     /// <summary>What the best constant prediction gets of the loss that is evaluated; null where the likelihood does not know.</summary>
     public ConstantPrediction? BestConstant => _constant.Value;
+
+    /// <summary>It serves a warning, and so ends no run.</summary>
+    private ConstantPrediction? ConstantPrediction()
+    {
+        try
+        {
+            return Workload.Likelihood.BestConstant((_data.Measured ?? _data.Train).Targets);
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            Warnings.Once($"The loss of a constant prediction is not known, and a run that rests there is not noticed: {e.Message.Split('\n')[0]}");
+            return null;
+        }
+    }
 
     /// <summary>How gradients travel between ranks.</summary>
     public DataParallel.Options Parallelism { get; init; } = new();
@@ -87,7 +102,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="ArgumentException">It has none.</exception>
     internal void RequireParameters(string purpose)
     {
-        using var model = Workload.CreateModel();
+        using var model = Made();
         Require.Parameters(model, purpose);
     }
 
@@ -150,10 +165,13 @@ public sealed class Trainer : IDisposable
     /// <summary>A fresh model of the workload, started as <see cref="Start"/> says.</summary>
     internal nn.Module<Tensor, Tensor> CreateModel()
     {
-        var model = Workload.CreateModel();
+        var model = Made();
         WeightStarts.Apply(Start, model);
         return model;
     }
+
+    private nn.Module<Tensor, Tensor> Made() =>
+        Workload.CreateModel() ?? throw new ArgumentException($"The workload {Workload.Name} made no model: CreateModel returned null.");
 
     /// <summary>Trains a fresh model until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
     /// <param name="choice">The optimizer and its settings.</param>

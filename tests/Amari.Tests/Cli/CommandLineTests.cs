@@ -53,6 +53,10 @@ public sealed class CommandLineTests
         { "frobnicate", "frobnicate" },
     };
 
+    /// <summary>As a variable of the shell gives that is not set.</summary>
+    [Theory, InlineData("--json", "file"), InlineData("--assembly", "file"), InlineData("--checkpoint", "folder")]
+    public void An_empty_name_is_refused(string option, string what) => AssertRefused($"{option} is ''; it must name a {what}.", "train", "--epochs", "1", option, "");
+
     [Theory, MemberData(nameof(BadArguments))]
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
     {

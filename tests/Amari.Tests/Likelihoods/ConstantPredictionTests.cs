@@ -26,6 +26,15 @@ public sealed class ConstantPredictionTests : IDisposable
         _ => (new HeteroscedasticGaussian(), randn(N, C / 2, dtype: F64) * 2 - 1),
     };
 
+    [Fact]
+    public void Targets_may_be_of_any_numbers()
+    {
+        var y = randint(0, 2, [N, C], dtype: ScalarType.Int64);
+        foreach (Likelihood likelihood in (Likelihood[])[new Bernoulli(), new Poisson(), new Gaussian()])
+            foreach (var type in (ScalarType[])[ScalarType.Bool, ScalarType.Int64, ScalarType.Float32])
+                Assert.Equal(likelihood.BestConstant(y.to_type(F64))!.Value.Loss, likelihood.BestConstant(y.to_type(type))!.Value.Loss, 1e-6);
+    }
+
     /// <summary>Fisher scoring over one output for all examples: c ← c - Λ⁺ s, with the means of Λ and of the score.</summary>
     [Theory, MemberData(nameof(Names))]
     public void No_constant_is_better(string name)

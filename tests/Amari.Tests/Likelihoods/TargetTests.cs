@@ -50,6 +50,11 @@ public sealed class TargetTests : IDisposable
         Refuses(name, zeros(f, dtype: ScalarType.Int64), Target(name, y), "floating-point");
     }
 
+    /// <summary>[2k] is neither one example nor 2k of them.</summary>
+    [Fact]
+    public void Means_and_variances_without_examples_are_refused() =>
+        Assert.Contains("outputs must be [n, 2k]", Refused(() => new HeteroscedasticGaussian().Loss(randn(12), randn(6))), StringComparison.Ordinal);
+
     [Theory, MemberData(nameof(Names))]
     public void Numbers_of_other_types_are_converted_and_labels_must_be_integers(string name)
     {
