@@ -177,6 +177,13 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         (_history, _names, SkippedPairs) = (history, names, (long?)snapshot.Values["skippedPairs"] ?? 0);
     }
 
+    /// <summary>It is the last loss.</summary>
+    private protected override void RequireAdapted(double value)
+    {
+        if (!double.IsFinite(value))
+            throw new InvalidDataException(FormattableString.Invariant($"The state's last loss is {value}; it must be a finite number."));
+    }
+
     /// <inheritdoc/>
     public override void to(Device device)
     {

@@ -347,8 +347,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         long expected = Sizes(directed).Sum();
         if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
             throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
-        if ((double?)values["adapted"] is { } adapted && !(adapted > 0 && double.IsFinite(adapted)))
-            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {adapted}; it must be a finite number > 0."));
+        if ((double?)values["adapted"] is { } adapted) RequireAdapted(adapted);
         var (options, steps) = (SavedState.Read<TOptions>(values["options"]), (long)SavedState.Required(values, "steps"));
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
         (Steps, Adapted) = (steps, (double?)values["adapted"]);
@@ -356,6 +355,14 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         _events.Load(values["events"]);
         (Direction, _directed) = (direction?.clone(), directed);
         Report = null;
+    }
+
+    /// <summary>Refuses a saved <see cref="Adapted"/> that the method cannot have left.</summary>
+    /// <exception cref="InvalidDataException">It is no damping and no trust radius.</exception>
+    private protected virtual void RequireAdapted(double value)
+    {
+        if (!(value > 0 && double.IsFinite(value)))
+            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0."));
     }
 
     /// <inheritdoc/>
