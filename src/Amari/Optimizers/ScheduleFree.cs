@@ -180,7 +180,9 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
 
     /// <inheritdoc/>
-    /// <remarks>Meanwhile y is kept beside: one more tensor.</remarks>
+    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for nothing is kept to hold
+    /// them against: they are taken as y, and x is computed of them and the old z. Load weights after <see cref="Eval"/>, and go on with
+    /// <see cref="Train"/>.</remarks>
     public override void Eval()
     {
         if (Evaluating) return;
