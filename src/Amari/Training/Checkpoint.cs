@@ -77,7 +77,8 @@ public sealed class Checkpoint : IDisposable
         string prefix = plain ? "" : ModelPrefix;
         List<string> faults = [];
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
-        Add("has what the model has not:", Tensors.Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
+        Add("has what the model has not:", Tensors
+            .Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
             .Select(t => $"'{t.Key}' {Shape(t.Value)}"));
         Add("has in another shape:", state
             .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
