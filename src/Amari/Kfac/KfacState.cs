@@ -59,6 +59,7 @@ public sealed partial class Kfac
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != nameof(Kfac))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Kfac)}.");
+        SavedState.RequireSchema(values);
         JsonArray Listed(string name) => values[name] as JsonArray ?? throw new InvalidDataException($"The state lacks '{name}'.");
         var updates = SavedState.Required(values, "blocks").AsObject();
         var demoted = SavedState.Required(values, "demoted").AsObject();
@@ -74,13 +75,14 @@ public sealed partial class Kfac
         if (rates.Length != _groups.Count) throw new InvalidDataException($"The state has {rates.Length} rates of {_groups.Count} parameter groups.");
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
-        long steps = (long)SavedState.Required(values, "step");
+        long Count(string name) => SavedState.Count(values, name, optional: true);
+        var (steps, clipped, skipped, rejected) = (SavedState.Count(values, "step"), Count("clippedSteps"), Count("skippedSteps"), Count("rejectedSteps"));
         if (!tensors.TryGetValue("generator", out var generator)) throw new InvalidDataException("The state lacks 'generator'.");
         RandomState.Require("generator", generator);
         foreach (var block in _blocks.Where(b => updates.ContainsKey(b.Name)))
         {
             CheckShapes(block, tensors);
-            block.Check(Find(block), (long)updates[block.Name]!);
+            block.Check(Find(block), SavedState.Count(updates, block.Name));
         }
         const string prefix = "fallback.";
         var fallback = new OptimizerSnapshot(tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[prefix.Length..], t => t.Value), SavedState.Required(values, "fallback").AsObject());
@@ -93,7 +95,7 @@ public sealed partial class Kfac
         foreach (var (group, (options, initial)) in _groups.Zip(groups)) (group.Options, group.InitialLearningRate) = (options, initial);
         foreach (var block in _blocks)
         {
-            block.Restore(Find(block), (long)updates[block.Name]!);
+            block.Restore(Find(block), SavedState.Count(updates, block.Name));
             block.IsAwaited = awaited.Contains(block.Name);
             var old = _momentum.GetValueOrDefault(block);
             if (Find(block)("Momentum") is { } b) _momentum[block] = b.clone().DetachFromDisposeScope();
@@ -102,12 +104,12 @@ public sealed partial class Kfac
         }
         _sharing?.Restored(_blocks);
         _generator.set_state(generator);
-        (_step, ClippedSteps, SkippedSteps) = (steps, (long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
+        (_step, ClippedSteps, SkippedSteps) = (steps, clipped, skipped);
         _capture.Draws = 0;                                     // every rank has the same generator now
         _events.Load(events);
         _capture.Reset();
         _capture.Tells(events.Select(e => ((string)e![0]!, (string)e[1]!)));
-        (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], (long?)values["rejectedSteps"] ?? 0);
+        (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], rejected);
         _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
         _remeasures = (bool?)values["remeasures"] ?? false;
         _rule = Enum.TryParse<StepRule>((string?)values["rule"], out var rule) ? rule : null;

@@ -90,6 +90,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
+        SavedState.RequireSchema(values);
         var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _groups.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
@@ -102,12 +103,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         FollowModules();
         List<(TOptions Options, JsonNode Saved)> given = [.. groups.Select(g => (SavedState.Read<TOptions>(g!["options"]), g))];
         var (steps, made) = (SavedState.Required(values, "steps").AsObject(), values["made"] as JsonObject);
+        var (clipped, skipped) = (SavedState.Count(values, "clippedSteps", optional: true), SavedState.Count(values, "skippedSteps", optional: true));
         RefuseUnknown(tensors);
         using var scope = NewDisposeScope();
         var states = _groups.Zip(given, (g, saved) => g.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s =>
         {
             var own = made?[s.Name] is { } shaping ? SavedState.Read<TOptions>(saved.Saved["options"], shaping) : saved.Options;
-            return (Slot: s, Made: own, State: Loaded(s, own, tensors, (long)steps[s.Name]!));
+            return (Slot: s, Made: own, State: Loaded(s, own, tensors, SavedState.Count(steps, s.Name)));
         })).SelectMany(s => s).ToList();
 
         foreach (var slot in Slots) Forget(slot);                // all checks have passed
@@ -119,8 +121,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             slot.State = state;
             Adopt(slot, own);
         }
-        ClippedSteps = (long?)values["clippedSteps"] ?? 0;
-        SkippedSteps = (long?)values["skippedSteps"] ?? 0;
+        (ClippedSteps, SkippedSteps) = (clipped, skipped);
         _events.Load(values["events"]);
     }
 

@@ -147,13 +147,17 @@ public abstract class Optimizer : optim.Optimizer
     }
 
     /// <summary>Loads what <see cref="Save"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged or does not fit this optimizer.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds numbers that are not finite, or does not fit this optimizer.</exception>
     public void Load(string path)
     {
         using var file = Safetensors.Load(path);
         if (!file.Metadata.TryGetValue("optimizer", out var values))
             throw new InvalidDataException($"'{path}' holds no optimizer state.");
-        Untrusted.Read($"The optimizer's state in '{path}'", () => Restore(new(file.Tensors, SavedState.Parse(values, "optimizer"))));
+        Untrusted.Read($"The optimizer's state in '{path}'", () =>
+        {
+            SavedState.RequireFinite(file.Tensors);
+            Restore(new(file.Tensors, SavedState.Parse(values, "optimizer")));
+        });
     }
 }
 

@@ -327,6 +327,9 @@ public sealed class Routed : Optimizer, optim.IMomentum
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != nameof(Routed))
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Routed)}.");
+        SavedState.RequireSchema(values);
+        long Count(string name) => SavedState.Count(values, name, optional: true);
+        var (clipped, skipped, steps) = (Count("clippedSteps"), Count("skippedSteps"), Count("steps"));
         var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
@@ -361,8 +364,7 @@ public sealed class Routed : Optimizer, optim.IMomentum
         _parts = parts;
         foreach (var (i, part) in parts.Index())
             (part.Group.Options, part.Group.InitialLearningRate) = (options[i], (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate);
-        (ClippedSteps, SkippedSteps, Steps) =
-            ((long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0, (long?)values["steps"] ?? 0);
+        (ClippedSteps, SkippedSteps, Steps) = (clipped, skipped, steps);
         _events.Load(values["events"]);
     }
 

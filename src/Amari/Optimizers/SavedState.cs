@@ -1,7 +1,9 @@
+using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Amari.Training;
 
 namespace Amari;
 
@@ -26,6 +28,9 @@ internal static class SavedState
 {
     /// <summary>Of the schema of states: it rises when what is saved changes. States without a version are of schema 1.</summary>
     public const int Schema = 2;
+
+    /// <summary>The most that a count of steps can be: all below are exact as a double.</summary>
+    private const long MostSteps = 1L << 53;
 
     private static readonly JsonSerializerOptions Json = new() { Converters = { new JsonStringEnumConverter() } };
 
@@ -82,6 +87,49 @@ internal static class SavedState
     /// <exception cref="InvalidDataException">This one has not.</exception>
     public static JsonNode Required(JsonNode values, string name) =>
         values[name] ?? throw new InvalidDataException($"The state lacks '{name}'.");
+
+    /// <summary>Refuses the state of a newer version; one that says no schema is of schema 1.</summary>
+    /// <exception cref="InvalidDataException">The schema is not one that this version reads.</exception>
+    public static void RequireSchema(JsonNode values)
+    {
+        if (values["schema"] is not { } schema) return;
+        if (Whole(schema) is not (> 0 and var version))
+            throw new InvalidDataException($"The state's schema is {Short(schema)}; it must be a whole number from 1 to {Schema}.");
+        if (version > Schema)
+            throw new InvalidDataException($"The state is of schema {version}, this version of Amari reads the schemas 1 to {Schema}: "
+                + "load it with the version that saved it, or a newer one.");
+    }
+
+    /// <summary>A saved count of steps.</summary>
+    /// <param name="values">Where it is saved.</param>
+    /// <param name="name">Its name there.</param>
+    /// <param name="optional">Whether it is 0 where it lacks.</param>
+    /// <exception cref="InvalidDataException">It lacks, or is no whole number from 0 to 2^53.</exception>
+    public static long Count(JsonNode values, string name, bool optional = false)
+    {
+        if (optional && values[name] is null) return 0;
+        var value = Required(values, name);
+        return Whole(value) is <= MostSteps and var count ? count
+            : throw new InvalidDataException($"The saved '{name}' is {Short(value)}; it must be a whole number from 0 to {MostSteps}.");
+    }
+
+    /// <summary>A whole number ≥ 0; null if it is something else.</summary>
+    private static long? Whole(JsonNode node) =>
+        long.TryParse(node.ToJsonString(), NumberStyles.None, CultureInfo.InvariantCulture, out long value) ? value : null;
+
+    private static string Short(JsonNode node)
+    {
+        const int most = 40;
+        string text = node.ToJsonString();
+        return text.Length <= most ? text : text[..most] + "...";
+    }
+
+    /// <summary>Refuses tensors of a file that have numbers which are not finite: none such is saved by a run.</summary>
+    /// <exception cref="InvalidDataException">There is one; the message names it.</exception>
+    public static void RequireFinite(IReadOnlyDictionary<string, Tensor> tensors)
+    {
+        if (NotFinite.First(tensors) is { } name) throw new InvalidDataException($"'{name}' has numbers that are infinite or NaN.");
+    }
 
     /// <summary>The names and values of metadata.</summary>
     /// <exception cref="InvalidDataException">It is no JSON object.</exception>

@@ -143,21 +143,31 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     public override void Train()
     {
         if (!Evaluating) return;
+        Adopt();
         using var off = no_grad();
-        ForEach((name, parameter, state) =>
+        ForEach((_, parameter, state) =>
         {
-            using var scope = NewDisposeScope();
-            if (state.Evaluated is null || HoldsAverage(parameter, state)) parameter.copy_(state.TrainingPoint!);
-            else
-            {
-                state.Iterate.copy_(parameter);
-                Warnings.Once(Loaded);
-                Tell(name, Loaded, state.Step);
-            }
+            parameter.copy_(state.TrainingPoint!);
             state.TrainingPoint!.Dispose();
             (state.TrainingPoint, state.Evaluated) = (null, null);
         });
         _evaluating = false;
+    }
+
+    /// <summary>Takes weights that were loaded in evaluation as y, x and z.</summary>
+    private void Adopt()
+    {
+        using var off = no_grad();
+        ForEach((name, parameter, state) =>
+        {
+            using var scope = NewDisposeScope();
+            if (state.Evaluated is null || HoldsAverage(parameter, state)) return;
+            state.Iterate.copy_(parameter);
+            state.TrainingPoint!.copy_(parameter);
+            state.Evaluated = parameter.dtype;
+            Warnings.Once(Loaded);
+            Tell(name, Loaded, state.Step);
+        });
     }
 
     private const string Loaded = "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
@@ -170,7 +180,9 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
 
     /// <inheritdoc/>
-    /// <remarks>Meanwhile y is kept beside: one more tensor.</remarks>
+    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for nothing is kept to hold
+    /// them against: they are taken as y, and x is computed of them and the old z. Load weights after <see cref="Eval"/>, and go on with
+    /// <see cref="Train"/>.</remarks>
     public override void Eval()
     {
         if (Evaluating) return;
@@ -223,8 +235,10 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <inheritdoc/>
+    /// <remarks>In evaluation, weights that were loaded meanwhile are taken as by <see cref="Train"/>, so that they are saved, too.</remarks>
     public override OptimizerSnapshot Snapshot()
     {
+        if (Evaluating) Adopt();
         var snapshot = base.Snapshot();
         snapshot.Values["evaluating"] = Evaluating;
         return snapshot;

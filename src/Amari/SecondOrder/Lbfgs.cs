@@ -162,6 +162,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         List<string> names = [.. snapshot.Values["historyOf"]?.AsArray().Select(n => (string)n!) ?? []];
+        long skipped = SavedState.Count(snapshot.Values, "skippedPairs", optional: true);
         var sizes = Group.Parameters.ToDictionary(p => p.Name, p => p.Parameter.numel());
         var history = LbfgsHistory.Of(snapshot.Tensors, names.Sum(n => sizes.GetValueOrDefault(n)));
         try
@@ -174,7 +175,14 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             throw;
         }
         _history.Dispose();
-        (_history, _names, SkippedPairs) = (history, names, (long?)snapshot.Values["skippedPairs"] ?? 0);
+        (_history, _names, SkippedPairs) = (history, names, skipped);
+    }
+
+    /// <summary>It is the last loss.</summary>
+    private protected override void RequireAdapted(double value)
+    {
+        if (!double.IsFinite(value))
+            throw new InvalidDataException(FormattableString.Invariant($"The state's last loss is {value}; it must be a finite number."));
     }
 
     /// <inheritdoc/>

@@ -339,6 +339,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         var (tensors, values) = snapshot;
         if ((string?)values["type"] != GetType().Name)
             throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
+        SavedState.RequireSchema(values);
         if (!SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
             || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel()))
             throw new InvalidDataException("The state is of other parameters than the optimizer's.");
@@ -347,15 +348,23 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         long expected = Sizes(directed).Sum();
         if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
             throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
-        if ((double?)values["adapted"] is { } adapted && !(adapted > 0 && double.IsFinite(adapted)))
-            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {adapted}; it must be a finite number > 0."));
-        var (options, steps) = (SavedState.Read<TOptions>(values["options"]), (long)SavedState.Required(values, "steps"));
+        if ((double?)values["adapted"] is { } adapted) RequireAdapted(adapted);
+        var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
+        var (clipped, skipped) = (SavedState.Count(values, "clippedSteps", optional: true), SavedState.Count(values, "skippedSteps", optional: true));
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
         (Steps, Adapted) = (steps, (double?)values["adapted"]);
-        (ClippedSteps, SkippedSteps) = ((long?)values["clippedSteps"] ?? 0, (long?)values["skippedSteps"] ?? 0);
+        (ClippedSteps, SkippedSteps) = (clipped, skipped);
         _events.Load(values["events"]);
         (Direction, _directed) = (direction?.clone(), directed);
         Report = null;
+    }
+
+    /// <summary>Refuses a saved <see cref="Adapted"/> that the method cannot have left.</summary>
+    /// <exception cref="InvalidDataException">It is no damping and no trust radius.</exception>
+    private protected virtual void RequireAdapted(double value)
+    {
+        if (!(value > 0 && double.IsFinite(value)))
+            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0."));
     }
 
     /// <inheritdoc/>

@@ -26,7 +26,7 @@ public sealed class Checkpoint : IDisposable
     public long Step { get; }
 
     /// <summary>Whether it is a plain safetensors file of weights, as PyTorch's <c>state_dict()</c> is saved by others: without a
-    /// step.</summary>
+    /// step, or with one but no checksum.</summary>
     public bool IsWeights { get; }
 
     /// <summary>The tensors by the names they were saved under.</summary>
@@ -43,7 +43,9 @@ public sealed class Checkpoint : IDisposable
     private static Checkpoint Of(string file, Safetensors content, bool orWeights)
     {
         var metadata = new Dictionary<string, string>(content.Metadata);
-        if (orWeights && !metadata.ContainsKey(StepKey)) return new(null, content, metadata);
+        // Others count steps, too; what a run saved is never taken for theirs, also where its checksum is lost.
+        bool ofRun = content.HasChecksum || metadata.ContainsKey(RunSaver.RunKey);
+        if (orWeights && !(ofRun && metadata.ContainsKey(StepKey))) return new(null, content, metadata);
         // Without a checksum nothing vouches for the numbers: damage to the checksum's own key must not pass either.
         if (content.HasChecksum && metadata.Remove(StepKey, out var text)
             && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
@@ -64,9 +66,9 @@ public sealed class Checkpoint : IDisposable
     }
 
     /// <summary>Puts the saved weights and buffers into a model. In a file of weights alone, their names may begin with <c>model.</c> or not,
-    /// and every tensor has to be the model's; numbers of another type are converted.</summary>
-    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensors that are missing, left over or
-    /// of another shape. The model is then unchanged.</exception>
+    /// and every tensor has to be the model's; numbers of another floating-point type are converted.</summary>
+    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensors that are missing, left over,
+    /// of another shape, or integers where the model has floating-point numbers. The model is then unchanged.</exception>
     public void CopyTo(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -75,11 +77,15 @@ public sealed class Checkpoint : IDisposable
         string prefix = plain ? "" : ModelPrefix;
         List<string> faults = [];
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
-        if (IsWeights)
-            Add("has what the model has not:", Tensors.Where(t => !IsOfModel(t.Key)).Select(t => $"'{t.Key}' {Shape(t.Value)}"));
+        Add("has what the model has not:", Tensors
+            .Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
+            .Select(t => $"'{t.Key}' {Shape(t.Value)}"));
         Add("has in another shape:", state
             .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
             .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}"));
+        Add("has integers for floating-point numbers:", state
+            .Where(s => s.Value.is_floating_point() && Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.is_floating_point())
+            .Select(s => $"'{prefix}{s.Key}' {Tensors[prefix + s.Key].dtype} for {s.Value.dtype}"));
         if (faults.Count > 0)
             throw new InvalidDataException(
                 $"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}.");

@@ -136,7 +136,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Check(saved);
         return Untrusted.Read(What, () =>
         {
-            Step = (long)saved["step"]! is >= 0 and var step ? step : throw new InvalidDataException("The checkpoint's run has a negative step.");
+            Step = SavedState.Count(saved, "step");
             Seconds = (double)saved["seconds"]! is >= 0 and < double.PositiveInfinity and var seconds ? seconds
                 : throw new InvalidDataException("The checkpoint's run has no time that is finite and not negative.");
             Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];

@@ -174,6 +174,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         if (!checkpoint.Tensors.TryGetValue(Randomness, out var random)) throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
         RandomState.Require(Randomness, random);
+        SavedState.RequireFinite(checkpoint.Tensors);
         var otherwise = record.Restore(Said(checkpoint, RunKey));
         checkpoint.CopyTo(model);
         string state = Said(checkpoint, "optimizer");

@@ -378,4 +378,31 @@ public sealed class ScheduleFreeTests
         Assert.Equal(Problem.Values(p), Problem.Values(q));
         Assert.DoesNotContain(b.Events, e => e.Message.Contains("loaded", StringComparison.Ordinal));
     }
+
+    /// <summary>What was loaded in evaluation is in a state saved before training goes on.</summary>
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
+    public void Weights_loaded_in_evaluation_are_saved(ScalarType type)
+    {
+        Parameter[] p = Problem.Parameters([[3, 4], [5]], type), q = Problem.Parameters([[3, 4], [5]], type);
+        using ScheduleFree a = new(p), b = new(q);
+        Problem.Steps(a, p, 0, 4);
+        a.Eval();
+        using (no_grad()) p[0].fill_(7);
+        var saved = a.Snapshot();
+        Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v));
+        Assert.Contains("weights were loaded while it evaluated", Assert.Single(a.Events, e => e.Subject == "0").Message, StringComparison.Ordinal);
+        using (no_grad())
+            for (int i = 0; i < p.Length; i++) q[i].copy_(p[i]);
+        b.Restore(saved);
+        a.Train();
+        b.Train();
+        Assert.All(Problem.Values([q[0]]), v => Assert.Equal(7, v));
+        Assert.Single(a.Events, e => e.Subject == "0");
+        Problem.Steps(a, p, 4, 6);
+        Problem.Steps(b, q, 4, 6);
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+        a.Eval();
+        b.Eval();
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+    }
 }

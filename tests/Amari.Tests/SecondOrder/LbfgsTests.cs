@@ -257,6 +257,25 @@ public sealed class LbfgsTests : IDisposable
         Assert.Equal(0, other.StateBytes);
     }
 
+    /// <summary>The last loss may have any sign, and the pairs are used as if nothing had been saved.</summary>
+    [Theory, InlineData(1, -100), InlineData(0, 0), InlineData(0, -5)]
+    public void A_state_of_a_loss_that_is_not_positive_goes_on(double scale, double offset)
+    {
+        Parameter w = At(-1.2, 1), u = At(0, 0);
+        using Lbfgs saved = new([w], new() { Iterations = 3 }), resumed = new([u]);
+        for (int i = 0; i < 3; i++)
+        {
+            saved.step(() => Rosenbrock(w) * scale + offset).Dispose();
+            Assert.True(saved.Report!.LossAfter <= 0);
+            using (no_grad()) u.copy_(w);
+            resumed.Restore(saved.Snapshot());
+        }
+        saved.step(() => Rosenbrock(w) * scale + offset).Dispose();
+        resumed.step(() => Rosenbrock(u) * scale + offset).Dispose();
+        Assert.Equal(saved.Report!.LossAfter, resumed.Report!.LossAfter);
+        Assert.Equal(Problem.Values([w]), Problem.Values([u]));
+    }
+
     [Fact]
     public void The_shares_of_the_line_search_must_be_in_order()
     {

@@ -251,8 +251,33 @@ public sealed class CheckpointTests : IDisposable
     public void A_checkpoint_without_its_checksum_stays_refused()
     {
         string file = folder.File("step.safetensors");
-        Plain(file, new() { ["model.weight"] = zeros(1) }, new() { ["step"] = "3" });
+        Plain(file, new() { ["model.weight"] = zeros(1) }, new() { ["step"] = "3", ["run"] = "{}" });
         Assert.Throws<InvalidDataException>(() => Checkpoint.Open(file));
+    }
+
+    /// <summary>Others count steps, too.</summary>
+    [Fact]
+    public void Plain_weights_may_say_a_step()
+    {
+        string file = folder.File("weights.safetensors");
+        Plain(file, new() { ["weight"] = ones(3) }, new() { ["format"] = "pt", ["step"] = "100" });
+        using var model = new Sequence(3);
+        using var weights = Checkpoint.Open(file);
+        Assert.True(weights.IsWeights);
+        weights.CopyTo(model);
+        Assert.Equal([1, 1, 1], model.weight.Elements<float>());
+        Assert.Throws<InvalidDataException>(() => Checkpoint.Load(file));
+    }
+
+    [Fact]
+    public void Integers_are_no_weights()
+    {
+        string file = folder.File("weights.safetensors");
+        Plain(file, new() { ["weight"] = ones(3, dtype: ScalarType.Int64) });
+        using var model = new Sequence(3);
+        using var weights = Checkpoint.Open(file);
+        Assert.Contains("'weight' Int64 for Float32", Assert.Throws<InvalidDataException>(() => weights.CopyTo(model)).Message, StringComparison.Ordinal);
+        Assert.Equal([0, 0, 0], model.weight.Elements<float>());
     }
 
     /// <summary>Writes the format by hand, as others do.</summary>

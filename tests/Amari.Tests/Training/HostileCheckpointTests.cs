@@ -43,6 +43,17 @@ public sealed class HostileCheckpointTests : IDisposable
         ["a fallback that is null"] = (_, m) => m["optimizer"] = Regex.Replace(m["optimizer"], "\"Fallback\":\\{[^}]*\\}", "\"Fallback\":null"),
         ["a count of 1e300"] = (_, m) => Set(m, "optimizer", "clippedSteps", "1e300"),
         ["a negative size"] = (_, m) => m["optimizer"] = Regex.Replace(m["optimizer"], "\"FactorInterval\":\\d+", "\"FactorInterval\":-5"),
+        ["an optimizer's step that is negative"] = (_, m) => Set(m, "optimizer", "step", "-1"),
+        ["an optimizer's step beyond 2^53"] = (_, m) => Set(m, "optimizer", "step", "9007199254740993"),
+        ["a step beyond 2^53"] = (_, m) => Set(m, "run", "step", "9007199254740993"),
+        ["a negative count"] = (_, m) => Set(m, "optimizer", "skippedSteps", "-1"),
+        ["a newer schema"] = (_, m) => Set(m, "optimizer", "schema", "99"),
+        ["a schema that is a string"] = (_, m) => Set(m, "optimizer", "schema", "\"a\""),
+        ["a negative schema"] = (_, m) => Set(m, "optimizer", "schema", "-1"),
+        ["weights that are NaN"] = (t, _) => t["model.a.weight"] = full_like(t["model.a.weight"], double.NaN),
+        ["factors that are infinite"] = (t, _) => t["optimizer.a.G"] = full_like(t["optimizer.a.G"], double.PositiveInfinity),
+        ["weights that the model has not"] = (t, _) => t["model.zzz"] = zeros(1),
+        ["weights of integers"] = (t, _) => t["model.a.weight"] = t["model.a.weight"].to_type(ScalarType.Int64),
         ["an optimizer's step that is a string"] = (_, m) => Set(m, "optimizer", "step", "\"x\""),
     };
 
@@ -122,8 +133,31 @@ public sealed class HostileCheckpointTests : IDisposable
         [
             .. Regex.Matches(good, "\"(clippedSteps|skippedSteps)\":0").Select(m => good.Remove(m.Index, m.Length).Insert(m.Index, $"{m.Value[..^1]}1e300")),
             Regex.Replace(good, "\"options\":\\{[^{}]*\\}", "\"options\":null"),
+            .. ((string[])["99", "\"a\"", "-1", "0", "1.5"]).Select(s => Regex.Replace(good, "\"schema\":\\d+", $"\"schema\":{s}")),
+            .. ((string[])["-1", "9007199254740993"]).Select(c => Regex.Replace(good, "\"(clippedSteps|skippedSteps)\":0", $"\"$1\":{c}")),
             Regex.Replace(good, "\"type\":\"\\w+\"", "\"type\":7"),
         ];
+    }
+
+    [Fact]
+    public void What_is_wrong_with_a_state_is_named()
+    {
+        var p = nn.Parameter(ones(3));
+        using var optimizer = new Adam([p]);
+        p.sum().backward();
+        optimizer.step();
+        string file = _folder.File("state");
+        Refused("'0.SecondMoment' has numbers that are infinite or NaN", (t, _) => t["0.SecondMoment"] = full(3, float.NaN));
+        Refused("schema 99, this version of Amari reads the schemas 1 to 2", (_, m) => Set(m, "optimizer", "schema", "99"));
+        Refused("schema is \"a\"", (_, m) => Set(m, "optimizer", "schema", "\"a\""));
+        Refused("'0' is -3; it must be a whole number from 0 to 9007199254740992", (_, m) => Set(m, "optimizer", "steps", """{"0":-3}"""));
+
+        void Refused(string why, Action<Dictionary<string, Tensor>, Dictionary<string, string>> change)
+        {
+            optimizer.Save(file);
+            Rewrite(file, change);
+            Assert.Contains(why, Assert.Throws<InvalidDataException>(() => optimizer.Load(file)).Message, StringComparison.Ordinal);
+        }
     }
 
     /// <summary>Headers that other programs, or nobody, would write.</summary>
