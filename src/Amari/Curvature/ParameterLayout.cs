@@ -8,12 +8,14 @@ public sealed class ParameterLayout
 {
     private readonly long[] _offsets;
 
-    /// <param name="parameters">At least one, all of one floating-point dtype and device. Not owned.</param>
+    /// <param name="parameters">At least one, all of one real floating-point dtype and device. Not owned.</param>
+    /// <exception cref="ArgumentException">They are not.</exception>
     public ParameterLayout(IEnumerable<(string Name, Parameter Parameter)> parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = [.. parameters.DistinctBy(p => p.Parameter.Handle)];
         if (Parameters.Count == 0) throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
+        foreach (var (name, parameter) in Parameters) Require.Real(name, parameter);
         (Type, Device) = (Parameters[0].Parameter.dtype, Parameters[0].Parameter.device);
         if (Parameters.FirstOrDefault(p => p.Parameter.dtype != Type || !p.Parameter.IsOn(Device)) is { Name: not null } other)
             throw new ArgumentException($"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all must be alike.", nameof(parameters));

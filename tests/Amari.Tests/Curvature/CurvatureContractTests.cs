@@ -26,6 +26,14 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
+    public void Complex_parameters_are_refused()
+    {
+        var w = nn.Parameter(complex(randn(2, 3), randn(2, 3)));
+        var error = Assert.Throws<ArgumentException>(() => new ParameterLayout([("w", w)]));
+        Assert.Contains("The parameter 'w' is ComplexFloat32; optimizers take real floating-point numbers, complex ones as pairs.", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Data_is_walked_once_per_product_and_the_product_repeats_bit_for_bit()
     {
         var c = CurvatureCases.Make("norms and dropout");
