@@ -22,6 +22,7 @@ public sealed class ParameterLayout
         Shapes = [.. Parameters.Select(p => p.Parameter.shape)];
         _offsets = new long[Parameters.Count + 1];
         for (int i = 0; i < Parameters.Count; i++) _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
+        if (Dimension == 0) throw new ArgumentException("The trainable parameters have no elements: there is nothing to train or to take the curvature of.", nameof(parameters));
     }
 
     /// <summary>The trainable parameters of a model whose names pass a filter (all, without one).</summary>
@@ -54,7 +55,7 @@ public sealed class ParameterLayout
     {
         ArgumentNullException.ThrowIfNull(tensors);
         using var scope = NewDisposeScope();
-        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : t.reshape(-1))];
+        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : (t.is_sparse ? t.to_dense() : t).reshape(-1))];
         return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();   // TorchSharp's cat of one tensor is that tensor
     }
 
