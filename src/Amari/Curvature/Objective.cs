@@ -102,6 +102,8 @@ public sealed class Objective
         using var kept = new KeptGradients(Parameters.Parameters.Select(p => p.Parameter));
         using var mode = set_grad_enabled(_callsBackward != false || is_grad_enabled());
         var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
+        if (value.numel() != 1 || value.is_complex())
+            throw new InvalidOperationException($"The loss must be one real number, a scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: take its mean or sum.");
         Tensor?[] left = [.. Parameters.Parameters.Select(p => LibTorch.Gradient(p.Parameter.Handle) == 0 ? null : p.Parameter.grad)];
         _callsBackward = Array.Exists(left, g => g is not null);
         using var off = no_grad();
