@@ -34,7 +34,7 @@ public sealed class Objective
         Tensor Call(Tensor x, Tensor y)
         {
             using var shown = Capture.Show(y);
-            return Unbatched.Refuse(model, x);
+            return Unbatched.Refuse(model, x) ?? throw new InvalidOperationException($"The model {model.GetName()} returned null.");
         }
     }
 
@@ -103,7 +103,7 @@ public sealed class Objective
         using var mode = set_grad_enabled(_callsBackward != false || is_grad_enabled());
         var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
         if (value.numel() != 1 || value.is_complex())
-            throw new InvalidOperationException($"The loss must be one real number, a scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: take its mean or sum.");
+            throw new ArgumentException($"The loss must be one real number, a scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: take its mean or sum.", nameof(loss));
         Tensor?[] left = [.. Parameters.Parameters.Select(p => LibTorch.Gradient(p.Parameter.Handle) == 0 ? null : p.Parameter.grad)];
         _callsBackward = Array.Exists(left, g => g is not null);
         using var off = no_grad();

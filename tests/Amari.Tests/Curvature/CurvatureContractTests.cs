@@ -60,6 +60,13 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
+    public void A_model_that_returns_null_is_refused()
+    {
+        var objective = new Objective(new Of(nn.Parameter(randn(4, 3)), (_, _) => null!).Registered(), new Categorical(), [(randn(8, 4), randint(0, 3, [8]))]);
+        Assert.Equal("The model of returned null.", Assert.Throws<InvalidOperationException>(() => objective.Gradient()).Message);
+    }
+
+    [Fact]
     public void A_batch_or_a_block_may_leave_the_parameters_out_and_a_linear_loss_has_no_curvature()
     {
         var (w, rest) = (nn.Parameter(randn(4, 3)), zeros(8, 3));
