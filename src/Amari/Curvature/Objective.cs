@@ -13,6 +13,7 @@ public sealed class Objective
     private readonly Func<IEnumerable<Piece>> _pieces;
     private bool? _callsBackward;                               // of a plain function; not known before the first call
     private Tensor? _backwardGradient;                          // [d], what the last call's backward left; belongs to that walk
+    private bool? _depends;                                     // the loss or output on a parameter, in this walk; null where no derivative was taken
 
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output.</param>
@@ -33,7 +34,7 @@ public sealed class Objective
         Tensor Call(Tensor x, Tensor y)
         {
             using var shown = Capture.Show(y);
-            return Unbatched.Refuse(model, x);
+            return Unbatched.Refuse(model, x) ?? throw new InvalidOperationException($"The model {model.GetName()} returned null.");
         }
     }
 
@@ -101,6 +102,8 @@ public sealed class Objective
         using var kept = new KeptGradients(Parameters.Parameters.Select(p => p.Parameter));
         using var mode = set_grad_enabled(_callsBackward != false || is_grad_enabled());
         var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
+        if (value.numel() != 1 || value.is_complex())
+            throw new ArgumentException($"The loss must be one real number, a scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: take its mean or sum.", nameof(loss));
         Tensor?[] left = [.. Parameters.Parameters.Select(p => LibTorch.Gradient(p.Parameter.Handle) == 0 ? null : p.Parameter.grad)];
         _callsBackward = Array.Exists(left, g => g is not null);
         using var off = no_grad();
@@ -118,7 +121,8 @@ public sealed class Objective
 
     /// <summary>Visits every batch, in a dispose scope of its own, with the model in evaluation mode and unseen by K-FAC.</summary>
     /// <returns>The terms of all batches, those of all ranks.</returns>
-    /// <exception cref="InvalidOperationException">There is no term; or the ranks are not in the same walk, for they have come to different decisions.</exception>
+    /// <exception cref="InvalidOperationException">There is no term; the derivatives that were taken are all absent; or the ranks are not in the same walk,
+    /// for they have come to different decisions.</exception>
     internal long Walk(bool gradients, Action<Piece> visit)
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
@@ -133,19 +137,23 @@ public sealed class Objective
             using var made = NewDisposeScope();                  // what the enumeration makes
             long terms = 0;
             Piece? last = null;
+            _depends = null;
             foreach (var piece in _pieces())
             {
                 last?.Release(made, piece);
                 last = piece;
                 if (piece.IsEmpty) continue;
                 using var scope = NewDisposeScope();
-                _ = piece.Output;                                // the forward pass, in this scope
+                var output = piece.Output;                       // the forward pass, in this scope
+                if (gradients && _callsBackward != true) _depends = output.requires_grad ? _depends : _depends == true;
                 terms += piece.Terms;
                 visit(piece);
             }
-            double[] sums = Ranks.Sum(terms, gradients ? 1 : 0);
+            double[] sums = Ranks.Sum(terms, gradients ? 1 : 0, _depends == true ? 1 : 0, _depends == false ? 1 : 0);
             if (sums[1] != (gradients ? Ranks.Size : 0))
                 throw new InvalidOperationException("Ranks have come to different decisions, as processors or numbers of threads that round differently make them: give all ranks the same.");
+            if (sums[2] == 0 && sums[3] > 0)
+                throw new InvalidOperationException("The loss does not depend on the parameters: there is no graph from it to any of them (it was detached, computed under no_grad, of integers, or of other parameters).");
             return sums[0] > 0 ? (long)sums[0] : throw new InvalidOperationException("There was no batch to take the curvature of.");
         }
         finally
@@ -164,14 +172,16 @@ public sealed class Objective
         Derivative(output, cotangent, [.. Parameters.Tensors], again, createGraph);
 
     /// <summary>The same for some of the parameters.</summary>
-    internal static IReadOnlyList<Tensor?> Derivative(
+    internal IReadOnlyList<Tensor?> Derivative(
         Tensor output, Tensor? cotangent, Tensor[] parameters, bool again = false, bool createGraph = false)
     {
         if (cotangent is null ? output.numel() != 1 : cotangent.dtype != output.dtype || !cotangent.shape.SequenceEqual(output.shape))
             throw new ArgumentException($"The output is {Describe(output)}; its cotangent is {(cotangent is null ? "left out, which needs a scalar" : Describe(cotangent))}.", nameof(cotangent));
-        return output.requires_grad
+        var derivative = output.requires_grad
             ? ReverseMode.Derivative([output], parameters, cotangent is null ? null : [cotangent], again, createGraph)
             : new Tensor?[parameters.Length];
+        _depends = _depends == true || derivative.Any(d => d is not null);
+        return derivative;
 
         static string Describe(Tensor t) => $"{t.dtype} [{string.Join(", ", t.shape)}]";
     }

@@ -8,18 +8,21 @@ public sealed class ParameterLayout
 {
     private readonly long[] _offsets;
 
-    /// <param name="parameters">At least one, all of one floating-point dtype and device. Not owned.</param>
+    /// <param name="parameters">At least one, all of one real floating-point dtype and device. Not owned.</param>
+    /// <exception cref="ArgumentException">They are not.</exception>
     public ParameterLayout(IEnumerable<(string Name, Parameter Parameter)> parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = [.. parameters.DistinctBy(p => p.Parameter.Handle)];
         if (Parameters.Count == 0) throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
+        foreach (var (name, parameter) in Parameters) Require.Real(name, parameter);
         (Type, Device) = (Parameters[0].Parameter.dtype, Parameters[0].Parameter.device);
         if (Parameters.FirstOrDefault(p => p.Parameter.dtype != Type || !p.Parameter.IsOn(Device)) is { Name: not null } other)
             throw new ArgumentException($"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all must be alike.", nameof(parameters));
         Shapes = [.. Parameters.Select(p => p.Parameter.shape)];
         _offsets = new long[Parameters.Count + 1];
         for (int i = 0; i < Parameters.Count; i++) _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
+        if (Dimension == 0) throw new ArgumentException("The trainable parameters have no elements: there is nothing to train or to take the curvature of.", nameof(parameters));
     }
 
     /// <summary>The trainable parameters of a model whose names pass a filter (all, without one).</summary>
@@ -52,7 +55,7 @@ public sealed class ParameterLayout
     {
         ArgumentNullException.ThrowIfNull(tensors);
         using var scope = NewDisposeScope();
-        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : t.reshape(-1))];
+        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : (t.is_sparse ? t.to_dense() : t).reshape(-1))];
         return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();   // TorchSharp's cat of one tensor is that tensor
     }
 

@@ -205,17 +205,21 @@ internal sealed partial class Capture : IDisposable
         return GradientTap.On(s, _probe, g => Propagated(use, g));
     }
 
-    private Tensor End(Tensor f)
+    private Tensor End(Tensor? f)
     {
+        if (f is null) throw new InvalidOperationException($"The model {_model.GetName()} returned null; K-FAC needs its outputs, a tensor [examples, ...].");
         if (!Sees || _pass is not { } pass || !f.requires_grad) return f;
         _pass = null;
         IsUnbatched = pass.IsUnbatched;
         using var batch = Batch(f, pass).detach();
+        if (batch.dim() == 0)
+            throw new InvalidOperationException($"The output of the model {_model.GetName()} is a scalar; K-FAC needs outputs [examples, ...], with the loss taken outside of the model.");
         Examples = pass.Examples = batch.shape[0];
         using var counted = Count(pass, batch);
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
         if (!(Active || Counts || KeepsBatch)) return f;
+        if (Examples == 0) throw new InvalidOperationException("The batch has no examples: there is nothing that K-FAC could measure; leave it out.");
         if (Active) pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
         if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f, counted);
         if (_measuring)

@@ -71,6 +71,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         var (w, g, now) = (before, gradient, loss);
         double size = 0;
         long skipped = SkippedPairs;
+        bool unbounded = false;
         int iterations = 0, evaluations = 1;
         while (iterations < o.Iterations && LargestEntry(g) > o.GradientTolerance)
         {
@@ -90,11 +91,12 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             iterations++;
             var (there, s) = (w.add(p, alpha: end.Step), p.mul(end.Step));
             double change = LargestEntry(s);
-            if (end.IsFinite && !_history.Add(s, end.Gradient.sub(g), pairs)) SkippedPairs++;
+            bool curves = end.IsFinite && _history.Add(s, end.Gradient.sub(g), pairs);
+            if (end.IsFinite && !curves) SkippedPairs++;
             if (!ReferenceEquals(w, before)) w.Dispose();
             if (!ReferenceEquals(g, gradient)) g.Dispose();
             (w, g, now, size) = (there.MoveToOuterDisposeScope(), end.Gradient.MoveToOuterDisposeScope(), end.Loss, end.Step);
-            if (!end.IsFinite || change <= finfo(layout.Type).eps * LargestEntry(w)) break;
+            if (!end.IsFinite || (unbounded && !curves) || change <= finfo(layout.Type).eps * LargestEntry(w)) break;
 
             double Noticeable(Tensor w, Tensor g) =>             // a tiny gradient would be lost in the rounding of the parameters
                 o.LineSearch == LineSearch.None ? 0 : Math.Sqrt(finfo(layout.Type).eps) * LargestEntry(w) / LargestEntry(g);
@@ -103,7 +105,11 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             {
                 if (o.LineSearch == LineSearch.None) return At(first);
                 double rounding = finfo(layout.Type).eps * Math.Abs(now);
-                return new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding).Search(start, first);
+                var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding);
+                var found = search.Search(start, first);
+                unbounded = search.IsUnbounded;
+                if (unbounded) Tell("the loss fell without a minimum along a direction, as far as the line search went: it may have no lower bound");
+                return found;
             }
 
             StrongWolfe.Point At(double t)

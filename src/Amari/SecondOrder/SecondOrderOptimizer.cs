@@ -132,7 +132,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     /// <c>backward</c> left.</param>
     /// <returns>The loss before the step; the caller owns it.</returns>
     /// <exception cref="InvalidOperationException">There is no closure; or the method needs the model's outputs, or a derivative that the closure
-    /// does not have: the message says which, and what to do.</exception>
+    /// does not have: the message says which, and what to do; or its loss depends on none of the parameters.</exception>
+    /// <exception cref="ArgumentException">The loss is not one real number.</exception>
     /// <exception cref="NotSupportedException">There are several ranks.</exception>
     public override Tensor step(Func<Tensor>? closure = null)
     {

@@ -6,7 +6,8 @@ namespace Amari;
 /// φ(t) ≤ φ(0) + c₁ t φ'(0)          the loss falls enough
 /// |φ'(t)| ≤ c₂ |φ'(0)|              the slope has flattened: then s'y > 0
 /// </code>A point where the loss is not finite ends the interval, which is then halved. Where evaluations run out, or nothing above rounding is to be
-/// gained in the interval, the result is the best point at which the loss fell enough, or the start.</remarks>
+/// gained in the interval, the result is the best point at which the loss fell enough, or the start. So it is at 10⁶ times the first step: a loss that still
+/// falls there may have no minimum along p.</remarks>
 /// <param name="evaluate">φ, φ' and the gradient at t. The gradients of points that are not returned are disposed here.</param>
 /// <param name="decrease">c₁.</param>
 /// <param name="curvature">c₂.</param>
@@ -15,7 +16,11 @@ namespace Amari;
 internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, double decrease, double curvature, int evaluations, double rounding)
 {
     private const double Least = 0.01, Most = 10, Margin = 0.1; // of the next step beyond the last, and from the ends of an interval
+    private const double Furthest = 1e6;                        // of the first step
     private int _left = evaluations;
+
+    /// <summary>Whether the loss still fell where the search ended for having gone far enough.</summary>
+    public bool IsUnbounded { get; private set; }
 
     /// <param name="Step">t.</param>
     /// <param name="Loss">φ(t).</param>
@@ -43,9 +48,11 @@ internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, doub
             }
             if (IsFlat(p, start)) return Instead(p, last, start);
             if (p.Slope >= 0) return Zoom(start, Instead(p, last, start), last);
-            double next = Cubic(last, p);
-            t = double.IsFinite(next) ? Math.Clamp(next, t + Least * (t - last.Step), Most * t) : Most * t;
+            double next = Cubic(last, p), least = t + Least * (t - last.Step);
             last = Instead(p, last, start);
+            IsUnbounded = t >= Furthest * first;
+            if (IsUnbounded) break;
+            t = Math.Min(double.IsFinite(next) ? Math.Clamp(next, least, Most * t) : Most * t, Furthest * first);
         }
         return last;
     }

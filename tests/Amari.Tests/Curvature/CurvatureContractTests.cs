@@ -25,6 +25,68 @@ public sealed class CurvatureContractTests : IDisposable
         foreach (var b in batches) yield return b;
     }
 
+    private sealed class Of(Parameter w, Func<Parameter, Tensor, Tensor> function) : nn.Module<Tensor, Tensor>("of")
+    {
+        public Of Registered()
+        {
+            register_parameter("w", w);
+            return this;
+        }
+
+        public override Tensor forward(Tensor x) => function(w, x);
+    }
+
+    [Theory, InlineData("detached"), InlineData("constant"), InlineData("no_grad"), InlineData("other")]
+    public void An_output_that_does_not_depend_on_the_parameters_is_refused(string fault)
+    {
+        var other = nn.Parameter(randn(4, 3));
+        Tensor Under(Parameter w, Tensor x)
+        {
+            using var off = no_grad();
+            return x.matmul(w);
+        }
+        var model = new Of(nn.Parameter(randn(4, 3)), (w, x) => fault switch
+        {
+            "detached" => x.matmul(w).detach(),
+            "constant" => zeros(x.shape[0], 3),
+            "no_grad" => Under(w, x),
+            _ => x.matmul(other),
+        }).Registered();
+        var objective = new Objective(model, new Categorical(), [(randn(8, 4), randint(0, 3, [8]))]);
+        void Refused(Action action) =>
+            Assert.StartsWith("The loss does not depend on the parameters", Assert.Throws<InvalidOperationException>(action).Message, StringComparison.Ordinal);
+        Refused(() => objective.Gradient());
+        foreach (var op in Operators(objective)) Refused(() => op.Apply(randn(op.Dimension)));
+    }
+
+    [Fact]
+    public void A_model_that_returns_null_is_refused()
+    {
+        var objective = new Objective(new Of(nn.Parameter(randn(4, 3)), (_, _) => null!).Registered(), new Categorical(), [(randn(8, 4), randint(0, 3, [8]))]);
+        Assert.Equal("The model of returned null.", Assert.Throws<InvalidOperationException>(() => objective.Gradient()).Message);
+    }
+
+    [Fact]
+    public void A_batch_or_a_block_may_leave_the_parameters_out_and_a_linear_loss_has_no_curvature()
+    {
+        var (w, rest) = (nn.Parameter(randn(4, 3)), zeros(8, 3));
+        int calls = 0;
+        var model = new Of(w, (w, x) => calls++ % 2 == 0 ? rest : x.matmul(w)).Registered();
+        var y = randint(0, 3, [8]);
+        Assert.True(new Objective(model, new Categorical(), [(randn(8, 4), y), (randn(8, 4), y)]).Gradient().Gradient.norm().ToDouble() > 0);
+        var unused = nn.Parameter(randn(2));
+        var linear = new Objective(() => w.sum(), new([("w", w), ("unused", unused)]));
+        Assert.Equal(0, new BlockDiagonal(new Hessian(linear)).Apply(randn(14)).norm().ToDouble());
+    }
+
+    [Fact]
+    public void Complex_parameters_are_refused()
+    {
+        var w = nn.Parameter(complex(randn(2, 3), randn(2, 3)));
+        var error = Assert.Throws<ArgumentException>(() => new ParameterLayout([("w", w)]));
+        Assert.Contains("The parameter 'w' is ComplexFloat32; optimizers take real floating-point numbers, complex ones as pairs.", error.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Data_is_walked_once_per_product_and_the_product_repeats_bit_for_bit()
     {
@@ -190,12 +252,14 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
-    public void A_loss_that_does_not_depend_on_the_parameters_has_no_curvature()
+    public void A_loss_without_a_graph_is_refused_and_a_linear_one_has_no_curvature()
     {
         var w = nn.Parameter(ones(3));
         var constant = tensor(2.0f);
         var layout = new ParameterLayout([("w", w)]);
-        Assert.Equal(0, new Hessian(new(() => constant, layout)).ToDense().abs().sum().ToDouble());
+        foreach (var loss in (Func<Tensor>[])[() => constant, () => w.sum().detach(), () => w.sum().to_type(ScalarType.Int64)])
+            Assert.StartsWith("The loss does not depend on the parameters",
+                Assert.Throws<InvalidOperationException>(() => new Hessian(new(loss, layout)).ToDense()).Message, StringComparison.Ordinal);
         Assert.Equal(0, new Hessian(new(() => w.sum(), layout)).ToDense().abs().sum().ToDouble());
     }
 }

@@ -39,6 +39,37 @@ public sealed class KfacFailureTests : IDisposable
         optimizer.step();
     }
 
+    private sealed class Returns(Func<Tensor, Tensor> change) : nn.Module<Tensor, Tensor>("returns")
+    {
+        private readonly Linear a = nn.Linear(5, 3);
+
+        public Returns Registered()
+        {
+            RegisterComponents();
+            return this;
+        }
+
+        public override Tensor forward(Tensor x) => change(a.call(x));
+    }
+
+    [Fact]
+    public void Outputs_that_cannot_be_measured_are_refused_in_a_sentence()
+    {
+        foreach (var kind in (FisherKind[])[FisherKind.Exact, FisherKind.MonteCarlo, FisherKind.CurvaturePropagation, FisherKind.Empirical])
+        {
+            Refused(f => f.sum(), 8, "The output of the model returns is a scalar");
+            Refused(_ => null!, 8, "The model returns returned null");
+            Refused(f => f, 0, "The batch has no examples");
+
+            void Refused(Func<Tensor, Tensor> change, long examples, string expected)
+            {
+                var model = new Returns(change).Registered();
+                using var optimizer = new Amari.Kfac(model, new() { Fisher = kind }, new Categorical());
+                Assert.StartsWith(expected, Assert.Throws<InvalidOperationException>(() => model.call(randn(examples, 5))).Message, StringComparison.Ordinal);
+            }
+        }
+    }
+
     private static OptimizerSnapshot With(OptimizerSnapshot snapshot, string name, Func<Tensor, Tensor> change) =>
         new(snapshot.Tensors.ToDictionary(t => t.Key, t => t.Key == name ? change(t.Value) : t.Value), snapshot.Values);
 

@@ -49,6 +49,25 @@ public sealed class LbfgsTests : IDisposable
         }));
     }
 
+    [Theory, InlineData(1), InlineData(2)]
+    public void A_loss_without_a_lower_bound_makes_a_bounded_step_and_an_event(int power)
+    {
+        var w = At(0.1, 0.2, 0.3);
+        using var optimizer = new Lbfgs([w]);
+        using var loss = optimizer.step(() => power == 1 ? w.sum() : -w.square().sum());
+        Assert.InRange(w.detach().abs().max().ToDouble(), 1, 1e6);
+        Assert.Contains(optimizer.Events, e => e.Message.Contains("without a minimum along a direction", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_minimum_far_away_is_found()
+    {
+        var w = At(1e9);
+        using var optimizer = new Lbfgs([w]);
+        for (int i = 0; i < 3; i++) optimizer.step(() => w.square().sum())!.Dispose();
+        Assert.InRange(w.ToDouble(), -1e-6, 1e-6);
+    }
+
     [Fact]
     public void Without_a_line_search_takes_the_steps_of_TorchSharp_s()
     {

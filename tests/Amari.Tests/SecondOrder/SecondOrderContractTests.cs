@@ -62,6 +62,57 @@ public sealed class SecondOrderContractTests : IDisposable
             lbfgs with { LineSearch = LineSearch.None }, lbfgs with { SufficientDecrease = 0.6 }, lbfgs with { SlopeTolerance = 0.01 }, lbfgs with { MaxEvaluations = 1 });
     }
 
+    private static readonly Func<Parameter, SecondOrderOptimizer>[] OfParameters =
+        [w => new Newton([w]), w => new SaddleFreeNewton([w]), w => new NewtonCg([w]), w => new Lbfgs([w])];
+
+    [Fact]
+    public void A_loss_without_a_graph_is_refused_and_nothing_moves()
+    {
+        foreach (var make in OfParameters)
+            foreach (var fault in (Func<Tensor, Tensor>[])[l => l.detach(), _ => tensor(2.0f), l => l.to_type(ScalarType.Int64)])
+            {
+                var w = nn.Parameter(ones(3));
+                using var optimizer = make(w);
+                var error = Assert.Throws<InvalidOperationException>(() => optimizer.step(() => fault(w.square().sum())));
+                Assert.StartsWith("The loss does not depend on the parameters", error.Message, StringComparison.Ordinal);
+                Assert.True(w.eq(1).all().ToBoolean());
+            }
+    }
+
+    [Fact]
+    public void A_loss_of_several_numbers_is_refused_with_its_shape()
+    {
+        foreach (var make in OfParameters)
+        {
+            var w = nn.Parameter(ones(3));
+            using var optimizer = make(w);
+            var error = Assert.Throws<ArgumentException>(() => optimizer.step(() => w.square()));
+            Assert.Contains("must be one real number, a scalar; the function returned Float32 [3]", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void Parameters_without_elements_are_refused()
+    {
+        foreach (var make in OfParameters)
+            Assert.Contains("there is nothing to train", Assert.Throws<ArgumentException>(() => make(nn.Parameter(empty(0, 3)))).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Sparse_gradients_of_embeddings_are_those_of_dense_ones()
+    {
+        var weights = randn(5, 2);
+        double[] After(bool sparse)
+        {
+            var embedding = nn.Embedding(5, 2, sparse: sparse);
+            using (no_grad()) embedding.weight!.copy_(weights);
+            using var optimizer = new Lbfgs(embedding.parameters(), new() { Iterations = 3 });
+            optimizer.step(() => (embedding.call(tensor(new long[] { 1, 3, 1 })) - 1).pow(4).sum())!.Dispose();
+            return Values(embedding);
+        }
+        Assert.Equal(After(false), After(true));
+    }
+
     public static TheoryData<Type, string, object> BadOptions => new()
     {
         { typeof(Newton.Options), "Damping", -1.0 }, { typeof(Newton.Options), "LearningRate", double.NaN }, { typeof(Newton.Options), "MaxDenseBytes", 0L },
