@@ -1,4 +1,4 @@
-using System.Runtime.InteropServices;
+using System.Diagnostics;
 using Amari.Native;
 
 namespace Amari.Kernels;
@@ -11,6 +11,7 @@ namespace Amari.Kernels;
 internal static unsafe class IdleThreads
 {
     private const double Much = 0.2, Little = 0.08;             // shares of the time that threads were ready to run
+    private const double Own = 0.85;                            // share of the processors; with more, threads wait for those of this process
     private const double LeastSeconds = 2e-3;                   // of waiting between two looks
     private const int Busy = 2, Quiet = 3;                      // looks, one after another, until threads sleep, and until they spin again
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(200);
@@ -30,15 +31,18 @@ internal static unsafe class IdleThreads
     private static void Run()
     {
         var last = CpuTime.Sum();
+        long looked = Stopwatch.GetTimestamp();
         using var end = new ManualResetEventSlim();
         for (int busy = 0, quiet = 0; ; Thread.Sleep(Interval))
         {
             if (CpuTime.Sum() is not { } now) return;
             double ran = Math.Max(0, now.Ran - last!.Value.Ran), waited = Math.Max(0, now.Waited - last.Value.Waited);
             last = now;
+            bool others = ran < Own * Environment.ProcessorCount * Stopwatch.GetElapsedTime(looked).TotalSeconds;
+            looked = Stopwatch.GetTimestamp();
             double share = waited / Math.Max(ran + waited, LeastSeconds);
             quiet = share < Little ? quiet + 1 : 0;
-            busy = share > Much && waited > LeastSeconds ? busy + 1 : 0;
+            busy = others && share > Much && waited > LeastSeconds ? busy + 1 : 0;
             if (!Sleep && busy >= Busy && get_num_threads() > 1)
             {
                 Sleep = true;
