@@ -4,7 +4,7 @@ using Amari.Native;
 
 namespace Amari.Distributed;
 
-/// <summary>Ends the job when a rank's process is stopped: each rank tells the next one twice a second that it is alive, from a thread of its own.</summary>
+/// <summary>Ends the job when a rank's process is stopped: each rank signals the next one twice a second, from a thread of its own.</summary>
 /// <remarks>A rank that computes, evaluates, compiles or writes for long goes on telling, and is waited for (see <see cref="MpiWatch"/>); one that a debugger is
 /// attached to says so, and may be silent for as long as it is. Time in which this process was itself stopped does not count. The thread ends when both
 /// neighbours have said that they leave, so that no message is left over. It needs an MPI library that several threads may call.</remarks>

@@ -32,7 +32,7 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
         public double WeightDecay { get; init => field = Require.NonNegative(value); }
         /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins with
-        /// the second moment of then.</summary>
+        /// the second moment at that step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
 

@@ -57,7 +57,7 @@ public sealed class TorchOracleTests
                         }, type, tolerance);
     }
 
-    /// <summary>AMSGrad turned on late begins with the second moment of then, and rests while it is off.</summary>
+    /// <summary>AMSGrad turned on late begins with the second moment at that step, and rests while it is off.</summary>
     [Theory, InlineData(true), InlineData(false)]
     public void AmsGrad_turned_on_late_begins_with_the_second_moment(bool fused)
     {
