@@ -1,9 +1,8 @@
 // From TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
-#:project ../src/Amari/Amari.csproj
+#:project ../src/Amari.Workbench/Amari.Workbench.csproj
 #:package libtorch-cpu-linux-x64
 #:property PublishAot=false
 using Amari;
-using Amari.Workloads.Data;
 using TorchSharp;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;

@@ -1,9 +1,8 @@
 // Train a model with K-FAC: one line differs from any other optimizer. Run it with: dotnet run samples/quickstart.cs
-#:project ../src/Amari/Amari.csproj
+#:project ../src/Amari.Workbench/Amari.Workbench.csproj
 #:package libtorch-cpu-linux-x64
 #:property PublishAot=false
 using Amari;
-using Amari.Workloads.Data;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using Amari.Training;
 using Amari.Curvature;
 using Amari.Solvers;
+using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Amari.Training;
 using Amari.Workloads;
+using OwnWorkload;
 
 namespace Amari.Benchmarks;
 

@@ -1,3 +1,5 @@
+using Amari.Workloads;
+
 namespace Amari.Benchmarks;
 
 /// <summary>How a run went.</summary>

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Amari.Curvature;
+using Amari.Optimizers;
 using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 using static TorchSharp.torch;

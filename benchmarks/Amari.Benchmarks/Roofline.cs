@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Amari.Kernels;
+using Amari.Native;
+using Amari.Training;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

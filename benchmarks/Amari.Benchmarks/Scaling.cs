@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
-using Amari.Training;
+using Amari.Cli.Lecture;
 using Amari.Distributed;
+using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -2,6 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Runtime.Intrinsics;
 using System.Text.Json;
+using Amari.Cli.Commands;
+using Amari.Optimizers;
 using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;

@@ -1,7 +1,6 @@
 // A workload of your own: data, model, likelihood, metric, target. Build it, then
 //   amari compare --assembly samples/OwnWorkload/bin/Release/net10.0/OwnWorkload.dll
 using Amari;
-using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
 using Amari.Cli.Commands;
-using Amari.Cli.Reporting;
 using Amari.Native;
+using Amari.Reporting;
+using Amari.Training;
 
 TorchLibrary.TellsFailure = false;                              // the command line tells it, on one line
 Console.SetOut(new LastingWriter(Console.Out));

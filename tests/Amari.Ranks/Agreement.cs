@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Verification;
 using static TorchSharp.torch;
 
 namespace Amari.Ranks;

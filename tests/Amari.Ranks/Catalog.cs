@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Optimizers;
 using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;

@@ -1,4 +1,6 @@
 using Amari.Distributed;
+using Amari.Training;
+using Amari.Verification;
 using TorchSharp;
 using static TorchSharp.torch;
 

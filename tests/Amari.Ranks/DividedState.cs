@@ -1,4 +1,6 @@
 using Amari.Distributed;
+using Amari.Training;
+using Amari.Verification;
 using TorchSharp;
 using static Amari.Ranks.Agreement;
 using static Amari.Ranks.Training;
@@ -26,8 +28,8 @@ internal static class DividedState
         {
             using var scope = NewDisposeScope();
             using var model = Model(1);
-            using var optimizer = Optimizers[name](model);
-            using var plain = Optimizers[name](model);
+            using var optimizer = Methods[name](model);
+            using var plain = Methods[name](model);
             optimizer.Distribute(world, shardState: true);
             model.call(Data().X).sum().backward();
             optimizer.step();
@@ -40,7 +42,7 @@ internal static class DividedState
             }
             var snapshot = optimizer.Snapshot();
             if (world.Rank > 0) continue;
-            using var fresh = Optimizers[name](model);
+            using var fresh = Methods[name](model);
             fresh.Restore(snapshot);                            // one process takes it whole
             var again = fresh.Snapshot();
             Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
@@ -55,7 +57,7 @@ internal static class DividedState
             {
                 using var scope = NewDisposeScope();
                 using var model = Model(1);
-                using var optimizer = Optimizers[name](model);
+                using var optimizer = Methods[name](model);
                 optimizer.Distribute(world, shardState: true);
                 for (int step = 0; step < 4; step++)
                 {
@@ -123,7 +125,7 @@ internal static class DividedState
     private static void Live(Communicator world)
     {
         using var model = Model(1);
-        using var optimizer = Optimizers["kfac half"](model);
+        using var optimizer = Methods["kfac half"](model);
         optimizer.Distribute(world, shardState: true);
         using var parallel = new DataParallel(model, world, new() { Overlap = true });
         var (x, y) = Data();

@@ -1,4 +1,7 @@
+using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Training;
+using Amari.Verification;
 using TorchSharp;
 using static Amari.Ranks.Agreement;
 using static Amari.Ranks.Training;

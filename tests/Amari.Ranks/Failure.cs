@@ -1,5 +1,6 @@
 using System.Globalization;
 using Amari.Distributed;
+using Amari.Training;
 using TorchSharp;
 using static TorchSharp.torch;
 

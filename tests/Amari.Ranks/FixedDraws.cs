@@ -1,4 +1,3 @@
-using Amari;
 using TorchSharp;
 using static TorchSharp.torch;
 

@@ -1,3 +1,5 @@
+using Amari.Optimizers;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 using Amari.Workloads.Data;

@@ -1,6 +1,9 @@
+using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Reporting;
+using Amari.Solvers;
 using Amari.Training;
-using Amari.Workloads;
+using Amari.Verification;
 using TorchSharp;
 using TorchSharp.Modules;
 using static Amari.Ranks.Agreement;
@@ -32,7 +35,7 @@ internal static class Training
         return (randn([96, 1, 8, 8], dtype: ScalarType.Float64, generator: generator), randint(0, 10, [96], dtype: ScalarType.Int64, generator: generator));
     }
 
-    public static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Optimizers = new()
+    public static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Methods = new()
     {
         ["sgd"] = m => new Sgd(m, new() { LearningRate = 0.1, Momentum = 0.9 }),
         ["adam"] = m => new Adam(m, new() { LearningRate = 0.01, WeightDecay = 0.1 }),
@@ -76,7 +79,7 @@ internal static class Training
 
     public static void Run(Communicator world)
     {
-        foreach (var (name, create) in Optimizers)
+        foreach (var (name, create) in Methods)
         {
             if (world.Size > 2 && (Whole.Contains(name) || name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical"))) continue;   // two ranks have shown them
             var expected = Alone(world, create, null);
@@ -195,9 +198,9 @@ internal static class Training
         foreach (string name in (string[])["adamw", "kfac lean"])
             foreach (bool shard in (bool[])[false, true])
             {
-                var expected = Alone(world, Optimizers[name], o => o.MaxGradientNorm = 0.5);
-                var free = Alone(world, Optimizers[name], null);
-                var actual = Train(world, Optimizers[name], shard, new(), o => o.MaxGradientNorm = 0.5);
+                var expected = Alone(world, Methods[name], o => o.MaxGradientNorm = 0.5);
+                var free = Alone(world, Methods[name], null);
+                var actual = Train(world, Methods[name], shard, new(), o => o.MaxGradientNorm = 0.5);
                 Check($"clipped {name}", Distance(expected, actual) < 1e-9 && Distance(expected, free) > 1e-6);
             }
     }

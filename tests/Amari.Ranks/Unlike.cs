@@ -1,5 +1,6 @@
 using Amari.Distributed;
 using Amari.Training;
+using Amari.Verification;
 using Amari.Workloads;
 using TorchSharp;
 using static Amari.Ranks.Agreement;

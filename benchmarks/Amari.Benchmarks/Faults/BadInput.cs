@@ -1,3 +1,5 @@
+using Amari.Training;
+
 namespace Amari.Benchmarks.Faults;
 
 /// <summary>Command lines with something wrong in them.</summary>

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using Amari.Serialization;
+using Amari.Training;
 
 namespace Amari.Benchmarks.Faults;
 
@@ -66,7 +68,7 @@ internal static class Campaign
         }
         Print(results);
         if (file is not null)
-            Training.AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, new
+            Serialization.AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, new
             {
                 seed, repeats,
                 kinds = results.Select(r => new { r.Kind.Name, r.Kind.Promise, r.Kind.Missing, r.Faults }),

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Amari.Training;
 
 namespace Amari.Benchmarks.Faults;
 

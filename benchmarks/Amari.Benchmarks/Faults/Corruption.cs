@@ -1,4 +1,6 @@
+using Amari.Serialization;
 using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Benchmarks.Faults;
 

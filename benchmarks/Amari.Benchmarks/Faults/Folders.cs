@@ -1,3 +1,5 @@
+using Amari.Training;
+
 namespace Amari.Benchmarks.Faults;
 
 /// <summary>Two processes in one folder, folders that hold something else, no folder for temporary files.</summary>

@@ -1,3 +1,6 @@
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Benchmarks.Faults;
 
 /// <summary>No room, or no folder, for checkpoints.</summary>

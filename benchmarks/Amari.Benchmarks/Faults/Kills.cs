@@ -1,3 +1,5 @@
+using Amari.Training;
+
 namespace Amari.Benchmarks.Faults;
 
 /// <summary><c>kill -9</c> at any moment, again and again, then <c>--resume</c>.</summary>

@@ -1,3 +1,7 @@
+using Amari.Reporting;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Benchmarks.Faults;
 
 /// <summary>Ctrl-C, a scheduler's signal, a closed terminal.</summary>

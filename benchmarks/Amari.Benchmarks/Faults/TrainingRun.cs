@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using Amari.Training;
+using Amari.Serialization;
 
 namespace Amari.Benchmarks.Faults;
 

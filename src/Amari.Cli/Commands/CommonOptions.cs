@@ -1,9 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Globalization;
-using Amari.Cli.Reporting;
 using Amari.Distributed;
 using Amari.Native;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 
@@ -151,7 +151,7 @@ internal sealed class CommonOptions
         var time = parsed.GetValue(Budget);
         int? epochs = parsed.GetValue(Epochs);
         if (time is not null && epochs is not null) throw new ArgumentException("Give --budget or --epochs, not both.");
-        return epochs is { } n ? Training.Budget.OfEpochs(n) : time ?? preset;
+        return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time ?? preset;
     }
 
     /// <summary>How often a run saves itself.</summary>
@@ -168,7 +168,7 @@ internal sealed class CommonOptions
     private static Budget? ReadTime(string name, ArgumentResult result)
     {
         string text = result.Tokens[0].Value;
-        if (Seconds(text) is { } seconds) return Training.Budget.OfSeconds(seconds);
+        if (Seconds(text) is { } seconds) return Workloads.Budget.OfSeconds(seconds);
         result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
         return null;
     }

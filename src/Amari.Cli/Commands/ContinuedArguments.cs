@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 

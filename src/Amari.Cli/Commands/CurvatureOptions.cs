@@ -1,10 +1,11 @@
 using System.CommandLine;
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Solvers;
 using Amari.Training;
 using Amari.Workloads;
-using Amari.Cli.Reporting;
 
 namespace Amari.Cli.Commands;
 
@@ -78,7 +79,7 @@ internal sealed class CurvatureOptions
         Find(parsed);
         int seed = parsed.GetValue(_common.Seed);
         if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null) throw new ArgumentException("Give --checkpoint or --train-budget, not both.");
-        using var saved = parsed.GetValue(Checkpoint) is { } file ? Training.Checkpoint.Open(file) : null;
+        using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);
         var subject = new Subject(trainer, workload.CreateModel(), trainer.Data.Train.Sample(parsed.GetValue(Examples), seed), Together, parsed.GetValue(Layer));

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Amari.Reporting;
 
 namespace Amari.Cli.Commands;
 

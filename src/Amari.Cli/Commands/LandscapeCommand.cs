@@ -1,6 +1,9 @@
 using System.CommandLine;
-using Amari.Cli.Reporting;
+using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Spectrum;
+using Amari.Training;
 using Amari.Workloads;
 
 namespace Amari.Cli.Commands;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using Amari.Cli.Lecture;
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Spectre.Console;
 
 namespace Amari.Cli.Commands;

@@ -1,5 +1,5 @@
 using System.CommandLine;
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using Amari.Distributed;
+using Amari.Training;
 
 namespace Amari.Cli.Commands;
 

@@ -1,7 +1,11 @@
 using System.CommandLine;
-using Amari.Cli.Reporting;
+using Amari.Cli.Lecture;
+using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Solvers;
 using Amari.Spectrum;
+using Amari.Training;
 using Amari.Workloads;
 
 namespace Amari.Cli.Commands;

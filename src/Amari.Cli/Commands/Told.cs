@@ -1,3 +1,5 @@
+using Amari.Reporting;
+
 namespace Amari.Cli.Commands;
 
 /// <summary>Tells progress at once, on the thread that works.</summary>

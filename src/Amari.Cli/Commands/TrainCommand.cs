@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Amari.Cli.Reporting;
-using Amari.Distributed;
+using Amari.Reporting;
 using Amari.Training;
+using Amari.Verification;
 using Amari.Workloads;
 
 namespace Amari.Cli.Commands;

@@ -1,6 +1,7 @@
 using System.CommandLine;
-using Amari.Cli.Reporting;
-using Amari.Training;
+using Amari.Native;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Verification;
 using Amari.Workloads;
 using TorchSharp;

@@ -1,4 +1,5 @@
-using Amari.Cli.Reporting;
+using Amari.Distributed;
+using Amari.Reporting;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

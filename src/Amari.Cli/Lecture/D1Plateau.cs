@@ -1,4 +1,7 @@
-using Amari.Cli.Reporting;
+using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Training;
+using Amari.Workloads;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

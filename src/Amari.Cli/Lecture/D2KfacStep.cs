@@ -1,6 +1,8 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Kronecker;
+using Amari.Reporting;
 using Amari.Solvers;
+using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,5 +1,7 @@
-using Amari.Cli.Reporting;
+using Amari.Curvature;
 using Amari.Native;
+using Amari.Reporting;
+using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,5 +1,5 @@
-using Amari.Cli.Reporting;
-using Amari.Solvers;
+using Amari.Reporting;
+using Amari.Training;
 
 namespace Amari.Cli.Lecture;
 

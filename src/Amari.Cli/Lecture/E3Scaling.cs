@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Reporting;
 using Amari.Native;
+using Amari.Reporting;
+using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

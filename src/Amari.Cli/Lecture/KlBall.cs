@@ -1,5 +1,5 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Reporting;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,4 +1,5 @@
-using Amari.Cli.Reporting;
+using Amari.Reporting;
+using Amari.Training;
 
 namespace Amari.Cli.Lecture;
 

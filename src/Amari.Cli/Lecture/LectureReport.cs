@@ -1,6 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Spectre.Console;
 
 namespace Amari.Cli.Lecture;

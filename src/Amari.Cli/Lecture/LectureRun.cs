@@ -1,5 +1,7 @@
 using System.Diagnostics;
-using Amari.Cli.Reporting;
+using Amari.Cli.Commands;
+using Amari.Reporting;
+using Amari.Training;
 
 namespace Amari.Cli.Lecture;
 

@@ -1,8 +1,9 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
 using Amari.Native;
-using Amari.Solvers;
+using Amari.Reporting;
 using Amari.Spectrum;
+using Amari.Training;
+using Amari.Workloads;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,6 +1,8 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Reporting;
 using Amari.Spectrum;
+using Amari.Training;
+using Amari.Workloads.Data;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

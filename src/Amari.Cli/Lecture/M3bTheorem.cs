@@ -1,5 +1,6 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,6 +1,7 @@
-using Amari.Cli.Reporting;
 using Amari.Curvature;
+using Amari.Reporting;
 using Amari.Solvers;
+using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

@@ -1,5 +1,8 @@
-using Amari.Cli.Reporting;
+using Amari.Curvature;
 using Amari.Native;
+using Amari.Reporting;
+using Amari.Training;
+using Amari.Workloads.Data;
 using ScottPlot;
 
 namespace Amari.Cli.Lecture;

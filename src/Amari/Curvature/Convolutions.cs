@@ -1,4 +1,5 @@
 using System.Runtime.ExceptionServices;
+using Amari.Kronecker;
 using Amari.Native;
 
 namespace Amari.Curvature;

@@ -1,3 +1,7 @@
+using Amari.Kernels;
+using Amari.Likelihoods;
+using Amari.Native;
+
 namespace Amari.Curvature;
 
 /// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over
@@ -14,7 +18,7 @@ public sealed class Fisher : GaussNewton
     /// <exception cref="ArgumentException">A plain function has no output.</exception>
     public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0) : base(objective)
     {
-        Kind = Require.OfOutputs(kind);
+        Kind = FisherKinds.OfOutputs(kind);
         Samples = Require.AtLeast(1, samples);
         _seed = seed;
     }

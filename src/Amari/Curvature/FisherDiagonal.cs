@@ -1,3 +1,4 @@
+
 namespace Amari.Curvature;
 
 /// <summary>An unbiased estimate of the Fisher's diagonal: one gradient a draw, whatever the number of examples and outputs.</summary>

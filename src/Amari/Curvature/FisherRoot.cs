@@ -1,3 +1,4 @@
+
 namespace Amari.Curvature;
 
 /// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is not.</summary>

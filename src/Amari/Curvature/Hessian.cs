@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 
 namespace Amari.Curvature;

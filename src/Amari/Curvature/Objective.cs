@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Kernels;
 using Amari.Native;
 
 namespace Amari.Curvature;
@@ -33,7 +34,7 @@ public sealed class Objective
 
         Tensor Call(Tensor x, Tensor y)
         {
-            using var shown = Capture.Show(y);
+            using var shown = MeasuredTargets.Show(y);
             return Unbatched.Refuse(model, x) ?? throw new InvalidOperationException($"The model {model.GetName()} returned null.");
         }
     }
@@ -127,7 +128,7 @@ public sealed class Objective
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
         if (gradients) Parameters.RequireGradients();
-        using var unseen = Capture.Suspend();
+        using var unseen = TrainingPasses.Suspend();
         using var mode = set_grad_enabled(gradients);
         bool flash = backends.cuda.flash_sdp_enabled();          // of the CPU's attention too; its backward pass has no derivative, the plain one's has
         try

@@ -29,7 +29,7 @@ internal sealed class BackwardOrder : IDisposable
 
     private Tensor Seen(nn.Module layer, Tensor output)
     {
-        if (!is_grad_enabled() || Capture.IsSuspended || !output.requires_grad) return output;   // curvature that is measured differentiates twice
+        if (!is_grad_enabled() || TrainingPasses.AreSuspended || !output.requires_grad) return output;   // curvature that is measured differentiates twice
         foreach (var (_, p) in layer.named_parameters(recurse: false))
             if (!_used.Contains(p.Handle)) _used.Add(p.Handle);
         int here = _used.Count;                                // what was used up to here is not complete when the output's gradient comes

@@ -1,5 +1,6 @@
 using System.Text;
 using Amari.Native;
+using Amari.Verification;
 
 namespace Amari.Distributed;
 

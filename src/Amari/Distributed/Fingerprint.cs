@@ -2,7 +2,6 @@ using System.Reflection;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using Amari.Training;
 
 namespace Amari.Distributed;
 
@@ -22,12 +21,12 @@ internal sealed class Fingerprint
         return this;
     }
 
-    /// <summary>The options of a record by their names.</summary>
-    /// <param name="options">A record.</param>
+    /// <summary>Facts by their names.</summary>
+    /// <param name="facts">Names and values.</param>
     /// <param name="prefix">Before each name.</param>
-    public Fingerprint Add(OptimizerOptions options, string prefix = "")
+    public Fingerprint Add(IEnumerable<KeyValuePair<string, string>> facts, string prefix = "")
     {
-        foreach (var (name, value) in Settings.Describe(options)) Add(prefix + name, value);
+        foreach (var (name, value) in facts) Add(prefix + name, value);
         return this;
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Amari.Native;
+using Amari.Verification;
 
 namespace Amari.Distributed;
 

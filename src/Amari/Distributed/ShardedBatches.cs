@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Distributed;
 
 /// <summary>Which examples each rank takes: every epoch has its own permutation, cut into global batches, and those into one part a rank.</summary>

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using Amari.Native;
+using Amari.Verification;
 
 namespace Amari.Kernels;
 

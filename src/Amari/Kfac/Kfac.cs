@@ -1,6 +1,9 @@
+using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Kernels;
-using Amari.Native;
+using Amari.Kronecker;
+using Amari.Optimizers;
+using Amari.Serialization;
 
 namespace Amari;
 

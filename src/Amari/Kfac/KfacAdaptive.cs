@@ -1,6 +1,7 @@
 using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Kernels;
+using Amari.Kronecker;
 
 namespace Amari;
 

@@ -1,4 +1,6 @@
+using Amari.Distributed;
 using Amari.Native;
+using Amari.Serialization;
 
 namespace Amari;
 

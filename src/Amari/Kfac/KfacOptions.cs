@@ -1,3 +1,8 @@
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Native;
+using Amari.Optimizers;
+
 namespace Amari;
 
 public sealed partial class Kfac

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
 using Amari.Native;
+using Amari.Optimizers;
+using Amari.Verification;
 
 namespace Amari;
 

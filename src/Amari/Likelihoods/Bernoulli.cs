@@ -1,3 +1,5 @@
+using Amari.Distributed;
+
 namespace Amari;
 
 /// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], of equal shapes; targets in [0, 1].</summary>

@@ -1,3 +1,6 @@
+using Amari.Distributed;
+using Amari.Likelihoods;
+
 namespace Amari;
 
 /// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or -100.</summary>

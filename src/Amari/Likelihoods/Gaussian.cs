@@ -1,3 +1,6 @@
+using Amari.Distributed;
+using Amari.Native;
+
 namespace Amari;
 
 /// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...], of equal shapes.</summary>

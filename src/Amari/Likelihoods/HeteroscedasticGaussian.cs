@@ -1,3 +1,4 @@
+
 namespace Amari;
 
 /// <summary>Gaussian targets whose mean and variance the network gives: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ².

@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Likelihoods;
 using Amari.Native;
 
 namespace Amari;

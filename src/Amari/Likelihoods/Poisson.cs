@@ -1,3 +1,4 @@
+
 namespace Amari;
 
 /// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], of equal shapes; targets at least 0.</summary>

@@ -1,6 +1,6 @@
 using Amari.Native;
 
-namespace Amari;
+namespace Amari.Likelihoods;
 
 /// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a device's
 /// context.</summary>

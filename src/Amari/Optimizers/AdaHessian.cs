@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using Amari.Native;
+using Amari.Spectrum;
 
 namespace Amari;
 

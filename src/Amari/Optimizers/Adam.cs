@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
 using Amari.Kernels;
+using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 

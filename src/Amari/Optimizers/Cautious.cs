@@ -1,4 +1,4 @@
-namespace Amari;
+namespace Amari.Optimizers;
 
 /// <summary>The cautious mask of momentum methods (Liang et al. 2024, arXiv:2411.16085, Algorithm 1): nothing moves against its present gradient.</summary>
 /// <remarks><code>

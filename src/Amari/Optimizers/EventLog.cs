@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Amari.Native;
 
-namespace Amari;
+namespace Amari.Optimizers;
 
 /// <summary>What an optimizer has to say, oldest first. The same thing happening again is counted in the message of the first
 /// time.</summary>

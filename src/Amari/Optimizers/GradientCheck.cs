@@ -1,7 +1,7 @@
 using Amari.Kernels;
 using Amari.Native;
 
-namespace Amari;
+namespace Amari.Optimizers;
 
 /// <summary>Whether a gradient is finite, read by the kernels where they can, else by torch.</summary>
 internal sealed class GradientCheck

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Amari.Distributed;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Amari.Kernels;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 

@@ -1,5 +1,6 @@
 using Amari.Kernels;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 

@@ -1,4 +1,5 @@
-namespace Amari;
+
+namespace Amari.Optimizers;
 
 /// <summary>A bound on how much longer a step may be than the steps before it.</summary>
 /// <remarks><code>

@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Amari.Distributed;
+using Amari.Kernels;
 using Amari.Native;
-using Amari.Training;
+using Amari.Optimizers;
+using Amari.Serialization;
 
 namespace Amari;
 
@@ -113,7 +115,7 @@ public abstract class Optimizer : optim.Optimizer
     {
         var result = new Fingerprint().AddCode(System.Reflection.Assembly.GetEntryAssembly()).Add("the optimizer", GetType().Name).Add("shardState", shardState)
             .Add(nameof(MaxGradientNorm), MaxGradientNorm);
-        foreach (var (options, i) in GroupOptions.Select((o, i) => (o, i))) result.Add(options, i == 0 ? "" : $"group {i}'s ");
+        foreach (var (options, i) in GroupOptions.Select((o, i) => (o, i))) result.Add(Settings.Describe(options), i == 0 ? "" : $"group {i}'s ");
         foreach (var (row, i) in Coverage.Rows.Select((r, i) => (r, i))) result.Add($"parameter {i}", $"{row.Parameter} (by {row.Block})");
         foreach (var (parameter, i) in parameters().Select((p, i) => (p, i)))
             result.Add($"the shape of trained tensor {i}", $"{parameter.dtype}[{string.Join(", ", parameter.shape)}]");

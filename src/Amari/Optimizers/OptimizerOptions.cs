@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Amari.Native;
 
 namespace Amari;
 

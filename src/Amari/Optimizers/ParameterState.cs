@@ -1,4 +1,5 @@
 using System.Reflection;
+using Amari.Optimizers;
 
 namespace Amari;
 

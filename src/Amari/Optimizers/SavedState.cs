@@ -3,9 +3,9 @@ using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using Amari.Training;
+using Amari.Serialization;
 
-namespace Amari;
+namespace Amari.Optimizers;
 
 /// <summary>Marks an option, or a part of a state, that states saved before it existed lack, where its default would change a run that
 /// continues from one.</summary>

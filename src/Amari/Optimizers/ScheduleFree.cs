@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 

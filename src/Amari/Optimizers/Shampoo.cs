@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Solvers;
 
 namespace Amari;

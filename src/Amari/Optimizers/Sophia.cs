@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Amari.Native;
 
 namespace Amari;
 

@@ -1,4 +1,6 @@
 using Amari.Curvature;
+using Amari.Native;
+using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari;

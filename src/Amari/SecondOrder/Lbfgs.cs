@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
 using Amari.Curvature;
 using Amari.Kernels;
+using Amari.Native;
+using Amari.Optimizers;
+using Amari.SecondOrder;
 
 namespace Amari;
 

@@ -1,6 +1,7 @@
 using Amari.Kernels;
+using Amari.Native;
 
-namespace Amari;
+namespace Amari.SecondOrder;
 
 /// <summary>The pairs that L-BFGS knows the curvature from, and its two-loop recursion (Nocedal and Wright 2006, Algorithm 7.4).</summary>
 /// <remarks><code>

@@ -1,3 +1,5 @@
+using Amari.SecondOrder;
+
 namespace Amari;
 
 /// <summary>How far <see cref="Lbfgs"/> goes along a direction.</summary>

@@ -1,21 +1,10 @@
 using Amari.Curvature;
+using Amari.Likelihoods;
+using Amari.Native;
+using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari;
-
-/// <summary>How (F + λ I) x = g is solved.</summary>
-public enum FisherSolver
-{
-    /// <summary>Gram if examples x outputs are fewer than parameters and it fits in memory; else dense if d is at most
-    /// <see cref="NaturalGradient.Options.MaxIterations"/>, for then it takes no more products; else conjugate gradient.</summary>
-    Automatic,
-    /// <summary>The matrix F by d products, and Cholesky.</summary>
-    Dense,
-    /// <summary>Fisher-vector products alone.</summary>
-    ConjugateGradient,
-    /// <summary>Through the Gram matrix A A' of F = A'A : (F + λ)⁻¹ g = (g - A'(A A' + λ)⁻¹ A g) / λ. Examples must not depend on one another.</summary>
-    Gram,
-}
 
 /// <summary>The natural gradient with the whole Fisher matrix (Amari 1998, "Natural gradient works efficiently in learning").</summary>
 /// <remarks><code>
@@ -33,7 +22,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
         public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
         /// <summary>Which expectation over targets.</summary>
-        public FisherKind Fisher { get; init => field = Require.OfOutputs(value); }
+        public FisherKind Fisher { get; init => field = FisherKinds.OfOutputs(value); }
         /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
         public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
         /// <summary>How the system is solved.</summary>

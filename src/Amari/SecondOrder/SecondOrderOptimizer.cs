@@ -1,6 +1,10 @@
 using System.Text.Json.Nodes;
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Native;
+using Amari.Optimizers;
+using Amari.Serialization;
+using Amari.Verification;
 
 namespace Amari;
 

@@ -1,4 +1,4 @@
-namespace Amari;
+namespace Amari.SecondOrder;
 
 /// <summary>A line search for the strong Wolfe conditions (Nocedal and Wright 2006, Algorithms 3.5 and 3.6), by cubic interpolation.</summary>
 /// <remarks><code>

@@ -1,3 +1,5 @@
+using Amari.Serialization;
+
 namespace Amari.Solvers;
 
 /// <summary>C⁻¹ by conjugate gradient, anew for each product.</summary>

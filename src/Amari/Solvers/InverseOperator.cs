@@ -1,3 +1,5 @@
+using Amari.Serialization;
+
 namespace Amari.Solvers;
 
 /// <summary>How far an inverse product got.</summary>

@@ -1,3 +1,6 @@
+using Amari.Native;
+using Amari.Serialization;
+
 namespace Amari.Solvers;
 
 /// <summary>The Neumann series of an inverse.</summary>

@@ -1,4 +1,5 @@
 using Amari.Native;
+using Amari.Spectrum;
 
 namespace Amari.Solvers;
 

@@ -1,3 +1,6 @@
+using Amari.Native;
+using Amari.Serialization;
+
 namespace Amari.Solvers;
 
 /// <summary>Why the truncated conjugate gradient stopped.</summary>

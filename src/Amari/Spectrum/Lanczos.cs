@@ -1,4 +1,5 @@
 using Amari.Native;
+using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;

@@ -1,3 +1,6 @@
+using Amari.Native;
+using Amari.Serialization;
+
 namespace Amari.Spectrum;
 
 /// <summary>Which eigenpairs <see cref="Lanczos"/> finds, and how exactly.</summary>

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;

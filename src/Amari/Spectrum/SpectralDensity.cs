@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Spectrum;
 
 /// <summary>One probe's quadrature: weights (they sum to 1) at nodes, ascending.</summary>

@@ -1,3 +1,5 @@
+using Amari.Curvature;
+
 namespace Amari.Verification;
 
 /// <summary>What came of a check.</summary>

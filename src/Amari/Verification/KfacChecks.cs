@@ -1,3 +1,5 @@
+using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Native;
 
 namespace Amari.Verification;

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari.Verification;
 
 /// <summary>What <see cref="Verifier"/> checks, and how strictly.</summary>

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Native;
 
 namespace Amari.Verification;
 
@@ -32,7 +33,7 @@ public static class Verifier
 
         using var on = enable_grad();
         using var scope = NewDisposeScope();
-        using var unseen = Capture.Suspend();
+        using var unseen = TrainingPasses.Suspend();
         using var precise = new Float64Model(model);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using var problem = new Problem(model, likelihood, Batch(inputs, n), Batch(targets, n), options, generator);

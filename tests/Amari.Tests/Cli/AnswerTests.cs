@@ -1,5 +1,7 @@
-using Amari.Cli.Reporting;
+using Amari.Ranks;
+using Amari.Reporting;
 using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Tests.Cli;
 
@@ -13,7 +15,7 @@ public sealed class AnswerTests
         Parameters = 4, StateBytes = 10, Coverage = [], Events = [], Status = status,
     };
 
-    private static string Answer(params Run[] runs) => Amari.Cli.Reporting.Answer.Of(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), runs, []));
+    private static string Answer(params Run[] runs) => Amari.Reporting.Answer.Of(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), runs, []));
 
     [Fact]
     public void Fastest_by_the_clock_wins_and_fewest_steps_is_told()

@@ -1,8 +1,14 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Training;
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Reporting;
+using Amari.Serialization;
+using Amari.Solvers;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
+using Amari.Training;
+using Amari.Workloads;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
@@ -248,7 +254,7 @@ public sealed class CommandLineTests
             Assert.Equal((name, 17_226), ((string)run["optimizer"]!, (long)run["parameters"]!));
             Assert.Equal(bytes, shown, 0.01);                    // the last block of a tensor is not full
             Assert.Equal((double)(long)run["stateBytes"]! / 17_226, shown, 12);
-            string cell = $"{Amari.Cli.Reporting.Number.Short(shown)} B";
+            string cell = $"{Amari.Reporting.Number.Short(shown)} B";
             Assert.Matches($@"│ {Regex.Escape(name)} .*\n.*│ {Regex.Escape(cell)} *│", output);
             Assert.Matches($@"</span>{Regex.Escape(name)}</td>.*\n?{Regex.Escape(cell)}</td></tr>", page);
         }
@@ -354,7 +360,7 @@ public sealed class CommandLineTests
         using var trainer = new Amari.Training.Trainer(new Amari.Workloads.Autoencoder(), null);
         Assert.Equal(Amari.Training.OptimizerCatalog.All.Select(o => o.Name), settings.Select(s => s.Key));
         foreach (var (name, options) in settings)                // what a run without settings of its own takes
-            Assert.Equal(Amari.Training.Settings.Describe(trainer.Options(new(name, new Dictionary<string, string>()))), options!.AsObject().ToDictionary(o => o.Key, o => (string)o.Value!));
+            Assert.Equal(Amari.Optimizers.Settings.Describe(trainer.Options(new(name, new Dictionary<string, string>()))), options!.AsObject().ToDictionary(o => o.Key, o => (string)o.Value!));
         Assert.Equal(2, Run("info", "no-such").Code);
     }
 }

@@ -1,10 +1,14 @@
 using System.Buffers.Binary;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Cli.Reporting;
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Ranks;
+using Amari.Reporting;
+using Amari.Serialization;
+using Amari.Spectrum;
 using Amari.Tests.Training;
+using Amari.Training;
 using Amari.Workloads;
 
 namespace Amari.Tests.Cli;
@@ -77,7 +81,7 @@ public sealed class CurvatureCommandTests
         using var data = new DigitsMlp().Load(null);
         using var examples = data.Train.Sample(100, 0);
         using var model = new DigitsMlp().CreateModel();
-        using (var checkpoint = Amari.Training.Checkpoint.Open(Directory.GetFiles(saved)[0])) checkpoint.CopyTo(model);
+        using (var checkpoint = Amari.Serialization.Checkpoint.Open(Directory.GetFiles(saved)[0])) checkpoint.CopyTo(model);
         using var dense = new GaussNewton(new Objective(model, new Categorical(), examples.Batches(30), ParameterLayout.Of(model, n => n.StartsWith("fc3", StringComparison.Ordinal)))).ToDense();
         double[] expected = [.. linalg.eigvalsh(dense).Elements<float>().Reverse().Select(x => (double)x)];
 

@@ -1,4 +1,4 @@
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 
 namespace Amari.Tests.Cli;
 

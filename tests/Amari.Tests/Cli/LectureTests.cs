@@ -1,7 +1,8 @@
 using System.Text.Json.Nodes;
 using Amari.Cli.Lecture;
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Amari.Tests.Training;
+using Amari.Training;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;

@@ -1,7 +1,7 @@
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
-using Palette = Amari.Cli.Reporting.Palette;
+using Palette = Amari.Reporting.Palette;
 
 namespace Amari.Tests.Cli;
 

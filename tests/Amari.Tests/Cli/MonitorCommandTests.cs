@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Amari.Tests.Training;
+using Amari.Training;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;

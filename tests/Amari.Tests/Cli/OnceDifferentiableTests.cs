@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
+using Amari.Training;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;

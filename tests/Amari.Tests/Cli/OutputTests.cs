@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using Amari.Cli.Reporting;
+using Amari.Ranks;
+using Amari.Reporting;
 using Amari.Tests.Training;
+using Amari.Training;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;

@@ -1,4 +1,4 @@
-using Amari.Cli.Reporting;
+using Amari.Reporting;
 using Amari.Training;
 using Spectre.Console;
 using Spectre.Console.Testing;

@@ -1,4 +1,5 @@
 using Amari.Cli.Commands;
+using Amari.Training;
 
 namespace Amari.Tests.Cli;
 

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Distributed;
 
 namespace Amari.Tests.Curvature;
 

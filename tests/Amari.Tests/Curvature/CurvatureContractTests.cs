@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Likelihoods;
 using Amari.Solvers;
 
 namespace Amari.Tests.Curvature;

@@ -1,7 +1,9 @@
 using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
+using Amari.Cli.Lecture;
 using Amari.Curvature;
+using Amari.Distributed;
 using Amari.Solvers;
 
 namespace Amari.Tests.Curvature;

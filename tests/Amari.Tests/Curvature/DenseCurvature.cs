@@ -1,3 +1,6 @@
+using Amari.Curvature;
+using Amari.Distributed;
+
 namespace Amari.Tests.Curvature;
 
 /// <summary>Dense curvature by definition, one number or one term after the other, from plain torch: shares no code with the library.</summary>

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Text.RegularExpressions;
+using Amari.Cli.Commands;
+using Amari.Training;
 
 namespace Amari.Tests.Distributed;
 

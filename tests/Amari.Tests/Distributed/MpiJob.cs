@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text;
+using Amari.Distributed;
 
 namespace Amari.Tests.Distributed;
 

@@ -3,7 +3,9 @@ using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Amari.Cli.Commands;
+using Amari.Distributed;
 using Amari.Tests.Training;
+using Amari.Training;
 
 namespace Amari.Tests.Distributed;
 

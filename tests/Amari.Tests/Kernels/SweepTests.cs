@@ -1,6 +1,8 @@
 using Amari.Kernels;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Tests.Optimizers;
+using Amari.Training;
 
 namespace Amari.Tests.Kernels;
 

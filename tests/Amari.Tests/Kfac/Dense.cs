@@ -1,3 +1,5 @@
+using Amari.Curvature;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Dense float64 curvature from per-example Jacobians: shares no code with the library.</summary>

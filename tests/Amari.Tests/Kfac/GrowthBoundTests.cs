@@ -1,3 +1,5 @@
+using Amari.Optimizers;
+
 namespace Amari.Tests.Kfac;
 
 public sealed class GrowthBoundTests

@@ -1,4 +1,9 @@
-using Amari;
+using Amari.Curvature;
+using Amari.Ranks;
+using Amari.Reporting;
+using Amari.Training;
+using Amari.Verification;
+using Amari.Workloads;
 
 namespace Amari.Tests.Kfac;
 
@@ -361,7 +366,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     {
         using var trainer = new Amari.Training.Trainer(Amari.Workloads.WorkloadCatalog.Find("digits-softmax", null), null);
         set_default_dtype(ScalarType.Float32);
-        var run = trainer.Train(new("kfac", new Dictionary<string, string> { ["StepRule"] = "QuadraticModel", ["AdaptDamping"] = "true", ["RejectRising"] = "true" }), 1, Amari.Training.Budget.OfEpochs(12));
+        var run = trainer.Train(new("kfac", new Dictionary<string, string> { ["StepRule"] = "QuadraticModel", ["AdaptDamping"] = "true", ["RejectRising"] = "true" }), 1, Amari.Workloads.Budget.OfEpochs(12));
         Assert.True(run.FinalLoss < 0.5 * run.Losses[0].Loss, $"{run.Losses[0].Loss} to {run.FinalLoss}");
         Assert.Contains(run.Events, e => e.Message.StartsWith("damping adapted", StringComparison.Ordinal));
     }

@@ -1,3 +1,6 @@
+using Amari.Cli.Commands;
+using Amari.Curvature;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>TorchSharp's MultiheadAttention against attention written by hand of Linear layers with the same weights, and layers of the user's own kind.</summary>

@@ -1,4 +1,7 @@
+using Amari.Curvature;
+using Amari.Optimizers;
 using Amari.Training;
+using Amari.Verification;
 using Amari.Workloads;
 
 namespace Amari.Tests.Kfac;

@@ -1,4 +1,7 @@
-using Amari;
+using Amari.Curvature;
+using Amari.Training;
+using Amari.Verification;
+using Amari.Workloads;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,4 +1,7 @@
-using Amari;
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,6 +1,9 @@
 using System.Text.Json;
-using Amari;
-using Amari.Native;
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Solvers;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

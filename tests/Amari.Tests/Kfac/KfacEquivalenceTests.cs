@@ -1,3 +1,6 @@
+using Amari.Distributed;
+using Amari.Training;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>K-FAC at settings where it is another method, or a multiple of itself.</summary>

@@ -1,5 +1,9 @@
-using Amari;
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Distributed;
 using Amari.Native;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,4 +1,5 @@
-using Amari;
+using Amari.Cli.Lecture;
+using Amari.Curvature;
 
 namespace Amari.Tests.Kfac;
 

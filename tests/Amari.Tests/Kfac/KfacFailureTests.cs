@@ -1,3 +1,8 @@
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Solvers;
+using Amari.Verification;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Factorisations that fail inside a running optimizer, and states that cannot be restored.</summary>

@@ -1,3 +1,7 @@
+using Amari.Curvature;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Groups under the rules that look at the loss: one step length, momentum and adaptation for all, each block damped by its own λ.</summary>

@@ -1,3 +1,8 @@
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Layers that are used for the first time in the middle of a run, now and then, or never; gradients that are missing or sparse.</summary>

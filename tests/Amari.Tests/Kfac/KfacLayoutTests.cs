@@ -1,3 +1,4 @@
+using Amari.Cli.Commands;
 using Amari.Curvature;
 
 namespace Amari.Tests.Kfac;

@@ -1,4 +1,8 @@
+using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Solvers;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

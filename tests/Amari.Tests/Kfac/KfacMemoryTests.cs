@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Amari.Curvature;
 using static TorchSharp.torch;
 
 namespace Amari.Tests.Kfac;

@@ -1,3 +1,9 @@
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Kronecker;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>The quadratic model's rule behind the ordinary step(): when it is taken, what schedules make of it, the identity that G begins

@@ -1,4 +1,6 @@
-using Amari;
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,4 +1,8 @@
-using Amari;
+using Amari.Cli.Commands;
+using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Solvers;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

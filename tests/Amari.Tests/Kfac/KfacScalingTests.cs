@@ -1,4 +1,7 @@
-using Amari;
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Ranks;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,4 +1,5 @@
-using Amari;
+using Amari.Curvature;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,3 +1,5 @@
+using Amari.Curvature;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Tests of K-FAC's numbers: float64, a seed, one step with everything but the preconditioner off.</summary>

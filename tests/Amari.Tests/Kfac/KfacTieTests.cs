@@ -1,3 +1,5 @@
+using Amari.Curvature;
+
 namespace Amari.Tests.Kfac;
 
 /// <summary>Layers that share a weight.</summary>

@@ -1,6 +1,7 @@
-using Amari;
 using Amari.Curvature;
 using Amari.Solvers;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 

@@ -1,4 +1,5 @@
-using Amari;
+using Amari.Cli.Commands;
+using Amari.Distributed;
 using Amari.Native;
 
 namespace Amari.Tests.Kfac;

@@ -1,4 +1,6 @@
-using Amari;
+using Amari.Ranks;
+using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Tests.Likelihoods;
 

@@ -1,4 +1,4 @@
-using Amari;
+using Amari.Ranks;
 
 namespace Amari.Tests.Likelihoods;
 

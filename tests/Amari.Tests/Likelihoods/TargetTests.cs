@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Solvers;
 using Amari.Tests.Optimizers;
 using Amari.Workloads;
 

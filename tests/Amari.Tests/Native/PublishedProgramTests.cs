@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Reflection;
 using Amari.Native;
 using Amari.Tests.Training;
+using Amari.Training;
 
 namespace Amari.Tests.Native;
 

@@ -1,6 +1,7 @@
 using System.Reflection.Metadata;
 using System.Reflection.PortableExecutable;
 using System.Runtime.CompilerServices;
+using Amari.Cli.Commands;
 using Amari.Native;
 using Parameter = TorchSharp.Modules.Parameter;
 

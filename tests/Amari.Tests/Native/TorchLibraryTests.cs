@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Amari.Native;
+using Amari.Training;
 using TorchSharp;
 
 namespace Amari.Tests.Native;

@@ -1,3 +1,4 @@
+using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
 
 namespace Amari.Tests.Optimizers;

@@ -1,4 +1,7 @@
+using Amari.Cli.Commands;
 using Amari.Kernels;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Optimizers;
 

@@ -1,3 +1,6 @@
+using Amari.Optimizers;
+using Amari.Training;
+using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
 
 namespace Amari.Tests.Optimizers;

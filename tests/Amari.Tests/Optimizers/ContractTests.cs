@@ -1,3 +1,4 @@
+using Amari.Verification;
 using static TorchSharp.torch.optim;
 
 namespace Amari.Tests.Optimizers;

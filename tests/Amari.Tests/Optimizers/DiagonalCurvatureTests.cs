@@ -1,3 +1,7 @@
+using Amari.Cli.Commands;
+using Amari.Spectrum;
+using Amari.Training;
+using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
 
 namespace Amari.Tests.Optimizers;

@@ -1,3 +1,5 @@
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>What is frozen, unused or empty does not move; an optimizer over nothing is refused.</summary>

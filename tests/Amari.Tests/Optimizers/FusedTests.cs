@@ -1,3 +1,6 @@
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>The kernels against the torch lines that they replace.</summary>

@@ -1,3 +1,5 @@
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Parameter groups with options of their own.</summary>

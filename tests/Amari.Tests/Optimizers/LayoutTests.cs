@@ -1,3 +1,7 @@
+using Amari.Curvature;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>How parameters and gradients lie in memory does not change a step.</summary>

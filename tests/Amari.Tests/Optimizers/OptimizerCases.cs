@@ -1,3 +1,5 @@
+using Amari.Optimizers;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Every optimizer with a group loop, in each setting that takes another path: what the contract tests run over.</summary>

@@ -1,7 +1,9 @@
 using System.Reflection;
 using System.Text.Json.Serialization;
+using Amari.Optimizers;
 using Amari.Tests.Training;
 using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.Optimizers;
 

@@ -1,3 +1,8 @@
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Options of every optimizer: their ranges, and that each has an effect.</summary>

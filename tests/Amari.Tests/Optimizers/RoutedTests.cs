@@ -1,3 +1,4 @@
+using Amari.Verification;
 using Amari.Workloads;
 
 namespace Amari.Tests.Optimizers;

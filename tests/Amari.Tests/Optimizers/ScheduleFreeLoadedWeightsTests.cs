@@ -1,3 +1,6 @@
+using Amari.Cli.Commands;
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Schedule-Free: weights that are loaded while it evaluates.</summary>

@@ -1,5 +1,6 @@
 using Amari.Tests.Training;
 using Amari.Training;
+using Amari.Verification;
 using static TorchSharp.torch.optim;
 
 namespace Amari.Tests.Optimizers;

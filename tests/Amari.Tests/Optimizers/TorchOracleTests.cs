@@ -1,3 +1,5 @@
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>TorchSharp's own optimizers as oracles, over 50 steps.</summary>

@@ -1,3 +1,6 @@
+using Amari.Training;
+using Amari.Verification;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Where an optimizer gets to in some steps with gradients made from seeds, and how two such runs compare.</summary>

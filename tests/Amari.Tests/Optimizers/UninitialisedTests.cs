@@ -1,3 +1,5 @@
+using Amari.Cli.Commands;
+
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Weights that nobody can have meant are reported by name when an optimizer is made.</summary>

@@ -1,6 +1,9 @@
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Ranks;
 using Amari.Spectrum;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.SecondOrder;
 

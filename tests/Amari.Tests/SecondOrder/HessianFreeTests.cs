@@ -1,5 +1,7 @@
+using Amari.Cli.Commands;
 using Amari.Curvature;
 using Amari.Solvers;
+using Amari.Verification;
 
 namespace Amari.Tests.SecondOrder;
 

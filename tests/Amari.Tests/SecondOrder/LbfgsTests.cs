@@ -1,3 +1,4 @@
+using Amari.Reporting;
 using Amari.Tests.Optimizers;
 
 namespace Amari.Tests.SecondOrder;

@@ -1,4 +1,8 @@
+using Amari.Cli.Lecture;
+using Amari.Curvature;
+using Amari.Reporting;
 using Amari.Solvers;
+using Amari.Training;
 
 namespace Amari.Tests.SecondOrder;
 

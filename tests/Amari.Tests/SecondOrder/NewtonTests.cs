@@ -1,4 +1,7 @@
+using Amari.Curvature;
+using Amari.Reporting;
 using Amari.Solvers;
+using Amari.Verification;
 
 namespace Amari.Tests.SecondOrder;
 

@@ -1,4 +1,6 @@
-using Amari.Curvature;
+using Amari.Reporting;
+using Amari.Training;
+using Amari.Verification;
 
 namespace Amari.Tests.SecondOrder;
 

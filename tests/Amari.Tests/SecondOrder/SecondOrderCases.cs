@@ -1,3 +1,4 @@
+using Amari.Curvature;
 using Amari.Solvers;
 
 namespace Amari.Tests.SecondOrder;

@@ -1,5 +1,9 @@
 using System.Reflection;
+using Amari.Curvature;
+using Amari.Reporting;
 using Amari.Solvers;
+using Amari.Training;
+using Amari.Verification;
 using static TorchSharp.torch.optim;
 
 namespace Amari.Tests.SecondOrder;

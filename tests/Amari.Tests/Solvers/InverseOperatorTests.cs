@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Serialization;
 using Amari.Solvers;
 using Amari.Tests.Curvature;
 

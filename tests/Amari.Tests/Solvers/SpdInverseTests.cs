@@ -1,4 +1,5 @@
 using Amari.Solvers;
+using Amari.Verification;
 
 namespace Amari.Tests.Solvers;
 

@@ -1,3 +1,4 @@
+using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari.Tests.Solvers;

@@ -1,5 +1,5 @@
 using Amari.Curvature;
-using Amari.Spectrum;
+using Amari.Reporting;
 
 namespace Amari.Tests.Spectrum;
 

@@ -1,5 +1,8 @@
+using Amari.Cli.Lecture;
 using Amari.Curvature;
+using Amari.Solvers;
 using Amari.Spectrum;
+using Amari.Training;
 
 namespace Amari.Tests.Spectrum;
 

@@ -1,7 +1,9 @@
+using Amari.Cli.Lecture;
 using Amari.Curvature;
 using Amari.Native;
 using Amari.Solvers;
 using Amari.Spectrum;
+using Amari.Training;
 
 namespace Amari.Tests.Spectrum;
 

@@ -1,5 +1,9 @@
+using Amari.Cli.Commands;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
+using Amari.Workloads.Data;
 
 namespace Amari.Tests.Training;
 

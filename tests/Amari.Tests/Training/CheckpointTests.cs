@@ -1,4 +1,6 @@
 using Amari.Native;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 
 namespace Amari.Tests.Training;

@@ -1,3 +1,5 @@
+using Amari.Ranks;
+
 namespace Amari.Tests.Training;
 
 /// <summary>A clock that stands until it is moved.</summary>

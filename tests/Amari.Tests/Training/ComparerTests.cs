@@ -1,5 +1,8 @@
+using Amari.Optimizers;
+using Amari.Ranks;
 using Amari.Training;
 using Amari.Workloads;
+using Amari.Workloads.Data;
 
 namespace Amari.Tests.Training;
 

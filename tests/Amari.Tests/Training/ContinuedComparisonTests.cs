@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Amari.Ranks;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 
@@ -68,7 +70,7 @@ public sealed class ContinuedComparisonTests : IDisposable
         var read = SavedComparison.Read(SavedComparison.Write(comparison));
         Assert.Equal(SavedComparison.Write(comparison with { Runs = [run] }), SavedComparison.Write(read with { Runs = [read.Runs[0]] }));
         Assert.Equal((comparison.Budget, comparison.Target, comparison.Trials[0].Budget), (read.Budget, read.Target, read.Trials[0].Budget));
-        Assert.Equal(Amari.Cli.Reporting.ResultJson.Of(comparison), Amari.Cli.Reporting.ResultJson.Of(read));
+        Assert.Equal(Amari.Reporting.ResultJson.Of(comparison), Amari.Reporting.ResultJson.Of(read));
         Assert.Equal(run.Losses, read.Runs[0].Losses);
         Assert.NotEmpty(read.Runs[0].Monitor!.Rows);
         Assert.True(double.IsNaN(read.Runs[1].FinalLoss));

@@ -1,5 +1,8 @@
+using Amari.Curvature;
 using Amari.Native;
+using Amari.Ranks;
 using Amari.Training;
+using Amari.Verification;
 using static TorchSharp.torch.nn;
 
 namespace Amari.Tests.Training;

@@ -1,3 +1,6 @@
+using Amari.Ranks;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
 

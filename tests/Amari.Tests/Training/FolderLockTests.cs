@@ -1,3 +1,5 @@
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
 

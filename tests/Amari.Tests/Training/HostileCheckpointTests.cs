@@ -1,6 +1,9 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 
 namespace Amari.Tests.Training;

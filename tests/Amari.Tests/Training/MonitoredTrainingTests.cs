@@ -1,5 +1,9 @@
+using Amari.Ranks;
+using Amari.Reporting;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
+using Amari.Workloads.Data;
 using static TorchSharp.torch.nn;
 
 namespace Amari.Tests.Training;

@@ -1,6 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Text.Json.Nodes;
-using Amari.Native;
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 
 namespace Amari.Tests.Training;

@@ -1,4 +1,6 @@
 using System.Text.Json.Nodes;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Tests.Cli;
 using Amari.Tests.Optimizers;
 using Amari.Training;

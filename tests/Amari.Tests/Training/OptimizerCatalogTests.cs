@@ -1,4 +1,7 @@
 using System.Globalization;
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -1,3 +1,4 @@
+using Amari.Ranks;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -1,6 +1,9 @@
 using System.Text.Json.Nodes;
-using Amari.Cli.Reporting;
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Reporting;
 using Amari.Training;
+using Amari.Verification;
 using Amari.Workloads;
 
 namespace Amari.Tests.Training;

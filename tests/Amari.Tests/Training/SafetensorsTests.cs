@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using Amari.Native;
-using Amari.Training;
+using Amari.Ranks;
+using Amari.Serialization;
 
 namespace Amari.Tests.Training;
 

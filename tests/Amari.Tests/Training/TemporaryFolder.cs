@@ -1,3 +1,5 @@
+using Amari.Ranks;
+
 namespace Amari.Tests.Training;
 
 /// <summary>A folder that is gone after the test.</summary>

@@ -1,5 +1,10 @@
+using Amari.Optimizers;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
+using Amari.Verification;
 using Amari.Workloads;
+using Amari.Workloads.Data;
 
 namespace Amari.Tests.Training;
 

@@ -1,3 +1,6 @@
+using Amari.Cli.Commands;
+using Amari.Ranks;
+using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -1,5 +1,8 @@
+using Amari.Cli.Lecture;
+using Amari.Curvature;
 using Amari.Native;
 using Amari.Verification;
+using Amari.Workloads.Data;
 
 namespace Amari.Tests.Verification;
 

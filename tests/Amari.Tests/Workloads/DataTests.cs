@@ -1,5 +1,6 @@
 using Amari.Native;
 using Amari.Tests.Training;
+using Amari.Verification;
 using Amari.Workloads;
 using Amari.Workloads.Data;
 

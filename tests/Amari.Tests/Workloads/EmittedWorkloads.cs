@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Reflection;
 using System.Reflection.Emit;
-using Amari.Training;
 using Amari.Workloads;
 
 namespace Amari.Tests.Workloads;

@@ -1,0 +1,183 @@
+using Amari.Native;
+using ScottPlot;
+using ScottPlot.TickGenerators;
+using SkiaSharp;
+
+namespace Amari.Reporting;
+
+/// <summary>One or more panels side by side (or in rows), with the house style, as PNG and SVG. Owns its panels.</summary>
+/// <param name="Name">The stem of the files.</param>
+/// <param name="Panels">From left to right, then down.</param>
+internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : IDisposable
+{
+    public const int PanelWidth = 800, PanelHeight = 600;
+    private const int Margin = 24;                             // at the right of a panel, for the last tick's label
+
+    /// <summary>Panels in a row.</summary>
+    public int Columns { get; init; } = Panels.Count;
+    /// <summary>Pixels of the whole figure; one panel alone is wider.</summary>
+    public (int Width, int Height) Size { get; init; } = Panels.Count == 1 ? (1200, 750) : (0, 0);
+
+    /// <summary>An empty panel with titles, readable ticks, a light grid, no frame at the top and right.</summary>
+    public static Plot Panel(string title, string x, string y)
+    {
+        var plot = new Plot();
+        if (EmbeddedFont.Registered.Value) plot.Font.Set(EmbeddedFont.Family);
+        plot.Title(title, 20);
+        plot.XLabel(x, 16);
+        plot.YLabel(y, 16);
+        plot.Axes.Bottom.TickGenerator = new NumericAutomatic { TickDensity = 0.5 };
+        plot.Axes.Left.TickGenerator = new NumericAutomatic { TickDensity = 0.5 };
+        plot.Axes.Bottom.TickLabelStyle.FontSize = 14;
+        plot.Axes.Left.TickLabelStyle.FontSize = 14;
+        plot.Axes.Left.MinimumSize = 95;
+        plot.Axes.Left.Label.OffsetX = 14;                       // away from the edge
+        plot.Axes.Right.FrameLineStyle.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
+        plot.Axes.Right.MinimumSize = Margin;
+        plot.Grid.MajorLineColor = Colors.Black.WithAlpha(0.12);
+        return plot;
+    }
+
+    /// <summary>Shows the legend, inside at a corner or outside at an edge.</summary>
+    public static void Legend(Plot plot, Edge? edge = null, Alignment corner = Alignment.UpperRight)
+    {
+        if (edge is { } side) plot.ShowLegend(side);
+        else plot.ShowLegend(corner);
+        plot.Legend.FontSize = 15;
+        plot.Legend.SymbolWidth = 32;                            // long enough to see dashes
+        plot.Legend.OutlineWidth = 0;
+        plot.Legend.ShadowColor = Colors.Transparent;
+        plot.Legend.BackgroundColor = Colors.White.WithAlpha(0.8);
+    }
+
+    /// <summary>A line through the points whose coordinates are finite.</summary>
+    public static ScottPlot.Plottables.Scatter Line(Plot plot, IEnumerable<double> x, IEnumerable<double> y, string color, string? legend = null, float width = 2.8f, LinePattern? pattern = null)
+    {
+        var points = x.Zip(y, (a, b) => new Coordinates(a, b)).Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToArray();
+        var line = plot.Add.ScatterLine(points, Color.FromHex(color));
+        (line.LineWidth, line.LegendText, line.LinePattern) = (width, legend ?? "", pattern ?? LinePattern.Solid);
+        return line;
+    }
+
+    /// <summary>Marks without a line.</summary>
+    public static ScottPlot.Plottables.Scatter Marks(Plot plot, IEnumerable<double> x, IEnumerable<double> y, string color, string? legend = null, float size = 9)
+    {
+        var marks = plot.Add.ScatterPoints(x.ToArray(), y.ToArray(), Color.FromHex(color));
+        (marks.MarkerSize, marks.LegendText) = (size, legend ?? "");
+        return marks;
+    }
+
+    /// <summary>A matrix as colours, row 0 at the top, white at 0: blue below, red above.</summary>
+    /// <param name="plot">A panel; its axes lose their ticks.</param>
+    /// <param name="matrix">[rows, columns].</param>
+    /// <param name="limit">The size of the strongest colour; by default the largest entry.</param>
+    public static void Matrix(Plot plot, double[,] matrix, double? limit = null)
+    {
+        double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
+        var map = plot.Add.Heatmap(matrix);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#2166AC"), Color.FromHex("#92C5DE"), Colors.White, Color.FromHex("#F4A582"), Color.FromHex("#B2182B")]);
+        map.ManualRange = new ScottPlot.Range(-top, top);
+        plot.HideGrid();
+        plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
+        plot.Axes.Left.MinimumSize = 40;
+        plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
+    }
+
+    /// <summary>A function of two variables as colours, dark where it is small, with contour lines.</summary>
+    /// <param name="plot">A panel.</param>
+    /// <param name="values">[rows, columns], row 0 at the least y; every one at the corner of a cell.</param>
+    /// <param name="x">The first and the last column.</param>
+    /// <param name="y">The first and the last row.</param>
+    public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y)
+    {
+        int rows = values.GetLength(0), columns = values.GetLength(1);
+        double dx = (x.High - x.Low) / (columns - 1), dy = (y.High - y.Low) / (rows - 1);
+        var flipped = new double[rows, columns];                 // a heat map has row 0 at the top
+        var grid = new Coordinates3d[rows, columns];
+        for (int r = 0; r < rows; r++)
+            for (int c = 0; c < columns; c++)
+            {
+                flipped[rows - 1 - r, c] = values[r, c];
+                grid[r, c] = new(x.Low + c * dx, y.Low + r * dy, values[r, c]);
+            }
+        var map = plot.Add.Heatmap(flipped);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#4C566A"), Color.FromHex("#A3ACBD"), Color.FromHex("#E8EAEE"), Colors.White]);
+        map.Position = new CoordinateRect(x.Low - dx / 2, x.High + dx / 2, y.Low - dy / 2, y.High + dy / 2);
+        map.Smooth = true;
+        var lines = plot.Add.ContourLines(grid);
+        lines.LineColor = Colors.Black.WithAlpha(0.25);
+        lines.ContourLineCount = 16;
+        lines.LabelStyle.IsVisible = false;
+        plot.HideGrid();
+        plot.Axes.SetLimits(x.Low, x.High, y.Low, y.High);
+    }
+
+    /// <summary>A tensor [rows, columns] as an array.</summary>
+    public static double[,] Array(torch.Tensor matrix)
+    {
+        var flat = matrix.Elements<double>();
+        var result = new double[matrix.shape[0], matrix.shape[1]];
+        Buffer.BlockCopy(flat, 0, result, 0, flat.Length * sizeof(double));
+        return result;
+    }
+
+    /// <summary>Labels an axis whose coordinates are log₁₀ of the values, at decades (and at 2 and 5 when there are few).</summary>
+    public static void Logarithmic(IAxis axis, double low, double high)
+    {
+        Mark(axis, Decades.Marks(low, high));
+        (axis.Min, axis.Max) = (Math.Log10(low), Math.Log10(high));
+    }
+
+    /// <summary>Gives an axis these marks and no others; one without a label is small.</summary>
+    public static void Mark(IAxis axis, IEnumerable<Mark> marks)
+    {
+        var ticks = new NumericManual();
+        foreach (var (at, label) in marks)
+            if (label is null) ticks.AddMinor(at);
+            else ticks.AddMajor(at, label);
+        axis.TickGenerator = ticks;
+    }
+
+    /// <summary>The names of the files of a figure.</summary>
+    public static string[] Files(string name) => [name + ".png", name + ".svg"];
+
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
+    /// <returns>Both paths.</returns>
+    public IReadOnlyList<string> Save(ResultFolder folder, string name)
+    {
+        int rows = (Panels.Count + Columns - 1) / Columns;
+        var (width, height) = Size is { Width: > 0 } size ? size : (Columns * PanelWidth, rows * PanelHeight);
+        string png;
+        using (var surface = SKSurface.Create(new SKImageInfo(width, height)))
+        {
+            Draw(surface.Canvas, width, height);
+            using var image = surface.Snapshot();
+            using var encoded = image.Encode(SKEncodedImageFormat.Png, 100);
+            png = folder.Write(name + ".png", encoded.ToArray());
+        }
+        using (var svg = new MemoryStream())
+        {
+            using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg)) Draw(canvas, width, height);
+            // A viewer without the font takes one that is as wide.
+            return [png, folder.Write(name + ".svg", System.Text.Encoding.UTF8.GetString(svg.ToArray())
+                .Replace($"font-family=\"{EmbeddedFont.Family}\"", $"font-family=\"{EmbeddedFont.Family}, Verdana, sans-serif\"", StringComparison.Ordinal))];
+        }
+    }
+
+    private void Draw(SKCanvas canvas, int width, int height)
+    {
+        canvas.Clear(SKColors.White);
+        int rows = (Panels.Count + Columns - 1) / Columns;
+        for (int i = 0; i < Panels.Count; i++)
+        {
+            float w = (float)width / Columns, h = (float)height / rows, left = i % Columns * w, top = i / Columns * h;
+            Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
+            Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var panel in Panels) panel.Dispose();
+    }
+}

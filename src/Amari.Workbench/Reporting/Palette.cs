@@ -1,0 +1,27 @@
+using Amari.Training;
+
+namespace Amari.Reporting;
+
+/// <summary>Colours of optimizers: Okabe and Ito's, then Tol's, told apart by colour-blind eyes too.</summary>
+internal static class Palette
+{
+    private static readonly string[] Known =
+        ["sgd", "adam", "adamw", "lion", "kfac", "natural-gradient", "newton", "newton-cg", "hessian-free", "saddle-free-newton"];
+    private static readonly string[] Colors =
+        ["#E69F00", "#CC79A7", "#0072B2", "#009E73", "#D55E00", "#56B4E9", "#000000", "#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#DDCC77", "#CC6677", "#117733", "#661100", "#6699CC"];
+
+    /// <summary>The colour of a well-known optimizer, the same in every figure.</summary>
+    public static string Of(string optimizer) => Colors[Array.IndexOf(Known, optimizer)];
+
+    /// <summary>The colours of optimizers that are shown together: the well-known ones have their own, the others what is left, in their order; only where colours run out are two alike.</summary>
+    public static IReadOnlyDictionary<string, string> Of(IEnumerable<string> optimizers)
+    {
+        var names = optimizers.Distinct().ToList();
+        var own = names.Intersect(Known).ToDictionary(n => n, Of);
+        string[] left = [.. Colors.Except(own.Values)];
+        return names.Except(Known).Select((name, i) => KeyValuePair.Create(name, left[i % left.Length])).Concat(own).ToDictionary();
+    }
+
+    /// <summary>The colours of a comparison, the same in all its figures.</summary>
+    public static IReadOnlyDictionary<string, string> Of(Comparison comparison) => Of(comparison.Runs.Select(r => r.Optimizer));
+}

@@ -1,0 +1,105 @@
+using System.Globalization;
+using Amari.Training;
+using Spectre.Console;
+
+namespace Amari.Reporting;
+
+/// <summary>Runs as they train: a live table on a terminal, plain lines elsewhere.</summary>
+internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
+{
+    private const double PlainSeconds = 2;
+    private readonly IAnsiConsole _console;
+    private readonly List<(string Key, RunProgress Last)> _rows = [];
+    private readonly System.Diagnostics.Stopwatch _sinceLine = System.Diagnostics.Stopwatch.StartNew();
+    private readonly ManualResetEventSlim _end = new();
+    private readonly Lock _gate = new();
+    private readonly Thread? _painter;
+    private (string Key, long Step) _told;
+
+    public ProgressView(TextWriter output, string title) : this(
+        ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }), title)
+    {
+    }
+
+    public ProgressView(IAnsiConsole console, string title)
+    {
+        _console = console;
+        if (!console.Profile.Capabilities.Interactive || !console.Profile.Out.IsTerminal)
+        {
+            Line(title);
+            return;
+        }
+        console.WriteLine(title);
+        _painter = new Thread(() => console.Live(Table()).Start(live =>
+        {
+            while (!_end.Wait(100)) live.UpdateTarget(Table());
+            live.UpdateTarget(Table());
+        })) { IsBackground = true };
+        _painter.Start();
+    }
+
+    public void Report(RunProgress value)
+    {
+        string key = $"{value.Optimizer} {value.Seed} {value.Stage}";
+        lock (_gate)
+        {
+            int index = _rows.FindIndex(r => r.Key == key);
+            if (index < 0)
+            {
+                _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // a tuning trial gives way to what comes after it
+                _rows.Add((key, value));
+            }
+            else _rows[index] = (key, value);
+        }
+        if (_painter is not null) return;
+        string end = value.Status is { } status and not RunStatus.Completed ? "  " + Trouble.Words(status) : "";
+        bool told = _told == (key, value.Step);
+        bool early = value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated;
+        if (end.Length == 0 && (value.Step == 0 || early || told)) return;
+        _told = (key, value.Step);
+        _sinceLine.Restart();
+        string run = $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}";
+        Line(run + (told ? "     " : Numbers(value)) + end);     // what was reported is on the line before
+    }
+
+    private static string Numbers(RunProgress p) =>
+        string.Create(CultureInfo.InvariantCulture, $"{p.Fraction,5:P0}  step {p.Step,7}  {p.Seconds,6:F1} s  ")
+        + string.Create(CultureInfo.InvariantCulture, $"loss {Number.Short(p.Loss),-8} batch {Number.Short(p.BatchLoss),-8} ")
+        + string.Create(CultureInfo.InvariantCulture, $"{Number.Short(p.MillisecondsPerStep),6} ms/step  {p.SecondsLeft,5:F0} s left");
+
+    private Table Table()
+    {
+        var table = new Table().Border(TableBorder.Simple);     // fits in 80 columns
+        foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
+            table.AddColumn(new TableColumn(head).NoWrap());
+        lock (_gate)
+            foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 6)))
+            {
+                int done = (int)Math.Round(10 * p.Fraction);
+                table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
+                    p.Status is { } status and not RunStatus.Completed
+                        ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)),-10}[/]")
+                        : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
+                    new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
+                    new Text(Number.Short(p.MillisecondsPerStep)),
+                    new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+            }
+        return table;
+    }
+
+    /// <summary>A line that is not folded at the width of a terminal that is not there.</summary>
+    private void Line(string text)
+    {
+        _console.Profile.Out.Writer.WriteLine(text);
+        _console.Profile.Out.Writer.Flush();
+    }
+
+    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
+
+    public void Dispose()
+    {
+        _end.Set();
+        _painter?.Join();
+        _end.Dispose();
+    }
+}

@@ -1,0 +1,280 @@
+using System.Text;
+using Amari.Serialization;
+using Amari.Training;
+using Amari.Verification;
+
+namespace Amari.Reporting;
+
+/// <summary>Where results go; found writable before anything is trained, and held against other processes. Files that the tool did not
+/// write stay as they are, and its own are replaced only if the user says so. What cannot be written there in the end goes to a private
+/// folder elsewhere. Disposed, it takes back the folders that it made and that nothing was written to.</summary>
+internal sealed class ResultFolder : IDisposable
+{
+    /// <summary>The machine-readable result.</summary>
+    public const string Document = "result.json";
+
+    private readonly string[] _made;                            // the innermost first
+    private readonly FolderLock.Holder _hold;
+    private readonly Manifest _manifest;
+    private readonly OutputTarget? _json;
+    private readonly TextWriter _output, _error;
+    private readonly HashSet<string> _written = [];
+    private readonly bool _overwrite;
+    private string? _elsewhere;
+    private bool _isRefused, _isIncomplete;                     // interim results; --json
+
+    private ResultFolder(
+        string path, bool overwrite, OutputTarget? json, string[] made, FolderLock.Holder hold, TextWriter output, TextWriter error)
+    {
+        (Path, _overwrite, _json, _made, _hold, _output, _error) = (path, overwrite, json, made, hold, output, error);
+        _manifest = new(path);
+    }
+
+    /// <summary>What the user asked for, or the new folder that was chosen.</summary>
+    public string Path { get; }
+
+    /// <param name="asked">What --out says; null takes a new numbered folder under <c>out/</c>.</param>
+    /// <param name="overwrite">Whether results there may be replaced.</param>
+    /// <param name="name">The stem of a new folder.</param>
+    /// <param name="json">What --json says.</param>
+    /// <param name="files">Patterns of the files that are going to be written; null for <c>result.json</c> alone.</param>
+    /// <param name="output">Where the result goes if no folder can be written to; by default the console's.</param>
+    /// <param name="error">Where it is said that results went elsewhere; by default the console's.</param>
+    /// <exception cref="ArgumentException">The folder holds files that may not be replaced, cannot be written to, or is in use by another
+    /// process.</exception>
+    public static ResultFolder Prepare(
+        string? asked, bool overwrite, string name, OutputTarget? json, IReadOnlyList<string>? files = null, TextWriter? output = null,
+        TextWriter? error = null)
+    {
+        if (asked is not null) return Open(asked);
+        for (int i = 1; ; i++)
+        {
+            string path = System.IO.Path.GetFullPath(FormattableString.Invariant($"out/{name}-{i:D3}"));
+            try
+            {
+                if (!System.IO.Path.Exists(path)) return Open(path);
+            }
+            catch (ArgumentException e) when (e.InnerException is FolderInUseException)
+            {
+                // Another process was faster to take this number.
+            }
+        }
+
+        ResultFolder Open(string path)
+        {
+            if (File.Exists(path)) throw new ArgumentException($"--out is '{path}', which is a file; it must be a folder.");
+            Check(path, overwrite, files ?? [Document]);
+            string[] needed = json?.File is { } file ? [path, System.IO.Path.GetDirectoryName(file)!] : [path];
+            if (json?.File == System.IO.Path.Combine(path, Document)) json = null;   // it is written there in any case
+            string[] made = [.. needed.SelectMany(Missing).Distinct().OrderByDescending(f => f.Length)];
+            try
+            {
+                foreach (string folder in needed) AtomicFile.Probe(folder);
+                return new(path, overwrite, json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
+            }
+            catch (Exception e) when (e is ArgumentException or FolderInUseException)
+            {
+                TakeBack(made);
+                throw e is FolderInUseException ? new ArgumentException(e.Message, e) : e;
+            }
+        }
+
+        static IEnumerable<string> Missing(string folder)
+        {
+            for (string? f = System.IO.Path.GetFullPath(folder); f is not null && !Directory.Exists(f); f = System.IO.Path.GetDirectoryName(f)) yield return f;
+        }
+    }
+
+    private static void Check(string path, bool overwrite, IEnumerable<string> patterns)
+    {
+        if (!Directory.Exists(path)) return;
+        var manifest = new Manifest(path);
+        var there = from pattern in patterns
+                    let folder = System.IO.Path.Combine(path, System.IO.Path.GetDirectoryName(pattern) ?? "")
+                    where Directory.Exists(folder)
+                    from file in Directory.EnumerateFileSystemEntries(folder, System.IO.Path.GetFileName(pattern))
+                    select System.IO.Path.GetRelativePath(path, file);
+        foreach (string name in there)
+            if (!overwrite)
+                throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
+            else if (!manifest.Owns(name))
+                throw new ArgumentException(
+                    $"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder.");
+    }
+
+    /// <summary>The full name of a file in the folder.</summary>
+    public string FileNamed(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>A file of the results as the reader may name it, where it came to lie.</summary>
+    public string Shown(string name) => Relative(System.IO.Path.Combine(_elsewhere ?? Path, name));
+
+    /// <summary>A file as seen from the current folder.</summary>
+    public static string Relative(string file)
+    {
+        try
+        {
+            return System.IO.Path.GetRelativePath(Environment.CurrentDirectory, file);
+        }
+        catch (IOException)                                      // the current folder is gone
+        {
+            return file;
+        }
+    }
+
+    /// <summary>Writes a file as a whole; elsewhere, if the folder does not take it.</summary>
+    /// <returns>The file.</returns>
+    public string Write(string name, byte[] content)
+    {
+        if (_elsewhere is null)
+            try
+            {
+                WriteHere(name, content);
+                return FileNamed(name);
+            }
+            catch (Exception e) when (IsRefusal(e))
+            {
+                Leave(e);
+            }
+        return WriteElsewhere(name, content);
+    }
+
+    /// <summary>The same of a text.</summary>
+    public string Write(string name, string text) => Write(name, Encoding.UTF8.GetBytes(text));
+
+    /// <summary>Writes what a later file replaces: where the folder does not take it, a warning says so, once.</summary>
+    public void WriteInterim(string name, string text)
+    {
+        try
+        {
+            WriteHere(name, Encoding.UTF8.GetBytes(text));
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            if (!_isRefused) _error.WriteLine($"The results so far could not be written to '{Path}', the command goes on: {Reason(e)}");
+            _isRefused = true;
+        }
+    }
+
+    /// <summary>A file to append to; null, with a warning, if the folder does not take it.</summary>
+    public FileStream? Append(string name)
+    {
+        try
+        {
+            Take(name);
+            _manifest.AddGrowing(name);
+            return new(FileNamed(name), FileMode.Create, FileAccess.Write, FileShare.Read);
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            _error.WriteLine($"'{FileNamed(name)}' is not written: {Reason(e)}");
+            return null;
+        }
+    }
+
+    /// <summary>Writes <c>result.json</c>, and what --json asks for.</summary>
+    public void WriteResult(string json)
+    {
+        Write(Document, json);
+        if (!Deliver(_json, json, _error)) _isIncomplete = true;
+    }
+
+    /// <summary>Writes what --json asks for, if it asks.</summary>
+    /// <returns>Whether it could be written; if not, a line says so.</returns>
+    public static bool Deliver(OutputTarget? target, string json, TextWriter error)
+    {
+        try
+        {
+            target?.Write(json);
+            return true;
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            error.WriteLine($"{target!.Option} '{target.Name}' could not be written: {Reason(e)}");
+            return false;
+        }
+    }
+
+    /// <summary>The exit code of a command: 1 if results did not go where they were asked for, else its own.</summary>
+    public int ExitCode(int code) => code == 0 && (_elsewhere is not null || _isIncomplete) ? 1 : code;
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _hold.Dispose();
+        TakeBack(_made);
+    }
+
+    private static void TakeBack(IEnumerable<string> made)
+    {
+        foreach (string folder in made)
+            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
+    }
+
+    private void WriteHere(string name, byte[] content)
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(FileNamed(name))!);
+        Take(name);
+        _manifest.Add(name, content);
+        AtomicFile.Write(FileNamed(name), content, replace: _overwrite || _written.Contains(name));
+        _written.Add(name);
+    }
+
+    /// <summary>Refuses a file that this command may not replace, and clears what killed ones left half-written.</summary>
+    private void Take(string name)
+    {
+        if (_written.Contains(name)) return;
+        if (System.IO.Path.Exists(FileNamed(name)) && !(_overwrite && _manifest.Owns(name)))
+            throw new IOException($"'{FileNamed(name)}' is there, and this command did not write it.");
+        string file = FileNamed(name), folder = System.IO.Path.GetDirectoryName(file)!;
+        foreach (string stray in Directory.GetFiles(folder, AtomicFile.TemporaryPattern(System.IO.Path.GetFileName(file)))) File.Delete(stray);
+    }
+
+    private void Leave(Exception why)
+    {
+        Func<string>[] parents =
+        [
+            () => Environment.CurrentDirectory, () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), System.IO.Path.GetTempPath,
+        ];
+        foreach (var parent in parents)
+            try
+            {
+                string folder = System.IO.Path.Combine(parent(), $"amari-results-{System.IO.Path.GetRandomFileName()[..8]}");
+                if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
+                else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []);
+                _elsewhere = folder;
+                _error.WriteLine($"'{Path}' does not take all results ({Reason(why)}); the rest is in '{folder}'.");
+                return;
+            }
+            catch (Exception e) when (IsRefusal(e) || e is ArgumentException)
+            {
+                // The next one.
+            }
+        _elsewhere = "";
+        _error.WriteLine($"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
+            + $"{Document} follows on standard output.");
+    }
+
+    private string WriteElsewhere(string name, byte[] content)
+    {
+        string file = System.IO.Path.Combine(_elsewhere!, name);
+        try
+        {
+            if (_elsewhere!.Length > 0)
+            {
+                Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
+                AtomicFile.Write(file, content);
+            }
+            else if (name == Document) _output.WriteLine(Encoding.UTF8.GetString(content));
+        }
+        catch (Exception e) when (IsRefusal(e))
+        {
+            _error.WriteLine($"'{file}' could not be written: {Reason(e)}");
+        }
+        return file;
+    }
+
+    private static string Reason(Exception e) => e.Message.ReplaceLineEndings(" ").TrimEnd('.');
+
+    private static bool IsRefusal(Exception e) => e is IOException or UnauthorizedAccessException;
+}

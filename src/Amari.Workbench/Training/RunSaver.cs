@@ -1,0 +1,232 @@
+using System.Text.Json;
+using Amari.Distributed;
+using Amari.Native;
+using Amari.Optimizers;
+using Amari.Reporting;
+using Amari.Serialization;
+using Amari.Verification;
+
+namespace Amari.Training;
+
+/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0 alone writes and reads:
+/// a checkpoint does not depend on their number.</summary>
+internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
+    : IDisposable
+{
+    private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
+    private readonly CheckpointDirectory _directory = new(options.Directory);
+    private readonly BestWeights _best = new(options.Directory, model);
+    private FolderLock.Holder? _hold;
+    private bool _isWithheld;
+
+    /// <summary>Why the newest attempt to save failed; null if it did not. The run goes on, and tries again.</summary>
+    public string? Failure { get; private set; }
+
+    /// <summary>What rank 0 tells the others of the optimizer's state.</summary>
+    private sealed record Header(string Run, string Optimizer, IReadOnlyDictionary<string, SavedTensor> Tensors);
+
+    private sealed record SavedTensor(ScalarType Type, long[] Shape);
+
+    /// <summary>Takes the weights of an evaluation that is the best so far.</summary>
+    public void TakeBest(RunRecord record)
+    {
+        if (ranks.Rank == 0 && !options.IsTransient) _best.Take(record.Best!.Value);
+    }
+
+    /// <summary>Writes the best weights, if there are new ones.</summary>
+    public void SaveBest(RunRecord record)
+    {
+        if (ranks.Rank == 0) Try(record, () => _best.Write(record));
+    }
+
+    /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
+    /// checkpoints stay, and the first time it is reported on standard error and in the run's events. So it is where the disk refuses
+    /// (see <see cref="Failure"/>), and where it takes checkpoints again.</summary>
+    public void Save(RunRecord record)
+    {
+        using var scope = NewDisposeScope();
+        var snapshot = optimizer.Snapshot();
+        if (ranks.Rank == 0) Try(record, () => Write(record, snapshot));
+    }
+
+    private void Write(RunRecord record, OptimizerSnapshot snapshot)
+    {
+        _directory.Own();
+        _best.Write(record);
+        var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
+        foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
+        foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
+        if (NotFinite.First(tensors) is { } bad)
+        {
+            Withhold(record, bad);
+            return;
+        }
+        _directory.Save(record.Step, tensors, new Dictionary<string, string>
+        {
+            [Checkpoint.RunKey] = record.ToJson(),
+            ["optimizer"] = snapshot.Values.ToJsonString(),
+        });
+        if (Failure is not null) Report(record, "checkpoints are written again");
+        Failure = null;
+    }
+
+    private void Withhold(RunRecord record, string name)
+    {
+        if (_isWithheld) return;
+        _isWithheld = true;
+        Report(record, $"no checkpoint is written while {name} is not finite; the earlier ones stay");
+    }
+
+    /// <summary>The disk has no say in whether a run goes on.</summary>
+    private void Try(RunRecord record, Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            if (Failure is null)
+                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
+                    + $"{e.Message.TrimEnd('.')}");
+            Failure = e.Message;
+        }
+    }
+
+    private static void Report(RunRecord record, string what)
+    {
+        record.Events.Add(new(record.Step, "checkpoint", what));
+        Console.Error.WriteLine(FormattableString.Invariant($"Step {record.Step}: {what.ReplaceLineEndings(" ")}."));
+    }
+
+    /// <summary>Finds a run's folder writable and takes it for the run.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, or another process has it.</exception>
+    private static FolderLock.Holder Own(string directory)
+    {
+        AtomicFile.Probe(directory);
+        try
+        {
+            return FolderLock.Take(directory, run: true);
+        }
+        catch (FolderInUseException e)
+        {
+            throw new ArgumentException(e.Message, e);
+        }
+    }
+
+    /// <summary>Refuses, before anything is trained, a folder that cannot be written to, that another process writes to, or that holds what
+    /// this run cannot continue from.</summary>
+    /// <exception cref="ArgumentException">It is no folder, is not writable, is in use, or holds another run; or there are checkpoints and
+    /// resuming was not asked for.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
+    public static void Check(CheckpointOptions options, RunRecord record)
+    {
+        using var hold = Own(options.Directory);
+        using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, Checkpoint.RunKey)));
+        if (checkpoint is null) CheckBest(options, record);
+    }
+
+    /// <summary>Whether a folder holds anything of a run.</summary>
+    public static bool HoldsAny(string directory) =>
+        new CheckpointDirectory(directory).HoldsAny || File.Exists(BestWeights.PathIn(directory));
+
+    /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
+    /// run's.</summary>
+    private static void CheckBest(CheckpointOptions options, RunRecord record)
+    {
+        using var best = BestWeights.Load(options.Directory);
+        if (best is null) return;
+        if (!options.Resume) throw Earlier(options);
+        record.Check(Said(best, Checkpoint.RunKey));
+    }
+
+    private static ArgumentException Earlier(CheckpointOptions options) =>
+        new($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
+
+    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
+    /// <exception cref="ArgumentException">As of <see cref="Check"/>.</exception>
+    /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
+    public void Resume(RunRecord record)
+    {
+        using var scope = NewDisposeScope();
+        if (ranks.Rank == 0) Open();
+        using var checkpoint = ranks.Rank == 0
+            ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"), c => Take(c, record)) : null;
+        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, Checkpoint.RunKey), Said(checkpoint, "optimizer"),
+            StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))));
+        if (ranks.Rank == 0 && checkpoint is null && !options.IsTransient) CheckBest(options, record);
+        text = ranks.Broadcast(text, 0);
+        if (text.Length == 0) return;
+        var header = JsonSerializer.Deserialize<Header>(text)!;
+        if (checkpoint is null) record.Restore(header.Run);
+        if (ranks.Size > 1)
+        {
+            var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
+            foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
+            Restore(tensors, header.Optimizer);
+        }
+        if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
+        if (ranks.Rank == 0) _best.Resume(record);
+    }
+
+    /// <summary>What rank 0 can take from a checkpoint alone. What is malformed in it shows here, and the one before it is tried; that puts everything
+    /// back that this one has changed.</summary>
+    private void Take(Checkpoint checkpoint, RunRecord record)
+    {
+        if (!checkpoint.Tensors.TryGetValue(Randomness, out var random)) throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
+        RandomState.Require(Randomness, random);
+        SavedState.RequireFinite(checkpoint.Tensors);
+        var otherwise = record.Restore(Said(checkpoint, Checkpoint.RunKey));
+        checkpoint.CopyTo(model);
+        string state = Said(checkpoint, "optimizer");
+        if (ranks.Size == 1) Restore(StateOf(checkpoint), state);
+        foreach (string what in otherwise) Console.Error.WriteLine($"Resumed: {what}.");
+    }
+
+    private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) => checkpoint.Tensors
+        .Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
+
+    private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
+        Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, SavedState.Parse(values, "optimizer"))));
+
+    private void Open()
+    {
+        try
+        {
+            _hold = Own(options.Directory);
+        }
+        catch (ArgumentException e) when (options.IsTransient)
+        {
+            Warnings.Once(e.Message);
+        }
+    }
+
+    private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
+        : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
+
+    private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver, Action<Checkpoint> use)
+    {
+        var checkpoint = directory.Load(c =>
+        {
+            if (options.Resume) use(c);
+        }, out var refused);
+        if (!options.Resume)
+        {
+            if (checkpoint is null && refused.Count == 0) return null;
+            checkpoint?.Dispose();
+            throw Earlier(options);
+        }
+        foreach (string reason in refused) passedOver(reason);
+        if (checkpoint is null && refused.Count > 0 && !options.IsTransient)
+            throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}");
+        return checkpoint;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _best.Dispose();
+        _directory.Dispose();
+        _hold?.Dispose();
+    }
+}

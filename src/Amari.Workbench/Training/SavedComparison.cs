@@ -1,0 +1,79 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Amari.Workloads;
+
+namespace Amari.Training;
+
+/// <summary>A comparison as text and back, to the last bit: what a comparison that is continued keeps.</summary>
+internal static class SavedComparison
+{
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+        Converters = { new BudgetConverter(), new FailureConverter(), new JsonStringEnumConverter() },
+    };
+
+    /// <summary>As JSON.</summary>
+    public static string Write(Comparison comparison) => JsonSerializer.Serialize(comparison, Json);
+
+    /// <summary>What <see cref="Write"/> wrote.</summary>
+    /// <exception cref="InvalidDataException">It is not.</exception>
+    public static Comparison Read(string json)
+    {
+        try
+        {
+            var read = JsonSerializer.Deserialize<Comparison>(json, Json);
+            return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null } ? read : throw new JsonException("parts are missing");
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
+        {
+            throw new InvalidDataException($"The saved comparison cannot be read: {e.Message}", e);
+        }
+    }
+
+    private sealed class BudgetConverter : JsonConverter<Budget>
+    {
+        private sealed record Parts(double? Seconds, int? Epochs);
+
+        public override Budget Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
+            JsonSerializer.Deserialize<Parts>(ref reader, options) switch
+            {
+                { Seconds: { } seconds } => Budget.OfSeconds(seconds),
+                { Epochs: { } epochs } => Budget.OfEpochs(epochs),
+                _ => throw new JsonException("a budget has neither seconds nor epochs"),
+            };
+
+        public override void Write(Utf8JsonWriter writer, Budget value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, new Parts(value.Seconds, value.Epochs), options);
+    }
+
+    private sealed class FailureConverter : JsonConverter<Exception>
+    {
+        private sealed record Parts(string Kind, string Message, string Trace);
+
+        public override bool CanConvert(Type type) => typeof(Exception).IsAssignableFrom(type);
+
+        public override Exception Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
+            JsonSerializer.Deserialize<Parts>(ref reader, options) is var (kind, message, trace)
+                ? new EarlierFailure(kind, message, trace) : throw new JsonException("a failure has no parts");
+
+        public override void Write(Utf8JsonWriter writer, Exception value, JsonSerializerOptions options) =>
+            JsonSerializer.Serialize(writer, new Parts(EarlierFailure.KindOf(value), value.Message, value.ToString()), options);
+    }
+}
+
+/// <summary>The exception that ended a run of another process.</summary>
+/// <param name="kind">The name of its type.</param>
+/// <param name="message">Its message.</param>
+/// <param name="trace">All that it said.</param>
+internal sealed class EarlierFailure(string kind, string message, string trace) : Exception(message)
+{
+    /// <summary>The name of an exception's type, or of what it stands for.</summary>
+    public static string KindOf(Exception failure) => failure is EarlierFailure earlier ? earlier.Kind : failure.GetType().Name;
+
+    /// <summary>The name of its type.</summary>
+    public string Kind => kind;
+
+    /// <inheritdoc/>
+    public override string ToString() => trace;
+}

@@ -1,0 +1,84 @@
+using Amari.Curvature;
+using Amari.Optimizers;
+using Amari.Workloads.Data;
+
+namespace Amari.Workloads;
+
+/// <summary>The deep autoencoder of Hinton and Salakhutdinov (2006), the benchmark of second-order methods since Martens (2010):
+/// 784-1000-500-250-30-250-500-1000-784, tanh, a linear code, sigmoid cross-entropy.</summary>
+/// <remarks>The loss is summed over the 784 pixels of an example. Weights start as Glorot normal, biases at zero. The training set is
+/// also what is measured: the workload is about optimization.</remarks>
+public class Autoencoder : Workload
+{
+    private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
+    private const int Code = 4;
+    private const int Measured = 2560;                          // digits that the loss is measured on, every five steps
+
+    /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
+    private protected virtual string ActivationName => "tanh";
+
+    /// <summary>A module of it; the caller owns it.</summary>
+    private protected virtual nn.Module<Tensor, Tensor> Activation() => nn.Tanh();
+
+    /// <summary>How weights start.</summary>
+    private protected virtual void Initialize(Parameter weight) => nn.init.xavier_normal_(weight);
+
+    /// <inheritdoc/>
+    public override string Name => "autoencoder";
+    /// <inheritdoc/>
+    public override string Description => "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (tanh), 2,837,314 parameters";
+    /// <inheritdoc/>
+    public override int BatchSize => 512;
+    /// <inheritdoc/>
+    public override Likelihood Likelihood { get; } = new Bernoulli();
+    /// <inheritdoc/>
+    public override Metric Metric { get; } = new("squared error", false, (f, x) => f.sigmoid().sub_(x).square().sum());
+    /// <inheritdoc/>
+    public override Target Target => new("loss", 80);
+    /// <inheritdoc/>
+    public override Budget DefaultBudget => Budget.OfSeconds(60);
+
+    /// <inheritdoc/>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
+            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
+            ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
+            ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
+            ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
+            ["schedulefree-sgd"] = new Dictionary<string, string> { ["LearningRate"] = "5e-2" },
+            ["sophia"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
+            ["sophia-hutchinson"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
+            ["adahessian"] = new Dictionary<string, string> { ["LearningRate"] = "2e-2" },
+            ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "6e-3" },
+            ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5e-3", ["Rest.LearningRate"] = "1e-3" },
+            ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1e-2", ["Rest.LearningRate"] = "1e-3" },
+            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "0.3", ["Matrices.Damping"] = "0.3", ["Matrices.KlClip"] = "0.3", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "40", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "1e-3" },
+            ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
+        };
+
+    /// <inheritdoc/>
+    public override WorkloadData Load(string? directory)
+    {
+        using var digits = Mnist10k.Load();
+        var x = digits.Inputs.flatten(1);
+        var train = new Dataset(x, x.alias());
+        return new(train, null, train.Sample(Measured, seed: 0));
+    }
+
+    /// <inheritdoc/>
+    public override nn.Module<Tensor, Tensor> CreateModel()
+    {
+        var layers = new List<(string, nn.Module<Tensor, Tensor>)>();
+        for (int i = 1; i < Sizes.Length; i++)
+        {
+            var layer = nn.Linear(Sizes[i - 1], Sizes[i]);
+            Initialize(layer.weight!);
+            nn.init.zeros_(layer.bias!);
+            layers.Add(($"fc{i}", layer));
+            if (i != Code && i != Sizes.Length - 1) layers.Add(($"{ActivationName}{i}", Activation()));
+        }
+        return nn.Sequential(layers);
+    }
+}

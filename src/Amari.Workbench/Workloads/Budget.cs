@@ -1,0 +1,24 @@
+using Amari.Native;
+
+namespace Amari.Workloads;
+
+/// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the two.</summary>
+public sealed record Budget
+{
+    private Budget() { }
+
+    /// <summary>Seconds of training; null when counted in epochs.</summary>
+    public double? Seconds { get; private init; }
+
+    /// <summary>Passes over the training data; null when counted in seconds.</summary>
+    public int? Epochs { get; private init; }
+
+    /// <param name="seconds">> 0.</param>
+    public static Budget OfSeconds(double seconds) => new() { Seconds = Require.Positive(seconds, "budget in seconds") };
+
+    /// <param name="epochs">≥ 1.</param>
+    public static Budget OfEpochs(int epochs) => new() { Epochs = Require.AtLeast(1, epochs, "number of epochs") };
+
+    /// <inheritdoc/>
+    public override string ToString() => Seconds is { } s ? FormattableString.Invariant($"{s:0.##} s") : $"{Epochs} epochs";
+}

@@ -1,0 +1,172 @@
+using Amari.Native;
+
+namespace Amari.Kronecker;
+
+/// <summary>The Fisher block of one layer s = W ā, approximated as F ≈ A ⊗ G (Martens and Grosse 2015, arXiv:1503.05671).</summary>
+/// <remarks><code>
+/// ā = (a, 1) : [rows, in+1]      every row is one position of one example, or one example; without a bias in+1 reads in
+/// g = ∂ℓ/∂s  : [rows, out]       of one term's own loss ℓ
+/// A = Σ ā ā' / rows,  G = Σ g g' / terms
+/// F⁻¹ vec(V) = vec(G⁻¹ V A⁻¹),   V = [∂W ∂b] : [out, in+1],   vec stacks columns
+/// </code>Several positions per example are combined as <see cref="Sharing"/> says; for convolutions, expanding is KFC
+/// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each.
+/// An A of one dimension is the diagonal of a diagonal matrix.
+/// <para>With the eigenvalue correction (EKFAC, George et al. 2018, arXiv:1806.03884) the eigenvalues l r' of A ⊗ G = (Q_G ⊗ Q_A) diag (..)' are
+/// replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all positions of one use. At a change of basis S becomes the diagonal
+/// of the old matrix in the new basis.</para></remarks>
+internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : CurvatureBlock(name, hasBias, "A", "G")
+{
+    private const long LargestPiece = 1 << 22;                  // elements of examples' gradients that are formed at once
+
+    public Tensor? A => Factor(0);
+    public Tensor? G => Factor(1);
+
+    /// <summary>A layer input by position: [n, r, in], or [groups, n, r, in].</summary>
+    protected abstract Tensor Inputs(Tensor x);
+
+    /// <summary>The gradient at the layer's output by position: [n, r, out], or [groups, n, r, out].</summary>
+    protected abstract Tensor Outputs(Tensor g);
+
+    /// <summary>[b.., W's shape] → [b.., (groups,) out, in].</summary>
+    protected virtual Tensor Matrix(Tensor w, long[] batch) => w.reshape([.. Lead(batch), Weight.shape[0] / groups, -1]);
+
+    /// <summary>The inverse of <see cref="Matrix"/>.</summary>
+    protected virtual Tensor FromMatrix(Tensor m, long[] batch) => m.reshape([.. batch, .. Weight.shape]);
+
+    protected long[] Lead(long[] batch) => groups == 1 ? batch : [.. batch, groups];
+
+    public override bool JoinsPositions(FisherSettings settings) => settings.Sharing == Sharing.Reduce || settings.Corrected;
+
+    public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
+    {
+        using var scope = NewDisposeScope();
+        var b = Outputs(g).to_type(FactorType);
+        bool corrected = what.Corrected && !what.InputOnly && Inverse is KroneckerInverse { Values: not null };
+        var a = what.First || corrected ? Inputs(x).to_type(FactorType) : null;
+        var moments = corrected ? Moments(a!, b, what.PerExample) : null;
+        if (what.Sharing == Sharing.Reduce && b.shape[^2] > 1) (a, b) = (a?.mean([-2], keepdim: true), b.sum(-2, keepdim: true));
+        var rows = b.flatten(-3, -2);
+        var (gram, count) = what.First ? InputGram(a!.flatten(-3, -2), what) : (null, 0);
+        Tensor?[] sums = [gram, what.InputOnly ? Identity(rows, count) : what.Gram(rows), .. corrected ? (Tensor?[])[moments] : []];
+        foreach (var t in sums) t?.MoveToOuterDisposeScope();
+        return new(sums, count);
+    }
+
+    /// <summary>Σ I over rows, of the shape of Σ g g'.</summary>
+    protected static Tensor Identity(Tensor g, double rows) =>
+        (eye(g.shape[^1], dtype: g.dtype, device: g.device) * rows).expand([.. g.shape[..^2], g.shape[^1], g.shape[^1]]).clone();
+
+    /// <summary>Σ ā ā' and the number of rows.</summary>
+    private (Tensor Sum, double Rows) InputGram(Tensor a, Measurement what)
+    {
+        long rows = a.shape[^2], n = a.shape[^1];
+        var gram = what.Gram(a);
+        if (!HasBias) return (gram, rows);
+        var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);   // border of ones, without a copy of a
+        var sum = a.sum(-2);
+        full.narrow(-2, 0, n).narrow(-1, 0, n).copy_(gram);
+        full.narrow(-2, n, 1).narrow(-1, 0, n).copy_(sum.unsqueeze(-2));
+        full.narrow(-1, n, 1).narrow(-2, 0, n).copy_(sum.unsqueeze(-1));
+        full.narrow(-2, n, 1).narrow(-1, n, 1).fill_(rows);
+        return (full, rows);
+    }
+
+    /// <summary>Σ (Q_G' V Q_A)² over terms, V = Σ g ā' over the positions of one.</summary>
+    private Tensor Moments(Tensor a, Tensor g, bool perExample)
+    {
+        var inverse = (KroneckerInverse)Inverse!;
+        var (left, right) = (inverse.Left, inverse.Right);
+        long n = a.shape[^1];
+        var q = right.unsqueeze(-3);                            // beside [n, r, in]
+        var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.MatrixProduct(q);
+        var o = g.MatrixProduct(left.unsqueeze(-3));
+        if (!perExample || o.shape[^2] == 1) return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
+        long piece = Math.Max(1, LargestPiece / (o.shape[^1] * p.shape[^1]));
+        Tensor? sum = null;
+        foreach (var (oPart, pPart) in o.split(piece, -3).Zip(p.split(piece, -3)))
+        {
+            var part = oPart.mT.MatrixProduct(pPart).square().sum(-3);
+            sum = sum is null ? part : sum.add_(part);
+        }
+        return sum!;
+    }
+
+    protected override double Scale(int factor, double rows, double? outputScale) => factor == 0 || outputScale is not { } scale ? 1 / rows : scale;
+
+    protected override bool StartsAsIdentity(int factor) => factor == 1;
+
+    public override double IdentityForm(Tensor u, double identity)
+    {
+        using var scope = NewDisposeScope();
+        return identity * KroneckerInverse.Times(u, A!).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
+    }
+
+    protected override Tensor? Corrected => (Inverse as KroneckerInverse)?.Values;
+
+    protected override void Correct(Tensor fresh, double keep)
+    {
+        if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);
+    }
+
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full) =>
+        KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
+
+    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping)
+    {
+        if (method != DampingMethod.Ekfac) return base.Invert(method, damping);
+        if (Inverse is KroneckerInverse { LeftValues: not null } k && (k.Values is not null || A!.dim() == 1)) return (k.Map(t => t.clone().DetachFromDisposeScope()), []);
+        throw new ArgumentException($"The eigenvalues of {Name} were not corrected.", nameof(method));
+    }
+
+    public override void MakeBasis() => Replace(Invert(DampingMethod.Ekfac, 0, null).Inverse);
+
+    protected override double MeanEigenvalue => KroneckerInverse.Mean(A!).mean().ToDouble() * KroneckerInverse.Mean(G!).mean().ToDouble();
+
+    public override Tensor Apply(Tensor v)
+    {
+        if (Inverse is KroneckerInverse { Values: not null } corrected) return corrected.Multiply(v);
+        using var scope = NewDisposeScope();
+        return KroneckerInverse.Times(G!.MatrixProduct(v), A!).MoveToOuterDisposeScope();
+    }
+
+    public override double SquaredNorm
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            if (Inverse is KroneckerInverse { Values: { } s }) return s.square().sum().ToDouble();
+            var (a, g) = (A!.square(), G!.square().sum([-2, -1]));
+            return ((a.dim() == 1 ? a.sum() : a.sum([-2, -1])) * g).sum().ToDouble();
+        }
+    }
+
+    /// <summary>Gradients shaped as <see cref="CurvatureBlock.Parameters"/> → V : [out, in+1], or [groups, out, in+1].</summary>
+    /// <param name="gradients">One each, or <paramref name="batch"/> of them with a leading dimension.</param>
+    /// <param name="batch">[k] for V : [k, ..]; empty for one.</param>
+    public override Tensor Join(IReadOnlyList<Tensor> gradients, params long[] batch)
+    {
+        using var scope = NewDisposeScope();
+        var v = Matrix(gradients[0], batch);
+        if (HasBias) v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
+        return v.to_type(FactorType).MoveToOuterDisposeScope();
+    }
+
+    public override IReadOnlyList<Tensor> Split(Tensor v, params long[] batch)
+    {
+        if (!HasBias) return [FromMatrix(v, batch)];
+        long n = v.shape[^1] - 1;
+        return [FromMatrix(v.narrow(-1, 0, n), batch), v.select(-1, n).reshape([.. batch, .. Bias!.shape])];
+    }
+
+    public override IEnumerable<(string Name, long[] Tail)> Shapes()
+    {
+        using var scope = NewDisposeScope();
+        long[] v = Join(Parameters).shape[^2..];
+        return [("A", [v[1]]), ("Right", [v[1]]), ("G", [v[0]]), ("Left", [v[0]]), ("Momentum", v)];
+    }
+
+    protected override BlockInverse? Restored(Func<string, Tensor?> find) => KroneckerInverse.Restored(find);
+
+    protected override Tensor WithoutBias(int factor, Tensor value) =>
+        factor == 0 ? value.narrow(-1, 0, value.shape[^1] - 1).narrow(-2, 0, value.shape[^1] - 1) : value;
+}

@@ -1,6 +1,0 @@
-namespace Amari.Training;
-
-/// <summary>What <see cref="Trainer.Train"/> is asked for.</summary>
-internal sealed record TrainingRequest(OptimizerChoice Choice, int Seed, Budget Budget, IProgress<RunProgress>? Progress = null,
-    CheckpointOptions? Checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? Evaluated = null,
-    MonitorOptions? Monitor = null, IProgress<MonitorLine>? Monitored = null);
