@@ -23,7 +23,7 @@ optimizer.Save(Path.Combine(folder, "state.safetensors"));
 using var copy = Network();
 using var resumed = Make(copy);
 copy.load(Path.Combine(folder, "weights.dat"));
-resumed.Load(Path.Combine(folder, "state.safetensors"));         // options and rates of the groups come with the state
+resumed.Load(Path.Combine(folder, "state.safetensors")); // options and rates of the groups come with the state
 Directory.Delete(folder, recursive: true);
 
 Train(model, optimizer, null, epochs: 1);
@@ -38,10 +38,27 @@ static nn.Module<Tensor, Tensor> Network() =>
 // Decay on matrices alone: two groups, as with torch's parameter groups.
 static AdamW Make(nn.Module model)
 {
-    Parameter[] matrices = [.. model.parameters().Where(p => p.dim() > 1)], others = [.. model.parameters().Where(p => p.dim() <= 1)];
+    Parameter[] matrices = [.. model.parameters().Where(p => p.dim() > 1)],
+        others = [.. model.parameters().Where(p => p.dim() <= 1)];
     return new([
-        ParameterGroup.Of(matrices, new AdamW.Options { LearningRate = 3e-3, WeightDecay = 0.05, AmsGrad = true }),
-        ParameterGroup.Of(others, new AdamW.Options { LearningRate = 3e-3, WeightDecay = 0, AmsGrad = true }),
+        ParameterGroup.Of(
+            matrices,
+            new AdamW.Options
+            {
+                LearningRate = 3e-3,
+                WeightDecay = 0.05,
+                AmsGrad = true,
+            }
+        ),
+        ParameterGroup.Of(
+            others,
+            new AdamW.Options
+            {
+                LearningRate = 3e-3,
+                WeightDecay = 0,
+                AmsGrad = true,
+            }
+        ),
     ]);
 }
 
@@ -55,7 +72,10 @@ void Train(nn.Module<Tensor, Tensor> network, AdamW adamW, optim.lr_scheduler.LR
         {
             using var scope = NewDisposeScope();
             adamW.zero_grad();
-            var loss = nn.functional.cross_entropy(network.call(data.Train.Inputs.narrow(0, start, 128)), data.Train.Targets.narrow(0, start, 128));
+            var loss = nn.functional.cross_entropy(
+                network.call(data.Train.Inputs.narrow(0, start, 128)),
+                data.Train.Targets.narrow(0, start, 128)
+            );
             loss.backward();
             adamW.step();
             sum += loss.ToDouble();

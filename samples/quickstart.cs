@@ -19,11 +19,14 @@ for (int epoch = 1; epoch <= 10; epoch++)
     {
         using var scope = NewDisposeScope();
         optimizer.zero_grad();
-        var loss = nn.functional.cross_entropy(model.call(data.Train.Inputs.narrow(0, start, 128)), data.Train.Targets.narrow(0, start, 128));
+        var loss = nn.functional.cross_entropy(
+            model.call(data.Train.Inputs.narrow(0, start, 128)),
+            data.Train.Targets.narrow(0, start, 128)
+        );
         loss.backward();
         optimizer.step();
         sum += loss.ToDouble();
     }
-    Console.WriteLine($"epoch {epoch,2}: loss {sum / batches:F4}");
+    Console.WriteLine($"epoch {epoch, 2}: loss {sum / batches:F4}");
 }
 Console.Write(optimizer.Coverage);

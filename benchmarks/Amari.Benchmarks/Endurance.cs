@@ -21,9 +21,10 @@ namespace Amari.Benchmarks;
 /// equal.</remarks>
 internal static class Endurance
 {
-    private const double CorruptShare = 0.01, Large = 1e4;
-    private const int Evaluations = 100;                        // of a run, evenly spaced
-    private const long InnerIterationSteps = 300;               // of methods that iterate within a step
+    private const double CorruptShare = 0.01,
+        Large = 1e4;
+    private const int Evaluations = 100; // of a run, evenly spaced
+    private const long InnerIterationSteps = 300; // of methods that iterate within a step
     private static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
@@ -39,8 +40,15 @@ internal static class Endurance
     /// <param name="corrupted">Whether batches are corrupted.</param>
     /// <param name="part">Which runs are this process's: every n-th from k on.</param>
     /// <param name="folder">Of results.</param>
-    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int seeds, long steps, bool corrupted,
-        (int K, int N) part, string folder)
+    public static void Run(
+        IReadOnlyList<Workload> workloads,
+        IReadOnlyList<OptimizerEntry> optimizers,
+        int seeds,
+        long steps,
+        bool corrupted,
+        (int K, int N) part,
+        string folder
+    )
     {
         set_num_threads(1);
         Directory.CreateDirectory(folder);
@@ -51,10 +59,12 @@ internal static class Endurance
             for (int seed = 0; seed < seeds; seed++)
                 foreach (var optimizer in optimizers)
                 {
-                    if (number++ % part.N != part.K - 1) continue;
+                    if (number++ % part.N != part.K - 1)
+                        continue;
                     string name = $"{workload.Name}.{optimizer.Name}.{(corrupted ? "corrupted" : "clean")}";
                     string file = Path.Combine(folder, FormattableString.Invariant($"{name}.{seed:D3}.json"));
-                    if (File.Exists(file)) continue;
+                    if (File.Exists(file))
+                        continue;
                     long length = optimizer.EvaluatesLoss ? Math.Min(steps, InnerIterationSteps) : steps;
                     var outcome = Train(workload, data, optimizer, seed, length, corrupted);
                     AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, outcome, Json));
@@ -77,28 +87,48 @@ internal static class Endurance
         long step = 0;
         try
         {
-            for (; step < steps;)
+            for (; step < steps; )
             {
                 using var scope = NewDisposeScope();
                 using var rows = tensor(batches.Rows(step).ToArray(), dtype: ScalarType.Int64);
                 var (x, y) = (data.Train.Inputs.index_select(0, rows), data.Train.Targets.index_select(0, rows));
-                if (corrupted && random.NextDouble() < CorruptShare) Corrupt(x, random);
+                if (corrupted && random.NextDouble() < CorruptShare)
+                    Corrupt(x, random);
                 Step(workload, model, optimizer, x, y);
-                if (++step % Math.Max(1, steps / Evaluations) == 0) losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
+                if (++step % Math.Max(1, steps / Evaluations) == 0)
+                    losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
             }
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             failure = $"{e.GetType().Name}: {e.Message.Split('\n')[0]}";
         }
-        if (losses[^1].Step != step) losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
+        if (losses[^1].Step != step)
+            losses.Add(new(step, 0, Loss(workload, model, data.Train, optimizer)));
         var best = losses.Where(l => double.IsFinite(l.Loss)).OrderBy(l => l.Loss).FirstOrDefault(new LossPoint(0, 0, double.NaN));
-        double end = losses[^1].Loss, worst = losses.Where(l => l.Step >= best.Step).Max(l => l.Loss);
+        double end = losses[^1].Loss,
+            worst = losses.Where(l => l.Step >= best.Step).Max(l => l.Loss);
         double metric = Mean(model, data.Test ?? data.Train, workload.Metric.Sum, f => f.shape[0], optimizer);
         bool apart = failure is not null || !double.IsFinite(end) || Stability.CameApart(losses, workload.Target.Value);
         long cut = optimizer.Events.Where(e => e.Message.Contains("the step was cut", StringComparison.Ordinal)).Sum(e => Times(e.Message));
-        return new(workload.Name, entry.Name, seed, corrupted, step, losses[0].Loss, best.Loss, best.Step, worst, end, metric,
-            optimizer.SkippedSteps, cut, apart, failure, Stopwatch.GetElapsedTime(begun).TotalSeconds);
+        return new(
+            workload.Name,
+            entry.Name,
+            seed,
+            corrupted,
+            step,
+            losses[0].Loss,
+            best.Loss,
+            best.Step,
+            worst,
+            end,
+            metric,
+            optimizer.SkippedSteps,
+            cut,
+            apart,
+            failure,
+            Stopwatch.GetElapsedTime(begun).TotalSeconds
+        );
     }
 
     private static long Times(string message) =>
@@ -107,21 +137,27 @@ internal static class Endurance
     private static void Corrupt(Tensor x, Random random)
     {
         using var scope = NewDisposeScope();
-        int kind = random.Next(x.is_floating_point() ? 3 : 1), row = random.Next((int)x.shape[0]);
-        if (kind == 0 || !x.is_floating_point()) x.copy_(x[row].unsqueeze(0).expand_as(x).clone());
-        else if (kind == 1) x[row].mul_(Large);
-        else x[row].flatten()[0] = float.NaN;
+        int kind = random.Next(x.is_floating_point() ? 3 : 1),
+            row = random.Next((int)x.shape[0]);
+        if (kind == 0 || !x.is_floating_point())
+            x.copy_(x[row].unsqueeze(0).expand_as(x).clone());
+        else if (kind == 1)
+            x[row].mul_(Large);
+        else
+            x[row].flatten()[0] = float.NaN;
     }
 
     /// <summary>One step of any optimizer.</summary>
     public static void Step(Workload workload, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Tensor x, Tensor y)
     {
-        if (optimizer is SecondOrderOptimizer secondOrder) secondOrder.Step(x, y);
-        else if (optimizer is Kfac { EvaluatesLoss: true } kfac) kfac.Step(x, y);
+        if (optimizer is SecondOrderOptimizer secondOrder)
+            secondOrder.StepOnBatch(x, y);
+        else if (optimizer is Kfac { EvaluatesLoss: true } kfac)
+            kfac.StepOnBatch(x, y);
         else
         {
             optimizer.Train();
-            optimizer.Observe(x, y);
+            optimizer.UpdateCurvature(x, y);
             optimizer.zero_grad();
             workload.Likelihood.Loss(model.call(x), y).backward();
             optimizer.step();
@@ -131,13 +167,19 @@ internal static class Endurance
     private static double Loss(Workload workload, nn.Module<Tensor, Tensor> model, Dataset set, Optimizer? optimizer = null) =>
         Mean(model, set, (f, y) => workload.Likelihood.SumNegativeLogLikelihood(f, y), f => workload.Likelihood.Terms(f), optimizer);
 
-    private static double Mean(nn.Module<Tensor, Tensor> model, Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, long> count,
-        Optimizer? optimizer)
+    private static double Mean(
+        nn.Module<Tensor, Tensor> model,
+        Dataset set,
+        Func<Tensor, Tensor, Tensor> sum,
+        Func<Tensor, long> count,
+        Optimizer? optimizer
+    )
     {
         using var off = no_grad();
         optimizer?.Eval();
         model.eval();
-        double total = 0, terms = 0;
+        double total = 0,
+            terms = 0;
         foreach (var (x, y) in set.Batches(1000))
         {
             using var scope = NewDisposeScope();
@@ -153,16 +195,23 @@ internal static class Endurance
     {
         var all = Directory.GetFiles(folder, "*.json").Select(f => JsonSerializer.Deserialize<EnduranceRun>(File.ReadAllText(f), Json)!);
         Console.WriteLine();
-        Console.WriteLine("| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, worst "
-            + "| metric, median (least) | skipped | cut |");
+        Console.WriteLine(
+            "| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, "
+                + "worst "
+                + "| metric, median (least) | skipped | cut |"
+        );
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|");
         foreach (var g in all.GroupBy(o => (o.Workload, o.Optimizer, o.Corrupted)).OrderBy(g => g.Key))
         {
             double Median(Func<EnduranceRun, double> of) => Measurements.Median(g.Select(of));
             string batches = g.Key.Corrupted ? "1 % corrupted" : "clean";
             string runs = FormattableString.Invariant($"{g.Count()} x {g.Max(o => o.Steps)} | {g.Count(o => o.CameApart)}");
-            string losses = FormattableString.Invariant($"{Median(o => o.Best):G2} | {g.Max(o => o.Worst):G2} | {Median(o => o.End):G2} | {g.Max(o => o.End):G2}");
-            string rest = FormattableString.Invariant($"{Median(o => o.Metric):F3} ({g.Min(o => o.Metric):F3}) | {g.Sum(o => o.Skipped)} | {g.Sum(o => o.Cut)}");
+            string losses = FormattableString.Invariant(
+                $"{Median(o => o.Best):G2} | {g.Max(o => o.Worst):G2} | {Median(o => o.End):G2} | {g.Max(o => o.End):G2}"
+            );
+            string rest = FormattableString.Invariant(
+                $"{Median(o => o.Metric):F3} ({g.Min(o => o.Metric):F3}) | {g.Sum(o => o.Skipped)} | {g.Sum(o => o.Cut)}"
+            );
             Console.WriteLine($"| {g.Key.Workload} | {g.Key.Optimizer} | {batches} | {runs} | {losses} | {rest} |");
         }
     }

@@ -19,11 +19,27 @@ namespace Amari.Benchmarks;
 /// <param name="CameApart">As commands judge runs; also where it failed, or did not end at a number.</param>
 /// <param name="Failure">What was thrown; null for nothing.</param>
 /// <param name="Seconds">It took.</param>
-internal sealed record EnduranceRun(string Workload, string Optimizer, int Seed, bool Corrupted, long Steps, double Start, double Best, long BestStep,
-    double Worst, double End, double Metric, long Skipped, long Cut, bool CameApart, string? Failure, double Seconds)
+internal sealed record EnduranceRun(
+    string Workload,
+    string Optimizer,
+    int Seed,
+    bool Corrupted,
+    long Steps,
+    double Start,
+    double Best,
+    long BestStep,
+    double Worst,
+    double End,
+    double Metric,
+    long Skipped,
+    long Cut,
+    bool CameApart,
+    string? Failure,
+    double Seconds
+)
 {
     /// <summary>In a line.</summary>
     public override string ToString() =>
         FormattableString.Invariant($"seed {Seed}: best {Best:G3} at {BestStep}, end {End:G3}, metric {Metric:F3}, {Seconds:F0} s")
-            + (CameApart ? $", CAME APART {Failure}" : "");
+        + (CameApart ? $", CAME APART {Failure}" : "");
 }

@@ -18,28 +18,50 @@ namespace Amari.Benchmarks;
 /// <param name="Ratio">Of the two, from samples that follow each other.</param>
 internal sealed record KfacCase(string Workload, int Batch, string Settings, double AdamW, double Kfac, double Ratio);
 
-/// <summary>What a training step of K-FAC costs beside one of AdamW: in one process, in turns, medians. A sample is as many steps as lie between two refreshes of the inverses, over batches that differ:
-/// factors of one batch alone have no more rank than it has examples, and cheaper inverses.</summary>
+/// <summary>What a training step of K-FAC costs beside one of AdamW: in one process, in turns, medians. A sample is as many steps as lie
+/// between two refreshes of the inverses, over batches that differ: factors of one batch alone have no more rank than it has examples, and
+/// cheaper inverses.</summary>
 internal static class KfacCost
 {
-    private const int Batches = 7;                              // prime to the intervals: factors are not always of the same one
+    private const int Batches = 7; // prime to the intervals: factors are not always of the same one
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Measures all, prints the table, and writes the file if one is named.</summary>
     public static void Run(int rounds, OutputTarget? target)
     {
-        Dictionary<string, string> defaults = [], empirical = new() { ["Fisher"] = "Empirical" }, exact = new() { ["Fisher"] = "Exact" };
+        Dictionary<string, string> defaults = [],
+            empirical = new() { ["Fisher"] = "Empirical" },
+            exact = new() { ["Fisher"] = "Exact" };
         List<KfacCase> cases = [];
-        Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples; ms of a whole training step, amortised"));
-        Console.WriteLine($"{"workload",-18} {"batch",6}  {"K-FAC",-34} {"AdamW",8} {"K-FAC",8} {"ratio",6}");
-        foreach (var (name, batch, title, settings) in ((string, int, string, IReadOnlyDictionary<string, string>?)[])[
-            ("autoencoder", 512, "defaults", defaults), ("autoencoder", 512, "defaults, empirical Fisher", empirical), ("autoencoder", 512, "the workload's (quadratic model)", null),
-            ("autoencoder", 2048, "defaults", defaults), ("autoencoder", 2048, "defaults, empirical Fisher", empirical), ("autoencoder", 2048, "the workload's (quadratic model)", null),
-            ("fashion-conv", 256, "defaults", defaults), ("fashion-conv", 256, "defaults, empirical Fisher", empirical), ("fashion-conv", 256, "defaults, exact Fisher", exact), ("fashion-conv", 256, "the workload's", null), ("char-transformer", 32, "the workload's", null), ("digits-mlp", 128, "the workload's", null)])
+        Console.WriteLine(
+            FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples; ms of a whole training step, amortised")
+        );
+        Console.WriteLine($"{"workload", -18} {"batch", 6}  {"K-FAC", -34} {"AdamW", 8} {"K-FAC", 8} {"ratio", 6}");
+        foreach (
+            var (name, batch, title, settings) in ((string, int, string, IReadOnlyDictionary<string, string>?)[])
+                [
+                    ("autoencoder", 512, "defaults", defaults),
+                    ("autoencoder", 512, "defaults, empirical Fisher", empirical),
+                    ("autoencoder", 512, "the workload's (quadratic model)", null),
+                    ("autoencoder", 2048, "defaults", defaults),
+                    ("autoencoder", 2048, "defaults, empirical Fisher", empirical),
+                    ("autoencoder", 2048, "the workload's (quadratic model)", null),
+                    ("fashion-conv", 256, "defaults", defaults),
+                    ("fashion-conv", 256, "defaults, empirical Fisher", empirical),
+                    ("fashion-conv", 256, "defaults, exact Fisher", exact),
+                    ("fashion-conv", 256, "the workload's", null),
+                    ("char-transformer", 32, "the workload's", null),
+                    ("digits-mlp", 128, "the workload's", null),
+                ]
+        )
         {
             var c = Measure(WorkloadCatalog.Find(name, null), batch, title, settings, rounds);
             cases.Add(c);
-            Console.WriteLine(FormattableString.Invariant($"{c.Workload,-18} {c.Batch,6}  {c.Settings,-34} {c.AdamW,8:F2} {c.Kfac,8:F2} {c.Ratio,6:F2}"));
+            Console.WriteLine(
+                FormattableString.Invariant(
+                    $"{c.Workload, -18} {c.Batch, 6}  {c.Settings, -34} {c.AdamW, 8:F2} {c.Kfac, 8:F2} {c.Ratio, 6:F2}"
+                )
+            );
         }
         target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), cases }, Json));
     }
@@ -47,19 +69,39 @@ internal static class KfacCost
     private static KfacCase Measure(Workload workload, int batch, string title, IReadOnlyDictionary<string, string>? settings, int rounds)
     {
         using var trainer = new Trainer(workload, null);
-        var options = (Kfac.Options)(settings is null ? trainer.Options(new("kfac", new Dictionary<string, string>())) : Settings.Apply(typeof(Kfac.Options), [.. settings, KeyValuePair.Create("LearningRate", "1e-6")])) with { IntervalGrowth = null };   // the beginning is over
-        using nn.Module<Tensor, Tensor> first = workload.CreateModel(), second = workload.CreateModel();
-        using Optimizer adamw = new AdamW(first, new() { LearningRate = 1e-6 }), kfac = new Kfac(second, options, workload.Likelihood);
+        var options = (Kfac.Options)(
+            settings is null
+                ? trainer.Options(new("kfac", new Dictionary<string, string>()))
+                : Settings.Apply(typeof(Kfac.Options), [.. settings, KeyValuePair.Create("LearningRate", "1e-6")])
+        ) with
+        {
+            RefreshWarmup = null,
+        }; // the beginning is over
+        using nn.Module<Tensor, Tensor> first = workload.CreateModel(),
+            second = workload.CreateModel();
+        using Optimizer adamw = new AdamW(first, new() { LearningRate = 1e-6 }),
+            kfac = new Kfac(second, options, workload.Likelihood);
         using var scope = NewDisposeScope();
-        var batches = Enumerable.Range(0, Batches).Select(_ => randint(trainer.Data.Train.Count, [batch], dtype: ScalarType.Int64))
-            .Select(rows => (trainer.Data.Train.Inputs.index_select(0, rows), trainer.Data.Train.Targets.index_select(0, rows))).ToList();
+        var batches = Enumerable
+            .Range(0, Batches)
+            .Select(_ => randint(trainer.Data.Train.Count, [batch], dtype: ScalarType.Int64))
+            .Select(rows => (trainer.Data.Train.Inputs.index_select(0, rows), trainer.Data.Train.Targets.index_select(0, rows)))
+            .ToList();
         List<(double AdamW, double Kfac)> samples = [];
         for (int round = -1; round < rounds; round++)
         {
             var sample = (Sample(first, adamw), Sample(second, kfac));
-            if (round >= 0) samples.Add(sample);
+            if (round >= 0)
+                samples.Add(sample);
         }
-        return new(workload.Name, batch, title, Measurements.Median(samples.Select(s => s.AdamW)), Measurements.Median(samples.Select(s => s.Kfac)), Measurements.Median(samples.Select(s => s.Kfac / s.AdamW)));
+        return new(
+            workload.Name,
+            batch,
+            title,
+            Measurements.Median(samples.Select(s => s.AdamW)),
+            Measurements.Median(samples.Select(s => s.Kfac)),
+            Measurements.Median(samples.Select(s => s.Kfac / s.AdamW))
+        );
 
         double Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
         {
@@ -70,7 +112,7 @@ internal static class KfacCost
                 var (x, y) = batches[i % Batches];
                 if (optimizer is Kfac { EvaluatesLoss: true } whole)
                 {
-                    whole.Step(x, y);
+                    whole.StepOnBatch(x, y);
                     continue;
                 }
                 optimizer.zero_grad();

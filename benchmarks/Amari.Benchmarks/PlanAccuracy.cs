@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Amari.Reporting;
 using Amari.Training;
@@ -17,68 +18,139 @@ namespace Amari.Benchmarks;
 /// <param name="Steps">How many steps <paramref name="Measured"/> is of.</param>
 /// <param name="Inside">Whether the prediction is off by 25 % at most.</param>
 /// <param name="Remark">Why there is none, or what to know of it; else null.</param>
-internal sealed record PlanCase(string Workload, string Optimizer, long? PredictedBytes, long? MeasuredBytes, double? Predicted, double? Measured, double? Ratio, long Steps, bool? Inside, string? Remark);
+internal sealed record PlanCase(
+    string Workload,
+    string Optimizer,
+    long? PredictedBytes,
+    long? MeasuredBytes,
+    double? Predicted,
+    double? Measured,
+    double? Ratio,
+    long Steps,
+    bool? Inside,
+    string? Remark
+);
 
 /// <summary>Holds what <see cref="Planner"/> predicts of every optimizer of the catalog against a run by <see cref="Trainer"/>.</summary>
-/// <remarks>A run lasts for the given seconds, and on until it has done two cycles of its intervals after the step from which on the prediction is to hold, but no more than four times as long. What is measured begins
-/// after half of the run's time and not before that step, and is a whole number of cycles where every step was seen. Where steps differ (inner iterations) the run does as many as the prediction rests on, and all but
-/// the first are measured. Rounds go over all optimizers in turn.</remarks>
+/// <remarks>A run lasts for the given seconds, and on until it has done two cycles of its intervals after the step from which on the
+/// prediction is to hold, but no more than four times as long. What is measured begins after half of the run's time and not before that
+/// step, and is a whole number of cycles where every step was seen. Where steps differ (inner iterations) the run does as many as the
+/// prediction rests on, and all but the first are measured. Rounds go over all optimizers in turn.</remarks>
 internal static class PlanAccuracy
 {
-    private const double Allowed = 0.25, Calibration = 1, Longest = 4;
+    private const double Allowed = 0.25,
+        Calibration = 1,
+        Longest = 4;
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
     /// <summary>Predicts and trains each on each workload, prints the table of medians, and writes the file if one is named.</summary>
-    public static void Run(IReadOnlyList<Workload> workloads, IReadOnlyList<OptimizerEntry> optimizers, int rounds, double seconds, OutputTarget? target)
+    public static void Run(
+        IReadOnlyList<Workload> workloads,
+        IReadOnlyList<OptimizerEntry> optimizers,
+        int rounds,
+        double seconds,
+        OutputTarget? target
+    )
     {
-        Console.WriteLine(FormattableString.Invariant($"{get_num_threads()} threads; a calibration of {Calibration} s against a run of {seconds} s, ms a step in the steady state, medians of {rounds} {(rounds == 1 ? "round" : "rounds")}"));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{get_num_threads()} threads; a calibration of {Calibration} s against a run of {seconds} s, ms a step in the steady "
+                    + $"state, medians of {rounds} {(rounds == 1 ? "round" : "rounds")}"
+            )
+        );
         List<PlanCase> cases = [];
         foreach (var workload in workloads)
         {
             using var trainer = new Trainer(workload, null);
             var measured = optimizers.Select(_ => new List<PlanCase>()).ToList();
             for (int round = 0; round < rounds; round++)
-                for (int i = 0; i < optimizers.Count; i++)
-                {
-                    Console.Error.WriteLine($"round {round + 1} of {rounds}: {optimizers[i].Name}");
-                    measured[i].Add(Measure(trainer, new(optimizers[i].Name, new Dictionary<string, string>()), seconds));
-                }
-            Console.WriteLine($"{workload.Name,-20} {"predicted",10} {"measured",10} {"ratio",6} {"steps",6} {"bytes",12} {"in the run",12}");
+            for (int i = 0; i < optimizers.Count; i++)
+            {
+                Console.Error.WriteLine($"round {round + 1} of {rounds}: {optimizers[i].Name}");
+                measured[i].Add(Measure(trainer, new(optimizers[i].Name, new Dictionary<string, string>()), seconds));
+            }
+            Console.WriteLine(
+                $"{workload.Name, -20} {"predicted", 10} {"measured", 10} {"ratio", 6} {"steps", 6} {"bytes", 12} {"in the run", 12}"
+            );
             foreach (var c in measured.Select(Middle))
             {
                 cases.Add(c);
-                Console.WriteLine(FormattableString.Invariant($"{c.Optimizer,-20} {c.Predicted,10:F2} {c.Measured,10:F2} {c.Ratio,6:F2} {c.Steps,6} {c.PredictedBytes,12} {c.MeasuredBytes,12}  {(c.Inside == false ? "OUTSIDE  " : "")}{c.Remark}"));
+                Console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{c.Optimizer, -20} {c.Predicted, 10:F2} {c.Measured, 10:F2} {c.Ratio, 6:F2} {c.Steps, 6} {c.PredictedBytes, 12} "
+                            + $"{c.MeasuredBytes, 12}  {(c.Inside == false ? "OUTSIDE  " : "")}{c.Remark}"
+                    )
+                );
             }
         }
         var judged = cases.Where(c => c.Inside is not null).ToList();
         string[] outside = [.. judged.Where(c => c.Inside == false).Select(c => $"{c.Workload} {c.Optimizer}")];
-        Console.WriteLine(FormattableString.Invariant($"{judged.Count - outside.Length} of {judged.Count} within {Allowed:P0}; outside: {(outside.Length == 0 ? "none" : string.Join(", ", outside))}"));
-        target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), seconds, allowed = Allowed, outside, cases }, Json));
+        Console.WriteLine(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{judged.Count - outside.Length} of {judged.Count} within {Allowed:P0}; outside: "
+                    + $"{(outside.Length == 0 ? "none" : string.Join(", ", outside))}"
+            )
+        );
+        target?.Write(
+            JsonSerializer.Serialize(
+                new
+                {
+                    threads = get_num_threads(),
+                    seconds,
+                    allowed = Allowed,
+                    outside,
+                    cases,
+                },
+                Json
+            )
+        );
     }
 
     private static PlanCase Measure(Trainer trainer, OptimizerChoice choice, double seconds)
     {
         var plan = Planner.Predict(trainer, choice, Calibration);
-        if (plan.Refused is not null) return new(trainer.Workload.Name, choice.Name, null, null, null, null, null, 0, null, plan.Refused);
+        if (plan.Refused is not null)
+            return new(trainer.Workload.Name, choice.Name, null, null, null, null, null, 0, null, plan.Refused);
         int cycle = Planner.Intervals(trainer.Options(choice)).Select(i => i.Steps).DefaultIfEmpty(1).Max();
         bool differ = OptimizerCatalog.Find(choice.Name).EvaluatesLoss;
         using var marks = new Marks(seconds, differ ? plan.Steps : plan.From + 2 * cycle);
         var run = trainer.Train(choice, 0, Budget.OfSeconds(Longest * seconds), marks, stop: marks.Enough);
         var (start, end) = differ ? marks.AllButFirst() : marks.Later(plan.From, cycle);
         double measured = 1e3 * (end.Seconds - start.Seconds) / (end.Step - start.Step);
-        string[] remarks = [.. new[]
-        {
-            run.Status == RunStatus.Diverged ? "diverged" : "", plan.Hasty ? $"predicted from {plan.Steps} steps" : "",
-            start.Step + 1 < plan.From ? $"not yet at step {plan.From}, from which on the prediction holds" : "",
-        }.Where(r => r.Length > 0)];
-        return new(trainer.Workload.Name, choice.Name, plan.StateBytes, run.StateBytes, plan.Milliseconds, measured, null, end.Step - start.Step, null, remarks.Length == 0 ? null : string.Join("; ", remarks));
+        string[] remarks =
+        [
+            .. new[]
+            {
+                run.Status == RunStatus.Diverged ? "diverged" : "",
+                plan.Hasty ? $"predicted from {plan.Steps} steps" : "",
+                start.Step + 1 < plan.From ? $"not yet at step {plan.From}, from which on the prediction holds" : "",
+            }.Where(r => r.Length > 0),
+        ];
+        return new(
+            trainer.Workload.Name,
+            choice.Name,
+            plan.StateBytes,
+            run.StateBytes,
+            plan.Milliseconds,
+            measured,
+            null,
+            end.Step - start.Step,
+            null,
+            remarks.Length == 0 ? null : string.Join("; ", remarks)
+        );
     }
 
     private static PlanCase Middle(List<PlanCase> rounds)
     {
         var last = rounds[^1];
-        if (last.Predicted is null) return last;
-        double predicted = Measurements.Median(rounds.Select(r => r.Predicted!.Value)), measured = Measurements.Median(rounds.Select(r => r.Measured!.Value)), ratio = predicted / measured;
+        if (last.Predicted is null)
+            return last;
+        double predicted = Measurements.Median(rounds.Select(r => r.Predicted!.Value)),
+            measured = Measurements.Median(rounds.Select(r => r.Measured!.Value)),
+            ratio = predicted / measured;
         return last with { Predicted = predicted, Measured = measured, Ratio = ratio, Inside = Math.Abs(ratio - 1) <= Allowed };
     }
 
@@ -92,23 +164,31 @@ internal static class PlanAccuracy
 
         public void Report(RunProgress value)
         {
-            if (value.Step > _all[^1].Step) _all.Add((value.Step, value.Seconds));
-            if (value.Seconds >= seconds && value.Step >= steps) _enough.Cancel();
+            if (value.Step > _all[^1].Step)
+                _all.Add((value.Step, value.Seconds));
+            if (value.Seconds >= seconds && value.Step >= steps)
+                _enough.Cancel();
         }
 
         /// <summary>Between which marks to measure.</summary>
         public ((long Step, double Seconds) Start, (long Step, double Seconds) End) Later(long from, int cycle)
         {
             var end = _all[^1];
-            if (from >= end.Step) from = 1;                      // it was not reached
+            if (from >= end.Step)
+                from = 1; // it was not reached
             int start = _all.FindLastIndex(m => m.Step < end.Step && m.Seconds <= end.Seconds / 2);
-            while (_all[start].Step + 1 < from && _all[start + 1].Step < end.Step) start++;
-            int whole = _all.FindIndex(start, m => m.Step < end.Step && m.Seconds <= 0.75 * end.Seconds && (end.Step - m.Step) % cycle == 0);
+            while (_all[start].Step + 1 < from && _all[start + 1].Step < end.Step)
+                start++;
+            int whole = _all.FindIndex(
+                start,
+                m => m.Step < end.Step && m.Seconds <= 0.75 * end.Seconds && (end.Step - m.Step) % cycle == 0
+            );
             return (_all[whole < 0 ? start : whole], end);
         }
 
         /// <summary>From the first mark on.</summary>
-        public ((long Step, double Seconds) Start, (long Step, double Seconds) End) AllButFirst() => (_all[Math.Min(1, _all.Count - 2)], _all[^1]);
+        public ((long Step, double Seconds) Start, (long Step, double Seconds) End) AllButFirst() =>
+            (_all[Math.Min(1, _all.Count - 2)], _all[^1]);
 
         public void Dispose() => _enough.Dispose();
     }

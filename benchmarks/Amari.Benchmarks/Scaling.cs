@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 using Amari.Cli.Lecture;
 using Amari.Distributed;
@@ -20,17 +21,30 @@ internal sealed record Message(long Bytes, double Milliseconds);
 /// <param name="ExamplesPerSecond">Of all ranks.</param>
 /// <param name="CommunicationShare">Of the step, this rank's packing, sending and waiting for gradients.</param>
 /// <param name="GradientBytes">Sent a step.</param>
-internal sealed record Throughput(string Model, string Optimizer, long BatchOfRank, double Milliseconds, double ExamplesPerSecond, double CommunicationShare, long GradientBytes);
+internal sealed record Throughput(
+    string Model,
+    string Optimizer,
+    long BatchOfRank,
+    double Milliseconds,
+    double ExamplesPerSecond,
+    double CommunicationShare,
+    long GradientBytes
+);
 
 /// <summary>T = α + β bytes, fitted to messages by least squares of relative errors.</summary>
 internal sealed record AlphaBeta(double AlphaMilliseconds, double BetaMillisecondsPerMegabyte)
 {
     public static AlphaBeta Fit(IEnumerable<Message> messages)
     {
-        double a11 = 0, a12 = 0, a22 = 0, b1 = 0, b2 = 0;
+        double a11 = 0,
+            a12 = 0,
+            a22 = 0,
+            b1 = 0,
+            b2 = 0;
         foreach (var (bytes, t) in messages)
         {
-            double u = 1 / t, v = bytes / 1e6 / t;               // u α + v β = 1
+            double u = 1 / t,
+                v = bytes / 1e6 / t; // u α + v β = 1
             (a11, a12, a22, b1, b2) = (a11 + u * u, a12 + u * v, a22 + v * v, b1 + u, b2 + v);
         }
         double det = a11 * a22 - a12 * a12;
@@ -49,36 +63,86 @@ internal static class Scaling
 
     public static void Run(int rounds, OutputTarget? target)
     {
-        set_num_threads(1);                                      // a rank has a core, alone or not
+        set_num_threads(1); // a rank has a core, alone or not
         using var world = Communicator.FromLauncher();
         List<Message> messages = [];
         if (world.Size > 1)
-            for (long bytes = 64; bytes <= 16 << 20; bytes *= 4) messages.Add(new(bytes, AllReduce(world, bytes, rounds)));
+            for (long bytes = 64; bytes <= 16 << 20; bytes *= 4)
+                messages.Add(new(bytes, AllReduce(world, bytes, rounds)));
         var fit = messages.Count > 0 ? AlphaBeta.Fit(messages) : null;
         List<Throughput> steps = [];
         List<(Throughput Alone, Throughput Together)> checks = [];
-        foreach (var (model, optimizer, global, times) in ((string, string, int, int)[])[("mlp", "adamw", 128, 40 * rounds), ("autoencoder", "adamw", 512, rounds), ("autoencoder", "kfac", 512, rounds)])
+        foreach (
+            var (model, optimizer, global, times) in ((string, string, int, int)[])
+                [("mlp", "adamw", 128, 40 * rounds), ("autoencoder", "adamw", 512, rounds), ("autoencoder", "kfac", 512, rounds)]
+        )
         {
             foreach (int batch in world.Size > 1 ? (int[])[global] : [global, global / 2])
                 steps.Add(Steps(world, model, optimizer, batch, times));
             // all ranks at once, each by itself: the arithmetic of a step with the other cores as busy
-            if (world.Size > 1 && optimizer == "adamw") checks.Add((Steps(SingleProcess.Instance, model, optimizer, global / world.Size, times), steps[^1]));
+            if (world.Size > 1 && optimizer == "adamw")
+                checks.Add((Steps(SingleProcess.Instance, model, optimizer, global / world.Size, times), steps[^1]));
         }
-        if (world.Rank > 0) return;
+        if (world.Rank > 0)
+            return;
         Console.WriteLine($"{world.Description}, one thread a rank, least of {rounds} rounds");
-        foreach (var m in messages) Console.WriteLine(FormattableString.Invariant($"all-reduce {m.Bytes,10:N0} bytes {m.Milliseconds,9:F3} ms   fit {fit!.Of(m.Bytes),9:F3}"));
-        if (fit is not null) Console.WriteLine(FormattableString.Invariant($"alpha {fit.AlphaMilliseconds:F4} ms, beta {fit.BetaMillisecondsPerMegabyte:F4} ms/MB"));
+        foreach (var m in messages)
+            Console.WriteLine(
+                FormattableString.Invariant($"all-reduce {m.Bytes, 10:N0} bytes {m.Milliseconds, 9:F3} ms   fit {fit!.Of(m.Bytes), 9:F3}")
+            );
+        if (fit is not null)
+            Console.WriteLine(
+                FormattableString.Invariant($"alpha {fit.AlphaMilliseconds:F4} ms, beta {fit.BetaMillisecondsPerMegabyte:F4} ms/MB")
+            );
         foreach (var s in steps)
-            Console.WriteLine(FormattableString.Invariant($"{s.Model,-11} {s.Optimizer,-6} part {s.BatchOfRank,4}: {s.Milliseconds,8:F2} ms a step, {s.ExamplesPerSecond,8:F0} examples/s, communication {s.CommunicationShare:P0}, {s.GradientBytes / 1e6:F2} MB"));
+            Console.WriteLine(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{s.Model, -11} {s.Optimizer, -6} part {s.BatchOfRank, 4}: {s.Milliseconds, 8:F2} ms a step, "
+                        + $"{s.ExamplesPerSecond, 8:F0} examples/s, communication {s.CommunicationShare:P0}, {s.GradientBytes / 1e6:F2} MB"
+                )
+            );
         if (fit is not null)
             foreach (var (alone, together) in checks)
             {
                 double messageTime = fit.Of(together.GradientBytes);
-                Console.WriteLine(FormattableString.Invariant($"{together.Model}: {alone.Milliseconds:F2} ms by itself + {messageTime:F2} ms for {together.GradientBytes / 1e6:F2} MB = {alone.Milliseconds + messageTime:F2} ms predicted, {together.Milliseconds:F2} measured"));
+                Console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{together.Model}: {alone.Milliseconds:F2} ms by itself + {messageTime:F2} ms for "
+                            + $"{together.GradientBytes / 1e6:F2} MB = {alone.Milliseconds + messageTime:F2} ms predicted, "
+                            + $"{together.Milliseconds:F2} measured"
+                    )
+                );
                 foreach (int n in (int[])[4, 16, 64, 256])
-                    Console.WriteLine(FormattableString.Invariant($"  model, {n,3} ranks, {together.BatchOfRank} examples each: all-reduce {fit.Of(together.GradientBytes, n),6:F2} ms, efficiency {alone.Milliseconds / (alone.Milliseconds + fit.Of(together.GradientBytes, n)):P0}"));
+                    Console.WriteLine(
+                        string.Create(
+                            CultureInfo.InvariantCulture,
+                            $"  model, {n, 3} ranks, {together.BatchOfRank} examples each: all-reduce "
+                                + $"{fit.Of(together.GradientBytes, n), 6:F2} ms, efficiency "
+                                + $"{alone.Milliseconds / (alone.Milliseconds + fit.Of(together.GradientBytes, n)):P0}"
+                        )
+                    );
             }
-        target?.Write(JsonSerializer.Serialize(new { ranks = world.Size, messages, fit, steps, checks = checks.Select(c => new { c.Together.Model, alone = c.Alone.Milliseconds, predicted = c.Alone.Milliseconds + fit!.Of(c.Together.GradientBytes), measured = c.Together.Milliseconds }) }, Json));
+        target?.Write(
+            JsonSerializer.Serialize(
+                new
+                {
+                    ranks = world.Size,
+                    messages,
+                    fit,
+                    steps,
+                    checks = checks.Select(c => new
+                    {
+                        c.Together.Model,
+                        alone = c.Alone.Milliseconds,
+                        predicted = c.Alone.Milliseconds + fit!.Of(c.Together.GradientBytes),
+                        measured = c.Together.Milliseconds,
+                    }),
+                },
+                Json
+            )
+        );
     }
 
     private static double AllReduce(Communicator world, long bytes, int rounds)
@@ -90,7 +154,8 @@ internal static class Scaling
             world.Barrier();
             long start = Stopwatch.GetTimestamp();
             world.AllReduce(t);
-            if (i >= 0) times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            if (i >= 0)
+                times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
         }
         return times.Min();
     }
@@ -101,12 +166,14 @@ internal static class Scaling
         manual_seed(0);
         var workload = new Autoencoder();
         using var model = of == "mlp" ? nn.Sequential(nn.Linear(784, 128), nn.Tanh(), nn.Linear(128, 784)) : workload.CreateModel();
-        using Optimizer optimizer = name == "kfac" ? new Kfac(model, new() { FactorInterval = 5, InverseInterval = 10 }, workload.Likelihood) : new AdamW(model);
+        using Optimizer optimizer =
+            name == "kfac" ? new Kfac(model, new() { FactorInterval = 5, InverseInterval = 10 }, workload.Likelihood) : new AdamW(model);
         optimizer.Distribute(world);
         using var parallel = new DataParallel(model, world);
         var rows = new ShardedBatches(batch, batch, 0, world.Rank, world.Size).Rows(0).Length;
         var x = rand(rows, 784);
-        List<double> times = [], shares = [];
+        List<double> times = [],
+            shares = [];
         for (int i = -3; i < rounds; i++)
         {
             using var inner = NewDisposeScope();
@@ -118,10 +185,19 @@ internal static class Scaling
             parallel.AverageGradients(rows);
             optimizer.step();
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            if (i < 0) continue;
+            if (i < 0)
+                continue;
             times.Add(1e3 * seconds);
             shares.Add((parallel.Seconds - sent) / seconds);
         }
-        return new(of, name, rows, times.Min(), 1e3 * batch / times.Min(), Measurements.Median(shares), world.Size > 1 ? model.parameters().Sum(p => p.numel()) * sizeof(float) : 0);
+        return new(
+            of,
+            name,
+            rows,
+            times.Min(),
+            1e3 * batch / times.Min(),
+            Measurements.Median(shares),
+            world.Size > 1 ? model.parameters().Sum(p => p.numel()) * sizeof(float) : 0
+        );
     }
 }

@@ -21,10 +21,14 @@ public sealed class TwoSpirals : Workload
 
     public override WorkloadData Load(string? directory) => new(Spirals(seed: 1), Spirals(seed: 2));
 
-    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
-        ("fc1", nn.Linear(2, 64)), ("tanh1", nn.Tanh()),
-        ("fc2", nn.Linear(64, 64)), ("tanh2", nn.Tanh()),
-        ("fc3", nn.Linear(64, 2)));
+    public override nn.Module<Tensor, Tensor> CreateModel() =>
+        nn.Sequential(
+            ("fc1", nn.Linear(2, 64)),
+            ("tanh1", nn.Tanh()),
+            ("fc2", nn.Linear(64, 64)),
+            ("tanh2", nn.Tanh()),
+            ("fc3", nn.Linear(64, 2))
+        );
 
     private static Dataset Spirals(int seed)
     {
@@ -34,7 +38,8 @@ public sealed class TwoSpirals : Workload
         for (int i = 0; i < Points; i++)
         {
             y[i] = i % 2;
-            double turn = 3 * Math.PI * Math.Sqrt(random.NextDouble()), angle = turn + Math.PI * y[i];
+            double turn = 3 * Math.PI * Math.Sqrt(random.NextDouble()),
+                angle = turn + Math.PI * y[i];
             x[i, 0] = (float)(turn * Math.Cos(angle) / 5 + 0.03 * (random.NextDouble() - 0.5));
             x[i, 1] = (float)(turn * Math.Sin(angle) / 5 + 0.03 * (random.NextDouble() - 0.5));
         }

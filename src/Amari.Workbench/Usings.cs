@@ -1,4 +1,4 @@
 global using TorchSharp;
 global using TorchSharp.Modules;
 global using static TorchSharp.torch;
-global using Palette = Amari.Reporting.Palette;                    // ScottPlot has one too
+global using Palette = Amari.Reporting.Palette; // ScottPlot has one too

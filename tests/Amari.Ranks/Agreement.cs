@@ -19,6 +19,7 @@ internal static class Agreement
 
     public static void Check(string what, bool holds)
     {
-        if (!holds) throw new InvalidOperationException($"{what}: does not hold");
+        if (!holds)
+            throw new InvalidOperationException($"{what}: does not hold");
     }
 }

@@ -8,7 +8,8 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>State and inverses that ranks divide: how much each holds, one file whatever their number, and what refuses to be divided.</summary>
+/// <summary>State and inverses that ranks divide: how much each holds, one file whatever their number, and what refuses to be
+/// divided.</summary>
 internal static class DividedState
 {
     public static void Run(Communicator world)
@@ -38,14 +39,22 @@ internal static class DividedState
                 plain.step();
                 using var bytes = tensor((double)optimizer.StateBytes).reshape(1);
                 world.AllReduce(bytes);
-                Check($"{name}: bytes of divided state", bytes[0].ToDouble() == plain.StateBytes && optimizer.StateBytes < plain.StateBytes);
+                Check(
+                    $"{name}: bytes of divided state",
+                    bytes[0].ToDouble() == plain.StateBytes && optimizer.StateBytes < plain.StateBytes
+                );
             }
             var snapshot = optimizer.Snapshot();
-            if (world.Rank > 0) continue;
+            if (world.Rank > 0)
+                continue;
             using var fresh = Methods[name](model);
-            fresh.Restore(snapshot);                            // one process takes it whole
+            fresh.Restore(snapshot); // one process takes it whole
             var again = fresh.Snapshot();
-            Check($"{name}: snapshot", again.Tensors.Count == snapshot.Tensors.Count && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean()));
+            Check(
+                $"{name}: snapshot",
+                again.Tensors.Count == snapshot.Tensors.Count
+                    && again.Tensors.All(t => t.Key == "generator" || t.Value.eq(snapshot.Tensors[t.Key]).all().ToBoolean())
+            );
         }
     }
 
@@ -53,49 +62,76 @@ internal static class DividedState
     private static void BadBatch(Communicator world)
     {
         foreach (string name in (string[])["adamw", "lion"])
-            foreach (int bad in Enumerable.Range(0, 4))
+        foreach (int bad in Enumerable.Range(0, 4))
+        {
+            using var scope = NewDisposeScope();
+            using var model = Model(1);
+            using var optimizer = Methods[name](model);
+            optimizer.Distribute(world, shardState: true);
+            for (int step = 0; step < 4; step++)
             {
-                using var scope = NewDisposeScope();
-                using var model = Model(1);
-                using var optimizer = Methods[name](model);
-                optimizer.Distribute(world, shardState: true);
-                for (int step = 0; step < 4; step++)
-                {
-                    optimizer.zero_grad();
-                    model.call(Data().X).sum().backward();
-                    var all = model.parameters().ToList();
-                    double[] before = Values(model);
-                    if (step is 0 or 2)
-                        using (no_grad()) all[bad % all.Count].grad!.flatten()[0].fill_(double.NaN);
-                    optimizer.step();
-                    Check($"{name}: a bad batch", (step is 0 or 2) == before.SequenceEqual(Values(model)));
-                    Same(world, $"{name}: a bad batch", Values(model));
-                }
-                Check($"{name}: bad batches are counted", optimizer.SkippedSteps == 2 && optimizer.Events.Count == 1);
+                optimizer.zero_grad();
+                model.call(Data().X).sum().backward();
+                var all = model.parameters().ToList();
+                double[] before = Values(model);
+                if (step is 0 or 2)
+                    using (no_grad())
+                        all[bad % all.Count].grad!.flatten()[0].fill_(double.NaN);
+                optimizer.step();
+                Check($"{name}: a bad batch", (step is 0 or 2) == before.SequenceEqual(Values(model)));
+                Same(world, $"{name}: a bad batch", Values(model));
             }
+            Check($"{name}: bad batches are counted", optimizer.SkippedSteps == 2 && optimizer.Events.Count == 1);
+        }
     }
 
-    /// <summary>Ways to invert are chosen by all ranks' clocks together, and so the same on each; times that are equal to the last bit were exchanged.</summary>
+    /// <summary>Ways to invert are chosen by all ranks' clocks together, and so the same on each; times that are equal to the last bit were
+    /// exchanged.</summary>
     private static void Chosen(Communicator world)
     {
-        foreach (var options in (Kfac.Options[])[KfacOptions with { InverseWork = InverseWork.Repeated }, KfacOptions, KfacOptions with { InverseFraction = 0 }])
+        foreach (
+            var options in (Kfac.Options[])
+                [KfacOptions with { InverseWork = InverseWork.Replicated }, KfacOptions, KfacOptions with { GradWorkerFraction = 0 }]
+        )
         {
             using var scope = NewDisposeScope();
             manual_seed(1);
             using var model = nn.Sequential(("fc1", nn.Linear(140, 130)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(130, 10)));
-            using var optimizer = new Kfac(model, options with { InverseMethod = InverseMethod.Auto, InverseInterval = 1, FactorDecay = 0.99 }, new Categorical());
+            using var optimizer = new Kfac(
+                model,
+                options with
+                {
+                    InverseMethod = InverseMethod.Auto,
+                    InverseInterval = 1,
+                    FactorEma = 0.99,
+                },
+                new Categorical()
+            );
             optimizer.Distribute(world);
             using var parallel = new DataParallel(model, world);
             using var generator = new Generator((ulong)(7 + world.Rank));
             for (int step = 0; step < 7; step++)
             {
                 optimizer.zero_grad();
-                nn.functional.cross_entropy(model.call(randn([64, 140], generator: generator)), randint(0, 10, [64], dtype: ScalarType.Int64, generator: generator)).backward();
+                nn.functional.cross_entropy(
+                        model.call(randn([64, 140], generator: generator)),
+                        randint(0, 10, [64], dtype: ScalarType.Int64, generator: generator)
+                    )
+                    .backward();
                 parallel.AverageGradients();
                 optimizer.step();
             }
-            string told = string.Join("; ", optimizer.Events.Select(e => e.Message).Where(m => m.StartsWith("inverses of size", StringComparison.Ordinal)));
-            Check($"ways to invert: {told}", told.Count(c => c == ';') == 2 && told == world.Broadcast(told, 0) && optimizer.Snapshot().Values["inverses"]!.ToJsonString() is var saved && saved == world.Broadcast(saved, 0));
+            string told = string.Join(
+                "; ",
+                optimizer.Events.Select(e => e.Message).Where(m => m.StartsWith("inverses of size", StringComparison.Ordinal))
+            );
+            Check(
+                $"ways to invert: {told}",
+                told.Count(c => c == ';') == 2
+                    && told == world.Broadcast(told, 0)
+                    && optimizer.Snapshot().Values["inverses"]!.ToJsonString() is var saved
+                    && saved == world.Broadcast(saved, 0)
+            );
             Same(world, "ways to invert", Values(model));
         }
     }
@@ -115,10 +151,12 @@ internal static class DividedState
             world.AllReduce(sum);
             return sum[0].ToDouble();
         }
-        double everywhere = Bytes(KfacOptions), half = Bytes(KfacOptions with { InverseFraction = 0.5 }), lean = Bytes(KfacOptions with { InverseFraction = 0 });
+        double everywhere = Bytes(KfacOptions),
+            half = Bytes(KfacOptions with { GradWorkerFraction = 0.5 }),
+            lean = Bytes(KfacOptions with { GradWorkerFraction = 0 });
         Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
-        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = ProductPrecision.BFloat16 }) < everywhere);
-        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Repeated }) == everywhere);
+        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = MatmulPrecision.BFloat16 }) < everywhere);
+        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Replicated }) == everywhere);
     }
 
     /// <summary>Steps leave no tensors behind.</summary>
@@ -142,9 +180,11 @@ internal static class DividedState
             }
             return DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         }
-        for (int i = 0; i < 4; i++) Step();
+        for (int i = 0; i < 4; i++)
+            Step();
         long before = Step();
-        for (int i = 0; i < 9; i++) Step();
+        for (int i = 0; i < 9; i++)
+            Step();
         Check("live tensors", Step() == before);
         x.Dispose();
         y.Dispose();

@@ -9,11 +9,14 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>What K-FAC draws for an example over ranks is what one process draws for it with the whole batch, whatever the Fisher.</summary>
+/// <summary>What K-FAC draws for an example over ranks is what one process draws for it with the whole batch, whatever the
+/// Fisher.</summary>
 internal static class Draws
 {
-    private const double Rounding = 1e-8, Moved = 1e-3;         // float64
-    private const int Uneven = 91, Steps = 8;                   // examples; the last batch of an epoch has one, which some ranks are without
+    private const double Rounding = 1e-8,
+        Moved = 1e-3; // float64
+    private const int Uneven = 91,
+        Steps = 8; // examples; the last batch of an epoch has one, which some ranks are without
 
     private static readonly Dictionary<string, Kfac.Options> Options = new()
     {
@@ -22,10 +25,10 @@ internal static class Draws
         ["labels"] = Of(FisherKind.MonteCarlo) with { MonteCarloSamples = 2 },
         ["closed form"] = Of(FisherKind.Exact),
         ["data"] = Of(FisherKind.Empirical),
-        ["inputs alone"] = Of(FisherKind.InputOnly),
+        ["inputs alone"] = Of(FisherKind.ForwardOnly),
         ["eigenvalues corrected"] = Of(FisherKind.MonteCarlo) with { DampingMethod = DampingMethod.Ekfac },
-        ["the first examples"] = Of(FisherKind.CurvaturePropagation) with { FactorExamples = 9 },
-        ["the first example"] = Of(FisherKind.Exact) with { FactorExamples = 1 },
+        ["the first examples"] = Of(FisherKind.CurvaturePropagation) with { FactorBatchSize = 9 },
+        ["the first example"] = Of(FisherKind.Exact) with { FactorBatchSize = 1 },
     };
 
     private static Kfac.Options Of(FisherKind kind) => KfacOptions with { Fisher = kind, FactorInterval = 1, Seed = 5 };
@@ -47,9 +50,13 @@ internal static class Draws
     /// <summary>A loop that does not say where its part lies: of equal parts, draws are those of one process, too.</summary>
     private static void Unplaced(Communicator world)
     {
-        if (Batch % world.Size != 0) return;
+        if (Batch % world.Size != 0)
+            return;
         Amari.Optimizer Make(nn.Module model) => new Kfac(model, Of(FisherKind.MonteCarlo), new Categorical());
         var expected = Alone(world, Make, null, examples: 3 * Batch, steps: Steps);
-        Check("draws of equal parts", Distance(expected, Train(world, Make, false, new(), null, examples: 3 * Batch, steps: Steps, placed: false)) < Rounding);
+        Check(
+            "draws of equal parts",
+            Distance(expected, Train(world, Make, false, new(), null, examples: 3 * Batch, steps: Steps, placed: false)) < Rounding
+        );
     }
 }

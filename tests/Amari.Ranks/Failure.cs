@@ -15,13 +15,19 @@ internal static class Failure
     public static void Slow(Communicator world, double seconds)
     {
         if (world.Rank == world.Size - 1)
-            for (long start = System.Diagnostics.Stopwatch.GetTimestamp(); System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < seconds;)
-                using (var a = randn(200, 200)) a.mm(a).Dispose();
+            for (
+                long start = System.Diagnostics.Stopwatch.GetTimestamp();
+                System.Diagnostics.Stopwatch.GetElapsedTime(start).TotalSeconds < seconds;
+
+            )
+                using (var a = randn(200, 200))
+                    a.mm(a).Dispose();
         world.Barrier();
     }
 
     /// <param name="world">The ranks.</param>
-    /// <param name="how"><c>throw</c> or <c>hang</c>: what rank 1 does in the middle of a step; <c>wait</c>: nothing, another kills it or cuts its link.</param>
+    /// <param name="how"><c>throw</c> or <c>hang</c>: what rank 1 does in the middle of a step; <c>wait</c>: nothing, another kills it or
+    /// cuts its link.</param>
     public static void Run(Communicator world, string how)
     {
         using var model = nn.Linear(100, 100);
@@ -36,8 +42,10 @@ internal static class Failure
             var loss = model.call(ones(4, 100)).square().sum();
             if (step == FailingStep && world.Rank == 1)
             {
-                if (how == "throw") throw new InvalidDataException("the data ended in the middle of a step");
-                if (how == "hang") Thread.Sleep(Timeout.Infinite);
+                if (how == "throw")
+                    throw new InvalidDataException("the data ended in the middle of a step");
+                if (how == "hang")
+                    Thread.Sleep(Timeout.Infinite);
             }
             loss.backward();
             parallel.AverageGradients();

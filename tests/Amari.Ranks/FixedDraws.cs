@@ -3,7 +3,8 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>Classes whose draws are a function of the output alone, so that ranks draw for their parts what one process draws for the whole batch.</summary>
+/// <summary>Classes whose draws are a function of the output alone, so that ranks draw for their parts what one process draws for the whole
+/// batch.</summary>
 internal sealed class FixedDraws : Likelihood
 {
     private readonly Categorical _classes = new();
@@ -17,8 +18,12 @@ internal sealed class FixedDraws : Likelihood
     }
 
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) => _classes.SumNegativeLogLikelihood(output, target);
+
     public override Tensor Score(Tensor output, Tensor target) => _classes.Score(output, target);
+
     public override Tensor FisherRootProduct(Tensor output, Tensor v) => _classes.FisherRootProduct(output, v);
+
     public override Tensor FisherProduct(Tensor output, Tensor v) => _classes.FisherProduct(output, v);
+
     public override Tensor KlDivergence(Tensor output, Tensor other) => _classes.KlDivergence(output, other);
 }

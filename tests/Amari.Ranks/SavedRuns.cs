@@ -8,13 +8,17 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>Trains optimizers one after the other, each with checkpoints of its own, and continues what was begun: for a test that kills it.</summary>
+/// <summary>Trains optimizers one after the other, each with checkpoints of its own, and continues what was begun: for a test that kills
+/// it.</summary>
 internal static class SavedRuns
 {
-    private const int Seed = 3, Epochs = 4, HoldFrom = 3;       // epochs
+    private const int Seed = 3,
+        Epochs = 4,
+        HoldFrom = 3; // epochs
 
     /// <param name="folder">Each optimizer's checkpoints are in a folder of its name here.</param>
-    /// <param name="held">The optimizer whose run does not end, but waits in its last epoch but one to be killed, and is saved at every step; another word for none.</param>
+    /// <param name="held">The optimizer whose run does not end, but waits in its last epoch but one to be killed, and is saved at every
+    /// step; another word for none.</param>
     /// <param name="optimizers">By name.</param>
     public static void Run(string folder, string held, IEnumerable<string> optimizers)
     {
@@ -23,11 +27,18 @@ internal static class SavedRuns
         {
             bool holds = name == held;
             var start = new Start();
-            var run = trainer.Train(new(name, new Dictionary<string, string>()), Seed, Budget.OfEpochs(Epochs), start,
-                new(Path.Combine(folder, name), Resume: true, holds ? TimeSpan.Zero : TimeSpan.FromHours(1)), (_, point) =>
+            var run = trainer.Train(
+                new(name, new Dictionary<string, string>()),
+                Seed,
+                Budget.OfEpochs(Epochs),
+                start,
+                new(Path.Combine(folder, name), Resume: true, holds ? TimeSpan.Zero : TimeSpan.FromHours(1)),
+                (_, point) =>
                 {
-                    if (holds && point.Step >= HoldFrom * trainer.StepsPerEpoch) Thread.Sleep(Timeout.Infinite);
-                });
+                    if (holds && point.Step >= HoldFrom * trainer.StepsPerEpoch)
+                        Thread.Sleep(Timeout.Infinite);
+                }
+            );
             Console.WriteLine($"{name}: {start.Step} to {run.Steps}, {run.Status}");
         }
     }
@@ -50,14 +61,26 @@ internal static class SavedRuns
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => Digits.Load();
-        public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
-            ("pool", nn.AvgPool2d(4)), ("flatten", nn.Flatten()), ("fc1", nn.Linear(4, 5)), ("norm", nn.BatchNorm1d(5)), ("tanh", nn.Tanh()), ("drop", nn.Dropout(0.3)), ("fc2", nn.Linear(5, 10)));
-        public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } = new Dictionary<string, IReadOnlyDictionary<string, string>>
-        {
-            ["newton"] = new Dictionary<string, string> { ["Damping"] = "1" },
-            ["hessian-free"] = new Dictionary<string, string> { ["MaxIterations"] = "8" },
-            ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "6" },
-        };
+
+        public override nn.Module<Tensor, Tensor> CreateModel() =>
+            nn.Sequential(
+                ("pool", nn.AvgPool2d(4)),
+                ("flatten", nn.Flatten()),
+                ("fc1", nn.Linear(4, 5)),
+                ("norm", nn.BatchNorm1d(5)),
+                ("tanh", nn.Tanh()),
+                ("drop", nn.Dropout(0.3)),
+                ("fc2", nn.Linear(5, 10))
+            );
+
+        public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+            new Dictionary<string, IReadOnlyDictionary<string, string>>
+            {
+                ["newton"] = new Dictionary<string, string> { ["Damping"] = "1" },
+                ["hessian-free"] = new Dictionary<string, string> { ["MaxIterations"] = "8" },
+                ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "6" },
+            };
     }
 }

@@ -11,20 +11,28 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>Training on ranks against one process with the whole batch, computed here on every rank by the same library without a communicator.</summary>
+/// <summary>Training on ranks against one process with the whole batch, computed here on every rank by the same library without a
+/// communicator.</summary>
 internal static class Training
 {
     private const int Steps = 7;
-    public const int Batch = 30;                               // not divisible by 4: uneven parts
+    public const int Batch = 30; // not divisible by 4: uneven parts
 
-    /// <summary>A network with a convolution and a normalisation, in float64, so that rounding stays far below what an error would cause; narrower than a batch is long, for an
-    /// eigenbasis is not determined where eigenvalues are equal.</summary>
+    /// <summary>A network with a convolution and a normalisation, in float64, so that rounding stays far below what an error would cause;
+    /// narrower than a batch is long, for an eigenbasis is not determined where eigenvalues are equal.</summary>
     public static Sequential Model(int seed)
     {
         manual_seed(seed);
         var model = nn.Sequential(
-            ("conv", nn.Conv2d(1, 4, 3)), ("tanh", nn.Tanh()), ("pool", nn.AvgPool2d(3)), ("flat", nn.Flatten()),
-            ("fc1", nn.Linear(16, 20)), ("norm", nn.LayerNorm(20)), ("tanh2", nn.Tanh()), ("fc2", nn.Linear(20, 10)));
+            ("conv", nn.Conv2d(1, 4, 3)),
+            ("tanh", nn.Tanh()),
+            ("pool", nn.AvgPool2d(3)),
+            ("flat", nn.Flatten()),
+            ("fc1", nn.Linear(16, 20)),
+            ("norm", nn.LayerNorm(20)),
+            ("tanh2", nn.Tanh()),
+            ("fc2", nn.Linear(20, 10))
+        );
         model.to(ScalarType.Float64);
         return model;
     }
@@ -32,7 +40,10 @@ internal static class Training
     public static (Tensor X, Tensor Y) Data()
     {
         using var generator = new Generator(5);
-        return (randn([96, 1, 8, 8], dtype: ScalarType.Float64, generator: generator), randint(0, 10, [96], dtype: ScalarType.Int64, generator: generator));
+        return (
+            randn([96, 1, 8, 8], dtype: ScalarType.Float64, generator: generator),
+            randint(0, 10, [96], dtype: ScalarType.Int64, generator: generator)
+        );
     }
 
     public static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Methods = new()
@@ -46,12 +57,32 @@ internal static class Training
         ["lamb"] = m => new Lamb(m, new() { LearningRate = 0.01 }),
         ["adafactor"] = m => new Adafactor(m, new() { LearningRate = 0.01 }),
         ["schedulefree"] = m => new ScheduleFree((nn.Module<Tensor, Tensor>)m, new() { LearningRate = 0.01 }),
-        ["routed"] = m => new Routed(m, new Routed.Options { Matrices = KfacOptions }, new Categorical()),
+        ["routed"] = m => new PartitionedOptimizer(
+            m,
+            new PartitionedOptimizer.Options { MatrixOptimizer = KfacOptions },
+            new Categorical()
+        ),
         ["kfac"] = m => new Kfac(m, KfacOptions, new Categorical()),
-        ["kfac lean"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0 }, new Categorical()),
-        ["kfac half"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0.5 }, new Categorical()),
-        ["kfac repeated"] = m => new Kfac(m, KfacOptions with { InverseWork = InverseWork.Repeated, DampingMethod = DampingMethod.Eigenbasis }, new Categorical()),
-        ["kfac half repeated"] = m => new Kfac(m, KfacOptions with { InverseFraction = 0.5, InverseWork = InverseWork.Repeated }, new Categorical()),
+        ["kfac lean"] = m => new Kfac(m, KfacOptions with { GradWorkerFraction = 0 }, new Categorical()),
+        ["kfac half"] = m => new Kfac(m, KfacOptions with { GradWorkerFraction = 0.5 }, new Categorical()),
+        ["kfac repeated"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                InverseWork = InverseWork.Replicated,
+                DampingMethod = DampingMethod.Eigenbasis,
+            },
+            new Categorical()
+        ),
+        ["kfac half repeated"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                GradWorkerFraction = 0.5,
+                InverseWork = InverseWork.Replicated,
+            },
+            new Categorical()
+        ),
         ["ekfac"] = m => new Kfac(m, KfacOptions with { DampingMethod = DampingMethod.Ekfac }, new Categorical()),
         ["kfac empirical"] = m => new Kfac(m, KfacOptions with { Fisher = FisherKind.Empirical }),
     };
@@ -59,52 +90,147 @@ internal static class Training
     /// <summary>Methods that take the batch.</summary>
     private static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Batched = new()
     {
-        ["sophia"] = m => new Sophia((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { LearningRate = 0.01, Interval = 2, Samples = 2 }),
+        ["sophia"] = m => new Sophia(
+            (nn.Module<Tensor, Tensor>)m,
+            new FixedDraws(),
+            new()
+            {
+                LearningRate = 0.01,
+                Interval = 2,
+                Samples = 2,
+            }
+        ),
         ["adahessian"] = m => new AdaHessian((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.01 }),
         ["newton-cg"] = m => new NewtonCg((nn.Module<Tensor, Tensor>)m, new Categorical()) { MaxGradientNorm = 0.5 },
         ["hessian-free"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { MaxIterations = 8 }),
-        ["hessian-free kfac"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { MaxIterations = 8, Preconditioner = HessianFreePreconditioner.Kfac }),
-        ["natural-gradient gram"] = m => new NaturalGradient((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { Damping = 0.1, KlRadius = 0.01, Fisher = FisherKind.MonteCarlo, MonteCarloSamples = 2 }),
-        ["natural-gradient cg"] = m => new NaturalGradient((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { Damping = 0.1, KlRadius = 0.01, Solver = FisherSolver.ConjugateGradient, MaxIterations = 10 }),
+        ["hessian-free kfac"] = m => new HessianFree(
+            (nn.Module<Tensor, Tensor>)m,
+            new FixedDraws(),
+            new() { MaxIterations = 8, Preconditioner = HessianFreePreconditioner.Kfac }
+        ),
+        ["natural-gradient gram"] = m => new NaturalGradient(
+            (nn.Module<Tensor, Tensor>)m,
+            new FixedDraws(),
+            new()
+            {
+                Damping = 0.1,
+                KlRadius = 0.01,
+                Fisher = FisherKind.MonteCarlo,
+                MonteCarloSamples = 2,
+            }
+        ),
+        ["natural-gradient cg"] = m => new NaturalGradient(
+            (nn.Module<Tensor, Tensor>)m,
+            new Categorical(),
+            new()
+            {
+                Damping = 0.1,
+                KlRadius = 0.01,
+                Solver = FisherSolver.ConjugateGradient,
+                MaxIterations = 10,
+            }
+        ),
         ["lbfgs"] = m => new Lbfgs((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.3, Iterations = 5 }),
-        ["kfac quadratic"] = m => new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, AdaptDamping = true, DampingInterval = 1, AdaptFactorDamping = true, FactorDampingInterval = 2 }, new Categorical()),
-        ["kfac quadratic lean"] = m => new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, AdaptFactorDamping = true, FactorDampingInterval = 2, InverseFraction = 0 }, new Categorical()),
-        ["kfac rejecting"] = m => new Kfac(m, KfacOptions with { LearningRate = 2, KlClip = null, RejectRising = true, AdaptDamping = true, DampingInterval = 2 }, new Categorical()),
+        ["kfac quadratic"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                StepRule = StepRule.QuadraticModel,
+                AdaptiveDamping = true,
+                DampingInterval = 1,
+                AdaptiveFactorDamping = true,
+                FactorDampingInterval = 2,
+            },
+            new Categorical()
+        ),
+        ["kfac quadratic lean"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                StepRule = StepRule.QuadraticModel,
+                AdaptiveFactorDamping = true,
+                FactorDampingInterval = 2,
+                GradWorkerFraction = 0,
+            },
+            new Categorical()
+        ),
+        ["kfac rejecting"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                LearningRate = 2,
+                KlClip = null,
+                StepRejection = true,
+                AdaptiveDamping = true,
+                DampingInterval = 2,
+            },
+            new Categorical()
+        ),
     };
 
     /// <summary>Those whose state cannot be divided.</summary>
     private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
 
-    public static Kfac.Options KfacOptions => new() { Fisher = FisherKind.Exact, LearningRate = 0.05, Damping = 0.1, InverseInterval = 3, IntervalGrowth = null, ModelExamples = null, Momentum = 0.9, WeightDecay = 0.01 };
+    public static Kfac.Options KfacOptions =>
+        new()
+        {
+            Fisher = FisherKind.Exact,
+            LearningRate = 0.05,
+            Damping = 0.1,
+            InverseInterval = 3,
+            RefreshWarmup = null,
+            QuadraticModelBatchSize = null,
+            Momentum = 0.9,
+            WeightDecay = 0.01,
+        };
 
     public static void Run(Communicator world)
     {
         foreach (var (name, create) in Methods)
         {
-            if (world.Size > 2 && (Whole.Contains(name) || name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical"))) continue;   // two ranks have shown them
+            if (world.Size > 2 && (Whole.Contains(name) || name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical")))
+                continue; // two ranks have shown them
             var expected = Alone(world, create, null);
-            foreach (bool shard in Whole.Contains(name) ? (bool[])[false] : world.Size == 2 ? [false, true] : [true])
+            foreach (
+                bool shard in Whole.Contains(name) ? (bool[])[false]
+                : world.Size == 2 ? [false, true]
+                : [true]
+            )
             {
                 var actual = Train(world, create, shard, new() { BucketBytes = 2000, Overlap = shard }, null);
                 double error = expected.Zip(actual, (a, b) => Math.Abs(a - b)).Max();
-                if (!(error < 1e-9)) throw new InvalidOperationException($"{name} {(shard ? "sharded" : "")}: differs from one process by {error:G3}");
+                if (!(error < 1e-9))
+                    throw new InvalidOperationException($"{name} {(shard ? "sharded" : "")}: differs from one process by {error:G3}");
                 Same(world, name, actual);
             }
         }
         foreach (var (name, create) in Batched)
         {
-            if (world.Size > 2 && name is ("hessian-free" or "hessian-free kfac" or "lbfgs" or "natural-gradient cg" or "kfac quadratic" or "kfac rejecting")) continue;
-            int examples = name == "hessian-free kfac" ? 96 : 91;   // factors need an example on every rank
-            Amari.Optimizer? alone = null, made = null;
+            if (
+                world.Size > 2
+                && name
+                    is ("hessian-free" or "hessian-free kfac" or "lbfgs" or "natural-gradient cg" or "kfac quadratic" or "kfac rejecting")
+            )
+                continue;
+            int examples = name == "hessian-free kfac" ? 96 : 91; // factors need an example on every rank
+            Amari.Optimizer? alone = null,
+                made = null;
             var expected = Alone(world, create, o => alone = o, examples: examples, steps: 5);
             var actual = Train(world, create, false, new(), o => made = o, examples: examples, steps: 5);
             Check($"{name}: as one process", Distance(expected, actual) < 1e-8 && Distance(expected, Values(Model(100))) > 1e-2);
             Check($"{name}: rejects", name != "kfac rejecting" || made is Kfac { RejectedSteps: > 0 });
             Same(world, name, actual);
             Same(world, $"{name}: report", Told(made));
-            Check($"{name}: report as one process", world.Rank > 0 || Told(alone).Zip(Told(made)).All(t => t.First.Equals(t.Second) || Math.Abs(t.First - t.Second) <= 1e-6 * Math.Abs(t.First)));
+            Check(
+                $"{name}: report as one process",
+                world.Rank > 0
+                    || Told(alone)
+                        .Zip(Told(made))
+                        .All(t => t.First.Equals(t.Second) || Math.Abs(t.First - t.Second) <= 1e-6 * Math.Abs(t.First))
+            );
         }
-        Amari.Optimizer Some(nn.Module m) => new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, ModelExamples = 8 }, new Categorical());
+        Amari.Optimizer Some(nn.Module m) =>
+            new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, QuadraticModelBatchSize = 8 }, new Categorical());
         var some = Train(world, Some, false, new(), null, examples: 91, steps: 5);
         Check("a part of the batch for the model: as one process", Distance(Alone(world, Some, null, examples: 91, steps: 5), some) < 1e-8);
         Same(world, "a part of the batch for the model", some);
@@ -117,7 +243,14 @@ internal static class Training
     }
 
     /// <summary>What one process comes to: rank 0 alone, with the whole batch.</summary>
-    public static double[] Alone(Communicator world, Func<nn.Module, Amari.Optimizer> create, Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps)
+    public static double[] Alone(
+        Communicator world,
+        Func<nn.Module, Amari.Optimizer> create,
+        Action<Amari.Optimizer>? with,
+        bool sum = false,
+        int examples = 96,
+        int steps = Steps
+    )
     {
         var values = world.Rank == 0 ? Train(SingleProcess.Instance, create, false, new(), with, sum, examples, steps) : Values(Model(0));
         using var t = tensor(values);
@@ -126,11 +259,20 @@ internal static class Training
     }
 
     /// <summary>All parameters after some steps.</summary>
-    public static double[] Train(Communicator ranks, Func<nn.Module, Amari.Optimizer> create, bool shard, DataParallel.Options options,
-        Action<Amari.Optimizer>? with, bool sum = false, int examples = 96, int steps = Steps, bool placed = true)
+    public static double[] Train(
+        Communicator ranks,
+        Func<nn.Module, Amari.Optimizer> create,
+        bool shard,
+        DataParallel.Options options,
+        Action<Amari.Optimizer>? with,
+        bool sum = false,
+        int examples = 96,
+        int steps = Steps,
+        bool placed = true
+    )
     {
         using var scope = NewDisposeScope();
-        using var model = Model(ranks.Size > 1 ? 100 + ranks.Rank : 100);   // rank 0's weights must become everyone's
+        using var model = Model(ranks.Size > 1 ? 100 + ranks.Rank : 100); // rank 0's weights must become everyone's
         using var optimizer = create(model);
         with?.Invoke(optimizer);
         optimizer.Distribute(ranks, shard);
@@ -140,21 +282,31 @@ internal static class Training
         for (int step = 0; step < steps; step++)
         {
             using var inner = NewDisposeScope();
-            if (placed) optimizer.BatchPart = batches.Part(step);
-            int[] rows = batches.Rows(step).ToArray();          // the last batch of an epoch has 6 examples, or 1
+            if (placed)
+                optimizer.BatchPart = batches.Part(step);
+            int[] rows = batches.Rows(step).ToArray(); // the last batch of an epoch has 6 examples, or 1
             var index = tensor(rows, dtype: ScalarType.Int64);
-            Step(model, optimizer, parallel, x.index_select(0, index), y.index_select(0, index), sum ? nn.Reduction.Sum : nn.Reduction.Mean);
+            Step(
+                model,
+                optimizer,
+                parallel,
+                x.index_select(0, index),
+                y.index_select(0, index),
+                sum ? nn.Reduction.Sum : nn.Reduction.Mean
+            );
         }
         return Values(model);
     }
 
     private static void Step(Sequential model, Amari.Optimizer optimizer, DataParallel parallel, Tensor x, Tensor y, nn.Reduction reduction)
     {
-        if (optimizer is SecondOrderOptimizer secondOrder) secondOrder.Step(x, y);
-        else if (optimizer is Kfac { EvaluatesLoss: true } kfac) kfac.Step(x, y);
+        if (optimizer is SecondOrderOptimizer secondOrder)
+            secondOrder.StepOnBatch(x, y);
+        else if (optimizer is Kfac { EvaluatesLoss: true } kfac)
+            kfac.StepOnBatch(x, y);
         else
         {
-            optimizer.Observe(x, y);
+            optimizer.UpdateCurvature(x, y);
             optimizer.zero_grad();
             if (x.shape[0] > 0)
             {
@@ -168,10 +320,13 @@ internal static class Training
     }
 
     /// <summary>Of the report of the last step.</summary>
-    private static double[] Told(Amari.Optimizer? optimizer) => ((optimizer as SecondOrderOptimizer)?.Report ?? (optimizer as Kfac)?.Report) is { } r
-        ? [r.LossBefore, r.LossAfter, r.GradientNorm, r.StepNorm, r.AchievedKl ?? 0] : [];
+    private static double[] Told(Amari.Optimizer? optimizer) =>
+        ((optimizer as SecondOrderOptimizer)?.Report ?? (optimizer as Kfac)?.Report) is { } r
+            ? [r.LossBefore, r.LossAfter, r.GradientNorm, r.StepNorm, r.AchievedKl ?? 0]
+            : [];
 
-    /// <summary>Ranks draw targets independently: with the same examples on each, the estimate is that of one of them and not so many times as large.</summary>
+    /// <summary>Ranks draw targets independently: with the same examples on each, the estimate is that of one of them and not so many times
+    /// as large.</summary>
     private static void Drawn(Communicator world)
     {
         double Sum(Communicator ranks)
@@ -180,8 +335,11 @@ internal static class Training
             using var model = Model(1);
             using var optimizer = new Sophia(model, new Categorical(), new() { Beta2 = 0, Samples = 200 });
             optimizer.Distribute(ranks);
-            optimizer.Observe(Data().X, Data().Y);
-            return optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith("Curvature", StringComparison.Ordinal)).Sum(t => t.Value.sum().ToDouble());
+            optimizer.UpdateCurvature(Data().X, Data().Y);
+            return optimizer
+                .Snapshot()
+                .Tensors.Where(t => t.Key.EndsWith("Curvature", StringComparison.Ordinal))
+                .Sum(t => t.Value.sum().ToDouble());
         }
         double ratio = Sum(world) / Sum(SingleProcess.Instance);
         Check($"draws of ranks: ratio {ratio:G3}", Math.Abs(ratio - 1) < 0.2);
@@ -196,18 +354,26 @@ internal static class Training
     private static void Clipped(Communicator world)
     {
         foreach (string name in (string[])["adamw", "kfac lean"])
-            foreach (bool shard in (bool[])[false, true])
-            {
-                var expected = Alone(world, Methods[name], o => o.MaxGradientNorm = 0.5);
-                var free = Alone(world, Methods[name], null);
-                var actual = Train(world, Methods[name], shard, new(), o => o.MaxGradientNorm = 0.5);
-                Check($"clipped {name}", Distance(expected, actual) < 1e-9 && Distance(expected, free) > 1e-6);
-            }
+        foreach (bool shard in (bool[])[false, true])
+        {
+            var expected = Alone(world, Methods[name], o => o.MaxGradientNorm = 0.5);
+            var free = Alone(world, Methods[name], null);
+            var actual = Train(world, Methods[name], shard, new(), o => o.MaxGradientNorm = 0.5);
+            Check($"clipped {name}", Distance(expected, actual) < 1e-9 && Distance(expected, free) > 1e-6);
+        }
     }
 
     private static void Summed(Communicator world)
     {
-        Func<nn.Module, Amari.Optimizer> kfac = m => new Kfac(m, KfacOptions with { Reduction = LossReduction.Sum, FactorInterval = 2 }, new Categorical());
+        Func<nn.Module, Amari.Optimizer> kfac = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                Reduction = LossReduction.Sum,
+                FactorInterval = 2,
+            },
+            new Categorical()
+        );
         var expected = Alone(world, kfac, null, sum: true);
         var actual = Train(world, kfac, false, new() { Reduction = LossReduction.Sum }, null, sum: true);
         Check("a loss that is a sum", Distance(expected, actual) < 1e-9);
@@ -222,9 +388,10 @@ internal static class Training
         optimizer.Group.Options = optimizer.Group.Options with { MaxIterations = world.Rank == 0 ? 1 : 2 };
         try
         {
-            optimizer.Step(Data().X, Data().Y);
+            optimizer.StepOnBatch(Data().X, Data().Y);
             Check("different decisions", false);
         }
-        catch (InvalidOperationException e) when (e.Message.StartsWith("Ranks have come to different decisions", StringComparison.Ordinal)) { }
+        catch (InvalidOperationException e) when (e.Message.StartsWith("Ranks have come to different decisions", StringComparison.Ordinal))
+        { }
     }
 }

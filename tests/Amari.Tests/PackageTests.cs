@@ -8,19 +8,37 @@ namespace Amari.Tests;
 /// <summary>What <c>dotnet pack</c> makes of the library.</summary>
 public sealed class PackageTests
 {
+    private const long Megabyte = 1 << 20;
+
     [Fact]
-    public void The_library_depends_on_TorchSharp_alone_and_brings_docs_readme_licences_start_and_symbols()
+    public void The_library_depends_on_TorchSharp_alone_and_brings_docs_readme_start_and_symbols()
     {
-        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name, project = Path.Combine(Folder(), "..", "..", "src", "Amari");
+        string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
+            project = Path.Combine(Folder(), "..", "..", "src", "Amari");
         using var folder = new TemporaryFolder();
-        using var pack = Process.Start(new ProcessStartInfo("dotnet", ["pack", project, "--no-build", "-c", configuration, "-o", folder.Path, "-v", "quiet"]) { RedirectStandardOutput = true })!;
+        using var pack = Process.Start(
+            new ProcessStartInfo("dotnet", ["pack", project, "--no-build", "-c", configuration, "-o", folder.Path, "-v", "quiet"])
+            {
+                RedirectStandardOutput = true,
+            }
+        )!;
         string said = pack.StandardOutput.ReadToEnd();
         pack.WaitForExit();
         Assert.True(pack.ExitCode == 0, said);
 
         using var package = ZipFile.OpenRead(Assert.Single(Directory.GetFiles(folder.Path, "Amari.*.nupkg")));
-        foreach (string file in (string[])["lib/net10.0/Amari.dll", "lib/net10.0/Amari.xml", "README.md", "docs/data-licences.md", "buildTransitive/Amari.targets", "buildTransitive/AmariStart.cs"])
+        foreach (
+            string file in (string[])
+                [
+                    "lib/net10.0/Amari.dll",
+                    "lib/net10.0/Amari.xml",
+                    "README.md",
+                    "buildTransitive/Amari.targets",
+                    "buildTransitive/AmariStart.cs",
+                ]
+        )
             Assert.Contains(package.Entries, e => e.FullName == file && e.Length > 0);
+        Assert.InRange(package.Entries.Single(e => e.FullName == "lib/net10.0/Amari.dll").Length, 1, Megabyte);
         using var specification = Assert.Single(package.Entries, e => e.FullName == "Amari.nuspec").Open();
         var all = XDocument.Load(specification).Descendants().ToList();
         Assert.Equal(["TorchSharp"], all.Where(e => e.Name.LocalName == "dependency").Select(e => (string?)e.Attribute("id")));

@@ -14,8 +14,10 @@ internal sealed class BadBatches : IFaultKind
 
     /// <inheritdoc/>
     public string Name => "batches";
+
     /// <inheritdoc/>
     public string Promise => "by a batch whose gradient is not finite nothing moves, it is counted and reported, and training goes on";
+
     /// <inheritdoc/>
     public string? Missing => null;
 
@@ -24,10 +26,11 @@ internal sealed class BadBatches : IFaultKind
     {
         foreach (var entry in OptimizerCatalog.All)
         {
-            var workload = WorkloadCatalog.Find(entry.EvaluatesLoss ? "digits-softmax" : "digits-mlp", null);   // some form dense matrices
+            var workload = WorkloadCatalog.Find(entry.EvaluatesLoss ? "digits-softmax" : "digits-mlp", null); // some form dense matrices
             using var data = workload.Load(null);
             for (int i = 0; i < repeats; i++)
-                foreach (var fault in Train(workload, data, entry, random)) yield return fault;
+                foreach (var fault in Train(workload, data, entry, random))
+                    yield return fault;
         }
     }
 
@@ -55,21 +58,32 @@ internal sealed class BadBatches : IFaultKind
             {
                 loss = $"{e.GetType().Name}: {e.Message.Split('\n')[0]}";
             }
-            if (what is null && loss is null) continue;
-            loss ??= optimizer.SkippedSteps == skipped ? "it was not counted"
-                : model.parameters().Zip(before).Any(p => !p.First.bytes.SequenceEqual(p.Second.bytes)) ? "the weights moved" : null;
+            if (what is null && loss is null)
+                continue;
+            loss ??=
+                optimizer.SkippedSteps == skipped ? "it was not counted"
+                : model.parameters().Zip(before).Any(p => !p.First.bytes.SequenceEqual(p.Second.bytes)) ? "the weights moved"
+                : null;
             faults.Add(new($"{entry.Name}, step {step}: {what ?? "a good batch"}", loss));
         }
-        if (model.parameters().Any(p => !p.isfinite().all().item<bool>())) faults.Add(new(entry.Name, "its weights are not finite at the end"));
+        if (model.parameters().Any(p => !p.isfinite().all().item<bool>()))
+            faults.Add(new(entry.Name, "its weights are not finite at the end"));
         return faults;
     }
 
     private static string Spoil(Tensor x, Random random)
     {
-        float value = random.Next(3) switch { 0 => float.NaN, 1 => float.PositiveInfinity, _ => float.NegativeInfinity };
+        float value = random.Next(3) switch
+        {
+            0 => float.NaN,
+            1 => float.PositiveInfinity,
+            _ => float.NegativeInfinity,
+        };
         int row = random.Next((int)x.shape[0]);
-        if (random.Next(2) == 0) x.fill_(value);
-        else x[row].fill_(value);
+        if (random.Next(2) == 0)
+            x.fill_(value);
+        else
+            x[row].fill_(value);
         return FormattableString.Invariant($"{value} in the inputs");
     }
 }

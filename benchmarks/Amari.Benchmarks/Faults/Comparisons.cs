@@ -7,12 +7,26 @@ namespace Amari.Benchmarks.Faults;
 internal sealed class Comparisons : IFaultKind
 {
     private const int MaxKills = 20;
-    private static readonly string[] What = ["compare", "digits-mlp", "--optimizers", "adamw,kfac,muon", "--seeds", "2", "--epochs", "15", "--threads", "1"];
+    private static readonly string[] What =
+    [
+        "compare",
+        "digits-mlp",
+        "--optimizers",
+        "adamw,kfac,muon",
+        "--seeds",
+        "2",
+        "--epochs",
+        "15",
+        "--threads",
+        "1",
+    ];
 
     /// <inheritdoc/>
     public string Name => "comparisons";
+
     /// <inheritdoc/>
     public string Promise => "a comparison killed at any moment keeps its finished runs, and ends as an uninterrupted one";
+
     /// <inheritdoc/>
     public string? Missing => OperatingSystem.IsWindows() ? "Windows has no signals" : null;
 
@@ -28,22 +42,38 @@ internal sealed class Comparisons : IFaultKind
             (int kills, int code, string error) = (0, -1, "");
             for (; kills < MaxKills; kills++)
             {
-                using var run = Tool.Start(File.Exists(Path.Combine(part, "result.json")) ? ["compare", "--resume", part] : [.. What, "--out", part, "--overwrite"]);
-                for (int waited = 0, wait = 1000 + random.Next(4000); waited < wait && !run.HasExited; waited += 10) Thread.Sleep(10);
-                if (!run.HasExited) run.Signal(random.Next(2) == 0 ? TrainingRun.KillSignal : 1);
+                using var run = Tool.Start(
+                    File.Exists(Path.Combine(part, "result.json")) ? ["compare", "--resume", part] : [.. What, "--out", part, "--overwrite"]
+                );
+                for (int waited = 0, wait = 1000 + random.Next(4000); waited < wait && !run.HasExited; waited += 10)
+                    Thread.Sleep(10);
+                if (!run.HasExited)
+                    run.Signal(random.Next(2) == 0 ? TrainingRun.KillSignal : 1);
                 (code, _, error) = run.End();
-                if (code == 0) break;
+                if (code == 0)
+                    break;
             }
             string what = $"killed {kills} times";
-            yield return new(what, code != 0 ? $"it did not end: {code}: {error}" : Losses(part) == expected ? null : "other losses than those of the uninterrupted one");
+            yield return new(
+                what,
+                code != 0 ? $"it did not end: {code}: {error}"
+                    : Losses(part) == expected ? null
+                    : "other losses than those of the uninterrupted one"
+            );
         }
     }
 
     private static string Losses(string folder)
     {
         string file = Path.Combine(folder, "result.json");
-        if (!File.Exists(file)) return "";
-        return string.Join("; ", JsonNode.Parse(File.ReadAllText(file))!["runs"]!.AsArray()
-            .Select(r => $"{r!["optimizer"]} {r["seed"]} {r["status"]} {r["steps"]} {r["finalLoss"]}").Order(StringComparer.Ordinal));
+        if (!File.Exists(file))
+            return "";
+        return string.Join(
+            "; ",
+            JsonNode.Parse(File.ReadAllText(file))!["runs"]!
+                .AsArray()
+                .Select(r => $"{r!["optimizer"]} {r["seed"]} {r["status"]} {r["steps"]} {r["finalLoss"]}")
+                .Order(StringComparer.Ordinal)
+        );
     }
 }

@@ -7,7 +7,8 @@ namespace Amari.Benchmarks.Faults;
 /// <summary>Checkpoints with other bytes than were written.</summary>
 internal sealed class Corruption : IFaultKind
 {
-    private const int Epochs = 20, TriesOfOne = 100;            // of each way, in one repeat: they are cheap
+    private const int Epochs = 20,
+        TriesOfOne = 100; // of each way, in one repeat: they are cheap
 
     private static readonly (string Name, Func<byte[], Random, byte[]> Damage)[] Ways =
     [
@@ -23,8 +24,11 @@ internal sealed class Corruption : IFaultKind
 
     /// <inheritdoc/>
     public string Name => "corruption";
+
     /// <inheritdoc/>
-    public string Promise => "a damaged checkpoint is refused with a reason, and the one before it is taken; damage to all is an error, never other weights";
+    public string Promise =>
+        "a damaged checkpoint is refused with a reason, and the one before it is taken; damage to all is an error, never other weights";
+
     /// <inheritdoc/>
     public string? Missing => null;
 
@@ -45,9 +49,13 @@ internal sealed class Corruption : IFaultKind
                 bool same = damaged.AsSpan().SequenceEqual(newest);
                 yield return new($"{name}, {i}", Check(checkpoints, same ? whole : earlier, same));
             }
-        foreach (string file in files) File.WriteAllBytes(file, newest[..(newest.Length / 2)]);
+        foreach (string file in files)
+            File.WriteAllBytes(file, newest[..(newest.Length / 2)]);
         var (code, _, error) = Tool.Run(TrainingRun.Arguments(folder, "kfac", Epochs, resumes: true));
-        yield return new("every checkpoint cut short", code is 1 or 2 && error.Contains("damaged", StringComparison.Ordinal) ? null : $"code {code}: {error}");
+        yield return new(
+            "every checkpoint cut short",
+            code is 1 or 2 && error.Contains("damaged", StringComparison.Ordinal) ? null : $"code {code}: {error}"
+        );
     }
 
     private static string? Check(string folder, Checkpoint expected, bool undamaged)
@@ -58,7 +66,8 @@ internal sealed class Corruption : IFaultKind
             return found is null ? "nothing was loaded"
                 : found.Step != expected.Step ? $"the checkpoint of step {found.Step} was loaded"
                 : refused.Count == 0 && !undamaged ? "it was not reported"
-                : expected.Tensors.All(t => t.Value.bytes.SequenceEqual(found.Tensors[t.Key].bytes)) ? null : "other numbers were loaded";
+                : expected.Tensors.All(t => t.Value.bytes.SequenceEqual(found.Tensors[t.Key].bytes)) ? null
+                : "other numbers were loaded";
         }
         catch (Exception e)
         {
@@ -68,7 +77,8 @@ internal sealed class Corruption : IFaultKind
 
     private static byte[] Changed(byte[] bytes, int from, int length, Func<byte, byte> change)
     {
-        for (int i = from; i < Math.Min(bytes.Length, from + length); i++) bytes[i] = change(bytes[i]);
+        for (int i = from; i < Math.Min(bytes.Length, from + length); i++)
+            bytes[i] = change(bytes[i]);
         return bytes;
     }
 }

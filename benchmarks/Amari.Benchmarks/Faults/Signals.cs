@@ -12,8 +12,10 @@ internal sealed class Signals : IFaultKind
 
     /// <inheritdoc/>
     public string Name => "signals";
+
     /// <inheritdoc/>
     public string Promise => "SIGINT, SIGTERM and SIGHUP end a run with its results and a checkpoint written";
+
     /// <inheritdoc/>
     public string? Missing => OperatingSystem.IsWindows() ? "Windows has no signals" : null;
 
@@ -39,8 +41,10 @@ internal sealed class Signals : IFaultKind
     {
         var (code, _, error) = run.End();
         string? status = (string?)TrainingRun.Results(part)?["runs"]?[0]?["status"];
-        if (code == 1 && status != "interrupted") return $"the run has the status '{status}': {error}";
-        if (code is not (0 or 1)) return $"exit code {code}: {error}";
+        if (code == 1 && status != "interrupted")
+            return $"the run has the status '{status}': {error}";
+        if (code is not (0 or 1))
+            return $"exit code {code}: {error}";
         Tool.Run(TrainingRun.Arguments(part, "adamw", Epochs, resumes: true));
         return TrainingRun.Difference(whole, part);
     }

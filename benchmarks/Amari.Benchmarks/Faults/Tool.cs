@@ -11,15 +11,19 @@ internal sealed partial class Tool : IDisposable
 {
     private static readonly TimeSpan Longest = TimeSpan.FromSeconds(180);
     private readonly Process _process;
-    private readonly StringBuilder _output = new(), _error = new();
+    private readonly StringBuilder _output = new(),
+        _error = new();
 
     private Tool(string program, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
     {
         var start = new ProcessStartInfo(program, arguments)
         {
-            RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
         };
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         _process = new() { StartInfo = start };
         _process.OutputDataReceived += (_, e) => Append(_output, e.Data);
         _process.ErrorDataReceived += (_, e) => Append(_error, e.Data);
@@ -50,8 +54,11 @@ internal sealed partial class Tool : IDisposable
     }
 
     /// <summary>A program of the PATH; null if it is not there.</summary>
-    public static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+    public static string? Find(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, program))
+            .FirstOrDefault(File.Exists);
 
     /// <summary>Of the process.</summary>
     public int Id => _process.Id;
@@ -69,15 +76,19 @@ internal sealed partial class Tool : IDisposable
     /// do.</summary>
     public static bool Ignores(int signal)
     {
-        string? line = File.Exists("/proc/self/status") ? File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith("SigIgn:", StringComparison.Ordinal)) : null;
-        return line is not null && (ulong.Parse(line[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
+        string? line = File.Exists("/proc/self/status")
+            ? File.ReadLines("/proc/self/status").FirstOrDefault(l => l.StartsWith("SigIgn:", StringComparison.Ordinal))
+            : null;
+        return line is not null
+            && (ulong.Parse(line[7..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) >> (signal - 1) & 1) == 1;
     }
 
     /// <summary>Waits until something holds; false if the process was over before, or it took too long.</summary>
     public bool WaitUntil(Func<bool> holds)
     {
         for (long start = Stopwatch.GetTimestamp(); !HasExited && Stopwatch.GetElapsedTime(start) < Longest; Thread.Sleep(2))
-            if (holds()) return true;
+            if (holds())
+                return true;
         return false;
     }
 
@@ -85,7 +96,8 @@ internal sealed partial class Tool : IDisposable
     public (int Code, string Output, string Error) End()
     {
         bool ended = _process.WaitForExit(Longest);
-        if (!ended) _process.Kill(entireProcessTree: true);
+        if (!ended)
+            _process.Kill(entireProcessTree: true);
         _process.WaitForExit();
         return (ended ? _process.ExitCode : -1, Text(_output), Text(_error));
     }
@@ -93,18 +105,21 @@ internal sealed partial class Tool : IDisposable
     private static void Append(StringBuilder text, string? line)
     {
         if (line is not null)
-            lock (text) text.Append(line).Append('\n');
+            lock (text)
+                text.Append(line).Append('\n');
     }
 
     private static string Text(StringBuilder text)
     {
-        lock (text) return text.ToString();
+        lock (text)
+            return text.ToString();
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        if (!_process.HasExited)
+            _process.Kill(entireProcessTree: true);
         _process.Dispose();
     }
 

@@ -11,11 +11,26 @@ internal static class TrainingRun
 
     /// <summary>The arguments of a run that keeps its checkpoints and results in a folder.</summary>
     public static string[] Arguments(string folder, string optimizer, int epochs, bool resumes = false, string results = "out") =>
-    [
-        "train", "digits-mlp", "--optimizer", optimizer, "--epochs", $"{epochs}", "--threads", "1", "--seed", "3",
-        "--checkpoint", Checkpoints(folder), "--checkpoint-every", "20ms", "--out", Path.Combine(folder, results), "--overwrite",
-        .. resumes ? ["--resume"] : Array.Empty<string>(),
-    ];
+        [
+            "train",
+            "digits-mlp",
+            "--optimizer",
+            optimizer,
+            "--epochs",
+            $"{epochs}",
+            "--threads",
+            "1",
+            "--seed",
+            "3",
+            "--checkpoint",
+            Checkpoints(folder),
+            "--checkpoint-every",
+            "20ms",
+            "--out",
+            Path.Combine(folder, results),
+            "--overwrite",
+            .. resumes ? ["--resume"] : Array.Empty<string>(),
+        ];
 
     /// <summary>Where its checkpoints are.</summary>
     public static string Checkpoints(string folder) => Path.Combine(folder, "checkpoints");
@@ -36,8 +51,10 @@ internal static class TrainingRun
     {
         using var a = Checkpoint.Open(Checkpoints(expected));
         using var b = Checkpoint.Open(Checkpoints(actual));
-        if (a.Step != b.Step) return $"the run ends at step {b.Step}, not {a.Step}";
-        if (!a.Tensors.Keys.Order().SequenceEqual(b.Tensors.Keys.Order())) return "the checkpoint has other tensors";
+        if (a.Step != b.Step)
+            return $"the run ends at step {b.Step}, not {a.Step}";
+        if (!a.Tensors.Keys.Order().SequenceEqual(b.Tensors.Keys.Order()))
+            return "the checkpoint has other tensors";
         string? bad = a.Tensors.FirstOrDefault(t => !t.Value.bytes.SequenceEqual(b.Tensors[t.Key].bytes)).Key;
         return bad is null ? null : $"{bad} differs from the uninterrupted run's";
     }

@@ -16,51 +16,80 @@ internal sealed class CommonOptions
     public const string JsonName = "--json";
 
     /// <summary>Options with paths.</summary>
-    public const string DataName = "--data", AssemblyName = "--assembly";
+    public const string DataName = "--data",
+        AssemblyName = "--assembly";
 
-    public Option<string?> Json { get; } = Named(new(JsonName)
-    {
-        Description = "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else",
-        HelpName = "FILE",
-    });
-    public Option<DirectoryInfo?> Out { get; } = new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
+    public Option<string?> Json { get; } =
+        Named(
+            new(JsonName)
+            {
+                Description =
+                    "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else",
+                HelpName = "FILE",
+            }
+        );
+    public Option<DirectoryInfo?> Out { get; } =
+        new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
     public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
-    public Option<int> Threads { get; } = Whole("--threads", "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)", 0, Launcher.FairThreads, 1, 4 * Environment.ProcessorCount);
-    public Option<bool> OneDnn { get; } = new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
+    public Option<int> Threads { get; } =
+        Whole(
+            "--threads",
+            "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)",
+            0,
+            Launcher.FairThreads,
+            1,
+            4 * Environment.ProcessorCount
+        );
+    public Option<bool> OneDnn { get; } =
+        new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
     public Option<string?> Data { get; } = Folder(DataName, "folder of the data set's files");
-    public Option<string?> Assembly { get; } = Named(new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" });
+    public Option<string?> Assembly { get; } =
+        Named(new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" });
     public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
-    public Option<int?> Epochs { get; } = new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
-    public Option<string> Start { get; } = new("--start")
-    {
-        Description = "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), "
-            + "glorot (Xavier normal), pytorch (what PyTorch's layers have)",
-        DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
-        HelpName = "NAME",
-    };
-    public Option<bool> ShardState { get; } = new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
-    public Option<bool> Overlap { get; } = new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
-    public Option<Budget?> RankTimeout { get; } = Time("--rank-timeout", "under mpirun: how long ranks wait for one that does not come to them before the job ends (default 30m; one that is stopped ends it within 15s)");
-    public Argument<string?> Workload { get; } = new("WORKLOAD")
-    {
-        Arity = ArgumentArity.ZeroOrOne,
-        Description = string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name)) + "; the first is the default",
-    };
+    public Option<int?> Epochs { get; } =
+        new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
+    public Option<string> Start { get; } =
+        new("--start")
+        {
+            Description =
+                "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), "
+                + "glorot (Xavier normal), pytorch (what PyTorch's layers have)",
+            DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
+            HelpName = "NAME",
+        };
+    public Option<bool> ShardState { get; } =
+        new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
+    public Option<bool> Overlap { get; } =
+        new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
+    public Option<Budget?> RankTimeout { get; } =
+        Time(
+            "--rank-timeout",
+            "under mpirun: how long ranks wait for one that does not come to them before the job ends (default 30m; one that is stopped "
+                + "ends it within 15s)"
+        );
+    public Argument<string?> Workload { get; } =
+        new("WORKLOAD")
+        {
+            Arity = ArgumentArity.ZeroOrOne,
+            Description = string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name)) + "; the first is the default",
+        };
 
     public void AddTo(Command command)
     {
         command.Add(Workload);
         Option[] options = [Budget, Epochs, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
-        foreach (var option in options) command.Add(option);
+        foreach (var option in options)
+            command.Add(option);
         AddToAny(command);
     }
 
     /// <summary>The options of every command.</summary>
     public void AddToAny(Command command)
     {
-        foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads]) command.Add(option);
+        foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads])
+            command.Add(option);
     }
 
     /// <summary>Refuses an empty name, as a variable of the shell that is not set gives.</summary>
@@ -68,7 +97,8 @@ internal sealed class CommonOptions
     {
         option.Validators.Add(result =>
         {
-            if (result.Tokens.Count == 1 && string.IsNullOrWhiteSpace(result.Tokens[0].Value)) result.AddError($"{option.Name} is ''; it must name a {(option.HelpName == "DIR" ? "folder" : "file")}.");
+            if (result.Tokens.Count == 1 && string.IsNullOrWhiteSpace(result.Tokens[0].Value))
+                result.AddError($"{option.Name} is ''; it must name a {(option.HelpName == "DIR" ? "folder" : "file")}.");
         });
         return option;
     }
@@ -78,7 +108,8 @@ internal sealed class CommonOptions
         var option = new Option<string?>(name) { Description = description, HelpName = "DIR" };
         option.Validators.Add(result =>
         {
-            if (result.Tokens.Count == 1 && !Directory.Exists(result.Tokens[0].Value)) result.AddError($"{name} is '{result.Tokens[0].Value}'; there is no such folder.");
+            if (result.Tokens.Count == 1 && !Directory.Exists(result.Tokens[0].Value))
+                result.AddError($"{name} is '{result.Tokens[0].Value}'; there is no such folder.");
         });
         return option;
     }
@@ -86,11 +117,20 @@ internal sealed class CommonOptions
     /// <summary>An integer option with a smallest allowed value, and perhaps a largest.</summary>
     public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null, int? most = null)
     {
-        var option = new Option<int>(name) { Description = description, HelpName = "N", DefaultValueFactory = _ => preset };
+        var option = new Option<int>(name)
+        {
+            Description = description,
+            HelpName = "N",
+            DefaultValueFactory = _ => preset,
+        };
         int floor = least ?? minimum;
         option.Validators.Add(result =>
         {
-            if (result.Tokens.Count == 1 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n) && (n < floor || n > most))
+            if (
+                result.Tokens.Count == 1
+                && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n)
+                && (n < floor || n > most)
+            )
                 result.AddError($"{name} is {n}; it must be an integer >= {floor}{(most is null ? "" : $" and <= {most}")}.");
         });
         return option;
@@ -100,11 +140,14 @@ internal sealed class CommonOptions
     public void ApplyTo(ParseResult parsed, TextWriter output)
     {
         torch.set_num_threads(parsed.GetValue(Threads));
-        if (!parsed.GetValue(OneDnn)) return;
+        if (!parsed.GetValue(OneDnn))
+            return;
         var (error, on) = Float32Products.UseOneDnn();
-        output.WriteLine(on
-            ? FormattableString.Invariant($"float32 products by oneDNN, relative error {error:G2} on a 256x256 product")
-            : FormattableString.Invariant($"float32 products stay with MKL: oneDNN's relative error is {error:G2} here"));
+        output.WriteLine(
+            on
+                ? FormattableString.Invariant($"float32 products by oneDNN, relative error {error:G2} on a 256x256 product")
+                : FormattableString.Invariant($"float32 products stay with MKL: oneDNN's relative error is {error:G2} here")
+        );
     }
 
     /// <summary>Where results go: rank 0's; null on other ranks.</summary>
@@ -115,10 +158,16 @@ internal sealed class CommonOptions
     /// <param name="parsed">The command line.</param>
     /// <param name="name">The stem of a new folder.</param>
     /// <param name="files">Patterns of the files besides <c>result.json</c>.</param>
-    public ResultFolder FolderOf(ParseResult parsed, string name, params string[] files) => ResultFolder.Prepare(
-        parsed.GetValue(Out)?.FullName, parsed.GetValue(Overwrite), name,
-        JsonOf(parsed, parsed.GetValue(Json), parsed.GetValue(Overwrite)), [ResultFolder.Document, .. files],
-        parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+    public ResultFolder FolderOf(ParseResult parsed, string name, params string[] files) =>
+        ResultFolder.Prepare(
+            parsed.GetValue(Out)?.FullName,
+            parsed.GetValue(Overwrite),
+            name,
+            JsonOf(parsed, parsed.GetValue(Json), parsed.GetValue(Overwrite)),
+            [ResultFolder.Document, .. files],
+            parsed.InvocationConfiguration.Output,
+            parsed.InvocationConfiguration.Error
+        );
 
     /// <summary>Where the machine-readable result goes besides; null if nowhere.</summary>
     public static OutputTarget? JsonOf(ParseResult parsed, string? path, bool overwrite) =>
@@ -150,7 +199,8 @@ internal sealed class CommonOptions
     {
         var time = parsed.GetValue(Budget);
         int? epochs = parsed.GetValue(Epochs);
-        if (time is not null && epochs is not null) throw new ArgumentException("Give --budget or --epochs, not both.");
+        if (time is not null && epochs is not null)
+            throw new ArgumentException("Give --budget or --epochs, not both.");
         return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time ?? preset;
     }
 
@@ -163,12 +213,18 @@ internal sealed class CommonOptions
 
     /// <summary>An option that is a time; null when it is not given.</summary>
     public static Option<Budget?> Time(string name, string description) =>
-        new(name) { Description = description, HelpName = "TIME", CustomParser = result => ReadTime(name, result) };
+        new(name)
+        {
+            Description = description,
+            HelpName = "TIME",
+            CustomParser = result => ReadTime(name, result),
+        };
 
     private static Budget? ReadTime(string name, ArgumentResult result)
     {
         string text = result.Tokens[0].Value;
-        if (Seconds(text) is { } seconds) return Workloads.Budget.OfSeconds(seconds);
+        if (Seconds(text) is { } seconds)
+            return Workloads.Budget.OfSeconds(seconds);
         result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
         return null;
     }
@@ -177,8 +233,11 @@ internal sealed class CommonOptions
     public static double? Seconds(string text)
     {
         foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })
-            if (text.EndsWith(unit, StringComparison.Ordinal)
-                && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value) && value > 0)
+            if (
+                text.EndsWith(unit, StringComparison.Ordinal)
+                && double.TryParse(text[..^unit.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double value)
+                && value > 0
+            )
                 return value * seconds;
         return null;
     }

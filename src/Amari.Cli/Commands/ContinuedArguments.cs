@@ -11,8 +11,13 @@ namespace Amari.Cli.Commands;
 /// <param name="unsaved">Options that belong to one process.</param>
 /// <param name="free">Options that may be others when it is continued.</param>
 /// <param name="stated">Options that are saved even where they were left at their defaults.</param>
-internal sealed class ContinuedArguments(Command command, CommonOptions common,
-    IReadOnlyCollection<Option> unsaved, IReadOnlyCollection<Option> free, IReadOnlyCollection<Option> stated)
+internal sealed class ContinuedArguments(
+    Command command,
+    CommonOptions common,
+    IReadOnlyCollection<Option> unsaved,
+    IReadOnlyCollection<Option> free,
+    IReadOnlyCollection<Option> stated
+)
 {
     private IEnumerable<Option> Saved => command.Options.Except([.. unsaved, common.Budget, common.Epochs]);
 
@@ -21,19 +26,21 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common,
     /// <param name="workload">The workload's name.</param>
     /// <param name="budget">Of a run.</param>
     public IReadOnlyList<string> Of(ParseResult parsed, string workload, Budget budget) =>
-    [
-        workload,
-        .. budget.Epochs is { } epochs ? (string[])[common.Epochs.Name, Text(epochs)]
-            : [common.Budget.Name, budget.Seconds!.Value.ToString("0.#################", CultureInfo.InvariantCulture) + "s"],
-        .. Saved.SelectMany(o => Of(parsed, o)),
-    ];
+        [
+            workload,
+            .. budget.Epochs is { } epochs
+                ? (string[])[common.Epochs.Name, Text(epochs)]
+                : [common.Budget.Name, budget.Seconds!.Value.ToString("0.#################", CultureInfo.InvariantCulture) + "s"],
+            .. Saved.SelectMany(o => Of(parsed, o)),
+        ];
 
-    private IEnumerable<string> Of(ParseResult parsed, Option option) => parsed.GetResult(option) switch
-    {
-        { Implicit: false } result => [option.Name, .. result.Tokens.Select(t => IsPath(option) ? Path.GetFullPath(t.Value) : t.Value)],
-        _ when stated.Contains(option) => [option.Name, Text(parsed.GetValue<object>(option.Name))],
-        _ => [],
-    };
+    private IEnumerable<string> Of(ParseResult parsed, Option option) =>
+        parsed.GetResult(option) switch
+        {
+            { Implicit: false } result => [option.Name, .. result.Tokens.Select(t => IsPath(option) ? Path.GetFullPath(t.Value) : t.Value)],
+            _ when stated.Contains(option) => [option.Name, Text(parsed.GetValue<object>(option.Name))],
+            _ => [],
+        };
 
     /// <summary>The saved command line, if what is given now does not differ from it.</summary>
     /// <param name="parsed">What is given now.</param>
@@ -45,7 +52,8 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common,
         var earlier = parsed.RootCommandResult.Command.Parse([command.Name, .. saved]);
         if (earlier.Errors is [var error, ..])
             throw new ArgumentException($"The arguments saved in {folder} are not accepted here: {error.Message}");
-        if (parsed.GetValue(common.Workload) is { } workload) Same("workload", earlier.GetValue(common.Workload), workload);
+        if (parsed.GetValue(common.Workload) is { } workload)
+            Same("workload", earlier.GetValue(common.Workload), workload);
         if (parsed.GetValue(common.Budget) is not null || parsed.GetValue(common.Epochs) is not null)
             Same("a budget of", common.BudgetOf(earlier, null!), common.BudgetOf(parsed, null!));
         foreach (var option in Saved.Except(free))
@@ -57,16 +65,19 @@ internal sealed class ContinuedArguments(Command command, CommonOptions common,
         {
             if (!string.Equals(Text(before), Text(now), StringComparison.OrdinalIgnoreCase))
                 throw new ArgumentException(
-                    $"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot continue.");
+                    $"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot "
+                        + "continue."
+                );
         }
     }
 
-    private static object? Value(ParseResult parsed, Option option) => parsed.GetValue<object>(option.Name) switch
-    {
-        string path when IsPath(option) => Path.GetFullPath(path),
-        string list => string.Join(",", list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
-        var value => value,
-    };
+    private static object? Value(ParseResult parsed, Option option) =>
+        parsed.GetValue<object>(option.Name) switch
+        {
+            string path when IsPath(option) => Path.GetFullPath(path),
+            string list => string.Join(",", list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
+            var value => value,
+        };
 
     private static bool IsPath(Option option) => option.Name is CommonOptions.DataName or CommonOptions.AssemblyName;
 

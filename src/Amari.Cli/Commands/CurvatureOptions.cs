@@ -12,11 +12,11 @@ namespace Amari.Cli.Commands;
 /// <summary>Options of the commands that look at curvature: of which model, on which data, which matrix.</summary>
 internal sealed class CurvatureOptions
 {
-    private const int Together = 512;                          // examples of a pass
-    private const long LargeModel = 1 << 20;                   // parameters, from which on memory is worth page faults
-    private const long PathBytes = 256L << 20;                 // what a recorded training path may take
+    private const int Together = 512; // examples of a pass
+    private const long LargeModel = 1 << 20; // parameters, from which on memory is worth page faults
+    private const long PathBytes = 256L << 20; // what a recorded training path may take
     private const string Optimizer = "adamw";
-    private const double DefaultSeconds = 10;                  // of training, for a workload that counts in epochs
+    private const double DefaultSeconds = 10; // of training, for a workload that counts in epochs
 
     private static readonly (string Name, string Title, Func<Objective, long, LinearOperator> Create)[] Operators =
     [
@@ -40,28 +40,45 @@ internal sealed class CurvatureOptions
         };
     }
 
-    public Option<string?> Checkpoint { get; } = new("--checkpoint") { Description = "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder; without it the workload is first trained with AdamW", HelpName = "FILE|DIR" };
-    public Option<string> Operator { get; }
-    public Option<string?> Layer { get; } = new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
-    public Option<int> Examples { get; } = CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
-    public Option<double?> TrainBudget { get; } = new("--train-budget")
-    {
-        Description = "how long to train first: 10s, 2m; 0 for the weights at initialisation (default: to the workload's target, at most its own budget)",
-        HelpName = "TIME",
-        CustomParser = result =>
+    public Option<string?> Checkpoint { get; } =
+        new("--checkpoint")
         {
-            string text = result.Tokens[0].Value;
-            if (text == "0") return 0;
-            if (CommonOptions.Seconds(text) is { } seconds) return seconds;
-            result.AddError($"--train-budget is '{text}'; it must be a time such as 60s, 2m or 500ms, or 0.");
-            return null;
-        },
-    };
+            Description =
+                "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder; without it the "
+                + "workload is first trained with AdamW",
+            HelpName = "FILE|DIR",
+        };
+    public Option<string> Operator { get; }
+    public Option<string?> Layer { get; } =
+        new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
+    public Option<int> Examples { get; } =
+        CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
+    public Option<double?> TrainBudget { get; } =
+        new("--train-budget")
+        {
+            Description =
+                "how long to train first: 10s, 2m; 0 for the weights at initialisation (default: to the workload's target, at most its "
+                + "own budget)",
+            HelpName = "TIME",
+            CustomParser = result =>
+            {
+                string text = result.Tokens[0].Value;
+                if (text == "0")
+                    return 0;
+                if (CommonOptions.Seconds(text) is { } seconds)
+                    return seconds;
+                result.AddError($"--train-budget is '{text}'; it must be a time such as 60s, 2m or 500ms, or 0.");
+                return null;
+            },
+        };
 
     public void AddTo(Command command)
     {
         command.Add(_common.Workload);
-        foreach (Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]) command.Add(option);
+        foreach (
+            Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]
+        )
+            command.Add(option);
         _common.AddToAny(command);
     }
 
@@ -69,23 +86,35 @@ internal sealed class CurvatureOptions
     public (string Name, string Title, LinearOperator Matrix) OperatorOf(ParseResult parsed, Objective objective)
     {
         var (name, title, create) = Find(parsed);
-        if (objective.Parameters.Dimension > LargeModel) NativeHeap.MapLargeBlocks();
+        if (objective.Parameters.Dimension > LargeModel)
+            NativeHeap.MapLargeBlocks();
         return (name, title, create(objective, parsed.GetValue(_common.Seed)));
     }
 
-    /// <summary>The model with fresh weights or a checkpoint's, and its examples: everything that a user can have said wrong is found here. The caller disposes it.</summary>
+    /// <summary>The model with fresh weights or a checkpoint's, and its examples: everything that a user can have said wrong is found here.
+    /// The caller disposes it.</summary>
     public Subject Open(ParseResult parsed, Workload workload)
     {
         Find(parsed);
         int seed = parsed.GetValue(_common.Seed);
-        if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null) throw new ArgumentException("Give --checkpoint or --train-budget, not both.");
+        if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null)
+            throw new ArgumentException("Give --checkpoint or --train-budget, not both.");
         using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);
-        var subject = new Subject(trainer, workload.CreateModel(), trainer.Data.Train.Sample(parsed.GetValue(Examples), seed), Together, parsed.GetValue(Layer));
-        if (saved is null) return subject;
+        var subject = new Subject(
+            trainer,
+            workload.CreateModel(),
+            trainer.Data.Train.Sample(parsed.GetValue(Examples), seed),
+            Together,
+            parsed.GetValue(Layer)
+        );
+        if (saved is null)
+            return subject;
         saved.CopyTo(subject.Model);
-        subject.Origin = saved.IsWeights ? $"weights of {parsed.GetValue(Checkpoint)}" : FormattableString.Invariant($"checkpoint of step {saved.Step}");
+        subject.Origin = saved.IsWeights
+            ? $"weights of {parsed.GetValue(Checkpoint)}"
+            : FormattableString.Invariant($"checkpoint of step {saved.Step}");
         return subject;
     }
 
@@ -98,25 +127,44 @@ internal sealed class CurvatureOptions
     /// <returns>Whether it was not stopped.</returns>
     public bool Train(ParseResult parsed, Subject subject, TextWriter output, bool path, CancellationToken stop)
     {
-        if (parsed.GetValue(Checkpoint) is not null) return true;
+        if (parsed.GetValue(Checkpoint) is not null)
+            return true;
         var workload = subject.Workload;
-        bool toTarget = parsed.GetValue(TrainBudget) is null;   // further on, where a training set is fitted, the curvature vanishes with the loss
+        // further on, where a training set is fitted, the curvature vanishes with the loss
+        bool toTarget = parsed.GetValue(TrainBudget) is null;
         double seconds = parsed.GetValue(TrainBudget) ?? workload.DefaultBudget.Seconds ?? DefaultSeconds;
         if (seconds == 0)
         {
             subject.Origin = "weights at initialisation";
             return true;
         }
-        using var view = new ProgressView(output, FormattableString.Invariant($"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"));
+        using var view = new ProgressView(
+            output,
+            FormattableString.Invariant(
+                $"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"
+            )
+        );
         using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
         int most = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
-        var run = CommandLine.Running(() => subject.Trainer.Train(new(Optimizer, new Dictionary<string, string>()), parsed.GetValue(_common.Seed), Budget.OfSeconds(seconds), view,
-            evaluated: (model, point) =>
-            {
-                subject.Take(model, point, most);
-                if (toTarget && point.Loss <= workload.Target.Value) enough.Cancel();
-            }, stop: enough.Token));
-        if (run.Status == RunStatus.Diverged) throw new InvalidDataException($"{workload.Name} diverged while it was trained with AdamW; give it settings, or a --checkpoint.");
+        var run = CommandLine.Running(() =>
+            subject.Trainer.Train(
+                new(Optimizer, new Dictionary<string, string>()),
+                parsed.GetValue(_common.Seed),
+                Budget.OfSeconds(seconds),
+                view,
+                evaluated: (model, point) =>
+                {
+                    subject.Take(model, point, most);
+                    if (toTarget && point.Loss <= workload.Target.Value)
+                        enough.Cancel();
+                },
+                stop: enough.Token
+            )
+        );
+        if (run.Status == RunStatus.Diverged)
+            throw new InvalidDataException(
+                $"{workload.Name} diverged while it was trained with AdamW; give it settings, or a --checkpoint."
+            );
         subject.Origin = FormattableString.Invariant($"trained with AdamW for {run.Steps} steps ({run.Seconds:F1} s)");
         return !stop.IsCancellationRequested;
     }
@@ -125,6 +173,8 @@ internal sealed class CurvatureOptions
     {
         string asked = parsed.GetValue(Operator)!;
         var found = Array.Find(Operators, o => o.Name.Equals(asked, StringComparison.OrdinalIgnoreCase));
-        return found.Name is null ? throw new ArgumentException($"There is no operator '{asked}'; there are {string.Join(", ", Operators.Select(o => o.Name))}.") : found;
+        return found.Name is null
+            ? throw new ArgumentException($"There is no operator '{asked}'; there are {string.Join(", ", Operators.Select(o => o.Name))}.")
+            : found;
     }
 }

@@ -24,19 +24,38 @@ internal static class InfoCommand
     {
         var common = new CommonOptions();
         common.Workload.Description = "also tell each optimizer's settings on this workload";
-        var command = new Command("info", "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there.") { common.Workload, common.Assembly };
+        var command = new Command(
+            "info",
+            "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there."
+        )
+        {
+            common.Workload,
+            common.Assembly,
+        };
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
-            var workload = parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null ? null
-                : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            var target = Launcher.Rank > 0 ? null
-                : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
-            using var folder = parsed.GetValue(common.Out) is not { } asked || Launcher.Rank > 0 ? null
-                : ResultFolder.Prepare(asked.FullName, parsed.GetValue(common.Overwrite), "info", null, [Document],
-                    output, parsed.InvocationConfiguration.Error);
+            var workload =
+                parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null
+                    ? null
+                    : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var target =
+                Launcher.Rank > 0 ? null : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
+            using var folder =
+                parsed.GetValue(common.Out) is not { } asked || Launcher.Rank > 0
+                    ? null
+                    : ResultFolder.Prepare(
+                        asked.FullName,
+                        parsed.GetValue(common.Overwrite),
+                        "info",
+                        null,
+                        [Document],
+                        output,
+                        parsed.InvocationConfiguration.Error
+                    );
             var status = TorchLibrary.Status;
-            if (status.State != TorchLibraryState.Failed) common.ApplyTo(parsed, output);
+            if (status.State != TorchLibraryState.Failed)
+                common.ApplyTo(parsed, output);
             var rows = new JsonObject
             {
                 ["amari"] = Version(typeof(Kfac).Assembly),
@@ -45,18 +64,25 @@ internal static class InfoCommand
                 ["TorchSharp"] = Version(typeof(torch).Assembly),
                 ["libtorch"] = status.State == TorchLibraryState.Failed ? "not loaded" : torch.__version__,
                 ["native library"] = $"{status.State}: {status.Message}",
-                ["scalars"] = ScalarRelease.IsDelayed ? "freed a second after use"
-                    : "freed by the finalizer: a garbage collection that another thread starts can break a native call (TorchSharp's defect)",
+                ["scalars"] = ScalarRelease.IsDelayed
+                    ? "freed a second after use"
+                    : "freed by the finalizer: a garbage collection that another thread starts can break a native call (TorchSharp's "
+                        + "defect)",
                 ["processor"] = Machine.Processor,
                 ["cores"] = $"{Environment.ProcessorCount}",
                 ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",
-                ["instruction sets"] = Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none that matter here",
-                ["kernels"] = Vector512.IsHardwareAccelerated ? "512-bit vectors" : Vector256.IsHardwareAccelerated ? "256-bit vectors"
-                    : Vector128.IsHardwareAccelerated ? "128-bit vectors" : "scalar",
+                ["instruction sets"] =
+                    Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none that matter here",
+                ["kernels"] =
+                    Vector512.IsHardwareAccelerated ? "512-bit vectors"
+                    : Vector256.IsHardwareAccelerated ? "256-bit vectors"
+                    : Vector128.IsHardwareAccelerated ? "128-bit vectors"
+                    : "scalar",
                 ["digits"] = "embedded",
                 ["mnist10k"] = "embedded",
                 ["pride-and-prejudice"] = "embedded",
-                ["fashion-mnist"] = FashionMnist.IsPresent() ? FashionMnist.DefaultDirectory
+                ["fashion-mnist"] = FashionMnist.IsPresent()
+                    ? FashionMnist.DefaultDirectory
                     : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
                 ["MPI"] = MpiInstalled(),
             };
@@ -65,9 +91,24 @@ internal static class InfoCommand
             {
                 output.WriteLine();
                 output.WriteLine($"Settings on {workload.Name} (what is not named has the optimizer's default; --json tells all):");
-                Columns(OptimizerCatalog.All.Select(e => (e.Name, e.SettingsIn(workload) is { Count: > 0 } some ? string.Join(" ", some.Select(s => $"{s.Key}={s.Value}")) : "its defaults")));
-                rows["settings"] = new JsonObject(OptimizerCatalog.All.Select(e => KeyValuePair.Create(e.Name,
-                    JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload)))))));
+                Columns(
+                    OptimizerCatalog.All.Select(e =>
+                        (
+                            e.Name,
+                            e.SettingsIn(workload) is { Count: > 0 } some
+                                ? string.Join(" ", some.Select(s => $"{s.Key}={s.Value}"))
+                                : "its defaults"
+                        )
+                    )
+                );
+                rows["settings"] = new JsonObject(
+                    OptimizerCatalog.All.Select(e =>
+                        KeyValuePair.Create(
+                            e.Name,
+                            JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload))))
+                        )
+                    )
+                );
             }
             string json = rows.ToJsonString(Indented);
             folder?.Write(Document, json);
@@ -77,7 +118,8 @@ internal static class InfoCommand
             void Columns(IEnumerable<(string Name, string Value)> lines)
             {
                 int width = lines.Max(l => l.Name.Length);
-                foreach (var (name, value) in lines) output.WriteLine($"{name.PadRight(width)}  {value}");
+                foreach (var (name, value) in lines)
+                    output.WriteLine($"{name.PadRight(width)}  {value}");
             }
         });
         return command;
@@ -89,10 +131,14 @@ internal static class InfoCommand
     /// <summary>The launcher and the library with its version; no rank is started by asking.</summary>
     private static string MpiInstalled()
     {
-        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-            .Select(folder => Path.Combine(folder, "mpirun")).FirstOrDefault(File.Exists);
+        string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, "mpirun"))
+            .FirstOrDefault(File.Exists);
         string? library = Mpi.InstalledVersion;
-        if (launcher is null && library is null) return "not found";
-        return $"{library ?? "library not found"}, launcher {launcher ?? "not found"}" + (Launcher.Size > 1 ? $", {Launcher.Size} ranks" : "");
+        if (launcher is null && library is null)
+            return "not found";
+        return $"{library ?? "library not found"}, launcher {launcher ?? "not found"}"
+            + (Launcher.Size > 1 ? $", {Launcher.Size} ranks" : "");
     }
 }

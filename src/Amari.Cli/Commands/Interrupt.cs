@@ -13,7 +13,11 @@ internal sealed class Interrupt : IDisposable
     private const string ShowCursor = "\u001b[?25h";
     private const string Ignored = "SigIgn:";
     private static readonly (PosixSignal Signal, int Number)[] Signals =
-        [(PosixSignal.SIGINT, 2), (PosixSignal.SIGTERM, 15), (PosixSignal.SIGHUP, 1)];
+    [
+        (PosixSignal.SIGINT, 2),
+        (PosixSignal.SIGTERM, 15),
+        (PosixSignal.SIGHUP, 1),
+    ];
 
     private readonly CancellationTokenSource _source = new();
     private readonly HashSet<PosixSignal> _seen = [];
@@ -27,10 +31,12 @@ internal sealed class Interrupt : IDisposable
     private void Signalled(PosixSignalContext signal)
     {
         bool isFirst;
-        lock (_seen) isFirst = _seen.Add(signal.Signal);
+        lock (_seen)
+            isFirst = _seen.Add(signal.Signal);
         if (!isFirst && signal.Signal != PosixSignal.SIGHUP)
         {
-            if (!Console.IsOutputRedirected) Console.Write(ShowCursor);   // the live table hid it
+            if (!Console.IsOutputRedirected)
+                Console.Write(ShowCursor); // the live table hid it
             return;
         }
         signal.Cancel = true;
@@ -41,7 +47,8 @@ internal sealed class Interrupt : IDisposable
     private static bool IsIgnored(int number)
     {
         const string status = "/proc/self/status";
-        if (!OperatingSystem.IsLinux() || !File.Exists(status)) return false;
+        if (!OperatingSystem.IsLinux() || !File.Exists(status))
+            return false;
         string? line = File.ReadLines(status).FirstOrDefault(l => l.StartsWith(Ignored, StringComparison.Ordinal));
         return line is not null
             && ulong.TryParse(line[Ignored.Length..].Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out ulong mask)
@@ -50,7 +57,8 @@ internal sealed class Interrupt : IDisposable
 
     public void Dispose()
     {
-        foreach (var signal in _signals) signal.Dispose();
+        foreach (var signal in _signals)
+            signal.Dispose();
         _source.Dispose();
     }
 }

@@ -18,8 +18,14 @@ internal static class LectureCommand
             Arity = ArgumentArity.ZeroOrMore,
             Description = $"list, all, or {string.Join(", ", LectureCatalog.All.Select(i => i.Id))}; list is the default",
         };
-        var command = new Command("lecture", "Experiments, worked examples and demos of adaptive and second-order methods; exit code 1 if a check fails.") { ids };
-        common.Threads.DefaultValueFactory = _ => 1;             // the tensors are small: more threads only wait for one another
+        var command = new Command(
+            "lecture",
+            "Experiments, worked examples and demos of adaptive and second-order methods; exit code 1 if a check fails."
+        )
+        {
+            ids,
+        };
+        common.Threads.DefaultValueFactory = _ => 1; // the tensors are small: more threads only wait for one another
         common.Threads.Description = "threads of libtorch and of the kernels (default: 1, for the tensors are small)";
         common.AddToAny(command);
         command.SetAction(parsed =>
@@ -27,18 +33,26 @@ internal static class LectureCommand
             string[] asked = parsed.GetValue(ids) is { Length: > 0 } some ? some : [Listing];
             if (asked is [var word] && word.Equals(Listing, StringComparison.OrdinalIgnoreCase))
             {
-                foreach (var item in LectureCatalog.All) output.WriteLine($"{item.Id,-4} {item.Title}");
+                foreach (var item in LectureCatalog.All)
+                    output.WriteLine($"{item.Id, -4} {item.Title}");
                 return 0;
             }
             var items = LectureCatalog.Find(asked);
             common.ApplyTo(parsed, output);
-            using var folder = common.FolderOf(parsed, "lecture", [.. items.SelectMany(i => Figure.Files(i.Id + "-*")), .. Figure.Files("figures/*")]);
+            using var folder = common.FolderOf(
+                parsed,
+                "lecture",
+                [.. items.SelectMany(i => Figure.Files(i.Id + "-*")), .. Figure.Files("figures/*")]
+            );
             using var interrupt = new Interrupt();
-            var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+            var console = ReferenceEquals(output, Console.Out)
+                ? AnsiConsole.Console
+                : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
             var runs = new List<LectureRun>();
             foreach (var item in items)
             {
-                if (interrupt.Token.IsCancellationRequested) break;
+                if (interrupt.Token.IsCancellationRequested)
+                    break;
                 runs.Add(LectureRun.Of(item, parsed.GetValue(common.Seed), folder));
                 LectureReport.Write(runs[^1], console);
                 folder.WriteInterim(ResultFolder.Document, LectureReport.Json(runs));
@@ -46,9 +60,14 @@ internal static class LectureCommand
             folder.WriteResult(LectureReport.Json(runs));
 
             console.WriteLine();
-            if (runs.Count < items.Count) console.WriteLine($"Stopped after {runs.Count} of {items.Count} items.");
+            if (runs.Count < items.Count)
+                console.WriteLine($"Stopped after {runs.Count} of {items.Count} items.");
             var failed = runs.Where(r => !r.Passed).Select(r => r.Item.Id).ToList();
-            console.WriteLine(failed.Count > 0 ? $"Failed: {string.Join(", ", failed)}." : $"Every check of {string.Join(", ", runs.Select(r => r.Item.Id))} holds.");
+            console.WriteLine(
+                failed.Count > 0
+                    ? $"Failed: {string.Join(", ", failed)}."
+                    : $"Every check of {string.Join(", ", runs.Select(r => r.Item.Id))} holds."
+            );
             return folder.ExitCode(failed.Count > 0 || runs.Count < items.Count ? 1 : 0);
         });
         return command;

@@ -17,18 +17,31 @@ internal static class PlanCommand
             HelpName = "NAMES",
         };
         var time = CommonOptions.Time("--calibration", "how long to calibrate each; no step is begun after 30 times as long (default: 1s)");
-        var command = new Command("plan", "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration.")
+        var command = new Command(
+            "plan",
+            "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration."
+        )
         {
-            common.Workload, optimizers, time, common.Assembly, common.Data, common.OneDnn,
+            common.Workload,
+            optimizers,
+            time,
+            common.Assembly,
+            common.Data,
+            common.OneDnn,
         };
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
             var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
             var entries = parsed.GetValue(optimizers) is { } names
-                ? names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(OptimizerCatalog.Find).DistinctBy(e => e.Name).ToList()
+                ? names
+                    .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+                    .Select(OptimizerCatalog.Find)
+                    .DistinctBy(e => e.Name)
+                    .ToList()
                 : OptimizerCatalog.All;
-            if (entries.Count == 0) throw new ArgumentException("--optimizers names none.");
+            if (entries.Count == 0)
+                throw new ArgumentException("--optimizers names none.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
             trainer.RequireParameters("plan");

@@ -6,20 +6,27 @@ using Amari.Training;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>A command on the ranks of a job: <c>mpirun -np 4 amari train ...</c>. Rank 0 prints and writes; a rank that fails ends the job with one line that names it.</summary>
+/// <summary>A command on the ranks of a job: <c>mpirun -np 4 amari train ...</c>. Rank 0 prints and writes; a rank that fails ends the job
+/// with one line that names it.</summary>
 internal static class Ranks
 {
     /// <summary>Commands that run on several ranks; others are refused there.</summary>
     public static IReadOnlyList<string> Commands { get; } = ["train", "compare", "info"];
 
-    /// <summary>Runs a command on the launcher's ranks, which are to be started with the same arguments, or on this process alone.</summary>
+    /// <summary>Runs a command on the launcher's ranks, which are to be started with the same arguments, or on this process
+    /// alone.</summary>
     public static int Run(ParseResult parsed, CommonOptions common, Func<Communicator, int> command)
     {
         var world = Communicator.FromLauncher(common.TimeoutOf(parsed));
-        if (world.Size == 1) return command(world);
+        if (world.Size == 1)
+            return command(world);
         try
         {
-            Agree(world, parsed, [common.Out, common.Json, common.Overwrite, common.Data, common.Threads, common.RankTimeout, common.Assembly]);
+            Agree(
+                world,
+                parsed,
+                [common.Out, common.Json, common.Overwrite, common.Data, common.Threads, common.RankTimeout, common.Assembly]
+            );
             int code = command(world);
             world.Dispose();
             return code;
@@ -31,8 +38,8 @@ internal static class Ranks
         }
         catch (Exception e)
         {
-            var (code, line) = CommandLine.Told(e);
-            world.Abort(CommandLine.IsTracing ? e.ToString() : line, code);   // the others may be waiting: there is no orderly way back
+            var (code, line) = CommandLine.Describe(e);
+            world.Abort(CommandLine.IsTracing ? e.ToString() : line, code); // the others may be waiting: there is no orderly way back
             throw;
         }
     }
@@ -46,17 +53,25 @@ internal static class Ranks
         var command = parsed.CommandResult.Command;
         var print = new Fingerprint().AddCode(typeof(Ranks).Assembly).Add("the command", command.Name);
         foreach (var symbol in command.Arguments.Cast<Symbol>().Concat(command.Options.Except(own)))
-            print.Add(symbol.Name, parsed.GetResult(symbol) is { Tokens.Count: > 0 } given ? string.Join(" ", given.Tokens.Select(t => t.Value)) : Default(parsed, symbol));
+            print.Add(
+                symbol.Name,
+                parsed.GetResult(symbol) is { Tokens.Count: > 0 } given
+                    ? string.Join(" ", given.Tokens.Select(t => t.Value))
+                    : Default(parsed, symbol)
+            );
         print.Agree(world);
     }
 
     private static string Default(ParseResult parsed, Symbol symbol) =>
-        symbol is Option<bool> flag ? $"{parsed.GetValue(flag)}" : symbol is Option { HasDefaultValue: true } option ? $"{option.GetDefaultValue()}" : "not given";
+        symbol is Option<bool> flag ? $"{parsed.GetValue(flag)}"
+        : symbol is Option { HasDefaultValue: true } option ? $"{option.GetDefaultValue()}"
+        : "not given";
 
     /// <summary>What can be refused before the ranks depend on each other: what fails on one rank fails on all, with one line.</summary>
     public static T Agree<T>(this Communicator world, Func<T> setup)
     {
-        if (world.Size == 1) return setup();
+        if (world.Size == 1)
+            return setup();
         T result = default!;
         string failure = "";
         try
@@ -65,13 +80,15 @@ internal static class Ranks
         }
         catch (Exception e) when (CommandLine.IsArgument(e))
         {
-            failure = CommandLine.Told(e).Line;
+            failure = CommandLine.Describe(e).Line;
         }
         var failures = world.AllGather(failure);
         int rank = failures.ToList().FindIndex(f => f.Length > 0);
-        if (rank < 0) return result;
+        if (rank < 0)
+            return result;
         if (result is ITuple parts)
-            for (int i = 0; i < parts.Length; i++) (parts[i] as IDisposable)?.Dispose();
+            for (int i = 0; i < parts.Length; i++)
+                (parts[i] as IDisposable)?.Dispose();
         throw new AgreedException(rank == 0 ? failures[0] : $"Rank {rank} of {world.Size}: {failures[rank]}");
     }
 

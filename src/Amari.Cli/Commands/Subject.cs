@@ -5,12 +5,14 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>What a curvature command looks at: a model, examples, and the loss as a function of (some of) the parameters. Owns all.</summary>
+/// <summary>What a curvature command looks at: a model, examples, and the loss as a function of (some of) the parameters. Owns
+/// all.</summary>
 internal sealed class Subject : IDisposable
 {
     private readonly List<(LossPoint Point, Tensor Weights)> _path = [];
     private readonly Dataset _examples;
-    private int _stride = 1, _seen;
+    private int _stride = 1,
+        _seen;
 
     /// <exception cref="ArgumentException">There is no such layer; the message lists them.</exception>
     public Subject(Trainer trainer, nn.Module<Tensor, Tensor> model, Dataset examples, int batch, string? layer)
@@ -20,9 +22,15 @@ internal sealed class Subject : IDisposable
         long all = trainer.Data.Train.Count;
         var names = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToList();
         if (layer is not null && !names.Exists(Inside))
-            throw new ArgumentException($"There is no layer '{layer}'; there are {string.Join(", ", names.Select(n => n.Contains('.', StringComparison.Ordinal) ? n[..n.LastIndexOf('.')] : n).Distinct())}.");
+            throw new ArgumentException(
+                $"There is no layer '{layer}'; there are "
+                    + $"{string.Join(", ", names.Select(n => n.Contains('.', StringComparison.Ordinal) ? n[..n.LastIndexOf('.')] : n).Distinct())}."
+            );
         Objective = new(model, Workload.Likelihood, examples.Batches(batch), ParameterLayout.Of(model, Inside));
-        Data = examples.Count == all ? FormattableString.Invariant($"all {all:N0} training examples") : FormattableString.Invariant($"{examples.Count:N0} of {all:N0} training examples");
+        Data =
+            examples.Count == all
+                ? FormattableString.Invariant($"all {all:N0} training examples")
+                : FormattableString.Invariant($"{examples.Count:N0} of {all:N0} training examples");
 
         bool Inside(string name) => layer is null || name == layer || name.StartsWith(layer + ".", StringComparison.Ordinal);
     }
@@ -47,12 +55,16 @@ internal sealed class Subject : IDisposable
     {
         using var off = no_grad();
         var from = model.state_dict();
-        foreach (var (name, tensor) in Model.state_dict()) tensor.copy_(from[name]);
-        if (most == 0) return;
-        if (_path.Count > 1 && _seen++ % _stride != 0) Drop(_path.Count - 1);   // the newest gives way to the one after it
+        foreach (var (name, tensor) in Model.state_dict())
+            tensor.copy_(from[name]);
+        if (most == 0)
+            return;
+        if (_path.Count > 1 && _seen++ % _stride != 0)
+            Drop(_path.Count - 1); // the newest gives way to the one after it
         if (_path.Count == most)
         {
-            for (int i = _path.Count - 2; i > 0; i -= 2) Drop(i);
+            for (int i = _path.Count - 2; i > 0; i -= 2)
+                Drop(i);
             _stride *= 2;
         }
         _path.Add((point, Objective.Parameters.Read()));
@@ -66,7 +78,8 @@ internal sealed class Subject : IDisposable
 
     public void Dispose()
     {
-        foreach (var (_, weights) in _path) weights.Dispose();
+        foreach (var (_, weights) in _path)
+            weights.Dispose();
         _examples.Dispose();
         Model.Dispose();
         Trainer.Dispose();

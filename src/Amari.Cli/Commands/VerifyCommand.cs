@@ -8,7 +8,8 @@ using TorchSharp;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari verify</c>: holds gradients, curvature products and K-FAC of a workload's model against dense oracles in float64.</summary>
+/// <summary><c>amari verify</c>: holds gradients, curvature products and K-FAC of a workload's model against dense oracles in
+/// float64.</summary>
 internal static class VerifyCommand
 {
     private const string Text = "verification.txt";
@@ -19,12 +20,18 @@ internal static class VerifyCommand
         var examples = CommonOptions.Whole("--examples", "examples of the tiny batch", 1, new VerificationOptions().Examples);
         var checkpoint = new Option<string?>("--checkpoint")
         {
-            Description = "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder, instead of fresh ones",
+            Description =
+                "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder, instead of fresh "
+                + "ones",
             HelpName = "FILE|DIR",
         };
         var command = new Command("verify", "Hold gradients, curvature and K-FAC of a model against dense oracles in float64.")
         {
-            common.Workload, examples, checkpoint, common.Assembly, common.Data,
+            common.Workload,
+            examples,
+            checkpoint,
+            common.Assembly,
+            common.Data,
         };
         common.AddToAny(command);
         command.SetAction(parsed =>
@@ -40,11 +47,23 @@ internal static class VerifyCommand
             using var model = workload.CreateModel();
             Require.Parameters(model, "verify");
             saved?.CopyTo(model);
-            var chosen = torch.randperm(data.Train.Count, dtype: torch.ScalarType.Int64).narrow(0, 0, Math.Min(parsed.GetValue(examples), data.Train.Count));
-            var report = CommandLine.Running(() => Verifier.Verify(model, workload.Likelihood, data.Train.Inputs.index_select(0, chosen), data.Train.Targets.index_select(0, chosen),
-                new() { Examples = parsed.GetValue(examples), Seed = seed }));
+            var chosen = torch
+                .randperm(data.Train.Count, dtype: torch.ScalarType.Int64)
+                .narrow(0, 0, Math.Min(parsed.GetValue(examples), data.Train.Count));
+            var report = CommandLine.Running(() =>
+                Verifier.Verify(
+                    model,
+                    workload.Likelihood,
+                    data.Train.Inputs.index_select(0, chosen),
+                    data.Train.Targets.index_select(0, chosen),
+                    new() { Examples = parsed.GetValue(examples), Seed = seed }
+                )
+            );
 
-            string weights = saved is null ? "" : saved.IsWeights ? $"; weights of {parsed.GetValue(checkpoint)}" : FormattableString.Invariant($"; weights of step {saved.Step}");
+            string weights =
+                saved is null ? ""
+                : saved.IsWeights ? $"; weights of {parsed.GetValue(checkpoint)}"
+                : FormattableString.Invariant($"; weights of step {saved.Step}");
             string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}";
             string json = VerificationJson.Of(workload.Name, report);
             output.Write(text);

@@ -23,14 +23,16 @@ internal sealed record Check(string Name, double Value, double Expected, Relatio
     /// <summary>Whether the value comes from measured times: a test does not hold it, for a busy machine may break it.</summary>
     public bool Timed { get; init; }
 
-    public bool Passed => Relation switch
-    {
-        Relation.Near => Value == Expected || Math.Abs(Value - Expected) <= Tolerance,
-        Relation.AtLeast => Value >= Expected,
-        _ => Value <= Expected,
-    };
+    public bool Passed =>
+        Relation switch
+        {
+            Relation.Near => Value == Expected || Math.Abs(Value - Expected) <= Tolerance,
+            Relation.AtLeast => Value >= Expected,
+            _ => Value <= Expected,
+        };
 
-    public static Check Near(string name, double value, double expected, double tolerance = 1e-6) => new(name, value, expected, Relation.Near, tolerance);
+    public static Check Near(string name, double value, double expected, double tolerance = 1e-6) =>
+        new(name, value, expected, Relation.Near, tolerance);
 
     public static Check AtLeast(string name, double value, double bound) => new(name, value, bound, Relation.AtLeast);
 

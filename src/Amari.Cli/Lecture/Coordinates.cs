@@ -12,7 +12,8 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
     /// <param name="start">θ at the start; copied.</param>
     /// <param name="weights">w(θ), differentiable.</param>
     /// <param name="output">f(w, x), differentiable in w.</param>
-    public Coordinates(Tensor start, Func<Tensor, Tensor> weights, Func<Tensor, Tensor, Tensor> output) : base(nameof(Coordinates))
+    public Coordinates(Tensor start, Func<Tensor, Tensor> weights, Func<Tensor, Tensor, Tensor> output)
+        : base(nameof(Coordinates))
     {
         (_weights, _output, _theta) = (weights, output, new Parameter(start.to(ScalarType.Float64).clone()));
         RegisterComponents();
@@ -29,12 +30,16 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
     public override Tensor forward(Tensor input) => _output(_weights(_theta), input);
 
     /// <summary>Gradient descent: w after 0, 1, .. steps on one batch.</summary>
-    public List<double[]> Descend(Optimizer optimizer, Likelihood likelihood, Tensor x, Tensor y, int steps) => Follow(steps, () =>
-    {
-        optimizer.zero_grad();
-        likelihood.Loss(call(x), y).backward();
-        optimizer.step();
-    });
+    public List<double[]> Descend(Optimizer optimizer, Likelihood likelihood, Tensor x, Tensor y, int steps) =>
+        Follow(
+            steps,
+            () =>
+            {
+                optimizer.zero_grad();
+                likelihood.Loss(call(x), y).backward();
+                optimizer.step();
+            }
+        );
 
     /// <summary>The same with a second-order method.</summary>
     /// <param name="optimizer">Of this model.</param>
@@ -42,11 +47,21 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
     /// <param name="y">Targets.</param>
     /// <param name="steps">How many.</param>
     /// <param name="after">Sees w and the report of every step.</param>
-    public List<double[]> Descend(SecondOrderOptimizer optimizer, Tensor x, Tensor y, int steps, Action<double[], StepReport>? after = null) => Follow(steps, () =>
-    {
-        var report = optimizer.Step(x, y);
-        after?.Invoke(Weights(), report);
-    });
+    public List<double[]> Descend(
+        SecondOrderOptimizer optimizer,
+        Tensor x,
+        Tensor y,
+        int steps,
+        Action<double[], StepReport>? after = null
+    ) =>
+        Follow(
+            steps,
+            () =>
+            {
+                var report = optimizer.StepOnBatch(x, y);
+                after?.Invoke(Weights(), report);
+            }
+        );
 
     private List<double[]> Follow(int steps, Action step)
     {

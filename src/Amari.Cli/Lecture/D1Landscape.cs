@@ -13,17 +13,21 @@ internal sealed class D1Landscape
     /// <summary>The name of the natural gradient with steps of a given KL divergence.</summary>
     public const string TrustRegion = "natural gradient, KL";
 
-    private const int Steps = 100, Examples = 300, Grid = 81;
+    private const int Steps = 100,
+        Examples = 300,
+        Grid = 81;
     private static readonly Likelihood Likelihood = new Bernoulli();
-    private static readonly (double Low, double High) X = (-3, 5), Y = (-4.5, 4.5);
-    private static readonly double[] Best = [1.2, 2.5], Begin = [3, -1.5];
+    private static readonly (double Low, double High) X = (-3, 5),
+        Y = (-4.5, 4.5);
+    private static readonly double[] Best = [1.2, 2.5],
+        Begin = [3, -1.5];
     private readonly Tensor _x = linspace(-2.5, 2.5, Examples, dtype: ScalarType.Float64).unsqueeze(1);
     private readonly Tensor _y;
     private readonly double _minimum;
 
     public D1Landscape()
     {
-        _y = Output(tensor(Best), _x).sigmoid();   // soft targets: the minimum is known
+        _y = Output(tensor(Best), _x).sigmoid(); // soft targets: the minimum is known
         _minimum = Loss(tensor(Best));
         Traces =
         [
@@ -63,17 +67,32 @@ internal sealed class D1Landscape
         var group = optimizer.ParamGroups.Single();
         double rate = group.LearningRate;
         int step = 0;
-        return new(name, Palette.Of(color), model.Descend(optimizer, _x, _y, Steps, (_, _) =>
-        {
-            if (name == TrustRegion) group.LearningRate = rate * (1 - (double)++step / Steps);   // or it would circle the minimum
-        }));
+        return new(
+            name,
+            Palette.Of(color),
+            model.Descend(
+                optimizer,
+                _x,
+                _y,
+                Steps,
+                (_, _) =>
+                {
+                    if (name == TrustRegion)
+                        group.LearningRate = rate * (1 - (double)++step / Steps); // or it would circle the minimum
+                }
+            )
+        );
     }
 
     public Figure Draw()
     {
-        Tensor w1 = linspace(X.Low, X.High, Grid, dtype: ScalarType.Float64).view(1, Grid, 1), w2 = linspace(Y.Low, Y.High, Grid, dtype: ScalarType.Float64).view(Grid, 1, 1);
-        Tensor x = _x.view(1, 1, Examples), y = _y.view(1, 1, Examples);
-        var loss = nn.functional.binary_cross_entropy_with_logits(w2 * (w1 * x).tanh(), y.expand(Grid, Grid, Examples), reduction: nn.Reduction.None).mean([2]);
+        Tensor w1 = linspace(X.Low, X.High, Grid, dtype: ScalarType.Float64).view(1, Grid, 1),
+            w2 = linspace(Y.Low, Y.High, Grid, dtype: ScalarType.Float64).view(Grid, 1, 1);
+        Tensor x = _x.view(1, 1, Examples),
+            y = _y.view(1, 1, Examples);
+        var loss = nn
+            .functional.binary_cross_entropy_with_logits(w2 * (w1 * x).tanh(), y.expand(Grid, Grid, Examples), reduction: nn.Reduction.None)
+            .mean([2]);
         var plot = Figure.Panel("100 steps on the landscape of σ(w₂ tanh(w₁ x))", "w₁", "w₂");
         Figure.Surface(plot, Figure.Array((loss - _minimum + 1e-3).log10()), X, Y);
         foreach (var t in Traces)

@@ -10,17 +10,24 @@ namespace Amari.Cli.Lecture;
 /// flat there, and a landscape of two weights.</summary>
 /// <remarks><code>
 /// p = σ(w), y = 0, w₀ = 10, 100 steps:   w ← w - 0.5 (p - y),   w ← w - 0.1 (p - y) / (p (1 - p) + 10⁻⁵)
-/// </code>The first natural step divides by 5.5e-5 and lands at -1795, where every gradient is 0. A step of a given KL divergence asks how far the
+/// </code>
+/// The first natural step divides by 5.5e-5 and lands at -1795, where every gradient is 0. A step of a given KL divergence asks how far the
 /// distribution moves instead.</remarks>
 internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and gradient descent on a plateau")
 {
-    private const double Start = 10, Target = 0, GradientRate = 0.5, NaturalRate = 0.1, Epsilon = 1e-5, Kl = 1e-3;
+    private const double Start = 10,
+        Target = 0,
+        GradientRate = 0.5,
+        NaturalRate = 0.1,
+        Epsilon = 1e-5,
+        Kl = 1e-3;
     private const int Steps = 100;
     private static readonly Likelihood Likelihood = new Bernoulli();
 
     public override LectureResult Run(int seed)
     {
-        double[] gradient = Follow(n => GradientRate * n.Gradient()), natural = Follow(n => NaturalRate * n.Gradient() / (n.Fisher() + Epsilon));
+        double[] gradient = Follow(n => GradientRate * n.Gradient()),
+            natural = Follow(n => NaturalRate * n.Gradient() / (n.Fisher() + Epsilon));
         double achieved = 0;
         var plateau = Plateau(gradient, natural, report => achieved = Math.Max(achieved, Math.Abs(report.AchievedKl!.Value / Kl - 1)));
         var flat = Flat();
@@ -30,9 +37,11 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         foreach (var t in plateau)
             table.Add(t.Name, First(t, w => w < 0), First(t, w => Loss(w) < 0.1), t.Path[^1][0], Loss(t.Path[^1][0]));
         var squared = new LectureTable("(p - y)², one weight", "steps to p < 1/2", "w at the end");
-        foreach (var t in flat) squared.Add(t.Name, First(t, w => w < 0), t.Path[^1][0]);
+        foreach (var t in flat)
+            squared.Add(t.Name, First(t, w => w < 0), t.Path[^1][0]);
         var two = new LectureTable("two weights", "w1", "w2", "loss less the minimum's");
-        foreach (var t in landscape.Traces) two.Add(t.Name, t.Path[^1][0], t.Path[^1][1], landscape.Excess(t));
+        foreach (var t in landscape.Traces)
+            two.Add(t.Name, t.Path[^1][0], t.Path[^1][1], landscape.Excess(t));
 
         Trace Of(string name) => landscape.Traces.First(t => t.Name == name);
         double End(List<Trace> traces, string name) => traces.First(t => t.Name == name).Path[^1][0];
@@ -50,8 +59,14 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             Check.AtMost("two weights, KL trust region: loss less the minimum's", landscape.Excess(Of(D1Landscape.TrustRegion)), 1e-3),
             Check.AtMost("two weights, Newton: distance from the saddle", D1Landscape.FromSaddle(Of("Newton")), 1e-6),
         ];
-        return new([table, squared, two], checks, [DrawLecture(gradient, natural), DrawPlateau(plateau, flat), landscape.Draw()],
-            "The lecture's natural gradient leaves the plateau in one huge leap; steps of equal KL divergence cross it at a steady pace. Where the loss is really flat, gradient descent stalls, Newton's method climbs or ends in a saddle, and the natural gradient goes on.");
+        return new(
+            [table, squared, two],
+            checks,
+            [DrawLecture(gradient, natural), DrawPlateau(plateau, flat), landscape.Draw()],
+            "The lecture's natural gradient leaves the plateau in one huge leap; steps of equal KL divergence cross it at a steady pace. "
+                + "Where the loss is really flat, gradient descent stalls, Newton's method climbs or ends in a saddle, and the natural "
+                + "gradient goes on."
+        );
     }
 
     /// <summary>The lecture's loop: w after 0, 1, .. steps.</summary>
@@ -59,14 +74,16 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
     {
         using var neuron = new Neuron(Start, Target);
         var path = new List<double> { Start };
-        for (int i = 0; i < Steps; i++) path.Add(neuron.Weight -= step(neuron));
+        for (int i = 0; i < Steps; i++)
+            path.Add(neuron.Weight -= step(neuron));
         return [.. path];
     }
 
     /// <summary>Every method on -log p; the trust region's reports away from saturation are handed on.</summary>
     private static List<Trace> Plateau(double[] gradient, double[] natural, Action<StepReport> tell)
     {
-        Tensor x = zeros(1, 1, dtype: ScalarType.Float64), y = full(1, 1, Target, dtype: ScalarType.Float64);
+        Tensor x = zeros(1, 1, dtype: ScalarType.Float64),
+            y = full(1, 1, Target, dtype: ScalarType.Float64);
         Trace First(string name, string color, Func<nn.Module, Optimizer> create)
         {
             using var model = One();
@@ -78,15 +95,27 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         {
             using var model = One();
             using var optimizer = create(model);
-            return new(name, Palette.Of(color), model.Descend(optimizer, x, y, Steps, after is null ? null : (w, report) => after(w[0], report)));
+            return new(
+                name,
+                Palette.Of(color),
+                model.Descend(optimizer, x, y, Steps, after is null ? null : (w, report) => after(w[0], report))
+            );
         }
 
         return
         [
             new("gradient descent", Palette.Of("sgd"), [.. gradient.Select(w => new[] { w })]),
             new("natural gradient", Palette.Of("natural-gradient"), [.. natural.Select(w => new[] { w })]),
-            Second(D1Landscape.TrustRegion, "kfac", m => new NaturalGradient(m, Likelihood, new() { KlRadius = Kl, Damping = 1e-9 }),
-                (w, report) => { if (Math.Abs(w) < 2.2) tell(report); }),
+            Second(
+                D1Landscape.TrustRegion,
+                "kfac",
+                m => new NaturalGradient(m, Likelihood, new() { KlRadius = Kl, Damping = 1e-9 }),
+                (w, report) =>
+                {
+                    if (Math.Abs(w) < 2.2)
+                        tell(report);
+                }
+            ),
             Second("Newton", "newton", m => new Newton(m, Likelihood, new() { Damping = Epsilon })),
             First("Adam", "adam", m => new Adam(m, new() { LearningRate = 0.2 })),
             First("AdamW", "adamw", m => new AdamW(m, new() { LearningRate = 0.2, WeightDecay = 0.1 })),
@@ -106,7 +135,8 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             {
                 using var scope = NewDisposeScope();
                 optimizer.zero_grad();
-                if (!own) Squared(w).backward();
+                if (!own)
+                    Squared(w).backward();
                 optimizer.step(own ? () => Squared(w) : null);
                 path.Add([w.item<double>()]);
             }
@@ -120,7 +150,11 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         });
         return
         [
-            Of("gradient descent", "sgd", w => new Sgd([ParameterGroup.Of([w], new Sgd.Options { LearningRate = GradientRate, Momentum = 0 })])),
+            Of(
+                "gradient descent",
+                "sgd",
+                w => new Sgd([ParameterGroup.Of([w], new Sgd.Options { LearningRate = GradientRate, Momentum = 0 })])
+            ),
             new("natural gradient", Palette.Of("natural-gradient"), [.. natural.Select(w => new[] { w })]),
             Of("Newton", "newton", w => new Newton([w], new() { Damping = 0 }), own: true),
             Of("Adam", "adam", w => new Adam([ParameterGroup.Of([w], new Adam.Options { LearningRate = 0.2 })])),
@@ -155,7 +189,13 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         {
             var plot = Figure.Panel(title, "step", "weight w");
             foreach (var t in traces)
-                Figure.Line(plot, t.Path.Index().Select(p => (double)p.Index), t.Path.Select(w => Math.Clamp(w[0], -60, 60)), t.Color, t.Path[1][0] < -14 ? $"{t.Name}: to {Number.Short(t.Path[1][0], 5)} at once" : t.Name);
+                Figure.Line(
+                    plot,
+                    t.Path.Index().Select(p => (double)p.Index),
+                    t.Path.Select(w => Math.Clamp(w[0], -60, 60)),
+                    t.Color,
+                    t.Path[1][0] < -14 ? $"{t.Name}: to {Number.Short(t.Path[1][0], 5)} at once" : t.Name
+                );
             plot.Add.HorizontalLine(0, 1.5f, Colors.Black, LinePattern.Dashed).ExcludeFromLegend = true;
             plot.Axes.SetLimits(0, Steps, -14, 20);
             Figure.Legend(plot);

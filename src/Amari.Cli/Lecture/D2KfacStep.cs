@@ -16,39 +16,70 @@ namespace Amari.Cli.Lecture;
 /// approximation of it; for the true Fisher of a Gaussian output δ is drawn apart from x, and A ⊗ G is the block.</remarks>
 internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a linear layer 10 -> 5")
 {
-    private const int Inputs = 10, Outputs = 5, Batch = 32;
-    private const double Keep = 0.9, Damping = 1e-3, Rate = 0.1;
-    private static readonly Gaussian Squared = new(0.5);                       // -log p is (y - t)² but for a constant
+    private const int Inputs = 10,
+        Outputs = 5,
+        Batch = 32;
+    private const double Keep = 0.9,
+        Damping = 1e-3,
+        Rate = 0.1;
+    private static readonly Gaussian Squared = new(0.5); // -log p is (y - t)² but for a constant
 
     public override LectureResult Run(int seed)
     {
         using var layer = nn.Linear(Inputs, Outputs, hasBias: false).to(ScalarType.Float64);
-        Tensor x = Random(Batch, Inputs), t = Random(Batch, Outputs), w = layer.weight!.detach().clone();
+        Tensor x = Random(Batch, Inputs),
+            t = Random(Batch, Outputs),
+            w = layer.weight!.detach().clone();
         var y = layer.call(x);
         var loss = (y - t).square().mean();
         loss.backward();
-        Tensor gradient = layer.weight!.grad!.clone(), delta = (y - t).detach();
+        Tensor gradient = layer.weight!.grad!.clone(),
+            delta = (y - t).detach();
 
         // the lecture's step, with the library's factors and inverses
         using var block = new LinearBlock("linear", layer, hasBias: false);
-        var (sums, rows) = block.Measure(x, delta, new(First: true, PerExample: true, Sharing.Expand, Corrected: false));
-        Tensor gram = sums[0]!, scatter = sums[1]!;
-        Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows, g = Keep * Identity(Outputs) + (1 - Keep) * scatter / Batch;
-        using var inverse = new KroneckerInverse(SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!, SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!);
+        var (sums, rows) = block.Measure(x, delta, new(First: true, PerExample: true, WeightSharing.Expand, Corrected: false));
+        Tensor gram = sums[0]!,
+            scatter = sums[1]!;
+        Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows,
+            g = Keep * Identity(Outputs) + (1 - Keep) * scatter / Batch;
+        using var inverse = new KroneckerInverse(
+            SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!,
+            SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!
+        );
         var step = inverse.Apply(gradient, Damping);
-        double after = Loss(w - Rate * step), plain = Loss(w - Rate * gradient);
+        double after = Loss(w - Rate * step),
+            plain = Loss(w - Rate * gradient);
 
         // the same from matrices of 50 x 50
         var damped = kron(g + Damping * Identity(Outputs), a + Damping * Identity(Inputs));
         double stepError = Relative(linalg.solve(damped, gradient.reshape(-1)), step.reshape(-1));
-        Tensor scores = (delta.unsqueeze(2) * x.unsqueeze(1)).reshape(Batch, -1), empirical = scores.t().mm(scores) / Batch;
+        Tensor scores = (delta.unsqueeze(2) * x.unsqueeze(1)).reshape(Batch, -1),
+            empirical = scores.t().mm(scores) / Batch;
         var factored = kron(scatter / Batch, gram / rows);
 
         // the library's optimizer with the true Fisher, from the same weights; its loss is the mean over 32 terms of |y - t|²
         var objective = new Objective(layer, Squared, [(x, t)]);
         var fisher = new Fisher(objective).ToDense();
-        Tensor natural = linalg.solve(fisher + Damping * Identity(fisher.shape[0]), objective.Gradient().Gradient), exact, moved;
-        using (var kfac = new Kfac(layer, new() { Fisher = FisherKind.Exact, FactorDecay = Keep, Damping = Damping, DampingMethod = DampingMethod.Eigenbasis, LearningRate = Rate, Momentum = 0, KlClip = null }, Squared))
+        Tensor natural = linalg.solve(fisher + Damping * Identity(fisher.shape[0]), objective.Gradient().Gradient),
+            exact,
+            moved;
+        using (
+            var kfac = new Kfac(
+                layer,
+                new()
+                {
+                    Fisher = FisherKind.Exact,
+                    FactorEma = Keep,
+                    Damping = Damping,
+                    DampingMethod = DampingMethod.Eigenbasis,
+                    LearningRate = Rate,
+                    Momentum = 0,
+                    KlClip = null,
+                },
+                Squared
+            )
+        )
         {
             kfac.zero_grad();
             Squared.Loss(layer.call(x), t).backward();
@@ -59,12 +90,20 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         double library = Loss(layer.weight!.detach());
 
         var table = new LectureTable("quantity", "value");
-        foreach (var (name, value) in new (string, double)[]
-        {
-            ("loss before", loss.ToDouble()), ("loss after a gradient step, lr 0.1", plain), ("loss after the lecture's K-FAC step", after), ("loss after the library's K-FAC step", library),
-            ("lecture's step against the dense (A x G)^-1", stepError), ("A x G of the data's delta against the dense empirical block", Relative(factored, empirical)),
-            ("A x G of the library against the dense true Fisher block", Relative(exact, fisher)), ("library's step against the dense (F + damping)^-1 g", Relative(moved, natural)),
-        }) table.Add(name, value);
+        foreach (
+            var (name, value) in new (string, double)[]
+            {
+                ("loss before", loss.ToDouble()),
+                ("loss after a gradient step, lr 0.1", plain),
+                ("loss after the lecture's K-FAC step", after),
+                ("loss after the library's K-FAC step", library),
+                ("lecture's step against the dense (A x G)^-1", stepError),
+                ("A x G of the data's delta against the dense empirical block", Relative(factored, empirical)),
+                ("A x G of the library against the dense true Fisher block", Relative(exact, fisher)),
+                ("library's step against the dense (F + damping)^-1 g", Relative(moved, natural)),
+            }
+        )
+            table.Add(name, value);
         Check[] checks =
         [
             Check.Near("lecture's step against the dense solve, relative", stepError, 0, 1e-10),
@@ -73,8 +112,13 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             Check.AtMost("loss after the lecture's step less the loss before", after - loss.ToDouble(), 0),
             Check.AtMost("loss after the library's step less the loss after the lecture's", library - after, 0),
         ];
-        return new([table], checks, [Draw(empirical, factored, fisher, exact)],
-            "A 10 x 10 and a 5 x 5 inverse give the very step of the 50 x 50 one; with the data's errors A x G only resembles the dense block, with the model's own it is the block.");
+        return new(
+            [table],
+            checks,
+            [Draw(empirical, factored, fisher, exact)],
+            "A 10 x 10 and a 5 x 5 inverse give the very step of the 50 x 50 one; with the data's errors A x G only resembles the dense "
+                + "block, with the model's own it is the block."
+        );
 
         double Loss(Tensor weight) => (x.mm(weight.t()) - t).square().mean().ToDouble();
     }
@@ -93,8 +137,16 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             Figure.Matrix(panel, Figure.Array(matrix), like.abs().quantile(tensor(0.99, dtype: ScalarType.Float64)).ToDouble());
             return panel;
         }
-        return new("D2-kfac-step", Of("empirical Fisher, dense 50 x 50", empirical, empirical),
+        return new(
+            "D2-kfac-step",
+            Of("empirical Fisher, dense 50 x 50", empirical, empirical),
             Of(FormattableString.Invariant($"its A ⊗ G: {100 * Relative(factored, empirical):F0} % off"), factored, empirical),
-            Of("true Fisher, dense 50 x 50", fisher, fisher), Of("its A ⊗ G: the same matrix", exact, fisher)) { Columns = 2, Size = (1200, 1200) };
+            Of("true Fisher, dense 50 x 50", fisher, fisher),
+            Of("its A ⊗ G: the same matrix", exact, fisher)
+        )
+        {
+            Columns = 2,
+            Size = (1200, 1200),
+        };
     }
 }

@@ -19,7 +19,8 @@ internal sealed class DigitsNetwork : IDisposable
         for (int i = 1; i < widths.Count; i++)
         {
             layers.Add(($"fc{i}", nn.Linear(widths[i - 1], widths[i])));
-            if (i < widths.Count - 1) layers.Add(($"tanh{i}", nn.Tanh()));
+            if (i < widths.Count - 1)
+                layers.Add(($"tanh{i}", nn.Tanh()));
         }
         Model = nn.Sequential(layers).to(type);
         Objective = new Objective(Model, Likelihood, [(Inputs, Targets)]);
@@ -27,10 +28,13 @@ internal sealed class DigitsNetwork : IDisposable
 
     public Sequential Model { get; }
     public Likelihood Likelihood { get; } = new Categorical();
+
     /// <summary>[n, 64].</summary>
     public Tensor Inputs { get; }
+
     /// <summary>[n].</summary>
     public Tensor Targets { get; }
+
     /// <summary>The mean loss over all examples.</summary>
     public Objective Objective { get; }
 

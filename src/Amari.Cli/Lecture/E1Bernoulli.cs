@@ -19,13 +19,22 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
     public override LectureResult Run(int seed)
     {
         var table = new LectureTable("w", "p", "score y=0", "score y=1", "Fisher", "natural step y=0", "squared loss gradient y=0");
-        double score = 0, fisher = 0, dense = 0, step = 0, squared = 0;
+        double score = 0,
+            fisher = 0,
+            dense = 0,
+            step = 0,
+            squared = 0;
         foreach (double w in Weights)
         {
-            double p = Neuron.Sigmoid(w), q = Neuron.Sigmoid(-w);                       // q = 1 - p, exact in both tails
-            using Neuron zero = new(w, 0), one = new(w, 1);
-            double score0 = -zero.Gradient(), score1 = -one.Gradient(), information = zero.Fisher();
-            double natural = score0 / information, gradient = SquaredGradient(w, 0);
+            double p = Neuron.Sigmoid(w),
+                q = Neuron.Sigmoid(-w); // q = 1 - p, exact in both tails
+            using Neuron zero = new(w, 0),
+                one = new(w, 1);
+            double score0 = -zero.Gradient(),
+                score1 = -one.Gradient(),
+                information = zero.Fisher();
+            double natural = score0 / information,
+                gradient = SquaredGradient(w, 0);
             table.Add(w, p, score0, score1, information, natural, gradient);
             score = Math.Max(score, Math.Max(Math.Abs(score0 + p), Math.Abs(score1 - q)));
             fisher = Math.Max(fisher, Math.Abs(information - p * q));
@@ -45,8 +54,13 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
             Check.AtMost("squared-loss gradient on the plateau, w = 10, y = 0", plateau, 1e-4),
             Check.Near("the same divided by the Fisher: 2 (p - y)", plateau / saturated.Fisher(), 2 * Neuron.Sigmoid(10)),
         ];
-        return new([table], checks, [Draw()],
-            "Where the neuron saturates the gradient of the squared loss vanishes with p (1 - p); the natural step divides by that same factor, so the plateau is no longer flat.");
+        return new(
+            [table],
+            checks,
+            [Draw()],
+            "Where the neuron saturates the gradient of the squared loss vanishes with p (1 - p); the natural step divides by that same "
+                + "factor, so the plateau is no longer flat."
+        );
     }
 
     /// <summary>d/dw (y - σ(w))², by automatic differentiation.</summary>
@@ -60,17 +74,29 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
     private static Figure Draw()
     {
         double[] w = [.. Enumerable.Range(0, 481).Select(i => -12 + i / 20.0)];
-        double[] p = [.. w.Select(Neuron.Sigmoid)], q = [.. w.Select(v => Neuron.Sigmoid(-v))];
+        double[] p = [.. w.Select(Neuron.Sigmoid)],
+            q = [.. w.Select(v => Neuron.Sigmoid(-v))];
         var left = Figure.Panel("p = sigmoid(w) and its Fisher information", "w", "");
         Figure.Line(left, w, p, "#777777", "p");
         Figure.Line(left, w, p.Zip(q, (a, b) => a * b), Palette.Of("natural-gradient"), "Fisher p (1 - p)");
         Figure.Legend(left, corner: Alignment.UpperLeft);
 
-        var right = Figure.Panel("Length of the step when y = 0", "w  (the target is on the left)", "|step| at learning rate 1 (log scale)");
+        var right = Figure.Panel(
+            "Length of the step when y = 0",
+            "w  (the target is on the left)",
+            "|step| at learning rate 1 (log scale)"
+        );
         Figure.Line(right, w, p.Zip(q, (a, b) => Math.Log10(2 * a * a * b)), Palette.Of("sgd"), "squared loss, gradient: 2 p² (1 - p)");
         Figure.Line(right, w, p.Select(a => Math.Log10(2 * a)), Palette.Of("natural-gradient"), "squared loss, natural: 2 p");
         Figure.Line(right, w, p.Select(Math.Log10), Palette.Of("sgd"), "-log p, gradient: p", pattern: LinePattern.Dashed);
-        Figure.Line(right, w, q.Select(b => -Math.Log10(b)), Palette.Of("natural-gradient"), "-log p, natural: 1 / (1 - p)", pattern: LinePattern.Dashed);
+        Figure.Line(
+            right,
+            w,
+            q.Select(b => -Math.Log10(b)),
+            Palette.Of("natural-gradient"),
+            "-log p, natural: 1 / (1 - p)",
+            pattern: LinePattern.Dashed
+        );
         Figure.Logarithmic(right.Axes.Left, 1e-6, 1e6);
         Figure.Legend(right, corner: Alignment.UpperLeft);
         right.Axes.SetLimitsX(-12, 12);

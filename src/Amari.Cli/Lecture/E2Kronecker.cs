@@ -28,19 +28,35 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
         Rows(product, "square 2x2", Random(2, 2), Random(2, 2), Random(2, 2), Random(2, 2));
         Rows(product, "3x4, 2x5, 4x2, 5x3", Random(3, 4), Random(2, 5), Random(4, 2), Random(5, 3));
 
-        Tensor a = Positive(3), g = Positive(4), v = Random(4, 3);
+        Tensor a = Positive(3),
+            g = Positive(4),
+            v = Random(4, 3);
         var both = kron(a, g);
         Add("(A x G)^-1 = A^-1 x G^-1", "3x3, 4x4", linalg.inv(both), kron(linalg.inv(a), linalg.inv(g)));
         // vec stacks columns
-        Add("(A x G)^-1 vec V = vec(G^-1 V A^-1)", "3x3, 4x4", linalg.inv(both).mv(v.t().reshape(-1)), linalg.inv(g).mm(v).mm(linalg.inv(a)).t().reshape(-1));
+        Add(
+            "(A x G)^-1 vec V = vec(G^-1 V A^-1)",
+            "3x3, 4x4",
+            linalg.inv(both).mv(v.t().reshape(-1)),
+            linalg.inv(g).mm(v).mm(linalg.inv(a)).t().reshape(-1)
+        );
         const double damping = 0.1;
         using var inverse = KroneckerInverse.Of(a, g, DampingMethod.Eigenbasis, damping, null).Inverse;
-        Add("K-FAC's inverse is (A x G + 0.1 I)^-1", "3x3, 4x4", inverse.Apply(v, damping).t().reshape(-1),
-            linalg.inv(both + damping * eye(12, dtype: ScalarType.Float64)).mv(v.t().reshape(-1)));
-        return new([table], checks, [Draw(a, g)],
-            "The inverse of a 12 x 12 Kronecker product is made of a 3 x 3 and a 4 x 4 inverse: K-FAC never forms the large matrix.");
+        Add(
+            "K-FAC's inverse is (A x G + 0.1 I)^-1",
+            "3x3, 4x4",
+            inverse.Apply(v, damping).t().reshape(-1),
+            linalg.inv(both + damping * eye(12, dtype: ScalarType.Float64)).mv(v.t().reshape(-1))
+        );
+        return new(
+            [table],
+            checks,
+            [Draw(a, g)],
+            "The inverse of a 12 x 12 Kronecker product is made of a 3 x 3 and a 4 x 4 inverse: K-FAC never forms the large matrix."
+        );
 
-        void Rows(string identity, string sizes, Tensor a, Tensor b, Tensor c, Tensor e) => Add(identity, sizes, kron(a, b).mm(kron(c, e)), kron(a.mm(c), b.mm(e)));
+        void Rows(string identity, string sizes, Tensor a, Tensor b, Tensor c, Tensor e) =>
+            Add(identity, sizes, kron(a, b).mm(kron(c, e)), kron(a.mm(c), b.mm(e)));
     }
 
     private static Tensor Random(params long[] shape) => randn(shape, dtype: ScalarType.Float64);
@@ -57,14 +73,27 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
     {
         (string Name, Tensor Matrix)[] matrices =
         [
-            ("A", a), ("G", g), ("A ⊗ G", kron(a, g)),
-            ("A⁻¹", linalg.inv(a)), ("G⁻¹", linalg.inv(g)), ("A⁻¹ ⊗ G⁻¹ = (A ⊗ G)⁻¹", kron(linalg.inv(a), linalg.inv(g))),
+            ("A", a),
+            ("G", g),
+            ("A ⊗ G", kron(a, g)),
+            ("A⁻¹", linalg.inv(a)),
+            ("G⁻¹", linalg.inv(g)),
+            ("A⁻¹ ⊗ G⁻¹ = (A ⊗ G)⁻¹", kron(linalg.inv(a), linalg.inv(g))),
         ];
-        return new("E2-kronecker", [.. matrices.Select(m =>
+        return new(
+            "E2-kronecker",
+            [
+                .. matrices.Select(m =>
+                {
+                    var panel = Figure.Panel($"{m.Name}   {m.Matrix.shape[0]} x {m.Matrix.shape[0]}", "", "");
+                    Figure.Matrix(panel, Figure.Array(m.Matrix));
+                    return panel;
+                }),
+            ]
+        )
         {
-            var panel = Figure.Panel($"{m.Name}   {m.Matrix.shape[0]} x {m.Matrix.shape[0]}", "", "");
-            Figure.Matrix(panel, Figure.Array(m.Matrix));
-            return panel;
-        })]) { Columns = 3, Size = (1500, 1000) };
+            Columns = 3,
+            Size = (1500, 1000),
+        };
     }
 }

@@ -4,22 +4,29 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>The steps of one KL divergence of a small network whose Fisher is positive definite, and how far down L + g'D each leads.</summary>
+/// <summary>The steps of one KL divergence of a small network whose Fisher is positive definite, and how far down L + g'D each
+/// leads.</summary>
 internal sealed class KlBall
 {
-    private const double Small = 1e-8, Shown = 1e-5, Spread = 2.5;
+    private const double Small = 1e-8,
+        Shown = 1e-5,
+        Spread = 2.5;
     private const int Angles = 120;
     private readonly Likelihood _likelihood = new Bernoulli();
     private readonly Sequential _model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).to(ScalarType.Float64);
     private readonly ParameterLayout _layout;
-    private readonly Tensor _x = randn(200, 3, dtype: ScalarType.Float64), _w, _f, _fisher, _root;
+    private readonly Tensor _x = randn(200, 3, dtype: ScalarType.Float64),
+        _w,
+        _f,
+        _fisher,
+        _root;
     private readonly Objective _objective;
     private readonly double _optimum;
 
     public KlBall()
     {
         _layout = ParameterLayout.Of(_model);
-        _layout.Write(Spread * _layout.Read());               // or its Fisher would be nearly singular
+        _layout.Write(Spread * _layout.Read()); // or its Fisher would be nearly singular
         _w = _layout.Read();
         _f = _model.call(_x).detach();
         var y = (_x.narrow(1, 0, 2) + 0.5 * randn(200, 2, dtype: ScalarType.Float64)).gt(0).to(ScalarType.Float64);
@@ -28,13 +35,15 @@ internal sealed class KlBall
         _fisher = new Fisher(_objective).ToDense();
         _root = linalg.cholesky(_fisher);
         var natural = linalg.solve(_fisher, Gradient);
-        double dual = Gradient.dot(natural).ToDouble(), inverse = Math.Sqrt(2 * Small / dual);
+        double dual = Gradient.dot(natural).ToDouble(),
+            inverse = Math.Sqrt(2 * Small / dual);
         Step = -inverse * natural;
         _optimum = -Math.Sqrt(2 * Small * dual);
         Stationarity = (Gradient + _fisher.mv(Step) / inverse).norm().ToDouble() / Gradient.norm().ToDouble();
     }
 
     public Tensor Gradient { get; }
+
     /// <summary>The theorem's D at ε = <see cref="Small"/>.</summary>
     public Tensor Step { get; }
     public double Stationarity { get; }
@@ -53,8 +62,11 @@ internal sealed class KlBall
         using var inverse = kfac.Inverse(1e-8, DampingMethod.Eigenbasis);
         return
         [
-            ("natural gradient", Step), ("K-FAC", -inverse.Apply(Gradient)), ("diagonal of F", -Gradient / _fisher.diag()),
-            ("gradient", -Gradient), ("sign of the gradient", -Gradient.sign()),
+            ("natural gradient", Step),
+            ("K-FAC", -inverse.Apply(Gradient)),
+            ("diagonal of F", -Gradient / _fisher.diag()),
+            ("gradient", -Gradient),
+            ("sign of the gradient", -Gradient.sign()),
         ];
     }
 
@@ -63,7 +75,8 @@ internal sealed class KlBall
     {
         var u = randn(_layout.Dimension, count, dtype: ScalarType.Float64);
         var center = _root.t().mv(Step);
-        if (share < 1) u = center.div(center.norm()).unsqueeze(1) + share * u / u.norm(0, keepdim: true, p: 2);
+        if (share < 1)
+            u = center.div(center.norm()).unsqueeze(1) + share * u / u.norm(0, keepdim: true, p: 2);
         var d = linalg.solve(_root.t(), u);
         return [.. Enumerable.Range(0, count).Select(i => d.select(1, i))];
     }
@@ -83,12 +96,16 @@ internal sealed class KlBall
     /// <summary>t > 0 with KL(t d) = ε, by bisection around the quadratic's.</summary>
     private double Length(Tensor d, double epsilon)
     {
-        double guess = Math.Sqrt(epsilon / Quadratic(d)), low = 0, high = 8 * guess;
+        double guess = Math.Sqrt(epsilon / Quadratic(d)),
+            low = 0,
+            high = 8 * guess;
         for (int i = 0; i < 32; i++)
         {
             double middle = i == 0 ? guess : 0.5 * (low + high);
-            if (Divergence(middle * d) < epsilon) low = middle;
-            else high = middle;
+            if (Divergence(middle * d) < epsilon)
+                low = middle;
+            else
+                high = middle;
         }
         return 0.5 * (low + high);
     }
@@ -99,7 +116,9 @@ internal sealed class KlBall
         var e1 = Step / Step.norm();
         var rest = -(Gradient - e1 * e1.dot(Gradient));
         var e2 = rest / rest.norm();
-        double unit = Step.norm().ToDouble() * Math.Sqrt(Shown / Small), g1 = Gradient.dot(e1).ToDouble(), g2 = Gradient.dot(e2).ToDouble();
+        double unit = Step.norm().ToDouble() * Math.Sqrt(Shown / Small),
+            g1 = Gradient.dot(e1).ToDouble(),
+            g2 = Gradient.dot(e2).ToDouble();
         double[] angle = [.. Enumerable.Range(0, Angles + 1).Select(i => 2 * Math.PI * i / Angles)];
         double aspect = Math.Sqrt(Quadratic(e1) / Quadratic(e2));
         Tensor At(double a) => e1 * Math.Cos(a) + e2 * (aspect * Math.Sin(a));
@@ -110,14 +129,20 @@ internal sealed class KlBall
         }
         var quadratic = Contour(d => Math.Sqrt(Shown / Quadratic(d)));
         var actual = Contour(d => Length(d, Shown));
-        var plot = Figure.Panel(FormattableString.Invariant($"Steps with a KL divergence of {Number.Short(Shown)}"), "along the natural gradient", "across it, in the same unit");
+        var plot = Figure.Panel(
+            FormattableString.Invariant($"Steps with a KL divergence of {Number.Short(Shown)}"),
+            "along the natural gradient",
+            "across it, in the same unit"
+        );
         Figure.Line(plot, quadratic.X, quadratic.Y, "#000000", "½ D'FD = ε", 1.5f);
         Figure.Line(plot, actual.X, actual.Y, "#009E73", "KL = ε");
-        double length = Math.Sqrt(Shown / Quadratic(Gradient)) / unit, gx = -g1 * length, gy = -g2 * length;
+        double length = Math.Sqrt(Shown / Quadratic(Gradient)) / unit,
+            gx = -g1 * length,
+            gy = -g2 * length;
         Arrow(1, 0, Palette.Of("natural-gradient"), "natural gradient");
         Arrow(gx, gy, Palette.Of("sgd"), "gradient");
         double reach = 1.2 * Math.Max(quadratic.Y.Max(), actual.Y.Max());
-        foreach (double at in new[] { 1.0, gx + g2 / g1 * gy })   // g'D constant: through the ends
+        foreach (double at in new[] { 1.0, gx + g2 / g1 * gy }) // g'D constant: through the ends
             Figure.Line(plot, [at + g2 / g1 * reach, at - g2 / g1 * reach], [-reach, reach], "#999999", at == 1 ? "g'D constant" : null, 1.5f);
         double wide = 1.1 * Math.Max(quadratic.X.Max(), actual.X.Max());
         plot.Axes.SetLimits(-wide, wide * 1.3, -reach, reach);
@@ -127,7 +152,12 @@ internal sealed class KlBall
         void Arrow(double x, double y, string color, string name)
         {
             var arrow = plot.Add.Arrow(0, 0, x, y);
-            (arrow.ArrowFillColor, arrow.ArrowLineColor, arrow.ArrowWidth, arrow.LegendText) = (Color.FromHex(color), Color.FromHex(color), 4, "");
+            (arrow.ArrowFillColor, arrow.ArrowLineColor, arrow.ArrowWidth, arrow.LegendText) = (
+                Color.FromHex(color),
+                Color.FromHex(color),
+                4,
+                ""
+            );
             Figure.Line(plot, [0, x], [0, y], color, name, 3);
         }
     }

@@ -7,10 +7,21 @@ internal static class LectureCatalog
 
     public static IReadOnlyList<LectureItem> All { get; } =
     [
-        new M1Spectrum(), new M2Newton(), new M2aCost(), new M2bSaddle(), new M2cNoise(),
-        new M3aKl(), new M3bTheorem(), new M3cInvariance(), new M4Kfac(), new M5Adaptive(),
-        new E1Bernoulli(), new E2Kronecker(), new E3Scaling(),
-        new D1Plateau(), new D2KfacStep(),
+        new M1Spectrum(),
+        new M2Newton(),
+        new M2aCost(),
+        new M2bSaddle(),
+        new M2cNoise(),
+        new M3aKl(),
+        new M3bTheorem(),
+        new M3cInvariance(),
+        new M4Kfac(),
+        new M5Adaptive(),
+        new E1Bernoulli(),
+        new E2Kronecker(),
+        new E3Scaling(),
+        new D1Plateau(),
+        new D2KfacStep(),
     ];
 
     /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>
@@ -19,7 +30,9 @@ internal static class LectureCatalog
     {
         foreach (string id in ids)
             if (!Is(id, Every) && !All.Any(item => Is(id, item.Id)))
-                throw new ArgumentException($"There is no lecture item '{id}'; there are {string.Join(", ", All.Select(i => i.Id))}, and list, all.");
+                throw new ArgumentException(
+                    $"There is no lecture item '{id}'; there are {string.Join(", ", All.Select(i => i.Id))}, and list, all."
+                );
         return [.. All.Where(item => ids.Any(id => Is(id, Every) || Is(id, item.Id)))];
 
         static bool Is(string a, string b) => a.Equals(b, StringComparison.OrdinalIgnoreCase);

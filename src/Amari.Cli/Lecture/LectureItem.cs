@@ -22,7 +22,12 @@ internal abstract class LectureItem(string id, string title)
 /// <param name="Checks">What must hold.</param>
 /// <param name="Figures">Owned by whoever receives the result.</param>
 /// <param name="Sentence">What one sees.</param>
-internal sealed record LectureResult(IReadOnlyList<LectureTable> Tables, IReadOnlyList<Check> Checks, IReadOnlyList<Figure> Figures, string Sentence)
+internal sealed record LectureResult(
+    IReadOnlyList<LectureTable> Tables,
+    IReadOnlyList<Check> Checks,
+    IReadOnlyList<Figure> Figures,
+    string Sentence
+)
 {
     public bool Passed => Checks.Count > 0 && Checks.All(c => c.Passed);
 }
@@ -34,7 +39,8 @@ internal sealed record LectureTable(params IReadOnlyList<string> Heads)
 
     public void Add(params object[] cells)
     {
-        if (cells.Length != Heads.Count) throw new ArgumentException($"A row has {cells.Length} cells, the table {Heads.Count} columns.", nameof(cells));
+        if (cells.Length != Heads.Count)
+            throw new ArgumentException($"A row has {cells.Length} cells, the table {Heads.Count} columns.", nameof(cells));
         Rows.Add(cells);
     }
 }

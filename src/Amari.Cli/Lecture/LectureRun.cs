@@ -28,7 +28,8 @@ internal sealed record LectureRun(LectureItem Item, LectureResult? Result, strin
                     files.AddRange(figure.Save(folder, figure.Name));
             return new(item, result, null, clock.Elapsed.TotalSeconds, files);
         }
-        catch (Exception e) when (e is not OutOfMemoryException && Environment.GetEnvironmentVariable(Commands.CommandLine.TraceVariable) is null)
+        catch (Exception e)
+            when (e is not OutOfMemoryException && Environment.GetEnvironmentVariable(Commands.CommandLine.TraceVariable) is null)
         {
             return new(item, null, $"{e.Message.Split('\n')[0].Trim()} ({e.GetType().Name})", clock.Elapsed.TotalSeconds, []);
         }

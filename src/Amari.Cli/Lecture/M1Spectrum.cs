@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Native;
 using Amari.Reporting;
@@ -15,8 +16,18 @@ namespace Amari.Cli.Lecture;
 /// </code>The dense matrix and its eigenvalues are the oracle of Lanczos and of the quadrature.</remarks>
 internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a trained network, and the largest stable learning rate")
 {
-    private const int Examples = 500, Classes = 10, Top = 40, Training = 150, Polishing = 80, Steps = 130, Linear = 40;
-    private const double Decay = 1e-3, Below = 0.95, Above = 1.05, Push = 1e-4, Floor = 1e-9;
+    private const int Examples = 500,
+        Classes = 10,
+        Top = 40,
+        Training = 150,
+        Polishing = 80,
+        Steps = 130,
+        Linear = 40;
+    private const double Decay = 1e-3,
+        Below = 0.95,
+        Above = 1.05,
+        Push = 1e-4,
+        Floor = 1e-9;
 
     /// <summary>A run from w* + D: |v₁'D| after 0, 1, .. steps.</summary>
     private sealed record Descent(double Share, double[] Quadratic, double[] Network)
@@ -32,16 +43,36 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
         double gradient = Minimise(network);
         var minimum = layout.Read();
         var hessian = new Hessian(network.Objective);
-        using var largest = Lanczos.Run(hessian, new() { Count = Top, Tolerance = 1e-10, Seed = seed });
-        var density = LanczosQuadrature.Run(hessian, new() { Probes = 20, Steps = 60, Seed = seed });
+        using var largest = Lanczos.Run(
+            hessian,
+            new()
+            {
+                Count = Top,
+                Tolerance = 1e-10,
+                Seed = seed,
+            }
+        );
+        var density = LanczosQuadrature.Run(
+            hessian,
+            new()
+            {
+                Probes = 20,
+                Steps = 60,
+                Seed = seed,
+            }
+        );
         var outliers = Outliers.Of(largest.Values);
 
         var dense = hessian.ToDense();
         double[] values = [.. linalg.eigvalsh(dense).Elements<double>().Reverse()];
-        double first = largest.Values[0] + Decay, stable = 2 / first;
+        double first = largest.Values[0] + Decay,
+            stable = 2 / first;
         var along = largest.Vectors!.select(1, 0);
         var push = Push * (along + randn_like(along) / Math.Sqrt(layout.Dimension));
-        Descent[] runs = [.. new[] { Below, Above }.Select(share => new Descent(share, OnQuadratic(share * stable), OnNetwork(share * stable)))];
+        Descent[] runs =
+        [
+            .. new[] { Below, Above }.Select(share => new Descent(share, OnQuadratic(share * stable), OnNetwork(share * stable))),
+        ];
 
         double[] OnQuadratic(double rate)
         {
@@ -51,32 +82,52 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
 
         double[] OnNetwork(double rate)
         {
-            using var optimizer = new Sgd(network.Model, new() { LearningRate = rate, Momentum = 0, WeightDecay = Decay });
+            using var optimizer = new Sgd(
+                network.Model,
+                new()
+                {
+                    LearningRate = rate,
+                    Momentum = 0,
+                    WeightDecay = Decay,
+                }
+            );
             layout.Write(minimum + push);
             return Along(() => layout.Read() - minimum, () => network.Train(optimizer, 1, Examples));
         }
 
-        double[] Along(Func<Tensor> displacement, Action step) => [.. Enumerable.Range(0, Steps + 1).Select(i =>
-        {
-            using var scope = NewDisposeScope();
-            if (i > 0) step();
-            return Math.Abs(along.dot(displacement()).ToDouble());
-        })];
+        double[] Along(Func<Tensor> displacement, Action step) =>
+            [
+                .. Enumerable
+                    .Range(0, Steps + 1)
+                    .Select(i =>
+                    {
+                        using var scope = NewDisposeScope();
+                        if (i > 0)
+                            step();
+                        return Math.Abs(along.dot(displacement()).ToDouble());
+                    }),
+            ];
 
-        double Deviation(Func<double, double> f) => density.Mean(f) is var e ? Math.Abs(e.Value - values.Average(f)) / e.StandardError : double.NaN;
+        double Deviation(Func<double, double> f) =>
+            density.Mean(f) is var e ? Math.Abs(e.Value - values.Average(f)) / e.StandardError : double.NaN;
         var spectrum = new LectureTable("rank", "Lanczos", "dense", "");
         for (int i = 0; i < Top; i++)
-            if (i < Classes + 4 || i % 10 == 9) spectrum.Add(i + 1, largest.Values[i], values[i], i < outliers.Count ? "outlier" : "bulk");
+            if (i < Classes + 4 || i % 10 == 9)
+                spectrum.Add(i + 1, largest.Values[i], values[i], i < outliers.Count ? "outlier" : "bulk");
         spectrum.Add(values.Length, "", values[^1], "smallest");
         var descents = new LectureTable("lr x λ₁ / 2", "lr", "on", "factor a step", "|v₁'D| at the start", "in the end");
         foreach (var run in runs)
-            foreach (var (name, path) in new[] { ("quadratic", run.Quadratic), ("network", run.Network) })
-                descents.Add(run.Share, run.Share * stable, name, Descent.Factor(path), path[0], path[^1]);
+        foreach (var (name, path) in new[] { ("quadratic", run.Quadratic), ("network", run.Network) })
+            descents.Add(run.Share, run.Share * stable, name, Descent.Factor(path), path[0], path[^1]);
         double bulk = values.Count(v => Math.Abs(v) < 0.01 * values[0]) / (double)values.Length;
         int gap = Enumerable.Range(4, Top / 2).MaxBy(i => largest.Values[i - 1] / largest.Values[i]);
         Check[] checks =
         [
-            Check.AtMost("Lanczos against the dense eigenvalues, over the largest", Enumerable.Range(0, Top).Max(i => Math.Abs(largest.Values[i] - values[i])) / values[0], 1e-9),
+            Check.AtMost(
+                "Lanczos against the dense eigenvalues, over the largest",
+                Enumerable.Range(0, Top).Max(i => Math.Abs(largest.Values[i] - values[i])) / values[0],
+                1e-9
+            ),
             Check.AtMost("quadrature: mean eigenvalue, standard errors from the dense one", Deviation(x => x), 3),
             Check.AtMost("quadrature: mean square, standard errors from the dense one", Deviation(x => x * x), 3),
             Check.Near("outliers by the rule of the library, for 10 classes", outliers.Count, Classes, 5),
@@ -84,42 +135,79 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             Check.AtLeast("share of eigenvalues within 1 % of the largest around 0", bulk, 0.8),
             Check.AtMost("|gradient| at the minimum", gradient, 1e-9),
             Check.AtLeast("smallest eigenvalue of H + c I at the minimum", values[^1] + Decay, 0),
-            .. runs.Select(r => Check.Near($"factor a step on the quadratic, lr = {r.Share} x 2 / λ", Descent.Factor(r.Quadratic), 2 * r.Share - 1, 1e-6)),
-            .. runs.Select(r => Check.Near($"factor a step on the network, lr = {r.Share} x 2 / λ", Descent.Factor(r.Network), 2 * r.Share - 1, 0.01)),
+            .. runs.Select(r =>
+                Check.Near($"factor a step on the quadratic, lr = {r.Share} x 2 / λ", Descent.Factor(r.Quadratic), 2 * r.Share - 1, 1e-6)
+            ),
+            .. runs.Select(r =>
+                Check.Near($"factor a step on the network, lr = {r.Share} x 2 / λ", Descent.Factor(r.Network), 2 * r.Share - 1, 0.01)
+            ),
             Check.AtMost("below: |v₁'D| in the end over the start, on the network", runs[0].Network[^1] / runs[0].Network[0], 1e-2),
             Check.AtLeast("above: |v₁'D| in the end over the start, on the network", runs[1].Network[^1] / runs[1].Network[0], 1e3),
             Check.AtLeast("above: |v₁'D| in the end over the start, on the quadratic", runs[1].Quadratic[^1] / runs[1].Quadratic[0], 1e3),
         ];
-        var shown = new SpectrumResult(layout.Dimension, largest, null, density, null, "", outliers, false) { Title = "Hessian", Workload = "a trained network" };
-        return new([spectrum, descents], checks, [new("M1-spectrum", SpectrumFigure.Panels(shown)), Draw(runs, first)], FormattableString.Invariant(
-            $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), {100 * bulk:F0} % lie within 1 % of the largest around 0; gradient descent holds at 0.95 x 2/λ and flies off at 1.05 x 2/λ."));
+        var shown = new SpectrumResult(layout.Dimension, largest, null, density, null, "", outliers, false)
+        {
+            Title = "Hessian",
+            Workload = "a trained network",
+        };
+        return new(
+            [spectrum, descents],
+            checks,
+            [new("M1-spectrum", SpectrumFigure.Panels(shown)), Draw(runs, first)],
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), {100 * bulk:F0} % lie "
+                    + $"within 1 % of the largest around 0; gradient descent holds at 0.95 x 2/λ and flies off at 1.05 x 2/λ."
+            )
+        );
     }
 
     /// <summary>Trains, then goes to the minimum by Newton-CG.</summary>
     /// <returns>|∇| there.</returns>
     private static double Minimise(DigitsNetwork network)
     {
-        using (var adam = new Adam(network.Model, new() { LearningRate = 1e-2, WeightDecay = Decay })) network.Train(adam, Training, Examples);
+        using (var adam = new Adam(network.Model, new() { LearningRate = 1e-2, WeightDecay = Decay }))
+            network.Train(adam, Training, Examples);
         using var newton = new NewtonCg(network.Model.parameters(), new() { MaxIterations = 400 });
         for (int i = 0; i < Polishing; i++)
         {
             using var scope = NewDisposeScope();
-            newton.step(() => network.Likelihood.Loss(network.Model.call(network.Inputs), network.Targets)
-                + 0.5 * Decay * network.Model.parameters().Select(p => p.square().sum()).Aggregate((a, b) => a + b));
-            if (newton.Report!.GradientNorm < 1e-10) break;
+            newton.step(() =>
+                network.Likelihood.Loss(network.Model.call(network.Inputs), network.Targets)
+                + 0.5 * Decay * network.Model.parameters().Select(p => p.square().sum()).Aggregate((a, b) => a + b)
+            );
+            if (newton.Report!.GradientNorm < 1e-10)
+                break;
         }
         return newton.Report!.GradientNorm;
     }
 
     private static Figure Draw(Descent[] runs, double first)
     {
-        var plot = Figure.Panel(FormattableString.Invariant($"Gradient descent around 2 / λ₁ = {2 / first:F3}"), "step", "distance along the first eigenvector (log scale)");
+        var plot = Figure.Panel(
+            FormattableString.Invariant($"Gradient descent around 2 / λ₁ = {2 / first:F3}"),
+            "step",
+            "distance along the first eigenvector (log scale)"
+        );
         double[] steps = [.. Enumerable.Range(0, Steps + 1).Select(i => (double)i)];
-        foreach (var (run, color, name) in new[] { (runs[1], Palette.Of("kfac"), "1.05 x 2 / λ₁"), (runs[0], Palette.Of("adamw"), "0.95 x 2 / λ₁") })
+        foreach (
+            var (run, color, name) in new[]
+            {
+                (runs[1], Palette.Of("kfac"), "1.05 x 2 / λ₁"),
+                (runs[0], Palette.Of("adamw"), "0.95 x 2 / λ₁"),
+            }
+        )
         {
             Figure.Line(plot, steps, run.Network.Select(Math.Log10), color, $"{name}, the network");
             var sparse = run.Quadratic.Index().Where(p => p.Index % 5 == 0 && p.Item > Floor).ToList();
-            Figure.Marks(plot, sparse.Select(p => (double)p.Index), sparse.Select(p => Math.Log10(p.Item)), "#000000", $"{name}, its quadratic", 7);
+            Figure.Marks(
+                plot,
+                sparse.Select(p => (double)p.Index),
+                sparse.Select(p => Math.Log10(p.Item)),
+                "#000000",
+                $"{name}, its quadratic",
+                7
+            );
         }
         Figure.Logarithmic(plot.Axes.Left, Floor, 1e2);
         plot.Axes.SetLimitsX(0, Steps);

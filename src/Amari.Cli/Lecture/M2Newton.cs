@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Reporting;
 using Amari.Spectrum;
@@ -14,8 +15,13 @@ namespace Amari.Cli.Lecture;
 /// </code></remarks>
 internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles the right digits")
 {
-    private const int Examples = 300, Steps = 14, NewtonSteps = 9, Inputs = 64, Classes = 10;
-    private const double Decay = 0.01, Rounding = 1e-13;
+    private const int Examples = 300,
+        Steps = 14,
+        NewtonSteps = 9,
+        Inputs = 64,
+        Classes = 10;
+    private const double Decay = 0.01,
+        Rounding = 1e-13;
 
     public override LectureResult Run(int seed)
     {
@@ -23,7 +29,8 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
         var layout = network.Objective.Parameters;
         layout.Write(zeros(layout.Dimension, dtype: layout.Type));
         var start = layout.Read();
-        Tensor Loss() => network.Likelihood.Loss(network.Model.call(network.Inputs), network.Targets)
+        Tensor Loss() =>
+            network.Likelihood.Loss(network.Model.call(network.Inputs), network.Targets)
             + 0.5 * Decay * network.Model.parameters().Select(p => p.square().sum()).Aggregate((a, b) => a + b);
 
         List<Tensor> Follow(Action step, int steps)
@@ -32,7 +39,8 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
             var path = new List<Tensor> { layout.Read() };
             for (int i = 0; i < steps; i++)
             {
-                using (NewDisposeScope()) step();
+                using (NewDisposeScope())
+                    step();
                 path.Add(layout.Read());
             }
             return path;
@@ -40,21 +48,45 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
 
         using var newton = new Newton(network.Model.parameters(), new() { Damping = 0 });
         var newtonPath = Follow(() => newton.step(Loss), NewtonSteps);
-        var minimum = newtonPath[^1];                            // stationary to rounding long before
+        var minimum = newtonPath[^1]; // stationary to rounding long before
         var objective = new Objective(Loss, layout);
         layout.Write(minimum);
-        using var ends = Lanczos.Run(new Hessian(objective), new() { Count = 1, Vectors = false, Tolerance = 1e-6 });
-        double least = objective.Gradient().Gradient.norm().ToDouble(), rate = 1.9 / ends.Values[0];
+        using var ends = Lanczos.Run(
+            new Hessian(objective),
+            new()
+            {
+                Count = 1,
+                Vectors = false,
+                Tolerance = 1e-6,
+            }
+        );
+        double least = objective.Gradient().Gradient.norm().ToDouble(),
+            rate = 1.9 / ends.Values[0];
         using var cg = new NewtonCg(network.Model.parameters(), new() { Radius = 100 });
         var cgPath = Follow(() => cg.step(Loss), Steps);
-        using var sgd = new Sgd(network.Model, new() { LearningRate = rate, Momentum = 0, WeightDecay = Decay });
+        using var sgd = new Sgd(
+            network.Model,
+            new()
+            {
+                LearningRate = rate,
+                Momentum = 0,
+                WeightDecay = Decay,
+            }
+        );
         var sgdPath = Follow(() => network.Train(sgd, 1, Examples), Steps);
 
         double size = minimum.norm().ToDouble();
         double[] Errors(List<Tensor> path) => [.. path.Select(w => (w - minimum).norm().ToDouble() / size)];
-        double[] e = Errors(newtonPath), inexact = Errors(cgPath), descent = Errors(sgdPath);
+        double[] e = Errors(newtonPath),
+            inexact = Errors(cgPath),
+            descent = Errors(sgdPath);
         int clean = e.TakeWhile(x => x > Rounding).Count();
-        double[] orders = [.. Enumerable.Range(0, e.Length).Select(k => k >= 2 && k < clean ? Math.Log(e[k] / e[k - 1]) / Math.Log(e[k - 1] / e[k - 2]) : double.NaN)];
+        double[] orders =
+        [
+            .. Enumerable
+                .Range(0, e.Length)
+                .Select(k => k >= 2 && k < clean ? Math.Log(e[k] / e[k - 1]) / Math.Log(e[k - 1] / e[k - 2]) : double.NaN),
+        ];
 
         var table = new LectureTable("step", "Newton", "right digits", "order", "Newton-CG", "gradient descent");
         for (int k = 0; k < clean + 1; k++)
@@ -74,8 +106,16 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
         Series(descent, "sgd", "gradient descent, lr 1.9 / λ₁");
         plot.Axes.SetLimits(-0.2, Steps, -0.5, 16.5);
         Figure.Legend(plot, corner: Alignment.MiddleRight);
-        return new([table], checks, [new("M2-digits", plot)], FormattableString.Invariant(
-            $"Near the minimum each Newton step doubles the right digits (order {orders[clean - 1]:F2}): {clean} steps to rounding, where gradient descent has not one digit."));
+        return new(
+            [table],
+            checks,
+            [new("M2-digits", plot)],
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Near the minimum each Newton step doubles the right digits (order {orders[clean - 1]:F2}): {clean} steps to rounding, "
+                    + $"where gradient descent has not one digit."
+            )
+        );
     }
 
     /// <summary>-log₁₀ of the relative error, at most what float64 holds.</summary>

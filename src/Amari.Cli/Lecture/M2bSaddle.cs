@@ -14,18 +14,37 @@ namespace Amari.Cli.Lecture;
 /// </code></remarks>
 internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and saddles")
 {
-    private const int Width = 3, Examples = 60, Starts = 10, Grid = 81, Long = 120, Short = 10, Medium = 40;
-    private const double Decay = 0.1, Near = 0.1, Sigma = 0.05, Rate = 0.1, Damping = 0.1;
-    private static readonly double[] Beside = [0.9, -0.8], Ridge = [0.9, -0.9];
+    private const int Width = 3,
+        Examples = 60,
+        Starts = 10,
+        Grid = 81,
+        Long = 120,
+        Short = 10,
+        Medium = 40;
+    private const double Decay = 0.1,
+        Near = 0.1,
+        Sigma = 0.05,
+        Rate = 0.1,
+        Damping = 0.1;
+    private static readonly double[] Beside = [0.9, -0.8],
+        Ridge = [0.9, -0.9];
     private static readonly double[] Map = [2, 1.5, 1];
     private static readonly (double Low, double High) Range = (-1.4, 1.4);
 
-    private enum Kind { Newton, SaddleFree, Descent, NoisyDescent }
+    private enum Kind
+    {
+        Newton,
+        SaddleFree,
+        Descent,
+        NoisyDescent,
+    }
 
     private static readonly (Kind Kind, string Name, string Color, int Steps, double[] Begin)[] Methods =
     [
-        (Kind.Newton, "Newton", Palette.Of("newton"), Short, Beside), (Kind.SaddleFree, "saddle-free Newton", Palette.Of("saddle-free-newton"), Medium, Beside),
-        (Kind.Descent, "gradient descent", Palette.Of("sgd"), Long, Ridge), (Kind.NoisyDescent, "gradient descent with noise", Palette.Of("kfac"), Long, Ridge),
+        (Kind.Newton, "Newton", Palette.Of("newton"), Short, Beside),
+        (Kind.SaddleFree, "saddle-free Newton", Palette.Of("saddle-free-newton"), Medium, Beside),
+        (Kind.Descent, "gradient descent", Palette.Of("sgd"), Long, Ridge),
+        (Kind.NoisyDescent, "gradient descent with noise", Palette.Of("kfac"), Long, Ridge),
     ];
 
     public override LectureResult Run(int seed)
@@ -36,14 +55,25 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         {
             var end = path[^1];
             int left = Left(path);
-            table.Add(m.Name, $"{(ReferenceEquals(m.Begin, Ridge) ? "on" : "beside")} the ridge", FormattableString.Invariant($"({end[0]:F3}, {end[1]:F3})"), Value(end), Smallest(end), left >= 0 ? left : "never");
+            table.Add(
+                m.Name,
+                $"{(ReferenceEquals(m.Begin, Ridge) ? "on" : "beside")} the ridge",
+                FormattableString.Invariant($"({end[0]:F3}, {end[1]:F3})"),
+                Value(end),
+                Smallest(end),
+                left >= 0 ? left : "never"
+            );
         }
         var network = new LectureTable("linear network", "starts", "ended at the saddle", "at a minimum", "steps");
-        var runs = Methods.Select(m => (Method: m, Losses: Enumerable.Range(0, Starts).Select(i => Descend(m.Kind, m.Steps, seed + i)).ToList())).ToList();
-        double Share(Kind kind, Func<double, bool> end) => runs.Single(r => r.Method.Kind == kind).Losses.Count(l => end(l[^1])) / (double)Starts;
+        var runs = Methods
+            .Select(m => (Method: m, Losses: Enumerable.Range(0, Starts).Select(i => Descend(m.Kind, m.Steps, seed + i)).ToList()))
+            .ToList();
+        double Share(Kind kind, Func<double, bool> end) =>
+            runs.Single(r => r.Method.Kind == kind).Losses.Count(l => end(l[^1])) / (double)Starts;
         static bool AtSaddle(double excess) => Math.Abs(excess - 1) < 1e-6;
         static bool AtMinimum(double excess) => excess < 0.01;
-        foreach (var (m, _) in runs) network.Add(m.Name, Starts, Share(m.Kind, AtSaddle), Share(m.Kind, AtMinimum), m.Steps);
+        foreach (var (m, _) in runs)
+            network.Add(m.Name, Starts, Share(m.Kind, AtSaddle), Share(m.Kind, AtMinimum), m.Steps);
 
         double[] End(Kind kind) => traces.Single(t => t.Method.Kind == kind).Path[^1];
         double ToMinimum(Kind kind) => Math.Abs(Math.Abs(End(kind)[0] + End(kind)[1]) / 2 - Math.Sqrt(1 - Decay));
@@ -53,13 +83,28 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
             Check.Near("where H has a negative eigenvalue", Smallest(End(Kind.Newton)), Decay - 1, 1e-9),
             Check.Near("saddle-free Newton ends at a minimum: distance", ToMinimum(Kind.SaddleFree), 0, 1e-4),
             Check.Near("gradient descent with noise ends near a minimum: distance", ToMinimum(Kind.NoisyDescent), 0, 0.1),
-            Check.Near("gradient descent without noise, from the ridge, ends at the saddle: distance", Math.Sqrt(End(Kind.Descent).Sum(w => w * w)), 0, 1e-4),
+            Check.Near(
+                "gradient descent without noise, from the ridge, ends at the saddle: distance",
+                Math.Sqrt(End(Kind.Descent).Sum(w => w * w)),
+                0,
+                1e-4
+            ),
             Check.Near("linear network: share of starts from which Newton ends at the saddle", Share(Kind.Newton, AtSaddle), 1, 0),
             Check.Near("linear network: share from which saddle-free Newton ends at a minimum", Share(Kind.SaddleFree, AtMinimum), 1, 0),
             Check.Near("linear network: share from which gradient descent with noise does", Share(Kind.NoisyDescent, AtMinimum), 1, 0),
         ];
-        return new([table, network], checks, [Draw(traces.Select(t => (t.Method.Name, t.Method.Color, t.Path)), runs.Select(r => (r.Method.Name, r.Method.Color, r.Losses)))],
-            "Newton's method solves for a point without a gradient and takes the saddle; with the eigenvalues' absolute values, or with noise, the saddle is left.");
+        return new(
+            [table, network],
+            checks,
+            [
+                Draw(
+                    traces.Select(t => (t.Method.Name, t.Method.Color, t.Path)),
+                    runs.Select(r => (r.Method.Name, r.Method.Color, r.Losses))
+                ),
+            ],
+            "Newton's method solves for a point without a gradient and takes the saddle; with the eigenvalues' absolute values, or with "
+                + "noise, the saddle is left."
+        );
     }
 
     /// <summary>The first step after which a path is nearer to a minimum than to the saddle for good; -1 if it never is.</summary>
@@ -93,24 +138,29 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
     {
         using var scope = NewDisposeScope();
         manual_seed(seed);
-        using var model = nn.Sequential(("first", nn.Linear(Width, Width, hasBias: false)), ("second", nn.Linear(Width, Width, hasBias: false))).to(ScalarType.Float64);
+        using var model = nn.Sequential(
+                ("first", nn.Linear(Width, Width, hasBias: false)),
+                ("second", nn.Linear(Width, Width, hasBias: false))
+            )
+            .to(ScalarType.Float64);
         var layout = ParameterLayout.Of(model);
         layout.Write(Near * randn(layout.Dimension, dtype: layout.Type));
-        Tensor x = randn(Examples, Width, dtype: ScalarType.Float64), y = x * tensor(Map);
+        Tensor x = randn(Examples, Width, dtype: ScalarType.Float64),
+            y = x * tensor(Map);
         Tensor Loss() => 0.5 * (model.call(x) - y).square().sum() / Examples;
         double saddle = 0.5 * y.square().sum().ToDouble() / Examples;
         var excess = new List<double>();
-        void Tell()
+        void Log()
         {
             using var off = no_grad();
             excess.Add(Loss().ToDouble() / saddle);
         }
-        Tell();
-        Step(model, kind, Loss, steps, Tell);
+        Log();
+        Step(model, kind, Loss, steps, Log);
         return excess;
     }
 
-    private static void Step(nn.Module model, Kind kind, Func<Tensor> loss, int steps, Action tell)
+    private static void Step(nn.Module model, Kind kind, Func<Tensor> loss, int steps, Action report)
     {
         using Optimizer optimizer = kind switch
         {
@@ -121,23 +171,29 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         for (int i = 0; i < steps; i++)
         {
             using var scope = NewDisposeScope();
-            if (optimizer is SecondOrderOptimizer) optimizer.step(loss);
+            if (optimizer is SecondOrderOptimizer)
+                optimizer.step(loss);
             else
             {
                 optimizer.zero_grad();
                 loss().backward();
                 if (kind == Kind.NoisyDescent)
-                    foreach (var p in model.parameters()) p.grad!.add_(randn_like(p.grad), alpha: Sigma);
+                    foreach (var p in model.parameters())
+                        p.grad!.add_(randn_like(p.grad), alpha: Sigma);
                 optimizer.step();
             }
-            tell();
+            report();
         }
     }
 
-    private static Figure Draw(IEnumerable<(string Name, string Color, List<double[]> Path)> traces, IEnumerable<(string Name, string Color, List<List<double>> Losses)> runs)
+    private static Figure Draw(
+        IEnumerable<(string Name, string Color, List<double[]> Path)> traces,
+        IEnumerable<(string Name, string Color, List<List<double>> Losses)> runs
+    )
     {
         var plane = Figure.Panel("½ (uv - 1)² + 0.05 (u² + v²)", "u", "v");
-        Tensor u = linspace(Range.Low, Range.High, Grid, dtype: ScalarType.Float64).view(1, Grid), v = u.view(Grid, 1);
+        Tensor u = linspace(Range.Low, Range.High, Grid, dtype: ScalarType.Float64).view(1, Grid),
+            v = u.view(Grid, 1);
         Figure.Surface(plane, Figure.Array((0.5 * (u * v - 1).square() + 0.5 * Decay * (u.square() + v.square())).log10()), Range, Range);
         foreach (var (name, color, path) in traces)
             Figure.Line(plane, path.Select(w => w[0]), path.Select(w => w[1]), color, name).MarkerSize = 6;
@@ -148,7 +204,11 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         plane.Axes.SetLimits(Range.Low, Range.High, Range.Low, Range.High);
         Figure.Legend(plane, corner: Alignment.UpperLeft);
 
-        var losses = Figure.Panel("Linear network with 18 weights, started near its saddle", "step + 1 (log scale)", "loss above the minimum, saddle = 1: median of 10 starts");
+        var losses = Figure.Panel(
+            "Linear network with 18 weights, started near its saddle",
+            "step + 1 (log scale)",
+            "loss above the minimum, saddle = 1: median of 10 starts"
+        );
         foreach (var (name, color, all) in runs)
         {
             double[] median = [.. Enumerable.Range(0, all[0].Count).Select(i => all.Select(run => run[i]).Order().ElementAt(Starts / 2))];

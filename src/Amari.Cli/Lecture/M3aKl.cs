@@ -8,15 +8,21 @@ namespace Amari.Cli.Lecture;
 /// <summary>M3a: the Fisher is the Hessian of the KL divergence.</summary>
 /// <remarks><code>
 /// KL( p(·|w) ‖ p(·|w + D) ) = ½ D'FD + O(|D|³)
-/// </code>So the relative error of ½ D'FD falls as |D|: slope 1 on a log-log plot. F is the library's exact Fisher; the Hessian of the KL is
+/// </code>
+/// So the relative error of ½ D'FD falls as |D|: slope 1 on a log-log plot. F is the library's exact Fisher; the Hessian of the KL is
 /// computed by double backward through the KL itself, and shares no code with it.</remarks>
 internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is the Hessian of the KL divergence")
 {
-    private const int Examples = 24, Directions = 16, Inputs = 4, Hidden = 6;
+    private const int Examples = 24,
+        Directions = 16,
+        Inputs = 4,
+        Hidden = 6;
     private static readonly (string Name, Likelihood Likelihood, int Outputs, string Color)[] Cases =
     [
-        ("categorical", new Categorical(), 3, "#0072B2"), ("Bernoulli", new Bernoulli(), 2, "#D55E00"),
-        ("Poisson", new Poisson(), 2, "#009E73"), ("Gaussian", new Gaussian(0.5), 2, "#CC79A7"),
+        ("categorical", new Categorical(), 3, "#0072B2"),
+        ("Bernoulli", new Bernoulli(), 2, "#D55E00"),
+        ("Poisson", new Poisson(), 2, "#009E73"),
+        ("Gaussian", new Gaussian(0.5), 2, "#CC79A7"),
     ];
     private static readonly double[] Lengths = [1, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4];
 
@@ -31,7 +37,9 @@ internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is th
             using var model = nn.Sequential(nn.Linear(Inputs, Hidden), nn.Tanh(), nn.Linear(Hidden, outputs)).to(ScalarType.Float64);
             var x = randn(Examples, Inputs, dtype: ScalarType.Float64);
             var layout = ParameterLayout.Of(model);
-            Tensor w = layout.Read(), f = model.call(x).detach(), y = likelihood.Sample(f);
+            Tensor w = layout.Read(),
+                f = model.call(x).detach(),
+                y = likelihood.Sample(f);
             using var fisher = new Fisher(new Objective(model, likelihood, [(x, y)])).ToDense();
             using var hessian = new Hessian(new Objective(() => likelihood.KlDivergence(f, model.call(x)).mean(), layout)).ToDense();
             double difference = (hessian - fisher).norm().ToDouble() / fisher.norm().ToDouble();
@@ -47,7 +55,8 @@ internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is th
             checks.Add(Check.Near($"{name}: slope of the relative error against |D|", slope, 1, 0.05));
             checks.Add(Check.AtMost($"{name}: relative error at |D| = 1e-4", At(1e-4), 1e-3));
             Figure.Line(errors, Lengths.Select(Math.Log10), relative.Select(Math.Log10), color, name).MarkerSize = 8;
-            if (name == Cases[0].Name) Along(d.select(1, 0) * 3);
+            if (name == Cases[0].Name)
+                Along(d.select(1, 0) * 3);
 
             double Kl(Tensor step)
             {
@@ -75,7 +84,11 @@ internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is th
         Figure.Logarithmic(errors.Axes.Left, 1e-6, 3);
         Figure.Legend(errors, corner: Alignment.LowerRight);
         Figure.Legend(parabola, corner: Alignment.UpperCenter);
-        return new([table], checks, [new Figure("M3a-kl", parabola, errors)],
-            "Near w the KL divergence is the parabola ½ D'FD: its relative error falls in proportion to |D|, for every likelihood.");
+        return new(
+            [table],
+            checks,
+            [new Figure("M3a-kl", parabola, errors)],
+            "Near w the KL divergence is the parabola ½ D'FD: its relative error falls in proportion to |D|, for every likelihood."
+        );
     }
 }

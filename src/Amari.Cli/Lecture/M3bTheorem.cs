@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Reporting;
 using Amari.Training;
@@ -12,21 +13,29 @@ namespace Amari.Cli.Lecture;
 /// and the natural gradient, and how far one gets in other directions.</remarks>
 internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is the steepest descent per unit of KL divergence")
 {
-    private const int Examples = 60, Training = 20, Random = 2000, Probed = 60;
+    private const int Examples = 60,
+        Training = 20,
+        Random = 2000,
+        Probed = 60;
     private const double Exact = 3e-4;
     private static readonly double[] Radii = [1e-7, 1e-6, 1e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1];
 
     public override LectureResult Run(int seed)
     {
         var asked = new LectureTable("asked KL", "achieved", "achieved / asked", "with the empirical Fisher", "/ asked");
-        double[] exact = Achieved(FisherKind.Exact, seed), empirical = Achieved(FisherKind.Empirical, seed);
-        foreach (var (i, epsilon) in Radii.Index()) asked.Add(epsilon, exact[i], exact[i] / epsilon, empirical[i], empirical[i] / epsilon);
+        double[] exact = Achieved(FisherKind.Exact, seed),
+            empirical = Achieved(FisherKind.Empirical, seed);
+        foreach (var (i, epsilon) in Radii.Index())
+            asked.Add(epsilon, exact[i], exact[i] / epsilon, empirical[i], empirical[i] / epsilon);
         var ball = new KlBall();
         var directions = new LectureTable("direction", "g'D over the theorem's, KL = ½ D'FD", "same, exact KL");
-        foreach (var (name, d) in ball.Others()) directions.Add(name, ball.Share(d), ball.ExactShare(d));
+        foreach (var (name, d) in ball.Others())
+            directions.Add(name, ball.Share(d), ball.ExactShare(d));
         var random = ball.Sample(Random, 1);
         var nearby = ball.Sample(Random, 0.1);
-        double best = random.Max(ball.Share), bestNear = nearby.Max(ball.Share), bestExact = random.Concat(nearby).Where((_, i) => i % (2 * Random / Probed) == 0).Max(ball.ExactShare);
+        double best = random.Max(ball.Share),
+            bestNear = nearby.Max(ball.Share),
+            bestExact = random.Concat(nearby).Where((_, i) => i % (2 * Random / Probed) == 0).Max(ball.ExactShare);
         directions.Add($"best of {Random} random directions", best, "");
         directions.Add($"best of {Random} close to the natural gradient", bestNear, "");
         directions.Add($"best of {Probed} of both", "", bestExact);
@@ -34,8 +43,15 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
         var small = Radii.Index().Where(r => r.Item <= Exact).ToList();
         Check[] checks =
         [
-            .. small.Select(r => Check.Near(FormattableString.Invariant($"achieved over asked KL, ε = {r.Item}"), exact[r.Index] / r.Item, 1, 0.05)),
-            Check.Near("exponent of achieved in asked KL", Fit.Exponent([.. small.Select(r => r.Item)], [.. small.Select(r => exact[r.Index])]), 1, 0.01),
+            .. small.Select(r =>
+                Check.Near(FormattableString.Invariant($"achieved over asked KL, ε = {r.Item}"), exact[r.Index] / r.Item, 1, 0.05)
+            ),
+            Check.Near(
+                "exponent of achieved in asked KL",
+                Fit.Exponent([.. small.Select(r => r.Item)], [.. small.Select(r => exact[r.Index])]),
+                1,
+                0.01
+            ),
             Check.Near("KKT: |g + λ F D| / |g|", ball.Stationarity, 0, 1e-8),
             Check.Near("½ D'FD over ε", ball.Kl, 1, 1e-9),
             Check.Near("exact KL over ε", ball.ExactKl, 1, 0.01),
@@ -45,8 +61,16 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
             Check.AtMost("the best direction with the exact KL, over the theorem's", bestExact, 1.002),
             Check.AtMost("the gradient's direction, over the theorem's", ball.Share(-ball.Gradient), 0.9),
         ];
-        return new([asked, directions], checks, [new("M3b-theorem", DrawAsked(exact, empirical), ball.Draw())], FormattableString.Invariant(
-            $"Up to ε = {Exact} the step's KL is the asked one within 5 %, and no direction of that KL lowers L + g'D as much: the gradient's gets {100 * ball.Share(-ball.Gradient):F0} % of it, the best of {Random} random ones {100 * best:F0} %."));
+        return new(
+            [asked, directions],
+            checks,
+            [new("M3b-theorem", DrawAsked(exact, empirical), ball.Draw())],
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"Up to ε = {Exact} the step's KL is the asked one within 5 %, and no direction of that KL lowers L + g'D as much: the "
+                    + $"gradient's gets {100 * ball.Share(-ball.Gradient):F0} % of it, the best of {Random} random ones {100 * best:F0} %."
+            )
+        );
     }
 
     /// <summary>The exact KL of the library's step for every ε, each from the same weights.</summary>
@@ -54,20 +78,37 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
     {
         manual_seed(seed);
         using var network = new DigitsNetwork(ScalarType.Float64, Examples, 64, 16, 10);
-        using (var adam = new AdamW(network.Model, new() { LearningRate = 1e-2 })) network.Train(adam, Training, Examples);
+        using (var adam = new AdamW(network.Model, new() { LearningRate = 1e-2 }))
+            network.Train(adam, Training, Examples);
         var layout = network.Objective.Parameters;
         var w = layout.Read();
-        return [.. Radii.Select(epsilon =>
-        {
-            layout.Write(w);
-            using var optimizer = new NaturalGradient(network.Model, network.Likelihood, new() { KlRadius = epsilon, Damping = 1e-4, Fisher = kind });
-            return optimizer.Step(network.Inputs, network.Targets).AchievedKl ?? double.NaN;
-        })];
+        return
+        [
+            .. Radii.Select(epsilon =>
+            {
+                layout.Write(w);
+                using var optimizer = new NaturalGradient(
+                    network.Model,
+                    network.Likelihood,
+                    new()
+                    {
+                        KlRadius = epsilon,
+                        Damping = 1e-4,
+                        Fisher = kind,
+                    }
+                );
+                return optimizer.StepOnBatch(network.Inputs, network.Targets).AchievedKl ?? double.NaN;
+            }),
+        ];
     }
 
     private static Plot DrawAsked(double[] exact, double[] empirical)
     {
-        var plot = Figure.Panel("A network on digits: one step from the same weights", "asked KL divergence ε (log scale)", "achieved KL divergence (log scale)");
+        var plot = Figure.Panel(
+            "A network on digits: one step from the same weights",
+            "asked KL divergence ε (log scale)",
+            "achieved KL divergence (log scale)"
+        );
         Figure.Line(plot, [-7.5, 0.5], [-7.5, 0.5], "#999999", "achieved = asked", 1.5f);
         Figure.Marks(plot, Radii.Select(Math.Log10), empirical.Select(Math.Log10), Palette.Of("sgd"), "empirical Fisher", 11);
         Figure.Marks(plot, Radii.Select(Math.Log10), exact.Select(Math.Log10), Palette.Of("natural-gradient"), "exact Fisher", 11);

@@ -15,33 +15,65 @@ namespace Amari.Cli.Lecture;
 internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the natural gradient under a change of coordinates")
 {
     private const double NoDamping = 1e-12;
-    private const int Inputs = 2, Hidden = 2, HiddenWeights = Hidden * (Inputs + 1), NetworkWeights = HiddenWeights + Hidden + 1;
+    private const int Inputs = 2,
+        Hidden = 2,
+        HiddenWeights = Hidden * (Inputs + 1),
+        NetworkWeights = HiddenWeights + Hidden + 1;
     private static readonly double[] Rates = [0.1, 0.05, 0.025, 0.0125];
 
     /// <summary>One model in two coordinate systems, with the data.</summary>
-    private sealed record Pair(string Name, Likelihood Likelihood, Tensor X, Tensor Y, Func<Coordinates> First, Func<Coordinates> Second, double Rate, double GradientRate, int Steps)
+    private sealed record Pair(
+        string Name,
+        Likelihood Likelihood,
+        Tensor X,
+        Tensor Y,
+        Func<Coordinates> First,
+        Func<Coordinates> Second,
+        double Rate,
+        double GradientRate,
+        int Steps
+    )
     {
         /// <summary>What tells two distributions apart: the weights, or the outputs of a network.</summary>
         public Func<double[], double[]> Distribution { get; init; } = w => w;
     }
 
-    private sealed record Paths(List<double[]> GradientFirst, List<double[]> GradientSecond, List<double[]> NaturalFirst, List<double[]> NaturalSecond);
+    private sealed record Paths(
+        List<double[]> GradientFirst,
+        List<double[]> GradientSecond,
+        List<double[]> NaturalFirst,
+        List<double[]> NaturalSecond
+    );
 
     public override LectureResult Run(int seed)
     {
-        Pair plane = Plane(), coin = Coin(), layers = Layers();
+        Pair plane = Plane(),
+            coin = Coin(),
+            layers = Layers();
         var all = new[] { plane, coin, layers }.ToDictionary(p => p.Name, p => (Pair: p, Paths: Follow(p)));
-        double Order(Pair p) => Fit.Exponent(Rates, [.. Rates.Select(r => Distance(p, Natural(p, p.First, r, 1), Natural(p, p.Second, r, 1)))]);
+        double Order(Pair p) =>
+            Fit.Exponent(Rates, [.. Rates.Select(r => Distance(p, Natural(p, p.First, r, 1), Natural(p, p.Second, r, 1)))]);
         double Gap(Pair p, bool natural)
         {
             var paths = all[p.Name].Paths;
             return natural ? Distance(p, paths.NaturalFirst, paths.NaturalSecond) : Distance(p, paths.GradientFirst, paths.GradientSecond);
         }
 
-        double planeOrder = Order(plane), coinOrder = Order(coin);
-        double damped = Distance(layers, Natural(layers, layers.First, layers.Rate, layers.Steps, 0.01), Natural(layers, layers.Second, layers.Rate, layers.Steps, 0.01));
+        double planeOrder = Order(plane),
+            coinOrder = Order(coin);
+        double damped = Distance(
+            layers,
+            Natural(layers, layers.First, layers.Rate, layers.Steps, 0.01),
+            Natural(layers, layers.Second, layers.Rate, layers.Steps, 0.01)
+        );
 
-        var table = new LectureTable("model", "coordinates", "gradient descent: paths apart", "natural gradient: paths apart", "one step apart, order in lr");
+        var table = new LectureTable(
+            "model",
+            "coordinates",
+            "gradient descent: paths apart",
+            "natural gradient: paths apart",
+            "one step apart, order in lr"
+        );
         table.Add(plane.Name, "Cartesian, polar", Gap(plane, false), Gap(plane, true), planeOrder);
         table.Add(coin.Name, "logit, probability", Gap(coin, false), Gap(coin, true), coinOrder);
         table.Add(layers.Name, "layers scaled by 4, 1/4", Gap(layers, false), Gap(layers, true), "equal");
@@ -57,8 +89,13 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
             Check.AtLeast("layers: gradient paths apart", Gap(layers, false), 0.1),
             Check.AtLeast("layers: natural paths apart when damped", damped, 1e-3),
         ];
-        return new([table], checks, [Draw(all[plane.Name].Paths, all[coin.Name].Paths, all[layers.Name].Paths, layers)],
-            "Gradient descent goes another way in every coordinate system; the natural gradient goes one way, to O(lr^2) a step, and exactly when the change of coordinates is linear. Damping by a multiple of I breaks that a little.");
+        return new(
+            [table],
+            checks,
+            [Draw(all[plane.Name].Paths, all[coin.Name].Paths, all[layers.Name].Paths, layers)],
+            "Gradient descent goes another way in every coordinate system; the natural gradient goes one way, to O(lr^2) a step, and "
+                + "exactly when the change of coordinates is linear. Damping by a multiple of I breaks that a little."
+        );
     }
 
     private static Tensor Vector(params double[] values) => tensor(values, dtype: ScalarType.Float64);
@@ -67,26 +104,59 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
     {
         var start = (X: -1.5, Y: 1.0);
         Coordinates Of(Tensor theta, Func<Tensor, Tensor> weights) => new(theta, weights, (w, x) => w.unsqueeze(0));
-        return new("plane", new Gaussian(), zeros(1, 1, dtype: ScalarType.Float64), Vector(2, 0.5).unsqueeze(0),
+        return new(
+            "plane",
+            new Gaussian(),
+            zeros(1, 1, dtype: ScalarType.Float64),
+            Vector(2, 0.5).unsqueeze(0),
             () => Of(Vector(start.X, start.Y), w => w + 0),
-            () => Of(Vector(Math.Sqrt(start.X * start.X + start.Y * start.Y), Math.Atan2(start.Y, start.X)), t => stack([t[0] * t[1].cos(), t[0] * t[1].sin()])),
-            0.01, 0.01, 300);
+            () =>
+                Of(
+                    Vector(Math.Sqrt(start.X * start.X + start.Y * start.Y), Math.Atan2(start.Y, start.X)),
+                    t => stack([t[0] * t[1].cos(), t[0] * t[1].sin()])
+                ),
+            0.01,
+            0.01,
+            300
+        );
     }
 
     private static Pair Coin()
     {
-        const double start = 0.1, target = 0.7;
-        Coordinates Of(double theta, Func<Tensor, Tensor> probability) => new(Vector(theta), probability, (p, x) => (p / (1 - p)).log().unsqueeze(0));
-        return new("coin", new Bernoulli(), zeros(1, 1, dtype: ScalarType.Float64), full(1, 1, target, dtype: ScalarType.Float64),
-            () => Of(Math.Log(start / (1 - start)), w => w.sigmoid()), () => Of(start, p => p + 0), 0.03, 0.03, 130);
+        const double start = 0.1,
+            target = 0.7;
+        Coordinates Of(double theta, Func<Tensor, Tensor> probability) =>
+            new(Vector(theta), probability, (p, x) => (p / (1 - p)).log().unsqueeze(0));
+        return new(
+            "coin",
+            new Bernoulli(),
+            zeros(1, 1, dtype: ScalarType.Float64),
+            full(1, 1, target, dtype: ScalarType.Float64),
+            () => Of(Math.Log(start / (1 - start)), w => w.sigmoid()),
+            () => Of(start, p => p + 0),
+            0.03,
+            0.03,
+            130
+        );
     }
 
     private static Pair Layers()
     {
-        Tensor x = randn(200, Inputs, dtype: ScalarType.Float64), w = Vector(1, -0.3, 0.3, 0.4, 0.9, -0.4, 0.6, 0.5, 0.3);
+        Tensor x = randn(200, Inputs, dtype: ScalarType.Float64),
+            w = Vector(1, -0.3, 0.3, 0.4, 0.9, -0.4, 0.6, 0.5, 0.3);
         var y = Network(Vector(1.5, 0.5, -0.4, -0.5, 1.2, 0.2, 1.2, 1.1, -0.5), x) + 0.3 * randn(200, 1, dtype: ScalarType.Float64);
         var scale = cat([full(HiddenWeights, 4.0, dtype: ScalarType.Float64), full(Hidden + 1, 0.25, dtype: ScalarType.Float64)]);
-        return new("layers", new Gaussian(), x, y, () => new(w, t => t + 0, Network), () => new(w / scale, t => t * scale, Network), 0.1, 0.05, 60)
+        return new(
+            "layers",
+            new Gaussian(),
+            x,
+            y,
+            () => new(w, t => t + 0, Network),
+            () => new(w / scale, t => t * scale, Network),
+            0.1,
+            0.05,
+            60
+        )
         {
             Distribution = w => (Network(Vector(w), x) / Math.Sqrt(x.shape[0])).Elements<double>(),
         };
@@ -114,7 +184,16 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
     private static List<double[]> Natural(Pair p, Func<Coordinates> create, double rate, int steps, double damping = NoDamping)
     {
         using var model = create();
-        using var optimizer = new NaturalGradient(model, p.Likelihood, new() { LearningRate = rate, Damping = damping, Solver = FisherSolver.Dense });
+        using var optimizer = new NaturalGradient(
+            model,
+            p.Likelihood,
+            new()
+            {
+                LearningRate = rate,
+                Damping = damping,
+                Solver = FisherSolver.Dense,
+            }
+        );
         return model.Descend(optimizer, p.X, p.Y, steps);
     }
 
@@ -124,18 +203,35 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
 
     private static Figure Draw(Paths plane, Paths coin, Paths layers, Pair network)
     {
-        void Four(Plot plot, Paths paths, Func<List<double[]>, IEnumerable<double>> x, Func<List<double[]>, IEnumerable<double>> y, string first, string second, bool same = false)
+        void Four(
+            Plot plot,
+            Paths paths,
+            Func<List<double[]>, IEnumerable<double>> x,
+            Func<List<double[]>, IEnumerable<double>> y,
+            string first,
+            string second,
+            bool same = false
+        )
         {
-            string gradient = Palette.Of("sgd"), natural = Palette.Of("natural-gradient");
+            string gradient = Palette.Of("sgd"),
+                natural = Palette.Of("natural-gradient");
             Figure.Line(plot, x(paths.GradientFirst), y(paths.GradientFirst), gradient, $"gradient, {first}", same ? 9 : 2.8f);
-            Figure.Line(plot, x(paths.GradientSecond), y(paths.GradientSecond), gradient, $"gradient, {second}", pattern: LinePattern.Dashed);
+            Figure.Line(
+                plot,
+                x(paths.GradientSecond),
+                y(paths.GradientSecond),
+                gradient,
+                $"gradient, {second}",
+                pattern: LinePattern.Dashed
+            );
             Figure.Line(plot, x(paths.NaturalFirst), y(paths.NaturalFirst), natural, $"natural, {first}", 5);
             Figure.Line(plot, x(paths.NaturalSecond), y(paths.NaturalSecond), "#000000", $"natural, {second}", 2, LinePattern.Dashed);
         }
 
         static IEnumerable<double> Steps(List<double[]> path) => path.Index().Select(p => (double)p.Index);
         var one = Figure.Panel("Mean of a Gaussian in the plane", "x", "y");
-        Four(one, plane, p => p.Select(w => w[0]), p => p.Select(w => w[1]), "Cartesian", "polar", same: true);                     // in Cartesian coordinates F = I
+        // in Cartesian coordinates F = I
+        Four(one, plane, p => p.Select(w => w[0]), p => p.Select(w => w[1]), "Cartesian", "polar", same: true);
         one.Axes.SetLimits(-2, 2.5, 0, 2.2);
         Figure.Legend(one);
         var two = Figure.Panel("A coin: from p = 0.1 to 0.7", "step", "p");

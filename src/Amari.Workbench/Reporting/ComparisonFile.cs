@@ -9,7 +9,7 @@ namespace Amari.Reporting;
 /// <param name="Arguments">The command line, in full.</param>
 /// <param name="Json">What --json says, as a full path; null if nothing.</param>
 /// <param name="SoFar">The runs and trials that have ended; null before the first.</param>
-internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, Comparison? SoFar)
+internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, BenchmarkResult? SoFar)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = "comparison.json";
@@ -18,12 +18,13 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
     public const string Unfinished = "unfinished";
 
     /// <summary>The content of the file.</summary>
-    public string ToJson() => new JsonObject
-    {
-        ["arguments"] = new JsonArray([.. Arguments.Select(a => JsonValue.Create(a))]),
-        ["json"] = Json,
-        ["comparison"] = SoFar is null ? null : JsonNode.Parse(SavedComparison.Write(SoFar)),
-    }.ToJsonString();
+    public string ToJson() =>
+        new JsonObject
+        {
+            ["arguments"] = new JsonArray([.. Arguments.Select(a => JsonValue.Create(a))]),
+            ["json"] = Json,
+            ["comparison"] = SoFar is null ? null : JsonNode.Parse(SavedComparison.Write(SoFar)),
+        }.ToJsonString();
 
     /// <summary>What <see cref="ToJson"/> wrote.</summary>
     /// <exception cref="InvalidDataException">It is damaged.</exception>
@@ -32,9 +33,13 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
         try
         {
             var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is no JSON object");
-            if (root["arguments"] is not JsonArray) throw new JsonException("it lacks the arguments of the comparison");
-            return new([.. root["arguments"]!.AsArray().Select(a => (string)a!)], (string?)root["json"],
-                root["comparison"] is { } comparison ? SavedComparison.Read(comparison.ToJsonString()) : null);
+            if (root["arguments"] is not JsonArray)
+                throw new JsonException("it lacks the arguments of the comparison");
+            return new(
+                [.. root["arguments"]!.AsArray().Select(a => (string)a!)],
+                (string?)root["json"],
+                root["comparison"] is { } comparison ? SavedComparison.Read(comparison.ToJsonString()) : null
+            );
         }
         catch (Exception e) when (e is JsonException or NullReferenceException or InvalidOperationException)
         {

@@ -8,21 +8,31 @@ namespace Amari.Reporting;
 /// <param name="Diverged">Whether the loss counts as infinite after the last point: the run diverged or failed.</param>
 internal sealed record Curve(double[] X, double[] Y, bool Diverged)
 {
-    public static Curve Of(Run run, bool bySeconds)
+    public static Curve Of(TrainingRun run, bool bySeconds)
     {
         var points = run.Losses.Where(p => double.IsFinite(p.Loss)).ToList();
-        return new([.. points.Select(p => bySeconds ? p.Seconds : p.Step)], [.. points.Select(p => p.Loss)],
-            run.Status is RunStatus.Diverged or RunStatus.Failed);
+        return new(
+            [.. points.Select(p => bySeconds ? p.Seconds : p.Step)],
+            [.. points.Select(p => p.Loss)],
+            run.Status is RunStatus.Diverged or RunStatus.Failed
+        );
     }
 
     /// <summary>The median at every point of any curve, as far as all of them go; a curve that diverged goes on at infinity.</summary>
     public static Curve Median(IReadOnlyList<Curve> curves)
     {
         var drawn = curves.Where(c => c.X.Length > 0).ToList();
-        if (drawn.Count <= 1) return drawn.FirstOrDefault() ?? new([], [], false);
+        if (drawn.Count <= 1)
+            return drawn.FirstOrDefault() ?? new([], [], false);
         double end = drawn.Where(c => !c.Diverged).Select(c => c.X[^1]).DefaultIfEmpty(double.PositiveInfinity).Min();
-        var points = drawn.SelectMany(c => c.X).Where(x => x <= end).Distinct().Order().Select(x => (X: x, Y: MedianAt(drawn, x)))
-            .TakeWhile(p => double.IsFinite(p.Y)).ToList();
+        var points = drawn
+            .SelectMany(c => c.X)
+            .Where(x => x <= end)
+            .Distinct()
+            .Order()
+            .Select(x => (X: x, Y: MedianAt(drawn, x)))
+            .TakeWhile(p => double.IsFinite(p.Y))
+            .ToList();
         return new([.. points.Select(p => p.X)], [.. points.Select(p => p.Y)], false);
     }
 
@@ -36,10 +46,13 @@ internal sealed record Curve(double[] X, double[] Y, bool Diverged)
     private double At(double x)
     {
         int right = Array.BinarySearch(X, x);
-        if (right >= 0) return Y[right];
+        if (right >= 0)
+            return Y[right];
         right = ~right;
-        if (right == 0) return Y[0];
-        if (right == X.Length) return Diverged ? double.PositiveInfinity : Y[^1];
+        if (right == 0)
+            return Y[0];
+        if (right == X.Length)
+            return Diverged ? double.PositiveInfinity : Y[^1];
         double share = (x - X[right - 1]) / (X[right] - X[right - 1]);
         return Y[right - 1] + share * (Y[right] - Y[right - 1]);
     }

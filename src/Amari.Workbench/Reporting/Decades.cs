@@ -18,16 +18,18 @@ internal static class Decades
     /// <returns>Ascending.</returns>
     public static IEnumerable<Mark> Marks(double low, double high)
     {
-        int first = (int)Math.Floor(Math.Log10(low)), last = (int)Math.Ceiling(Math.Log10(high));
+        int first = (int)Math.Floor(Math.Log10(low)),
+            last = (int)Math.Ceiling(Math.Log10(high));
         double decades = Math.Log10(high / low);
         int stride = (int)Math.Ceiling(decades / MostLabels);
         for (int power = first; power <= last; power++)
-            for (int digit = 1; digit <= (stride == 1 ? 9 : 1); digit++)
-            {
-                double value = double.Parse(FormattableString.Invariant($"{digit}e{power}"), CultureInfo.InvariantCulture);
-                if (value < low || value > high) continue;
-                bool labelled = digit == 1 ? power % stride == 0 : digit is 2 or 5 && decades < 2;
-                yield return new(Math.Log10(value), labelled ? Number.Short(value) : null);
-            }
+        for (int digit = 1; digit <= (stride == 1 ? 9 : 1); digit++)
+        {
+            double value = double.Parse(FormattableString.Invariant($"{digit}e{power}"), CultureInfo.InvariantCulture);
+            if (value < low || value > high)
+                continue;
+            bool labelled = digit == 1 ? power % stride == 0 : digit is 2 or 5 && decades < 2;
+            yield return new(Math.Log10(value), labelled ? Number.Short(value) : null);
+        }
     }
 }

@@ -19,11 +19,12 @@ internal sealed class EmbeddedFont : IFontResolver
     private EmbeddedFont() { }
 
     /// <summary>Makes the font known to figures; once.</summary>
-    public static Lazy<bool> Registered { get; } = new(() =>
-    {
-        Fonts.FontResolvers.Insert(0, new EmbeddedFont());
-        return true;
-    });
+    public static Lazy<bool> Registered { get; } =
+        new(() =>
+        {
+            Fonts.FontResolvers.Insert(0, new EmbeddedFont());
+            return true;
+        });
 
     /// <inheritdoc/>
     public SKTypeface? CreateTypeface(string fontName, FontWeight weight, FontSlant slant, FontSpacing spacing) => Of(fontName);

@@ -10,11 +10,13 @@ namespace Amari.Reporting;
 /// <param name="Panels">From left to right, then down.</param>
 internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : IDisposable
 {
-    public const int PanelWidth = 800, PanelHeight = 600;
-    private const int Margin = 24;                             // at the right of a panel, for the last tick's label
+    public const int PanelWidth = 800,
+        PanelHeight = 600;
+    private const int Margin = 24; // at the right of a panel, for the last tick's label
 
     /// <summary>Panels in a row.</summary>
     public int Columns { get; init; } = Panels.Count;
+
     /// <summary>Pixels of the whole figure; one panel alone is wider.</summary>
     public (int Width, int Height) Size { get; init; } = Panels.Count == 1 ? (1200, 750) : (0, 0);
 
@@ -22,7 +24,8 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     public static Plot Panel(string title, string x, string y)
     {
         var plot = new Plot();
-        if (EmbeddedFont.Registered.Value) plot.Font.Set(EmbeddedFont.Family);
+        if (EmbeddedFont.Registered.Value)
+            plot.Font.Set(EmbeddedFont.Family);
         plot.Title(title, 20);
         plot.XLabel(x, 16);
         plot.YLabel(y, 16);
@@ -31,7 +34,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Axes.Bottom.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.TickLabelStyle.FontSize = 14;
         plot.Axes.Left.MinimumSize = 95;
-        plot.Axes.Left.Label.OffsetX = 14;                       // away from the edge
+        plot.Axes.Left.Label.OffsetX = 14; // away from the edge
         plot.Axes.Right.FrameLineStyle.IsVisible = plot.Axes.Top.FrameLineStyle.IsVisible = false;
         plot.Axes.Right.MinimumSize = Margin;
         plot.Grid.MajorLineColor = Colors.Black.WithAlpha(0.12);
@@ -41,17 +44,27 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <summary>Shows the legend, inside at a corner or outside at an edge.</summary>
     public static void Legend(Plot plot, Edge? edge = null, Alignment corner = Alignment.UpperRight)
     {
-        if (edge is { } side) plot.ShowLegend(side);
-        else plot.ShowLegend(corner);
+        if (edge is { } side)
+            plot.ShowLegend(side);
+        else
+            plot.ShowLegend(corner);
         plot.Legend.FontSize = 15;
-        plot.Legend.SymbolWidth = 32;                            // long enough to see dashes
+        plot.Legend.SymbolWidth = 32; // long enough to see dashes
         plot.Legend.OutlineWidth = 0;
         plot.Legend.ShadowColor = Colors.Transparent;
         plot.Legend.BackgroundColor = Colors.White.WithAlpha(0.8);
     }
 
     /// <summary>A line through the points whose coordinates are finite.</summary>
-    public static ScottPlot.Plottables.Scatter Line(Plot plot, IEnumerable<double> x, IEnumerable<double> y, string color, string? legend = null, float width = 2.8f, LinePattern? pattern = null)
+    public static ScottPlot.Plottables.Scatter Line(
+        Plot plot,
+        IEnumerable<double> x,
+        IEnumerable<double> y,
+        string color,
+        string? legend = null,
+        float width = 2.8f,
+        LinePattern? pattern = null
+    )
     {
         var points = x.Zip(y, (a, b) => new Coordinates(a, b)).Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y)).ToArray();
         var line = plot.Add.ScatterLine(points, Color.FromHex(color));
@@ -60,7 +73,14 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     }
 
     /// <summary>Marks without a line.</summary>
-    public static ScottPlot.Plottables.Scatter Marks(Plot plot, IEnumerable<double> x, IEnumerable<double> y, string color, string? legend = null, float size = 9)
+    public static ScottPlot.Plottables.Scatter Marks(
+        Plot plot,
+        IEnumerable<double> x,
+        IEnumerable<double> y,
+        string color,
+        string? legend = null,
+        float size = 9
+    )
     {
         var marks = plot.Add.ScatterPoints(x.ToArray(), y.ToArray(), Color.FromHex(color));
         (marks.MarkerSize, marks.LegendText) = (size, legend ?? "");
@@ -75,7 +95,13 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     {
         double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
         var map = plot.Add.Heatmap(matrix);
-        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#2166AC"), Color.FromHex("#92C5DE"), Colors.White, Color.FromHex("#F4A582"), Color.FromHex("#B2182B")]);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([
+            Color.FromHex("#2166AC"),
+            Color.FromHex("#92C5DE"),
+            Colors.White,
+            Color.FromHex("#F4A582"),
+            Color.FromHex("#B2182B"),
+        ]);
         map.ManualRange = new ScottPlot.Range(-top, top);
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
@@ -90,18 +116,25 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <param name="y">The first and the last row.</param>
     public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y)
     {
-        int rows = values.GetLength(0), columns = values.GetLength(1);
-        double dx = (x.High - x.Low) / (columns - 1), dy = (y.High - y.Low) / (rows - 1);
-        var flipped = new double[rows, columns];                 // a heat map has row 0 at the top
+        int rows = values.GetLength(0),
+            columns = values.GetLength(1);
+        double dx = (x.High - x.Low) / (columns - 1),
+            dy = (y.High - y.Low) / (rows - 1);
+        var flipped = new double[rows, columns]; // a heat map has row 0 at the top
         var grid = new Coordinates3d[rows, columns];
         for (int r = 0; r < rows; r++)
-            for (int c = 0; c < columns; c++)
-            {
-                flipped[rows - 1 - r, c] = values[r, c];
-                grid[r, c] = new(x.Low + c * dx, y.Low + r * dy, values[r, c]);
-            }
+        for (int c = 0; c < columns; c++)
+        {
+            flipped[rows - 1 - r, c] = values[r, c];
+            grid[r, c] = new(x.Low + c * dx, y.Low + r * dy, values[r, c]);
+        }
         var map = plot.Add.Heatmap(flipped);
-        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([Color.FromHex("#4C566A"), Color.FromHex("#A3ACBD"), Color.FromHex("#E8EAEE"), Colors.White]);
+        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([
+            Color.FromHex("#4C566A"),
+            Color.FromHex("#A3ACBD"),
+            Color.FromHex("#E8EAEE"),
+            Colors.White,
+        ]);
         map.Position = new CoordinateRect(x.Low - dx / 2, x.High + dx / 2, y.Low - dy / 2, y.High + dy / 2);
         map.Smooth = true;
         var lines = plot.Add.ContourLines(grid);
@@ -133,8 +166,10 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     {
         var ticks = new NumericManual();
         foreach (var (at, label) in marks)
-            if (label is null) ticks.AddMinor(at);
-            else ticks.AddMajor(at, label);
+            if (label is null)
+                ticks.AddMinor(at);
+            else
+                ticks.AddMajor(at, label);
         axis.TickGenerator = ticks;
     }
 
@@ -157,10 +192,23 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         }
         using (var svg = new MemoryStream())
         {
-            using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg)) Draw(canvas, width, height);
+            using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg))
+                Draw(canvas, width, height);
             // A viewer without the font takes one that is as wide.
-            return [png, folder.Write(name + ".svg", System.Text.Encoding.UTF8.GetString(svg.ToArray())
-                .Replace($"font-family=\"{EmbeddedFont.Family}\"", $"font-family=\"{EmbeddedFont.Family}, Verdana, sans-serif\"", StringComparison.Ordinal))];
+            return
+            [
+                png,
+                folder.Write(
+                    name + ".svg",
+                    System
+                        .Text.Encoding.UTF8.GetString(svg.ToArray())
+                        .Replace(
+                            $"font-family=\"{EmbeddedFont.Family}\"",
+                            $"font-family=\"{EmbeddedFont.Family}, Verdana, sans-serif\"",
+                            StringComparison.Ordinal
+                        )
+                ),
+            ];
         }
     }
 
@@ -170,7 +218,10 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         int rows = (Panels.Count + Columns - 1) / Columns;
         for (int i = 0; i < Panels.Count; i++)
         {
-            float w = (float)width / Columns, h = (float)height / rows, left = i % Columns * w, top = i / Columns * h;
+            float w = (float)width / Columns,
+                h = (float)height / rows,
+                left = i % Columns * w,
+                top = i / Columns * h;
             Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
             Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
         }
@@ -178,6 +229,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
 
     public void Dispose()
     {
-        foreach (var panel in Panels) panel.Dispose();
+        foreach (var panel in Panels)
+            panel.Dispose();
     }
 }

@@ -4,7 +4,8 @@ using System.Text;
 
 namespace Amari.Reporting;
 
-/// <summary>A self-contained page that opens offline and follows the theme of the reader's system: text, tables, and interactive figures.</summary>
+/// <summary>A self-contained page that opens offline and follows the theme of the reader's system: text, tables, and interactive
+/// figures.</summary>
 internal sealed class HtmlPage
 {
     /// <summary>What the figures of all pages share: colours that follow the theme, and the parts of a layout.</summary>
@@ -24,7 +25,9 @@ internal sealed class HtmlPage
 
     private readonly StringBuilder _page = new();
 
-    public HtmlPage(string title) => Add($$"""
+    public HtmlPage(string title) =>
+        Add(
+            $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
             <meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:">
@@ -44,7 +47,8 @@ internal sealed class HtmlPage
             </style></head><body>
             <h1>{{Text(title)}}</h1>
 
-            """);
+            """
+        );
 
     /// <summary>Text that is safe inside HTML.</summary>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
@@ -60,20 +64,28 @@ internal sealed class HtmlPage
     public void Table(IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<string>> rows)
     {
         _page.Append("<div class=\"wide\"><table><tr>").AppendJoin("", heads.Select(h => $"<th>{Text(h)}</th>")).Append("</tr>\n");
-        foreach (var row in rows) _page.Append("<tr>").AppendJoin("", row.Select(c => $"<td>{c}</td>")).Append("</tr>\n");
+        foreach (var row in rows)
+            _page.Append("<tr>").AppendJoin("", row.Select(c => $"<td>{c}</td>")).Append("</tr>\n");
         _page.Append("</table></div>\n");
     }
 
     /// <summary>The page, with the machine it was made on, Plotly, and the script that draws.</summary>
     public string Finish(string script)
     {
-        _page.Append($"""
+        _page.Append(
+            $"""
             <h2>Machine</h2>
-            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(RuntimeInformation.OSDescription)}, {torch.get_num_threads()} thread{(torch.get_num_threads() == 1 ? "" : "s")}, {Text(RuntimeInformation.FrameworkDescription)}, libtorch {Text(torch.__version__)}.</p>
+            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(
+                RuntimeInformation.OSDescription
+            )}, {torch.get_num_threads()} thread{(torch.get_num_threads() == 1 ? "" : "s")}, {Text(
+                RuntimeInformation.FrameworkDescription
+            )}, libtorch {Text(torch.__version__)}.</p>
             <script>
-            """);
+            """
+        );
         using (var source = typeof(Plotly.NET.Chart).Assembly.GetManifestResourceStream("Plotly.NET.plotly-2.28.0.min.js")!)
-        using (var reader = new StreamReader(source)) _page.Append(reader.ReadToEnd());
+        using (var reader = new StreamReader(source))
+            _page.Append(reader.ReadToEnd());
         return _page.Append("</script>\n<script>\n").Append(Style).Append(script).Append("\n</script></body></html>\n").ToString();
     }
 }

@@ -6,7 +6,7 @@ namespace Amari.Reporting;
 internal static class LandscapeFigure
 {
     private const int Levels = 14;
-    private const double Far = 5;                              // ratio of losses beyond which the scale is logarithmic
+    private const double Far = 5; // ratio of losses beyond which the scale is logarithmic
     private const string Accent = "#D55E00";
 
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
@@ -24,10 +24,12 @@ internal static class LandscapeFigure
     private static Plot Heat(LandscapeResult result)
     {
         var plot = Panel(result, result.Headline);
-        int rows = result.B.Length, columns = result.A.Length;
+        int rows = result.B.Length,
+            columns = result.A.Length;
         var heights = new double[rows, columns];
         for (int r = 0; r < rows; r++)
-            for (int c = 0; c < columns; c++) heights[rows - 1 - r, c] = double.IsFinite(result.Losses[r, c]) ? Height(result, result.Losses[r, c]) : double.NaN;
+        for (int c = 0; c < columns; c++)
+            heights[rows - 1 - r, c] = double.IsFinite(result.Losses[r, c]) ? Height(result, result.Losses[r, c]) : double.NaN;
         var map = plot.Add.Heatmap(heights);
         map.Colormap = new ScottPlot.Colormaps.Viridis();
         map.Extent = Cells(result);
@@ -35,10 +37,11 @@ internal static class LandscapeFigure
         var bar = plot.Add.ColorBar(map);
         bar.Label = Log(result) ? "loss (log scale)" : "loss";
         bar.LabelStyle.FontSize = 14;
-        if (Log(result)) Figure.Logarithmic(bar.Axis, result.Lowest, result.Highest);
+        if (Log(result))
+            Figure.Logarithmic(bar.Axis, result.Lowest, result.Highest);
         bar.Axis.TickLabelStyle.FontSize = 13;
         Path(plot, result, "#FFFFFF");
-        plot.HideLegend();                                       // the other panel's tells both
+        plot.HideLegend(); // the other panel's tells both
         return plot;
     }
 
@@ -48,10 +51,12 @@ internal static class LandscapeFigure
         bool whole = result.Losses.Cast<double>().All(double.IsFinite);
         if (whole && result.Highest > result.Lowest)
         {
-            double low = Height(result, result.Lowest), high = Height(result, result.Highest);
+            double low = Height(result, result.Lowest),
+                high = Height(result, result.Highest);
             var points = new Coordinates3d[result.B.Length, result.A.Length];
             for (int r = 0; r < result.B.Length; r++)
-                for (int c = 0; c < result.A.Length; c++) points[r, c] = new(result.A[c], result.B[r], Height(result, result.Losses[r, c]));
+            for (int c = 0; c < result.A.Length; c++)
+                points[r, c] = new(result.A[c], result.B[r], Height(result, result.Losses[r, c]));
             var lines = plot.Add.ContourLines(points);
             lines.ContourLineLevels = [.. Enumerable.Range(1, Levels).Select(i => low + (high - low) * i / (Levels + 1))];
             lines.Colormap = new ScottPlot.Colormaps.Viridis();
@@ -79,7 +84,8 @@ internal static class LandscapeFigure
     /// <summary>The plane with half a cell around it.</summary>
     private static CoordinateRect Cells(LandscapeResult result)
     {
-        double a = (result.A[1] - result.A[0]) / 2, b = (result.B[1] - result.B[0]) / 2;
+        double a = (result.A[1] - result.A[0]) / 2,
+            b = (result.B[1] - result.B[0]) / 2;
         return new(result.A[0] - a, result.A[^1] + a, result.B[0] - b, result.B[^1] + b);
     }
 

@@ -18,8 +18,19 @@ namespace Amari.Reporting;
 /// <param name="Path">The training path, projected; the loss is that of the whole training set at the weights themselves.</param>
 /// <param name="Interrupted">Whether it was stopped before its end.</param>
 internal sealed record LandscapeResult(
-    string Workload, string? Layer, string Weights, string Data, string Plane, string[] Axes, double[] A, double[] B, double[,] Losses, double Loss,
-    IReadOnlyList<(double A, double B, long Step, double Loss)> Path, bool Interrupted)
+    string Workload,
+    string? Layer,
+    string Weights,
+    string Data,
+    string Plane,
+    string[] Axes,
+    double[] A,
+    double[] B,
+    double[,] Losses,
+    double Loss,
+    IReadOnlyList<(double A, double B, long Step, double Loss)> Path,
+    bool Interrupted
+)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -31,27 +42,43 @@ internal sealed record LandscapeResult(
     public double Highest => Losses.Cast<double>().Where(double.IsFinite).DefaultIfEmpty(double.NaN).Max();
 
     /// <summary>What one sees, in words.</summary>
-    public string Summary => double.IsNaN(Lowest) ? "Stopped before anything was found."
-        : $"Over {Plane} the loss goes from {Number.Short(Lowest)} to {Number.Short(Highest)}; it is {Number.Short(Loss)} at the weights, in the middle."
-        + (Path.Count > 0 ? $" The path shows {Path.Count} evaluations on the way there, projected onto the plane." : "")
-        + (Interrupted ? " The command was stopped; this is what was done until then." : "");
+    public string Summary =>
+        double.IsNaN(Lowest)
+            ? "Stopped before anything was found."
+            : $"Over {Plane} the loss goes from {Number.Short(Lowest)} to {Number.Short(Highest)}; it is {Number.Short(Loss)} at the "
+                + "weights, in the middle."
+                + (Path.Count > 0 ? $" The path shows {Path.Count} evaluations on the way there, projected onto the plane." : "")
+                + (Interrupted ? " The command was stopped; this is what was done until then." : "");
 
     /// <summary>The machine-readable result; its names are stable. Numbers that are not finite are null.</summary>
-    public string ToJson() => new JsonObject
-    {
-        ["workload"] = Workload,
-        ["layer"] = Layer,
-        ["weights"] = Weights,
-        ["data"] = Data,
-        ["plane"] = Plane,
-        ["axes"] = new JsonArray([.. Axes.Select(a => JsonValue.Create(a))]),
-        ["loss"] = Finite(Loss),
-        ["a"] = new JsonArray([.. A.Select(x => Finite(x))]),
-        ["b"] = new JsonArray([.. B.Select(x => Finite(x))]),
-        ["losses"] = new JsonArray([.. Enumerable.Range(0, B.Length).Select(r => new JsonArray([.. Enumerable.Range(0, A.Length).Select(c => Finite(Losses[r, c]))]))]),
-        ["path"] = new JsonArray([.. Path.Select(p => new JsonObject { ["a"] = Finite(p.A), ["b"] = Finite(p.B), ["step"] = p.Step, ["loss"] = Finite(p.Loss) })]),
-        ["status"] = Interrupted ? "Interrupted" : "Completed",
-    }.ToJsonString(Indented);
+    public string ToJson() =>
+        new JsonObject
+        {
+            ["workload"] = Workload,
+            ["layer"] = Layer,
+            ["weights"] = Weights,
+            ["data"] = Data,
+            ["plane"] = Plane,
+            ["axes"] = new JsonArray([.. Axes.Select(a => JsonValue.Create(a))]),
+            ["loss"] = Finite(Loss),
+            ["a"] = new JsonArray([.. A.Select(x => Finite(x))]),
+            ["b"] = new JsonArray([.. B.Select(x => Finite(x))]),
+            ["losses"] = new JsonArray([
+                .. Enumerable
+                    .Range(0, B.Length)
+                    .Select(r => new JsonArray([.. Enumerable.Range(0, A.Length).Select(c => Finite(Losses[r, c]))])),
+            ]),
+            ["path"] = new JsonArray([
+                .. Path.Select(p => new JsonObject
+                {
+                    ["a"] = Finite(p.A),
+                    ["b"] = Finite(p.B),
+                    ["step"] = p.Step,
+                    ["loss"] = Finite(p.Loss),
+                }),
+            ]),
+            ["status"] = Interrupted ? "Interrupted" : "Completed",
+        }.ToJsonString(Indented);
 
     private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 }

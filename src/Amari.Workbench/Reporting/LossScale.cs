@@ -4,31 +4,42 @@ using Amari.Workloads;
 namespace Amari.Reporting;
 
 /// <summary>The axis of the loss, the same in every figure of a comparison.</summary>
-/// <remarks>Logarithmic where losses are far apart and none is negative. A loss of exactly 0 (a float32 cross-entropy gets there) has no logarithm: it is drawn
-/// on a line of its own at the foot, which is labelled 0. With a negative loss (a Gaussian's may be) the axis is linear.</remarks>
+/// <remarks>Logarithmic where losses are far apart and none is negative. A loss of exactly 0 (a float32 cross-entropy gets there) has no
+/// logarithm: it is drawn on a line of its own at the foot, which is labelled 0. With a negative loss (a Gaussian's may be) the axis is
+/// linear.</remarks>
 /// <param name="Log">Whether it is logarithmic.</param>
 /// <param name="Low">The smallest loss shown.</param>
 /// <param name="High">The largest: where a run that diverges leaves the figure.</param>
 /// <param name="Zero">Where a logarithmic axis has the losses of exactly 0; null if there are none.</param>
 internal sealed record LossScale(bool Log, double Low, double High, double? Zero = null)
 {
-    private const double Far = 5, Apart = 1000;
+    private const double Far = 5,
+        Apart = 1000;
 
-    public static LossScale Of(Comparison comparison)
+    public static LossScale Of(BenchmarkResult comparison)
     {
         var shown = comparison.Runs.SelectMany(Shown).Append(comparison.Target.Value).ToList();
-        double low = shown.Min(), high = shown.Max(), least = shown.Where(l => l > 0).DefaultIfEmpty(0).Min();
+        double low = shown.Min(),
+            high = shown.Max(),
+            least = shown.Where(l => l > 0).DefaultIfEmpty(0).Min();
         if (low < 0 || least == 0 || high / least <= Far)
         {
             double margin = high > low ? 0.04 * (high - low) : 1;
             return new(false, low - margin, high + margin);
         }
-        double span = high / least, room = Math.Max(1.1, Math.Pow(span, 0.04));
+        double span = high / least,
+            room = Math.Max(1.1, Math.Pow(span, 0.04));
         return low > 0 ? new(true, low / room, high * room) : new(true, least / Math.Pow(room, 3), high * room, least / Math.Pow(room, 2));
     }
 
     /// <summary>What the axis is of, in words.</summary>
-    public string Title => "training loss" + (Zero is not null ? " (log scale, 0 at the foot)" : Log ? " (log scale)" : "");
+    public string Title =>
+        "training loss"
+        + (
+            Zero is not null ? " (log scale, 0 at the foot)"
+            : Log ? " (log scale)"
+            : ""
+        );
 
     /// <summary>The ends of the axis.</summary>
     public (double Bottom, double Top) Limits => Log ? (Math.Log10(Low), Math.Log10(High)) : (Low, High);
@@ -37,15 +48,20 @@ internal sealed record LossScale(bool Log, double Low, double High, double? Zero
     public double At(double loss) => Log ? Math.Log10(Zero is { } zero ? Math.Max(zero, loss) : loss) : loss;
 
     /// <summary>The marks of a logarithmic axis; none on a linear one.</summary>
-    public IEnumerable<Mark> Marks => !Log ? [] : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0")) : Decades.Marks(Low, High);
+    public IEnumerable<Mark> Marks =>
+        !Log ? []
+        : Zero is { } zero ? Decades.Marks(zero * zero / Low, High).Prepend(new(At(0), "0"))
+        : Decades.Marks(Low, High);
 
     /// <summary>What the axis has to hold of a run: all finite losses; of one that diverged those up to its first, of one that came apart
     /// up to a thousand times its first.</summary>
-    private static IEnumerable<double> Shown(Run run)
+    private static IEnumerable<double> Shown(TrainingRun run)
     {
         double first = run.Losses.Count > 0 ? run.Losses[0].Loss : double.NaN;
-        double most = run.Status == RunStatus.Diverged ? first
-            : run.CameApart ? first + (Apart - 1) * Math.Abs(first) : double.PositiveInfinity;
+        double most =
+            run.Status == RunStatus.Diverged ? first
+            : run.CameApart ? first + (Apart - 1) * Math.Abs(first)
+            : double.PositiveInfinity;
         return run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (l <= most || double.IsNaN(most)));
     }
 }

@@ -9,17 +9,31 @@ internal static class Machine
 {
     /// <summary>The processor's own name where the system tells it, else its architecture.</summary>
     public static string Processor { get; } =
-        (File.Exists("/proc/cpuinfo") ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal)) : null)
-            ?.Split(':', 2)[1].Trim() ?? RuntimeInformation.ProcessArchitecture.ToString();
+        (
+            File.Exists("/proc/cpuinfo")
+                ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+                : null
+        )
+            ?.Split(':', 2)[1]
+            .Trim()
+        ?? RuntimeInformation.ProcessArchitecture.ToString();
 
-    /// <summary>Those that matter here and that processor and .NET both have; of bfloat16 and tiles, which .NET does not use itself, the processor's word.</summary>
+    /// <summary>Those that matter here and that processor and .NET both have; of bfloat16 and tiles, which .NET does not use itself, the
+    /// processor's word.</summary>
     public static IReadOnlyList<string> InstructionSets { get; } =
     [
         .. from set in ((string Name, bool Present)[])
-               [("AVX2", Avx2.IsSupported), ("FMA", Fma.IsSupported), ("AVX-512", Avx512F.IsSupported), ("AVX512-BF16", Avx512F.IsSupported && Bit(Feature(1).Eax, 5)),
-                   ("AMX-BF16", Bit(Feature(0).Edx, 22)), ("AMX-INT8", Bit(Feature(0).Edx, 25)), ("NEON", AdvSimd.IsSupported)]
-           where set.Present
-           select set.Name,
+            [
+                ("AVX2", Avx2.IsSupported),
+                ("FMA", Fma.IsSupported),
+                ("AVX-512", Avx512F.IsSupported),
+                ("AVX512-BF16", Avx512F.IsSupported && Bit(Feature(1).Eax, 5)),
+                ("AMX-BF16", Bit(Feature(0).Edx, 22)),
+                ("AMX-INT8", Bit(Feature(0).Edx, 25)),
+                ("NEON", AdvSimd.IsSupported),
+            ]
+        where set.Present
+        select set.Name,
     ];
 
     private static bool Bit(int word, int bit) => (word >> bit & 1) != 0;

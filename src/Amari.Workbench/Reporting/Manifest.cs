@@ -9,14 +9,15 @@ internal sealed class Manifest(string folder)
     /// <summary>The name of the file.</summary>
     public const string FileName = ".amari";
 
-    private const string Growing = "growing";                   // in place of a sum: a log that is appended to
+    private const string Growing = "growing"; // in place of a sum: a log that is appended to
     private readonly string _path = Path.Combine(folder, FileName);
 
     /// <summary>Whether a file may be replaced: it is not there, or its content is the tool's.</summary>
     public bool Owns(string name)
     {
         string file = Path.Combine(folder, name);
-        if (!File.Exists(file)) return !Directory.Exists(file);
+        if (!File.Exists(file))
+            return !Directory.Exists(file);
         var known = Lines().ToHashSet(StringComparer.Ordinal);
         return known.Contains(Line(Growing, name)) || known.Contains(Line(Sum(File.ReadAllBytes(file)), name));
     }
@@ -29,7 +30,8 @@ internal sealed class Manifest(string folder)
 
     private void Append(string line)
     {
-        if (!Lines().Contains(line)) File.AppendAllText(_path, line + "\n");
+        if (!Lines().Contains(line))
+            File.AppendAllText(_path, line + "\n");
     }
 
     private string[] Lines() => File.Exists(_path) ? File.ReadAllLines(_path) : [];

@@ -17,7 +17,8 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
     public void Report(MonitorLine value)
     {
         var line = new JsonObject { ["optimizer"] = value.Optimizer, ["seed"] = value.Seed };
-        foreach (var (name, node) in Of(value.Row)) line[name] = node?.DeepClone();
+        foreach (var (name, node) in Of(value.Row))
+            line[name] = node?.DeepClone();
         try
         {
             _file?.Write(System.Text.Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
@@ -37,9 +38,8 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
         {
             _file?.Dispose();
         }
-        catch (IOException)                                      // what the disk did not take
-        {
-        }
+        catch (IOException) // what the disk did not take
+        { }
     }
 
     /// <summary>A row with what was measured; what is not finite is null.</summary>
@@ -50,18 +50,31 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
         Add("sharpness", row.Sharpness);
         Add("sharpnessResidual", row.SharpnessResidual);
         Add("stabilityBound", row.StabilityBound);
-        if (row.Eigenvalues is { } eigenvalues) json["eigenvalues"] = new JsonArray([.. eigenvalues.Select(e => Finite(e))]);
-        if (row.NoiseScale is { } noise) json["noiseScale"] = new JsonObject { ["value"] = Finite(noise.Value), ["standardError"] = Finite(noise.StandardError) };
+        if (row.Eigenvalues is { } eigenvalues)
+            json["eigenvalues"] = new JsonArray([.. eigenvalues.Select(e => Finite(e))]);
+        if (row.NoiseScale is { } noise)
+            json["noiseScale"] = new JsonObject { ["value"] = Finite(noise.Value), ["standardError"] = Finite(noise.StandardError) };
         Add("kl", row.Kl);
-        if (row.KlSteps is { } steps) json["klSteps"] = steps;
+        if (row.KlSteps is { } steps)
+            json["klSteps"] = steps;
         if (row.Factors is { } factors)
-            json["factors"] = new JsonArray([.. factors.Select(f => new JsonObject { ["layer"] = f.Layer, ["a"] = Finite(f.A), ["g"] = Finite(f.G), ["damped"] = Finite(f.Damped) })]);
-        if (row.Report is { } report) json["report"] = Of(report);
+            json["factors"] = new JsonArray([
+                .. factors.Select(f => new JsonObject
+                {
+                    ["layer"] = f.Layer,
+                    ["a"] = Finite(f.A),
+                    ["g"] = Finite(f.G),
+                    ["damped"] = Finite(f.Damped),
+                }),
+            ]);
+        if (row.Report is { } report)
+            json["report"] = Of(report);
         return json;
 
         void Add(string name, double? value)
         {
-            if (value is { } number) json[name] = Finite(number);
+            if (value is { } number)
+                json[name] = Finite(number);
         }
     }
 
@@ -69,17 +82,36 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
     {
         var json = new JsonObject
         {
-            ["step"] = report.Step, ["outcome"] = report.Outcome.ToString(), ["lossBefore"] = Finite(report.LossBefore), ["lossAfter"] = Finite(report.LossAfter),
-            ["gradientNorm"] = Finite(report.GradientNorm), ["stepSize"] = Finite(report.StepSize), ["stepNorm"] = Finite(report.StepNorm),
+            ["step"] = report.Step,
+            ["outcome"] = report.Outcome.ToString(),
+            ["lossBefore"] = Finite(report.LossBefore),
+            ["lossAfter"] = Finite(report.LossAfter),
+            ["gradientNorm"] = Finite(report.GradientNorm),
+            ["stepSize"] = Finite(report.StepSize),
+            ["stepNorm"] = Finite(report.StepNorm),
         };
-        foreach (var (name, value) in ((string, double?)[])
-            [("predictedReduction", report.PredictedReduction), ("reductionRatio", report.ReductionRatio), ("damping", report.Damping), ("radius", report.Radius),
-                ("cgIterations", report.CgIterations), ("askedKl", report.AskedKl), ("achievedKl", report.AchievedKl)])
-            if (value is { } number) json[name] = Finite(number);
-        foreach (var (name, value) in ((string, Enum?)[])
-            [("cgStatus", report.CgStatus), ("steihaugStatus", report.SteihaugStatus), ("fisherSolver", report.FisherSolver)])
-            if (value is not null) json[name] = value.ToString();
-        if (report.NegativeCurvature is { } negative) json["negativeCurvature"] = negative;
+        foreach (
+            var (name, value) in ((string, double?)[])
+                [
+                    ("predictedReduction", report.PredictedReduction),
+                    ("reductionRatio", report.ReductionRatio),
+                    ("damping", report.Damping),
+                    ("radius", report.Radius),
+                    ("cgIterations", report.CgIterations),
+                    ("askedKl", report.TargetKl),
+                    ("achievedKl", report.AchievedKl),
+                ]
+        )
+            if (value is { } number)
+                json[name] = Finite(number);
+        foreach (
+            var (name, value) in ((string, Enum?)[])
+                [("cgStatus", report.CgStatus), ("steihaugStatus", report.SteihaugStatus), ("fisherSolver", report.FisherSolver)]
+        )
+            if (value is not null)
+                json[name] = value.ToString();
+        if (report.NegativeCurvature is { } negative)
+            json["negativeCurvature"] = negative;
         return json;
     }
 

@@ -1,17 +1,31 @@
+using System.Globalization;
 using System.Text.Json;
 using Amari.Training;
 using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>One figure of what monitors saw, for the image and for the page: positive values on a logarithmic scale against time or steps.</summary>
+/// <summary>One figure of what monitors saw, for the image and for the page: positive values on a logarithmic scale against time or
+/// steps.</summary>
 /// <param name="Title">What it shows.</param>
 /// <param name="Axis">The values' name.</param>
 /// <param name="Traces">The lines.</param>
 internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<MonitorPanel.Trace> Traces)
 {
     private static readonly JsonSerializerOptions CamelCase = new(JsonSerializerDefaults.Web);
-    private static readonly string[] LayerColors = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#999933", "#332288", "#44AA99"];
+    private static readonly string[] LayerColors =
+    [
+        "#0072B2",
+        "#D55E00",
+        "#009E73",
+        "#CC79A7",
+        "#E69F00",
+        "#56B4E9",
+        "#882255",
+        "#999933",
+        "#332288",
+        "#44AA99",
+    ];
 
     /// <param name="Name">In the legend; empty for none.</param>
     /// <param name="Color">Of the line.</param>
@@ -26,57 +40,123 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     public IEnumerable<Mark> Marks => Decades.Marks(Low, High);
 
     /// <summary>The panels that have something to show.</summary>
-    public static IReadOnlyList<MonitorPanel> Of(Comparison comparison)
+    public static IReadOnlyList<MonitorPanel> Of(BenchmarkResult comparison)
     {
         var runs = comparison.Runs.Where(r => r.Monitor is not null).ToList();
         var colors = Palette.Of(comparison);
-        var first = runs.DistinctBy(r => r.Optimizer).ToList();   // of several seeds, where one run has many lines
-        List<Trace> bounds = [.. from run in first
+        var first = runs.DistinctBy(r => r.Optimizer).ToList(); // of several seeds, where one run has many lines
+        List<Trace> bounds =
+        [
+            .. from run in first
             where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
-            select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true)];
-        return [.. ((MonitorPanel[])[
-            new("Sharpness: largest eigenvalue of the Hessian", "eigenvalue (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Sharpness)), .. bounds]),
-            new("Largest eigenvalues of the Hessian" + OfFirstSeed(), "eigenvalue (log scale)", [.. from run in first
-                let count = run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0)
-                from i in Enumerable.Range(0, count)
-                select Line(run, i == 0 ? run.Optimizer : "", colors[run.Optimizer], r => r.Eigenvalues?.ElementAtOrDefault(i))]),
-            new("Gradient noise scale, in examples", "examples (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.NoiseScale?.Value))]),
-            new("KL between predictions before and after a step", "KL, nats a term (log scale)", [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Kl))]),
-            new("K-FAC: condition of each layer's damped factors" + OfFirstSeed(), "condition number (log scale)", [.. from run in first
-                let layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList()
-                from i in Enumerable.Range(0, layers.Count)
-                select Line(run, layers[i], LayerColors[i % LayerColors.Length], r => r.Factors?.FirstOrDefault(f => f.Layer == layers[i])?.Damped)]),
-        ]).Select(p => p with { Traces = [.. p.Traces.Where(t => t.Values.Length > 0)] }).Where(p => p.Traces.Any(t => !t.Dashed))];
+            select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true),
+        ];
+        return
+        [
+            .. (
+                (MonitorPanel[])
+                    [
+                        new(
+                            "Sharpness: largest eigenvalue of the Hessian",
+                            "eigenvalue (log scale)",
+                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Sharpness)), .. bounds]
+                        ),
+                        new(
+                            "Largest eigenvalues of the Hessian" + OfFirstSeed(),
+                            "eigenvalue (log scale)",
+                            [
+                                .. from run in first
+                                let count = run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0)
+                                from i in Enumerable.Range(0, count)
+                                select Line(
+                                    run,
+                                    i == 0 ? run.Optimizer : "",
+                                    colors[run.Optimizer],
+                                    r => r.Eigenvalues?.ElementAtOrDefault(i)
+                                ),
+                            ]
+                        ),
+                        new(
+                            "Gradient noise scale, in examples",
+                            "examples (log scale)",
+                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.NoiseScale?.Value))]
+                        ),
+                        new(
+                            "KL between predictions before and after a step",
+                            "KL, nats a term (log scale)",
+                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Kl))]
+                        ),
+                        new(
+                            "K-FAC: condition of each layer's damped factors" + OfFirstSeed(),
+                            "condition number (log scale)",
+                            [
+                                .. from run in first
+                                let layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList()
+                                from i in Enumerable.Range(0, layers.Count)
+                                select Line(
+                                    run,
+                                    layers[i],
+                                    LayerColors[i % LayerColors.Length],
+                                    r => r.Factors?.FirstOrDefault(f => f.Layer == layers[i])?.Damped
+                                ),
+                            ]
+                        ),
+                    ]
+            )
+                .Select(p => p with { Traces = [.. p.Traces.Where(t => t.Values.Length > 0)] })
+                .Where(p => p.Traces.Any(t => !t.Dashed)),
+        ];
 
         string OfFirstSeed() => runs.Count == first.Count ? "" : $" (seed {first[0].Seed})";
 
         // the legend names an optimizer once
-        string Label(Run run) => first.Contains(run) ? run.Optimizer : "";
+        string Label(TrainingRun run) => first.Contains(run) ? run.Optimizer : "";
     }
 
     /// <summary>What the monitors cost, in a sentence; null if there was none.</summary>
-    public static string? Cost(Comparison comparison)
+    public static string? Cost(BenchmarkResult comparison)
     {
         var all = comparison.Runs.Select(r => r.Monitor).OfType<MonitorResult>().ToList();
-        if (all.Count == 0) return null;
-        double spent = all.Sum(m => m.Seconds), trained = comparison.Runs.Where(r => r.Monitor is not null).Sum(r => r.Seconds);
-        return FormattableString.Invariant($"The monitor measured {all.Sum(m => m.Rows.Count)} times and took {100 * spent / (spent + trained):F1} % of the run time ({100 * all[0].AskedShare:0.##} % asked for)")
-            + $", and {Number.Short(all.Average(m => m.EndSeconds))} s for the first and the last measurement{(all.Count > 1 ? " of a run" : "")}; the training time does not count it.";
+        if (all.Count == 0)
+            return null;
+        double spent = all.Sum(m => m.Seconds),
+            trained = comparison.Runs.Where(r => r.Monitor is not null).Sum(r => r.Seconds);
+        return string.Create(
+                CultureInfo.InvariantCulture,
+                $"The monitor measured {all.Sum(m => m.Rows.Count)} times and took {100 * spent / (spent + trained):F1} % of the run time "
+                    + $"({100 * all[0].TargetShare:0.##} % asked for)"
+            )
+            + $", and {Number.Short(all.Average(m => m.EndSeconds))} s for the first and the last "
+            + $"measurement{(all.Count > 1 ? " of a run" : "")}; the training time does not count it.";
     }
 
     /// <summary>What the figures are of, in words.</summary>
-    public static string Explanation(Comparison comparison)
+    public static string Explanation(BenchmarkResult comparison)
     {
         var monitored = comparison.Runs.Where(r => r.Monitor is not null).DistinctBy(r => r.Optimizer).ToList();
         var text = new List<string> { "All is measured on one fixed sample of the training data, with the model in evaluation mode." };
-        if (Asked(MonitorQuantities.Noise)) text.Add("A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one.");
-        int absent = comparison.Runs.SelectMany(r => r.Monitor?.Rows ?? []).Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));
-        if (absent > 0) text.Add($"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is left out, for the scales are logarithmic.");
-        if (!Asked(MonitorQuantities.Sharpness)) return string.Join(" ", text);
+        if (Asked(MonitorQuantities.Noise))
+            text.Add(
+                "A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one."
+            );
+        int absent = comparison
+            .Runs.SelectMany(r => r.Monitor?.Rows ?? [])
+            .Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));
+        if (absent > 0)
+            text.Add(
+                $"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is left out, for the scales are "
+                    + "logarithmic."
+            );
+        if (!Asked(MonitorQuantities.Sharpness))
+            return string.Join(" ", text);
         foreach (var run in monitored.Where(r => r.Monitor!.BoundRule is not null))
-            text.Add($"Dashed: the sharpness {run.Monitor!.BoundRule} above which {run.Optimizer} is unstable on a quadratic, the edge of stability.");
+            text.Add(
+                $"Dashed: the sharpness {run.Monitor!.BoundRule} above which {run.Optimizer} is unstable on a quadratic, the edge of "
+                    + "stability."
+            );
         var others = monitored.Where(r => r.Monitor!.BoundRule is null).Select(r => r.Optimizer).ToList();
-        if (others.Count > 0) text.Add($"For {string.Join(", ", others)} there is no such bound: their steps are not multiples of the gradient.");
+        if (others.Count > 0)
+            text.Add($"For {string.Join(", ", others)} there is no such bound: their steps are not multiples of the gradient.");
         return string.Join(" ", text);
 
         bool Asked(MonitorQuantities what) => monitored.Exists(r => (r.Monitor!.Quantities & what) != 0);
@@ -86,12 +166,18 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     public static string Json(IReadOnlyList<MonitorPanel> panels) => JsonSerializer.Serialize(panels, CamelCase);
 
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c> against training time, if there is anything to show.</summary>
-    public static bool Save(Comparison comparison, ResultFolder folder, string name)
+    public static bool Save(BenchmarkResult comparison, ResultFolder folder, string name)
     {
         var panels = Of(comparison);
-        if (panels.Count == 0) return false;
-        int columns = Math.Min(2, panels.Count), rows = (panels.Count + columns - 1) / columns;
-        using var figure = new Figure("monitor", [.. panels.Select(p => p.Draw(comparison.Runs.Max(r => r.Seconds)))]) { Columns = columns, Size = (1000 * columns, 560 * rows) };
+        if (panels.Count == 0)
+            return false;
+        int columns = Math.Min(2, panels.Count),
+            rows = (panels.Count + columns - 1) / columns;
+        using var figure = new Figure("monitor", [.. panels.Select(p => p.Draw(comparison.Runs.Max(r => r.Seconds)))])
+        {
+            Columns = columns,
+            Size = (1000 * columns, 560 * rows),
+        };
         figure.Save(folder, name);
         return true;
     }
@@ -101,19 +187,36 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         var plot = Figure.Panel(Title, "training time (s), monitor not counted", Axis);
         foreach (var trace in Traces)
         {
-            var line = Figure.Line(plot, trace.Seconds, trace.Values.Select(Math.Log10), trace.Color, trace.Name, trace.Dashed ? 1.8f : 2.2f, trace.Dashed ? LinePattern.Dashed : null);
-            if (!trace.Dashed) line.MarkerSize = 6;
+            var line = Figure.Line(
+                plot,
+                trace.Seconds,
+                trace.Values.Select(Math.Log10),
+                trace.Color,
+                trace.Name,
+                trace.Dashed ? 1.8f : 2.2f,
+                trace.Dashed ? LinePattern.Dashed : null
+            );
+            if (!trace.Dashed)
+                line.MarkerSize = 6;
         }
         Figure.Logarithmic(plot.Axes.Left, Low, High);
         plot.Axes.SetLimitsY(Math.Log10(Low), Math.Log10(High));
         plot.Axes.SetLimitsX(0, end > 0 ? 1.02 * end : 1);
-        if (Traces.Any(t => t.Name.Length > 0)) Figure.Legend(plot, Edge.Right);
+        if (Traces.Any(t => t.Name.Length > 0))
+            Figure.Legend(plot, Edge.Right);
         return plot;
     }
 
-    private static Trace Line(Run run, string name, string color, Func<MonitorRow, double?> value, bool dashed = false)
+    private static Trace Line(TrainingRun run, string name, string color, Func<MonitorRow, double?> value, bool dashed = false)
     {
         var points = run.Monitor!.Rows.Where(r => value(r) is > 0 and < double.PositiveInfinity).ToList();
-        return new(name, color, dashed, [.. points.Select(r => r.Seconds)], [.. points.Select(r => (double)r.Step)], [.. points.Select(r => value(r)!.Value)]);
+        return new(
+            name,
+            color,
+            dashed,
+            [.. points.Select(r => r.Seconds)],
+            [.. points.Select(r => (double)r.Step)],
+            [.. points.Select(r => value(r)!.Value)]
+        );
     }
 }

@@ -5,7 +5,8 @@ namespace Amari.Reporting;
 /// <summary>Numbers as people read them, in the invariant culture.</summary>
 internal static class Number
 {
-    /// <summary>So many significant digits, without an exponent from 0.001 up to 999999, trailing zeros dropped: 0.0533, 1316, 2.69e-5.</summary>
+    /// <summary>So many significant digits, without an exponent from 0.001 up to 999999, trailing zeros dropped: 0.0533, 1316,
+    /// 2.69e-5.</summary>
     public static string Short(double value, int digits = 3)
     {
         double size = Math.Abs(value);

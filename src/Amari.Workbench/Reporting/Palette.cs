@@ -6,14 +6,44 @@ namespace Amari.Reporting;
 internal static class Palette
 {
     private static readonly string[] Known =
-        ["sgd", "adam", "adamw", "lion", "kfac", "natural-gradient", "newton", "newton-cg", "hessian-free", "saddle-free-newton"];
+    [
+        "sgd",
+        "adam",
+        "adamw",
+        "lion",
+        "kfac",
+        "natural-gradient",
+        "newton",
+        "newton-cg",
+        "hessian-free",
+        "saddle-free-newton",
+    ];
     private static readonly string[] Colors =
-        ["#E69F00", "#CC79A7", "#0072B2", "#009E73", "#D55E00", "#56B4E9", "#000000", "#882255", "#44AA99", "#999933", "#332288", "#AA4499", "#DDCC77", "#CC6677", "#117733", "#661100", "#6699CC"];
+    [
+        "#E69F00",
+        "#CC79A7",
+        "#0072B2",
+        "#009E73",
+        "#D55E00",
+        "#56B4E9",
+        "#000000",
+        "#882255",
+        "#44AA99",
+        "#999933",
+        "#332288",
+        "#AA4499",
+        "#DDCC77",
+        "#CC6677",
+        "#117733",
+        "#661100",
+        "#6699CC",
+    ];
 
     /// <summary>The colour of a well-known optimizer, the same in every figure.</summary>
     public static string Of(string optimizer) => Colors[Array.IndexOf(Known, optimizer)];
 
-    /// <summary>The colours of optimizers that are shown together: the well-known ones have their own, the others what is left, in their order; only where colours run out are two alike.</summary>
+    /// <summary>The colours of optimizers that are shown together: the well-known ones have their own, the others what is left, in their
+    /// order; only where colours run out are two alike.</summary>
     public static IReadOnlyDictionary<string, string> Of(IEnumerable<string> optimizers)
     {
         var names = optimizers.Distinct().ToList();
@@ -23,5 +53,5 @@ internal static class Palette
     }
 
     /// <summary>The colours of a comparison, the same in all its figures.</summary>
-    public static IReadOnlyDictionary<string, string> Of(Comparison comparison) => Of(comparison.Runs.Select(r => r.Optimizer));
+    public static IReadOnlyDictionary<string, string> Of(BenchmarkResult comparison) => Of(comparison.Runs.Select(r => r.Optimizer));
 }

@@ -14,12 +14,13 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
     private readonly ManualResetEventSlim _end = new();
     private readonly Lock _gate = new();
     private readonly Thread? _painter;
-    private (string Key, long Step) _told;
+    private (string Key, long Step) _reported;
 
-    public ProgressView(TextWriter output, string title) : this(
-        ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }), title)
-    {
-    }
+    public ProgressView(TextWriter output, string title)
+        : this(
+            ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) }),
+            title
+        ) { }
 
     public ProgressView(IAnsiConsole console, string title)
     {
@@ -30,11 +31,19 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             return;
         }
         console.WriteLine(title);
-        _painter = new Thread(() => console.Live(Table()).Start(live =>
+        _painter = new Thread(() =>
+            console
+                .Live(Table())
+                .Start(live =>
+                {
+                    while (!_end.Wait(100))
+                        live.UpdateTarget(Table());
+                    live.UpdateTarget(Table());
+                })
+        )
         {
-            while (!_end.Wait(100)) live.UpdateTarget(Table());
-            live.UpdateTarget(Table());
-        })) { IsBackground = true };
+            IsBackground = true,
+        };
         _painter.Start();
     }
 
@@ -46,43 +55,51 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             int index = _rows.FindIndex(r => r.Key == key);
             if (index < 0)
             {
-                _rows.RemoveAll(r => r.Last.Stage.Length > 0);   // a tuning trial gives way to what comes after it
+                _rows.RemoveAll(r => r.Last.Stage.Length > 0); // a tuning trial gives way to what comes after it
                 _rows.Add((key, value));
             }
-            else _rows[index] = (key, value);
+            else
+                _rows[index] = (key, value);
         }
-        if (_painter is not null) return;
+        if (_painter is not null)
+            return;
         string end = value.Status is { } status and not RunStatus.Completed ? "  " + Trouble.Words(status) : "";
-        bool told = _told == (key, value.Step);
+        bool told = _reported == (key, value.Step);
         bool early = value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated;
-        if (end.Length == 0 && (value.Step == 0 || early || told)) return;
-        _told = (key, value.Step);
+        if (end.Length == 0 && (value.Step == 0 || early || told))
+            return;
+        _reported = (key, value.Step);
         _sinceLine.Restart();
-        string run = $"{value.Optimizer,-6} seed {value.Seed} {value.Stage,-12}";
-        Line(run + (told ? "     " : Numbers(value)) + end);     // what was reported is on the line before
+        string run = $"{value.Optimizer, -6} seed {value.Seed} {value.Stage, -12}";
+        Line(run + (told ? "     " : Numbers(value)) + end); // what was reported is on the line before
     }
 
     private static string Numbers(RunProgress p) =>
-        string.Create(CultureInfo.InvariantCulture, $"{p.Fraction,5:P0}  step {p.Step,7}  {p.Seconds,6:F1} s  ")
-        + string.Create(CultureInfo.InvariantCulture, $"loss {Number.Short(p.Loss),-8} batch {Number.Short(p.BatchLoss),-8} ")
-        + string.Create(CultureInfo.InvariantCulture, $"{Number.Short(p.MillisecondsPerStep),6} ms/step  {p.SecondsLeft,5:F0} s left");
+        string.Create(CultureInfo.InvariantCulture, $"{p.Fraction, 5:P0}  step {p.Step, 7}  {p.Seconds, 6:F1} s  ")
+        + string.Create(CultureInfo.InvariantCulture, $"loss {Number.Short(p.Loss), -8} batch {Number.Short(p.BatchLoss), -8} ")
+        + string.Create(CultureInfo.InvariantCulture, $"{Number.Short(p.MillisecondsPerStep), 6} ms/step  {p.SecondsLeft, 5:F0} s left");
 
     private Table Table()
     {
-        var table = new Table().Border(TableBorder.Simple);     // fits in 80 columns
+        var table = new Table().Border(TableBorder.Simple); // fits in 80 columns
         foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
             table.AddColumn(new TableColumn(head).NoWrap());
         lock (_gate)
             foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 6)))
             {
                 int done = (int)Math.Round(10 * p.Fraction);
-                table.AddRow(new Text(p.Optimizer), new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
+                table.AddRow(
+                    new Text(p.Optimizer),
+                    new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
                     p.Status is { } status and not RunStatus.Completed
-                        ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)),-10}[/]")
+                        ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)), -10}[/]")
                         : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
-                    new Text(Invariant($"{p.Step}")), new Text(Number.Short(p.Loss)), new Text(Number.Short(p.BatchLoss)),
+                    new Text(Invariant($"{p.Step}")),
+                    new Text(Number.Short(p.Loss)),
+                    new Text(Number.Short(p.BatchLoss)),
                     new Text(Number.Short(p.MillisecondsPerStep)),
-                    new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s")));
+                    new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s"))
+                );
             }
         return table;
     }

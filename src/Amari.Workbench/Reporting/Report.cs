@@ -7,11 +7,14 @@ namespace Amari.Reporting;
 /// <summary>Everything a command leaves: the table and the answer on the console, and the files.</summary>
 internal static class Report
 {
-    private const string SecondsFigure = "loss-seconds", StepsFigure = "loss-steps", MonitorFigure = "monitor", Page = "report.html";
+    private const string SecondsFigure = "loss-seconds",
+        StepsFigure = "loss-steps",
+        MonitorFigure = "monitor",
+        Page = "report.html";
 
     /// <summary>The files besides <c>result.json</c>.</summary>
     public static string[] Files { get; } =
-        [.. Figure.Files(SecondsFigure), .. Figure.Files(StepsFigure), .. Figure.Files(MonitorFigure), MonitorLog.FileName, Page];
+    [.. Figure.Files(SecondsFigure), .. Figure.Files(StepsFigure), .. Figure.Files(MonitorFigure), MonitorLog.FileName, Page];
 
     /// <param name="comparison">What there is.</param>
     /// <param name="workload">What was trained.</param>
@@ -19,28 +22,39 @@ internal static class Report
     /// <param name="output">The console.</param>
     /// <param name="partial">Whether runs are missing.</param>
     /// <returns>As <see cref="ExitCode"/>; 1 if runs are missing.</returns>
-    public static int Write(Comparison comparison, Workload workload, ResultFolder folder, TextWriter output, bool partial = false)
+    public static int Write(BenchmarkResult comparison, Workload workload, ResultFolder folder, TextWriter output, bool partial = false)
     {
-        var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        var console = ReferenceEquals(output, Console.Out)
+            ? AnsiConsole.Console
+            : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
             console.WriteLine("Stopped before anything was trained; there are no results.");
             return 1;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
-        foreach (string head in Summary.Heads(comparison)) table.AddColumn(new TableColumn(Markup.Escape(head)));
-        foreach (var summary in Summary.Of(comparison)) table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
-        if (comparison.Runs.Count > 0) console.Write(table);
+        foreach (string head in Summary.Heads(comparison))
+            table.AddColumn(new TableColumn(Markup.Escape(head)));
+        foreach (var summary in Summary.Of(comparison))
+            table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
+        if (comparison.Runs.Count > 0)
+            console.Write(table);
         console.WriteLine(Answer.Of(comparison));
         foreach (var run in comparison.Runs)
-            if (run.CurvatureChoice is { } choice) console.WriteLine($"{run.Optimizer}, seed {run.Seed}: {choice}.");
+            if (run.CurvatureChoice is { } choice)
+                console.WriteLine($"{run.Optimizer}, seed {run.Seed}: {choice}.");
         int events = comparison.Runs.Sum(r => r.Events.Count);
-        if (events > 0) console.WriteLine($"{events} events (failed factorisations, fall-backs, skipped steps, what was chosen while training) are listed in the report.");
+        if (events > 0)
+            console.WriteLine(
+                $"{events} events (failed factorisations, fall-backs, skipped steps, what was chosen while training) are listed in the "
+                    + "report."
+            );
 
-        if (MonitorPanel.Cost(comparison) is { } cost) console.WriteLine(cost);
+        if (MonitorPanel.Cost(comparison) is { } cost)
+            console.WriteLine(cost);
 
         folder.WriteResult(ResultJson.Of(comparison, partial));
-        if (comparison.Runs.Count == 0)                          // stopped while tuning: there is no curve to draw
+        if (comparison.Runs.Count == 0) // stopped while tuning: there is no curve to draw
         {
             console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.Shown("result.json")}");
             return 1;
@@ -51,11 +65,14 @@ internal static class Report
         bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
         folder.Write(Page, HtmlReport.Of(comparison, workload));
         console.WriteLine();
-        console.WriteLine($"Report: {folder.Shown(Page)} (beside it result.json, {(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)");
+        console.WriteLine(
+            $"Report: {folder.Shown(Page)} (beside it result.json, "
+                + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
+        );
         return folder.ExitCode(partial ? 1 : ExitCode(comparison));
     }
 
     /// <summary>1 when interrupted, when nothing ran, or when no run completed (all came apart, diverged or failed); else 0.</summary>
-    public static int ExitCode(Comparison comparison) =>
+    public static int ExitCode(BenchmarkResult comparison) =>
         comparison.Runs.All(r => r.Status != RunStatus.Completed) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
 }

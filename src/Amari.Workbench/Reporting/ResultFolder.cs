@@ -13,18 +13,27 @@ internal sealed class ResultFolder : IDisposable
     /// <summary>The machine-readable result.</summary>
     public const string Document = "result.json";
 
-    private readonly string[] _made;                            // the innermost first
+    private readonly string[] _made; // the innermost first
     private readonly FolderLock.Holder _hold;
     private readonly Manifest _manifest;
     private readonly OutputTarget? _json;
-    private readonly TextWriter _output, _error;
+    private readonly TextWriter _output,
+        _error;
     private readonly HashSet<string> _written = [];
     private readonly bool _overwrite;
     private string? _elsewhere;
-    private bool _isRefused, _isIncomplete;                     // interim results; --json
+    private bool _isRefused,
+        _isIncomplete; // interim results; --json
 
     private ResultFolder(
-        string path, bool overwrite, OutputTarget? json, string[] made, FolderLock.Holder hold, TextWriter output, TextWriter error)
+        string path,
+        bool overwrite,
+        OutputTarget? json,
+        string[] made,
+        FolderLock.Holder hold,
+        TextWriter output,
+        TextWriter error
+    )
     {
         (Path, _overwrite, _json, _made, _hold, _output, _error) = (path, overwrite, json, made, hold, output, error);
         _manifest = new(path);
@@ -43,16 +52,24 @@ internal sealed class ResultFolder : IDisposable
     /// <exception cref="ArgumentException">The folder holds files that may not be replaced, cannot be written to, or is in use by another
     /// process.</exception>
     public static ResultFolder Prepare(
-        string? asked, bool overwrite, string name, OutputTarget? json, IReadOnlyList<string>? files = null, TextWriter? output = null,
-        TextWriter? error = null)
+        string? asked,
+        bool overwrite,
+        string name,
+        OutputTarget? json,
+        IReadOnlyList<string>? files = null,
+        TextWriter? output = null,
+        TextWriter? error = null
+    )
     {
-        if (asked is not null) return Open(asked);
+        if (asked is not null)
+            return Open(asked);
         for (int i = 1; ; i++)
         {
             string path = System.IO.Path.GetFullPath(FormattableString.Invariant($"out/{name}-{i:D3}"));
             try
             {
-                if (!System.IO.Path.Exists(path)) return Open(path);
+                if (!System.IO.Path.Exists(path))
+                    return Open(path);
             }
             catch (ArgumentException e) when (e.InnerException is FolderInUseException)
             {
@@ -62,14 +79,17 @@ internal sealed class ResultFolder : IDisposable
 
         ResultFolder Open(string path)
         {
-            if (File.Exists(path)) throw new ArgumentException($"--out is '{path}', which is a file; it must be a folder.");
+            if (File.Exists(path))
+                throw new ArgumentException($"--out is '{path}', which is a file; it must be a folder.");
             Check(path, overwrite, files ?? [Document]);
             string[] needed = json?.File is { } file ? [path, System.IO.Path.GetDirectoryName(file)!] : [path];
-            if (json?.File == System.IO.Path.Combine(path, Document)) json = null;   // it is written there in any case
+            if (json?.File == System.IO.Path.Combine(path, Document))
+                json = null; // it is written there in any case
             string[] made = [.. needed.SelectMany(Missing).Distinct().OrderByDescending(f => f.Length)];
             try
             {
-                foreach (string folder in needed) AtomicFile.Probe(folder);
+                foreach (string folder in needed)
+                    AtomicFile.Probe(folder);
                 return new(path, overwrite, json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
             }
             catch (Exception e) when (e is ArgumentException or FolderInUseException)
@@ -81,25 +101,33 @@ internal sealed class ResultFolder : IDisposable
 
         static IEnumerable<string> Missing(string folder)
         {
-            for (string? f = System.IO.Path.GetFullPath(folder); f is not null && !Directory.Exists(f); f = System.IO.Path.GetDirectoryName(f)) yield return f;
+            for (
+                string? f = System.IO.Path.GetFullPath(folder);
+                f is not null && !Directory.Exists(f);
+                f = System.IO.Path.GetDirectoryName(f)
+            )
+                yield return f;
         }
     }
 
     private static void Check(string path, bool overwrite, IEnumerable<string> patterns)
     {
-        if (!Directory.Exists(path)) return;
+        if (!Directory.Exists(path))
+            return;
         var manifest = new Manifest(path);
-        var there = from pattern in patterns
-                    let folder = System.IO.Path.Combine(path, System.IO.Path.GetDirectoryName(pattern) ?? "")
-                    where Directory.Exists(folder)
-                    from file in Directory.EnumerateFileSystemEntries(folder, System.IO.Path.GetFileName(pattern))
-                    select System.IO.Path.GetRelativePath(path, file);
+        var there =
+            from pattern in patterns
+            let folder = System.IO.Path.Combine(path, System.IO.Path.GetDirectoryName(pattern) ?? "")
+            where Directory.Exists(folder)
+            from file in Directory.EnumerateFileSystemEntries(folder, System.IO.Path.GetFileName(pattern))
+            select System.IO.Path.GetRelativePath(path, file);
         foreach (string name in there)
             if (!overwrite)
                 throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
             else if (!manifest.Owns(name))
                 throw new ArgumentException(
-                    $"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder.");
+                    $"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder."
+                );
     }
 
     /// <summary>The full name of a file in the folder.</summary>
@@ -115,7 +143,7 @@ internal sealed class ResultFolder : IDisposable
         {
             return System.IO.Path.GetRelativePath(Environment.CurrentDirectory, file);
         }
-        catch (IOException)                                      // the current folder is gone
+        catch (IOException) // the current folder is gone
         {
             return file;
         }
@@ -150,7 +178,8 @@ internal sealed class ResultFolder : IDisposable
         }
         catch (Exception e) when (IsRefusal(e))
         {
-            if (!_isRefused) _error.WriteLine($"The results so far could not be written to '{Path}', the command goes on: {Reason(e)}");
+            if (!_isRefused)
+                _error.WriteLine($"The results so far could not be written to '{Path}', the command goes on: {Reason(e)}");
             _isRefused = true;
         }
     }
@@ -175,7 +204,8 @@ internal sealed class ResultFolder : IDisposable
     public void WriteResult(string json)
     {
         Write(Document, json);
-        if (!Deliver(_json, json, _error)) _isIncomplete = true;
+        if (!Deliver(_json, json, _error))
+            _isIncomplete = true;
     }
 
     /// <summary>Writes what --json asks for, if it asks.</summary>
@@ -207,7 +237,8 @@ internal sealed class ResultFolder : IDisposable
     private static void TakeBack(IEnumerable<string> made)
     {
         foreach (string folder in made)
-            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any()) Directory.Delete(folder);
+            if (Directory.Exists(folder) && !Directory.EnumerateFileSystemEntries(folder).Any())
+                Directory.Delete(folder);
     }
 
     private void WriteHere(string name, byte[] content)
@@ -222,25 +253,32 @@ internal sealed class ResultFolder : IDisposable
     /// <summary>Refuses a file that this command may not replace, and clears what killed ones left half-written.</summary>
     private void Take(string name)
     {
-        if (_written.Contains(name)) return;
+        if (_written.Contains(name))
+            return;
         if (System.IO.Path.Exists(FileNamed(name)) && !(_overwrite && _manifest.Owns(name)))
             throw new IOException($"'{FileNamed(name)}' is there, and this command did not write it.");
-        string file = FileNamed(name), folder = System.IO.Path.GetDirectoryName(file)!;
-        foreach (string stray in Directory.GetFiles(folder, AtomicFile.TemporaryPattern(System.IO.Path.GetFileName(file)))) File.Delete(stray);
+        string file = FileNamed(name),
+            folder = System.IO.Path.GetDirectoryName(file)!;
+        foreach (string stray in Directory.GetFiles(folder, AtomicFile.TemporaryPattern(System.IO.Path.GetFileName(file))))
+            File.Delete(stray);
     }
 
     private void Leave(Exception why)
     {
         Func<string>[] parents =
         [
-            () => Environment.CurrentDirectory, () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), System.IO.Path.GetTempPath,
+            () => Environment.CurrentDirectory,
+            () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile),
+            System.IO.Path.GetTempPath,
         ];
         foreach (var parent in parents)
             try
             {
                 string folder = System.IO.Path.Combine(parent(), $"amari-results-{System.IO.Path.GetRandomFileName()[..8]}");
-                if (OperatingSystem.IsWindows()) Directory.CreateDirectory(folder);
-                else Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
+                if (OperatingSystem.IsWindows())
+                    Directory.CreateDirectory(folder);
+                else
+                    Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
                 AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []);
                 _elsewhere = folder;
                 _error.WriteLine($"'{Path}' does not take all results ({Reason(why)}); the rest is in '{folder}'.");
@@ -251,8 +289,10 @@ internal sealed class ResultFolder : IDisposable
                 // The next one.
             }
         _elsewhere = "";
-        _error.WriteLine($"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
-            + $"{Document} follows on standard output.");
+        _error.WriteLine(
+            $"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
+                + $"{Document} follows on standard output."
+        );
     }
 
     private string WriteElsewhere(string name, byte[] content)
@@ -265,7 +305,8 @@ internal sealed class ResultFolder : IDisposable
                 Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
                 AtomicFile.Write(file, content);
             }
-            else if (name == Document) _output.WriteLine(Encoding.UTF8.GetString(content));
+            else if (name == Document)
+                _output.WriteLine(Encoding.UTF8.GetString(content));
         }
         catch (Exception e) when (IsRefusal(e))
         {

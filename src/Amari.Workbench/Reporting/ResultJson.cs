@@ -12,72 +12,113 @@ internal static class ResultJson
 
     /// <param name="comparison">What there is.</param>
     /// <param name="partial">Whether runs are still to come.</param>
-    public static string Of(Comparison comparison, bool partial = false) => new JsonObject
-    {
-        ["partial"] = partial,
-        ["workload"] = comparison.Workload,
-        ["metric"] = comparison.Metric,
-        ["target"] = new JsonObject { ["metric"] = comparison.Target.Metric, ["value"] = comparison.Target.Value },
-        ["budget"] = BudgetOf(comparison.Budget),
-        ["answer"] = Answer.Of(comparison),
-        ["runs"] = new JsonArray([.. comparison.Runs.Select(RunOf)]),
-        ["trials"] = new JsonArray([.. comparison.Trials.Select(t => new JsonObject
+    public static string Of(BenchmarkResult comparison, bool partial = false) =>
+        new JsonObject
         {
-            ["optimizer"] = t.Optimizer, ["options"] = Map(t.Options), ["budget"] = BudgetOf(t.Budget), ["loss"] = Finite(t.Loss),
-            ["status"] = Trouble.NameOf(t.Status), ["failure"] = t.Failure is { } why ? Trouble.Reason(why) : null,
-        })]),
-    }.ToJsonString(Indented);
+            ["partial"] = partial,
+            ["workload"] = comparison.Workload,
+            ["metric"] = comparison.Metric,
+            ["target"] = new JsonObject { ["metric"] = comparison.Target.Metric, ["value"] = comparison.Target.Value },
+            ["budget"] = BudgetOf(comparison.Budget),
+            ["answer"] = Answer.Of(comparison),
+            ["runs"] = new JsonArray([.. comparison.Runs.Select(RunOf)]),
+            ["trials"] = new JsonArray([
+                .. comparison.Trials.Select(t => new JsonObject
+                {
+                    ["optimizer"] = t.Optimizer,
+                    ["options"] = Map(t.Options),
+                    ["budget"] = BudgetOf(t.Budget),
+                    ["loss"] = Finite(t.Loss),
+                    ["status"] = Trouble.NameOf(t.Status),
+                    ["failure"] = t.Failure is { } why ? Trouble.Reason(why) : null,
+                }),
+            ]),
+        }.ToJsonString(Indented);
 
-    private static JsonObject RunOf(Run run)
+    private static JsonObject RunOf(TrainingRun run)
     {
         var json = Plain(run);
         if (run.CurvatureChoice is { } choice)
             json["curvatureChoice"] = new JsonObject
             {
-                ["budget"] = choice.Budget, ["share"] = choice.Share,
-                ["factorInterval"] = choice.FactorInterval, ["inverseInterval"] = choice.InverseInterval, ["factorExamples"] = choice.FactorExamples,
+                ["budget"] = choice.Budget,
+                ["share"] = choice.Share,
+                ["factorInterval"] = choice.FactorInterval,
+                ["inverseInterval"] = choice.InverseInterval,
+                ["factorExamples"] = choice.FactorBatchSize,
             };
-        if (run.Monitor is not { } monitor) return json;
+        if (run.Monitor is not { } monitor)
+            return json;
         json["monitor"] = new JsonArray([.. monitor.Rows.Select(r => MonitorLog.Of(r))]);
         json["monitorCost"] = new JsonObject
         {
-            ["askedShare"] = monitor.AskedShare, ["share"] = monitor.Share, ["seconds"] = monitor.Seconds, ["endSeconds"] = monitor.EndSeconds,
+            ["askedShare"] = monitor.TargetShare,
+            ["share"] = monitor.Share,
+            ["seconds"] = monitor.Seconds,
+            ["endSeconds"] = monitor.EndSeconds,
         };
         json["stabilityBound"] = monitor.BoundRule;
         return json;
     }
 
-    private static JsonObject Plain(Run run) => new()
-    {
-        ["optimizer"] = run.Optimizer,
-        ["options"] = Map(run.Options),
-        ["seed"] = run.Seed,
-        ["status"] = Trouble.NameOf(run.Status),
-        ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
-        ["start"] = WeightStarts.NameOf(run.Start),
-        ["steps"] = run.Steps,
-        ["seconds"] = run.Seconds,
-        ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
-        ["stepsToTarget"] = run.StepsToTarget,
-        ["secondsToTarget"] = run.SecondsToTarget,
-        ["best"] = run.Best is not { } best ? null
-            : new JsonObject { ["step"] = best.Step, ["seconds"] = best.Seconds, ["loss"] = best.Loss, ["metric"] = Finite(best.Metric) },
-        ["plateau"] = run.Plateau is not { } plateau ? null : new JsonObject
+    private static JsonObject Plain(TrainingRun run) =>
+        new()
         {
-            ["loss"] = plateau.Loss, ["fromStep"] = plateau.FromStep, ["toStep"] = plateau.ToStep,
-            ["share"] = plateau.Share, ["toEnd"] = plateau.ToEnd,
-        },
-        ["finalLoss"] = Finite(run.FinalLoss),
-        ["finalMetric"] = Finite(run.FinalMetric),
-        ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
-        ["cpuOverWall"] = Finite(run.CpuOverWall),
-        ["waitedForCpu"] = run.WaitedForCpu,
-        ["parameters"] = run.Parameters,
-        ["stateBytes"] = run.StateBytes,
-        ["stateBytesPerParameter"] = Finite(run.StateBytesPerParameter),
-        ["coverage"] = new JsonArray([.. run.Coverage.Select(c => new JsonObject { ["parameter"] = c.Parameter, ["block"] = c.Block, ["reason"] = c.Reason })]),
-        ["events"] = new JsonArray([.. run.Events.Select(e => new JsonObject { ["step"] = e.Step, ["subject"] = e.Subject, ["message"] = e.Message })]),
-    };
+            ["optimizer"] = run.Optimizer,
+            ["options"] = Map(run.Options),
+            ["seed"] = run.Seed,
+            ["status"] = Trouble.NameOf(run.Status),
+            ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
+            ["start"] = WeightStarts.NameOf(run.Start),
+            ["steps"] = run.Steps,
+            ["seconds"] = run.Seconds,
+            ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
+            ["stepsToTarget"] = run.StepsToTarget,
+            ["secondsToTarget"] = run.SecondsToTarget,
+            ["best"] = run.Best is not { } best
+                ? null
+                : new JsonObject
+                {
+                    ["step"] = best.Step,
+                    ["seconds"] = best.Seconds,
+                    ["loss"] = best.Loss,
+                    ["metric"] = Finite(best.Metric),
+                },
+            ["plateau"] = run.Plateau is not { } plateau
+                ? null
+                : new JsonObject
+                {
+                    ["loss"] = plateau.Loss,
+                    ["fromStep"] = plateau.FromStep,
+                    ["toStep"] = plateau.ToStep,
+                    ["share"] = plateau.Share,
+                    ["toEnd"] = plateau.ToEnd,
+                },
+            ["finalLoss"] = Finite(run.FinalLoss),
+            ["finalMetric"] = Finite(run.FinalMetric),
+            ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
+            ["cpuOverWall"] = Finite(run.CpuOverWall),
+            ["waitedForCpu"] = run.WaitedForCpu,
+            ["parameters"] = run.Parameters,
+            ["stateBytes"] = run.StateBytes,
+            ["stateBytesPerParameter"] = Finite(run.StateBytesPerParameter),
+            ["coverage"] = new JsonArray([
+                .. run.Coverage.Select(c => new JsonObject
+                {
+                    ["parameter"] = c.Parameter,
+                    ["block"] = c.Block,
+                    ["reason"] = c.Reason,
+                }),
+            ]),
+            ["events"] = new JsonArray([
+                .. run.Events.Select(e => new JsonObject
+                {
+                    ["step"] = e.Step,
+                    ["subject"] = e.Subject,
+                    ["message"] = e.Message,
+                }),
+            ]),
+        };
 
     private static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
 

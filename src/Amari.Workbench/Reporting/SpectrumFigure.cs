@@ -3,17 +3,23 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>Two panels: the density of eigenvalues on a logarithmic scale, so that bulk and outliers are both visible, and the largest eigenvalues by rank.</summary>
+/// <summary>Two panels: the density of eigenvalues on a logarithmic scale, so that bulk and outliers are both visible, and the largest
+/// eigenvalues by rank.</summary>
 internal static class SpectrumFigure
 {
-    private const string Blue = "#0072B2", Accent = "#D55E00", Grey = "#777777";
+    private const string Blue = "#0072B2",
+        Accent = "#D55E00",
+        Grey = "#777777";
 
     /// <summary>A tenth of the density of one eigenvalue alone: what is below is nothing.</summary>
     public static double Floor(SpectrumResult result)
     {
-        if (result.Points.Count == 0) return 0;
-        double step = result.Points[1].Lambda - result.Points[0].Lambda, one = 1.0 / result.Dimension;
-        double sigma = (result.Points[^1].Lambda - result.Points[0].Lambda) / 108;          // the kernel: a hundredth of the range, with tails of four
+        if (result.Points.Count == 0)
+            return 0;
+        double step = result.Points[1].Lambda - result.Points[0].Lambda,
+            one = 1.0 / result.Dimension;
+        // the kernel: a hundredth of the range, with tails of four
+        double sigma = (result.Points[^1].Lambda - result.Points[0].Lambda) / 108;
         return 0.1 * one / (Math.Max(sigma, step) * Math.Sqrt(2 * Math.PI));
     }
 
@@ -21,7 +27,17 @@ internal static class SpectrumFigure
     public static IReadOnlyList<(double X, double Y, double Low, double High)> Shown(SpectrumResult result)
     {
         double floor = Floor(result);
-        return [.. result.Points.Select(p => (p.Lambda, Math.Max(floor, p.Density.Value), Math.Max(floor, p.Density.Value - Error(p)), Math.Max(floor, p.Density.Value + Error(p))))];
+        return
+        [
+            .. result.Points.Select(p =>
+                (
+                    p.Lambda,
+                    Math.Max(floor, p.Density.Value),
+                    Math.Max(floor, p.Density.Value - Error(p)),
+                    Math.Max(floor, p.Density.Value + Error(p))
+                )
+            ),
+        ];
 
         static double Error(Spectrum.DensityPoint p) => double.IsFinite(p.Density.StandardError) ? p.Density.StandardError : 0;
     }
@@ -34,14 +50,19 @@ internal static class SpectrumFigure
     }
 
     /// <summary>The density (where there is one) and the largest eigenvalues; the caller owns them.</summary>
-    public static IReadOnlyList<Plot> Panels(SpectrumResult result) => result.Points.Count == 0 ? [Scree(result)] : [Density(result), Scree(result)];
+    public static IReadOnlyList<Plot> Panels(SpectrumResult result) =>
+        result.Points.Count == 0 ? [Scree(result)] : [Density(result), Scree(result)];
 
     private static Plot Density(SpectrumResult result)
     {
         var plot = Figure.Panel(result.Headline, "eigenvalue λ", "density (log scale)");
         var shown = Shown(result);
         double floor = Floor(result);
-        var band = plot.Add.FillY([.. shown.Select(p => p.X)], [.. shown.Select(p => Math.Log10(p.Low))], [.. shown.Select(p => Math.Log10(p.High))]);
+        var band = plot.Add.FillY(
+            [.. shown.Select(p => p.X)],
+            [.. shown.Select(p => Math.Log10(p.Low))],
+            [.. shown.Select(p => Math.Log10(p.High))]
+        );
         band.FillColor = Color.FromHex(Blue).WithAlpha(0.22);
         band.LineWidth = 0;
         Figure.Line(plot, shown.Select(p => p.X), shown.Select(p => Math.Log10(p.Y)), Blue, "density ± standard error", 2.4f);
@@ -56,26 +77,41 @@ internal static class SpectrumFigure
         void Rug(IEnumerable<double> values, string color, string legend)
         {
             double[] at = [.. values];
-            if (at.Length == 0) return;
+            if (at.Length == 0)
+                return;
             foreach (double x in at)
             {
-                var mark = plot.Add.Line(x, Math.Log10(floor), x, Math.Log10(floor) + 0.06 * Math.Log10(3 * shown.Max(p => p.High) / floor));
+                var mark = plot.Add.Line(
+                    x,
+                    Math.Log10(floor),
+                    x,
+                    Math.Log10(floor) + 0.06 * Math.Log10(3 * shown.Max(p => p.High) / floor)
+                );
                 (mark.Color, mark.LineWidth) = (Color.FromHex(color), 2);
-                if (x == at[0]) mark.LegendText = legend;
+                if (x == at[0])
+                    mark.LegendText = legend;
             }
         }
     }
 
     private static Plot Scree(SpectrumResult result)
     {
-        var plot = Figure.Panel(result.Outliers.Enough ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues", "rank (log scale)", "eigenvalue (log scale)");
+        var plot = Figure.Panel(
+            result.Outliers.Enough ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues",
+            "rank (log scale)",
+            "eigenvalue (log scale)"
+        );
         var points = result.Largest.Values.Select((value, i) => (Rank: i + 1, Value: value)).Where(p => p.Value > 0).ToList();
-        if (points.Count == 0) return plot;
-        if (!double.IsNaN(result.Outliers.Scale)) Tail(plot, result.Outliers, points[^1].Rank);
+        if (points.Count == 0)
+            return plot;
+        if (!double.IsNaN(result.Outliers.Scale))
+            Tail(plot, result.Outliers, points[^1].Rank);
         Marks(points.Skip(result.Outliers.Count), Blue, "bulk");
         Marks(points.Take(result.Outliers.Count), Accent, "outliers");
-        double low = points[^1].Value, high = points[0].Value;
-        if (!double.IsNaN(result.Outliers.Scale)) (low, high) = (Math.Min(low, result.Outliers.Tail(points[^1].Rank)), Math.Max(high, result.Outliers.Tail(1)));
+        double low = points[^1].Value,
+            high = points[0].Value;
+        if (!double.IsNaN(result.Outliers.Scale))
+            (low, high) = (Math.Min(low, result.Outliers.Tail(points[^1].Rank)), Math.Max(high, result.Outliers.Tail(1)));
         Figure.Logarithmic(plot.Axes.Left, low / 1.2, high * 1.2);
         Figure.Logarithmic(plot.Axes.Bottom, 0.9, 1.1 * points.Count);
         Figure.Legend(plot);
@@ -83,22 +119,33 @@ internal static class SpectrumFigure
 
         void Marks(IEnumerable<(int Rank, double Value)> some, string color, string legend)
         {
-            if (some.Any()) Figure.Marks(plot, some.Select(p => Math.Log10(p.Rank)), some.Select(p => Math.Log10(p.Value)), color, legend);
+            if (some.Any())
+                Figure.Marks(plot, some.Select(p => Math.Log10(p.Rank)), some.Select(p => Math.Log10(p.Value)), color, legend);
         }
     }
 
-    /// <summary>A dashed straight line, of lines of their own: Skia complains on the error stream when it dashes an oblique one into an SVG.</summary>
+    /// <summary>A dashed straight line, of lines of their own: Skia complains on the error stream when it dashes an oblique one into an
+    /// SVG.</summary>
     private static void Tail(Plot plot, Spectrum.Outliers outliers, int last)
     {
         const int Dashes = 28;
         double step = Math.Log10(last) / (Dashes - 0.4);
         for (int i = 0; i < Dashes; i++)
         {
-            double from = i * step, to = from + 0.6 * step;
+            double from = i * step,
+                to = from + 0.6 * step;
             var dash = plot.Add.Line(from, Height(from), to, Height(to));
             (dash.Color, dash.LineWidth) = (Colors.Black, 1.6f);
         }
-        plot.Legend.ManualItems.Add(new LegendItem { LabelText = "tail of the bulk, prolonged", LineColor = Colors.Black, LineWidth = 1.6f, LinePattern = LinePattern.Dashed });
+        plot.Legend.ManualItems.Add(
+            new LegendItem
+            {
+                LabelText = "tail of the bulk, prolonged",
+                LineColor = Colors.Black,
+                LineWidth = 1.6f,
+                LinePattern = LinePattern.Dashed,
+            }
+        );
 
         double Height(double logRank) => Math.Log10(outliers.Scale) - outliers.Exponent * logRank;
     }

@@ -10,17 +10,23 @@ internal static class SpectrumReport
     /// <returns>The exit code: 1 when it was stopped, or when nothing was found.</returns>
     public static int Write(SpectrumResult result, ResultFolder folder, TextWriter output)
     {
-        var console = ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        var console = ReferenceEquals(output, Console.Out)
+            ? AnsiConsole.Console
+            : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         var table = new Table().Border(TableBorder.Rounded).AddColumn("rank").AddColumn("eigenvalue").AddColumn("residual").AddColumn("");
-        foreach (var row in Rows(result)) table.AddRow([.. row.Select(Markup.Escape)]);
-        if (result.Largest.Values.Count > 0) console.Write(table);
+        foreach (var row in Rows(result))
+            table.AddRow([.. row.Select(Markup.Escape)]);
+        if (result.Largest.Values.Count > 0)
+            console.Write(table);
         console.WriteLine($"{result.Headline}: {result.Subtitle}");
-        foreach (var (name, value) in Numbers(result)) console.WriteLine($"{name,-28} {value}");
+        foreach (var (name, value) in Numbers(result))
+            console.WriteLine($"{name, -28} {value}");
         console.WriteLine($"Outliers: {Outliers.Rule}.");
         console.WriteLine(result.Summary);
 
         folder.WriteResult(result.ToJson());
-        if (result.Largest.Values.Count > 0) SpectrumFigure.Save(result, folder, "spectrum");
+        if (result.Largest.Values.Count > 0)
+            SpectrumFigure.Save(result, folder, "spectrum");
         folder.Write("report.html", Html(result));
         console.WriteLine();
         console.WriteLine($"Report: {folder.Shown("report.html")} (beside it result.json, and spectrum as PNG and SVG)");
@@ -30,66 +36,105 @@ internal static class SpectrumReport
     private static IEnumerable<string[]> Rows(SpectrumResult result)
     {
         for (int i = 0; i < result.Largest.Values.Count; i++)
-            yield return [FormattableString.Invariant($"{i + 1}"), Number.Short(result.Largest.Values[i], 4), Number.Short(result.Largest.Residuals[i], 2), i < result.Outliers.Count ? "outlier" : ""];
-        if (result.Smallest is { } s) yield return [FormattableString.Invariant($"{result.Dimension}"), Number.Short(s.Values[0], 4), Number.Short(s.Residuals[0], 2), "smallest"];
+            yield return
+            [
+                FormattableString.Invariant($"{i + 1}"),
+                Number.Short(result.Largest.Values[i], 4),
+                Number.Short(result.Largest.Residuals[i], 2),
+                i < result.Outliers.Count ? "outlier" : "",
+            ];
+        if (result.Smallest is { } s)
+            yield return
+            [
+                FormattableString.Invariant($"{result.Dimension}"),
+                Number.Short(s.Values[0], 4),
+                Number.Short(s.Residuals[0], 2),
+                "smallest",
+            ];
     }
 
     private static IEnumerable<(string Name, string Value)> Numbers(SpectrumResult result)
     {
         yield return ("dimension", result.Dimension.ToString("N0", System.Globalization.CultureInfo.InvariantCulture));
         yield return ("outliers", result.Outliers.Enough ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
-        if (result.Trace is { } trace) yield return ($"trace ({result.TraceEstimator})", Text(trace));
-        if (result.FrobeniusNorm is { } norm) yield return ("Frobenius norm", Text(norm));
-        if (result.Density is { } density) yield return ("effective rank", Text(density.EffectiveRank()));
-        if (result.EffectiveDimension is { } effective) yield return ($"eigenvalues above ~{Number.Short(result.Alpha)}", $"{Text(effective)} (effective dimensionality, α = λ₁ / 1000)");
-        if (result.Condition is { } k) yield return ("condition number", double.IsFinite(k.Value) ? Text(k) : "infinite");
+        if (result.Trace is { } trace)
+            yield return ($"trace ({result.TraceEstimator})", Text(trace));
+        if (result.FrobeniusNorm is { } norm)
+            yield return ("Frobenius norm", Text(norm));
+        if (result.Density is { } density)
+            yield return ("effective rank", Text(density.EffectiveRank()));
+        if (result.EffectiveDimension is { } effective)
+            yield return (
+                $"eigenvalues above ~{Number.Short(result.Alpha)}",
+                $"{Text(effective)} (effective dimensionality, α = λ₁ / 1000)"
+            );
+        if (result.Condition is { } k)
+            yield return ("condition number", double.IsFinite(k.Value) ? Text(k) : "infinite");
         yield return ("products", $"{result.Largest.Products} for the largest eigenvalues");
-        if (result.Density is { Reorthogonalised: false }) yield return ("density", "without reorthogonalisation, for want of memory");
+        if (result.Density is { Reorthogonalised: false })
+            yield return ("density", "without reorthogonalisation, for want of memory");
     }
 
-    private static string Text(Estimate e) => double.IsNaN(e.StandardError) ? Number.Short(e.Value, 4) : $"{Number.Short(e.Value, 4)} ± {Number.Short(e.StandardError, 2)}";
+    private static string Text(Estimate e) =>
+        double.IsNaN(e.StandardError) ? Number.Short(e.Value, 4) : $"{Number.Short(e.Value, 4)} ± {Number.Short(e.StandardError, 2)}";
 
     private static string Html(SpectrumResult result)
     {
         var page = new HtmlPage($"Amari: {result.Headline}");
-        page.Add($"""
+        page.Add(
+            $"""
             <p class="sub">{HtmlPage.Text(result.Subtitle)}.</p>
             <p class="answer">{HtmlPage.Text(result.Summary)}</p>
             <h2>Density of eigenvalues</h2>
-            <p class="sub">Stochastic Lanczos quadrature, smoothed by a Gaussian; the band is one standard error over {result.Density?.Probes.Count ?? 0} probes. The marks are the largest eigenvalues.</p>
+            <p class="sub">Stochastic Lanczos quadrature, smoothed by a Gaussian; the band is one standard error over {result.Density?.Probes.Count
+                ?? 0} probes. The marks are the largest eigenvalues.</p>
             <div id="density" class="plot"></div>
             <h2>The largest eigenvalues</h2>
             <p class="sub">Outliers: {HtmlPage.Text(Outliers.Rule)}.</p>
             <div id="scree" class="plot"></div>
             <h2>Numbers</h2>
 
-            """);
-        page.Table(["quantity", "value ± standard error"], Numbers(result).Select(n => (IReadOnlyList<string>)[HtmlPage.Text(n.Name), HtmlPage.Text(n.Value)]));
+            """
+        );
+        page.Table(
+            ["quantity", "value ± standard error"],
+            Numbers(result).Select(n => (IReadOnlyList<string>)[HtmlPage.Text(n.Name), HtmlPage.Text(n.Value)])
+        );
         page.Add("<h2>Eigenvalues</h2>\n");
         page.Table(["rank", "eigenvalue", "residual", ""], Rows(result));
         var shown = SpectrumFigure.Shown(result);
-        string data = JsonSerializer.Serialize(new
-        {
-            x = shown.Select(p => p.X), y = shown.Select(p => p.Y), low = shown.Select(p => p.Low), high = shown.Select(p => p.High), floor = SpectrumFigure.Floor(result),
-            values = result.Largest.Values, outliers = result.Outliers.Count,
-            tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
-        });
-        return page.Finish($"const d = {data};\n" + """
-            const accent = '#D55E00', blue = '#0072B2';
-            function draw() {
-              const axes = (x, y, values, more) => layout({ xaxis: Object.assign({ title: x, gridcolor: grid, zerolinecolor: grid }, more), yaxis: { title: y, type: 'log', dtick: Math.max(...values) > 200 * Math.min(...values.filter(v => v > 0)) ? 1 : 'D2', gridcolor: grid, zeroline: false, exponentformat: 'power' } });
-              const marks = (from, to, name, color, y) => ({ x: d.values.slice(from, to), y: d.values.slice(from, to).map(() => y), name, mode: 'markers', marker: { symbol: 'line-ns-open', size: 14, color, line: { width: 2 } }, hovertemplate: 'λ = %{x:.5g}<extra></extra>' });
-              Plotly.react('density', [
-                { x: d.x.concat(d.x.slice().reverse()), y: d.high.concat(d.low.slice().reverse()), fill: 'toself', fillcolor: 'rgba(0,114,178,.2)', line: { width: 0 }, hoverinfo: 'skip', showlegend: false },
-                { x: d.x, y: d.y, name: 'density', line: { color: blue, width: 2.5 }, hovertemplate: 'λ = %{x:.4g}<br>density %{y:.4g}<extra></extra>' },
-                marks(d.outliers, undefined, 'largest eigenvalues', 'rgba(128,128,128,.9)', d.floor * 1.5), marks(0, d.outliers, 'outliers', accent, d.floor * 1.5)],
-                axes('eigenvalue λ', 'density (log scale)', d.y), { responsive: true, displaylogo: false });
-              const rank = d.values.map((_, i) => i + 1), points = (from, to, name, color) => ({ x: rank.slice(from, to), y: d.values.slice(from, to), name, mode: 'markers', marker: { size: 9, color }, hovertemplate: 'rank %{x}<br>λ = %{y:.5g}<extra></extra>' });
-              Plotly.react('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, prolonged', mode: 'lines', line: { dash: 'dash', color: ink(), width: 1.5 } }, points(d.outliers, undefined, 'bulk', blue), points(0, d.outliers, 'outliers', accent)],
-                axes('rank (log scale)', 'eigenvalue λ (log scale)', d.values, { type: 'log', dtick: 'D2' }), { responsive: true, displaylogo: false });
+        string data = JsonSerializer.Serialize(
+            new
+            {
+                x = shown.Select(p => p.X),
+                y = shown.Select(p => p.Y),
+                low = shown.Select(p => p.Low),
+                high = shown.Select(p => p.High),
+                floor = SpectrumFigure.Floor(result),
+                values = result.Largest.Values,
+                outliers = result.Outliers.Count,
+                tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
             }
-            dark.addEventListener('change', draw);
-            draw();
-            """);
+        );
+        return page.Finish(
+            $"const d = {data};\n"
+                + """
+                const accent = '#D55E00', blue = '#0072B2';
+                function draw() {
+                  const axes = (x, y, values, more) => layout({ xaxis: Object.assign({ title: x, gridcolor: grid, zerolinecolor: grid }, more), yaxis: { title: y, type: 'log', dtick: Math.max(...values) > 200 * Math.min(...values.filter(v => v > 0)) ? 1 : 'D2', gridcolor: grid, zeroline: false, exponentformat: 'power' } });
+                  const marks = (from, to, name, color, y) => ({ x: d.values.slice(from, to), y: d.values.slice(from, to).map(() => y), name, mode: 'markers', marker: { symbol: 'line-ns-open', size: 14, color, line: { width: 2 } }, hovertemplate: 'λ = %{x:.5g}<extra></extra>' });
+                  Plotly.react('density', [
+                    { x: d.x.concat(d.x.slice().reverse()), y: d.high.concat(d.low.slice().reverse()), fill: 'toself', fillcolor: 'rgba(0,114,178,.2)', line: { width: 0 }, hoverinfo: 'skip', showlegend: false },
+                    { x: d.x, y: d.y, name: 'density', line: { color: blue, width: 2.5 }, hovertemplate: 'λ = %{x:.4g}<br>density %{y:.4g}<extra></extra>' },
+                    marks(d.outliers, undefined, 'largest eigenvalues', 'rgba(128,128,128,.9)', d.floor * 1.5), marks(0, d.outliers, 'outliers', accent, d.floor * 1.5)],
+                    axes('eigenvalue λ', 'density (log scale)', d.y), { responsive: true, displaylogo: false });
+                  const rank = d.values.map((_, i) => i + 1), points = (from, to, name, color) => ({ x: rank.slice(from, to), y: d.values.slice(from, to), name, mode: 'markers', marker: { size: 9, color }, hovertemplate: 'rank %{x}<br>λ = %{y:.5g}<extra></extra>' });
+                  Plotly.react('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, prolonged', mode: 'lines', line: { dash: 'dash', color: ink(), width: 1.5 } }, points(d.outliers, undefined, 'bulk', blue), points(0, d.outliers, 'outliers', accent)],
+                    axes('rank (log scale)', 'eigenvalue λ (log scale)', d.values, { type: 'log', dtick: 'D2' }), { responsive: true, displaylogo: false });
+                }
+                dark.addEventListener('change', draw);
+                draw();
+                """
+        );
     }
 }

@@ -7,7 +7,15 @@ namespace Amari.Reporting;
 
 /// <summary>What <c>amari spectrum</c> found; what a stop left undone is null.</summary>
 internal sealed record SpectrumResult(
-    long Dimension, Eigenpairs Largest, Eigenpairs? Smallest, SpectralDensity? Density, Estimate? Trace, string TraceEstimator, Outliers Outliers, bool Interrupted)
+    long Dimension,
+    Eigenpairs Largest,
+    Eigenpairs? Smallest,
+    SpectralDensity? Density,
+    Estimate? Trace,
+    string TraceEstimator,
+    Outliers Outliers,
+    bool Interrupted
+)
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
@@ -23,11 +31,16 @@ internal sealed record SpectrumResult(
     public IReadOnlyList<DensityPoint> Points => field ??= Density?.Smooth() ?? [];
 
     /// <summary>λ_max / λ_min; null unless both ends are known.</summary>
-    public Estimate? Condition => Largest.Values.Count > 0 && Smallest is { } s
-        ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), new(s.Values[0], s.Residuals[0])) : null;
+    public Estimate? Condition =>
+        Largest.Values.Count > 0 && Smallest is { } s
+            ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), new(s.Values[0], s.Residuals[0]))
+            : null;
 
     /// <summary>‖C‖_F by the quadrature.</summary>
-    public Estimate? FrobeniusNorm => Density?.Trace(x => x * x) is { } square ? new(Math.Sqrt(square.Value), square.StandardError / (2 * Math.Sqrt(square.Value))) : null;
+    public Estimate? FrobeniusNorm =>
+        Density?.Trace(x => x * x) is { } square
+            ? new(Math.Sqrt(square.Value), square.StandardError / (2 * Math.Sqrt(square.Value)))
+            : null;
 
     /// <summary>The α at which the effective dimensionality is told: a thousandth of the largest eigenvalue.</summary>
     public double Alpha => Largest.Values.Count > 0 && Largest.Values[0] > 0 ? Largest.Values[0] / 1000 : double.NaN;
@@ -45,57 +58,89 @@ internal sealed record SpectrumResult(
     {
         get
         {
-            if (Largest.Values.Count == 0) return Interrupted ? "Stopped before anything was found." : "A product of the matrix was infinite or NaN: the network has diverged.";
+            if (Largest.Values.Count == 0)
+                return Interrupted
+                    ? "Stopped before anything was found."
+                    : "A product of the matrix was infinite or NaN: the network has diverged.";
             double top = Largest.Values[0];
             var said = new List<string>
             {
-                Outliers.Enough ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
-                    : $"{(Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart from the bulk" : "Too few eigenvalues to tell outliers from the bulk")}; ask for more with --top.",
-                $"The largest is {Number.Short(top)}" + (Operator == "hessian" && top > 0 ? $": plain gradient descent is stable for learning rates below 2 / λ = {Number.Short(2 / top)}." : "."),
+                Outliers.Enough
+                    ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
+                    : $"{(Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart from the bulk" : "Too few eigenvalues to tell outliers from the bulk")}; "
+                        + "ask for more with --top.",
+                $"The largest is {Number.Short(top)}"
+                    + (
+                        Operator == "hessian" && top > 0
+                            ? $": plain gradient descent is stable for learning rates below 2 / λ = {Number.Short(2 / top)}."
+                            : "."
+                    ),
             };
-            if (Smallest is { } s && s.Values[0] < -s.Residuals[0]) said.Add($"The smallest is {Number.Short(s.Values[0])}: the matrix is indefinite.");
-            else if (Condition is { } k) said.Add(double.IsFinite(k.Value) ? $"The condition number is {Number.Short(k.Value)}." : "The smallest is 0 to rounding: the matrix is singular.");
-            if (Density is { } density && top > 0 && density.Mean(x => Math.Abs(x) < top / 100 ? 1 : 0) is var bulk) said.Add(FormattableString.Invariant($"{bulk.Value:P1} of all lie within 1 % of the largest around 0."));
-            if (Largest.Status == LanczosStatus.ProductLimit) said.Add("Not every eigenvalue converged; the residuals tell how far each may be off.");
-            if (Interrupted) said.Add("The command was stopped; this is what was done until then.");
+            if (Smallest is { } s && s.Values[0] < -s.Residuals[0])
+                said.Add($"The smallest is {Number.Short(s.Values[0])}: the matrix is indefinite.");
+            else if (Condition is { } k)
+                said.Add(
+                    double.IsFinite(k.Value)
+                        ? $"The condition number is {Number.Short(k.Value)}."
+                        : "The smallest is 0 to rounding: the matrix is singular."
+                );
+            if (Density is { } density && top > 0 && density.Mean(x => Math.Abs(x) < top / 100 ? 1 : 0) is var bulk)
+                said.Add(FormattableString.Invariant($"{bulk.Value:P1} of all lie within 1 % of the largest around 0."));
+            if (Largest.Status == LanczosStatus.ProductLimit)
+                said.Add("Not every eigenvalue converged; the residuals tell how far each may be off.");
+            if (Interrupted)
+                said.Add("The command was stopped; this is what was done until then.");
             return string.Join(" ", said);
         }
     }
 
     /// <summary>The machine-readable result; its names are stable. Numbers that are not finite are null.</summary>
-    public string ToJson() => new JsonObject
-    {
-        ["workload"] = Workload,
-        ["dimension"] = Dimension,
-        ["operator"] = Operator,
-        ["layer"] = Layer,
-        ["weights"] = Weights,
-        ["data"] = Data,
-        ["loss"] = Finite(Loss),
-        ["status"] = Interrupted ? "Interrupted" : Largest.Status.ToString(),
-        ["products"] = Largest.Products,
-        ["eigenvalues"] = Pairs(Largest),
-        ["smallest"] = Smallest is null ? null : Pairs(Smallest)[0]!.DeepClone(),
-        ["trace"] = Json(Trace),
-        ["traceEstimator"] = TraceEstimator,
-        ["frobeniusNorm"] = Json(FrobeniusNorm),
-        ["effectiveRank"] = Json(Density?.EffectiveRank()),
-        ["effectiveDimension"] = Json(EffectiveDimension),
-        ["effectiveDimensionAlpha"] = Finite(Alpha),
-        ["conditionNumber"] = Json(Condition),
-        ["outliers"] = Outliers.Enough ? Outliers.Count : null,
-        ["outliersAtLeast"] = Outliers.Count,
-        ["outlierRule"] = Outliers.Rule,
-        ["density"] = new JsonArray([.. Points.Select(p => new JsonArray(Finite(p.Lambda), Finite(p.Density.Value)))]),
-        ["densityError"] = new JsonArray([.. Points.Select(p => Finite(p.Density.StandardError))]),
-        ["nodes"] = Density is null ? null : new JsonArray([.. Density.Probes.Select(p => new JsonArray([.. p.Nodes.Zip(p.Weights, (x, w) => new JsonArray(Finite(x), Finite(w)))]))]),
-        ["reorthogonalised"] = Density?.Reorthogonalised,
-    }.ToJsonString(Indented);
+    public string ToJson() =>
+        new JsonObject
+        {
+            ["workload"] = Workload,
+            ["dimension"] = Dimension,
+            ["operator"] = Operator,
+            ["layer"] = Layer,
+            ["weights"] = Weights,
+            ["data"] = Data,
+            ["loss"] = Finite(Loss),
+            ["status"] = Interrupted ? "Interrupted" : Largest.Status.ToString(),
+            ["products"] = Largest.Products,
+            ["eigenvalues"] = Pairs(Largest),
+            ["smallest"] = Smallest is null ? null : Pairs(Smallest)[0]!.DeepClone(),
+            ["trace"] = Json(Trace),
+            ["traceEstimator"] = TraceEstimator,
+            ["frobeniusNorm"] = Json(FrobeniusNorm),
+            ["effectiveRank"] = Json(Density?.EffectiveRank()),
+            ["effectiveDimension"] = Json(EffectiveDimension),
+            ["effectiveDimensionAlpha"] = Finite(Alpha),
+            ["conditionNumber"] = Json(Condition),
+            ["outliers"] = Outliers.Enough ? Outliers.Count : null,
+            ["outliersAtLeast"] = Outliers.Count,
+            ["outlierRule"] = Outliers.Rule,
+            ["density"] = new JsonArray([.. Points.Select(p => new JsonArray(Finite(p.Lambda), Finite(p.Density.Value)))]),
+            ["densityError"] = new JsonArray([.. Points.Select(p => Finite(p.Density.StandardError))]),
+            ["nodes"] = Density is null
+                ? null
+                : new JsonArray([
+                    .. Density.Probes.Select(p => new JsonArray([
+                        .. p.Nodes.Zip(p.Weights, (x, w) => new JsonArray(Finite(x), Finite(w))),
+                    ])),
+                ]),
+            ["reorthogonalised"] = Density?.Reorthogonalised,
+        }.ToJsonString(Indented);
 
     private static JsonArray Pairs(Eigenpairs pairs) =>
-        new([.. pairs.Values.Zip(pairs.Residuals, (value, residual) => new JsonObject { ["value"] = Finite(value), ["residual"] = Finite(residual) })]);
+        new([
+            .. pairs.Values.Zip(
+                pairs.Residuals,
+                (value, residual) => new JsonObject { ["value"] = Finite(value), ["residual"] = Finite(residual) }
+            ),
+        ]);
 
-    private static JsonObject? Json(Estimate? estimate) => estimate is { } e ? new() { ["value"] = Finite(e.Value), ["standardError"] = Finite(e.StandardError) } : null;
+    private static JsonObject? Json(Estimate? estimate) =>
+        estimate is { } e ? new() { ["value"] = Finite(e.Value), ["standardError"] = Finite(e.StandardError) } : null;
 
     private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 }

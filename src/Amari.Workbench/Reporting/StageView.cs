@@ -5,7 +5,8 @@ namespace Amari.Reporting;
 /// <summary>Work in stages as it goes: one line that is rewritten on a terminal, a line now and then elsewhere.</summary>
 internal sealed class StageView(TextWriter output) : IDisposable
 {
-    private const double TerminalSeconds = 0.1, PlainSeconds = 2;
+    private const double TerminalSeconds = 0.1,
+        PlainSeconds = 2;
     private readonly bool _terminal = ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected;
     private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
     private readonly Stopwatch _stageTime = new();
@@ -22,12 +23,14 @@ internal sealed class StageView(TextWriter output) : IDisposable
             End();
             (_stage, _width) = (stage, 0);
             _stageTime.Restart();
-            if (!_terminal) output.WriteLine(stage + " ..");
+            if (!_terminal)
+                output.WriteLine(stage + " ..");
         }
-        if (_sinceLine.Elapsed.TotalSeconds < (_terminal ? TerminalSeconds : PlainSeconds)) return;
+        if (_sinceLine.Elapsed.TotalSeconds < (_terminal ? TerminalSeconds : PlainSeconds))
+            return;
         _sinceLine.Restart();
         double left = share > 0 ? _stageTime.Elapsed.TotalSeconds * (1 - share) / share : double.NaN;
-        string line = FormattableString.Invariant($"{stage} {share,4:P0}  {detail}{(left > 1 ? $"  about {left:F0} s left" : "")}");
+        string line = FormattableString.Invariant($"{stage} {share, 4:P0}  {detail}{(left > 1 ? $"  about {left:F0} s left" : "")}");
         if (!_terminal)
         {
             output.WriteLine(line);
@@ -40,7 +43,8 @@ internal sealed class StageView(TextWriter output) : IDisposable
 
     private void End()
     {
-        if (_width > 0) output.Write("\r" + new string(' ', _width) + "\r");
+        if (_width > 0)
+            output.Write("\r" + new string(' ', _width) + "\r");
         _width = 0;
     }
 

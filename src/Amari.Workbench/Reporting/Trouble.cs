@@ -13,7 +13,7 @@ internal static class Trouble
     public static string Words(RunStatus status) => NameOf(status).Replace('-', ' ');
 
     /// <summary>Whether nobody should rely on the optimizer of this run.</summary>
-    public static bool IsIn(Run run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed;
+    public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed;
 
     /// <summary>What happened to an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at
     /// 853)</c>.</summary>
@@ -21,58 +21,71 @@ internal static class Trouble
     {
         var parts = new List<string>();
         var apart = summary.Runs.Where(r => r.CameApart).ToList();
-        if (apart.Count > 0) parts.Add($"came apart on {Seeds(apart)} ({Fall(apart.MaxBy(r => r.FinalLoss)!)})");
+        if (apart.Count > 0)
+            parts.Add($"came apart on {Seeds(apart)} ({Fall(apart.MaxBy(r => r.FinalLoss)!)})");
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
-        if (diverged.Count > 0) parts.Add($"diverged on {Seeds(diverged)}");
+        if (diverged.Count > 0)
+            parts.Add($"diverged on {Seeds(diverged)}");
         var failed = summary.Runs.Where(r => r.Status == RunStatus.Failed).ToList();
-        if (failed.Count > 0) parts.Add($"failed on {Seeds(failed)} ({Reason(failed[0].Failure)})");
+        if (failed.Count > 0)
+            parts.Add($"failed on {Seeds(failed)} ({Reason(failed[0].Failure)})");
         return $"{summary.Optimizer} {string.Join(" and ", parts)}";
     }
 
     /// <summary>One line for standard error about a run that did not hold; null if it did.</summary>
-    public static string? Line(Run run) => run.Status switch
-    {
-        RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
-            + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
-        RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
-        _ when run.CameApart => $"The run came apart: {Fall(run)}.",
-        _ => null,
-    };
+    public static string? Line(TrainingRun run) =>
+        run.Status switch
+        {
+            RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
+                + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
+            RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
+            _ when run.CameApart => $"The run came apart: {Fall(run)}.",
+            _ => null,
+        };
 
     /// <summary>The type of an exception and its message, on one line.</summary>
-    public static string Reason(Exception? failure) => failure is null ? "no reason given"
-        : $"{EarlierFailure.KindOf(failure)}: {failure.Message.Split('\n')[0].Trim()}";
+    public static string Reason(Exception? failure) =>
+        failure is null ? "no reason given" : $"{EarlierFailure.KindOf(failure)}: {failure.Message.Split('\n')[0].Trim()}";
 
     /// <summary>How many runs ended in which trouble, a line each: <c>came apart: 2 of 3</c>.</summary>
-    public static string Count(Summary summary) => string.Concat(
-        from part in ((string Name, int Count)[])
-        [
-            ("came apart", summary.Runs.Count(r => r.CameApart)),
-            ("diverged", summary.Runs.Count(r => r.Status == RunStatus.Diverged)),
-            ("failed", summary.Runs.Count(r => r.Status == RunStatus.Failed)),
-        ]
-        where part.Count > 0
-        select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}");
+    public static string Count(Summary summary) =>
+        string.Concat(
+            from part in ((string Name, int Count)[])
+                [
+                    ("came apart", summary.Runs.Count(r => r.CameApart)),
+                    ("diverged", summary.Runs.Count(r => r.Status == RunStatus.Diverged)),
+                    ("failed", summary.Runs.Count(r => r.Status == RunStatus.Failed)),
+                ]
+            where part.Count > 0
+            select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}"
+        );
 
     /// <summary>Warnings about optimizers that rested at the loss of a constant prediction: one for all that ended there, one for each
     /// that left it.</summary>
     public static IEnumerable<string> AtRest(IReadOnlyList<Summary> all)
     {
         var ended = all.Select(s => (Summary: s, Runs: s.Runs.Where(r => r.Plateau is { ToEnd: true }).ToList()))
-            .Where(s => s.Runs.Count > 0).ToList();
+            .Where(s => s.Runs.Count > 0)
+            .ToList();
         var others = all.Except(ended.Select(s => s.Summary)).ToList();
         if (ended.Count > 0)
         {
             var plateau = ended[0].Runs[0].Plateau!;
-            var better = others.SelectMany(s => s.Runs).Where(r => r.Best?.Loss < plateau.Loss - 2 * plateau.Tolerance)
+            var better = others
+                .SelectMany(s => s.Runs)
+                .Where(r => r.Best?.Loss < plateau.Loss - 2 * plateau.Tolerance)
                 .MinBy(r => r.Best!.Value.Loss);
-            var names = ended.Select(s => s.Runs.Count == s.Summary.Runs.Count ? s.Summary.Optimizer
-                : $"{s.Summary.Optimizer} ({Seeds(s.Runs)})").ToList();
+            var names = ended
+                .Select(s => s.Runs.Count == s.Summary.Runs.Count ? s.Summary.Optimizer : $"{s.Summary.Optimizer} ({Seeds(s.Runs)})")
+                .ToList();
             yield return $"{Join(names)} {(names.Count == 1 ? "rests" : "rest")} at the loss of a constant prediction "
                 + $"({Number.Short(plateau.Loss, 4)}): "
                 + $"{(names.Count == 1 ? "it has" : "they have")} learned the mean of the targets only, "
-                + (better is null ? "unless the data allow no more"
-                    : $"where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}")
+                + (
+                    better is null
+                        ? "unless the data allow no more"
+                        : $"where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}"
+                )
                 + "; try another start (--start), learning rate or damping.";
         }
         foreach (var summary in others)
@@ -82,12 +95,12 @@ internal static class Trouble
                     + FormattableString.Invariant($"{100 * left.Share:F0} % of the budget.");
     }
 
-    private static string Fall(Run run) =>
+    private static string Fall(TrainingRun run) =>
         (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
         + $"ended at {Number.Short(run.FinalLoss)}";
 
-    private static string Seeds(List<Run> runs) => (runs.Count == 1 ? "seed " : "seeds ")
-        + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);
+    private static string Seeds(List<TrainingRun> runs) =>
+        (runs.Count == 1 ? "seed " : "seeds ") + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);
 
     private static string Join(List<string> words) =>
         words.Count == 1 ? words[0] : $"{string.Join(", ", words.SkipLast(1))} and {words[^1]}";

@@ -16,7 +16,8 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
     public const string FileName = "best.safetensors";
 
     private readonly Dictionary<string, Tensor> _copy = [];
-    private BestEvaluation? _copied, _written;
+    private BestEvaluation? _copied,
+        _written;
 
     /// <summary>The file in a run's folder.</summary>
     public static string PathIn(string directory) => Path.Combine(directory, FileName);
@@ -31,10 +32,13 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var state = model.state_dict();
-        if (NotFinite.First(state) is not null) return;
+        if (NotFinite.First(state) is not null)
+            return;
         foreach (var (name, tensor) in state)
-            if (_copy.TryGetValue(name, out var copy)) copy.copy_(tensor);
-            else _copy[name] = tensor.detach().clone().cpu().DetachFromDisposeScope();
+            if (_copy.TryGetValue(name, out var copy))
+                copy.copy_(tensor);
+            else
+                _copy[name] = tensor.detach().clone().cpu().DetachFromDisposeScope();
         _copied = of;
     }
 
@@ -57,18 +61,25 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
     /// <exception cref="IOException">The disk refused; the file is as it was.</exception>
     public void Write(RunRecord record)
     {
-        if (_copied is not { } best || best == _written) return;
+        if (_copied is not { } best || best == _written)
+            return;
         Directory.CreateDirectory(directory);
-        foreach (string stray in Directory.GetFiles(directory, AtomicFile.TemporaryPattern(FileName))) File.Delete(stray);
-        Checkpoint.Save(PathIn(directory), best.Step, _copy.ToDictionary(t => Checkpoint.ModelPrefix + t.Key, t => t.Value),
-            new Dictionary<string, string> { [Checkpoint.RunKey] = record.ToJson() });
+        foreach (string stray in Directory.GetFiles(directory, AtomicFile.TemporaryPattern(FileName)))
+            File.Delete(stray);
+        Checkpoint.Save(
+            PathIn(directory),
+            best.Step,
+            _copy.ToDictionary(t => Checkpoint.ModelPrefix + t.Key, t => t.Value),
+            new Dictionary<string, string> { [Checkpoint.RunKey] = record.ToJson() }
+        );
         _written = best;
     }
 
     /// <inheritdoc/>
     public void Dispose()
     {
-        foreach (var tensor in _copy.Values) tensor.Dispose();
+        foreach (var tensor in _copy.Values)
+            tensor.Dispose();
         _copy.Clear();
     }
 }

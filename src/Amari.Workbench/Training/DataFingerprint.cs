@@ -7,7 +7,8 @@ using Amari.Workloads.Data;
 
 namespace Amari.Training;
 
-/// <summary>A short text that changes with the data of a workload: 64 bits of a SHA-256 of the types, shapes and bytes of all sets.</summary>
+/// <summary>A short text that changes with the data of a workload: 64 bits of a SHA-256 of the types, shapes and bytes of all
+/// sets.</summary>
 internal static class DataFingerprint
 {
     private const int Digits = 16;
@@ -18,12 +19,13 @@ internal static class DataFingerprint
         using var scope = NewDisposeScope();
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var set in (Dataset?[])[data.Train, data.Test, data.Measured])
-            foreach (var tensor in set is null ? [] : (Tensor[])[set.Inputs, set.Targets])
-            {
-                string kind = string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype} {string.Join(' ', tensor.shape)};");
-                hash.AppendData(Encoding.UTF8.GetBytes(kind));
-                foreach (var piece in Safetensors.Pieces(tensor.detach().cpu().contiguous())) hash.AppendData(piece.bytes);
-            }
+        foreach (var tensor in set is null ? [] : (Tensor[])[set.Inputs, set.Targets])
+        {
+            string kind = string.Create(CultureInfo.InvariantCulture, $"{tensor.dtype} {string.Join(' ', tensor.shape)};");
+            hash.AppendData(Encoding.UTF8.GetBytes(kind));
+            foreach (var piece in Safetensors.Pieces(tensor.detach().cpu().contiguous()))
+                hash.AppendData(piece.bytes);
+        }
         return Convert.ToHexStringLower(hash.GetHashAndReset())[..Digits];
     }
 }

@@ -12,12 +12,21 @@ namespace Amari.Training;
 internal sealed partial class OutputTarget
 {
     private const string Output = "-";
-    private const int OutputDescriptor = 1, Interrupted = 4, TryAgain = 11;   // EINTR, EAGAIN
-    private const long AccessMode = 3, ReadOnly = 0, CloseOnExec = 0x80000;   // of open
-    private const int FileType = 0xF000, RegularFile = 0x8000, ModeOffset = 28, StatBytes = 256, CurrentFolder = -100;   // of statx
+    private const int OutputDescriptor = 1,
+        Interrupted = 4,
+        TryAgain = 11; // EINTR, EAGAIN
+    private const long AccessMode = 3,
+        ReadOnly = 0,
+        CloseOnExec = 0x80000; // of open
+    private const int FileType = 0xF000,
+        RegularFile = 0x8000,
+        ModeOffset = 28,
+        StatBytes = 256,
+        CurrentFolder = -100; // of statx
     private readonly Action<byte[]> _write;
 
-    private OutputTarget(string option, string name, string? file, Action<byte[]> write) => (Option, Name, File, _write) = (option, name, file, write);
+    private OutputTarget(string option, string name, string? file, Action<byte[]> write) =>
+        (Option, Name, File, _write) = (option, name, file, write);
 
     /// <summary>What named it on the command line.</summary>
     public string Option { get; }
@@ -36,12 +45,16 @@ internal sealed partial class OutputTarget
     /// <exception cref="ArgumentException">It is a folder, a file that may not be replaced, or a descriptor that is not open.</exception>
     public static OutputTarget Of(string option, string path, bool replace, TextWriter output)
     {
-        if (IsOutput(path)) return new(option, path, null, bytes => output.WriteLine(Encoding.UTF8.GetString(bytes)));
+        if (IsOutput(path))
+            return new(option, path, null, bytes => output.WriteLine(Encoding.UTF8.GetString(bytes)));
         if (DescriptorOf(path) is { } descriptor)
-            return IsInherited(descriptor) ? new(option, path, null, bytes => Write(descriptor, bytes))
+            return IsInherited(descriptor)
+                ? new(option, path, null, bytes => Write(descriptor, bytes))
                 : throw new ArgumentException($"{option} is '{path}', which the command was not given to write to.");
-        if (Directory.Exists(path)) throw new ArgumentException($"{option} is '{path}', which is a folder; it must be a file.");
-        if (!IsRegular(path)) return new(option, path, null, bytes => Stream(path, bytes));
+        if (Directory.Exists(path))
+            throw new ArgumentException($"{option} is '{path}', which is a folder; it must be a file.");
+        if (!IsRegular(path))
+            return new(option, path, null, bytes => Stream(path, bytes));
         string target;
         try
         {
@@ -53,11 +66,16 @@ internal sealed partial class OutputTarget
         }
         if (System.IO.File.Exists(target) && !replace)
             throw new ArgumentException($"{option} is '{path}', which exists already; choose another file or say --overwrite.");
-        return new(option, path, target, bytes =>
-        {
-            Directory.CreateDirectory(Path.GetDirectoryName(target)!);
-            AtomicFile.Write(target, bytes, replace);
-        });
+        return new(
+            option,
+            path,
+            target,
+            bytes =>
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+                AtomicFile.Write(target, bytes, replace);
+            }
+        );
     }
 
     /// <summary>Whether a path is standard output: <c>-</c>, <c>/dev/stdout</c>, or a link to it.</summary>
@@ -71,7 +89,8 @@ internal sealed partial class OutputTarget
     /// <summary>The number of the descriptor that a path names, itself or over links.</summary>
     private static int? DescriptorOf(string path)
     {
-        if (OperatingSystem.IsWindows()) return null;
+        if (OperatingSystem.IsWindows())
+            return null;
         string at = Path.GetFullPath(path);
         for (int links = 0; links < 40; links++)
         {
@@ -83,7 +102,8 @@ internal sealed partial class OutputTarget
                     "stderr" => 2,
                     _ => int.Parse(match.Groups["number"].Value, CultureInfo.InvariantCulture),
                 };
-            if (new FileInfo(at).LinkTarget is not { } next) return null;
+            if (new FileInfo(at).LinkTarget is not { } next)
+                return null;
             at = Path.GetFullPath(next, Path.GetDirectoryName(at)!);
         }
         return null;
@@ -92,25 +112,32 @@ internal sealed partial class OutputTarget
     /// <summary>Whether a descriptor is open to write, and is not one of the runtime's own, which are all closed on exec.</summary>
     private static bool IsInherited(int descriptor)
     {
-        if (!OperatingSystem.IsLinux()) return true;
+        if (!OperatingSystem.IsLinux())
+            return true;
         string file = $"/proc/self/fdinfo/{descriptor}";
         const string key = "flags:";
-        if (!System.IO.File.Exists(file)) return false;
+        if (!System.IO.File.Exists(file))
+            return false;
         string? line = System.IO.File.ReadLines(file).FirstOrDefault(l => l.StartsWith(key, StringComparison.Ordinal));
-        if (line is null) return false;
+        if (line is null)
+            return false;
         long flags = Convert.ToInt64(line[key.Length..].Trim(), 8);
         return (flags & AccessMode) != ReadOnly && (flags & CloseOnExec) == 0;
     }
 
-    [GeneratedRegex(@"^(/dev/(?<name>stdin|stdout|stderr)|(/dev|/proc/(self|thread-self|\d+))/fd/(?<number>\d{1,9}))$",
-        RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(
+        @"^(/dev/(?<name>stdin|stdout|stderr)|(/dev|/proc/(self|thread-self|\d+))/fd/(?<number>\d{1,9}))$",
+        RegexOptions.ExplicitCapture
+    )]
     private static partial Regex Descriptor();
 
     /// <summary>Whether a path leads to a regular file or to nothing yet; a pipe, a device or a socket is none.</summary>
     private static bool IsRegular(string path)
     {
-        if (OperatingSystem.IsWindows() || !Path.Exists(path)) return true;
-        if (!OperatingSystem.IsLinux()) return !Path.GetFullPath(path).StartsWith("/dev/", StringComparison.Ordinal);
+        if (OperatingSystem.IsWindows() || !Path.Exists(path))
+            return true;
+        if (!OperatingSystem.IsLinux())
+            return !Path.GetFullPath(path).StartsWith("/dev/", StringComparison.Ordinal);
         byte[] status = new byte[StatBytes];
         return Stat(CurrentFolder, path, 0, 1, status) != 0 || (BitConverter.ToUInt16(status, ModeOffset) & FileType) == RegularFile;
     }
@@ -128,9 +155,12 @@ internal sealed partial class OutputTarget
         {
             nint written = Write(descriptor, rest, rest.Length);
             int error = written < 0 ? Marshal.GetLastPInvokeError() : 0;
-            if (error == TryAgain) Thread.Sleep(10);
-            else if (error is not (0 or Interrupted)) throw new IOException(Marshal.GetPInvokeErrorMessage(error));
-            if (written > 0) rest = rest[(int)written..];
+            if (error == TryAgain)
+                Thread.Sleep(10);
+            else if (error is not (0 or Interrupted))
+                throw new IOException(Marshal.GetPInvokeErrorMessage(error));
+            if (written > 0)
+                rest = rest[(int)written..];
         }
     }
 

@@ -1,7 +1,7 @@
-
 namespace Amari.Training;
 
-/// <summary>BatchNorm's running statistics at the weights to be used, where those are not the weights in training: the plain mean over some batches, in place of what training left.</summary>
+/// <summary>BatchNorm's running statistics at the weights to be used, where those are not the weights in training: the plain mean over some
+/// batches, in place of what training left.</summary>
 /// <remarks>Disposing of it puts back what training left, bit for bit. Dropout is off meanwhile, so that nothing is drawn.</remarks>
 internal sealed class RetakenStatistics : IDisposable
 {
@@ -15,22 +15,33 @@ internal sealed class RetakenStatistics : IDisposable
     /// <param name="inputs">Gives one, from 0 on, in a dispose scope; asked only if there is such a layer.</param>
     public RetakenStatistics(nn.Module<Tensor, Tensor> model, int count, Func<int, Tensor> inputs)
     {
-        var layers = model.modules().Append(model).OfType<TorchSharp.Modules.BatchNorm>().Where(l => l.track_running_stats).Distinct().Select(l => (Layer: l, l.momentum)).ToList();
+        var layers = model
+            .modules()
+            .Append(model)
+            .OfType<TorchSharp.Modules.BatchNorm>()
+            .Where(l => l.track_running_stats)
+            .Distinct()
+            .Select(l => (Layer: l, l.momentum))
+            .ToList();
         model.eval();
-        if (layers.Count == 0) return;
+        if (layers.Count == 0)
+            return;
         using var off = no_grad();
         foreach (var (layer, _) in layers)
         {
             layer.train();
-            foreach (var b in layer.buffers()) _buffers.Add((b, b.clone().DetachFromDisposeScope()));
+            foreach (var b in layer.buffers())
+                _buffers.Add((b, b.clone().DetachFromDisposeScope()));
         }
         for (int i = 0; i < count; i++)
         {
             using var scope = NewDisposeScope();
-            foreach (var (layer, _) in layers) layer.momentum = 1.0 / (i + 1);
+            foreach (var (layer, _) in layers)
+                layer.momentum = 1.0 / (i + 1);
             model.call(inputs(i));
         }
-        foreach (var (layer, momentum) in layers) layer.momentum = momentum;
+        foreach (var (layer, momentum) in layers)
+            layer.momentum = momentum;
         model.eval();
     }
 

@@ -9,14 +9,19 @@ using Amari.Workloads;
 namespace Amari.Training;
 
 /// <summary>What a run has done so far; saved in its checkpoints.</summary>
-internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDictionary<string, string> options, int seed,
-    WeightStart start = WeightStart.Workload)
+internal sealed class RunRecord(
+    string workload,
+    string optimizer,
+    IReadOnlyDictionary<string, string> options,
+    int seed,
+    WeightStart start = WeightStart.Workload
+)
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const string What = "The checkpoint's run";
     private const int KeptTimes = 1001;
     private IReadOnlyDictionary<string, string> _options = options;
-    private readonly List<double> _times = [];                  // milliseconds of the newest steps, a ring
+    private readonly List<double> _times = []; // milliseconds of the newest steps, a ring
     private int _next;
 
     public string Optimizer => optimizer;
@@ -38,8 +43,10 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     {
         Step++;
         Seconds += seconds;
-        if (_times.Count < KeptTimes) _times.Add(1e3 * seconds);
-        else _times[_next = (_next + 1) % KeptTimes] = 1e3 * seconds;
+        if (_times.Count < KeptTimes)
+            _times.Add(1e3 * seconds);
+        else
+            _times[_next = (_next + 1) % KeptTimes] = 1e3 * seconds;
     }
 
     /// <param name="loss">Mean over the training set.</param>
@@ -49,7 +56,8 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     {
         Losses.Add(new(Step, Seconds, loss));
         Metric = metric;
-        if (!double.IsFinite(loss) || loss >= Best?.Loss) return false;
+        if (!double.IsFinite(loss) || loss >= Best?.Loss)
+            return false;
         Best = new(Step, Seconds, loss, metric);
         return true;
     }
@@ -57,7 +65,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     /// <param name="target">What the run was timed to.</param>
     /// <param name="status">How it ended.</param>
     /// <param name="trained">Null if the run failed before there was an optimizer.</param>
-    public Run ToRun(Target target, RunStatus status, Optimizer? trained)
+    public TrainingRun ToRun(Target target, RunStatus status, Optimizer? trained)
     {
         int hit = Losses.FindIndex(p => p.Loss <= target.Value);
         return new()
@@ -86,23 +94,24 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         };
     }
 
-    public string ToJson() => new JsonObject
-    {
-        ["workload"] = workload,
-        ["optimizer"] = optimizer,
-        ["options"] = JsonSerializer.SerializeToNode(_options),
-        ["seed"] = seed,
-        ["start"] = WeightStarts.NameOf(start),
-        ["data"] = Data?.Value,
-        ["threads"] = get_num_threads(),
-        ["step"] = Step,
-        ["seconds"] = Seconds,
-        ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
-        ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
-        ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
-        ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
-        ["events"] = JsonSerializer.SerializeToNode(Events),
-    }.ToJsonString();
+    public string ToJson() =>
+        new JsonObject
+        {
+            ["workload"] = workload,
+            ["optimizer"] = optimizer,
+            ["options"] = JsonSerializer.SerializeToNode(_options),
+            ["seed"] = seed,
+            ["start"] = WeightStarts.NameOf(start),
+            ["data"] = Data?.Value,
+            ["threads"] = get_num_threads(),
+            ["step"] = Step,
+            ["seconds"] = Seconds,
+            ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
+            ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
+            ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
+            ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
+            ["events"] = JsonSerializer.SerializeToNode(Events),
+        }.ToJsonString();
 
     /// <summary>Refuses what <see cref="ToJson"/> wrote of another run.</summary>
     /// <exception cref="ArgumentException">It is another run's.</exception>
@@ -111,25 +120,40 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
 
     private void Check(JsonObject saved)
     {
-        var (named, before) = Untrusted.Read(What, () => (((string What, string? Saved, string Asked)[])
-        [
-            ("workload", (string?)saved["workload"], workload),
-            ("optimizer", (string?)saved["optimizer"], optimizer),
-            ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
-            ("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start)),
-        ], OptionsOf(saved)));
-        foreach (var (what, was, asked) in named.Concat(_options.Where(o => before.ContainsKey(o.Key)).Select(o => (o.Key, (string?)before[o.Key], o.Value))))
-            if (was != asked) throw new ArgumentException($"The checkpoint was made with {what} {was}, this run has {asked}: it cannot continue.");
+        var (named, before) = Untrusted.Read(
+            What,
+            () =>
+                (
+                    ((string What, string? Saved, string Asked)[])
+                        [
+                            ("workload", (string?)saved["workload"], workload),
+                            ("optimizer", (string?)saved["optimizer"], optimizer),
+                            ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
+                            ("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start)),
+                        ],
+                    OptionsOf(saved)
+                )
+        );
+        foreach (
+            var (what, was, asked) in named.Concat(
+                _options.Where(o => before.ContainsKey(o.Key)).Select(o => (o.Key, (string?)before[o.Key], o.Value))
+            )
+        )
+            if (was != asked)
+                throw new ArgumentException($"The checkpoint was made with {what} {was}, this run has {asked}: it cannot continue.");
         if (before.Keys.Except(_options.Keys).ToList() is { Count: > 0 } unknown)
-            throw new ArgumentException($"The checkpoint was made with {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "
-                + "which this version of Amari does not know: it cannot continue.");
+            throw new ArgumentException(
+                $"The checkpoint was made with {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "
+                    + "which this version of Amari does not know: it cannot continue."
+            );
     }
 
-    private static Dictionary<string, string> OptionsOf(JsonObject saved) => saved["options"].Deserialize<Dictionary<string, string>>()
+    private static Dictionary<string, string> OptionsOf(JsonObject saved) =>
+        saved["options"].Deserialize<Dictionary<string, string>>()
         ?? throw new InvalidDataException("The checkpoint does not say the options of its run.");
 
-    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run. An option that did not exist then stays as the run began, whatever
-    /// it is now.</summary>
+    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run. An option that did not exist then stays as the run began,
+    /// whatever it is now.</summary>
     /// <returns>What is otherwise than in the run before, a sentence each; they are among the <see cref="Events"/>, too.</returns>
     /// <exception cref="ArgumentException">It is another run's.</exception>
     /// <exception cref="InvalidDataException">It is malformed.</exception>
@@ -137,23 +161,30 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
     {
         var saved = SavedState.Parse(json, "run");
         Check(saved);
-        return Untrusted.Read(What, () =>
-        {
-            Step = SavedState.Count(saved, "step");
-            Seconds = (double)saved["seconds"]! is >= 0 and < double.PositiveInfinity and var seconds ? seconds
-                : throw new InvalidDataException("The checkpoint's run has no time that is finite and not negative.");
-            Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
-            Metric = saved["metric"].Deserialize<double>(Json);
-            Best = saved["best"] is { } best ? BestOf(best)
-                : Losses.Where(p => double.IsFinite(p.Loss))
-                    .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN)).MinBy(p => p!.Value.Loss);
-            Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
-            Events.Clear();
-            Events.AddRange(saved["events"].Deserialize<List<OptimizerEvent>>() ?? []);
-            List<string> otherwise = [.. Otherwise(saved)];
-            Events.AddRange(otherwise.Select(o => new OptimizerEvent(Step, "resume", o)));
-            return otherwise;
-        });
+        return Untrusted.Read(
+            What,
+            () =>
+            {
+                Step = SavedState.Count(saved, "step");
+                Seconds = (double)saved["seconds"]! is >= 0 and < double.PositiveInfinity and var seconds
+                    ? seconds
+                    : throw new InvalidDataException("The checkpoint's run has no time that is finite and not negative.");
+                Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
+                Metric = saved["metric"].Deserialize<double>(Json);
+                Best = saved["best"] is { } best
+                    ? BestOf(best)
+                    : Losses
+                        .Where(p => double.IsFinite(p.Loss))
+                        .Select(p => (BestEvaluation?)new BestEvaluation(p.Step, p.Seconds, p.Loss, double.NaN))
+                        .MinBy(p => p!.Value.Loss);
+                Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
+                Events.Clear();
+                Events.AddRange(saved["events"].Deserialize<List<OptimizerEvent>>() ?? []);
+                List<string> otherwise = [.. Otherwise(saved)];
+                Events.AddRange(otherwise.Select(o => new OptimizerEvent(Step, "resume", o)));
+                return otherwise;
+            }
+        );
     }
 
     private IEnumerable<string> Otherwise(JsonObject saved)
@@ -163,7 +194,8 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         if ((int?)saved["threads"] is { } threads && threads != get_num_threads())
             yield return $"the run goes on with {get_num_threads()} threads, it had {threads}: it may differ from an uninterrupted one by rounding";
         var before = OptionsOf(saved);
-        if (before.Count == 0 || _options.Keys.All(before.ContainsKey)) yield break;
+        if (before.Count == 0 || _options.Keys.All(before.ContainsKey))
+            yield break;
         before = new(Settings.Describe(Settings.Restore(OptimizerCatalog.Find(optimizer).OptionsType, before)));
         foreach (var (name, value) in _options)
             if (before.TryGetValue(name, out string? old) && old != value)
@@ -176,6 +208,7 @@ internal sealed class RunRecord(string workload, string optimizer, IReadOnlyDict
         Untrusted.Read(What, () => SavedState.Parse(json, "run")["best"] is { } best ? BestOf(best) : (BestEvaluation?)null);
 
     private static BestEvaluation BestOf(JsonNode best) =>
-        best.Deserialize<double[]>(Json) is [var step, var seconds, var loss, var metric] ? new((long)step, seconds, loss, metric)
+        best.Deserialize<double[]>(Json) is [var step, var seconds, var loss, var metric]
+            ? new((long)step, seconds, loss, metric)
             : throw new InvalidDataException("The checkpoint's best evaluation is not [step, seconds, loss, metric].");
 }

@@ -8,12 +8,13 @@ using Amari.Verification;
 
 namespace Amari.Training;
 
-/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0 alone writes and reads:
-/// a checkpoint does not depend on their number.</summary>
+/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0
+/// alone writes and reads: a checkpoint does not depend on their number.</summary>
 internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
     : IDisposable
 {
-    private const string OptimizerPrefix = "optimizer.", Randomness = "rng.torch";
+    private const string OptimizerPrefix = "optimizer.",
+        Randomness = "rng.torch";
     private readonly CheckpointDirectory _directory = new(options.Directory);
     private readonly BestWeights _best = new(options.Directory, model);
     private FolderLock.Holder? _hold;
@@ -30,13 +31,15 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     /// <summary>Takes the weights of an evaluation that is the best so far.</summary>
     public void TakeBest(RunRecord record)
     {
-        if (ranks.Rank == 0 && !options.IsTransient) _best.Take(record.Best!.Value);
+        if (ranks.Rank == 0 && !options.IsTransient)
+            _best.Take(record.Best!.Value);
     }
 
     /// <summary>Writes the best weights, if there are new ones.</summary>
     public void SaveBest(RunRecord record)
     {
-        if (ranks.Rank == 0) Try(record, () => _best.Write(record));
+        if (ranks.Rank == 0)
+            Try(record, () => _best.Write(record));
     }
 
     /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
@@ -46,7 +49,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         using var scope = NewDisposeScope();
         var snapshot = optimizer.Snapshot();
-        if (ranks.Rank == 0) Try(record, () => Write(record, snapshot));
+        if (ranks.Rank == 0)
+            Try(record, () => Write(record, snapshot));
     }
 
     private void Write(RunRecord record, OptimizerSnapshot snapshot)
@@ -54,25 +58,29 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         _directory.Own();
         _best.Write(record);
         var tensors = new Dictionary<string, Tensor> { [Randomness] = get_rng_state() };
-        foreach (var (name, tensor) in model.state_dict()) tensors[Checkpoint.ModelPrefix + name] = tensor;
-        foreach (var (name, tensor) in snapshot.Tensors) tensors[OptimizerPrefix + name] = tensor;
+        foreach (var (name, tensor) in model.state_dict())
+            tensors[Checkpoint.ModelPrefix + name] = tensor;
+        foreach (var (name, tensor) in snapshot.Tensors)
+            tensors[OptimizerPrefix + name] = tensor;
         if (NotFinite.First(tensors) is { } bad)
         {
             Withhold(record, bad);
             return;
         }
-        _directory.Save(record.Step, tensors, new Dictionary<string, string>
-        {
-            [Checkpoint.RunKey] = record.ToJson(),
-            ["optimizer"] = snapshot.Values.ToJsonString(),
-        });
-        if (Failure is not null) Report(record, "checkpoints are written again");
+        _directory.Save(
+            record.Step,
+            tensors,
+            new Dictionary<string, string> { [Checkpoint.RunKey] = record.ToJson(), ["optimizer"] = snapshot.Values.ToJsonString() }
+        );
+        if (Failure is not null)
+            Report(record, "checkpoints are written again");
         Failure = null;
     }
 
     private void Withhold(RunRecord record, string name)
     {
-        if (_isWithheld) return;
+        if (_isWithheld)
+            return;
         _isWithheld = true;
         Report(record, $"no checkpoint is written while {name} is not finite; the earlier ones stay");
     }
@@ -87,8 +95,11 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             if (Failure is null)
-                Report(record, $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
-                    + $"{e.Message.TrimEnd('.')}");
+                Report(
+                    record,
+                    $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
+                        + $"{e.Message.TrimEnd('.')}"
+                );
             Failure = e.Message;
         }
     }
@@ -123,7 +134,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     {
         using var hold = Own(options.Directory);
         using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, Checkpoint.RunKey)));
-        if (checkpoint is null) CheckBest(options, record);
+        if (checkpoint is null)
+            CheckBest(options, record);
     }
 
     /// <summary>Whether a folder holds anything of a run.</summary>
@@ -135,56 +147,88 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     private static void CheckBest(CheckpointOptions options, RunRecord record)
     {
         using var best = BestWeights.Load(options.Directory);
-        if (best is null) return;
-        if (!options.Resume) throw Earlier(options);
+        if (best is null)
+            return;
+        if (!options.Resume)
+            throw Earlier(options);
         record.Check(Said(best, Checkpoint.RunKey));
     }
 
     private static ArgumentException Earlier(CheckpointOptions options) =>
         new($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
 
-    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model is rank 0's only afterwards.</summary>
+    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model
+    /// is rank 0's only afterwards.</summary>
     /// <exception cref="ArgumentException">As of <see cref="Check"/>.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public void Resume(RunRecord record)
     {
         using var scope = NewDisposeScope();
-        if (ranks.Rank == 0) Open();
-        using var checkpoint = ranks.Rank == 0
-            ? Newest(_directory, options, reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"), c => Take(c, record)) : null;
-        string text = checkpoint is null ? "" : JsonSerializer.Serialize(new Header(Said(checkpoint, Checkpoint.RunKey), Said(checkpoint, "optimizer"),
-            StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))));
-        if (ranks.Rank == 0 && checkpoint is null && !options.IsTransient) CheckBest(options, record);
+        if (ranks.Rank == 0)
+            Open();
+        using var checkpoint =
+            ranks.Rank == 0
+                ? Newest(
+                    _directory,
+                    options,
+                    reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"),
+                    c => Take(c, record)
+                )
+                : null;
+        string text = checkpoint is null
+            ? ""
+            : JsonSerializer.Serialize(
+                new Header(
+                    Said(checkpoint, Checkpoint.RunKey),
+                    Said(checkpoint, "optimizer"),
+                    StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))
+                )
+            );
+        if (ranks.Rank == 0 && checkpoint is null && !options.IsTransient)
+            CheckBest(options, record);
         text = ranks.Broadcast(text, 0);
-        if (text.Length == 0) return;
+        if (text.Length == 0)
+            return;
         var header = JsonSerializer.Deserialize<Header>(text)!;
-        if (checkpoint is null) record.Restore(header.Run);
+        if (checkpoint is null)
+            record.Restore(header.Run);
         if (ranks.Size > 1)
         {
-            var tensors = header.Tensors.ToDictionary(t => t.Key, t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type));
-            foreach (var tensor in tensors.Values) ranks.BroadcastAny(tensor, 0);
+            var tensors = header.Tensors.ToDictionary(
+                t => t.Key,
+                t => checkpoint?.Tensors[OptimizerPrefix + t.Key] ?? empty(t.Value.Shape, dtype: t.Value.Type)
+            );
+            foreach (var tensor in tensors.Values)
+                ranks.BroadcastAny(tensor, 0);
             Restore(tensors, header.Optimizer);
         }
-        if (checkpoint is not null) set_rng_state(checkpoint.Tensors[Randomness]);
-        if (ranks.Rank == 0) _best.Resume(record);
+        if (checkpoint is not null)
+            set_rng_state(checkpoint.Tensors[Randomness]);
+        if (ranks.Rank == 0)
+            _best.Resume(record);
     }
 
-    /// <summary>What rank 0 can take from a checkpoint alone. What is malformed in it shows here, and the one before it is tried; that puts everything
-    /// back that this one has changed.</summary>
+    /// <summary>What rank 0 can take from a checkpoint alone. What is malformed in it shows here, and the one before it is tried; that puts
+    /// everything back that this one has changed.</summary>
     private void Take(Checkpoint checkpoint, RunRecord record)
     {
-        if (!checkpoint.Tensors.TryGetValue(Randomness, out var random)) throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
+        if (!checkpoint.Tensors.TryGetValue(Randomness, out var random))
+            throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
         RandomState.Require(Randomness, random);
         SavedState.RequireFinite(checkpoint.Tensors);
         var otherwise = record.Restore(Said(checkpoint, Checkpoint.RunKey));
         checkpoint.CopyTo(model);
         string state = Said(checkpoint, "optimizer");
-        if (ranks.Size == 1) Restore(StateOf(checkpoint), state);
-        foreach (string what in otherwise) Console.Error.WriteLine($"Resumed: {what}.");
+        if (ranks.Size == 1)
+            Restore(StateOf(checkpoint), state);
+        foreach (string what in otherwise)
+            Console.Error.WriteLine($"Resumed: {what}.");
     }
 
-    private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) => checkpoint.Tensors
-        .Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal)).ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
+    private static Dictionary<string, Tensor> StateOf(Checkpoint checkpoint) =>
+        checkpoint
+            .Tensors.Where(t => t.Key.StartsWith(OptimizerPrefix, StringComparison.Ordinal))
+            .ToDictionary(t => t.Key[OptimizerPrefix.Length..], t => t.Value);
 
     private void Restore(IReadOnlyDictionary<string, Tensor> tensors, string values) =>
         Untrusted.Read("The optimizer's state", () => optimizer.Restore(new(tensors, SavedState.Parse(values, "optimizer"))));
@@ -201,24 +245,39 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         }
     }
 
-    private static string Said(Checkpoint checkpoint, string key) => checkpoint.Metadata.TryGetValue(key, out string? value) ? value
-        : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
+    private static string Said(Checkpoint checkpoint, string key) =>
+        checkpoint.Metadata.TryGetValue(key, out string? value)
+            ? value
+            : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
 
-    private static Checkpoint? Newest(CheckpointDirectory directory, CheckpointOptions options, Action<string> passedOver, Action<Checkpoint> use)
+    private static Checkpoint? Newest(
+        CheckpointDirectory directory,
+        CheckpointOptions options,
+        Action<string> passedOver,
+        Action<Checkpoint> use
+    )
     {
-        var checkpoint = directory.Load(c =>
-        {
-            if (options.Resume) use(c);
-        }, out var refused);
+        var checkpoint = directory.Load(
+            c =>
+            {
+                if (options.Resume)
+                    use(c);
+            },
+            out var refused
+        );
         if (!options.Resume)
         {
-            if (checkpoint is null && refused.Count == 0) return null;
+            if (checkpoint is null && refused.Count == 0)
+                return null;
             checkpoint?.Dispose();
             throw Earlier(options);
         }
-        foreach (string reason in refused) passedOver(reason);
+        foreach (string reason in refused)
+            passedOver(reason);
         if (checkpoint is null && refused.Count > 0 && !options.IsTransient)
-            throw new InvalidDataException($"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}");
+            throw new InvalidDataException(
+                $"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}"
+            );
         return checkpoint;
     }
 

@@ -1,4 +1,3 @@
-
 namespace Amari.Training;
 
 /// <summary>How a run ended.</summary>
@@ -6,12 +5,16 @@ public enum RunStatus
 {
     /// <summary>The budget was used up, and the run kept what it had reached.</summary>
     Completed,
+
     /// <summary>The user stopped it; what was done is kept.</summary>
     Interrupted,
+
     /// <summary>The loss became infinite or NaN.</summary>
     Diverged,
-    /// <summary>The budget was used up, but the run lost what it had reached: see <see cref="Run.CameApart"/>.</summary>
+
+    /// <summary>The budget was used up, but the run lost what it had reached: see <see cref="TrainingRun.CameApart"/>.</summary>
     CameApart,
-    /// <summary>An exception ended it; <see cref="Run.Failure"/> has it.</summary>
+
+    /// <summary>An exception ended it; <see cref="TrainingRun.Failure"/> has it.</summary>
     Failed,
 }

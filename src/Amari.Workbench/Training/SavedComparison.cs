@@ -14,16 +14,18 @@ internal static class SavedComparison
     };
 
     /// <summary>As JSON.</summary>
-    public static string Write(Comparison comparison) => JsonSerializer.Serialize(comparison, Json);
+    public static string Write(BenchmarkResult comparison) => JsonSerializer.Serialize(comparison, Json);
 
     /// <summary>What <see cref="Write"/> wrote.</summary>
     /// <exception cref="InvalidDataException">It is not.</exception>
-    public static Comparison Read(string json)
+    public static BenchmarkResult Read(string json)
     {
         try
         {
-            var read = JsonSerializer.Deserialize<Comparison>(json, Json);
-            return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null } ? read : throw new JsonException("parts are missing");
+            var read = JsonSerializer.Deserialize<BenchmarkResult>(json, Json);
+            return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null }
+                ? read
+                : throw new JsonException("parts are missing");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
         {
@@ -55,7 +57,8 @@ internal static class SavedComparison
 
         public override Exception Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
             JsonSerializer.Deserialize<Parts>(ref reader, options) is var (kind, message, trace)
-                ? new EarlierFailure(kind, message, trace) : throw new JsonException("a failure has no parts");
+                ? new EarlierFailure(kind, message, trace)
+                : throw new JsonException("a failure has no parts");
 
         public override void Write(Utf8JsonWriter writer, Exception value, JsonSerializerOptions options) =>
             JsonSerializer.Serialize(writer, new Parts(EarlierFailure.KindOf(value), value.Message, value.ToString()), options);

@@ -23,7 +23,8 @@ public sealed record SearchRange(string Option, double Low, double High, bool Fr
     /// <inheritdoc/>
     public override string At(double u)
     {
-        double low = FromOne ? 1 - Low : Low, high = FromOne ? 1 - High : High;
+        double low = FromOne ? 1 - Low : Low,
+            high = FromOne ? 1 - High : High;
         string value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low))).ToString("G3", CultureInfo.InvariantCulture);
         double rounded = double.Parse(value, CultureInfo.InvariantCulture);
         return (FromOne ? (double)(1 - (decimal)rounded) : rounded).ToString(CultureInfo.InvariantCulture);

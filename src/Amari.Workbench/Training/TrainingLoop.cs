@@ -10,10 +10,13 @@ namespace Amari.Training;
 /// <summary>One run of a <see cref="Trainer"/>: the model, the optimizer, and what it has done so far. Owns them.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
-    private const int MaxEvaluations = 200, StatisticsBatches = 10;
-    private const double ReportSeconds = 0.1, RetrySeconds = 10;   // of training, after a checkpoint that could not be written
-    private const double Starved = 0.5, LeastWall = 0.5;        // of the time that threads could run; seconds
-    private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)];   // of the one at the end
+    private const int MaxEvaluations = 200,
+        StatisticsBatches = 10;
+    private const double ReportSeconds = 0.1,
+        RetrySeconds = 10; // of training, after a checkpoint that could not be written
+    private const double Starved = 0.5,
+        LeastWall = 0.5; // of the time that threads could run; seconds
+    private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)]; // of the one at the end
 
     private readonly Trainer _trainer;
     private readonly Communicator _ranks;
@@ -27,7 +30,9 @@ internal sealed class TrainingLoop : IDisposable
     private readonly CurvatureMonitor? _watch;
     private long? _began;
     private CpuTime _cpu;
-    private double _reported = double.NegativeInfinity, _saved, _batchLoss = double.NaN;
+    private double _reported = double.NegativeInfinity,
+        _saved,
+        _batchLoss = double.NaN;
 
     /// <summary>Makes the model and the optimizer, and puts back what a checkpoint holds if the run is resumed.</summary>
     public TrainingLoop(Trainer trainer, Communicator ranks, TrainingRequest request, OptimizerOptions options, RunRecord record)
@@ -49,10 +54,18 @@ internal sealed class TrainingLoop : IDisposable
                 request = request with { Progress = null, Monitor = null, Evaluated = null };
             }
             _request = request;
-            if (request.Monitor is not { } monitor) return;
+            if (request.Monitor is not { } monitor)
+                return;
             _sample = trainer.Data.Train.Sample(monitor.Examples, monitor.Seed);
             _watch = new CurvatureMonitor(
-                _model, trainer.Workload.Likelihood, _sample.Inputs, _sample.Targets, _optimizer, monitor, trainer.MonitorClock);
+                _model,
+                trainer.Workload.Likelihood,
+                _sample.Inputs,
+                _sample.Targets,
+                _optimizer,
+                monitor,
+                trainer.MonitorClock
+            );
         }
         catch
         {
@@ -62,65 +75,85 @@ internal sealed class TrainingLoop : IDisposable
     }
 
     /// <summary>Trains until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
-    public Run Train(CancellationToken stop)
+    public TrainingRun Train(CancellationToken stop)
     {
         if (_watch is not null && _record.Monitor is { } earlier)
         {
             _watch.Restore(earlier);
-            foreach (var row in earlier.Rows) Log(row);
+            foreach (var row in earlier.Rows)
+                Log(row);
         }
         _saved = _record.Seconds;
         (_began, _cpu) = (Stopwatch.GetTimestamp(), CpuTime.Now);
-        if (_record.Losses.Count == 0) Evaluate();
+        if (_record.Losses.Count == 0)
+            Evaluate();
         Report(evaluated: true);
         Log(_watch?.Observe(_record.Step, _record.Seconds));
         var status = Steps(stop);
         bool isTransient = _request.Checkpoint is { IsTransient: true };
-        if (isTransient && status == RunStatus.Interrupted) SaveEnd();   // before what an uninterrupted run would not measure here
-        if (status != RunStatus.Diverged) Log(_watch?.Measure(_record.Step, _record.Seconds));
-        if (_record.Losses[^1].Step != _record.Step) Evaluate();
+        if (isTransient && status == RunStatus.Interrupted)
+            SaveEnd(); // before what an uninterrupted run would not measure here
+        if (status != RunStatus.Diverged)
+            Log(_watch?.Measure(_record.Step, _record.Seconds));
+        if (_record.Losses[^1].Step != _record.Step)
+            Evaluate();
         if (status == RunStatus.Completed)
-            status = !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
-                : Stability.CameApart(_record.Losses, _trainer.Workload.Target.Value) ? RunStatus.CameApart : RunStatus.Completed;
+            status =
+                !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
+                : Stability.CameApart(_record.Losses, _trainer.Workload.Target.Value) ? RunStatus.CameApart
+                : RunStatus.Completed;
         Report(evaluated: true, status);
-        if (status == RunStatus.Diverged) _saver?.SaveBest(_record);
-        else if (!isTransient) SaveEnd();
+        if (status == RunStatus.Diverged)
+            _saver?.SaveBest(_record);
+        else if (!isTransient)
+            SaveEnd();
         _trainer.GradientSeconds = _parallel.Seconds;
         return End(status);
     }
 
     /// <summary>The run as an exception left it: its weights are saved only as they were at the best evaluation.</summary>
-    public Run Fail(Exception why)
+    public TrainingRun Fail(Exception why)
     {
         _saver?.SaveBest(_record);
-        if (_record.Losses.Count > 0) Report(evaluated: true, RunStatus.Failed);
+        if (_record.Losses.Count > 0)
+            Report(evaluated: true, RunStatus.Failed);
         return End(RunStatus.Failed) with { Failure = why };
     }
 
     private RunStatus Steps(CancellationToken stop)
     {
         var clock = new Stopwatch();
-        bool stopping = false;                                  // agreed on by all ranks
+        bool stopping = false; // agreed on by all ranks
         while (Fraction < 1)
         {
-            if (_ranks.Size == 1) stopping = stop.IsCancellationRequested;
-            if (stopping) return RunStatus.Interrupted;
+            if (_ranks.Size == 1)
+                stopping = stop.IsCancellationRequested;
+            if (stopping)
+                return RunStatus.Interrupted;
             clock.Restart();
             (_batchLoss, double weight) = _trainer.Step(_model, _optimizer, _parallel, _request.Seed, _record.Step);
             double seconds = clock.Elapsed.TotalSeconds;
             if (_ranks.Size > 1)
             {
                 double[] sums = _ranks.Sum(
-                    weight * _batchLoss, weight, _ranks.Rank == 0 ? seconds : 0, stop.IsCancellationRequested ? 1 : 0);
+                    weight * _batchLoss,
+                    weight,
+                    _ranks.Rank == 0 ? seconds : 0,
+                    stop.IsCancellationRequested ? 1 : 0
+                );
                 (_batchLoss, seconds, stopping) = (sums[0] / sums[1], sums[2], sums[3] > 0);
             }
             _record.Add(seconds);
-            if (!double.IsFinite(_batchLoss)) return RunStatus.Diverged;
+            if (!double.IsFinite(_batchLoss))
+                return RunStatus.Diverged;
             Log(_watch?.Observe(_record.Step, _record.Seconds));
             bool due = _record.Step % _trainer.StepsPerEvaluation == 0 && Fraction - Used(_record.Losses[^1]) >= 1.0 / MaxEvaluations;
-            if (due) Evaluate();
-            if (due || _record.Seconds - _reported > ReportSeconds) Report(due);
-            if (_saver is not null && _record.Seconds - _saved >= SaveSeconds) Save();
+            if (due)
+                Evaluate();
+            if (due || _record.Seconds - _reported > ReportSeconds)
+                Report(due);
+            if (_saver is not null && _record.Seconds - _saved >= SaveSeconds)
+                Save();
         }
         return RunStatus.Completed;
     }
@@ -135,24 +168,30 @@ internal sealed class TrainingLoop : IDisposable
     {
         _parallel.AverageBuffers();
         _optimizer.Eval();
-        using var statistics = _optimizer.Evaluating && _record.Step > 0
-            ? new RetakenStatistics(_model, StatisticsBatches, i => _trainer.Batch(_request.Seed, _record.Step + i).X) : null;
-        if (statistics is { Any: true }) _parallel.AverageBuffers();
+        using var statistics =
+            _optimizer.Evaluating && _record.Step > 0
+                ? new RetakenStatistics(_model, StatisticsBatches, i => _trainer.Batch(_request.Seed, _record.Step + i).X)
+                : null;
+        if (statistics is { Any: true })
+            _parallel.AverageBuffers();
         var (loss, metric) = _trainer.Measure(_model);
-        if (_record.Evaluated(loss, metric)) _saver?.TakeBest(_record);
+        if (_record.Evaluated(loss, metric))
+            _saver?.TakeBest(_record);
         _request.Evaluated?.Invoke(_model, _record.Losses[^1]);
     }
 
     private void Log(MonitorRow? row)
     {
-        if (row is not null) _request.Monitored?.Report(new(_record.Optimizer, _request.Seed, row));
+        if (row is not null)
+            _request.Monitored?.Report(new(_record.Optimizer, _request.Seed, row));
     }
 
     private void Save()
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
-        _optimizer.Eval();                                       // a checkpoint holds the weights to be used
-        if (_saver is not null) _parallel.AverageBuffers();
+        _optimizer.Eval(); // a checkpoint holds the weights to be used
+        if (_saver is not null)
+            _parallel.AverageBuffers();
         _saver?.Save(_record);
         _saved = _record.Seconds;
     }
@@ -162,8 +201,8 @@ internal sealed class TrainingLoop : IDisposable
     {
         get
         {
-            double every = _request.Checkpoint!.Every.TotalSeconds;
-            bool isRetry = _ranks.Size == 1 && _saver!.Failure is not null;   // several ranks save together, and rank 0 alone knows
+            double every = _request.Checkpoint!.Interval.TotalSeconds;
+            bool isRetry = _ranks.Size == 1 && _saver!.Failure is not null; // several ranks save together, and rank 0 alone knows
             return isRetry ? Math.Min(every, RetrySeconds) : every;
         }
     }
@@ -172,10 +211,12 @@ internal sealed class TrainingLoop : IDisposable
     private void SaveEnd()
     {
         Save();
-        if (_ranks.Size > 1) return;                             // whose turns would have to be agreed on
+        if (_ranks.Size > 1)
+            return; // whose turns would have to be agreed on
         foreach (var pause in LastRetries)
         {
-            if (_saver?.Failure is null) return;
+            if (_saver?.Failure is null)
+                return;
             Thread.Sleep(pause);
             Save();
         }
@@ -187,31 +228,60 @@ internal sealed class TrainingLoop : IDisposable
     {
         _reported = _record.Seconds;
         double done = Math.Min(1, Fraction);
-        double left = _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
-            : done > 0 ? _record.Seconds * (1 - done) / done : double.NaN;
-        _request.Progress?.Report(new(_request.Choice.Name, _request.Seed, "", _record.Step, _record.Seconds, done, _batchLoss,
-            _record.Losses[^1].Loss, _record.Metric, _record.RecentMillisecondsPerStep, left, evaluated) { Status = status });
+        double left =
+            _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
+            : done > 0 ? _record.Seconds * (1 - done) / done
+            : double.NaN;
+        _request.Progress?.Report(
+            new(
+                _request.Choice.Name,
+                _request.Seed,
+                "",
+                _record.Step,
+                _record.Seconds,
+                done,
+                _batchLoss,
+                _record.Losses[^1].Loss,
+                _record.Metric,
+                _record.RecentMillisecondsPerStep,
+                left,
+                evaluated
+            )
+            {
+                Status = status,
+            }
+        );
     }
 
-    private Run End(RunStatus status)
+    private TrainingRun End(RunStatus status)
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
-        _optimizer.Train();                                      // what Eval() keeps besides is not state to be counted
+        _optimizer.Train(); // what Eval() keeps besides is not state to be counted
         var (share, waited) = Processors();
-        return _record.ToRun(_trainer.Workload.Target, status, _optimizer)
-            with { Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used), CpuOverWall = share, WaitedForCpu = waited };
+        return _record.ToRun(_trainer.Workload.Target, status, _optimizer) with
+        {
+            Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used),
+            CpuOverWall = share,
+            WaitedForCpu = waited,
+        };
     }
 
-    /// <summary>What the run had of the processors; one that had less than half of what it could use is reported on standard error.</summary>
+    /// <summary>What the run had of the processors; one that had less than half of what it could use is reported on standard
+    /// error.</summary>
     private (double OverWall, double? Waited) Processors()
     {
-        if (_began is not { } began) return (double.NaN, null);
+        if (_began is not { } began)
+            return (double.NaN, null);
         var now = CpuTime.Now;
-        double wall = Stopwatch.GetElapsedTime(began).TotalSeconds, ran = now.Ran - _cpu.Ran;
+        double wall = Stopwatch.GetElapsedTime(began).TotalSeconds,
+            ran = now.Ran - _cpu.Ran;
         double? waited = now.Waited - _cpu.Waited is { } seconds ? Math.Max(0, seconds) / (Math.Max(0, seconds) + ran) : null;
         if (waited > Starved && wall > LeastWall && _ranks.Rank == 0)
-            Warnings.Once("A run had less than half of the processor time that its threads could use, because other processes took the rest: its times say little. "
-                + "The results hold the share of each run.");
+            Warnings.Once(
+                "A run had less than half of the processor time that its threads could use, because other processes took the rest: its "
+                    + "times say little. "
+                    + "The results hold the share of each run."
+            );
         return (ran / (wall * get_num_threads()), waited);
     }
 

@@ -4,6 +4,13 @@ using Amari.Workloads;
 namespace Amari.Training;
 
 /// <summary>What <see cref="Trainer.Train"/> is asked for.</summary>
-internal sealed record TrainingRequest(OptimizerChoice Choice, int Seed, Budget Budget, IProgress<RunProgress>? Progress = null,
-    CheckpointOptions? Checkpoint = null, Action<nn.Module<Tensor, Tensor>, LossPoint>? Evaluated = null,
-    MonitorOptions? Monitor = null, IProgress<MonitorLine>? Monitored = null);
+internal sealed record TrainingRequest(
+    OptimizerChoice Choice,
+    int Seed,
+    Budget Budget,
+    IProgress<RunProgress>? Progress = null,
+    CheckpointOptions? Checkpoint = null,
+    Action<nn.Module<Tensor, Tensor>, LossPoint>? Evaluated = null,
+    MonitorOptions? Monitor = null,
+    IProgress<MonitorLine>? Monitored = null
+);

@@ -12,7 +12,7 @@ public class Autoencoder : Workload
 {
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
-    private const int Measured = 2560;                          // digits that the loss is measured on, every five steps
+    private const int Measured = 2560; // digits that the loss is measured on, every five steps
 
     /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
     private protected virtual string ActivationName => "tanh";
@@ -25,16 +25,23 @@ public class Autoencoder : Workload
 
     /// <inheritdoc/>
     public override string Name => "autoencoder";
+
     /// <inheritdoc/>
-    public override string Description => "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (tanh), 2,837,314 parameters";
+    public override string Description =>
+        "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (tanh), 2,837,314 parameters";
+
     /// <inheritdoc/>
     public override int BatchSize => 512;
+
     /// <inheritdoc/>
     public override Likelihood Likelihood { get; } = new Bernoulli();
+
     /// <inheritdoc/>
     public override Metric Metric { get; } = new("squared error", false, (f, x) => f.sigmoid().sub_(x).square().sum());
+
     /// <inheritdoc/>
     public override Target Target => new("loss", 80);
+
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);
 
@@ -43,7 +50,13 @@ public class Autoencoder : Workload
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
-            ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "1.7e-3", ["Beta1"] = "0.91", ["Beta2"] = "0.98", ["WeightDecay"] = "0" },
+            ["adamw"] = new Dictionary<string, string>
+            {
+                ["LearningRate"] = "1.7e-3",
+                ["Beta1"] = "0.91",
+                ["Beta2"] = "0.98",
+                ["WeightDecay"] = "0",
+            },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
             ["soap"] = new Dictionary<string, string> { ["LearningRate"] = "1e-2" },
             ["shampoo"] = new Dictionary<string, string> { ["LearningRate"] = "5e-3" },
@@ -52,10 +65,34 @@ public class Autoencoder : Workload
             ["sophia-hutchinson"] = new Dictionary<string, string> { ["LearningRate"] = "2e-4" },
             ["adahessian"] = new Dictionary<string, string> { ["LearningRate"] = "2e-2" },
             ["lamb"] = new Dictionary<string, string> { ["LearningRate"] = "6e-3" },
-            ["routed-muon"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "5e-3", ["Rest.LearningRate"] = "1e-3" },
-            ["routed-soap"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "1e-2", ["Rest.LearningRate"] = "1e-3" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.LearningRate"] = "0.3", ["Matrices.Damping"] = "0.3", ["Matrices.KlClip"] = "0.3", ["Matrices.Momentum"] = "0.9", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.InverseInterval"] = "40", ["Matrices.IntervalGrowth"] = "none", ["Rest.LearningRate"] = "1e-3" },
-            ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
+            ["routed-muon"] = new Dictionary<string, string>
+            {
+                ["MatrixOptimizer.LearningRate"] = "5e-3",
+                ["Fallback.LearningRate"] = "1e-3",
+            },
+            ["routed-soap"] = new Dictionary<string, string>
+            {
+                ["MatrixOptimizer.LearningRate"] = "1e-2",
+                ["Fallback.LearningRate"] = "1e-3",
+            },
+            ["routed-kfac"] = new Dictionary<string, string>
+            {
+                ["MatrixOptimizer.LearningRate"] = "0.3",
+                ["MatrixOptimizer.Damping"] = "0.3",
+                ["MatrixOptimizer.KlClip"] = "0.3",
+                ["MatrixOptimizer.Momentum"] = "0.9",
+                ["MatrixOptimizer.Fisher"] = "Empirical",
+                ["MatrixOptimizer.FactorInterval"] = "10",
+                ["MatrixOptimizer.InverseInterval"] = "40",
+                ["MatrixOptimizer.RefreshWarmup"] = "none",
+                ["Fallback.LearningRate"] = "1e-3",
+            },
+            ["hessian-free"] = new Dictionary<string, string>
+            {
+                ["Damping"] = "10",
+                ["ProgressTolerance"] = "5e-3",
+                ["Preconditioner"] = "None",
+            },
         };
 
     /// <inheritdoc/>
@@ -77,7 +114,8 @@ public class Autoencoder : Workload
             Initialize(layer.weight!);
             nn.init.zeros_(layer.bias!);
             layers.Add(($"fc{i}", layer));
-            if (i != Code && i != Sizes.Length - 1) layers.Add(($"{ActivationName}{i}", Activation()));
+            if (i != Code && i != Sizes.Length - 1)
+                layers.Add(($"{ActivationName}{i}", Activation()));
         }
         return nn.Sequential(layers);
     }

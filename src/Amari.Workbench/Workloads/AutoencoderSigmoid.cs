@@ -4,14 +4,17 @@ namespace Amari.Workloads;
 
 /// <summary>The <see cref="Autoencoder"/> with logistic units, as Hinton and Salakhutdinov (2006) and Martens (2010) had it: harder, for
 /// gradients shrink by at least four a layer.</summary>
-/// <remarks>Weights start sparse (Martens 2010, §5): 15 standard normal ones into each unit. From Glorot's, all units of a layer say nearly the same, and the loss
-/// rests at 206, that of the mean image: AdamW's for over 100 steps, K-FAC's longer.</remarks>
+/// <remarks>Weights start sparse (Martens 2010, §5): 15 standard normal ones into each unit. From Glorot's, all units of a layer say nearly
+/// the same, and the loss rests at 206, that of the mean image: AdamW's for over 100 steps, K-FAC's longer.</remarks>
 public sealed class AutoencoderSigmoid : Autoencoder
 {
     /// <inheritdoc/>
     public override string Name => "autoencoder-sigmoid";
+
     /// <inheritdoc/>
-    public override string Description => "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (sigmoid), 2,837,314 parameters";
+    public override string Description =>
+        "10,000 MNIST digits, autoencoder 784-1000-500-250-30-250-500-1000-784 (sigmoid), 2,837,314 parameters";
+
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
@@ -19,7 +22,12 @@ public sealed class AutoencoderSigmoid : Autoencoder
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "3e-3", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "1e-4" },
-            ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "10", ["ProgressTolerance"] = "5e-3", ["Preconditioner"] = "None" },
+            ["hessian-free"] = new Dictionary<string, string>
+            {
+                ["Damping"] = "10",
+                ["ProgressTolerance"] = "5e-3",
+                ["Preconditioner"] = "None",
+            },
         };
 
     private protected override string ActivationName => "sigmoid";

@@ -2,7 +2,8 @@ using Amari.Native;
 
 namespace Amari.Workloads;
 
-/// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the two.</summary>
+/// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the
+/// two.</summary>
 public sealed record Budget
 {
     private Budget() { }

@@ -4,23 +4,31 @@ using Amari.Workloads.Data;
 
 namespace Amari.Workloads;
 
-/// <summary>The embedded digits with softmax regression 64-10 on all of the training set at once: convex, and small enough for dense matrices.</summary>
+/// <summary>The embedded digits with softmax regression 64-10 on all of the training set at once: convex, and small enough for dense
+/// matrices.</summary>
 public sealed class DigitsSoftmax : Workload
 {
     /// <inheritdoc/>
     public override string Name => "digits-softmax";
+
     /// <inheritdoc/>
     public override string Description => "1,437 digits of 8x8 pixels in one batch, softmax regression 64-10, 650 parameters";
+
     /// <inheritdoc/>
     public override int BatchSize => 1437;
+
     /// <inheritdoc/>
     public override Likelihood Likelihood { get; } = new Categorical();
+
     /// <inheritdoc/>
     public override Metric Metric => Metric.Accuracy;
+
     /// <inheritdoc/>
     public override Target Target => new("loss", 0.01);
+
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(10);
+
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
@@ -29,7 +37,12 @@ public sealed class DigitsSoftmax : Workload
             ["adam"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },
             ["adamw"] = new Dictionary<string, string> { ["LearningRate"] = "0.05", ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "0.01" },
-            ["kfac"] = new Dictionary<string, string> { ["KlClip"] = "1", ["Momentum"] = "0.9", ["Fisher"] = "Empirical" },
+            ["kfac"] = new Dictionary<string, string>
+            {
+                ["KlClip"] = "1",
+                ["Momentum"] = "0.9",
+                ["Fisher"] = "Empirical",
+            },
             ["newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
             ["saddle-free-newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
             ["hessian-free"] = new Dictionary<string, string> { ["Damping"] = "1e-2" },

@@ -7,28 +7,54 @@ namespace Amari.Workloads;
 /// <summary>Fashion-MNIST, or any MNIST-shaped folder of IDX files, with a convolutional network.</summary>
 public sealed class FashionConv : Workload
 {
-    private const int Measured = 10_000;                        // training images that the loss is measured on, every 39 steps
+    private const int Measured = 10_000; // training images that the loss is measured on, every 39 steps
 
     /// <inheritdoc/>
     public override string Name => "fashion-conv";
+
     /// <inheritdoc/>
-    public override string Description => "Fashion-MNIST (60,000 images of 28x28), three 3x3 convolutions and two linear layers, 155,786 parameters";
+    public override string Description =>
+        "Fashion-MNIST (60,000 images of 28x28), three 3x3 convolutions and two linear layers, 155,786 parameters";
+
     /// <inheritdoc/>
     public override int BatchSize => 256;
+
     /// <inheritdoc/>
     public override Likelihood Likelihood { get; } = new Categorical();
+
     /// <inheritdoc/>
     public override Metric Metric => Metric.Accuracy;
+
     /// <inheritdoc/>
     public override Target Target => new("loss", 0.25);
+
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);
+
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {
-            ["kfac"] = new Dictionary<string, string> { ["Damping"] = "3e-4", ["Momentum"] = "0.2", ["Fisher"] = "Empirical", ["FactorInterval"] = "10", ["FactorExamples"] = "128", ["InverseInterval"] = "100", ["IntervalGrowth"] = "none" },
-            ["routed-kfac"] = new Dictionary<string, string> { ["Matrices.Damping"] = "3e-4", ["Matrices.Momentum"] = "0.2", ["Matrices.Fisher"] = "Empirical", ["Matrices.FactorInterval"] = "10", ["Matrices.FactorExamples"] = "128", ["Matrices.InverseInterval"] = "100", ["Matrices.IntervalGrowth"] = "none" },
+            ["kfac"] = new Dictionary<string, string>
+            {
+                ["Damping"] = "3e-4",
+                ["Momentum"] = "0.2",
+                ["Fisher"] = "Empirical",
+                ["FactorInterval"] = "10",
+                ["FactorBatchSize"] = "128",
+                ["InverseInterval"] = "100",
+                ["RefreshWarmup"] = "none",
+            },
+            ["routed-kfac"] = new Dictionary<string, string>
+            {
+                ["MatrixOptimizer.Damping"] = "3e-4",
+                ["MatrixOptimizer.Momentum"] = "0.2",
+                ["MatrixOptimizer.Fisher"] = "Empirical",
+                ["MatrixOptimizer.FactorInterval"] = "10",
+                ["MatrixOptimizer.FactorBatchSize"] = "128",
+                ["MatrixOptimizer.InverseInterval"] = "100",
+                ["MatrixOptimizer.RefreshWarmup"] = "none",
+            },
             ["adamw"] = new Dictionary<string, string> { ["WeightDecay"] = "0" },
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "3e-4" },
             ["sgd"] = new Dictionary<string, string> { ["LearningRate"] = "0.05" },
@@ -42,11 +68,17 @@ public sealed class FashionConv : Workload
     }
 
     /// <inheritdoc/>
-    public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(
-        ("conv1", nn.Conv2d(1, 16, 3, stride: 2, padding: 1)), ("relu1", nn.ReLU()),       // [n, 16, 14, 14]
-        ("conv2", nn.Conv2d(16, 32, 3, stride: 2, padding: 1)), ("relu2", nn.ReLU()),      // [n, 32, 7, 7]
-        ("conv3", nn.Conv2d(32, 64, 3, stride: 2, padding: 1)), ("relu3", nn.ReLU()),      // [n, 64, 4, 4]
-        ("flatten", nn.Flatten()),
-        ("fc1", nn.Linear(1024, 128)), ("relu4", nn.ReLU()),
-        ("fc2", nn.Linear(128, 10)));
+    public override nn.Module<Tensor, Tensor> CreateModel() =>
+        nn.Sequential(
+            ("conv1", nn.Conv2d(1, 16, 3, stride: 2, padding: 1)),
+            ("relu1", nn.ReLU()), // [n, 16, 14, 14]
+            ("conv2", nn.Conv2d(16, 32, 3, stride: 2, padding: 1)),
+            ("relu2", nn.ReLU()), // [n, 32, 7, 7]
+            ("conv3", nn.Conv2d(32, 64, 3, stride: 2, padding: 1)),
+            ("relu3", nn.ReLU()), // [n, 64, 4, 4]
+            ("flatten", nn.Flatten()),
+            ("fc1", nn.Linear(1024, 128)),
+            ("relu4", nn.ReLU()),
+            ("fc2", nn.Linear(128, 10))
+        );
 }

@@ -1,4 +1,3 @@
-
 namespace Amari.Workloads;
 
 /// <summary>Draws the weights of a <see cref="WeightStart"/> from torch's generator, layer by layer in the model's order.</summary>
@@ -8,30 +7,35 @@ namespace Amari.Workloads;
 /// transposed.</remarks>
 internal static class WeightStarts
 {
-    private const long Connections = 15;                        // into a unit of a sparse start
+    private const long Connections = 15; // into a unit of a sparse start
 
     /// <summary>What a start is called on the command line, in checkpoints and in results.</summary>
     public static string NameOf(WeightStart start) => start.ToString().ToLowerInvariant();
 
     /// <summary>The start of that name; <c>default</c> and <c>xavier</c> are other names of two.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists the names.</exception>
-    public static WeightStart Parse(string name) => name.ToLowerInvariant() switch
-    {
-        "default" => WeightStart.Workload,
-        "xavier" => WeightStart.Glorot,
-        var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
-            ?? throw new ArgumentException(
-                $"There is no start '{name}'; there are {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."),
-    };
+    public static WeightStart Parse(string name) =>
+        name.ToLowerInvariant() switch
+        {
+            "default" => WeightStart.Workload,
+            "xavier" => WeightStart.Glorot,
+            var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
+                ?? throw new ArgumentException(
+                    $"There is no start '{name}'; there are {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
+                ),
+        };
 
     /// <summary>Starts a model's linear layers and convolutions again; nothing is drawn for <see cref="WeightStart.Workload"/>.</summary>
     public static void Apply(WeightStart start, nn.Module model)
     {
-        if (start == WeightStart.Workload) return;
+        if (start == WeightStart.Workload)
+            return;
         using var scope = NewDisposeScope();
         foreach (var layer in model.modules().Append(model).Distinct())
-            if (layer is Linear linear) Draw(start, linear.weight!, linear.bias, [linear.weight!]);
-            else if (layer is Convolution conv) Draw(start, conv.weight!, conv.bias, Units(conv));
+            if (layer is Linear linear)
+                Draw(start, linear.weight!, linear.bias, [linear.weight!]);
+            else if (layer is Convolution conv)
+                Draw(start, conv.weight!, conv.bias, Units(conv));
     }
 
     /// <summary>The sparse start of weights [units, inputs..], in place.</summary>
@@ -39,7 +43,8 @@ internal static class WeightStarts
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        long inputs = units.numel() / units.shape[0], some = Math.Min(Connections, inputs);
+        long inputs = units.numel() / units.shape[0],
+            some = Math.Min(Connections, inputs);
         var index = stack([.. Enumerable.Range(0, (int)units.shape[0]).Select(_ => randperm(inputs).narrow(0, 0, some))]);
         var drawn = zeros(units.shape[0], inputs, dtype: units.dtype);
         units.copy_(drawn.scatter_(1, index, randn(units.shape[0], some).to_type(units.dtype)).view(units.shape));
@@ -49,14 +54,19 @@ internal static class WeightStarts
     {
         using var off = no_grad();
         if (start == WeightStart.Sparse)
-            foreach (var some in units) Sparse(some);
-        else if (start == WeightStart.Glorot)                    // TorchSharp 0.107's xavier_normal_ draws from a uniform distribution
+            foreach (var some in units)
+                Sparse(some);
+        else if (start == WeightStart.Glorot) // TorchSharp 0.107's xavier_normal_ draws from a uniform distribution
             weight.normal_(0, Math.Sqrt(2.0 / (weight.numel() / weight.shape[0] + weight.numel() / weight.shape[1])));
-        else nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5));
-        if (bias is null) return;
+        else
+            nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5));
+        if (bias is null)
+            return;
         double bound = start == WeightStart.PyTorch ? 1 / Math.Sqrt((double)weight.numel() / weight.shape[0]) : 0;
-        if (bound > 0) nn.init.uniform_(bias, -bound, bound);
-        else nn.init.zeros_(bias);
+        if (bound > 0)
+            nn.init.uniform_(bias, -bound, bound);
+        else
+            nn.init.zeros_(bias);
     }
 
     /// <summary>The weights of a convolution with the output channel first, as views: of a transposed one, [in, out/groups, k..], a group

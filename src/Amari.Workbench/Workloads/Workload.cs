@@ -48,7 +48,7 @@ public abstract class Workload
 /// <param name="Targets">[n, ...], as the likelihood wants them.</param>
 public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
 {
-    private const int Alignment = 64;                            // bytes
+    private const int Alignment = 64; // bytes
 
     /// <summary>[n, ...], as the likelihood wants them.</summary>
     public Tensor Targets { get; } = Matching(Inputs, Targets);
@@ -60,12 +60,17 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
     {
         ArgumentNullException.ThrowIfNull(inputs);
         ArgumentNullException.ThrowIfNull(targets);
-        return inputs.dim() > 0 && targets.dim() > 0 && inputs.shape[0] == targets.shape[0] ? targets
-            : throw new ArgumentException($"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: "
-                + "the first dimension counts the examples of both.", nameof(targets));
+        return inputs.dim() > 0 && targets.dim() > 0 && inputs.shape[0] == targets.shape[0]
+            ? targets
+            : throw new ArgumentException(
+                $"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: "
+                    + "the first dimension counts the examples of both.",
+                nameof(targets)
+            );
     }
 
-    /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed when the next is asked for.</summary>
+    /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed
+    /// when the next is asked for.</summary>
     /// <param name="size">≥ 1.</param>
     public IEnumerable<(Tensor Inputs, Tensor Targets)> Batches(int size)
     {
@@ -84,17 +89,20 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
     public Dataset Sample(long count, int seed)
     {
         int[] order = [.. Enumerable.Range(0, (int)Count)];
-        if (Require.AtLeast(1, (int)Math.Min(count, int.MaxValue)) < Count) new Random(seed).Shuffle(order);
+        if (Require.AtLeast(1, (int)Math.Min(count, int.MaxValue)) < Count)
+            new Random(seed).Shuffle(order);
         using var rows = tensor(order.AsSpan(0, (int)Math.Min(count, Count)).ToArray(), dtype: ScalarType.Int64);
         return new(Inputs.index_select(0, rows), Targets.index_select(0, rows));
     }
 
-    /// <summary>The same, in memory that begins at a multiple of 64 bytes, as libtorch's does and an array of .NET may not: products of numbers that lie otherwise are rounded otherwise.</summary>
+    /// <summary>The same, in memory that begins at a multiple of 64 bytes, as libtorch's does and an array of .NET may not: products of
+    /// numbers that lie otherwise are rounded otherwise.</summary>
     internal Dataset Aligned() => new(Aligned(Inputs), Aligned(Targets));
 
     private static Tensor Aligned(Tensor t)
     {
-        if (LibTorch.DataPointer(t.Handle) % Alignment == 0) return t;
+        if (LibTorch.DataPointer(t.Handle) % Alignment == 0)
+            return t;
         var copy = t.clone();
         t.Dispose();
         return copy;
@@ -129,18 +137,20 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
 /// <summary>A figure of merit beside the loss.</summary>
 /// <param name="Name">As in tables: <c>accuracy</c>.</param>
 /// <param name="HigherIsBetter">Which way is up.</param>
-/// <param name="Sum">Its sum over a batch from (output, target), a scalar tensor; reports divide by the number of what it is summed over.</param>
+/// <param name="Sum">Its sum over a batch from (output, target), a scalar tensor; reports divide by the number of what it is summed
+/// over.</param>
 public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tensor, Tensor> Sum)
 {
     /// <summary>How many terms of a batch <see cref="Sum"/> is over, from (output, target); null for its examples.</summary>
     public Func<Tensor, Tensor, long>? Count { get; init; }
 
-    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled -100 do not
-    /// count.</summary>
-    public static Metric Accuracy { get; } = new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
-    {
-        Count = (output, label) => new Categorical().Terms(output, label),
-    };
+    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled
+    /// -100 do not count.</summary>
+    public static Metric Accuracy { get; } =
+        new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
+        {
+            Count = (output, label) => new Categorical().Terms(output, label),
+        };
 }
 
 /// <summary>The value that a run is timed to.</summary>

@@ -7,7 +7,16 @@ namespace Amari.Workloads;
 public static class WorkloadCatalog
 {
     /// <summary>The built-in workloads; the first is the default.</summary>
-    public static IReadOnlyList<Workload> All { get; } = [new DigitsMlp(), new DigitsSoftmax(), new DigitsConv(), new Autoencoder(), new AutoencoderSigmoid(), new FashionConv(), new CharTransformer()];
+    public static IReadOnlyList<Workload> All { get; } =
+    [
+        new DigitsMlp(),
+        new DigitsSoftmax(),
+        new DigitsConv(),
+        new Autoencoder(),
+        new AutoencoderSigmoid(),
+        new FashionConv(),
+        new CharTransformer(),
+    ];
 
     /// <summary>A built-in workload by name, or one of an assembly.</summary>
     /// <param name="name">Null: the default, or the assembly's only one.</param>
@@ -16,9 +25,11 @@ public static class WorkloadCatalog
     public static Workload Find(string? name, string? assemblyPath)
     {
         var all = assemblyPath is null ? All : FromAssembly(assemblyPath);
-        if (name is null && (assemblyPath is null || all.Count == 1)) return all[0];
+        if (name is null && (assemblyPath is null || all.Count == 1))
+            return all[0];
         string names = string.Join(", ", all.Select(w => w.Name));
-        if (name is null) throw new ArgumentException($"{assemblyPath} has several workloads, name one of them: {names}.");
+        if (name is null)
+            throw new ArgumentException($"{assemblyPath} has several workloads, name one of them: {names}.");
         return all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
             ?? throw new ArgumentException($"There is no workload '{name}'; there are {names}.");
     }
@@ -26,14 +37,21 @@ public static class WorkloadCatalog
     private static List<Workload> FromAssembly(string path)
     {
         string full = Path.GetFullPath(path);
-        if (!File.Exists(full)) throw new ArgumentException($"There is no file '{path}'.");
+        if (!File.Exists(full))
+            throw new ArgumentException($"There is no file '{path}'.");
         try
         {
-            var found = new PluginContext(full).LoadFromAssemblyPath(full).GetExportedTypes()
+            var found = new PluginContext(full)
+                .LoadFromAssemblyPath(full)
+                .GetExportedTypes()
                 .Where(t => t.IsSubclassOf(typeof(Workload)) && !t.IsAbstract && t.GetConstructor(Type.EmptyTypes) is not null)
-                .Select(t => (Workload)Activator.CreateInstance(t)!).ToList();
-            return found.Count > 0 ? found : throw new ArgumentException(
-                $"'{path}' has no workload: no public class derived from {typeof(Workload).FullName} with a parameterless constructor.");
+                .Select(t => (Workload)Activator.CreateInstance(t)!)
+                .ToList();
+            return found.Count > 0
+                ? found
+                : throw new ArgumentException(
+                    $"'{path}' has no workload: no public class derived from {typeof(Workload).FullName} with a parameterless constructor."
+                );
         }
         catch (BadImageFormatException e)
         {

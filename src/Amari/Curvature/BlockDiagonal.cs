@@ -3,8 +3,9 @@ using Amari.Solvers;
 namespace Amari.Curvature;
 
 /// <summary>The diagonal blocks of a curvature, one for each layer; what lies between different blocks is zero.</summary>
-/// <remarks>The blocks are those of the full operator, to rounding (the draws of a Monte-Carlo Fisher too). A product walks the data once and makes one
-/// forward pass; its backward passes are repeated for each block, each with respect to that block's parameters only.</remarks>
+/// <remarks>The blocks are those of the full operator, to rounding (the draws of a Monte-Carlo Fisher too). A product walks the data once
+/// and makes one forward pass; its backward passes are repeated for each block, each with respect to that block's parameters
+/// only.</remarks>
 public sealed class BlockDiagonal : LinearOperator
 {
     private readonly CurvatureOperator _curvature;
@@ -28,8 +29,10 @@ public sealed class BlockDiagonal : LinearOperator
 
     /// <inheritdoc/>
     public override long Dimension => _curvature.Dimension;
+
     /// <inheritdoc/>
     public override ScalarType Type => _curvature.Type;
+
     /// <inheritdoc/>
     public override Device Device => _curvature.Device;
 

@@ -11,13 +11,14 @@ namespace Amari.Curvature;
 /// y = x ∗ W + b          backward, g ↦  g_x = X(W, g),  g_W = D(x, g),  g_b = Σ g          X, D: the gradients of ⟨x ∗ W, g⟩
 /// ⟨g_x, c⟩ = ⟨c ∗ W, g⟩  backward, c ↦  ∂_g = c ∗ W
 /// ⟨g_W, V⟩ = ⟨x ∗ V, g⟩  backward, V ↦  ∂_g = x ∗ V
-/// </code>It costs one more forward pass of these layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
+/// </code>
+/// It costs one more forward pass of these layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
 /// another hook has changed.</remarks>
 internal sealed class Convolutions : IDisposable
 {
     private readonly List<Action> _unhook = [];
-    private ExceptionDispatchInfo? _failure;                     // of a backward pass of ours, which may not cross autograd's native frames
-    private readonly List<Tensor> _held = [];                    // what backward passes need: a forward() may dispose its intermediates
+    private ExceptionDispatchInfo? _failure; // of a backward pass of ours, which may not cross autograd's native frames
+    private readonly List<Tensor> _held = []; // what backward passes need: a forward() may dispose its intermediates
 
     /// <param name="model">Not owned; null for none.</param>
     public Convolutions(nn.Module? model)
@@ -30,7 +31,8 @@ internal sealed class Convolutions : IDisposable
     /// <summary>Frees what the backward passes of the batch needed.</summary>
     public void Release()
     {
-        foreach (var t in _held) t.Dispose();
+        foreach (var t in _held)
+            t.Dispose();
         _held.Clear();
     }
 
@@ -39,7 +41,8 @@ internal sealed class Convolutions : IDisposable
 
     public void Dispose()
     {
-        foreach (var remove in _unhook) remove();
+        foreach (var remove in _unhook)
+            remove();
         _unhook.Clear();
         Release();
     }
@@ -61,25 +64,40 @@ internal sealed class Convolutions : IDisposable
     {
         using var scope = NewDisposeScope();
         var (w, b) = (layer.weight!, layer.bias);
-        Tensor xLeaf = Leaf(x), wLeaf = Leaf(w), own = Forward(layer, xLeaf, wLeaf, b?.detach());   // a graph of this layer alone
-        if (!own.detach().equal(y.detach()).all().ToBoolean()) return y;
+        Tensor xLeaf = Leaf(x),
+            wLeaf = Leaf(w),
+            own = Forward(layer, xLeaf, wLeaf, b?.detach()); // a graph of this layer alone
+        if (!own.detach().equal(y.detach()).all().ToBoolean())
+            return y;
         Tensor[] held = [xLeaf, wLeaf, own];
         scope.Detach(held);
         _held.AddRange(held);
-        return Given.Apply(y.detach(), [x, w, .. b is null ? (Tensor[])[] : [b]], g => Guarded(b is null ? 2 : 3, () =>
-        {
-            Tensor[] leaves = [.. new[] { xLeaf, wLeaf }.Where(t => t.requires_grad)];
-            var gradients = new Queue<Tensor?>(ReverseMode.Derivative([own], leaves, [g.detach()], again: true));
-            var gx = xLeaf.requires_grad ? gradients.Dequeue() : null;
-            var gw = wLeaf.requires_grad ? gradients.Dequeue() : null;
-            if (g.requires_grad && is_grad_enabled())
-            {
-                var cotangent = g.alias();
-                if (gx is not null) gx = Given.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
-                if (gw is not null) gw = Given.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
-            }
-            return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
-        })).MoveToOuterDisposeScope();
+        return Given
+            .Apply(
+                y.detach(),
+                [x, w, .. b is null ? (Tensor[])[] : [b]],
+                g =>
+                    Guarded(
+                        b is null ? 2 : 3,
+                        () =>
+                        {
+                            Tensor[] leaves = [.. new[] { xLeaf, wLeaf }.Where(t => t.requires_grad)];
+                            var gradients = new Queue<Tensor?>(ReverseMode.Derivative([own], leaves, [g.detach()], again: true));
+                            var gx = xLeaf.requires_grad ? gradients.Dequeue() : null;
+                            var gw = wLeaf.requires_grad ? gradients.Dequeue() : null;
+                            if (g.requires_grad && is_grad_enabled())
+                            {
+                                var cotangent = g.alias();
+                                if (gx is not null)
+                                    gx = Given.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
+                                if (gw is not null)
+                                    gw = Given.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
+                            }
+                            return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
+                        }
+                    )
+            )
+            .MoveToOuterDisposeScope();
 
         static Tensor Leaf(Tensor t) => t.detach().requires_grad_(t.requires_grad);
 
@@ -104,13 +122,17 @@ internal sealed class Convolutions : IDisposable
         {
             var value = (Tensor)vars[0];
             ctx.save_data("backward", vars[1]);
-            ctx.mark_dirty([value]);                             // else it were a view, and in-place activations after it an error
+            ctx.mark_dirty([value]); // else it were a view, and in-place activations after it an error
             return value;
         }
 
         public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient)
         {
-            var gradients = HeldGradients.Hold([null!, null!, .. ((Func<Tensor, Tensor?[]>)ctx.get_data("backward"))(gradient).Select(t => t!)]);
+            var gradients = HeldGradients.Hold([
+                null!,
+                null!,
+                .. ((Func<Tensor, Tensor?[]>)ctx.get_data("backward"))(gradient).Select(t => t!),
+            ]);
             GC.KeepAlive(gradient);
             return gradients;
         }

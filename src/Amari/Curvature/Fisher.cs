@@ -4,8 +4,9 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over
-/// draws (Monte-Carlo: s the score of a label that the model draws; curvature propagation: s = Λ^½ ξ, ξ of random signs), or s s' of the data's own targets (empirical).</summary>
+/// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over draws
+/// (Monte-Carlo: s the score of a label that the model draws; curvature propagation: s = Λ^½ ξ, ξ of random signs), or s s' of the data's
+/// own targets (empirical).</summary>
 /// <remarks>The same draws are made in every product: the operator is a fixed matrix for a fixed seed.</remarks>
 public sealed class Fisher : GaussNewton
 {
@@ -16,7 +17,8 @@ public sealed class Fisher : GaussNewton
     /// <param name="samples">Draws, ≥ 1, where the kind draws.</param>
     /// <param name="seed">Of the draws.</param>
     /// <exception cref="ArgumentException">A plain function has no output.</exception>
-    public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0) : base(objective)
+    public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0)
+        : base(objective)
     {
         Kind = FisherKinds.OfOutputs(kind);
         Samples = Require.AtLeast(1, samples);
@@ -29,15 +31,17 @@ public sealed class Fisher : GaussNewton
     /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>.</summary>
     public int Samples { get; }
 
-    private protected override Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output)
+    private protected override Func<Tensor, Tensor> Metric(Objective.Batch batch, Tensor output)
     {
-        if (Kind == FisherKind.Exact) return t => piece.OfCounted(Likelihood.FisherProduct(output, t));
-        Tensor[] scores = Kind == FisherKind.Empirical ? [Flat(Likelihood.Score(output, piece.Target))] : Draw();
+        if (Kind == FisherKind.Exact)
+            return t => batch.OfCounted(Likelihood.FisherProduct(output, t));
+        Tensor[] scores = Kind == FisherKind.Empirical ? [Flat(Likelihood.Score(output, batch.Target))] : Draw();
         return t =>
         {
             var flat = Flat(t);
             var sum = zeros_like(flat);
-            foreach (var s in scores) sum.addcmul_(s, s.mul(flat).sum(1, keepdim: true), 1.0 / scores.Length);
+            foreach (var s in scores)
+                sum.addcmul_(s, s.mul(flat).sum(1, keepdim: true), 1.0 / scores.Length);
             return sum.view(output.shape);
         };
 
@@ -45,8 +49,8 @@ public sealed class Fisher : GaussNewton
 
         Tensor[] Draw()
         {
-            using var generator = new Generator(piece.Seed(_seed), Device);
-            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(piece.OfCounted(Likelihood.Draw(Kind, output, generator))))];
+            using var generator = new Generator(batch.Seed(_seed), Device);
+            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(batch.OfCounted(Likelihood.Draw(Kind, output, generator))))];
         }
     }
 }

@@ -1,4 +1,3 @@
-
 namespace Amari.Curvature;
 
 /// <summary>An unbiased estimate of the Fisher's diagonal: one gradient a draw, whatever the number of examples and outputs.</summary>
@@ -17,20 +16,24 @@ internal static class FisherDiagonal
     {
         using var scope = NewDisposeScope();
         var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
-        var sums = zeros(samples, layout.Dimension, dtype: layout.Type, device: layout.Device);   // u of each draw
-        long terms = objective.Walk(true, piece =>
-        {
-            using var generator = new Generator(piece.Seed(seed), layout.Device);
-            var output = piece.Output.detach();
-            bool isFinite = output.isfinite().all().ToBoolean();   // there is nothing to draw from otherwise
-            if (!isFinite) sums.fill_(double.NaN);
-            for (int i = 0; isFinite && i < samples; i++)
+        var sums = zeros(samples, layout.Dimension, dtype: layout.Type, device: layout.Device); // u of each draw
+        long terms = objective.Walk(
+            true,
+            batch =>
             {
-                using var inner = NewDisposeScope();
-                var score = piece.OfCounted(likelihood.Score(output, likelihood.Sample(output, generator)));
-                sums[i].add_(layout.Flatten(objective.Derivative(piece.Output, score, again: true)));
+                using var generator = new Generator(batch.Seed(seed), layout.Device);
+                var output = batch.Output.detach();
+                bool isFinite = output.isfinite().all().ToBoolean(); // there is nothing to draw from otherwise
+                if (!isFinite)
+                    sums.fill_(double.NaN);
+                for (int i = 0; isFinite && i < samples; i++)
+                {
+                    using var inner = NewDisposeScope();
+                    var score = batch.OfCounted(likelihood.Score(output, likelihood.Sample(output, generator)));
+                    sums[i].add_(layout.Flatten(objective.Derivative(batch.Output, score, again: true)));
+                }
             }
-        });
+        );
         objective.AddOverRanks(sums);
         return sums.square().sum([0]).div_(terms * samples).MoveToOuterDisposeScope();
     }

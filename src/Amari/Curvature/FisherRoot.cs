@@ -1,7 +1,7 @@
-
 namespace Amari.Curvature;
 
-/// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is not.</summary>
+/// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is
+/// not.</summary>
 /// <remarks><code>
 /// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), the draws (Monte-Carlo, curvature propagation), or is one (empirical)
 /// A = rows r_mk' J_m / √M                                R = M k
@@ -10,7 +10,15 @@ internal static class FisherRoot
 {
     /// <summary>R, of batches with <paramref name="terms"/> terms of <paramref name="outputs"/> outputs.</summary>
     public static long Rows(FisherKind kind, int samples, long terms, long outputs) =>
-        terms * (kind switch { FisherKind.Exact => outputs, FisherKind.MonteCarlo or FisherKind.CurvaturePropagation => samples, _ => 1 });
+        terms
+        * (
+            kind switch
+            {
+                FisherKind.Exact => outputs,
+                FisherKind.MonteCarlo or FisherKind.CurvaturePropagation => samples,
+                _ => 1,
+            }
+        );
 
     /// <summary>A; the draws are those of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
     /// <param name="objective">With a likelihood, its loss a mean.</param>
@@ -21,51 +29,69 @@ internal static class FisherRoot
     {
         using var scope = NewDisposeScope();
         var (layout, likelihood, ranks) = (objective.Parameters, objective.Likelihood!, objective.Ranks);
-        var roots = new List<Tensor[]>();                        // of each batch, k tensors [M, C]
-        long all = objective.Walk(false, piece =>
-        {
-            using var generator = new Generator(piece.Seed(seed), layout.Device);
-            var output = piece.Output.detach();
-            roots.Add([.. Roots(output, piece.Target, generator).Select(r => piece.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope())]);
-        });
+        var roots = new List<Tensor[]>(); // of each batch, k tensors [M, C]
+        long all = objective.Walk(
+            false,
+            batch =>
+            {
+                using var generator = new Generator(batch.Seed(seed), layout.Device);
+                var output = batch.Output.detach();
+                roots.Add([
+                    .. Roots(output, batch.Target, generator)
+                        .Select(r => batch.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope()),
+                ]);
+            }
+        );
         scope.Attach(roots.SelectMany(r => r));
-        double[] parts = new double[ranks.Size];                 // rows of each rank
+        double[] parts = new double[ranks.Size]; // rows of each rank
         parts[ranks.Rank] = roots.Sum(r => r[0].shape[0] * r.Length);
         parts = ranks.Sum(parts);
         long row = (long)parts.Take(ranks.Rank).Sum();
         var a = zeros((long)parts.Sum(), layout.Dimension, dtype: layout.Type, device: layout.Device);
-        if (roots.Count > 0) Fill();
+        if (roots.Count > 0)
+            Fill();
         objective.AddOverRanks(a);
         return a.div_(Math.Sqrt(all)).MoveToOuterDisposeScope();
 
         void Fill()
         {
-            int batch = 0;
-            long first = 0;                                          // the next example's first term within its batch
-            var examples = objective.Batches.SelectMany(b => Enumerable.Range(0, (int)b.Inputs.shape[0])
-                .Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1))));
-            new Objective(objective.Model!, likelihood, examples, layout).Walk(true, piece =>
-            {
-                if (first == roots[batch][0].shape[0]) (batch, first) = (batch + 1, 0);
-                long terms = likelihood.Terms(piece.Output);     // those that do not count have rows of zeros
-                foreach (var root in roots[batch])
-                    for (long t = 0; t < terms; t++, row++)
-                    {
-                        using var inner = NewDisposeScope();
-                        var cotangent = zeros(terms, root.shape[1], dtype: root.dtype, device: root.device);
-                        cotangent[t].copy_(root[first + t]);
-                        using (no_grad())
-                            a[row].copy_(layout.Flatten(objective.Derivative(piece.Output, cotangent.view(piece.Output.shape), again: true)));
-                    }
-                first += terms;
-            });
+            int index = 0;
+            long first = 0; // the next example's first term within its batch
+            var examples = objective.Batches.SelectMany(b =>
+                Enumerable.Range(0, (int)b.Inputs.shape[0]).Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1)))
+            );
+            new Objective(objective.Model!, likelihood, examples, layout).Walk(
+                true,
+                batch =>
+                {
+                    if (first == roots[index][0].shape[0])
+                        (index, first) = (index + 1, 0);
+                    long terms = likelihood.Terms(batch.Output); // those that do not count have rows of zeros
+                    foreach (var root in roots[index])
+                        for (long t = 0; t < terms; t++, row++)
+                        {
+                            using var inner = NewDisposeScope();
+                            var cotangent = zeros(terms, root.shape[1], dtype: root.dtype, device: root.device);
+                            cotangent[t].copy_(root[first + t]);
+                            using (no_grad())
+                                a[row]
+                                    .copy_(
+                                        layout.Flatten(objective.Derivative(batch.Output, cotangent.view(batch.Output.shape), again: true))
+                                    );
+                        }
+                    first += terms;
+                }
+            );
         }
 
-        IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) => kind switch
-        {
-            FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
-            FisherKind.Empirical => [likelihood.Score(output, target)],
-            _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
-        };
+        IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) =>
+            kind switch
+            {
+                FisherKind.Exact => Enumerable
+                    .Range(0, (int)likelihood.Outputs(output))
+                    .Select(c => likelihood.FisherRootColumn(output, c)),
+                FisherKind.Empirical => [likelihood.Score(output, target)],
+                _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
+            };
     }
 }

@@ -13,29 +13,39 @@ public class GaussNewton : CurvatureOperator
 {
     /// <param name="objective">With a likelihood.</param>
     /// <exception cref="ArgumentException">A plain function has no output.</exception>
-    public GaussNewton(Objective objective) : base(objective) =>
-        Likelihood = objective.Likelihood
-            ?? throw new ArgumentException("A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of.", nameof(objective));
+    public GaussNewton(Objective objective)
+        : base(objective) =>
+        Likelihood =
+            objective.Likelihood
+            ?? throw new ArgumentException(
+                "A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of.",
+                nameof(objective)
+            );
 
     private protected Likelihood Likelihood { get; }
 
     /// <summary>B of a batch, given its output, as a map of tensors shaped as the output.</summary>
-    private protected virtual Func<Tensor, Tensor> Metric(Objective.Piece piece, Tensor output) =>
-        t => Likelihood.HessianProduct(output, piece.Target, t);
+    private protected virtual Func<Tensor, Tensor> Metric(Objective.Batch batch, Tensor output) =>
+        t => Likelihood.HessianProduct(output, batch.Target, t);
 
     private protected override bool DifferentiatesCotangents => true;
 
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
-        Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
+        Objective.Batch batch,
+        Tensor[] parameters,
+        IEnumerable<IReadOnlyList<Tensor>> directions
+    )
     {
-        var output = piece.Output;
-        if (!output.requires_grad) yield break;
+        var output = batch.Output;
+        if (!output.requires_grad)
+            yield break;
         var u = zeros_like(output, requires_grad: true);
-        var transposed = Objective.Derivative(output, u, parameters, createGraph: true);        // J'u
+        var transposed = Objective.Derivative(output, u, parameters, createGraph: true); // J'u
         int[] used = [.. Enumerable.Range(0, transposed.Count).Where(i => transposed[i] is { requires_grad: true })];
-        if (used.Length == 0) yield break;
+        if (used.Length == 0)
+            yield break;
         Tensor[] usedParts = [.. used.Select(i => transposed[i]!)];
-        var b = Metric(piece, output.detach());
+        var b = Metric(batch, output.detach());
         foreach (var v in directions)
         {
             using var scope = NewDisposeScope();
@@ -44,7 +54,7 @@ public class GaussNewton : CurvatureOperator
         }
     }
 
-    private const double Nothing = 1e-19;                       // a norm whose square float32 does not hold
+    private const double Nothing = 1e-19; // a norm whose square float32 does not hold
 
     /// <summary>V'CV of few directions and the slopes V'g: they need J V alone, and that comes from passes forward.</summary>
     /// <remarks><code>
@@ -61,42 +71,56 @@ public class GaussNewton : CurvatureOperator
         using var scope = NewDisposeScope();
         var (w, saved) = (Objective.Parameters.Tensors, Objective.Parameters.Tensors.ConvertAll(p => p.detach().clone()));
         double unit = Math.Cbrt(finfo(Type).eps) * (1 + Math.Sqrt(SumOfSquares(saved)));
-        double[] h = [.. directions.Select((v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > Nothing ? unit / norm : 1)];
+        double[] h =
+        [
+            .. directions.Select(
+                (v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > Nothing ? unit / norm : 1
+            ),
+        ];
         int k = directions.Count;
         var form = new double[k, k];
         double[] slopes = new double[k];
-        long terms = Objective.Walk(false, piece =>
-        {
-            var b = Metric(piece, piece.Output);
-            var s = score?.flatten();
-            Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];
-            for (int j = 0; j < k; j++)
+        long terms = Objective.Walk(
+            false,
+            batch =>
             {
-                var image = b(t[j]).flatten();
-                for (int i = 0; i <= j; i++) form[i, j] += Dot(t[i].flatten(), image);
-                if (s is not null) slopes[j] += Dot(t[j].flatten(), s);
-            }
+                var b = Metric(batch, batch.Output);
+                var s = score?.flatten();
+                Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];
+                for (int j = 0; j < k; j++)
+                {
+                    var image = b(t[j]).flatten();
+                    for (int i = 0; i <= j; i++)
+                        form[i, j] += Dot(t[i].flatten(), image);
+                    if (s is not null)
+                        slopes[j] += Dot(t[j].flatten(), s);
+                }
 
-            Tensor Difference(IReadOnlyList<Tensor> v, double h)
-            {
-                try
+                Tensor Difference(IReadOnlyList<Tensor> v, double h)
                 {
-                    foreach (var (p, part) in w.Zip(v)) p.add_(part, alpha: h);
-                    var after = piece.Anew();
-                    foreach (var (p, part) in w.Zip(v)) p.add_(part, alpha: -2 * h);
-                    return after.sub_(piece.Anew()).div_(2 * h);
-                }
-                finally
-                {
-                    foreach (var (p, old) in w.Zip(saved)) p.copy_(old);
+                    try
+                    {
+                        foreach (var (p, part) in w.Zip(v))
+                            p.add_(part, alpha: h);
+                        var after = batch.Reevaluate();
+                        foreach (var (p, part) in w.Zip(v))
+                            p.add_(part, alpha: -2 * h);
+                        return after.sub_(batch.Reevaluate()).div_(2 * h);
+                    }
+                    finally
+                    {
+                        foreach (var (p, old) in w.Zip(saved))
+                            p.copy_(old);
+                    }
                 }
             }
-        });
+        );
         double divisor = Objective.Divisor(terms);
         double[] sums = Objective.Ranks.Sum([.. form.Cast<double>(), .. slopes]);
         for (int j = 0; j < k; j++)
         {
-            for (int i = 0; i <= j; i++) form[j, i] = form[i, j] = sums[i * k + j] / divisor;
+            for (int i = 0; i <= j; i++)
+                form[j, i] = form[i, j] = sums[i * k + j] / divisor;
             slopes[j] = sums[k * k + j] / divisor;
         }
         return (form, slopes);

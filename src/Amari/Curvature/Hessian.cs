@@ -13,12 +13,17 @@ public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
     private protected override bool DifferentiatesCotangents => false;
 
     private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
-        Objective.Piece piece, Tensor[] parameters, IEnumerable<IReadOnlyList<Tensor>> directions)
+        Objective.Batch batch,
+        Tensor[] parameters,
+        IEnumerable<IReadOnlyList<Tensor>> directions
+    )
     {
         Objective.RequireGraph();
-        var gradients = Objective.Derivative(piece.Loss, null, parameters, createGraph: true);
-        int[] curved = [.. Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true })];   // the loss is not linear in these
-        if (curved.Length == 0) yield break;
+        var gradients = Objective.Derivative(batch.Loss, null, parameters, createGraph: true);
+        // the loss is not linear in these
+        int[] curved = [.. Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true })];
+        if (curved.Length == 0)
+            yield break;
         Tensor[] curvedGradients = [.. curved.Select(i => gradients[i]!)];
         foreach (var v in directions)
         {

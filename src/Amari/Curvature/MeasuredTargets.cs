@@ -15,6 +15,7 @@ internal static class MeasuredTargets
         private readonly Tensor? _outer = Current;
 
         public Showing(Tensor? targets) => Current = targets;
+
         public void Dispose() => Current = _outer;
     }
 }

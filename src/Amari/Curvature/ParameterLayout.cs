@@ -3,7 +3,8 @@ using Amari.Native;
 namespace Amari.Curvature;
 
 /// <summary>Chosen parameters of a model as one flat vector w in R^d: where each lies, and the way there and back.</summary>
-/// <remarks>A tensor that is used under several names (tied weights) is taken once. Parameters lie in the model's order, row-major.</remarks>
+/// <remarks>A tensor that is used under several names (tied weights) is taken once. Parameters lie in the model's order,
+/// row-major.</remarks>
 public sealed class ParameterLayout
 {
     private readonly long[] _offsets;
@@ -14,15 +15,26 @@ public sealed class ParameterLayout
     {
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = [.. parameters.DistinctBy(p => p.Parameter.Handle)];
-        if (Parameters.Count == 0) throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
-        foreach (var (name, parameter) in Parameters) Require.Real(name, parameter);
+        if (Parameters.Count == 0)
+            throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
+        foreach (var (name, parameter) in Parameters)
+            Require.Real(name, parameter);
         (Type, Device) = (Parameters[0].Parameter.dtype, Parameters[0].Parameter.device);
         if (Parameters.FirstOrDefault(p => p.Parameter.dtype != Type || !p.Parameter.IsOn(Device)) is { Name: not null } other)
-            throw new ArgumentException($"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all must be alike.", nameof(parameters));
+            throw new ArgumentException(
+                $"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all "
+                    + "must be alike.",
+                nameof(parameters)
+            );
         Shapes = [.. Parameters.Select(p => p.Parameter.shape)];
         _offsets = new long[Parameters.Count + 1];
-        for (int i = 0; i < Parameters.Count; i++) _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
-        if (Dimension == 0) throw new ArgumentException("The trainable parameters have no elements: there is nothing to train or to take the curvature of.", nameof(parameters));
+        for (int i = 0; i < Parameters.Count; i++)
+            _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
+        if (Dimension == 0)
+            throw new ArgumentException(
+                "The trainable parameters have no elements: there is nothing to train or to take the curvature of.",
+                nameof(parameters)
+            );
     }
 
     /// <summary>The trainable parameters of a model whose names pass a filter (all, without one).</summary>
@@ -55,8 +67,17 @@ public sealed class ParameterLayout
     {
         ArgumentNullException.ThrowIfNull(tensors);
         using var scope = NewDisposeScope();
-        Tensor[] parts = [.. tensors.Select((t, i) => t is null ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device) : (t.is_sparse ? t.to_dense() : t).reshape(-1))];
-        return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();   // TorchSharp's cat of one tensor is that tensor
+        Tensor[] parts =
+        [
+            .. tensors.Select(
+                (t, i) =>
+                    t is null
+                        ? zeros(_offsets[i + 1] - _offsets[i], dtype: Type, device: Device)
+                        : (t.is_sparse ? t.to_dense() : t).reshape(-1)
+            ),
+        ];
+        // TorchSharp's cat of one tensor is that tensor
+        return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();
     }
 
     /// <summary>A vector [d] → views of it shaped as the parameters.</summary>
@@ -75,7 +96,8 @@ public sealed class ParameterLayout
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var ((_, w), part) in Parameters.Zip(Split(v))) w.copy_(part);
+        foreach (var ((_, w), part) in Parameters.Zip(Split(v)))
+            w.copy_(part);
     }
 
     /// <summary>w ← w + α v.</summary>
@@ -83,7 +105,8 @@ public sealed class ParameterLayout
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        foreach (var ((_, w), part) in Parameters.Zip(Split(v))) w.add_(part, alpha: alpha);
+        foreach (var ((_, w), part) in Parameters.Zip(Split(v)))
+            w.add_(part, alpha: alpha);
     }
 
     /// <summary>The tensors that autograd differentiates in.</summary>
@@ -94,8 +117,14 @@ public sealed class ParameterLayout
     {
         foreach (var (name, w) in Parameters)
         {
-            if (w.IsInvalid) throw new InvalidOperationException($"The parameter {name} was disposed, as module.to(...) does: make the layout from the module as it is now.");
-            if (!w.requires_grad) throw new InvalidOperationException($"The parameter {name} is frozen (requires_grad is false): leave it out of the layout, or thaw it.");
+            if (w.IsInvalid)
+                throw new InvalidOperationException(
+                    $"The parameter {name} was disposed, as module.to(...) does: make the layout from the module as it is now."
+                );
+            if (!w.requires_grad)
+                throw new InvalidOperationException(
+                    $"The parameter {name} is frozen (requires_grad is false): leave it out of the layout, or thaw it."
+                );
         }
     }
 }

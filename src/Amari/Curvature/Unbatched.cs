@@ -8,33 +8,49 @@ internal static class Unbatched
     public static Tensor Refuse(nn.Module<Tensor, Tensor> model, Tensor inputs)
     {
         long dimensions = inputs.dim();
-        var layers = model.modules().Append(model).OfType<nn.Module<Tensor, Tensor>>().Where(m => ExampleDimensions(m) == dimensions).ToList();
-        if (layers.Count == 0 || !inputs.is_floating_point()) return model.call(inputs);
+        var layers = model
+            .modules()
+            .Append(model)
+            .OfType<nn.Module<Tensor, Tensor>>()
+            .Where(m => ExampleDimensions(m) == dimensions)
+            .ToList();
+        if (layers.Count == 0 || !inputs.is_floating_point())
+            return model.call(inputs);
         bool unbatched = false;
         string shape = string.Join(", ", inputs.shape);
-        var hooks = layers.ConvertAll(l => l.register_forward_pre_hook((_, x) =>
-        {
-            unbatched |= x.shape.AsSpan().SequenceEqual(inputs.shape);
-            return x;
-        }));
+        var hooks = layers.ConvertAll(l =>
+            l.register_forward_pre_hook(
+                (_, x) =>
+                {
+                    unbatched |= x.shape.AsSpan().SequenceEqual(inputs.shape);
+                    return x;
+                }
+            )
+        );
         try
         {
             var output = model.call(inputs);
-            return !unbatched ? output : throw new ArgumentException(
-                $"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.", nameof(inputs));
+            return !unbatched
+                ? output
+                : throw new ArgumentException(
+                    $"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.",
+                    nameof(inputs)
+                );
         }
         finally
         {
-            foreach (var hook in hooks) hook.remove();
+            foreach (var hook in hooks)
+                hook.remove();
         }
     }
 
-    private static int ExampleDimensions(nn.Module layer) => layer switch
-    {
-        Linear => 1,
-        Conv1d or ConvTranspose1d => 2,
-        Conv2d or ConvTranspose2d => 3,
-        Conv3d or ConvTranspose3d => 4,
-        _ => 0,
-    };
+    private static int ExampleDimensions(nn.Module layer) =>
+        layer switch
+        {
+            Linear => 1,
+            Conv1d or ConvTranspose1d => 2,
+            Conv2d or ConvTranspose2d => 3,
+            Conv3d or ConvTranspose3d => 4,
+            _ => 0,
+        };
 }

@@ -5,9 +5,13 @@ public sealed class CommunicationException : Exception
 {
     /// <summary>Without a message.</summary>
     public CommunicationException() { }
+
     /// <param name="message">One sentence.</param>
-    public CommunicationException(string message) : base(message) { }
+    public CommunicationException(string message)
+        : base(message) { }
+
     /// <param name="message">One sentence.</param>
     /// <param name="innerException">The cause.</param>
-    public CommunicationException(string message, Exception innerException) : base(message, innerException) { }
+    public CommunicationException(string message, Exception innerException)
+        : base(message, innerException) { }
 }

@@ -9,20 +9,24 @@ public enum Reduction
 {
     /// <summary>Σ over ranks.</summary>
     Sum,
+
     /// <summary>The largest over ranks.</summary>
     Max,
 }
 
-/// <summary>A group of processes (ranks) that work on tensors together. Every member of the group makes the same calls in the same order.</summary>
-/// <remarks>Tensors lie contiguously on the CPU, and are read and written where they lie. Reductions take float32, float64 and bfloat16; a bfloat16
-/// reduction is defined: all ranks' values are gathered, combined in float32 in the order of ranks and rounded once, the same on every rank.
-/// Broadcast and all-gather take any element type. Not thread-safe: one thread communicates.</remarks>
+/// <summary>A group of processes (ranks) that work on tensors together. Every member of the group makes the same calls in the same
+/// order.</summary>
+/// <remarks>Tensors lie contiguously on the CPU, and are read and written where they lie. Reductions take float32, float64 and bfloat16; a
+/// bfloat16 reduction is defined: all ranks' values are gathered, combined in float32 in the order of ranks and rounded once, the same on
+/// every rank. Broadcast and all-gather take any element type. Not thread-safe: one thread communicates.</remarks>
 public abstract class Communicator : IDisposable
 {
     private protected Communicator() { }
 
-    /// <summary>The ranks of the job that mpirun, mpiexec or srun started; without such a launcher, this process alone. Once per process.</summary>
-    /// <param name="timeout">How long a rank waits in a call for one that does not come before it ends the job; null: see <see cref="Mpi.DefaultTimeout"/> and, for one whose process is stopped, <see cref="Mpi.SilenceTimeout"/>.</param>
+    /// <summary>The ranks of the job that mpirun, mpiexec or srun started; without such a launcher, this process alone. Once per
+    /// process.</summary>
+    /// <param name="timeout">How long a rank waits in a call for one that does not come before it ends the job; null: see
+    /// <see cref="Mpi.DefaultTimeout"/> and, for one whose process is stopped, <see cref="Mpi.SilenceTimeout"/>.</param>
     /// <exception cref="CommunicationException">There is a launcher, but no MPI library that fits it.</exception>
     public static Communicator FromLauncher(TimeSpan? timeout = null) =>
         Launcher.IsPresent && Launcher.Size > 1 ? Mpi.Start(timeout ?? Mpi.DefaultTimeout) : SingleProcess.Instance;
@@ -60,14 +64,16 @@ public abstract class Communicator : IDisposable
         Check(tensor, nameof(tensor));
         ArgumentOutOfRangeException.ThrowIfNegative(root);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(root, Size);
-        if (Size > 1 && tensor.numel() > 0) BroadcastBytes(LibTorch.DataPointer(tensor.Handle), Bytes(tensor), root);
+        if (Size > 1 && tensor.numel() > 0)
+            BroadcastBytes(LibTorch.DataPointer(tensor.Handle), Bytes(tensor), root);
         GC.KeepAlive(tensor);
     }
 
     /// <summary><see cref="Broadcast(Tensor, int)"/> of a tensor that need not be contiguous.</summary>
     internal void BroadcastAny(Tensor tensor, int root)
     {
-        if (tensor.is_contiguous()) Broadcast(tensor, root);
+        if (tensor.is_contiguous())
+            Broadcast(tensor, root);
         else
         {
             using var copy = tensor.contiguous();
@@ -78,12 +84,15 @@ public abstract class Communicator : IDisposable
 
     /// <summary>Puts all ranks' tensors one after another.</summary>
     /// <param name="source">This rank's part, of one shape on all ranks.</param>
-    /// <param name="destination">Size times as many elements of the same type; rank r's come at r times the number of elements of <paramref name="source"/>.</param>
+    /// <param name="destination">Size times as many elements of the same type; rank r's come at r times the number of elements of
+    /// <paramref name="source"/>.</param>
     public void AllGather(Tensor source, Tensor destination)
     {
         CheckParts(source, destination, nameof(destination));
-        if (Size == 1) destination.view(-1).copy_(source.view(-1)).Dispose();
-        else if (source.numel() > 0) GatherBytes(LibTorch.DataPointer(source.Handle), LibTorch.DataPointer(destination.Handle), Bytes(source));
+        if (Size == 1)
+            destination.view(-1).copy_(source.view(-1)).Dispose();
+        else if (source.numel() > 0)
+            GatherBytes(LibTorch.DataPointer(source.Handle), LibTorch.DataPointer(destination.Handle), Bytes(source));
         GC.KeepAlive(source);
         GC.KeepAlive(destination);
     }
@@ -95,14 +104,17 @@ public abstract class Communicator : IDisposable
     {
         CheckReducible(source, nameof(source));
         CheckParts(destination, source, nameof(source));
-        if (Size == 1) destination.view(-1).copy_(source.view(-1)).Dispose();
-        else if (source.numel() > 0) Scatter(source, destination);
+        if (Size == 1)
+            destination.view(-1).copy_(source.view(-1)).Dispose();
+        else if (source.numel() > 0)
+            Scatter(source, destination);
     }
 
     /// <summary>Returns when every rank has called it.</summary>
     public abstract void Barrier();
 
-    /// <summary>The ranks that name the same color as a group of their own, in the order of their ranks here. The caller disposes it, in the same order on all ranks.</summary>
+    /// <summary>The ranks that name the same color as a group of their own, in the order of their ranks here. The caller disposes it, in
+    /// the same order on all ranks.</summary>
     /// <param name="color">≥ 0.</param>
     public abstract Communicator Split(int color);
 
@@ -114,13 +126,15 @@ public abstract class Communicator : IDisposable
     /// <summary>The text of <paramref name="root"/> on every rank.</summary>
     public string Broadcast(string? text, int root)
     {
-        if (Size == 1) return text ?? "";
+        if (Size == 1)
+            return text ?? "";
         using var scope = NewDisposeScope();
         byte[] bytes = Rank == root ? Encoding.UTF8.GetBytes(text ?? "") : [];
         var length = torch.tensor([bytes.LongLength]);
         Broadcast(length, root);
         long count = length.ToInt64();
-        if (count == 0) return "";
+        if (count == 0)
+            return "";
         var data = Rank == root ? torch.tensor(bytes) : empty(count, dtype: ScalarType.Byte);
         Broadcast(data, root);
         return Encoding.UTF8.GetString(data.Elements<byte>());
@@ -132,7 +146,8 @@ public abstract class Communicator : IDisposable
     /// <summary>Sums a few numbers over ranks.</summary>
     internal double[] Sum(params ReadOnlySpan<double> values)
     {
-        if (Size == 1) return values.ToArray();
+        if (Size == 1)
+            return values.ToArray();
         using var t = torch.tensor(values.ToArray());
         AllReduce(t);
         return t.Elements<double>();
@@ -149,7 +164,11 @@ public abstract class Communicator : IDisposable
     {
         ArgumentNullException.ThrowIfNull(tensor, name);
         if (tensor.device_type != DeviceType.CPU || tensor.is_sparse || !tensor.is_contiguous())
-            throw new ArgumentException($"The tensor must be dense and contiguous and on the CPU; it is on {tensor.device}{(tensor.is_sparse || !tensor.is_contiguous() ? " and not contiguous" : "")}.", name);
+            throw new ArgumentException(
+                "The tensor must be dense and contiguous and on the CPU; it is on "
+                    + $"{tensor.device}{(tensor.is_sparse || !tensor.is_contiguous() ? " and not contiguous" : "")}.",
+                name
+            );
     }
 
     private static void CheckReducible(Tensor tensor, string name)
@@ -164,7 +183,10 @@ public abstract class Communicator : IDisposable
         Check(part, name);
         Check(whole, name);
         if (whole.numel() != Size * part.numel() || whole.dtype != part.dtype)
-            throw new ArgumentException($"Expected {Size} x {part.numel()} elements of {part.dtype}, got {whole.numel()} of {whole.dtype}.", name);
+            throw new ArgumentException(
+                $"Expected {Size} x {part.numel()} elements of {part.dtype}, got {whole.numel()} of {whole.dtype}.",
+                name
+            );
     }
 
     /// <inheritdoc/>

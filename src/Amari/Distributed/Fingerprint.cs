@@ -5,11 +5,11 @@ using System.Text.Json;
 
 namespace Amari.Distributed;
 
-/// <summary>What ranks must have been started with alike, by name: compared before the first step, for ranks that differ train to the end of something
-/// that nobody meant.</summary>
+/// <summary>What ranks must have been started with alike, by name: compared before the first step, for ranks that differ train to the end
+/// of something that nobody meant.</summary>
 internal sealed class Fingerprint
 {
-    private const int MostShown = 3;                            // differences
+    private const int MostShown = 3; // differences
     private readonly List<(string Name, string Value)> _facts = [];
 
     /// <summary>Adds a fact.</summary>
@@ -17,7 +17,9 @@ internal sealed class Fingerprint
     /// <param name="value">In words.</param>
     public Fingerprint Add(string name, object? value)
     {
-        _facts.Add((name, Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none"));
+        _facts.Add(
+            (name, Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none")
+        );
         return this;
     }
 
@@ -26,7 +28,8 @@ internal sealed class Fingerprint
     /// <param name="prefix">Before each name.</param>
     public Fingerprint Add(IEnumerable<KeyValuePair<string, string>> facts, string prefix = "")
     {
-        foreach (var (name, value) in facts) Add(prefix + name, value);
+        foreach (var (name, value) in facts)
+            Add(prefix + name, value);
         return this;
     }
 
@@ -34,7 +37,10 @@ internal sealed class Fingerprint
     public Fingerprint AddCode(params IEnumerable<Assembly?> others)
     {
         foreach (var assembly in others.Prepend(typeof(torch).Assembly).Prepend(typeof(Fingerprint).Assembly).OfType<Assembly>().Distinct())
-            Add($"the build of {assembly.GetName().Name}", $"{assembly.GetName().Version?.ToString(3)} ({assembly.ManifestModule.ModuleVersionId.ToString("n")[..8]})");
+            Add(
+                $"the build of {assembly.GetName().Name}",
+                $"{assembly.GetName().Version?.ToString(3)} ({assembly.ManifestModule.ModuleVersionId.ToString("n")[..8]})"
+            );
         return this;
     }
 
@@ -43,13 +49,23 @@ internal sealed class Fingerprint
     /// <exception cref="UnlikeRanksException">Ranks differ: the message names what, the values and the ranks.</exception>
     public void Agree(Communicator ranks)
     {
-        if (ranks.Size == 1) return;
+        if (ranks.Size == 1)
+            return;
         string text = JsonSerializer.Serialize(_facts.Select(f => (string[])[f.Name, f.Value]));
-        if (AreEqual(ranks, SHA256.HashData(Encoding.UTF8.GetBytes(text)))) return;
-        var all = ranks.AllGather(text).Select(t => JsonSerializer.Deserialize<string[][]>(t)!.GroupBy(f => f[0]).ToDictionary(g => g.Key, g => g.First()[1])).ToList();
-        var differing = all.SelectMany(r => r.Keys).Distinct().Where(name => all.Select(r => r.GetValueOrDefault(name)).Distinct().Count() > 1).ToList();
+        if (AreEqual(ranks, SHA256.HashData(Encoding.UTF8.GetBytes(text))))
+            return;
+        var all = ranks
+            .AllGather(text)
+            .Select(t => JsonSerializer.Deserialize<string[][]>(t)!.GroupBy(f => f[0]).ToDictionary(g => g.Key, g => g.First()[1]))
+            .ToList();
+        var differing = all.SelectMany(r => r.Keys)
+            .Distinct()
+            .Where(name => all.Select(r => r.GetValueOrDefault(name)).Distinct().Count() > 1)
+            .ToList();
         string shown = string.Join("; ", differing.Take(MostShown).Select(name => $"{name} is {Values(all, name)}"));
-        throw new UnlikeRanksException($"The ranks were not started alike: {shown}{(differing.Count > MostShown ? $"; and {differing.Count - MostShown} more" : "")}.");
+        throw new UnlikeRanksException(
+            $"The ranks were not started alike: {shown}{(differing.Count > MostShown ? $"; and {differing.Count - MostShown} more" : "")}."
+        );
     }
 
     private static bool AreEqual(Communicator ranks, byte[] hash)
@@ -63,8 +79,14 @@ internal sealed class Fingerprint
     /// <summary><c>0.1 on rank 0 and 0.2 on ranks 1, 2</c>.</summary>
     private static string Values(List<Dictionary<string, string>> all, string name)
     {
-        var values = Enumerable.Range(0, all.Count).GroupBy(r => all[r].GetValueOrDefault(name)).Select(g =>
-            $"{g.Key ?? "missing"} on {(g.Count() == 1 ? "rank" : "ranks")} {string.Join(", ", g.Take(8))}{(g.Count() > 8 ? ", .." : "")}").ToList();
+        var values = Enumerable
+            .Range(0, all.Count)
+            .GroupBy(r => all[r].GetValueOrDefault(name))
+            .Select(g =>
+                $"{g.Key ?? "missing"} on {(g.Count() == 1 ? "rank" : "ranks")} "
+                + $"{string.Join(", ", g.Take(8))}{(g.Count() > 8 ? ", .." : "")}"
+            )
+            .ToList();
         return values.Count == 1 ? values[0] : $"{string.Join(", ", values.SkipLast(1))} and {values[^1]}";
     }
 }

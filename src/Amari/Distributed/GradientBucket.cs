@@ -4,7 +4,8 @@ namespace Amari.Distributed;
 internal sealed class GradientBucket : IDisposable
 {
     private readonly Tensor _flat;
-    private readonly long[] _starts, _counts;
+    private readonly long[] _starts,
+        _counts;
     private PendingReduction? _pending;
 
     private GradientBucket(List<Parameter> parameters)
@@ -26,11 +27,13 @@ internal sealed class GradientBucket : IDisposable
         foreach (var p in parameters)
         {
             long size = p.numel() * p.ElementSize;
-            if (current.Count > 0 && (current[0].dtype != p.dtype || filled + size > bytes)) Close();
+            if (current.Count > 0 && (current[0].dtype != p.dtype || filled + size > bytes))
+                Close();
             current.Add(p);
             filled += size;
         }
-        if (current.Count > 0) Close();
+        if (current.Count > 0)
+            Close();
         return buckets;
 
         void Close()
@@ -49,10 +52,13 @@ internal sealed class GradientBucket : IDisposable
         {
             var place = _flat.narrow(0, _starts[i], _counts[i]);
             var gradient = Parameters[i].grad;
-            if (gradient is null) place.zero_();
-            else place.copy_((gradient.is_sparse ? gradient.to_dense() : gradient).reshape(-1));
+            if (gradient is null)
+                place.zero_();
+            else
+                place.copy_((gradient.is_sparse ? gradient.to_dense() : gradient).reshape(-1));
         }
-        if (weight != 1) _flat.mul_(weight);
+        if (weight != 1)
+            _flat.mul_(weight);
         _pending = communicator.BeginAllReduce(_flat);
     }
 
@@ -65,13 +71,17 @@ internal sealed class GradientBucket : IDisposable
         using var scope = NewDisposeScope();
         _pending!.Wait();
         _pending = null;
-        if (scale != 1) _flat.mul_(scale);
+        if (scale != 1)
+            _flat.mul_(scale);
         for (int i = 0; i < Parameters.Count; i++)
         {
-            if (present[i] == 0) continue;
+            if (present[i] == 0)
+                continue;
             var (p, sum) = (Parameters[i], _flat.narrow(0, _starts[i], _counts[i]).view(Parameters[i].shape));
-            if (p.grad is { is_sparse: false } gradient) gradient.copy_(sum);
-            else p.grad = sum.clone().DetachFromDisposeScope();
+            if (p.grad is { is_sparse: false } gradient)
+                gradient.copy_(sum);
+            else
+                p.grad = sum.clone().DetachFromDisposeScope();
         }
     }
 

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Amari.Distributed;
 
-/// <summary>What the launcher (mpirun, mpiexec, srun) tells a process through its environment, known before any MPI library is loaded.</summary>
+/// <summary>What the launcher (mpirun, mpiexec, srun) tells a process through its environment, known before any MPI library is
+/// loaded.</summary>
 public static class Launcher
 {
     private static readonly string[] Ranks = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"];
@@ -21,23 +22,30 @@ public static class Launcher
     /// <summary>Processes of the job on this machine, as far as the launcher tells.</summary>
     public static int LocalSize => IsPresent ? Math.Max(1, Number(LocalSizes) ?? 1) : 1;
 
-    /// <summary>Threads for one process, so that those of this machine together take its cores once; a launcher's binding is respected.</summary>
+    /// <summary>Threads for one process, so that those of this machine together take its cores once; a launcher's binding is
+    /// respected.</summary>
     public static int FairThreads
     {
         get
         {
-            const string processors = "/sys/devices/system/cpu";   // all of the machine, where ProcessorCount is of the binding
+            const string processors = "/sys/devices/system/cpu"; // all of the machine, where ProcessorCount is of the binding
             int all = Directory.Exists(processors)
-                ? Directory.GetDirectories(processors, "cpu*").Count(d => int.TryParse(Path.GetFileName(d)[3..], CultureInfo.InvariantCulture, out _))
+                ? Directory
+                    .GetDirectories(processors, "cpu*")
+                    .Count(d => int.TryParse(Path.GetFileName(d)[3..], CultureInfo.InvariantCulture, out _))
                 : Environment.ProcessorCount;
             return Math.Max(1, Math.Min(Environment.ProcessorCount, Math.Max(all, Environment.ProcessorCount) / LocalSize));
         }
     }
 
     /// <summary>Open MPI's own launcher, or one that speaks PMIx, as Slurm does to Open MPI.</summary>
-    internal static bool IsOpenMpi => Environment.GetEnvironmentVariable(Ranks[0]) is not null
+    internal static bool IsOpenMpi =>
+        Environment.GetEnvironmentVariable(Ranks[0]) is not null
         || (Environment.GetEnvironmentVariable(Ranks[1]) is null && Environment.GetEnvironmentVariable(Ranks[2]) is not null);
 
-    private static int? Number(string[] names) => names.Select(Environment.GetEnvironmentVariable)
-        .Select(text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? n : (int?)null).FirstOrDefault(n => n is not null);
+    private static int? Number(string[] names) =>
+        names
+            .Select(Environment.GetEnvironmentVariable)
+            .Select(text => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int n) ? n : (int?)null)
+            .FirstOrDefault(n => n is not null);
 }

@@ -4,12 +4,14 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>Ranks connected by the installed MPI library: Open MPI, MPICH and its kin, or any with the standard binary interface, chosen at run time.</summary>
-/// <remarks>Every collective is started non-blocking and polled, so that a rank that does not come is noticed: after the timeout the job ends with one line
-/// that names the ranks missing; and a rank whose process is stopped is noticed by its silence. Return codes of all calls are checked. A rank that dies is noticed by the launcher at once.</remarks>
+/// <summary>Ranks connected by the installed MPI library: Open MPI, MPICH and its kin, or any with the standard binary interface, chosen at
+/// run time.</summary>
+/// <remarks>Every collective is started non-blocking and polled, so that a rank that does not come is noticed: after the timeout the job
+/// ends with one line that names the ranks missing; and a rank whose process is stopped is noticed by its silence. Return codes of all
+/// calls are checked. A rank that dies is noticed by the launcher at once.</remarks>
 public sealed unsafe class Mpi : Communicator
 {
-    private const int ChunkBytes = 4 << 20;                     // larger single messages first touch a temporary buffer as large
+    private const int ChunkBytes = 4 << 20; // larger single messages first touch a temporary buffer as large
     private static readonly Lock Gate = new();
     private static Mpi? _world;
     private static bool _finished;
@@ -24,7 +26,8 @@ public sealed unsafe class Mpi : Communicator
     {
         (_mpi, _comm, _isWorld) = (mpi, comm, parent is null);
         mpi.Check(mpi.SetErrorHandler(comm, mpi.Abi.ErrorsReturn), "MPI_Comm_set_errhandler");
-        int rank = 0, size = 0;
+        int rank = 0,
+            size = 0;
         mpi.Check(mpi.CommRank(comm, &rank), "MPI_Comm_rank");
         mpi.Check(mpi.CommSize(comm, &size), "MPI_Comm_size");
         (Rank, Size) = (rank, size);
@@ -33,21 +36,28 @@ public sealed unsafe class Mpi : Communicator
         _worldRanks = new int[size];
         _watch = new(mpi, side, rank, _worldRanks, timeout, parent?.WorldSize ?? size);
         int[] mine = [parent?._worldRanks[parent.Rank] ?? rank];
-        fixed (int* from = mine, to = _worldRanks) GatherBytes((nint)from, (nint)to, sizeof(int));
+        fixed (
+            int* from = mine,
+                to = _worldRanks
+        )
+            GatherBytes((nint)from, (nint)to, sizeof(int));
     }
 
-    /// <summary>How long a rank waits in a call for another, whose process runs but does not come to the call, before it ends the job: longer than anything that
-    /// one rank does while the others wait.</summary>
+    /// <summary>How long a rank waits in a call for another, whose process runs but does not come to the call, before it ends the job:
+    /// longer than anything that one rank does while the others wait.</summary>
     public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>How long a rank's process may be silent, as one that is stopped is, before the job ends; less if a timeout is less. What it computes does not
-    /// silence it, and one with a debugger attached may be silent for any time. With the time to notice it, and to end the others, it is below 15 s.</summary>
+    /// <summary>How long a rank's process may be silent, as one that is stopped is, before the job ends; less if a timeout is less. What it
+    /// computes does not silence it, and one with a debugger attached may be silent for any time. With the time to notice it, and to end
+    /// the others, it is below 15 s.</summary>
     public static TimeSpan SilenceTimeout { get; } = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
     public override int Rank { get; }
+
     /// <inheritdoc/>
     public override int Size { get; }
+
     /// <inheritdoc/>
     public override string Description => FormattableString.Invariant($"{Size} ranks over {_mpi.Version}");
 
@@ -61,15 +71,25 @@ public sealed unsafe class Mpi : Communicator
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
         lock (Gate)
         {
-            if (_world is not null) return _world;
-            if (_finished) throw new CommunicationException("MPI was finished in this process and cannot start again.");
-            var mpi = MpiLibrary.Find() ?? throw new CommunicationException("No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or name one in AMARI_MPI_LIBRARY.");
+            if (_world is not null)
+                return _world;
+            if (_finished)
+                throw new CommunicationException("MPI was finished in this process and cannot start again.");
+            var mpi =
+                MpiLibrary.Find()
+                ?? throw new CommunicationException(
+                    "No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or name one in AMARI_MPI_LIBRARY."
+                );
             int provided;
             mpi.Check(mpi.InitThread(null, 0, mpi.Abi.ThreadMultiple, &provided), "MPI_Init_thread");
             var world = new Mpi(mpi, mpi.Abi.World, timeout, null);
             if (world.Size == 1 && Launcher.Size > 1)
-                throw new CommunicationException($"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library are of different MPI implementations. Name the launcher's library in {MpiLibrary.Variable}.");
-            if (world.Size > 1) world.Watch(provided);
+                throw new CommunicationException(
+                    $"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library are of "
+                        + $"different MPI implementations. Name the launcher's library in {MpiLibrary.Variable}."
+                );
+            if (world.Size > 1)
+                world.Watch(provided);
             return _world = world;
         }
     }
@@ -78,7 +98,11 @@ public sealed unsafe class Mpi : Communicator
     {
         if (provided != _mpi.Abi.ThreadMultiple)
         {
-            if (Rank == 0) Warnings.Once($"{_mpi.Version} cannot be called by several threads: a stopped rank is noticed only after {_watch.Timeout.TotalSeconds:0} s in a call.");
+            if (Rank == 0)
+                Warnings.Once(
+                    $"{_mpi.Version} cannot be called by several threads: a stopped rank is noticed only after "
+                        + $"{_watch.Timeout.TotalSeconds:0} s in a call."
+                );
             return;
         }
         nint own = 0;
@@ -88,7 +112,11 @@ public sealed unsafe class Mpi : Communicator
     }
 
     /// <summary>What is installed, for reports: the library's name and version; null without one. Does not initialise MPI.</summary>
-    public static string? InstalledVersion => MpiLibrary.Find() is { } mpi ? $"{mpi.Version} ({mpi.Name}, {mpi.Abi.Kind switch { MpiAbiKind.Standard => "standard interface", MpiAbiKind.OpenMpi => "Open MPI's interface", _ => "MPICH's interface" }})" : null;
+    public static string? InstalledVersion =>
+        MpiLibrary.Find() is { } mpi
+            ? $"{mpi.Version} ({mpi.Name}, "
+                + $"{mpi.Abi.Kind switch { MpiAbiKind.Standard => "standard interface", MpiAbiKind.OpenMpi => "Open MPI's interface", _ => "MPICH's interface" }})"
+            : null;
 
     /// <inheritdoc/>
     public override void Barrier()
@@ -102,7 +130,7 @@ public sealed unsafe class Mpi : Communicator
     public override Communicator Split(int color)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(color);
-        Barrier();                                              // splitting cannot be polled: let nobody wait in it for long
+        Barrier(); // splitting cannot be polled: let nobody wait in it for long
         nint part = 0;
         _mpi.Check(_mpi.CommSplit(_comm, color, Rank, &part), "MPI_Comm_split");
         return new Mpi(_mpi, part, _watch.Timeout, this);
@@ -111,10 +139,11 @@ public sealed unsafe class Mpi : Communicator
     /// <inheritdoc/>
     public override void Abort(string reason, int exitCode = 1)
     {
-        if (_worldRanks[Rank] > 0) Thread.Sleep(500);           // what fails on all ranks is told once, by rank 0, which ends the others
+        if (_worldRanks[Rank] > 0)
+            Thread.Sleep(500); // what fails on all ranks is told once, by rank 0, which ends the others
         Console.Error.WriteLine($"Rank {_worldRanks[Rank]} of {WorldSize} failed, the job ends: {reason.ReplaceLineEndings(" ")}");
         Console.Error.Flush();
-        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, exitCode)) { IsBackground = true };   // it hangs where the network does
+        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, exitCode)) { IsBackground = true }; // it hangs where the network does
         end.Start();
         end.Join(TimeSpan.FromSeconds(3));
         HardExit.Now(exitCode);
@@ -122,14 +151,28 @@ public sealed unsafe class Mpi : Communicator
 
     private protected override PendingReduction Begin(Tensor tensor, Reduction reduction)
     {
-        if (tensor.dtype == ScalarType.BFloat16) return new GatheredReduction(this, tensor, reduction);
+        if (tensor.dtype == ScalarType.BFloat16)
+            return new GatheredReduction(this, tensor, reduction);
         var (type, size) = (tensor.dtype == ScalarType.Float32 ? _mpi.Abi.Float : _mpi.Abi.Double, (int)tensor.ElementSize);
-        nint data = LibTorch.DataPointer(tensor.Handle), op = reduction == Reduction.Sum ? _mpi.Abi.Sum : _mpi.Abi.Max;
-        long count = tensor.numel(), chunk = ChunkBytes / size;
+        nint data = LibTorch.DataPointer(tensor.Handle),
+            op = reduction == Reduction.Sum ? _mpi.Abi.Sum : _mpi.Abi.Max;
+        long count = tensor.numel(),
+            chunk = ChunkBytes / size;
         var requests = new nint[(count + chunk - 1) / chunk];
         for (int i = 0; i < requests.Length; i++)
             fixed (nint* request = &requests[i])
-                _mpi.Check(_mpi.IAllReduce(_mpi.Abi.InPlace, data + (nint)(i * chunk * size), (int)Math.Min(chunk, count - i * chunk), type, op, _comm, request), "MPI_Iallreduce");
+                _mpi.Check(
+                    _mpi.IAllReduce(
+                        _mpi.Abi.InPlace,
+                        data + (nint)(i * chunk * size),
+                        (int)Math.Min(chunk, count - i * chunk),
+                        type,
+                        op,
+                        _comm,
+                        request
+                    ),
+                    "MPI_Iallreduce"
+                );
         return new DirectReduction(this, tensor, requests);
     }
 
@@ -138,7 +181,10 @@ public sealed unsafe class Mpi : Communicator
         for (long start = 0; start < bytes; start += ChunkBytes)
         {
             nint request = 0;
-            _mpi.Check(_mpi.IBroadcast(data + (nint)start, (int)Math.Min(ChunkBytes, bytes - start), _mpi.Abi.Byte, root, _comm, &request), "MPI_Ibcast");
+            _mpi.Check(
+                _mpi.IBroadcast(data + (nint)start, (int)Math.Min(ChunkBytes, bytes - start), _mpi.Abi.Byte, root, _comm, &request),
+                "MPI_Ibcast"
+            );
             Wait(ref request, "a broadcast");
         }
     }
@@ -152,17 +198,25 @@ public sealed unsafe class Mpi : Communicator
     private nint BeginGather(nint source, nint destination, long bytes)
     {
         nint request = 0;
-        _mpi.Check(_mpi.IAllGather(source, Count(bytes), _mpi.Abi.Byte, destination, Count(bytes), _mpi.Abi.Byte, _comm, &request), "MPI_Iallgather");
+        _mpi.Check(
+            _mpi.IAllGather(source, Count(bytes), _mpi.Abi.Byte, destination, Count(bytes), _mpi.Abi.Byte, _comm, &request),
+            "MPI_Iallgather"
+        );
         return request;
     }
 
     private protected override void Scatter(Tensor source, Tensor destination)
     {
-        nint from = LibTorch.DataPointer(source.Handle), to = LibTorch.DataPointer(destination.Handle), request = 0;
+        nint from = LibTorch.DataPointer(source.Handle),
+            to = LibTorch.DataPointer(destination.Handle),
+            request = 0;
         if (source.dtype != ScalarType.BFloat16)
         {
             nint type = source.dtype == ScalarType.Float32 ? _mpi.Abi.Float : _mpi.Abi.Double;
-            _mpi.Check(_mpi.IReduceScatter(from, to, Count(destination.numel()), type, _mpi.Abi.Sum, _comm, &request), "MPI_Ireduce_scatter_block");
+            _mpi.Check(
+                _mpi.IReduceScatter(from, to, Count(destination.numel()), type, _mpi.Abi.Sum, _comm, &request),
+                "MPI_Ireduce_scatter_block"
+            );
             Wait(ref request, "a reduce-scatter");
         }
         else
@@ -170,7 +224,10 @@ public sealed unsafe class Mpi : Communicator
             using var scope = NewDisposeScope();
             var parts = empty([Size, destination.numel()], dtype: ScalarType.BFloat16);
             int bytes = Count(Bytes(destination));
-            _mpi.Check(_mpi.IAllToAll(from, bytes, _mpi.Abi.Byte, LibTorch.DataPointer(parts.Handle), bytes, _mpi.Abi.Byte, _comm, &request), "MPI_Ialltoall");
+            _mpi.Check(
+                _mpi.IAllToAll(from, bytes, _mpi.Abi.Byte, LibTorch.DataPointer(parts.Handle), bytes, _mpi.Abi.Byte, _comm, &request),
+                "MPI_Ialltoall"
+            );
             Wait(ref request, "a reduce-scatter");
             Combine(parts, destination, Reduction.Sum);
         }
@@ -189,13 +246,16 @@ public sealed unsafe class Mpi : Communicator
         result.view(-1).copy_(total);
     }
 
-    private static int Count(long n) => n <= int.MaxValue ? (int)n
-        : throw new ArgumentException($"A message of {n:N0} elements or bytes is too large: at most {int.MaxValue:N0}.");
+    private static int Count(long n) =>
+        n <= int.MaxValue
+            ? (int)n
+            : throw new ArgumentException($"A message of {n:N0} elements or bytes is too large: at most {int.MaxValue:N0}.");
 
     private bool Poll(ref nint request)
     {
         int done = 0;
-        fixed (nint* r = &request) _mpi.Check(_mpi.Test(r, &done, _mpi.Abi.StatusIgnore), "MPI_Test");
+        fixed (nint* r = &request)
+            _mpi.Check(_mpi.Test(r, &done, _mpi.Abi.StatusIgnore), "MPI_Test");
         return done != 0;
     }
 
@@ -203,7 +263,8 @@ public sealed unsafe class Mpi : Communicator
     {
         long start = Stopwatch.GetTimestamp();
         _watch.Enter();
-        for (int polls = 0; !Poll(ref request); polls++) _watch.Idle(polls, start, call);
+        for (int polls = 0; !Poll(ref request); polls++)
+            _watch.Idle(polls, start, call);
         Seconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
@@ -212,7 +273,8 @@ public sealed unsafe class Mpi : Communicator
     {
         lock (Gate)
         {
-            if (disposing && _comm != 0) Leave();
+            if (disposing && _comm != 0)
+                Leave();
         }
         base.Dispose(disposing);
     }
@@ -222,7 +284,8 @@ public sealed unsafe class Mpi : Communicator
         _heartbeat?.Dispose();
         _watch.Free();
         if (!_isWorld)
-            fixed (nint* comm = &_comm) _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");
+            fixed (nint* comm = &_comm)
+                _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");
         else
         {
             (_world, _finished) = (null, true);
@@ -237,13 +300,15 @@ public sealed unsafe class Mpi : Communicator
 
         public override bool Test()
         {
-            while (_done < requests.Length && owner.Poll(ref requests[_done])) _done++;
+            while (_done < requests.Length && owner.Poll(ref requests[_done]))
+                _done++;
             return _done == requests.Length;
         }
 
         public override void Wait()
         {
-            for (; _done < requests.Length; _done++) owner.Wait(ref requests[_done], "an all-reduce");
+            for (; _done < requests.Length; _done++)
+                owner.Wait(ref requests[_done], "an all-reduce");
             GC.KeepAlive(tensor);
         }
     }
@@ -267,13 +332,18 @@ public sealed unsafe class Mpi : Communicator
             {
                 long size = Math.Min(_chunk, count - i * _chunk);
                 var parts = _parts[i] = empty([owner.Size, size], dtype: tensor.dtype).DetachFromDisposeScope();
-                _requests[i] = owner.BeginGather(LibTorch.DataPointer(tensor.Handle) + (nint)(2 * i * _chunk), LibTorch.DataPointer(parts.Handle), 2 * size);
+                _requests[i] = owner.BeginGather(
+                    LibTorch.DataPointer(tensor.Handle) + (nint)(2 * i * _chunk),
+                    LibTorch.DataPointer(parts.Handle),
+                    2 * size
+                );
             }
         }
 
         public override bool Test()
         {
-            while (_done < _requests.Length && _owner.Poll(ref _requests[_done])) Finish();
+            while (_done < _requests.Length && _owner.Poll(ref _requests[_done]))
+                Finish();
             return _done == _requests.Length;
         }
 

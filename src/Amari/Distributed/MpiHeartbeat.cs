@@ -5,19 +5,25 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>Ends the job when a rank's process is stopped: each rank signals the next one twice a second, from a thread of its own.</summary>
-/// <remarks>A rank that computes, evaluates, compiles or writes for long goes on telling, and is waited for (see <see cref="MpiWatch"/>); one that a debugger is
-/// attached to says so, and may be silent for as long as it is. Time in which this process was itself stopped does not count. The thread ends when both
-/// neighbours have said that they leave, so that no message is left over. It needs an MPI library that several threads may call.</remarks>
+/// <summary>Ends the job when a rank's process is stopped: each rank signals the next one twice a second, from a thread of its
+/// own.</summary>
+/// <remarks>A rank that computes, evaluates, compiles or writes for long goes on telling, and is waited for (see <see cref="MpiWatch"/>);
+/// one that a debugger is attached to says so, and may be silent for as long as it is. Time in which this process was itself stopped does
+/// not count. The thread ends when both neighbours have said that they leave, so that no message is left over. It needs an MPI library that
+/// several threads may call.</remarks>
 internal sealed unsafe class MpiHeartbeat : IDisposable
 {
     private const int Tag = 11;
-    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(0.5), LongestAbort = TimeSpan.FromSeconds(3);
+    private static readonly TimeSpan Beat = TimeSpan.FromSeconds(0.5),
+        LongestAbort = TimeSpan.FromSeconds(3);
     private readonly MpiLibrary _mpi;
-    private readonly int _rank, _size;
+    private readonly int _rank,
+        _size;
     private readonly TimeSpan _limit;
     private readonly Thread _thread;
-    private readonly long* _words = (long*)NativeMemory.AllocZeroed(2, sizeof(long));   // sent, received; kept, for a message may be under way when the process ends
+
+    // sent, received; kept, for a message may be under way when the process ends
+    private readonly long* _words = (long*)NativeMemory.AllocZeroed(2, sizeof(long));
     private readonly ManualResetEventSlim _leaving = new();
     private nint _comm;
     private volatile bool _exiting;
@@ -53,7 +59,8 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
         _leaving.Set();
         _thread.Join();
         _leaving.Dispose();
-        fixed (nint* comm = &_comm) _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");
+        fixed (nint* comm = &_comm)
+            _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");
     }
 
     /// <summary>A process that ends without leaving stops calling MPI.</summary>
@@ -66,17 +73,25 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
 
     private void Run()
     {
-        nint sending = 0, receiving = 0;
-        bool sends = false, hasLeft = false, expects = Receive(ref receiving);
+        nint sending = 0,
+            receiving = 0;
+        bool sends = false,
+            hasLeft = false,
+            expects = Receive(ref receiving);
         var heard = Word.Alive;
         var silence = TimeSpan.Zero;
-        for (long last = Stopwatch.GetTimestamp(); !_exiting && (sends || expects || !hasLeft);)
+        for (long last = Stopwatch.GetTimestamp(); !_exiting && (sends || expects || !hasLeft); )
         {
-            if (sends && IsDone(ref sending)) sends = false;
+            if (sends && IsDone(ref sending))
+                sends = false;
             if (!sends && !hasLeft)
             {
                 hasLeft = _leaving.IsSet;
-                _words[0] = (long)(hasLeft ? Word.Leaving : Debugger.IsAttached ? Word.Debugged : Word.Alive);
+                _words[0] = (long)(
+                    hasLeft ? Word.Leaving
+                    : Debugger.IsAttached ? Word.Debugged
+                    : Word.Alive
+                );
                 sends = Ok(_mpi.ISend((nint)_words, sizeof(long), _mpi.Abi.Byte, Next, Tag, _comm, &sending));
             }
             while (expects && IsDone(ref receiving))
@@ -84,24 +99,29 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
                 (heard, silence) = ((Word)_words[1], TimeSpan.Zero);
                 expects = heard != Word.Leaving && Receive(ref receiving);
             }
-            if (hasLeft) Thread.Sleep(5);
-            else _leaving.Wait(Beat);
+            if (hasLeft)
+                Thread.Sleep(5);
+            else
+                _leaving.Wait(Beat);
             long now = Stopwatch.GetTimestamp();
             silence += TimeSpan.FromTicks(Math.Min(Stopwatch.GetElapsedTime(last, now).Ticks, 2 * Beat.Ticks));
             last = now;
-            if (expects && heard == Word.Alive && silence > _limit) End();
+            if (expects && heard == Word.Alive && silence > _limit)
+                End();
         }
     }
 
     private bool Receive(ref nint request)
     {
-        fixed (nint* r = &request) return Ok(_mpi.IReceive((nint)(_words + 1), sizeof(long), _mpi.Abi.Byte, Previous, Tag, _comm, r));
+        fixed (nint* r = &request)
+            return Ok(_mpi.IReceive((nint)(_words + 1), sizeof(long), _mpi.Abi.Byte, Previous, Tag, _comm, r));
     }
 
     private bool IsDone(ref nint request)
     {
         int done = 0;
-        fixed (nint* r = &request) return Ok(_mpi.Test(r, &done, _mpi.Abi.StatusIgnore)) && done != 0;
+        fixed (nint* r = &request)
+            return Ok(_mpi.Test(r, &done, _mpi.Abi.StatusIgnore)) && done != 0;
     }
 
     // What fails here fails in the collectives, too, whose errors are reported.
@@ -109,10 +129,15 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
 
     private void End()
     {
-        Console.Error.WriteLine(FormattableString.Invariant(
-            $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process is stopped, or the network is; the job ends."));
+        Console.Error.WriteLine(
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process is stopped, "
+                    + $"or the network is; the job ends."
+            )
+        );
         Console.Error.Flush();
-        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, 1)) { IsBackground = true };   // it may wait for the stopped one
+        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, 1)) { IsBackground = true }; // it may wait for the stopped one
         end.Start();
         end.Join(LongestAbort);
         HardExit.Now(1);

@@ -5,30 +5,38 @@ using Amari.Verification;
 namespace Amari.Distributed;
 
 /// <summary>The installed MPI library: its functions and constants, found at run time. Nothing is initialised by loading it.</summary>
-/// <remarks>Every handle is a word (<c>nint</c>), also where the library's own are 32-bit integers: those are passed and returned in the low half.</remarks>
+/// <remarks>Every handle is a word (<c>nint</c>), also where the library's own are 32-bit integers: those are passed and returned in the
+/// low half.</remarks>
 internal sealed unsafe partial class MpiLibrary
 {
     /// <summary>Names a library to load instead of those that are looked for.</summary>
     public const string Variable = "AMARI_MPI_LIBRARY";
-    private const string OpenMpi = "libmpi.so.40", Mpich = "libmpich.so.12", Standard = "libmpi_abi.so.1";
+    private const string OpenMpi = "libmpi.so.40",
+        Mpich = "libmpich.so.12",
+        Standard = "libmpi_abi.so.1";
     private readonly nint _library;
     private readonly delegate* unmanaged<int, byte*, int*, int> _errorString;
 
     public readonly delegate* unmanaged<int*, nint, int, int*, int> InitThread;
     public readonly delegate* unmanaged<int> Finish;
     public readonly delegate* unmanaged<nint, int, int> AbortJob;
-    public readonly delegate* unmanaged<nint, int*, int> CommRank, CommSize;
+    public readonly delegate* unmanaged<nint, int*, int> CommRank,
+        CommSize;
     public readonly delegate* unmanaged<nint, nint, int> SetErrorHandler;
     public readonly delegate* unmanaged<nint, nint*, int> Duplicate;
     public readonly delegate* unmanaged<nint, int, int, nint*, int> CommSplit;
     public readonly delegate* unmanaged<nint*, int> FreeComm;
     public readonly delegate* unmanaged<nint*, int*, nint, int> Test;
-    public readonly delegate* unmanaged<nint, nint, int, nint, nint, nint, nint*, int> IAllReduce;          // send, receive, count, type, op, comm, request
-    public readonly delegate* unmanaged<nint, int, nint, int, nint, nint*, int> IBroadcast;                 // data, count, type, root, comm, request
-    public readonly delegate* unmanaged<nint, int, nint, nint, int, nint, nint, nint*, int> IAllGather, IAllToAll;
-    public readonly delegate* unmanaged<nint, nint, int, nint, nint, nint, nint*, int> IReduceScatter;      // equal blocks
+
+    // send, receive, count, type, op, comm, request
+    public readonly delegate* unmanaged<nint, nint, int, nint, nint, nint, nint*, int> IAllReduce;
+    public readonly delegate* unmanaged<nint, int, nint, int, nint, nint*, int> IBroadcast; // data, count, type, root, comm, request
+    public readonly delegate* unmanaged<nint, int, nint, nint, int, nint, nint, nint*, int> IAllGather,
+        IAllToAll;
+    public readonly delegate* unmanaged<nint, nint, int, nint, nint, nint, nint*, int> IReduceScatter; // equal blocks
     public readonly delegate* unmanaged<nint, nint*, int> IBarrier;
-    public readonly delegate* unmanaged<nint, int, nint, int, int, nint, nint*, int> ISend, IReceive;       // data, count, type, peer, tag, comm, request
+    public readonly delegate* unmanaged<nint, int, nint, int, int, nint, nint*, int> ISend,
+        IReceive; // data, count, type, peer, tag, comm, request
 
     private MpiLibrary(nint library, string name)
     {
@@ -68,35 +76,46 @@ internal sealed unsafe partial class MpiLibrary
             byte* text = stackalloc byte[8192];
             int length = 0;
             int code = ((delegate* unmanaged<byte*, int*, int>)At("MPI_Get_library_version"))(text, &length);
-            return code != 0 ? "version unknown" : Encoding.UTF8.GetString(text, Math.Clamp(length, 0, 8191)).Split('\n')[0].Split(", package")[0].Trim('\0', ' ', '\t');
+            return code != 0
+                ? "version unknown"
+                : Encoding.UTF8.GetString(text, Math.Clamp(length, 0, 8191)).Split('\n')[0].Split(", package")[0].Trim('\0', ' ', '\t');
         }
     }
 
     /// <summary>The installed library that fits the launcher; null if there is none.</summary>
     public static MpiLibrary? Find()
     {
-        string[] names = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } asked ? [asked]
+        string[] names =
+            Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } asked ? [asked]
             : !OperatingSystem.IsLinux() ? ["libmpi_abi", "libmpi", "libmpich"]
-            : Launcher.IsOpenMpi ? [OpenMpi, Standard] : Launcher.IsPresent ? [Standard, Mpich, OpenMpi] : [Standard, OpenMpi, Mpich];
+            : Launcher.IsOpenMpi ? [OpenMpi, Standard]
+            : Launcher.IsPresent ? [Standard, Mpich, OpenMpi]
+            : [Standard, OpenMpi, Mpich];
         // UCX, inside some libraries, takes SIGSEGV for itself, by which .NET finds null references; it must be told before it is loaded
-        if (OperatingSystem.IsLinux()) _ = SetVariable("UCX_HANDLE_ERRORS", "none", overwrite: 0);
+        if (OperatingSystem.IsLinux())
+            _ = SetVariable("UCX_HANDLE_ERRORS", "none", overwrite: 0);
         foreach (string name in names)
-            if (NativeLibrary.TryLoad(name, out nint library) && NativeLibrary.TryGetExport(library, "MPI_Init_thread", out _)) return new(library, name);
+            if (NativeLibrary.TryLoad(name, out nint library) && NativeLibrary.TryGetExport(library, "MPI_Init_thread", out _))
+                return new(library, name);
         return null;
     }
 
     /// <summary>Turns a return code other than success into an exception with the library's own words.</summary>
     public void Check(int code, string call)
     {
-        if (code == 0) return;
+        if (code == 0)
+            return;
         byte* text = stackalloc byte[1024];
         int length = 0;
-        string words = _errorString(code, text, &length) == 0 ? Encoding.UTF8.GetString(text, Math.Clamp(length, 0, 1023)) : "unknown error";
+        string words =
+            _errorString(code, text, &length) == 0 ? Encoding.UTF8.GetString(text, Math.Clamp(length, 0, 1023)) : "unknown error";
         throw new CommunicationException($"{call} failed: {words.ReplaceLineEndings(" ").Trim()} (code {code}).");
     }
 
-    private nint At(string function) => NativeLibrary.TryGetExport(_library, function, out nint address)
-        ? address : throw new CommunicationException($"The MPI library {Name} lacks {function}: version 3 of MPI or newer is needed.");
+    private nint At(string function) =>
+        NativeLibrary.TryGetExport(_library, function, out nint address)
+            ? address
+            : throw new CommunicationException($"The MPI library {Name} lacks {function}: version 3 of MPI or newer is needed.");
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetVariable(string name, string value, int overwrite);

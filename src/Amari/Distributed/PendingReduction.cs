@@ -15,6 +15,7 @@ public abstract class PendingReduction
     private sealed class Ended : PendingReduction
     {
         public override bool Test() => true;
+
         public override void Wait() { }
     }
 }

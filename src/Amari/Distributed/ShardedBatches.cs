@@ -2,21 +2,27 @@ using Amari.Native;
 
 namespace Amari.Distributed;
 
-/// <summary>Which examples each rank takes: every epoch has its own permutation, cut into global batches, and those into one part a rank.</summary>
-/// <remarks>Over the ranks, an epoch has every example once, whatever their number: none is lost and none comes twice. Parts of a batch differ by one example at most.
-/// The order depends on nothing but the seed and the epoch; what one process takes at a step, N take together.</remarks>
+/// <summary>Which examples each rank takes: every epoch has its own permutation, cut into global batches, and those into one part a
+/// rank.</summary>
+/// <remarks>Over the ranks, an epoch has every example once, whatever their number: none is lost and none comes twice. Parts of a batch
+/// differ by one example at most. The order depends on nothing but the seed and the epoch; what one process takes at a step, N take
+/// together.</remarks>
 /// <param name="examples">In the data set, ≥ 1.</param>
 /// <param name="batchSize">Of all ranks together, ≥ 1.</param>
 /// <param name="seed">Of the permutations.</param>
 /// <param name="rank">This rank, in [0, ranks).</param>
 /// <param name="ranks">How many there are, ≥ 1.</param>
-/// <param name="dropLast">Whether the smaller batch at the end of an epoch is left out; without it, some ranks may have no example of that batch.</param>
+/// <param name="dropLast">Whether the smaller batch at the end of an epoch is left out; without it, some ranks may have no example of that
+/// batch.</param>
 public sealed class ShardedBatches(long examples, int batchSize, int seed, int rank = 0, int ranks = 1, bool dropLast = false)
 {
     private readonly int _examples = (int)Require.AtLeast(1, Math.Min(examples, int.MaxValue), nameof(examples));
     private readonly int _batchSize = Require.AtLeast(1, batchSize, nameof(batchSize));
     private readonly int _ranks = Require.AtLeast(1, ranks, nameof(ranks));
-    private readonly int _rank = rank >= 0 && rank < ranks ? rank : throw new ArgumentOutOfRangeException(nameof(rank), $"The rank is {rank}; it must be in [0, {ranks}).");
+    private readonly int _rank =
+        rank >= 0 && rank < ranks
+            ? rank
+            : throw new ArgumentOutOfRangeException(nameof(rank), $"The rank is {rank}; it must be in [0, {ranks}).");
     private int[]? _order;
     private long _epoch = -1;
 
@@ -43,7 +49,8 @@ public sealed class ShardedBatches(long examples, int batchSize, int seed, int r
 
     private ReadOnlySpan<int> Batch(long step)
     {
-        long epoch = step / StepsPerEpoch, index = step % StepsPerEpoch;
+        long epoch = step / StepsPerEpoch,
+            index = step % StepsPerEpoch;
         if (_order is null || epoch != _epoch)
         {
             _order = [.. Enumerable.Range(0, _examples)];

@@ -12,10 +12,13 @@ public sealed class SingleProcess : Communicator
 
     /// <inheritdoc/>
     public override int Rank => 0;
+
     /// <inheritdoc/>
     public override int Size => 1;
+
     /// <inheritdoc/>
     public override string Description => "one process";
+
     /// <inheritdoc/>
     public override void Barrier() { }
 
@@ -30,7 +33,10 @@ public sealed class SingleProcess : Communicator
     public override void Abort(string reason, int exitCode = 1) => HardExit.With(reason, exitCode);
 
     private protected override PendingReduction Begin(Tensor tensor, Reduction reduction) => PendingReduction.Done;
+
     private protected override void BroadcastBytes(nint data, long bytes, int root) { }
+
     private protected override void GatherBytes(nint source, nint destination, long bytes) => throw new InvalidOperationException();
+
     private protected override void Scatter(Tensor source, Tensor destination) => throw new InvalidOperationException();
 }

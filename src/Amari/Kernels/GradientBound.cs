@@ -24,10 +24,14 @@ internal readonly struct BoundKernel(double bound) : IKernel
     public static bool TakesStates => false;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged
+    public void Run<L, T>(Chunk<L, T> x)
+        where L : struct, ILanes<L>
+        where T : unmanaged
     {
-        L bound = _bound, beyond = 0;
-        for (long i = x.From; i < x.To; i += L.Width) L.Within(x.G[i], bound, ref beyond);
+        L bound = _bound,
+            beyond = 0;
+        for (long i = x.From; i < x.To; i += L.Width)
+            L.Within(x.G[i], bound, ref beyond);
         x.Mark(beyond);
     }
 }

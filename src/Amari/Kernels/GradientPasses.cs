@@ -14,17 +14,22 @@ internal readonly unsafe struct SquarePass : ISweepPass
         if (segment->IsBFloat16)
         {
             var g = (ushort*)segment->G;
-            for (; i <= to - Vector256<float>.Count; i += Vector256<float>.Count) Add(Widened(g + i), ref low, ref high);
-            for (; i < to; i++) sum += Square(BitConverter.UInt32BitsToSingle((uint)g[i] << 16));
+            for (; i <= to - Vector256<float>.Count; i += Vector256<float>.Count)
+                Add(Widened(g + i), ref low, ref high);
+            for (; i < to; i++)
+                sum += Square(BitConverter.UInt32BitsToSingle((uint)g[i] << 16));
         }
         else
         {
             var g = (float*)segment->G;
-            for (; i <= to - Vector256<float>.Count; i += Vector256<float>.Count) Add(Vector256.Load(g + i), ref low, ref high);
-            for (; i < to; i++) sum += Square(g[i]);
+            for (; i <= to - Vector256<float>.Count; i += Vector256<float>.Count)
+                Add(Vector256.Load(g + i), ref low, ref high);
+            for (; i < to; i++)
+                sum += Square(g[i]);
         }
         low += high;
-        for (int lane = 0; lane < Vector256<double>.Count; lane++) sum += low[lane];   // Vector256.Sum's order is the hardware's
+        for (int lane = 0; lane < Vector256<double>.Count; lane++)
+            sum += low[lane]; // Vector256.Sum's order is the hardware's
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -5,8 +5,10 @@ namespace Amari.Kernels;
 /// <summary>One optimizer's arithmetic: constants, and a loop that is written once for every register width and element type.</summary>
 internal interface IKernel
 {
-    /// <summary>Updates parameters and states from <see cref="Piece{L, T}.From"/> on, <c>L.Width</c> at a time. Must not throw.</summary>
-    void Run<L, T>(Piece<L, T> x) where L : struct, ILanes<L> where T : unmanaged;
+    /// <summary>Updates parameters and states from <see cref="Chunk{L, T}.From"/> on, <c>L.Width</c> at a time. Must not throw.</summary>
+    void Run<L, T>(Chunk<L, T> x)
+        where L : struct, ILanes<L>
+        where T : unmanaged;
 
     /// <summary>Whether it needs the states, which small formats have to widen.</summary>
     static virtual bool TakesStates => true;
@@ -14,15 +16,21 @@ internal interface IKernel
 
 /// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first to third state.</summary>
 /// <remarks>The states that a kernel does not have must not be touched.</remarks>
-internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, long to) where L : struct, ILanes<L> where T : unmanaged
+internal readonly unsafe struct Chunk<L, T>(SweepSegment* segment, long from, long to)
+    where L : struct, ILanes<L>
+    where T : unmanaged
 {
     /// <summary>The first element, and the one after the last; a multiple of <c>L.Width</c> apart.</summary>
-    public readonly long From = from, To = to;
+    public readonly long From = from,
+        To = to;
 
     private readonly SweepSegment* _segment = segment;
 
-    public readonly View<L, T> W = new(segment->W), G = new(segment->G);
-    public readonly View<L, float> M = new(segment->S), V = new(segment->T), U = new(segment->U);
+    public readonly View<L, T> W = new(segment->W),
+        G = new(segment->G);
+    public readonly View<L, float> M = new(segment->S),
+        V = new(segment->T),
+        U = new(segment->U);
 
     /// <summary>What <see cref="Count"/> counted in the whole tensor, as a share of its entries, when a second kernel runs.</summary>
     public float Share => _segment->Share;
@@ -33,19 +41,23 @@ internal readonly unsafe struct Piece<L, T>(SweepSegment* segment, long from, lo
         float* numbers = stackalloc float[L.Width];
         L.Store(entries, numbers);
         long sum = 0;
-        for (int i = 0; i < L.Width; i++) sum += (long)numbers[i];
+        for (int i = 0; i < L.Width; i++)
+            sum += (long)numbers[i];
         Interlocked.Add(ref _segment->Agreed, sum);
     }
 
     /// <summary>Marks the tensor if <see cref="ILanes{TSelf}.Within"/> met an entry beyond its bound.</summary>
     public void Mark(L beyond)
     {
-        if (L.HasBits(beyond)) _segment->HasBeyond = true;
+        if (L.HasBits(beyond))
+            _segment->HasBeyond = true;
     }
 }
 
 /// <summary>Memory of float32 (<c>float</c>) or bfloat16 (<c>ushort</c>) numbers, read and written some at a time.</summary>
-internal readonly unsafe struct View<L, T>(nint address) where L : struct, ILanes<L> where T : unmanaged
+internal readonly unsafe struct View<L, T>(nint address)
+    where L : struct, ILanes<L>
+    where T : unmanaged
 {
     private readonly T* _address = (T*)address;
 
@@ -56,8 +68,10 @@ internal readonly unsafe struct View<L, T>(nint address) where L : struct, ILane
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         set
         {
-            if (typeof(T) == typeof(float)) L.Store(value, (float*)(_address + i));
-            else L.Store(value, (ushort*)(_address + i));
+            if (typeof(T) == typeof(float))
+                L.Store(value, (float*)(_address + i));
+            else
+                L.Store(value, (ushort*)(_address + i));
         }
     }
 }

@@ -2,7 +2,8 @@ namespace Amari.Kernels;
 
 /// <summary>A few float32 numbers that are computed side by side: a kernel's body is written once for every register width.</summary>
 /// <remarks>All implementations give the same bits: each operation is rounded once as IEEE 754 says, and the order is the body's.</remarks>
-internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
+internal unsafe interface ILanes<TSelf>
+    where TSelf : struct, ILanes<TSelf>
 {
     /// <summary>How many numbers.</summary>
     static abstract int Width { get; }
@@ -20,9 +21,13 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     static abstract implicit operator TSelf(float value);
 
     static abstract TSelf operator +(TSelf a, TSelf b);
+
     static abstract TSelf operator -(TSelf a, TSelf b);
+
     static abstract TSelf operator *(TSelf a, TSelf b);
+
     static abstract TSelf operator /(TSelf a, TSelf b);
+
     static abstract TSelf Sqrt(TSelf a);
 
     /// <summary>The larger of two numbers.</summary>

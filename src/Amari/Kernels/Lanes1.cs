@@ -6,8 +6,11 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     private readonly float _value = value;
 
     public static int Width => 1;
+
     public static Lanes1 Load(float* from) => new(*from);
+
     public static void Store(Lanes1 value, float* to) => *to = value._value;
+
     public static Lanes1 Load(ushort* from) => new(BitConverter.UInt32BitsToSingle((uint)*from << 16));
 
     public static void Store(Lanes1 value, ushort* to)
@@ -17,18 +20,27 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     }
 
     public static implicit operator Lanes1(float value) => new(value);
+
     public static Lanes1 operator +(Lanes1 a, Lanes1 b) => new(a._value + b._value);
+
     public static Lanes1 operator -(Lanes1 a, Lanes1 b) => new(a._value - b._value);
+
     public static Lanes1 operator *(Lanes1 a, Lanes1 b) => new(a._value * b._value);
+
     public static Lanes1 operator /(Lanes1 a, Lanes1 b) => new(a._value / b._value);
+
     public static Lanes1 Sqrt(Lanes1 a) => new(MathF.Sqrt(a._value));
+
     public static Lanes1 Max(Lanes1 a, Lanes1 b) => new(MathF.Max(a._value, b._value));
+
     public static Lanes1 Fma(Lanes1 a, Lanes1 b, Lanes1 c) => new(MathF.FusedMultiplyAdd(a._value, b._value, c._value));
+
     public static Lanes1 Sign(Lanes1 a) => new((a._value > 0 ? 1f : 0f) - (a._value < 0 ? 1f : 0f));
 
     public static Lanes1 Within(Lanes1 a, Lanes1 bound, ref Lanes1 beyond)
     {
-        if (MathF.Abs(a._value) <= bound._value) return a;
+        if (MathF.Abs(a._value) <= bound._value)
+            return a;
         beyond = new(1);
         return default;
     }

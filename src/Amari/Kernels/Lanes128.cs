@@ -8,10 +8,13 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     private readonly Vector128<float> _value = value;
 
     public static int Width => Vector128<float>.Count;
+
     public static Lanes128 Load(float* from) => new(Vector128.Load(from));
+
     public static void Store(Lanes128 value, float* to) => value._value.Store(to);
 
-    public static Lanes128 Load(ushort* from) => new(Vector128.ShiftLeft(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()), 16).AsSingle());
+    public static Lanes128 Load(ushort* from) =>
+        new(Vector128.ShiftLeft(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()), 16).AsSingle());
 
     public static void Store(Lanes128 value, ushort* to)
     {
@@ -23,12 +26,19 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     }
 
     public static implicit operator Lanes128(float value) => new(Vector128.Create(value));
+
     public static Lanes128 operator +(Lanes128 a, Lanes128 b) => new(a._value + b._value);
+
     public static Lanes128 operator -(Lanes128 a, Lanes128 b) => new(a._value - b._value);
+
     public static Lanes128 operator *(Lanes128 a, Lanes128 b) => new(a._value * b._value);
+
     public static Lanes128 operator /(Lanes128 a, Lanes128 b) => new(a._value / b._value);
+
     public static Lanes128 Sqrt(Lanes128 a) => new(Vector128.Sqrt(a._value));
+
     public static Lanes128 Max(Lanes128 a, Lanes128 b) => new(Vector128.Max(a._value, b._value));
+
     public static Lanes128 Fma(Lanes128 a, Lanes128 b, Lanes128 c) => new(Vector128.FusedMultiplyAdd(a._value, b._value, c._value));
 
     public static Lanes128 Sign(Lanes128 a)

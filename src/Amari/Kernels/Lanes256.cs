@@ -8,10 +8,13 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     private readonly Vector256<float> _value = value;
 
     public static int Width => Vector256<float>.Count;
+
     public static Lanes256 Load(float* from) => new(Vector256.Load(from));
+
     public static void Store(Lanes256 value, float* to) => value._value.Store(to);
 
-    public static Lanes256 Load(ushort* from) => new(Vector256.ShiftLeft(Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe()), 16).AsSingle());
+    public static Lanes256 Load(ushort* from) =>
+        new(Vector256.ShiftLeft(Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe()), 16).AsSingle());
 
     public static void Store(Lanes256 value, ushort* to)
     {
@@ -23,12 +26,19 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     }
 
     public static implicit operator Lanes256(float value) => new(Vector256.Create(value));
+
     public static Lanes256 operator +(Lanes256 a, Lanes256 b) => new(a._value + b._value);
+
     public static Lanes256 operator -(Lanes256 a, Lanes256 b) => new(a._value - b._value);
+
     public static Lanes256 operator *(Lanes256 a, Lanes256 b) => new(a._value * b._value);
+
     public static Lanes256 operator /(Lanes256 a, Lanes256 b) => new(a._value / b._value);
+
     public static Lanes256 Sqrt(Lanes256 a) => new(Vector256.Sqrt(a._value));
+
     public static Lanes256 Max(Lanes256 a, Lanes256 b) => new(Vector256.Max(a._value, b._value));
+
     public static Lanes256 Fma(Lanes256 a, Lanes256 b, Lanes256 c) => new(Vector256.FusedMultiplyAdd(a._value, b._value, c._value));
 
     public static Lanes256 Sign(Lanes256 a)

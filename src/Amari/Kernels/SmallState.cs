@@ -5,8 +5,8 @@ using Amari.Native;
 namespace Amari.Kernels;
 
 /// <summary>Moments in fewer than 32 bits: 64 at a time are widened, updated in float32, and rounded stochastically.</summary>
-/// <remarks>bfloat16: the upper half of a float32's bits after random ones were added to the lower half. Blocks of 8 bits: with s the largest magnitude
-/// of the block and n levels,
+/// <remarks>bfloat16: the upper half of a float32's bits after random ones were added to the lower half. Blocks of 8 bits: with s the
+/// largest magnitude of the block and n levels,
 /// <code>
 /// decode(q) = s (q / n)⁴          n = 127 and a sign for the first moment, n = 255 for the second
 /// encode(x) = q or q + 1,  q = ⌊n (|x| / s)^¼⌋, with the probabilities that make E decode = x
@@ -16,21 +16,26 @@ internal static unsafe class SmallState
     /// <summary>Numbers of a block, which have one scale.</summary>
     public const int Block = 64;
 
-    private const int Width = 8;                                // numbers computed side by side: registers of 512 bits are emulated, slowly, where there are none
+    private const int Width = 8; // numbers computed side by side: registers of 512 bits are emulated, slowly, where there are none
     private const uint Golden = 0x9E3779B9u;
 
     /// <summary>How many scales a tensor needs.</summary>
     public static long Blocks(long count) => (count + Block - 1) / Block;
 
     /// <summary>Zeros in a format: the numbers, and their scales where it has some.</summary>
-    public static (Tensor Values, Tensor? Scales) Zeros(Tensor like, StateFormat format) => format switch
-    {
-        StateFormat.BFloat16 => (zeros_like(like, dtype: ScalarType.BFloat16), null),
-        StateFormat.Blocks8 => (zeros_like(like, dtype: ScalarType.Byte), zeros(Blocks(like.numel()), dtype: ScalarType.Float32, device: like.device)),
-        _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Full needs no such state."),
-    };
+    public static (Tensor Values, Tensor? Scales) Zeros(Tensor like, StateFormat format) =>
+        format switch
+        {
+            StateFormat.BFloat16 => (zeros_like(like, dtype: ScalarType.BFloat16), null),
+            StateFormat.BlockwiseInt8 => (
+                zeros_like(like, dtype: ScalarType.Byte),
+                zeros(Blocks(like.numel()), dtype: ScalarType.Float32, device: like.device)
+            ),
+            _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Full needs no such state."),
+        };
 
-    /// <summary>Shows moments in full to an update in torch lines, and keeps what it leaves. Moments in full are shown as they are.</summary>
+    /// <summary>Shows moments in full to an update in torch lines, and keeps what it leaves. Moments in full are shown as they
+    /// are.</summary>
     /// <param name="step">Of the parameter.</param>
     /// <param name="type">The dtype that the update computes in.</param>
     /// <param name="values">The first moment, and the second if there is one.</param>
@@ -44,9 +49,11 @@ internal static unsafe class SmallState
             return;
         }
         using var scope = NewDisposeScope();
-        Tensor[] codes = [.. values.Select(v => v.cpu().contiguous())], factors = [.. scales.Select(s => s is null ? zeros(1) : s.cpu())];
+        Tensor[] codes = [.. values.Select(v => v.cpu().contiguous())],
+            factors = [.. scales.Select(s => s is null ? zeros(1) : s.cpu())];
         Tensor[] full = [.. codes.Select(c => zeros_like(c, dtype: ScalarType.Float32))];
-        for (int k = 0; k < values.Length; k++) Each(k, (address, from, n, numbers) => Decode(address, from, n, k == 0, numbers));
+        for (int k = 0; k < values.Length; k++)
+            Each(k, (address, from, n, numbers) => Decode(address, from, n, k == 0, numbers));
         Tensor[] wide = [.. full.Select(f => f.to(type, values[0].device))];
         update(wide);
         for (int k = 0; k < values.Length; k++)
@@ -59,8 +66,13 @@ internal static unsafe class SmallState
 
         void Each(int k, BlockAction action)
         {
-            var address = new Address(codes[k].dtype, Native.LibTorch.DataPointer(codes[k].Handle), Native.LibTorch.DataPointer(factors[k].Handle));
-            float* block = stackalloc float[Block], numbers = (float*)Native.LibTorch.DataPointer(full[k].Handle);
+            var address = new Address(
+                codes[k].dtype,
+                Native.LibTorch.DataPointer(codes[k].Handle),
+                Native.LibTorch.DataPointer(factors[k].Handle)
+            );
+            float* block = stackalloc float[Block],
+                numbers = (float*)Native.LibTorch.DataPointer(full[k].Handle);
             for (long from = 0, count = codes[k].numel(); from < count; from += Block)
             {
                 int n = (int)Math.Min(Block, count - from);
@@ -89,16 +101,19 @@ internal static unsafe class SmallState
     {
         if (address.Type == ScalarType.BFloat16)
         {
-            ushort* source = (ushort*)address.Values + from, tail = stackalloc ushort[Block];
+            ushort* source = (ushort*)address.Values + from,
+                tail = stackalloc ushort[Block];
             if (count < Block)
             {
                 new Span<ushort>(source, count).CopyTo(new(tail, Block));
                 source = tail;
             }
-            for (int i = 0; i < Block; i += Width) Vector256.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
+            for (int i = 0; i < Block; i += Width)
+                Vector256.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
             return;
         }
-        byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
+        byte* codes = (byte*)address.Values + from,
+            rest = stackalloc byte[Block];
         if (count < Block)
         {
             new Span<byte>(codes, count).CopyTo(new(rest, Block));
@@ -110,7 +125,8 @@ internal static unsafe class SmallState
             var code = Widen(codes + i);
             var level = signed ? code & Vector256.Create(127u) : code;
             var x = Quartic(Vector256.ConvertToSingle(level.AsInt32()), signed) * scale;
-            if (signed) x = (x.AsUInt32() | Vector256.ShiftLeft(code & Vector256.Create(128u), 24)).AsSingle();
+            if (signed)
+                x = (x.AsUInt32() | Vector256.ShiftLeft(code & Vector256.Create(128u), 24)).AsSingle();
             x.Store(to + i);
         }
     }
@@ -122,46 +138,61 @@ internal static unsafe class SmallState
         var place = Vector256.Create((uint)from) + Vector256<uint>.Indices;
         if (address.Type == ScalarType.BFloat16)
         {
-            ushort* target = (ushort*)address.Values + from, part = stackalloc ushort[Block];
+            ushort* target = (ushort*)address.Values + from,
+                part = stackalloc ushort[Block];
             for (int i = 0; i < Block; i += Width)
             {
                 var x = Vector256.Load(numbers + i);
                 var bits = x.AsUInt32() + (Hash(place + Vector256.Create((uint)i), salt) & Vector256.Create(0xFFFFu));
-                bits = Vector256.ShiftRightLogical(Vector256.ConditionalSelect(Vector256.IsNaN(x).AsUInt32(), Vector256.Create(0x7FC00000u), bits), 16);
+                bits = Vector256.ShiftRightLogical(
+                    Vector256.ConditionalSelect(Vector256.IsNaN(x).AsUInt32(), Vector256.Create(0x7FC00000u), bits),
+                    16
+                );
                 Vector128.Narrow(bits.GetLower(), bits.GetUpper()).Store((count < Block ? part : target) + i);
             }
-            if (count < Block) new Span<ushort>(part, count).CopyTo(new(target, count));
+            if (count < Block)
+                new Span<ushort>(part, count).CopyTo(new(target, count));
             return;
         }
         var largest = Vector256<float>.Zero;
         new Span<float>(numbers + count, Block - count).Clear();
-        for (int i = 0; i < Block; i += Width) largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(numbers + i)));   // NaN, if there is one
+        for (int i = 0; i < Block; i += Width)
+            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(numbers + i))); // NaN, if there is one
         float scale = 0;
-        for (int i = 0; i < Width; i++) scale = MathF.Max(scale, largest[i]);
+        for (int i = 0; i < Width; i++)
+            scale = MathF.Max(scale, largest[i]);
         ((float*)address.Scales)[from / Block] = scale;
-        byte* codes = (byte*)address.Values + from, rest = stackalloc byte[Block];
+        byte* codes = (byte*)address.Values + from,
+            rest = stackalloc byte[Block];
         byte* to = count < Block ? rest : codes;
-        if (!float.IsFinite(scale)) new Span<byte>(to, Block).Fill(127);      // the block is lost: it decodes to what the scale is
+        if (!float.IsFinite(scale))
+            new Span<byte>(to, Block).Fill(127); // the block is lost: it decodes to what the scale is
         else
         {
             float levels = signed ? 127 : 255;
-            var inverse = Vector256.Create(scale < 1e-30f ? 0 : 1 / scale);   // a block of smaller numbers than that is kept as zeros
+            var inverse = Vector256.Create(scale < 1e-30f ? 0 : 1 / scale); // a block of smaller numbers than that is kept as zeros
             for (int i = 0; i < Block; i += Width)
             {
                 var x = Vector256.Load(numbers + i);
                 var y = Vector256.Abs(x) * inverse;
                 var q = Vector256.Min(Vector256.Floor(Vector256.Sqrt(Vector256.Sqrt(y)) * levels), Vector256.Create(levels - 1));
-                Vector256<float> low = Quartic(q, signed), high = Quartic(q + Vector256<float>.One, signed);
-                var random = Vector256.ConvertToSingle(Vector256.ShiftRightLogical(Hash(place + Vector256.Create((uint)i), salt), 8).AsInt32()) * (1f / (1 << 24));
+                Vector256<float> low = Quartic(q, signed),
+                    high = Quartic(q + Vector256<float>.One, signed);
+                var random =
+                    Vector256.ConvertToSingle(Vector256.ShiftRightLogical(Hash(place + Vector256.Create((uint)i), salt), 8).AsInt32())
+                    * (1f / (1 << 24));
                 q += Vector256.ConditionalSelect(Vector256.LessThan(random * (high - low), y - low), Vector256<float>.One, default);
-                if (!signed) q = Vector256.ConditionalSelect(Vector256.GreaterThan(y, default), Vector256.Max(q, Vector256<float>.One), q);
+                if (!signed)
+                    q = Vector256.ConditionalSelect(Vector256.GreaterThan(y, default), Vector256.Max(q, Vector256<float>.One), q);
                 var code = Vector256.ConvertToInt32(q).AsUInt32();
-                if (signed) code |= Vector256.ShiftLeft(Vector256.ShiftRightLogical(x.AsUInt32(), 31), 7);
+                if (signed)
+                    code |= Vector256.ShiftLeft(Vector256.ShiftRightLogical(x.AsUInt32(), 31), 7);
                 var narrow = Vector128.Narrow(code.GetLower(), code.GetUpper());
                 *(ulong*)(to + i) = Vector128.Narrow(narrow, narrow).AsUInt64().ToScalar();
             }
         }
-        if (count < Block) new Span<byte>(rest, count).CopyTo(new(codes, count));
+        if (count < Block)
+            new Span<byte>(rest, count).CopyTo(new(codes, count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

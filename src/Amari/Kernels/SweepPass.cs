@@ -3,17 +3,28 @@ using Amari.Native;
 namespace Amari.Kernels;
 
 /// <summary>A tensor's part in a sweep: addresses, and its place among all elements.</summary>
-/// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end includes the padding.</remarks>
+/// <remarks>The start is a multiple of <see cref="SweepPass.Align"/>, so that chunks begin at the same alignment as tensors; the end
+/// includes the padding.</remarks>
 internal struct SweepSegment
 {
-    public nint W, G, S, T, U, ScalesS, ScalesT;
-    public nint Parameter, Gradient;                             // handles, where the addresses W and G are still to be read
-    public long Start, End, Length, Step;
-    public long Agreed;                                          // entries that a first pass has counted
-    public float Share;                                          // the same as a share of all, bounded
+    public nint W,
+        G,
+        S,
+        T,
+        U,
+        ScalesS,
+        ScalesT;
+    public nint Parameter,
+        Gradient; // handles, where the addresses W and G are still to be read
+    public long Start,
+        End,
+        Length,
+        Step;
+    public long Agreed; // entries that a first pass has counted
+    public float Share; // the same as a share of all, bounded
     public ScalarType StateType;
     public bool IsBFloat16;
-    public bool HasBeyond;                                       // a pass met an entry beyond its bound; never unset by one
+    public bool HasBeyond; // a pass met an entry beyond its bound; never unset by one
 }
 
 /// <summary>What is done to a piece of a tensor. Must not throw.</summary>
@@ -34,7 +45,8 @@ internal static unsafe class SweepPass
     /// <summary>In elements.</summary>
     public const long ChunkSize = 1 << 14;
 
-    private const int MaxThreads = 256, Apart = 16;   // counters lie two cache lines apart
+    private const int MaxThreads = 256,
+        Apart = 16; // counters lie two cache lines apart
 
     private struct Job<TPass>
     {
@@ -50,23 +62,37 @@ internal static unsafe class SweepPass
     public static int Chunks(long end) => checked((int)((end + ChunkSize - 1) / ChunkSize));
 
     /// <summary>Does the pass over all segments; each chunk's sum goes to its place in <paramref name="sums"/>.</summary>
-    public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums) where TPass : unmanaged, ISweepPass
+    public static void Run<TPass>(TPass pass, SweepSegment* segments, long end, double* sums)
+        where TPass : unmanaged, ISweepPass
     {
-        int threads = Math.Clamp(Chunks(end) / 2, 1, Math.Min(get_num_threads(), MaxThreads));   // to wake another for less costs more than it saves
-        var taken = stackalloc long[threads * Apart];   // stackalloc clears
-        var job = new Job<TPass> { Pass = pass, Segments = segments, Sums = sums, Taken = taken, End = end, Threads = threads };
+        // to wake another for less costs more than it saves
+        int threads = Math.Clamp(Chunks(end) / 2, 1, Math.Min(get_num_threads(), MaxThreads));
+        var taken = stackalloc long[threads * Apart]; // stackalloc clears
+        var job = new Job<TPass>
+        {
+            Pass = pass,
+            Segments = segments,
+            Sums = sums,
+            Taken = taken,
+            End = end,
+            Threads = threads,
+        };
         OpenMp.Run(threads, &Work<TPass>, (nint)(&job));
     }
 
-    /// <summary>Reads the addresses of a segment's tensors: by the threads, for many small tensors lie in memory that no cache holds.</summary>
+    /// <summary>Reads the addresses of a segment's tensors: by the threads, for many small tensors lie in memory that no cache
+    /// holds.</summary>
     public static void Locate(SweepSegment* segment)
     {
         int size = segment->IsBFloat16 ? sizeof(ushort) : sizeof(float);
-        if (segment->Parameter != 0) segment->W = TensorHeader.DataPointer(segment->Parameter, size);
-        if (segment->Gradient != 0) segment->G = TensorHeader.DataPointer(segment->Gradient, size);
+        if (segment->Parameter != 0)
+            segment->W = TensorHeader.DataPointer(segment->Parameter, size);
+        if (segment->Gradient != 0)
+            segment->G = TensorHeader.DataPointer(segment->Gradient, size);
     }
 
-    private static void Work<TPass>(int thread, nint data) where TPass : unmanaged, ISweepPass
+    private static void Work<TPass>(int thread, nint data)
+        where TPass : unmanaged, ISweepPass
     {
         var job = (Job<TPass>*)data;
         var pass = job->Pass;
@@ -74,18 +100,22 @@ internal static unsafe class SweepPass
         for (int i = 0; i < job->Threads; i++)
         {
             int owner = (thread + i) % job->Threads;
-            long first = chunks * owner / job->Threads, last = chunks * (owner + 1) / job->Threads;
+            long first = chunks * owner / job->Threads,
+                last = chunks * (owner + 1) / job->Threads;
             var segment = job->Segments;
-            for (long chunk; (chunk = first + Interlocked.Increment(ref job->Taken[owner * Apart]) - 1) < last;)
+            for (long chunk; (chunk = first + Interlocked.Increment(ref job->Taken[owner * Apart]) - 1) < last; )
             {
-                long start = chunk * ChunkSize, end = Math.Min(start + ChunkSize, job->End);
+                long start = chunk * ChunkSize,
+                    end = Math.Min(start + ChunkSize, job->End);
                 double sum = 0;
-                while (segment->End <= start) segment++;
+                while (segment->End <= start)
+                    segment++;
                 for (var s = segment; ; s++)
                 {
                     Locate(s);
                     pass.Run(s, Math.Max(start - s->Start, 0), Math.Min(end - s->Start, s->Length), ref sum);
-                    if (s->End >= end) break;
+                    if (s->End >= end)
+                        break;
                 }
                 job->Sums[chunk] = sum;
             }

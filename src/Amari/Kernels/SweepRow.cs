@@ -7,8 +7,13 @@ namespace Amari.Kernels;
 /// their addresses are read again each time, and their headers must equal those that passed the checks.</remarks>
 internal struct SweepRow
 {
-    public TensorHeader Parameter, Gradient;
-    public nint State0, State1, State2, Scales0, Scales1;
+    public TensorHeader Parameter,
+        Gradient;
+    public nint State0,
+        State1,
+        State2,
+        Scales0,
+        Scales1;
     public long Length;
     public ScalarType StateType;
     public bool IsBFloat16;

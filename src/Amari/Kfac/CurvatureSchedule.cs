@@ -2,17 +2,21 @@ using System.Text.Json.Nodes;
 
 namespace Amari;
 
-/// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureBudget"/>.</summary>
+/// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureTimeFraction"/>.</summary>
 /// <param name="Budget">The share of the step time that was asked for.</param>
 /// <param name="Share">The share that curvature took since intervals were first chosen.</param>
 /// <param name="FactorInterval">Steps from one measurement of the factors to the next.</param>
 /// <param name="InverseInterval">Steps from one refresh of the inverses to the next.</param>
-/// <param name="FactorExamples">Examples of a batch that factors are taken from.</param>
-public sealed record CurvatureChoice(double Budget, double Share, int FactorInterval, int InverseInterval, long FactorExamples)
+/// <param name="FactorBatchSize">Examples of a batch that factors are taken from.</param>
+public sealed record CurvatureChoice(double Budget, double Share, int FactorInterval, int InverseInterval, long FactorBatchSize)
 {
     /// <summary>In one line.</summary>
-    public override string ToString() => FormattableString.Invariant(
-        $"curvature budget {Budget:P0}: factors every {FactorInterval} steps from {FactorExamples} examples, inverses every {InverseInterval}; it took {Share:P1} of the time");
+    public override string ToString() =>
+        string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
+            $"curvature budget {Budget:P0}: factors every {FactorInterval} steps from {FactorBatchSize} examples, inverses every "
+                + $"{InverseInterval}; it took {Share:P1} of the time"
+        );
 }
 
 /// <summary>When factors and inverses are due, and how many examples factors are taken from: by fixed intervals, or by the clock.</summary>
@@ -22,27 +26,45 @@ public sealed record CurvatureChoice(double Budget, double Share, int FactorInte
 /// W = s/(1 - s) B                        seconds of curvature a step
 /// F/kF ≤ W/2                             the smallest kF; above <see cref="MostFactorInterval"/>, half of the examples instead
 /// I/kI = W - F/kF                        what is left; kI ≥ kF, for unchanged factors have the same inverse
-/// </code>Half of the examples that saved less than a fifth of F (backward passes are of the whole batch) are taken back, and fewer not tried again; where there are no fewer to take, F/kF ≤ 3W/4 at any kF, which at most doubles at a time.
-/// Work that comes at an interval of its own is paid from W first. The interval of the inverses at most doubles from one refresh to the next; the first time of each, when code and memory are new, is
-/// dropped as soon as there is another. Until there is something to choose by, the fixed intervals hold, or those of the run that is resumed.</remarks>
+/// </code>
+/// Half of the examples that saved less than a fifth of F (backward passes are of the whole batch) are taken back, and fewer not tried
+/// again; where there are no fewer to take, F/kF ≤ 3W/4 at any kF, which at most doubles at a time. Work that comes at an interval of its
+/// own is paid from W first. The interval of the inverses at most doubles from one refresh to the next; the first time of each, when code
+/// and memory are new, is dropped as soon as there is another. Until there is something to choose by, the fixed intervals hold, or those of
+/// the run that is resumed.</remarks>
 internal sealed class CurvatureSchedule
 {
-    public const int MostFactorInterval = 20, MostInverseInterval = 1000, LeastExamples = 32;
-    private const int Window = 15, FirstPlan = 3, Settled = 2;
-    private const double Pause = 4;                             // times the median: then the time was not the step's own
-    private const double Worthwhile = 0.2;                      // share of the time that half of the examples must save
-    private const double MostForFactors = 0.75, LeastLeft = 0.1; // of W
-    private readonly Times _steps = new(), _factors = new(), _inverses = new(), _others = new();
-    private long _lastFactors, _lastInverse, _batch;
-    private int _factorInterval = 1, _inverseInterval = 1;
+    public const int MostFactorInterval = 20,
+        MostInverseInterval = 1000,
+        LeastExamples = 32;
+    private const int Window = 15,
+        FirstPlan = 3,
+        Settled = 2;
+    private const double Pause = 4; // times the median: then the time was not the step's own
+    private const double Worthwhile = 0.2; // share of the time that half of the examples must save
+    private const double MostForFactors = 0.75,
+        LeastLeft = 0.1; // of W
+    private readonly Times _steps = new(),
+        _factors = new(),
+        _inverses = new(),
+        _others = new();
+    private long _lastFactors,
+        _lastInverse,
+        _batch;
+    private int _factorInterval = 1,
+        _inverseInterval = 1;
     private long? _examples;
     private long _fewest = LeastExamples;
-    private (long Examples, double Seconds)? _halved;           // what half of the examples were taken of, until that is judged
-    private double _spent, _rest;
+    private (long Examples, double Seconds)? _halved; // what half of the examples were taken of, until that is judged
+    private double _spent,
+        _rest;
     private bool _planned;
 
     /// <summary>Examples that factors are taken from, at most; null for all.</summary>
-    public long? Examples(Kfac.Options o) => o.CurvatureBudget is null || _examples is null ? o.FactorExamples : Math.Min(_examples.Value, o.FactorExamples ?? long.MaxValue);
+    public long? Examples(Kfac.Options o) =>
+        o.CurvatureTimeFraction is null || _examples is null
+            ? o.FactorBatchSize
+            : Math.Min(_examples.Value, o.FactorBatchSize ?? long.MaxValue);
 
     /// <summary>Whether factors are to be measured in the pass before a step.</summary>
     public bool FactorsDue(long step, Kfac.Options o) => IsDue(o, _factorInterval, o.FactorInterval, step, _lastFactors);
@@ -51,20 +73,31 @@ internal sealed class CurvatureSchedule
     public bool InverseDue(long step, Kfac.Options o) => IsDue(o, _inverseInterval, o.InverseInterval, step, _lastInverse);
 
     private bool IsDue(Kfac.Options o, int chosen, int given, long step, long last) =>
-        o.CurvatureBudget is not null && _planned ? step - last >= chosen : IsDue(step, given, o.IntervalGrowth);
+        o.CurvatureTimeFraction is not null && _planned ? step - last >= chosen : IsDue(step, given, o.RefreshWarmup);
 
-    /// <summary>Whether a step is one of 1, 1 + T, 1 + 2 T, ...; with growth γ, of 1, .., t, t + max(1, γ t), .. before, as long as γ t &lt; T.</summary>
+    /// <summary>Whether a step is one of 1, 1 + T, 1 + 2 T, ...; with growth γ, of 1, .., t, t + max(1, γ t), .. before, as long as γ t
+    /// &lt; T.</summary>
     internal static bool IsDue(long step, int interval, double? growth)
     {
-        if (growth is not { } g || g * step > interval) return (step - 1) % interval == 0;
+        if (growth is not { } g || g * step > interval)
+            return (step - 1) % interval == 0;
         long t = 1;
-        while (t < step) t += Math.Max(1, Math.Min(interval, (long)(g * t)));
+        while (t < step)
+            t += Math.Max(1, Math.Min(interval, (long)(g * t)));
         return t == step;
     }
 
     /// <summary>What was chosen; null before.</summary>
-    public CurvatureChoice? Choice(Kfac.Options o) => o.CurvatureBudget is not { } budget || !_planned ? null
-        : new(budget, _spent + _rest > 0 ? _spent / (_spent + _rest) : 0, _factorInterval, _inverseInterval, Math.Min(Examples(o) ?? _batch, _batch));
+    public CurvatureChoice? Choice(Kfac.Options o) =>
+        o.CurvatureTimeFraction is not { } budget || !_planned
+            ? null
+            : new(
+                budget,
+                _spent + _rest > 0 ? _spent / (_spent + _rest) : 0,
+                _factorInterval,
+                _inverseInterval,
+                Math.Min(Examples(o) ?? _batch, _batch)
+            );
 
     /// <summary>A step is over.</summary>
     /// <param name="step">Its number.</param>
@@ -76,8 +109,10 @@ internal sealed class CurvatureSchedule
     /// <param name="batch">Examples of the batch.</param>
     public void Stepped(long step, Kfac.Options o, double? total, double? factors, double? inverses, double? others, long batch)
     {
-        if (batch > 0) _batch = batch;
-        if (others is { } c) _others.Add(c);
+        if (batch > 0)
+            _batch = batch;
+        if (others is { } c)
+            _others.Add(c);
         if (factors is { } f)
         {
             _lastFactors = step;
@@ -88,8 +123,10 @@ internal sealed class CurvatureSchedule
             _lastInverse = step;
             _inverses.Add(i);
         }
-        if (total is not { } t) return;
-        double spent = (factors ?? 0) + (inverses ?? 0) + (others ?? 0), rest = Math.Max(0, t - spent);
+        if (total is not { } t)
+            return;
+        double spent = (factors ?? 0) + (inverses ?? 0) + (others ?? 0),
+            rest = Math.Max(0, t - spent);
         _steps.Add(rest);
         if (_planned)
         {
@@ -97,20 +134,29 @@ internal sealed class CurvatureSchedule
             _rest += Math.Min(rest, Pause * _steps.Median);
         }
         bool known = _steps.Count >= FirstPlan && _factors.Count > 0 && _inverses.Count > 0;
-        if (known && (!_planned || inverses is not null || factors is not null)) Plan(o);
+        if (known && (!_planned || inverses is not null || factors is not null))
+            Plan(o);
     }
 
     private void Plan(Kfac.Options o)
     {
-        if (!_planned) (_factorInterval, _inverseInterval, _planned) = (o.FactorInterval, o.InverseInterval, true);
-        double s = o.CurvatureBudget!.Value, perStep = s / (1 - s) * _steps.Median, f = _factors.Median, i = _inverses.Median;
-        if (perStep <= 0) return;
-        if (_others.Count > 0) perStep = Math.Max(perStep - _others.Median / o.FactorDampingInterval, LeastLeft * perStep);
-        long all = Math.Min(_batch, o.FactorExamples ?? long.MaxValue), now = Math.Min(_examples ?? all, all);
+        if (!_planned)
+            (_factorInterval, _inverseInterval, _planned) = (o.FactorInterval, o.InverseInterval, true);
+        double s = o.CurvatureTimeFraction!.Value,
+            perStep = s / (1 - s) * _steps.Median,
+            f = _factors.Median,
+            i = _inverses.Median;
+        if (perStep <= 0)
+            return;
+        if (_others.Count > 0)
+            perStep = Math.Max(perStep - _others.Median / o.FactorDampingInterval, LeastLeft * perStep);
+        long all = Math.Min(_batch, o.FactorBatchSize ?? long.MaxValue),
+            now = Math.Min(_examples ?? all, all);
         if (_halved is { } whole && _factors.IsSettled)
         {
             _halved = null;
-            if (_factors.Least > (1 - Worthwhile) * whole.Seconds) Take(_fewest = whole.Examples, whole.Seconds);
+            if (_factors.Least > (1 - Worthwhile) * whole.Seconds)
+                Take(_fewest = whole.Examples, whole.Seconds);
         }
         double least = f / (perStep / 2);
         if (least > MostFactorInterval && now > _fewest && _factors.IsSettled)
@@ -124,8 +170,13 @@ internal sealed class CurvatureSchedule
             Guess(Math.Min(all, 2 * now));
         }
         int factor = Bounded(Math.Ceiling(f / (perStep / 2)), 1, MostFactorInterval);
-        if (i < factor * perStep / 2) factor = Bounded(Math.Ceiling((f + i) / perStep), 1, MostFactorInterval);   // inverses leave some of their half
-        if (now <= _fewest) factor = Math.Max(factor, Bounded(Math.Ceiling(f / (MostForFactors * perStep)), 1, 2 * Math.Max(_factorInterval, MostFactorInterval)));
+        if (i < factor * perStep / 2)
+            factor = Bounded(Math.Ceiling((f + i) / perStep), 1, MostFactorInterval); // inverses leave some of their half
+        if (now <= _fewest)
+            factor = Math.Max(
+                factor,
+                Bounded(Math.Ceiling(f / (MostForFactors * perStep)), 1, 2 * Math.Max(_factorInterval, MostFactorInterval))
+            );
         double left = perStep - f / factor;
         _factorInterval = factor;
         int most = Math.Max(factor, Math.Min(MostInverseInterval, 2 * _inverseInterval));
@@ -133,7 +184,7 @@ internal sealed class CurvatureSchedule
 
         void Guess(long examples) => Take(examples, f * examples / now);
 
-        void Take(long examples, double seconds)                // until it is measured
+        void Take(long examples, double seconds) // until it is measured
         {
             (_examples, now, f) = (examples, examples, seconds);
             _factors.Guess(f);
@@ -161,7 +212,8 @@ internal sealed class CurvatureSchedule
                 _warm = true;
             }
             _kept.Add(seconds);
-            if (_kept.Count > Window) _kept.RemoveAt(0);
+            if (_kept.Count > Window)
+                _kept.RemoveAt(0);
         }
 
         /// <summary>A guess, until there is a time.</summary>
@@ -179,20 +231,40 @@ internal sealed class CurvatureSchedule
     }
 
     /// <summary>What continues a run by the intervals it had.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["planned"] = _planned, ["factorInterval"] = _factorInterval, ["inverseInterval"] = _inverseInterval, ["examples"] = _examples,
-        ["lastFactors"] = _lastFactors, ["lastInverse"] = _lastInverse, ["batch"] = _batch, ["spent"] = _spent, ["rest"] = _rest, ["fewest"] = _fewest,
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["planned"] = _planned,
+            ["factorInterval"] = _factorInterval,
+            ["inverseInterval"] = _inverseInterval,
+            ["examples"] = _examples,
+            ["lastFactors"] = _lastFactors,
+            ["lastInverse"] = _lastInverse,
+            ["batch"] = _batch,
+            ["spent"] = _spent,
+            ["rest"] = _rest,
+            ["fewest"] = _fewest,
+        };
 
     /// <summary>Continues from <see cref="ToJson"/>; times are measured anew.</summary>
     public void Restore(JsonObject? saved)
     {
-        foreach (var times in (Times[])[_steps, _factors, _inverses, _others]) times.Clear();
+        foreach (var times in (Times[])[_steps, _factors, _inverses, _others])
+            times.Clear();
         _halved = null;
-        if (saved is null) return;
-        (_planned, _factorInterval, _inverseInterval) = ((bool)saved["planned"]!, (int)saved["factorInterval"]!, (int)saved["inverseInterval"]!);
-        (_lastFactors, _lastInverse, _batch, _examples) = ((long)saved["lastFactors"]!, (long)saved["lastInverse"]!, (long)saved["batch"]!, (long?)saved["examples"]);
+        if (saved is null)
+            return;
+        (_planned, _factorInterval, _inverseInterval) = (
+            (bool)saved["planned"]!,
+            (int)saved["factorInterval"]!,
+            (int)saved["inverseInterval"]!
+        );
+        (_lastFactors, _lastInverse, _batch, _examples) = (
+            (long)saved["lastFactors"]!,
+            (long)saved["lastInverse"]!,
+            (long)saved["batch"]!,
+            (long?)saved["examples"]
+        );
         (_spent, _rest, _fewest) = ((double)saved["spent"]!, (double)saved["rest"]!, (long?)saved["fewest"] ?? LeastExamples);
     }
 }

@@ -16,9 +16,9 @@ namespace Amari;
 /// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step
 /// than the clip allowed. In large batches the step is that of the quadratic model instead: see <see cref="Options.StepRule"/>.
 /// <para>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by
-/// forward(), or of a layer's weight in a function, is not measured,
-/// and only a layer that no call was seen of is reported, in <see cref="Events"/> and on standard error. A pass with gradients that is never
-/// propagated back keeps the layers' inputs until the next step: evaluate under no_grad().</para>
+/// forward(), or of a layer's weight in a function, is not measured, and only a layer that no call was seen of is reported, in
+/// <see cref="Events"/> and on standard error. A pass with gradients that is never propagated back keeps the layers' inputs until the next
+/// step: evaluate under no_grad().</para>
 /// <para>Factors are of the passes that the gradients are of: several backward passes through one forward pass are that of their sum, and
 /// micro-batches add up. <see cref="zero_grad"/> forgets gradients and factors of earlier backward passes; the model's own zero_grad
 /// forgets the gradients alone. A parameter without a gradient, frozen or not used by the loss, stays as it is. One example without a
@@ -26,9 +26,13 @@ namespace Amari;
 /// <para>In the first steps the likelihood is compared with the gradient at the model's output, and one that cannot belong to the loss is
 /// reported. A wrong scale (a <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some
 /// targets have them.</para>
-/// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>.
-/// Factors and step do not depend on the batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
-[System.Diagnostics.CodeAnalysis.SuppressMessage("Naming", "CA1708", Justification = "Step(inputs, targets) is what second-order optimizers have; step is TorchSharp's.")]
+/// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>. Factors and step do not depend on the
+/// batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
+[System.Diagnostics.CodeAnalysis.SuppressMessage(
+    "Naming",
+    "CA1708",
+    Justification = "StepOnBatch(inputs, targets) is what second-order optimizers have; step is TorchSharp's."
+)]
 public sealed partial class Kfac : Optimizer, optim.IMomentum
 {
     private const string NotFinite = "its factors were not finite in this step and were not used";
@@ -49,14 +53,18 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private readonly Generator _generator;
     private readonly IReadOnlyList<string> _order;
     private InverseSharing? _sharing;
-    private long _step, _terms, _lastTerms;
-    private bool _remeasures;                                   // a step was cut hard: factors and inverses are due, whatever the intervals
-    private long? _ended;                                       // when the last step did, if curvature has a budget
+    private long _step,
+        _terms,
+        _lastTerms;
+    private bool _remeasures; // a step was cut hard: factors and inverses are due, whatever the intervals
+    private long? _ended; // when the last step did, if curvature has a budget
 
-    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// one.</param>
     /// <param name="options">Defaults if null.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
-    /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a block.</exception>
+    /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a
+    /// block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
         : this([WithFrozen(model ?? throw new ArgumentNullException(nameof(model)), options ?? new())], model, likelihood) { }
 
@@ -64,37 +72,51 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
         : this([new ParameterGroup<Options>(parameters, options)], model, likelihood) { }
 
-    /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>, <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and
-    /// <see cref="Options.Fallback"/>; every other option is that of the first group.</summary>
-    /// <param name="groups">At least one; parameters of the model under its own names or without names, each in one group. What is in none is not trained. A layer's bias goes with its weight.</param>
-    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns one.</param>
+    /// <summary>Groups of parameters with their own <see cref="OptimizerOptions.LearningRate"/>, <see cref="Options.Damping"/>,
+    /// <see cref="Options.Momentum"/>, <see cref="Options.WeightDecay"/> and <see cref="Options.Fallback"/>; every other option is that of
+    /// the first group.</summary>
+    /// <param name="groups">At least one; parameters of the model under its own names or without names, each in one group. What is in none
+    /// is not trained. A layer's bias goes with its weight.</param>
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// one.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
-    /// <exception cref="ArgumentException">No group, a parameter in two, or one that is not the model's; else as without groups.</exception>
+    /// <exception cref="ArgumentException">No group, a parameter in two, or one that is not the model's; else as without
+    /// groups.</exception>
     public Kfac(IReadOnlyList<ParameterGroup<Options>> groups, nn.Module model, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(groups);
-        if (groups.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
+        if (groups.Count == 0)
+            throw new ArgumentException("There is no parameter group.", nameof(groups));
         var options = groups[0].Options;
         (Model, _likelihood, _groups, _rates) = (model, likelihood, [.. groups], [.. groups.Select(g => g.LearningRate)]);
         if (likelihood is null && options.Fisher is FisherKind.Exact or FisherKind.MonteCarlo or FisherKind.CurvaturePropagation)
-            throw new ArgumentException($"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.", nameof(likelihood));
+            throw new ArgumentException(
+                $"The {options.Fisher} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.",
+                nameof(likelihood)
+            );
 
         if (options.StepRule == StepRule.QuadraticModel && (likelihood is null || model is not nn.Module<Tensor, Tensor>))
-            throw new ArgumentException("The quadratic model needs a likelihood and a model of one tensor: pass both, or take StepRule.Fixed.",
-                nameof(likelihood));
-        foreach (var group in groups.Where(g => g.IsNumbered)) group.Rename(model);
-        foreach (var group in groups) group.MomentumCut = () => Tell("all", ParameterGroup<Options>.MomentumCutTo);
+            throw new ArgumentException(
+                "The quadratic model needs a likelihood and a model of one tensor: pass both, or take StepRule.Fixed.",
+                nameof(likelihood)
+            );
+        foreach (var group in groups.Where(g => g.IsNumbered))
+            group.Rename(model);
+        foreach (var group in groups)
+            group.MomentumCut = () => Log("all", ParameterGroup<Options>.MomentumCutTo);
         var parameters = groups.SelectMany(g => g.Parameters).ToList();
         var known = model.named_parameters().Select(p => (p.name, p.parameter.Handle)).ToHashSet();
         foreach (var (name, parameter) in parameters)
-            if (!known.Contains((name, parameter.Handle))) throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
+            if (!known.Contains((name, parameter.Handle)))
+                throw new ArgumentException($"'{name}' is not a parameter of the model under that name.", nameof(groups));
         if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
             throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.", nameof(groups));
         RefuseUnfit(parameters);
         var whole = parameters.Where(p => p.Parameter.numel() > 0).ToList();
         (var layers, _rows) = BlockCatalog.Match(model, whole, nameof(AdamW));
-        foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0)) _rows[name] = new(name, "none", "it has no elements");
+        foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0))
+            _rows[name] = new(name, "none", "it has no elements");
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _order = [.. parameters.Select(p => p.Name)];
         var left = parameters.Where(p => _rows[p.Name].Block == nameof(AdamW)).ToList();
@@ -103,8 +125,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             string names = string.Join("; ", lacking.Select(p => $"{p.Name} ({_rows[p.Name].Reason})"));
             throw new ArgumentException($"No K-FAC block for {names}.", nameof(model));
         }
-        foreach (var block in _blocks) _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
-        _fallback = new([.. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model })]);
+        foreach (var block in _blocks)
+            _groupOf[block] = groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
+        _fallback = new([
+            .. groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model }),
+        ]);
         _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
         foreach (var group in groups)
         {
@@ -113,9 +138,23 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         }
         _events.AddUninitialised(parameters);
         _generator = new Generator((ulong)options.Seed, CPU);
-        _capture = new(model, layers, () => new(Shared.Fisher, Shared.MonteCarloSamples, Shared.Sharing,
-            Shared.DampingMethod == DampingMethod.Ekfac, _schedule.Examples(Shared), Shared.FactorPrecision), likelihood, _generator, part: PartOf);
-        Arm();
+        _capture = new(
+            model,
+            layers,
+            () =>
+                new(
+                    Shared.Fisher,
+                    Shared.MonteCarloSamples,
+                    Shared.WeightSharing,
+                    Shared.DampingMethod == DampingMethod.Ekfac,
+                    _schedule.Examples(Shared),
+                    Shared.FactorPrecision
+                ),
+            likelihood,
+            _generator,
+            part: PartOf
+        );
+        ArmCapture();
     }
 
     /// <summary>Which Fisher is used.</summary>
@@ -143,19 +182,34 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private Options Of(CurvatureBlock block, Options options)
     {
         var own = _groupOf[block].Options;
-        return ReferenceEquals(own, Shared) ? options
-            : options with { LearningRate = own.LearningRate, Momentum = own.Momentum, WeightDecay = own.WeightDecay, Damping = own.Damping * (options.Damping / Shared.Damping) };
+        return ReferenceEquals(own, Shared)
+            ? options
+            : options with
+            {
+                LearningRate = own.LearningRate,
+                Momentum = own.Momentum,
+                WeightDecay = own.WeightDecay,
+                Damping = own.Damping * (options.Damping / Shared.Damping),
+            };
     }
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. _order.Select(n => _rows[n]).Select(r =>
-        r.Block is nameof(AdamW) or "none" ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
+    public override Coverage Coverage =>
+        new([
+            .. _order
+                .Select(n => _rows[n])
+                .Select(r => r.Block is nameof(AdamW) or "none" ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" }),
+        ]);
 
     /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps taken back, the damping, what a <see cref="Options.CurvatureBudget"/> and <see cref="InverseMethod.Auto"/> chose, and the ranks of <see cref="InverseMethod.LowRank"/>.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
+    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps
+    /// taken back, the damping, what a <see cref="Options.CurvatureTimeFraction"/> and <see cref="InverseMethod.Auto"/> chose, and the
+    /// ranks of <see cref="InverseMethod.Nystrom"/>.</remarks>
+    public override IReadOnlyList<OptimizerEvent> Events =>
+        [.. _events.Events, .. Standing(), .. _inverter.Choices.Select(c => new OptimizerEvent(_step, "all", c))];
 
-    /// <summary>The intervals and the examples that <see cref="Options.CurvatureBudget"/> chose, as they are now; null without a budget or before there is a choice.</summary>
+    /// <summary>The intervals and the examples that <see cref="Options.CurvatureTimeFraction"/> chose, as they are now; null without a
+    /// budget or before there is a choice.</summary>
     public CurvatureChoice? CurvatureChoice => _schedule.Choice(Shared);
 
     /// <summary>What a curvature budget and ways to invert are measured by.</summary>
@@ -177,17 +231,21 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     /// <inheritdoc/>
     public override long StateBytes =>
-        _blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize) + _fallback.StateBytes;
+        _blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize)
+        + _fallback.StateBytes;
 
-    /// <summary>One step of every parameter that has a gradient; gradients of several passes since the last step add up, and so do their factors.</summary>
+    /// <summary>One step of every parameter that has a gradient; gradients of several passes since the last step add up, and so do their
+    /// factors.</summary>
     /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
     /// <returns>The closure's loss, or null.</returns>
-    /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its layers.</exception>
+    /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its
+    /// layers.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         Tensor? loss = null;
         if (closure is not null)
-            using (enable_grad()) loss = closure();
+            using (enable_grad())
+                loss = closure();
         Advance(null);
         return loss;
     }
@@ -198,18 +256,19 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     /// <inheritdoc/>
     internal override void Skip()
     {
-        foreach (var block in _blocks) block.Discard();
+        foreach (var block in _blocks)
+            block.Discard();
         _capture.Reset();
-        Arm();
+        ArmCapture();
     }
 
     /// <inheritdoc/>
-    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms of the next
-    /// forward pass count.</remarks>
-    public override void Observe(Tensor inputs, Tensor targets)
+    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms
+    /// of the next forward pass count.</remarks>
+    public override void UpdateCurvature(Tensor inputs, Tensor targets)
     {
         ArgumentNullException.ThrowIfNull(targets);
-        _capture.Observe(targets);
+        _capture.SetTargets(targets);
     }
 
     /// <inheritdoc/>
@@ -221,7 +280,9 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         using var off = no_grad();
         using var scope = NewDisposeScope();
         if (_batch is null && EvaluatesLoss)
-            throw new InvalidOperationException("These options evaluate the loss: call Step(inputs, targets) instead of backward() and step().");
+            throw new InvalidOperationException(
+                "These options evaluate the loss: call StepOnBatch(inputs, targets) instead of backward() and step()."
+            );
         FollowModel();
         if (gradientScale is null && NonFiniteGradients(1) is { Count: > 0 } bad)
         {
@@ -232,39 +293,55 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         }
         FollowGroups();
         _step++;
-        foreach (var block in _blocks.Where(b => b.HasMoved)) Move(block, block.Parameters[0].device);
+        foreach (var block in _blocks.Where(b => b.HasMoved))
+            Move(block, block.Parameters[0].device);
         LogThawed();
         _capture.Complete();
         ChooseRule();
         var options = Shared with { Damping = Damping, StepRule = StepRule };
         _terms = _capture.Terms;
-        Log(_capture.News);
+        Log(_capture.Reports);
         bool finite = _sharing is null ? !_capture.NotFinite : Reduce(_sharing, options);
-        double? factors = null, inverses = null;                // seconds
-        if (_capture.Active) factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
-        if (_remeasures || _schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured)) inverses = Timed(() => Refresh(options));
+        double? factors = null,
+            inverses = null; // seconds
+        if (_capture.Active)
+            factors = Timed(() => UpdateFactors(options, finite)) + _capture.Spent.TotalSeconds;
+        if (_remeasures || _schedule.InverseDue(_step, options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
+            inverses = Timed(() => Refresh(options));
         _remeasures = false;
-        if (_terms > 0) _lastTerms = _terms;
-        else _terms = _lastTerms;                               // a step without a pass: on the gradients of the last
+        if (_terms > 0)
+            _lastTerms = _terms;
+        else
+            _terms = _lastTerms; // a step without a pass: on the gradients of the last
         Update(options, gradientScale);
-        if (options.CurvatureBudget is not null)
+        if (options.CurvatureTimeFraction is not null)
         {
             long now = Clock.GetTimestamp();
-            _schedule.Stepped(_step, options, _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null, factors, inverses, _choosing, _capture.Examples);
+            _schedule.Stepped(
+                _step,
+                options,
+                _ended is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null,
+                factors,
+                inverses,
+                _choosing,
+                _capture.Examples
+            );
             _ended = now;
         }
         _capture.Reset();
-        Arm();
+        ArmCapture();
     }
 
     /// <summary>Says what the next pass is to measure.</summary>
-    private void Arm()
+    private void ArmCapture()
     {
-        _capture.Active = _remeasures || _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
+        _capture.Active =
+            _remeasures || _schedule.FactorsDue(_step + 1, Shared) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         _capture.Counts = Shared.Reduction == LossReduction.Sum;
-        _capture.KeepsOutputs = _rule is null && Shared.StepRule is null && HasModel ? Shared.ModelExamples ?? 0 : 0;
-        _capture.KeepsBatch = StepRule == StepRule.QuadraticModel || Shared.AdaptDamping || (Shared.StepRule is null && _rule is null && HasModel);
-        _capture.Clock = Shared.CurvatureBudget is null ? null : Clock;
+        _capture.KeepsOutputs = _rule is null && Shared.StepRule is null && HasModel ? Shared.QuadraticModelBatchSize ?? 0 : 0;
+        _capture.KeepsBatch =
+            StepRule == StepRule.QuadraticModel || Shared.AdaptiveDamping || (Shared.StepRule is null && _rule is null && HasModel);
+        _capture.Clock = Shared.CurvatureTimeFraction is null ? null : Clock;
     }
 
     private double Timed(Action work)
@@ -279,22 +356,30 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         foreach (var block in _blocks.Where(b => !b.IsMeasured && IsUsed(b)))
         {
             block.IsAwaited = true;
-            Tell(block.Name, Unmeasured);
+            Log(block.Name, Unmeasured);
         }
         double mean = options.Reduction == LossReduction.Sum && _terms > 0 ? 1.0 / _terms : 1;
         var active = _blocks.Where(b => HasInverse(b) && HasGradient(b)).ToList();
-        double clip = gradientScale ?? (MaxGradientNorm is null ? 1 : ClipScale(mean * mean * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)))), scale = mean * clip;
+        double clip =
+                gradientScale
+                ?? (MaxGradientNorm is null ? 1 : ClipScale(mean * mean * (_fallback.SumOfSquaredGradients() + SumOfSquares(active)))),
+            scale = mean * clip;
 
         var steps = new List<Direction>(active.Count);
-        double product = 0, length = 0, squares = 0;             // Σ η² ⟨U, V⟩, Σ ⟨U, V⟩, and |V|² for the report of a step
+        double product = 0,
+            length = 0,
+            squares = 0; // Σ η² ⟨U, V⟩, Σ ⟨U, V⟩, and |V|² for the report of a step
         bool finite = true;
         var gradients = active.ConvertAll(block =>
         {
             var v = block.Join([.. block.Parameters.Select(p => Gradient(p) ?? zeros_like(p))]);
-            return (block, scale == 1 ? v : v.mul(scale));        // v may be the gradient itself
+            return (block, scale == 1 ? v : v.mul(scale)); // v may be the gradient itself
         });
         var examples = ExamplesOf(options);
-        _choosing = examples is { } some && active.Count > 0 && options.AdaptFactorDamping && _step % options.FactorDampingInterval == 0 ? Timed(() => ChooseFactorDamping(gradients, options, some, clip)) : null;
+        _choosing =
+            examples is { } some && active.Count > 0 && options.AdaptiveFactorDamping && _step % options.FactorDampingInterval == 0
+                ? Timed(() => ChooseFactorDamping(gradients, options, some, clip))
+                : null;
         foreach (var (block, v) in gradients)
         {
             var (step, own) = (DirectionOf(block, v, options), Of(block, options).LearningRate);
@@ -307,14 +392,14 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
         if (options.StepRule == StepRule.QuadraticModel && examples is null)
         {
             SkippedSteps++;
-            Tell("all", "no forward pass of the model since the last step, so that there is no quadratic model; the step was skipped");
+            Log("all", "no forward pass of the model since the last step, so that there is no quadratic model; the step was skipped");
             return;
         }
         bool idle = active.Count == 0 && _blocks.Exists(HasGradient) && !_fallback.parameters().Any(p => p.grad is not null);
         if (!finite || idle)
         {
             SkippedSteps++;
-            Tell("all", (finite ? "no layer with a gradient has factors" : "the direction was not finite") + "; the step was skipped");
+            Log("all", (finite ? "no layer with a gradient has factors" : "the direction was not finite") + "; the step was skipped");
             return;
         }
         double nu = 1;
@@ -332,8 +417,14 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
     private double Bounded(double square, Options options, double already = 1)
     {
         double scale = _growth.Scale(square, options.MaxGrowth);
-        if (scale >= already) return scale;
-        Tell("all", FormattableString.Invariant($"the squared length of the step was more than {options.MaxGrowth} times its running mean; the step was cut to that"));
+        if (scale >= already)
+            return scale;
+        Log(
+            "all",
+            FormattableString.Invariant(
+                $"the squared length of the step was more than {options.MaxGrowth} times its running mean; the step was cut to that"
+            )
+        );
         _remeasures |= GrowthBound.IsHard(scale);
         return scale;
     }
@@ -347,19 +438,33 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
 
     private Direction DirectionOf(CurvatureBlock block, Tensor v, Options options)
     {
-        var u = _sharing is null ? block.Precondition(v, OfInverse(block, options)) : _sharing.Precondition(block, v, OfInverse(block, options));
-        if (block.Parameters.Any(p => !HasGradient(p)))         // they stay
+        var u = _sharing is null
+            ? block.Precondition(v, OfInverse(block, options))
+            : _sharing.Precondition(block, v, OfInverse(block, options));
+        if (block.Parameters.Any(p => !HasGradient(p))) // they stay
             u = u.mul(block.Join([.. block.Parameters.Select(p => HasGradient(p) ? ones_like(p) : zeros_like(p))]));
-        return new(block, v, u, InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null));
+        return new(
+            block,
+            v,
+            u,
+            InnerProducts.Of(v, u, options.StepRule == StepRule.QuadraticModel ? _momentum.GetValueOrDefault(block) : null)
+        );
     }
 
-    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are normalisations. It costs an eigenvalue decomposition of each factor.</summary>
-    public IReadOnlyList<FactorCondition> FactorConditions() => [.. _blocks.OfType<KroneckerBlock>().Where(b => b.IsMeasured).Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping })))];
+    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are
+    /// normalisations. It costs an eigenvalue decomposition of each factor.</summary>
+    public IReadOnlyList<FactorCondition> FactorConditions() =>
+        [
+            .. _blocks
+                .OfType<KroneckerBlock>()
+                .Where(b => b.IsMeasured)
+                .Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping }))),
+        ];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
     public double KlScale { get; private set; } = 1;
 
-    private void Tell(string subject, string message) => _events.Add(subject, message, _step);
+    private void Log(string subject, string message) => _events.Add(subject, message, _step);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
@@ -369,8 +474,10 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             _capture.Dispose();
             _sharing?.Dispose();
             _gradients?.Dispose();
-            foreach (var block in _blocks) block.Dispose();
-            foreach (var b in _momentum.Values) b.Dispose();
+            foreach (var block in _blocks)
+                block.Dispose();
+            foreach (var b in _momentum.Values)
+                b.Dispose();
             _fallback.Dispose();
             _generator.Dispose();
         }

@@ -16,23 +16,31 @@ public sealed partial class Kfac
             foreach (var block in _blocks)
             {
                 block.Discard();
-                Tell(block.Name, NotFinite);
+                Log(block.Name, NotFinite);
             }
             return;
         }
         foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && IsUsed(b)).ToList())
         {
             if (_terms == 0)
-                throw new InvalidOperationException("K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before step().");
-            if (block.Unseen is null && _capture.HasSeen(block)) continue;   // in a pass that does not count
-            string reason = block.Unseen
-                ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
+                throw new InvalidOperationException(
+                    "K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before "
+                        + "step()."
+                );
+            if (block.Unseen is null && _capture.HasSeen(block))
+                continue; // in a pass that does not count
+            string reason =
+                block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
             Demote(block, reason);
             Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
         }
-        double? scale = _capture.Kind == FisherKind.InputOnly ? null : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms : 1.0 / _terms;
+        double? scale =
+            _capture.Kind == FisherKind.ForwardOnly ? null
+            : _capture.Kind == FisherKind.Empirical && options.Reduction == LossReduction.Mean && _sharing is null ? _terms
+            : 1.0 / _terms;
         foreach (var block in _blocks.Where(b => b.HasPending))
-            if (!block.Fold(scale, options.FactorDecay, IdentityOf(options))) Tell(block.Name, NotFinite);
+            if (!block.UpdateRunningAverage(scale, options.FactorEma, IdentityOf(options)))
+                Log(block.Name, NotFinite);
     }
 
     private void Refresh(Options options)
@@ -40,10 +48,12 @@ public sealed partial class Kfac
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
         _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, _step);
         if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter)) Tell(block.Name, message);
+            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter))
+                Log(block.Name, message);
         else
             foreach (var block in measured)
-                foreach (string message in block.Refresh(OfInverse(block, options), _inverter)) Tell(block.Name, message);
+            foreach (string message in block.Refresh(OfInverse(block, options), _inverter))
+                Log(block.Name, message);
         _inverter.End(_sharing?.World);
     }
 }

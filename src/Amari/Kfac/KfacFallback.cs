@@ -5,9 +5,9 @@ public sealed partial class Kfac
 {
     private readonly AdamW _fallback;
     private readonly Dictionary<string, string> _demoted = [];
-    private readonly HashSet<string> _frozen = [];              // parameters without a block that were frozen when the optimizer was made
-    private readonly Dictionary<ParameterGroup<Options>, double> _peaks = [];   // the largest η of each group so far
-    private double[] _rates;                                    // η of each group as it was made: the fall-back's rate is in proportion
+    private readonly HashSet<string> _frozen = []; // parameters without a block that were frozen when the optimizer was made
+    private readonly Dictionary<ParameterGroup<Options>, double> _peaks = []; // the largest η of each group so far
+    private double[] _rates; // η of each group as it was made: the fall-back's rate is in proportion
 
     /// <summary>All parameters of a model, frozen ones too: AdamW trains those once they are thawed.</summary>
     private static ParameterGroup<Options> WithFrozen(nn.Module model, Options options) =>
@@ -19,17 +19,20 @@ public sealed partial class Kfac
         if (!parameters.Any(p => p.Parameter.requires_grad && p.Parameter.numel() > 0))
             throw new ArgumentException("There is no parameter to train: the model has none, or all are frozen.", nameof(parameters));
         if (parameters.FirstOrDefault(p => p.Parameter.is_complex()) is (string name, not null))
-            throw new ArgumentException($"The parameter '{name}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
-                nameof(parameters));
+            throw new ArgumentException(
+                $"The parameter '{name}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
+                nameof(parameters)
+            );
     }
 
     /// <summary>Logs parameters that have been thawed since the optimizer was made, once each.</summary>
     private void LogThawed()
     {
-        if (_frozen.Count == 0) return;
+        if (_frozen.Count == 0)
+            return;
         foreach (var (name, p) in _fallback.Groups.SelectMany(g => g.Parameters))
             if (!p.IsInvalid && _frozen.Contains(name) && HasGradient(p) && _frozen.Remove(name))
-                Tell(name, "it was frozen when the optimizer was made: AdamW trains it; make K-FAC again for curvature of it");
+                Log(name, "it was frozen when the optimizer was made: AdamW trains it; make K-FAC again for curvature of it");
     }
 
     /// <summary>The fall-back's options as <see cref="Options.Fallback"/> says, its rate multiplied by what has become of η.</summary>
@@ -43,12 +46,15 @@ public sealed partial class Kfac
         }
     }
 
-    /// <summary>Takes the parameters that stand under the same names in the model now: <c>module.to</c> makes new ones and disposes the old.</summary>
+    /// <summary>Takes the parameters that stand under the same names in the model now: <c>module.to</c> makes new ones and disposes the
+    /// old.</summary>
     private void FollowModel()
     {
-        if (!_groups.Exists(g => g.Parameters.Any(p => p.Parameter.IsInvalid))) return;
+        if (!_groups.Exists(g => g.Parameters.Any(p => p.Parameter.IsInvalid)))
+            return;
         var current = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
-        foreach (var group in _groups) group.Parameters = [.. group.Parameters.Select(p => (p.Name, current[p.Name]))];
+        foreach (var group in _groups)
+            group.Parameters = [.. group.Parameters.Select(p => (p.Name, current[p.Name]))];
     }
 
     /// <summary>Takes options whose <see cref="Options.Fallback"/> has its rate as it is to be now.</summary>
@@ -57,15 +63,18 @@ public sealed partial class Kfac
     /// <summary>Hands a block's parameters to the fall-back for good.</summary>
     private void Demote(CurvatureBlock block, string reason)
     {
-        if (Shared.Strict) throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
+        if (Shared.Strict)
+            throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         _blocks.Remove(block);
-        if (_momentum.Remove(block, out var b)) b.Dispose();
+        if (_momentum.Remove(block, out var b))
+            b.Dispose();
         var (group, names) = (_groupOf[block], Named(block));
-        foreach (var (name, _) in names) _rows[name] = new(name, nameof(AdamW), reason);
+        foreach (var (name, _) in names)
+            _rows[name] = new(name, nameof(AdamW), reason);
         group.Parameters = [.. group.Parameters.Except(names)];
         _fallback.Extend(names, _groups.IndexOf(group));
         _demoted[block.Name] = reason;
-        Tell(block.Name, reason + "; trained by AdamW from now on");
+        Log(block.Name, reason + "; trained by AdamW from now on");
         block.Dispose();
     }
 
@@ -73,10 +82,18 @@ public sealed partial class Kfac
         [.. _groupOf[block].Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle))];
 
     /// <summary>Throws what restoring the fall-back would once it has these blocks too, for a demotion cannot be taken back.</summary>
-    private void Rehearse(IReadOnlyList<CurvatureBlock> blocks, OptimizerSnapshot state)
+    private void Replay(IReadOnlyList<CurvatureBlock> blocks, OptimizerSnapshot state)
     {
-        using var trial = new AdamW(_groups.Zip(_fallback.Groups, (group, fallback) => new ParameterGroup<AdamW.Options>(
-            [.. fallback.Parameters, .. blocks.Where(b => _groupOf[b] == group).SelectMany(Named)], fallback.Options)));
+        using var trial = new AdamW(
+            _groups.Zip(
+                _fallback.Groups,
+                (group, fallback) =>
+                    new ParameterGroup<AdamW.Options>(
+                        [.. fallback.Parameters, .. blocks.Where(b => _groupOf[b] == group).SelectMany(Named)],
+                        fallback.Options
+                    )
+            )
+        );
         trial.Restore(state);
     }
 }

@@ -12,9 +12,11 @@ public sealed partial class Kfac
     {
         _fallback.zero_grad();
         foreach (var p in parameters())
-            if (LibTorch.Gradient(p.Handle) != 0) p.grad = null;
+            if (LibTorch.Gradient(p.Handle) != 0)
+                p.grad = null;
         _capture.Forget();
-        foreach (var block in _blocks) block.Discard();
+        foreach (var block in _blocks)
+            block.Discard();
     }
 
     private static bool HasGradient(CurvatureBlock block) => block.Parameters.Any(HasGradient);
@@ -28,16 +30,19 @@ public sealed partial class Kfac
 
     /// <summary>Dense; null if there is none.</summary>
     private static Tensor? Gradient(Parameter p) =>
-        !HasGradient(p) ? null : p.grad is { is_sparse: true } sparse ? sparse.to_dense() : p.grad;
+        !HasGradient(p) ? null
+        : p.grad is { is_sparse: true } sparse ? sparse.to_dense()
+        : p.grad;
 
     private double SumOfSquares(IEnumerable<CurvatureBlock> blocks)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         _sweep.Clear();
-        double others = 0;                                       // of what the kernels do not take
+        double others = 0; // of what the kernels do not take
         foreach (var p in blocks.SelectMany(b => b.Parameters).Where(HasGradient))
-            if (!_sweep.TryAddGradient(default, LibTorch.Gradient(p.Handle))) others += Gradient(p)!.to_type(ScalarType.Float64).square().sum().ToDouble();
+            if (!_sweep.TryAddGradient(default, LibTorch.Gradient(p.Handle)))
+                others += Gradient(p)!.to_type(ScalarType.Float64).square().sum().ToDouble();
         return others + _sweep.SumOfSquares();
     }
 
@@ -46,7 +51,9 @@ public sealed partial class Kfac
     internal override IReadOnlyList<string> NonFiniteGradients(double scale)
     {
         FollowModel();
-        var own = _groups.SelectMany(g => g.Parameters).Where(p => HasGradient(p.Parameter) && !_check.IsWithin(p.Parameter, GradientBound.Of(p.Parameter.dtype) / scale));
+        var own = _groups
+            .SelectMany(g => g.Parameters)
+            .Where(p => HasGradient(p.Parameter) && !_check.IsWithin(p.Parameter, GradientBound.Of(p.Parameter.dtype) / scale));
         return [.. own.Select(p => p.Name), .. _fallback.NonFiniteGradients(scale)];
     }
 
@@ -55,8 +62,9 @@ public sealed partial class Kfac
     {
         foreach (var (subject, message) in news)
         {
-            Tell(subject, message);
-            if (subject == "all") Warnings.Once("K-FAC: " + message + ".");
+            Log(subject, message);
+            if (subject == "all")
+                Warnings.Once("K-FAC: " + message + ".");
         }
         news.Clear();
     }

@@ -8,17 +8,19 @@ namespace Amari;
 // The quadratic model's step rule: when it is taken, what the model is made of, and how far its steps are trusted.
 public sealed partial class Kfac
 {
-    private const int LargeBatch = 16;                          // times the examples of the quadratic model
-    private const double Trusted = 8, Negligible = 1e-6;        // of the KL divergence: times the model's, and what no step is halved for
+    private const int LargeBatch = 16; // times the examples of the quadratic model
+    private const double Trusted = 8,
+        Negligible = 1e-6; // of the KL divergence: times the model's, and what no step is halved for
     private const int MostHalvings = 20;
-    private const double LeastMeasured = 0.01, Repeated = 1e-3; // of the metric; of outputs, relative and absolute
-    private readonly GrowthBound _divergence = new();           // the running mean of what steps caused
+    private const double LeastMeasured = 0.01,
+        Repeated = 1e-3; // of the metric; of outputs, relative and absolute
+    private readonly GrowthBound _divergence = new(); // the running mean of what steps caused
     private StepRule? _rule;
-    private double _length;                                     // of the last step in the metric of the running factors, at most
+    private double _length; // of the last step in the metric of the running factors, at most
 
     /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs
     /// where it is known, and how many of them come first in the batch of all ranks,
-    /// <see cref="Options.ModelExamples"/> together.</summary>
+    /// <see cref="Options.QuadraticModelBatchSize"/> together.</summary>
     private readonly record struct Examples(Tensor Inputs, Tensor? Targets, Tensor? Score, long First);
 
     /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step;
@@ -26,23 +28,44 @@ public sealed partial class Kfac
     public StepRule StepRule => Shared.StepRule ?? _rule ?? StepRule.Fixed;
 
     /// <summary>Whether a quadratic model can be made.</summary>
-    private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.InputOnly;
+    private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.ForwardOnly;
 
     /// <summary>At the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed steps: there
     /// the model is of another function than the gradient.</summary>
     private void ChooseRule()
     {
-        if (_rule is not null) return;
+        if (_rule is not null)
+            return;
         double[] counts = [_capture.LiveExamples, _capture.LivePasses > 1 ? 1 : 0];
-        if (_sharing is { World: var ranks }) counts = ranks.Sum(counts);
-        double examples = counts[0], large = LargeBatch * (Shared.ModelExamples ?? double.PositiveInfinity);
-        if (examples == 0) return;
+        if (_sharing is { World: var ranks })
+            counts = ranks.Sum(counts);
+        double examples = counts[0],
+            large = LargeBatch * (Shared.QuadraticModelBatchSize ?? double.PositiveInfinity);
+        if (examples == 0)
+            return;
         bool model = HasModel && (Shared.StepRule ?? StepRule.QuadraticModel) == StepRule.QuadraticModel;
-        _rule = model && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable() ? StepRule.QuadraticModel : StepRule.Fixed;
+        _rule =
+            model && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable()
+                ? StepRule.QuadraticModel
+                : StepRule.Fixed;
         if (Shared.StepRule is null && _rule == StepRule.QuadraticModel)
-            Tell("all", FormattableString.Invariant($"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times {Shared.ModelExamples} or more"));
+            Log(
+                "all",
+                string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times "
+                        + $"{Shared.QuadraticModelBatchSize} or more"
+                )
+            );
         if (Shared.StepRule == StepRule.QuadraticModel && examples < large && large < double.PositiveInfinity)
-            Tell("all", FormattableString.Invariant($"the batch has {examples} examples, fewer than {large}: steps of the quadratic model fit it alone; fixed steps are safer"));
+            Log(
+                "all",
+                string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"the batch has {examples} examples, fewer than {large}: steps of the quadratic model fit it alone; fixed steps are "
+                        + $"safer"
+                )
+            );
     }
 
     /// <summary>Whether evaluation gives the outputs of the training pass, as far as it can be compared: not with dropout, as a module or a
@@ -51,9 +74,14 @@ public sealed partial class Kfac
     {
         var modules = Model.modules().Append(Model).Where(m => m.training).ToList();
         bool same = !modules.Exists(m => m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout);
-        if (same && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm) && _capture is { FirstOutputs: { } kept } && _capture.LastBatch(Shared.Reduction) is var (inputs, _, _))
+        if (
+            same
+            && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm)
+            && _capture is { FirstOutputs: { } kept }
+            && _capture.LastBatch(Shared.Reduction) is var (inputs, _, _)
+        )
         {
-            var first = inputs.narrow(0, 0, kept.shape[0]);      // without targets: only outputs are looked at
+            var first = inputs.narrow(0, 0, kept.shape[0]); // without targets: only outputs are looked at
             var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(first, null!)]);
             objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
         }
@@ -72,16 +100,19 @@ public sealed partial class Kfac
 
     private Examples? ExamplesOf(Options options)
     {
-        if (options.StepRule != StepRule.QuadraticModel && !options.AdaptDamping) return null;
-        long most = options.ModelExamples ?? long.MaxValue;
+        if (options.StepRule != StepRule.QuadraticModel && !options.AdaptiveDamping)
+            return null;
+        long most = options.QuadraticModelBatchSize ?? long.MaxValue;
         if (_sharing is { World: var ranks })
         {
             var counts = new double[ranks.Size];
             counts[ranks.Rank] = _capture.LiveExamples;
             most -= (long)ranks.Sum(counts).Take(ranks.Rank).Sum();
-            if (_capture.LiveExamples == 0) return new(zeros(0), null, null, 0);   // other ranks have some
+            if (_capture.LiveExamples == 0)
+                return new(zeros(0), null, null, 0); // other ranks have some
         }
-        if (_capture.LastBatch(options.Reduction) is not var (inputs, targets, score)) return null;
+        if (_capture.LastBatch(options.Reduction) is not var (inputs, targets, score))
+            return null;
         return new(inputs, targets, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0]));
     }
 
@@ -99,15 +130,34 @@ public sealed partial class Kfac
     private static Examples Part(Examples batch)
     {
         long all = batch.Inputs.shape[0];
-        if (batch.First == all) return batch;
+        if (batch.First == all)
+            return batch;
         var score = batch.Score is { } s && s.shape[0] == all ? s.narrow(0, 0, batch.First) : null;
-        return batch with { Inputs = batch.Inputs.narrow(0, 0, batch.First), Targets = batch.Targets?.narrow(0, 0, batch.First), Score = score };
+        return batch with
+        {
+            Inputs = batch.Inputs.narrow(0, 0, batch.First),
+            Targets = batch.Targets?.narrow(0, 0, batch.First),
+            Score = score,
+        };
     }
 
     /// <summary>Whether the gradient is that of the model in evaluation mode, as far as its modules show: then slopes can be
     /// compared.</summary>
-    private bool TrainsAsItEvaluates => !Model.modules().Append(Model).Any(m => m.training
-        && m is Dropout or Dropout1d or Dropout2d or Dropout3d or AlphaDropout or FeatureAlphaDropout or TorchSharp.Modules.BatchNorm);
+    private bool TrainsAsItEvaluates =>
+        !Model
+            .modules()
+            .Append(Model)
+            .Any(m =>
+                m.training
+                && m
+                    is Dropout
+                        or Dropout1d
+                        or Dropout2d
+                        or Dropout3d
+                        or AlphaDropout
+                        or FeatureAlphaDropout
+                        or TorchSharp.Modules.BatchNorm
+            );
 
     /// <summary>α and μ at the model's minimum, within bounds by the running factors: the few examples of the model may have fitted outputs
     /// and no curvature left, where those of all
@@ -117,11 +167,13 @@ public sealed partial class Kfac
     {
         var model = ModelOf(steps, options, examples, clip);
         if (!model.IsBounded && model.Slopes.New != 0)
-            Tell("all", "the quadratic model has no minimum along the new direction; no step was made along it");
+            Log("all", "the quadratic model has no minimum along the new direction; no step was made along it");
         var (alpha, mu) = model.Minimum();
-        if (options.MaxGrowth is null) return (alpha, mu, model);
+        if (options.MaxGrowth is null)
+            return (alpha, mu, model);
         double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps, options) / Math.Abs(alpha)) : 1;
-        double natural = Math.Sqrt(steps.Sum(s => s.Products.AB)), length = whole * (Math.Abs(alpha) * natural + Math.Abs(mu) * _length);
+        double natural = Math.Sqrt(steps.Sum(s => s.Products.AB)),
+            length = whole * (Math.Abs(alpha) * natural + Math.Abs(mu) * _length);
         double cut = whole * Bounded(length * length, options);
         _length = cut / whole * length;
         return (cut * alpha, cut * mu, model);
@@ -130,8 +182,9 @@ public sealed partial class Kfac
     /// <summary>The α of the whole natural step by what was measured: 1 where nothing is left of the identity that G began as.</summary>
     private static double NaturalStep(List<Direction> steps, Options options)
     {
-        double whole = steps.Sum(s => s.Products.AB), identity = IdentityOf(options);
-        double OfBlock(Direction s) => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorDecay, s.Block.Updates));
+        double whole = steps.Sum(s => s.Products.AB),
+            identity = IdentityOf(options);
+        double OfBlock(Direction s) => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorEma, s.Block.Updates));
         double ofIdentity = identity == 0 ? 0 : steps.Sum(OfBlock);
         return 1 / Math.Max(1 - ofIdentity / whole, LeastMeasured);
     }
@@ -146,17 +199,28 @@ public sealed partial class Kfac
         var part = Part(batch);
         var model = Made(part);
         bool lacks = part.Score is not null && batch.First < batch.Inputs.shape[0] && !model.Unclipped(clip).IsRepresentative;
-        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks)) return model;
-        Tell("all", FormattableString.Invariant($"the first {options.ModelExamples} examples did not show the slope of the batch")
-            + "; the quadratic model was made of all of it");
+        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks))
+            return model;
+        Log(
+            "all",
+            FormattableString.Invariant($"the first {options.QuadraticModelBatchSize} examples did not show the slope of the batch")
+                + "; the quadratic model was made of all of it"
+        );
         return Made(batch);
 
         QuadraticModel Made(Examples examples)
         {
             var objective = ObjectiveOf(steps, examples);
             var made = moving
-                ? QuadraticModel.Of(objective, examples.Score, (all.AB, all.AC), [Parts(s => s.U), Parts(s => _momentum[s.Block])],
-                    (damped.BB, damped.BC, damped.CC), Math.Sqrt(all.BB), Math.Sqrt(all.CC))
+                ? QuadraticModel.Of(
+                    objective,
+                    examples.Score,
+                    (all.AB, all.AC),
+                    [Parts(s => s.U), Parts(s => _momentum[s.Block])],
+                    (damped.BB, damped.BC, damped.CC),
+                    Math.Sqrt(all.BB),
+                    Math.Sqrt(all.CC)
+                )
                 : QuadraticModel.Of(objective, examples.Score, (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB));
             return made.Opposite();
         }
@@ -173,36 +237,48 @@ public sealed partial class Kfac
     }
 
     /// <summary>Holds what a step did to the predictions of the model's examples against what the model says. A Fisher that is all but zero
-    /// where the step starts, as that of saturated outputs, may grow
-    /// along it. Where the KL divergence is more than <see cref="Trusted"/> times the model's, and than its running mean, and the loss of these examples rose, the step is halved, and the momentum with it.</summary>
+    /// where the step starts, as that of saturated outputs, may grow along it. Where the KL divergence is more than <see cref="Trusted"/>
+    /// times the model's, and than its running mean, and the loss of these examples rose, the step is halved, and the momentum with
+    /// it.</summary>
     /// <remarks>The loss needs no targets: where f are natural parameters, L(f') - L(f) = s'(f' - f) + KL( p(f) ‖ p(f') ), with s the score
     /// at f.</remarks>
     /// <returns>What is left of the squared length of the step.</returns>
     private double Contain(List<Direction> steps, Examples examples, Tensor? before, double predicted)
     {
-        double left = 1, found = double.NaN, share = Share(Group);
+        double left = 1,
+            found = double.NaN,
+            share = Share(Group);
         double bound = Math.Max(Trusted * Math.Max(share * share * predicted, _divergence.Mean ?? 0), Negligible);
         var score = _likelihood!.IsNatural ? Part(examples).Score : null;
         for (int i = 0; i <= MostHalvings; i++)
         {
             using var after = OutputOf(steps, examples);
-            double divergence = 0, along = 0, terms = 0;
+            double divergence = 0,
+                along = 0,
+                terms = 0;
             if (before is not null && after is not null)
             {
                 (divergence, terms) = (Sum(_likelihood.KlDivergence(before, after)), _likelihood.Terms(before));
                 along = score is null ? double.PositiveInfinity : Sum(score.mul(after - before));
             }
-            if (_sharing is { World: var ranks } && ranks.Sum(divergence, along, terms) is var sums) (divergence, along, terms) = (sums[0], sums[1], sums[2]);
+            if (_sharing is { World: var ranks } && ranks.Sum(divergence, along, terms) is var sums)
+                (divergence, along, terms) = (sums[0], sums[1], sums[2]);
             found = divergence / terms;
-            if (found <= bound || divergence + along <= 0) break;
+            if (found <= bound || divergence + along <= 0)
+                break;
             Shorten(steps, i == MostHalvings ? 0 : 0.5);
             left *= i == MostHalvings ? 0 : 0.25;
         }
-        if (double.IsFinite(found)) _divergence.Scale(found, null);
-        if (left == 1) return 1;
+        if (double.IsFinite(found))
+            _divergence.Scale(found, null);
+        if (left == 1)
+            return 1;
         _remeasures = true;
-        Tell("all", FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, ")
-            + "and for the worse; it was halved until it did not");
+        Log(
+            "all",
+            FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, ")
+                + "and for the worse; it was halved until it did not"
+        );
         return left;
 
         static double Sum(Tensor t) => t.sum().to_type(ScalarType.Float64).ToDouble();
@@ -213,9 +289,11 @@ public sealed partial class Kfac
     {
         foreach (var (block, _, _, _) in steps)
         {
-            if (!_momentum.TryGetValue(block, out var b)) continue;
+            if (!_momentum.TryGetValue(block, out var b))
+                continue;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-                if (HasGradient(w)) w.add_(d, alpha: (1 - keep) * Share(_groupOf[block]));
+                if (HasGradient(w))
+                    w.add_(d, alpha: (1 - keep) * Share(_groupOf[block]));
             b.mul_(keep);
         }
         _length *= keep;

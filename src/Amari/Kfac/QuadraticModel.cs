@@ -8,12 +8,12 @@ public enum StepRule
 {
     /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
     Fixed,
-    /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens and Grosse
-    /// 2015, §6.4 and §7). Momentum and KL clip are not read; the step is multiplied by the learning rate over the largest one so far, so
-    /// that schedules hold. A step costs seven forward passes of
-    /// <see cref="Kfac.Options.ModelExamples"/> more, or of the whole batch where those do not show its slope. Two of them hold the change
-    /// of the prediction against the model: where it is more than
-    /// eight times as large, the step is halved until it is not.</summary>
+
+    /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens
+    /// and Grosse 2015, §6.4 and §7). Momentum and KL clip are not read; the step is multiplied by the learning rate over the largest one
+    /// so far, so that schedules hold. A step costs seven forward passes of <see cref="Kfac.Options.QuadraticModelBatchSize"/> more, or of
+    /// the whole batch where those do not show its slope. Two of them hold the change of the prediction against the model: where it is more
+    /// than eight times as large, the step is halved until it is not.</summary>
     QuadraticModel,
 }
 
@@ -26,10 +26,15 @@ public enum StepRule
 /// <param name="Curvatures">Δ'FΔ, Δ'Fδ₀, δ₀'Fδ₀.</param>
 /// <param name="Dampings">The same of λ.</param>
 /// <param name="SeenSlope">g'Δ of the examples alone that the curvatures are of; null if they are those of the slopes.</param>
-internal readonly record struct QuadraticModel((double New, double Last) Slopes, (double New, double Cross, double Last) Curvatures, (double New, double Cross, double Last) Dampings, double? SeenSlope = null)
+internal readonly record struct QuadraticModel(
+    (double New, double Last) Slopes,
+    (double New, double Cross, double Last) Curvatures,
+    (double New, double Cross, double Last) Dampings,
+    double? SeenSlope = null
+)
 {
-    private const double Unseen = 0.5;                          // of the slope
-    private const double Rounding = 1e-6;                       // of the determinant; below, the directions are one
+    private const double Unseen = 0.5; // of the slope
+    private const double Rounding = 1e-6; // of the determinant; below, the directions are one
 
     /// <summary>The model of an objective at its parameters.</summary>
     /// <param name="objective">F is its exact Fisher.</param>
@@ -38,10 +43,22 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     /// <param name="directions">Δ, and δ₀ if there is one, as tensors shaped as the parameters.</param>
     /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
     /// <param name="norms">|Δ| and |δ₀|, if they are known.</param>
-    public static QuadraticModel Of(Objective objective, Tensor? score, (double New, double Last) slopes, IReadOnlyList<IReadOnlyList<Tensor>> directions, (double, double, double) damping, params double[] norms)
+    public static QuadraticModel Of(
+        Objective objective,
+        Tensor? score,
+        (double New, double Last) slopes,
+        IReadOnlyList<IReadOnlyList<Tensor>> directions,
+        (double, double, double) damping,
+        params double[] norms
+    )
     {
         var (curvature, seen) = new Fisher(objective).Form(directions, score, norms);
-        return new(slopes, directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]), damping, score is null ? null : seen[0]);
+        return new(
+            slopes,
+            directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]),
+            damping,
+            score is null ? null : seen[0]
+        );
     }
 
     /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>
@@ -50,8 +67,10 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     /// <summary>The model over the plane of -Δ and -δ₀: products of two directions stay as they are.</summary>
     public QuadraticModel Opposite() => this with { Slopes = (-Slopes.New, -Slopes.Last), SeenSlope = -SeenSlope };
 
-    /// <summary>Whether the examples of the curvatures show at least half of the slope along Δ, and at most half more: else some example that they lack has most of it, and the curvature that goes with it.</summary>
-    public bool IsRepresentative => !(SeenSlope is { } seen && Math.Abs(seen - Slopes.New) > Unseen * Math.Abs(Slopes.New));   // what is no number is dealt with elsewhere
+    /// <summary>Whether the examples of the curvatures show at least half of the slope along Δ, and at most half more: else some example
+    /// that they lack has most of it, and the curvature that goes with it.</summary>
+    // what is no number is dealt with elsewhere
+    public bool IsRepresentative => !(SeenSlope is { } seen && Math.Abs(seen - Slopes.New) > Unseen * Math.Abs(Slopes.New));
 
     /// <summary>Whether it rises along Δ in the end: not where Δ is nothing, nor where its curvature is no number.</summary>
     public bool IsBounded => Curvatures.New + Dampings.New is > 0 and < double.PositiveInfinity;
@@ -61,7 +80,10 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
     {
         var (a, b, c) = (Curvatures.New + Dampings.New, Curvatures.Cross + Dampings.Cross, Curvatures.Last + Dampings.Last);
         double determinant = a * c - b * b;
-        if (!(determinant > Rounding * a * c)) return IsBounded ? (-Slopes.New / a, 0) : c is > 0 and < double.PositiveInfinity ? (0, -Slopes.Last / c) : (0, 0);
+        if (!(determinant > Rounding * a * c))
+            return IsBounded ? (-Slopes.New / a, 0)
+                : c is > 0 and < double.PositiveInfinity ? (0, -Slopes.Last / c)
+                : (0, 0);
         return ((b * Slopes.Last - c * Slopes.New) / determinant, (b * Slopes.New - a * Slopes.Last) / determinant);
     }
 
@@ -77,6 +99,5 @@ internal readonly record struct QuadraticModel((double New, double Last) Slopes,
         0.5 * (alpha * alpha * Curvatures.New + 2 * alpha * mu * Curvatures.Cross + mu * mu * Curvatures.Last);
 
     /// <summary>-M(α Δ + μ δ₀) without damping: what the loss is promised to fall by.</summary>
-    public double Reduction(double alpha, double mu) => -(alpha * Slopes.New + mu * Slopes.Last
-        + Divergence(alpha, mu));
+    public double Reduction(double alpha, double mu) => -(alpha * Slopes.New + mu * Slopes.Last + Divergence(alpha, mu));
 }

@@ -17,10 +17,11 @@ namespace Amari.Kronecker;
 internal sealed partial class Capture : IDisposable
 {
     private readonly List<Action> _unhook = [];
-    private readonly List<LayerUse> _outstanding = [];          // their gradients make factors when the loss is propagated back
+    private readonly List<LayerUse> _outstanding = []; // their gradients make factors when the loss is propagated back
     private readonly List<ForwardPass> _live = [];
-    private readonly List<ForwardPass> _kept = [];              // passes whose input is kept, since the last Reset
-    private List<ForwardPass> _sampled = [], _forgotten = [];   // passes that keep sums: since the last Reset, and before
+    private readonly List<ForwardPass> _kept = []; // passes whose input is kept, since the last Reset
+    private List<ForwardPass> _sampled = [],
+        _forgotten = []; // passes that keep sums: since the last Reset, and before
     private readonly HashSet<CurvatureBlock> _seen = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly nn.Module _model;
@@ -29,7 +30,7 @@ internal sealed partial class Capture : IDisposable
     private readonly Func<FisherSettings> _settings;
     private readonly bool _measuring;
     private readonly Func<long, BatchPart?>? _part;
-    private readonly HashSet<(string, string)> _told = [];
+    private readonly HashSet<(string, string)> _reported = [];
     private ForwardPass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
@@ -40,12 +41,21 @@ internal sealed partial class Capture : IDisposable
     /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
     /// call <see cref="Propagate"/>.</param>
     /// <param name="part">Which part of the batch of all ranks a pass is of, by its examples; null for a process alone.</param>
-    public Capture(nn.Module model, IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
-        Func<FisherSettings> settings, Likelihood? likelihood, Generator? generator, bool measuring = false,
-        Func<long, BatchPart?>? part = null)
+    public Capture(
+        nn.Module model,
+        IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
+        Func<FisherSettings> settings,
+        Likelihood? likelihood,
+        Generator? generator,
+        bool measuring = false,
+        Func<long, BatchPart?>? part = null
+    )
     {
         if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
-            throw new ArgumentException($"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.", nameof(model));
+            throw new ArgumentException(
+                $"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.",
+                nameof(model)
+            );
         (_model, _settings, _likelihood, _generator, _measuring, _part) = (model, settings, likelihood, generator, measuring, part);
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
@@ -57,18 +67,42 @@ internal sealed partial class Capture : IDisposable
                 case MultiheadAttention module:
                     NativeAttention attention = new(module);
                     List<CurvatureBlock> both = [.. blocks];
-                    _unhook.Add(module.register_forward_hook((_, q, k, v, padding, weights, mask, y) => IsSeen(y.Item1) ? attention.Again(new(q, k, v, padding, weights, mask), y, both, Seen) : y).remove);
+                    _unhook.Add(
+                        module
+                            .register_forward_hook(
+                                (_, q, k, v, padding, weights, mask, y) =>
+                                    IsSeen(y.Item1) ? attention.Again(new(q, k, v, padding, weights, mask), y, both, Seen) : y
+                            )
+                            .remove
+                    );
                     break;
             }
         // the hooks of the model come last, so that a model that is itself a layer is seen first
         switch (model)
         {
             case nn.Module<Tensor, Tensor> m:
-                _unhook.Add(m.register_forward_pre_hook((_, x) => { Begin(x.shape); Keep(x); return x; }).remove);
+                _unhook.Add(
+                    m.register_forward_pre_hook(
+                        (_, x) =>
+                        {
+                            Begin(x.shape);
+                            Keep(x);
+                            return x;
+                        }
+                    ).remove
+                );
                 _unhook.Add(m.register_forward_hook((_, _, f) => End(f)).remove);
                 break;
             case nn.Module<Tensor, Tensor, Tensor> m:
-                _unhook.Add(m.register_forward_pre_hook((_, x, y) => { Begin(x.shape, y.shape); return (x, y); }).remove);
+                _unhook.Add(
+                    m.register_forward_pre_hook(
+                        (_, x, y) =>
+                        {
+                            Begin(x.shape, y.shape);
+                            return (x, y);
+                        }
+                    ).remove
+                );
                 _unhook.Add(m.register_forward_hook((_, _, _, f) => End(f)).remove);
                 break;
         }
@@ -87,11 +121,12 @@ internal sealed partial class Capture : IDisposable
     /// tensor.</summary>
     public bool KeepsBatch { get; set; }
 
-    /// <summary>What is kept of the last pass that counts: inputs, targets if they are known, and the score at the outputs, each term's own, if there is one; null if
-    /// nothing is.</summary>
+    /// <summary>What is kept of the last pass that counts: inputs, targets if they are known, and the score at the outputs, each term's
+    /// own, if there is one; null if nothing is.</summary>
     public (Tensor Inputs, Tensor? Targets, Tensor? Score)? LastBatch(LossReduction reduction)
     {
-        if (_live.FindLast(p => p.Input is not null) is not { } pass) return null;
+        if (_live.FindLast(p => p.Input is not null) is not { } pass)
+            return null;
         var score = pass.OutputGradient is { } g ? Batch(g, pass).mul(reduction == LossReduction.Mean ? pass.Terms : 1) : null;
         return (Batch(pass.Input!, pass), pass.Target, _live.Count == 1 ? score : null);
     }
@@ -139,15 +174,15 @@ internal sealed partial class Capture : IDisposable
     public bool HasSeen(CurvatureBlock block) => _seen.Contains(block);
 
     /// <summary>What was measured otherwise than asked for, by layer, each once: for the reader to tell and to clear.</summary>
-    public List<(string Layer, string Message)> News { get; } = [];
+    public List<(string Layer, string Message)> Reports { get; } = [];
 
     /// <summary>Takes these for told.</summary>
-    public void Tells(IEnumerable<(string Layer, string Message)> events)
+    public void MarkReported(IEnumerable<(string Layer, string Message)> events)
     {
-        _told.Clear();
-        _told.UnionWith(events);
-        News.Clear();
-        _checks = 0;                                            // the run that is continued has made them
+        _reported.Clear();
+        _reported.UnionWith(events);
+        Reports.Clear();
+        _checks = 0; // the run that is continued has made them
     }
 
     /// <summary>What went wrong inside a backward pass, where nothing may be thrown.</summary>
@@ -157,8 +192,10 @@ internal sealed partial class Capture : IDisposable
     public void Complete()
     {
         foreach (var use in _outstanding)
-            if (use.Gradient is { } g) Guarded(() => Measure(use, g));
-        foreach (var pass in _live) pass.HandOver();
+            if (use.Gradient is { } g)
+                Guarded(() => Measure(use, g));
+        foreach (var pass in _live)
+            pass.HandOver();
         HoldAgainstLikelihood();
     }
 
@@ -166,8 +203,10 @@ internal sealed partial class Capture : IDisposable
     /// What the blocks accumulated is the caller's to discard.</summary>
     public void Forget()
     {
-        foreach (var use in _outstanding) use.Forget();
-        foreach (var pass in _live) pass.Forget();
+        foreach (var use in _outstanding)
+            use.Forget();
+        foreach (var pass in _live)
+            pass.Forget();
         _live.Clear();
         (Terms, Failure) = (0, null);
     }
@@ -176,11 +215,14 @@ internal sealed partial class Capture : IDisposable
     public void Reset()
     {
         Forget();
-        foreach (var use in _outstanding) use.Release();
+        foreach (var use in _outstanding)
+            use.Release();
         _outstanding.Clear();
-        foreach (var pass in _kept) pass.Release();
+        foreach (var pass in _kept)
+            pass.Release();
         _kept.Clear();
-        foreach (var pass in _forgotten) pass.ReleaseSums();     // of a pass that was never propagated back
+        foreach (var pass in _forgotten)
+            pass.ReleaseSums(); // of a pass that was never propagated back
         (_forgotten, _sampled) = (_sampled, []);
         _seen.Clear();
         (_pass, Spent) = (null, TimeSpan.Zero);
@@ -195,7 +237,8 @@ internal sealed partial class Capture : IDisposable
 
     private void Keep(Tensor x)
     {
-        if (!KeepsBatch || _pass is null) return;
+        if (!KeepsBatch || _pass is null)
+            return;
         _pass.Input = x.detach().DetachFromDisposeScope();
         _kept.Add(_pass);
     }
@@ -204,8 +247,10 @@ internal sealed partial class Capture : IDisposable
 
     private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s)
     {
-        if (Sees && (Active || KeepsBatch)) _pass?.Uses(block, x, block.ExampleDimensions);
-        if (!IsSeen(s) || !block.Parameters.Any(p => p.requires_grad)) return s;
+        if (Sees && (Active || KeepsBatch))
+            _pass?.Uses(block, x, block.ExampleDimensions);
+        if (!IsSeen(s) || !block.Parameters.Any(p => p.requires_grad))
+            return s;
         var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!);
         _outstanding.Add(use);
         _seen.Add(block);
@@ -214,35 +259,49 @@ internal sealed partial class Capture : IDisposable
 
     private Tensor End(Tensor? f)
     {
-        if (f is null) throw new InvalidOperationException($"The model {_model.GetName()} returned null; K-FAC needs its outputs, a tensor [examples, ...].");
-        if (!Sees || _pass is not { } pass || !f.requires_grad) return f;
+        if (f is null)
+            throw new InvalidOperationException(
+                $"The model {_model.GetName()} returned null; K-FAC needs its outputs, a tensor [examples, ...]."
+            );
+        if (!Sees || _pass is not { } pass || !f.requires_grad)
+            return f;
         _pass = null;
         IsUnbatched = pass.IsUnbatched;
         using var batch = Batch(f, pass).detach();
         if (batch.dim() == 0)
-            throw new InvalidOperationException($"The output of the model {_model.GetName()} is a scalar; K-FAC needs outputs [examples, ...], with the loss taken outside of the model.");
+            throw new InvalidOperationException(
+                $"The output of the model {_model.GetName()} is a scalar; K-FAC needs outputs [examples, ...], with the loss taken outside "
+                    + "of the model."
+            );
         Examples = pass.Examples = batch.shape[0];
         using var counted = Count(pass, batch);
         if (!FisherSettings.FromLoss(Kind) && _likelihood is null)
             throw new InvalidOperationException($"The {Kind} Fisher needs a likelihood: give one to the constructor.");
-        if (!(Active || Counts || KeepsBatch)) return f;
-        if (Examples == 0) throw new InvalidOperationException("The batch has no examples: there is nothing that K-FAC could measure; leave it out.");
-        if (Active) pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
-        if (Active && !FisherSettings.FromLoss(Kind)) Sample(pass, f, counted);
+        if (!(Active || Counts || KeepsBatch))
+            return f;
+        if (Examples == 0)
+            throw new InvalidOperationException("The batch has no examples: there is nothing that K-FAC could measure; leave it out.");
+        if (Active)
+            pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
+        if (Active && !FisherSettings.FromLoss(Kind))
+            Sample(pass, f, counted);
         if (_measuring)
         {
             Commit(pass, mayFollow: false);
             return f;
         }
-        if (KeepsOutputs > 0 && pass.Input is not null) pass.KeepOutputs(batch, KeepsOutputs);
-        if (Checks) pass.Output = batch.clone().DetachFromDisposeScope();
+        if (KeepsOutputs > 0 && pass.Input is not null)
+            pass.KeepOutputs(batch, KeepsOutputs);
+        if (Checks)
+            pass.Output = batch.clone().DetachFromDisposeScope();
         return GradientTap.On(f, _probe, g => Arrived(pass, g));
     }
 
     /// <summary>With a dimension of examples.</summary>
     private static Tensor Batch(Tensor t, ForwardPass pass) => pass.IsUnbatched ? t.unsqueeze(0) : t;
 
-    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw (Monte-Carlo), Σ g g' makes the Fisher.</summary>
+    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw
+    /// (Monte-Carlo), Σ g g' makes the Fisher.</summary>
     private void Sample(ForwardPass pass, Tensor f, Tensor? counted)
     {
         using var scope = NewDisposeScope();
@@ -257,45 +316,57 @@ internal sealed partial class Capture : IDisposable
             Draws++;
             pass.Sample = i;
             Tensor v;
-            if (Kind == FisherKind.Exact) v = _likelihood!.FisherRootColumn(output, i, _generator, pass.Part);
-            else v = _likelihood!.Draw(Kind, output, _generator, pass.Part).div_(Math.Sqrt(count));
-            if (counted is not null) v.mul_(counted);
+            if (Kind == FisherKind.Exact)
+                v = _likelihood!.FisherRootColumn(output, i, _generator, pass.Part);
+            else
+                v = _likelihood!.Draw(Kind, output, _generator, pass.Part).div_(Math.Sqrt(count));
+            if (counted is not null)
+                v.mul_(counted);
             ReverseMode.Propagate(f, pass.IsUnbatched ? v.squeeze(0) : v, _probe, again: true);
         }
         pass.Sample = -1;
-        foreach (var use in _outstanding.Where(u => u.Pass == pass)) use.Release();
+        foreach (var use in _outstanding.Where(u => u.Pass == pass))
+            use.Release();
         _outstanding.RemoveAll(u => u.Pass == pass);
-        if (start is { } begun) Spent += Clock!.GetElapsedTime(begun);
-        if (Failure is { } failure) throw Unmeasured(failure);
+        if (start is { } begun)
+            Spent += Clock!.GetElapsedTime(begun);
+        if (Failure is { } failure)
+            throw Unmeasured(failure);
     }
 
-    /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training loss.</summary>
+    /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training
+    /// loss.</summary>
     public void Propagate(Tensor f, Tensor score)
     {
         using var gradients = new KeptGradients(_model.parameters());
         ReverseMode.Propagate(f, score, _probe);
-        if (Failure is { } failure) throw Unmeasured(failure);
+        if (Failure is { } failure)
+            throw Unmeasured(failure);
     }
 
-    private static InvalidOperationException Unmeasured(Exception failure) => new("K-FAC could not measure its factors: " + failure.Message, failure);
+    private static InvalidOperationException Unmeasured(Exception failure) =>
+        new("K-FAC could not measure its factors: " + failure.Message, failure);
 
     /// <summary>The gradient at a layer's output has arrived, of a sample or of the training loss.</summary>
     private void Propagated(LayerUse use, Tensor g)
     {
         bool sampling = use.Pass.Sample >= 0;
-        if (Failure is not null || (!sampling && !FisherSettings.FromLoss(Kind)) || use.Input.IsInvalid) return;
+        if (Failure is not null || (!sampling && !FisherSettings.FromLoss(Kind)) || use.Input.IsInvalid)
+            return;
         Guarded(() =>
         {
             if (!sampling && LibTorch.KeepsGraph)
             {
-                if (Kind != FisherKind.InputOnly || use.Gradient is null) use.Hold(g);
+                if (Kind != FisherKind.ForwardOnly || use.Gradient is null)
+                    use.Hold(g);
             }
             else if (use.Gradient is { } held)
             {
                 using var sum = held + g;
                 Measure(use, sum);
             }
-            else Measure(use, g);
+            else
+                Measure(use, g);
         });
     }
 
@@ -305,8 +376,10 @@ internal sealed partial class Capture : IDisposable
         Guarded(() =>
         {
             bool mayFollow = LibTorch.KeepsGraph;
-            if (pass.Output is not null && !mayFollow) Hold(pass, g);
-            if (pass.Input is not null) pass.Receive(g);
+            if (pass.Output is not null && !mayFollow)
+                Hold(pass, g);
+            if (pass.Input is not null)
+                pass.Receive(g);
             Commit(pass, mayFollow);
         });
     }
@@ -339,40 +412,60 @@ internal sealed partial class Capture : IDisposable
         var settings = _settings();
         bool perExample = pass.Terms == x.shape[0];
         var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
-        var sums = block.Measure(rows, gradients, new(pass.Sample <= 0, perExample, SharingOf(block, x, pass, examples, settings), settings.Corrected,
-            Kind == FisherKind.InputOnly, settings.Precision));   // A once, not for every sample
-        if (none) sums = sums.Zeroed();
-        if (sampling) pass.Keep(block, sums);
+        var sums = block.Measure(
+            rows,
+            gradients,
+            new(
+                pass.Sample <= 0,
+                perExample,
+                SharingOf(block, x, pass, examples, settings),
+                settings.Corrected,
+                Kind == FisherKind.ForwardOnly,
+                settings.Precision
+            )
+        ); // A once, not for every sample
+        if (none)
+            sums = sums.Zeroed();
+        if (sampling)
+            pass.Keep(block, sums);
         else
         {
             block.Accumulate(sums);
             use.Release();
-            if (start is { } begun) Spent += Clock!.GetElapsedTime(begun);
+            if (start is { } begun)
+                Spent += Clock!.GetElapsedTime(begun);
         }
     }
 
-    /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is told.</summary>
-    private Sharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
+    /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is
+    /// told.</summary>
+    private WeightSharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
     {
-        bool known = x.shape[0] == examples || x.shape[0] == pass.Terms, moments = block.JoinsPositions(settings with { Sharing = Sharing.Expand });
-        bool joins = (moments && pass.Terms == examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.InputOnly });
-        if (joins && !known) Tell("examples are not the first dimension of its input: every position counts by itself");
-        if (moments && pass.UsesOf(block) > 1) Tell("it is used several times in a pass: second moments are of each use by itself");
-        return known ? settings.Sharing : Sharing.Expand;
+        bool known = x.shape[0] == examples || x.shape[0] == pass.Terms,
+            moments = block.JoinsPositions(settings with { WeightSharing = WeightSharing.Expand });
+        bool joins =
+            (moments && pass.Terms == examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.ForwardOnly });
+        if (joins && !known)
+            Log("examples are not the first dimension of its input: every position counts by itself");
+        if (moments && pass.UsesOf(block) > 1)
+            Log("it is used several times in a pass: second moments are of each use by itself");
+        return known ? settings.WeightSharing : WeightSharing.Expand;
 
-        void Tell(string message)
+        void Log(string message)
         {
-            if (_told.Add((block.Name, message))) News.Add((block.Name, message));
+            if (_reported.Add((block.Name, message)))
+                Reports.Add((block.Name, message));
         }
     }
 
-    /// <summary>The first examples of the batch of all ranks, as many as this one has of them, their gradients scaled so that Σ g g' still estimates
-    /// the sum over all. None of them is one example, for shapes.</summary>
+    /// <summary>The first examples of the batch of all ranks, as many as this one has of them, their gradients scaled so that Σ g g' still
+    /// estimates the sum over all. None of them is one example, for shapes.</summary>
     private static (Tensor X, Tensor G, bool None) First(Tensor x, Tensor g, long most, ForwardPass pass)
     {
         long examples = pass.Rows?.Length ?? pass.Examples;
-        var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples);   // those that count are this rank's own
-        if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples) return (x, g, false);
+        var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples); // those that count are this rank's own
+        if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples)
+            return (x, g, false);
         long own = Math.Clamp(most - part.Start, 0, examples);
         return (x.narrow(0, 0, Math.Max(own, 1)), g.narrow(0, 0, Math.Max(own, 1)).mul(Math.Sqrt((double)part.Batch / most)), own == 0);
     }
@@ -389,15 +482,17 @@ internal sealed partial class Capture : IDisposable
             _live.Add(pass);
             Terms += pass.Terms;
         }
-        if (!mayFollow) pass.HandOver();
+        if (!mayFollow)
+            pass.HandOver();
     }
 
     public void Dispose()
     {
-        foreach (var remove in _unhook) remove();
+        foreach (var remove in _unhook)
+            remove();
         _unhook.Clear();
         Reset();
-        Reset();                                                // of the passes before the last step, too
+        Reset(); // of the passes before the last step, too
         _probe.Dispose();
     }
 }

@@ -5,33 +5,43 @@ using Amari.Verification;
 
 namespace Amari;
 
-/// <summary>How the uses of one weight at several positions r of an example enter its factors (Eschenhagen et al. 2023, arXiv:2311.00636).</summary>
-public enum Sharing
+/// <summary>How the uses of one weight at several positions r of an example enter its factors (Eschenhagen et al. 2023,
+/// arXiv:2311.00636).</summary>
+public enum WeightSharing
 {
     /// <summary>K-FAC-expand: every position is a row of its own. Right where each position has its own loss term.</summary>
     Expand,
-    /// <summary>K-FAC-reduce: one row an example, ā the mean and g the sum over positions. Right where an example's positions are pooled into
-    /// one loss term, and cheaper. Embeddings keep every position.</summary>
+
+    /// <summary>K-FAC-reduce: one row an example, ā the mean and g the sum over positions. Right where an example's positions are pooled
+    /// into one loss term, and cheaper. Embeddings keep every position.</summary>
     Reduce,
 }
 
 /// <summary>What a block measures of one use of its layer.</summary>
 /// <param name="First">Whether sums that depend on the inputs alone are due.</param>
-/// <param name="PerExample">Whether an example is one loss term, so that its gradient is the sum over positions; else every position is a term.</param>
-/// <param name="Sharing">How positions are combined in Kronecker factors.</param>
+/// <param name="PerExample">Whether an example is one loss term, so that its gradient is the sum over positions; else every position is a
+/// term.</param>
+/// <param name="WeightSharing">How positions are combined in Kronecker factors.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are due.</param>
-/// <param name="InputOnly">Whether the gradients are taken as of unit covariance.</param>
+/// <param name="ForwardOnly">Whether the gradients are taken as of unit covariance.</param>
 /// <param name="Precision">What sums are computed in.</param>
 internal readonly record struct Measurement(
-    bool First, bool PerExample, Sharing Sharing, bool Corrected, bool InputOnly = false, ProductPrecision Precision = ProductPrecision.Full)
+    bool First,
+    bool PerExample,
+    WeightSharing WeightSharing,
+    bool Corrected,
+    bool ForwardOnly = false,
+    MatmulPrecision Precision = MatmulPrecision.Full
+)
 {
-    private const long LeastPanelled = 512;                     // rows; with fewer, the calls of two threads for each panel cost what they save
+    private const long LeastPanelled = 512; // rows; with fewer, the calls of two threads for each panel cost what they save
 
     /// <summary>Σ r r' over the rows r : [.., rows, n].</summary>
     public Tensor Gram(Tensor rows)
     {
-        if (Precision == ProductPrecision.Full) return rows.shape[^2] >= LeastPanelled ? SymmetricProduct.Of(rows.mT, rows) : rows.mT.MatrixProduct(rows);
-        var mean = rows.mean([-2], keepdim: true);              // apart, for where it is large its rounding would drown the rest
+        if (Precision == MatmulPrecision.Full)
+            return rows.shape[^2] >= LeastPanelled ? SymmetricProduct.Of(rows.mT, rows) : rows.mT.MatrixProduct(rows);
+        var mean = rows.mean([-2], keepdim: true); // apart, for where it is large its rounding would drown the rest
         var shorter = (rows - mean).to_type(ScalarType.BFloat16);
         return shorter.mT.MatrixProduct(shorter).to_type(rows.dtype).add_(mean.mT.MatrixProduct(mean), alpha: rows.shape[^2]);
     }
@@ -43,7 +53,8 @@ internal readonly record struct BlockSums(Tensor?[] Sums, double Rows)
     /// <summary>The same of no rows.</summary>
     public BlockSums Zeroed()
     {
-        foreach (var t in Sums) t?.zero_();
+        foreach (var t in Sums)
+            t?.zero_();
         return this with { Rows = 0 };
     }
 }
@@ -67,17 +78,22 @@ internal abstract record BlockInverse : IDisposable
     /// <param name="outcome">How it went.</param>
     /// <param name="what">The factor.</param>
     /// <param name="hasPrevious">Whether there is an inverse of before.</param>
-    public static string? Told(FactorisationOutcome outcome, string what, bool hasPrevious) => outcome == FactorisationOutcome.Clean ? null : $"the factorisation of {what} failed at first; " + outcome switch
-    {
-        FactorisationOutcome.Jittered => "it succeeded with a little added to the diagonal",
-        FactorisationOutcome.DoublePrecision => "it succeeded in float64",
-        _ when hasPrevious => "the previous inverse stays in use",
-        _ => "a multiple of the identity is used until the next refresh",
-    };
+    public static string? Report(FactorisationOutcome outcome, string what, bool hasPrevious) =>
+        outcome == FactorisationOutcome.Clean
+            ? null
+            : $"the factorisation of {what} failed at first; "
+                + outcome switch
+                {
+                    FactorisationOutcome.Jittered => "it succeeded with a little added to the diagonal",
+                    FactorisationOutcome.DoublePrecision => "it succeeded in float64",
+                    _ when hasPrevious => "the previous inverse stays in use",
+                    _ => "a multiple of the identity is used until the next refresh",
+                };
 
     public void Dispose()
     {
-        foreach (var (_, tensor) in Tensors()) tensor.Dispose();
+        foreach (var (_, tensor) in Tensors())
+            tensor.Dispose();
     }
 }
 
@@ -89,7 +105,7 @@ internal abstract record BlockInverse : IDisposable
 /// <param name="factors">The names of the running factors.</param>
 internal abstract class CurvatureBlock(string name, bool hasBias, params string[] factors) : IDisposable
 {
-    private const double LeastPlaces = 8;                       // of damping, in units of the last place of 1
+    private const double LeastPlaces = 8; // of damping, in units of the last place of 1
     private Tensor?[] _running = new Tensor?[factors.Length];
     private Tensor?[] _pending = [];
     private double _pendingRows;
@@ -136,10 +152,12 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether some of a batch's examples may stand for all.</summary>
     public virtual bool TakesExamples => true;
 
-    /// <summary>Whether what is measured depends on which positions are one example's: means over them, or squares of an example's whole gradient.</summary>
+    /// <summary>Whether what is measured depends on which positions are one example's: means over them, or squares of an example's whole
+    /// gradient.</summary>
     public abstract bool JoinsPositions(FisherSettings settings);
 
-    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns them.</summary>
+    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns
+    /// them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 
     /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
@@ -155,11 +173,18 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     protected virtual void Correct(Tensor fresh, double keep) { }
 
     /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
-    public abstract (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full);
+    public abstract (BlockInverse Inverse, List<string> Messages) Invert(
+        DampingMethod method,
+        double damping,
+        BlockInverse? previous,
+        FactorInverter? by = null,
+        MatmulPrecision precision = MatmulPrecision.Full
+    );
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
-    public virtual (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping) => Invert(method, damping, null);
+    public virtual (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping) =>
+        Invert(method, damping, null);
 
     /// <summary>Makes the basis in which second moments can be measured.</summary>
     public virtual void MakeBasis() { }
@@ -178,7 +203,8 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <param name="batch">[k] for V : [k, ..]; empty for one.</param>
     public abstract Tensor Join(IReadOnlyList<Tensor> gradients, params long[] batch);
 
-    /// <summary>The inverse of <see cref="Join"/>: shaped as <see cref="Parameters"/>; views of <paramref name="v"/> where possible.</summary>
+    /// <summary>The inverse of <see cref="Join"/>: shaped as <see cref="Parameters"/>; views of <paramref name="v"/> where
+    /// possible.</summary>
     public abstract IReadOnlyList<Tensor> Split(Tensor v, params long[] batch);
 
     /// <summary>The last dimensions that saved tensors must have.</summary>
@@ -193,17 +219,20 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Adds sums of one use to those since the last <see cref="Fold"/>; takes ownership.</summary>
     public void Accumulate(BlockSums use)
     {
-        if (_pending.Length < use.Sums.Length) Array.Resize(ref _pending, use.Sums.Length);
+        if (_pending.Length < use.Sums.Length)
+            Array.Resize(ref _pending, use.Sums.Length);
         _pendingRows += use.Rows;
         for (int i = 0; i < use.Sums.Length; i++)
         {
-            if (use.Sums[i] is not { } part) continue;
+            if (use.Sums[i] is not { } part)
+                continue;
             if (_pending[i] is { } total)
             {
                 total.add_(part);
                 part.Dispose();
             }
-            else _pending[i] = part.DetachFromDisposeScope();
+            else
+                _pending[i] = part.DetachFromDisposeScope();
         }
     }
 
@@ -220,12 +249,17 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public IEnumerable<Tensor> Pending => _pending.Where(t => t is not null).Select(t => t!);
 
     /// <inheritdoc cref="Pending"/>
-    public double PendingRows { get => _pendingRows; set => _pendingRows = value; }
+    public double PendingRows
+    {
+        get => _pendingRows;
+        set => _pendingRows = value;
+    }
 
     /// <summary>Multiplies the sums of products of gradients.</summary>
     public void ScalePending(double scale)
     {
-        for (int i = 0; i < _pending.Length; i++) _pending[i]?.mul_(Scale(i, 1, scale));
+        for (int i = 0; i < _pending.Length; i++)
+            _pending[i]?.mul_(Scale(i, 1, scale));
     }
 
     /// <summary>Zeros where nothing was accumulated, for another rank has sums of this block.</summary>
@@ -233,13 +267,23 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <exception cref="InvalidOperationException">The block was never measured here, so that the shapes are not known.</exception>
     public void CompletePending(bool moments)
     {
-        if (_pending.Length < factors.Length) Array.Resize(ref _pending, factors.Length);
-        if (moments && _pending.Length == factors.Length) _pending = [.. _pending, zeros_like(Corrected!).DetachFromDisposeScope()];
+        if (_pending.Length < factors.Length)
+            Array.Resize(ref _pending, factors.Length);
+        if (moments && _pending.Length == factors.Length)
+            _pending = [.. _pending, zeros_like(Corrected!).DetachFromDisposeScope()];
         for (int i = 0; i < _pending.Length; i++)
         {
-            if (_pending[i] is { } t) _pending[i] = t.is_contiguous() ? t : Own(t);
+            if (_pending[i] is { } t)
+                _pending[i] = t.is_contiguous() ? t : Own(t);
             else if (i < factors.Length)
-                _pending[i] = zeros_like(_running[i] ?? throw new InvalidOperationException($"The layer {name} was used on other ranks but not on this one: at its first use every rank needs an example.")).DetachFromDisposeScope();
+                _pending[i] = zeros_like(
+                        _running[i]
+                            ?? throw new InvalidOperationException(
+                                $"The layer {name} was used on other ranks but not on this one: at its first use every rank needs an "
+                                    + "example."
+                            )
+                    )
+                    .DetachFromDisposeScope();
         }
     }
 
@@ -252,13 +296,15 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Frees the inverse.</summary>
     public void Drop() => Replace(null);
 
-    /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th update.</summary>
-    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for <see cref="FisherKind.InputOnly"/>.</param>
+    /// <summary>Moves the accumulated sums into the running factors: F ← ε F + (1 - ε) new, ε = min(1 - 1/k, decay) at the k-th
+    /// update.</summary>
+    /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for
+    /// <see cref="FisherKind.ForwardOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
     /// <param name="identity">s of <see cref="Kfac.Options.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on top of
     /// the running mean.</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
-    public bool Fold(double? outputScale, double decay, double identity = 0)
+    public bool UpdateRunningAverage(double? outputScale, double decay, double identity = 0)
     {
         using var scope = NewDisposeScope();
         var fresh = _pending;
@@ -266,17 +312,21 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         (_pending, _pendingRows) = ([], 0);
         scope.Attach(fresh.Where(t => t is not null).Select(t => t!));
         for (int i = 0; i < fresh.Length; i++)
-            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble())) return false;
+            if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble()))
+                return false;
         Updates++;
         for (int i = 0; i < factors.Length; i++)
         {
             bool first = _running[i] is null;
             _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates)) : Own(fresh[i]!);
             if (identity > 0 && outputScale is not null && StartsAsIdentity(i))
-                _running[i]!.diagonal(0, -2, -1).add_(identity * (Math.Pow(decay, Updates) - (first ? 0 : Keep(Updates) * Math.Pow(decay, Updates - 1))));
+                _running[i]!
+                    .diagonal(0, -2, -1)
+                    .add_(identity * (Math.Pow(decay, Updates) - (first ? 0 : Keep(Updates) * Math.Pow(decay, Updates - 1))));
         }
         // the eigenbasis came with the first update, so moments in it with the second
-        if (fresh.Length > factors.Length && fresh[^1] is { } moments) Correct(moments, Keep(Math.Max(1, Updates - 1)));
+        if (fresh.Length > factors.Length && fresh[^1] is { } moments)
+            Correct(moments, Keep(Math.Max(1, Updates - 1)));
         return true;
 
         // no entry of a sum of r r' is larger than the largest of its diagonal
@@ -298,11 +348,13 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     }
 
     /// <summary>λ in the unit of the Fisher for the running factors as they are.</summary>
-    public double Damping(Kfac.Options options) => Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? MeanEigenvalue : 1);
+    public double Damping(Kfac.Options options) =>
+        Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? MeanEigenvalue : 1);
 
     protected void Replace(BlockInverse? next)
     {
-        if (!ReferenceEquals(next, Inverse)) Inverse?.Dispose();
+        if (!ReferenceEquals(next, Inverse))
+            Inverse?.Dispose();
         Inverse = next;
     }
 
@@ -310,7 +362,8 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public Tensor Precondition(Tensor v, Kfac.Options options) =>
         Inverse!.Apply(v, Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Inverse.MeanEigenvalue : 1));
 
-    private double Damping(Kfac.Options options, double unit) => Math.Max(options.Damping * unit, options.MinDamping ?? LeastDamping(FactorType));
+    private double Damping(Kfac.Options options, double unit) =>
+        Math.Max(options.Damping * unit, options.MinDamping ?? LeastDamping(FactorType));
 
     /// <summary>The least damping of factors of a dtype.</summary>
     public static double LeastDamping(ScalarType type) => LeastPlaces * finfo(type).eps;
@@ -318,7 +371,8 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>A block of its own with copies of the factors, with or without the bias; null before the first update.</summary>
     public CurvatureBlock? Copy(bool withBias)
     {
-        if (!IsMeasured) return null;
+        if (!IsMeasured)
+            return null;
         var copy = (CurvatureBlock)MemberwiseClone();
         bool whole = withBias || !HasBias;
         copy._running = [.. _running.Select((t, i) => (whole ? t! : WithoutBias(i, t!)).clone().DetachFromDisposeScope())];
@@ -336,13 +390,15 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public IEnumerable<(string Name, Tensor Tensor)> Tensors() => Factors().Concat(Inverse?.Tensors() ?? []);
 
     /// <summary>The running factors by name.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Factors() => factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!));
+    public IEnumerable<(string Name, Tensor Tensor)> Factors() =>
+        factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!));
 
     /// <summary>Whether all that <see cref="Restore"/> needs was saved.</summary>
     /// <exception cref="InvalidDataException">It was not.</exception>
     public void Check(Func<string, Tensor?> find, long updates)
     {
-        if (updates > 0 && Array.Find(factors, f => find(f) is null) is { } missing) throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
+        if (updates > 0 && Array.Find(factors, f => find(f) is null) is { } missing)
+            throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
         _ = Restored(find);
     }
 
@@ -351,7 +407,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     {
         for (int i = 0; i < factors.Length; i++)
         {
-            var old = _running[i];                              // it may be what was saved
+            var old = _running[i]; // it may be what was saved
             _running[i] = find(factors[i])?.clone().DetachFromDisposeScope();
             old?.Dispose();
         }
@@ -364,14 +420,17 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     public void To(Device device)
     {
         for (int i = 0; i < factors.Length; i++)
-            if (_running[i] is { } t) _running[i] = Move(t);
+            if (_running[i] is { } t)
+                _running[i] = Move(t);
         Inverse = Inverse?.Map(Move);
 
         Tensor Move(Tensor t)
         {
-            var type = t.dtype == ScalarType.BFloat16 ? t.dtype : FactorType;   // an inverse of that precision
-            if (t.IsOn(device) && t.dtype == type) return t;
-            using (t) return t.to(type, device).DetachFromDisposeScope();
+            var type = t.dtype == ScalarType.BFloat16 ? t.dtype : FactorType; // an inverse of that precision
+            if (t.IsOn(device) && t.dtype == type)
+                return t;
+            using (t)
+                return t.to(type, device).DetachFromDisposeScope();
         }
     }
 
@@ -381,14 +440,16 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Forgets what was accumulated since the last <see cref="Fold"/>.</summary>
     public void Discard()
     {
-        foreach (var t in _pending) t?.Dispose();
+        foreach (var t in _pending)
+            t?.Dispose();
         (_pending, _pendingRows) = ([], 0);
     }
 
     public void Dispose()
     {
         Discard();
-        foreach (var t in _running) t?.Dispose();
+        foreach (var t in _running)
+            t?.Dispose();
         Inverse?.Dispose();
     }
 }

@@ -4,12 +4,12 @@ namespace Amari.Kronecker;
 /// <remarks><code>
 /// x : [n, r..] of integers,  g : [n, r.., out],   V = ∂W' : [out, rows of the table]
 /// A = diag(count(x) / (n r)) : [rows of the table],  G = Σ g g' / terms : [out, out]
-/// </code>Every position counts by itself, whatever <see cref="Sharing"/> says, and its eigenvalues are not corrected.</remarks>
+/// </code>Every position counts by itself, whatever <see cref="WeightSharing"/> says, and its eigenvalues are not corrected.</remarks>
 internal sealed class EmbeddingBlock(string name, Embedding layer) : KroneckerBlock(name, hasBias: false)
 {
     public override string Kind => "K-FAC Embedding";
 
-    protected override Parameter Weight => layer.get_parameter("weight")!;   // layer.weight is a new object each time
+    protected override Parameter Weight => layer.get_parameter("weight")!; // layer.weight is a new object each time
 
     protected override Parameter? Bias => null;
 
@@ -20,7 +20,7 @@ internal sealed class EmbeddingBlock(string name, Embedding layer) : KroneckerBl
         using var scope = NewDisposeScope();
         var rows = Outputs(g).flatten(0, 1).to_type(FactorType);
         var counts = what.First ? bincount(x.flatten(), null, Weight.shape[0]).to_type(FactorType) : null;
-        var gram = what.InputOnly ? Identity(rows, x.numel()) : what.Gram(rows);
+        var gram = what.ForwardOnly ? Identity(rows, x.numel()) : what.Gram(rows);
         return new([counts?.MoveToOuterDisposeScope(), gram.MoveToOuterDisposeScope()], counts is null ? 0 : x.numel());
     }
 

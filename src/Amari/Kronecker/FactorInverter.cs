@@ -5,25 +5,29 @@ using Amari.Solvers;
 
 namespace Amari.Kronecker;
 
-/// <summary>Inverts damped factors: all of them one way, or those of each size the way that was measured to take less time; of low rank where that does.</summary>
+/// <summary>Inverts damped factors: all of them one way, or those of each size the way that was measured to take less time; of low rank
+/// where that does.</summary>
 /// <remarks><code>
 /// refresh 2, 4, 8, ...   every factor that has an inverse is inverted both ways, by the clock; Cholesky's inverse is taken
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
 /// low rank               tried at 1, 2, 4, 8, ...; wherever it was of use the last time, and Cholesky where it was not
-/// </code>As long as intervals grow and are of a single step it is Cholesky (and no refresh is counted): the first factors, of one batch or a few, change too much for directions to last until the next, and steps by their full inverses get further. How far the last inverse is, and so how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost
-/// next to nothing. An iteration that fails is counted with the Cholesky that has to follow. Ranks go by the sum of their times, and so all the same way.</remarks>
+/// </code>
+/// As long as intervals grow and are of a single step it is Cholesky (and no refresh is counted): the first factors, of one batch or a few,
+/// change too much for directions to last until the next, and steps by their full inverses get further. How far the last inverse is, and so
+/// how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost next to nothing. An iteration
+/// that fails is counted with the Cholesky that has to follow. Ranks go by the sum of their times, and so all the same way.</remarks>
 internal sealed class FactorInverter
 {
     /// <summary>Smaller factors go by Cholesky: there is less than a millisecond to win.</summary>
     public const long LeastMeasured = 128;
 
-    private readonly SortedDictionary<long, Cost> _costs = [];  // by size, of the last round
+    private readonly SortedDictionary<long, Cost> _costs = []; // by size, of the last round
     private InverseMethod _method;
     private double _tolerance;
     private Ranks _ranks;
     private long _refreshes;
-    private bool _begins;                                       // intervals grow, and are of one step
-    private TimeProvider? _clock;                               // while a round goes on
+    private bool _begins; // intervals grow, and are of one step
+    private TimeProvider? _clock; // while a round goes on
 
     /// <summary>Seconds of a number of inverses, each way.</summary>
     private readonly record struct Cost(double Cholesky, double NewtonSchulz, double Inverses)
@@ -33,17 +37,29 @@ internal sealed class FactorInverter
         public override string ToString()
         {
             var (a, b) = (Cholesky / Inverses * 1e3, NewtonSchulz / Inverses * 1e3);
-            return IterationIsCheaper ? FormattableString.Invariant($"by Newton-Schulz: {b:G3} ms against {a:G3} ms by Cholesky") : FormattableString.Invariant($"by Cholesky: {a:G3} ms against {b:G3} ms by Newton-Schulz");
+            return IterationIsCheaper
+                ? FormattableString.Invariant($"by Newton-Schulz: {b:G3} ms against {a:G3} ms by Cholesky")
+                : FormattableString.Invariant($"by Cholesky: {a:G3} ms against {b:G3} ms by Newton-Schulz");
         }
     }
 
-    /// <summary>Of the last refresh, factors of size <see cref="LeastMeasured"/> and more: how many, how many of low rank, and Σ r / n of those.</summary>
+    /// <summary>Of the last refresh, factors of size <see cref="LeastMeasured"/> and more: how many, how many of low rank, and Σ r / n of
+    /// those.</summary>
     private readonly record struct Ranks(double All, double Low, double Share);
 
     /// <summary>What was chosen for each size, or what rank; empty without a choice.</summary>
-    public IEnumerable<string> Choices => _method == InverseMethod.LowRank && _ranks.All > 0
-        ? [FormattableString.Invariant($"inverses of {_ranks.Low / _ranks.All:P0} of the large factors of low rank, {(_ranks.Low > 0 ? _ranks.Share / _ranks.Low : 0):P0} of their size on average; the others by Cholesky")]
-        : _method != InverseMethod.Auto ? [] : _costs.Where(c => c.Value.Inverses > 0).Select(c => $"inverses of size {c.Key} {c.Value}");
+    public IEnumerable<string> Choices =>
+        _method == InverseMethod.Nystrom && _ranks.All > 0
+            ?
+            [
+                string.Create(
+                    System.Globalization.CultureInfo.InvariantCulture,
+                    $"inverses of {_ranks.Low / _ranks.All:P0} of the large factors of low rank, "
+                        + $"{(_ranks.Low > 0 ? _ranks.Share / _ranks.Low : 0):P0} of their size on average; the others by Cholesky"
+                ),
+            ]
+        : _method != InverseMethod.Auto ? []
+        : _costs.Where(c => c.Value.Inverses > 0).Select(c => $"inverses of size {c.Key} {c.Value}");
 
     /// <summary>A refresh begins.</summary>
     /// <param name="options">How.</param>
@@ -54,22 +70,27 @@ internal sealed class FactorInverter
     {
         var method = options.InverseMethod;
         (_method, _tolerance, _ranks) = (method, options.RankTolerance, default);
-        _begins = method == InverseMethod.LowRank && options.IntervalGrowth * step < 2;
-        if (!_begins) _refreshes++;
-        if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1) return;
+        _begins = method == InverseMethod.Nystrom && options.RefreshWarmup * step < 2;
+        if (!_begins)
+            _refreshes++;
+        if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1)
+            return;
         _clock = clock;
         _costs.Clear();
-        foreach (var factor in factors.Where(f => f.dim() > 1 && f.shape[^1] >= LeastMeasured)) _costs[factor.shape[^1]] = default;
+        foreach (var factor in factors.Where(f => f.dim() > 1 && f.shape[^1] >= LeastMeasured))
+            _costs[factor.shape[^1]] = default;
     }
 
-    /// <summary>(F + δ I)⁻¹ of low rank as <see cref="NystromInverse"/> gives it; null where another way is to be taken. The caller owns both.</summary>
+    /// <summary>(F + δ I)⁻¹ of low rank as <see cref="NystromInverse"/> gives it; null where another way is to be taken. The caller owns
+    /// both.</summary>
     /// <param name="factor">F : [.., n, n].</param>
     /// <param name="shift">δ : [.., 1].</param>
     /// <param name="near">P' of the last inverse; null if there is none.</param>
     public (Tensor Root, Tensor Scale)? OfLowRank(Tensor factor, Tensor shift, Tensor? near)
     {
         long n = factor.shape[^1];
-        if (_method != InverseMethod.LowRank || _begins || factor.dim() != 2 || n < LeastMeasured) return null;
+        if (_method != InverseMethod.Nystrom || _begins || factor.dim() != 2 || n < LeastMeasured)
+            return null;
         var low = near is not null || BitOperations.IsPow2(_refreshes) ? NystromInverse.Of(factor, shift, near, _tolerance) : null;
         _ranks = new(_ranks.All + 1, _ranks.Low + (low is null ? 0 : 1), _ranks.Share + ((low?.Root.shape[0] ?? 0) / (double)n));
         return low;
@@ -89,12 +110,16 @@ internal sealed class FactorInverter
             long middle = clock.GetTimestamp();
             using var iterated = NewtonSchulz.Of(damped, near).Inverse;
             long end = clock.GetTimestamp();
-            double cholesky = clock.GetElapsedTime(start, middle).TotalSeconds, iteration = clock.GetElapsedTime(middle, end).TotalSeconds;
+            double cholesky = clock.GetElapsedTime(start, middle).TotalSeconds,
+                iteration = clock.GetElapsedTime(middle, end).TotalSeconds;
             _costs[n] = new(cost.Cholesky + cholesky, cost.NewtonSchulz + iteration + (iterated is null ? cholesky : 0), cost.Inverses + 1);
             return (result.Inverse, result.Outcome, false);
         }
-        bool iterates = near is not null && (_method == InverseMethod.NewtonSchulz || (_method == InverseMethod.Auto && _costs.GetValueOrDefault(n).IterationIsCheaper));
-        if (iterates && NewtonSchulz.Of(damped, near!).Inverse is { } next) return (next, FactorisationOutcome.Clean, false);
+        bool iterates =
+            near is not null
+            && (_method == InverseMethod.NewtonSchulz || (_method == InverseMethod.Auto && _costs.GetValueOrDefault(n).IterationIsCheaper));
+        if (iterates && NewtonSchulz.Of(damped, near!).Inverse is { } next)
+            return (next, FactorisationOutcome.Clean, false);
         var (inverse, outcome) = SpdInverse.Cholesky(damped);
         return (inverse, outcome, iterates);
     }
@@ -103,22 +128,29 @@ internal sealed class FactorInverter
     /// <param name="ranks">All, which end it together; null for one process.</param>
     public void End(Communicator? ranks)
     {
-        if (_method == InverseMethod.LowRank && ranks?.Sum([_ranks.All, _ranks.Low, _ranks.Share]) is { } all) _ranks = new(all[0], all[1], all[2]);
-        if (_clock is null) return;
+        if (_method == InverseMethod.Nystrom && ranks?.Sum([_ranks.All, _ranks.Low, _ranks.Share]) is { } all)
+            _ranks = new(all[0], all[1], all[2]);
+        if (_clock is null)
+            return;
         _clock = null;
-        if (ranks is null) return;
+        if (ranks is null)
+            return;
         double[] sums = ranks.Sum([.. _costs.Values.SelectMany(c => (double[])[c.Cholesky, c.NewtonSchulz, c.Inverses])]);
-        foreach (var (n, i) in _costs.Keys.ToList().Select((n, i) => (n, 3 * i))) _costs[n] = new(sums[i], sums[i + 1], sums[i + 2]);
+        foreach (var (n, i) in _costs.Keys.ToList().Select((n, i) => (n, 3 * i)))
+            _costs[n] = new(sums[i], sums[i + 1], sums[i + 2]);
     }
 
     /// <summary>What continues a run by the ways it had chosen, also where the way was changed since.</summary>
-    public JsonObject ToJson() => new()
-    {
-        ["method"] = _method.ToString(),
-        ["refreshes"] = _refreshes,
-        ["costs"] = new JsonArray([.. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses))]),
-        ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share),
-    };
+    public JsonObject ToJson() =>
+        new()
+        {
+            ["method"] = _method.ToString(),
+            ["refreshes"] = _refreshes,
+            ["costs"] = new JsonArray([
+                .. _costs.Select(c => new JsonArray(c.Key, c.Value.Cholesky, c.Value.NewtonSchulz, c.Value.Inverses)),
+            ]),
+            ["ranks"] = new JsonArray(_ranks.All, _ranks.Low, _ranks.Share),
+        };
 
     /// <summary>Continues from <see cref="ToJson"/>.</summary>
     public void Restore(JsonObject? saved)
@@ -127,9 +159,13 @@ internal sealed class FactorInverter
         var ranks = saved?["ranks"] as JsonArray;
         _ranks = ranks is null ? default : new((double)ranks[0]!, (double)ranks[1]!, (double)ranks[2]!);
         // schema 1 says no method, and of two of them nothing
-        _method = Enum.TryParse<InverseMethod>((string?)saved?["method"], out var method) ? method
-            : saved is null ? default : ranks is null ? InverseMethod.Auto : InverseMethod.LowRank;
+        _method =
+            Enum.TryParse<InverseMethod>((string?)saved?["method"], out var method) ? method
+            : saved is null ? default
+            : ranks is null ? InverseMethod.Auto
+            : InverseMethod.Nystrom;
         _refreshes = (long?)saved?["refreshes"] ?? 0;
-        foreach (var c in saved?["costs"] as JsonArray ?? []) _costs[(long)c![0]!] = new((double)c[1]!, (double)c[2]!, (double)c[3]!);
+        foreach (var c in saved?["costs"] as JsonArray ?? [])
+            _costs[(long)c![0]!] = new((double)c[1]!, (double)c[2]!, (double)c[3]!);
     }
 }

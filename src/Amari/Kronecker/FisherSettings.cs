@@ -5,13 +5,19 @@ namespace Amari.Kronecker;
 /// <summary>Which gradients factors are made of.</summary>
 /// <param name="Kind">Null chooses: see <see cref="Kfac.Options.Fisher"/>.</param>
 /// <param name="Samples">Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>.</param>
-/// <param name="Sharing">How positions are combined.</param>
+/// <param name="WeightSharing">How positions are combined.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
 /// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
 /// <param name="Precision">What sums are computed in.</param>
-internal readonly record struct FisherSettings(FisherKind? Kind, int Samples, Sharing Sharing = Sharing.Expand, bool Corrected = false,
-    long? Examples = null, ProductPrecision Precision = ProductPrecision.Full)
+internal readonly record struct FisherSettings(
+    FisherKind? Kind,
+    int Samples,
+    WeightSharing WeightSharing = WeightSharing.Expand,
+    bool Corrected = false,
+    long? Examples = null,
+    MatmulPrecision Precision = MatmulPrecision.Full
+)
 {
     /// <summary>Whether factors come with the training loss's own backward pass.</summary>
-    public static bool FromLoss(FisherKind kind) => kind is FisherKind.Empirical or FisherKind.InputOnly;
+    public static bool FromLoss(FisherKind kind) => kind is FisherKind.Empirical or FisherKind.ForwardOnly;
 }

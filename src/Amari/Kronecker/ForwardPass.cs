@@ -59,8 +59,10 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <summary>Adds what a backward pass brought to the output; of a copy.</summary>
     public void Receive(Tensor gradient)
     {
-        if (OutputGradient is { } sum) sum.add_(gradient);
-        else OutputGradient = gradient.detach().clone().DetachFromDisposeScope();
+        if (OutputGradient is { } sum)
+            sum.add_(gradient);
+        else
+            OutputGradient = gradient.detach().clone().DetachFromDisposeScope();
     }
 
     /// <summary>What backward passes brought counts no longer.</summary>
@@ -74,7 +76,8 @@ internal sealed class ForwardPass(params long[][] inputs)
     public Tensor? FirstOutputs { get; private set; }
 
     /// <summary>Keeps a copy of the first outputs.</summary>
-    public void KeepOutputs(Tensor output, long most) => FirstOutputs = output.narrow(0, 0, Math.Min(most, output.shape[0])).clone().DetachFromDisposeScope();
+    public void KeepOutputs(Tensor output, long most) =>
+        FirstOutputs = output.narrow(0, 0, Math.Min(most, output.shape[0])).clone().DetachFromDisposeScope();
 
     /// <summary>Frees what is kept of the batch.</summary>
     public void Release()
@@ -89,7 +92,8 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <summary>Frees sums that were not handed over.</summary>
     public void ReleaseSums()
     {
-        foreach (var t in _sums.SelectMany(s => s.Sums.Sums)) t?.Dispose();
+        foreach (var t in _sums.SelectMany(s => s.Sums.Sums))
+            t?.Dispose();
         _sums = [];
     }
 
@@ -109,14 +113,16 @@ internal sealed class ForwardPass(params long[][] inputs)
     /// <summary>Keeps sums until it is known whether the pass counts; takes ownership.</summary>
     public void Keep(CurvatureBlock block, BlockSums sums)
     {
-        foreach (var t in sums.Sums) t?.DetachFromDisposeScope();
+        foreach (var t in sums.Sums)
+            t?.DetachFromDisposeScope();
         _sums.Add((block, sums));
     }
 
     /// <summary>Hands the kept sums to their blocks.</summary>
     public void HandOver()
     {
-        foreach (var (block, sums) in _sums) block.Accumulate(sums);
+        foreach (var (block, sums) in _sums)
+            block.Accumulate(sums);
         _sums = [];
     }
 }
@@ -139,8 +145,10 @@ internal sealed class LayerUse(CurvatureBlock block, Tensor input, ForwardPass p
     /// <summary>Adds to <see cref="Gradient"/>; of a copy, for autograd may go on to write to what it shows.</summary>
     public void Hold(Tensor gradient)
     {
-        if (_gradient is { } held) held.add_(gradient);
-        else _gradient = gradient.detach().clone().DetachFromDisposeScope();
+        if (_gradient is { } held)
+            held.add_(gradient);
+        else
+            _gradient = gradient.detach().clone().DetachFromDisposeScope();
     }
 
     /// <summary>The gradient counts no longer.</summary>

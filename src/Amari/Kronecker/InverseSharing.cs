@@ -8,21 +8,24 @@ namespace Amari;
 public enum InverseWork
 {
     /// <summary>One holder computes them and sends them to the others: the ranks share the work.</summary>
-    Shared,
+    Broadcast,
+
     /// <summary>Every holder computes them: nothing is sent.</summary>
-    Repeated,
+    Replicated,
 }
 
 /// <summary>K-FAC over ranks: factors added up, inverses shared out as in KAISA (Pauloski et al. 2021, arXiv:2107.01739).</summary>
 /// <remarks><code>
-/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: Kfac.Options.InverseFraction
+/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: Kfac.Options.GradWorkerFraction
 /// a layer belongs to one rank: largest n_in³ + n_out³ first, to the rank with the least; the ranks of its column hold its inverse
 /// every refresh: the owner's inverse to its column;   every step: U = F⁻¹ V from the holder in each row to that row
-/// </code>f = 0 is memory-lean (each inverse once, U sent every step), f = 1 communication-lean (inverses everywhere, U never sent).</remarks>
+/// </code>
+/// f = 0 is memory-lean (each inverse once, U sent every step), f = 1 communication-lean (inverses everywhere, U never sent).</remarks>
 internal sealed class InverseSharing : IDisposable
 {
     private readonly Communicator _world;
-    private readonly Communicator? _column, _row;
+    private readonly Communicator? _column,
+        _row;
     private readonly int _columns;
     private readonly double[] _loads;
     private readonly Dictionary<CurvatureBlock, int> _owners = [];
@@ -36,8 +39,10 @@ internal sealed class InverseSharing : IDisposable
         int holders = Holders(world.Size, fraction);
         _columns = world.Size / holders;
         _loads = new double[world.Size];
-        if (holders > 1) _column = world.Split(world.Rank % _columns);
-        if (_columns > 1) _row = world.Split(world.Rank / _columns);
+        if (holders > 1)
+            _column = world.Split(world.Rank % _columns);
+        if (_columns > 1)
+            _row = world.Split(world.Rank / _columns);
     }
 
     /// <summary>How many ranks hold an inverse.</summary>
@@ -68,7 +73,13 @@ internal sealed class InverseSharing : IDisposable
     /// <summary>Gives blocks without an owner one.</summary>
     public void Assign(IEnumerable<CurvatureBlock> blocks)
     {
-        foreach (var block in blocks.Where(b => !_owners.ContainsKey(b)).Select(b => (Block: b, b.InverseCost)).OrderByDescending(b => b.InverseCost).ToList())
+        foreach (
+            var block in blocks
+                .Where(b => !_owners.ContainsKey(b))
+                .Select(b => (Block: b, b.InverseCost))
+                .OrderByDescending(b => b.InverseCost)
+                .ToList()
+        )
         {
             int owner = Array.IndexOf(_loads, _loads.Min());
             _owners[block.Block] = owner;
@@ -83,35 +94,60 @@ internal sealed class InverseSharing : IDisposable
     /// <param name="scaled">Whether gradients in the sums are divided by this rank's number of terms, as those of a mean loss are.</param>
     /// <param name="finite">Whether this rank's outputs were finite.</param>
     /// <returns>The terms of all ranks, and whether all were finite; if not, nothing was added up.</returns>
-    public static (long Terms, bool Finite) Reduce(Communicator world, IReadOnlyList<CurvatureBlock> blocks, long terms, bool finite, bool scaled = false)
+    public static (long Terms, bool Finite) Reduce(
+        Communicator world,
+        IReadOnlyList<CurvatureBlock> blocks,
+        long terms,
+        bool finite,
+        bool scaled = false
+    )
     {
         using var scope = NewDisposeScope();
         if (scaled && terms > 0)
-            foreach (var block in blocks) block.ScalePending((double)terms * terms);
-        double[] sums = world.Sum([terms, finite ? 0 : 1, .. blocks.Select(b => b.PendingRows), .. blocks.Select(b => b.HasPending ? 1.0 : 0), .. blocks.Select(b => b.HasMoments ? 1.0 : 0)]);
-        if (sums[1] > 0) return ((long)sums[0], false);
+            foreach (var block in blocks)
+                block.ScalePending((double)terms * terms);
+        double[] sums = world.Sum([
+            terms,
+            finite ? 0 : 1,
+            .. blocks.Select(b => b.PendingRows),
+            .. blocks.Select(b => b.HasPending ? 1.0 : 0),
+            .. blocks.Select(b => b.HasMoments ? 1.0 : 0),
+        ]);
+        if (sums[1] > 0)
+            return ((long)sums[0], false);
         var present = blocks.Where((_, i) => sums[2 + blocks.Count + i] > 0).ToList();
-        foreach (var (block, i) in blocks.Select((b, i) => (b, i)).Where(b => present.Contains(b.b))) block.CompletePending(sums[2 + 2 * blocks.Count + i] > 0);
+        foreach (var (block, i) in blocks.Select((b, i) => (b, i)).Where(b => present.Contains(b.b)))
+            block.CompletePending(sums[2 + 2 * blocks.Count + i] > 0);
         var under = present.SelectMany(b => b.Pending).Select(t => world.BeginAllReduce(t)).ToList();
-        foreach (var reduction in under) reduction.Wait();
-        for (int i = 0; i < blocks.Count; i++) blocks[i].PendingRows = sums[2 + i];
+        foreach (var reduction in under)
+            reduction.Wait();
+        for (int i = 0; i < blocks.Count; i++)
+            blocks[i].PendingRows = sums[2 + i];
         return ((long)sums[0], true);
     }
 
     /// <summary>New inverses of the blocks for their holders.</summary>
     /// <returns>What failed, on every rank.</returns>
-    public List<(CurvatureBlock Block, string Message)> Refresh(IReadOnlyList<CurvatureBlock> blocks, Func<CurvatureBlock, Kfac.Options> options, FactorInverter inverter)
+    public List<(CurvatureBlock Block, string Message)> Refresh(
+        IReadOnlyList<CurvatureBlock> blocks,
+        Func<CurvatureBlock, Kfac.Options> options,
+        FactorInverter inverter
+    )
     {
-        if (blocks.Count == 0) return [];
+        if (blocks.Count == 0)
+            return [];
         Assign(blocks);
         var told = new List<(CurvatureBlock, string)>();
-        bool shared = options(blocks[0]).InverseWork == InverseWork.Shared;
-        var own = blocks.Where(b => shared ? Owner(b) == Rank : Holds(b)).ToDictionary(b => b, b => b.Refresh(options(b), inverter).ToList());
+        bool shared = options(blocks[0]).InverseWork == InverseWork.Broadcast;
+        var own = blocks
+            .Where(b => shared ? Owner(b) == Rank : Holds(b))
+            .ToDictionary(b => b, b => b.Refresh(options(b), inverter).ToList());
         foreach (var block in blocks)
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));
             told.AddRange(header.Messages.Select(m => (block, m)));
-            if (shared && _column is not null && Holds(block)) Share(block, header, _column, Owner(block) / _columns);
+            if (shared && _column is not null && Holds(block))
+                Share(block, header, _column, Owner(block) / _columns);
             _inverted.Add(block);
         }
         return told;
@@ -121,7 +157,8 @@ internal sealed class InverseSharing : IDisposable
     {
         using var scope = NewDisposeScope();
         var tensors = Send(block, header, ranks, root);
-        if (Owner(block) != Rank) block.Adopt(tensors.GetValueOrDefault);
+        if (Owner(block) != Rank)
+            block.Adopt(tensors.GetValueOrDefault);
     }
 
     private static Dictionary<string, Tensor> Send(CurvatureBlock block, Header header, Communicator ranks, int root)
@@ -142,7 +179,8 @@ internal sealed class InverseSharing : IDisposable
     /// <param name="options">Options in force.</param>
     public Tensor Precondition(CurvatureBlock block, Tensor v, Kfac.Options options)
     {
-        if (_row is null) return block.Precondition(v, options);
+        if (_row is null)
+            return block.Precondition(v, options);
         var u = Holds(block) ? block.Precondition(v, options).contiguous() : empty_like(v).contiguous();
         _row.Broadcast(u, Owner(block) % _columns);
         return u;
@@ -151,7 +189,8 @@ internal sealed class InverseSharing : IDisposable
     /// <summary>The tensors of an inverse on every rank, for saving: temporary where this rank does not hold it.</summary>
     public IEnumerable<(string Name, Tensor Tensor)> Saved(CurvatureBlock block)
     {
-        if (IsEverywhere || !HasInverse(block)) return block.Inverse?.Tensors() ?? [];
+        if (IsEverywhere || !HasInverse(block))
+            return block.Inverse?.Tensors() ?? [];
         int owner = Owner(block);
         var header = Header.From(_world.Broadcast(owner == Rank ? Header.Of(block, []).ToString() : null, owner));
         return Send(block, header, _world, owner).Select(t => (t.Key, t.Value));
@@ -165,7 +204,8 @@ internal sealed class InverseSharing : IDisposable
         foreach (var block in blocks.Where(b => b.Inverse is not null))
         {
             _inverted.Add(block);
-            if (!Holds(block)) block.Drop();
+            if (!Holds(block))
+                block.Drop();
         }
     }
 
@@ -180,7 +220,8 @@ internal sealed class InverseSharing : IDisposable
     /// <summary>What an owner tells of an inverse.</summary>
     private sealed record Header(IReadOnlyDictionary<string, SentTensor> Tensors, IReadOnlyList<string> Messages)
     {
-        public static Header Of(CurvatureBlock block, IReadOnlyList<string> messages) => new(block.Inverse!.Tensors().ToDictionary(t => t.Name, t => new SentTensor(t.Tensor.dtype, t.Tensor.shape)), messages);
+        public static Header Of(CurvatureBlock block, IReadOnlyList<string> messages) =>
+            new(block.Inverse!.Tensors().ToDictionary(t => t.Name, t => new SentTensor(t.Tensor.dtype, t.Tensor.shape)), messages);
 
         public static Header From(string text) => JsonSerializer.Deserialize<Header>(text)!;
 

@@ -8,15 +8,15 @@ namespace Amari.Kronecker;
 /// g = ∂ℓ/∂s  : [rows, out]       of one term's own loss ℓ
 /// A = Σ ā ā' / rows,  G = Σ g g' / terms
 /// F⁻¹ vec(V) = vec(G⁻¹ V A⁻¹),   V = [∂W ∂b] : [out, in+1],   vec stacks columns
-/// </code>Several positions per example are combined as <see cref="Sharing"/> says; for convolutions, expanding is KFC
-/// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each.
-/// An A of one dimension is the diagonal of a diagonal matrix.
-/// <para>With the eigenvalue correction (EKFAC, George et al. 2018, arXiv:1806.03884) the eigenvalues l r' of A ⊗ G = (Q_G ⊗ Q_A) diag (..)' are
-/// replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all positions of one use. At a change of basis S becomes the diagonal
-/// of the old matrix in the new basis.</para></remarks>
+/// </code>Several positions per example are combined as <see cref="WeightSharing"/> says; for convolutions, expanding is KFC
+/// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each. An A of
+/// one dimension is the diagonal of a diagonal matrix.
+/// <para>With the eigenvalue correction (EKFAC, George et al. 2018, arXiv:1806.03884) the eigenvalues l r' of A ⊗ G = (Q_G ⊗ Q_A) diag
+/// (..)' are replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all
+/// positions of one use. At a change of basis S becomes the diagonal of the old matrix in the new basis.</para></remarks>
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : CurvatureBlock(name, hasBias, "A", "G")
 {
-    private const long LargestPiece = 1 << 22;                  // elements of examples' gradients that are formed at once
+    private const long LargestPiece = 1 << 22; // elements of examples' gradients that are formed at once
 
     public Tensor? A => Factor(0);
     public Tensor? G => Factor(1);
@@ -35,20 +35,22 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     protected long[] Lead(long[] batch) => groups == 1 ? batch : [.. batch, groups];
 
-    public override bool JoinsPositions(FisherSettings settings) => settings.Sharing == Sharing.Reduce || settings.Corrected;
+    public override bool JoinsPositions(FisherSettings settings) => settings.WeightSharing == WeightSharing.Reduce || settings.Corrected;
 
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {
         using var scope = NewDisposeScope();
         var b = Outputs(g).to_type(FactorType);
-        bool corrected = what.Corrected && !what.InputOnly && Inverse is KroneckerInverse { Values: not null };
+        bool corrected = what.Corrected && !what.ForwardOnly && Inverse is KroneckerInverse { Values: not null };
         var a = what.First || corrected ? Inputs(x).to_type(FactorType) : null;
         var moments = corrected ? Moments(a!, b, what.PerExample) : null;
-        if (what.Sharing == Sharing.Reduce && b.shape[^2] > 1) (a, b) = (a?.mean([-2], keepdim: true), b.sum(-2, keepdim: true));
+        if (what.WeightSharing == WeightSharing.Reduce && b.shape[^2] > 1)
+            (a, b) = (a?.mean([-2], keepdim: true), b.sum(-2, keepdim: true));
         var rows = b.flatten(-3, -2);
         var (gram, count) = what.First ? InputGram(a!.flatten(-3, -2), what) : (null, 0);
-        Tensor?[] sums = [gram, what.InputOnly ? Identity(rows, count) : what.Gram(rows), .. corrected ? (Tensor?[])[moments] : []];
-        foreach (var t in sums) t?.MoveToOuterDisposeScope();
+        Tensor?[] sums = [gram, what.ForwardOnly ? Identity(rows, count) : what.Gram(rows), .. corrected ? (Tensor?[])[moments] : []];
+        foreach (var t in sums)
+            t?.MoveToOuterDisposeScope();
         return new(sums, count);
     }
 
@@ -59,10 +61,13 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     /// <summary>Σ ā ā' and the number of rows.</summary>
     private (Tensor Sum, double Rows) InputGram(Tensor a, Measurement what)
     {
-        long rows = a.shape[^2], n = a.shape[^1];
+        long rows = a.shape[^2],
+            n = a.shape[^1];
         var gram = what.Gram(a);
-        if (!HasBias) return (gram, rows);
-        var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);   // border of ones, without a copy of a
+        if (!HasBias)
+            return (gram, rows);
+        // border of ones, without a copy of a
+        var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);
         var sum = a.sum(-2);
         full.narrow(-2, 0, n).narrow(-1, 0, n).copy_(gram);
         full.narrow(-2, n, 1).narrow(-1, 0, n).copy_(sum.unsqueeze(-2));
@@ -77,10 +82,11 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         var inverse = (KroneckerInverse)Inverse!;
         var (left, right) = (inverse.Left, inverse.Right);
         long n = a.shape[^1];
-        var q = right.unsqueeze(-3);                            // beside [n, r, in]
+        var q = right.unsqueeze(-3); // beside [n, r, in]
         var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.MatrixProduct(q);
         var o = g.MatrixProduct(left.unsqueeze(-3));
-        if (!perExample || o.shape[^2] == 1) return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
+        if (!perExample || o.shape[^2] == 1)
+            return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
         long piece = Math.Max(1, LargestPiece / (o.shape[^1] * p.shape[^1]));
         Tensor? sum = null;
         foreach (var (oPart, pPart) in o.split(piece, -3).Zip(p.split(piece, -3)))
@@ -91,7 +97,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return sum!;
     }
 
-    protected override double Scale(int factor, double rows, double? outputScale) => factor == 0 || outputScale is not { } scale ? 1 / rows : scale;
+    protected override double Scale(int factor, double rows, double? outputScale) =>
+        factor == 0 || outputScale is not { } scale ? 1 / rows : scale;
 
     protected override bool StartsAsIdentity(int factor) => factor == 1;
 
@@ -105,16 +112,24 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     protected override void Correct(Tensor fresh, double keep)
     {
-        if (Inverse is KroneckerInverse { Values: { } s }) s.lerp_(fresh, 1 - keep);
+        if (Inverse is KroneckerInverse { Values: { } s })
+            s.lerp_(fresh, 1 - keep);
     }
 
-    public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping, BlockInverse? previous, FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full) =>
-        KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
+    public override (BlockInverse Inverse, List<string> Messages) Invert(
+        DampingMethod method,
+        double damping,
+        BlockInverse? previous,
+        FactorInverter? by = null,
+        MatmulPrecision precision = MatmulPrecision.Full
+    ) => KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping)
     {
-        if (method != DampingMethod.Ekfac) return base.Invert(method, damping);
-        if (Inverse is KroneckerInverse { LeftValues: not null } k && (k.Values is not null || A!.dim() == 1)) return (k.Map(t => t.clone().DetachFromDisposeScope()), []);
+        if (method != DampingMethod.Ekfac)
+            return base.Invert(method, damping);
+        if (Inverse is KroneckerInverse { LeftValues: not null } k && (k.Values is not null || A!.dim() == 1))
+            return (k.Map(t => t.clone().DetachFromDisposeScope()), []);
         throw new ArgumentException($"The eigenvalues of {Name} were not corrected.", nameof(method));
     }
 
@@ -124,7 +139,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     public override Tensor Apply(Tensor v)
     {
-        if (Inverse is KroneckerInverse { Values: not null } corrected) return corrected.Multiply(v);
+        if (Inverse is KroneckerInverse { Values: not null } corrected)
+            return corrected.Multiply(v);
         using var scope = NewDisposeScope();
         return KroneckerInverse.Times(G!.MatrixProduct(v), A!).MoveToOuterDisposeScope();
     }
@@ -134,7 +150,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         get
         {
             using var scope = NewDisposeScope();
-            if (Inverse is KroneckerInverse { Values: { } s }) return s.square().sum().ToDouble();
+            if (Inverse is KroneckerInverse { Values: { } s })
+                return s.square().sum().ToDouble();
             var (a, g) = (A!.square(), G!.square().sum([-2, -1]));
             return ((a.dim() == 1 ? a.sum() : a.sum([-2, -1])) * g).sum().ToDouble();
         }
@@ -147,13 +164,15 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     {
         using var scope = NewDisposeScope();
         var v = Matrix(gradients[0], batch);
-        if (HasBias) v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
+        if (HasBias)
+            v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
         return v.to_type(FactorType).MoveToOuterDisposeScope();
     }
 
     public override IReadOnlyList<Tensor> Split(Tensor v, params long[] batch)
     {
-        if (!HasBias) return [FromMatrix(v, batch)];
+        if (!HasBias)
+            return [FromMatrix(v, batch)];
         long n = v.shape[^1] - 1;
         return [FromMatrix(v.narrow(-1, 0, n), batch), v.select(-1, n).reshape([.. batch, .. Bias!.shape])];
     }

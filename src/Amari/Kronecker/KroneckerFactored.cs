@@ -10,11 +10,11 @@ namespace Amari.Curvature;
 /// <remarks><code>
 /// s = W ā,   A = E[ā ā'],   G = E[g g']     g = ∂ℓ/∂s of one term's own loss ℓ; under LossReduction.Sum, times the number of terms
 /// V = [∂W ∂b] : [out, in+1],   C vec(V) = vec(G V A)
-/// </code>Several positions per example are combined as <see cref="Sharing"/> says. Rows of parameters without a block are zero, and
+/// </code>Several positions per example are combined as <see cref="WeightSharing"/> says. Rows of parameters without a block are zero, and
 /// <see cref="Coverage"/> lists them.</remarks>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
-    internal const string NoBlock = "none";                      // a coverage row's block where there is none
+    internal const string NoBlock = "none"; // a coverage row's block where there is none
     private readonly List<CurvatureBlock> _blocks = [];
     private readonly Dictionary<string, CoverageRow> _rows;
 
@@ -26,11 +26,17 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     /// <param name="samples">Draws for Monte-Carlo, ≥ 1.</param>
     /// <param name="seed">Of the draws.</param>
     /// <param name="sharing">How the positions of an example enter the factors.</param>
-    /// <param name="corrected">EKFAC: the eigenvalues are replaced by second moments of the gradients in the eigenbasis, measured by a second walk over
-    /// the data with the same draws.</param>
+    /// <param name="corrected">EKFAC: the eigenvalues are replaced by second moments of the gradients in the eigenbasis, measured by a
+    /// second walk over the data with the same draws.</param>
     /// <exception cref="ArgumentException">A plain function has no layers.</exception>
-    public KroneckerFactored(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0,
-        Sharing sharing = Sharing.Expand, bool corrected = false)
+    public KroneckerFactored(
+        Objective objective,
+        FisherKind kind = FisherKind.Exact,
+        int samples = 1,
+        long seed = 0,
+        WeightSharing sharing = WeightSharing.Expand,
+        bool corrected = false
+    )
     {
         ArgumentNullException.ThrowIfNull(objective);
         if (objective.Model is not { } model || objective.Likelihood is not { } likelihood)
@@ -42,8 +48,10 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         try
         {
             Measure();
-            if (!corrected) return;
-            foreach (var block in _blocks) block.MakeBasis();
+            if (!corrected)
+                return;
+            foreach (var block in _blocks)
+                block.MakeBasis();
             settings = settings with { Corrected = true };
             Measure();
         }
@@ -58,26 +66,34 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
             using var generator = new Generator((ulong)HashSeed.OfRank(seed, objective.Ranks.Rank), Device);
             using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true) { Active = true };
             bool finite = true;
-            long terms = objective.Walk(true, piece =>
-            {
-                var output = piece.Output;
-                if (FisherSettings.FromLoss(kind) && output.requires_grad)
-                    using (var f = output.detach()) capture.Propagate(output, likelihood.Score(f, piece.Target));
-                finite &= !capture.NotFinite;
-                capture.Reset();
-            });
-            foreach (var (layer, message) in capture.News)
-                foreach (int i in Indices(_blocks.Find(b => b.Name == layer)!))
+            long terms = objective.Walk(
+                true,
+                piece =>
                 {
-                    var (name, row) = (Parameters.Parameters[i].Name, _rows[Parameters.Parameters[i].Name]);
-                    if (!row.Reason.EndsWith(message, StringComparison.Ordinal)) _rows[name] = row with { Reason = $"{row.Reason}; {message}" };
+                    var output = piece.Output;
+                    if (FisherSettings.FromLoss(kind) && output.requires_grad)
+                        using (var f = output.detach())
+                            capture.Propagate(output, likelihood.Score(f, piece.Target));
+                    finite &= !capture.NotFinite;
+                    capture.Reset();
                 }
-            if (objective.Ranks.Size > 1) (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
+            );
+            foreach (var (layer, message) in capture.Reports)
+            foreach (int i in Indices(_blocks.Find(b => b.Name == layer)!))
+            {
+                var (name, row) = (Parameters.Parameters[i].Name, _rows[Parameters.Parameters[i].Name]);
+                if (!row.Reason.EndsWith(message, StringComparison.Ordinal))
+                    _rows[name] = row with { Reason = $"{row.Reason}; {message}" };
+            }
+            if (objective.Ranks.Size > 1)
+                (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
             foreach (var block in _blocks.ToList())
-                if (!finite) Drop(block, "the model's outputs were not finite");
+                if (!finite)
+                    Drop(block, "the model's outputs were not finite");
                 else if (!block.HasPending)
                     Drop(block, block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x)");
-                else if (!block.Fold(kind == FisherKind.InputOnly ? null : 1 / objective.Divisor(terms), decay: 0)) Drop(block, "its factors were not finite");
+                else if (!block.UpdateRunningAverage(kind == FisherKind.ForwardOnly ? null : 1 / objective.Divisor(terms), decay: 0))
+                    Drop(block, "its factors were not finite");
         }
     }
 
@@ -91,16 +107,26 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         parameters ??= ParameterLayout.Of(optimizer.Model);
         var handles = parameters.Parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
         var rows = optimizer.Coverage.Rows.ToDictionary(r => r.Parameter, r => r.Block == nameof(AdamW) ? r with { Block = NoBlock } : r);
-        var result = new KroneckerFactored(parameters, parameters.Parameters.ToDictionary(p => p.Name,
-            p => rows.GetValueOrDefault(p.Name) ?? new(p.Name, NoBlock, "not a parameter of the optimizer")));
+        var result = new KroneckerFactored(
+            parameters,
+            parameters.Parameters.ToDictionary(
+                p => p.Name,
+                p => rows.GetValueOrDefault(p.Name) ?? new(p.Name, NoBlock, "not a parameter of the optimizer")
+            )
+        );
         foreach (var block in optimizer.Blocks)
         {
             var chosen = block.Parameters.Select(p => handles.ContainsKey(p.Handle)).ToList();
-            if (chosen[0] && block.Copy(withBias: chosen[^1]) is { } copy) result._blocks.Add(copy);
+            if (chosen[0] && block.Copy(withBias: chosen[^1]) is { } copy)
+                result._blocks.Add(copy);
             else
                 foreach (var p in block.Parameters)
                     if (handles.TryGetValue(p.Handle, out string? name))
-                        result._rows[name] = new(name, NoBlock, chosen[0] ? "its factors are not yet measured" : "the layer's weight is left out");
+                        result._rows[name] = new(
+                            name,
+                            NoBlock,
+                            chosen[0] ? "its factors are not yet measured" : "the layer's weight is left out"
+                        );
         }
         return result;
     }
@@ -124,22 +150,28 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
 
     /// <summary>The factors by layer: A [in+1, in+1] and G [out, out], with a leading dimension [groups] for grouped layers;
     /// an embedding's A is its diagonal. Unit-wise blocks have no such factors and are not listed. Owned by the operator.</summary>
-    public IReadOnlyList<(string Layer, Tensor A, Tensor G)> Factors => [.. _blocks.OfType<KroneckerBlock>().Select(b => (b.Name, b.A!, b.G!))];
+    public IReadOnlyList<(string Layer, Tensor A, Tensor G)> Factors =>
+        [.. _blocks.OfType<KroneckerBlock>().Select(b => (b.Name, b.A!, b.G!))];
 
     /// <summary>(C + λ I)⁻¹ as K-FAC has it, from factorisations made now; parameters without a block are divided by λ.</summary>
     /// <param name="damping">λ > 0.</param>
-    /// <param name="method">In the eigenbasis exact; factored, the inverse of something larger, and cheaper. <see cref="DampingMethod.Ekfac"/> inverts
-    /// the corrected curvature, exactly; the others, the plain Kronecker products.</param>
+    /// <param name="method">In the eigenbasis exact; factored, the inverse of something larger, and cheaper.
+    /// <see cref="DampingMethod.Ekfac"/> inverts the corrected curvature, exactly; the others, the plain Kronecker products.</param>
     /// <param name="measureResidual">Whether each product also reports its residual, which costs a product with C.</param>
     /// <returns>The caller owns it; it does not outlive this operator.</returns>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
-    public KroneckerFactoredInverse Inverse(double damping, DampingMethod method = DampingMethod.FactoredTikhonov, bool measureResidual = true) =>
-        new(this, Require.Positive(damping), Require.Defined(method), measureResidual);
+    public KroneckerFactoredInverse Inverse(
+        double damping,
+        DampingMethod method = DampingMethod.FactoredTikhonov,
+        bool measureResidual = true
+    ) => new(this, Require.Positive(damping), Require.Defined(method), measureResidual);
 
     /// <inheritdoc/>
     public override long Dimension => Parameters.Dimension;
+
     /// <inheritdoc/>
     public override ScalarType Type => Parameters.Type;
+
     /// <inheritdoc/>
     public override Device Device => Parameters.Device;
 
@@ -148,7 +180,8 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
 
     internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
 
-    /// <summary>Applies a map to the part of every block, [k, (groups,) out, in+1]; the rows of other parameters are multiplied by a number.</summary>
+    /// <summary>Applies a map to the part of every block, [k, (groups,) out, in+1]; the rows of other parameters are multiplied by a
+    /// number.</summary>
     internal Tensor Map(Tensor v, double others, Func<int, Tensor, Tensor> map)
     {
         using var scope = NewDisposeScope();
@@ -160,7 +193,8 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
             using var inner = NewDisposeScope();
             int[] indices = Indices(_blocks[b]);
             var y = map(b, _blocks[b].Join([.. indices.Select(i => Part(rows, i))], k));
-            foreach (var (i, part) in indices.Zip(_blocks[b].Split(y, k))) Part(result, i).copy_(part.reshape(k, -1));
+            foreach (var (i, part) in indices.Zip(_blocks[b].Split(y, k)))
+                Part(result, i).copy_(part.reshape(k, -1));
         }
         return result.T.contiguous().MoveToOuterDisposeScope();
 
@@ -168,12 +202,17 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     }
 
     private int[] Indices(CurvatureBlock block) =>
-        [.. block.Parameters.Select(p => Enumerable.Range(0, Parameters.Parameters.Count).First(i => Parameters.Parameters[i].Parameter.Handle == p.Handle))];
+        [
+            .. block.Parameters.Select(p =>
+                Enumerable.Range(0, Parameters.Parameters.Count).First(i => Parameters.Parameters[i].Parameter.Handle == p.Handle)
+            ),
+        ];
 
     /// <summary>Frees the factors.</summary>
     public void Dispose()
     {
-        foreach (var block in _blocks) block.Dispose();
+        foreach (var block in _blocks)
+            block.Dispose();
         _blocks.Clear();
     }
 }

@@ -34,7 +34,8 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
     private protected override (Tensor X, InverseReport Report) Solve(Tensor b)
     {
         var x = _factored.Map(b, 1 / _damping, (i, v) => _inverses[i].Apply(v, _damping));
-        if (!_measureResidual) return (x, new(_status, 0, null));
+        if (!_measureResidual)
+            return (x, new(_status, 0, null));
         using var cx = Inverted.Apply(x);
         using var r = b - cx;
         return (x, new(_status, 0, Relative(r, b)));
@@ -43,7 +44,8 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
     /// <summary>Frees the inverses; the factors belong to the <see cref="KroneckerFactored"/>.</summary>
     public void Dispose()
     {
-        foreach (var inverse in _inverses) inverse.Dispose();
+        foreach (var inverse in _inverses)
+            inverse.Dispose();
         _inverses.Clear();
     }
 }

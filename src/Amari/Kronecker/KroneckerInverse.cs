@@ -7,14 +7,16 @@ namespace Amari;
 /// <summary>How λ enters the inverse of A ⊗ G.</summary>
 public enum DampingMethod
 {
-    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I), inverted as <see cref="InverseMethod"/> says, π = √((tr A / dim A) / (tr G / dim G)) (Martens and Grosse 2015, §6.3).
-    /// Cheaper; damps more than λ I alone.</summary>
+    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I), inverted as <see cref="InverseMethod"/> says, π = √((tr A / dim A) / (tr G / dim G)) (Martens
+    /// and Grosse 2015, §6.3). Cheaper; damps more than λ I alone.</summary>
     FactoredTikhonov,
+
     /// <summary>A ⊗ G + λ I exactly, in the eigenbasis of A and G. Four products a step instead of two.</summary>
     Eigenbasis,
-    /// <summary>As <see cref="Eigenbasis"/>, with the eigenvalues replaced by the second moments of the gradients in that basis: EKFAC (George et al.
-    /// 2018, arXiv:1806.03884). Closest to the Fisher in the Frobenius norm among all matrices with this basis. Each measurement costs two
-    /// products a layer more.</summary>
+
+    /// <summary>As <see cref="Eigenbasis"/>, with the eigenvalues replaced by the second moments of the gradients in that basis: EKFAC
+    /// (George et al. 2018, arXiv:1806.03884). Closest to the Fisher in the Frobenius norm among all matrices with this basis. Each
+    /// measurement costs two products a layer more.</summary>
     Ekfac,
 }
 
@@ -23,17 +25,22 @@ public enum InverseMethod
 {
     /// <summary>By Cholesky.</summary>
     Cholesky,
-    /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, told, where it is too far: when
-    /// factors or damping changed much since the last refresh.</summary>
+
+    /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, told, where it is
+    /// too far: when factors or damping changed much since the last refresh.</summary>
     NewtonSchulz,
-    /// <summary>For each size of factors the one of the two that takes less time here, measured at the second, fourth, eighth, ... refresh; below a size of 128
-    /// Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was chosen, and ranks choose together.
-    /// See <see cref="Kfac.Events"/>.</summary>
+
+    /// <summary>For each size of factors the one of the two that takes less time here, measured at the second, fourth, eighth, ... refresh;
+    /// below a size of 128 Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was
+    /// chosen, and ranks choose together. See <see cref="Kfac.Events"/>.</summary>
     Auto,
-    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="Kfac.Options.RankTolerance"/> asks for, the rest by their mean (randomized Nyström
-    /// approximation; Frangella, Tropp and Udell 2023): what lies below the damping is hardly told from it. Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed,
-    /// in layers of groups, and while <see cref="Kfac.Options.IntervalGrowth"/> refreshes at every step. <see cref="Kfac.Events"/> tell the ranks.</summary>
-    LowRank,
+
+    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="Kfac.Options.RankTolerance"/> asks
+    /// for, the rest by their mean (randomized Nyström approximation; Frangella, Tropp and Udell 2023): what lies below the damping is
+    /// hardly told from it. Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed, in
+    /// layers of groups, and while <see cref="Kfac.Options.RefreshWarmup"/> refreshes at every step. <see cref="Kfac.Events"/> tell the
+    /// ranks.</summary>
+    Nystrom,
 }
 
 /// <summary>What the damping λ is measured in.</summary>
@@ -41,8 +48,9 @@ public enum DampingScale
 {
     /// <summary>In the unit of the Fisher of one term's log-likelihood.</summary>
     Absolute,
-    /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss, and a
-    /// rescaled loss changes nothing; at least <see cref="Kfac.Options.MinDamping"/>.</summary>
+
+    /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss,
+    /// and a rescaled loss changes nothing; at least <see cref="Kfac.Options.MinDamping"/>.</summary>
     MeanEigenvalue,
 }
 
@@ -55,13 +63,26 @@ public enum DampingScale
 /// Ekfac              Apply(V) = Left [(Left' V Right) / (S + λ)] Right'      S: Values
 /// </code>A matrix of one dimension is the diagonal of a diagonal one; as a basis it is all ones.</remarks>
 internal sealed record KroneckerInverse(
-    Tensor Left, Tensor Right, Tensor? LeftValues = null, Tensor? RightValues = null, Tensor? Values = null, Tensor? LeftScale = null, Tensor? RightScale = null) : BlockInverse
+    Tensor Left,
+    Tensor Right,
+    Tensor? LeftValues = null,
+    Tensor? RightValues = null,
+    Tensor? Values = null,
+    Tensor? LeftScale = null,
+    Tensor? RightScale = null
+) : BlockInverse
 {
     /// <summary>The inverse for new factors. A factorisation that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (KroneckerInverse Inverse, List<string> Messages) Of(
-        Tensor a, Tensor g, DampingMethod method, double damping, KroneckerInverse? previous,
-        FactorInverter? by = null, ProductPrecision precision = ProductPrecision.Full)
+        Tensor a,
+        Tensor g,
+        DampingMethod method,
+        double damping,
+        KroneckerInverse? previous,
+        FactorInverter? by = null,
+        MatmulPrecision precision = MatmulPrecision.Full
+    )
     {
         var messages = new List<string>();
         using var scope = NewDisposeScope();
@@ -69,11 +90,16 @@ internal sealed record KroneckerInverse(
         {
             bool comparable = previous?.LeftValues is not null;
             var (left, l) = Eigen(g, "G", comparable ? previous!.Left : null, previous?.LeftValues);
-            var (right, r) = a.dim() == 1 ? (ones_like(a), a.clone()) : Eigen(a, "A", comparable ? previous!.Right : null, previous?.RightValues);
+            var (right, r) =
+                a.dim() == 1 ? (ones_like(a), a.clone()) : Eigen(a, "A", comparable ? previous!.Right : null, previous?.RightValues);
             Tensor? s = null;
             if (method == DampingMethod.Ekfac && a.dim() > 1)
-                s = previous is { Values: { } old }             // the diagonal of Q diag(S) Q' in the new basis
-                    ? left.mT.MatrixProduct(previous.Left).square().MatrixProduct(old).MatrixProduct(previous.Right.mT.MatrixProduct(right).square())
+                s = previous is { Values: { } old } // the diagonal of Q diag(S) Q' in the new basis
+                    ? left
+                        .mT.MatrixProduct(previous.Left)
+                        .square()
+                        .MatrixProduct(old)
+                        .MatrixProduct(previous.Right.mT.MatrixProduct(right).square())
                     : l.unsqueeze(-1).mul(r.unsqueeze(-2));
             return (new(Own(left), Own(right), Own(l), Own(r), s is null ? null : Own(s)), messages);
         }
@@ -83,32 +109,46 @@ internal sealed record KroneckerInverse(
         double root = Math.Sqrt(damping);
         var (leftInverse, leftScale) = Inverted(g, pi.reciprocal() * root, "G", previous?.Left, previous?.LeftScale);
         var (rightInverse, rightScale) = Inverted(a, pi * root, "A", previous?.Right, previous?.RightScale);
-        return (new(Own(Kept(leftInverse, leftScale)), Own(Kept(rightInverse, rightScale)), LeftScale: leftScale?.DetachFromDisposeScope(), RightScale: rightScale?.DetachFromDisposeScope()), messages);
+        return (
+            new(
+                Own(Kept(leftInverse, leftScale)),
+                Own(Kept(rightInverse, rightScale)),
+                LeftScale: leftScale?.DetachFromDisposeScope(),
+                RightScale: rightScale?.DetachFromDisposeScope()
+            ),
+            messages
+        );
 
         // I - P P' of low rank is a small difference of large ones in the first directions: bfloat16 could turn its sign
-        Tensor Kept(Tensor t, Tensor? scale) => precision == ProductPrecision.BFloat16 && scale is null ? t.to_type(ScalarType.BFloat16) : t;
+        Tensor Kept(Tensor t, Tensor? scale) => precision == MatmulPrecision.BFloat16 && scale is null ? t.to_type(ScalarType.BFloat16) : t;
 
         // row-major, as a saved copy is: LAPACK's column-major results would round differently after a resume
         static Tensor Own(Tensor t) => t.contiguous().DetachFromDisposeScope();
 
         (Tensor Inverse, Tensor? Scale) Inverted(Tensor factor, Tensor shift, string what, Tensor? old, Tensor? oldScale)
         {
-            if (factor.dim() == 1) return (factor.add(shift).reciprocal_(), null);
+            if (factor.dim() == 1)
+                return (factor.add(shift).reciprocal_(), null);
             old = previous?.LeftValues is null ? old?.to_type(factor.dtype) : null;
-            if (by?.OfLowRank(factor, shift, oldScale is null ? null : old) is { } low) return low;
+            if (by?.OfLowRank(factor, shift, oldScale is null ? null : old) is { } low)
+                return low;
             var damped = factor.clone();
             damped.diagonal(0, -2, -1).add_(shift);
             var (inverse, outcome, tooFar) = (by ?? new()).Invert(damped, oldScale is null ? old : null);
-            if (tooFar) messages.Add($"the last inverse of {what} was too far to begin from; by Cholesky");
-            Tell(outcome, what, old is not null);
-            return inverse is not null ? (inverse, null) : old is not null ? (old.clone(), oldScale?.clone()) : (Identity(damped, Mean(damped).reciprocal()), null);
+            if (tooFar)
+                messages.Add($"the last inverse of {what} was too far to begin from; by Cholesky");
+            Log(outcome, what, old is not null);
+            return inverse is not null ? (inverse, null)
+                : old is not null ? (old.clone(), oldScale?.clone())
+                : (Identity(damped, Mean(damped).reciprocal()), null);
         }
 
         (Tensor Vectors, Tensor Values) Eigen(Tensor factor, string what, Tensor? oldVectors, Tensor? oldValues)
         {
             var (eigen, outcome) = SpdInverse.Eigh(factor);
-            Tell(outcome, what, oldVectors is not null);
-            if (eigen is { } pair) return pair;
+            Log(outcome, what, oldVectors is not null);
+            if (eigen is { } pair)
+                return pair;
             return oldVectors is not null
                 ? (oldVectors.clone(), oldValues!.clone())
                 : (Identity(factor, ones_like(Mean(factor))), Mean(factor).expand(factor.shape[..^1]).clone());
@@ -117,9 +157,10 @@ internal sealed record KroneckerInverse(
         static Tensor Identity(Tensor like, Tensor scale) =>
             eye(like.shape[^1], dtype: like.dtype, device: like.device) * scale.nan_to_num(1, 1, 1).unsqueeze(-1);
 
-        void Tell(FactorisationOutcome outcome, string what, bool hasPrevious)
+        void Log(FactorisationOutcome outcome, string what, bool hasPrevious)
         {
-            if (Told(outcome, what, hasPrevious) is { } message) messages.Add(message);
+            if (Report(outcome, what, hasPrevious) is { } message)
+                messages.Add(message);
         }
     }
 
@@ -130,7 +171,9 @@ internal sealed record KroneckerInverse(
     public static Tensor Times(Tensor v, Tensor m) => m.dim() == 1 ? v.mul(m) : v.MatrixProduct(m);
 
     public override double MeanEigenvalue =>
-        Values is not null ? Values.mean().ToDouble() : LeftValues is null ? 1 : LeftValues.mean().ToDouble() * RightValues!.mean().ToDouble();
+        Values is not null ? Values.mean().ToDouble()
+        : LeftValues is null ? 1
+        : LeftValues.mean().ToDouble() * RightValues!.mean().ToDouble();
 
     /// <summary>The damped inverse times V : [out, in+1]; a fresh tensor.</summary>
     public override Tensor Apply(Tensor v, double damping)
@@ -141,10 +184,14 @@ internal sealed record KroneckerInverse(
     }
 
     private Tensor FromLeft(Tensor v) =>
-        LeftScale is null ? Left.MatrixProduct(v.to_type(Left.dtype)).to_type(v.dtype) : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
+        LeftScale is null
+            ? Left.MatrixProduct(v.to_type(Left.dtype)).to_type(v.dtype)
+            : v.addmm(Left.t(), Left.mm(v), 1, -1).mul_(LeftScale);
 
     private Tensor FromRight(Tensor v) =>
-        RightScale is null ? Times(v.to_type(Right.dtype), Right).to_type(v.dtype) : v.addmm(v.mm(Right.t()), Right, 1, -1).mul_(RightScale);
+        RightScale is null
+            ? Times(v.to_type(Right.dtype), Right).to_type(v.dtype)
+            : v.addmm(v.mm(Right.t()), Right, 1, -1).mul_(RightScale);
 
     /// <summary>The undamped matrix times V, in the eigenbasis; a fresh tensor.</summary>
     public Tensor Multiply(Tensor v)
@@ -162,21 +209,34 @@ internal sealed record KroneckerInverse(
     {
         yield return (nameof(Left), Left);
         yield return (nameof(Right), Right);
-        if (LeftValues is not null) yield return (nameof(LeftValues), LeftValues);
-        if (RightValues is not null) yield return (nameof(RightValues), RightValues);
-        if (Values is not null) yield return (nameof(Values), Values);
-        if (LeftScale is not null) yield return (nameof(LeftScale), LeftScale);
-        if (RightScale is not null) yield return (nameof(RightScale), RightScale);
+        if (LeftValues is not null)
+            yield return (nameof(LeftValues), LeftValues);
+        if (RightValues is not null)
+            yield return (nameof(RightValues), RightValues);
+        if (Values is not null)
+            yield return (nameof(Values), Values);
+        if (LeftScale is not null)
+            yield return (nameof(LeftScale), LeftScale);
+        if (RightScale is not null)
+            yield return (nameof(RightScale), RightScale);
     }
 
-    public override BlockInverse Map(Func<Tensor, Tensor> map) => new KroneckerInverse(
-        map(Left), map(Right), LeftValues is null ? null : map(LeftValues), RightValues is null ? null : map(RightValues), Values is null ? null : map(Values),
-        LeftScale is null ? null : map(LeftScale), RightScale is null ? null : map(RightScale));
+    public override BlockInverse Map(Func<Tensor, Tensor> map) =>
+        new KroneckerInverse(
+            map(Left),
+            map(Right),
+            LeftValues is null ? null : map(LeftValues),
+            RightValues is null ? null : map(RightValues),
+            Values is null ? null : map(Values),
+            LeftScale is null ? null : map(LeftScale),
+            RightScale is null ? null : map(RightScale)
+        );
 
     /// <summary>Saved tensors, or null if there were none: of the method that made them, which since may have been changed.</summary>
     public static KroneckerInverse? Restored(Func<string, Tensor?> find)
     {
-        if (find(nameof(Left)) is not { } left) return null;
+        if (find(nameof(Left)) is not { } left)
+            return null;
         var values = find(nameof(LeftValues));
         return values is null && find(nameof(RightValues)) is null
             ? new(left, Saved(nameof(Right)), LeftScale: find(nameof(LeftScale)), RightScale: find(nameof(RightScale)))

@@ -1,6 +1,7 @@
 namespace Amari.Kronecker;
 
-/// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]. Several layers of the same weight share one block.</summary>
+/// <summary>K-FAC block of a linear layer: inputs [n, r.., in], outputs [n, r.., out]. Several layers of the same weight share one
+/// block.</summary>
 internal sealed class LinearBlock(string name, Linear layer, bool hasBias) : KroneckerBlock(name, hasBias)
 {
     public override string Kind => "K-FAC Linear";

@@ -1,6 +1,7 @@
 namespace Amari.Distributed;
 
-/// <summary>Where a rank's examples lie in the batch of all ranks: what is drawn for them is then what one process draws for the whole batch.</summary>
+/// <summary>Where a rank's examples lie in the batch of all ranks: what is drawn for them is then what one process draws for the whole
+/// batch.</summary>
 /// <param name="Start">The first of them, ≥ 0.</param>
 /// <param name="Length">How many there are, ≥ 0.</param>
 /// <param name="Batch">Examples of all ranks together, ≥ <paramref name="Start"/> + <paramref name="Length"/>.</param>
@@ -21,6 +22,11 @@ public readonly record struct BatchPart(long Start, long Length, long Batch)
     internal BatchPart? InRows(long rows) =>
         Length > 0 && rows % Length == 0 && rows / Length is var each ? new(Start * each, rows, Batch * each) : null;
 
-    internal BatchPart Checked() => Start >= 0 && Length >= 0 && Start + Length <= Batch ? this
-        : throw new ArgumentOutOfRangeException(nameof(Start), $"The part is of {Length} examples from {Start}, which a batch of {Batch} does not have.");
+    internal BatchPart Checked() =>
+        Start >= 0 && Length >= 0 && Start + Length <= Batch
+            ? this
+            : throw new ArgumentOutOfRangeException(
+                nameof(Start),
+                $"The part is of {Length} examples from {Start}, which a batch of {Batch} does not have."
+            );
 }

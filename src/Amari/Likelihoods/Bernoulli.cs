@@ -2,7 +2,8 @@ using Amari.Distributed;
 
 namespace Amari;
 
-/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], of equal shapes; targets in [0, 1].</summary>
+/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], of equal shapes;
+/// targets in [0, 1].</summary>
 /// <remarks>A term is an example: the loss sums over its outputs and averages over examples. Score: σ(f) - y.</remarks>
 public sealed class Bernoulli : Likelihood
 {
@@ -10,7 +11,9 @@ public sealed class Bernoulli : Likelihood
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
-        return nn.functional.binary_cross_entropy_with_logits(output, Fit(output, target), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
+        return nn
+            .functional.binary_cross_entropy_with_logits(output, Fit(output, target), reduction: nn.Reduction.Sum)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -67,7 +70,7 @@ public sealed class Bernoulli : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        targets = targets.to_type(ScalarType.Float64);          // whatever numbers they are
+        targets = targets.to_type(ScalarType.Float64); // whatever numbers they are
         return new(MeanOfExamples(Entropy(targets.mean([0], keepdim: true, type: ScalarType.Float64))), MeanOfExamples(Entropy(targets)));
 
         static Tensor Entropy(Tensor p)

@@ -3,10 +3,10 @@ using Amari.Likelihoods;
 
 namespace Amari;
 
-/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or -100.</summary>
-/// <remarks>Every position is a term of its own, so that the mean loss is torch's cross-entropy.
-/// Score: softmax(f) - onehot(y). A position with the label -100 is left out, as by torch's <c>ignore_index</c>: it is no term, its score and its rows
-/// of curvature are 0.</remarks>
+/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or
+/// -100.</summary>
+/// <remarks>Every position is a term of its own, so that the mean loss is torch's cross-entropy. Score: softmax(f) - onehot(y). A position
+/// with the label -100 is left out, as by torch's <c>ignore_index</c>: it is no term, its score and its rows of curvature are 0.</remarks>
 public sealed class Categorical : Likelihood
 {
     /// <inheritdoc/>
@@ -33,7 +33,8 @@ public sealed class Categorical : Likelihood
     {
         using var scope = NewDisposeScope();
         var (labels, counted) = Targets.Labels(output, target);
-        return counted == 0 ? output.sum().mul(0).MoveToOuterDisposeScope()
+        return counted == 0
+            ? output.sum().mul(0).MoveToOuterDisposeScope()
             : nn.functional.cross_entropy(Flat(output), labels.reshape(-1), reduction: nn.Reduction.Sum).MoveToOuterDisposeScope();
     }
 
@@ -55,7 +56,8 @@ public sealed class Categorical : Likelihood
         var index = (counted == labels.numel() ? labels : labels.clamp_min(0)).unsqueeze(-1);
         var minusOne = full(1, -1, dtype: output.dtype, device: output.device).expand(index.shape);
         var score = output.softmax(-1).scatter_add_(-1, index, minusOne);
-        if (counted < labels.numel()) score.mul_(Mask(labels, output));
+        if (counted < labels.numel())
+            score.mul_(Mask(labels, output));
         return score.MoveToOuterDisposeScope();
     }
 
@@ -66,7 +68,8 @@ public sealed class Categorical : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var product = FisherProduct(output, v);
-        if (Counted(output, target) is { } counted) product.mul_(counted);
+        if (Counted(output, target) is { } counted)
+            product.mul_(counted);
         return product.MoveToOuterDisposeScope();
     }
 
@@ -106,7 +109,8 @@ public sealed class Categorical : Likelihood
     /// steps.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient)
     {
-        const double Share = 0.2, Normalised = 1e-3;
+        const double Share = 0.2,
+            Normalised = 1e-3;
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var f = Flat(output).to_type(ScalarType.Float64);
@@ -136,9 +140,11 @@ public sealed class Categorical : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        if (targets.is_floating_point() || targets.is_complex()) return null;
+        if (targets.is_floating_point() || targets.is_complex())
+            return null;
         var labels = targets.masked_select(targets.ne(TargetCheck.Ignored)).to_type(ScalarType.Int64);
-        if (labels.numel() == 0 || labels.min().ToInt64() < 0) return null;
+        if (labels.numel() == 0 || labels.min().ToInt64() < 0)
+            return null;
         var p = labels.bincount(null, 0).to_type(ScalarType.Float64).div_(labels.numel());
         return new(-p.xlogy(p).sum().ToDouble(), 0);
     }

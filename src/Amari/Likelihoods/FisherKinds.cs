@@ -6,8 +6,9 @@ namespace Amari.Likelihoods;
 /// <summary>Which Fisher goes where.</summary>
 internal static class FisherKinds
 {
-    /// <summary>A Fisher of the whole model; <see cref="FisherKind.InputOnly"/> is of single layers.</summary>
-    public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") => value != FisherKind.InputOnly
-        ? Require.Defined(value, name)
-        : throw Require.Error(name, value, "Exact, MonteCarlo, CurvaturePropagation or Empirical: InputOnly is of layers, for K-FAC");
+    /// <summary>A Fisher of the whole model; <see cref="FisherKind.ForwardOnly"/> is of single layers.</summary>
+    public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
+        value != FisherKind.ForwardOnly
+            ? Require.Defined(value, name)
+            : throw Require.Error(name, value, "Exact, MonteCarlo, CurvaturePropagation or Empirical: ForwardOnly is of layers, for K-FAC");
 }

@@ -3,9 +3,10 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...], of equal shapes.</summary>
-/// <remarks>A term is an example; the constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error
-/// up to that constant. Score: (f - y) / σ².</remarks>
+/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...], of equal
+/// shapes.</summary>
+/// <remarks>A term is an example; the constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error up to that
+/// constant. Score: (f - y) / σ².</remarks>
 /// <param name="variance">σ² > 0.</param>
 public sealed class Gaussian(double variance = 1) : Likelihood
 {
@@ -16,8 +17,10 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
-        return (nn.functional.mse_loss(output, Fit(output, target), reduction: nn.Reduction.Sum) / (2 * Variance)
-            + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance)).MoveToOuterDisposeScope();
+        return (
+            nn.functional.mse_loss(output, Fit(output, target), reduction: nn.Reduction.Sum) / (2 * Variance)
+            + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance)
+        ).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -25,8 +28,11 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        return randn(output.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).to(output.device)
-            .mul_(Math.Sqrt(Variance)).add(output).MoveToOuterDisposeScope();
+        return randn(output.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator)
+            .to(output.device)
+            .mul_(Math.Sqrt(Variance))
+            .add(output)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>

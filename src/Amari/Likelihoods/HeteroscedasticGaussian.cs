@@ -1,11 +1,10 @@
-
 namespace Amari;
 
-/// <summary>Gaussian targets whose mean and variance the network gives: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ².
-/// Outputs [n, 2k] = (μ, s), targets [n, k].</summary>
-/// <remarks>A term is an example. With further dimensions, [n, r.., 2k], the last one holds (μ, s). Score: (μ - y) e^-s and ½ (1 - (y - μ)² e^-s).
-/// The outputs are not natural parameters: the Hessian of -log p depends on y and may be indefinite, Λ is its mean over y. e^-s is not
-/// representable below s = -88.7 (float32) or -709.8 (float64), nor is e^s above their opposites, which only samples and the KL
+/// <summary>Gaussian targets whose mean and variance the network gives: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ². Outputs
+/// [n, 2k] = (μ, s), targets [n, k].</summary>
+/// <remarks>A term is an example. With further dimensions, [n, r.., 2k], the last one holds (μ, s). Score: (μ - y) e^-s and ½ (1 - (y - μ)²
+/// e^-s). The outputs are not natural parameters: the Hessian of -log p depends on y and may be indefinite, Λ is its mean over y. e^-s is
+/// not representable below s = -88.7 (float32) or -709.8 (float64), nor is e^s above their opposites, which only samples and the KL
 /// divergence need: the values are infinite or NaN there.</remarks>
 public sealed class HeteroscedasticGaussian : Likelihood
 {
@@ -25,8 +24,11 @@ public sealed class HeteroscedasticGaussian : Likelihood
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (mean, s) = Parts(output);
-        return randn(mean.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator).to(output.device)
-            .mul_(s.div(2).exp_()).add_(mean).MoveToOuterDisposeScope();
+        return randn(mean.shape, dtype: output.dtype, device: DrawDevice(output, generator), generator: generator)
+            .to(output.device)
+            .mul_(s.div(2).exp_())
+            .add_(mean)
+            .MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -113,8 +115,11 @@ public sealed class HeteroscedasticGaussian : Likelihood
     {
         long width = output.dim() > 1 ? output.shape[^1] : 1;
         if (width % 2 != 0)
-            throw new ArgumentException($"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. "
-                + $"They are {output.dtype} [{string.Join(", ", output.shape)}].", nameof(output));
+            throw new ArgumentException(
+                $"{nameof(HeteroscedasticGaussian)}: outputs must be [n, 2k], the means and the log variances. "
+                    + $"They are {output.dtype} [{string.Join(", ", output.shape)}].",
+                nameof(output)
+            );
         return (output.narrow(-1, 0, width / 2), output.narrow(-1, width / 2, width / 2));
     }
 }

@@ -4,12 +4,13 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher
-/// that curvature is made of.</summary>
+/// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher that
+/// curvature is made of.</summary>
 /// <remarks>An output of shape [n, ...] holds n independent terms unless the likelihood says otherwise; losses are means over terms.
-/// Targets must have the shape that the likelihood states, for nothing is broadcast; numbers of another dtype are converted to the output's.
-/// Anything else is refused with what was expected, before libtorch sees it. Results are fresh tensors that the caller owns. Every value that is representable in the output's dtype is computed for outputs up
-/// to ±1e4, where probabilities round to 0 or 1; a likelihood whose own values are not representable there says so.</remarks>
+/// Targets must have the shape that the likelihood states, for nothing is broadcast; numbers of another dtype are converted to the
+/// output's. Anything else is refused with what was expected, before libtorch sees it. Results are fresh tensors that the caller owns.
+/// Every value that is representable in the output's dtype is computed for outputs up to ±1e4, where probabilities round to 0 or 1; a
+/// likelihood whose own values are not representable there says so.</remarks>
 public abstract class Likelihood
 {
     static Likelihood() => ScalarRelease.Install();
@@ -28,7 +29,8 @@ public abstract class Likelihood
     /// <param name="target">y.</param>
     public virtual long Terms(Tensor output, Tensor target) => Terms(output);
 
-    /// <summary>1 for each term that counts and 0 for each that these targets leave out, shaped to multiply an output; null if all count.</summary>
+    /// <summary>1 for each term that counts and 0 for each that these targets leave out, shaped to multiply an output; null if all
+    /// count.</summary>
     internal virtual Tensor? Counted(Tensor output, Tensor target) => null;
 
     /// <summary>C: how many outputs a term has, and so the rank that its output Fisher can have.</summary>
@@ -50,7 +52,8 @@ public abstract class Likelihood
 
     /// <summary>A draw y ~ p(y | f), shaped as a target; no gradient flows through it.</summary>
     /// <param name="output">f.</param>
-    /// <param name="generator">The source of randomness; torch's own by default. It may be of another device than the output: Amari's likelihoods draw where it is.</param>
+    /// <param name="generator">The source of randomness; torch's own by default. It may be of another device than the output: Amari's
+    /// likelihoods draw where it is.</param>
     public abstract Tensor Sample(Tensor output, Generator? generator = null);
 
     /// <summary>∂(-log p(y | f)) / ∂f, shaped as the output, in closed form; each term's own, not divided by their number.</summary>
@@ -74,8 +77,8 @@ public abstract class Likelihood
         return FisherRootProduct(output, e).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same, times a random sign of each term where an example has several: a network that mixes positions adds up gradients of different terms, whose
-    /// products then vanish in the mean, and a term's own stay as they are.</summary>
+    /// <summary>The same, times a random sign of each term where an example has several: a network that mixes positions adds up gradients
+    /// of different terms, whose products then vanish in the mean, and a term's own stay as they are.</summary>
     /// <param name="output">f : [n, ..].</param>
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
     /// <param name="signs">The source of signs.</param>
@@ -88,34 +91,44 @@ public abstract class Likelihood
         if (terms > output.shape[0])
         {
             long each = terms / output.shape[0];
-            var whole = randint(0, 2, [Whole(output, part)[0] * each, 1], dtype: output.dtype, device: DrawDevice(output, signs), generator: signs);
+            var whole = randint(
+                0,
+                2,
+                [Whole(output, part)[0] * each, 1],
+                dtype: output.dtype,
+                device: DrawDevice(output, signs),
+                generator: signs
+            );
             root = Flat(root).mul(Own(whole, terms, (part?.Start ?? 0) * each).to(output.device).mul_(2).sub_(1)).reshape(output.shape);
         }
         return root.MoveToOuterDisposeScope();
     }
 
     /// <summary>A random vector s with E[s s'] = Λ for every term, shaped as the output.</summary>
-    /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ of random signs.</param>
+    /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ
+    /// of random signs.</param>
     /// <param name="output">f.</param>
     /// <param name="generator">The source of randomness.</param>
-    /// <param name="part">Which rows of a larger batch the output is of: it gets what is drawn for them there, where draws take a fixed number of
-    /// random numbers a row. Null for all.</param>
+    /// <param name="part">Which rows of a larger batch the output is of: it gets what is drawn for them there, where draws take a fixed
+    /// number of random numbers a row. Null for all.</param>
     internal Tensor Draw(FisherKind kind, Tensor output, Generator? generator, BatchPart? part = null)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        long rows = output.shape[0], start = part?.Start ?? 0;
+        long rows = output.shape[0],
+            start = part?.Start ?? 0;
         Tensor s;
         if (kind != FisherKind.MonteCarlo)
         {
             var whole = rand(Whole(output, part), dtype: output.dtype, device: DrawDevice(output, generator), generator: generator);
             s = FisherRootProduct(output, Own(whole, rows, start).sub_(0.5).sign_().to(output.device));
         }
-        else if (part is null || part.Value.Batch == rows) s = Score(output, Sample(output, generator));
+        else if (part is null || part.Value.Batch == rows)
+            s = Score(output, Sample(output, generator));
         else
         {
             var whole = zeros(Whole(output, part), dtype: output.dtype, device: output.device);
-            whole.narrow(0, start, rows).copy_(output);         // of the other rows only how many there are counts
+            whole.narrow(0, start, rows).copy_(output); // of the other rows only how many there are counts
             var drawn = Sample(whole, generator);
             s = Score(output, drawn.narrow(0, drawn.shape[0] / whole.shape[0] * start, drawn.shape[0] / whole.shape[0] * rows));
         }
@@ -146,11 +159,14 @@ public abstract class Likelihood
     /// has it, but for targets that are made to have the sums of the outputs.</summary>
     private protected static bool IsOfSoftmax(Tensor output, Tensor gradient)
     {
-        const double Rounding = 1e-4, Spread = 1e-2;
+        const double Rounding = 1e-4,
+            Spread = 1e-2;
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var (f, g) = (Rows(output), Rows(gradient));
-        return f.shape[1] > 2 && f.shape[0] > 1 && RowSums(g) < Rounding
+        return f.shape[1] > 2
+            && f.shape[0] > 1
+            && RowSums(g) < Rounding
             && f.sum(-1).std().ToDouble() > Spread * f.abs().sum(-1).mean().ToDouble();
 
         static Tensor Rows(Tensor t) => t.reshape(t.shape[0], -1).to_type(ScalarType.Float64);
@@ -159,7 +175,8 @@ public abstract class Likelihood
     /// <summary>Where draws are made: torch refuses a generator of another device.</summary>
     private protected static Device DrawDevice(Tensor output, Generator? generator) => generator?.device ?? output.device;
 
-    /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to f.</summary>
+    /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to
+    /// f.</summary>
     /// <param name="output">f.</param>
     /// <param name="v">Shaped as f.</param>
     public abstract Tensor FisherProduct(Tensor output, Tensor v);
@@ -207,18 +224,20 @@ public abstract class Likelihood
     /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
 
-    /// <summary>p log(p/q) - p + q, elementwise, for positive p and q given by their logarithms. It is at least 0, and summed over the outcomes
-    /// of two distributions it is their KL divergence.</summary>
-    /// <remarks>With x = log q - log p it is p (eˣ - 1 - x); for |x| ≤ ½ by the series x²/2 (1 + x/3 (1 + x/4 (...))), which does not cancel.</remarks>
+    /// <summary>p log(p/q) - p + q, elementwise, for positive p and q given by their logarithms. It is at least 0, and summed over the
+    /// outcomes of two distributions it is their KL divergence.</summary>
+    /// <remarks>With x = log q - log p it is p (eˣ - 1 - x); for |x| ≤ ½ by the series x²/2 (1 + x/3 (1 + x/4 (...))), which does not
+    /// cancel.</remarks>
     private protected static Tensor RelativeEntropy(Tensor logP, Tensor logQ)
     {
         const double Near = 0.5;
-        const int Order = 14;                                    // 2 Near^(Order - 1) / (Order + 1)! is below the rounding of float64
+        const int Order = 14; // 2 Near^(Order - 1) / (Order + 1)! is below the rounding of float64
         var x = logQ - logP;
         var p = logP.exp();
         var near = x.clamp(-Near, Near);
         var series = ones_like(near);
-        for (int k = Order; k > 2; k--) series = near / k * series + 1;
+        for (int k = Order; k > 2; k--)
+            series = near / k * series + 1;
         return where(x.abs() <= Near, p * near.square() * series / 2, logQ.exp() - p - p * x);
     }
 }

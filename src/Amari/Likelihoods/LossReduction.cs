@@ -6,6 +6,7 @@ public enum LossReduction
     /// <summary>The gradient is of the mean over all terms since the last step (micro-batches are scaled by the user so that this
     /// holds).</summary>
     Mean,
+
     /// <summary>The gradient is of the sum over all terms since the last step.</summary>
     Sum,
 }

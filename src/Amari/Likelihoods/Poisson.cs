@@ -1,10 +1,10 @@
-
 namespace Amari;
 
-/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], of equal shapes; targets at least 0.</summary>
-/// <remarks>A term is an example: the loss sums over its outputs and averages over examples; log y! is part of it. Score: λ - y.
-/// λ itself is not representable from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, as they should
-/// be, and the KL divergence is infinite or NaN. Far below, λ is 0 and all stays finite.</remarks>
+/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], of equal shapes; targets at
+/// least 0.</summary>
+/// <remarks>A term is an example: the loss sums over its outputs and averages over examples; log y! is part of it. Score: λ - y. λ itself
+/// is not representable from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, as they should be, and
+/// the KL divergence is infinite or NaN. Far below, λ is 0 and all stays finite.</remarks>
 public sealed class Poisson : Likelihood
 {
     /// <inheritdoc/>
@@ -66,7 +66,7 @@ public sealed class Poisson : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        targets = targets.to_type(ScalarType.Float64);          // whatever numbers they are
+        targets = targets.to_type(ScalarType.Float64); // whatever numbers they are
         double factorials = MeanOfExamples(targets.add(1).lgamma());
         var mean = targets.mean([0], keepdim: true, type: ScalarType.Float64);
         return new(factorials + MeanOfExamples(mean - mean.xlogy(mean)), factorials + MeanOfExamples(targets - targets.xlogy(targets)));

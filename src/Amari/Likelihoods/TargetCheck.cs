@@ -2,15 +2,15 @@ using Amari.Native;
 
 namespace Amari.Likelihoods;
 
-/// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a device's
-/// context.</summary>
+/// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a
+/// device's context.</summary>
 /// <param name="likelihood">Its name, for messages.</param>
 internal sealed class TargetCheck(string likelihood)
 {
     /// <summary>The label of a position that is left out of the loss, as in torch's cross-entropy.</summary>
     public const long Ignored = -100;
 
-    private long[]? _inRange;                                    // the last shape whose values were in range on a device: no step waits for them
+    private long[]? _inRange; // the last shape whose values were in range on a device: no step waits for them
 
     /// <summary>The targets in the output's dtype.</summary>
     /// <param name="output">f.</param>
@@ -24,8 +24,10 @@ internal sealed class TargetCheck(string likelihood)
     {
         Output(output, target);
         Shape(output, target, shape, pattern);
-        if (target.is_complex()) throw Error(output, target, "the targets must be real numbers");
-        if ((least ?? most) is not null && target.numel() > 0 && !IsKnown(target)) Range(output, target, least, most);
+        if (target.is_complex())
+            throw Error(output, target, "the targets must be real numbers");
+        if ((least ?? most) is not null && target.numel() > 0 && !IsKnown(target))
+            Range(output, target, least, most);
         return target.dtype == output.dtype ? target : target.to_type(output.dtype);
     }
 
@@ -36,16 +38,21 @@ internal sealed class TargetCheck(string likelihood)
     public (Tensor Labels, long Counted) Labels(Tensor output, Tensor target)
     {
         Output(output, target);
-        if (output.dim() < 2) throw Error(output, target, "outputs must be [n, C] or [n, r.., C]");
+        if (output.dim() < 2)
+            throw Error(output, target, "outputs must be [n, C] or [n, r.., C]");
         Shape(output, target, output.shape.AsSpan(..^1), "[n] for outputs [n, C], [n, r..] for [n, r.., C]");
-        if (!IsInteger(target.dtype)) throw Error(output, target, "labels must be integers, such as Int64");
+        if (!IsInteger(target.dtype))
+            throw Error(output, target, "labels must be integers, such as Int64");
         var labels = target.dtype == ScalarType.Int64 ? target : target.to_type(ScalarType.Int64);
-        long classes = output.shape[^1], left = 0;
+        long classes = output.shape[^1],
+            left = 0;
         if (labels.device_type == DeviceType.CPU && LibTorch.IsContiguous(labels.Handle))
         {
             foreach (long y in Elements(labels))
-                if (y == Ignored) left++;
-                else if (y < 0 || y >= classes) throw OutOfRange(y);
+                if (y == Ignored)
+                    left++;
+                else if (y < 0 || y >= classes)
+                    throw OutOfRange(y);
             GC.KeepAlive(labels);
         }
         else if (labels.numel() > 0)
@@ -56,7 +63,8 @@ internal sealed class TargetCheck(string likelihood)
             var wrong = labels.lt(0).logical_and_(ignored.logical_not()).logical_or_(labels.ge(classes));
             double[] counts = stack([ignored.sum(), wrong.sum()]).Elements<double>();
             left = (long)counts[0];
-            if (counts[1] > 0) throw OutOfRange(labels.masked_select(wrong)[0].ToInt64());
+            if (counts[1] > 0)
+                throw OutOfRange(labels.masked_select(wrong)[0].ToInt64());
         }
         return (labels, labels.numel() - left);
 
@@ -64,14 +72,17 @@ internal sealed class TargetCheck(string likelihood)
             Error(output, target, $"a label is {label}; it must be in [0, {classes}), or {Ignored} where it is to be left out");
     }
 
-    private static unsafe ReadOnlySpan<long> Elements(Tensor labels) => new((void*)LibTorch.DataPointer(labels.Handle), checked((int)labels.numel()));
+    private static unsafe ReadOnlySpan<long> Elements(Tensor labels) =>
+        new((void*)LibTorch.DataPointer(labels.Handle), checked((int)labels.numel()));
 
     private void Output(Tensor output, Tensor target)
     {
         ArgumentNullException.ThrowIfNull(output);
         ArgumentNullException.ThrowIfNull(target);
-        if (output.dim() == 0) throw Error(output, target, "outputs must have a dimension of examples, [n, ..]");
-        if (!output.is_floating_point()) throw Error(output, target, "outputs must be floating-point numbers");
+        if (output.dim() == 0)
+            throw Error(output, target, "outputs must have a dimension of examples, [n, ..]");
+        if (!output.is_floating_point())
+            throw Error(output, target, "outputs must be floating-point numbers");
         if (output.device_type != target.device_type)
             throw Error(output, target, $"the outputs are on {output.device}, the targets on {target.device}");
     }
@@ -90,9 +101,17 @@ internal sealed class TargetCheck(string likelihood)
         using var off = no_grad();
         using var scope = NewDisposeScope();
         double[] ends = stack([target.min(), target.max()]).Elements<double>();
-        if (ends[0] < least || ends[1] > most)                   // NaN passes: its loss is not finite, and its step is skipped
-            throw Error(output, target, FormattableString.Invariant($"the targets lie between {ends[0]:G6} and {ends[1]:G6}; they must be ")
-                + (most is null ? FormattableString.Invariant($"at least {least}") : FormattableString.Invariant($"in [{least}, {most}]")));
+        if (ends[0] < least || ends[1] > most) // NaN passes: its loss is not finite, and its step is skipped
+            throw Error(
+                output,
+                target,
+                FormattableString.Invariant($"the targets lie between {ends[0]:G6} and {ends[1]:G6}; they must be ")
+                    + (
+                        most is null
+                            ? FormattableString.Invariant($"at least {least}")
+                            : FormattableString.Invariant($"in [{least}, {most}]")
+                    )
+            );
         _inRange = target.shape;
     }
 

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Amari.Native;
 
-/// <summary>What the threads of this process had of the processors, and what they waited for them while others ran; since the process began, of threads that live.</summary>
+/// <summary>What the threads of this process had of the processors, and what they waited for them while others ran; since the process
+/// began, of threads that live.</summary>
 /// <param name="Ran">Seconds of all threads.</param>
 /// <param name="Waited">Seconds that they were ready to run and did not; null where the system does not tell (Linux does).</param>
 internal readonly record struct CpuTime(double Ran, double? Waited)
@@ -15,8 +16,10 @@ internal readonly record struct CpuTime(double Ran, double? Waited)
     /// <summary>Of the threads that live now, by the scheduler's own count; null where the system does not tell.</summary>
     public static (double Ran, double Waited)? Sum()
     {
-        if (!OperatingSystem.IsLinux() || !Directory.Exists(Tasks)) return null;
-        double ran = 0, waited = 0;
+        if (!OperatingSystem.IsLinux() || !Directory.Exists(Tasks))
+            return null;
+        double ran = 0,
+            waited = 0;
         bool any = false;
         foreach (string task in Directory.EnumerateDirectories(Tasks))
             try

@@ -8,7 +8,10 @@ internal static partial class DerivativeFailure
     /// <summary>What users call an operation where libtorch has another name for it.</summary>
     private static readonly Dictionary<string, string> Names = new()
     {
-        ["embedding_bag"] = "EmbeddingBag", ["grid_sampler_2d"] = "grid_sample", ["grid_sampler_3d"] = "grid_sample", ["ctc_loss"] = "CTCLoss",
+        ["embedding_bag"] = "EmbeddingBag",
+        ["grid_sampler_2d"] = "grid_sample",
+        ["grid_sampler_3d"] = "grid_sample",
+        ["ctc_loss"] = "CTCLoss",
     };
 
     /// <summary>The exception to throw in place of libtorch's, whose first line is the inner one.</summary>
@@ -28,19 +31,32 @@ internal static partial class DerivativeFailure
     private static string Sentence(string reason)
     {
         if (reason.Contains("backward through the graph a second time", StringComparison.Ordinal))
-            return "The graph of the function was used up before its derivative was taken, as by a closure that calls backward() itself: return the differentiable loss without calling backward().";
+            return "The graph of the function was used up before its derivative was taken, as by a closure that calls backward() itself: "
+                + "return the differentiable loss without calling backward().";
         if (Missing().Match(reason) is { Success: true } missing)
-            return $"The operation {NameOf(missing.Groups["operation"].Value)} has no {(missing.Groups["second"].Success ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives (AdamW, K-FAC)" : "derivative: replace the operation, or freeze what it is applied to")}.";
+            return $"The operation {NameOf(missing.Groups["operation"].Value)} has no "
+                + $"{(missing.Groups["second"].Success ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives (AdamW, K-FAC)" : "derivative: replace the operation, or freeze what it is applied to")}.";
         if (InPlace().Match(reason) is { Success: true } edited)
-            return $"A tensor that the derivative needs ({edited.Groups["tensor"].Value}{(edited.Groups["source"].Success ? $", {edited.Groups["source"].Value}" : "")}) was changed in place after it was used: write the result to a new tensor, or change a clone.";
+            return "A tensor that the derivative needs "
+                + $"({edited.Groups["tensor"].Value}{(edited.Groups["source"].Success ? $", {edited.Groups["source"].Value}" : "")}) was "
+                + "changed in place after it was used: write the result to a new tensor, or change a clone.";
         if (Types().Match(reason) is { Success: true } types)
-            return $"The gradient is {TypeOf(types.Groups["found"].Value)} where {TypeOf(types.Groups["expected"].Value)} is needed: the loss mixes the two types, as targets and model of different types do; convert the targets, or the model, to the other's type.";
+            return $"The gradient is {TypeOf(types.Groups["found"].Value)} where {TypeOf(types.Groups["expected"].Value)} is needed: the "
+                + "loss mixes the two types, as targets and model of different types do; convert the targets, or the model, to the "
+                + "other's type.";
         return $"The derivative cannot be computed: {reason.TrimEnd('.')}.";
     }
 
     private static string NameOf(string operation) => Names.GetValueOrDefault(operation.Trim('_'), operation.Trim('_'));
 
-    private static string TypeOf(string name) => name switch { "Double" => "Float64", "Float" => "Float32", "Half" => "Float16", _ => name };
+    private static string TypeOf(string name) =>
+        name switch
+        {
+            "Double" => "Float64",
+            "Float" => "Float32",
+            "Half" => "Float16",
+            _ => name,
+        };
 
     [GeneratedRegex(@"<--- HERE\s+\w+: ")]
     private static partial Regex AfterTrace();

@@ -4,10 +4,15 @@ namespace Amari.Native;
 
 /// <summary>Which library multiplies float32 matrices on the CPU: MKL, libtorch's default, or oneDNN.</summary>
 /// <remarks>MKL leaves the wide vectors of some CPUs (AMD's) unused; oneDNN is about twice as fast there at the same rounding. On CPUs with
-/// bfloat16 matrix units (AMX) the same switch multiplies in bfloat16: so it is never on unless asked for, and measures its own error.</remarks>
+/// bfloat16 matrix units (AMX) the same switch multiplies in bfloat16: so it is never on unless asked for, and measures its own
+/// error.</remarks>
 public static partial class Float32Products
 {
-    private const int OneDnn = 2, Matmul = 3, On = 3, Off = 1, Size = 256;
+    private const int OneDnn = 2,
+        Matmul = 3,
+        On = 3,
+        Off = 1,
+        Size = 256;
     private const double LargestError = 1e-5;
 
     /// <summary>Turns oneDNN on for this process, or leaves MKL when the error would be that of a shorter format.</summary>
@@ -18,7 +23,8 @@ public static partial class Float32Products
         Set(On);
         double error = RelativeError();
         bool good = error <= LargestError;
-        if (!good) Set(Off);
+        if (!good)
+            Set(Off);
         return (error, good);
     }
 
@@ -52,6 +58,9 @@ public static partial class Float32Products
     [LibraryImport("torch_cpu", EntryPoint = "_ZN2at13globalContextEv")]
     private static partial nint GlobalContext();
 
-    [LibraryImport("torch_cpu", EntryPoint = "_ZN2at7Context19setFloat32PrecisionENS_14Float32BackendENS_9Float32OpENS_16Float32PrecisionE")]
+    [LibraryImport(
+        "torch_cpu",
+        EntryPoint = "_ZN2at7Context19setFloat32PrecisionENS_14Float32BackendENS_9Float32OpENS_16Float32PrecisionE"
+    )]
     private static partial void SetFloat32Precision(nint context, int backend, int operation, int precision);
 }

@@ -18,7 +18,7 @@ internal sealed class GradientTap : autograd.SingleTensorFunction<GradientTap>
     /// <param name="callback">Shown the gradient, which it does not own; it must not throw.</param>
     public static Tensor On(Tensor tensor, Tensor probe, Action<Tensor> callback)
     {
-        using var alias = tensor.detach();                      // outlives the native call, which TorchSharp gives no more than its handle
+        using var alias = tensor.detach(); // outlives the native call, which TorchSharp gives no more than its handle
         var result = apply(tensor, probe, new Call(alias, callback));
         GC.KeepAlive(tensor);
         return result;

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 
 namespace Amari.Native;
 
-/// <summary>The end of the process without anything that could wait: no finalizers, no exit handlers of libraries that wait for lost peers.</summary>
+/// <summary>The end of the process without anything that could wait: no finalizers, no exit handlers of libraries that wait for lost
+/// peers.</summary>
 internal static partial class HardExit
 {
     /// <summary>Writes one line to standard error and ends.</summary>
@@ -19,7 +20,8 @@ internal static partial class HardExit
     [DoesNotReturn]
     public static void Now(int exitCode)
     {
-        if (!OperatingSystem.IsWindows()) EndProcess(exitCode);
+        if (!OperatingSystem.IsWindows())
+            EndProcess(exitCode);
         Environment.Exit(exitCode);
     }
 

@@ -13,7 +13,8 @@ internal sealed class KeptGradients : IDisposable
         foreach (var p in parameters)
         {
             Tensor? gradient = LibTorch.Gradient(p.Handle) == 0 ? null : p.grad;
-            if (gradient is not null) p.grad = null;
+            if (gradient is not null)
+                p.grad = null;
             _kept.Add((p, gradient));
         }
     }
@@ -22,7 +23,8 @@ internal sealed class KeptGradients : IDisposable
     {
         foreach (var (p, gradient) in _kept)
         {
-            if (gradient is not null || LibTorch.Gradient(p.Handle) != 0) p.grad = gradient;
+            if (gradient is not null || LibTorch.Gradient(p.Handle) != 0)
+                p.grad = gradient;
             gradient?.Dispose();
         }
     }

@@ -13,15 +13,17 @@ internal static unsafe partial class LibTorch
     private const string Library = "LibTorchSharp";
 
     // const at::Tensor& c10::TensorImpl::grad() const, and the one implementation that all undefined tensors share.
-    private static readonly delegate* unmanaged[SuppressGCTransition]<nint, nint*> Grad =
-        (delegate* unmanaged[SuppressGCTransition]<nint, nint*>)Export("_ZNK3c1010TensorImpl4gradEv");
+    private static readonly delegate* unmanaged[SuppressGCTransition]<nint, nint*> Grad = (delegate* unmanaged[SuppressGCTransition]<
+        nint,
+        nint*>)Export("_ZNK3c1010TensorImpl4gradEv");
     private static readonly nint Undefined = Export("_ZN3c1019UndefinedTensorImpl10_singletonE");
 
     // bool torch::autograd::get_current_graph_task_keep_graph(), as GCC and Clang, and as MSVC call it
-    private static readonly delegate* unmanaged[SuppressGCTransition]<byte> KeepGraph =
-        (delegate* unmanaged[SuppressGCTransition]<byte>)(
-            Export("_ZN5torch8autograd33get_current_graph_task_keep_graphEv", "torch_cpu") is var found and not 0
-                ? found : Export("?get_current_graph_task_keep_graph@autograd@torch@@YA_NXZ", "torch_cpu"));
+    private static readonly delegate* unmanaged[SuppressGCTransition]<byte> KeepGraph = (delegate* unmanaged[SuppressGCTransition]<byte>)(
+        Export("_ZN5torch8autograd33get_current_graph_task_keep_graphEv", "torch_cpu") is var found and not 0
+            ? found
+            : Export("?get_current_graph_task_keep_graph@autograd@torch@@YA_NXZ", "torch_cpu")
+    );
 
     // One word a parameter, at a fixed address, for the systems whose compiler mangles those names otherwise (Windows).
     private static readonly ConcurrentDictionary<nint, nint> Cells = new();
@@ -37,7 +39,8 @@ internal static unsafe partial class LibTorch
     /// <remarks>Borrowed from the tensor: valid until its gradient is replaced or released; never to be disposed.</remarks>
     public static nint Gradient(nint tensor)
     {
-        if (Grad == null || Undefined == 0) return GradientByCopy(tensor);
+        if (Grad == null || Undefined == 0)
+            return GradientByCopy(tensor);
         var gradient = Grad(*(nint*)tensor);
         return *gradient == Undefined ? 0 : (nint)gradient;
     }
@@ -46,7 +49,8 @@ internal static unsafe partial class LibTorch
     internal static nint GradientByCopy(nint tensor)
     {
         var owned = THSTensor_grad(tensor);
-        if (owned == 0) return 0;
+        if (owned == 0)
+            return 0;
         var cell = (nint*)Cells.GetOrAdd(tensor, static _ => (nint)NativeMemory.AllocZeroed((nuint)sizeof(nint)));
         *cell = *(nint*)owned;
         THSTensor_dispose(owned);
@@ -56,7 +60,8 @@ internal static unsafe partial class LibTorch
     /// <summary>Leaves the tensor without a gradient, as one that no backward pass has reached.</summary>
     public static void ReleaseGradient(nint tensor)
     {
-        if (Gradient(tensor) != 0) THSTensor_set_grad(tensor, 0);
+        if (Gradient(tensor) != 0)
+            THSTensor_set_grad(tensor, 0);
     }
 
     /// <summary>Whether backward passes give the tensor a gradient: not if it is frozen.</summary>

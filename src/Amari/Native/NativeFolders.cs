@@ -6,8 +6,7 @@ namespace Amari.Native;
 internal static class NativeFolders
 {
     /// <summary>The full path of the first such file, or null.</summary>
-    public static string? Find(string file) =>
-        All().Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
+    public static string? Find(string file) => All().Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists);
 
     private static IEnumerable<string> All()
     {
@@ -27,15 +26,15 @@ internal static class NativeFolders
     // A constant, read without running the static constructor of torch, which loads the library.
     public static string LibTorchVersion { get; } =
         typeof(torch).GetField("libtorchPackageVersion", BindingFlags.NonPublic | BindingFlags.Static)?.GetRawConstantValue()
-            is string version ? System.Version.Parse(version).ToString(3) : "";
+            is string version
+            ? System.Version.Parse(version).ToString(3)
+            : "";
 
     private static IEnumerable<(string Package, string Version)> Packages =>
-    [
-        ("torchsharp", typeof(torch).Assembly.GetName().Version!.ToString(3)),
-        ("libtorch-cpu-linux-x64", LibTorchVersion),
-    ];
+        [("torchsharp", typeof(torch).Assembly.GetName().Version!.ToString(3)), ("libtorch-cpu-linux-x64", LibTorchVersion)];
 
-    private static string Cache => Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } folder
-        ? folder
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+    private static string Cache =>
+        Environment.GetEnvironmentVariable("NUGET_PACKAGES") is { Length: > 0 } folder
+            ? folder
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
 }

@@ -7,7 +7,7 @@ namespace Amari.Native;
 /// <summary>Keeps patched libraries in the user's cache directory, one folder for each SHA-256 of the original, and loads them.</summary>
 internal static partial class PatchedCopy
 {
-    private const uint CloseOnExec = 1;                         // MFD_CLOEXEC
+    private const uint CloseOnExec = 1; // MFD_CLOEXEC
 
     /// <summary>Patches and loads a library; whatever it links to must be loaded already.</summary>
     /// <param name="original">The full path of the library as shipped, which stays untouched.</param>
@@ -22,7 +22,8 @@ internal static partial class PatchedCopy
         if (Cache is { } cache)
         {
             var handle = TryLoad(path = Path.Combine(cache, "amari", Convert.ToHexStringLower(SHA256.HashData(shipped)), name), patched);
-            if (handle != 0) return handle;
+            if (handle != 0)
+                return handle;
         }
         return LoadFromMemory(name, patched, out path);
     }
@@ -30,13 +31,14 @@ internal static partial class PatchedCopy
     /// <summary>Loads from memory: there is no file that a kill leaves behind, or that somebody else could plant.</summary>
     private static nint LoadFromMemory(string name, byte[] content, out string path)
     {
-        path = $"/memfd:{name}";                                 // as the system lists it
+        path = $"/memfd:{name}"; // as the system lists it
         int descriptor = CreateInMemory(name, CloseOnExec);
         if (descriptor >= 0)
         {
             using var memory = new FileStream(new SafeFileHandle(descriptor, ownsHandle: true), FileAccess.Write, bufferSize: 0);
             memory.Write(content);
-            if (TryLoad($"/proc/self/fd/{descriptor}") is var handle && handle != 0) return handle;
+            if (TryLoad($"/proc/self/fd/{descriptor}") is var handle && handle != 0)
+                return handle;
         }
         throw new IOException($"neither {Cache ?? "the home directory"} nor a file in memory can hold and run a library");
     }
@@ -60,12 +62,13 @@ internal static partial class PatchedCopy
     {
         try
         {
-            if (!File.Exists(target) || !File.ReadAllBytes(target).AsSpan().SequenceEqual(content)) Write(target, content);
+            if (!File.Exists(target) || !File.ReadAllBytes(target).AsSpan().SequenceEqual(content))
+                Write(target, content);
             return NativeLibrary.Load(target);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or DllNotFoundException)
         {
-            return 0;   // read-only, full, or mounted noexec
+            return 0; // read-only, full, or mounted noexec
         }
     }
 
@@ -74,8 +77,9 @@ internal static partial class PatchedCopy
     {
         string folder = Path.GetDirectoryName(target)!;
         Directory.CreateDirectory(folder);
-        foreach (string stray in Directory.GetFiles(folder, Path.GetFileName(target) + ".*"))   // of a process that was killed
-            if (File.GetLastWriteTimeUtc(stray) < DateTime.UtcNow - TimeSpan.FromHours(1)) File.Delete(stray);
+        foreach (string stray in Directory.GetFiles(folder, Path.GetFileName(target) + ".*")) // of a process that was killed
+            if (File.GetLastWriteTimeUtc(stray) < DateTime.UtcNow - TimeSpan.FromHours(1))
+                File.Delete(stray);
         var fresh = $"{target}.{Environment.ProcessId}-{Guid.NewGuid():n}";
         try
         {
@@ -92,9 +96,13 @@ internal static partial class PatchedCopy
         }
     }
 
-    private static string? Cache => new[]
-    {
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME"),
-        Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify), ".cache"),
-    }.FirstOrDefault(Path.IsPathRooted);
+    private static string? Cache =>
+        new[]
+        {
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME"),
+            Path.Combine(
+                Environment.GetFolderPath(Environment.SpecialFolder.UserProfile, Environment.SpecialFolderOption.DoNotVerify),
+                ".cache"
+            ),
+        }.FirstOrDefault(Path.IsPathRooted);
 }

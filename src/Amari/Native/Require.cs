@@ -33,13 +33,16 @@ internal static class Require
     public static double? ShareOrNull(double? value, [CallerMemberName] string name = "") =>
         value is null ? null : Share(value.Value, name);
 
-    public static T AtLeast<T>(T minimum, T value, [CallerMemberName] string name = "") where T : IBinaryInteger<T> =>
-        value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");
+    public static T AtLeast<T>(T minimum, T value, [CallerMemberName] string name = "")
+        where T : IBinaryInteger<T> => value >= minimum ? value : throw Error(name, value, $"an integer >= {minimum}");
 
     public static double AtLeast(double minimum, double value, [CallerMemberName] string name = "") =>
-        value >= minimum && double.IsFinite(value) ? value : throw Error(name, value, FormattableString.Invariant($"a finite number >= {minimum}"));
+        value >= minimum && double.IsFinite(value)
+            ? value
+            : throw Error(name, value, FormattableString.Invariant($"a finite number >= {minimum}"));
 
-    public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "") where TEnum : struct, Enum =>
+    public static TEnum Defined<TEnum>(TEnum value, [CallerMemberName] string name = "")
+        where TEnum : struct, Enum =>
         Enum.IsDefined(value) ? value : throw Error(name, value, "one of " + string.Join(", ", Enum.GetNames<TEnum>()));
 
     /// <summary>At least one parameter is trainable: an optimizer over nothing is a mistake, as torch has it.</summary>
@@ -48,11 +51,16 @@ internal static class Require
         int count = 0;
         foreach (var p in parameters)
         {
-            if (p.requires_grad) return;
+            if (p.requires_grad)
+                return;
             count++;
         }
-        throw new ArgumentException(count == 0 ? $"{optimizer} was given no parameters: there is nothing to train."
-            : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one beforehand.", nameof(parameters));
+        throw new ArgumentException(
+            count == 0
+                ? $"{optimizer} was given no parameters: there is nothing to train."
+                : $"All parameters that {optimizer} was given are frozen (requires_grad is false): thaw one beforehand.",
+            nameof(parameters)
+        );
     }
 
     /// <summary>The model has a parameter that is trained.</summary>
@@ -61,7 +69,10 @@ internal static class Require
     public static void Parameters(nn.Module model, string purpose)
     {
         if (!model.parameters().Any(p => p.requires_grad))
-            throw new ArgumentException($"The model {model.GetName()} has no parameters that are trained: there is nothing to {purpose}.", nameof(model));
+            throw new ArgumentException(
+                $"The model {model.GetName()} has no parameters that are trained: there is nothing to {purpose}.",
+                nameof(model)
+            );
     }
 
     /// <summary>Real floating-point numbers: the moments of complex ones would turn the step.</summary>
@@ -69,7 +80,9 @@ internal static class Require
     {
         if (!parameter.is_floating_point())
             throw new ArgumentException(
-                $"The parameter '{name}' is {parameter.dtype}; optimizers take real floating-point numbers, complex ones as pairs.", nameof(parameter));
+                $"The parameter '{name}' is {parameter.dtype}; optimizers take real floating-point numbers, complex ones as pairs.",
+                nameof(parameter)
+            );
     }
 
     /// <summary>One sentence with the value and the allowed range.</summary>

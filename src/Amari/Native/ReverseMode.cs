@@ -5,8 +5,8 @@ namespace Amari.Native;
 /// <summary>Derivatives in reverse mode, J'c, whose errors are exceptions. TorchSharp's own <c>autograd.grad</c> has no catch: any error in
 /// it ends the process.</summary>
 /// <remarks>This is libtorch's <c>torch.grad</c>, called from a function in TorchScript: the same numbers, bit for bit, at the same cost.
-/// <c>autograd.backward(..., inputs)</c> throws too, but adds to the <c>grad</c> of the inputs, which are the user's. Thread-safe. An exception
-/// that a custom backward throws still ends the process: .NET does not let it cross libtorch's frames.</remarks>
+/// <c>autograd.backward(..., inputs)</c> throws too, but adds to the <c>grad</c> of the inputs, which are the user's. Thread-safe. An
+/// exception that a custom backward throws still ends the process: .NET does not let it cross libtorch's frames.</remarks>
 internal static class ReverseMode
 {
     private const string Function = "derivative";
@@ -32,9 +32,15 @@ internal static class ReverseMode
     /// <param name="createGraph">Whether the results have a graph of their own; the graph is then kept.</param>
     /// <exception cref="InvalidOperationException">There is no such derivative; one sentence says why, and what to do.</exception>
     public static IReadOnlyList<Tensor?> Derivative(
-        Tensor[] outputs, Tensor[] inputs, Tensor[]? cotangents = null, bool again = false, bool createGraph = false)
+        Tensor[] outputs,
+        Tensor[] inputs,
+        Tensor[]? cotangents = null,
+        bool again = false,
+        bool createGraph = false
+    )
     {
-        if (inputs.Length == 0) return [];
+        if (inputs.Length == 0)
+            return [];
         try
         {
             var result = (object?[])Unit.Value.invoke(Function, outputs, inputs, cotangents ?? [], again || createGraph, createGraph);
@@ -46,7 +52,7 @@ internal static class ReverseMode
         }
         finally
         {
-            GC.KeepAlive(outputs);                               // TorchSharp passes no more than their handles
+            GC.KeepAlive(outputs); // TorchSharp passes no more than their handles
             GC.KeepAlive(inputs);
             GC.KeepAlive(cotangents);
         }

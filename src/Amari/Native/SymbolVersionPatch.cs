@@ -3,19 +3,18 @@ using System.Text;
 
 namespace Amari.Native;
 
-/// <summary>Rewrites a 64-bit little-endian ELF library that needs GLIBCXX_3.4.32 (GCC 13) so that older versions of libstdc++ load it.</summary>
-/// <remarks>
-/// GCC 13 emits one call that older libstdc++ lacks, <c>std::ios_base_library_init()</c>, in each library that includes iostream.
-/// It does what the constructor <c>std::ios_base::Init::Init()</c>, which every libstdc++ exports, has always done, and that
-/// constructor never reads its <c>this</c>. So three edits of the dynamic tables make the library load:
+/// <summary>Rewrites a 64-bit little-endian ELF library that needs GLIBCXX_3.4.32 (GCC 13) so that older versions of libstdc++ load
+/// it.</summary>
+/// <remarks> GCC 13 emits one call that older libstdc++ lacks, <c>std::ios_base_library_init()</c>, in each library that includes iostream.
+/// It does what the constructor <c>std::ios_base::Init::Init()</c>, which every libstdc++ exports, has always done, and that constructor
+/// never reads its <c>this</c>. So three edits of the dynamic tables make the library load:
 /// <code>
 /// .gnu.version_r   the entry GLIBCXX_3.4.32 becomes weak: the loader no longer refuses
 /// .dynstr          _ZSt21ios_base_library_initv becomes _ZNSt8ios_base4InitC1Ev
 /// .gnu.version     that symbol now has the version GLIBCXX_3.4
 /// </code>
-/// The symbol is undefined in the library, hence in none of its hash tables. Layout: System V ABI, and the Linux Standard Base
-/// on symbol versions.
-/// </remarks>
+/// The symbol is undefined in the library, hence in none of its hash tables. Layout: System V ABI, and the Linux Standard Base on symbol
+/// versions. </remarks>
 internal static class SymbolVersionPatch
 {
     /// <summary>The version that older libstdc++ lacks.</summary>
@@ -24,7 +23,9 @@ internal static class SymbolVersionPatch
     private const string OldVersion = "GLIBCXX_3.4";
     private const string Symbol = "_ZSt21ios_base_library_initv";
     private const string OldSymbol = "_ZNSt8ios_base4InitC1Ev";
-    private const uint DynamicSymbols = 11, VersionNeeds = 0x6ffffffe, VersionOfSymbols = 0x6fffffff;
+    private const uint DynamicSymbols = 11,
+        VersionNeeds = 0x6ffffffe,
+        VersionOfSymbols = 0x6fffffff;
     private const ushort Weak = 2;
 
     /// <summary>Returns a patched copy; a library that needs no patch, or has it already, comes back unchanged.</summary>
@@ -47,27 +48,33 @@ internal static class SymbolVersionPatch
     {
         if (!file[..6].SequenceEqual("\u007fELF\u0002\u0001"u8))
             throw new InvalidDataException("Not a 64-bit little-endian ELF file.");
-        _ = file.Slice(Int(file, 40), 64 * U16(file, 60));       // all section headers, those behind the ones used too: they are the end of the file
+        // all section headers, those behind the ones used too: they are the end of the file
+        _ = file.Slice(Int(file, 40), 64 * U16(file, 60));
         var symbols = Section(file, DynamicSymbols);
         var names = Section(file, symbols.Link);
         var versions = Section(file, VersionOfSymbols);
         var needs = Section(file, VersionNeeds);
 
-        int entry = FindNeed(file, needs, names, Version), old = FindNeed(file, needs, names, OldVersion);
-        if (entry < 0) return;
-        if (old < 0) throw new InvalidDataException($"No other symbol uses {OldVersion}; the layout is not the expected one.");
+        int entry = FindNeed(file, needs, names, Version),
+            old = FindNeed(file, needs, names, OldVersion);
+        if (entry < 0)
+            return;
+        if (old < 0)
+            throw new InvalidDataException($"No other symbol uses {OldVersion}; the layout is not the expected one.");
 
         var found = -1;
         var index = U16(file, entry + 6);
         for (var i = 0; i < symbols.Size / 24; i++)
         {
-            if ((U16(file, versions.Offset + (2 * i)) & 0x7fff) != index) continue;
+            if ((U16(file, versions.Offset + (2 * i)) & 0x7fff) != index)
+                continue;
             var name = Name(file, names, U32(file, symbols.Offset + (24 * i)));
             if (name != Symbol || U16(file, symbols.Offset + (24 * i) + 6) != 0)
                 throw new InvalidDataException($"The symbol {name} needs {Version} too.");
             found = i;
         }
-        if (found < 0) return;
+        if (found < 0)
+            return;
 
         var at = (int)U32(file, symbols.Offset + (24 * found));
         for (var i = 0; i < symbols.Size / 24; i++)
@@ -84,16 +91,18 @@ internal static class SymbolVersionPatch
     /// <summary>The offset of the needed version's entry (hash, flags at 4, index at 6, name at 8, next at 12), or -1.</summary>
     private static int FindNeed(ReadOnlySpan<byte> file, Table needs, Table names, string version)
     {
-        for (var need = needs.Offset; ;)
+        for (var need = needs.Offset; ; )
         {
             var entry = checked(need + (int)U32(file, need + 8));
             for (var left = U16(file, need + 2); left > 0; left--)
             {
-                if (Name(file, names, U32(file, entry + 8)) == version) return entry;
+                if (Name(file, names, U32(file, entry + 8)) == version)
+                    return entry;
                 entry = checked(entry + (int)U32(file, entry + 12));
             }
             var next = checked((int)U32(file, need + 12));
-            if (next == 0) return -1;
+            if (next == 0)
+                return -1;
             need = checked(need + next);
         }
     }
@@ -107,7 +116,8 @@ internal static class SymbolVersionPatch
     private static Table Section(ReadOnlySpan<byte> file, uint type)
     {
         for (var i = 0; i < U16(file, 60); i++)
-            if (U32(file, Header(file, i) + 4) == type) return Section(file, i);
+            if (U32(file, Header(file, i) + 4) == type)
+                return Section(file, i);
         throw new InvalidDataException($"The ELF file has no section of type 0x{type:x}.");
     }
 
@@ -122,9 +132,10 @@ internal static class SymbolVersionPatch
     private static int Header(ReadOnlySpan<byte> file, int index) => checked(Int(file, 40) + (64 * index));
 
     private static ushort U16(ReadOnlySpan<byte> file, int at) => BinaryPrimitives.ReadUInt16LittleEndian(file[at..]);
+
     private static uint U32(ReadOnlySpan<byte> file, int at) => BinaryPrimitives.ReadUInt32LittleEndian(file[at..]);
-    private static int Int(ReadOnlySpan<byte> file, int at) =>
-        checked((int)BinaryPrimitives.ReadUInt64LittleEndian(file[at..]));
+
+    private static int Int(ReadOnlySpan<byte> file, int at) => checked((int)BinaryPrimitives.ReadUInt64LittleEndian(file[at..]));
 
     private readonly record struct Table(int Offset, int Size, int Link);
 }

@@ -4,9 +4,10 @@ namespace Amari.Native;
 internal static class TensorElements
 {
     /// <summary>A copy of all elements, in row-major order; another element type is converted.</summary>
-    /// <remarks>Right for a tensor that nothing else holds. <c>t.data&lt;T&gt;().ToArray()</c> is not: making the array may run the garbage collector, which frees a tensor
-    /// that is not named afterwards, and the copy reads freed memory.</remarks>
-    public static T[] Elements<T>(this Tensor tensor) where T : unmanaged
+    /// <remarks>Right for a tensor that nothing else holds. <c>t.data&lt;T&gt;().ToArray()</c> is not: making the array may run the garbage
+    /// collector, which frees a tensor that is not named afterwards, and the copy reads freed memory.</remarks>
+    public static T[] Elements<T>(this Tensor tensor)
+        where T : unmanaged
     {
         using var scope = NewDisposeScope();
         using var off = no_grad();
@@ -17,13 +18,14 @@ internal static class TensorElements
         return elements;
     }
 
-    private static ScalarType Type<T>() => default(T) switch
-    {
-        double => ScalarType.Float64,
-        float => ScalarType.Float32,
-        long => ScalarType.Int64,
-        short => ScalarType.Int16,
-        byte => ScalarType.Byte,
-        _ => throw new ArgumentException($"Elements are double, float, long, short or byte, not {typeof(T).Name}."),
-    };
+    private static ScalarType Type<T>() =>
+        default(T) switch
+        {
+            double => ScalarType.Float64,
+            float => ScalarType.Float32,
+            long => ScalarType.Int64,
+            short => ScalarType.Int16,
+            byte => ScalarType.Byte,
+            _ => throw new ArgumentException($"Elements are double, float, long, short or byte, not {typeof(T).Name}."),
+        };
 }

@@ -17,11 +17,17 @@ namespace Amari.Native;
 /// </remarks>
 internal readonly unsafe struct TensorHeader : IEquatable<TensorHeader>
 {
-    private const int Storage = 2, Address = 2, Offset = 19, Count = 20, Type = 21, Keys = 22;
-    private const ulong Used = ulong.MaxValue >> 1;             // the top bit of word 21 is no field, and is never written
+    private const int Storage = 2,
+        Address = 2,
+        Offset = 19,
+        Count = 20,
+        Type = 21,
+        Keys = 22;
+    private const ulong Used = ulong.MaxValue >> 1; // the top bit of word 21 is no field, and is never written
 
     private readonly long _count;
-    private readonly ulong _type, _keys;
+    private readonly ulong _type,
+        _keys;
 
     private TensorHeader(ulong* words) => (_count, _type, _keys) = ((long)words[Count], words[Type] & Used, words[Keys]);
 
@@ -51,14 +57,24 @@ internal readonly unsafe struct TensorHeader : IEquatable<TensorHeader>
     {
         using var scope = NewDisposeScope();
         var plain = zeros([5, 7], ScalarType.Float32);
-        Tensor[] others = [plain.t(), plain.narrow(0, 1, 3), plain.to_type(ScalarType.BFloat16), plain.to_type(ScalarType.Float64), zeros([2, 1, 1, 1, 1, 1, 9])];
-        return Matches(plain) && Of(plain.Handle).Equals(Of(zeros([7, 5]).Handle)) && others.All(t => Matches(t) && !Of(t.Handle).Equals(Of(plain.Handle)));
+        Tensor[] others =
+        [
+            plain.t(),
+            plain.narrow(0, 1, 3),
+            plain.to_type(ScalarType.BFloat16),
+            plain.to_type(ScalarType.Float64),
+            zeros([2, 1, 1, 1, 1, 1, 9]),
+        ];
+        return Matches(plain)
+            && Of(plain.Handle).Equals(Of(zeros([7, 5]).Handle))
+            && others.All(t => Matches(t) && !Of(t.Handle).Equals(Of(plain.Handle)));
     }
 
     private static bool Matches(Tensor tensor)
     {
         var header = Of(tensor.Handle);
-        return header._count == LibTorch.Count(tensor.Handle) && (ScalarType)(header._type & 0xFFFF) == LibTorch.Type(tensor.Handle)
+        return header._count == LibTorch.Count(tensor.Handle)
+            && (ScalarType)(header._type & 0xFFFF) == LibTorch.Type(tensor.Handle)
             && DataPointer(tensor.Handle, (int)tensor.ElementSize) == LibTorch.DataPointer(tensor.Handle);
     }
 }

@@ -2,27 +2,33 @@ using System.Runtime.InteropServices;
 
 namespace Amari.Native;
 
-/// <summary>Products of matrices and stacks of matrices, whose errors are exceptions. TorchSharp's own <c>matmul</c> has no catch: where memory
-/// does not suffice for the result, it ends the process.</summary>
+/// <summary>Products of matrices and stacks of matrices, whose errors are exceptions. TorchSharp's own <c>matmul</c> has no catch: where
+/// memory does not suffice for the result, it ends the process.</summary>
 internal static class TensorProducts
 {
     private const string Function = "product";
 
     // An error in this text would end the process, and so would a missing end of line.
-    private static readonly Lazy<jit.CompilationUnit> Unit = new(() => jit.compile($$"""
-        def {{Function}}(a, b):
-            return torch.matmul(a, b)
+    private static readonly Lazy<jit.CompilationUnit> Unit = new(() =>
+        jit.compile(
+            $$"""
+            def {{Function}}(a, b):
+                return torch.matmul(a, b)
 
-        """));
+            """
+        )
+    );
 
     /// <summary>The product of the last two dimensions, as torch's <c>matmul</c>; the caller owns it.</summary>
     /// <exception cref="ExternalException">The shapes do not fit, or the result does not fit into memory.</exception>
     public static Tensor MatrixProduct(this Tensor a, Tensor b)
     {
-        if (a.dim() == 2 && b.dim() == 2) return a.mm(b);
-        if (a.dim() == 3 && b.dim() == 3 && a.size(0) == b.size(0)) return a.bmm(b);
+        if (a.dim() == 2 && b.dim() == 2)
+            return a.mm(b);
+        if (a.dim() == 3 && b.dim() == 3 && a.size(0) == b.size(0))
+            return a.bmm(b);
         var product = (Tensor)Unit.Value.invoke(Function, [a, b]);
-        GC.KeepAlive(a);                                         // TorchSharp passes no more than their handles
+        GC.KeepAlive(a); // TorchSharp passes no more than their handles
         GC.KeepAlive(b);
         return product;
     }

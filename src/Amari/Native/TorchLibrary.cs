@@ -18,15 +18,17 @@ namespace Amari.Native;
 public static class TorchLibrary
 {
     private const string Name = "LibTorchSharp";
-    private static readonly Lock Gate = new(), Protecting = new();
-    private static TorchLibraryStatus? status, whole;
+    private static readonly Lock Gate = new(),
+        Protecting = new();
+    private static TorchLibraryStatus? status,
+        whole;
     private static nint handle;
 
     /// <summary>Whether a failure is written to standard error; a program that tells <see cref="Status"/> itself turns it off.</summary>
-    internal static bool TellsFailure { get; set; } = true;
+    internal static bool ReportsFailure { get; set; } = true;
 
-    /// <summary>How the library was loaded, and whether the numbers it is given are protected. Loads it if no tensor was made yet, never throws, and stays
-    /// the same from then on.</summary>
+    /// <summary>How the library was loaded, and whether the numbers it is given are protected. Loads it if no tensor was made yet, never
+    /// throws, and stays the same from then on.</summary>
     public static TorchLibraryStatus Status => Volatile.Read(ref whole) ?? Whole();
 
     private static TorchLibraryStatus Whole()
@@ -37,7 +39,8 @@ public static class TorchLibrary
 
     private static string? Protect()
     {
-        if (ScalarRelease.TryInstall() is not { } why) return null;
+        if (ScalarRelease.TryInstall() is not { } why)
+            return null;
         string line = $"TorchSharp's numbers are not protected from the garbage collector, because {why}.";
         Warnings.Once(line + " Where another thread collects garbage, results may be wrong or the process may end.");
         return line;
@@ -49,7 +52,7 @@ public static class TorchLibrary
         {
             try
             {
-                RuntimeHelpers.RunClassConstructor(typeof(torch).TypeHandle);   // where TorchSharp loads the library
+                RuntimeHelpers.RunClassConstructor(typeof(torch).TypeHandle); // where TorchSharp loads the library
                 return status ??= new(TorchLibraryState.NotNeeded, LoadedFile(), "TorchSharp's native library loads as it is.");
             }
             catch (TypeInitializationException e)
@@ -70,14 +73,16 @@ public static class TorchLibrary
 
     private static nint Resolve(Assembly assembly, string name)
     {
-        if (name != Name) return 0;
+        if (name != Name)
+            return 0;
         lock (Gate)
         {
             if (status is null)
             {
                 status = Load(out handle);
                 // TorchSharp swallows what is thrown here and then blames a missing package.
-                if (handle == 0 && TellsFailure) Console.Error.WriteLine($"Amari: {status.Message}");
+                if (handle == 0 && ReportsFailure)
+                    Console.Error.WriteLine($"Amari: {status.Message}");
             }
             return handle != 0 ? handle : throw new DllNotFoundException(status.Message);
         }
@@ -89,17 +94,22 @@ public static class TorchLibrary
         if (NativeFolders.Find("libLibTorchSharp.so") is not { } library)
             return Failed("TorchSharp's native library was not found: publish for linux-x64, with the files of the package TorchSharp.");
         if (NativeFolders.Find("libtorch.so") is not { } libtorch)
-            return Failed($"libtorch was not found: add the package libtorch-cpu-linux-x64 {NativeFolders.LibTorchVersion} to the program.");
+            return Failed(
+                $"libtorch was not found: add the package libtorch-cpu-linux-x64 {NativeFolders.LibTorchVersion} to the program."
+            );
         try
         {
-            NativeLibrary.Load(libtorch);   // from its own folder: the libraries it needs are beside it
+            NativeLibrary.Load(libtorch); // from its own folder: the libraries it needs are beside it
             handle = NativeLibrary.Load(library);
             return new(TorchLibraryState.NotNeeded, library, "TorchSharp's native library loads as it is.");
         }
         catch (DllNotFoundException e) when (!e.Message.Contains(SymbolVersionPatch.Version, StringComparison.Ordinal))
         {
-            var reason = e.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Trim();   // the loader's own words come last
-            return Failed($"TorchSharp's native library does not load ({reason}): install what is missing, or add the package libtorch-cpu-linux-x64 {NativeFolders.LibTorchVersion}.");
+            var reason = e.Message.Split('\n', StringSplitOptions.RemoveEmptyEntries)[^1].Trim(); // the loader's own words come last
+            return Failed(
+                $"TorchSharp's native library does not load ({reason}): install what is missing, or add the package libtorch-cpu-linux-x64 "
+                    + $"{NativeFolders.LibTorchVersion}."
+            );
         }
         catch (DllNotFoundException)
         {
@@ -112,12 +122,20 @@ public static class TorchLibrary
         try
         {
             handle = PatchedCopy.Load(library, out var path);
-            return new(TorchLibraryState.Patched, path, $"The system's libstdc++ lacks {SymbolVersionPatch.Version}: a patched copy of TorchSharp's native library is in use.");
+            return new(
+                TorchLibraryState.Patched,
+                path,
+                $"The system's libstdc++ lacks {SymbolVersionPatch.Version}: a patched copy of TorchSharp's native library is in use."
+            );
         }
         catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
         {
             handle = 0;
-            return Failed($"TorchSharp's native library needs {SymbolVersionPatch.Version}, which this system lacks, and could not be patched ({e.Message.TrimEnd('.')}): install libstdc++ of GCC 13.2 or newer (the package libstdc++6 of Debian 13 or Ubuntu 24.04).");
+            return Failed(
+                $"TorchSharp's native library needs {SymbolVersionPatch.Version}, which this system lacks, and could not be patched "
+                    + $"({e.Message.TrimEnd('.')}): install libstdc++ of GCC 13.2 or newer (the package libstdc++6 of Debian 13 or Ubuntu "
+                    + "24.04)."
+            );
         }
     }
 
@@ -126,7 +144,9 @@ public static class TorchLibrary
     private static string? LoadedFile()
     {
         using var process = Process.GetCurrentProcess();
-        return process.Modules.Cast<ProcessModule>()
-            .FirstOrDefault(module => module.ModuleName.Contains(Name, StringComparison.Ordinal))?.FileName;
+        return process
+            .Modules.Cast<ProcessModule>()
+            .FirstOrDefault(module => module.ModuleName.Contains(Name, StringComparison.Ordinal))
+            ?.FileName;
     }
 }

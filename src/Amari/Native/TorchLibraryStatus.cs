@@ -6,8 +6,9 @@ namespace Amari.Native;
 /// <param name="Message">One sentence for people; after a failure it says what to install.</param>
 public sealed record TorchLibraryStatus(TorchLibraryState State, string? Path, string Message)
 {
-    /// <summary>Why the numbers that TorchSharp hands to libtorch are not protected from the garbage collector, which may then free one while libtorch
-    /// reads it; null where they are (or where the library could not be loaded). It is also reported once on standard error.</summary>
+    /// <summary>Why the numbers that TorchSharp hands to libtorch are not protected from the garbage collector, which may then free one
+    /// while libtorch reads it; null where they are (or where the library could not be loaded). It is also reported once on standard
+    /// error.</summary>
     public string? Unprotected { get; init; }
 }
 

@@ -12,7 +12,8 @@ internal static class Warnings
     /// <returns>Whether it was written now.</returns>
     public static bool Once(string message)
     {
-        if (!Written.TryAdd(message, 0)) return false;
+        if (!Written.TryAdd(message, 0))
+            return false;
         Console.Error.WriteLine($"Amari: {message.ReplaceLineEndings(" ")}");
         return true;
     }

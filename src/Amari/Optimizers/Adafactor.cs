@@ -3,36 +3,65 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Adafactor: second moments of a matrix by its row and column means alone (Shazeer and Stern 2018, arXiv:1804.04235, Algorithms 4-6).</summary>
+/// <summary>Adafactor: second moments of a matrix by its row and column means alone (Shazeer and Stern 2018, arXiv:1804.04235, Algorithms
+/// 4-6).</summary>
 /// <remarks><code>
 /// R ← (1 - s) R + s mean over columns of g²,   C ← (1 - s) C + s mean over rows of g²,   s = t^(-d)
 /// V = R C / mean(R) for [.., rows, columns];   a vector keeps V whole
 /// u = g / max(√V, ε₁),   u ← u / max(1, RMS(u) / c)
 /// w ← (1 - η λ) w - max(ε₂, RMS(w)) min(η, 1/√t) u
 /// </code>State of a matrix: rows + columns numbers. The step is relative to the size of the weights; there is no momentum.</remarks>
-public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> groups) : GroupedOptimizer<Adafactor.Options, Adafactor.State>(groups)
+public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> groups)
+    : GroupedOptimizer<Adafactor.Options, Adafactor.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Adafactor(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    public Adafactor(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())]) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public Adafactor(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public Adafactor(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Adafactor"/>.</summary>
     public sealed record Options() : FirstOrderOptions(learningRate: 0.01)
     {
         /// <summary>d > 0: the second moments forget with the share t^(-d).</summary>
-        public double DecayPower { get; init => field = Require.Positive(value); } = 0.8;
-        /// <summary>ε₁ > 0: the least √V, and of the mean of R; null for the spacing of numbers at 1 of the dtype (1.2e-7 for float32), as PyTorch has it.</summary>
-        public double? Epsilon { get; init => field = Require.PositiveOrNull(value); }
+        public double DecayPower
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 0.8;
+
+        /// <summary>ε₁ > 0: the least √V, and of the mean of R; null for the spacing of numbers at 1 of the dtype (1.2e-7 for float32), as
+        /// PyTorch has it.</summary>
+        public double? Epsilon
+        {
+            get;
+            init => field = Require.PositiveOrNull(value);
+        }
+
         /// <summary>ε₂ > 0: the least RMS(w) that a step is relative to; how zero weights get away from zero.</summary>
-        public double LeastScale { get; init => field = Require.Positive(value); } = 1e-3;
+        public double MinScale
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-3;
+
         /// <summary>c > 0: bound on RMS(u).</summary>
-        public double ClipThreshold { get; init => field = Require.Positive(value); } = 1;
+        public double ClipThreshold
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1;
+
         /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        }
     }
 
     /// <param name="Rows">R : [.., rows, 1]; null for a vector.</param>
@@ -43,16 +72,18 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)
     {
-        if (parameter.dim() < 2) return new(null, null, ZeroState(parameter));
+        if (parameter.dim() < 2)
+            return new(null, null, ZeroState(parameter));
         using var scope = NewDisposeScope();
-        var zero = ZeroState(parameter);                         // not without elements: those are never updated
+        var zero = ZeroState(parameter); // not without elements: those are never updated
         return new(zero.narrow(-1, 0, 1).clone().MoveToOuterDisposeScope(), zero.narrow(-2, 0, 1).clone().MoveToOuterDisposeScope(), null);
     }
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        double share = Math.Pow(state.Step, -options.DecayPower), epsilon = options.Epsilon ?? finfo(gradient.dtype).eps;
+        double share = Math.Pow(state.Step, -options.DecayPower),
+            epsilon = options.Epsilon ?? finfo(gradient.dtype).eps;
         var square = gradient.square();
         Tensor variance;
         if (state is { Rows: { } rows, Columns: { } columns })
@@ -62,10 +93,13 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
             columns.lerp_(square.div(square.shape[^2]).sum(-2, keepdim: true), share);
             variance = rows.div(rows.div(rows.shape[^2]).sum(-2, keepdim: true).clamp_min_(epsilon)).mul(columns);
         }
-        else variance = state.Variance!.lerp_(square, share).clone();
+        else
+            variance = state.Variance!.lerp_(square, share).clone();
         var u = variance.clamp_min_(epsilon * epsilon).rsqrt_().mul_(gradient);
-        double size = Math.Sqrt(Math.Max(1, u.NumberOfElements)), clip = Math.Max(1, u.norm().ToDouble() / size / options.ClipThreshold);
-        double scale = Math.Max(options.LeastScale, parameter.norm().ToDouble() / size) * Math.Min(options.LearningRate, 1 / Math.Sqrt(state.Step));
+        double size = Math.Sqrt(Math.Max(1, u.NumberOfElements)),
+            clip = Math.Max(1, u.norm().ToDouble() / size / options.ClipThreshold);
+        double scale =
+            Math.Max(options.MinScale, parameter.norm().ToDouble() / size) * Math.Min(options.LearningRate, 1 / Math.Sqrt(state.Step));
         parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(u, alpha: -scale / clip);
     }
 }

@@ -15,31 +15,54 @@ namespace Amari;
 public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Adam(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    public Adam(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())]) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public Adam(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public Adam(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Adam"/>.</summary>
     public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
-        public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
+        public double Beta1
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.9;
+
         /// <summary>β₂ in [0, 1): decay of the second moment.</summary>
-        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.999;
+        public double Beta2
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.999;
+
         /// <summary>ε > 0, added to √v̂.</summary>
-        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        public double Epsilon
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-8;
+
         /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins with
-        /// the second moment at that step.</summary>
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        }
+
+        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins
+        /// with the second moment at that step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
+
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
@@ -50,7 +73,7 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
     public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? LargestMoment = null) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) => 
+    protected override State CreateState(Parameter parameter, Options options) =>
         new(ZeroState(parameter), ZeroState(parameter), options.AmsGrad ? ZeroState(parameter) : null);
 
     /// <inheritdoc/>
@@ -61,11 +84,14 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         var v = state.SecondMoment.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
         if (options.AmsGrad)
         {
-            if (state.LargestMoment is { } u) u.copy_(u.maximum(v));
-            else state.Replace(nameof(state.LargestMoment), v.clone());
+            if (state.LargestMoment is { } u)
+                u.copy_(u.maximum(v));
+            else
+                state.Replace(nameof(state.LargestMoment), v.clone());
             v = state.LargestMoment!;
         }
-        double mHat = 1 - Math.Pow(options.Beta1, state.Step), vHat = 1 - Math.Pow(options.Beta2, state.Step);
+        double mHat = 1 - Math.Pow(options.Beta1, state.Step),
+            vHat = 1 - Math.Pow(options.Beta2, state.Step);
         parameter.addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
     }
 
@@ -75,7 +101,9 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {
-        if (options.AmsGrad) sweep.Run(new AmsGradKernel(options, step, gradientScale));
-        else sweep.Run(new AdamKernel(options, step, gradientScale));
+        if (options.AmsGrad)
+            sweep.Run(new AmsGradKernel(options, step, gradientScale));
+        else
+            sweep.Run(new AdamKernel(options, step, gradientScale));
     }
 }

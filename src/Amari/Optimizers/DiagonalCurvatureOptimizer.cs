@@ -11,8 +11,10 @@ namespace Amari;
 /// <summary>How the diagonal of the curvature is estimated; both without bias.</summary>
 public enum DiagonalEstimate
 {
-    /// <summary>Gauss-Newton-Bartlett: <c>B ĝ ∘ ĝ</c>, ĝ the mean gradient over B terms whose targets are drawn from the model. At least 0.</summary>
+    /// <summary>Gauss-Newton-Bartlett: <c>B ĝ ∘ ĝ</c>, ĝ the mean gradient over B terms whose targets are drawn from the model. At least
+    /// 0.</summary>
     GaussNewtonBartlett,
+
     /// <summary>Hutchinson: <c>z ∘ H z</c> for random signs z, H the Hessian. Of either sign.</summary>
     Hutchinson,
 }
@@ -21,40 +23,60 @@ public enum DiagonalEstimate
 public abstract record DiagonalCurvatureOptions : OptimizerOptions
 {
     /// <inheritdoc cref="OptimizerOptions(double)"/>
-    protected DiagonalCurvatureOptions(double learningRate) : base(learningRate) { }
+    protected DiagonalCurvatureOptions(double learningRate)
+        : base(learningRate) { }
 
     /// <summary>How it is estimated.</summary>
-    public DiagonalEstimate Estimate { get; init => field = Require.Defined(value); }
+    public DiagonalEstimate Estimate
+    {
+        get;
+        init => field = Require.Defined(value);
+    }
+
     /// <summary>Steps from one estimate to the next, ≥ 1.</summary>
-    public int Interval { get; init => field = Require.AtLeast(1, value); } = 10;
+    public int Interval
+    {
+        get;
+        init => field = Require.AtLeast(1, value);
+    } = 10;
+
     /// <summary>Draws or probes of one estimate, ≥ 1.</summary>
-    public int Samples { get; init => field = Require.AtLeast(1, value); } = 1;
+    public int Samples
+    {
+        get;
+        init => field = Require.AtLeast(1, value);
+    } = 1;
+
     /// <summary>Seed of the draws; each step makes its own.</summary>
     public long Seed { get; init; }
 }
 
 /// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
-/// <remarks>Call <see cref="Observe(Tensor, Tensor)"/> with each step's batch: it measures every <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs
-/// nothing between. The model is in evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one
-/// whose gradient is not finite is skipped with it. A step of a
-/// parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one that was not finite, is reported
-/// in
-/// <see cref="Optimizer.Events"/>, and the last stays.
-/// Each group is measured by itself, under its own options.</remarks>
+/// <remarks>Call <see cref="UpdateCurvature(Tensor, Tensor)"/> with each step's batch: it measures every
+/// <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs nothing between. The model is in
+/// evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one whose gradient is not finite is
+/// skipped with it. A step of a parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one
+/// that was not finite, is reported in <see cref="Optimizer.Events"/>, and the last stays. Each group is measured by itself, under its own
+/// options.</remarks>
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
 public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOptimizer<TOptions, TState>
-    where TOptions : DiagonalCurvatureOptions where TState : ParameterState
+    where TOptions : DiagonalCurvatureOptions
+    where TState : ParameterState
 {
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
     private Communicator _ranks = SingleProcess.Instance;
-    private readonly HashSet<string> _measured = [];             // parameters that an estimate was taken for
-    private readonly List<(string Name, Tensor Diagonal)> _pending = [];   // of the batch whose step is to come; owned
+    private readonly HashSet<string> _measured = []; // parameters that an estimate was taken for
+    private readonly List<(string Name, Tensor Diagonal)> _pending = []; // of the batch whose step is to come; owned
     private long _observedAt = -1;
 
-    private protected DiagonalCurvatureOptimizer(IEnumerable<ParameterGroup<TOptions>> groups, nn.Module<Tensor, Tensor>? model, Likelihood? likelihood) : base(groups) =>
-        (_model, _likelihood) = (model, likelihood);
+    private protected DiagonalCurvatureOptimizer(
+        IEnumerable<ParameterGroup<TOptions>> groups,
+        nn.Module<Tensor, Tensor>? model,
+        Likelihood? likelihood
+    )
+        : base(groups) => (_model, _likelihood) = (model, likelihood);
 
     /// <summary>Takes a new estimate of a parameter's diagonal into its state.</summary>
     /// <param name="diagonal">ĥ, shaped as the parameter, of the dtype of the state; not to be changed.</param>
@@ -62,8 +84,9 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <param name="options">The group's options.</param>
     private protected abstract void Accumulate(Tensor diagonal, TState state, TOptions options);
 
-    /// <summary>Over the ranks of a communicator: <see cref="Observe(Tensor, Tensor)"/> measures on the batch of all ranks, of which each shows its part. Probes are the
-    /// same on all ranks, drawn targets differ: ĝ is the mean gradient over all ranks' terms.</summary>
+    /// <summary>Over the ranks of a communicator: <see cref="UpdateCurvature(Tensor, Tensor)"/> measures on the batch of all ranks, of
+    /// which each shows its part. Probes are the same on all ranks, drawn targets differ: ĝ is the mean gradient over all ranks'
+    /// terms.</summary>
     internal override void Share(Communicator communicator, bool shardState)
     {
         base.Share(communicator, shardState);
@@ -74,24 +97,30 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">The optimizer was made without a model and a likelihood.</exception>
-    public override void Observe(Tensor inputs, Tensor targets)
+    public override void UpdateCurvature(Tensor inputs, Tensor targets)
     {
         foreach (var group in Groups)
         {
             long step = StepsOf(group);
             var trained = Trained(group).ToHashSet();
-            if (trained.Count == 0 || (step % group.Options.Interval != 0 && trained.All(IsMeasured))) continue;
+            if (trained.Count == 0 || (step % group.Options.Interval != 0 && trained.All(IsMeasured)))
+                continue;
             if (_model is null || _likelihood is null)
-                throw new InvalidOperationException($"This {GetType().Name} was made without a model and a likelihood: give Observe(diagonal) the estimates instead.");
+                throw new InvalidOperationException(
+                    $"This {GetType().Name} was made without a model and a likelihood: give UpdateCurvature(diagonal) the estimates "
+                        + "instead."
+                );
             using var scope = NewDisposeScope();
             var parameters = group.Parameters.Where(p => trained.Contains(p.Name)).ToList();
             var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(parameters)) { Ranks = _ranks };
             long seed = unchecked(group.Options.Seed * 1_000_003L + step);
-            var diagonal = group.Options.Estimate == DiagonalEstimate.Hutchinson
-                ? Hutchinson.Diagonal(new Hessian(objective), group.Options.Samples, seed)
-                : FisherDiagonal.Of(objective, group.Options.Samples, seed);
+            var diagonal =
+                group.Options.Estimate == DiagonalEstimate.Hutchinson
+                    ? Hutchinson.Diagonal(new Hessian(objective), group.Options.Samples, seed)
+                    : FisherDiagonal.Of(objective, group.Options.Samples, seed);
             foreach (var ((name, parameter), part) in parameters.Zip(objective.Parameters.Split(diagonal)))
-                if (IsFinite(name, part, step)) _pending.Add((name, part.to_type(StateType(parameter)).clone().DetachFromDisposeScope()));
+                if (IsFinite(name, part, step))
+                    _pending.Add((name, part.to_type(StateType(parameter)).clone().DetachFromDisposeScope()));
         }
         _observedAt = Steps;
     }
@@ -99,17 +128,19 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private bool IsMeasured(string name) => _measured.Contains(name) || _pending.Exists(p => p.Name == name);
 
     /// <summary>Takes estimates that were made elsewhere, at any step and at once: for models and losses that
-    /// <see cref="Observe(Tensor, Tensor)"/> cannot call.</summary>
+    /// <see cref="UpdateCurvature(Tensor, Tensor)"/> cannot call.</summary>
     /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped
     /// alike; those of frozen ones are not used, and may be null.
     /// Not owned.</param>
     /// <exception cref="ArgumentException">Another number of tensors, or other shapes.</exception>
-    public void Observe(IReadOnlyList<Tensor?> diagonal)
+    public void UpdateCurvature(IReadOnlyList<Tensor?> diagonal)
     {
         ArgumentNullException.ThrowIfNull(diagonal);
         var all = parameters().ToList();
-        if (diagonal.Count != all.Count
-            || !diagonal.Zip(all).All(d => d.First?.shape.SequenceEqual(d.Second.shape) ?? !d.Second.requires_grad))
+        if (
+            diagonal.Count != all.Count
+            || !diagonal.Zip(all).All(d => d.First?.shape.SequenceEqual(d.Second.shape) ?? !d.Second.requires_grad)
+        )
             throw new ArgumentException($"The diagonal must be {all.Count} tensors shaped as the parameters.", nameof(diagonal));
         _observedAt = Steps;
         using var off = no_grad();
@@ -117,10 +148,14 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
         foreach (var group in Groups)
         {
             var own = group.Parameters.Select((p, i) => (p.Name, Diagonal: diagonal[taken + i])).ToDictionary(p => p.Name, p => p.Diagonal);
-            ForEach(group, (name, _, state) =>
-            {
-                if (own[name] is { } d && IsFinite(name, d, state.Step)) Take(name, d, state, group.Options);
-            });
+            ForEach(
+                group,
+                (name, _, state) =>
+                {
+                    if (own[name] is { } d && IsFinite(name, d, state.Step))
+                        Take(name, d, state, group.Options);
+                }
+            );
             taken += group.Parameters.Count;
         }
     }
@@ -128,8 +163,9 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <summary>Whether an estimate can be used; squares of it have to be finite, too.</summary>
     private bool IsFinite(string name, Tensor diagonal, long step)
     {
-        if (diagonal.numel() == 0 || GradientCheck.LargestMagnitude(diagonal) <= Kernels.GradientBound.Of(StateType(diagonal))) return true;
-        Tell(name, "an estimate of its curvature was not finite and was not used", step + 1);
+        if (diagonal.numel() == 0 || GradientCheck.LargestMagnitude(diagonal) <= Kernels.GradientBound.Of(StateType(diagonal)))
+            return true;
+        Log(name, "an estimate of its curvature was not finite and was not used", step + 1);
         return false;
     }
 
@@ -143,19 +179,25 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <summary>The estimates of the last batch become part of the state.</summary>
     private void TakePending()
     {
-        if (_pending.Count == 0) return;
+        if (_pending.Count == 0)
+            return;
         using var off = no_grad();
         foreach (var group in Groups)
-            ForEach(group, (name, _, state) =>
-            {
-                foreach (var (_, diagonal) in _pending.Where(p => p.Name == name)) Take(name, diagonal, state, group.Options);
-            });
+            ForEach(
+                group,
+                (name, _, state) =>
+                {
+                    foreach (var (_, diagonal) in _pending.Where(p => p.Name == name))
+                        Take(name, diagonal, state, group.Options);
+                }
+            );
         DropPending();
     }
 
     private void DropPending()
     {
-        foreach (var (_, diagonal) in _pending) diagonal.Dispose();
+        foreach (var (_, diagonal) in _pending)
+            diagonal.Dispose();
         _pending.Clear();
     }
 
@@ -167,19 +209,23 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     }
 
     /// <inheritdoc/>
-    /// <exception cref="InvalidOperationException">The curvature of a parameter that has a gradient was never measured, or no estimate of it was finite.</exception>
+    /// <exception cref="InvalidOperationException">The curvature of a parameter that has a gradient was never measured, or no estimate of
+    /// it was finite.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         long steps = Steps;
         if (_observedAt != steps && Groups.Any(g => StepsOf(g) % g.Options.Interval == 0) && steps > 0)
-            Tell("all", "the curvature was due but no batch was shown to Observe(); the last estimate stays", steps + 1);
+            Log("all", "the curvature was due but no batch was shown to UpdateCurvature(); the last estimate stays", steps + 1);
         return base.step(closure);
     }
 
     private protected override void Stepping()
     {
         if (WithGradient().FirstOrDefault(n => !IsMeasured(n)) is { } name)
-            throw new InvalidOperationException($"The curvature of {name} was never measured, or not to finite numbers: call Observe(inputs, targets) with the batch before step().");
+            throw new InvalidOperationException(
+                $"The curvature of {name} was never measured, or not to finite numbers: call UpdateCurvature(inputs, targets) with the "
+                    + "batch before step()."
+            );
         TakePending();
     }
 
@@ -199,7 +245,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
         base.Restore(snapshot);
         DropPending();
         _measured.Clear();
-        foreach (var name in snapshot.Values["measured"]?.AsArray() ?? []) _measured.Add((string)name!);
+        foreach (var name in snapshot.Values["measured"]?.AsArray() ?? [])
+            _measured.Add((string)name!);
     }
 
     /// <inheritdoc/>
@@ -212,7 +259,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) DropPending();
+        if (disposing)
+            DropPending();
         base.Dispose(disposing);
     }
 }

@@ -16,9 +16,11 @@ internal sealed class GradientCheck
     public bool IsWithin(Parameter parameter, double bound, in SweepRow row = default)
     {
         nint handle = LibTorch.Gradient(parameter.Handle);
-        if (handle == 0 || LibTorch.Count(handle) == 0) return true;
+        if (handle == 0 || LibTorch.Count(handle) == 0)
+            return true;
         _sweep.Clear();
-        if (_sweep.TryAddGradient(row, handle)) return _sweep.IsWithin(bound);
+        if (_sweep.TryAddGradient(row, handle))
+            return _sweep.IsWithin(bound);
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var gradient = parameter.grad!;

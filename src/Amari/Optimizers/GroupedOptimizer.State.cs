@@ -18,29 +18,35 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     protected static ScalarType StateType(Tensor parameter) =>
         parameter.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : parameter.dtype;
 
-    /// <summary>A state tensor of zeros shaped as the parameter: contiguous, as a saved one, however the parameter lies in memory.</summary>
+    /// <summary>A state tensor of zeros shaped as the parameter: contiguous, as a saved one, however the parameter lies in
+    /// memory.</summary>
     protected static Tensor ZeroState(Tensor parameter) => zeros(parameter.shape, dtype: StateType(parameter), device: parameter.device);
 
-    /// <summary>Makes the state at the first gradient, and follows the parameter when its module moved to another dtype or device.</summary>
+    /// <summary>Makes the state at the first gradient, and follows the parameter when its module moved to another dtype or
+    /// device.</summary>
     private void Prepare(Slot slot, TOptions options)
     {
         using var off = no_grad();
         if (slot.State is null)
         {
             slot.State = CreateState(slot.Parameter, options);
-            foreach (var (_, tensor) in slot.State.Tensors()) tensor.DetachFromDisposeScope();
+            foreach (var (_, tensor) in slot.State.Tensors())
+                tensor.DetachFromDisposeScope();
             slot.Made = options;
         }
         else
         {
             var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
-            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));   // its format does not depend on the parameter's dtype
+            // its format does not depend on the parameter's dtype
+            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));
             foreach (var (name, tensor) in slot.State.Tensors().ToList())
                 if (small)
                 {
-                    if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
+                    if (!tensor.IsOn(device))
+                        slot.State.Replace(name, tensor.to(device));
                 }
-                else if (tensor.dtype != type || !tensor.IsOn(device)) slot.State.Replace(name, tensor.to(type, device));
+                else if (tensor.dtype != type || !tensor.IsOn(device))
+                    slot.State.Replace(name, tensor.to(type, device));
         }
         Adopt(slot, slot.Made!);
     }
@@ -62,26 +68,33 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         foreach (var (slot, state, shaping) in States())
         {
             steps[slot.Name] = state.Step;
-            if (shaping is not null) made[slot.Name] = shaping;
-            foreach (var (name, tensor) in state.Tensors()) tensors[$"{slot.Name}.{name}"] = tensor;
+            if (shaping is not null)
+                made[slot.Name] = shaping;
+            foreach (var (name, tensor) in state.Tensors())
+                tensors[$"{slot.Name}.{name}"] = tensor;
         }
-        var groups = new JsonArray([.. _groups.Select(g => new JsonObject
-        {
-            ["options"] = SavedState.Write(g.Group.Options),
-            ["initialLearningRate"] = g.Group.InitialLearningRate,
-            ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
-        })]);
-        return new(tensors, new()
-        {
-            ["type"] = GetType().Name,
-            ["schema"] = SavedState.Schema,
-            ["groups"] = groups,
-            ["steps"] = steps,
-            ["made"] = made,
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-            ["events"] = _events.Save(),
-        });
+        var groups = new JsonArray([
+            .. _groups.Select(g => new JsonObject
+            {
+                ["options"] = SavedState.Write(g.Group.Options),
+                ["initialLearningRate"] = g.Group.InitialLearningRate,
+                ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
+            }),
+        ]);
+        return new(
+            tensors,
+            new()
+            {
+                ["type"] = GetType().Name,
+                ["schema"] = SavedState.Schema,
+                ["groups"] = groups,
+                ["steps"] = steps,
+                ["made"] = made,
+                ["clippedSteps"] = ClippedSteps,
+                ["skippedSteps"] = SkippedSteps,
+                ["events"] = _events.Save(),
+            }
+        );
     }
 
     /// <inheritdoc/>
@@ -89,9 +102,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        if ((string?)values["type"] != GetType().Name)
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        SavedState.RequireSchema(values);
+        SavedState.RequireHeader(values, GetType().Name);
         var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _groups.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
@@ -104,21 +115,37 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         FollowModules();
         List<(TOptions Options, JsonNode Saved)> given = [.. groups.Select(g => (SavedState.Read<TOptions>(g!["options"]), g))];
         var (steps, made) = (SavedState.Required(values, "steps").AsObject(), values["made"] as JsonObject);
-        var (clipped, skipped) = (SavedState.Count(values, "clippedSteps", optional: true), SavedState.Count(values, "skippedSteps", optional: true));
+        var (clipped, skipped) = (
+            SavedState.Count(values, "clippedSteps", optional: true),
+            SavedState.Count(values, "skippedSteps", optional: true)
+        );
         RefuseUnknown(tensors);
         using var scope = NewDisposeScope();
-        var states = _groups.Zip(given, (g, saved) => g.Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)).Select(s =>
-        {
-            var own = made?[s.Name] is { } shaping ? SavedState.Read<TOptions>(saved.Saved["options"], shaping) : saved.Options;
-            return (Slot: s, Made: own, State: Loaded(s, own, tensors, SavedState.Count(steps, s.Name)));
-        })).SelectMany(s => s).ToList();
+        var states = _groups
+            .Zip(
+                given,
+                (g, saved) =>
+                    g
+                        .Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s))
+                        .Select(s =>
+                        {
+                            var own = made?[s.Name] is { } shaping
+                                ? SavedState.Read<TOptions>(saved.Saved["options"], shaping)
+                                : saved.Options;
+                            return (Slot: s, Made: own, State: Loaded(s, own, tensors, SavedState.Count(steps, s.Name)));
+                        })
+            )
+            .SelectMany(s => s)
+            .ToList();
 
-        foreach (var slot in Slots) Forget(slot);                // all checks have passed
+        foreach (var slot in Slots)
+            Forget(slot); // all checks have passed
         foreach (var ((group, _), (options, saved)) in _groups.Zip(given))
             (group.Options, group.InitialLearningRate) = (options, (double?)saved["initialLearningRate"] ?? options.LearningRate);
         foreach (var (slot, own, state) in states)
         {
-            foreach (var (_, tensor) in state.Tensors()) tensor.DetachFromDisposeScope();
+            foreach (var (_, tensor) in state.Tensors())
+                tensor.DetachFromDisposeScope();
             slot.State = state;
             Adopt(slot, own);
         }
@@ -141,13 +168,18 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         {
             if (!tensors.TryGetValue($"{slot.Name}.{name}", out var saved))
             {
-                if (optional[name]) continue;
+                if (optional[name])
+                    continue;
                 throw new InvalidDataException($"The state lacks '{slot.Name}.{name}'.");
             }
             if (!saved.shape.SequenceEqual(fresh.shape))
-                throw new InvalidDataException($"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}].");
+                throw new InvalidDataException(
+                    $"'{slot.Name}.{name}' has the shape [{string.Join(", ", saved.shape)}], expected [{string.Join(", ", fresh.shape)}]."
+                );
             if ((saved.dtype == ScalarType.Byte) != (fresh.dtype == ScalarType.Byte))
-                throw new InvalidDataException($"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format.");
+                throw new InvalidDataException(
+                    $"'{slot.Name}.{name}' is {saved.dtype}, expected {fresh.dtype}: the state was kept in another format."
+                );
             fresh.copy_(saved);
         }
         state.Step = step;
@@ -156,7 +188,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
 
     private static void Forget(Slot slot)
     {
-        foreach (var (_, tensor) in slot.State?.Tensors() ?? []) tensor.Dispose();
+        foreach (var (_, tensor) in slot.State?.Tensors() ?? [])
+            tensor.Dispose();
         (slot.State, slot.Made, slot.Handle, slot.Row) = (null, null, 0, default);
     }
 
@@ -167,8 +200,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         foreach (var slot in Slots.Where(s => s.State is not null))
         {
             foreach (var (name, tensor) in slot.State!.Tensors().ToList())
-                if (!tensor.IsOn(device)) slot.State.Replace(name, tensor.to(device));
-            (slot.Handle, slot.Row) = (0, default);              // the next step takes the state up again
+                if (!tensor.IsOn(device))
+                    slot.State.Replace(name, tensor.to(device));
+            (slot.Handle, slot.Row) = (0, default); // the next step takes the state up again
         }
     }
 
@@ -177,7 +211,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         if (disposing)
         {
-            foreach (var slot in Slots) Forget(slot);
+            foreach (var slot in Slots)
+                Forget(slot);
         }
         base.Dispose(disposing);
     }

@@ -8,10 +8,10 @@ namespace Amari;
 /// <see cref="CanUndo"/>.</content>
 public abstract partial class GroupedOptimizer<TOptions, TState>
 {
-    private const long Cheap = 1 << 17;                          // elements whose gradients are checked in no time to speak of
+    private const long Cheap = 1 << 17; // elements whose gradients are checked in no time to speak of
     private readonly Sweep _gradients = new();
     private readonly GradientCheck _check = new();
-    private readonly List<Batch> _batches = [];                  // the first _batchCount are of this step; the others wait for a later one
+    private readonly List<Batch> _batches = []; // the first _batchCount are of this step; the others wait for a later one
     private readonly List<(Slot Slot, TOptions Options)> _byTorch = [];
     private readonly List<Slot> _stepped = [];
     private int _batchCount;
@@ -36,8 +36,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// <see cref="CanUndo"/>.</param>
     private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale, bool guarded) { }
 
-    /// <summary>Whether a state is what the kernel expects; if not, the torch lines take the step, and may add to the state what options that
-    /// changed since it was made ask for (<see cref="ParameterState.Replace"/>).</summary>
+    /// <summary>Whether a state is what the kernel expects; if not, the torch lines take the step, and may add to the state what options
+    /// that changed since it was made ask for (<see cref="ParameterState.Replace"/>).</summary>
     private protected virtual bool Suits(TState state, TOptions options) => true;
 
     /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a
@@ -61,11 +61,14 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         Tensor? loss = null;
         if (closure is not null)
-            using (enable_grad()) loss = closure();
+            using (enable_grad())
+                loss = closure();
         double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
-        bool known = MaxGradientNorm < GradientBound.Single;     // no entry is larger than the norm
-        if (!double.IsFinite(scale)) Skip(NonFiniteGradients(1));
-        else if (!TryStep(scale, guard: Guarded && !known)) Skip(NonFiniteGradients(scale));
+        bool known = MaxGradientNorm < GradientBound.Single; // no entry is larger than the norm
+        if (!double.IsFinite(scale))
+            Skip(NonFiniteGradients(1));
+        else if (!TryStep(scale, guard: Guarded && !known))
+            Skip(NonFiniteGradients(scale));
         return loss;
     }
 
@@ -87,22 +90,27 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         FollowModules();
         bool planned = !(guard && _ranks is not null) && Plan(prepare: !guard);
-        if (!planned)                                            // the first step; or over ranks, with parameters of others
+        if (!planned) // the first step; or over ranks, with parameters of others
         {
-            if (guard && NonFiniteGradients(scale).Count > 0) return false;
+            if (guard && NonFiniteGradients(scale).Count > 0)
+                return false;
             guard = false;
             Plan(prepare: true);
         }
         bool undoable = guard && IsUndoable();
-        if (guard && !IsFinite(scale, sample: undoable)) return false;
+        if (guard && !IsFinite(scale, sample: undoable))
+            return false;
         Stepping();
-        foreach (var slot in _stepped) slot.State!.Step++;
+        foreach (var slot in _stepped)
+            slot.State!.Step++;
         if (!Run(scale, undoable))
         {
-            foreach (var slot in _stepped) slot.State!.Step--;
+            foreach (var slot in _stepped)
+                slot.State!.Step--;
             return false;
         }
-        foreach (var (slot, options) in _byTorch) UpdateByTorch(slot, options, scale);
+        foreach (var (slot, options) in _byTorch)
+            UpdateByTorch(slot, options, scale);
         Exchange();
         return true;
     }
@@ -123,18 +131,22 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             Batch? batch = null;
             foreach (var slot in slots)
             {
-                nint w = slot.Parameter.Handle, g = slot.Gradient;
-                if (g == 0 || !IsMine(slot)) continue;
+                nint w = slot.Parameter.Handle,
+                    g = slot.Gradient;
+                if (g == 0 || !IsMine(slot))
+                    continue;
                 if (slot.Handle != w)
                 {
-                    if (!prepare) return false;
+                    if (!prepare)
+                        return false;
                     Prepare(slot, options);
                 }
                 _stepped.Add(slot);
                 long step = slot.State!.Step + 1;
                 if (fused && !(batch?.Step == step && (batch.Sweep.Count == 0 || batch.Sweep.StateCount == slot.StateHandles.Length)))
                     batch = Begin(options, step);
-                if (!fused || !Suits(slot.State, options) || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step)) _byTorch.Add((slot, options));
+                if (!fused || !Suits(slot.State, options) || !batch!.Sweep.TryAdd(ref slot.Row, w, g, slot.StateHandles, step))
+                    _byTorch.Add((slot, options));
             }
         }
         return true;
@@ -142,7 +154,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
 
     private Batch Begin(TOptions options, long step)
     {
-        if (_batchCount == _batches.Count) _batches.Add(new());
+        if (_batchCount == _batches.Count)
+            _batches.Add(new());
         var batch = _batches[_batchCount++];
         batch.Sweep.Clear();
         (batch.Options, batch.Step) = (options, step);
@@ -151,11 +164,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
 
     private bool IsUndoable()
     {
-        if (Exact || _byTorch.Count > 0) return false;
+        if (Exact || _byTorch.Count > 0)
+            return false;
         long elements = 0;
         for (int i = 0; i < _batchCount; i++)
         {
-            if (!CanUndo(_batches[i].Options) || !_batches[i].Sweep.IsFloat32) return false;
+            if (!CanUndo(_batches[i].Options) || !_batches[i].Sweep.IsFloat32)
+                return false;
             elements += _batches[i].Sweep.Elements;
         }
         return elements > Cheap;
@@ -167,10 +182,12 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         for (int i = 0; i < _batchCount; i++)
         {
             var sweep = _batches[i].Sweep;
-            if (!(sample ? sweep.IsWithinSampled(GradientBound.Single / scale) : sweep.IsWithin(GradientBound.Single / scale))) return false;
+            if (!(sample ? sweep.IsWithinSampled(GradientBound.Single / scale) : sweep.IsWithin(GradientBound.Single / scale)))
+                return false;
         }
         foreach (var (slot, _) in _byTorch)
-            if (!IsFinite(slot, scale)) return false;
+            if (!IsFinite(slot, scale))
+                return false;
         return true;
     }
 
@@ -184,7 +201,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             UpdateFused(sweep, options, step, scale * Sign(options), undoable);
             finite &= !undoable || !sweep.HasBeyond;
         }
-        for (int i = 0; i < _batchCount && !finite; i++) UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale * Sign(_batches[i].Options));
+        for (int i = 0; i < _batchCount && !finite; i++)
+            UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale * Sign(_batches[i].Options));
         return finite;
     }
 
@@ -200,7 +218,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         FollowModules();
         List<string> names = [];
         foreach (var slot in Slots)
-            if (slot.Gradient != 0 && !IsFinite(slot, scale)) names.Add(slot.Name);
+            if (slot.Gradient != 0 && !IsFinite(slot, scale))
+                names.Add(slot.Name);
         return names;
     }
 
@@ -209,9 +228,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         foreach (var (group, slots) in _groups)
             for (int i = 0; i < slots.Count; i++)
             {
-                if (!slots[i].Parameter.IsInvalid) continue;
+                if (!slots[i].Parameter.IsInvalid)
+                    continue;
                 group.Refresh();
-                for (; i < slots.Count; i++) slots[i].Parameter = group.Parameters[i].Parameter;
+                for (; i < slots.Count; i++)
+                    slots[i].Parameter = group.Parameters[i].Parameter;
             }
     }
 
@@ -224,19 +245,23 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var g = slot.Parameter.grad!;
-        if (g.is_sparse) g = g.to_dense();
+        if (g.is_sparse)
+            g = g.to_dense();
         _updated = slot;
         var type = StateType(slot.Parameter);
         g = g.to_type(type);
-        if (scale != 1) g = g.mul(scale);
-        if (slot.Parameter.dtype == type) Update(slot.Parameter, g, slot.State!, options);
+        if (scale != 1)
+            g = g.mul(scale);
+        if (slot.Parameter.dtype == type)
+            Update(slot.Parameter, g, slot.State!, options);
         else
         {
             var w = slot.Parameter.to_type(type);
             Update(w, g, slot.State!, options);
             slot.Parameter.copy_(w);
         }
-        if (slot.State!.IsRenewed) Adopt(slot, options);
+        if (slot.State!.IsRenewed)
+            Adopt(slot, options);
     }
 
     /// <summary>Σ g² over all gradients, in one read of them.</summary>
@@ -246,15 +271,17 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         _gradients.Clear();
         double sum = 0;
         foreach (var (_, slots) in _groups)
-            foreach (var slot in slots)
-            {
-                nint g = slot.Gradient;
-                if (g == 0 || (Fused && _gradients.TryAddGradient(slot.Row, g))) continue;
-                using var scope = NewDisposeScope();
-                var gradient = slot.Parameter.grad!;
-                if (gradient.is_sparse) gradient = gradient.to_dense();
-                sum += gradient.to_type(ScalarType.Float64).square().sum().ToDouble();
-            }
+        foreach (var slot in slots)
+        {
+            nint g = slot.Gradient;
+            if (g == 0 || (Fused && _gradients.TryAddGradient(slot.Row, g)))
+                continue;
+            using var scope = NewDisposeScope();
+            var gradient = slot.Parameter.grad!;
+            if (gradient.is_sparse)
+                gradient = gradient.to_dense();
+            sum += gradient.to_type(ScalarType.Float64).square().sum().ToDouble();
+        }
         return sum + _gradients.SumOfSquares();
     }
 
@@ -264,6 +291,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         FollowModules();
         foreach (var (_, slots) in _groups)
-            foreach (var slot in slots) LibTorch.ReleaseGradient(slot.Parameter.Handle);
+        foreach (var slot in slots)
+            LibTorch.ReleaseGradient(slot.Parameter.Handle);
     }
 }

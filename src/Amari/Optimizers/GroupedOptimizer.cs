@@ -13,7 +13,8 @@ namespace Amari;
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
 public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
-    where TOptions : OptimizerOptions where TState : ParameterState
+    where TOptions : OptimizerOptions
+    where TState : ParameterState
 {
     private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
     private readonly EventLog _events = new();
@@ -24,11 +25,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         public readonly string Name = name;
         public Parameter Parameter = parameter;
         public TState? State;
-        public TOptions? Made;                                  // what the state was made with, as far as options shape it
+        public TOptions? Made; // what the state was made with, as far as options shape it
         public nint[] StateHandles = [];
         public SweepRow Row;
         public nint Handle;
-        public int Owner = -1;                                  // the rank that has the state, where it is divided
+        public int Owner = -1; // the rank that has the state, where it is divided
         public readonly bool IsEmpty = parameter.NumberOfElements == 0;
 
         /// <summary>A handle of the gradient that a step takes; 0 if there is none: also if the parameter is frozen, whatever a backward
@@ -37,7 +38,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         {
             get
             {
-                nint w = Parameter.Handle, g = IsEmpty ? 0 : LibTorch.Gradient(w);
+                nint w = Parameter.Handle,
+                    g = IsEmpty ? 0 : LibTorch.Gradient(w);
                 return g != 0 && LibTorch.RequiresGradient(w) ? g : 0;
             }
         }
@@ -48,8 +50,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     protected GroupedOptimizer(IEnumerable<ParameterGroup<TOptions>> groups)
     {
         ArgumentNullException.ThrowIfNull(groups);
-        foreach (var group in groups) Add(group);
-        if (!_groups.Exists(g => g.Group.IsPart)) Require.Trainable(parameters(), GetType().Name);
+        foreach (var group in groups)
+            Add(group);
+        if (!_groups.Exists(g => g.Group.IsPart))
+            Require.Trainable(parameters(), GetType().Name);
         _events.AddUninitialised(_groups.SelectMany(g => g.Group.Parameters));
     }
 
@@ -67,25 +71,31 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     /// <inheritdoc/>
     public override Coverage Coverage =>
-        new([.. _groups.SelectMany(g => g.Slots.Select(s => Covers(s.Name, s.Parameter, InForce(s, g.Group.Options)).AsTrained(s.Parameter)))]);
+        new([
+            .. _groups.SelectMany(g =>
+                g.Slots.Select(s => Covers(s.Name, s.Parameter, InForce(s, g.Group.Options)).AsTrained(s.Parameter))
+            ),
+        ]);
 
     /// <summary>A group's options; where they shape the state, those that a parameter's own was made with.</summary>
     private static TOptions InForce(Slot slot, TOptions options) =>
         slot.Made is { } made && SavedState.Shaping(made, options) is { } shaping
-            ? SavedState.Read<TOptions>(SavedState.Write(options), shaping) : options;
+            ? SavedState.Read<TOptions>(SavedState.Write(options), shaping)
+            : options;
 
     /// <summary>How a parameter is updated.</summary>
-    private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) => new(name, GetType().Name, "every parameter");
+    private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) =>
+        new(name, GetType().Name, "every parameter");
 
     /// <inheritdoc/>
     /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
     public override IReadOnlyList<OptimizerEvent> Events => _events.Events;
 
     /// <summary>Remembers something of the parameter under update that is worth a user's attention.</summary>
-    private protected void Tell(string message) => Tell(_updated!.Name, message, _updated.State!.Step);
+    private protected void Log(string message) => Log(_updated!.Name, message, _updated.State!.Step);
 
     /// <summary>Remembers something that is worth a user's attention.</summary>
-    private protected void Tell(string subject, string message, long step) => _events.Add(subject, message, step);
+    private protected void Log(string subject, string message, long step) => _events.Add(subject, message, step);
 
     // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
     double optim.IMomentum.Momentum
@@ -93,7 +103,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         get => _groups[0].Group.Momentum;
         set
         {
-            foreach (var (group, _) in _groups) group.Momentum = value;
+            foreach (var (group, _) in _groups)
+                group.Momentum = value;
         }
     }
 
@@ -104,7 +115,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     {
         FollowModules();
         foreach (var slot in Slots)
-            if (slot.State is { } state) visit(slot.Name, slot.Parameter, state);
+            if (slot.State is { } state)
+                visit(slot.Name, slot.Parameter, state);
     }
 
     /// <summary>Visits every parameter of a group that is trained now (neither frozen nor without elements), in order, with its state, made
@@ -114,8 +126,10 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         FollowModules();
         foreach (var slot in _groups.Find(g => ReferenceEquals(g.Group, group)).Slots)
         {
-            if (slot.IsEmpty || !slot.Parameter.requires_grad) continue;
-            if (slot.Handle != slot.Parameter.Handle) Prepare(slot, group.Options);
+            if (slot.IsEmpty || !slot.Parameter.requires_grad)
+                continue;
+            if (slot.Handle != slot.Parameter.Handle)
+                Prepare(slot, group.Options);
             visit(slot.Name, slot.Parameter, slot.State!);
         }
     }
@@ -148,13 +162,15 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         FollowModules();
         group.Distinguish(Slots.Select(s => s.Name));
         group.MomentumCut = () =>
-            Tell("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
+            Log("all", ParameterGroup<TOptions>.MomentumCutTo, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max());
         var names = Slots.Select(s => s.Name).ToHashSet();
         var handles = Slots.Select(s => s.Parameter.Handle).ToHashSet();
         foreach (var (name, parameter) in group.Parameters)
         {
-            if (!names.Add(name)) throw new ArgumentException($"The parameter name '{name}' occurs twice.", nameof(group));
-            if (!handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(group));
+            if (!names.Add(name))
+                throw new ArgumentException($"The parameter name '{name}' occurs twice.", nameof(group));
+            if (!handles.Add(parameter.Handle))
+                throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(group));
             Require.Real(name, parameter);
         }
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
@@ -168,7 +184,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     internal void Extend(IReadOnlyList<(string Name, Parameter Parameter)> parameters, int index)
     {
         var (group, slots) = _groups[index];
-        group.Parameters = [.. group.Parameters, .. parameters];   // the same group, for schedulers hold it
+        group.Parameters = [.. group.Parameters, .. parameters]; // the same group, for schedulers hold it
         slots.AddRange(parameters.Select(p => new Slot(p.Name, p.Parameter)));
     }
 

@@ -1,4 +1,3 @@
-
 namespace Amari.Optimizers;
 
 /// <summary>A bound on how much longer a step may be than the steps before it.</summary>
@@ -14,7 +13,8 @@ namespace Amari.Optimizers;
 /// (arXiv:2504.02507).</remarks>
 internal sealed class GrowthBound
 {
-    private const double Decay = 0.95, HardCut = 0.5;
+    private const double Decay = 0.95,
+        HardCut = 0.5;
 
     /// <summary>p̄; null before the first step.</summary>
     public double? Mean { get; private set; }
@@ -27,8 +27,10 @@ internal sealed class GrowthBound
     /// <param name="growth">κ > 1; null for no bound.</param>
     public double Scale(double square, double? growth)
     {
-        if (!(square > 0)) return 1;
-        double most = Mean is { } mean && growth is { } κ ? κ * mean : double.PositiveInfinity, bounded = Math.Min(square, most);
+        if (!(square > 0))
+            return 1;
+        double most = Mean is { } mean && growth is { } κ ? κ * mean : double.PositiveInfinity,
+            bounded = Math.Min(square, most);
         Count++;
         Mean = Mean is { } old ? old + Math.Max(1.0 / Count, 1 - Decay) * (bounded - old) : bounded;
         return bounded < square ? Math.Sqrt(bounded / square) : 1;

@@ -3,7 +3,8 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>LAMB: Adam whose step is, layer by layer, a share of the weights' norm (You et al. 2020, arXiv:1904.00962, Algorithm 2).</summary>
+/// <summary>LAMB: Adam whose step is, layer by layer, a share of the weights' norm (You et al. 2020, arXiv:1904.00962, Algorithm
+/// 2).</summary>
 /// <remarks><code>
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// r = m̂ / (√v̂ + ε),   u = r + λ w
@@ -13,33 +14,62 @@ namespace Amari;
 public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : GroupedOptimizer<Lamb.Options, Lamb.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Lamb(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    public Lamb(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())]) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public Lamb(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public Lamb(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Lamb"/>.</summary>
     public sealed record Options() : FirstOrderOptions(learningRate: 2e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
-        public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.9;
+        public double Beta1
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.9;
+
         /// <summary>β₂ in [0, 1): decay of the second moment.</summary>
-        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.999;
+        public double Beta2
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.999;
+
         /// <summary>ε > 0, added to √v̂.</summary>
-        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-6;
+        public double Epsilon
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-6;
+
         /// <summary>λ ≥ 0.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        } = 0.01;
+
         /// <summary>Whether λ w is left out of u and w is decayed by η λ beside it, as in AdamW.</summary>
         public bool DecoupledDecay { get; init; }
+
         /// <summary>Whether m and v are corrected for starting at zero.</summary>
         public bool BiasCorrection { get; init; } = true;
+
         /// <summary>Bound of φ, > 0; null for none.</summary>
-        public double? MaxWeightNorm { get; init => field = Require.PositiveOrNull(value); }
+        public double? MaxWeightNorm
+        {
+            get;
+            init => field = Require.PositiveOrNull(value);
+        }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
+
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
@@ -56,13 +86,19 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
     {
         var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1);
         var v = state.SecondMoment.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
-        double mHat = 1, vHat = 1;
-        if (options.BiasCorrection) (mHat, vHat) = (1 - Math.Pow(options.Beta1, state.Step), 1 - Math.Pow(options.Beta2, state.Step));
+        double mHat = 1,
+            vHat = 1;
+        if (options.BiasCorrection)
+            (mHat, vHat) = (1 - Math.Pow(options.Beta1, state.Step), 1 - Math.Pow(options.Beta2, state.Step));
         var u = m.div(mHat).div_(v.div(vHat).sqrt_().add_(options.Epsilon));
-        if (options.DecoupledDecay) parameter.mul_(1 - options.LearningRate * options.WeightDecay);
-        else u.add_(parameter, alpha: options.WeightDecay);
-        double weight = parameter.norm().ToDouble(), step = u.norm().ToDouble();
-        if (options.MaxWeightNorm is { } most) weight = Math.Min(weight, most);
+        if (options.DecoupledDecay)
+            parameter.mul_(1 - options.LearningRate * options.WeightDecay);
+        else
+            u.add_(parameter, alpha: options.WeightDecay);
+        double weight = parameter.norm().ToDouble(),
+            step = u.norm().ToDouble();
+        if (options.MaxWeightNorm is { } most)
+            weight = Math.Min(weight, most);
         double ratio = weight > 0 && step > 0 ? weight / step : 1;
         parameter.add_(u, alpha: -options.LearningRate * ratio);
     }

@@ -10,7 +10,11 @@ public abstract record OptimizerOptions
     protected OptimizerOptions(double learningRate) => LearningRate = learningRate;
 
     /// <summary>η ≥ 0, in units of a parameter per unit of the optimizer's step direction.</summary>
-    public double LearningRate { get; init => field = Require.NonNegative(value); }
+    public double LearningRate
+    {
+        get;
+        init => field = Require.NonNegative(value);
+    }
 
     /// <summary>The coefficient that momentum-cycling schedulers (OneCycle, Cyclic) drive: μ or β₁; NaN where there is none.</summary>
     [JsonIgnore]
@@ -19,7 +23,9 @@ public abstract record OptimizerOptions
     /// <summary>These options with another <see cref="CycledMomentum"/>.</summary>
     /// <exception cref="NotSupportedException">The optimizer has no momentum.</exception>
     public virtual OptimizerOptions WithCycledMomentum(double value) =>
-        throw new NotSupportedException($"{GetType().DeclaringType?.Name} has no momentum to cycle: pass cycle_momentum: false to the scheduler.");
+        throw new NotSupportedException(
+            $"{GetType().DeclaringType?.Name} has no momentum to cycle: pass cycle_momentum: false to the scheduler."
+        );
 
     /// <summary>Refuses options that do not go together; each by itself is in its range. Called when a group takes them.</summary>
     /// <exception cref="ArgumentException">They do not.</exception>

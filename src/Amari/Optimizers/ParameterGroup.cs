@@ -7,14 +7,15 @@ namespace Amari;
 public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, optim.IMomentum
     where TOptions : OptimizerOptions
 {
-    /// <param name="parameters">Names (unique over all groups of an optimizer; state is saved under them) and parameters. Not owned.</param>
+    /// <param name="parameters">Names (unique over all groups of an optimizer; state is saved under them) and parameters. Not
+    /// owned.</param>
     /// <param name="options">The group's options.</param>
     public ParameterGroup(IEnumerable<(string name, Parameter parameter)> parameters, TOptions options)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         ArgumentNullException.ThrowIfNull(options);
         Parameters = [.. parameters];
-        Options = options;                                      // validates them
+        Options = options; // validates them
         InitialLearningRate = options.LearningRate;
     }
 
@@ -26,22 +27,30 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
 
     /// <summary>Whether another optimizer hands the group on, which has checked that there is something to train: here there may be
     /// nothing.</summary>
-    internal bool IsPart { get => field || (Module is not null && !IsWhole); init; }
+    internal bool IsPart
+    {
+        get => field || (Module is not null && !IsWhole);
+        init;
+    }
 
     /// <summary>Whether it is of <see cref="ParameterGroup.Of{TOptions}(nn.Module, TOptions)"/>.</summary>
     internal bool IsWhole { get; init; }
 
-    /// <summary>Takes the parameters that stand under the same names in the module now: <c>module.to</c> makes new ones and disposes the old.</summary>
+    /// <summary>Takes the parameters that stand under the same names in the module now: <c>module.to</c> makes new ones and disposes the
+    /// old.</summary>
     internal void Refresh()
     {
         if (Module is null)
-            throw new InvalidOperationException("A parameter was disposed, as module.to(...) does: make the optimizer from the module, not from its parameters.");
+            throw new InvalidOperationException(
+                "A parameter was disposed, as module.to(...) does: make the optimizer from the module, not from its parameters."
+            );
         var current = Module.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         Parameters = [.. Parameters.Select(p => (p.Name, current[p.Name]))];
     }
 
     /// <summary>The options in force; replace them at any time between steps.</summary>
-    /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter keeps the state that it has.</remarks>
+    /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter
+    /// keeps the state that it has.</remarks>
     /// <exception cref="ArgumentNullException">There are none.</exception>
     /// <exception cref="ArgumentException">Options that do not go together.</exception>
     public TOptions Options
@@ -74,14 +83,19 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
         set
         {
             Options = (TOptions)Options.WithCycledMomentum(value >= 1 ? MostMomentum : value);
-            if (!(value >= 1)) return;
+            if (!(value >= 1))
+                return;
             Warnings.Once(MomentumCutTo);
             MomentumCut?.Invoke();
         }
     }
 
-    internal static string MomentumCutTo { get; } = FormattableString.Invariant(
-        $"a scheduler drove the momentum to 1 or more, which never forgets; it was cut to {MostMomentum}: give CyclicLR its max_momentum");
+    internal static string MomentumCutTo { get; } =
+        string.Create(
+            System.Globalization.CultureInfo.InvariantCulture,
+            $"a scheduler drove the momentum to 1 or more, which never forgets; it was cut to {MostMomentum}: give CyclicLR its "
+                + $"max_momentum"
+        );
 
     /// <summary>Called when <see cref="Momentum"/> was cut.</summary>
     internal Action? MomentumCut { get; set; }
@@ -101,13 +115,15 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
     internal void Distinguish(IEnumerable<string> taken)
     {
         var names = taken.ToHashSet();
-        if (!IsNumbered || !Parameters.Any(p => names.Contains(p.Name))) return;
+        if (!IsNumbered || !Parameters.Any(p => names.Contains(p.Name)))
+            return;
         int next = names.Count;
         Parameters = [.. Parameters.Select(p => (Free(), p.Parameter))];
 
         string Free()
         {
-            while (names.Contains(ParameterGroup.Number(next))) next++;
+            while (names.Contains(ParameterGroup.Number(next)))
+                next++;
             return ParameterGroup.Number(next++);
         }
     }
@@ -121,20 +137,18 @@ public static class ParameterGroup
     /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is
     /// used under several names is taken once;
     /// one of whole numbers, which cannot be trained, is left out.</summary>
-    public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options) where TOptions : OptimizerOptions
+    public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options)
+        where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(model);
         var real = model.named_parameters().Where(p => p.parameter.is_floating_point() || p.parameter.is_complex());
-        return new(real.DistinctBy(p => p.parameter.Handle), options)
-        {
-            Module = model,
-            IsWhole = true,
-        };
+        return new(real.DistinctBy(p => p.parameter.Handle), options) { Module = model, IsWhole = true };
     }
 
     /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, from group to group of an optimizer, and saved state finds
     /// them by that. One that is given twice is taken once.</summary>
-    public static ParameterGroup<TOptions> Of<TOptions>(IEnumerable<Parameter> parameters, TOptions options) where TOptions : OptimizerOptions
+    public static ParameterGroup<TOptions> Of<TOptions>(IEnumerable<Parameter> parameters, TOptions options)
+        where TOptions : OptimizerOptions
     {
         ArgumentNullException.ThrowIfNull(parameters);
         return new(parameters.DistinctBy(p => p.Handle).Select((p, i) => (Number(i), p)), options) { IsNumbered = true };

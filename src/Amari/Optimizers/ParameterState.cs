@@ -3,7 +3,8 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>What an optimizer remembers of one parameter: a record whose tensor properties are saved, loaded, moved and disposed by the base class.</summary>
+/// <summary>What an optimizer remembers of one parameter: a record whose tensor properties are saved, loaded, moved and disposed by the
+/// base class.</summary>
 public abstract record ParameterState
 {
     /// <summary>t: how many updates this parameter has had; 1 during its first one.</summary>
@@ -16,13 +17,15 @@ public abstract record ParameterState
     internal IEnumerable<(string Name, Tensor Tensor)> Tensors()
     {
         foreach (var member in Members(GetType()))
-            if (member.GetValue(this) is Tensor tensor) yield return (member.Name, tensor);
+            if (member.GetValue(this) is Tensor tensor)
+                yield return (member.Name, tensor);
     }
 
     /// <summary>Replaces the tensor called <paramref name="name"/> by <paramref name="value"/>, which the state then owns.</summary>
     internal void Replace(string name, Tensor value)
     {
-        var member = Array.Find(Members(GetType()), m => m.Name == name)
+        var member =
+            Array.Find(Members(GetType()), m => m.Name == name)
             ?? throw new InvalidDataException($"{GetType().DeclaringType?.Name} has no state called '{name}'.");
         (member.GetValue(this) as Tensor)?.Dispose();
         member.SetValue(this, value.DetachFromDisposeScope());

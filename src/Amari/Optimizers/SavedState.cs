@@ -27,7 +27,7 @@ internal sealed class ShapesStateAttribute : Attribute;
 internal static class SavedState
 {
     /// <summary>Of the schema of states: it rises when what is saved changes. States without a version are of schema 1.</summary>
-    public const int Schema = 2;
+    public const int Schema = 3;
 
     /// <summary>The most that a count of steps can be: all below are exact as a double.</summary>
     private const long MostSteps = 1L << 53;
@@ -41,9 +41,11 @@ internal static class SavedState
     /// <summary>Those options that shape a state and differ from the options in force; null if none does.</summary>
     /// <param name="made">What the state was made with.</param>
     /// <param name="now">The options in force.</param>
-    public static JsonObject? Shaping<T>(T made, T now) where T : OptimizerOptions
+    public static JsonObject? Shaping<T>(T made, T now)
+        where T : OptimizerOptions
     {
-        if (ReferenceEquals(made, now)) return null;
+        if (ReferenceEquals(made, now))
+            return null;
         var result = new JsonObject();
         foreach (var p in typeof(T).GetProperties().Where(p => p.IsDefined(typeof(ShapesStateAttribute))))
             if (p.GetValue(made) is var value && !Equals(value, p.GetValue(now)))
@@ -53,11 +55,14 @@ internal static class SavedState
 
     /// <summary>Options as <see cref="Write"/> wrote them, some perhaps replaced by those of <see cref="Shaping"/>.</summary>
     /// <exception cref="InvalidDataException">An unknown option, or a bad value.</exception>
-    public static T Read<T>(JsonNode? saved, JsonNode? shaping = null) where T : OptimizerOptions
+    public static T Read<T>(JsonNode? saved, JsonNode? shaping = null)
+        where T : OptimizerOptions
     {
         var options = saved as JsonObject ?? throw new InvalidDataException("The state lacks its options.");
         options = options.DeepClone().AsObject();
-        foreach (var (name, value) in shaping as JsonObject ?? []) options[name] = value?.DeepClone();
+        foreach (var (name, value) in shaping as JsonObject ?? [])
+            options[name] = value?.DeepClone();
+        EarlierNames.Update(options);
         var unknown = new List<string>();
         Complete(options, typeof(T), "", unknown);
         RefuseUnknown(unknown, "option", typeof(T).DeclaringType?.Name);
@@ -79,8 +84,10 @@ internal static class SavedState
     public static void RefuseUnknown(IReadOnlyCollection<string> names, string kind, string? of)
     {
         if (names.Count > 0)
-            throw new InvalidDataException($"The state of {of} has the {kind}{(names.Count > 1 ? "s" : "")} {string.Join(", ", names)}, "
-                + "which this version of Amari does not know: load it with the version that saved it, or a newer one.");
+            throw new InvalidDataException(
+                $"The state of {of} has the {kind}{(names.Count > 1 ? "s" : "")} {string.Join(", ", names)}, "
+                    + "which this version of Amari does not know: load it with the version that saved it, or a newer one."
+            );
     }
 
     /// <summary>A value that every state has.</summary>
@@ -88,16 +95,21 @@ internal static class SavedState
     public static JsonNode Required(JsonNode values, string name) =>
         values[name] ?? throw new InvalidDataException($"The state lacks '{name}'.");
 
-    /// <summary>Refuses the state of a newer version; one that says no schema is of schema 1.</summary>
-    /// <exception cref="InvalidDataException">The schema is not one that this version reads.</exception>
-    public static void RequireSchema(JsonNode values)
+    /// <summary>Refuses the state of another optimizer, or of a newer version; one that says no schema is of schema 1.</summary>
+    /// <exception cref="InvalidDataException">The type is another one, or the schema is not one that this version reads.</exception>
+    public static void RequireHeader(JsonNode values, string optimizer)
     {
-        if (values["schema"] is not { } schema) return;
+        if (EarlierNames.TypeOf((string?)values["type"]) != optimizer)
+            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {optimizer}.");
+        if (values["schema"] is not { } schema)
+            return;
         if (Whole(schema) is not (> 0 and var version))
             throw new InvalidDataException($"The state's schema is {Short(schema)}; it must be a whole number from 1 to {Schema}.");
         if (version > Schema)
-            throw new InvalidDataException($"The state is of schema {version}, this version of Amari reads the schemas 1 to {Schema}: "
-                + "load it with the version that saved it, or a newer one.");
+            throw new InvalidDataException(
+                $"The state is of schema {version}, this version of Amari reads the schemas 1 to {Schema}: "
+                    + "load it with the version that saved it, or a newer one."
+            );
     }
 
     /// <summary>A saved count of steps.</summary>
@@ -107,9 +119,11 @@ internal static class SavedState
     /// <exception cref="InvalidDataException">It lacks, or is no whole number from 0 to 2^53.</exception>
     public static long Count(JsonNode values, string name, bool optional = false)
     {
-        if (optional && values[name] is null) return 0;
+        if (optional && values[name] is null)
+            return 0;
         var value = Required(values, name);
-        return Whole(value) is <= MostSteps and var count ? count
+        return Whole(value) is <= MostSteps and var count
+            ? count
             : throw new InvalidDataException($"The saved '{name}' is {Short(value)}; it must be a whole number from 0 to {MostSteps}.");
     }
 
@@ -128,7 +142,8 @@ internal static class SavedState
     /// <exception cref="InvalidDataException">There is one; the message names it.</exception>
     public static void RequireFinite(IReadOnlyDictionary<string, Tensor> tensors)
     {
-        if (NotFinite.First(tensors) is { } name) throw new InvalidDataException($"'{name}' has numbers that are infinite or NaN.");
+        if (NotFinite.First(tensors) is { } name)
+            throw new InvalidDataException($"'{name}' has numbers that are infinite or NaN.");
     }
 
     /// <summary>The names and values of metadata.</summary>

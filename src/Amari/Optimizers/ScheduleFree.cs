@@ -10,53 +10,69 @@ public enum ScheduleFreeBase
 {
     /// <summary>AdamW's steps, without its first moment.</summary>
     AdamW,
+
     /// <summary>Plain gradient steps.</summary>
     Sgd,
 }
 
-/// <summary>Schedule-Free: an average of the iterates in place of a learning-rate schedule (Defazio et al. 2024, arXiv:2405.15682, Algorithm 1).</summary>
+/// <summary>Schedule-Free: an average of the iterates in place of a learning-rate schedule (Defazio et al. 2024, arXiv:2405.15682,
+/// Algorithm 1).</summary>
 /// <remarks><code>
 /// d = g(y) / (√v̂ + ε) + λ y  of AdamW,   g(y) + λ y  of SGD
 /// z ← z - η d
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
-/// </code>The model tells the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with gradients after
-/// <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. Every module of one to three tensors is hooked, so that a part of the model may be called by itself. A pass of the whole model
-/// in training mode without gradients leaves the parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if
-/// they hold y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot, are told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is
-/// refused. <c>model.save()</c> is no forward pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
+/// </code>
+/// The model tells the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with
+/// gradients after <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. Every module of one to three tensors is
+/// hooked, so that a part of the model may be called by itself. A pass of the whole model in training mode without gradients leaves the
+/// parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if they hold
+/// y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot, are
+/// told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is refused. <c>model.save()</c> is no forward
+/// pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
 /// <param name="groups">At least one.</param>
-/// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were made of. Not owned; hooks are removed when the
-/// optimizer is disposed.</param>
-public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null) : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
+/// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were
+/// made of. Not owned; hooks are removed when the optimizer is disposed.</param>
+public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null)
+    : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
 {
-    private readonly nn.Module? _model = model;                  // here, and not in a constructor's body: the base adds groups before that
+    private readonly nn.Module? _model = model; // here, and not in a constructor's body: the base adds groups before that
     private readonly Dictionary<nn.Module, bool> _followed = [];
     private readonly List<Action> _unhook = [];
     private bool _evaluating;
 
-    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through <c>call()</c>.</summary>
-    public ScheduleFree(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())], model) { }
+    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through
+    /// <c>call()</c>.</summary>
+    public ScheduleFree(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())], model) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public ScheduleFree(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public ScheduleFree(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     private protected override void Added(ParameterGroup<Options> group)
     {
         var handles = _model?.parameters().Select(p => p.Handle).ToHashSet();
         var module = handles is not null && group.Parameters.All(p => handles.Contains(p.Parameter.Handle)) ? _model : group.Module;
-        if (module is not null && !_followed.ContainsKey(module)) _followed[module] = Hook(module);
+        if (module is not null && !_followed.ContainsKey(module))
+            _followed[module] = Hook(module);
         if (module is null || !_followed[module])
-            Tell("all", "parameters came without a module that can be followed: call Eval() before evaluating and Train() before training", Groups.Max(StepsOf));
+            Log(
+                "all",
+                "parameters came without a module that can be followed: call Eval() before evaluating and Train() before training",
+                Groups.Max(StepsOf)
+            );
     }
 
     /// <summary>Hooks the model, and the modules in it: they may be called by themselves.</summary>
-    /// <returns>Whether no parameter can be used before a hook has run: the model is hooked, or every module that has parameters of its own.</returns>
+    /// <returns>Whether no parameter can be used before a hook has run: the model is hooked, or every module that has parameters of its
+    /// own.</returns>
     private bool Hook(nn.Module model)
     {
-        bool whole = Hook(model, () => Follow(model)), parts = true;
+        bool whole = Hook(model, () => Follow(model)),
+            parts = true;
         foreach (var part in model.modules().Distinct().Where(m => !ReferenceEquals(m, model)))
             parts &= Hook(part, () => FollowInside(model)) || !part.parameters(recurse: false).Any();
         return whole || (parts && !model.parameters(recurse: false).Any());
@@ -66,10 +82,41 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     {
         switch (module)
         {
-            case nn.Module<Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x) => { follow(); return x; }).remove); return true;
-            case nn.Module<Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y) => { follow(); return (x, y); }).remove); return true;
-            case nn.Module<Tensor, Tensor, Tensor, Tensor> m: _unhook.Add(m.register_forward_pre_hook((_, x, y, z) => { follow(); return (x, y, z); }).remove); return true;
-            default: return false;
+            case nn.Module<Tensor, Tensor> m:
+                _unhook.Add(
+                    m.register_forward_pre_hook(
+                        (_, x) =>
+                        {
+                            follow();
+                            return x;
+                        }
+                    ).remove
+                );
+                return true;
+            case nn.Module<Tensor, Tensor, Tensor> m:
+                _unhook.Add(
+                    m.register_forward_pre_hook(
+                        (_, x, y) =>
+                        {
+                            follow();
+                            return (x, y);
+                        }
+                    ).remove
+                );
+                return true;
+            case nn.Module<Tensor, Tensor, Tensor, Tensor> m:
+                _unhook.Add(
+                    m.register_forward_pre_hook(
+                        (_, x, y, z) =>
+                        {
+                            follow();
+                            return (x, y, z);
+                        }
+                    ).remove
+                );
+                return true;
+            default:
+                return false;
         }
     }
 
@@ -77,13 +124,19 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     {
         FollowInside(model);
         if (model.training && !is_grad_enabled() && !Evaluating)
-            Tell("all", "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x", Groups.Max(StepsOf));
+            Log(
+                "all",
+                "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x",
+                Groups.Max(StepsOf)
+            );
     }
 
     private void FollowInside(nn.Module model)
     {
-        if (!model.training) Eval();
-        else if (is_grad_enabled()) Train();
+        if (!model.training)
+            Eval();
+        else if (is_grad_enabled())
+            Train();
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
@@ -91,26 +144,66 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     {
         /// <summary>What is averaged.</summary>
         [ShapesState]
-        public ScheduleFreeBase Base { get; init => field = Require.Defined(value); }
+        public ScheduleFreeBase Base
+        {
+            get;
+            init => field = Require.Defined(value);
+        }
+
         /// <summary>β in (0, 1): share of the average in the point where the gradient is taken.</summary>
-        public double Interpolation { get; init => field = Require.Positive(Require.UnitInterval(value)); } = 0.9;
+        public double Beta1
+        {
+            get;
+            init => field = Require.Positive(Require.UnitInterval(value));
+        } = 0.9;
+
         /// <summary>β₂ in [0, 1): decay of AdamW's second moment.</summary>
-        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.999;
+        public double Beta2
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.999;
+
         /// <summary>ε > 0, added to √v̂.</summary>
-        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        public double Epsilon
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-8;
+
         /// <summary>λ ≥ 0, multiplied by η; the decay is at y.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        }
+
         /// <summary>Steps over which η rises linearly from nothing, ≥ 0.</summary>
-        public int WarmupSteps { get; init => field = Require.AtLeast(0, value); }
+        public int WarmupSteps
+        {
+            get;
+            init => field = Require.AtLeast(0, value);
+        }
+
         /// <summary>r ≥ 0: later iterates weigh more, by tʳ.</summary>
-        public double AveragingPower { get; init => field = Require.NonNegative(value); }
+        public double AveragingPower
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        }
+
         /// <summary>p ≥ 0: iterates weigh by the largest η so far to this power.</summary>
-        public double RatePower { get; init => field = Require.NonNegative(value); } = 2;
+        public double RatePower
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        } = 2;
 
         /// <inheritdoc/>
-        public override double CycledMomentum => Interpolation;
+        public override double CycledMomentum => Beta1;
+
         /// <inheritdoc/>
-        public override OptimizerOptions WithCycledMomentum(double value) => this with { Interpolation = value };
+        public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
 
     /// <param name="Iterate">z, shaped as w.</param>
@@ -135,23 +228,32 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     protected override State CreateState(Parameter parameter, Options options)
     {
         Tensor Scalar() => zeros([], dtype: StateType(parameter), device: parameter.device);
-        return new(parameter.detach().to_type(StateType(parameter)).contiguous().clone(), options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null, Scalar(), Scalar(), Scalar());
+        return new(
+            parameter.detach().to_type(StateType(parameter)).contiguous().clone(),
+            options.Base == ScheduleFreeBase.AdamW ? ZeroState(parameter) : null,
+            Scalar(),
+            Scalar(),
+            Scalar()
+        );
     }
 
     /// <inheritdoc/>
-    /// <remarks>Weights that were loaded meanwhile, so that a parameter no longer holds x bit for bit, are kept: they become its y, its x and
-    /// its z, and <see cref="Optimizer.Events"/> say so.</remarks>
+    /// <remarks>Weights that were loaded meanwhile, so that a parameter no longer holds x bit for bit, are kept: they become its y, its x
+    /// and its z, and <see cref="Optimizer.Events"/> say so.</remarks>
     public override void Train()
     {
-        if (!Evaluating) return;
+        if (!Evaluating)
+            return;
         Adopt();
         using var off = no_grad();
-        ForEach((_, parameter, state) =>
-        {
-            parameter.copy_(state.TrainingPoint!);
-            state.TrainingPoint!.Dispose();
-            (state.TrainingPoint, state.Evaluated) = (null, null);
-        });
+        ForEach(
+            (_, parameter, state) =>
+            {
+                parameter.copy_(state.TrainingPoint!);
+                state.TrainingPoint!.Dispose();
+                (state.TrainingPoint, state.Evaluated) = (null, null);
+            }
+        );
         _evaluating = false;
     }
 
@@ -159,19 +261,23 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     private void Adopt()
     {
         using var off = no_grad();
-        ForEach((name, parameter, state) =>
-        {
-            using var scope = NewDisposeScope();
-            if (state.Evaluated is null || HoldsAverage(parameter, state)) return;
-            state.Iterate.copy_(parameter);
-            state.TrainingPoint!.copy_(parameter);
-            state.Evaluated = parameter.dtype;
-            Warnings.Once(Loaded);
-            Tell(name, Loaded, state.Step);
-        });
+        ForEach(
+            (name, parameter, state) =>
+            {
+                using var scope = NewDisposeScope();
+                if (state.Evaluated is null || HoldsAverage(parameter, state))
+                    return;
+                state.Iterate.copy_(parameter);
+                state.TrainingPoint!.copy_(parameter);
+                state.Evaluated = parameter.dtype;
+                Warnings.Once(Loaded);
+                Log(name, Loaded, state.Step);
+            }
+        );
     }
 
-    private const string Loaded = "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
+    private const string Loaded =
+        "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
 
     /// <summary>x, of the dtype of the state.</summary>
     private static Tensor Average(State state) =>
@@ -181,20 +287,23 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
 
     /// <inheritdoc/>
-    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for nothing is kept to hold
-    /// them against: they are taken as y, and x is computed of them and the old z. Load weights after <see cref="Eval"/>, and go on with
-    /// <see cref="Train"/>.</remarks>
+    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for
+    /// nothing is kept to hold them against: they are taken as y, and x is computed of them and the old z. Load weights after
+    /// <see cref="Eval"/>, and go on with <see cref="Train"/>.</remarks>
     public override void Eval()
     {
-        if (Evaluating) return;
+        if (Evaluating)
+            return;
         using var off = no_grad();
-        ForEach((_, parameter, state) =>
-        {
-            using var scope = NewDisposeScope();
-            state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
-            parameter.copy_(Average(state));
-            state.Evaluated = parameter.dtype;
-        });
+        ForEach(
+            (_, parameter, state) =>
+            {
+                using var scope = NewDisposeScope();
+                state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
+                parameter.copy_(Average(state));
+                state.Evaluated = parameter.dtype;
+            }
+        );
         _evaluating = true;
     }
 
@@ -203,19 +312,26 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         if (Evaluating && closure is null)
-            throw new InvalidOperationException("The parameters hold the average, as for evaluation: call model.train() before the forward pass, or Train() of the optimizer.");
-        if (closure is not null) Train();
+            throw new InvalidOperationException(
+                "The parameters hold the average, as for evaluation: call model.train() before the forward pass, or Train() of the "
+                    + "optimizer."
+            );
+        if (closure is not null)
+            Train();
         return base.step(closure);
     }
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        if (Evaluating) throw new InvalidOperationException("The closure called the model in evaluation mode: call model.train() first.");
+        if (Evaluating)
+            throw new InvalidOperationException("The closure called the model in evaluation mode: call model.train() first.");
         long t = state.Step;
-        double rate = options.LearningRate * Math.Min(1, t / Math.Max(1.0, options.WarmupSteps)), beta = options.Interpolation;
+        double rate = options.LearningRate * Math.Min(1, t / Math.Max(1.0, options.WarmupSteps)),
+            beta = options.Beta1;
         double largest = Math.Max(rate, state.LargestRate.ToDouble());
-        double weight = Math.Pow(t, options.AveragingPower) * Math.Pow(largest, options.RatePower), mean = state.MeanWeight.ToDouble();
+        double weight = Math.Pow(t, options.AveragingPower) * Math.Pow(largest, options.RatePower),
+            mean = state.MeanWeight.ToDouble();
         mean += (weight - mean) / t;
         double c = mean > 0 ? weight / (mean * t) : 0;
         state.LargestRate.fill_(largest);
@@ -229,17 +345,20 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         }
         d = d.add(parameter, alpha: options.WeightDecay);
         double made = state.Share.ToDouble();
-        if (made > 0 && made != beta) parameter.lerp_(state.Iterate, 1 - beta / made);   // y was made with another β
+        if (made > 0 && made != beta)
+            parameter.lerp_(state.Iterate, 1 - beta / made); // y was made with another β
         state.Share.fill_(beta);
         parameter.lerp_(state.Iterate, c).add_(d, alpha: rate * (beta * (1 - c) - 1));
         state.Iterate.sub_(d.mul(rate));
     }
 
     /// <inheritdoc/>
-    /// <remarks>In evaluation, weights that were loaded meanwhile are taken as by <see cref="Train"/>, so that they are saved, too.</remarks>
+    /// <remarks>In evaluation, weights that were loaded meanwhile are taken as by <see cref="Train"/>, so that they are saved,
+    /// too.</remarks>
     public override OptimizerSnapshot Snapshot()
     {
-        if (Evaluating) Adopt();
+        if (Evaluating)
+            Adopt();
         var snapshot = base.Snapshot();
         snapshot.Values["evaluating"] = Evaluating;
         return snapshot;
@@ -251,7 +370,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         ArgumentNullException.ThrowIfNull(snapshot);
         using var scope = NewDisposeScope();
         bool evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
-        var points = new Dictionary<string, Tensor>();           // copied first: the snapshot may be of this optimizer, whose state now goes
+        var points = new Dictionary<string, Tensor>(); // copied first: the snapshot may be of this optimizer, whose state now goes
         string[] names = evaluating ? [.. snapshot.Values["steps"]!.AsObject().Select(s => s.Key)] : [];
         foreach (string name in names)
         {
@@ -261,19 +380,24 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         }
         base.Restore(snapshot);
         _evaluating = evaluating;
-        if (!Evaluating) return;
+        if (!Evaluating)
+            return;
         using var off = no_grad();
-        ForEach((name, parameter, state) =>
-        {
-            state.TrainingPoint = points[name].DetachFromDisposeScope();
-            if (HoldsAverage(parameter, state)) state.Evaluated = parameter.dtype;   // else the model's weights are still to be loaded
-        });
+        ForEach(
+            (name, parameter, state) =>
+            {
+                state.TrainingPoint = points[name].DetachFromDisposeScope();
+                if (HoldsAverage(parameter, state))
+                    state.Evaluated = parameter.dtype; // else the model's weights are still to be loaded
+            }
+        );
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _unhook.ForEach(unhook => unhook());
+        if (disposing)
+            _unhook.ForEach(unhook => unhook());
         base.Dispose(disposing);
     }
 }

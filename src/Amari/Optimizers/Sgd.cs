@@ -15,30 +15,50 @@ namespace Amari;
 public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : GroupedOptimizer<Sgd.Options, Sgd.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Sgd(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    public Sgd(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())]) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public Sgd(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public Sgd(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Sgd"/>.</summary>
     public sealed record Options() : FirstOrderOptions(learningRate: 0.1)
     {
         /// <summary>μ in [0, 1): decay of the momentum; 0 keeps no state.</summary>
         [ShapesState]
-        public double Momentum { get; init => field = Require.UnitInterval(value); } = 0.9;
+        public double Momentum
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.9;
+
         /// <summary>Whether the step looks ahead along the momentum; without effect when μ = 0.</summary>
         public bool Nesterov { get; init; }
+
         /// <summary>τ in [0, 1]: share of a gradient that does not enter the momentum; 0 with Nesterov.</summary>
-        public double Dampening { get; init => field = Require.Fraction(value); }
+        public double Dampening
+        {
+            get;
+            init => field = Require.Fraction(value);
+        }
+
         /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); }
-        /// <summary>Whether λ w is left out of the gradient, and so of the momentum, and w is decayed by η λ next to it, as in AdamW.</summary>
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        }
+
+        /// <summary>Whether λ w is left out of the gradient, and so of the momentum, and w is decayed by η λ next to it, as in
+        /// AdamW.</summary>
         public bool DecoupledDecay { get; init; }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Momentum;
+
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
 
@@ -54,8 +74,7 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
     public sealed record State(Tensor? Momentum) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options) =>
-        new(options.Momentum > 0 ? ZeroState(parameter) : null);
+    protected override State CreateState(Parameter parameter, Options options) => new(options.Momentum > 0 ? ZeroState(parameter) : null);
 
     /// <inheritdoc/>
     protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
@@ -63,11 +82,14 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         var g = options.WeightDecay == 0 || options.DecoupledDecay ? gradient : gradient.add(parameter, alpha: options.WeightDecay);
         if (options.Momentum > 0)
         {
-            if (state.Momentum is { } buffer) buffer.mul_(options.Momentum).add_(g, alpha: 1 - Dampening(state.Step, options));
-            else state.Replace(nameof(state.Momentum), g.clone());
+            if (state.Momentum is { } buffer)
+                buffer.mul_(options.Momentum).add_(g, alpha: 1 - Dampening(state.Step, options));
+            else
+                state.Replace(nameof(state.Momentum), g.clone());
             g = options.Nesterov ? g.add(state.Momentum!, alpha: options.Momentum) : state.Momentum!;
         }
-        if (options.DecoupledDecay) parameter.mul_(1 - options.LearningRate * options.WeightDecay);
+        if (options.DecoupledDecay)
+            parameter.mul_(1 - options.LearningRate * options.WeightDecay);
         parameter.add_(g, alpha: -options.LearningRate);
     }
 
@@ -80,7 +102,9 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
 
     private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
     {
-        if (options.Momentum == 0) sweep.Run(new SgdKernel(options, gradientScale));
-        else sweep.Run(new SgdMomentumKernel(options, step, gradientScale));
+        if (options.Momentum == 0)
+            sweep.Run(new SgdKernel(options, gradientScale));
+        else
+            sweep.Run(new SgdMomentumKernel(options, step, gradientScale));
     }
 }

@@ -12,39 +12,77 @@ namespace Amari;
 /// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G        (here ' transposes)
 /// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them, m turned into the new basis
 /// </code>The paper keeps m outside of the basis and projects it each step: the same, for two products more.
-/// ε stands beside the uncorrected √V, as in the authors' code: beside the corrected one it would be ε / √(1 - β₂ᵗ). The first gradient only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides
-/// longer than <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
+/// ε stands beside the uncorrected √V, as in the authors' code: beside the corrected one it would be ε / √(1 - β₂ᵗ). The first gradient
+/// only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides longer than
+/// <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
 public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Soap(nn.Module model, Options? options = null) : this([ParameterGroup.Of(model, options ?? new())]) { }
+    public Soap(nn.Module model, Options? options = null)
+        : this([ParameterGroup.Of(model, options ?? new())]) { }
 
     /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
-    [OverloadResolutionPriority(-1)]                             // [new(...)] is a list of groups
-    public Soap(IEnumerable<Parameter> parameters, Options? options = null) : this([ParameterGroup.Of(parameters, options ?? new())]) { }
+    [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
+    public Soap(IEnumerable<Parameter> parameters, Options? options = null)
+        : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Soap"/>.</summary>
     public sealed record Options() : FirstOrderOptions(learningRate: 3e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
-        public double Beta1 { get; init => field = Require.UnitInterval(value); } = 0.95;
+        public double Beta1
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.95;
+
         /// <summary>β₂ in [0, 1): decay of the second moment.</summary>
-        public double Beta2 { get; init => field = Require.UnitInterval(value); } = 0.95;
+        public double Beta2
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.95;
+
         /// <summary>βs in [0, 1): decay of the factors L and R.</summary>
-        public double FactorDecay { get; init => field = Require.UnitInterval(value); } = 0.95;
+        public double FactorEma
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.95;
+
         /// <summary>ε > 0, added to √V.</summary>
-        public double Epsilon { get; init => field = Require.Positive(value); } = 1e-8;
+        public double Epsilon
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-8;
+
         /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay { get; init => field = Require.NonNegative(value); } = 0.01;
+        public double WeightDecay
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        } = 0.01;
+
         /// <summary>Steps from one refresh of the basis to the next, ≥ 1.</summary>
-        public int RefreshInterval { get; init => field = Require.AtLeast(1, value); } = 10;
+        public int RefreshInterval
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 10;
+
         /// <summary>The longest side that has a basis of its own, ≥ 0; with 0 the method is Adam.</summary>
         [ShapesState]
-        public int MaxDimension { get; init => field = Require.AtLeast(0, value); } = 10000;
+        public int MaxDimension
+        {
+            get;
+            init => field = Require.AtLeast(0, value);
+        } = 10000;
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
+
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
@@ -55,12 +93,21 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     /// <param name="LeftBasis">Ql : [m, m], or null.</param>
     /// <param name="RightFactor">R : [n, n], or null.</param>
     /// <param name="RightBasis">Qr : [n, n], or null.</param>
-    public sealed record State(Tensor TurnedMoment, Tensor SecondMoment, Tensor? LeftFactor, Tensor? LeftBasis, Tensor? RightFactor, Tensor? RightBasis) : ParameterState;
+    public sealed record State(
+        Tensor TurnedMoment,
+        Tensor SecondMoment,
+        Tensor? LeftFactor,
+        Tensor? LeftBasis,
+        Tensor? RightFactor,
+        Tensor? RightBasis
+    ) : ParameterState;
 
     private protected override CoverageRow Covers(string name, Parameter parameter, Options options)
     {
-        if (parameter.dim() < 2) return new(name, nameof(Adam), "not a matrix");
-        long m = parameter.shape[0], n = parameter.NumberOfElements / Math.Max(1, m);
+        if (parameter.dim() < 2)
+            return new(name, nameof(Adam), "not a matrix");
+        long m = parameter.shape[0],
+            n = parameter.NumberOfElements / Math.Max(1, m);
         return (m <= options.MaxDimension, n <= options.MaxDimension) switch
         {
             (true, true) => new(name, nameof(Soap), FormattableString.Invariant($"a matrix [{m}, {n}]")),
@@ -76,8 +123,10 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)
     {
-        long m = parameter.dim() < 2 ? 0 : parameter.shape[0], n = m == 0 ? 0 : parameter.NumberOfElements / m;
-        Tensor? Factor(long d) => d > 0 && d <= options.MaxDimension ? zeros(d, d, dtype: StateType(parameter), device: parameter.device) : null;
+        long m = parameter.dim() < 2 ? 0 : parameter.shape[0],
+            n = m == 0 ? 0 : parameter.NumberOfElements / m;
+        Tensor? Factor(long d) =>
+            d > 0 && d <= options.MaxDimension ? zeros(d, d, dtype: StateType(parameter), device: parameter.device) : null;
         Tensor? Basis(long d) => d > 0 && d <= options.MaxDimension ? eye(d, dtype: StateType(parameter), device: parameter.device) : null;
         return new(ZeroState(parameter), ZeroState(parameter), Factor(m), Basis(m), Factor(n), Basis(n));
     }
@@ -94,12 +143,15 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
             var turned = Multiply(ql?.t(), g, qr);
             m.lerp_(turned, 1 - options.Beta1);
             v.mul_(options.Beta2).addcmul_(turned, turned, 1 - options.Beta2);
-            double mHat = 1 - Math.Pow(options.Beta1, t), vHat = Math.Sqrt(1 - Math.Pow(options.Beta2, t));
+            double mHat = 1 - Math.Pow(options.Beta1, t),
+                vHat = Math.Sqrt(1 - Math.Pow(options.Beta2, t));
             var u = Multiply(ql, m.div(v.sqrt().add_(options.Epsilon)), qr?.t());
-            parameter.add_(u.view_as(parameter), alpha: -options.LearningRate * vHat / mHat).mul_(1 - options.LearningRate * options.WeightDecay);
+            parameter
+                .add_(u.view_as(parameter), alpha: -options.LearningRate * vHat / mHat)
+                .mul_(1 - options.LearningRate * options.WeightDecay);
         }
-        state.LeftFactor?.lerp_(SymmetricProduct.Of(g, g.t()), 1 - options.FactorDecay);
-        state.RightFactor?.lerp_(SymmetricProduct.Of(g.t(), g), 1 - options.FactorDecay);
+        state.LeftFactor?.lerp_(SymmetricProduct.Of(g, g.t()), 1 - options.FactorEma);
+        state.RightFactor?.lerp_(SymmetricProduct.Of(g.t(), g), 1 - options.FactorEma);
         if (t == 0)
         {
             Begin(state.LeftFactor, ql);
@@ -116,30 +168,36 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
 
     private static Tensor Multiply(Tensor? left, Tensor x, Tensor? right)
     {
-        if (left is not null) x = left.mm(x);
+        if (left is not null)
+            x = left.mm(x);
         return right is null ? x : x.mm(right);
     }
 
     /// <summary>The first basis: eigenvectors, by falling eigenvalue.</summary>
     private void Begin(Tensor? factor, Tensor? basis)
     {
-        if (factor is null) return;
+        if (factor is null)
+            return;
         var (eigen, outcome) = SpdInverse.Eigh(factor);
-        if (eigen is { } e) basis!.copy_(e.Vectors.flip(1));
-        else Tell("a factor could not be decomposed; its basis stays the identity");
-        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell($"a factor was decomposed at a second try ({outcome})");
+        if (eigen is { } e)
+            basis!.copy_(e.Vectors.flip(1));
+        else
+            Log("a factor could not be decomposed; its basis stays the identity");
+        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision)
+            Log($"a factor was decomposed at a second try ({outcome})");
     }
 
     /// <summary>One step of the power iteration; the second moment, along <paramref name="side"/>, follows its columns.</summary>
     private void Refresh(Tensor? factor, Tensor? basis, Tensor secondMoment, int side)
     {
-        if (factor is null) return;
+        if (factor is null)
+            return;
         var power = factor.mm(basis!);
         var order = basis!.mul(power).sum([0]).argsort(-1, descending: true);
         var next = linalg.qr(power.index_select(1, order)).Q;
         if (!next.isfinite().all().ToBoolean())
         {
-            Tell("the basis could not be refreshed; the last one stays");
+            Log("the basis could not be refreshed; the last one stays");
             return;
         }
         secondMoment.copy_(secondMoment.index_select(side, order));

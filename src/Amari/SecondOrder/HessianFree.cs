@@ -10,45 +10,99 @@ public enum HessianFreePreconditioner
 {
     /// <summary>Nothing.</summary>
     None,
-    /// <summary>(diag + λ)^ξ (Martens 2010, §4.7), with the diagonal of the Fisher estimated from drawn targets, one gradient a draw.</summary>
+
+    /// <summary>(diag + λ)^ξ (Martens 2010, §4.7), with the diagonal of the Fisher estimated from drawn targets, one gradient a
+    /// draw.</summary>
     Diagonal,
-    /// <summary>The K-FAC inverse, damped by λ in the eigenbasis, its factors measured on the step's own batch from drawn targets.</summary>
+
+    /// <summary>The K-FAC inverse, damped by λ in the eigenbasis, its factors measured on the step's own batch from drawn
+    /// targets.</summary>
     Kfac,
 }
 
-/// <summary>Hessian-free optimization (Martens 2010): Gauss-Newton steps by preconditioned conjugate gradient, Levenberg-Marquardt damping.</summary>
+/// <summary>Hessian-free optimization (Martens 2010): Gauss-Newton steps by preconditioned conjugate gradient, Levenberg-Marquardt
+/// damping.</summary>
 /// <remarks><code>
 /// (G + λ I) x ≈ -g       by CG from x₀ = ζ x_last, until the model improves by less than k ε over k iterations
 /// p                      the last of the iterates kept, or an earlier one as long as L falls going back (CG backtracking)
 /// ρ = (L(w) - L(w + p)) / -(g'p + ½ p'Gp);   λ ← c λ if ρ &lt; 1/4,   λ / c if ρ > 3/4
 /// w ← w + α p            the first α = η βʲ with L(w + α p) ≤ L(w) + 10⁻² α g'p; none: the step is rejected
-/// </code>Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about four gradients.</remarks>
+/// </code>
+/// Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about four
+/// gradients.</remarks>
 public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
 {
-    private const double Poor = 0.25, Good = 0.75, Residual = 1e-10, Sufficient = 1e-2, Shrink = 0.8, Spacing = 1.3;
+    private const double Poor = 0.25,
+        Good = 0.75,
+        Residual = 1e-10,
+        Sufficient = 1e-2,
+        Shrink = 0.8,
+        Spacing = 1.3;
     private const int LineSearch = 60;
 
-    /// <summary>Hyper-parameters of <see cref="HessianFree"/>. The learning rate η is the first step size of the line search; 1 tries CG's step as it is.</summary>
+    /// <summary>Hyper-parameters of <see cref="HessianFree"/>. The learning rate η is the first step size of the line search; 1 tries CG's
+    /// step as it is.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>λ > 0 of the first step, added to the Gauss-Newton matrix of the mean loss.</summary>
-        public double Damping { get; init => field = Require.Positive(value); } = 1;
+        public double Damping
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1;
+
         /// <summary>c ≥ 1: factor by which λ rises or falls; 1 keeps it.</summary>
-        public double DampingFactor { get; init => field = Require.AtLeast(1, value); } = 1.5;
+        public double DampingFactor
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 1.5;
+
         /// <summary>Most Gauss-Newton products of the inner solve, ≥ 1.</summary>
-        public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+        public int MaxIterations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 250;
+
         /// <summary>ε > 0: relative progress an iteration below which CG stops.</summary>
-        public double ProgressTolerance { get; init => field = Require.Positive(value); } = 5e-4;
+        public double ProgressTolerance
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 5e-4;
+
         /// <summary>ζ in [0, 1): share of the last solution that CG starts from.</summary>
-        public double WarmStart { get; init => field = Require.UnitInterval(value); } = 0.95;
+        public double WarmStart
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 0.95;
+
         /// <summary>Whether earlier iterates of CG are tried, too.</summary>
         public bool CgBacktracking { get; init; } = true;
+
         /// <summary>What preconditions CG.</summary>
-        public HessianFreePreconditioner Preconditioner { get; init => field = Require.Defined(value); } = HessianFreePreconditioner.Diagonal;
+        public HessianFreePreconditioner Preconditioner
+        {
+            get;
+            init => field = Require.Defined(value);
+        } = HessianFreePreconditioner.Diagonal;
+
         /// <summary>ξ > 0: exponent of the diagonal preconditioner.</summary>
-        public double PreconditionerExponent { get; init => field = Require.Positive(value); } = 0.75;
+        public double PreconditionerExponent
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 0.75;
+
         /// <summary>Draws of targets that the preconditioner is measured with, ≥ 1.</summary>
-        public int PreconditionerSamples { get; init => field = Require.AtLeast(1, value); } = 4;
+        public int PreconditionerSamples
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 4;
+
         /// <summary>Seed of those draws; each step makes its own.</summary>
         public long Seed { get; init; }
     }
@@ -57,7 +111,8 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Defaults if null.</param>
-    public HessianFree(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new()) { }
+    public HessianFree(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new()) { }
 
     /// <summary>λ of the next step.</summary>
     public double Damping => Adapted ?? Group.Options.Damping;
@@ -72,7 +127,8 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         var (cg, iterates) = Solve(objective, gaussNewton.Damped(lambda), gradient, lambda, scope);
         if (cg.Status == CgStatus.NotFinite)
             return Skipped(loss, curvature: true) with { Damping = lambda, CgIterations = cg.Iterations, CgStatus = cg.Status };
-        if (cg.Status == CgStatus.NegativeCurvature) Tell($"conjugate gradient stopped early: {cg.Status}");
+        if (cg.Status == CgStatus.NegativeCurvature)
+            Log($"conjugate gradient stopped early: {cg.Status}");
         var w = layout.Read();
         double At(Tensor step, double size)
         {
@@ -86,17 +142,24 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         for (int i = iterates.Count - 2; o.CgBacktracking && i >= 0; i--)
         {
             double earlier = At(iterates[i], 1);
-            if (double.IsFinite(whole) && !(earlier < whole)) break;
+            if (double.IsFinite(whole) && !(earlier < whole))
+                break;
             (p, whole) = (iterates[i], earlier);
         }
 
-        layout.Write(w);                                         // the curvature is that at w
-        double slope = Dot(gradient, p), predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p)));
+        layout.Write(w); // the curvature is that at w
+        double slope = Dot(gradient, p),
+            predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p)));
         double ratio = Ratio(objective, loss, whole, predicted);
-        Adapted = ratio < Poor ? lambda * o.DampingFactor : ratio > Good ? lambda / o.DampingFactor : lambda;
+        Adapted =
+            ratio < Poor ? lambda * o.DampingFactor
+            : ratio > Good ? lambda / o.DampingFactor
+            : lambda;
 
-        double size = o.LearningRate, after = size == 1 ? whole : At(p, size);
-        for (int j = 0; j < LineSearch && !Falls(); j++) after = At(p, size *= Shrink);
+        double size = o.LearningRate,
+            after = size == 1 ? whole : At(p, size);
+        for (int j = 0; j < LineSearch && !Falls(); j++)
+            after = At(p, size *= Shrink);
         bool accepted = Falls();
         layout.Write(accepted ? w.add(p, alpha: size) : w);
         Direction = accepted ? cg.Solution : null;
@@ -113,27 +176,46 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
 
     /// <summary>The inner solve, and its iterates 1, 2, 3, 4, 6, 8, ... (each 1.3 times the last) with the solution.</summary>
     private (CgResult Result, List<Tensor> Iterates) Solve(
-        Objective objective, LinearOperator damped, Tensor gradient, double lambda, DisposeScope scope)
+        Objective objective,
+        LinearOperator damped,
+        Tensor gradient,
+        double lambda,
+        DisposeScope scope
+    )
     {
         var o = Group.Options;
-        using var kfac = o.Preconditioner == HessianFreePreconditioner.Kfac
-            ? new KroneckerFactored(objective, FisherKind.MonteCarlo, o.PreconditionerSamples, o.Seed + Steps) : null;
+        using var kfac =
+            o.Preconditioner == HessianFreePreconditioner.Kfac
+                ? new KroneckerFactored(objective, FisherKind.MonteCarlo, o.PreconditionerSamples, o.Seed + Steps)
+                : null;
         using var inverse = kfac?.Inverse(lambda, DampingMethod.Eigenbasis, measureResidual: false);
-        foreach (string message in inverse?.Messages ?? []) Tell(message);
+        foreach (string message in inverse?.Messages ?? [])
+            Log(message);
         foreach (var row in kfac?.Coverage.Rows.Where(r => r.Block == KroneckerFactored.NoBlock) ?? [])
-            Tell($"not preconditioned by K-FAC: {row.Reason}", row.Parameter);
+            Log($"not preconditioned by K-FAC: {row.Reason}", row.Parameter);
         var iterates = new List<Tensor>();
         int next = 1;
-        var result = ConjugateGradient.Solve(damped, gradient.neg(),
-            new() { MaxIterations = o.MaxIterations, Tolerance = Residual, ProgressTolerance = o.ProgressTolerance },
-            o.Preconditioner == HessianFreePreconditioner.Diagonal ? Diagonal(objective, lambda) : inverse, Direction?.mul(o.WarmStart), (i, x) =>
+        var result = ConjugateGradient.Solve(
+            damped,
+            gradient.neg(),
+            new()
             {
-                if (i < next || !o.CgBacktracking) return;
+                MaxIterations = o.MaxIterations,
+                Tolerance = Residual,
+                ProgressTolerance = o.ProgressTolerance,
+            },
+            o.Preconditioner == HessianFreePreconditioner.Diagonal ? Diagonal(objective, lambda) : inverse,
+            Direction?.mul(o.WarmStart),
+            (i, x) =>
+            {
+                if (i < next || !o.CgBacktracking)
+                    return;
                 var kept = x.clone().DetachFromDisposeScope();
                 scope.Attach(kept);
                 iterates.Add(kept);
                 next = (int)Math.Ceiling(next * Spacing);
-            });
+            }
+        );
         iterates.Add(result.Solution);
         return (result, iterates);
     }
@@ -141,7 +223,11 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
     private LinearOperator Diagonal(Objective objective, double lambda)
     {
         var o = Group.Options;
-        var inverse = FisherDiagonal.Of(objective, o.PreconditionerSamples, o.Seed + Steps).add_(lambda).pow_(-o.PreconditionerExponent).unsqueeze(1);
+        var inverse = FisherDiagonal
+            .Of(objective, o.PreconditionerSamples, o.Seed + Steps)
+            .add_(lambda)
+            .pow_(-o.PreconditionerExponent)
+            .unsqueeze(1);
         return LinearOperator.FromFunction(objective.Parameters.Dimension, objective.Parameters.Type, v => v * inverse);
     }
 }

@@ -12,48 +12,91 @@ namespace Amari;
 /// p = -H g              H from the last pairs s = Δw, y = Δg of the gradients, H₀ = (s'y / y'y) I
 /// w ← w + t p           t by the line search, η tried first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first,
 ///                       or what moves the parameters by √ε of their size
-/// </code>A step is up to <see cref="Options.Iterations"/> iterations on one batch. A pair is always of one batch. Pairs are kept from step to step, and
-/// saved: many short steps on one loss are as good as one long one. A step that does not begin at the loss where the last one ended is on other data;
-/// it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with an event, when other parameters are
-/// trained than before, when a step was rejected, and when it gives no direction along which the loss falls; the gradient is taken then.</remarks>
+/// </code>
+/// A step is up to <see cref="Options.Iterations"/> iterations on one batch. A pair is always of one batch. Pairs are kept from step to
+/// step, and saved: many short steps on one loss are as good as one long one. A step that does not begin at the loss where the last one
+/// ended is on other data; it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with
+/// an event, when other parameters are trained than before, when a step was rejected, and when it gives no direction along which the loss
+/// falls; the gradient is taken then.</remarks>
 public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 {
-    private const long Memory = 64L << 20, Fewest = 10, Most = 100;   // bytes, and pairs
+    private const long Memory = 64L << 20,
+        Fewest = 10,
+        Most = 100; // bytes, and pairs
     private LbfgsHistory _history = new();
-    private IReadOnlyList<string> _names = [];                   // the parameters that the history is over
+    private IReadOnlyList<string> _names = []; // the parameters that the history is over
 
-    /// <summary>Hyper-parameters of <see cref="Lbfgs"/>. The learning rate η is the first step size of the line search, or the step size without one; leave
-    /// it at 1 with a line search and all of the data.</summary>
+    /// <summary>Hyper-parameters of <see cref="Lbfgs"/>. The learning rate η is the first step size of the line search, or the step size
+    /// without one; leave it at 1 with a line search and all of the data.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>Most iterations on a batch, ≥ 1.</summary>
-        public int Iterations { get; init => field = Require.AtLeast(1, value); } = 20;
-        /// <summary>Pairs kept, ≥ 1; null for as many as 64 MiB hold, from 10 to 100. A pair takes the memory of the parameters twice.</summary>
-        public int? History { get; init => field = value is { } n ? Require.AtLeast(1, n) : null; }
+        public int Iterations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 20;
+
+        /// <summary>Pairs kept, ≥ 1; null for as many as 64 MiB hold, from 10 to 100. A pair takes the memory of the parameters
+        /// twice.</summary>
+        public int? History
+        {
+            get;
+            init => field = value is { } n ? Require.AtLeast(1, n) : null;
+        }
+
         /// <summary>Largest gradient entry at which it stops, > 0.</summary>
-        public double GradientTolerance { get; init => field = Require.Positive(value); } = 1e-7;
+        public double GradientTolerance
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-7;
+
         /// <summary>How far it goes along a direction.</summary>
-        public LineSearch LineSearch { get; init => field = Require.Defined(value); }
+        public LineSearch LineSearch
+        {
+            get;
+            init => field = Require.Defined(value);
+        }
+
         /// <summary>c₁ in (0, 1), below c₂: the share of the decrease that the slope promises which the line search demands.</summary>
-        public double SufficientDecrease { get; init => field = Require.Share(value); } = 1e-4;
+        public double SufficientDecrease
+        {
+            get;
+            init => field = Require.Share(value);
+        } = 1e-4;
+
         /// <summary>c₂ in (0, 1): the share of the slope that the line search leaves.</summary>
-        public double SlopeTolerance { get; init => field = Require.Share(value); } = 0.9;
+        public double SlopeTolerance
+        {
+            get;
+            init => field = Require.Share(value);
+        } = 0.9;
+
         /// <summary>Most evaluations of a line search, ≥ 1.</summary>
-        public int MaxEvaluations { get; init => field = Require.AtLeast(1, value); } = 25;
+        public int MaxEvaluations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 25;
+
         /// <summary>Whether a step that raised the loss on its batch is taken back; with a line search none does.</summary>
-        public bool RejectRising { get; init; } = true;
+        public bool StepRejection { get; init; } = true;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Defaults if null.</param>
-    public Lbfgs(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new()) { }
+    public Lbfgs(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new()) { }
 
     /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
-    public Lbfgs(IEnumerable<Parameter> parameters, Options? options = null) : base(parameters, options ?? new()) { }
+    public Lbfgs(IEnumerable<Parameter> parameters, Options? options = null)
+        : base(parameters, options ?? new()) { }
 
-    /// <summary>How many pairs were not used, since s'y was not positive beyond rounding: the loss curves down there, or not at all.</summary>
+    /// <summary>How many pairs were not used, since s'y was not positive beyond rounding: the loss curves down there, or not at
+    /// all.</summary>
     public long SkippedPairs { get; private set; }
 
     /// <inheritdoc/>
@@ -62,11 +105,17 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         if (MaxGradientNorm is not null)
-            throw new InvalidOperationException("L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the learning rate.");
+            throw new InvalidOperationException(
+                "L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the "
+                    + "learning rate."
+            );
         var (o, layout) = (Group.Options, objective.Parameters);
         if (o.SufficientDecrease >= o.SlopeTolerance)
             throw new InvalidOperationException(
-                FormattableString.Invariant($"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."));
+                FormattableString.Invariant(
+                    $"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."
+                )
+            );
         int pairs = o.History ?? (int)Math.Clamp(Memory / (2 * layout.Dimension * gradient.ElementSize), Fewest, Most);
         Follow(layout, IsContinued(objective, loss) ? pairs : (int)Math.Min(pairs, Fewest));
         using var scope = NewDisposeScope();
@@ -75,19 +124,23 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         double size = 0;
         long skipped = SkippedPairs;
         bool unbounded = false;
-        int iterations = 0, evaluations = 1;
+        int iterations = 0,
+            evaluations = 1;
         while (iterations < o.Iterations && LargestEntry(g) > o.GradientTolerance)
         {
             using var inner = NewDisposeScope();
             var p = _history.Direction(g);
-            double slope = InnerProducts.Of(g, p).AB, first = o.LearningRate;
-            if (_history.Count == 0) first *= Math.Max(Math.Min(1, 1 / g.abs().sum().ToDouble()), Noticeable(w, g));
+            double slope = InnerProducts.Of(g, p).AB,
+                first = o.LearningRate;
+            if (_history.Count == 0)
+                first *= Math.Max(Math.Min(1, 1 / g.abs().sum().ToDouble()), Noticeable(w, g));
             var start = new StrongWolfe.Point(0, now, slope, g);
             var end = slope < 0 ? Next(start, first) : start;
             if (end.Step == 0)
             {
                 layout.Write(w);
-                if (_history.Count == 0) break;
+                if (_history.Count == 0)
+                    break;
                 Forget("the loss falls along no direction that the history gives");
                 continue;
             }
@@ -95,23 +148,29 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             var (there, s) = (w.add(p, alpha: end.Step), p.mul(end.Step));
             double change = LargestEntry(s);
             bool curves = end.IsFinite && _history.Add(s, end.Gradient.sub(g), pairs);
-            if (end.IsFinite && !curves) SkippedPairs++;
-            if (!ReferenceEquals(w, before)) w.Dispose();
-            if (!ReferenceEquals(g, gradient)) g.Dispose();
+            if (end.IsFinite && !curves)
+                SkippedPairs++;
+            if (!ReferenceEquals(w, before))
+                w.Dispose();
+            if (!ReferenceEquals(g, gradient))
+                g.Dispose();
             (w, g, now, size) = (there.MoveToOuterDisposeScope(), end.Gradient.MoveToOuterDisposeScope(), end.Loss, end.Step);
-            if (!end.IsFinite || (unbounded && !curves) || change <= finfo(layout.Type).eps * LargestEntry(w)) break;
+            if (!end.IsFinite || (unbounded && !curves) || change <= finfo(layout.Type).eps * LargestEntry(w))
+                break;
 
-            double Noticeable(Tensor w, Tensor g) =>             // a tiny gradient would be lost in the rounding of the parameters
+            double Noticeable(Tensor w, Tensor g) => // a tiny gradient would be lost in the rounding of the parameters
                 o.LineSearch == LineSearch.None ? 0 : Math.Sqrt(finfo(layout.Type).eps) * LargestEntry(w) / LargestEntry(g);
 
             StrongWolfe.Point Next(StrongWolfe.Point start, double first)
             {
-                if (o.LineSearch == LineSearch.None) return At(first);
+                if (o.LineSearch == LineSearch.None)
+                    return At(first);
                 double rounding = finfo(layout.Type).eps * Math.Abs(now);
                 var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding);
                 var found = search.Search(start, first);
                 unbounded = search.IsUnbounded;
-                if (unbounded) Tell("the loss fell without a minimum along a direction, as far as the line search went: it may have no lower bound");
+                if (unbounded)
+                    Log("the loss fell without a minimum along a direction, as far as the line search went: it may have no lower bound");
                 return found;
             }
 
@@ -124,12 +183,19 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             }
         }
         bool moved = iterations > 0 || LargestEntry(g) <= o.GradientTolerance;
-        bool accepted = moved && double.IsFinite(now) && !(o.RejectRising && now > loss + RoundingError(objective, loss));
+        bool accepted = moved && double.IsFinite(now) && !(o.StepRejection && now > loss + RoundingError(objective, loss));
         layout.Write(accepted ? w : before);
-        Adapted = accepted ? now : loss;                         // where the next step begins, if it is on the same data
-        if (!accepted) Forget("a step was rejected");
-        if (SkippedPairs > skipped) Tell("a pair of step and change of the gradient was left out: the loss does not curve up along it");
-        return Made(accepted, loss, now, w - before, 1, null, null) with { StepSize = size, Iterations = iterations, Evaluations = evaluations };
+        Adapted = accepted ? now : loss; // where the next step begins, if it is on the same data
+        if (!accepted)
+            Forget("a step was rejected");
+        if (SkippedPairs > skipped)
+            Log("a pair of step and change of the gradient was left out: the loss does not curve up along it");
+        return Made(accepted, loss, now, w - before, 1, null, null) with
+        {
+            StepSize = size,
+            Iterations = iterations,
+            Evaluations = evaluations,
+        };
     }
 
     private bool IsContinued(Objective objective, double loss) =>
@@ -141,7 +207,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     private void Follow(ParameterLayout layout, int pairs)
     {
         List<string> names = [.. layout.Parameters.Select(p => p.Name)];
-        if (!names.SequenceEqual(_names) && _history.Count > 0) Forget("other parameters are trained than before");
+        if (!names.SequenceEqual(_names) && _history.Count > 0)
+            Forget("other parameters are trained than before");
         _names = names;
         _history.To(layout.Type, layout.Device);
         _history.Trim(pairs);
@@ -149,7 +216,8 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 
     private void Forget(string reason)
     {
-        if (_history.Count > 0) Tell($"the history was forgotten: {reason}");
+        if (_history.Count > 0)
+            Log($"the history was forgotten: {reason}");
         _history.Dispose();
     }
 
@@ -159,11 +227,17 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         var (tensors, values) = base.Snapshot();
         values["skippedPairs"] = SkippedPairs;
         values["historyOf"] = new JsonArray([.. _names.Select(n => (JsonNode)n)]);
-        return new(_history.Tensors.Aggregate(tensors.ToDictionary(), (all, t) =>
-        {
-            all[t.Name] = t.Tensor;
-            return all;
-        }), values);
+        return new(
+            _history.Tensors.Aggregate(
+                tensors.ToDictionary(),
+                (all, t) =>
+                {
+                    all[t.Name] = t.Tensor;
+                    return all;
+                }
+            ),
+            values
+        );
     }
 
     /// <inheritdoc/>
@@ -198,13 +272,15 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     public override void to(Device device)
     {
         base.to(device);
-        if (_history.Count > 0) _history.To(_history.Tensors.First().Tensor.dtype, device);
+        if (_history.Count > 0)
+            _history.To(_history.Tensors.First().Tensor.dtype, device);
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) _history.Dispose();
+        if (disposing)
+            _history.Dispose();
         base.Dispose(disposing);
     }
 }

@@ -25,7 +25,8 @@ internal sealed class LbfgsHistory : IDisposable
         var product = InnerProducts.Of(s, y);
         double rounding = finfo(s.dtype).eps * Math.Sqrt(product.AA) * Math.Sqrt(product.BB);
         bool usable = product.AB > rounding && double.IsFinite(product.AA + product.BB);
-        if (usable) _pairs.Add((s.DetachFromDisposeScope(), y.DetachFromDisposeScope()));
+        if (usable)
+            _pairs.Add((s.DetachFromDisposeScope(), y.DetachFromDisposeScope()));
         else
         {
             s.Dispose();
@@ -38,7 +39,8 @@ internal sealed class LbfgsHistory : IDisposable
     /// <summary>Forgets the oldest pairs above <paramref name="most"/>.</summary>
     public void Trim(int most)
     {
-        while (Count > most) Forget(0);
+        while (Count > most)
+            Forget(0);
     }
 
     /// <summary>-H g, which the caller owns.</summary>
@@ -46,13 +48,15 @@ internal sealed class LbfgsHistory : IDisposable
     {
         using var scope = NewDisposeScope();
         var q = gradient.neg();
-        double[] alpha = new double[Count], rho = new double[Count];
+        double[] alpha = new double[Count],
+            rho = new double[Count];
         double scale = 1;
         for (int i = Count - 1; i >= 0; i--)
         {
             var (s, y) = _pairs[i];
             var p = InnerProducts.Of(s, y, q);
-            if (i == Count - 1) scale = p.AB / p.BB;
+            if (i == Count - 1)
+                scale = p.AB / p.BB;
             (rho[i], alpha[i]) = (p.AB, p.AC / p.AB);
             q.add_(y, alpha: -alpha[i]);
         }
@@ -71,7 +75,8 @@ internal sealed class LbfgsHistory : IDisposable
         for (int i = 0; i < Count; i++)
         {
             var (s, y) = _pairs[i];
-            if (s.dtype == type && Native.TensorDevice.IsOn(s, device)) continue;
+            if (s.dtype == type && Native.TensorDevice.IsOn(s, device))
+                continue;
             _pairs[i] = (s.to(type, device).DetachFromDisposeScope(), y.to(type, device).DetachFromDisposeScope());
             s.Dispose();
             y.Dispose();
@@ -79,7 +84,8 @@ internal sealed class LbfgsHistory : IDisposable
     }
 
     /// <summary>The pairs by name, the oldest first; they alias the live ones.</summary>
-    public IEnumerable<(string Name, Tensor Tensor)> Tensors => _pairs.SelectMany((p, i) => new[] { (Name("S", i), p.S), (Name("Y", i), p.Y) });
+    public IEnumerable<(string Name, Tensor Tensor)> Tensors =>
+        _pairs.SelectMany((p, i) => new[] { (Name("S", i), p.S), (Name("Y", i), p.Y) });
 
     /// <summary>The pairs of a snapshot, copied.</summary>
     /// <exception cref="InvalidDataException">A pair is incomplete or has not <paramref name="dimension"/> numbers.</exception>
@@ -96,14 +102,16 @@ internal sealed class LbfgsHistory : IDisposable
             saved.Add((s, y));
         }
         var history = new LbfgsHistory();
-        foreach (var (s, y) in saved) history._pairs.Add((s.clone().DetachFromDisposeScope(), y.clone().DetachFromDisposeScope()));
+        foreach (var (s, y) in saved)
+            history._pairs.Add((s.clone().DetachFromDisposeScope(), y.clone().DetachFromDisposeScope()));
         return history;
     }
 
     /// <summary>Forgets all pairs.</summary>
     public void Dispose()
     {
-        while (Count > 0) Forget(Count - 1);
+        while (Count > 0)
+            Forget(Count - 1);
     }
 
     private static string Name(string letter, int index) => FormattableString.Invariant($"{letter}.{index}");

@@ -11,42 +11,88 @@ namespace Amari;
 /// D = -(F + λ I)⁻¹ g
 /// fixed step:        w ← w + η D
 /// KL trust region:   w ← w + η s D,  s = √(2 ε / D'FD), so that KL( p(·|w) ‖ p(·|w + s D) ) = ½ s² D'FD + O(s³) = ε
-/// </code>The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
-/// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the asked one.</remarks>
+/// </code>
+/// The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
+/// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the asked
+/// one.</remarks>
 public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Options>
 {
-    /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the KL trust region,
-    /// whose asked KL is then η² ε.</summary>
+    /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the
+    /// KL trust region, whose asked KL is then η² ε.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
-        public double Damping { get; init => field = Require.Positive(value); } = 1e-3;
+        public double Damping
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-3;
+
         /// <summary>Which expectation over targets.</summary>
-        public FisherKind Fisher { get; init => field = FisherKinds.OfOutputs(value); }
-        /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥ 1.</summary>
-        public int MonteCarloSamples { get; init => field = Require.AtLeast(1, value); } = 1;
+        public FisherKind Fisher
+        {
+            get;
+            init => field = FisherKinds.OfOutputs(value);
+        }
+
+        /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>, ≥
+        /// 1.</summary>
+        public int MonteCarloSamples
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 1;
+
         /// <summary>How the system is solved.</summary>
-        public FisherSolver Solver { get; init => field = Require.Defined(value); }
+        public FisherSolver Solver
+        {
+            get;
+            init => field = Require.Defined(value);
+        }
+
         /// <summary>ε > 0: KL divergence of a step, mean over terms; null for a fixed step.</summary>
-        public double? KlRadius { get; init => field = Require.PositiveOrNull(value); }
+        public double? KlRadius
+        {
+            get;
+            init => field = Require.PositiveOrNull(value);
+        }
+
         /// <summary>Most iterations of conjugate gradient, ≥ 1.</summary>
-        public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+        public int MaxIterations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 250;
+
         /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
-        public double Tolerance { get; init => field = Require.Positive(value); } = 1e-6;
+        public double Tolerance
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-6;
+
         /// <summary>Seed of the Monte-Carlo draws; each step makes its own.</summary>
         public long Seed { get; init; }
+
         /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
-        public long MaxDenseBytes { get; init => field = Require.AtLeast(1L, value); } = 1L << 30;
+        public long MaxDenseBytes
+        {
+            get;
+            init => field = Require.AtLeast(1L, value);
+        } = 1L << 30;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Defaults if null.</param>
-    /// <exception cref="ArgumentException">The dense solver was asked for, and the model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
-    public NaturalGradient(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new())
+    /// <exception cref="ArgumentException">The dense solver was asked for, and the model is too large for
+    /// <see cref="Options.MaxDenseBytes"/>.</exception>
+    public NaturalGradient(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new())
     {
-        if (Group.Options.Solver == FisherSolver.Dense) RequireDense(Group.Options.MaxDenseBytes, $"{nameof(FisherSolver)}.{nameof(FisherSolver.ConjugateGradient)}");
+        if (Group.Options.Solver == FisherSolver.Dense)
+            RequireDense(Group.Options.MaxDenseBytes, $"{nameof(FisherSolver)}.{nameof(FisherSolver.ConjugateGradient)}");
     }
 
     private protected override bool NeedsOutputs => true;
@@ -58,14 +104,23 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
         var (solution, cg) = Solve(solver, fisher, gradient);
-        if (solution is null) return Skipped() with { CgIterations = cg?.Iterations, CgStatus = cg?.Status };
+        if (solution is null)
+            return Skipped() with { CgIterations = cg?.Iterations, CgStatus = cg?.Status };
 
         var d = solution.neg_();
-        double slope = Dot(gradient, d), curvature = Math.Max(0, Dot(d, fisher.Apply(d))), size = o.LearningRate;
-        if (!double.IsFinite(slope + curvature)) return Skipped();
+        double slope = Dot(gradient, d),
+            curvature = Math.Max(0, Dot(d, fisher.Apply(d))),
+            size = o.LearningRate;
+        if (!double.IsFinite(slope + curvature))
+            return Skipped();
         if (o.KlRadius is { } epsilon && slope != 0)
         {
-            if (curvature == 0) return NoStep(loss, "the step does not change the distribution: no length of it has the asked KL") with { Damping = lambda, FisherSolver = solver };
+            if (curvature == 0)
+                return NoStep(loss, "the step does not change the distribution: no length of it has the asked KL") with
+                {
+                    Damping = lambda,
+                    FisherSolver = solver,
+                };
             size *= Math.Sqrt(2 * epsilon / curvature);
         }
         var report = Try(objective, loss, d, size, -(size * slope + 0.5 * size * size * curvature));
@@ -75,7 +130,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             FisherSolver = solver,
             CgIterations = cg?.Iterations,
             CgStatus = cg?.Status,
-            AskedKl = o.KlRadius * o.LearningRate * o.LearningRate,
+            TargetKl = o.KlRadius * o.LearningRate * o.LearningRate,
             AchievedKl = report.Outcome == StepOutcome.Accepted ? MeanKl() : null,
         };
 
@@ -83,7 +138,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
 
         double MeanKl()
         {
-            if (Output(objective).Output is not { } after) return objective.Ranks.Sum(0)[0] / terms;
+            if (Output(objective).Output is not { } after)
+                return objective.Ranks.Sum(0)[0] / terms;
             var kl = likelihood.KlDivergence(before!, after);
             double sum = (counted is null ? kl : kl * counted.reshape(kl.shape)).sum().ToDouble();
             return objective.Ranks.Sum(sum)[0] / terms;
@@ -96,8 +152,13 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         switch (solver)
         {
             case FisherSolver.ConjugateGradient:
-                var cg = ConjugateGradient.Solve(fisher.Damped(lambda), gradient, new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance });
-                if (cg.Status == CgStatus.NegativeCurvature) Tell($"conjugate gradient stopped early: {cg.Status}");
+                var cg = ConjugateGradient.Solve(
+                    fisher.Damped(lambda),
+                    gradient,
+                    new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
+                );
+                if (cg.Status == CgStatus.NegativeCurvature)
+                    Log($"conjugate gradient stopped early: {cg.Status}");
                 return (cg.Status == CgStatus.NotFinite ? null : cg.Solution, cg);
             case FisherSolver.Gram:
                 var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
@@ -114,28 +175,40 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     private Tensor? Factorised(Tensor matrix, Tensor b)
     {
         var (solution, definite, outcome) = SymmetricSolve.Solve(matrix, b);
-        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision) Tell("the factorisation failed at first; a little was added to the diagonal");
-        else if (!definite && solution is not null) Tell("the damped matrix is not positive definite to rounding: raise Damping");
+        if (outcome is FactorisationOutcome.Jittered or FactorisationOutcome.DoublePrecision)
+            Log("the factorisation failed at first; a little was added to the diagonal");
+        else if (!definite && solution is not null)
+            Log("the damped matrix is not positive definite to rounding: raise Damping");
         return solution;
     }
 
     private FisherSolver Choose(Options o, Objective objective, Tensor? output, long terms)
     {
-        if (o.Solver != FisherSolver.Automatic) return o.Solver;
-        double[] told = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);   // by ranks that have an example
-        long d = Dimension, outputs = (long)(told[0] / told[1]), rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs), size = DenseBytes / (3 * d * d);
-        if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes) return FisherSolver.Gram;
+        if (o.Solver != FisherSolver.Automatic)
+            return o.Solver;
+        // by ranks that have an example
+        double[] told = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);
+        long d = Dimension,
+            outputs = (long)(told[0] / told[1]),
+            rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs),
+            size = DenseBytes / (3 * d * d);
+        if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes)
+            return FisherSolver.Gram;
         return d <= o.MaxIterations && DenseBytes <= o.MaxDenseBytes ? FisherSolver.Dense : FisherSolver.ConjugateGradient;
     }
 
-    /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; which of its terms count; and how many of all parts do.</summary>
+    /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; which of its terms count; and how
+    /// many of all parts do.</summary>
     private static (Tensor? Output, Tensor? Counted, long Terms) Output(Objective objective)
     {
         using var scope = NewDisposeScope();
-        Tensor? output = null, counted = null;
-        long terms = objective.Walk(false, piece =>
-            (output, counted) = (piece.Output.detach().DetachFromDisposeScope(), piece.Counted?.DetachFromDisposeScope()));
-        scope.Attach(new[] { output, counted }.OfType<Tensor>());   // the walk has scopes of its own
+        Tensor? output = null,
+            counted = null;
+        long terms = objective.Walk(
+            false,
+            piece => (output, counted) = (piece.Output.detach().DetachFromDisposeScope(), piece.Counted?.DetachFromDisposeScope())
+        );
+        scope.Attach(new[] { output, counted }.OfType<Tensor>()); // the walk has scopes of its own
         return (output?.MoveToOuterDisposeScope(), counted?.MoveToOuterDisposeScope(), terms);
     }
 }

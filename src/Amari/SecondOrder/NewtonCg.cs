@@ -11,34 +11,66 @@ namespace Amari;
 /// ρ = (L(w) - L(w + η p)) / predicted
 /// w ← w + η p if ρ ≥ ρ₀
 /// Δ ← Δ/4 if ρ &lt; 1/4,   min(2Δ, Δmax) if ρ > 3/4 and p ended on the boundary
-/// </code>Uses negative curvature, never goes uphill on its batch, and converges superlinearly near a minimum. A product costs about three gradients.</remarks>
+/// </code>
+/// Uses negative curvature, never goes uphill on its batch, and converges superlinearly near a minimum. A product costs about three
+/// gradients.</remarks>
 public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
 {
-    private const double Poor = 0.25, Good = 0.75, Shrink = 0.25, Grow = 2;
+    private const double Poor = 0.25,
+        Good = 0.75,
+        Shrink = 0.25,
+        Grow = 2;
 
-    /// <summary>Hyper-parameters of <see cref="NewtonCg"/>. The learning rate η multiplies the step that the trust region gave; 1 takes it as it is.</summary>
+    /// <summary>Hyper-parameters of <see cref="NewtonCg"/>. The learning rate η multiplies the step that the trust region gave; 1 takes it
+    /// as it is.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>Δ > 0 of the first step, in the units of the parameters' 2-norm.</summary>
-        public double Radius { get; init => field = Require.Positive(value); } = 1;
+        public double Radius
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1;
+
         /// <summary>Δmax > 0.</summary>
-        public double MaxRadius { get; init => field = Require.Positive(value); } = 100;
+        public double MaxRadius
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 100;
+
         /// <summary>ρ₀ in [0, 1): the smallest ratio of actual to predicted reduction with which a step is accepted.</summary>
-        public double AcceptanceRatio { get; init => field = Require.UnitInterval(value); } = 1e-4;
+        public double AcceptanceRatio
+        {
+            get;
+            init => field = Require.UnitInterval(value);
+        } = 1e-4;
+
         /// <summary>Most Hessian-vector products a step, ≥ 1.</summary>
-        public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+        public int MaxIterations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 250;
+
         /// <summary>τ > 0: largest relative residual of the inner solve.</summary>
-        public double Tolerance { get; init => field = Require.Positive(value); } = 0.5;
+        public double Tolerance
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 0.5;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Defaults if null.</param>
-    public NewtonCg(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new()) { }
+    public NewtonCg(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new()) { }
 
     /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
-    public NewtonCg(IEnumerable<Parameter> parameters, Options? options = null) : base(parameters, options ?? new()) { }
+    public NewtonCg(IEnumerable<Parameter> parameters, Options? options = null)
+        : base(parameters, options ?? new()) { }
 
     /// <summary>Δ of the next step.</summary>
     public double Radius => Math.Min(Adapted ?? Group.Options.Radius, Group.Options.MaxRadius);
@@ -46,13 +78,26 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         var o = Group.Options;
-        double norm = gradient.norm().ToDouble(), radius = Radius, eta = o.LearningRate;
-        if (norm == 0) return Try(objective, loss, gradient, eta, 0) with { Radius = radius, CgIterations = 0, SteihaugStatus = SteihaugStatus.Interior };
-        var inner = Steihaug.Solve(new Hessian(objective), gradient, radius,
-            new() { MaxIterations = o.MaxIterations, Tolerance = Math.Min(o.Tolerance, Math.Sqrt(norm)) });
+        double norm = gradient.norm().ToDouble(),
+            radius = Radius,
+            eta = o.LearningRate;
+        if (norm == 0)
+            return Try(objective, loss, gradient, eta, 0) with
+            {
+                Radius = radius,
+                CgIterations = 0,
+                SteihaugStatus = SteihaugStatus.Interior,
+            };
+        var inner = Steihaug.Solve(
+            new Hessian(objective),
+            gradient,
+            radius,
+            new() { MaxIterations = o.MaxIterations, Tolerance = Math.Min(o.Tolerance, Math.Sqrt(norm)) }
+        );
         if (inner.Status == SteihaugStatus.NotFinite)
             return Skipped(loss, curvature: true) with { Radius = radius, CgIterations = inner.Iterations, SteihaugStatus = inner.Status };
-        double slope = Dot(gradient, inner.Step), curvature = -2 * (inner.PredictedReduction + slope);   // p'Hp
+        double slope = Dot(gradient, inner.Step),
+            curvature = -2 * (inner.PredictedReduction + slope); // p'Hp
         var report = Try(objective, loss, inner.Step, eta, -(eta * slope + 0.5 * eta * eta * curvature), o.AcceptanceRatio);
         Adapted = report.ReductionRatio switch
         {

@@ -14,13 +14,23 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
 {
     private const string Instead = nameof(NewtonCg);
 
-    /// <summary>Hyper-parameters of <see cref="SaddleFreeNewton"/>. The learning rate η multiplies the step; 1 is Newton's where H is positive definite.</summary>
+    /// <summary>Hyper-parameters of <see cref="SaddleFreeNewton"/>. The learning rate η multiplies the step; 1 is Newton's where H is
+    /// positive definite.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>λ ≥ 0, added to the absolute eigenvalues of the Hessian of the mean loss.</summary>
-        public double Damping { get; init => field = Require.NonNegative(value); } = 1e-3;
+        public double Damping
+        {
+            get;
+            init => field = Require.NonNegative(value);
+        } = 1e-3;
+
         /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
-        public long MaxDenseBytes { get; init => field = Require.AtLeast(1L, value); } = 1L << 30;
+        public long MaxDenseBytes
+        {
+            get;
+            init => field = Require.AtLeast(1L, value);
+        } = 1L << 30;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
@@ -28,27 +38,31 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Defaults if null.</param>
     /// <exception cref="ArgumentException">The model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
-    public SaddleFreeNewton(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null) : base(model, likelihood, options ?? new()) =>
-        RequireDense(Group.Options.MaxDenseBytes, Instead);
+    public SaddleFreeNewton(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);
 
     /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
     /// <exception cref="ArgumentException">There are too many for <see cref="Options.MaxDenseBytes"/>.</exception>
-    public SaddleFreeNewton(IEnumerable<Parameter> parameters, Options? options = null) : base(parameters, options ?? new()) =>
-        RequireDense(Group.Options.MaxDenseBytes, Instead);
+    public SaddleFreeNewton(IEnumerable<Parameter> parameters, Options? options = null)
+        : base(parameters, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);
 
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
-        RequireDense(Group.Options.MaxDenseBytes, Instead);      // of the parameters that are trained now
+        RequireDense(Group.Options.MaxDenseBytes, Instead); // of the parameters that are trained now
         var (eta, lambda) = (Group.Options.LearningRate, Group.Options.Damping);
         var hessian = new Hessian(objective).ToDense();
-        if (!IsFinite(hessian)) return Skipped(loss, curvature: true) with { Damping = lambda };
+        if (!IsFinite(hessian))
+            return Skipped(loss, curvature: true) with { Damping = lambda };
         var (eigen, outcome) = SymmetricSolve.Eigh(hessian);
-        if (eigen is not var (q, h)) return NoStep(loss, "the eigen-decomposition of the Hessian failed") with { Damping = lambda };
-        if (outcome != FactorisationOutcome.Clean) Tell("the eigen-decomposition of H failed at first; a little was added to its diagonal");
+        if (eigen is not var (q, h))
+            return NoStep(loss, "the eigen-decomposition of the Hessian failed") with { Damping = lambda };
+        if (outcome != FactorisationOutcome.Clean)
+            Log("the eigen-decomposition of H failed at first; a little was added to its diagonal");
         var c = q.T.mv(gradient);
         var scaled = c.div(h.abs().add_(lambda)).neg_();
-        scaled.masked_fill_(c.eq(0), 0);                         // a flat direction without a gradient, at λ = 0
-        double slope = Dot(c, scaled), curvature = Dot(scaled.square(), h);
+        scaled.masked_fill_(c.eq(0), 0); // a flat direction without a gradient, at λ = 0
+        double slope = Dot(c, scaled),
+            curvature = Dot(scaled.square(), h);
         return Try(objective, loss, q.mv(scaled), eta, -(eta * slope + 0.5 * eta * eta * curvature)) with
         {
             Damping = lambda,

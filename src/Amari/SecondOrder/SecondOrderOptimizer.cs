@@ -26,26 +26,31 @@ public abstract class SecondOrderOptimizer : Optimizer
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
-    public abstract StepReport Step(Tensor inputs, Tensor targets);
+    public abstract StepReport StepOnBatch(Tensor inputs, Tensor targets);
 
-    /// <summary>Over the ranks of a communicator: losses, gradients and products with the curvature are those of the batch of all ranks, added up over their parts, so that every rank
-    /// decides alike and takes the same step. The weights must be the same at first, as <see cref="DataParallel"/> makes them; gradients are averaged here, not there.</summary>
+    /// <summary>Over the ranks of a communicator: losses, gradients and products with the curvature are those of the batch of all ranks,
+    /// added up over their parts, so that every rank decides alike and takes the same step. The weights must be the same at first, as
+    /// <see cref="DataParallel"/> makes them; gradients are averaged here, not there.</summary>
     internal override void Share(Communicator communicator, bool shardState) => Ranks = communicator;
 
     internal override void RefuseUnshareable(int ranks, bool shardState)
     {
-        if (shardState) throw new NotSupportedException($"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can.");
+        if (shardState)
+            throw new NotSupportedException(
+                $"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can."
+            );
     }
 }
 
 /// <summary>The base of second-order methods: objective, trial steps, state, saving.</summary>
 /// <typeparam name="TOptions">The method's options.</typeparam>
-public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer where TOptions : OptimizerOptions
+public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
+    where TOptions : OptimizerOptions
 {
-    private const double RoundingErrors = 10;                    // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
+    private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
     private const string SkippedFor = " was not finite; the step was skipped";
     private readonly EventLog _events = new();
-    private IReadOnlyList<string> _directed = [];               // the parameters that Direction is over
+    private IReadOnlyList<string> _directed = []; // the parameters that Direction is over
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
 
@@ -66,7 +71,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     private void Check()
     {
         Require.Trainable(parameters(), GetType().Name);
-        foreach (var (name, parameter) in Group.Parameters) Require.Real(name, parameter);
+        foreach (var (name, parameter) in Group.Parameters)
+            Require.Real(name, parameter);
         _ = Layout();
         _events.AddUninitialised(Group.Parameters);
     }
@@ -107,7 +113,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         get;
         set
         {
-            if (!ReferenceEquals(field, value)) field?.Dispose();
+            if (!ReferenceEquals(field, value))
+                field?.Dispose();
             field = value?.DetachFromDisposeScope();
         }
     }
@@ -122,31 +129,41 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     private protected abstract StepReport Update(Objective objective, double loss, Tensor gradient);
 
     /// <inheritdoc/>
-    public override StepReport Step(Tensor inputs, Tensor targets)
+    public override StepReport StepOnBatch(Tensor inputs, Tensor targets)
     {
         if (_model is null)
-            throw new InvalidOperationException($"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead.");
+            throw new InvalidOperationException(
+                $"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead."
+            );
         using var scope = NewDisposeScope();
         return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks });
     }
 
     /// <summary>One step on a loss given as a function of the parameters.</summary>
-    /// <param name="closure">Computes the loss, differentiable; called several times, also without gradients. One that calls <c>backward</c>
-    /// itself, as for <c>torch.optim.LBFGS</c>, is taken by <see cref="Lbfgs"/>, which needs no second derivatives; its gradients are then those that
-    /// <c>backward</c> left.</param>
+    /// <param name="closure">Computes the loss, differentiable; called several times, also without gradients. One that calls
+    /// <c>backward</c> itself, as for <c>torch.optim.LBFGS</c>, is taken by <see cref="Lbfgs"/>, which needs no second derivatives; its
+    /// gradients are then those that <c>backward</c> left.</param>
     /// <returns>The loss before the step; the caller owns it.</returns>
-    /// <exception cref="InvalidOperationException">There is no closure; or the method needs the model's outputs, or a derivative that the closure
-    /// does not have: the message says which, and what to do; or its loss depends on none of the parameters.</exception>
+    /// <exception cref="InvalidOperationException">There is no closure; or the method needs the model's outputs, or a derivative that the
+    /// closure does not have: the message says which, and what to do; or its loss depends on none of the parameters.</exception>
     /// <exception cref="ArgumentException">The loss is not one real number.</exception>
     /// <exception cref="NotSupportedException">There are several ranks.</exception>
     public override Tensor step(Func<Tensor>? closure = null)
     {
         if (NeedsOutputs)
-            throw new InvalidOperationException($"{GetType().Name} needs the model's outputs, not only its loss: call Step(inputs, targets).");
+            throw new InvalidOperationException(
+                $"{GetType().Name} needs the model's outputs, not only its loss: call StepOnBatch(inputs, targets)."
+            );
         if (closure is null)
-            throw new InvalidOperationException($"{GetType().Name} evaluates the loss itself: call Step(inputs, targets), or give step(closure) the differentiable loss, without backward.");
+            throw new InvalidOperationException(
+                $"{GetType().Name} evaluates the loss itself: call StepOnBatch(inputs, targets), or give step(closure) the differentiable "
+                    + "loss, without backward."
+            );
         if (Ranks.Size > 1)
-            throw new NotSupportedException($"A closure does not tell how many terms a rank's loss is the mean of: over several ranks call Step(inputs, targets) of {GetType().Name}.");
+            throw new NotSupportedException(
+                "A closure does not tell how many terms a rank's loss is the mean of: over several ranks call StepOnBatch(inputs, "
+                    + $"targets) of {GetType().Name}."
+            );
         var layout = Layout();
         var report = Step(new Objective(closure, layout));
         return tensor(report.LossBefore, dtype: layout.Type, device: layout.Device);
@@ -158,27 +175,37 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         Steps++;
         Follow(objective.Parameters);
         var (loss, gradient) = objective.Gradient();
-        double norm = gradient.norm().ToDouble(), scale = 1;
+        double norm = gradient.norm().ToDouble(),
+            scale = 1;
         GradientNorm = norm;
         long clipped = ClippedSteps;
-        if (MaxGradientNorm is not null && double.IsFinite(norm)) scale = ClipScale(norm * norm);
+        if (MaxGradientNorm is not null && double.IsFinite(norm))
+            scale = ClipScale(norm * norm);
         Report = double.IsFinite(loss) && double.IsFinite(norm) ? Move() : Skipped(loss, NotFinite(objective.Parameters, loss, gradient));
-        if (Report.Outcome == StepOutcome.Rejected) Tell("the step was rejected");
-        if (Report.Outcome == StepOutcome.Skipped) (Steps, ClippedSteps) = (Steps - 1, clipped);
+        if (Report.Outcome == StepOutcome.Rejected)
+            Log("the step was rejected");
+        if (Report.Outcome == StepOutcome.Skipped)
+            (Steps, ClippedSteps) = (Steps - 1, clipped);
         return Report;
 
         StepReport Move()
         {
-            if (scale != 1) gradient.mul_(scale);
+            if (scale != 1)
+                gradient.mul_(scale);
             using var off = no_grad();
             return Update(objective, loss, gradient);
         }
     }
 
     /// <summary>The first parameter whose gradient is not finite, if the loss is.</summary>
-    private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) => !double.IsFinite(loss) ? "all"
-        : layout.Parameters.Zip(layout.Split(gradient)).Where(p => p.Second.numel() > 0 && !IsFinite(p.Second))
-            .Select(p => p.First.Name).FirstOrDefault("all");
+    private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) =>
+        !double.IsFinite(loss)
+            ? "all"
+            : layout
+                .Parameters.Zip(layout.Split(gradient))
+                .Where(p => p.Second.numel() > 0 && !IsFinite(p.Second))
+                .Select(p => p.First.Name)
+                .FirstOrDefault("all");
 
     /// <summary>The report of a step that what is not finite keeps from being tried. The method has changed nothing yet.</summary>
     /// <param name="loss">L(w).</param>
@@ -187,63 +214,108 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     private protected StepReport Skipped(double loss, string parameter = "all", bool curvature = false)
     {
         SkippedSteps++;
-        Tell((curvature ? "the curvature" : parameter == "all" ? "the loss or its gradient" : "its gradient") + SkippedFor, parameter);
-        return new() { Step = Steps, Outcome = StepOutcome.Skipped, LossBefore = loss, LossAfter = loss, GradientNorm = GradientNorm };
+        Log(
+            (
+                curvature ? "the curvature"
+                : parameter == "all" ? "the loss or its gradient"
+                : "its gradient"
+            ) + SkippedFor,
+            parameter
+        );
+        return new()
+        {
+            Step = Steps,
+            Outcome = StepOutcome.Skipped,
+            LossBefore = loss,
+            LossAfter = loss,
+            GradientNorm = GradientNorm,
+        };
     }
 
     /// <summary>Whether no number of a matrix or vector is infinite or NaN.</summary>
     private protected static bool IsFinite(Tensor x) => double.IsFinite(GradientCheck.LargestMagnitude(x));
 
-    /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model promises.</summary>
+    /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model
+    /// promises.</summary>
     /// <param name="objective">L.</param>
     /// <param name="loss">L(w).</param>
     /// <param name="direction">D : [d].</param>
     /// <param name="size">s.</param>
     /// <param name="predicted">The reduction that the model promises of s D.</param>
     /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
-    private protected StepReport Try(Objective objective, double loss, Tensor direction, double size, double predicted, double least = double.NegativeInfinity)
+    private protected StepReport Try(
+        Objective objective,
+        double loss,
+        Tensor direction,
+        double size,
+        double predicted,
+        double least = double.NegativeInfinity
+    )
     {
         using var scope = NewDisposeScope();
         var layout = objective.Parameters;
         var w = layout.Read();
         layout.Write(w.add(direction, alpha: size));
-        double after = objective.Loss(), ratio = Ratio(objective, loss, after, predicted);
+        double after = objective.Loss(),
+            ratio = Ratio(objective, loss, after, predicted);
         bool accepted = double.IsFinite(after) && ratio >= least;
-        if (!accepted) layout.Write(w);
+        if (!accepted)
+            layout.Write(w);
         return Made(accepted, loss, after, direction, size, predicted, ratio);
     }
 
     /// <summary>The report of a trial step s D.</summary>
-    private protected StepReport Made(bool accepted, double loss, double after, Tensor direction, double size, double? predicted, double? ratio) => new()
-    {
-        Step = Steps,
-        Outcome = accepted ? StepOutcome.Accepted : StepOutcome.Rejected,
-        LossBefore = loss,
-        LossAfter = accepted ? after : loss,
-        GradientNorm = GradientNorm,
-        StepSize = size,
-        StepNorm = Math.Abs(size) * direction.norm().ToDouble(),
-        PredictedReduction = predicted,
-        ReductionRatio = ratio,
-    };
+    private protected StepReport Made(
+        bool accepted,
+        double loss,
+        double after,
+        Tensor direction,
+        double size,
+        double? predicted,
+        double? ratio
+    ) =>
+        new()
+        {
+            Step = Steps,
+            Outcome = accepted ? StepOutcome.Accepted : StepOutcome.Rejected,
+            LossBefore = loss,
+            LossAfter = accepted ? after : loss,
+            GradientNorm = GradientNorm,
+            StepSize = size,
+            StepNorm = Math.Abs(size) * direction.norm().ToDouble(),
+            PredictedReduction = predicted,
+            ReductionRatio = ratio,
+        };
 
     /// <summary>A report of a step that could not be made.</summary>
     private protected StepReport NoStep(double loss, string message)
     {
-        Tell(message);
-        return new() { Step = Steps, Outcome = StepOutcome.Rejected, LossBefore = loss, LossAfter = loss, GradientNorm = GradientNorm };
+        Log(message);
+        return new()
+        {
+            Step = Steps,
+            Outcome = StepOutcome.Rejected,
+            LossBefore = loss,
+            LossAfter = loss,
+            GradientNorm = GradientNorm,
+        };
     }
 
-    /// <summary>ρ: both reductions are raised by the rounding error of the loss, so that it tends to 1 and not to noise as they vanish.</summary>
+    /// <summary>ρ: both reductions are raised by the rounding error of the loss, so that it tends to 1 and not to noise as they
+    /// vanish.</summary>
     private protected static double Ratio(Objective objective, double before, double after, double predicted)
     {
-        if (!double.IsFinite(after)) return double.NegativeInfinity;
+        if (!double.IsFinite(after))
+            return double.NegativeInfinity;
         double noise = RoundingError(objective, before);
-        return predicted + noise > 0 ? (before - after + noise) / (predicted + noise) : before - after < 0 ? double.NegativeInfinity : 1;
+        return predicted + noise > 0 ? (before - after + noise) / (predicted + noise)
+            : before - after < 0 ? double.NegativeInfinity
+            : 1;
     }
 
     /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
-    private protected static double RoundingError(Objective objective, double loss) => RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
+    private protected static double RoundingError(Objective objective, double loss) =>
+        RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
 
     /// <summary>u'v.</summary>
     private protected static double Dot(Tensor u, Tensor v)
@@ -253,14 +325,16 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     }
 
     /// <summary>Remembers something worth a user's attention.</summary>
-    private protected void Tell(string message, string subject = "all") => _events.Add(subject, message, Steps);
+    private protected void Log(string message, string subject = "all") => _events.Add(subject, message, Steps);
 
     /// <summary>The parameters that are trained now, without frozen ones, as they are now, for <c>module.to</c> makes new ones.</summary>
     private ParameterLayout Layout()
     {
-        if (Group.Parameters.Any(p => p.Parameter.IsInvalid)) Group.Refresh();
+        if (Group.Parameters.Any(p => p.Parameter.IsInvalid))
+            Group.Refresh();
         var layout = new ParameterLayout(Group.Parameters.Where(p => p.Parameter.requires_grad));
-        return layout.Type is ScalarType.Float32 or ScalarType.Float64 ? layout
+        return layout.Type is ScalarType.Float32 or ScalarType.Float64
+            ? layout
             : throw new ArgumentException($"{GetType().Name} needs float32 or float64 parameters; they are {layout.Type}.");
     }
 
@@ -273,7 +347,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
         get
         {
             var layout = Layout();
-            long d = layout.Dimension, size = layout.Type == ScalarType.Float64 ? sizeof(double) : sizeof(float);
+            long d = layout.Dimension,
+                size = layout.Type == ScalarType.Float64 ? sizeof(double) : sizeof(float);
             return d > int.MaxValue ? long.MaxValue : 3 * d * d * size;
         }
     }
@@ -282,14 +357,21 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     private protected void RequireDense(long limit, string instead)
     {
         const double Gigabyte = 1 << 30;
-        if (DenseBytes <= limit) return;
-        throw new ArgumentException(FormattableString.Invariant(
-            $"{GetType().Name} forms a dense matrix: {Dimension:N0} parameters need {DenseBytes / Gigabyte:F1} GiB, above the limit of {limit / Gigabyte:F1} GiB (MaxDenseBytes); use {instead}, which forms none."));
+        if (DenseBytes <= limit)
+            return;
+        throw new ArgumentException(
+            string.Create(
+                System.Globalization.CultureInfo.InvariantCulture,
+                $"{GetType().Name} forms a dense matrix: {Dimension:N0} parameters need {DenseBytes / Gigabyte:F1} GiB, above the limit of "
+                    + $"{limit / Gigabyte:F1} GiB (MaxDenseBytes); use {instead}, which forms none."
+            )
+        );
     }
 
     private void Follow(ScalarType type, Device device)
     {
-        if (Direction is { } d && (d.dtype != type || !Native.TensorDevice.IsOn(d, device))) Direction = d.to(type, device);
+        if (Direction is { } d && (d.dtype != type || !Native.TensorDevice.IsOn(d, device)))
+            Direction = d.to(type, device);
     }
 
     /// <summary>Makes the direction one over the parameters of this step.</summary>
@@ -316,46 +398,58 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     /// <inheritdoc/>
     public override void zero_grad()
     {
-        if (Group.Parameters.Any(p => p.Parameter.IsInvalid)) Group.Refresh();
-        foreach (var p in parameters()) Native.LibTorch.ReleaseGradient(p.Handle);
+        if (Group.Parameters.Any(p => p.Parameter.IsInvalid))
+            Group.Refresh();
+        foreach (var p in parameters())
+            Native.LibTorch.ReleaseGradient(p.Handle);
     }
 
     /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot() => new(Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [], new()
-    {
-        ["type"] = GetType().Name,
-        ["schema"] = SavedState.Schema,
-        ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
-        ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
-        ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
-        ["options"] = SavedState.Write(Group.Options),
-        ["initialLearningRate"] = Group.InitialLearningRate,
-        ["steps"] = Steps,
-        ["adapted"] = Adapted,
-        ["clippedSteps"] = ClippedSteps,
-        ["skippedSteps"] = SkippedSteps,
-        ["events"] = _events.Save(),
-    });
+    public override OptimizerSnapshot Snapshot() =>
+        new(
+            Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [],
+            new()
+            {
+                ["type"] = GetType().Name,
+                ["schema"] = SavedState.Schema,
+                ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
+                ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
+                ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
+                ["options"] = SavedState.Write(Group.Options),
+                ["initialLearningRate"] = Group.InitialLearningRate,
+                ["steps"] = Steps,
+                ["adapted"] = Adapted,
+                ["clippedSteps"] = ClippedSteps,
+                ["skippedSteps"] = SkippedSteps,
+                ["events"] = _events.Save(),
+            }
+        );
 
     /// <inheritdoc/>
     public override void Restore(OptimizerSnapshot snapshot)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        if ((string?)values["type"] != GetType().Name)
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {GetType().Name}.");
-        SavedState.RequireSchema(values);
-        if (!SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
-            || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel()))
+        SavedState.RequireHeader(values, GetType().Name);
+        if (
+            !SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
+            || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel())
+        )
             throw new InvalidDataException("The state is of other parameters than the optimizer's.");
         var direction = tensors.GetValueOrDefault(nameof(Direction));
         List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
         long expected = Sizes(directed).Sum();
         if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
-            throw new InvalidDataException($"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}].");
-        if ((double?)values["adapted"] is { } adapted) RequireAdapted(adapted);
+            throw new InvalidDataException(
+                $"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}]."
+            );
+        if ((double?)values["adapted"] is { } adapted)
+            RequireAdapted(adapted);
         var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
-        var (clipped, skipped) = (SavedState.Count(values, "clippedSteps", optional: true), SavedState.Count(values, "skippedSteps", optional: true));
+        var (clipped, skipped) = (
+            SavedState.Count(values, "clippedSteps", optional: true),
+            SavedState.Count(values, "skippedSteps", optional: true)
+        );
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
         (Steps, Adapted) = (steps, (double?)values["adapted"]);
         (ClippedSteps, SkippedSteps) = (clipped, skipped);
@@ -369,20 +463,24 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer wher
     private protected virtual void RequireAdapted(double value)
     {
         if (!(value > 0 && double.IsFinite(value)))
-            throw new InvalidDataException(FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0."));
+            throw new InvalidDataException(
+                FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0.")
+            );
     }
 
     /// <inheritdoc/>
     public override void to(Device device)
     {
         ArgumentNullException.ThrowIfNull(device);
-        if (Direction is { } d) Follow(d.dtype, device);
+        if (Direction is { } d)
+            Follow(d.dtype, device);
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) Direction = null;
+        if (disposing)
+            Direction = null;
         base.Dispose(disposing);
     }
 }

@@ -1,22 +1,32 @@
 namespace Amari.SecondOrder;
 
-/// <summary>A line search for the strong Wolfe conditions (Nocedal and Wright 2006, Algorithms 3.5 and 3.6), by cubic interpolation.</summary>
+/// <summary>A line search for the strong Wolfe conditions (Nocedal and Wright 2006, Algorithms 3.5 and 3.6), by cubic
+/// interpolation.</summary>
 /// <remarks><code>
 /// φ(t) = L(w + t p),   φ'(0) &lt; 0
 /// φ(t) ≤ φ(0) + c₁ t φ'(0)          the loss falls enough
 /// |φ'(t)| ≤ c₂ |φ'(0)|              the slope has flattened: then s'y > 0
-/// </code>A point where the loss is not finite ends the interval, which is then halved. Where evaluations run out, or nothing above rounding is to be
-/// gained in the interval, the result is the best point at which the loss fell enough, or the start. So it is at 10⁶ times the first step: a loss that still
-/// falls there may have no minimum along p.</remarks>
+/// </code>
+/// A point where the loss is not finite ends the interval, which is then halved. Where evaluations run out, or nothing above rounding is to
+/// be gained in the interval, the result is the best point at which the loss fell enough, or the start. So it is at 10⁶ times the first
+/// step: a loss that still falls there may have no minimum along p.</remarks>
 /// <param name="evaluate">φ, φ' and the gradient at t. The gradients of points that are not returned are disposed here.</param>
 /// <param name="decrease">c₁.</param>
 /// <param name="curvature">c₂.</param>
 /// <param name="evaluations">Most evaluations, ≥ 1.</param>
 /// <param name="rounding">How far two evaluations of φ may lie apart by rounding.</param>
-internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, double decrease, double curvature, int evaluations, double rounding)
+internal sealed class StrongWolfe(
+    Func<double, StrongWolfe.Point> evaluate,
+    double decrease,
+    double curvature,
+    int evaluations,
+    double rounding
+)
 {
-    private const double Least = 0.01, Most = 10, Margin = 0.1; // of the next step beyond the last, and from the ends of an interval
-    private const double Furthest = 1e6;                        // of the first step
+    private const double Least = 0.01,
+        Most = 10,
+        Margin = 0.1; // of the next step beyond the last, and from the ends of an interval
+    private const double Furthest = 1e6; // of the first step
     private int _left = evaluations;
 
     /// <summary>Whether the loss still fell where the search ended for having gone far enough.</summary>
@@ -46,12 +56,16 @@ internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, doub
                 p.Gradient.Dispose();
                 return Zoom(start, last, p);
             }
-            if (IsFlat(p, start)) return Instead(p, last, start);
-            if (p.Slope >= 0) return Zoom(start, Instead(p, last, start), last);
-            double next = Cubic(last, p), least = t + Least * (t - last.Step);
+            if (IsFlat(p, start))
+                return Instead(p, last, start);
+            if (p.Slope >= 0)
+                return Zoom(start, Instead(p, last, start), last);
+            double next = Cubic(last, p),
+                least = t + Least * (t - last.Step);
             last = Instead(p, last, start);
             IsUnbounded = t >= Furthest * first;
-            if (IsUnbounded) break;
+            if (IsUnbounded)
+                break;
             t = Math.Min(double.IsFinite(next) ? Math.Clamp(next, least, Most * t) : Most * t, Furthest * first);
         }
         return last;
@@ -62,10 +76,14 @@ internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, doub
     {
         while (_left > 0)
         {
-            double width = high.Step - low.Step, middle = low.Step + width / 2, t = high.IsFinite ? Cubic(low, high) : middle;
-            double near = low.Step + Margin * width, far = high.Step - Margin * width;
+            double width = high.Step - low.Step,
+                middle = low.Step + width / 2,
+                t = high.IsFinite ? Cubic(low, high) : middle;
+            double near = low.Step + Margin * width,
+                far = high.Step - Margin * width;
             t = double.IsFinite(t) ? Math.Clamp(t, Math.Min(near, far), Math.Max(near, far)) : middle;
-            if (Math.Abs(width * start.Slope) <= rounding) break;
+            if (Math.Abs(width * start.Slope) <= rounding)
+                break;
             var p = At(t);
             if (!Falls(p, start) || p.Loss >= low.Loss)
             {
@@ -73,8 +91,10 @@ internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, doub
                 high = p;
                 continue;
             }
-            if (IsFlat(p, start)) return Instead(p, low, start);
-            if (p.Slope * width >= 0) high = low;
+            if (IsFlat(p, start))
+                return Instead(p, low, start);
+            if (p.Slope * width >= 0)
+                high = low;
             low = Instead(p, low, start);
         }
         return low;
@@ -92,7 +112,8 @@ internal sealed class StrongWolfe(Func<double, StrongWolfe.Point> evaluate, doub
 
     private static Point Instead(Point p, Point old, Point start)
     {
-        if (!ReferenceEquals(old.Gradient, start.Gradient)) old.Gradient.Dispose();
+        if (!ReferenceEquals(old.Gradient, start.Gradient))
+            old.Gradient.Dispose();
         return p;
     }
 

@@ -5,7 +5,7 @@ namespace Amari.Serialization;
 /// <summary>Replaces a file as a whole: readers and crashes see the old content or the new, never a part.</summary>
 internal static partial class AtomicFile
 {
-    private const int MostLinks = 40;                           // as the kernel has it
+    private const int MostLinks = 40; // as the kernel has it
 
     /// <summary>The pattern that temporary files of <see cref="Write(string, Action{FileStream}, bool)"/> match: a killed run may leave
     /// some.</summary>
@@ -51,7 +51,8 @@ internal static partial class AtomicFile
         string target = path;
         for (int links = 0; new FileInfo(target).LinkTarget is { } next; links++)
         {
-            if (links == MostLinks) throw new IOException($"'{path}' is a link that leads through more than {MostLinks} links.");
+            if (links == MostLinks)
+                throw new IOException($"'{path}' is a link that leads through more than {MostLinks} links.");
             target = Path.GetFullPath(next, Path.GetDirectoryName(Path.GetFullPath(target))!);
         }
         return target;
@@ -61,12 +62,19 @@ internal static partial class AtomicFile
     /// <exception cref="ArgumentException">It is a file, or cannot be made or written to; one sentence says why.</exception>
     public static void Probe(string folder)
     {
-        if (File.Exists(folder)) throw new ArgumentException($"'{folder}' is a file; it must be a folder.");
+        if (File.Exists(folder))
+            throw new ArgumentException($"'{folder}' is a file; it must be a folder.");
         try
         {
             Directory.CreateDirectory(folder);
-            new FileStream(Path.Combine(folder, Path.GetRandomFileName()), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1,
-                FileOptions.DeleteOnClose).Dispose();
+            new FileStream(
+                Path.Combine(folder, Path.GetRandomFileName()),
+                FileMode.CreateNew,
+                FileAccess.Write,
+                FileShare.None,
+                1,
+                FileOptions.DeleteOnClose
+            ).Dispose();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -78,12 +86,16 @@ internal static partial class AtomicFile
     {
         var options = new FileStreamOptions
         {
-            Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16,
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            Share = FileShare.None,
+            BufferSize = 1 << 16,
         };
-        if (OperatingSystem.IsWindows() || mode is not { } kept) return new(path, options);
+        if (OperatingSystem.IsWindows() || mode is not { } kept)
+            return new(path, options);
         options.UnixCreateMode = kept;
         var file = new FileStream(path, options);
-        File.SetUnixFileMode(file.SafeFileHandle, kept);         // whatever the umask takes away
+        File.SetUnixFileMode(file.SafeFileHandle, kept); // whatever the umask takes away
         return file;
     }
 
@@ -94,9 +106,7 @@ internal static partial class AtomicFile
         {
             File.Delete(file);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
     }
 
     /// <summary>Makes the rename itself durable. Best effort: some file systems refuse, and the file is whole either way.</summary>

@@ -14,7 +14,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>Before the names of a model's tensors.</summary>
     internal const string ModelPrefix = "model.";
 
-    private const int MostNamed = 5;                            // tensors in a message
+    private const int MostNamed = 5; // tensors in a message
 
     private readonly Safetensors content;
 
@@ -48,30 +48,39 @@ public sealed class Checkpoint : IDisposable
         var metadata = new Dictionary<string, string>(content.Metadata);
         // Others count steps, too; what a run saved is never taken for theirs, also where its checksum is lost.
         bool ofRun = content.HasChecksum || metadata.ContainsKey(RunKey);
-        if (orWeights && !(ofRun && metadata.ContainsKey(StepKey))) return new(null, content, metadata);
+        if (orWeights && !(ofRun && metadata.ContainsKey(StepKey)))
+            return new(null, content, metadata);
         // Without a checksum nothing vouches for the numbers: damage to the checksum's own key must not pass either.
-        if (content.HasChecksum && metadata.Remove(StepKey, out var text)
-            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step))
+        if (
+            content.HasChecksum
+            && metadata.Remove(StepKey, out var text)
+            && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+        )
             return new(step, content, metadata);
         content.Dispose();
         throw new InvalidDataException($"{file} is not a checkpoint: it states no checksum or no step.");
     }
 
-    /// <summary>Reads a checkpoint file, a safetensors file of weights from elsewhere, or the newest valid checkpoint of a run's folder; the
-    /// caller disposes it.</summary>
+    /// <summary>Reads a checkpoint file, a safetensors file of weights from elsewhere, or the newest valid checkpoint of a run's folder;
+    /// the caller disposes it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the folder.</exception>
     /// <exception cref="InvalidDataException">The file, or every file of the folder, is damaged; the message says why.</exception>
     public static Checkpoint Open(string path)
     {
-        if (!Directory.Exists(path)) return File.Exists(path) ? Of(path, Safetensors.Load(path), orWeights: true) : throw new FileNotFoundException($"There is no checkpoint '{path}'.");
+        if (!Directory.Exists(path))
+            return File.Exists(path)
+                ? Of(path, Safetensors.Load(path), orWeights: true)
+                : throw new FileNotFoundException($"There is no checkpoint '{path}'.");
         return new CheckpointDirectory(path).Load(out var refused)
-            ?? throw (refused.Count > 0 ? new InvalidDataException(refused[0]) : new FileNotFoundException($"'{path}' holds no checkpoint."));
+            ?? throw (
+                refused.Count > 0 ? new InvalidDataException(refused[0]) : new FileNotFoundException($"'{path}' holds no checkpoint.")
+            );
     }
 
-    /// <summary>Puts the saved weights and buffers into a model. In a file of weights alone, their names may begin with <c>model.</c> or not,
-    /// and every tensor has to be the model's; numbers of another floating-point type are converted.</summary>
-    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensors that are missing, left over,
-    /// of another shape, or integers where the model has floating-point numbers. The model is then unchanged.</exception>
+    /// <summary>Puts the saved weights and buffers into a model. In a file of weights alone, their names may begin with <c>model.</c> or
+    /// not, and every tensor has to be the model's; numbers of another floating-point type are converted.</summary>
+    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensors that are missing, left
+    /// over, of another shape, or integers where the model has floating-point numbers. The model is then unchanged.</exception>
     public void CopyTo(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -80,20 +89,31 @@ public sealed class Checkpoint : IDisposable
         string prefix = plain ? "" : ModelPrefix;
         List<string> faults = [];
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
-        Add("has what the model has not:", Tensors
-            .Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
-            .Select(t => $"'{t.Key}' {Shape(t.Value)}"));
-        Add("has in another shape:", state
-            .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
-            .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}"));
-        Add("has integers for floating-point numbers:", state
-            .Where(s => s.Value.is_floating_point() && Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.is_floating_point())
-            .Select(s => $"'{prefix}{s.Key}' {Tensors[prefix + s.Key].dtype} for {s.Value.dtype}"));
+        Add(
+            "has what the model has not:",
+            Tensors
+                .Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
+                .Select(t => $"'{t.Key}' {Shape(t.Value)}")
+        );
+        Add(
+            "has in another shape:",
+            state
+                .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
+                .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}")
+        );
+        Add(
+            "has integers for floating-point numbers:",
+            state
+                .Where(s => s.Value.is_floating_point() && Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.is_floating_point())
+                .Select(s => $"'{prefix}{s.Key}' {Tensors[prefix + s.Key].dtype} for {s.Value.dtype}")
+        );
         if (faults.Count > 0)
             throw new InvalidDataException(
-                $"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}.");
+                $"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}."
+            );
         using var off = no_grad();
-        foreach (var (name, tensor) in state) tensor.copy_(Tensors[prefix + name]);
+        foreach (var (name, tensor) in state)
+            tensor.copy_(Tensors[prefix + name]);
 
         bool IsOfModel(string name) => name.StartsWith(prefix, StringComparison.Ordinal) && state.ContainsKey(name[prefix.Length..]);
 
@@ -103,20 +123,26 @@ public sealed class Checkpoint : IDisposable
         {
             var all = tensors.ToList();
             string more = all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "";
-            if (all.Count > 0) faults.Add($"{what} {string.Join(", ", all.Take(MostNamed))}{more}");
+            if (all.Count > 0)
+                faults.Add($"{what} {string.Join(", ", all.Take(MostNamed))}{more}");
         }
     }
 
     /// <summary>Writes one checkpoint atomically.</summary>
     internal static void Save(
-        string file, long step, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+        string file,
+        long step,
+        IReadOnlyDictionary<string, Tensor> tensors,
+        IReadOnlyDictionary<string, string> metadata
+    )
     {
         if (metadata.ContainsKey(StepKey))
             throw new ArgumentException($"The metadata entry {StepKey} is reserved.", nameof(metadata));
-        Safetensors.Save(file, tensors, new Dictionary<string, string>(metadata)
-        {
-            [StepKey] = step.ToString(CultureInfo.InvariantCulture),
-        });
+        Safetensors.Save(
+            file,
+            tensors,
+            new Dictionary<string, string>(metadata) { [StepKey] = step.ToString(CultureInfo.InvariantCulture) }
+        );
     }
 
     /// <summary>Disposes the tensors.</summary>

@@ -73,7 +73,8 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
                 catch (Exception e)
                 {
                     checkpoint.Dispose();
-                    if (e is not InvalidDataException) throw;
+                    if (e is not InvalidDataException)
+                        throw;
                     reasons.Add(file, $"{file} cannot be used: {e.Message}");
                     refused = [.. reasons.Values];
                 }
@@ -98,8 +99,10 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
     internal void Own()
     {
         Directory.CreateDirectory(path);
-        if (hold is null) hold = FolderLock.Take(path);
-        else hold.Renew();
+        if (hold is null)
+            hold = FolderLock.Take(path);
+        else
+            hold.Renew();
     }
 
     /// <summary>Gives the folder up: other processes may save there.</summary>
@@ -121,13 +124,16 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
         }
     }
 
-    private List<string> NewestFirst() => !Directory.Exists(path) ? [] :
-    [
-        .. from file in Directory.GetFiles(path, $"{Prefix}*{Suffix}")
-           let digits = Path.GetFileName(file)[Prefix.Length..^Suffix.Length]
-           let step = long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1
-           where step >= 0
-           orderby step descending
-           select file,
-    ];
+    private List<string> NewestFirst() =>
+        !Directory.Exists(path)
+            ? []
+            :
+            [
+                .. from file in Directory.GetFiles(path, $"{Prefix}*{Suffix}")
+                let digits = Path.GetFileName(file)[Prefix.Length..^Suffix.Length]
+                let step = long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1
+                where step >= 0
+                orderby step descending
+                select file,
+            ];
 }

@@ -15,13 +15,13 @@ internal sealed partial class FolderLock : IDisposable
     /// <summary>The name of the file.</summary>
     public const string FileName = ".lock";
 
-    private const int LongestOwner = 200;                       // characters that are read of it
-    private const int Attempts = 20;                            // to lock a file that others delete meanwhile
-    private const int CloseOnExec = 0x80000;                    // O_RDONLY | O_CLOEXEC of Linux
+    private const int LongestOwner = 200; // characters that are read of it
+    private const int Attempts = 20; // to lock a file that others delete meanwhile
+    private const int CloseOnExec = 0x80000; // O_RDONLY | O_CLOEXEC of Linux
     private static readonly Dictionary<string, FolderLock> Held = new(StringComparer.Ordinal);
 
     private readonly string _path;
-    private FileStream? _file;                                  // null while it is not locked
+    private FileStream? _file; // null while it is not locked
     private bool _isLockable = true;
     private string _owner = "";
     private int _holders;
@@ -42,8 +42,10 @@ internal sealed partial class FolderLock : IDisposable
         string path = Path.Combine(Path.GetFullPath(folder), FileName);
         lock (Held)
         {
-            if (!Held.TryGetValue(path, out var held)) Held[path] = held = new(path);
-            else if (run && held._isRun) throw new FolderInUseException(path, "another run of this process");
+            if (!Held.TryGetValue(path, out var held))
+                Held[path] = held = new(path);
+            else if (run && held._isRun)
+                throw new FolderInUseException(path, "another run of this process");
             held._holders++;
             held._isRun |= run;
             return new(held, run);
@@ -55,7 +57,8 @@ internal sealed partial class FolderLock : IDisposable
     {
         lock (Held)
         {
-            if (!_isLockable || (_file is not null && Owner(_path) == _owner)) return;
+            if (!_isLockable || (_file is not null && Owner(_path) == _owner))
+                return;
             _file?.Dispose();
             Lock();
         }
@@ -72,18 +75,21 @@ internal sealed partial class FolderLock : IDisposable
                 _file = null;
                 _file = Open(_path);
                 _owner = Write(_file);
-                if (Owner(_path) == _owner || OperatingSystem.IsWindows()) break;
+                if (Owner(_path) == _owner || OperatingSystem.IsWindows())
+                    break;
             }
-            using var second = Open(_path);                      // a lock that works refuses this one
+            using var second = Open(_path); // a lock that works refuses this one
             _isLockable = false;
             _file!.Dispose();
             _file = null;
-            Warnings.Once($"{Path.GetDirectoryName(_path)} is on a file system without file locks: "
-                + "see to it that no other process writes there.");
+            Warnings.Once(
+                $"{Path.GetDirectoryName(_path)} is on a file system without file locks: " + "see to it that no other process writes there."
+            );
         }
         catch (IOException e) when (IsLocked(e))
         {
-            if (_file is null) throw new FolderInUseException(_path, Owner(_path));
+            if (_file is null)
+                throw new FolderInUseException(_path, Owner(_path));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -92,20 +98,21 @@ internal sealed partial class FolderLock : IDisposable
         }
     }
 
-    private static FileStream Open(string path) =>
-        new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
+    private static FileStream Open(string path) => new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0);
 
     private static string Write(FileStream file)
     {
-        string owner = string.Create(CultureInfo.InvariantCulture,
-            $"process {Environment.ProcessId} on {Environment.MachineName} (since {DateTime.UtcNow:yyyy-MM-dd HH:mm:ss.fff} UTC)");
+        string owner = string.Create(
+            CultureInfo.InvariantCulture,
+            $"process {Environment.ProcessId} on {Environment.MachineName} (since {DateTime.UtcNow:yyyy-MM-dd HH:mm:ss.fff} UTC)"
+        );
         try
         {
             file.SetLength(0);
             file.Write(System.Text.Encoding.UTF8.GetBytes(owner));
             return owner;
         }
-        catch (IOException)                                      // a full disk: the lock holds without a name
+        catch (IOException) // a full disk: the lock holds without a name
         {
             return "";
         }
@@ -114,9 +121,11 @@ internal sealed partial class FolderLock : IDisposable
     /// <summary>What the file says, read past the lock: .NET's own readers ask for one.</summary>
     private static string Owner(string path)
     {
-        if (OperatingSystem.IsWindows()) return "";              // a locked file cannot be read there
+        if (OperatingSystem.IsWindows())
+            return ""; // a locked file cannot be read there
         using var handle = new SafeFileHandle(Open(path, OperatingSystem.IsLinux() ? CloseOnExec : 0), ownsHandle: true);
-        if (handle.IsInvalid) return "";
+        if (handle.IsInvalid)
+            return "";
         using var reader = new StreamReader(new FileStream(handle, FileAccess.Read, bufferSize: 0));
         char[] text = new char[LongestOwner];
         return new string(text, 0, reader.ReadBlock(text)).ReplaceLineEndings(" ").Trim();
@@ -131,10 +140,12 @@ internal sealed partial class FolderLock : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_file is null) return;
+        if (_file is null)
+            return;
         try
         {
-            if (_owner.Length > 0 && Owner(_path) == _owner) File.Delete(_path);
+            if (_owner.Length > 0 && Owner(_path) == _owner)
+                File.Delete(_path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -166,10 +177,13 @@ internal sealed partial class FolderLock : IDisposable
         {
             lock (Held)
             {
-                if (_isDisposed) return;
+                if (_isDisposed)
+                    return;
                 _isDisposed = true;
-                if (run) of._isRun = false;
-                if (--of._holders > 0) return;
+                if (run)
+                    of._isRun = false;
+                if (--of._holders > 0)
+                    return;
                 Held.Remove(of._path);
                 of.Dispose();
             }
@@ -180,6 +194,8 @@ internal sealed partial class FolderLock : IDisposable
 /// <summary>A folder that another process writes to.</summary>
 /// <param name="path">Its lock.</param>
 /// <param name="owner">Who has it; empty if that is not known.</param>
-internal sealed class FolderInUseException(string path, string owner) : IOException(
-    $"The folder '{Path.GetDirectoryName(path)}' is in use by {(owner.Length > 0 ? owner : "another process")}: "
-    + "wait until that has ended, or choose another folder.");
+internal sealed class FolderInUseException(string path, string owner)
+    : IOException(
+        $"The folder '{Path.GetDirectoryName(path)}' is in use by {(owner.Length > 0 ? owner : "another process")}: "
+            + "wait until that has ended, or choose another folder."
+    );

@@ -9,9 +9,11 @@ internal static class NotFinite
         using var off = no_grad();
         foreach (var (name, tensor) in tensors)
         {
-            if (!(tensor.is_floating_point() || tensor.is_complex())) continue;
+            if (!(tensor.is_floating_point() || tensor.is_complex()))
+                continue;
             using var scope = NewDisposeScope();
-            if (!tensor.isfinite().all().ToBoolean()) return name;
+            if (!tensor.isfinite().all().ToBoolean())
+                return name;
         }
         return null;
     }

@@ -42,57 +42,63 @@ public sealed class Safetensors : IDisposable
     /// <param name="metadata">Any strings; the key <c>sha256</c> is reserved.</param>
     /// <exception cref="ArgumentException">A reserved name or a dtype that the format lacks.</exception>
     /// <exception cref="IOException">The disk refused; an older file of that name is unharmed.</exception>
-    public static void Save(
-        string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Save(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var header = SafetensorsHeader.Create(tensors, metadata ?? new Dictionary<string, string>());
-        AtomicFile.Write(path, file =>
-        {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            Append(header.Bytes);
-            foreach (var entry in header.Entries)
+        AtomicFile.Write(
+            path,
+            file =>
             {
-                using var detached = tensors[entry.Name].detach();
-                using var host = detached.cpu();
-                using var dense = host.contiguous();
-                foreach (var piece in Pieces(dense))
-                    Append(piece.bytes);
-            }
-            file.Position = SafetensorsHeader.ChecksumOffset;
-            file.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(hash.GetHashAndReset())));
+                using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+                Append(header.Bytes);
+                foreach (var entry in header.Entries)
+                {
+                    using var detached = tensors[entry.Name].detach();
+                    using var host = detached.cpu();
+                    using var dense = host.contiguous();
+                    foreach (var piece in Pieces(dense))
+                        Append(piece.bytes);
+                }
+                file.Position = SafetensorsHeader.ChecksumOffset;
+                file.Write(Encoding.ASCII.GetBytes(Convert.ToHexStringLower(hash.GetHashAndReset())));
 
-            void Append(ReadOnlySpan<byte> bytes)
-            {
-                file.Write(bytes);
-                hash.AppendData(bytes);
+                void Append(ReadOnlySpan<byte> bytes)
+                {
+                    file.Write(bytes);
+                    hash.AppendData(bytes);
+                }
             }
-        });
+        );
     }
 
     /// <summary>Reads a file, after checking all of it; the caller disposes the result.</summary>
     /// <exception cref="InvalidDataException">The file is damaged or not in the format; the message names it and says why.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
-    public static Safetensors Load(string path) => Open(path, (file, header) =>
-    {
-        var tensors = new Dictionary<string, Tensor>(header.Entries.Count);
-        try
-        {
-            foreach (var entry in header.Entries)
+    public static Safetensors Load(string path) =>
+        Open(
+            path,
+            (file, header) =>
             {
-                var tensor = empty(entry.Shape, entry.Type, CPU).DetachFromDisposeScope();
-                tensors.Add(entry.Name, tensor);
-                foreach (var piece in Pieces(tensor))
-                    file.ReadExactly(piece.bytes);
+                var tensors = new Dictionary<string, Tensor>(header.Entries.Count);
+                try
+                {
+                    foreach (var entry in header.Entries)
+                    {
+                        var tensor = empty(entry.Shape, entry.Type, CPU).DetachFromDisposeScope();
+                        tensors.Add(entry.Name, tensor);
+                        foreach (var piece in Pieces(tensor))
+                            file.ReadExactly(piece.bytes);
+                    }
+                    return new Safetensors(tensors, header);
+                }
+                catch
+                {
+                    foreach (var tensor in tensors.Values)
+                        tensor.Dispose();
+                    throw;
+                }
             }
-            return new Safetensors(tensors, header);
-        }
-        catch
-        {
-            foreach (var tensor in tensors.Values)
-                tensor.Dispose();
-            throw;
-        }
-    });
+        );
 
     /// <summary>Checks a file as <see cref="Load"/> does, in constant memory.</summary>
     /// <returns>Whether the file states a checksum, which then is right.</returns>
@@ -113,7 +119,8 @@ public sealed class Safetensors : IDisposable
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
         try
         {
-            if (!file.CanSeek) throw new InvalidDataException("it is not a regular file");
+            if (!file.CanSeek)
+                throw new InvalidDataException("it is not a regular file");
             var header = ReadHeader(file);
             if (header.Checksum is not null && header.Checksum != Checksum(file, header))
                 throw new InvalidDataException("its content does not match its sha256");
@@ -144,7 +151,8 @@ public sealed class Safetensors : IDisposable
         {
             return SafetensorsHeader.Parse(bytes, rest - (long)length);
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
+        catch (Exception e)
+            when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException or OverflowException)
         {
             throw new InvalidDataException($"its header is malformed: {e.Message}", e);
         }
@@ -155,7 +163,7 @@ public sealed class Safetensors : IDisposable
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(header.Bytes);
         var block = new byte[1 << 20];
-        for (int read; (read = file.Read(block)) > 0;)
+        for (int read; (read = file.Read(block)) > 0; )
             hash.AppendData(block, 0, read);
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }

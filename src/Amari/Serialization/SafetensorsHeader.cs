@@ -15,7 +15,11 @@ internal sealed record SafetensorsEntry(string Name, ScalarType Type, long[] Sha
 /// <param name="Metadata">The string map, without the checksum.</param>
 /// <param name="Checksum">What the file states, null when it states none.</param>
 internal sealed record SafetensorsHeader(
-    byte[] Bytes, IReadOnlyList<SafetensorsEntry> Entries, IReadOnlyDictionary<string, string> Metadata, string? Checksum)
+    byte[] Bytes,
+    IReadOnlyList<SafetensorsEntry> Entries,
+    IReadOnlyDictionary<string, string> Metadata,
+    string? Checksum
+)
 {
     /// <summary>Bytes of the little-endian length that precedes the JSON.</summary>
     public const int PrefixLength = sizeof(ulong);
@@ -33,16 +37,21 @@ internal sealed record SafetensorsHeader(
 
     private static readonly (string Name, ScalarType Type, int Size)[] Types =
     [
-        ("F64", ScalarType.Float64, 8), ("I64", ScalarType.Int64, 8),
-        ("F32", ScalarType.Float32, 4), ("I32", ScalarType.Int32, 4),
-        ("F16", ScalarType.Float16, 2), ("BF16", ScalarType.BFloat16, 2), ("I16", ScalarType.Int16, 2),
-        ("I8", ScalarType.Int8, 1), ("U8", ScalarType.Byte, 1), ("BOOL", ScalarType.Bool, 1),
+        ("F64", ScalarType.Float64, 8),
+        ("I64", ScalarType.Int64, 8),
+        ("F32", ScalarType.Float32, 4),
+        ("I32", ScalarType.Int32, 4),
+        ("F16", ScalarType.Float16, 2),
+        ("BF16", ScalarType.BFloat16, 2),
+        ("I16", ScalarType.Int16, 2),
+        ("I8", ScalarType.Int8, 1),
+        ("U8", ScalarType.Byte, 1),
+        ("BOOL", ScalarType.Bool, 1),
     ];
 
     /// <summary>Lays tensors out by falling element size, so that each is aligned to it, then by name.</summary>
     /// <exception cref="ArgumentException">A reserved name, a dtype the format lacks, or a JSON too long.</exception>
-    public static SafetensorsHeader Create(
-        IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
+    public static SafetensorsHeader Create(IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         if (tensors.ContainsKey(MetadataKey))
             throw new ArgumentException($"The tensor name {MetadataKey} is reserved by the format.", nameof(tensors));
@@ -51,9 +60,12 @@ internal sealed record SafetensorsHeader(
 
         var entries = new List<SafetensorsEntry>(tensors.Count);
         var end = 0L;
-        foreach (var (name, tensor, size) in tensors
-            .Select(t => (t.Key, t.Value, Type(t.Key, t.Value).Size))
-            .OrderByDescending(t => t.Size).ThenBy(t => t.Key, StringComparer.Ordinal))
+        foreach (
+            var (name, tensor, size) in tensors
+                .Select(t => (t.Key, t.Value, Type(t.Key, t.Value).Size))
+                .OrderByDescending(t => t.Size)
+                .ThenBy(t => t.Key, StringComparer.Ordinal)
+        )
             entries.Add(new(name, tensor.dtype, tensor.shape, end, end = checked(end + tensor.numel() * size)));
 
         var json = new ArrayBufferWriter<byte>();
@@ -73,7 +85,8 @@ internal sealed record SafetensorsHeader(
     /// <summary>Parses a header for a buffer of the given length.</summary>
     /// <param name="bytes">The length prefix and the JSON; the digits of the checksum are overwritten by zeros.</param>
     /// <param name="bufferLength">Bytes of the file behind the header.</param>
-    /// <exception cref="Exception"><see cref="InvalidDataException"/>, or what the JSON reader throws at bad JSON or a wrong type.</exception>
+    /// <exception cref="Exception"><see cref="InvalidDataException"/>, or what the JSON reader throws at bad JSON or a wrong
+    /// type.</exception>
     public static SafetensorsHeader Parse(byte[] bytes, long bufferLength)
     {
         var entries = new List<SafetensorsEntry>();
@@ -82,7 +95,10 @@ internal sealed record SafetensorsHeader(
             foreach (var property in json.RootElement.EnumerateObject())
                 if (property.NameEquals(MetadataKey))
                     foreach (var item in property.Value.EnumerateObject())
-                        metadata.Add(item.Name, item.Value.GetString() ?? throw new InvalidDataException($"metadata '{item.Name}' is null"));
+                        metadata.Add(
+                            item.Name,
+                            item.Value.GetString() ?? throw new InvalidDataException($"metadata '{item.Name}' is null")
+                        );
                 else
                     entries.Add(Entry(property.Name, property.Value));
 
@@ -91,7 +107,10 @@ internal sealed record SafetensorsHeader(
         foreach (var entry in entries)
         {
             if (entry.Start != end)
-                throw new InvalidDataException($"tensor '{entry.Name}' starts at byte {entry.Start} of the buffer, {(entry.Start < end ? "inside" : "behind a gap after")} what ends at {end}");
+                throw new InvalidDataException(
+                    $"tensor '{entry.Name}' starts at byte {entry.Start} of the buffer, "
+                        + $"{(entry.Start < end ? "inside" : "behind a gap after")} what ends at {end}"
+                );
             end = entry.End;
         }
         if (end != bufferLength)
@@ -105,7 +124,9 @@ internal sealed record SafetensorsHeader(
     private static SafetensorsEntry Entry(string name, JsonElement json)
     {
         if (json.GetPropertyCount() != 3)
-            throw new InvalidDataException($"tensor '{name}' has {json.GetPropertyCount()} properties; dtype, shape and data_offsets are expected");
+            throw new InvalidDataException(
+                $"tensor '{name}' has {json.GetPropertyCount()} properties; dtype, shape and data_offsets are expected"
+            );
         var dtype = json.GetProperty("dtype").GetString();
         var (_, type, size) = Array.Find(Types, t => t.Name == dtype);
         long[] shape = [.. json.GetProperty("shape").EnumerateArray().Select(d => d.GetInt64())];
@@ -113,7 +134,9 @@ internal sealed record SafetensorsHeader(
         if (size == 0)
             throw new InvalidDataException($"tensor '{name}' has the unsupported dtype '{dtype}'");
         if (range is not [>= 0 and var start, var end] || shape.Any(d => d < 0) || ByteCount(shape, size) != end - start)
-            throw new InvalidDataException($"tensor '{name}', {dtype} [{string.Join(", ", shape)}], does not fit its data_offsets [{string.Join(", ", range)}]");
+            throw new InvalidDataException(
+                $"tensor '{name}', {dtype} [{string.Join(", ", shape)}], does not fit its data_offsets [{string.Join(", ", range)}]"
+            );
         return new(name, type, shape, start, end);
     }
 
@@ -154,5 +177,7 @@ internal sealed record SafetensorsHeader(
     private static (string Name, ScalarType Type, int Size) Type(string name, Tensor tensor) =>
         Array.Find(Types, t => t.Type == tensor.dtype) is { Size: > 0 } type
             ? type
-            : throw new ArgumentException($"Tensor '{name}' has dtype {tensor.dtype}; safetensors stores {string.Join(", ", Types.Select(t => t.Type))}.");
+            : throw new ArgumentException(
+                $"Tensor '{name}' has dtype {tensor.dtype}; safetensors stores {string.Join(", ", Types.Select(t => t.Type))}."
+            );
 }

@@ -16,18 +16,35 @@ internal static class Untrusted
         {
             return read();
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException or OverflowException or ArgumentException or InvalidCastException
-            or NullReferenceException or KeyNotFoundException or IndexOutOfRangeException or ExternalException)
+        catch (Exception e)
+            when (e
+                    is JsonException
+                        or InvalidOperationException
+                        or FormatException
+                        or OverflowException
+                        or ArgumentException
+                        or InvalidCastException
+                        or NullReferenceException
+                        or KeyNotFoundException
+                        or IndexOutOfRangeException
+                        or ExternalException
+            )
         {
-            string why = e is NullReferenceException or IndexOutOfRangeException ? "a value is missing." : e.Message.Split(" (Parameter")[0].Split('\n')[0].Trim();
+            string why = e is NullReferenceException or IndexOutOfRangeException
+                ? "a value is missing."
+                : e.Message.Split(" (Parameter")[0].Split('\n')[0].Trim();
             throw new InvalidDataException($"{what} is malformed: {why}", e);
         }
     }
 
     /// <inheritdoc cref="Read{T}"/>
-    public static void Read(string what, Action read) => Read(what, () =>
-    {
-        read();
-        return true;
-    });
+    public static void Read(string what, Action read) =>
+        Read(
+            what,
+            () =>
+            {
+                read();
+                return true;
+            }
+        );
 }

@@ -11,13 +11,20 @@ public sealed class CgInverse(LinearOperator c, CgOptions? options = null, Linea
     private protected override (Tensor X, InverseReport Report) Solve(Tensor b)
     {
         var result = ConjugateGradient.Solve(Inverted, b, options, preconditioner);
-        return (result.Solution, new(result.Status switch
-        {
-            CgStatus.Converged => InverseStatus.Solved,
-            CgStatus.Stalled => InverseStatus.Stalled,
-            CgStatus.IterationLimit => InverseStatus.IterationLimit,
-            CgStatus.NegativeCurvature => InverseStatus.NegativeCurvature,
-            _ => InverseStatus.NotFinite,
-        }, result.Iterations, result.RelativeResidual));
+        return (
+            result.Solution,
+            new(
+                result.Status switch
+                {
+                    CgStatus.Converged => InverseStatus.Solved,
+                    CgStatus.Stalled => InverseStatus.Stalled,
+                    CgStatus.IterationLimit => InverseStatus.IterationLimit,
+                    CgStatus.NegativeCurvature => InverseStatus.NegativeCurvature,
+                    _ => InverseStatus.NotFinite,
+                },
+                result.Iterations,
+                result.RelativeResidual
+            )
+        );
     }
 }

@@ -8,12 +8,16 @@ public enum CgStatus
 {
     /// <summary>The residual is below the tolerance.</summary>
     Converged,
+
     /// <summary>The quadratic model hardly improved any more (<see cref="CgOptions.ProgressTolerance"/>).</summary>
     Stalled,
+
     /// <summary>The iteration limit came first: raise it, damp more, or precondition.</summary>
     IterationLimit,
+
     /// <summary>A direction p with p'Cp ≤ 0 was met: the matrix is not positive definite; damp more, or use a trust region.</summary>
     NegativeCurvature,
+
     /// <summary>A number was infinite or NaN.</summary>
     NotFinite,
 }
@@ -22,12 +26,26 @@ public enum CgStatus
 public sealed record CgOptions
 {
     /// <summary>≥ 1.</summary>
-    public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+    public int MaxIterations
+    {
+        get;
+        init => field = Require.AtLeast(1, value);
+    } = 250;
+
     /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
-    public double Tolerance { get; init => field = Require.Positive(value); } = 1e-8;
+    public double Tolerance
+    {
+        get;
+        init => field = Require.Positive(value);
+    } = 1e-8;
+
     /// <summary>ε > 0: stop once the quadratic model φ improved by less than k ε over the last k = max(10, i/10) iterations, relative to φ
     /// (Martens 2010, §4.4); null for no such test.</summary>
-    public double? ProgressTolerance { get; init => field = Require.PositiveOrNull(value); }
+    public double? ProgressTolerance
+    {
+        get;
+        init => field = Require.PositiveOrNull(value);
+    }
 }
 
 /// <summary>What conjugate gradient came to.</summary>
@@ -46,7 +64,7 @@ public sealed record CgResult(Tensor Solution, CgStatus Status, int Iterations, 
 /// </code></remarks>
 public static class ConjugateGradient
 {
-    private const int ShortestWindow = 10;                      // iterations over which progress is judged
+    private const int ShortestWindow = 10; // iterations over which progress is judged
 
     /// <summary>Solves C x = b.</summary>
     /// <param name="c">C, positive definite.</param>
@@ -55,8 +73,14 @@ public static class ConjugateGradient
     /// <param name="preconditioner">v → M⁻¹ v, positive definite; none if null.</param>
     /// <param name="start">x₀, shaped as b; zero if null. Not changed.</param>
     /// <param name="visit">Sees (i, x) after each iteration: x is reused, clone to keep.</param>
-    public static CgResult Solve(LinearOperator c, Tensor b, CgOptions? options = null, LinearOperator? preconditioner = null,
-        Tensor? start = null, Action<int, Tensor>? visit = null)
+    public static CgResult Solve(
+        LinearOperator c,
+        Tensor b,
+        CgOptions? options = null,
+        LinearOperator? preconditioner = null,
+        Tensor? start = null,
+        Action<int, Tensor>? visit = null
+    )
     {
         ArgumentNullException.ThrowIfNull(c);
         ArgumentNullException.ThrowIfNull(b);
@@ -68,20 +92,24 @@ public static class ConjugateGradient
         var r = start is null ? right.clone() : right - c.Apply(x);
         var z = Precondition(r);
         var p = z.clone();
-        double[] norms = Dots(right, right), rz = Dots(r, z);
+        double[] norms = Dots(right, right),
+            rz = Dots(r, z);
         double residual = Residual();
         var status = residual <= options.Tolerance ? CgStatus.Converged : CgStatus.IterationLimit;
-        var models = new List<double>();                        // φ after each iteration, summed over columns
+        var models = new List<double>(); // φ after each iteration, summed over columns
         int iterations = 0;
         while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
             var cp = c.Apply(p);
             double[] curvature = Dots(p, cp);
-            if (!Array.TrueForAll(curvature, double.IsFinite)) status = CgStatus.NotFinite;
+            if (!Array.TrueForAll(curvature, double.IsFinite))
+                status = CgStatus.NotFinite;
             // a column that is solved exactly has p = 0 and stands still
-            else if (curvature.Zip(rz).Any(t => t.First <= 0 && t.Second > 0)) status = CgStatus.NegativeCurvature;
-            if (status != CgStatus.IterationLimit) break;
+            else if (curvature.Zip(rz).Any(t => t.First <= 0 && t.Second > 0))
+                status = CgStatus.NegativeCurvature;
+            if (status != CgStatus.IterationLimit)
+                break;
             var alpha = Row(rz.Zip(curvature, (up, down) => down > 0 ? up / down : 0));
             x.addcmul_(p, alpha, 1);
             r.addcmul_(cp, alpha, -1);
@@ -93,13 +121,16 @@ public static class ConjugateGradient
             iterations++;
             visit?.Invoke(iterations, x.view(b.shape));
             residual = Residual();
-            if (!double.IsFinite(residual)) status = CgStatus.NotFinite;
-            else if (residual <= options.Tolerance) status = CgStatus.Converged;
+            if (!double.IsFinite(residual))
+                status = CgStatus.NotFinite;
+            else if (residual <= options.Tolerance)
+                status = CgStatus.Converged;
             else if (options.ProgressTolerance is { } epsilon)
             {
                 models.Add(-0.5 * Dots(x, right + r).Sum());
                 int window = Math.Max(ShortestWindow, iterations / 10);
-                if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon) status = CgStatus.Stalled;
+                if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon)
+                    status = CgStatus.Stalled;
             }
         }
         return new(x.view(b.shape).clone().MoveToOuterDisposeScope(), status, iterations, residual);

@@ -6,7 +6,7 @@ namespace Amari.Solvers;
 /// <remarks>Results are fresh tensors that the caller owns. No gradient flows through an operator.</remarks>
 public abstract class LinearOperator
 {
-    private const int DenseColumns = 128;                      // columns of a dense matrix made at a time
+    private const int DenseColumns = 128; // columns of a dense matrix made at a time
 
     static LinearOperator() => ScalarRelease.Install();
 
@@ -26,7 +26,10 @@ public abstract class LinearOperator
     {
         ArgumentNullException.ThrowIfNull(v);
         if (v.dim() is not (1 or 2) || v.shape[0] != Dimension || v.dtype != Type)
-            throw new ArgumentException($"v is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} [{Dimension}] or [{Dimension}, k].", nameof(v));
+            throw new ArgumentException(
+                $"v is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} [{Dimension}] or [{Dimension}, k].",
+                nameof(v)
+            );
         using var off = no_grad();
         using var scope = NewDisposeScope();
         return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
@@ -60,13 +63,19 @@ public abstract class LinearOperator
     public static LinearOperator FromDense(Tensor matrix) => new Dense(matrix);
 
     /// <summary>A map given by a function from V : [d, k] to a fresh C V.</summary>
-    public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) => new Function(dimension, type, product);
+    public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) =>
+        new Function(dimension, type, product);
 
     /// <summary>s C₁ + C₂ + λ I.</summary>
     private sealed class Combination(LinearOperator first, double scale, LinearOperator? second, double damping) : LinearOperator
     {
-        private readonly LinearOperator? _second = second is null || (second.Dimension == first.Dimension && second.Type == first.Type) ? second
-            : throw new ArgumentException($"Operators of dimensions {first.Dimension} and {second.Dimension} ({first.Type}, {second.Type}) have no sum.", nameof(second));
+        private readonly LinearOperator? _second =
+            second is null || (second.Dimension == first.Dimension && second.Type == first.Type)
+                ? second
+                : throw new ArgumentException(
+                    $"Operators of dimensions {first.Dimension} and {second.Dimension} ({first.Type}, {second.Type}) have no sum.",
+                    nameof(second)
+                );
 
         public override long Dimension => first.Dimension;
         public override ScalarType Type => first.Type;
@@ -75,22 +84,28 @@ public abstract class LinearOperator
         protected override Tensor Product(Tensor v)
         {
             var result = first.Apply(v);
-            if (scale != 1) result.mul_(scale);
+            if (scale != 1)
+                result.mul_(scale);
             if (_second is not null)
-                using (var other = _second.Apply(v)) result.add_(other);
+                using (var other = _second.Apply(v))
+                    result.add_(other);
             return damping == 0 ? result : result.add_(v, alpha: damping);
         }
     }
 
     private sealed class Dense(Tensor matrix) : LinearOperator
     {
-        private readonly Tensor _matrix = matrix.dim() == 2 && matrix.shape[0] == matrix.shape[1] ? matrix
-            : throw new ArgumentException($"The matrix is [{string.Join(", ", matrix.shape)}]; it must be [d, d].", nameof(matrix));
+        private readonly Tensor _matrix =
+            matrix.dim() == 2 && matrix.shape[0] == matrix.shape[1]
+                ? matrix
+                : throw new ArgumentException($"The matrix is [{string.Join(", ", matrix.shape)}]; it must be [d, d].", nameof(matrix));
 
         public override long Dimension => _matrix.shape[0];
         public override ScalarType Type => _matrix.dtype;
         public override Device Device => _matrix.device;
+
         public override Tensor ToDense() => _matrix.clone();
+
         protected override Tensor Product(Tensor v) => _matrix.mm(v);
     }
 
@@ -98,6 +113,7 @@ public abstract class LinearOperator
     {
         public override long Dimension => dimension;
         public override ScalarType Type => type;
+
         protected override Tensor Product(Tensor v) => product(v);
     }
 }

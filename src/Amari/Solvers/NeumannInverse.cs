@@ -7,11 +7,25 @@ namespace Amari.Solvers;
 public sealed record NeumannOptions
 {
     /// <summary>α > 0: the series converges for α below 2 / λmax, and fastest near 2 / (λmin + λmax).</summary>
-    public double Scale { get; init => field = Require.Positive(value); } = 1;
+    public double Scale
+    {
+        get;
+        init => field = Require.Positive(value);
+    } = 1;
+
     /// <summary>Products with C, ≥ 1.</summary>
-    public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 100;
+    public int MaxIterations
+    {
+        get;
+        init => field = Require.AtLeast(1, value);
+    } = 100;
+
     /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
-    public double Tolerance { get; init => field = Require.Positive(value); } = 1e-8;
+    public double Tolerance
+    {
+        get;
+        init => field = Require.Positive(value);
+    } = 1e-8;
 }
 
 /// <summary>C⁻¹ by its truncated Neumann series, for an operator of known scale; cheap and smooth in b where few terms are enough
@@ -23,7 +37,7 @@ public sealed record NeumannOptions
 /// <param name="options">Scale and when to stop; defaults if null.</param>
 public sealed class NeumannInverse(LinearOperator c, NeumannOptions? options = null) : InverseOperator(c)
 {
-    private const double Growth = 1e3;                          // of the residual over |b|: the series has diverged
+    private const double Growth = 1e3; // of the residual over |b|: the series has diverged
     private readonly NeumannOptions _options = options ?? new();
 
     private protected override (Tensor X, InverseReport Report) Solve(Tensor b)
@@ -39,7 +53,8 @@ public sealed class NeumannInverse(LinearOperator c, NeumannOptions? options = n
             r.add_(cr, alpha: -_options.Scale);
             residual = Relative(r, b);
         }
-        var status = !double.IsFinite(residual) ? InverseStatus.NotFinite
+        var status =
+            !double.IsFinite(residual) ? InverseStatus.NotFinite
             : residual <= _options.Tolerance ? InverseStatus.Solved
             : residual > 1 ? InverseStatus.Diverged
             : InverseStatus.IterationLimit;

@@ -9,8 +9,9 @@ namespace Amari.Solvers;
 /// </code>Two products an iteration, where Cholesky and its inverse cost half of one in operations.</remarks>
 internal static class NewtonSchulz
 {
-    public const double Start = 0.9;                            // largest ‖R‖ that is begun with
-    private const int Most = 12, Probes = 8;
+    public const double Start = 0.9; // largest ‖R‖ that is begun with
+    private const int Most = 12,
+        Probes = 8;
     private const double Loosest = 1e-2;
 
     /// <summary>M⁻¹, symmetric; null when X is too far from it or rounding keeps the residual above 1e-2. The caller owns it.</summary>
@@ -20,13 +21,16 @@ internal static class NewtonSchulz
     public static (Tensor? Inverse, double Residual, int Iterations) Of(Tensor matrix, Tensor start, double? tolerance = null)
     {
         using var scope = NewDisposeScope();
-        double enough = tolerance ?? Math.Sqrt(finfo(matrix.dtype).eps), residual = Estimate(matrix, start);
-        if (!(residual < Start)) return (null, residual, 0);
+        double enough = tolerance ?? Math.Sqrt(finfo(matrix.dtype).eps),
+            residual = Estimate(matrix, start);
+        if (!(residual < Start))
+            return (null, residual, 0);
         var one = eye(matrix.shape[^1], dtype: matrix.dtype, device: matrix.device);
         var x = start;
         var r = one - matrix.MatrixProduct(x);
         residual = Norm(r);
-        if (!(residual < 1)) return (null, residual, 0);
+        if (!(residual < 1))
+            return (null, residual, 0);
         int iterations = 0;
         while (residual > enough && iterations < Most)
         {
@@ -34,10 +38,13 @@ internal static class NewtonSchulz
             var rest = one - matrix.MatrixProduct(next);
             double now = Norm(rest);
             iterations++;
-            if (!(now < residual)) break;                       // rounding
+            if (!(now < residual))
+                break; // rounding
             (x, r, residual) = (next, rest, now);
         }
-        return residual <= Math.Max(enough, Loosest) ? ((x + x.mT).mul_(0.5).MoveToOuterDisposeScope(), residual, iterations) : (null, residual, iterations);
+        return residual <= Math.Max(enough, Loosest)
+            ? ((x + x.mT).mul_(0.5).MoveToOuterDisposeScope(), residual, iterations)
+            : (null, residual, iterations);
     }
 
     /// <summary>‖I - M X‖ from a few probes, at the cost of as many columns of a product.</summary>

@@ -5,10 +5,13 @@ internal enum FactorisationOutcome
 {
     /// <summary>At the first try.</summary>
     Clean,
+
     /// <summary>After adding a little to the diagonal.</summary>
     Jittered,
+
     /// <summary>After adding a little to the diagonal, in float64.</summary>
     DoublePrecision,
+
     /// <summary>Not at all: the matrix is not finite, or not positive definite to rounding.</summary>
     Failed,
 }
@@ -17,45 +20,58 @@ internal enum FactorisationOutcome
 /// jitter, then in float64, and reported as a value.</summary>
 internal static class SpdInverse
 {
-    private const double Jitter = 1e-6;                        // relative to the mean of the diagonal
+    private const double Jitter = 1e-6; // relative to the mean of the diagonal
 
     /// <summary>M⁻¹ by Cholesky; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns it.</summary>
-    public static (Tensor? Inverse, FactorisationOutcome Outcome) Cholesky(Tensor matrix) => Retry(matrix, m =>
-    {
-        var (l, info) = linalg.cholesky_ex(m);
-        return info.eq(0).all().ToBoolean() ? [l.cholesky_inverse()] : null;
-    }) switch
-    {
-        ([var inverse], var outcome) => (inverse, outcome),
-        (_, var outcome) => (null, outcome),
-    };
-
-    /// <summary>M = Q diag(d) Q' with d ascending and at least 0; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns both.</summary>
-    public static ((Tensor Vectors, Tensor Values)? Eigen, FactorisationOutcome Outcome) Eigh(Tensor matrix) => Retry(matrix, m =>
-    {
-        try
+    public static (Tensor? Inverse, FactorisationOutcome Outcome) Cholesky(Tensor matrix) =>
+        Retry(
+            matrix,
+            m =>
+            {
+                var (l, info) = linalg.cholesky_ex(m);
+                return info.eq(0).all().ToBoolean() ? [l.cholesky_inverse()] : null;
+            }
+        ) switch
         {
-            var (values, vectors) = linalg.eigh(m);
-            return [vectors, values.clamp_min_(0)];
-        }
-        catch (System.Runtime.InteropServices.ExternalException)   // LAPACK did not converge
-        {
-            return null;
-        }
-    }) switch
-    {
-        ([var vectors, var values], var outcome) => ((vectors, values), outcome),
-        (_, var outcome) => (null, outcome),
-    };
+            ([var inverse], var outcome) => (inverse, outcome),
+            (_, var outcome) => (null, outcome),
+        };
 
-    /// <summary>What a factorisation gives for M, else for M with jitter, else for that in float64; null if it gives null or is not finite each time.</summary>
+    /// <summary>M = Q diag(d) Q' with d ascending and at least 0; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns
+    /// both.</summary>
+    public static ((Tensor Vectors, Tensor Values)? Eigen, FactorisationOutcome Outcome) Eigh(Tensor matrix) =>
+        Retry(
+            matrix,
+            m =>
+            {
+                try
+                {
+                    var (values, vectors) = linalg.eigh(m);
+                    return [vectors, values.clamp_min_(0)];
+                }
+                catch (System.Runtime.InteropServices.ExternalException) // LAPACK did not converge
+                {
+                    return null;
+                }
+            }
+        ) switch
+        {
+            ([var vectors, var values], var outcome) => ((vectors, values), outcome),
+            (_, var outcome) => (null, outcome),
+        };
+
+    /// <summary>What a factorisation gives for M, else for M with jitter, else for that in float64; null if it gives null or is not finite
+    /// each time.</summary>
     internal static (Tensor[]? Result, FactorisationOutcome Outcome) Retry(Tensor matrix, Func<Tensor, Tensor[]?> factorise)
     {
         using var scope = NewDisposeScope();
         var diagonal = matrix.diagonal(0, -2, -1);
-        if (!diagonal.isfinite().all().ToBoolean()) return (null, FactorisationOutcome.Failed);
-        foreach (var outcome in (ReadOnlySpan<FactorisationOutcome>)
-            [FactorisationOutcome.Clean, FactorisationOutcome.Jittered, FactorisationOutcome.DoublePrecision])
+        if (!diagonal.isfinite().all().ToBoolean())
+            return (null, FactorisationOutcome.Failed);
+        foreach (
+            var outcome in (ReadOnlySpan<FactorisationOutcome>)
+                [FactorisationOutcome.Clean, FactorisationOutcome.Jittered, FactorisationOutcome.DoublePrecision]
+        )
         {
             var m = outcome == FactorisationOutcome.DoublePrecision ? matrix.to_type(ScalarType.Float64) : matrix;
             if (outcome != FactorisationOutcome.Clean)

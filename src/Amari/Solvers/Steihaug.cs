@@ -8,12 +8,16 @@ public enum SteihaugStatus
 {
     /// <summary>Inside the region, with the residual below the tolerance.</summary>
     Interior,
+
     /// <summary>The path left the region: the step ends on its boundary.</summary>
     Boundary,
+
     /// <summary>A direction p with p'Hp ≤ 0 was met and followed to the boundary.</summary>
     NegativeCurvature,
+
     /// <summary>The iteration limit came first, inside the region.</summary>
     IterationLimit,
+
     /// <summary>A number was infinite or NaN; the step is the last one before it.</summary>
     NotFinite,
 }
@@ -22,9 +26,18 @@ public enum SteihaugStatus
 public sealed record SteihaugOptions
 {
     /// <summary>≥ 1.</summary>
-    public int MaxIterations { get; init => field = Require.AtLeast(1, value); } = 250;
+    public int MaxIterations
+    {
+        get;
+        init => field = Require.AtLeast(1, value);
+    } = 250;
+
     /// <summary>|g + H p| ≤ tolerance |g|; > 0.</summary>
-    public double Tolerance { get; init => field = Require.Positive(value); } = 1e-8;
+    public double Tolerance
+    {
+        get;
+        init => field = Require.Positive(value);
+    } = 1e-8;
 }
 
 /// <summary>What the truncated conjugate gradient came to.</summary>
@@ -58,16 +71,25 @@ public static class Steihaug
         options ??= new();
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        Tensor p = zeros_like(g), r = g.clone(), d = g.neg();
-        double rr = Dot(r, r), norm = Math.Sqrt(rr);
-        var status = !double.IsFinite(norm) ? SteihaugStatus.NotFinite : norm == 0 ? SteihaugStatus.Interior : SteihaugStatus.IterationLimit;
+        Tensor p = zeros_like(g),
+            r = g.clone(),
+            d = g.neg();
+        double rr = Dot(r, r),
+            norm = Math.Sqrt(rr);
+        var status =
+            !double.IsFinite(norm) ? SteihaugStatus.NotFinite
+            : norm == 0 ? SteihaugStatus.Interior
+            : SteihaugStatus.IterationLimit;
         int iterations = 0;
         while (status == SteihaugStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
             var hd = h.Apply(d);
             iterations++;
-            double curvature = Dot(d, hd), dd = Dot(d, d), pd = Dot(p, d), pp = Dot(p, p);
+            double curvature = Dot(d, hd),
+                dd = Dot(d, d),
+                pd = Dot(p, d),
+                pp = Dot(p, p);
             if (!double.IsFinite(curvature))
             {
                 status = SteihaugStatus.NotFinite;
@@ -82,11 +104,12 @@ public static class Steihaug
             p.add_(d, alpha: alpha);
             r.add_(hd, alpha: alpha);
             double next = Dot(r, r);
-            if (status == SteihaugStatus.IterationLimit && Math.Sqrt(next) <= options.Tolerance * norm) status = SteihaugStatus.Interior;
+            if (status == SteihaugStatus.IterationLimit && Math.Sqrt(next) <= options.Tolerance * norm)
+                status = SteihaugStatus.Interior;
             d.mul_(next / rr).sub_(r);
             rr = next;
         }
-        double predicted = -0.5 * (Dot(p, g) + Dot(p, r));       // r = g + H p
+        double predicted = -0.5 * (Dot(p, g) + Dot(p, r)); // r = g + H p
         return new(p.MoveToOuterDisposeScope(), status, iterations, predicted, norm > 0 ? Math.Sqrt(rr) / norm : 0);
     }
 

@@ -3,18 +3,20 @@ using Amari.Native;
 namespace Amari.Solvers;
 
 /// <summary>Products A B that are known to be symmetric: X X', or A and B symmetric and commuting.</summary>
-/// <remarks>Rows come in panels, each only as far as the diagonal, and are mirrored: with N panels (N + 1) / 2N of the operations. Other devices than the
-/// CPU compute the whole.</remarks>
+/// <remarks>Rows come in panels, each only as far as the diagonal, and are mirrored: with N panels (N + 1) / 2N of the operations. Other
+/// devices than the CPU compute the whole.</remarks>
 internal static class SymmetricProduct
 {
-    private const long MostPanels = 8, LeastRows = 128;         // narrower, calls cost more than operations; and below two of them
+    private const long MostPanels = 8,
+        LeastRows = 128; // narrower, calls cost more than operations; and below two of them
 
     /// <summary>A B. The caller owns it.</summary>
     /// <param name="a">[.., n, k].</param>
     /// <param name="b">[.., k, n].</param>
     public static Tensor Of(Tensor a, Tensor b)
     {
-        if (!InPanels(a)) return a.MatrixProduct(b);
+        if (!InPanels(a))
+            return a.MatrixProduct(b);
         var c = empty([.. a.shape[..^1], a.shape[^2]], dtype: a.dtype, device: a.device);
         Fill(c, a, b, beta: 0);
         return c;
@@ -26,8 +28,10 @@ internal static class SymmetricProduct
     /// <param name="b">[.., k, n].</param>
     public static void AddTo(Tensor c, Tensor a, Tensor b)
     {
-        if (InPanels(a)) Fill(c, a, b, beta: 1);
-        else c.add_(a.MatrixProduct(b));
+        if (InPanels(a))
+            Fill(c, a, b, beta: 1);
+        else
+            c.add_(a.MatrixProduct(b));
     }
 
     private static bool InPanels(Tensor a) => a.shape[^2] > 2 * LeastRows && a.shape[^1] >= LeastRows && a.device_type == DeviceType.CPU;
@@ -37,16 +41,19 @@ internal static class SymmetricProduct
         using var scope = NewDisposeScope();
         if (a.dim() > 2)
         {
-            for (long i = 0; i < a.shape[0]; i++) Fill(c[i], a[i], b[i], beta);
+            for (long i = 0; i < a.shape[0]; i++)
+                Fill(c[i], a[i], b[i], beta);
             return;
         }
-        long n = a.shape[0], width = Math.Max(LeastRows, (n + MostPanels - 1) / MostPanels);
+        long n = a.shape[0],
+            width = Math.Max(LeastRows, (n + MostPanels - 1) / MostPanels);
         for (long row = 0; row < n; row += width)
         {
             long rows = Math.Min(width, n - row);
             var panel = c.narrow(0, row, rows);
             panel.narrow(1, 0, row + rows).addmm_(a.narrow(0, row, rows), b.narrow(1, 0, row + rows), beta, 1);
-            if (row > 0) c.narrow(0, 0, row).narrow(1, row, rows).copy_(panel.narrow(1, 0, row).t());
+            if (row > 0)
+                c.narrow(0, 0, row).narrow(1, row, rows).copy_(panel.narrow(1, 0, row).t());
         }
     }
 }

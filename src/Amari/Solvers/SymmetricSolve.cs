@@ -11,39 +11,47 @@ internal static class SymmetricSolve
     public static (Tensor? Solution, bool PositiveDefinite, FactorisationOutcome Outcome) Solve(Tensor matrix, Tensor b)
     {
         bool definite = false;
-        var (solution, outcome) = SpdInverse.Retry(matrix, m =>
-        {
-            var right = b.unsqueeze(1).to_type(m.dtype);
-            var (l, info) = linalg.cholesky_ex(m);
-            definite = info.eq(0).all().ToBoolean();
-            if (definite) return [right.cholesky_solve(l).squeeze(1)];
-            try
+        var (solution, outcome) = SpdInverse.Retry(
+            matrix,
+            m =>
             {
-                return [linalg.solve(m, right).squeeze(1)];
+                var right = b.unsqueeze(1).to_type(m.dtype);
+                var (l, info) = linalg.cholesky_ex(m);
+                definite = info.eq(0).all().ToBoolean();
+                if (definite)
+                    return [right.cholesky_solve(l).squeeze(1)];
+                try
+                {
+                    return [linalg.solve(m, right).squeeze(1)];
+                }
+                catch (ExternalException) // exactly singular
+                {
+                    return null;
+                }
             }
-            catch (ExternalException)                            // exactly singular
-            {
-                return null;
-            }
-        });
+        );
         return (solution?[0], definite, outcome);
     }
 
-    /// <summary>M = Q diag(λ) Q', λ ascending and of any sign; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns both.</summary>
+    /// <summary>M = Q diag(λ) Q', λ ascending and of any sign; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns
+    /// both.</summary>
     public static ((Tensor Vectors, Tensor Values)? Eigen, FactorisationOutcome Outcome) Eigh(Tensor matrix)
     {
-        var (pair, outcome) = SpdInverse.Retry(matrix, m =>
-        {
-            try
+        var (pair, outcome) = SpdInverse.Retry(
+            matrix,
+            m =>
             {
-                var (values, vectors) = linalg.eigh(m);
-                return [vectors, values];
+                try
+                {
+                    var (values, vectors) = linalg.eigh(m);
+                    return [vectors, values];
+                }
+                catch (ExternalException) // LAPACK did not converge
+                {
+                    return null;
+                }
             }
-            catch (ExternalException)                            // LAPACK did not converge
-            {
-                return null;
-            }
-        });
+        );
         return (pair is [var q, var lambda] ? (q, lambda) : null, outcome);
     }
 }

@@ -13,20 +13,23 @@ public readonly record struct Estimate(double Value, double StandardError)
         return new(mean, n < 2 ? double.NaN : Math.Sqrt(samples.Sum(s => (s - mean) * (s - mean)) / (n - 1) / n));
     }
 
-    /// <summary>A smooth function of n independent samples: its value on all, and the jackknife's standard error from leaving each out.</summary>
+    /// <summary>A smooth function of n independent samples: its value on all, and the jackknife's standard error from leaving each
+    /// out.</summary>
     /// <param name="n">≥ 1.</param>
     /// <param name="without">The function without sample i, or of all for null.</param>
     internal static Estimate Jackknife(int n, Func<int?, double> without)
     {
         double all = without(null);
-        if (n < 2) return new(all, double.NaN);
+        if (n < 2)
+            return new(all, double.NaN);
         double[] left = [.. Enumerable.Range(0, n).Select(i => without(i))];
         double mean = left.Average();
         return new(all, Math.Sqrt((n - 1.0) / n * left.Sum(v => (v - mean) * (v - mean))));
     }
 
     /// <summary>s times the estimate.</summary>
-    public static Estimate operator *(double scale, Estimate estimate) => new(scale * estimate.Value, Math.Abs(scale) * estimate.StandardError);
+    public static Estimate operator *(double scale, Estimate estimate) =>
+        new(scale * estimate.Value, Math.Abs(scale) * estimate.StandardError);
 
     /// <inheritdoc/>
     public override string ToString() => FormattableString.Invariant($"{Value:G6} ± {StandardError:G2}");

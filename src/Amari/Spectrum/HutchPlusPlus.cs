@@ -18,12 +18,14 @@ public static class HutchPlusPlus
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);
-        long k = Require.AtLeast(6, products) / 3, rank = Math.Min(k, op.Dimension);
+        long k = Require.AtLeast(6, products) / 3,
+            rank = Math.Min(k, op.Dimension);
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);
         var (q, _) = linalg.qr(op.Apply(Probes.Signs(op, rank, generator)));
         double sketched = q.mul(op.Apply(q)).sum(dim: 0).Elements<double>().Sum();
-        if (rank == op.Dimension) return new(sketched, 0);
+        if (rank == op.Dimension)
+            return new(sketched, 0);
         var g = Probes.Signs(op, k, generator);
         g = g - q.mm(q.T.mm(g));
         var rest = Estimate.OfMean(g.mul(op.Apply(g)).sum(dim: 0).Elements<double>());

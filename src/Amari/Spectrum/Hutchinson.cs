@@ -9,7 +9,7 @@ namespace Amari.Spectrum;
 /// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
 public static class Hutchinson
 {
-    private const long Entries = 1 << 23;                      // numbers of the probes of one product
+    private const long Entries = 1 << 23; // numbers of the probes of one product
 
     /// <summary>tr C.</summary>
     /// <param name="op">C.</param>
@@ -26,12 +26,14 @@ public static class Hutchinson
     {
         double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz));
         double largest = lengths.Max();
-        if (!(largest > 0)) return new(largest, largest);        // 0, or NaN
+        if (!(largest > 0))
+            return new(largest, largest); // 0, or NaN
         double[] squares = Array.ConvertAll(lengths, l => l / largest * (l / largest));
         return largest * Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
     }
 
-    /// <summary>diag C, [d]; the caller owns it. (<see cref="XDiag"/> does better with many products.) Exact, by one probe, for a diagonal C.</summary>
+    /// <summary>diag C, [d]; the caller owns it. (<see cref="XDiag"/> does better with many products.) Exact, by one probe, for a diagonal
+    /// C.</summary>
     /// <param name="op">C.</param>
     /// <param name="probes">Products, ≥ 1.</param>
     /// <param name="seed">Of the probes.</param>

@@ -4,24 +4,31 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>Extreme eigenpairs of a symmetric operator by thick-restart Lanczos (Wu and Simon 2000, SIAM J. Matrix Anal. Appl. 22), with full reorthogonalisation.</summary>
+/// <summary>Extreme eigenpairs of a symmetric operator by thick-restart Lanczos (Wu and Simon 2000, SIAM J. Matrix Anal. Appl. 22), with
+/// full reorthogonalisation.</summary>
 /// <remarks><code>
 /// C V = V T + β v₊ eₘ'       V : [d, m], V'V = I, T symmetric
 /// T = S Θ S',   Ritz pairs (θᵢ, V sᵢ),   ‖C V sᵢ - θᵢ V sᵢ‖ = |β sₘᵢ|: an eigenvalue lies that near θᵢ
 /// restart: V ← (V S of the best l, v₊),   T ← arrow of Θ and β sₘ
-/// </code>Memory is m + 1 vectors, however many products it takes. One starting vector sees a multiple eigenvalue once, until V spans an invariant
+/// </code>
+/// Memory is m + 1 vectors, however many products it takes. One starting vector sees a multiple eigenvalue once, until V spans an invariant
 /// subspace: then a new random direction is taken.</remarks>
 public static class Lanczos
 {
-    private const int Passes = 2;                              // of Gram-Schmidt: twice is enough
+    private const int Passes = 2; // of Gram-Schmidt: twice is enough
 
     /// <param name="op">C.</param>
     /// <param name="options">Which pairs, how exactly.</param>
-    /// <param name="progress">Told after each product.</param>
+    /// <param name="progress">Called after each product.</param>
     /// <param name="stop">Ends it after the product under way, with the pairs as far as they are.</param>
     /// <returns>The pairs; the caller disposes them.</returns>
     /// <exception cref="ArgumentException">The start is of another shape, not finite, or 0.</exception>
-    public static Eigenpairs Run(LinearOperator op, LanczosOptions? options = null, IProgress<LanczosProgress>? progress = null, CancellationToken stop = default)
+    public static Eigenpairs Run(
+        LinearOperator op,
+        LanczosOptions? options = null,
+        IProgress<LanczosProgress>? progress = null,
+        CancellationToken stop = default
+    )
     {
         ArgumentNullException.ThrowIfNull(op);
         options ??= new();
@@ -30,10 +37,12 @@ public static class Lanczos
         using var off = no_grad();
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
-        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);         // V', a vector a row, and v₊
+        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device); // V', a vector a row, and v₊
         var t = new double[m, m];
         basis[0].copy_(options.Start is { } start ? Unit(start) : Random());
-        int kept = 0, products = 0, settled = 0;
+        int kept = 0,
+            products = 0,
+            settled = 0;
         while (true)
         {
             int size = m;
@@ -48,9 +57,10 @@ public static class Lanczos
                 t[j, j] = alpha.ToDouble() + Orthogonalise(w, v)[j];
                 beta = Probes.Length(w).ToDouble();
                 products++;
-                if (!double.IsFinite(beta)) return new([], [], null, products, LanczosStatus.NotFinite);
+                if (!double.IsFinite(beta))
+                    return new([], [], null, products, LanczosStatus.NotFinite);
                 progress?.Report(new(products, settled, wanted));
-                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1))   // V is invariant: go on in what is left, if anything is
+                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1)) // V is invariant: go on in what is left, if anything is
                 {
                     beta = 0;
                     if (j + 1 < op.Dimension)
@@ -60,23 +70,29 @@ public static class Lanczos
                         w.div_(Probes.Length(w));
                     }
                 }
-                else w.div_(beta);
+                else
+                    w.div_(beta);
                 basis[j + 1].copy_(w);
-                if (j + 1 < m) t[j, j + 1] = t[j + 1, j] = beta;
-                if (!stop.IsCancellationRequested && products < options.MostProducts) continue;
+                if (j + 1 < m)
+                    t[j, j + 1] = t[j + 1, j] = beta;
+                if (!stop.IsCancellationRequested && products < options.MaxProducts)
+                    continue;
                 size = j + 1;
                 break;
             }
-            var (values, vectors) = linalg.eigh(tensor(Leading(t, size)));                   // ascending
-            double[] theta = values.Elements<double>(), last = vectors[size - 1].Elements<double>();
+            var (values, vectors) = linalg.eigh(tensor(Leading(t, size))); // ascending
+            double[] theta = values.Elements<double>(),
+                last = vectors[size - 1].Elements<double>();
             double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
             double[] residual = [.. last.Select(s => Math.Max(Math.Abs(beta * s), accuracy))];
             double tolerance = Math.Max(options.Tolerance * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1])), accuracy);
             int[] chosen = options.End.Choose(size, Math.Min(wanted, size));
             settled = chosen.Count(i => residual[i] <= tolerance);
-            var status = settled == wanted ? LanczosStatus.Converged
+            var status =
+                settled == wanted ? LanczosStatus.Converged
                 : stop.IsCancellationRequested ? LanczosStatus.Interrupted
-                : products >= options.MostProducts ? LanczosStatus.ProductLimit : (LanczosStatus?)null;
+                : products >= options.MaxProducts ? LanczosStatus.ProductLimit
+                : (LanczosStatus?)null;
             if (status is { } end)
             {
                 Tensor? pairs = null;
@@ -102,8 +118,12 @@ public static class Lanczos
         Tensor Unit(Tensor start)
         {
             double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? Probes.Length(start).ToDouble() : double.NaN;
-            return norm > 0 && double.IsFinite(norm) ? start / norm
-                : throw new ArgumentException($"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.", nameof(options));
+            return norm > 0 && double.IsFinite(norm)
+                ? start / norm
+                : throw new ArgumentException(
+                    $"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.",
+                    nameof(options)
+                );
         }
 
         Tensor Random()
@@ -123,12 +143,14 @@ public static class Lanczos
             var h = Probes.Along(rows, w);
             w.sub_(rows.T.mv(h.to_type(w.dtype)));
             double[] part = h.Elements<double>();
-            for (int i = 0; i < along.Length; i++) along[i] += part[i];
+            for (int i = 0; i < along.Length; i++)
+                along[i] += part[i];
         }
         return along;
     }
 
-    /// <summary>Replaces the first rows of V' by those of the chosen Ritz vectors, a few columns at a time: no second basis is made.</summary>
+    /// <summary>Replaces the first rows of V' by those of the chosen Ritz vectors, a few columns at a time: no second basis is
+    /// made.</summary>
     private static void Rotate(Tensor basis, Tensor vectors, int size, int[] chosen)
     {
         const long Columns = 1 << 18;
@@ -146,10 +168,12 @@ public static class Lanczos
     {
         var part = new double[size, size];
         for (int i = 0; i < size; i++)
-            for (int j = 0; j < size; j++) part[i, j] = t[i, j];
+        for (int j = 0; j < size; j++)
+            part[i, j] = t[i, j];
         return part;
     }
 
     /// <summary>The largest entry so far: the size of C, to a factor.</summary>
-    private static double Scale(double[,] t, int size) => Enumerable.Range(0, size).Max(i => Enumerable.Range(0, size).Max(j => Math.Abs(t[i, j])));
+    private static double Scale(double[,] t, int size) =>
+        Enumerable.Range(0, size).Max(i => Enumerable.Range(0, size).Max(j => Math.Abs(t[i, j])));
 }

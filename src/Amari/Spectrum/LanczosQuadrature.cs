@@ -3,26 +3,40 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>Stochastic Lanczos quadrature (Golub and Meurant 1994; Ubaru, Chen, Saad 2017; Ghorbani, Krishnan, Xiao 2019, arXiv:1901.10159):
-/// the whole spectrum of an operator as a density, from products with a few random vectors.</summary>
+/// <summary>Stochastic Lanczos quadrature (Golub and Meurant 1994; Ubaru, Chen, Saad 2017; Ghorbani, Krishnan, Xiao 2019,
+/// arXiv:1901.10159): the whole spectrum of an operator as a density, from products with a few random vectors.</summary>
 /// <remarks><code>
 /// v uniform on the unit sphere:   tr f(C) / d = E[ v'f(C) v ]
 /// Lanczos from v gives T = S Θ S':   v'f(C) v ≈ Σₖ s₁ₖ² f(θₖ)     exact for polynomials f below degree 2 m
-/// </code>Probes go through the operator together. Without reorthogonalisation copies of converged θ appear and share their weight: the sums above stay right.</remarks>
+/// </code>
+/// Probes go through the operator together. Without reorthogonalisation copies of converged θ appear and share their weight: the sums above
+/// stay right.</remarks>
 public static class LanczosQuadrature
 {
     /// <summary>The options of <see cref="Run"/>.</summary>
     public sealed record Options
     {
         /// <summary>Random vectors, ≥ 1; error bars need 2.</summary>
-        public int Probes { get; init => field = Require.AtLeast(1, value); } = 10;
+        public int Probes
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 10;
 
         /// <summary>m: products of each probe, ≥ 1 (at most d).</summary>
-        public int Steps { get; init => field = Require.AtLeast(1, value); } = 80;
+        public int Steps
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 80;
 
-        /// <summary>Bytes that bases kept for reorthogonalisation may take, ≥ 0: as many probes go together as fit. Where not even one probe's m vectors do, nothing is
-        /// reorthogonalised, and the result says so.</summary>
-        public long MemoryLimit { get; init => field = (long)Require.NonNegative(value); } = 1L << 30;
+        /// <summary>Bytes that bases kept for reorthogonalisation may take, ≥ 0: as many probes go together as fit. Where not even one
+        /// probe's m vectors do, nothing is reorthogonalised, and the result says so.</summary>
+        public long MemoryLimit
+        {
+            get;
+            init => field = (long)Require.NonNegative(value);
+        } = 1L << 30;
 
         /// <summary>Of the probes.</summary>
         public long Seed { get; init; }
@@ -30,9 +44,14 @@ public static class LanczosQuadrature
 
     /// <param name="op">C.</param>
     /// <param name="options">How many probes and steps.</param>
-    /// <param name="progress">Told the share done, 0..1, after each product.</param>
+    /// <param name="progress">Receives the share done, 0..1, after each product.</param>
     /// <param name="stop">Ends it after the product under way: probes keep the steps done, those not begun are left out.</param>
-    public static SpectralDensity Run(LinearOperator op, Options? options = null, IProgress<double>? progress = null, CancellationToken stop = default)
+    public static SpectralDensity Run(
+        LinearOperator op,
+        Options? options = null,
+        IProgress<double>? progress = null,
+        CancellationToken stop = default
+    )
     {
         ArgumentNullException.ThrowIfNull(op);
         options ??= new();
@@ -47,15 +66,30 @@ public static class LanczosQuadrature
         {
             using var scope = NewDisposeScope();
             int count = Math.Min(block, options.Probes - done);
-            var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous();    // [p, d]
-            var (alpha, beta) = Tridiagonalise(op, start, m, reorthogonalise, step => progress?.Report((done + (double)count * step / m) / options.Probes), stop);
+            var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous(); // [p, d]
+            var (alpha, beta) = Tridiagonalise(
+                op,
+                start,
+                m,
+                reorthogonalise,
+                step => progress?.Report((done + (double)count * step / m) / options.Probes),
+                stop
+            );
             rules.AddRange(alpha.Zip(beta, Rule));
         }
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d] at once; the diagonals and off-diagonals, shorter where a probe's space is exhausted.</summary>
-    private static (List<double>[] Alpha, List<double>[] Beta) Tridiagonalise(LinearOperator op, Tensor v, int m, bool reorthogonalise, Action<int> tell, CancellationToken stop)
+    /// <summary>Lanczos from each row of v : [p, d] at once; the diagonals and off-diagonals, shorter where a probe's space is
+    /// exhausted.</summary>
+    private static (List<double>[] Alpha, List<double>[] Beta) Tridiagonalise(
+        LinearOperator op,
+        Tensor v,
+        int m,
+        bool reorthogonalise,
+        Action<int> tell,
+        CancellationToken stop
+    )
     {
         using var scope = NewDisposeScope();
         int p = (int)v.shape[0];
@@ -63,7 +97,8 @@ public static class LanczosQuadrature
         bool[] ended = new bool[p];
         double[] scale = new double[p];
         var basis = reorthogonalise ? empty([p, m, op.Dimension], dtype: op.Type, device: op.Device) : null;
-        Tensor? previous = null, coupling = null;
+        Tensor? previous = null,
+            coupling = null;
         for (int j = 0; j < m; j++)
         {
             using var inner = NewDisposeScope();
@@ -71,24 +106,29 @@ public static class LanczosQuadrature
             var w = op.Apply(v.T).T.contiguous();
             var a = v.mul(w).sum(dim: 1, keepdim: true);
             w.addcmul_(a, v, -1);
-            if (previous is not null) w.addcmul_(coupling!, previous, -1);
+            if (previous is not null)
+                w.addcmul_(coupling!, previous, -1);
             for (int pass = 0; basis is not null && pass < 2; pass++)
             {
-                var span = basis.narrow(1, 0, j + 1);                               // [p, j+1, d]
+                var span = basis.narrow(1, 0, j + 1); // [p, j+1, d]
                 w.sub_(span.transpose(1, 2).MatrixProduct(span.MatrixProduct(w.unsqueeze(2))).squeeze(2));
             }
             var b = Probes.Length(w, 1);
-            double[] an = a.squeeze(1).Elements<double>(), bn = b.squeeze(1).Elements<double>();
+            double[] an = a.squeeze(1).Elements<double>(),
+                bn = b.squeeze(1).Elements<double>();
             for (int i = 0; i < p; i++)
             {
-                if (ended[i]) continue;
+                if (ended[i])
+                    continue;
                 alpha[i].Add(an[i]);
                 scale[i] = Math.Max(scale[i], Math.Max(Math.Abs(an[i]), bn[i]));
                 ended[i] = !(bn[i] > 10 * finfo(op.Type).eps * scale[i]);
-                if (!ended[i]) beta[i].Add(bn[i]);
+                if (!ended[i])
+                    beta[i].Add(bn[i]);
             }
             tell(j + 1);
-            if (stop.IsCancellationRequested || Array.TrueForAll(ended, e => e)) break;
+            if (stop.IsCancellationRequested || Array.TrueForAll(ended, e => e))
+                break;
             previous?.Dispose();
             coupling?.Dispose();
             (previous, coupling, v) = (v, b.MoveToOuterDisposeScope(), w.div_(b.add(finfo(op.Type).tiny)).MoveToOuterDisposeScope());
@@ -100,12 +140,14 @@ public static class LanczosQuadrature
     private static Quadrature Rule(List<double> alpha, List<double> beta)
     {
         int n = alpha.Count;
-        if (alpha.Concat(beta).Any(x => !double.IsFinite(x))) return new([double.NaN], [1]);
+        if (alpha.Concat(beta).Any(x => !double.IsFinite(x)))
+            return new([double.NaN], [1]);
         var t = new double[n, n];
         for (int i = 0; i < n; i++)
         {
             t[i, i] = alpha[i];
-            if (i + 1 < n) t[i, i + 1] = t[i + 1, i] = beta[i];
+            if (i + 1 < n)
+                t[i, i + 1] = t[i + 1, i] = beta[i];
         }
         using var scope = NewDisposeScope();
         var (nodes, vectors) = linalg.eigh(tensor(t));

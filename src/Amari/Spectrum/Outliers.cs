@@ -1,23 +1,27 @@
 namespace Amari.Spectrum;
 
-/// <summary>How many of the largest eigenvalues stand apart from the bulk: a scree test (Cattell 1966) by extrapolation, in the manner of the optimal coordinates
-/// of Raîche et al. (2013), on logarithmic scales.</summary>
+/// <summary>How many of the largest eigenvalues stand apart from the bulk: a scree test (Cattell 1966) by extrapolation, in the manner of
+/// the optimal coordinates of Raîche et al. (2013), on logarithmic scales.</summary>
 /// <remarks><code>
 /// λ₁ ≥ λ₂ ≥ .. ≥ λ_K      the largest K eigenvalues
 /// λᵢ ≈ c i^(-s)            fitted to the lower half, i > K/2: the tail of the bulk, by least squares of the logarithms
 /// count = the last n ≤ K/2 whose λₙ is more than a tenth above the tail prolonged to its rank, before two in a row are not
 /// </code>Take K at least thrice what is expected.</remarks>
 /// <param name="Count">n.</param>
-/// <param name="Enough">Whether K was large enough to see the bulk: at least 24 positive eigenvalues, the outliers fewer than half. Otherwise there may be more.</param>
+/// <param name="Enough">Whether K was large enough to see the bulk: at least 24 positive eigenvalues, the outliers fewer than half.
+/// Otherwise there may be more.</param>
 /// <param name="Scale">c; NaN without a fit.</param>
 /// <param name="Exponent">s; NaN without a fit.</param>
 public sealed record Outliers(int Count, bool Enough, double Scale, double Exponent)
 {
     private const double Above = 1.1;
-    private const int Fewest = 4, Seen = 24;
+    private const int Fewest = 4,
+        Seen = 24;
 
     /// <summary>The rule in a sentence.</summary>
-    public const string Rule = "the largest eigenvalues down to the last that lies more than 10 % above the bulk's tail (before two in a row do not), a power law of rank fitted to the lower half of the eigenvalues computed";
+    public const string Rule =
+        "the largest eigenvalues down to the last that lies more than 10 % above the bulk's tail (before two in a row do not), a power "
+        + "law of rank fitted to the lower half of the eigenvalues computed";
 
     /// <summary>The tail of the bulk at a rank i ≥ 1.</summary>
     public double Tail(int rank) => Scale * Math.Pow(rank, -Exponent);
@@ -27,14 +31,17 @@ public sealed record Outliers(int Count, bool Enough, double Scale, double Expon
     {
         ArgumentNullException.ThrowIfNull(largest);
         double[] logs = [.. largest.TakeWhile(x => x > 0).Select(x => Math.Log(x))];
-        if (logs.Length < Fewest) return new(0, false, double.NaN, double.NaN);
+        if (logs.Length < Fewest)
+            return new(0, false, double.NaN, double.NaN);
         int half = logs.Length / 2;
         var tail = Enumerable.Range(half, logs.Length - half).Select(i => (X: Math.Log(i + 1), Y: logs[i])).ToList();
-        double x = tail.Average(p => p.X), y = tail.Average(p => p.Y);
+        double x = tail.Average(p => p.X),
+            y = tail.Average(p => p.Y);
         double slope = tail.Sum(p => (p.X - x) * (p.Y - y)) / tail.Sum(p => (p.X - x) * (p.X - x));
         int count = 0;
         for (int i = 1; i <= half && (count == 0 || i <= count + 2); i++)
-            if (logs[i - 1] > Math.Log(Above) + y + slope * (Math.Log(i) - x)) count = i;
+            if (logs[i - 1] > Math.Log(Above) + y + slope * (Math.Log(i) - x))
+                count = i;
         return new(count, logs.Length >= Seen && count < half, Math.Exp(y - slope * x), -slope);
     }
 }

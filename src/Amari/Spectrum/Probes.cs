@@ -8,8 +8,8 @@ internal static class Probes
 {
     private const ulong Apart = 0x9E3779B97F4A7C15;
 
-    /// <summary>The source of a seed's random vectors: not the one that torch itself has for that seed, from which a model's weights may have been drawn.
-    /// (Probes that are correlated with the weights are biased.)</summary>
+    /// <summary>The source of a seed's random vectors: not the one that torch itself has for that seed, from which a model's weights may
+    /// have been drawn. (Probes that are correlated with the weights are biased.)</summary>
     public static Generator Generator(long seed) => new((ulong)seed ^ Apart, CPU);
 
     /// <summary>Independent signs, [d, k].</summary>
@@ -19,12 +19,13 @@ internal static class Probes
     /// <summary>Uniform on the sphere of radius √d, [d, k]; a column does not depend on how many follow.</summary>
     public static Tensor Sphere(LinearOperator op, long count, Generator generator)
     {
-        var g = stack([.. Enumerable.Range(0, (int)count).Select(_ => randn(op.Dimension, dtype: op.Type, generator: generator))]).to(op.Device);
+        var g = stack([.. Enumerable.Range(0, (int)count).Select(_ => randn(op.Dimension, dtype: op.Type, generator: generator))])
+            .to(op.Device);
         return g.div_(Length(g, 1)).mul_(Math.Sqrt(op.Dimension)).T;
     }
 
-    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added up pairwise.)
-    /// Squares of what is first divided by a power of two are representable where the lengths are.</summary>
+    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added
+    /// up pairwise.) Squares of what is first divided by a power of two are representable where the lengths are.</summary>
     public static Tensor Length(Tensor vectors, long dimension = 0)
     {
         using var scope = NewDisposeScope();
@@ -32,12 +33,15 @@ internal static class Probes
         return vectors.div(scale).square().sum(dim: dimension, keepdim: true).sqrt_().mul_(scale).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The size of the entries of a tensor as a power of two, by which it can be divided without rounding; 1 if there are none but zeros.</summary>
+    /// <summary>The size of the entries of a tensor as a power of two, by which it can be divided without rounding; 1 if there are none but
+    /// zeros.</summary>
     public static double Size(Tensor entries)
     {
         using var scope = NewDisposeScope();
         double largest = entries.abs().max().to_type(ScalarType.Float64).ToDouble();
-        return largest > 0 && double.IsFinite(largest) ? Math.Clamp(Math.ScaleB(1, Math.ILogB(largest)), finfo(entries.dtype).tiny, double.MaxValue) : 1;
+        return largest > 0 && double.IsFinite(largest)
+            ? Math.Clamp(Math.ScaleB(1, Math.ILogB(largest)), finfo(entries.dtype).tiny, double.MaxValue)
+            : 1;
     }
 
     private static Tensor Power(Tensor sizes) => sizes.clamp_min(finfo(sizes.dtype).tiny).log2_().floor_().exp2_();

@@ -20,8 +20,10 @@ public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<doubl
 /// <param name="Density">Share of eigenvalues per unit of λ, with its standard error over probes.</param>
 public readonly record struct DensityPoint(double Lambda, Estimate Density);
 
-/// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with its error.</summary>
-/// <remarks>The standard errors are of the random probes. A function that bends sharply between nodes needs more steps, too: compare twice as many.</remarks>
+/// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with
+/// its error.</summary>
+/// <remarks>The standard errors are of the random probes. A function that bends sharply between nodes needs more steps, too: compare twice
+/// as many.</remarks>
 /// <param name="Dimension">d.</param>
 /// <param name="Probes">At least one.</param>
 /// <param name="Reorthogonalised">Whether the Lanczos vectors were; see <see cref="LanczosQuadrature"/>.</param>
@@ -43,8 +45,8 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
     /// <param name="damping">δ.</param>
     public Estimate LogDeterminant(double damping = 0) => Trace(x => x + damping > 0 ? Math.Log(x + damping) : double.NaN);
 
-    /// <summary>Effective dimensionality Σ λ / (λ + α): how many parameters the data determines (MacKay 1992; Maddox et al. 2020, arXiv:2003.02139).
-    /// Eigenvalues at or below 0, as rounding makes them of a semi-definite C, count as 0.</summary>
+    /// <summary>Effective dimensionality Σ λ / (λ + α): how many parameters the data determines (MacKay 1992; Maddox et al. 2020,
+    /// arXiv:2003.02139). Eigenvalues at or below 0, as rounding makes them of a semi-definite C, count as 0.</summary>
     /// <param name="alpha">α > 0: the precision of the prior, or the damping.</param>
     public Estimate EffectiveDimension(double alpha)
     {
@@ -52,36 +54,53 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         return Trace(x => x > 0 ? x / (x + alpha) : 0);
     }
 
-    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix, 0 for zero; an estimate from
-    /// few probes may leave that range.</summary>
+    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix, 0 for zero; an
+    /// estimate from few probes may leave that range.</summary>
     public Estimate EffectiveRank()
     {
         double largest = Math.Max(Math.Abs(High), Math.Abs(Low));
-        if (largest == 0) return new(0, Probes.Count < 2 ? double.NaN : 0);
+        if (largest == 0)
+            return new(0, Probes.Count < 2 ? double.NaN : 0);
         var mass = Probes.Select(p => p.Sum(x => Math.Abs(x) / largest)).ToList();
         var spread = Probes.Select(p => p.Sum(x => x == 0 ? 0 : Math.Abs(x) / largest * Math.Log(Math.Abs(x) / largest))).ToList();
-        return Estimate.Jackknife(Probes.Count, i =>
-        {
-            double sum = mass.Where((_, k) => k != i).Average(), entropy = spread.Where((_, k) => k != i).Average();
-            return sum == 0 ? 0 : Dimension * sum * Math.Exp(-entropy / sum);
-        });
+        return Estimate.Jackknife(
+            Probes.Count,
+            i =>
+            {
+                double sum = mass.Where((_, k) => k != i).Average(),
+                    entropy = spread.Where((_, k) => k != i).Average();
+                return sum == 0 ? 0 : Dimension * sum * Math.Exp(-entropy / sum);
+            }
+        );
     }
 
-    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1. Empty when a node is not finite.</summary>
+    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1. Empty when a node is not
+    /// finite.</summary>
     /// <param name="points">≥ 2; more are taken where they would lie further apart than the kernel is wide.</param>
     /// <param name="width">σ > 0 of the kernel; by default a hundredth of the range.</param>
     public IReadOnlyList<DensityPoint> Smooth(int points = 1000, double? width = null)
     {
         Require.AtLeast(2, points);
         const double Tail = 4;
-        if (!double.IsFinite(High - Low)) return [];
-        double sigma = Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-100));
-        double low = Low - Tail * sigma, high = High + Tail * sigma;
+        if (!double.IsFinite(High - Low))
+            return [];
+        double sigma =
+            Require.PositiveOrNull(width) ?? Math.Max((High - Low) / 100, Math.Max(1e-6 * Math.Max(Math.Abs(High), Math.Abs(Low)), 1e-100));
+        double low = Low - Tail * sigma,
+            high = High + Tail * sigma;
         int count = (int)Math.Max(points, Math.Min(1e6, Math.Ceiling((high - low) / sigma) + 1));
-        return [.. Enumerable.Range(0, count).Select(i =>
-        {
-            double x = low + (high - low) * i / (count - 1);
-            return new DensityPoint(x, Mean(node => Math.Exp(-0.5 * Math.Pow((x - node) / sigma, 2)) / (sigma * Math.Sqrt(2 * Math.PI))));
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(i =>
+                {
+                    double x = low + (high - low) * i / (count - 1);
+                    return new DensityPoint(
+                        x,
+                        Mean(node => Math.Exp(-0.5 * Math.Pow((x - node) / sigma, 2)) / (sigma * Math.Sqrt(2 * Math.PI)))
+                    );
+                }),
+        ];
     }
 }

@@ -3,8 +3,10 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>The trace by XTrace (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Algorithm 1.1), with their normalisation of residuals.</summary>
-/// <remarks>Every probe is used twice: to span Q, and, left out of Q, to estimate what the others' Q₍ᵢ₎ misses. The estimates are exchangeable.
+/// <summary>The trace by XTrace (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Algorithm 1.1), with their
+/// normalisation of residuals.</summary>
+/// <remarks>Every probe is used twice: to span Q, and, left out of Q, to estimate what the others' Q₍ᵢ₎ misses. The estimates are
+/// exchangeable.
 /// <code>
 /// tᵢ = tr Q₍ᵢ₎'C Q₍ᵢ₎ + (d - k + 1) / ‖μᵢ‖² · μᵢ'C μᵢ,    μᵢ = (I - Q₍ᵢ₎Q₍ᵢ₎') ωᵢ,    tr C ≈ mean tᵢ
 /// </code>The error falls exponentially where the spectrum does. Takes memory for 4 k vectors.</remarks>
@@ -17,16 +19,18 @@ public static class XTrace
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);
-        long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension), d = op.Dimension;
+        long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension),
+            d = op.Dimension;
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);
         var sketch = new LeaveOneOut(op, Probes.Sphere(op, k, generator));
-        var h = sketch.Q.T.mm(sketch.Z);                                            // Q'C Q
+        var h = sketch.Q.T.mm(sketch.Z); // Q'C Q
         double total = h.diagonal().Elements<double>().Sum();
-        if (k == d) return new(sketch.Scale * total, 0);
+        if (k == d)
+            return new(sketch.Scale * total, 0);
         var w = sketch.Q.T.mm(sketch.Omega);
-        var x = sketch.Without(w);                                                  // coordinates of Q₍ᵢ₎Q₍ᵢ₎'ωᵢ in Q
-        var form = w.mul(sketch.R).sum(dim: 0) - 2 * sketch.Z.T.mm(sketch.Omega).mul(x).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0);    // μᵢ'C μᵢ
+        var x = sketch.Without(w); // coordinates of Q₍ᵢ₎Q₍ᵢ₎'ωᵢ in Q
+        var form = w.mul(sketch.R).sum(dim: 0) - 2 * sketch.Z.T.mm(sketch.Omega).mul(x).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0); // μᵢ'C μᵢ
         var scale = (d - k + 1) / (d - x.square().sum(dim: 0));
         return sketch.Scale * Estimate.OfMean((total - sketch.S.mul(h.mm(sketch.S)).sum(dim: 0) + form * scale).Elements<double>());
     }

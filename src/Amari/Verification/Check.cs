@@ -7,10 +7,13 @@ public enum CheckOutcome
 {
     /// <summary>It agrees with its oracle.</summary>
     Passed,
+
     /// <summary>It does not.</summary>
     Failed,
+
     /// <summary>The oracle could not tell, as where the loss is not differentiable; the note says why.</summary>
     Inconclusive,
+
     /// <summary>What was to be checked cannot be computed for this model, as where an operation has no second derivative; the note says
     /// why.</summary>
     Unavailable,
@@ -32,7 +35,10 @@ public sealed record Check(string Name, string Parameter, double RelativeError, 
     public bool Passed => Outcome == CheckOutcome.Passed;
 
     /// <summary>How many decimal digits agree, 0 to 16.</summary>
-    public int Digits => RelativeError <= 0 ? 16 : double.IsFinite(RelativeError) ? Math.Clamp((int)Math.Floor(-Math.Log10(RelativeError)), 0, 16) : 0;
+    public int Digits =>
+        RelativeError <= 0 ? 16
+        : double.IsFinite(RelativeError) ? Math.Clamp((int)Math.Floor(-Math.Log10(RelativeError)), 0, 16)
+        : 0;
 }
 
 /// <summary>How far an approximation is from what it approximates.</summary>

@@ -2,12 +2,15 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>The gradient against differences of the loss, and the Hessian's products against differences of the gradient, parameter by parameter.</summary>
-/// <remarks>Where they cannot tell, as where many units of a ReLU network lie on their kinks, the weights are moved a little and asked again.</remarks>
+/// <summary>The gradient against differences of the loss, and the Hessian's products against differences of the gradient, parameter by
+/// parameter.</summary>
+/// <remarks>Where they cannot tell, as where many units of a ReLU network lie on their kinks, the weights are moved a little and asked
+/// again.</remarks>
 internal static class DerivativeChecks
 {
-    private const int FewNumbers = 16;                         // a parameter this small is checked in every coordinate
-    private const double Move = 1e-2, Size = 0.1;              // of the root mean square of a parameter, taken as at least this
+    private const int FewNumbers = 16; // a parameter this small is checked in every coordinate
+    private const double Move = 1e-2,
+        Size = 0.1; // of the root mean square of a parameter, taken as at least this
     private const string Kink = "the loss is not differentiable at the given weights; checked beside them instead";
     private const string Doubt = "finite differences do not settle: the loss has too many kinks here";
 
@@ -19,7 +22,8 @@ internal static class DerivativeChecks
     public static List<Check> AtSmoothPoint(Problem problem, Func<IEnumerable<Check>> checks)
     {
         var here = checks().ToList();
-        if (here.TrueForAll(c => c.Outcome != CheckOutcome.Inconclusive)) return here;
+        if (here.TrueForAll(c => c.Outcome != CheckOutcome.Inconclusive))
+            return here;
         using var scope = NewDisposeScope();
         var w = problem.Layout.Read();
         try
@@ -27,10 +31,24 @@ internal static class DerivativeChecks
             foreach (var (_, p) in problem.Layout.Parameters)
             {
                 using var off = no_grad();
-                p.add_(randn(p.shape, dtype: p.dtype, generator: problem.Generator).to(p.device), alpha: Move * Math.Max(p.square().mean().sqrt().ToDouble(), Size));
+                p.add_(
+                    randn(p.shape, dtype: p.dtype, generator: problem.Generator).to(p.device),
+                    alpha: Move * Math.Max(p.square().mean().sqrt().ToDouble(), Size)
+                );
             }
-            return [.. here.Zip(checks(), (first, second) => first.Outcome != CheckOutcome.Inconclusive ? first
-                : second with { Note = second.Outcome == CheckOutcome.Inconclusive ? Doubt : Join(second.Note, Kink) })];
+            return
+            [
+                .. here.Zip(
+                    checks(),
+                    (first, second) =>
+                        first.Outcome != CheckOutcome.Inconclusive
+                            ? first
+                            : second with
+                            {
+                                Note = second.Outcome == CheckOutcome.Inconclusive ? Doubt : Join(second.Note, Kink),
+                            }
+                ),
+            ];
         }
         finally
         {
@@ -61,15 +79,19 @@ internal static class DerivativeChecks
                 foreach (var (u, claim) in directions.Zip(claims))
                 {
                     using var inner = NewDisposeScope();
-                    var slope = new FiniteDifference(t =>
-                    {
-                        using var off = no_grad();
-                        w.copy_(original).add_(u, alpha: t);
-                        return problem.Loss;
-                    }, Math.Max(1, original.norm().ToDouble()));
+                    var slope = new FiniteDifference(
+                        t =>
+                        {
+                            using var off = no_grad();
+                            w.copy_(original).add_(u, alpha: t);
+                            return problem.Loss;
+                        },
+                        Math.Max(1, original.norm().ToDouble())
+                    );
                     var (e, o) = slope.Hold(claim, d => d, floor, problem.Options.DifferenceTolerance);
                     error = Math.Max(error, e);
-                    if (LikelihoodChecks.Rank(o) > LikelihoodChecks.Rank(outcome)) outcome = o;
+                    if (LikelihoodChecks.Rank(o) > LikelihoodChecks.Rank(outcome))
+                        outcome = o;
                 }
             }
             finally
@@ -77,8 +99,14 @@ internal static class DerivativeChecks
                 using var off = no_grad();
                 w.copy_(original);
             }
-            yield return new("gradient", name, error, outcome, "finite differences of the loss",
-                outcome == CheckOutcome.Failed ? "the backward pass does not differentiate the forward pass" : "");
+            yield return new(
+                "gradient",
+                name,
+                error,
+                outcome,
+                "finite differences of the loss",
+                outcome == CheckOutcome.Failed ? "the backward pass does not differentiate the forward pass" : ""
+            );
         }
     }
 
@@ -86,8 +114,11 @@ internal static class DerivativeChecks
     {
         long count = w.numel();
         bool all = count <= FewNumbers;
-        var coordinates = all ? Enumerable.Range(0, (int)count).Select(i => (long)i)
-            : Enumerable.Range(0, problem.Options.Coordinates).Select(_ => randint(0, count, [1], dtype: ScalarType.Int64, generator: problem.Generator).item<long>());
+        var coordinates = all
+            ? Enumerable.Range(0, (int)count).Select(i => (long)i)
+            : Enumerable
+                .Range(0, problem.Options.Coordinates)
+                .Select(_ => randint(0, count, [1], dtype: ScalarType.Int64, generator: problem.Generator).item<long>());
         return [.. coordinates.Select(At), .. Enumerable.Range(0, all ? 0 : problem.Options.Directions).Select(_ => problem.Unit(w.shape))];
 
         Tensor At(long i)
@@ -129,11 +160,25 @@ internal static class DerivativeChecks
                 int at = i;
                 double floor = Problem.Floor(product) * Math.Sqrt(layout.Offset(i + 1) - layout.Offset(i));
                 var result = slope.Hold(problem.Part(product, i), d => problem.Part(d, at), floor, problem.Options.DifferenceTolerance);
-                if ((LikelihoodChecks.Rank(result.Outcome), result.Error).CompareTo((LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)) > 0) worst[i] = result;
+                if (
+                    (LikelihoodChecks.Rank(result.Outcome), result.Error).CompareTo(
+                        (LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)
+                    ) > 0
+                )
+                    worst[i] = result;
             }
         }
         for (int i = 0; i < worst.Length; i++)
-            yield return new("hessian product", layout.Parameters[i].Name, worst[i].Error, worst[i].Outcome, "finite differences of the gradient",
-                worst[i].Outcome == CheckOutcome.Failed ? "the second backward pass does not differentiate the first: a custom backward that is wrong, or has no graph of its own" : "");
+            yield return new(
+                "hessian product",
+                layout.Parameters[i].Name,
+                worst[i].Error,
+                worst[i].Outcome,
+                "finite differences of the gradient",
+                worst[i].Outcome == CheckOutcome.Failed
+                    ? "the second backward pass does not differentiate the first: a custom backward that is wrong, or has no graph of its "
+                        + "own"
+                    : ""
+            );
     }
 }

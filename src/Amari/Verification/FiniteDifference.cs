@@ -8,12 +8,16 @@ namespace Amari.Verification;
 /// the kink of a ReLU. Where f is so flat that its rounding shows, a large step need confirm no more digits than rounding leaves.</remarks>
 internal sealed class FiniteDifference
 {
-    private const int Levels = 9, LargeSteps = 4;
-    private const double Ratio = 4, Largest = 1e-2;
-    private const double Sure = 10;                            // how much closer to each other than to the value
-    private const double FewestDigits = 1e-2, RoundingMargin = 8;
+    private const int Levels = 9,
+        LargeSteps = 4;
+    private const double Ratio = 4,
+        Largest = 1e-2;
+    private const double Sure = 10; // how much closer to each other than to the value
+    private const double FewestDigits = 1e-2,
+        RoundingMargin = 8;
     private readonly double[] _steps = new double[Levels];
-    private readonly List<Tensor> _estimates = [], _bends = [];   // a bend is the difference of the slopes on either side
+    private readonly List<Tensor> _estimates = [],
+        _bends = []; // a bend is the difference of the slopes on either side
 
     /// <param name="f">The function at t on the line, a tensor of any shape.</param>
     /// <param name="unit">What a step of 1 is: the size of the numbers that change.</param>
@@ -25,7 +29,8 @@ internal sealed class FiniteDifference
         {
             using var scope = NewDisposeScope();
             double h = _steps[k] = Largest * unit / Math.Pow(Ratio, k);
-            Tensor plus = f(h), minus = f(-h);
+            Tensor plus = f(h),
+                minus = f(-h);
             slopes.Add(((plus - minus) / (2 * h)).MoveToOuterDisposeScope());
             _bends.Add(((plus + minus - 2 * middle) / h).MoveToOuterDisposeScope());
         }
@@ -64,17 +69,23 @@ internal sealed class FiniteDifference
         var parts = _estimates.ConvertAll(e => part(e));
         var bends = _bends.ConvertAll(b => Norm(part(b)));
         double scale = Math.Max(floor, parts.Select(Norm).Append(Norm(value)).Min());
-        if (scale == 0) scale = Math.Max(Norm(value), double.Epsilon);
+        if (scale == 0)
+            scale = Math.Max(Norm(value), double.Epsilon);
         var errors = parts.ConvertAll(e => Norm(e - value) / scale);
 
-        double rounding = Math.Max(bends[^1] * _steps[^1], bends[^2] * _steps[^2]);        // of f itself
-        double Left(int k) => RoundingMargin * rounding / _steps[k + 1] / scale;           // of the estimate
+        double rounding = Math.Max(bends[^1] * _steps[^1], bends[^2] * _steps[^2]); // of f itself
+        double Left(int k) => RoundingMargin * rounding / _steps[k + 1] / scale; // of the estimate
         for (int k = 0; k < errors.Count; k++)
-            if (errors[k] <= Math.Max(tolerance, k < LargeSteps ? Math.Min(FewestDigits, Left(k)) : 0)) return (errors.Min(), CheckOutcome.Passed);
+            if (errors[k] <= Math.Max(tolerance, k < LargeSteps ? Math.Min(FewestDigits, Left(k)) : 0))
+                return (errors.Min(), CheckOutcome.Passed);
 
-        double best = errors.Min(), doubt = Enumerable.Range(1, parts.Count - 1).Min(k => Norm(parts[k] - parts[k - 1])) / scale;
+        double best = errors.Min(),
+            doubt = Enumerable.Range(1, parts.Count - 1).Min(k => Norm(parts[k] - parts[k - 1])) / scale;
         bool kink = bends[5] > bends[4] / 2 && bends[4] > bends[3] / 2 && bends[5] > tolerance * scale;
-        return (best, !double.IsFinite(best) || (best > Sure * doubt && best > Left(0) && !kink) ? CheckOutcome.Failed : CheckOutcome.Inconclusive);
+        return (
+            best,
+            !double.IsFinite(best) || (best > Sure * doubt && best > Left(0) && !kink) ? CheckOutcome.Failed : CheckOutcome.Inconclusive
+        );
 
         static double Norm(Tensor t) => t.norm().ToDouble();
     }

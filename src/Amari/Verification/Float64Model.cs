@@ -2,8 +2,8 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>A model in float64 and in evaluation mode until this is disposed. The modules and parameters stay the same objects and are handed
-/// float64 copies of their data; afterwards they have their own data, gradients and modes again, bit by bit.</summary>
+/// <summary>A model in float64 and in evaluation mode until this is disposed. The modules and parameters stay the same objects and are
+/// handed float64 copies of their data; afterwards they have their own data, gradients and modes again, bit by bit.</summary>
 internal sealed class Float64Model : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -21,7 +21,8 @@ internal sealed class Float64Model : IDisposable
                 var gradient = tensor is Parameter ? tensor.grad : null;
                 var data = tensor.detach();
                 _saved.Add((tensor, data, gradient));
-                if (gradient is not null) tensor.grad = null;
+                if (gradient is not null)
+                    tensor.grad = null;
                 TensorData.Set(tensor, data.to_type(ScalarType.Float64, copy: true));
             }
         }
@@ -36,13 +37,16 @@ internal sealed class Float64Model : IDisposable
     public void Dispose()
     {
         using var off = no_grad();
-        foreach (var (tensor, data, gradient) in Enumerable.Reverse(_saved))      // a tied tensor was saved twice: the first is its own
+        foreach (var (tensor, data, gradient) in Enumerable.Reverse(_saved)) // a tied tensor was saved twice: the first is its own
         {
-            if (tensor is Parameter) tensor.grad = null;
+            if (tensor is Parameter)
+                tensor.grad = null;
             TensorData.Set(tensor, data);
-            if (gradient is not null) tensor.grad = gradient;
+            if (gradient is not null)
+                tensor.grad = gradient;
         }
-        foreach (var (module, training) in _modes) module.train(training);        // it reaches down: outer modules first
+        foreach (var (module, training) in _modes)
+            module.train(training); // it reaches down: outer modules first
         _scope.Dispose();
     }
 }

@@ -2,10 +2,11 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's factors.</summary>
-/// <remarks>A layer's output is replaced by a copy, so that an activation in place does not change what the gradient is taken of.
-/// Patches of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding; what a normalisation does is
-/// computed from its definition. Layers that do the same with one weight have their uses in common.</remarks>
+/// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's
+/// factors.</summary>
+/// <remarks>A layer's output is replaced by a copy, so that an activation in place does not change what the gradient is taken of. Patches
+/// of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding; what a normalisation does is computed from
+/// its definition. Layers that do the same with one weight have their uses in common.</remarks>
 internal sealed class LayerUses : IDisposable
 {
     private readonly Dictionary<string, List<(Tensor X, Tensor S)>> _uses = [];
@@ -15,17 +16,28 @@ internal sealed class LayerUses : IDisposable
     {
         var unhook = new List<Action>();
         foreach (var (name, module) in model.named_modules().Append((name: "", module: model)))
-            if (module is Linear or Convolution or Embedding or LayerNorm or GroupNorm or TorchSharp.Modules.BatchNorm
-                && module.named_parameters(recurse: false).Any() && _layers.TryAdd(name, module))
+            if (
+                module is Linear or Convolution or Embedding or LayerNorm or GroupNorm or TorchSharp.Modules.BatchNorm
+                && module.named_parameters(recurse: false).Any()
+                && _layers.TryAdd(name, module)
+            )
             {
-                string? twin = _layers.FirstOrDefault(o => o.Key != name && BlockCatalog.IsAlike(o.Value, module) && o.Value.get_parameter("weight")!.Handle == module.get_parameter("weight")!.Handle).Key;
+                string? twin = _layers
+                    .FirstOrDefault(o =>
+                        o.Key != name
+                        && BlockCatalog.IsAlike(o.Value, module)
+                        && o.Value.get_parameter("weight")!.Handle == module.get_parameter("weight")!.Handle
+                    )
+                    .Key;
                 _uses[name] = twin is null ? [] : _uses[twin];
-                var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, x, s) =>
-                {
-                    var kept = s.clone().DetachFromDisposeScope();                // a container may dispose what passes through it
-                    _uses[name].Add((x.detach().DetachFromDisposeScope(), kept));
-                    return kept.clone();
-                });
+                var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook(
+                    (_, x, s) =>
+                    {
+                        var kept = s.clone().DetachFromDisposeScope(); // a container may dispose what passes through it
+                        _uses[name].Add((x.detach().DetachFromDisposeScope(), kept));
+                        return kept.clone();
+                    }
+                );
                 unhook.Add(hook.remove);
             }
         try
@@ -34,7 +46,8 @@ internal sealed class LayerUses : IDisposable
         }
         finally
         {
-            foreach (var remove in unhook) remove();
+            foreach (var remove in unhook)
+                remove();
         }
     }
 
@@ -50,33 +63,45 @@ internal sealed class LayerUses : IDisposable
         if (_layers[layer] is Embedding e)
         {
             var ids = cat([.. _uses[layer].Select(u => u.X.flatten())]);
-            return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype) / ids.numel();
+            return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype)
+                / ids.numel();
         }
         var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X, bias));
         return rows.Select(r => r.mT.MatrixProduct(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
     }
 
-    /// <summary>Σ g g' over all uses and cotangents: [out, out], or [groups, ..] with groups; g the gradient of ⟨output, cotangent⟩ at the layer's output.</summary>
+    /// <summary>Σ g g' over all uses and cotangents: [out, out], or [groups, ..] with groups; g the gradient of ⟨output, cotangent⟩ at the
+    /// layer's output.</summary>
     public Tensor OutputGram(string layer, IEnumerable<Tensor> cotangents)
     {
         Tensor? sum = null;
         foreach (var cotangent in cotangents)
-            foreach (var g in Gradients(layer, cotangent))
-            {
-                var gram = g.mT.MatrixProduct(g);
-                sum = sum is null ? gram : sum + gram;
-            }
+        foreach (var g in Gradients(layer, cotangent))
+        {
+            var gram = g.mT.MatrixProduct(g);
+            sum = sum is null ? gram : sum + gram;
+        }
         return sum!;
     }
 
-    /// <summary>Σ g ā' over all uses: what the gradient of [W b] is if every use was seen; (Σ g x̂, Σ g) : [units, 2] for a normalisation.</summary>
+    /// <summary>Σ g ā' over all uses: what the gradient of [W b] is if every use was seen; (Σ g x̂, Σ g) : [units, 2] for a
+    /// normalisation.</summary>
     public Tensor WeightGradient(string layer, Tensor cotangent, bool bias)
     {
         var module = _layers[layer];
         return IsNorm(layer)
             ? UnitGradients(layer, cotangent, bias).Select(p => p.sum([0, 1])).Aggregate((a, b) => a + b)
-            : Gradients(layer, cotangent).Zip(_uses[layer], (g, u) => g.mT.MatrixProduct(
-                module is Embedding e ? nn.functional.one_hot(u.X.flatten(), e.weight!.shape[0]).to_type(g.dtype) : Inputs(module, u.X, bias))).Aggregate((a, b) => a + b);
+            : Gradients(layer, cotangent)
+                .Zip(
+                    _uses[layer],
+                    (g, u) =>
+                        g.mT.MatrixProduct(
+                            module is Embedding e
+                                ? nn.functional.one_hot(u.X.flatten(), e.weight!.shape[0]).to_type(g.dtype)
+                                : Inputs(module, u.X, bias)
+                        )
+                )
+                .Aggregate((a, b) => a + b);
     }
 
     /// <summary>Whether the layer is a normalisation, with a 2 x 2 block a unit.</summary>
@@ -87,12 +112,12 @@ internal sealed class LayerUses : IDisposable
     {
         Tensor? sum = null;
         foreach (var cotangent in cotangents)
-            foreach (var p in UnitGradients(layer, cotangent, bias))
-            {
-                var rows = p.shape[0] == terms ? p.sum(dim: 1) : p.flatten(0, 1);
-                var gram = (rows.unsqueeze(-1) * rows.unsqueeze(-2)).sum(dim: 0);
-                sum = sum is null ? gram : sum + gram;
-            }
+        foreach (var p in UnitGradients(layer, cotangent, bias))
+        {
+            var rows = p.shape[0] == terms ? p.sum(dim: 1) : p.flatten(0, 1);
+            var gram = (rows.unsqueeze(-1) * rows.unsqueeze(-2)).sum(dim: 0);
+            sum = sum is null ? gram : sum + gram;
+        }
         return sum!;
     }
 
@@ -100,15 +125,19 @@ internal sealed class LayerUses : IDisposable
     private IEnumerable<Tensor> UnitGradients(string layer, Tensor cotangent, bool bias)
     {
         var gradients = Problem.Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true);
-        return gradients.Zip(_uses[layer], (g, u) =>
-        {
-            var (normal, gradient) = (Positions(Normalised(_layers[layer], u.X)), Positions(g));
-            return bias ? stack([normal * gradient, gradient], -1) : (normal * gradient).unsqueeze(-1);
-        });
+        return gradients.Zip(
+            _uses[layer],
+            (g, u) =>
+            {
+                var (normal, gradient) = (Positions(Normalised(_layers[layer], u.X)), Positions(g));
+                return bias ? stack([normal * gradient, gradient], -1) : (normal * gradient).unsqueeze(-1);
+            }
+        );
 
-        Tensor Positions(Tensor t) => _layers[layer] is LayerNorm l
-            ? t.reshape(t.dim() == l.normalized_shape.Length ? 1 : t.shape[0], -1, l.weight!.numel())
-            : t.reshape(t.shape[0], t.shape[1], -1).mT;
+        Tensor Positions(Tensor t) =>
+            _layers[layer] is LayerNorm l
+                ? t.reshape(t.dim() == l.normalized_shape.Length ? 1 : t.shape[0], -1, l.weight!.numel())
+                : t.reshape(t.shape[0], t.shape[1], -1).mT;
     }
 
     /// <summary>(x - mean) / √(variance + ε), by definition.</summary>
@@ -121,7 +150,11 @@ internal sealed class LayerUses : IDisposable
         }
         var (rows, dims, eps) = layer switch
         {
-            LayerNorm l => (x, Enumerable.Range((int)x.dim() - l.normalized_shape.Length, l.normalized_shape.Length).Select(i => (long)i).ToArray(), l.eps),
+            LayerNorm l => (
+                x,
+                Enumerable.Range((int)x.dim() - l.normalized_shape.Length, l.normalized_shape.Length).Select(i => (long)i).ToArray(),
+                l.eps
+            ),
             GroupNorm l => (x.reshape(x.shape[0], l.num_groups, -1), [2L], l.eps),
             NormBase l => (x, [0L, .. Enumerable.Range(2, (int)x.dim() - 2).Select(i => (long)i)], l.eps),
             _ => throw new NotSupportedException(layer.GetType().Name),
@@ -139,19 +172,24 @@ internal sealed class LayerUses : IDisposable
         Tensor rows;
         if (layer is Convolution conv)
         {
-            long groups = conv.groups, inputs = conv.in_channels / groups;
+            long groups = conv.groups,
+                inputs = conv.in_channels / groups;
             long[] kernel = conv.weight!.shape[2..];
             long width = inputs * kernel.Aggregate(1L, (a, b) => a * b);
-            var units = eye(width, dtype: x.dtype, device: x.device).view([width, inputs, .. kernel]);     // [out, in/groups, k..], transposed [in, out/groups, k..]
+            // [out, in/groups, k..], transposed [in, out/groups, k..]
+            var units = eye(width, dtype: x.dtype, device: x.device).view([width, inputs, .. kernel]);
             units = (conv.transposed ? units.transpose(0, 1) : units).repeat([groups, 1, .. kernel.Select(_ => 1L)]);
-            rows = ByGroup(PatchesOf(conv, x.dim() == kernel.Length + 1 ? x.unsqueeze(0) : x, units), groups);      // of [n, groups width, d..]
+            rows = ByGroup(PatchesOf(conv, x.dim() == kernel.Length + 1 ? x.unsqueeze(0) : x, units), groups); // of [n, groups width, d..]
         }
-        else rows = x.reshape(-1, x.shape[^1]);
+        else
+            rows = x.reshape(-1, x.shape[^1]);
         return bias ? cat([rows, ones([.. rows.shape[..^1], 1], dtype: rows.dtype, device: rows.device)], -1) : rows;
     }
 
     private static Tensor Outputs(nn.Module layer, Tensor g) =>
-        layer is Convolution conv ? ByGroup(g.dim() == conv.weight!.dim() - 1 ? g.unsqueeze(0) : g, conv.groups) : g.reshape(-1, g.shape[^1]);
+        layer is Convolution conv
+            ? ByGroup(g.dim() == conv.weight!.dim() - 1 ? g.unsqueeze(0) : g, conv.groups)
+            : g.reshape(-1, g.shape[^1]);
 
     /// <summary>[n, groups c, d..] → [n positions, c], or [groups, n positions, c].</summary>
     private static Tensor ByGroup(Tensor t, long groups)
@@ -163,10 +201,13 @@ internal sealed class LayerUses : IDisposable
     private static Tensor PatchesOf(Convolution conv, Tensor x, Tensor units)
     {
         int d = units.shape.Length - 2;
-        long[] stride = conv.stride, dilation = conv.dilation, none = [.. Enumerable.Repeat(0L, d)];
+        long[] stride = conv.stride,
+            dilation = conv.dilation,
+            none = [.. Enumerable.Repeat(0L, d)];
         if (conv.transposed)
         {
-            long[] padding = conv.padding ?? none, extra = conv.output_padding ?? none;
+            long[] padding = conv.padding ?? none,
+                extra = conv.output_padding ?? none;
             return d switch
             {
                 1 => nn.functional.conv_transpose1d(x, units, null, stride[0], padding[0], extra[0], dilation[0], conv.groups),
@@ -174,12 +215,15 @@ internal sealed class LayerUses : IDisposable
                 _ => nn.functional.conv_transpose3d(x, units, null, stride, padding, extra, dilation, conv.groups),
             };
         }
-        var pad = new List<long>();                             // before and after, the last dimension first
+        var pad = new List<long>(); // before and after, the last dimension first
         for (int i = d - 1; i >= 0; i--)
         {
-            long same = dilation[i] * (units.shape[2 + i] - 1), given = conv.padding is { } p && p.Length == d ? p[i] : 0;
-            if (conv.padding_type == Padding.Same) pad.AddRange([same / 2, same - same / 2]);
-            else pad.AddRange([given, given]);
+            long same = dilation[i] * (units.shape[2 + i] - 1),
+                given = conv.padding is { } p && p.Length == d ? p[i] : 0;
+            if (conv.padding_type == Padding.Same)
+                pad.AddRange([same / 2, same - same / 2]);
+            else
+                pad.AddRange([given, given]);
         }
         x = nn.functional.pad(x, [.. pad], conv.padding_mode == PaddingModes.Zeros ? PaddingModes.Constant : conv.padding_mode, 0);
         return d switch

@@ -7,34 +7,59 @@ namespace Amari.Verification;
 internal static class LikelihoodChecks
 {
     private const string Subject = "output";
-    private const long Numbers = 1 << 20, FewestDraws = 64, MostDraws = 4096;   // draws of every term, so that the outputs are not too many numbers
-    private const double Smallest = 1e-6;                      // of a product with a vector of norm 1, or of a slope: below, rounding is seen
-    private const double StandardErrors = 5;                   // one false alarm in a million
+    private const long Numbers = 1 << 20,
+        FewestDraws = 64,
+        MostDraws = 4096; // draws of every term, so that the outputs are not too many numbers
+    private const double Smallest = 1e-6; // of a product with a vector of norm 1, or of a slope: below, rounding is seen
+    private const double StandardErrors = 5; // one false alarm in a million
 
     public static IEnumerable<Check> Run(Problem problem)
     {
         var (likelihood, y, options) = (problem.Likelihood, problem.Targets, problem.Options);
         var f = problem.Output;
         var directions = Enumerable.Range(0, options.Directions + 1).Select(_ => problem.Unit(f.shape)).ToList();
-        double unit = Math.Sqrt(f.numel());                     // a step of 1 in every output
+        double unit = Math.Sqrt(f.numel()); // a step of 1 in every output
 
-        yield return Worst("likelihood score", "finite differences of the loss", directions.Select(u =>
-        {
-            var slope = new FiniteDifference(t => likelihood.SumNegativeLogLikelihood(f + u * t, y).detach(), unit);
-            return slope.Hold((likelihood.Score(f, y) * u).sum(), d => d, Math.Max(Smallest, Problem.Floor(likelihood.Score(f, y))), options.DifferenceTolerance);
-        }), "Score is not the derivative of SumNegativeLogLikelihood");
+        yield return Worst(
+            "likelihood score",
+            "finite differences of the loss",
+            directions.Select(u =>
+            {
+                var slope = new FiniteDifference(t => likelihood.SumNegativeLogLikelihood(f + u * t, y).detach(), unit);
+                return slope.Hold(
+                    (likelihood.Score(f, y) * u).sum(),
+                    d => d,
+                    Math.Max(Smallest, Problem.Floor(likelihood.Score(f, y))),
+                    options.DifferenceTolerance
+                );
+            }),
+            "Score is not the derivative of SumNegativeLogLikelihood"
+        );
 
-        yield return Worst("likelihood hessian", "finite differences of the loss's gradient", directions.Select(u =>
-        {
-            var slope = new FiniteDifference(t => LossGradient(likelihood, f + u * t, y), unit);
-            return slope.Hold(likelihood.HessianProduct(f, y, u), d => d, Smallest, options.DifferenceTolerance);
-        }), "HessianProduct is not the second derivative of SumNegativeLogLikelihood");
+        yield return Worst(
+            "likelihood hessian",
+            "finite differences of the loss's gradient",
+            directions.Select(u =>
+            {
+                var slope = new FiniteDifference(t => LossGradient(likelihood, f + u * t, y), unit);
+                return slope.Hold(likelihood.HessianProduct(f, y, u), d => d, Smallest, options.DifferenceTolerance);
+            }),
+            "HessianProduct is not the second derivative of SumNegativeLogLikelihood"
+        );
 
-        yield return Worst("output fisher", "the Hessian of the KL divergence", directions.Select(u =>
-            Relative(likelihood.FisherProduct(f, u), KlHessian(likelihood, f, u), options)), "FisherProduct is not the Hessian of KlDivergence at equal outputs");
+        yield return Worst(
+            "output fisher",
+            "the Hessian of the KL divergence",
+            directions.Select(u => Relative(likelihood.FisherProduct(f, u), KlHessian(likelihood, f, u), options)),
+            "FisherProduct is not the Hessian of KlDivergence at equal outputs"
+        );
 
-        yield return Worst("output fisher root", "the output Fisher", directions.Select(u =>
-            Relative(Root(likelihood, f, u), likelihood.FisherProduct(f, u), options)), "FisherRootProduct squared is not FisherProduct");
+        yield return Worst(
+            "output fisher root",
+            "the output Fisher",
+            directions.Select(u => Relative(Root(likelihood, f, u), likelihood.FisherProduct(f, u), options)),
+            "FisherRootProduct squared is not FisherProduct"
+        );
 
         yield return Samples(problem, f, directions);
     }
@@ -68,23 +93,35 @@ internal static class LikelihoodChecks
         return sum.view(f.shape);
     }
 
-    /// <summary>E ⟨s, u⟩ = 0 and E ⟨s, u⟩² = ⟨u, Λ u⟩ over draws, within their standard errors. Outputs are scaled to a root mean square of 1,
-    /// where every outcome is drawn.</summary>
+    /// <summary>E ⟨s, u⟩ = 0 and E ⟨s, u⟩² = ⟨u, Λ u⟩ over draws, within their standard errors. Outputs are scaled to a root mean square of
+    /// 1, where every outcome is drawn.</summary>
     private static Check Samples(Problem problem, Tensor f, IEnumerable<Tensor> directions)
     {
-        const string name = "likelihood samples", oracle = "the output Fisher";
+        const string name = "likelihood samples",
+            oracle = "the output Fisher";
         var likelihood = problem.Likelihood;
         double size = f.square().mean().sqrt().ToDouble();
-        if (size > 0) f = f / size;
+        if (size > 0)
+            f = f / size;
         long count = Math.Clamp(Numbers / f.numel(), FewestDraws, MostDraws);
         Tensor Repeat(Tensor t) => t.repeat([count, .. t.shape.Skip(1).Select(_ => 1L)]);
         var many = Repeat(f);
         using var generator = new Generator((ulong)problem.Options.Seed, f.device);
         var draw = likelihood.Sample(many, generator);
         if (!draw.shape.Skip(1).SequenceEqual(problem.Targets.shape.Skip(1)) || draw.shape[0] != many.shape[0])
-            return new(name, Subject, double.NaN, CheckOutcome.Failed, oracle, $"Sample gives the shape [{string.Join(", ", draw.shape)}] where targets are [{many.shape[0]}, {string.Join(", ", problem.Targets.shape.Skip(1))}]");
+            return new(
+                name,
+                Subject,
+                double.NaN,
+                CheckOutcome.Failed,
+                oracle,
+                $"Sample gives the shape [{string.Join(", ", draw.shape)}] where targets are [{many.shape[0]}, "
+                    + $"{string.Join(", ", problem.Targets.shape.Skip(1))}]"
+            );
         var scores = likelihood.Score(many, draw);
-        double mean = 0, square = 0, error = 0;
+        double mean = 0,
+            square = 0,
+            error = 0;
         foreach (var u in directions)
         {
             using var scope = NewDisposeScope();
@@ -95,9 +132,16 @@ internal static class LikelihoodChecks
             error = Math.Max(error, Math.Abs(projected.square().mean().ToDouble() / expected - 1));
         }
         bool passed = mean <= StandardErrors && square <= StandardErrors;
-        return new(name, Subject, error, passed ? CheckOutcome.Passed : CheckOutcome.Failed, oracle,
-            FormattableString.Invariant($"the scores of {likelihood.Terms(many)} draws have mean 0 and variance Λ to {mean:F1} and {square:F1} standard errors")
-            + (passed ? "" : $"; at most {StandardErrors} is chance: Sample, Score and FisherProduct do not belong together"));
+        return new(
+            name,
+            Subject,
+            error,
+            passed ? CheckOutcome.Passed : CheckOutcome.Failed,
+            oracle,
+            FormattableString.Invariant(
+                $"the scores of {likelihood.Terms(many)} draws have mean 0 and variance Λ to {mean:F1} and {square:F1} standard errors"
+            ) + (passed ? "" : $"; at most {StandardErrors} is chance: Sample, Score and FisherProduct do not belong together")
+        );
 
         static double Off(Tensor draws, double expected) =>
             Math.Abs(draws.mean().ToDouble() - expected) / Math.Max(draws.std().ToDouble() / Math.Sqrt(draws.numel()), 1e-300);
@@ -123,5 +167,11 @@ internal static class LikelihoodChecks
     }
 
     /// <summary>The graver outcome is the larger.</summary>
-    public static int Rank(CheckOutcome outcome) => outcome switch { CheckOutcome.Failed => 2, CheckOutcome.Inconclusive => 1, _ => 0 };
+    public static int Rank(CheckOutcome outcome) =>
+        outcome switch
+        {
+            CheckOutcome.Failed => 2,
+            CheckOutcome.Inconclusive => 1,
+            _ => 0,
+        };
 }

@@ -5,7 +5,14 @@ namespace Amari.Verification;
 
 /// <summary>A float64 model with its batch, and the plain derivatives that oracles are made of: forward and backward passes, nothing of
 /// the library's operators.</summary>
-internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor inputs, Tensor targets, VerificationOptions options, Generator generator) : IDisposable
+internal sealed class Problem(
+    nn.Module<Tensor, Tensor> model,
+    Likelihood likelihood,
+    Tensor inputs,
+    Tensor targets,
+    VerificationOptions options,
+    Generator generator
+) : IDisposable
 {
     private Tensor? _jacobian;
 
@@ -53,23 +60,31 @@ internal sealed class Problem(nn.Module<Tensor, Tensor> model, Likelihood likeli
     {
         get
         {
-            if (_jacobian is not null || (double)Positions * Outputs * Layout.Dimension > options.LargestJacobian) return _jacobian;
+            if (_jacobian is not null || (double)Positions * Outputs * Layout.Dimension > options.MaxJacobian)
+                return _jacobian;
             using var scope = NewDisposeScope();
             var f = model.call(inputs).reshape(-1);
-            return _jacobian = stack([.. Enumerable.Range(0, (int)f.shape[0]).Select(i => Pull(f[i], null, again: true))]).DetachFromDisposeScope();
+            return _jacobian = stack([.. Enumerable.Range(0, (int)f.shape[0]).Select(i => Pull(f[i], null, again: true))])
+                .DetachFromDisposeScope();
         }
     }
 
     /// <summary>Tensors shaped as chosen others: the derivative of a value with respect to them.</summary>
     public static IReadOnlyList<Tensor> Derivative(Tensor value, Tensor? cotangent, IReadOnlyList<Tensor> variables, bool again)
     {
-        if (!value.requires_grad) return [.. variables.Select(v => zeros_like(v))];
-        return [.. ReverseMode.Derivative([value], [.. variables], cotangent is null ? null : [cotangent], again)
-            .Zip(variables, (g, v) => g?.detach() ?? zeros_like(v))];
+        if (!value.requires_grad)
+            return [.. variables.Select(v => zeros_like(v))];
+        return
+        [
+            .. ReverseMode
+                .Derivative([value], [.. variables], cotangent is null ? null : [cotangent], again)
+                .Zip(variables, (g, v) => g?.detach() ?? zeros_like(v)),
+        ];
     }
 
     private Tensor Pull(Tensor value, Tensor? cotangent, bool again = false) =>
-        cat([.. Derivative(value, cotangent, [.. Layout.Parameters.Select(p => (Tensor)p.Parameter)], again).Select(g => g.reshape(-1))]).detach();
+        cat([.. Derivative(value, cotangent, [.. Layout.Parameters.Select(p => (Tensor)p.Parameter)], again).Select(g => g.reshape(-1))])
+            .detach();
 
     /// <summary>A random vector [d] whose part for each parameter has norm 1.</summary>
     public Tensor Direction() => cat([.. Layout.Shapes.Select(s => Unit(s).reshape(-1))]);

@@ -2,26 +2,39 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>Products with the Gauss-Newton matrix and the Fishers, J' B J v, parameter by parameter. J is the dense Jacobian, a row for each
-/// output of each term by a plain backward pass; of a large model, J v comes from finite differences of the outputs, and J's from one backward pass.</summary>
+/// <summary>Products with the Gauss-Newton matrix and the Fishers, J' B J v, parameter by parameter. J is the dense Jacobian, a row for
+/// each output of each term by a plain backward pass; of a large model, J v comes from finite differences of the outputs, and J's from one
+/// backward pass.</summary>
 internal static class ProductChecks
 {
     private const string MonteCarloProduct = "fisher product (monte-carlo)";
-    private const int Repeats = 24;                            // Monte-Carlo operators, each with its own seed
-    private const double StandardErrors = 5;                   // of 24: one false alarm in 40,000
-    private const int Draws = 64;                              // per term and operator: cheap beside the passes through the model
+    private const int Repeats = 24; // Monte-Carlo operators, each with its own seed
+    private const double StandardErrors = 5; // of 24: one false alarm in 40,000
+    private const int Draws = 64; // per term and operator: cheap beside the passes through the model
 
     /// <summary>The kinds of products, each with its checks.</summary>
     public static IEnumerable<(string Name, Func<IEnumerable<Check>> Checks)> Of(Problem problem)
     {
         var (likelihood, y) = (problem.Likelihood, problem.Targets);
-        yield return Product("gauss-newton product", () => new GaussNewton(problem.Objective), (f, t) => likelihood.HessianProduct(f, y, t));
-        yield return Product("fisher product (exact)", () => new Fisher(problem.Objective), (f, t) => problem.OfCounted(f, likelihood.FisherProduct(f, t)));
-        yield return Product("fisher product (empirical)", () => new Fisher(problem.Objective, FisherKind.Empirical), (f, t) =>
-        {
-            var s = likelihood.Score(f, y).reshape(problem.Positions, -1);
-            return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
-        });
+        yield return Product(
+            "gauss-newton product",
+            () => new GaussNewton(problem.Objective),
+            (f, t) => likelihood.HessianProduct(f, y, t)
+        );
+        yield return Product(
+            "fisher product (exact)",
+            () => new Fisher(problem.Objective),
+            (f, t) => problem.OfCounted(f, likelihood.FisherProduct(f, t))
+        );
+        yield return Product(
+            "fisher product (empirical)",
+            () => new Fisher(problem.Objective, FisherKind.Empirical),
+            (f, t) =>
+            {
+                var s = likelihood.Score(f, y).reshape(problem.Positions, -1);
+                return (s * (s * t.reshape(s.shape)).sum(1, keepdim: true)).view(f.shape);
+            }
+        );
         yield return (MonteCarloProduct, () => MonteCarlo(problem));
 
         (string, Func<IEnumerable<Check>>) Product(string name, Func<GaussNewton> op, Func<Tensor, Tensor, Tensor> metric) =>
@@ -58,16 +71,27 @@ internal static class ProductChecks
                 hold = i => estimates.Hold(problem.Part(product, i), d => problem.Part(d, i), floor, problem.Options.DifferenceTolerance);
             }
             for (int i = 0; i < worst.Length; i++)
-                if (hold(i) is var (error, outcome) && (LikelihoodChecks.Rank(outcome), error).CompareTo((LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)) > 0)
+                if (
+                    hold(i) is var (error, outcome)
+                    && (LikelihoodChecks.Rank(outcome), error).CompareTo((LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)) > 0
+                )
                     worst[i] = (error, outcome);
         }
         for (int i = 0; i < worst.Length; i++)
-            yield return new(name, layout.Parameters[i].Name, worst[i].Error, worst[i].Outcome, dense ? "the dense Jacobian" : "finite differences of the outputs",
+            yield return new(
+                name,
+                layout.Parameters[i].Name,
+                worst[i].Error,
+                worst[i].Outcome,
+                dense ? "the dense Jacobian" : "finite differences of the outputs",
                 worst[i].Outcome switch
                 {
-                    CheckOutcome.Failed => "it is not J' B J of the model's own backward passes: a backward pass that is wrong, not linear, or has no graph of its own",
+                    CheckOutcome.Failed =>
+                        "it is not J' B J of the model's own backward passes: a backward pass that is wrong, not linear, or has no graph "
+                            + "of its own",
                     _ => "",
-                });
+                }
+            );
     }
 
     /// <summary>J v by differences of the outputs.</summary>
@@ -96,8 +120,12 @@ internal static class ProductChecks
         var layout = problem.Layout;
         var v = problem.Direction();
         double[] expected = Shares(new Fisher(problem.Objective));
-        var seen = Enumerable.Range(0, Repeats).Select(r => Shares(new Fisher(problem.Objective, FisherKind.MonteCarlo, Draws, problem.Options.Seed + 1 + r))).ToList();
-        for (int i = 0; i < expected.Length; i++) yield return Judge(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
+        var seen = Enumerable
+            .Range(0, Repeats)
+            .Select(r => Shares(new Fisher(problem.Objective, FisherKind.MonteCarlo, Draws, problem.Options.Seed + 1 + r)))
+            .ToList();
+        for (int i = 0; i < expected.Length; i++)
+            yield return Judge(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
 
         double[] Shares(Fisher fisher)
         {
@@ -109,15 +137,23 @@ internal static class ProductChecks
 
     private static Check Judge(string parameter, double expected, double[] seen)
     {
-        double mean = seen.Average(), error = Math.Abs(mean - expected);
+        double mean = seen.Average(),
+            error = Math.Abs(mean - expected);
         double standard = Math.Sqrt(seen.Sum(s => (s - mean) * (s - mean)) / (seen.Length - 1) / seen.Length);
         double relative = error == 0 ? 0 : error / Math.Max(Math.Abs(expected), seen.Average(Math.Abs));
         bool passed = error <= StandardErrors * standard || relative <= 1e-12;
         bool blind = standard <= 1e-9 * Math.Abs(mean);
-        return new(MonteCarloProduct, parameter, relative,
-            passed ? CheckOutcome.Passed : blind ? CheckOutcome.Inconclusive : CheckOutcome.Failed, "the exact Fisher",
+        return new(
+            MonteCarloProduct,
+            parameter,
+            relative,
+            passed ? CheckOutcome.Passed
+                : blind ? CheckOutcome.Inconclusive
+                : CheckOutcome.Failed,
+            "the exact Fisher",
             passed ? FormattableString.Invariant($"within {(standard > 0 ? error / standard : 0):F1} standard errors")
-            : blind ? "the model is so sure at these examples that every draw gave the same"
-            : FormattableString.Invariant($"{error / standard:F1} standard errors off; at most {StandardErrors} is chance"));
+                : blind ? "the model is so sure at these examples that every draw gave the same"
+                : FormattableString.Invariant($"{error / standard:F1} standard errors off; at most {StandardErrors} is chance")
+        );
     }
 }

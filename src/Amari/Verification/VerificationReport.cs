@@ -4,27 +4,40 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>What <see cref="Verifier"/> found. Prints as a table of agreeing digits, one row a parameter, and the findings in words.</summary>
+/// <summary>What <see cref="Verifier"/> found. Prints as a table of agreeing digits, one row a parameter, and the findings in
+/// words.</summary>
 /// <param name="Checks">Everything that was held against an oracle.</param>
-/// <param name="Approximations">How far each K-FAC block is from the dense Fisher block: not a fault, but what the factorisation leaves out.</param>
+/// <param name="Approximations">How far each K-FAC block is from the dense Fisher block: not a fault, but what the factorisation leaves
+/// out.</param>
 /// <param name="Coverage">Which parameter K-FAC preconditions, and why not the others.</param>
 public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage)
 {
     private static readonly (string Head, string Prefix)[] Columns =
     [
-        ("gradient", "gradient"), ("Hv", "hessian product"), ("GGN", "gauss-newton product"), ("Fisher", "fisher product (exact)"),
-        ("empirical", "fisher product (empirical)"), ("draws", "fisher product (monte-carlo)"),
-        ("capture", "k-fac capture"), ("factors", "k-fac factors"), ("inverse", "k-fac inverse"), ("step", "k-fac step"),
+        ("gradient", "gradient"),
+        ("Hv", "hessian product"),
+        ("GGN", "gauss-newton product"),
+        ("Fisher", "fisher product (exact)"),
+        ("empirical", "fisher product (empirical)"),
+        ("draws", "fisher product (monte-carlo)"),
+        ("capture", "k-fac capture"),
+        ("factors", "k-fac factors"),
+        ("inverse", "k-fac inverse"),
+        ("step", "k-fac step"),
     ];
 
     /// <summary>The likelihood's name.</summary>
     public required string Likelihood { get; init; }
+
     /// <summary>How many examples were used.</summary>
     public required long Examples { get; init; }
+
     /// <summary>C: outputs of a term.</summary>
     public required long Outputs { get; init; }
+
     /// <summary>Their mean loss in float64.</summary>
     public required double Loss { get; init; }
+
     /// <summary>The trainable parameters, with their shapes.</summary>
     public required IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> Parameters { get; init; }
 
@@ -36,7 +49,11 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     {
         var text = new StringBuilder();
         var culture = CultureInfo.InvariantCulture;
-        text.AppendLine(culture, $"{Examples} examples in float64, {Likelihood} likelihood with {Outputs} outputs, {Parameters.Sum(p => p.Shape.Aggregate(1L, (a, b) => a * b)):N0} parameters, mean loss {Loss:G4}");
+        text.AppendLine(
+            culture,
+            $"{Examples} examples in float64, {Likelihood} likelihood with {Outputs} outputs, "
+                + $"{Parameters.Sum(p => p.Shape.Aggregate(1L, (a, b) => a * b)):N0} parameters, mean loss {Loss:G4}"
+        );
         text.AppendLine();
         Table(text);
         text.AppendLine();
@@ -45,22 +62,52 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         foreach (var (outcome, title) in new[] { (CheckOutcome.Failed, "Failed"), (CheckOutcome.Inconclusive, "Inconclusive") })
         {
             var found = Checks.Where(c => c.Outcome == outcome).GroupBy(c => (c.Name, c.Note, c.Oracle)).ToList();
-            if (found.Count > 0) text.AppendLine().AppendLine(culture, $"{title}:");
+            if (found.Count > 0)
+                text.AppendLine().AppendLine(culture, $"{title}:");
             foreach (var g in found)
-                text.AppendLine(culture, $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: {(g.Any(c => double.IsNaN(c.RelativeError)) ? "" : string.Create(culture, $"off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). "))}{Upper(g.Key.Note)}.");
+                text.AppendLine(
+                    culture,
+                    $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: "
+                        + $"{(g.Any(c => double.IsNaN(c.RelativeError)) ? "" : string.Create(culture, $"off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). "))}{Upper(g.Key.Note)}."
+                );
         }
         var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
-        if (unavailable.Count > 0) text.AppendLine().AppendLine("Cannot be computed for this model:");
-        foreach (var g in unavailable) text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Upper(g.Key)}.");
-        var moved = Checks.Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal)).ToList();
-        if (moved.Count > 0) text.AppendLine().AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: {moved[0].Note}.");
+        if (unavailable.Count > 0)
+            text.AppendLine().AppendLine("Cannot be computed for this model:");
+        foreach (var g in unavailable)
+            text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Upper(g.Key)}.");
+        var moved = Checks
+            .Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal))
+            .ToList();
+        if (moved.Count > 0)
+            text.AppendLine()
+                .AppendLine(
+                    culture,
+                    $"Note: "
+                        + $"{string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: "
+                        + $"{moved[0].Note}."
+                );
 
         if (Approximations.Count > 0)
-            text.AppendLine().AppendLine(culture, $"Approximate by nature: K-FAC's block A ⊗ G against the dense {Approximations[0].Fisher.ToString().ToLowerInvariant()} Fisher block of these examples, ‖A ⊗ G - F‖ / ‖F‖:")
-                .AppendLine("  " + string.Join(", ", Approximations.Select(a => string.Create(culture, $"{a.Layer} {a.RelativeError:G2}"))));
+            text.AppendLine()
+                .AppendLine(
+                    culture,
+                    $"Approximate by nature: K-FAC's block A ⊗ G against the dense "
+                        + $"{Approximations[0].Fisher.ToString().ToLowerInvariant()} Fisher block of these examples, ‖A ⊗ G - F‖ / ‖F‖:"
+                )
+                .AppendLine(
+                    $"  " + string.Join(", ", Approximations.Select(a => string.Create(culture, $"{a.Layer} {a.RelativeError:G2}")))
+                );
         var unsupported = Coverage.Rows.Where(r => r.Block == nameof(AdamW)).ToList();
-        if (Coverage.Rows.Count > 0) text.AppendLine().AppendLine(unsupported.Count == 0 ? "Unsupported: nothing; K-FAC has a block for every parameter." : "Unsupported by K-FAC, trained by AdamW:");
-        foreach (var row in unsupported) text.AppendLine(culture, $"  {row.Parameter}: {row.Reason}");
+        if (Coverage.Rows.Count > 0)
+            text.AppendLine()
+                .AppendLine(
+                    unsupported.Count == 0
+                        ? "Unsupported: nothing; K-FAC has a block for every parameter."
+                        : "Unsupported by K-FAC, trained by AdamW:"
+                );
+        foreach (var row in unsupported)
+            text.AppendLine(culture, $"  {row.Parameter}: {row.Reason}");
         text.AppendLine().AppendLine(Verdict());
         return text.ToString();
     }
@@ -69,16 +116,21 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     private void Agreements(StringBuilder text)
     {
         var groups = Checks.GroupBy(c => c.Name).Where(g => g.Any(c => c.Outcome == CheckOutcome.Passed)).ToList();
-        if (groups.Count == 0) return;
+        if (groups.Count == 0)
+            return;
         int width = groups.Max(g => g.Key.Length) + 2;
         text.AppendLine("Agrees:");
         foreach (var g in groups)
         {
             var passed = g.Where(c => c.Outcome == CheckOutcome.Passed).ToList();
             string share = passed.Count == g.Count() ? "" : $" ({passed.Count} of {g.Count()})";
-            text.AppendLine(IsStatistical(g.Key)
-                ? $"  {g.Key.PadRight(width)}with {passed[0].Oracle}{share}: {(passed.Count == 1 ? passed[0].Note : "every parameter within its standard error")}"
-                : $"  {g.Key.PadRight(width)}to {passed.Min(c => c.Digits)} digits or more with {string.Join(" or ", passed.Select(c => c.Oracle).Distinct())}{share}");
+            text.AppendLine(
+                IsStatistical(g.Key)
+                    ? $"  {g.Key.PadRight(width)}with {passed[0].Oracle}{share}: "
+                        + $"{(passed.Count == 1 ? passed[0].Note : "every parameter within its standard error")}"
+                    : $"  {g.Key.PadRight(width)}to {passed.Min(c => c.Digits)} digits or more with "
+                        + $"{string.Join(" or ", passed.Select(c => c.Oracle).Distinct())}{share}"
+            );
         }
     }
 
@@ -86,8 +138,10 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
 
     private string Verdict()
     {
-        int passed = Checks.Count(c => c.Outcome == CheckOutcome.Passed), failed = Checks.Count(c => c.Outcome == CheckOutcome.Failed);
-        int missing = Checks.Count(c => c.Outcome == CheckOutcome.Unavailable), open = Checks.Count - passed - failed - missing;
+        int passed = Checks.Count(c => c.Outcome == CheckOutcome.Passed),
+            failed = Checks.Count(c => c.Outcome == CheckOutcome.Failed);
+        int missing = Checks.Count(c => c.Outcome == CheckOutcome.Unavailable),
+            open = Checks.Count - passed - failed - missing;
         return failed == 0 && missing > 0 ? $"{passed} checks agree; what cannot be computed for this model is not verified."
             : failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust curvature of this model yet."
             : $"All {passed} checks agree" + (open > 0 ? $"; {open} could not be decided." : ".");
@@ -97,8 +151,23 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     private void Table(StringBuilder text)
     {
         var heads = Columns.Where(c => Checks.Any(k => k.Name.StartsWith(c.Prefix, StringComparison.Ordinal))).ToList();
-        var rows = Parameters.Select(p => (string[])[p.Name, $"[{string.Join(", ", p.Shape)}]", .. heads.Select(h => Cell([.. Checks.Where(c =>
-            c.Name.StartsWith(h.Prefix, StringComparison.Ordinal) && (c.Parameter == p.Name || IsLayerOf(c.Parameter, p.Name)))]))]).ToList();
+        var rows = Parameters
+            .Select(p =>
+                (string[])
+                    [
+                        p.Name,
+                        $"[{string.Join(", ", p.Shape)}]",
+                        .. heads.Select(h =>
+                            Cell([
+                                .. Checks.Where(c =>
+                                    c.Name.StartsWith(h.Prefix, StringComparison.Ordinal)
+                                    && (c.Parameter == p.Name || IsLayerOf(c.Parameter, p.Name))
+                                ),
+                            ])
+                        ),
+                    ]
+            )
+            .ToList();
         rows.Insert(0, ["agreeing digits", "", .. heads.Select(h => h.Head)]);
         for (int row = 0; row < rows.Count; row++)
         {
@@ -112,15 +181,18 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         text.AppendLine("(draws: ok where the Monte-Carlo Fisher is within its standard error; ! failed, ? not decided, - not applicable)");
     }
 
-    private static bool IsLayerOf(string layer, string parameter) => parameter.LastIndexOf('.') is var dot and > 0 && parameter[..dot] == layer;
+    private static bool IsLayerOf(string layer, string parameter) =>
+        parameter.LastIndexOf('.') is var dot and > 0 && parameter[..dot] == layer;
 
     private static string Cell(IReadOnlyList<Check> checks)
     {
-        if (checks.Count == 0) return "-";
+        if (checks.Count == 0)
+            return "-";
         int digits = checks.Min(c => c.Digits);
         string number = IsStatistical(checks[0].Name) ? "ok" : digits.ToString(CultureInfo.InvariantCulture);
         return checks.Any(c => c.Outcome == CheckOutcome.Failed) ? "!" + digits.ToString(CultureInfo.InvariantCulture)
-            : checks.Any(c => c.Outcome == CheckOutcome.Inconclusive) ? "?" : number;
+            : checks.Any(c => c.Outcome == CheckOutcome.Inconclusive) ? "?"
+            : number;
     }
 
     private static string Upper(string sentence) => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];

@@ -9,14 +9,28 @@ namespace Amari.Tests.Cli;
 public sealed class ContinuedCompareTests
 {
     private static readonly string[] Comparison =
-        ["compare", "digits-mlp", "--optimizers", "sgd,schedulefree-adamw", "--seeds", "2", "--epochs", "25", "--threads", "1", "--checkpoint-every", "5ms"];
+    [
+        "compare",
+        "digits-mlp",
+        "--optimizers",
+        "sgd,schedulefree-adamw",
+        "--seeds",
+        "2",
+        "--epochs",
+        "25",
+        "--threads",
+        "1",
+        "--checkpoint-every",
+        "5ms",
+    ];
 
     [Fact]
     public async Task Killed_and_hung_up_it_ends_where_an_uninterrupted_one_does()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals to send.");
         using var folder = new TemporaryFolder();
-        string whole = folder.File("whole"), parts = folder.File("parts");
+        string whole = folder.File("whole"),
+            parts = folder.File("parts");
         Assert.Equal(0, Run([.. Comparison, "--out", whole]).Code);
         using (var killed = new ToolProcess([.. Comparison, "--out", parts]))
         {
@@ -35,23 +49,35 @@ public sealed class ContinuedCompareTests
             Assert.Contains("1 of 4 runs are done", output, StringComparison.Ordinal);
             Assert.Contains("To continue: amari compare --resume ", output, StringComparison.Ordinal);
         }
-        Assert.Equal("interrupted", (string?)Json(parts)["runs"]!.AsArray().Single(r => (string)r!["optimizer"]! == "sgd" && (int)r["seed"]! == 1)!["status"]);
-        Assert.Equal((0, ""), Run("compare", "--resume", parts, "--seeds", "2", "--optimizers", "sgd, schedulefree-adamw") is var (end, _, said) ? (end, said) : default);
+        Assert.Equal(
+            "interrupted",
+            (string?)Json(parts)["runs"]!.AsArray().Single(r => (string)r!["optimizer"]! == "sgd" && (int)r["seed"]! == 1)!["status"]
+        );
+        Assert.Equal(
+            (0, ""),
+            Run("compare", "--resume", parts, "--seeds", "2", "--optimizers", "sgd, schedulefree-adamw") is var (end, _, said)
+                ? (end, said)
+                : default
+        );
         var (a, b) = (Json(whole), Json(parts));
         Assert.False((bool)b["partial"]!);
         Assert.Equal(a["runs"]!.AsArray().Select(Losses), b["runs"]!.AsArray().Select(Losses));
         Assert.False(Directory.Exists(Path.Combine(parts, "unfinished")));
         Assert.Empty(Directory.GetFiles(parts, "*.tmp"));
-        Assert.Equal(0, Run("compare", "--resume", parts).Code);   // there is nothing left to do, and the answer comes again
+        Assert.Equal(0, Run("compare", "--resume", parts).Code); // there is nothing left to do, and the answer comes again
 
-        bool Saved(string run) => Path.Combine(parts, "unfinished", run) is var f && Directory.Exists(f) && Directory.GetFiles(f, "step-*.safetensors").Length > 0;
+        bool Saved(string run) =>
+            Path.Combine(parts, "unfinished", run) is var f
+            && Directory.Exists(f)
+            && Directory.GetFiles(f, "step-*.safetensors").Length > 0;
 
         static int Runs(string folder) => File.Exists(Path.Combine(folder, "result.json")) ? Json(folder)["runs"]!.AsArray().Count : 0;
 
         static JsonNode Json(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "result.json")))!;
 
         static string Losses(JsonNode? run) =>
-            $"{run!["optimizer"]} {run["seed"]} {run["status"]} {string.Join(' ', run["losses"]!.AsArray().Select(l => $"{l![0]}:{l[2]}"))}";
+            $"{run!["optimizer"]} {run["seed"]} {run["status"]} "
+            + $"{string.Join(' ', run["losses"]!.AsArray().Select(l => $"{l![0]}:{l[2]}"))}";
     }
 
     private static readonly (string Other, string Expected)[] Differences =
@@ -75,7 +101,8 @@ public sealed class ContinuedCompareTests
         using var folder = new TemporaryFolder();
         string results = folder.File("o");
         Assert.Equal(0, Run("compare", "digits-softmax", "--optimizers", "sgd", "--seeds", "1", "--epochs", "1", "--out", results).Code);
-        foreach (var (other, expected) in Differences) AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
+        foreach (var (other, expected) in Differences)
+            AssertRefused(expected, ["compare", .. other.Split(' '), "--resume", results]);
         Assert.Equal(0, Run("compare", "DIGITS-softmax", "--resume", results, "--epochs", "1", "--seed", "0", "--start", "workload").Code);
     }
 
@@ -83,7 +110,8 @@ public sealed class ContinuedCompareTests
     public void A_folder_without_anything_to_continue_is_refused_and_stays_as_it_is()
     {
         using var folder = new TemporaryFolder();
-        string nowhere = folder.File("nowhere"), empty = folder.File("empty");
+        string nowhere = folder.File("nowhere"),
+            empty = folder.File("empty");
         Directory.CreateDirectory(empty);
         AssertRefused($"'{nowhere}' holds no comparison to continue", "compare", "--resume", nowhere);
         AssertRefused($"'{empty}' holds no comparison to continue", "compare", "--resume", empty);

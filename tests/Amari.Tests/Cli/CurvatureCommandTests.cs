@@ -32,7 +32,10 @@ public sealed class CurvatureCommandTests
         using var folder = new TemporaryFolder();
         using var scope = NewDisposeScope();
         var model = WorkloadCatalog.Find("digits-softmax", null).CreateModel();
-        string[] rest = command == "verify" ? ["--threads", "1"] : command == "spectrum" ? [.. Quick, "--top", "2", "--probes", "1", "--steps", "4"] : [.. Quick, "--grid", "5"];
+        string[] rest =
+            command == "verify" ? ["--threads", "1"]
+            : command == "spectrum" ? [.. Quick, "--top", "2", "--probes", "1", "--steps", "4"]
+            : [.. Quick, "--grid", "5"];
         foreach (string prefix in (string[])["", "model."])
         {
             string file = folder.File($"weights{prefix}.safetensors");
@@ -70,9 +73,30 @@ public sealed class CurvatureCommandTests
     public void Spectrum_of_a_checkpoint_is_that_of_its_weights()
     {
         using var folder = new TemporaryFolder();
-        string saved = folder.File("run"), json = folder.File("s.json"), result = folder.File("out");
+        string saved = folder.File("run"),
+            json = folder.File("s.json"),
+            result = folder.File("out");
         Assert.Equal(0, Run("train", "--optimizer", "adamw", "--epochs", "6", "--checkpoint", saved, "--out", folder.File("train")).Code);
-        var (code, output, error) = Run(["spectrum", "--checkpoint", saved, "--layer", "fc3", "--operator", "ggn", "--top", "30", "--probes", "3", "--steps", "30", "--json", json, "--out", result, .. Quick]);
+        var (code, output, error) = Run([
+            "spectrum",
+            "--checkpoint",
+            saved,
+            "--layer",
+            "fc3",
+            "--operator",
+            "ggn",
+            "--top",
+            "30",
+            "--probes",
+            "3",
+            "--steps",
+            "30",
+            "--json",
+            json,
+            "--out",
+            result,
+            .. Quick,
+        ]);
         Assert.Equal((0, ""), (code, error));
         Assert.Contains("checkpoint of step 66", output, StringComparison.Ordinal);
         Assert.Contains("100 of 1,437 training examples", output, StringComparison.Ordinal);
@@ -81,8 +105,16 @@ public sealed class CurvatureCommandTests
         using var data = new DigitsMlp().Load(null);
         using var examples = data.Train.Sample(100, 0);
         using var model = new DigitsMlp().CreateModel();
-        using (var checkpoint = Amari.Serialization.Checkpoint.Open(Directory.GetFiles(saved)[0])) checkpoint.CopyTo(model);
-        using var dense = new GaussNewton(new Objective(model, new Categorical(), examples.Batches(30), ParameterLayout.Of(model, n => n.StartsWith("fc3", StringComparison.Ordinal)))).ToDense();
+        using (var checkpoint = Amari.Serialization.Checkpoint.Open(Directory.GetFiles(saved)[0]))
+            checkpoint.CopyTo(model);
+        using var dense = new GaussNewton(
+            new Objective(
+                model,
+                new Categorical(),
+                examples.Batches(30),
+                ParameterLayout.Of(model, n => n.StartsWith("fc3", StringComparison.Ordinal))
+            )
+        ).ToDense();
         double[] expected = [.. linalg.eigvalsh(dense).Elements<float>().Reverse().Select(x => (double)x)];
 
         var root = JsonNode.Parse(File.ReadAllText(json))!;
@@ -90,8 +122,13 @@ public sealed class CurvatureCommandTests
         Assert.Equal((650, "ggn", "fc3"), ((int)root["dimension"]!, (string?)root["operator"], (string?)root["layer"]));
         var pairs = root["eigenvalues"]!.AsArray();
         Assert.Equal(30, pairs.Count);
-        for (int i = 0; i < 30; i++) Assert.Equal(expected[i], (double)pairs[i]!["value"]!, (double)pairs[i]!["residual"]! + 1e-5 * expected[0]);
-        Assert.InRange((double)root["trace"]!["value"]! - expected.Sum(), -3 * (double)root["trace"]!["standardError"]!, 3 * (double)root["trace"]!["standardError"]!);
+        for (int i = 0; i < 30; i++)
+            Assert.Equal(expected[i], (double)pairs[i]!["value"]!, (double)pairs[i]!["residual"]! + 1e-5 * expected[0]);
+        Assert.InRange(
+            (double)root["trace"]!["value"]! - expected.Sum(),
+            -3 * (double)root["trace"]!["standardError"]!,
+            3 * (double)root["trace"]!["standardError"]!
+        );
         Assert.InRange((int)root["outliers"]!, 0, 15);
         var density = root["density"]!.AsArray();
         double step = (double)density[1]![0]! - (double)density[0]![0]!;
@@ -102,7 +139,7 @@ public sealed class CurvatureCommandTests
         string page = File.ReadAllText(Path.Combine(result, "report.html"));
         Assert.DoesNotMatch("<(script|link|img)[^>]+(src|href)=", page);
         Assert.Contains("Plotly.react('density'", page, StringComparison.Ordinal);
-        Assert.Equal(2, Run(["spectrum", "--out", result, .. Quick]).Code);   // results are not overwritten unasked
+        Assert.Equal(2, Run(["spectrum", "--out", result, .. Quick]).Code); // results are not overwritten unasked
     }
 
     [Fact]
@@ -110,12 +147,26 @@ public sealed class CurvatureCommandTests
     {
         using var folder = new TemporaryFolder();
         string[] few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];
-        Assert.Contains("weights at initialisation", Run(["spectrum", "--train-budget", "0", "--out", folder.File("a"), .. few]).Output, StringComparison.Ordinal);
-        var (code, output, _) = Run(["spectrum", "--train-budget", "50ms", "--operator", "empirical-fisher", "--out", folder.File("b"), .. few]);
+        Assert.Contains(
+            "weights at initialisation",
+            Run(["spectrum", "--train-budget", "0", "--out", folder.File("a"), .. few]).Output,
+            StringComparison.Ordinal
+        );
+        var (code, output, _) = Run([
+            "spectrum",
+            "--train-budget",
+            "50ms",
+            "--operator",
+            "empirical-fisher",
+            "--out",
+            folder.File("b"),
+            .. few,
+        ]);
         Assert.Equal(0, code);
         Assert.Contains("trained with AdamW for", output, StringComparison.Ordinal);
         Assert.Contains("ask for more with --top", output, StringComparison.Ordinal);
-        Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);   // one probe has no error
+        // one probe has no error
+        Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);
     }
 
     [Theory]
@@ -125,8 +176,22 @@ public sealed class CurvatureCommandTests
     public void Landscape_holds_the_loss_at_the_weights_and_the_path_that_led_there(string plane)
     {
         using var folder = new TemporaryFolder();
-        string json = folder.File("l.json"), result = folder.File("out");
-        var (code, output, error) = Run(["landscape", "--plane", plane, "--train-budget", "100ms", "--grid", "5", "--json", json, "--out", result, .. Quick]);
+        string json = folder.File("l.json"),
+            result = folder.File("out");
+        var (code, output, error) = Run([
+            "landscape",
+            "--plane",
+            plane,
+            "--train-budget",
+            "100ms",
+            "--grid",
+            "5",
+            "--json",
+            json,
+            "--out",
+            result,
+            .. Quick,
+        ]);
         Assert.Equal((0, ""), (code, error));
         Assert.Contains("in the middle", output, StringComparison.Ordinal);
         var root = JsonNode.Parse(File.ReadAllText(json))!;
@@ -135,8 +200,10 @@ public sealed class CurvatureCommandTests
         var path = root["path"]!.AsArray();
         Assert.True(path.Count > 1);
         Assert.Equal((0.0, 0.0), (Math.Round((double)path[^1]!["a"]!, 5), Math.Round((double)path[^1]!["b"]!, 5)));
-        if (plane == "random") Assert.Equal(1, (double)root["a"]![4]!);
-        else Assert.True(Math.Abs((double)path[0]!["a"]!) <= (double)root["a"]![4]!);
+        if (plane == "random")
+            Assert.Equal(1, (double)root["a"]![4]!);
+        else
+            Assert.True(Math.Abs((double)path[0]!["a"]!) <= (double)root["a"]![4]!);
         Assert.Equal(1600, Width(Path.Combine(result, "landscape.png")));
         Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "landscape.svg")), StringComparison.Ordinal);
         Assert.Contains("Plotly.react('plot'", File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
@@ -146,7 +213,23 @@ public sealed class CurvatureCommandTests
     public void Landscape_of_initial_weights_has_no_path_and_reaches_as_far_as_asked()
     {
         using var folder = new TemporaryFolder();
-        Assert.Equal(0, Run(["landscape", "--train-budget", "0", "--grid", "3", "--range", "0.25", "--layer", "fc2", "--out", folder.File("o"), .. Quick]).Code);
+        Assert.Equal(
+            0,
+            Run([
+                "landscape",
+                "--train-budget",
+                "0",
+                "--grid",
+                "3",
+                "--range",
+                "0.25",
+                "--layer",
+                "fc2",
+                "--out",
+                folder.File("o"),
+                .. Quick,
+            ]).Code
+        );
         var root = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("o"), "result.json")))!;
         Assert.Empty(root["path"]!.AsArray());
         Assert.Equal([-0.25, 0, 0.25], root["a"]!.AsArray().Select(x => (double)x!));
@@ -157,14 +240,37 @@ public sealed class CurvatureCommandTests
     {
         using var folder = new TemporaryFolder();
         var largest = new Amari.Spectrum.Eigenpairs([3, 2], [0.1, 0.2], null, 4, Amari.Spectrum.LanczosStatus.Interrupted);
-        var result = new SpectrumResult(100, largest, null, null, null, "Hutchinson", Amari.Spectrum.Outliers.Of([3, 2]), true) { Workload = "w", Operator = "hessian", Title = "Hessian" };
+        var result = new SpectrumResult(100, largest, null, null, null, "Hutchinson", Amari.Spectrum.Outliers.Of([3, 2]), true)
+        {
+            Workload = "w",
+            Operator = "hessian",
+            Title = "Hessian",
+        };
         using var output = new StringWriter();
         Assert.Equal(1, SpectrumReport.Write(result, ResultFolder.Prepare(folder.File("o"), false, "x", null), output));
         Assert.Contains("stopped", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(1200, Width(Path.Combine(folder.File("o"), "spectrum.png")));
         var none = result with { Largest = new([], [], null, 1, Amari.Spectrum.LanczosStatus.NotFinite), Interrupted = false };
         Assert.Equal(1, SpectrumReport.Write(none, ResultFolder.Prepare(folder.File("p"), false, "x", null), output));
-        var half = new LandscapeResult("w", null, "", "", "", ["a", "b"], [-1, 0, 1], [-1, 0, 1], new double[,] { { 1, 2, 3 }, { 4, double.NaN, double.NaN }, { double.NaN, double.NaN, double.NaN } }, 1, [], true);
+        var half = new LandscapeResult(
+            "w",
+            null,
+            "",
+            "",
+            "",
+            ["a", "b"],
+            [-1, 0, 1],
+            [-1, 0, 1],
+            new double[,]
+            {
+                { 1, 2, 3 },
+                { 4, double.NaN, double.NaN },
+                { double.NaN, double.NaN, double.NaN },
+            },
+            1,
+            [],
+            true
+        );
         Assert.Equal(1, LandscapeReport.Write(half, ResultFolder.Prepare(folder.File("q"), false, "x", null), output));
     }
 

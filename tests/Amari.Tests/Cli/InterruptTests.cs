@@ -12,14 +12,41 @@ public sealed class InterruptTests
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals to send.");
         using var folder = new TemporaryFolder();
-        string result = folder.File("o"), seen = Path.Combine(result, "monitor.jsonl");
-        using var tool = Process.Start(new ProcessStartInfo("dotnet",
-        [
-            Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "compare", "--optimizers", "sgd,adamw,lion", "--budget", "2s", "--seeds", "1", "--threads", "1", "--monitor", "kl", "--out", result,
-        ]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
-        var (output, error) = (tool.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken), tool.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken));
-        while (!tool.HasExited && !Lines().Any(l => l.Contains("\"adamw\"", StringComparison.Ordinal))) await Task.Delay(5, TestContext.Current.CancellationToken);   // the second run has begun
-        using (var signal = Process.Start("sh", ["-c", $"kill -INT {tool.Id}"])) await signal.WaitForExitAsync(TestContext.Current.CancellationToken);
+        string result = folder.File("o"),
+            seen = Path.Combine(result, "monitor.jsonl");
+        using var tool = Process.Start(
+            new ProcessStartInfo(
+                "dotnet",
+                [
+                    Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"),
+                    "compare",
+                    "--optimizers",
+                    "sgd,adamw,lion",
+                    "--budget",
+                    "2s",
+                    "--seeds",
+                    "1",
+                    "--threads",
+                    "1",
+                    "--monitor",
+                    "kl",
+                    "--out",
+                    result,
+                ]
+            )
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            }
+        )!;
+        var (output, error) = (
+            tool.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken),
+            tool.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken)
+        );
+        while (!tool.HasExited && !Lines().Any(l => l.Contains("\"adamw\"", StringComparison.Ordinal)))
+            await Task.Delay(5, TestContext.Current.CancellationToken); // the second run has begun
+        using (var signal = Process.Start("sh", ["-c", $"kill -INT {tool.Id}"]))
+            await signal.WaitForExitAsync(TestContext.Current.CancellationToken);
         await tool.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal((1, ""), (tool.ExitCode, ToolProcess.WithoutStarvation(await error)));
         Assert.Contains("interrupted", await output, StringComparison.Ordinal);
@@ -30,7 +57,8 @@ public sealed class InterruptTests
 
         string[] Lines()
         {
-            if (!File.Exists(seen)) return [];
+            if (!File.Exists(seen))
+                return [];
             using var reader = new StreamReader(new FileStream(seen, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
             return reader.ReadToEnd().Split('\n');
         }

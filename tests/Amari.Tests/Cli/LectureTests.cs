@@ -12,7 +12,7 @@ public sealed class LectureTests : IDisposable
 {
     private readonly int _threads = get_num_threads();
 
-    public LectureTests() => set_num_threads(1);                 // as the command does
+    public LectureTests() => set_num_threads(1); // as the command does
 
     public void Dispose() => set_num_threads(_threads);
 
@@ -26,15 +26,20 @@ public sealed class LectureTests : IDisposable
         var run = LectureRun.Of(LectureCatalog.Find([id]).Single(), 0, results);
         Assert.Null(run.Error);
         Assert.NotEmpty(run.Result!.Checks);
-        Assert.All(run.Result.Checks.Where(c => !c.Timed), c => Assert.True(c.Passed, $"{c.Name}: {c.Value}, expected {c.Expected} ({c.Relation}, {c.Tolerance})"));
+        Assert.All(
+            run.Result.Checks.Where(c => !c.Timed),
+            c => Assert.True(c.Passed, $"{c.Name}: {c.Value}, expected {c.Expected} ({c.Relation}, {c.Tolerance})")
+        );
         Assert.NotEmpty(run.Result.Tables);
         Assert.NotEmpty(run.Result.Sentence);
         Assert.Equal(2 * run.Result.Figures.Count, run.Files.Count);
         foreach (string file in run.Files)
         {
             byte[] bytes = File.ReadAllBytes(file);
-            if (file.EndsWith(".png", StringComparison.Ordinal)) Assert.Equal("PNG"u8, bytes.AsSpan(1, 3));
-            else Assert.EndsWith("</svg>", System.Text.Encoding.UTF8.GetString(bytes).TrimEnd(), StringComparison.Ordinal);
+            if (file.EndsWith(".png", StringComparison.Ordinal))
+                Assert.Equal("PNG"u8, bytes.AsSpan(1, 3));
+            else
+                Assert.EndsWith("</svg>", System.Text.Encoding.UTF8.GetString(bytes).TrimEnd(), StringComparison.Ordinal);
         }
     }
 
@@ -61,7 +66,7 @@ public sealed class LectureTests : IDisposable
                 Assert.True(double.IsFinite((double)check["value"]!) && double.IsFinite((double)check["expected"]!));
             }
         }
-        Assert.Equal(2, Run("lecture", "E1", "--out", folder.File("o")).Code);   // results are not overwritten unasked
+        Assert.Equal(2, Run("lecture", "E1", "--out", folder.File("o")).Code); // results are not overwritten unasked
         Assert.Equal(0, Run("lecture", "E1", "--out", folder.File("o"), "--overwrite").Code);
     }
 
@@ -70,7 +75,7 @@ public sealed class LectureTests : IDisposable
     {
         var (code, output, _) = Run("lecture", "list");
         Assert.Equal(0, code);
-        Assert.All(LectureCatalog.All, item => Assert.Contains($"{item.Id,-4} {item.Title}", output, StringComparison.Ordinal));
+        Assert.All(LectureCatalog.All, item => Assert.Contains($"{item.Id, -4} {item.Title}", output, StringComparison.Ordinal));
         var (bad, _, error) = Run("lecture", "M99");
         Assert.Equal(2, bad);
         Assert.Contains("M99", error, StringComparison.Ordinal);

@@ -6,7 +6,8 @@ using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
-/// <summary>A workload whose model has no second derivative: the methods that need one are reported in a line, and the others go on.</summary>
+/// <summary>A workload whose model has no second derivative: the methods that need one are reported in a line, and the others go
+/// on.</summary>
 public sealed class OnceDifferentiableTests : IDisposable
 {
     private const string Reason = "The operation EmbeddingBag has no second derivative";
@@ -20,14 +21,36 @@ public sealed class OnceDifferentiableTests : IDisposable
     private (int Code, string Output, string Error, JsonNode? Json) Bag(string command, params string[] args)
     {
         string json = _folder.File("result.json");
-        var (code, output, error) = Run([command, "--assembly", _assembly, "--threads", "1", "--out", _folder.File("o"), "--json", json, .. args]);
-        return (code, string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)), error, File.Exists(json) ? JsonNode.Parse(File.ReadAllText(json)) : null);
+        var (code, output, error) = Run([
+            command,
+            "--assembly",
+            _assembly,
+            "--threads",
+            "1",
+            "--out",
+            _folder.File("o"),
+            "--json",
+            json,
+            .. args,
+        ]);
+        return (
+            code,
+            string.Join(' ', output.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)),
+            error,
+            File.Exists(json) ? JsonNode.Parse(File.ReadAllText(json)) : null
+        );
     }
 
     [Fact]
     public void Plan_reports_who_cannot_and_plans_the_others()
     {
-        var (code, output, error, json) = Bag("plan", "--optimizers", "newton-cg,adamw,hessian-free,adahessian,kfac", "--calibration", "1ms");
+        var (code, output, error, json) = Bag(
+            "plan",
+            "--optimizers",
+            "newton-cg,adamw,hessian-free,adahessian,kfac",
+            "--calibration",
+            "1ms"
+        );
         Assert.Equal((0, ""), (code, error));
         var rows = json!["optimizers"]!.AsArray().ToDictionary(r => (string)r!["optimizer"]!, r => (string?)r!["refused"]);
         foreach (string name in (string[])["newton-cg", "hessian-free", "adahessian"])
@@ -53,7 +76,13 @@ public sealed class OnceDifferentiableTests : IDisposable
         Assert.Contains("what cannot be computed for this model is not verified", output, StringComparison.Ordinal);
         var checks = json!["checks"]!.AsArray();
         var missing = checks.Where(c => (string?)c!["outcome"] == "Unavailable").ToList();
-        Assert.All(missing, c => Assert.True(((string)c!["note"]!).StartsWith(Reason, StringComparison.Ordinal) && c["passed"] is null && c["relativeError"] is null));
+        Assert.All(
+            missing,
+            c =>
+                Assert.True(
+                    ((string)c!["note"]!).StartsWith(Reason, StringComparison.Ordinal) && c["passed"] is null && c["relativeError"] is null
+                )
+        );
         Assert.DoesNotContain(checks, c => (string?)c!["outcome"] == "Failed");
         foreach (string name in (string[])["gradient", "likelihood score", "k-fac step"])
             Assert.Contains(checks, c => (string?)c!["name"] == name && (bool?)c["passed"] == true);
@@ -63,7 +92,7 @@ public sealed class OnceDifferentiableTests : IDisposable
     public void Compare_reports_the_run_that_failed_and_trains_the_others()
     {
         var (code, _, error, json) = Bag("compare", "--optimizers", "newton-cg,sgd", "--seeds", "1", "--epochs", "2");
-        Assert.Equal(0, code);                                   // one completed
+        Assert.Equal(0, code); // one completed
         Assert.Contains(Reason, Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
         var runs = json!["runs"]!.AsArray();
         Assert.Equal(["failed", "completed"], runs.Select(r => (string)r!["status"]!));

@@ -22,13 +22,21 @@ public sealed class OutputTests : IDisposable
     public void Standard_output_takes_the_result_alone(string path)
     {
         Assert.SkipWhen(path != "-" && OperatingSystem.IsWindows(), "Windows has no such file.");
-        if (path == "link") File.CreateSymbolicLink(path = _folder.File(path), "/dev/stdout");
+        if (path == "link")
+            File.CreateSymbolicLink(path = _folder.File(path), "/dev/stdout");
         var (code, output, error) = Run(Train("--json", path));
         Assert.Equal(0, code);
         Assert.Single(JsonNode.Parse(output)!["runs"]!.AsArray());
         Assert.Contains("final loss", error, StringComparison.Ordinal);
-        if (path != "-") return;
-        foreach (string[] other in (string[][])[["info"], ["verify", "digits-softmax", "--examples", "3"]])
+        if (path != "-")
+            return;
+        foreach (
+            string[] other in (string[][])
+                [
+                    ["info"],
+                    ["verify", "digits-softmax", "--examples", "3"],
+                ]
+        )
         {
             (code, output, _) = Run([.. other, "--json", path, "--out", _folder.File(other[0])]);
             Assert.Equal(0, code);
@@ -41,7 +49,8 @@ public sealed class OutputTests : IDisposable
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no such files.");
         string pipe = _folder.File("pipe");
-        using (var make = Process.Start("mkfifo", [pipe])) await make.WaitForExitAsync(TestContext.Current.CancellationToken);
+        using (var make = Process.Start("mkfifo", [pipe]))
+            await make.WaitForExitAsync(TestContext.Current.CancellationToken);
         var reader = Task.Run(() => File.ReadAllText(pipe));
         Assert.Equal((0, ""), Run(Train("--json", pipe)) is var (code, _, error) ? (code, error) : default);
         Assert.Single(JsonNode.Parse(await reader)!["runs"]!.AsArray());
@@ -57,15 +66,21 @@ public sealed class OutputTests : IDisposable
     [Fact]
     public void A_file_is_replaced_only_if_that_is_said_and_keeps_its_mode_and_its_links()
     {
-        string file = _folder.File("f.json"), link = _folder.File("l"), chain = _folder.File("c");
+        string file = _folder.File("f.json"),
+            link = _folder.File("l"),
+            chain = _folder.File("c");
         File.WriteAllText(file, "mine");
         File.CreateSymbolicLink(link, "f.json");
         File.CreateSymbolicLink(chain, link);
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
         foreach (string path in (string[])[file, link, chain])
         {
             AssertRefused("which exists already; choose another file or say --overwrite.", Train("--json", path));
-            AssertRefused("which exists already", ["plan", "digits-softmax", "--optimizers", "sgd", "--calibration", "10ms", "--json", path, "--out", _folder.File("p")]);
+            AssertRefused(
+                "which exists already",
+                ["plan", "digits-softmax", "--optimizers", "sgd", "--calibration", "10ms", "--json", path, "--out", _folder.File("p")]
+            );
             AssertRefused("which exists already", ["info", "--json", path]);
             Assert.False(Directory.Exists(_folder.File("o")));
         }
@@ -73,8 +88,9 @@ public sealed class OutputTests : IDisposable
         Assert.Equal(0, Run(Train("--json", chain, "--overwrite")).Code);
         Assert.NotNull(JsonNode.Parse(File.ReadAllText(file)));
         Assert.Equal((link, "f.json"), (new FileInfo(chain).LinkTarget, new FileInfo(link).LinkTarget));
-        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead, File.GetUnixFileMode(file));
-        File.Delete(file);                                       // a link to nothing yet
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead, File.GetUnixFileMode(file));
+        File.Delete(file); // a link to nothing yet
         Assert.Equal(0, Run(Train("--json", chain, "--overwrite")).Code);
         Assert.True(File.Exists(file));
         AssertRefused("which is a folder", Train("--json", _folder.Path));
@@ -83,7 +99,8 @@ public sealed class OutputTests : IDisposable
     [Fact]
     public void Files_of_others_stay_even_where_results_may_be_replaced()
     {
-        string results = _folder.File("o"), page = Path.Combine(results, "report.html");
+        string results = _folder.File("o"),
+            page = Path.Combine(results, "report.html");
         Directory.CreateDirectory(results);
         File.WriteAllText(Path.Combine(results, "notes.txt"), "mine");
         Assert.Equal(0, Run(Train()).Code);
@@ -105,13 +122,20 @@ public sealed class OutputTests : IDisposable
     [Fact]
     public void Results_that_their_folder_does_not_take_are_elsewhere()
     {
-        string results = _folder.File("o"), json = _folder.File("copy.json");
+        string results = _folder.File("o"),
+            json = _folder.File("copy.json");
         using var error = new StringWriter();
-        using var folder = ResultFolder.Prepare(results, false, "x", Amari.Training.OutputTarget.Of("--json", json, false, TextWriter.Null), error: error);
+        using var folder = ResultFolder.Prepare(
+            results,
+            false,
+            "x",
+            Amari.Training.OutputTarget.Of("--json", json, false, TextWriter.Null),
+            error: error
+        );
         folder.WriteInterim("result.json", "1");
         Assert.Equal("1", File.ReadAllText(folder.FileNamed("result.json")));
         Directory.Delete(results, recursive: true);
-        File.WriteAllText(results, "");                          // a file in its place: also root cannot write there
+        File.WriteAllText(results, ""); // a file in its place: also root cannot write there
         folder.WriteInterim("result.json", "2");
         folder.WriteInterim("result.json", "2");
         Assert.Contains("the command goes on", Assert.Single(error.ToString().Trim().Split('\n')), StringComparison.Ordinal);
@@ -120,10 +144,14 @@ public sealed class OutputTests : IDisposable
         string elsewhere = Path.GetDirectoryName(page)!;
         try
         {
-            Assert.Equal(("3", "4", "3"), (File.ReadAllText(Path.Combine(elsewhere, "result.json")), File.ReadAllText(page), File.ReadAllText(json)));
+            Assert.Equal(
+                ("3", "4", "3"),
+                (File.ReadAllText(Path.Combine(elsewhere, "result.json")), File.ReadAllText(page), File.ReadAllText(json))
+            );
             Assert.Contains($"the rest is in '{elsewhere}'", error.ToString().Trim().Split('\n')[1], StringComparison.Ordinal);
             Assert.Equal((1, 2), (folder.ExitCode(0), folder.ExitCode(2)));
-            if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(elsewhere));
+            if (!OperatingSystem.IsWindows())
+                Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(elsewhere));
         }
         finally
         {
@@ -135,11 +163,43 @@ public sealed class OutputTests : IDisposable
     public async Task A_terminal_that_closes_ends_a_run_with_its_results_unless_nohup_ignores_it()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals to send.");
-        string saved = _folder.File("saved"), stays = _folder.File("stays");
-        using var closing = new ToolProcess(["train", "digits-mlp", "--optimizer", "sgd", "--budget", "60s", "--threads", "1", "--out", _folder.File("a"),
-            "--checkpoint", saved, "--checkpoint-every", "50ms"]);
-        using var ignoring = new ToolProcess(["train", "digits-mlp", "--optimizer", "sgd", "--epochs", "150", "--threads", "1", "--out", _folder.File("b"),
-            "--checkpoint", stays, "--checkpoint-every", "50ms"], "nohup");
+        string saved = _folder.File("saved"),
+            stays = _folder.File("stays");
+        using var closing = new ToolProcess([
+            "train",
+            "digits-mlp",
+            "--optimizer",
+            "sgd",
+            "--budget",
+            "60s",
+            "--threads",
+            "1",
+            "--out",
+            _folder.File("a"),
+            "--checkpoint",
+            saved,
+            "--checkpoint-every",
+            "50ms",
+        ]);
+        using var ignoring = new ToolProcess(
+            [
+                "train",
+                "digits-mlp",
+                "--optimizer",
+                "sgd",
+                "--epochs",
+                "150",
+                "--threads",
+                "1",
+                "--out",
+                _folder.File("b"),
+                "--checkpoint",
+                stays,
+                "--checkpoint-every",
+                "50ms",
+            ],
+            "nohup"
+        );
         await closing.Until(() => Directory.Exists(saved) && Directory.GetFiles(saved, "step-*").Length > 0);
         closing.Signal("HUP");
         await ignoring.Until(() => Directory.Exists(stays) && Directory.GetFiles(stays, "step-*").Length > 0);
@@ -149,6 +209,7 @@ public sealed class OutputTests : IDisposable
         Assert.Equal(0, (await ignoring.End()).Code);
         Assert.NotEqual("interrupted", Status("b"));
 
-        string? Status(string name) => (string?)JsonNode.Parse(File.ReadAllText(_folder.File(Path.Combine(name, "result.json"))))!["runs"]![0]!["status"];
+        string? Status(string name) =>
+            (string?)JsonNode.Parse(File.ReadAllText(_folder.File(Path.Combine(name, "result.json"))))!["runs"]![0]!["status"];
     }
 }

@@ -18,13 +18,17 @@ public sealed class ProgressViewTests
         using (var view = new ProgressView(console, "the title"))
         {
             view.Report(At(0, 0, evaluated: true));
-            for (int step = 1; step < 1000; step++) view.Report(At(step, step / 1000.0, evaluated: step % 10 == 0));
+            for (int step = 1; step < 1000; step++)
+                view.Report(At(step, step / 1000.0, evaluated: step % 10 == 0));
             view.Report(At(1000, 1, evaluated: true));
             view.Report(At(1000, 1, evaluated: true));
         }
         Assert.Equal(2, console.Lines.Count);
         Assert.Equal("the title", console.Lines[0]);
-        Assert.Equal("kfac   seed 3             100 %  step    1000    10.0 s  loss 0.5      batch 0.25        1.5 ms/step      0 s left", console.Lines[1]);
+        Assert.Equal(
+            "kfac   seed 3             100 %  step    1000    10.0 s  loss 0.5      batch 0.25        1.5 ms/step      0 s left",
+            console.Lines[1]
+        );
     }
 
     [Fact]
@@ -48,7 +52,15 @@ public sealed class ProgressViewTests
     public void A_terminal_gets_a_table_that_fits_in_80_columns()
     {
         using var writer = new StringWriter();
-        var console = AnsiConsole.Create(new() { Out = new Terminal(writer), Interactive = InteractionSupport.Yes, Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
+        var console = AnsiConsole.Create(
+            new()
+            {
+                Out = new Terminal(writer),
+                Interactive = InteractionSupport.Yes,
+                Ansi = AnsiSupport.No,
+                ColorSystem = ColorSystemSupport.NoColors,
+            }
+        );
         using (var view = new ProgressView(console, "the title"))
         {
             view.Report(At(7, 0.5, stage: "tuning 10/11"));
@@ -66,6 +78,7 @@ public sealed class ProgressViewTests
         public bool IsTerminal => true;
         public int Width => 80;
         public int Height => 24;
+
         public void SetEncoding(System.Text.Encoding encoding) { }
     }
 }

@@ -5,9 +5,10 @@ namespace Amari.Tests.Cli;
 /// <summary>The command-line tool as a process of its own, to be signalled.</summary>
 internal sealed class ToolProcess : IDisposable
 {
-    private const double LongestWait = 60;                      // seconds
+    private const double LongestWait = 60; // seconds
     private readonly Process _process;
-    private readonly Task<string> _output, _error;
+    private readonly Task<string> _output,
+        _error;
 
     /// <param name="arguments">Of <c>amari</c>.</param>
     /// <param name="before">A command that runs it, such as <c>nohup</c>.</param>
@@ -23,7 +24,8 @@ internal sealed class ToolProcess : IDisposable
     {
         for (long start = Stopwatch.GetTimestamp(); !holds(); await Task.Delay(2))
         {
-            if (_process.HasExited) Assert.Fail((await _output) + await _error);
+            if (_process.HasExited)
+                Assert.Fail((await _output) + await _error);
             Assert.True(Stopwatch.GetElapsedTime(start).TotalSeconds < LongestWait, "what was waited for did not come");
         }
     }
@@ -44,11 +46,17 @@ internal sealed class ToolProcess : IDisposable
 
     /// <summary>Without what runs say on a busy machine, as that of the tests may be.</summary>
     public static string WithoutStarvation(string error) =>
-        string.Concat(error.Split('\n').Where(l => l.Length > 0 && !l.Contains("of the processor time that its threads could use", StringComparison.Ordinal)).Select(l => l + "\n"));
+        string.Concat(
+            error
+                .Split('\n')
+                .Where(l => l.Length > 0 && !l.Contains("of the processor time that its threads could use", StringComparison.Ordinal))
+                .Select(l => l + "\n")
+        );
 
     public void Dispose()
     {
-        if (!_process.HasExited) _process.Kill();
+        if (!_process.HasExited)
+            _process.Kill();
         _process.Dispose();
     }
 }

@@ -4,7 +4,8 @@ using Amari.Tests.Kfac;
 
 namespace Amari.Tests.Curvature;
 
-/// <summary>K-FAC's factors as an operator: against dense Kronecker products, dense Fishers where theory says they agree, and the optimizer.</summary>
+/// <summary>K-FAC's factors as an operator: against dense Kronecker products, dense Fishers where theory says they agree, and the
+/// optimizer.</summary>
 public sealed class KroneckerFactoredTests : IDisposable
 {
     private const double Tolerance = 1e-10;
@@ -20,10 +21,13 @@ public sealed class KroneckerFactoredTests : IDisposable
         foreach (var (layer, a, g) in factored.Factors)
         {
             string prefix = layer.Length == 0 ? "" : layer + ".";
-            int weight = names.IndexOf(prefix + "weight"), bias = names.IndexOf(prefix + "bias");
+            int weight = names.IndexOf(prefix + "weight"),
+                bias = names.IndexOf(prefix + "bias");
             var (left, right) = damp?.Invoke(a, g) ?? (a, g);
-            var block = Dense.Kronecker(left, right, bias >= 0);   // weight, then bias, as they lie in the layout
-            full.narrow(0, factored.Parameters.Offset(weight), block.shape[0]).narrow(1, factored.Parameters.Offset(weight), block.shape[0]).copy_(block);
+            var block = Dense.Kronecker(left, right, bias >= 0); // weight, then bias, as they lie in the layout
+            full.narrow(0, factored.Parameters.Offset(weight), block.shape[0])
+                .narrow(1, factored.Parameters.Offset(weight), block.shape[0])
+                .copy_(block);
         }
         return full;
     }
@@ -31,23 +35,56 @@ public sealed class KroneckerFactoredTests : IDisposable
     /// <summary>Without the rows and columns of normalisations, which have no Kronecker factors.</summary>
     private static Tensor Factored(Tensor dense, KroneckerFactored factored)
     {
-        var rows = factored.Parameters.Parameters.Zip(factored.Coverage.Rows).SelectMany(p =>
-            Enumerable.Repeat(p.Second.Block.StartsWith("unit-wise", StringComparison.Ordinal) ? 0.0 : 1.0, (int)p.First.Parameter.numel())).ToArray();
+        var rows = factored
+            .Parameters.Parameters.Zip(factored.Coverage.Rows)
+            .SelectMany(p =>
+                Enumerable.Repeat(
+                    p.Second.Block.StartsWith("unit-wise", StringComparison.Ordinal) ? 0.0 : 1.0,
+                    (int)p.First.Parameter.numel()
+                )
+            )
+            .ToArray();
         var keep = tensor(rows);
         return dense * keep * keep.unsqueeze(1);
     }
 
     private static Tensor Block(Tensor dense, KroneckerFactored factored, string layer)
     {
-        var rows = tensor(factored.Parameters.Parameters.SelectMany((p, i) => p.Name.StartsWith(layer + ".", StringComparison.Ordinal)
-            ? Enumerable.Range(0, (int)p.Parameter.numel()).Select(k => factored.Parameters.Offset(i) + k) : []).ToArray());
+        var rows = tensor(
+            factored
+                .Parameters.Parameters.SelectMany(
+                    (p, i) =>
+                        p.Name.StartsWith(layer + ".", StringComparison.Ordinal)
+                            ? Enumerable.Range(0, (int)p.Parameter.numel()).Select(k => factored.Parameters.Offset(i) + k)
+                            : []
+                )
+                .ToArray()
+        );
         return dense.index_select(0, rows).index_select(1, rows);
     }
 
-    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation), InlineData(FisherKind.Empirical)]
+    [
+        Theory,
+        InlineData(FisherKind.Exact),
+        InlineData(FisherKind.MonteCarlo),
+        InlineData(FisherKind.CurvaturePropagation),
+        InlineData(FisherKind.Empirical)
+    ]
     public void Operator_is_the_Kronecker_products_of_its_factors(FisherKind kind)
     {
-        foreach (string name in (string[])["mlp", "mlp, sum", "bernoulli", "no bias", "weight sharing", "weight sharing, pooled", "the model is a layer", "norms and dropout"])
+        foreach (
+            string name in (string[])
+                [
+                    "mlp",
+                    "mlp, sum",
+                    "bernoulli",
+                    "no bias",
+                    "weight sharing",
+                    "weight sharing, pooled",
+                    "the model is a layer",
+                    "norms and dropout",
+                ]
+        )
         {
             using var factored = new KroneckerFactored(CurvatureCases.Make(name).Objective(), kind, samples: 2);
             Assert.True(DenseCurvature.RelativeError(Factored(factored.ToDense(), factored), DenseOf(factored)) < Tolerance, name);
@@ -59,7 +96,10 @@ public sealed class KroneckerFactoredTests : IDisposable
     {
         manual_seed(2);
         var model = nn.Sequential(("a", nn.Linear(4, 3)), ("b", nn.Linear(3, 5)), ("c", nn.Linear(5, 2))).to(ScalarType.Float64);
-        (Tensor, Tensor)[] batches = [.. new long[] { 3, 5 }.Select(n => (randn(n, 4, dtype: ScalarType.Float64), randn(n, 2, dtype: ScalarType.Float64)))];
+        (Tensor, Tensor)[] batches =
+        [
+            .. new long[] { 3, 5 }.Select(n => (randn(n, 4, dtype: ScalarType.Float64), randn(n, 2, dtype: ScalarType.Float64))),
+        ];
         foreach (var reduction in Enum.GetValues<LossReduction>())
         {
             var objective = new Objective(model, new Gaussian(0.3), batches, reduction: reduction);
@@ -73,7 +113,8 @@ public sealed class KroneckerFactoredTests : IDisposable
     {
         // one position at the output of each convolution: one row
         manual_seed(3);
-        var model = nn.Sequential(("c", nn.Conv2d(4, 4, 3, groups: 2)), ("t", nn.Tanh()), ("f", nn.Flatten()), ("l", nn.Linear(4, 3))).to(ScalarType.Float64);
+        var model = nn.Sequential(("c", nn.Conv2d(4, 4, 3, groups: 2)), ("t", nn.Tanh()), ("f", nn.Flatten()), ("l", nn.Linear(4, 3)))
+            .to(ScalarType.Float64);
         var objective = new Objective(model, new Categorical(), [(randn(1, 4, 3, 3, dtype: ScalarType.Float64), tensor(new long[] { 1 }))]);
         foreach (var kind in (FisherKind[])[FisherKind.Exact, FisherKind.Empirical])
         {
@@ -105,20 +146,30 @@ public sealed class KroneckerFactoredTests : IDisposable
     [Fact]
     public void Parameters_without_a_block_have_zero_rows_and_are_listed()
     {
-        foreach (var (name, left, reason) in new[]
-        {
-            ("tied weights", "first.bias", "share a weight"),
-            ("unused parameters", "never.weight", "not seen"),
-            ("unused parameters", "scale", "Unused"),
-            ("frozen weight", "a.bias", "frozen"),
-        })
+        foreach (
+            var (name, left, reason) in new[]
+            {
+                ("tied weights", "first.bias", "share a weight"),
+                ("unused parameters", "never.weight", "not seen"),
+                ("unused parameters", "scale", "Unused"),
+                ("frozen weight", "a.bias", "frozen"),
+            }
+        )
         {
             using var factored = new KroneckerFactored(CurvatureCases.Make(name).Objective());
             var row = factored.Coverage.Rows.Single(r => r.Parameter == left);
             Assert.Equal("none", row.Block);
             Assert.Contains(reason, row.Reason, StringComparison.Ordinal);
             int i = factored.Parameters.Parameters.ToList().FindIndex(p => p.Name == left);
-            Assert.Equal(0, factored.ToDense().narrow(0, factored.Parameters.Offset(i), factored.Parameters.Parameters[i].Parameter.numel()).abs().sum().ToDouble());
+            Assert.Equal(
+                0,
+                factored
+                    .ToDense()
+                    .narrow(0, factored.Parameters.Offset(i), factored.Parameters.Parameters[i].Parameter.numel())
+                    .abs()
+                    .sum()
+                    .ToDouble()
+            );
             Assert.Equal(factored.Parameters.Parameters.Select(p => p.Name), factored.Coverage.Rows.Select(r => r.Parameter));
         }
     }
@@ -153,9 +204,21 @@ public sealed class KroneckerFactoredTests : IDisposable
     {
         var c = CurvatureCases.Make("norms and dropout");
         c.Model.eval();
-        using var kfac = new Amari.Kfac(c.Model, new() { Fisher = kind, LearningRate = 0, Fallback = new() { LearningRate = 0 } }, c.Likelihood);
+        using var kfac = new Amari.Kfac(
+            c.Model,
+            new()
+            {
+                Fisher = kind,
+                LearningRate = 0,
+                Fallback = new() { LearningRate = 0 },
+            },
+            c.Likelihood
+        );
         using (var early = KroneckerFactored.Of(kfac))
-            Assert.All(early.Coverage.Rows.Where(r => r.Parameter.StartsWith("a.", StringComparison.Ordinal)), r => Assert.Contains("not yet", r.Reason, StringComparison.Ordinal));
+            Assert.All(
+                early.Coverage.Rows.Where(r => r.Parameter.StartsWith("a.", StringComparison.Ordinal)),
+                r => Assert.Contains("not yet", r.Reason, StringComparison.Ordinal)
+            );
         c.Likelihood.Loss(c.Model.call(c.Batches[0].X), c.Batches[0].Y).backward();
         kfac.step();
         using var live = KroneckerFactored.Of(kfac);
@@ -168,7 +231,7 @@ public sealed class KroneckerFactoredTests : IDisposable
         using var expected = new KroneckerFactored(new Objective(c.Model, c.Likelihood, [c.Batches[0]], weights), kind);
         Assert.True(DenseCurvature.RelativeError(some.ToDense(), expected.ToDense()) < Tolerance);
         kfac.Dispose();
-        Assert.True(DenseCurvature.RelativeError(live.ToDense(), measured.ToDense()) < Tolerance);   // a copy
+        Assert.True(DenseCurvature.RelativeError(live.ToDense(), measured.ToDense()) < Tolerance); // a copy
     }
 
     [Theory, InlineData(DampingMethod.Eigenbasis), InlineData(DampingMethod.FactoredTikhonov)]
@@ -181,15 +244,20 @@ public sealed class KroneckerFactoredTests : IDisposable
             using var inverse = factored.Inverse(Damping, method);
             var identity = eye(factored.Dimension, dtype: ScalarType.Float64);
             Tensor damped;
-            if (method == DampingMethod.Eigenbasis) damped = DenseOf(factored) + Damping * identity;
+            if (method == DampingMethod.Eigenbasis)
+                damped = DenseOf(factored) + Damping * identity;
             else
             {
-                damped = DenseOf(factored, (a, g) =>
-                {
-                    double pi = Math.Sqrt(a.trace().ToDouble() / a.shape[0] / (g.trace().ToDouble() / g.shape[0])), root = Math.Sqrt(Damping);
-                    return (a + pi * root * eye(a.shape[0], dtype: a.dtype), g + root / pi * eye(g.shape[0], dtype: g.dtype));
-                });
-                damped += Damping * damped.abs().sum(1).eq(0).to(ScalarType.Float64).diag();   // no block: λ alone
+                damped = DenseOf(
+                    factored,
+                    (a, g) =>
+                    {
+                        double pi = Math.Sqrt(a.trace().ToDouble() / a.shape[0] / (g.trace().ToDouble() / g.shape[0])),
+                            root = Math.Sqrt(Damping);
+                        return (a + pi * root * eye(a.shape[0], dtype: a.dtype), g + root / pi * eye(g.shape[0], dtype: g.dtype));
+                    }
+                );
+                damped += Damping * damped.abs().sum(1).eq(0).to(ScalarType.Float64).diag(); // no block: λ alone
             }
             var v = randn(factored.Dimension, 3, dtype: ScalarType.Float64);
             var x = inverse.Apply(v);

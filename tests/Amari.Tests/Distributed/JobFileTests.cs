@@ -20,8 +20,14 @@ public sealed class JobFileTests
         string text = File.ReadAllText(file);
         foreach (string option in (string[])["nodes", "ntasks-per-node", "cpus-per-task", "time"])
             Assert.Matches($"(?m)^#SBATCH --{option}=\\S+$", text);
-        Accepted(Regex.Match(text.Replace("\\\n", " ", StringComparison.Ordinal), "amari (train .*)").Groups[1].Value.Replace("\"$OMP_NUM_THREADS\"", "1", StringComparison.Ordinal)
-            .Replace("\"", "", StringComparison.Ordinal).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        Accepted(
+            Regex
+                .Match(text.Replace("\\\n", " ", StringComparison.Ordinal), "amari (train .*)")
+                .Groups[1]
+                .Value.Replace("\"$OMP_NUM_THREADS\"", "1", StringComparison.Ordinal)
+                .Replace("\"", "", StringComparison.Ordinal)
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        );
     }
 
     [Fact]
@@ -31,8 +37,10 @@ public sealed class JobFileTests
         Assert.Equal(("kubeflow.org/v2beta1", "MPIJob"), ((string)root["apiVersion"], (string)root["kind"]));
         var spec = (Dictionary<string, object>)root["spec"];
         var replicas = (Dictionary<string, object>)spec["mpiReplicaSpecs"];
-        int workers = int.Parse((string)((Dictionary<string, object>)replicas["Worker"])["replicas"]), slots = int.Parse((string)spec["slotsPerWorker"]);
-        foreach (string role in (string[])["Launcher", "Worker"]) Assert.NotEmpty((string)Container(replicas, role)["image"]);
+        int workers = int.Parse((string)((Dictionary<string, object>)replicas["Worker"])["replicas"]),
+            slots = int.Parse((string)spec["slotsPerWorker"]);
+        foreach (string role in (string[])["Launcher", "Worker"])
+            Assert.NotEmpty((string)Container(replicas, role)["image"]);
         string[] arguments = [.. ((List<object>)Container(replicas, "Launcher")["args"]).Cast<string>()];
         Assert.Equal($"{workers * slots}", arguments[Array.IndexOf(arguments, "-np") + 1]);
         Accepted(arguments[(Array.IndexOf(arguments, "amari") + 1)..]);
@@ -50,13 +58,15 @@ public sealed class JobFileTests
         using var output = new StringWriter();
         using var error = new StringWriter();
         Assert.Equal(0, Amari.Cli.Commands.CommandLine.Run([.. arguments, "--help"], output, error));
-        foreach (string option in arguments.Where(a => a.StartsWith("--", StringComparison.Ordinal))) Assert.Contains(option, output.ToString(), StringComparison.Ordinal);
+        foreach (string option in arguments.Where(a => a.StartsWith("--", StringComparison.Ordinal)))
+            Assert.Contains(option, output.ToString(), StringComparison.Ordinal);
     }
 
     private static string Jobs([System.Runtime.CompilerServices.CallerFilePath] string path = "") =>
         Path.GetFullPath(Path.Combine(Path.GetDirectoryName(path)!, "..", "..", "..", "docs", "jobs"));
 
-    /// <summary>Block mappings and sequences, plain and quoted scalars, flow sequences of scalars, comments: what the job file uses of YAML; anything else is an error.</summary>
+    /// <summary>Block mappings and sequences, plain and quoted scalars, flow sequences of scalars, comments: what the job file uses of
+    /// YAML; anything else is an error.</summary>
     private sealed class Yaml
     {
         private readonly List<(int Indent, string Text)> _lines = [];
@@ -69,7 +79,8 @@ public sealed class JobFileTests
             {
                 Assert.DoesNotContain('\t', line);
                 string text = line.TrimStart(' ');
-                if (text.Length > 0 && text[0] != '#') yaml._lines.Add((line.Length - text.Length, text.TrimEnd()));
+                if (text.Length > 0 && text[0] != '#')
+                    yaml._lines.Add((line.Length - text.Length, text.TrimEnd()));
             }
             var result = (Dictionary<string, object>)yaml.Block(0);
             Assert.Equal(yaml._lines.Count, yaml._next);
@@ -78,7 +89,8 @@ public sealed class JobFileTests
 
         private object Block(int indent)
         {
-            if (!_lines[_next].Text.StartsWith("- ", StringComparison.Ordinal)) return Mapping(indent);
+            if (!_lines[_next].Text.StartsWith("- ", StringComparison.Ordinal))
+                return Mapping(indent);
             var items = new List<object>();
             while (_next < _lines.Count && _lines[_next].Indent == indent && _lines[_next].Text.StartsWith("- ", StringComparison.Ordinal))
             {
@@ -107,15 +119,23 @@ public sealed class JobFileTests
                 Assert.True(match.Success, _lines[_next].Text);
                 _next++;
                 Assert.True(match.Groups[2].Length > 0 || (_next < _lines.Count && _lines[_next].Indent > indent), match.Value);
-                Assert.True(map.TryAdd(match.Groups[1].Value, match.Groups[2].Length > 0 ? Scalar(match.Groups[2].Value) : Block(_lines[_next].Indent)), match.Value);
+                Assert.True(
+                    map.TryAdd(
+                        match.Groups[1].Value,
+                        match.Groups[2].Length > 0 ? Scalar(match.Groups[2].Value) : Block(_lines[_next].Indent)
+                    ),
+                    match.Value
+                );
             }
             return map;
         }
 
         private static object Scalar(string text)
         {
-            if (text[0] == '[') return text[1..^1].Split(',', StringSplitOptions.TrimEntries).Select(Scalar).ToList();
-            if (text[0] is not ('"' or '\'')) return Regex.IsMatch(text, "^[A-Za-z0-9/.][^#{}&*!|>%@`]*$") ? text : throw new FormatException(text);
+            if (text[0] == '[')
+                return text[1..^1].Split(',', StringSplitOptions.TrimEntries).Select(Scalar).ToList();
+            if (text[0] is not ('"' or '\''))
+                return Regex.IsMatch(text, "^[A-Za-z0-9/.][^#{}&*!|>%@`]*$") ? text : throw new FormatException(text);
             Assert.True(text.Length > 1 && text[^1] == text[0], text);
             return text[1..^1];
         }

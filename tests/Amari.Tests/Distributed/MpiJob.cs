@@ -13,7 +13,12 @@ internal sealed class MpiJob : IDisposable
 
     private MpiJob(string file, IEnumerable<string> arguments)
     {
-        var start = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true };
+        var start = new ProcessStartInfo(file, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
         start.Environment["DOTNET_TieredPGO"] = "0";
@@ -31,8 +36,11 @@ internal sealed class MpiJob : IDisposable
     public static string? Launcher => Find("mpirun.openmpi") ?? Find("mpirun");
 
     /// <summary>A program of the PATH; null if it is not there.</summary>
-    public static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
-        .Select(folder => Path.Combine(folder, program)).FirstOrDefault(File.Exists);
+    public static string? Find(string program) =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Select(folder => Path.Combine(folder, program))
+            .FirstOrDefault(File.Exists);
 
     /// <summary>Skips the test where no MPI is installed.</summary>
     public static string Need()
@@ -46,7 +54,8 @@ internal sealed class MpiJob : IDisposable
     {
         get
         {
-            lock (_text) return _text.ToString();
+            lock (_text)
+                return _text.ToString();
         }
     }
 
@@ -67,13 +76,19 @@ internal sealed class MpiJob : IDisposable
     public static string[] Program(string name) => ["dotnet", Path.Combine(AppContext.BaseDirectory, name + ".dll")];
 
     private static bool IsMpich(string launcher) =>
-        Path.GetFileName(launcher).Contains("mpich", StringComparison.Ordinal) || new FileInfo(launcher).ResolveLinkTarget(true)?.Name.Contains("hydra", StringComparison.Ordinal) == true;
+        Path.GetFileName(launcher).Contains("mpich", StringComparison.Ordinal)
+        || new FileInfo(launcher).ResolveLinkTarget(true)?.Name.Contains("hydra", StringComparison.Ordinal) == true;
 
     private void Read(object sender, DataReceivedEventArgs e)
     {
         // the runtime puts terminals into application mode, seen or not
-        if (e.Data?.Replace("\u001b[?1h\u001b=", "", StringComparison.Ordinal).Replace("\u001b[?1h", "", StringComparison.Ordinal) is not { } line) return;
-        lock (_text) _text.Append(line).Append('\n');
+        if (
+            e.Data?.Replace("\u001b[?1h\u001b=", "", StringComparison.Ordinal).Replace("\u001b[?1h", "", StringComparison.Ordinal)
+            is not { } line
+        )
+            return;
+        lock (_text)
+            _text.Append(line).Append('\n');
     }
 
     /// <summary>Waits for a line that matches and gives the rest of it.</summary>
@@ -94,13 +109,15 @@ internal sealed class MpiJob : IDisposable
             throw new TimeoutException($"The job did not end; it said: {Text}");
         }
         // what is still in the streams; not their end, for a process that a cut link orphaned may hold them open
-        for (int length = -1; length != Text.Length; Thread.Sleep(300)) length = Text.Length;
+        for (int length = -1; length != Text.Length; Thread.Sleep(300))
+            length = Text.Length;
         return (_process.ExitCode, Text);
     }
 
     public void Dispose()
     {
-        if (!_process.HasExited) _process.Kill(entireProcessTree: true);
+        if (!_process.HasExited)
+            _process.Kill(entireProcessTree: true);
         _process.Dispose();
     }
 }

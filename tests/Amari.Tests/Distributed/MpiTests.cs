@@ -9,30 +9,51 @@ using Amari.Training;
 
 namespace Amari.Tests.Distributed;
 
-/// <summary>Ranks under the installed MPI: collectives, training equal to one process, resume with another number of ranks, failures.</summary>
+/// <summary>Ranks under the installed MPI: collectives, training equal to one process, resume with another number of ranks,
+/// failures.</summary>
 public sealed class MpiTests
 {
-    private const string Ranks = "Amari.Ranks", Tool = "Amari.Cli";
+    private const string Ranks = "Amari.Ranks",
+        Tool = "Amari.Cli";
 
     [Theory, InlineData(2), InlineData(4)]
-    public void Collectives_give_what_arithmetic_says(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "collectives"), $"done: {ranks} ranks");
+    public void Collectives_give_what_arithmetic_says(int ranks) =>
+        Succeeds(MpiJob.Start(ranks, Ranks, "collectives"), $"done: {ranks} ranks");
 
     [Theory, InlineData("collectives"), InlineData("training")]
-    public void Mpich_has_the_other_interface_and_the_same_results(string scenario) => Succeeds(MpiJob.StartBy(Mpich(), 2, Ranks, scenario), "MPICH");
+    public void Mpich_has_the_other_interface_and_the_same_results(string scenario) =>
+        Succeeds(MpiJob.StartBy(Mpich(), 2, Ranks, scenario), "MPICH");
 
     [Theory, InlineData(2), InlineData(4)]
-    public void Training_on_ranks_is_that_of_one_process(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
+    public void Training_on_ranks_is_that_of_one_process(int ranks) =>
+        Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
 
     [Theory, InlineData(2), InlineData(3)]
-    public void Draws_of_kfac_on_ranks_are_those_of_one_process(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "draws"), $"done: {ranks} ranks");
+    public void Draws_of_kfac_on_ranks_are_those_of_one_process(int ranks) =>
+        Succeeds(MpiJob.Start(ranks, Ranks, "draws"), $"done: {ranks} ranks");
 
     /// <summary>The defaults, in float32, over several hundred steps.</summary>
     [Theory, InlineData(2), InlineData(3)]
     public void Kfac_ends_on_ranks_where_one_process_does(int ranks)
     {
         using var folder = new TemporaryFolder();
-        string[] Arguments(string name) => ["compare", "digits-mlp", "--optimizers", "kfac,ekfac,routed-kfac", "--epochs", "40", "--seeds", "1", "--threads", "1",
-            "--out", folder.File(name), "--json", folder.File(name + ".json")];
+        string[] Arguments(string name) =>
+            [
+                "compare",
+                "digits-mlp",
+                "--optimizers",
+                "kfac,ekfac,routed-kfac",
+                "--epochs",
+                "40",
+                "--seeds",
+                "1",
+                "--threads",
+                "1",
+                "--out",
+                folder.File(name),
+                "--json",
+                folder.File(name + ".json"),
+            ];
         Succeeds(MpiJob.Start(ranks, Tool, Arguments("ranks")), "Report:");
         Run(Arguments("one"));
         var pairs = Curves(folder.File("one.json")).Zip(Curves(folder.File("ranks.json"))).ToList();
@@ -86,7 +107,12 @@ public sealed class MpiTests
         var (code, text) = job.Finish();
         Assert.NotEqual(0, code);
         Assert.InRange(clock.Elapsed.TotalSeconds, 5, 15);
-        Assert.Single(Regex.Matches(text, $@"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: its process is stopped, or the network is; the job ends\."));
+        Assert.Single(
+            Regex.Matches(
+                text,
+                $@"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: its process is stopped, or the network is; the job ends\."
+            )
+        );
     }
 
     /// <summary>Longer than a stopped one may be silent.</summary>
@@ -95,20 +121,37 @@ public sealed class MpiTests
         Succeeds(MpiJob.Start(2, Ranks, "slow", $"{Amari.Distributed.Mpi.SilenceTimeout.TotalSeconds + 4}"), "done: 2 ranks");
 
     [Theory, InlineData(2), InlineData(3)]
-    public void Ranks_that_were_started_differently_are_refused(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "unlike"), $"done: {ranks} ranks");
+    public void Ranks_that_were_started_differently_are_refused(int ranks) =>
+        Succeeds(MpiJob.Start(ranks, Ranks, "unlike"), $"done: {ranks} ranks");
 
     [Theory]
-    [InlineData("train digits-softmax --optimizer adamw --lr 0.001", "train digits-softmax --optimizer adamw --lr 0.1", "--lr is 0.001 on rank 0 and 0.1 on rank 1")]
+    [InlineData(
+        "train digits-softmax --optimizer adamw --lr 0.001",
+        "train digits-softmax --optimizer adamw --lr 0.1",
+        "--lr is 0.001 on rank 0 and 0.1 on rank 1"
+    )]
     [InlineData("train digits-softmax", "train digits-softmax --seed 3", "--seed is 0 on rank 0 and 3 on rank 1")]
     [InlineData("train digits-softmax", "train digits-mlp", "WORKLOAD is digits-softmax on rank 0 and digits-mlp on rank 1")]
-    [InlineData("compare digits-softmax --optimizers sgd,kfac", "compare digits-softmax --optimizers sgd", "--optimizers is sgd,kfac on rank 0 and sgd on rank 1")]
-    [InlineData("compare digits-softmax --optimizers sgd", "train digits-softmax --optimizer sgd", "the command is compare on rank 0 and train on rank 1")]
+    [InlineData(
+        "compare digits-softmax --optimizers sgd,kfac",
+        "compare digits-softmax --optimizers sgd",
+        "--optimizers is sgd,kfac on rank 0 and sgd on rank 1"
+    )]
+    [InlineData(
+        "compare digits-softmax --optimizers sgd",
+        "train digits-softmax --optimizer sgd",
+        "the command is compare on rank 0 and train on rank 1"
+    )]
     [InlineData("train digits-softmax", "train digits-softmax --no-such", "Rank 1 of 2: Unrecognized command or argument '--no-such'")]
     public void Ranks_of_different_arguments_are_refused_once(string first, string second, string expected)
     {
         using var folder = new TemporaryFolder();
-        string[] Rank(string arguments) => ["-np", "1", .. MpiJob.Program(Tool), .. arguments.Split(' '), "--epochs", "1", "--threads", "1", "--out", folder.File("out")];
-        using var job = MpiJob.StartCommand(MpiJob.Need(), ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(first), ":", .. Rank(second)]);
+        string[] Rank(string arguments) =>
+            ["-np", "1", .. MpiJob.Program(Tool), .. arguments.Split(' '), "--epochs", "1", "--threads", "1", "--out", folder.File("out")];
+        using var job = MpiJob.StartCommand(
+            MpiJob.Need(),
+            ["--allow-run-as-root", "--oversubscribe", "--bind-to", "none", .. Rank(first), ":", .. Rank(second)]
+        );
         var (code, text) = job.Finish();
         Assert.Equal(2, code);
         Assert.Single(Regex.Matches(text, Regex.Escape(expected)));
@@ -119,7 +162,10 @@ public sealed class MpiTests
     public void A_cut_link_ends_the_job()
     {
         string launcher = MpiJob.Need();
-        Assert.SkipUnless(OperatingSystem.IsLinux() && MpiJob.Find("ip") is not null && MpiJob.Find("unshare") is not null, "ip and unshare are not installed: apt-get install iproute2");
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && MpiJob.Find("ip") is not null && MpiJob.Find("unshare") is not null,
+            "ip and unshare are not installed: apt-get install iproute2"
+        );
         using var folder = new TemporaryFolder();
         using var hosts = TwoHosts.Make(folder.File("agent.sh"));
         Assert.SkipWhen(hosts is null, "network namespaces need root and a kernel that allows them");
@@ -132,36 +178,80 @@ public sealed class MpiTests
         Assert.Matches(@"Rank \d of 2 (waited 3 s in an all-reduce for|has heard nothing from) rank \d.*; the job ends\.", text);
     }
 
-    [Theory, InlineData("kfac", "InverseFraction=0"), InlineData("adamw", null)]
+    [Theory, InlineData("kfac", "GradWorkerFraction=0"), InlineData("adamw", null)]
     public void A_run_continues_with_another_number_of_ranks(string optimizer, string? setting)
     {
         using var folder = new TemporaryFolder();
-        string[] common = ["train", "digits-mlp", "--optimizer", optimizer, "--threads", "1", .. setting is null ? ["--shard-state"] : setting.Split(';').SelectMany(s => (string[])["--set", s])];
+        string[] common =
+        [
+            "train",
+            "digits-mlp",
+            "--optimizer",
+            optimizer,
+            "--threads",
+            "1",
+            .. setting is null ? ["--shard-state"] : setting.Split(';').SelectMany(s => (string[])["--set", s]),
+        ];
         string[] Part(int epochs, string name) =>
-            [.. common, "--epochs", $"{epochs}", "--checkpoint", folder.File("saved"), "--resume-if-any", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+            [
+                .. common,
+                "--epochs",
+                $"{epochs}",
+                "--checkpoint",
+                folder.File("saved"),
+                "--resume-if-any",
+                "--out",
+                folder.File(name),
+                "--json",
+                folder.File(name + ".json"),
+            ];
         string two = Succeeds(MpiJob.Start(2, Tool, Part(2, "two")), "Report:");
-        Assert.Single(Regex.Matches(two, "Report:"));            // rank 0 alone speaks
+        Assert.Single(Regex.Matches(two, "Report:")); // rank 0 alone speaks
         Assert.Single(Regex.Matches(two, "digits-mlp: .*; 2 epochs; 2 ranks over"));
         Run([.. Part(3, "one")]);
         Succeeds(MpiJob.Start(4, Tool, Part(5, "four")), "Report:");
         Run([.. common, "--epochs", "5", "--out", folder.File("whole"), "--json", folder.File("whole.json")]);
         var (expected, actual) = (Points(folder.File("whole.json")), Points(folder.File("four.json")));
         Assert.Equal(expected.Keys.Max(), actual.Keys.Max());
-        Assert.Equal(0, actual.Keys.Min());                      // what was before the resumes is kept
+        Assert.Equal(0, actual.Keys.Min()); // what was before the resumes is kept
         Assert.All(actual, p => Assert.Equal(expected[p.Key], p.Value, 2e-3 * expected[p.Key]));
-        Assert.Equal(["four", "one", "saved", "two", "whole"], Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["four", "one", "saved", "two", "whole"],
+            Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)
+        );
     }
 
     [Theory]
-    [InlineData("digits-mlp", "sgd,adam,adamw,lion", false), InlineData("digits-mlp", "adamw,adahessian", true), InlineData("digits-softmax", "kfac", false), InlineData("digits-softmax", "kfac", true)]
+    [
+        InlineData("digits-mlp", "sgd,adam,adamw,lion", false),
+        InlineData("digits-mlp", "adamw,adahessian", true),
+        InlineData("digits-softmax", "kfac", false),
+        InlineData("digits-softmax", "kfac", true)
+    ]
     public void Compare_on_ranks_gives_the_curves_of_one_process(string workload, string optimizers, bool overlap)
     {
         using var folder = new TemporaryFolder();
         string[] Arguments(string name) =>
-            ["compare", workload, "--optimizers", optimizers, "--epochs", "2", "--seeds", "1", "--threads", "1", "--out", folder.File(name), "--json", folder.File(name + ".json")];
+            [
+                "compare",
+                workload,
+                "--optimizers",
+                optimizers,
+                "--epochs",
+                "2",
+                "--seeds",
+                "1",
+                "--threads",
+                "1",
+                "--out",
+                folder.File(name),
+                "--json",
+                folder.File(name + ".json"),
+            ];
         Succeeds(MpiJob.Start(2, Tool, [.. Arguments("two"), .. overlap ? (string[])["--overlap"] : []]), "Report:");
         Run(Arguments("one"));
-        double[] expected = Losses(folder.File("one.json")), actual = Losses(folder.File("two.json"));
+        double[] expected = Losses(folder.File("one.json")),
+            actual = Losses(folder.File("two.json"));
         Assert.Equal(3 * optimizers.Split(',').Length, actual.Length);
         Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-3 * p.First));
     }
@@ -232,8 +322,17 @@ public sealed class MpiTests
 
     /// <summary>The losses of each run.</summary>
     private static List<double[]> Curves(string file) =>
-        [.. JsonNode.Parse(File.ReadAllText(file))!["runs"]!.AsArray().Select(r => r!["losses"]!.AsArray().Select(l => (double)l![2]!).ToArray())];
+        [
+            .. JsonNode.Parse(File.ReadAllText(file))!["runs"]!
+                .AsArray()
+                .Select(r => r!["losses"]!.AsArray().Select(l => (double)l![2]!).ToArray()),
+        ];
 
     private static double[] Losses(string file) =>
-        [.. JsonNode.Parse(File.ReadAllText(file))!["runs"]!.AsArray().SelectMany(r => r!["losses"]!.AsArray()).Select(l => (double)l![2]!)];
+        [
+            .. JsonNode.Parse(File.ReadAllText(file))!["runs"]!
+                .AsArray()
+                .SelectMany(r => r!["losses"]!.AsArray())
+                .Select(l => (double)l![2]!),
+        ];
 }

@@ -24,7 +24,7 @@ public sealed class ShardedBatchesTests
                 long step = epoch * whole.StepsPerEpoch + i;
                 int[][] each = [.. parts.Select(p => p.Rows(step).ToArray())];
                 int[] together = [.. each.SelectMany(p => p)];
-                Assert.Equal(whole.Rows(step).ToArray(), together);   // the batch of one process, in its order
+                Assert.Equal(whole.Rows(step).ToArray(), together); // the batch of one process, in its order
                 Assert.True(each.Max(p => p.Length) - each.Min(p => p.Length) <= 1);
                 seen.AddRange(together);
             }
@@ -37,7 +37,8 @@ public sealed class ShardedBatchesTests
     public void Epochs_and_seeds_have_orders_of_their_own()
     {
         var batches = new ShardedBatches(50, 50, 1);
-        int[] first = batches.Rows(0).ToArray(), second = batches.Rows(1).ToArray();
+        int[] first = batches.Rows(0).ToArray(),
+            second = batches.Rows(1).ToArray();
         Assert.NotEqual(first, second);
         Assert.Equal(first, batches.Rows(0).ToArray());
         Assert.NotEqual(first, new ShardedBatches(50, 50, 2).Rows(0).ToArray());
@@ -82,6 +83,6 @@ public sealed class ShardedBatchesTests
         parallel.AverageGradients(5);
         Assert.True(before.eq(layer.weight.grad).all().ToBoolean());
         Assert.Throws<ArgumentOutOfRangeException>(() => new DataParallel.Options { BucketBytes = 0 });
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Amari.Kfac.Options { InverseFraction = 1.1 });
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Amari.Kfac.Options { GradWorkerFraction = 1.1 });
     }
 }

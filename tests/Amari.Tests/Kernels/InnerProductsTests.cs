@@ -6,7 +6,8 @@ namespace Amari.Tests.Kernels;
 /// <summary>Against sums in float64, one number after the other.</summary>
 public sealed class InnerProductsTests
 {
-    public static TheoryData<int> Lengths => new(Enumerable.Range(0, 70).Concat([255, 256, 257, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 100_003]));
+    public static TheoryData<int> Lengths =>
+        new(Enumerable.Range(0, 70).Concat([255, 256, 257, (1 << 14) - 1, 1 << 14, (1 << 14) + 1, 100_003]));
 
     private static InnerProducts Expected(float[] a, float[] b, float[] c)
     {
@@ -16,11 +17,17 @@ public sealed class InnerProductsTests
 
     private static void Near(InnerProducts expected, InnerProducts actual, double tolerance)
     {
-        foreach (var (e, a, scale) in new[]
-        {
-            (expected.AA, actual.AA, expected.AA), (expected.BB, actual.BB, expected.BB), (expected.CC, actual.CC, expected.CC), (expected.AB, actual.AB, Math.Sqrt(expected.AA * expected.BB)),
-            (expected.AC, actual.AC, Math.Sqrt(expected.AA * expected.CC)), (expected.BC, actual.BC, Math.Sqrt(expected.BB * expected.CC)),
-        })
+        foreach (
+            var (e, a, scale) in new[]
+            {
+                (expected.AA, actual.AA, expected.AA),
+                (expected.BB, actual.BB, expected.BB),
+                (expected.CC, actual.CC, expected.CC),
+                (expected.AB, actual.AB, Math.Sqrt(expected.AA * expected.BB)),
+                (expected.AC, actual.AC, Math.Sqrt(expected.AA * expected.CC)),
+                (expected.BC, actual.BC, Math.Sqrt(expected.BB * expected.CC)),
+            }
+        )
             Assert.InRange(Math.Abs(e - a), 0, tolerance * scale);
     }
 
@@ -54,6 +61,10 @@ public sealed class InnerProductsTests
         var (a, b, c) = (randn(7, 9).narrow(1, 0, 8), randn(8, 7).T, randn(7, 8));
         var expected = Expected(a.Elements<float>(), b.Elements<float>(), c.Elements<float>());
         Near(expected, InnerProducts.Of(a, b, c), 1e-6);
-        Near(expected, InnerProducts.Of(a.to_type(ScalarType.Float64), b.to_type(ScalarType.Float64), c.to_type(ScalarType.Float64)), 1e-13);
+        Near(
+            expected,
+            InnerProducts.Of(a.to_type(ScalarType.Float64), b.to_type(ScalarType.Float64), c.to_type(ScalarType.Float64)),
+            1e-13
+        );
     }
 }

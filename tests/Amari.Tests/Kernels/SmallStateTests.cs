@@ -7,16 +7,22 @@ namespace Amari.Tests.Kernels;
 /// <summary>Moments in few bits: unbiased, bounded errors, the same for every register width and number of threads.</summary>
 public sealed unsafe class SmallStateTests
 {
-    public static TheoryData<StateFormat, bool> Formats => new()
-    {
-        { StateFormat.BFloat16, true }, { StateFormat.BFloat16, false }, { StateFormat.Blocks8, true }, { StateFormat.Blocks8, false },
-    };
+    public static TheoryData<StateFormat, bool> Formats =>
+        new()
+        {
+            { StateFormat.BFloat16, true },
+            { StateFormat.BFloat16, false },
+            { StateFormat.BlockwiseInt8, true },
+            { StateFormat.BlockwiseInt8, false },
+        };
 
     /// <summary>A step of the format at x, given the largest of the block.</summary>
     private static double StepAt(StateFormat format, bool hasSign, double x, double scale)
     {
-        if (format == StateFormat.BFloat16) return Math.Pow(2, Math.Floor(Math.Log2(Math.Max(Math.Abs(x), 1e-37))) - 7);
-        double n = hasSign ? 127 : 255, q = Math.Min(n - 1, Math.Floor(n * Math.Pow(Math.Abs(x) / scale, 0.25) + 1e-3));
+        if (format == StateFormat.BFloat16)
+            return Math.Pow(2, Math.Floor(Math.Log2(Math.Max(Math.Abs(x), 1e-37))) - 7);
+        double n = hasSign ? 127 : 255,
+            q = Math.Min(n - 1, Math.Floor(n * Math.Pow(Math.Abs(x) / scale, 0.25) + 1e-3));
         return scale * (Math.Pow((q + 1) / n, 4) - Math.Pow(Math.Max(0, q - 1) / n, 4));
     }
 
@@ -24,7 +30,11 @@ public sealed unsafe class SmallStateTests
     {
         using var scope = NewDisposeScope();
         var (codes, scales) = SmallState.Zeros(zeros(values.Length), format);
-        var address = new SmallState.Address(codes.dtype, LibTorch.DataPointer(codes.Handle), scales is null ? 0 : LibTorch.DataPointer(scales.Handle));
+        var address = new SmallState.Address(
+            codes.dtype,
+            LibTorch.DataPointer(codes.Handle),
+            scales is null ? 0 : LibTorch.DataPointer(scales.Handle)
+        );
         var kept = new float[values.Length];
         float* block = stackalloc float[SmallState.Block];
         for (int from = 0; from < values.Length; from += SmallState.Block)
@@ -41,7 +51,10 @@ public sealed unsafe class SmallStateTests
     private static float[] Values(bool hasSign)
     {
         var random = new Random(3);
-        return [.. Enumerable.Range(0, 200).Select(i => (float)(Math.Pow(10, -4 * random.NextDouble()) * (hasSign && i % 3 == 0 ? -1 : 1)))];
+        return
+        [
+            .. Enumerable.Range(0, 200).Select(i => (float)(Math.Pow(10, -4 * random.NextDouble()) * (hasSign && i % 3 == 0 ? -1 : 1))),
+        ];
     }
 
     [Theory, MemberData(nameof(Formats))]
@@ -56,27 +69,34 @@ public sealed unsafe class SmallStateTests
             for (int i = 0; i < values.Length; i++)
             {
                 double scale = values.Skip(i / 64 * 64).Take(64).Max(Math.Abs);
-                Assert.InRange(kept[i] - values[i], -1.001 * StepAt(format, hasSign, values[i], scale), 1.001 * StepAt(format, hasSign, values[i], scale));
+                Assert.InRange(
+                    kept[i] - values[i],
+                    -1.001 * StepAt(format, hasSign, values[i], scale),
+                    1.001 * StepAt(format, hasSign, values[i], scale)
+                );
                 sum[i] += kept[i];
             }
         }
         for (int i = 0; i < values.Length; i++)
         {
-            double scale = values.Skip(i / 64 * 64).Take(64).Max(Math.Abs), error = StepAt(format, hasSign, values[i], scale) / 2 / Math.Sqrt(draws);
-            Assert.Equal(values[i], sum[i] / draws, 5 * error);   // the deviation of a draw is half a step at most; of 200 numbers, 5 of these
+            double scale = values.Skip(i / 64 * 64).Take(64).Max(Math.Abs),
+                error = StepAt(format, hasSign, values[i], scale) / 2 / Math.Sqrt(draws);
+            // the deviation of a draw is half a step at most; of 200 numbers, 5 of these
+            Assert.Equal(values[i], sum[i] / draws, 5 * error);
         }
     }
 
-    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.Blocks8)]
+    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
     public void Zeros_stay_and_second_moments_above_zero_do_not_become_zero(StateFormat format)
     {
         Assert.All(Kept(format, true, new float[70], 1), x => Assert.Equal(0f, x));
         var tiny = Enumerable.Repeat(1e-14f, 70).ToArray();
         tiny[0] = tiny[65] = 1;
-        for (uint salt = 0; salt < 50; salt++) Assert.All(Kept(format, false, tiny, salt), x => Assert.True(x > 0));
+        for (uint salt = 0; salt < 50; salt++)
+            Assert.All(Kept(format, false, tiny, salt), x => Assert.True(x > 0));
     }
 
-    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.Blocks8)]
+    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
     public void What_is_not_finite_stays_so(StateFormat format)
     {
         var values = Values(true);
@@ -87,18 +107,35 @@ public sealed unsafe class SmallStateTests
         Assert.All(kept[64..128], x => Assert.True(float.IsFinite(x)));
     }
 
-    [Theory, InlineData("Small AdamW bfloat16"), InlineData("Small AdamW blocks"), InlineData("Small Lion bfloat16"), InlineData("Small Lion blocks")]
+    [
+        Theory,
+        InlineData("Small AdamW bfloat16"),
+        InlineData("Small AdamW blocks"),
+        InlineData("Small Lion bfloat16"),
+        InlineData("Small Lion blocks")
+    ]
     public void A_step_is_that_of_the_torch_lines_and_does_not_depend_on_threads_or_allocate(string name)
     {
-        long[][] shapes = [[1], [63], [64], [65], [40_001], [3, 70]];
-        Parameter[] fused = Problem.Parameters(shapes), plain = Problem.Parameters(shapes), single = Problem.Parameters(shapes);
+        long[][] shapes =
+        [
+            [1],
+            [63],
+            [64],
+            [65],
+            [40_001],
+            [3, 70],
+        ];
+        Parameter[] fused = Problem.Parameters(shapes),
+            plain = Problem.Parameters(shapes),
+            single = Problem.Parameters(shapes);
         using var a = OptimizerCases.Make(name, fused);
         using var b = OptimizerCases.Make(name, plain, fused: false);
         using var c = OptimizerCases.Make(name, single);
         int threads = get_num_threads();
         for (int step = 0; step < 3; step++)
         {
-            foreach (var p in new[] { fused, plain, single }) Problem.SetGradients(p, step);
+            foreach (var p in new[] { fused, plain, single })
+                Problem.SetGradients(p, step);
             a.step();
             b.step();
             set_num_threads(1);
@@ -115,10 +152,12 @@ public sealed unsafe class SmallStateTests
     }
 
     [Theory]
-    [InlineData(StateFormat.Full, 8, 4), InlineData(StateFormat.BFloat16, 4, 2), InlineData(StateFormat.Blocks8, 2.125, 1.0625)]
+    [InlineData(StateFormat.Full, 8, 4), InlineData(StateFormat.BFloat16, 4, 2), InlineData(StateFormat.BlockwiseInt8, 2.125, 1.0625)]
     public void Bytes_per_parameter_are_as_stated(StateFormat format, double adamW, double lion)
     {
-        var p = Problem.Parameters([[64, 100]]);
+        var p = Problem.Parameters([
+            [64, 100],
+        ]);
         Problem.SetGradients(p, 1);
         using var a = new AdamW([new([("p", p[0])], new() { StateFormat = format })]);
         using var l = new Lion([new([("p", p[0])], new() { StateFormat = format })]);
@@ -127,23 +166,38 @@ public sealed unsafe class SmallStateTests
         Assert.Equal((adamW, lion), (a.StateBytes / 6400.0, l.StateBytes / 6400.0));
     }
 
-    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.Blocks8)]
+    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
     public void Small_states_train_as_full_ones_do_where_rounding_to_nearest_would_stall(StateFormat format)
     {
-        // Gradients that fall to a tenth: with β₂ = 0.999 the second moment must follow by 0.1 % a step, less than half a step of either format.
-        double full = Norm(StateFormat.Full), small = Norm(format);
+        // Gradients that fall to a tenth: with β₂ = 0.999 the second moment must follow by 0.1 % a step, less than half a step of either
+        // format.
+        double full = Norm(StateFormat.Full),
+            small = Norm(format);
         Assert.Equal(1, small / full, 0.05);
 
         static double Norm(StateFormat format)
         {
-            var p = Problem.Parameters([[4096]]);
-            using var o = new AdamW([new([("p", p[0])], new() { LearningRate = 1e-3, WeightDecay = 0, StateFormat = format })]);
+            var p = Problem.Parameters([
+                [4096],
+            ]);
+            using var o = new AdamW([
+                new(
+                    [("p", p[0])],
+                    new()
+                    {
+                        LearningRate = 1e-3,
+                        WeightDecay = 0,
+                        StateFormat = format,
+                    }
+                ),
+            ]);
             using var start = p[0].detach().clone();
             for (int step = 0; step < 1500; step++)
             {
                 using var scope = NewDisposeScope();
                 Problem.SetGradients(p, step);
-                if (step > 300) p[0].grad!.mul_(0.1);
+                if (step > 300)
+                    p[0].grad!.mul_(0.1);
                 o.step();
             }
             using var moved = p[0].detach() - start;
@@ -154,17 +208,19 @@ public sealed unsafe class SmallStateTests
     [Fact]
     public void A_state_in_another_format_than_its_options_say_is_refused()
     {
-        var p = Problem.Parameters([[64]]);
+        var p = Problem.Parameters([
+            [64],
+        ]);
         Problem.SetGradients(p, 1);
         using var full = new Lion([new([("p", p[0])], new())]);
-        using var small = new Lion([new([("p", p[0])], new() { StateFormat = StateFormat.Blocks8 })]);
+        using var small = new Lion([new([("p", p[0])], new() { StateFormat = StateFormat.BlockwiseInt8 })]);
         full.step();
         small.step();
         var state = small.Snapshot();
         state.Values["groups"]![0]!["options"]![nameof(Lion.Options.StateFormat)] = nameof(StateFormat.Full);
         Assert.Contains("another format", Assert.Throws<InvalidDataException>(() => full.Restore(state)).Message);
         full.Restore(small.Snapshot());
-        Assert.Equal(StateFormat.Blocks8, full.Groups[0].Options.StateFormat);
+        Assert.Equal(StateFormat.BlockwiseInt8, full.Groups[0].Options.StateFormat);
         Assert.Equal(small.StateBytes, full.StateBytes);
     }
 }

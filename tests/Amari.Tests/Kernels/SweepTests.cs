@@ -14,19 +14,39 @@ public sealed unsafe class SweepTests
     {
         Same(type, sweep => sweep.Run(new SgdKernel(new() { WeightDecay = 0.1 }, 0.7)), 0);
         Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, Nesterov = true }, 3, 0.7)), 1);
-        Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, DecoupledDecay = true, Dampening = 0.3 }, 3, -0.7)), 1);
+        Same(
+            type,
+            sweep =>
+                sweep.Run(
+                    new SgdMomentumKernel(
+                        new()
+                        {
+                            WeightDecay = 0.1,
+                            DecoupledDecay = true,
+                            Dampening = 0.3,
+                        },
+                        3,
+                        -0.7
+                    )
+                ),
+            1
+        );
         Same(type, sweep => sweep.Run(new AmsGradKernel(new AdamW.Options(), 3, 0.7)), 3);
         Same(type, sweep => sweep.Run(new AmsGradKernel(new Adam.Options() { WeightDecay = 0.1 }, 3, 0.7)), 3);
         Same(type, sweep => sweep.Run(new AdamKernel(new() { WeightDecay = 0.1 }, 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2);
         Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1);
         Same(type, sweep => sweep.Run(new AdamWMomentsKernel(new(), 0.7), new CautiousAdamWKernel(new(), 3, 0.7), 1e-3), 2);
-        Same(type, sweep => sweep.Run(new LionAgreementKernel(new(), 0.7), new CautiousLionKernel(new() { WeightDecay = 0.1 }, 0.7), 1e-3), 1);
+        Same(
+            type,
+            sweep => sweep.Run(new LionAgreementKernel(new(), 0.7), new CautiousLionKernel(new() { WeightDecay = 0.1 }, 0.7), 1e-3),
+            1
+        );
     }
 
     [Theory]
-    [InlineData(ScalarType.Float32, StateFormat.BFloat16), InlineData(ScalarType.Float32, StateFormat.Blocks8)]
-    [InlineData(ScalarType.BFloat16, StateFormat.BFloat16), InlineData(ScalarType.BFloat16, StateFormat.Blocks8)]
+    [InlineData(ScalarType.Float32, StateFormat.BFloat16), InlineData(ScalarType.Float32, StateFormat.BlockwiseInt8)]
+    [InlineData(ScalarType.BFloat16, StateFormat.BFloat16), InlineData(ScalarType.BFloat16, StateFormat.BlockwiseInt8)]
     public void Widths_are_bitwise_equal_with_small_states(ScalarType type, StateFormat format)
     {
         Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2, format);
@@ -38,20 +58,49 @@ public sealed unsafe class SweepTests
         double[] Run(int width, bool streamed = false)
         {
             var sweep = new Sweep { Width = width, Cached = streamed ? 0 : long.MaxValue };
-            var w = Problem.Parameters([[1], [15], [16], [17], [1000], [40_000]], type);
+            var w = Problem.Parameters(
+                [
+                    [1],
+                    [15],
+                    [16],
+                    [17],
+                    [1000],
+                    [40_000],
+                ],
+                type
+            );
             Problem.SetGradients(w, 2);
             w[3].grad![5] = float.NaN;
             w[4].grad![7] = 0;
-            Tensor[][] s = format == StateFormat.Full
-                ? [.. Problem.Parameters([.. w.SelectMany(p => Enumerable.Repeat(p.shape, states))], seed: 3).Select(p => p.detach().abs_()).Chunk(Math.Max(1, states))]
-                : [.. w.Select(p => Enumerable.Range(0, states).Select(_ => SmallState.Zeros(p, format)).ToList()).Select(z => z.Select(x => x.Values).Concat(z.Select(x => x.Scales).OfType<Tensor>()).ToArray())];
-            for (int step = 1; step <= 2; step++)                // what the first one keeps in few bits, the second reads
+            Tensor[][] s =
+                format == StateFormat.Full
+                    ?
+                    [
+                        .. Problem
+                            .Parameters([.. w.SelectMany(p => Enumerable.Repeat(p.shape, states))], seed: 3)
+                            .Select(p => p.detach().abs_())
+                            .Chunk(Math.Max(1, states)),
+                    ]
+                    :
+                    [
+                        .. w.Select(p => Enumerable.Range(0, states).Select(_ => SmallState.Zeros(p, format)).ToList())
+                            .Select(z => z.Select(x => x.Values).Concat(z.Select(x => x.Scales).OfType<Tensor>()).ToArray()),
+                    ];
+            for (int step = 1; step <= 2; step++) // what the first one keeps in few bits, the second reads
             {
                 sweep.Clear();
                 for (int i = 0; i < w.Length; i++)
                 {
                     SweepRow row = default;
-                    Assert.True(sweep.TryAdd(ref row, w[i].Handle, LibTorch.Gradient(w[i].Handle), [.. s.ElementAtOrDefault(i)?.Select(t => t.Handle) ?? []], step));
+                    Assert.True(
+                        sweep.TryAdd(
+                            ref row,
+                            w[i].Handle,
+                            LibTorch.Gradient(w[i].Handle),
+                            [.. s.ElementAtOrDefault(i)?.Select(t => t.Handle) ?? []],
+                            step
+                        )
+                    );
                 }
                 run(sweep);
             }
@@ -70,7 +119,10 @@ public sealed unsafe class SweepTests
     {
         const int n = 1 << 18;
         var random = new Random(1);
-        var bits = Enumerable.Range(0, n).Select(i => i < 4096 ? (uint)i << 20 | (uint)random.Next(3) * 0x7FFF : (uint)random.NextInt64(1L << 32)).ToArray();
+        var bits = Enumerable
+            .Range(0, n)
+            .Select(i => i < 4096 ? (uint)i << 20 | (uint)random.Next(3) * 0x7FFF : (uint)random.NextInt64(1L << 32))
+            .ToArray();
         var values = bits.Select(BitConverter.UInt32BitsToSingle).ToArray();
         using var expected = tensor(values).to_type(ScalarType.BFloat16);
         Check<Lanes1>(values, expected);
@@ -79,11 +131,15 @@ public sealed unsafe class SweepTests
         Check<Lanes512>(values, expected);
     }
 
-    private static void Check<L>(float[] values, Tensor expected) where L : struct, ILanes<L>
+    private static void Check<L>(float[] values, Tensor expected)
+        where L : struct, ILanes<L>
     {
         var rounded = new ushort[values.Length];
         var widened = new float[values.Length];
-        fixed (float* from = values, back = widened)
+        fixed (
+            float* from = values,
+                back = widened
+        )
         fixed (ushort* to = rounded)
             for (int i = 0; i < values.Length; i += L.Width)
             {
@@ -92,21 +148,34 @@ public sealed unsafe class SweepTests
             }
         var torch = new ReadOnlySpan<ushort>((void*)LibTorch.DataPointer(expected.Handle), values.Length).ToArray();
         for (int i = 0; i < values.Length; i++)
-            if (float.IsNaN(values[i])) Assert.True(float.IsNaN(widened[i]));
-            else Assert.Equal(torch[i], rounded[i]);
+            if (float.IsNaN(values[i]))
+                Assert.True(float.IsNaN(widened[i]));
+            else
+                Assert.Equal(torch[i], rounded[i]);
         Assert.Equal(expected.Elements<float>(), widened);
     }
 
     [Fact]
     public void Sum_of_squares_is_the_double_precision_sum_of_any_number_of_gradients()
     {
-        var w = Problem.Parameters([[1], [0], [15], [100_001], .. Enumerable.Repeat<long[]>([33], 200)]);
+        var w = Problem.Parameters([
+            [1],
+            [0],
+            [15],
+            [100_001],
+            .. Enumerable.Repeat<long[]>([33], 200),
+        ]);
         Problem.SetGradients(w, 5);
-        var half = Problem.Parameters([[70_001]], ScalarType.BFloat16);
+        var half = Problem.Parameters(
+            [
+                [70_001],
+            ],
+            ScalarType.BFloat16
+        );
         Problem.SetGradients(half, 6);
         var sweep = new Sweep();
         int added = w.Concat(half).Count(p => sweep.TryAddGradient(default, LibTorch.Gradient(p.Handle)));
-        Assert.Equal(w.Length, added);   // one of them is empty
+        Assert.Equal(w.Length, added); // one of them is empty
         double expected = Problem.Values(w.Concat(half).Select(p => p.grad!)).Sum(x => x * x);
         Assert.Equal(expected, sweep.SumOfSquares(), 1e-12 * expected);
         Assert.Equal(sweep.SumOfSquares(), sweep.SumOfSquares());

@@ -30,22 +30,28 @@ internal static class Dense
     {
         var j = Jacobian(model, x, parameters);
         Tensor sum = zeros(j.shape[2], j.shape[2], dtype: ScalarType.Float64);
-        for (long n = 0; n < x.shape[0]; n++) sum += j[n].T.mm(lambda(model.call(x.narrow(0, n, 1)))).mm(j[n]);
+        for (long n = 0; n < x.shape[0]; n++)
+            sum += j[n].T.mm(lambda(model.call(x.narrow(0, n, 1)))).mm(j[n]);
         return sum / x.shape[0];
     }
 
-    /// <summary>The block of a layer with weight [out, in] (flattened by rows) and bias, as the Kronecker product G ⊗ A in that order of parameters.</summary>
+    /// <summary>The block of a layer with weight [out, in] (flattened by rows) and bias, as the Kronecker product G ⊗ A in that order of
+    /// parameters.</summary>
     public static Tensor Kronecker(Tensor a, Tensor g, bool bias)
     {
-        long n = bias ? a.shape[0] - 1 : a.shape[0], m = g.shape[0];
-        var full = kron(g, a);                                   // rows of the joint [W b], row-major: (out, in+1)
-        if (!bias) return full;
-        var order = Enumerable.Range(0, (int)m).SelectMany(o => Enumerable.Range(0, (int)n).Select(i => o * (n + 1) + i))
-            .Concat(Enumerable.Range(0, (int)m).Select(o => o * (n + 1) + n)).ToArray();
+        long n = bias ? a.shape[0] - 1 : a.shape[0],
+            m = g.shape[0];
+        var full = kron(g, a); // rows of the joint [W b], row-major: (out, in+1)
+        if (!bias)
+            return full;
+        var order = Enumerable
+            .Range(0, (int)m)
+            .SelectMany(o => Enumerable.Range(0, (int)n).Select(i => o * (n + 1) + i))
+            .Concat(Enumerable.Range(0, (int)m).Select(o => o * (n + 1) + n))
+            .ToArray();
         var index = tensor(order);
         return full.index_select(0, index).index_select(1, index);
     }
 
-    public static double RelativeError(Tensor actual, Tensor expected) =>
-        ((actual - expected).norm() / expected.norm()).ToDouble();
+    public static double RelativeError(Tensor actual, Tensor expected) => ((actual - expected).norm() / expected.norm()).ToDouble();
 }

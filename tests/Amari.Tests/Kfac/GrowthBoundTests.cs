@@ -23,7 +23,8 @@ public sealed class GrowthBoundTests
     public void A_length_beyond_is_cut_to_kappa_times_the_mean_and_enters_it_as_cut()
     {
         var bound = new GrowthBound();
-        for (int i = 0; i < 100; i++) bound.Scale(2, 4);
+        for (int i = 0; i < 100; i++)
+            bound.Scale(2, 4);
         double scale = bound.Scale(2e8, 4);
         Assert.Equal(8, scale * scale * 2e8, 1e-9);
         Assert.Equal(0.95 * 2 + 0.05 * 8, bound.Mean!.Value, 1e-9);
@@ -46,9 +47,11 @@ public sealed class GrowthBoundTests
     public void A_change_that_lasts_is_followed()
     {
         var bound = new GrowthBound();
-        for (int i = 0; i < 100; i++) bound.Scale(1, 4);
+        for (int i = 0; i < 100; i++)
+            bound.Scale(1, 4);
         int steps = 0;
-        while (bound.Scale(1e6, 4) < 1) steps++;
-        Assert.InRange(steps, 80, 100);                          // the mean grows by 1.15 a step until four times it is 10⁶
+        while (bound.Scale(1e6, 4) < 1)
+            steps++;
+        Assert.InRange(steps, 80, 100); // the mean grows by 1.15 a step until four times it is 10⁶
     }
 }

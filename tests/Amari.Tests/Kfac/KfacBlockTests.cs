@@ -3,7 +3,8 @@ using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 
-/// <summary>The blocks of embeddings against a dense float64 Fisher made from Jacobians, and what blocks of all kinds do together.</summary>
+/// <summary>The blocks of embeddings against a dense float64 Fisher made from Jacobians, and what blocks of all kinds do
+/// together.</summary>
 public sealed class KfacBlockTests() : KfacTest(6)
 {
     /// <summary>With squared loss and linear layers the output gradients do not depend on the input: A ⊗ G is the Fisher.</summary>
@@ -27,8 +28,9 @@ public sealed class KfacBlockTests() : KfacTest(6)
                 if (method == DampingMethod.FactoredTikhonov)
                 {
                     var (_, a, g) = factored.Factors.Single();
-                    double pi = Math.Sqrt(a.mean().ToDouble() / (g.trace().ToDouble() / 3)), root = Math.Sqrt(0.1);
-                    damped = kron((a + pi * root).diag(), g + root / pi * eye(3));        // the table's rows come first
+                    double pi = Math.Sqrt(a.mean().ToDouble() / (g.trace().ToDouble() / 3)),
+                        root = Math.Sqrt(0.1);
+                    damped = kron((a + pi * root).diag(), g + root / pi * eye(3)); // the table's rows come first
                 }
                 Assert.InRange(Dense.RelativeError(inverse.ToDense(), linalg.inv(damped)), 0, 1e-10);
             }
@@ -42,8 +44,14 @@ public sealed class KfacBlockTests() : KfacTest(6)
     [Fact]
     public void Operator_of_all_kinds_is_symmetric_and_its_inverse_inverts_it()
     {
-        var model = nn.Sequential(("c", nn.Conv1d(2, 4, 2)), ("g", GroupNorm(2, 4)), ("u", nn.ConvTranspose1d(4, 2, 2, groups: 2)), ("n", nn.LayerNorm(5)),
-            ("f", nn.Flatten()), ("l", nn.Linear(10, 3)));
+        var model = nn.Sequential(
+            ("c", nn.Conv1d(2, 4, 2)),
+            ("g", GroupNorm(2, 4)),
+            ("u", nn.ConvTranspose1d(4, 2, 2, groups: 2)),
+            ("n", nn.LayerNorm(5)),
+            ("f", nn.Flatten()),
+            ("l", nn.Linear(10, 3))
+        );
         var objective = new Objective(model, new Categorical(), [(randn(4, 2, 5), randint(0, 3, [4]))]);
         foreach (bool corrected in (bool[])[false, true])
         {
@@ -59,7 +67,8 @@ public sealed class KfacBlockTests() : KfacTest(6)
     [Fact]
     public void Diagonal_and_unit_wise_state_resumes_bit_for_bit()
     {
-        static Sequential Model() => nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm(4)), ("f", nn.Flatten()), ("l", nn.Linear(8, 3)));
+        static Sequential Model() =>
+            nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm(4)), ("f", nn.Flatten()), ("l", nn.Linear(8, 3)));
         var (ids, labels) = (randint(0, 7, [12, 5, 2]), randint(0, 3, [12, 5]));
         foreach (var method in Enum.GetValues<DampingMethod>())
         {
@@ -72,14 +81,20 @@ public sealed class KfacBlockTests() : KfacTest(6)
                 if (i == 7)
                 {
                     using (no_grad())
-                        foreach (var (p, q) in second.parameters().Zip(whole.parameters())) p.copy_(q);
+                        foreach (var (p, q) in second.parameters().Zip(whole.parameters()))
+                            p.copy_(q);
                     resumed.Restore(straight.Snapshot());
                 }
                 Train(whole, straight, i);
-                if (i >= 7) Train(second, resumed, i);
+                if (i >= 7)
+                    Train(second, resumed, i);
             }
             Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
-            using var other = new Amari.Kfac(nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm([2, 4])), ("f", nn.Flatten()), ("l", nn.Linear(8, 3))), new(), new Categorical());
+            using var other = new Amari.Kfac(
+                nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm([2, 4])), ("f", nn.Flatten()), ("l", nn.Linear(8, 3))),
+                new(),
+                new Categorical()
+            );
             Assert.Throws<InvalidDataException>(() => other.Restore(straight.Snapshot()));
         }
 
@@ -93,10 +108,12 @@ public sealed class KfacBlockTests() : KfacTest(6)
 
     private sealed class Pooled : nn.Module<Tensor, Tensor>
     {
-        private readonly nn.Module<Tensor, Tensor> a, b;
+        private readonly nn.Module<Tensor, Tensor> a,
+            b;
         private readonly bool _channelsSecond;
 
-        public Pooled(nn.Module<Tensor, Tensor> a, nn.Module<Tensor, Tensor> b, bool channelsSecond = true) : base("pooled")
+        public Pooled(nn.Module<Tensor, Tensor> a, nn.Module<Tensor, Tensor> b, bool channelsSecond = true)
+            : base("pooled")
         {
             (this.a, this.b, _channelsSecond) = (a, b, channelsSecond);
             RegisterComponents();
@@ -109,25 +126,28 @@ public sealed class KfacBlockTests() : KfacTest(6)
         }
     }
 
-    /// <summary>Eschenhagen et al. 2023, propositions 1 and 2: in deep linear networks of squared loss, expand is exact where each position has its
-    /// term, reduce where positions are averaged.</summary>
+    /// <summary>Eschenhagen et al. 2023, propositions 1 and 2: in deep linear networks of squared loss, expand is exact where each position
+    /// has its term, reduce where positions are averaged.</summary>
     [Fact]
     public void Sharing_is_exact_in_its_own_setting_and_not_in_the_other()
     {
         var positions = nn.Sequential(("a", nn.Linear(4, 3)), ("b", nn.Linear(3, 2)));
-        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), Sharing.Expand), 0, 1e-12);
-        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), Sharing.Reduce), 0.05, 10);
+        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), WeightSharing.Expand), 0, 1e-12);
+        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), WeightSharing.Reduce), 0.05, 10);
         var pooled = new Pooled(nn.Linear(4, 3), nn.Linear(3, 2), channelsSecond: false);
-        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), Sharing.Reduce), 0, 1e-12);
-        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), Sharing.Expand), 0.05, 10);
-        foreach (var (convolutional, x) in new (Pooled, Tensor)[]
-        {
-            (new(nn.Conv2d(2, 3, 1), nn.Conv2d(3, 2, 2)), randn(4, 2, 3, 3)),
-            (new(nn.Conv1d(2, 3, 1), nn.ConvTranspose1d(3, 2, 2, stride: 2)), randn(4, 2, 5)),
-        })
-            Assert.InRange(Error(convolutional, x, randn(4, 2), Sharing.Reduce, n => n.StartsWith('b')), 0, 1e-12);    // a position of the last layer is like any other
+        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), WeightSharing.Reduce), 0, 1e-12);
+        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), WeightSharing.Expand), 0.05, 10);
+        foreach (
+            var (convolutional, x) in new (Pooled, Tensor)[]
+            {
+                (new(nn.Conv2d(2, 3, 1), nn.Conv2d(3, 2, 2)), randn(4, 2, 3, 3)),
+                (new(nn.Conv1d(2, 3, 1), nn.ConvTranspose1d(3, 2, 2, stride: 2)), randn(4, 2, 5)),
+            }
+        )
+            // a position of the last layer is like any other
+            Assert.InRange(Error(convolutional, x, randn(4, 2), WeightSharing.Reduce, n => n.StartsWith('b')), 0, 1e-12);
 
-        static double Error(nn.Module<Tensor, Tensor> model, Tensor x, Tensor y, Sharing sharing, Func<string, bool>? filter = null)
+        static double Error(nn.Module<Tensor, Tensor> model, Tensor x, Tensor y, WeightSharing sharing, Func<string, bool>? filter = null)
         {
             var objective = new Objective(model, new Gaussian(), [(x, y)], ParameterLayout.Of(model, filter));
             using var factored = new KroneckerFactored(objective, sharing: sharing);
@@ -139,17 +159,44 @@ public sealed class KfacBlockTests() : KfacTest(6)
     public void Verifier_passes_all_kinds_and_ties()
     {
         set_default_dtype(ScalarType.Float32);
-        var conv = nn.Sequential(("c", nn.Conv1d(2, 4, 2, stride: 2, groups: 2)), ("g", GroupNorm(2, 4)), ("t", nn.Tanh()), ("u", nn.ConvTranspose1d(4, 2, 2, stride: 2, groups: 2)),
-            ("b", nn.BatchNorm1d(2)), ("n", nn.LayerNorm([2, 6])), ("f", nn.Flatten()), ("l", nn.Linear(12, 3)));
+        var conv = nn.Sequential(
+            ("c", nn.Conv1d(2, 4, 2, stride: 2, groups: 2)),
+            ("g", GroupNorm(2, 4)),
+            ("t", nn.Tanh()),
+            ("u", nn.ConvTranspose1d(4, 2, 2, stride: 2, groups: 2)),
+            ("b", nn.BatchNorm1d(2)),
+            ("n", nn.LayerNorm([2, 6])),
+            ("f", nn.Flatten()),
+            ("l", nn.Linear(12, 3))
+        );
         Passes(conv, randn(5, 2, 6), 3);
-        Passes(nn.Sequential(("c", nn.Conv3d(1, 2, 2)), ("t", nn.Tanh()), ("u", nn.ConvTranspose3d(2, 1, 2)), ("f", nn.Flatten()), ("l", nn.Linear(27, 3))), randn([4, 1, 3, 3, 3]), 3);
-        Passes(nn.Sequential(("e", nn.Embedding(7, 4)), ("f", nn.Flatten()), ("n", nn.LayerNorm(8)), ("l", nn.Linear(8, 3))), randint(0, 7, [5, 2]), 3);
+        Passes(
+            nn.Sequential(
+                ("c", nn.Conv3d(1, 2, 2)),
+                ("t", nn.Tanh()),
+                ("u", nn.ConvTranspose3d(2, 1, 2)),
+                ("f", nn.Flatten()),
+                ("l", nn.Linear(27, 3))
+            ),
+            randn([4, 1, 3, 3, 3]),
+            3
+        );
+        Passes(
+            nn.Sequential(("e", nn.Embedding(7, 4)), ("f", nn.Flatten()), ("n", nn.LayerNorm(8)), ("l", nn.Linear(8, 3))),
+            randint(0, 7, [5, 2]),
+            3
+        );
         Passes(new KfacTieTests.Twins(bias: true), randn(5, 4), 4);
         Passes(new KfacTieTests.Twins(bias: false), randn(5, 4), 4);
 
         static void Passes(nn.Module<Tensor, Tensor> model, Tensor x, int classes)
         {
-            var report = Amari.Verification.Verifier.Verify(model, new Categorical(), x, randint(0, classes, [x.shape[0]], dtype: ScalarType.Int64));
+            var report = Amari.Verification.Verifier.Verify(
+                model,
+                new Categorical(),
+                x,
+                randint(0, classes, [x.shape[0]], dtype: ScalarType.Int64)
+            );
             Assert.True(report.Checks.All(c => c.Outcome == Amari.Verification.CheckOutcome.Passed), report.ToString());
         }
     }

@@ -33,10 +33,12 @@ public sealed class KfacBoundTests : IDisposable
         manual_seed(9);
         var (x, y) = (2 * randn(256, 4), randint(0, 3, [256]));
         using var optimizer = new Amari.Kfac(model, new() { Momentum = momentum, KlClip = 1e-3 }, new Categorical());
-        foreach (double rate in rates) Step(rate);
+        foreach (double rate in rates)
+            Step(rate);
         using var off = no_grad();
         var f = model.call(x).clone();
-        using (enable_grad()) Step(1);
+        using (enable_grad())
+            Step(1);
         return 2 * new Categorical().KlDivergence(f, model.call(x)).mean().ToDouble();
 
         void Step(double rate)
@@ -48,10 +50,14 @@ public sealed class KfacBoundTests : IDisposable
         }
     }
 
-    public static TheoryData<double, double[]> Rates => new(
-        (0.5, [0, 0, 0, 0, 0]), (0.9, [0, 0, 0, 0, 0]), (0.95, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-        (0.9, [1e-9, 1e-9, 1e-9, 1e-9, 1e-9]),                  // all but 0: a warm restart
-        (0.9, [1e-4, 1e-4, 1e-4, 0, 1e-6, 0]));
+    public static TheoryData<double, double[]> Rates =>
+        new(
+            (0.5, [0, 0, 0, 0, 0]),
+            (0.9, [0, 0, 0, 0, 0]),
+            (0.95, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (0.9, [1e-9, 1e-9, 1e-9, 1e-9, 1e-9]), // all but 0: a warm restart
+            (0.9, [1e-4, 1e-4, 1e-4, 0, 1e-6, 0])
+        );
 
     [Theory, MemberData(nameof(Rates))]
     public void Steps_at_a_rate_of_nothing_leave_the_first_real_one_as_long_as_it_is_without_them(double momentum, double[] rates) =>
@@ -69,8 +75,10 @@ public sealed class KfacBoundTests : IDisposable
             optimizer.zero_grad();
             new Categorical().Loss(model.call(randn(16, 4)), randint(0, 3, [16])).backward();
             optimizer.step();
-            if (i < 3) Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
-            else Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+            if (i < 3)
+                Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
+            else
+                Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
         }
     }
 
@@ -81,16 +89,30 @@ public sealed class KfacBoundTests : IDisposable
         try
         {
             var model = Net();
-            using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.InputOnly, Momentum = 0, KlClip = null, LearningRate = 1e-3, FactorInterval = 100, InverseInterval = 100, IntervalGrowth = null }, null);
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.ForwardOnly,
+                    Momentum = 0,
+                    KlClip = null,
+                    LearningRate = 1e-3,
+                    FactorInterval = 100,
+                    InverseInterval = 100,
+                    RefreshWarmup = null,
+                },
+                null
+            );
             var (x, y) = (randn(32, 4), randint(0, 3, [32]));
             double usual = 0;
-            for (int i = 0; i < 30; i++) usual = Moved(1);
+            for (int i = 0; i < 30; i++)
+                usual = Moved(1);
             long updates = optimizer.Blocks[0].Updates;
             Assert.Equal(1, updates);
-            Assert.Equal(2 * usual, Moved(1e4), 0.05 * usual);   // √κ = 2
+            Assert.Equal(2 * usual, Moved(1e4), 0.05 * usual); // √κ = 2
             Assert.Contains(optimizer.Events, e => e.Step == 31 && e.Message.Contains("running mean", StringComparison.Ordinal));
             Moved(1);
-            Assert.Equal(updates + 1, optimizer.Blocks[0].Updates);   // between two intervals
+            Assert.Equal(updates + 1, optimizer.Blocks[0].Updates); // between two intervals
 
             double Moved(double scale)
             {
@@ -130,25 +152,44 @@ public sealed class KfacBoundTests : IDisposable
     /// <summary>Settings that destroyed the model on all of twenty seeds by step 5,000, before steps were bounded.</summary>
     private static readonly Amari.Kfac.Options Risky = new()
     {
-        LearningRate = 0.05, Damping = 10, DampingScale = DampingScale.MeanEigenvalue, KlClip = 1.3e-3, Momentum = 0.9, FactorDecay = 0.85, FactorInterval = 5, InverseInterval = 20, IntervalGrowth = null,
+        LearningRate = 0.05,
+        Damping = 10,
+        DampingScale = DampingScale.MeanEigenvalue,
+        KlClip = 1.3e-3,
+        Momentum = 0.9,
+        FactorEma = 0.85,
+        FactorInterval = 5,
+        InverseInterval = 20,
+        RefreshWarmup = null,
     };
 
-    public static TheoryData<string, int> LongRuns => new(from name in (string[])["defaults", "ekfac", "risky", "quadratic"] from seed in (int[])[0, 1] select (name, seed));
+    public static TheoryData<string, int> LongRuns =>
+        new(from name in (string[])["defaults", "ekfac", "risky", "quadratic"] from seed in (int[])[0, 1] select (name, seed));
 
     [Theory, MemberData(nameof(LongRuns))]
     public void A_model_that_has_fitted_its_data_stays_so_when_it_is_trained_on(string name, int seed)
     {
         const int Batch = 128;
-        int Steps = name == "quadratic" ? 2000 : 5000;           // which take three times as long
+        int Steps = name == "quadratic" ? 2000 : 5000; // which take three times as long
         set_num_threads(1);
         var workload = WorkloadCatalog.Find("digits-mlp", null);
         using var data = workload.Load(null);
         manual_seed(seed);
         using var model = workload.CreateModel();
-        using var optimizer = name is "risky" or "quadratic" ? new Amari.Kfac(model, name == "risky" ? Risky : new() { StepRule = StepRule.QuadraticModel }, new Categorical())
-            : (Amari.Kfac)OptimizerCatalog.Find(name == "ekfac" ? "ekfac" : "kfac").Create(model, Settings.Apply(typeof(Amari.Kfac.Options), OptimizerCatalog.Find(name == "ekfac" ? "ekfac" : "kfac").Preset ?? []), new Categorical());
+        using var optimizer = name is "risky" or "quadratic"
+            ? new Amari.Kfac(model, name == "risky" ? Risky : new() { StepRule = StepRule.QuadraticModel }, new Categorical())
+            : (Amari.Kfac)
+                OptimizerCatalog
+                    .Find(name == "ekfac" ? "ekfac" : "kfac")
+                    .Create(
+                        model,
+                        Settings.Apply(typeof(Amari.Kfac.Options), OptimizerCatalog.Find(name == "ekfac" ? "ekfac" : "kfac").Preset ?? []),
+                        new Categorical()
+                    );
         var (x, y) = (data.Train.Inputs, data.Train.Targets);
-        double best = double.PositiveInfinity, last = double.NaN, worst = 0;
+        double best = double.PositiveInfinity,
+            last = double.NaN,
+            worst = 0;
         for (int step = 1; step <= Steps; step++)
         {
             using var scope = NewDisposeScope();
@@ -156,11 +197,13 @@ public sealed class KfacBoundTests : IDisposable
             optimizer.zero_grad();
             nn.functional.cross_entropy(model.call(x.index_select(0, rows)), y.index_select(0, rows)).backward();
             optimizer.step();
-            if (step % 50 != 0) continue;
+            if (step % 50 != 0)
+                continue;
             using var off = no_grad();
             last = nn.functional.cross_entropy(model.call(x), y).ToDouble();
             best = Math.Min(best, last);
-            if (step > Steps / 2) worst = Math.Max(worst, last);
+            if (step > Steps / 2)
+                worst = Math.Max(worst, last);
         }
         Assert.InRange(best, 0, 1e-4);
         Assert.InRange(last, 0, Math.Max(10 * best, 1e-6));

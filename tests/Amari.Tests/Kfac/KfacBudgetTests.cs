@@ -18,28 +18,45 @@ public sealed class KfacBudgetTests : IDisposable
         private long _now;
 
         public override long TimestampFrequency => 1000;
+
         public override long GetTimestamp() => _now++;
+
         public void Wait(int milliseconds) => _now += milliseconds;
     }
 
-    /// <summary>A machine of known costs, in seconds: a step without curvature, factors of all examples, inverses. Warming up takes ten times as long.</summary>
+    /// <summary>A machine of known costs, in seconds: a step without curvature, factors of all examples, inverses. Warming up takes ten
+    /// times as long.</summary>
     /// <param name="whole">Share of the factors' time that does not depend on the examples they are taken from.</param>
     /// <param name="choosing">Seconds of a choice of the inverses' damping, in every twentieth step.</param>
-    private static (double Share, CurvatureChoice Choice) Simulate(double budget, double step, double factors, double inverses, long batch = 512, long? most = null, double whole = 0, double choosing = 0)
+    private static (double Share, CurvatureChoice Choice) Simulate(
+        double budget,
+        double step,
+        double factors,
+        double inverses,
+        long batch = 512,
+        long? most = null,
+        double whole = 0,
+        double choosing = 0
+    )
     {
         var schedule = new CurvatureSchedule();
-        var options = new Amari.Kfac.Options { CurvatureBudget = budget, FactorExamples = most };
-        double spent = 0, total = 0;
-        const int steps = 6000, measured = 3000;
+        var options = new Amari.Kfac.Options { CurvatureTimeFraction = budget, FactorBatchSize = most };
+        double spent = 0,
+            total = 0;
+        const int steps = 6000,
+            measured = 3000;
         for (int i = 1; i <= steps; i++)
         {
             double warm = i == 1 ? 10 : 1;
-            double? f = schedule.FactorsDue(i, options) ? warm * factors * (whole + (1 - whole) * Math.Min(batch, schedule.Examples(options) ?? batch) / batch) : null;
+            double? f = schedule.FactorsDue(i, options)
+                ? warm * factors * (whole + (1 - whole) * Math.Min(batch, schedule.Examples(options) ?? batch) / batch)
+                : null;
             double? v = schedule.InverseDue(i, options) ? warm * inverses : null;
-            double pause = i % 97 == 0 ? 50 * step : 0;          // an evaluation now and then
+            double pause = i % 97 == 0 ? 50 * step : 0; // an evaluation now and then
             double? c = choosing > 0 && i % options.FactorDampingInterval == 0 ? choosing : null;
             schedule.Stepped(i, options, i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0) + (c ?? 0), f, v, c, batch);
-            if (i <= steps - measured) continue;
+            if (i <= steps - measured)
+                continue;
             spent += (f ?? 0) + (v ?? 0) + (c ?? 0);
             total += step + (f ?? 0) + (v ?? 0) + (c ?? 0);
         }
@@ -47,7 +64,13 @@ public sealed class KfacBudgetTests : IDisposable
     }
 
     [Theory]
-    [InlineData(0.3, 0.030, 0.025, 0.090), InlineData(0.1, 0.030, 0.025, 0.090), InlineData(0.5, 0.030, 0.025, 0.090), InlineData(0.2, 0.010, 0.100, 1.0), InlineData(0.05, 0.010, 0.100, 0.2)]
+    [
+        InlineData(0.3, 0.030, 0.025, 0.090),
+        InlineData(0.1, 0.030, 0.025, 0.090),
+        InlineData(0.5, 0.030, 0.025, 0.090),
+        InlineData(0.2, 0.010, 0.100, 1.0),
+        InlineData(0.05, 0.010, 0.100, 0.2)
+    ]
     public void Share_converges_to_what_was_asked(double budget, double step, double factors, double inverses)
     {
         var (share, choice) = Simulate(budget, step, factors, inverses);
@@ -69,22 +92,22 @@ public sealed class KfacBudgetTests : IDisposable
     public void Costly_factors_are_taken_from_fewer_examples_and_cheap_work_is_done_every_step()
     {
         var costly = Simulate(0.05, 0.01, 0.1, 0.2).Choice;
-        Assert.InRange(costly.FactorExamples, CurvatureSchedule.LeastExamples, 256);
+        Assert.InRange(costly.FactorBatchSize, CurvatureSchedule.LeastExamples, 256);
         var cheap = Simulate(0.5, 1, 0.001, 0.001);
-        Assert.Equal((1, 1, 512), (cheap.Choice.FactorInterval, cheap.Choice.InverseInterval, cheap.Choice.FactorExamples));
+        Assert.Equal((1, 1, 512), (cheap.Choice.FactorInterval, cheap.Choice.InverseInterval, cheap.Choice.FactorBatchSize));
         Assert.InRange(cheap.Share, 0, 0.01);
-        Assert.Equal(100, Simulate(0.3, 0.03, 0.025, 0.09, most: 100).Choice.FactorExamples);
+        Assert.Equal(100, Simulate(0.3, 0.03, 0.025, 0.09, most: 100).Choice.FactorBatchSize);
     }
 
     /// <summary>Where passes are of the whole batch whatever is kept of them, examples stay and intervals grow.</summary>
     [Theory]
-    [InlineData(0.9, 512)]                                      // half of the examples would save 5 %
-    [InlineData(0.5, 256)]                                      // 25 %, then 17 %
+    [InlineData(0.9, 512)] // half of the examples would save 5 %
+    [InlineData(0.5, 256)] // 25 %, then 17 %
     [InlineData(0.1, CurvatureSchedule.LeastExamples)]
     public void Fewer_examples_that_save_little_are_taken_back_and_the_budget_is_kept(double whole, long examples)
     {
         var (share, choice) = Simulate(0.05, 0.01, 0.1, 0.1, whole: whole);
-        Assert.Equal(examples, choice.FactorExamples);
+        Assert.Equal(examples, choice.FactorBatchSize);
         Assert.InRange(share, 0.8 * 0.05, 1.08 * 0.05);
     }
 
@@ -100,8 +123,9 @@ public sealed class KfacBudgetTests : IDisposable
     [Fact]
     public void Resumed_intervals_hold_until_there_are_times_again()
     {
-        var options = new Amari.Kfac.Options { CurvatureBudget = 0.05 };
-        CurvatureSchedule first = new(), second = new();
+        var options = new Amari.Kfac.Options { CurvatureTimeFraction = 0.05 };
+        CurvatureSchedule first = new(),
+            second = new();
         Run(first, 1, 2000);
         second.Restore(first.ToJson());
         var chosen = Of(second);
@@ -111,23 +135,30 @@ public sealed class KfacBudgetTests : IDisposable
         Assert.Equal(straight.Factors, resumed.Factors);
         Assert.Equal(chosen, Of(second));
 
-        (int FactorInterval, int InverseInterval, long Examples) Of(CurvatureSchedule schedule) => schedule.Choice(options) is { } c ? (c.FactorInterval, c.InverseInterval, c.FactorExamples) : default;
+        (int FactorInterval, int InverseInterval, long Examples) Of(CurvatureSchedule schedule) =>
+            schedule.Choice(options) is { } c ? (c.FactorInterval, c.InverseInterval, c.FactorBatchSize) : default;
 
-        (List<int> Factors, List<int> Inverses) Run(CurvatureSchedule schedule, int from, int to)   // the steps at which each was due
+        (List<int> Factors, List<int> Inverses) Run(CurvatureSchedule schedule, int from, int to) // the steps at which each was due
         {
             var (factors, inverses) = (new List<int>(), new List<int>());
             for (int i = from; i <= to; i++)
             {
-                double? f = schedule.FactorsDue(i, options) ? 0.02 : null, v = schedule.InverseDue(i, options) ? 0.2 : null;
-                if (f is not null) factors.Add(i);
-                if (v is not null) inverses.Add(i);
+                double? f = schedule.FactorsDue(i, options) ? 0.02 : null,
+                    v = schedule.InverseDue(i, options) ? 0.2 : null;
+                if (f is not null)
+                    factors.Add(i);
+                if (v is not null)
+                    inverses.Add(i);
                 schedule.Stepped(i, options, i == from ? null : 0.03 + (f ?? 0) + (v ?? 0), f, v, null, 512);
             }
             return (factors, inverses);
         }
     }
 
-    private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model, Clock Clock) Make(Amari.Kfac.Options options, FisherKind kind = FisherKind.Empirical)
+    private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model, Clock Clock) Make(
+        Amari.Kfac.Options options,
+        FisherKind kind = FisherKind.Empirical
+    )
     {
         manual_seed(31);
         var clock = new Clock();
@@ -139,7 +170,7 @@ public sealed class KfacBudgetTests : IDisposable
     {
         using var generator = new Generator((ulong)i);
         optimizer.zero_grad();
-        clock.Wait(10);                                          // what training takes without curvature
+        clock.Wait(10); // what training takes without curvature
         new Categorical().Loss(model.call(randn([40, 6], generator: generator)), randint(0, 3, [40], generator: generator)).backward();
         optimizer.step();
     }
@@ -147,11 +178,12 @@ public sealed class KfacBudgetTests : IDisposable
     [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.MonteCarlo)]
     public void Optimizer_keeps_to_its_budget_and_reports_the_choice(FisherKind kind)
     {
-        var (optimizer, model, clock) = Make(new() { CurvatureBudget = 0.05 }, kind);
+        var (optimizer, model, clock) = Make(new() { CurvatureTimeFraction = 0.05 }, kind);
         using (optimizer)
         {
             Assert.Null(optimizer.CurvatureChoice);
-            for (int i = 0; i < 300; i++) Step(model, optimizer, clock, i);
+            for (int i = 0; i < 300; i++)
+                Step(model, optimizer, clock, i);
             var choice = optimizer.CurvatureChoice!;
             Assert.InRange(choice.Share, 0.04, 0.06);
             Assert.True(choice.InverseInterval > 1);
@@ -159,7 +191,8 @@ public sealed class KfacBudgetTests : IDisposable
         }
     }
 
-    /// <summary>The machine's clock. Shares whose seconds are hundreds of times apart, so that other work on the machine cannot turn the order.</summary>
+    /// <summary>The machine's clock. Shares whose seconds are hundreds of times apart, so that other work on the machine cannot turn the
+    /// order.</summary>
     [Fact]
     public void Real_clock_gives_a_tiny_share_longer_intervals_than_a_generous_one()
     {
@@ -168,7 +201,7 @@ public sealed class KfacBudgetTests : IDisposable
         {
             manual_seed(33);
             var model = nn.Sequential(("a", nn.Linear(100, 100)), ("t", nn.Tanh()), ("b", nn.Linear(100, 10)));
-            using var optimizer = new Amari.Kfac(model, new() { CurvatureBudget = budget }, new Categorical());
+            using var optimizer = new Amari.Kfac(model, new() { CurvatureTimeFraction = budget }, new Categorical());
             for (int i = 0; i < 80; i++)
             {
                 using var scope = NewDisposeScope();
@@ -182,13 +215,20 @@ public sealed class KfacBudgetTests : IDisposable
             Assert.Equal(choice.ToString(), optimizer.Events[^1].Message);
             Assert.Equal(budget, choice.Budget);
             Assert.InRange(choice.Share, double.Epsilon, 1);
-            Assert.InRange(choice.FactorInterval, 1, 2 * CurvatureSchedule.MostFactorInterval);   // longer where fewer examples do not pay, and then doubled once in so few steps
+            // longer where fewer examples do not pay, and then doubled once in so few steps
+            Assert.InRange(choice.FactorInterval, 1, 2 * CurvatureSchedule.MostFactorInterval);
             Assert.InRange(choice.InverseInterval, choice.FactorInterval, CurvatureSchedule.MostInverseInterval);
-            Assert.InRange(choice.FactorExamples, CurvatureSchedule.LeastExamples, batch);
+            Assert.InRange(choice.FactorBatchSize, CurvatureSchedule.LeastExamples, batch);
             return choice;
         }
         var (tiny, generous) = (Chosen(0.01), Chosen(0.9));
-        Assert.True(tiny.InverseInterval > generous.InverseInterval && tiny.FactorInterval >= generous.FactorInterval && tiny.FactorExamples <= generous.FactorExamples && tiny.Share < generous.Share, $"{tiny}; {generous}");
+        Assert.True(
+            tiny.InverseInterval > generous.InverseInterval
+                && tiny.FactorInterval >= generous.FactorInterval
+                && tiny.FactorBatchSize <= generous.FactorBatchSize
+                && tiny.Share < generous.Share,
+            $"{tiny}; {generous}"
+        );
     }
 
     [Fact]
@@ -205,22 +245,25 @@ public sealed class KfacBudgetTests : IDisposable
         {
             var (o, m, c) = Make(options);
             using (o)
-                for (int i = 0; i < 12; i++) Step(m, o, c, i);
+                for (int i = 0; i < 12; i++)
+                    Step(m, o, c, i);
             return Optimizers.Problem.Values(m.parameters());
         }
         Assert.Equal(Run(new()), Run(new()));
-        Assert.NotEqual(Run(new()), Run(new() { CurvatureBudget = 0.2 }));
+        Assert.NotEqual(Run(new()), Run(new() { CurvatureTimeFraction = 0.2 }));
     }
 
     [Fact]
     public void Resumed_run_goes_on_with_what_was_chosen()
     {
-        var options = new Amari.Kfac.Options { CurvatureBudget = 0.1 };
+        var options = new Amari.Kfac.Options { CurvatureTimeFraction = 0.1 };
         var (optimizer, model, clock) = Make(options);
         var (second, _, _) = Make(options);
-        using (optimizer) using (second)
+        using (optimizer)
+        using (second)
         {
-            for (int i = 0; i < 60; i++) Step(model, optimizer, clock, i);
+            for (int i = 0; i < 60; i++)
+                Step(model, optimizer, clock, i);
             second.Restore(optimizer.Snapshot());
             Assert.Equal(optimizer.CurvatureChoice, second.CurvatureChoice);
         }
@@ -231,17 +274,37 @@ public sealed class KfacBudgetTests : IDisposable
     {
         var (x, y) = (randn(12, 6, dtype: ScalarType.Float64), randint(0, 3, [12]));
         var (some, expected) = (Factors(12, 5), Factors(5, null));
-        foreach (var (name, factor) in expected) Assert.InRange(Dense.RelativeError(some[name], factor), 0, 1e-12);
+        foreach (var (name, factor) in expected)
+            Assert.InRange(Dense.RelativeError(some[name], factor), 0, 1e-12);
         Assert.InRange(Dense.RelativeError(Factors(12, null)["a.A"], expected["a.A"]), 1e-3, 10);
 
         Dictionary<string, Tensor> Factors(int batch, long? most)
         {
             manual_seed(32);
-            var model = nn.Sequential(("c", nn.Conv1d(2, 2, 1)), ("f", nn.Flatten()), ("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.Float64);
-            using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, FactorExamples = most, LearningRate = 0 }, new Categorical());
+            var model = nn.Sequential(
+                    ("c", nn.Conv1d(2, 2, 1)),
+                    ("f", nn.Flatten()),
+                    ("a", nn.Linear(6, 5)),
+                    ("t", nn.Tanh()),
+                    ("b", nn.Linear(5, 3))
+                )
+                .to(ScalarType.Float64);
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = kind,
+                    FactorBatchSize = most,
+                    LearningRate = 0,
+                },
+                new Categorical()
+            );
             new Categorical().Loss(model.call(x.narrow(0, 0, batch).view(batch, 2, 3)), y.narrow(0, 0, batch)).backward();
             optimizer.step();
-            return optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith(".A", StringComparison.Ordinal) || t.Key.EndsWith(".G", StringComparison.Ordinal)).ToDictionary(t => t.Key, t => t.Value.clone());
+            return optimizer
+                .Snapshot()
+                .Tensors.Where(t => t.Key.EndsWith(".A", StringComparison.Ordinal) || t.Key.EndsWith(".G", StringComparison.Ordinal))
+                .ToDictionary(t => t.Key, t => t.Value.clone());
         }
     }
 }

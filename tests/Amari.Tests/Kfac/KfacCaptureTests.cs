@@ -18,11 +18,13 @@ public sealed class KfacCaptureTests : IDisposable
 
     private sealed class Net : nn.Module<Tensor, Tensor>
     {
-        private readonly Linear first = nn.Linear(4, 4), second = nn.Linear(4, 4);
+        private readonly Linear first = nn.Linear(4, 4),
+            second = nn.Linear(4, 4);
         private readonly PReLU slope = nn.PReLU(4);
         private readonly bool _direct;
 
-        public Net(bool direct) : base("net")
+        public Net(bool direct)
+            : base("net")
         {
             _direct = direct;
             RegisterComponents();
@@ -37,7 +39,8 @@ public sealed class KfacCaptureTests : IDisposable
         private readonly Embedding first = nn.Embedding(4, 4);
         private readonly Linear second = nn.Linear(4, 4);
 
-        public Tied() : base("tied")
+        public Tied()
+            : base("tied")
         {
             second.weight = first.get_parameter("weight")!;
             RegisterComponents();
@@ -50,7 +53,8 @@ public sealed class KfacCaptureTests : IDisposable
     {
         private readonly Linear layer = nn.Linear(4, 2);
 
-        public TwoInputs() : base("two") => RegisterComponents();
+        public TwoInputs()
+            : base("two") => RegisterComponents();
 
         public override Tensor forward(Tensor x, Tensor y) => layer.call(x + y);
     }
@@ -93,8 +97,9 @@ public sealed class KfacCaptureTests : IDisposable
         Assert.Throws<ArgumentException>(() => new Amari.Kfac(model, new() { Strict = true }));
         long before = Tensor.TotalCount;
         for (int i = 0; i < 20; i++)
-            using (NewDisposeScope()) model.call(randn(6, 4));
-        Assert.InRange(Tensor.TotalCount, 0, before);            // fewer when the collector found garbage of other tests
+            using (NewDisposeScope())
+                model.call(randn(6, 4));
+        Assert.InRange(Tensor.TotalCount, 0, before); // fewer when the collector found garbage of other tests
     }
 
     [Fact]
@@ -126,11 +131,14 @@ public sealed class KfacCaptureTests : IDisposable
     public void Tied_weights_fall_back_with_the_reason()
     {
         using var optimizer = new Amari.Kfac(new Tied());
-        Assert.All(optimizer.Coverage.Rows.Where(r => r.Parameter.EndsWith("weight", StringComparison.Ordinal)), r =>
-        {
-            Assert.Equal("AdamW", r.Block);
-            Assert.Contains("tied: used by the layers first and second", r.Reason, StringComparison.Ordinal);
-        });
+        Assert.All(
+            optimizer.Coverage.Rows.Where(r => r.Parameter.EndsWith("weight", StringComparison.Ordinal)),
+            r =>
+            {
+                Assert.Equal("AdamW", r.Block);
+                Assert.Contains("tied: used by the layers first and second", r.Reason, StringComparison.Ordinal);
+            }
+        );
     }
 
     [Fact]
@@ -177,7 +185,8 @@ public sealed class KfacCaptureTests : IDisposable
                 if (extra)
                 {
                     model.call(10 * x);
-                    using (no_grad()) model.call(x);
+                    using (no_grad())
+                        model.call(x);
                 }
                 Backward(model, x);
                 optimizer.step();
@@ -192,20 +201,41 @@ public sealed class KfacCaptureTests : IDisposable
     [InlineData(FisherKind.Empirical, DampingMethod.Ekfac), InlineData(FisherKind.Exact, DampingMethod.Ekfac)]
     public void Live_tensors_stay_flat(FisherKind kind, DampingMethod method)
     {
-        using var model = nn.Sequential(("e", nn.Embedding(9, 4)), ("u", nn.ConvTranspose1d(4, 2, 1)), ("g", nn.BatchNorm1d(2)), ("v", nn.Unflatten(1, [1, 2])), ("c", nn.Conv2d(1, 2, (2, 3))),
-            ("f", nn.Flatten()), ("n", nn.LayerNorm(4)), ("a", nn.Linear(4, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, DampingMethod = method, FactorInterval = 2, InverseInterval = 3 }, new Categorical());
+        using var model = nn.Sequential(
+            ("e", nn.Embedding(9, 4)),
+            ("u", nn.ConvTranspose1d(4, 2, 1)),
+            ("g", nn.BatchNorm1d(2)),
+            ("v", nn.Unflatten(1, [1, 2])),
+            ("c", nn.Conv2d(1, 2, (2, 3))),
+            ("f", nn.Flatten()),
+            ("n", nn.LayerNorm(4)),
+            ("a", nn.Linear(4, 4)),
+            ("t", nn.Tanh()),
+            ("b", nn.Linear(4, 3))
+        );
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
+            {
+                Fisher = kind,
+                DampingMethod = method,
+                FactorInterval = 2,
+                InverseInterval = 3,
+            },
+            new Categorical()
+        );
         using var x = randint(0, 9, [5, 4], dtype: ScalarType.Int64);
         using var y = randint(0, 3, [5]);
         long after10 = 0;
         for (int i = 0; i < 110; i++)
         {
-            if (i == 10) after10 = Tensor.TotalCount;
+            if (i == 10)
+                after10 = Tensor.TotalCount;
             using var scope = NewDisposeScope();
             optimizer.zero_grad();
             new Categorical().Loss(model.call(x), y).backward();
             optimizer.step();
         }
-        Assert.InRange(Tensor.TotalCount, 0, after10);            // fewer when the collector found garbage of other tests
+        Assert.InRange(Tensor.TotalCount, 0, after10); // fewer when the collector found garbage of other tests
     }
 }

@@ -18,28 +18,52 @@ public sealed class KfacEveryModelTests : IDisposable
 
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>>> Activations = new()
     {
-        ["CELU"] = () => nn.CELU(), ["ELU"] = () => nn.ELU(), ["GELU"] = () => nn.GELU(), ["GLU"] = () => nn.GLU(-1),
-        ["Hardshrink"] = () => nn.Hardshrink(), ["Hardsigmoid"] = () => nn.Hardsigmoid(),
-        ["Hardswish"] = () => nn.Hardswish(), ["LeakyReLU"] = () => nn.LeakyReLU(), ["LogSigmoid"] = () => nn.LogSigmoid(),
-        ["LogSoftmax"] = () => nn.LogSoftmax(1), ["Mish"] = () => nn.Mish(), ["PReLU"] = () => nn.PReLU(1), ["ReLU"] = () => nn.ReLU(),
-        ["ReLU6"] = () => nn.ReLU6(), ["RReLU"] = () => nn.RReLU(0.2, 0.2),
-        ["SELU"] = () => nn.SELU(), ["Sigmoid"] = () => nn.Sigmoid(), ["SiLU"] = () => nn.SiLU(), ["Softmax"] = () => nn.Softmax(1),
-        ["Softmin"] = () => nn.Softmin(1), ["Softplus"] = () => nn.Softplus(),
-        ["Softshrink"] = () => nn.Softshrink(), ["Softsign"] = () => nn.Softsign(), ["Tanh"] = () => nn.Tanh(),
-        ["Tanhshrink"] = () => nn.Tanhshrink(), ["Threshold"] = () => nn.Threshold(0.1, 0.2),
-        ["ReLU in place"] = () => nn.ReLU(inplace: true), ["ELU in place"] = () => nn.ELU(1, inplace: true),
-        ["Hardtanh in place"] = () => nn.Hardtanh(inplace: true), ["LeakyReLU in place"] = () => nn.LeakyReLU(0.1, inplace: true),
-        ["Identity"] = () => nn.Identity(), ["Dropout"] = () => nn.Dropout(0.5),
+        ["CELU"] = () => nn.CELU(),
+        ["ELU"] = () => nn.ELU(),
+        ["GELU"] = () => nn.GELU(),
+        ["GLU"] = () => nn.GLU(-1),
+        ["Hardshrink"] = () => nn.Hardshrink(),
+        ["Hardsigmoid"] = () => nn.Hardsigmoid(),
+        ["Hardswish"] = () => nn.Hardswish(),
+        ["LeakyReLU"] = () => nn.LeakyReLU(),
+        ["LogSigmoid"] = () => nn.LogSigmoid(),
+        ["LogSoftmax"] = () => nn.LogSoftmax(1),
+        ["Mish"] = () => nn.Mish(),
+        ["PReLU"] = () => nn.PReLU(1),
+        ["ReLU"] = () => nn.ReLU(),
+        ["ReLU6"] = () => nn.ReLU6(),
+        ["RReLU"] = () => nn.RReLU(0.2, 0.2),
+        ["SELU"] = () => nn.SELU(),
+        ["Sigmoid"] = () => nn.Sigmoid(),
+        ["SiLU"] = () => nn.SiLU(),
+        ["Softmax"] = () => nn.Softmax(1),
+        ["Softmin"] = () => nn.Softmin(1),
+        ["Softplus"] = () => nn.Softplus(),
+        ["Softshrink"] = () => nn.Softshrink(),
+        ["Softsign"] = () => nn.Softsign(),
+        ["Tanh"] = () => nn.Tanh(),
+        ["Tanhshrink"] = () => nn.Tanhshrink(),
+        ["Threshold"] = () => nn.Threshold(0.1, 0.2),
+        ["ReLU in place"] = () => nn.ReLU(inplace: true),
+        ["ELU in place"] = () => nn.ELU(1, inplace: true),
+        ["Hardtanh in place"] = () => nn.Hardtanh(inplace: true),
+        ["LeakyReLU in place"] = () => nn.LeakyReLU(0.1, inplace: true),
+        ["Identity"] = () => nn.Identity(),
+        ["Dropout"] = () => nn.Dropout(0.5),
         ["Dropout in place"] = () => nn.Dropout(0.5, inplace: true),
     };
 
     public static TheoryData<string> Names => [.. Activations.Keys];
 
     /// <summary>The gradients of a model that K-FAC sees are those of the same one alone, and the step moves it.</summary>
-    private static void SameGradients(Func<nn.Module<Tensor, Tensor>> make, Func<Tensor>? input = null, Func<Tensor, Tensor>? loss = null,
-        Likelihood? likelihood = null)
+    private static void SameGradients(
+        Func<nn.Module<Tensor, Tensor>> make,
+        Func<Tensor>? input = null,
+        Func<Tensor, Tensor>? loss = null,
+        Likelihood? likelihood = null
+    )
     {
-        foreach (var kind in new[] { FisherKind.CurvaturePropagation, FisherKind.Empirical, FisherKind.InputOnly })
+        foreach (var kind in new[] { FisherKind.CurvaturePropagation, FisherKind.Empirical, FisherKind.ForwardOnly })
         {
             var (alone, seen) = (Run(null), Run(kind));
             Assert.Equal(alone, seen);
@@ -52,12 +76,13 @@ public sealed class KfacEveryModelTests : IDisposable
             var model = make();
             var x = input?.Invoke() ?? randn(6, 4);
             using var optimizer = kind is null ? null : new Amari.Kfac(model, new() { Fisher = kind }, likelihood ?? new Gaussian());
-            manual_seed(7);                                      // of dropout
+            manual_seed(7); // of dropout
             (loss ?? (f => f.square().sum()))(model.call(x)).backward();
             var gradients = model.parameters().Select(p => p.grad is { } g ? g.Elements<double>() : []).ToList();
             var before = Optimizers.Problem.Values(model.parameters());
             optimizer?.step();
-            if (optimizer is not null) Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
+            if (optimizer is not null)
+                Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
             return gradients;
         }
     }
@@ -68,8 +93,9 @@ public sealed class KfacEveryModelTests : IDisposable
 
     [Theory, MemberData(nameof(Names))]
     public void Every_activation_may_come_between(string name) =>
-        SameGradients(() => nn.Sequential(("a", nn.Linear(4, 6)), ("last", Activations[name]()),
-            ("b", nn.Linear(name == "GLU" ? 3 : 6, 2))));
+        SameGradients(() =>
+            nn.Sequential(("a", nn.Linear(4, 6)), ("last", Activations[name]()), ("b", nn.Linear(name == "GLU" ? 3 : 6, 2)))
+        );
 
     [Theory, MemberData(nameof(Names))]
     public void Every_activation_may_be_the_whole_loss(string name) =>
@@ -79,10 +105,12 @@ public sealed class KfacEveryModelTests : IDisposable
     private sealed class Model : nn.Module<Tensor, Tensor>
     {
         private readonly Func<Model, Tensor, Tensor> _forward;
-        public readonly Linear First = nn.Linear(4, 4), Second = nn.Linear(4, 4);
+        public readonly Linear First = nn.Linear(4, 4),
+            Second = nn.Linear(4, 4);
         public readonly Parameter Free = nn.Parameter(randn(6, 4));
 
-        public Model(Func<Model, Tensor, Tensor> forward) : base("model")
+        public Model(Func<Model, Tensor, Tensor> forward)
+            : base("model")
         {
             _forward = forward;
             register_module("first", First);
@@ -99,7 +127,8 @@ public sealed class KfacEveryModelTests : IDisposable
         private readonly Func<Linear, Tensor, Tensor> _forward;
         private readonly Linear inner = nn.Linear(4, 4);
 
-        public Wrapped(Func<Linear, Tensor, Tensor> forward) : base("wrapped")
+        public Wrapped(Func<Linear, Tensor, Tensor> forward)
+            : base("wrapped")
         {
             _forward = forward;
             RegisterComponents();
@@ -124,12 +153,17 @@ public sealed class KfacEveryModelTests : IDisposable
             return m.Second.call(s);
         },
         ["a layer is used twice"] = (m, x) => m.First.call(m.First.call(x).tanh()),
-        ["a layer's output is used twice"] = (m, x) => { var s = m.First.call(x); return m.Second.call(s.tanh()) + s.exp(); },
+        ["a layer's output is used twice"] = (m, x) =>
+        {
+            var s = m.First.call(x);
+            return m.Second.call(s.tanh()) + s.exp();
+        },
         ["a residual in place"] = (m, x) => m.Second.call(x).add_(m.First.call(x)),
         ["a part under no_grad"] = (m, x) =>
         {
             Tensor t;
-            using (no_grad()) t = m.First.call(x);
+            using (no_grad())
+                t = m.First.call(x);
             return m.Second.call(t) + m.First.call(x);
         },
         ["a parameter of no layer"] = (m, x) => m.Second.call(m.First.call(x) * m.Free),
@@ -147,7 +181,7 @@ public sealed class KfacEveryModelTests : IDisposable
         ["in place"] = (l, x) => l.call(x).sigmoid_(),
         ["a view"] = (l, x) => l.call(x).view(2, 3, 4).view(6, 4),
         ["one part of a chunk"] = (l, x) => cat([l.call(x), x], 1).chunk(2, 1)[0],
-        ["its input"] = (l, x) => x.alias(),                     // the input itself, TorchSharp's Sequential disposes
+        ["its input"] = (l, x) => x.alias(), // the input itself, TorchSharp's Sequential disposes
         ["its parameter"] = (l, x) => l.weight!.narrow(0, 0, 1).expand(x.shape[0], 4),
         ["transposed"] = (l, x) => l.call(x).t().contiguous().t(),
     };
@@ -156,28 +190,64 @@ public sealed class KfacEveryModelTests : IDisposable
     public void Every_output_of_a_registered_layer(string output)
     {
         BlockCatalog.Register<Wrapped>(l => new("wrapped", "inner.weight", "inner.bias", x => x.unsqueeze(1), g => g.unsqueeze(1)));
-        SameGradients(() => nn.Sequential(("a", nn.Linear(4, 4)), ("w", new Wrapped(Wraps[output])),
-            ("r", nn.ReLU(inplace: output is "a view" or "transposed")), ("b", nn.Linear(4, 3))));
+        SameGradients(() =>
+            nn.Sequential(
+                ("a", nn.Linear(4, 4)),
+                ("w", new Wrapped(Wraps[output])),
+                ("r", nn.ReLU(inplace: output is "a view" or "transposed")),
+                ("b", nn.Linear(4, 3))
+            )
+        );
     }
 
     [Fact]
     public void Normalisations_an_embedding_with_a_largest_norm_and_modules_in_modules()
     {
-        SameGradients(() => nn.Sequential(("a", nn.Linear(4, 4)), ("n", nn.LayerNorm(4)), ("r", nn.ReLU(inplace: true)),
-            ("b", nn.BatchNorm1d(4)), ("t", nn.Tanh())));
-        SameGradients(() => nn.Sequential(("e", nn.Embedding(9, 4, max_norm: 0.5)), ("f", nn.Flatten()), ("r", nn.ReLU(inplace: true)),
-            ("b", nn.Linear(12, 3)), ("s", nn.LogSoftmax(1))),
-            () => randint(0, 9, [5, 3]), likelihood: new Categorical());
-        SameGradients(() => nn.Sequential(("in", nn.Sequential(("in", nn.Sequential(("a", nn.Linear(4, 4)), ("s", nn.Sigmoid()))),
-            ("d", nn.Identity()))), ("out", nn.Sequential(("b", nn.Linear(4, 2)), ("s", nn.Softmax(1))))));
+        SameGradients(() =>
+            nn.Sequential(
+                ("a", nn.Linear(4, 4)),
+                ("n", nn.LayerNorm(4)),
+                ("r", nn.ReLU(inplace: true)),
+                ("b", nn.BatchNorm1d(4)),
+                ("t", nn.Tanh())
+            )
+        );
+        SameGradients(
+            () =>
+                nn.Sequential(
+                    ("e", nn.Embedding(9, 4, max_norm: 0.5)),
+                    ("f", nn.Flatten()),
+                    ("r", nn.ReLU(inplace: true)),
+                    ("b", nn.Linear(12, 3)),
+                    ("s", nn.LogSoftmax(1))
+                ),
+            () => randint(0, 9, [5, 3]),
+            likelihood: new Categorical()
+        );
+        SameGradients(() =>
+            nn.Sequential(
+                ("in", nn.Sequential(("in", nn.Sequential(("a", nn.Linear(4, 4)), ("s", nn.Sigmoid()))), ("d", nn.Identity()))),
+                ("out", nn.Sequential(("b", nn.Linear(4, 2)), ("s", nn.Softmax(1))))
+            )
+        );
     }
 
     /// <summary>The model of TorchSharp's own MNIST example.</summary>
-    private static nn.Module<Tensor, Tensor> LeNet() => nn.Sequential(
-        ("conv1", nn.Conv2d(1, 8, 3)), ("relu1", nn.ReLU()), ("conv2", nn.Conv2d(8, 16, 3)), ("relu2", nn.ReLU()),
-            ("pool1", nn.MaxPool2d([2L, 2L])), ("dropout1", nn.Dropout(0.25)),
-        ("flatten", nn.Flatten()), ("fc1", nn.Linear(16 * 4, 16)), ("relu3", nn.ReLU()), ("dropout2", nn.Dropout(0.5)),
-            ("fc2", nn.Linear(16, 10)), ("logsm", nn.LogSoftmax(1)));
+    private static nn.Module<Tensor, Tensor> LeNet() =>
+        nn.Sequential(
+            ("conv1", nn.Conv2d(1, 8, 3)),
+            ("relu1", nn.ReLU()),
+            ("conv2", nn.Conv2d(8, 16, 3)),
+            ("relu2", nn.ReLU()),
+            ("pool1", nn.MaxPool2d([2L, 2L])),
+            ("dropout1", nn.Dropout(0.25)),
+            ("flatten", nn.Flatten()),
+            ("fc1", nn.Linear(16 * 4, 16)),
+            ("relu3", nn.ReLU()),
+            ("dropout2", nn.Dropout(0.5)),
+            ("fc2", nn.Linear(16, 10)),
+            ("logsm", nn.LogSoftmax(1))
+        );
 
     [Fact]
     public void LeNet_of_the_example_trains_and_is_verified()
@@ -223,12 +293,15 @@ public sealed class KfacEveryModelTests : IDisposable
             var (x, y) = (randn(16, 4), randint(0, 3, [16]));
             (log ? nn.functional.nll_loss(model.call(x), y) : nn.functional.cross_entropy(model.call(x), y)).backward();
             optimizer.step();
-            return optimizer.Snapshot().Tensors.Where(t => t.Key is "a.A" or "a.G").ToDictionary(t => t.Key, t =>
-                t.Value.Elements<double>());
+            return optimizer
+                .Snapshot()
+                .Tensors.Where(t => t.Key is "a.A" or "a.G")
+                .ToDictionary(t => t.Key, t => t.Value.Elements<double>());
         }
         var (log, plain) = (Factors(true), Factors(false));
         Assert.Equal(["a.A", "a.G"], log.Keys.Order(StringComparer.Ordinal));
-        foreach (var (name, values) in log) Optimizers.Trajectory.Near(plain[name], values, 1e-6);
+        foreach (var (name, values) in log)
+            Optimizers.Trajectory.Near(plain[name], values, 1e-6);
     }
 
     /// <summary>Computes a layer without a graph, and again in the backward pass, which writes the layer's gradients itself.</summary>
@@ -270,11 +343,15 @@ public sealed class KfacEveryModelTests : IDisposable
                 manual_seed(5);
                 var model = make();
                 using var optimizer = seen ? new Amari.Kfac(model, new() { Fisher = FisherKind.Exact }, new Gaussian()) : null;
-                for (int i = 0; i <= before; i++) model.call(randn(6, 4)).square().sum().backward();   // micro-batches
+                for (int i = 0; i <= before; i++)
+                    model.call(randn(6, 4)).square().sum().backward(); // micro-batches
                 var gradients = model.parameters().SelectMany(p => p.grad is { } g ? g.Elements<double>() : []).ToArray();
                 optimizer?.step();
-                if (optimizer is not null) Assert.Contains(optimizer.Events, e => e.Subject == "second"
-                    && e.Message.Contains("not seen", StringComparison.Ordinal));
+                if (optimizer is not null)
+                    Assert.Contains(
+                        optimizer.Events,
+                        e => e.Subject == "second" && e.Message.Contains("not seen", StringComparison.Ordinal)
+                    );
                 return gradients;
             }
             Assert.Equal(Run(false), Run(true));
@@ -288,8 +365,10 @@ public sealed class KfacEveryModelTests : IDisposable
         var (x, y) = (randn(16, 4), randint(0, 3, [16]));
         foreach (var kind in Enum.GetValues<FisherKind>())
         {
-            using var log = new Amari.Curvature.KroneckerFactored(new(nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))),
-                new Categorical(), [(x, y)]), kind);
+            using var log = new Amari.Curvature.KroneckerFactored(
+                new(nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))), new Categorical(), [(x, y)]),
+                kind
+            );
             using var plain = new Amari.Curvature.KroneckerFactored(new(nn.Sequential(("a", linear)), new Categorical(), [(x, y)]), kind);
             Optimizers.Trajectory.Near(plain.Factors[0].G.Elements<double>(), log.Factors[0].G.Elements<double>(), 1e-5);
         }
@@ -300,7 +379,8 @@ public sealed class KfacEveryModelTests : IDisposable
     {
         private readonly Parameter scale = nn.Parameter(ones(4));
 
-        public Scaled() : base("scaled") => RegisterComponents();
+        public Scaled()
+            : base("scaled") => RegisterComponents();
 
         public override Tensor forward(Tensor x) => (x * scale).tanh();
     }
@@ -317,7 +397,8 @@ public sealed class KfacEveryModelTests : IDisposable
             using var order = watched ? new Amari.Distributed.BackwardOrder(model, done => complete = done.Count) { IsArmed = true } : null;
             model.call(randn(6, 4)).square().sum().backward();
             order?.Reset();
-            if (watched) Assert.Equal(2, complete);              // the Linear's parameters, before the gradient goes on to the first
+            if (watched)
+                Assert.Equal(2, complete); // the Linear's parameters, before the gradient goes on to the first
             return Optimizers.Problem.Values(model.parameters().Select(p => p.grad!));
         }
         Assert.Equal(Run(false), Run(true));

@@ -8,7 +8,12 @@ public sealed class KfacFactorTests() : KfacTest(3)
 {
     /// <summary>Runs one step and gives the factors, and the change and the gradient of the parameters in order.</summary>
     private static (Dictionary<string, Tensor> State, Tensor[] Change, Tensor[] Gradients) Step(
-        nn.Module<Tensor, Tensor> model, Amari.Kfac.Options options, Likelihood likelihood, Tensor x, Tensor y)
+        nn.Module<Tensor, Tensor> model,
+        Amari.Kfac.Options options,
+        Likelihood likelihood,
+        Tensor x,
+        Tensor y
+    )
     {
         var (state, steps) = Step(model, likelihood, x, y, options);
         return (state, [.. steps.Values.Select(s => s.Change)], [.. steps.Values.Select(s => s.Gradient)]);
@@ -45,16 +50,27 @@ public sealed class KfacFactorTests() : KfacTest(3)
     public void Step_solves_the_damped_dense_system(DampingMethod method)
     {
         var model = nn.Sequential(("a", nn.Linear(4, 3)), ("b", nn.Linear(3, 3)));
-        var (state, change, gradients) = Step(model, Plain with { DampingMethod = method }, new Categorical(), randn(6, 4), tensor(new long[] { 0, 1, 2, 0, 1, 2 }));
+        var (state, change, gradients) = Step(
+            model,
+            Plain with
+            {
+                DampingMethod = method,
+            },
+            new Categorical(),
+            randn(6, 4),
+            tensor(new long[] { 0, 1, 2, 0, 1, 2 })
+        );
         for (int layer = 0; layer < 2; layer++)
         {
             string name = layer == 0 ? "a" : "b";
             var (a, g) = (state[$"{name}.A"], state[$"{name}.G"]);
             var matrix = Dense.Kronecker(a, g, bias: true);
-            if (method == DampingMethod.Eigenbasis) matrix += Plain.Damping * eye(matrix.shape[0]);
+            if (method == DampingMethod.Eigenbasis)
+                matrix += Plain.Damping * eye(matrix.shape[0]);
             else
             {
-                double pi = Math.Sqrt(a.trace().ToDouble() / a.shape[0] / (g.trace().ToDouble() / g.shape[0])), root = Math.Sqrt(Plain.Damping);
+                double pi = Math.Sqrt(a.trace().ToDouble() / a.shape[0] / (g.trace().ToDouble() / g.shape[0])),
+                    root = Math.Sqrt(Plain.Damping);
                 matrix = Dense.Kronecker(a + pi * root * eye(a.shape[0]), g + root / pi * eye(g.shape[0]), bias: true);
             }
             var gradient = cat([gradients[2 * layer].flatten(), gradients[2 * layer + 1]]);
@@ -64,20 +80,29 @@ public sealed class KfacFactorTests() : KfacTest(3)
         }
     }
 
-    public static TheoryData<int, int, int, int, PaddingModes, bool> Convolutions => new()
-    {
-        { 1, 0, 1, 1, PaddingModes.Zeros, true },
-        { 2, 1, 1, 1, PaddingModes.Zeros, true },
-        { 1, 2, 2, 1, PaddingModes.Zeros, false },
-        { 2, 1, 2, 2, PaddingModes.Zeros, true },
-        { 1, 1, 1, 4, PaddingModes.Zeros, false },
-        { 1, 1, 1, 1, PaddingModes.Circular, true },
-        { 1, 1, 1, 2, PaddingModes.Reflect, true },
-    };
+    public static TheoryData<int, int, int, int, PaddingModes, bool> Convolutions =>
+        new()
+        {
+            { 1, 0, 1, 1, PaddingModes.Zeros, true },
+            { 2, 1, 1, 1, PaddingModes.Zeros, true },
+            { 1, 2, 2, 1, PaddingModes.Zeros, false },
+            { 2, 1, 2, 2, PaddingModes.Zeros, true },
+            { 1, 1, 1, 4, PaddingModes.Zeros, false },
+            { 1, 1, 1, 1, PaddingModes.Circular, true },
+            { 1, 1, 1, 2, PaddingModes.Reflect, true },
+        };
 
-    /// <summary>With the output summed over positions and squared loss the factors are sums over patches: both are rebuilt from autograd's own Jacobians.</summary>
+    /// <summary>With the output summed over positions and squared loss the factors are sums over patches: both are rebuilt from autograd's
+    /// own Jacobians.</summary>
     [Theory, MemberData(nameof(Convolutions))]
-    public void Convolution_factors_are_those_of_its_patches(int stride, int padding, int dilation, int groups, PaddingModes mode, bool bias)
+    public void Convolution_factors_are_those_of_its_patches(
+        int stride,
+        int padding,
+        int dilation,
+        int groups,
+        PaddingModes mode,
+        bool bias
+    )
     {
         var conv = nn.Conv2d(4, 8, 3, stride: stride, padding: padding, dilation: dilation, padding_mode: mode, groups: groups, bias: bias);
         var model = nn.Sequential(("conv", conv), ("flatten", nn.Flatten()));
@@ -86,17 +111,20 @@ public sealed class KfacFactorTests() : KfacTest(3)
         var (state, _, _) = Step(model, Plain, new Gaussian(), x, zeros_like(f));
 
         // each row of the Jacobian of one output position is its patch, in the row of its channel
-        long channels = 8, positions = f.shape[1] / channels, width = 4 / groups * 9;
+        long channels = 8,
+            positions = f.shape[1] / channels,
+            width = 4 / groups * 9;
         var j = Dense.Jacobian(model, x, [conv.weight!]).reshape(2, channels, positions, channels, width);
         for (long group = 0; group < groups; group++)
         {
             long channel = group * channels / groups;
             var patches = j.select(1, channel).select(2, channel).reshape(-1, width);
-            if (bias) patches = cat([patches, ones(patches.shape[0], 1)], 1);
+            if (bias)
+                patches = cat([patches, ones(patches.shape[0], 1)], 1);
             var expected = patches.T.mm(patches) / patches.shape[0];
             var actual = groups == 1 ? state["conv.A"] : state["conv.A"][group];
             Assert.InRange(Dense.RelativeError(actual, expected), 0, 1e-12);
-            var g = groups == 1 ? state["conv.G"] : state["conv.G"][group];   // Λ = I: each output is its own, at every position
+            var g = groups == 1 ? state["conv.G"] : state["conv.G"][group]; // Λ = I: each output is its own, at every position
             Assert.InRange(Dense.RelativeError(g, positions * eye(channels / groups)), 0, 1e-12);
         }
     }
@@ -108,8 +136,11 @@ public sealed class KfacFactorTests() : KfacTest(3)
         var (x, y) = (randn(5, 3), tensor(new long[] { 0, 1, 2, 0, 1 }));
         var zero = Plain with { LearningRate = 0 };
         var exact = Step(model, zero, new Categorical(), x, y).State["a.G"];
-        double Error(int samples) => Dense.RelativeError(
-            Step(model, zero with { Fisher = kind, MonteCarloSamples = samples, Seed = 5 }, new Categorical(), x, y).State["a.G"], exact);
+        double Error(int samples) =>
+            Dense.RelativeError(
+                Step(model, zero with { Fisher = kind, MonteCarloSamples = samples, Seed = 5 }, new Categorical(), x, y).State["a.G"],
+                exact
+            );
         Assert.InRange(Error(4000), 0, 0.08);
         Assert.InRange(Error(10), 0.08, 3);
     }
@@ -118,9 +149,12 @@ public sealed class KfacFactorTests() : KfacTest(3)
     public void Curvature_propagation_sees_what_no_drawn_label_shows()
     {
         var model = nn.Sequential(("a", nn.Linear(3, 4)));
-        using (no_grad()) _ = ((Linear)model.children().Single()).bias!.copy_(tensor(new[] { 30.0, 0, 0, 0 }));   // other labels have a probability of about e^-30
+        using (no_grad())
+            // other labels have a probability of about e^-30
+            _ = ((Linear)model.children().Single()).bias!.copy_(tensor(new[] { 30.0, 0, 0, 0 }));
         var (x, y) = (randn(64, 3), zeros(64, ScalarType.Int64));
-        double Trace(FisherKind kind) => Step(model, Plain with { LearningRate = 0, Fisher = kind, Seed = 5 }, new Categorical(), x, y).State["a.G"].trace().ToDouble();
+        double Trace(FisherKind kind) =>
+            Step(model, Plain with { LearningRate = 0, Fisher = kind, Seed = 5 }, new Categorical(), x, y).State["a.G"].trace().ToDouble();
         double exact = Trace(FisherKind.Exact);
         Assert.InRange(Trace(FisherKind.CurvaturePropagation) / exact, 0.5, 2);
         Assert.InRange(Trace(FisherKind.MonteCarlo) / exact, 0, 1e-6);

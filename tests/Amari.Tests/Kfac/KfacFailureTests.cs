@@ -14,11 +14,13 @@ public sealed class KfacFailureTests : IDisposable
 
     private sealed class Net : nn.Module<Tensor, Tensor>
     {
-        private readonly Linear a = nn.Linear(5, 4), b = nn.Linear(4, 3);
+        private readonly Linear a = nn.Linear(5, 4),
+            b = nn.Linear(4, 3);
         private readonly PReLU p = nn.PReLU(1);
         private readonly LayerNorm n = nn.LayerNorm(4);
 
-        public Net() : base("net") => RegisterComponents();
+        public Net()
+            : base("net") => RegisterComponents();
 
         /// <summary>Whether b hides from K-FAC.</summary>
         public bool Hides { get; init; }
@@ -70,7 +72,11 @@ public sealed class KfacFailureTests : IDisposable
             {
                 var model = new Returns(change).Registered();
                 using var optimizer = new Amari.Kfac(model, new() { Fisher = kind }, new Categorical());
-                Assert.StartsWith(expected, Assert.Throws<InvalidOperationException>(() => model.call(randn(examples, 5))).Message, StringComparison.Ordinal);
+                Assert.StartsWith(
+                    expected,
+                    Assert.Throws<InvalidOperationException>(() => model.call(randn(examples, 5))).Message,
+                    StringComparison.Ordinal
+                );
             }
         }
     }
@@ -78,7 +84,8 @@ public sealed class KfacFailureTests : IDisposable
     private static OptimizerSnapshot With(OptimizerSnapshot snapshot, string name, Func<Tensor, Tensor> change) =>
         new(snapshot.Tensors.ToDictionary(t => t.Key, t => t.Key == name ? change(t.Value) : t.Value), snapshot.Values);
 
-    private static double[] Saved(Amari.Kfac optimizer, params string[] names) => Optimizers.Problem.Values(names.Select(n => optimizer.Snapshot().Tensors[n]));
+    private static double[] Saved(Amari.Kfac optimizer, params string[] names) =>
+        Optimizers.Problem.Values(names.Select(n => optimizer.Snapshot().Tensors[n]));
 
     private static Tensor Indefinite(Tensor t) => -1e6 * eye(t.shape[^1]).expand(t.shape).clone();
 
@@ -90,28 +97,54 @@ public sealed class KfacFailureTests : IDisposable
         return u;
     }
 
-    public static TheoryData<DampingMethod, InverseMethod, string, string> Broken => new()
-    {
-        { DampingMethod.FactoredTikhonov, InverseMethod.Cholesky, "a.G", "a.Left" },
-        { DampingMethod.FactoredTikhonov, InverseMethod.NewtonSchulz, "b.A", "b.Right" },
-        { DampingMethod.FactoredTikhonov, InverseMethod.LowRank, "a.A", "a.Right" },
-        { DampingMethod.Eigenbasis, InverseMethod.Cholesky, "a.G", "a.Left" },
-        { DampingMethod.Ekfac, InverseMethod.Cholesky, "b.A", "b.Right" },
-        { DampingMethod.FactoredTikhonov, InverseMethod.Cholesky, "n.F", "n.Blocks" },
-    };
+    public static TheoryData<DampingMethod, InverseMethod, string, string> Broken =>
+        new()
+        {
+            { DampingMethod.FactoredTikhonov, InverseMethod.Cholesky, "a.G", "a.Left" },
+            { DampingMethod.FactoredTikhonov, InverseMethod.NewtonSchulz, "b.A", "b.Right" },
+            { DampingMethod.FactoredTikhonov, InverseMethod.Nystrom, "a.A", "a.Right" },
+            { DampingMethod.Eigenbasis, InverseMethod.Cholesky, "a.G", "a.Left" },
+            { DampingMethod.Ekfac, InverseMethod.Cholesky, "b.A", "b.Right" },
+            { DampingMethod.FactoredTikhonov, InverseMethod.Cholesky, "n.F", "n.Blocks" },
+        };
 
     [Theory, MemberData(nameof(Broken))]
-    public void A_factorisation_that_fails_is_told_and_training_goes_on_with_the_previous_inverse(DampingMethod method, InverseMethod inverse, string factor, string kept)
+    public void A_factorisation_that_fails_is_told_and_training_goes_on_with_the_previous_inverse(
+        DampingMethod method,
+        InverseMethod inverse,
+        string factor,
+        string kept
+    )
     {
         var model = Model();
-        using var optimizer = new Amari.Kfac(model, new() { DampingMethod = method, InverseMethod = inverse, FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, FactorDecay = 0.999 }, new Categorical());
-        for (int i = 0; i < 4; i++) Step(model, optimizer, i);
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
+            {
+                DampingMethod = method,
+                InverseMethod = inverse,
+                FactorInterval = 1,
+                InverseInterval = 2,
+                RefreshWarmup = null,
+                FactorEma = 0.999,
+            },
+            new Categorical()
+        );
+        for (int i = 0; i < 4; i++)
+            Step(model, optimizer, i);
         optimizer.Restore(With(optimizer.Snapshot(), factor, method == DampingMethod.FactoredTikhonov ? Indefinite : Undefined));
         var (before, start) = (Saved(optimizer, kept), Optimizers.Problem.Values(model.parameters()));
-        for (int i = 4; i < 8; i++) Step(model, optimizer, i);
-        var told = Assert.Single(optimizer.Events, e => e.Message.StartsWith($"the factorisation of {factor[^1]} failed", StringComparison.Ordinal));
+        for (int i = 4; i < 8; i++)
+            Step(model, optimizer, i);
+        var told = Assert.Single(
+            optimizer.Events,
+            e => e.Message.StartsWith($"the factorisation of {factor[^1]} failed", StringComparison.Ordinal)
+        );
         Assert.Equal((factor[..1], 5), (told.Subject, told.Step));
-        Assert.Equal($"the factorisation of {factor[^1]} failed at first; the previous inverse stays in use (2 times by now)", told.Message);
+        Assert.Equal(
+            $"the factorisation of {factor[^1]} failed at first; the previous inverse stays in use (2 times by now)",
+            told.Message
+        );
         Assert.Equal(before, Saved(optimizer, kept));
         var after = Optimizers.Problem.Values(model.parameters());
         Assert.All(start.Zip(after), v => Assert.True(v.First != v.Second && double.IsFinite(v.Second)));
@@ -121,21 +154,43 @@ public sealed class KfacFailureTests : IDisposable
     public void Without_a_previous_inverse_it_is_a_multiple_of_the_identity(string factor)
     {
         var model = Model();
-        using var optimizer = new Amari.Kfac(model, new() { FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, FactorDecay = 0.999 }, new Categorical());
-        for (int i = 0; i < 4; i++) Step(model, optimizer, i);
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
+            {
+                FactorInterval = 1,
+                InverseInterval = 2,
+                RefreshWarmup = null,
+                FactorEma = 0.999,
+            },
+            new Categorical()
+        );
+        for (int i = 0; i < 4; i++)
+            Step(model, optimizer, i);
         var (tensors, values) = With(optimizer.Snapshot(), factor, Indefinite);
         optimizer.Restore(new(tensors.Where(t => t.Key.Split('.')[^1] is not ("Left" or "Right" or "Blocks")).ToDictionary(), values));
         Step(model, optimizer, 4);
-        Assert.Contains(optimizer.Events, e => e.Subject == factor[..1] && e.Message.EndsWith("a multiple of the identity is used until the next refresh", StringComparison.Ordinal));
+        Assert.Contains(
+            optimizer.Events,
+            e =>
+                e.Subject == factor[..1]
+                && e.Message.EndsWith("a multiple of the identity is used until the next refresh", StringComparison.Ordinal)
+        );
         Assert.All(Optimizers.Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
     }
 
-    public static TheoryData<string, string> Gaps => new()
-    {
-        { "a.A", "a.A" }, { "n.F", "n.F" }, { "a.Right", "Right" }, { "generator", "generator" }, { "fallback.p.weight.FirstMoment", "p.weight.FirstMoment" },
-        { "rates", "rates" }, { "awaited", "awaited" },           // as states of earlier versions do
-        { "fallback.b.weight.SecondMoment", "b.weight.SecondMoment" },   // of the layer that AdamW has taken over in the saved run
-    };
+    public static TheoryData<string, string> Gaps =>
+        new()
+        {
+            { "a.A", "a.A" },
+            { "n.F", "n.F" },
+            { "a.Right", "Right" },
+            { "generator", "generator" },
+            { "fallback.p.weight.FirstMoment", "p.weight.FirstMoment" },
+            { "rates", "rates" },
+            { "awaited", "awaited" }, // as states of earlier versions do
+            { "fallback.b.weight.SecondMoment", "b.weight.SecondMoment" }, // of the layer that AdamW has taken over in the saved run
+        };
 
     /// <summary>The state of a run that handed a layer to AdamW, into one that did not.</summary>
     [Theory, MemberData(nameof(Gaps))]
@@ -146,19 +201,25 @@ public sealed class KfacFailureTests : IDisposable
         using var saved = new Amari.Kfac(other, options with { LearningRate = 0.01 }, new Categorical());
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         using var twin = new Amari.Kfac(untouched, options, new Categorical());
-        for (int i = 0; i < 3; i++) Step(other, saved, i);
+        for (int i = 0; i < 3; i++)
+            Step(other, saved, i);
         Assert.Equal("AdamW", saved.Coverage.Rows.Single(r => r.Parameter == "b.weight").Block);
-        for (int i = 0; i < 3; i++) Step(model, optimizer, i);
+        for (int i = 0; i < 3; i++)
+            Step(model, optimizer, i);
         var (tensors, values) = saved.Snapshot();
         values.Remove(missing);
-        var error = Assert.Throws<InvalidDataException>(() => optimizer.Restore(new(tensors.Where(t => t.Key != missing).ToDictionary(), values)));
+        var error = Assert.Throws<InvalidDataException>(() =>
+            optimizer.Restore(new(tensors.Where(t => t.Key != missing).ToDictionary(), values))
+        );
         Assert.Contains("lacks", error.Message, StringComparison.Ordinal);
         Assert.Contains($"'{named}'", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain(optimizer.Coverage.Rows, r => r is { Parameter: "b.weight", Block: "AdamW" });
-        for (int i = 3; i < 6; i++) Step(model, optimizer, i);
-        for (int i = 0; i < 6; i++) Step(untouched, twin, i);
+        for (int i = 3; i < 6; i++)
+            Step(model, optimizer, i);
+        for (int i = 0; i < 6; i++)
+            Step(untouched, twin, i);
         Assert.Equal(Optimizers.Problem.Values(untouched.parameters()), Optimizers.Problem.Values(model.parameters()));
-        optimizer.Restore(saved.Snapshot());                    // the whole one
+        optimizer.Restore(saved.Snapshot()); // the whole one
         Assert.Equal("AdamW", optimizer.Coverage.Rows.Single(r => r.Parameter == "b.weight").Block);
     }
 }

@@ -17,19 +17,25 @@ public sealed class KfacGoldenTests : IDisposable
 
     private static JsonNode Trace(string name, [CallerFilePath] string here = "")
     {
-        using var stream = new GZipStream(File.OpenRead(Path.Combine(Path.GetDirectoryName(here)!, "..", "Fixtures", "kfac", $"kfac_mlp_{name}.json.gz")), CompressionMode.Decompress);
+        using var stream = new GZipStream(
+            File.OpenRead(Path.Combine(Path.GetDirectoryName(here)!, "..", "Fixtures", "kfac", $"kfac_mlp_{name}.json.gz")),
+            CompressionMode.Decompress
+        );
         return JsonNode.Parse(stream)!;
     }
 
     private static Tensor Read(JsonNode? node, ScalarType type = ScalarType.Float64) =>
-        tensor(node!["data"]!.AsArray().Select(v => (double)v!).ToArray(), [.. node["shape"]!.AsArray().Select(v => (long)v!)]).to_type(type);
+        tensor(node!["data"]!.AsArray().Select(v => (double)v!).ToArray(), [.. node["shape"]!.AsArray().Select(v => (long)v!)])
+            .to_type(type);
 
-    private static Sequential Net() => nn.Sequential(("0", nn.Linear(5, 7)), ("t", nn.Tanh()), ("1", nn.Linear(7, 4))).to(ScalarType.Float64);
+    private static Sequential Net() =>
+        nn.Sequential(("0", nn.Linear(5, 7)), ("t", nn.Tanh()), ("1", nn.Linear(7, 4))).to(ScalarType.Float64);
 
     private static void Set(Sequential model, JsonNode values)
     {
         using var off = no_grad();
-        foreach (var (name, p) in model.named_parameters()) p.copy_(Read(values["l." + name]));
+        foreach (var (name, p) in model.named_parameters())
+            p.copy_(Read(values["l." + name]));
     }
 
     private static void Backward(Sequential model, Amari.Kfac optimizer, JsonNode trace)
@@ -39,7 +45,8 @@ public sealed class KfacGoldenTests : IDisposable
     }
 
     /// <summary>V = [∂W ∂b] of a layer.</summary>
-    private static Tensor Gradient(JsonNode grads, string layer) => cat([Read(grads[$"l.{layer}.weight"]), Read(grads[$"l.{layer}.bias"]).unsqueeze(1)], 1);
+    private static Tensor Gradient(JsonNode grads, string layer) =>
+        cat([Read(grads[$"l.{layer}.weight"]), Read(grads[$"l.{layer}.bias"]).unsqueeze(1)], 1);
 
     private static readonly string[] Layers = ["0", "1"];
 
@@ -47,7 +54,8 @@ public sealed class KfacGoldenTests : IDisposable
     public void Raw_factors_of_every_step_agree(string name)
     {
         var trace = Trace(name);
-        double decay = (double)trace["hyper"]!["factor_decay"]!, batch = Read(trace["X"]).shape[0];
+        double decay = (double)trace["hyper"]!["factor_decay"]!,
+            batch = Read(trace["X"]).shape[0];
         var model = Net();
         var start = trace["params0"]!;
         var (a, g) = (new Dictionary<string, Tensor>(), new Dictionary<string, Tensor>());
@@ -55,7 +63,15 @@ public sealed class KfacGoldenTests : IDisposable
         {
             Set(model, start);
             // decay 0: the factors are the batch's own
-            using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Empirical, FactorDecay = 0, LearningRate = 0 });
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.Empirical,
+                    FactorEma = 0,
+                    LearningRate = 0,
+                }
+            );
             Backward(model, optimizer, trace);
             foreach (var (parameter, p) in model.named_parameters())
                 Assert.InRange(Dense.RelativeError(p.grad!, Read(step!["grads"]!["l." + parameter])), 0, 1e-12);
@@ -93,7 +109,10 @@ public sealed class KfacGoldenTests : IDisposable
 
         Tensor Damped(Tensor factor)
         {
-            var (inverse, outcome, _) = new FactorInverter().Invert(factor + damping * eye(factor.shape[0], dtype: ScalarType.Float64), null);
+            var (inverse, outcome, _) = new FactorInverter().Invert(
+                factor + damping * eye(factor.shape[0], dtype: ScalarType.Float64),
+                null
+            );
             Assert.Equal(FactorisationOutcome.Clean, outcome);
             return inverse!;
         }
@@ -104,9 +123,11 @@ public sealed class KfacGoldenTests : IDisposable
     {
         var trace = Trace(name);
         var hyper = trace["hyper"]!;
-        double damping = (double)hyper["damping"]!, clip = (double)hyper["kl_clip"]!, rate = (double)hyper["lr"]!;
+        double damping = (double)hyper["damping"]!,
+            clip = (double)hyper["kl_clip"]!,
+            rate = (double)hyper["lr"]!;
         var steps = trace["steps"]!.AsArray();
-        for (int t = 0; t < steps.Count; t += (int)hyper["inv_update_steps"]!)   // where the inverse is fresh
+        for (int t = 0; t < steps.Count; t += (int)hyper["inv_update_steps"]!) // where the inverse is fresh
         {
             double product = 0;
             foreach (string layer in Layers)
@@ -121,20 +142,30 @@ public sealed class KfacGoldenTests : IDisposable
         }
     }
 
-    /// <summary>The optimizer itself over all steps. Begun with factors of I that have had enough updates, our mean decays as theirs; as our G is B² times theirs,
-    /// so is the damping, U is 1/B² of theirs, and η makes up for it.</summary>
+    /// <summary>The optimizer itself over all steps. Begun with factors of I that have had enough updates, our mean decays as theirs; as
+    /// our G is B² times theirs, so is the damping, U is 1/B² of theirs, and η makes up for it.</summary>
     [Fact]
     public void Optimizer_goes_their_way_in_the_eigenbasis()
     {
         var trace = Trace("eigen");
         var hyper = trace["hyper"]!;
         double squares = Math.Pow(Read(trace["X"]).shape[0], 2);
-        var (model, options) = (Net(), new Amari.Kfac.Options
-        {
-            Fisher = FisherKind.Empirical, DampingMethod = DampingMethod.Eigenbasis, Damping = squares * (double)hyper["damping"]!, LearningRate = squares * (double)hyper["lr"]!,
-            KlClip = squares * (double)hyper["kl_clip"]!, FactorDecay = (double)hyper["factor_decay"]!, Momentum = (double)hyper["momentum"]!,
-            FactorInterval = (int)hyper["factor_update_steps"]!, InverseInterval = (int)hyper["inv_update_steps"]!, IntervalGrowth = null,
-        });
+        var (model, options) = (
+            Net(),
+            new Amari.Kfac.Options
+            {
+                Fisher = FisherKind.Empirical,
+                DampingMethod = DampingMethod.Eigenbasis,
+                Damping = squares * (double)hyper["damping"]!,
+                LearningRate = squares * (double)hyper["lr"]!,
+                KlClip = squares * (double)hyper["kl_clip"]!,
+                FactorEma = (double)hyper["factor_decay"]!,
+                Momentum = (double)hyper["momentum"]!,
+                FactorInterval = (int)hyper["factor_update_steps"]!,
+                InverseInterval = (int)hyper["inv_update_steps"]!,
+                RefreshWarmup = null,
+            }
+        );
         using var optimizer = new Amari.Kfac(model, options);
         var (tensors, values) = optimizer.Snapshot();
         var begun = tensors.ToDictionary();
@@ -148,31 +179,47 @@ public sealed class KfacGoldenTests : IDisposable
         Follow(model, optimizer, trace, (_, _) => { });
     }
 
-    /// <summary>With their inverses, made by us, in the place of ours: momentum, the KL clip and the stale inverse of every second step.</summary>
+    /// <summary>With their inverses, made by us, in the place of ours: momentum, the KL clip and the stale inverse of every second
+    /// step.</summary>
     [Fact]
     public void Optimizer_goes_their_way_with_their_damping_of_each_factor()
     {
         var trace = Trace("inverse");
         var hyper = trace["hyper"]!;
         var model = Net();
-        using var optimizer = new Amari.Kfac(model, new()
-        {
-            Fisher = FisherKind.Empirical, LearningRate = (double)hyper["lr"]!, KlClip = (double)hyper["kl_clip"]!, Momentum = (double)hyper["momentum"]!, FactorInterval = 1000, InverseInterval = 1000, IntervalGrowth = null,
-        });
-        Follow(model, optimizer, trace, (t, step) =>
-        {
-            if (t % (int)hyper["inv_update_steps"]! != 0) return;
-            var (tensors, values) = optimizer.Snapshot();
-            var given = tensors.ToDictionary();
-            values["step"] = t + 1L;                             // not the first, when ours would be made
-            foreach (string layer in Layers)
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
             {
-                var inverse = Inverse("inverse", step, layer, (double)hyper["damping"]!);
-                (given[$"{layer}.A"], given[$"{layer}.G"]) = (Read(step["A"]!["l." + layer]), Read(step["G"]!["l." + layer]));
-                (given[$"{layer}.Left"], given[$"{layer}.Right"]) = (inverse.Left, inverse.Right);
+                Fisher = FisherKind.Empirical,
+                LearningRate = (double)hyper["lr"]!,
+                KlClip = (double)hyper["kl_clip"]!,
+                Momentum = (double)hyper["momentum"]!,
+                FactorInterval = 1000,
+                InverseInterval = 1000,
+                RefreshWarmup = null,
             }
-            optimizer.Restore(new(given, values));
-        });
+        );
+        Follow(
+            model,
+            optimizer,
+            trace,
+            (t, step) =>
+            {
+                if (t % (int)hyper["inv_update_steps"]! != 0)
+                    return;
+                var (tensors, values) = optimizer.Snapshot();
+                var given = tensors.ToDictionary();
+                values["step"] = t + 1L; // not the first, when ours would be made
+                foreach (string layer in Layers)
+                {
+                    var inverse = Inverse("inverse", step, layer, (double)hyper["damping"]!);
+                    (given[$"{layer}.A"], given[$"{layer}.G"]) = (Read(step["A"]!["l." + layer]), Read(step["G"]!["l." + layer]));
+                    (given[$"{layer}.Left"], given[$"{layer}.Right"]) = (inverse.Left, inverse.Right);
+                }
+                optimizer.Restore(new(given, values));
+            }
+        );
     }
 
     private static void Follow(Sequential model, Amari.Kfac optimizer, JsonNode trace, Action<int, JsonNode> before)

@@ -20,11 +20,18 @@ public sealed class KfacInverseChoiceTests : IDisposable
         private int _looks;
 
         public override long TimestampFrequency => 1000;
-        public override long GetTimestamp() => _now += (_looks++ - first) switch
-        {
-            < 0 => 0,
-            var i => (i % 3) switch { 1 => cholesky, 2 => iteration, _ => 0 },
-        };
+
+        public override long GetTimestamp() =>
+            _now += (_looks++ - first) switch
+            {
+                < 0 => 0,
+                var i => (i % 3) switch
+                {
+                    1 => cholesky,
+                    2 => iteration,
+                    _ => 0,
+                },
+            };
 
         /// <summary>A step of the optimizer begins, which looks at the clock thrice before it inverts.</summary>
         public void Begin() => _looks = 0;
@@ -37,7 +44,12 @@ public sealed class KfacInverseChoiceTests : IDisposable
     }
 
     /// <summary>The inverses of a number of refreshes, each from the last one; whether each is Cholesky's, and the choice.</summary>
-    private static (List<bool> ByCholesky, string Choice) Refresh(Clock clock, int times, long n = FactorInverter.LeastMeasured, double change = 1e-3)
+    private static (List<bool> ByCholesky, string Choice) Refresh(
+        Clock clock,
+        int times,
+        long n = FactorInverter.LeastMeasured,
+        double change = 1e-3
+    )
     {
         manual_seed(41);
         var inverter = new FactorInverter();
@@ -63,7 +75,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         var cholesky = Refresh(new(21, 48), 9);
         Assert.Equal([true, true, true, true, true, true, true, true, true], cholesky.ByCholesky);
         Assert.Equal("inverses of size 128 by Cholesky: 21 ms against 48 ms by Newton-Schulz", cholesky.Choice);
-        var iteration = Refresh(new(21, 8), 9);                 // rounds of measurement, 2, 4 and 8, take Cholesky's
+        var iteration = Refresh(new(21, 8), 9); // rounds of measurement, 2, 4 and 8, take Cholesky's
         Assert.Equal([true, true, false, true, false, false, false, true, false], iteration.ByCholesky);
         Assert.Equal("inverses of size 128 by Newton-Schulz: 8 ms against 21 ms by Cholesky", iteration.Choice);
     }
@@ -84,7 +96,17 @@ public sealed class KfacInverseChoiceTests : IDisposable
         Assert.DoesNotContain(false, by);
     }
 
-    private static readonly Amari.Kfac.Options Options = new() { Fisher = FisherKind.Empirical, InverseMethod = InverseMethod.Auto, FactorInterval = 1, InverseInterval = 2, IntervalGrowth = null, Damping = 0.3, FactorDecay = 0.99, LearningRate = 0.01 };
+    private static readonly Amari.Kfac.Options Options = new()
+    {
+        Fisher = FisherKind.Empirical,
+        InverseMethod = InverseMethod.Auto,
+        FactorInterval = 1,
+        InverseInterval = 2,
+        RefreshWarmup = null,
+        Damping = 0.3,
+        FactorEma = 0.99,
+        LearningRate = 0.01,
+    };
 
     private static (Amari.Kfac Optimizer, nn.Module<Tensor, Tensor> Model) Make(TimeProvider clock, Amari.Kfac.Options? options = null)
     {
@@ -98,7 +120,9 @@ public sealed class KfacInverseChoiceTests : IDisposable
         using var generator = new Generator((ulong)i);
         clock?.Begin();
         run.Optimizer.zero_grad();
-        new Categorical().Loss(run.Model.call(randn([300, 140], generator: generator)), randint(0, 3, [300], generator: generator)).backward();
+        new Categorical()
+            .Loss(run.Model.call(randn([300, 140], generator: generator)), randint(0, 3, [300], generator: generator))
+            .backward();
         run.Optimizer.step();
     }
 
@@ -107,7 +131,8 @@ public sealed class KfacInverseChoiceTests : IDisposable
         var run = Make(clock, Options with { InverseMethod = method });
         using (run.Optimizer)
         {
-            for (int i = 0; i < 20; i++) Step(run, clock, i);
+            for (int i = 0; i < 20; i++)
+                Step(run, clock, i);
             return (Optimizers.Problem.Values(run.Model.parameters()), run.Optimizer.Events);
         }
     }
@@ -117,8 +142,13 @@ public sealed class KfacInverseChoiceTests : IDisposable
     {
         var (cholesky, iteration) = (Run(new(21, 48, first: 3)), Run(new(21, 8, first: 3)));
         Assert.Equal(
-            ["inverses of size 129 by Cholesky: 21 ms against 48 ms by Newton-Schulz", "inverses of size 130 by Cholesky: 21 ms against 48 ms by Newton-Schulz", "inverses of size 141 by Cholesky: 21 ms against 48 ms by Newton-Schulz"],
-            cholesky.Events.Select(e => e.Message));
+            [
+                "inverses of size 129 by Cholesky: 21 ms against 48 ms by Newton-Schulz",
+                "inverses of size 130 by Cholesky: 21 ms against 48 ms by Newton-Schulz",
+                "inverses of size 141 by Cholesky: 21 ms against 48 ms by Newton-Schulz",
+            ],
+            cholesky.Events.Select(e => e.Message)
+        );
         Assert.Contains(iteration.Events, e => e.Message == "inverses of size 141 by Newton-Schulz: 8 ms against 21 ms by Cholesky");
         var (onlyCholesky, onlyIteration) = (Run(new(0, 0), InverseMethod.Cholesky), Run(new(0, 0), InverseMethod.NewtonSchulz));
         Assert.Empty(onlyCholesky.Events);
@@ -133,24 +163,32 @@ public sealed class KfacInverseChoiceTests : IDisposable
     [Theory, InlineData(21, 8), InlineData(21, 48)]
     public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(int cholesky, int iteration)
     {
-        Clock clock = new(cholesky, iteration, first: 3), other = new(iteration, cholesky, first: 3);
+        Clock clock = new(cholesky, iteration, first: 3),
+            other = new(iteration, cholesky, first: 3);
         var (whole, first, second) = (Make(clock), Make(clock), Make(other, new()));
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
-        using (whole.Optimizer) using (first.Optimizer) using (second.Optimizer)
+        using (whole.Optimizer)
+        using (first.Optimizer)
+        using (second.Optimizer)
         {
-            for (int i = 0; i < 9; i++) Step(first, clock, i);   // refreshes 1 to 5
+            for (int i = 0; i < 9; i++)
+                Step(first, clock, i); // refreshes 1 to 5
             first.Optimizer.Save(file);
             using (no_grad())
-                foreach (var (p, q) in second.Model.parameters().Zip(first.Model.parameters())) p.copy_(q);
+                foreach (var (p, q) in second.Model.parameters().Zip(first.Model.parameters()))
+                    p.copy_(q);
             second.Optimizer.Load(file);
             File.Delete(file);
             Assert.Equal(first.Optimizer.Events, second.Optimizer.Events);
-            for (int i = 0; i < 14; i++) Step(whole, clock, i);  // to refresh 7
-            for (int i = 9; i < 14; i++) Step(second, other, i);
+            for (int i = 0; i < 14; i++)
+                Step(whole, clock, i); // to refresh 7
+            for (int i = 9; i < 14; i++)
+                Step(second, other, i);
             Assert.Equal(Optimizers.Problem.Values(whole.Model.parameters()), Optimizers.Problem.Values(second.Model.parameters()));
             Assert.Equal(whole.Optimizer.Events, second.Optimizer.Events);
-            for (int i = 14; i < 16; i++) Step(second, other, i);
-            Assert.NotEqual(whole.Optimizer.Events[^1].Message, second.Optimizer.Events[^1].Message);   // measured again
+            for (int i = 14; i < 16; i++)
+                Step(second, other, i);
+            Assert.NotEqual(whole.Optimizer.Events[^1].Message, second.Optimizer.Events[^1].Message); // measured again
         }
     }
 
@@ -160,10 +198,18 @@ public sealed class KfacInverseChoiceTests : IDisposable
         var run = Make(TimeProvider.System);
         using (run.Optimizer)
         {
-            for (int i = 0; i < 12; i++) Step(run, null, i);
+            for (int i = 0; i < 12; i++)
+                Step(run, null, i);
             var told = run.Optimizer.Events.Where(e => e.Message.StartsWith("inverses of size", StringComparison.Ordinal)).ToList();
             Assert.Equal(3, told.Count);
-            Assert.All(told, e => Assert.Matches(@"^inverses of size (129|130|141) by (Cholesky: .+ ms against .+ ms by Newton-Schulz|Newton-Schulz: .+ ms against .+ ms by Cholesky)$", e.Message));
+            Assert.All(
+                told,
+                e =>
+                    Assert.Matches(
+                        @"^inverses of size (129|130|141) by (Cholesky: .+ ms against .+ ms by Newton-Schulz|Newton-Schulz: .+ ms against .+ ms by Cholesky)$",
+                        e.Message
+                    )
+            );
         }
         Assert.All(Optimizers.Problem.Values(run.Model.parameters()), v => Assert.True(double.IsFinite(v)));
         Assert.Equal(0, run.Optimizer.SkippedSteps);

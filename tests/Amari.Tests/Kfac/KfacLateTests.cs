@@ -5,7 +5,8 @@ using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 
-/// <summary>Layers that are used for the first time in the middle of a run, now and then, or never; gradients that are missing or sparse.</summary>
+/// <summary>Layers that are used for the first time in the middle of a run, now and then, or never; gradients that are missing or
+/// sparse.</summary>
 public sealed class KfacLateTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -15,9 +16,12 @@ public sealed class KfacLateTests : IDisposable
     /// <summary>A layer that is not used unless it is asked for.</summary>
     private sealed class Branch : nn.Module<Tensor, Tensor>
     {
-        private readonly Linear first = nn.Linear(4, 4), late = nn.Linear(4, 4), last = nn.Linear(4, 3);
+        private readonly Linear first = nn.Linear(4, 4),
+            late = nn.Linear(4, 4),
+            last = nn.Linear(4, 3);
 
-        public Branch() : base("branch") => RegisterComponents();
+        public Branch()
+            : base("branch") => RegisterComponents();
 
         public bool UsesLate { get; set; }
 
@@ -49,7 +53,13 @@ public sealed class KfacLateTests : IDisposable
         return !before.SequenceEqual(Optimizers.Problem.Values(model.Late.parameters()));
     }
 
-    private static readonly Amari.Kfac.Options Slow = new() { FactorInterval = 10, InverseInterval = 20, IntervalGrowth = null, Strict = true };
+    private static readonly Amari.Kfac.Options Slow = new()
+    {
+        FactorInterval = 10,
+        InverseInterval = 20,
+        RefreshWarmup = null,
+        Strict = true,
+    };
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
     public void A_layer_first_used_between_two_measurements_is_measured_at_its_next_use_and_the_step_that_it_missed_is_told(FisherKind kind)
@@ -70,14 +80,18 @@ public sealed class KfacLateTests : IDisposable
         bool[] uses = [false, true, false, true, true, false];
         var (whole, first, second) = (Model(), Model(), Model());
         using var straight = new Amari.Kfac(whole, Slow, new Categorical());
-        for (int i = 0; i < uses.Length; i++) Step(whole, straight, i, uses[i]);
+        for (int i = 0; i < uses.Length; i++)
+            Step(whole, straight, i, uses[i]);
         using var before = new Amari.Kfac(first, Slow, new Categorical());
-        for (int i = 0; i < 2; i++) Step(first, before, i, uses[i]);
+        for (int i = 0; i < 2; i++)
+            Step(first, before, i, uses[i]);
         using (no_grad())
-            foreach (var (p, q) in second.parameters().Zip(first.parameters())) p.copy_(q);
+            foreach (var (p, q) in second.parameters().Zip(first.parameters()))
+                p.copy_(q);
         using var after = new Amari.Kfac(second, Slow, new Categorical());
         after.Restore(before.Snapshot());
-        for (int i = 2; i < uses.Length; i++) Step(second, after, i, uses[i]);
+        for (int i = 2; i < uses.Length; i++)
+            Step(second, after, i, uses[i]);
         Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
         Assert.Equal(straight.Events, after.Events);
     }
@@ -102,7 +116,7 @@ public sealed class KfacLateTests : IDisposable
     {
         var model = Model();
         using var optimizer = new Amari.Kfac(model, Slow with { FactorInterval = 3 }, new Categorical());
-        bool[] uses = [false, true, false, false, false, false, false, true];   // factors are measured at the steps 1, 4 and 7
+        bool[] uses = [false, true, false, false, false, false, false, true]; // factors are measured at the steps 1, 4 and 7
         bool[] moved = [.. uses.Select((late, i) => Step(model, optimizer, i, late))];
         Assert.Equal([.. uses.Select((_, i) => i == 7)], moved);
         Assert.Equal("K-FAC Linear", optimizer.Coverage.Rows.Single(r => r.Parameter == "late.weight").Block);
@@ -117,8 +131,16 @@ public sealed class KfacLateTests : IDisposable
         {
             var model = Model();
             var parts = model.named_parameters().Where(p => !alone || !p.name.StartsWith("late", StringComparison.Ordinal));
-            using var optimizer = new Amari.Kfac([new ParameterGroup<Amari.Kfac.Options>(parts, Slow with { FactorInterval = 2, Strict = false })], model, new Categorical()) { MaxGradientNorm = 0.5 };
-            for (int i = 0; i < 5; i++) Assert.False(Step(model, optimizer, i, late: false));
+            using var optimizer = new Amari.Kfac(
+                [new ParameterGroup<Amari.Kfac.Options>(parts, Slow with { FactorInterval = 2, Strict = false })],
+                model,
+                new Categorical()
+            )
+            {
+                MaxGradientNorm = 0.5,
+            };
+            for (int i = 0; i < 5; i++)
+                Assert.False(Step(model, optimizer, i, late: false));
             Assert.DoesNotContain(optimizer.Events, e => e.Subject == "late");
             return Optimizers.Problem.Values(model.parameters());
         }
@@ -138,8 +160,10 @@ public sealed class KfacLateTests : IDisposable
             new Categorical().Loss(model.call(randn([6, 4], generator: generator)), randint(0, 3, [6], generator: generator)).backward();
             bias.grad = zero ? zeros_like(bias) : null;
             optimizer.step();
-            return ([.. Optimizers.Problem.Values([bias]).Zip(before, (b, a) => b - a)],
-                Optimizers.Problem.Values(model.named_parameters().Where(p => p.name != "first.bias").Select(p => p.parameter)));
+            return (
+                [.. Optimizers.Problem.Values([bias]).Zip(before, (b, a) => b - a)],
+                Optimizers.Problem.Values(model.named_parameters().Where(p => p.name != "first.bias").Select(p => p.parameter))
+            );
         }
         var (zero, none) = (Run(zero: true), Run(zero: false));
         Assert.Equal(zero.Others, none.Others);
@@ -153,15 +177,20 @@ public sealed class KfacLateTests : IDisposable
         (double[] Values, double Norm) Run(bool sparse)
         {
             manual_seed(32);
-            var model = nn.Sequential(("e", nn.Embedding(9, 4, sparse: sparse)), ("f", nn.Flatten()), ("b", nn.Linear(12, 3))).to(ScalarType.Float64);
-            using var optimizer = new Amari.Kfac(model, Slow with { Fisher = kind, FactorInterval = 2 }, new Categorical()) { MaxGradientNorm = 0.5 };
+            var model = nn.Sequential(("e", nn.Embedding(9, 4, sparse: sparse)), ("f", nn.Flatten()), ("b", nn.Linear(12, 3)))
+                .to(ScalarType.Float64);
+            using var optimizer = new Amari.Kfac(model, Slow with { Fisher = kind, FactorInterval = 2 }, new Categorical())
+            {
+                MaxGradientNorm = 0.5,
+            };
             using var generator = new Generator(3);
             for (int i = 0; i < 5; i++)
             {
                 var (x, y) = (randint(0, 9, [6, 3], generator: generator), randint(0, 3, [6], generator: generator));
                 optimizer.zero_grad();
                 new Categorical().Loss(model.call(x), y).backward();
-                using (var g = model.get_parameter("e.weight")!.grad) Assert.Equal(sparse, g!.is_sparse);
+                using (var g = model.get_parameter("e.weight")!.grad)
+                    Assert.Equal(sparse, g!.is_sparse);
                 optimizer.step();
             }
             return (Optimizers.Problem.Values(model.parameters()), optimizer.GradientNorm);

@@ -9,17 +9,24 @@ namespace Amari.Tests.Kfac;
 /// <summary>Inverses of low rank, and intervals that grow.</summary>
 public sealed class KfacLowRankTests() : KfacTest(61)
 {
-    private const long In = 200, Out = 150;
+    private const long In = 200,
+        Out = 150;
 
     private static readonly Amari.Kfac.Options Low = Plain with
     {
-        Fisher = FisherKind.Empirical, DampingMethod = DampingMethod.FactoredTikhonov, InverseMethod = InverseMethod.LowRank, RankTolerance = 0.1, Damping = 1e-3, FactorDecay = 0.9,
+        Fisher = FisherKind.Empirical,
+        DampingMethod = DampingMethod.FactoredTikhonov,
+        InverseMethod = InverseMethod.Nystrom,
+        RankTolerance = 0.1,
+        Damping = 1e-3,
+        FactorEma = 0.9,
     };
 
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(In, Out)), ("t", nn.Tanh()), ("b", nn.Linear(Out, 3)));
 
     /// <summary>Inputs whose second moment decays by 12 % from one direction to the next.</summary>
-    private static Tensor Inputs(Generator data, long rows = 100) => randn([rows, In], generator: data) * pow(0.94, arange(In, dtype: get_default_dtype()));
+    private static Tensor Inputs(Generator data, long rows = 100) =>
+        randn([rows, In], generator: data) * pow(0.94, arange(In, dtype: get_default_dtype()));
 
     private static void Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, int i)
     {
@@ -35,7 +42,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
         manual_seed(62);
         var model = Net();
         var optimizer = new Amari.Kfac(model, options, new Categorical());
-        for (int i = 0; i < steps; i++) Step(model, optimizer, i);
+        for (int i = 0; i < steps; i++)
+            Step(model, optimizer, i);
         return (Optimizers.Problem.Values(model.parameters()), optimizer);
     }
 
@@ -49,7 +57,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
         var state = optimizer.Snapshot().Tensors;
         var (a, g, bias) = (state["a.A"], state["a.G"], model.get_parameter("a.bias")!.grad!);
         Assert.True(state["a.Right"].shape[0] < In / 3 && state["a.Right"].shape[1] == In + 1, "no low rank");
-        double pi = Math.Sqrt(a.diagonal().mean().ToDouble() / g.diagonal().mean().ToDouble()), root = Math.Sqrt(Low.Damping);
+        double pi = Math.Sqrt(a.diagonal().mean().ToDouble() / g.diagonal().mean().ToDouble()),
+            root = Math.Sqrt(Low.Damping);
         var v = cat([gradient, bias.unsqueeze(1)], 1);
         var (right, left) = (a + pi * root * eye(In + 1), g + root / pi * eye(Out));
         var exact = linalg.inv(left).mm(v).mm(linalg.inv(right));
@@ -57,7 +66,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
 
         // in every direction of either factor
         Assert.InRange(Off(right, state["a.Right"], state["a.RightScale"]), 1e-8, tolerance + 0.02);
-        if (state.TryGetValue("a.LeftScale", out var scale)) Assert.InRange(Off(left, state["a.Left"], scale), 1e-12, tolerance + 0.02);
+        if (state.TryGetValue("a.LeftScale", out var scale))
+            Assert.InRange(Off(left, state["a.Left"], scale), 1e-12, tolerance + 0.02);
 
         static double Off(Tensor damped, Tensor root, Tensor scale)
         {
@@ -70,13 +80,40 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     [Fact]
     public void Tolerance_and_method_change_the_trajectory_and_are_told()
     {
-        var runs = ((Amari.Kfac.Options[])[Low, Low with { RankTolerance = 0.5 }, Low with { InverseMethod = InverseMethod.Cholesky }, Low with { InversePrecision = ProductPrecision.BFloat16 }]).Select(o => Run(o, 4)).ToArray();
+        var runs = (
+            (Amari.Kfac.Options[])
+                [
+                    Low,
+                    Low with
+                    {
+                        RankTolerance = 0.5,
+                    },
+                    Low with
+                    {
+                        InverseMethod = InverseMethod.Cholesky,
+                    },
+                    Low with
+                    {
+                        InversePrecision = MatmulPrecision.BFloat16,
+                    },
+                ]
+        )
+            .Select(o => Run(o, 4))
+            .ToArray();
         for (int i = 0; i < runs.Length; i++)
-            for (int k = 0; k < i; k++) Assert.NotEqual(runs[k].Weights, runs[i].Weights);
-        Assert.Contains(runs[0].Optimizer.Events, e => e.Message.StartsWith("inverses of", StringComparison.Ordinal) && e.Message.Contains("of low rank", StringComparison.Ordinal));
+        for (int k = 0; k < i; k++)
+            Assert.NotEqual(runs[k].Weights, runs[i].Weights);
+        Assert.Contains(
+            runs[0].Optimizer.Events,
+            e =>
+                e.Message.StartsWith("inverses of", StringComparison.Ordinal) && e.Message.Contains("of low rank", StringComparison.Ordinal)
+        );
         Assert.DoesNotContain(runs[2].Optimizer.Events, e => e.Message.Contains("low rank", StringComparison.Ordinal));
-        Assert.True(runs[1].Optimizer.StateBytes < runs[0].Optimizer.StateBytes && runs[0].Optimizer.StateBytes < runs[2].Optimizer.StateBytes);
-        foreach (var run in runs) run.Optimizer.Dispose();
+        Assert.True(
+            runs[1].Optimizer.StateBytes < runs[0].Optimizer.StateBytes && runs[0].Optimizer.StateBytes < runs[2].Optimizer.StateBytes
+        );
+        foreach (var run in runs)
+            run.Optimizer.Dispose();
     }
 
     [Fact]
@@ -84,41 +121,55 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     {
         var options = Low with { Damping = 1e-12 };
         var (low, cholesky) = (Run(options, 2), Run(options with { InverseMethod = InverseMethod.Cholesky }, 2));
-        using (low.Optimizer) using (cholesky.Optimizer)
+        using (low.Optimizer)
+        using (cholesky.Optimizer)
         {
             Assert.Equal(cholesky.Weights, low.Weights);
             Assert.Contains(low.Optimizer.Events, e => e.Message.StartsWith("inverses of 0 %", StringComparison.Ordinal));
         }
     }
 
-    [Theory, InlineData(ProductPrecision.Full), InlineData(ProductPrecision.BFloat16)]
-    public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(ProductPrecision precision)
+    [Theory, InlineData(MatmulPrecision.Full), InlineData(MatmulPrecision.BFloat16)]
+    public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(MatmulPrecision precision)
     {
         set_default_dtype(ScalarType.Float32);
-        var options = Low with { InversePrecision = precision, InverseInterval = 3, FactorInterval = 2, IntervalGrowth = 0.5, LearningRate = 0.01 };
+        var options = Low with
+        {
+            InversePrecision = precision,
+            InverseInterval = 3,
+            FactorInterval = 2,
+            RefreshWarmup = 0.5,
+            LearningRate = 0.01,
+        };
         manual_seed(63);
         var (whole, first, second) = (Net(), Net(), Net());
         using (no_grad())
-            foreach (var (p, q) in first.parameters().Zip(whole.parameters())) p.copy_(q);
+            foreach (var (p, q) in first.parameters().Zip(whole.parameters()))
+                p.copy_(q);
         using var straight = new Amari.Kfac(whole, options, new Categorical());
-        for (int i = 0; i < 16; i++) Step(whole, straight, i);
+        for (int i = 0; i < 16; i++)
+            Step(whole, straight, i);
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
         using (var before = new Amari.Kfac(first, options, new Categorical()))
         {
-            for (int i = 0; i < 8; i++) Step(first, before, i);
+            for (int i = 0; i < 8; i++)
+                Step(first, before, i);
             before.Save(file);
         }
         using (no_grad())
-            foreach (var (p, q) in second.parameters().Zip(first.parameters())) p.copy_(q);
+            foreach (var (p, q) in second.parameters().Zip(first.parameters()))
+                p.copy_(q);
         using var after = new Amari.Kfac(second, new(), new Categorical());
         after.Load(file);
         File.Delete(file);
-        for (int i = 8; i < 16; i++) Step(second, after, i);
+        for (int i = 8; i < 16; i++)
+            Step(second, after, i);
         Assert.Equal(Optimizers.Problem.Values(whole.parameters()), Optimizers.Problem.Values(second.parameters()));
         Assert.Equal(straight.Events, after.Events);
     }
 
-    /// <summary>A factor that goes by Cholesky is tried again at the refreshes 1, 2, 4, 8, ..., in a resumed run at the same ones; one of low rank is followed at each.</summary>
+    /// <summary>A factor that goes by Cholesky is tried again at the refreshes 1, 2, 4, 8, ..., in a resumed run at the same ones; one of
+    /// low rank is followed at each.</summary>
     [Fact]
     public void Low_rank_is_tried_ever_more_rarely_where_it_was_of_no_use()
     {
@@ -136,7 +187,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
                 inverter.Restore(saved);
             }
             inverter.Begin(Low, [low], TimeProvider.System, refresh);
-            if (inverter.OfLowRank(low, shift, null) is not null) tried.Add(refresh);
+            if (inverter.OfLowRank(low, shift, null) is not null)
+                tried.Add(refresh);
             Assert.NotNull(inverter.OfLowRank(low, shift, near));
             inverter.End(null);
         }
@@ -146,7 +198,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     [Fact]
     public void Intervals_grow_to_the_given_ones()
     {
-        static IEnumerable<long> Due(int interval, double? growth, int steps = 60) => Enumerable.Range(1, steps).Select(t => (long)t).Where(t => CurvatureSchedule.IsDue(t, interval, growth));
+        static IEnumerable<long> Due(int interval, double? growth, int steps = 60) =>
+            Enumerable.Range(1, steps).Select(t => (long)t).Where(t => CurvatureSchedule.IsDue(t, interval, growth));
         Assert.Equal([1, 11, 21, 31, 41, 51], Due(10, null));
         Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33, 41, 51], Due(10, 0.25));
         Assert.Equal([1, 2, 3, 4, 6, 9, 11, 16, 21], Due(5, 0.5, 25));
@@ -158,7 +211,16 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     public void The_first_inverses_of_growing_intervals_are_of_full_rank()
     {
         var model = Net();
-        using var optimizer = new Amari.Kfac(model, Low with { IntervalGrowth = 0.5, InverseInterval = 20, LearningRate = 0.01 }, new Categorical());
+        using var optimizer = new Amari.Kfac(
+            model,
+            Low with
+            {
+                RefreshWarmup = 0.5,
+                InverseInterval = 20,
+                LearningRate = 0.01,
+            },
+            new Categorical()
+        );
         for (int i = 1; i <= 4; i++)
         {
             Step(model, optimizer, i);
@@ -170,8 +232,9 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     public void Growth_refreshes_at_the_beginning()
     {
         var options = Low with { InverseInterval = 8, FactorInterval = 4, LearningRate = 0.01 };
-        var (grown, given) = (Run(options with { IntervalGrowth = 0.25 }, 3), Run(options, 3));
-        using (grown.Optimizer) using (given.Optimizer)
+        var (grown, given) = (Run(options with { RefreshWarmup = 0.25 }, 3), Run(options, 3));
+        using (grown.Optimizer)
+        using (given.Optimizer)
         {
             Assert.NotEqual(given.Weights, grown.Weights);
             var (first, second) = (grown.Optimizer.Snapshot().Tensors, given.Optimizer.Snapshot().Tensors);

@@ -3,8 +3,8 @@ namespace Amari.Tests.Kfac;
 /// <summary>The blocks of normalisations against dense float64 Fishers made from Jacobians.</summary>
 public sealed class KfacNormBlockTests() : KfacTest(6)
 {
-    private static Sequential Norm(nn.Module<Tensor, Tensor> norm, long features) => nn.Sequential(
-        ("n", norm), ("f", nn.Flatten()), ("a", nn.Linear(features, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
+    private static Sequential Norm(nn.Module<Tensor, Tensor> norm, long features) =>
+        nn.Sequential(("n", norm), ("f", nn.Flatten()), ("a", nn.Linear(features, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
 
     private static readonly Dictionary<string, Func<(nn.Module<Tensor, Tensor> Norm, Tensor X)>> Norms = new()
     {
@@ -18,7 +18,8 @@ public sealed class KfacNormBlockTests() : KfacTest(6)
         ["BatchNorm3d"] = () => (nn.BatchNorm3d(2), randn([4, 2, 2, 1, 2])),
     };
 
-    public static TheoryData<string, bool> NormNames => new(from n in Norms.Keys from training in (bool[])[false, true] select (n, training));
+    public static TheoryData<string, bool> NormNames =>
+        new(from n in Norms.Keys from training in (bool[])[false, true] select (n, training));
 
     [Theory, MemberData(nameof(NormNames))]
     public void Normalisations_have_the_exact_unit_wise_blocks_and_step(string name, bool training)
@@ -27,17 +28,22 @@ public sealed class KfacNormBlockTests() : KfacTest(6)
         var model = Norm(norm, x.numel() / 4);
         var parameters = norm.parameters().ToArray();
         using (no_grad())
-            foreach (var p in parameters) p.add_(0.3 * randn_like(p));
+            foreach (var p in parameters)
+                p.add_(0.3 * randn_like(p));
         if (!training)
         {
-            model.call(3 * x + 1);                              // running statistics unlike those of x
+            model.call(3 * x + 1); // running statistics unlike those of x
             model.eval();
         }
-        var f = model.call(x);                                  // the Jacobians of all examples in their batch
+        var f = model.call(x); // the Jacobians of all examples in their batch
         Tensor dense = zeros(2 * parameters[0].numel(), 2 * parameters[0].numel());
         for (int n = 0; n < 4; n++)
         {
-            var j = stack([.. Enumerable.Range(0, 3).Select(c => cat([.. autograd.grad([f[n, c]], parameters, retain_graph: true).Select(g => g.flatten())]))]);
+            var j = stack([
+                .. Enumerable
+                    .Range(0, 3)
+                    .Select(c => cat([.. autograd.grad([f[n, c]], parameters, retain_graph: true).Select(g => g.flatten())])),
+            ]);
             dense += j.T.mm(Dense.CategoricalFisher(f[n])).mm(j) / 4;
         }
         var (state, steps) = Step(model, new Categorical(), x, tensor(new long[] { 0, 1, 2, 1 }));

@@ -49,13 +49,13 @@ public sealed class KfacQuadraticTests : IDisposable
     public void A_step_after_backward_is_the_step_on_the_batch(long? examples)
     {
         var (first, second) = (Net(), Net());
-        using var one = new Amari.Kfac(first, Quadratic with { ModelExamples = examples }, new Categorical());
-        using var two = new Amari.Kfac(second, Quadratic with { ModelExamples = examples }, new Categorical());
+        using var one = new Amari.Kfac(first, Quadratic with { QuadraticModelBatchSize = examples }, new Categorical());
+        using var two = new Amari.Kfac(second, Quadratic with { QuadraticModelBatchSize = examples }, new Categorical());
         for (int i = 0; i < 6; i++)
         {
             var (x, y) = Batch(16, i);
             Step(first, one, x, y);
-            two.Step(x, y);
+            two.StepOnBatch(x, y);
             Assert.Equal(Optimizers.Problem.Values(first.parameters()), Optimizers.Problem.Values(second.parameters()));
         }
     }
@@ -63,14 +63,14 @@ public sealed class KfacQuadraticTests : IDisposable
     [Fact]
     public void Large_batches_take_the_quadratic_model_where_one_can_be_made_and_the_choice_is_logged_once()
     {
-        Assert.Equal(StepRule.QuadraticModel, Chosen(new() { ModelExamples = 2 }, 32));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { ModelExamples = 2 }, 31));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { ModelExamples = null }, 600));
+        Assert.Equal(StepRule.QuadraticModel, Chosen(new() { QuadraticModelBatchSize = 2 }, 32));
+        Assert.Equal(StepRule.Fixed, Chosen(new() { QuadraticModelBatchSize = 2 }, 31));
+        Assert.Equal(StepRule.Fixed, Chosen(new() { QuadraticModelBatchSize = null }, 600));
         Assert.Equal(StepRule.Fixed, Chosen(new(), 511));
         Assert.Equal(StepRule.QuadraticModel, Chosen(new(), 512));
         Assert.Equal(StepRule.Fixed, Chosen(new() { StepRule = StepRule.Fixed }, 512));
         Assert.Equal(StepRule.QuadraticModel, Chosen(new() { StepRule = StepRule.QuadraticModel }, 8));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { Fisher = FisherKind.InputOnly }, 512));
+        Assert.Equal(StepRule.Fixed, Chosen(new() { Fisher = FisherKind.ForwardOnly }, 512));
         Assert.Equal(StepRule.Fixed, Chosen(new(), 512, likelihood: false));
 
         static StepRule Chosen(Amari.Kfac.Options options, int batch, bool likelihood = true)
@@ -82,29 +82,37 @@ public sealed class KfacQuadraticTests : IDisposable
                 var (x, y) = Batch(batch, i);
                 Step(model, optimizer, x, y);
             }
-            Assert.Equal(options.StepRule is null && optimizer.StepRule == StepRule.QuadraticModel ? 1 : 0, optimizer.Events.Count(e => e.Message.StartsWith("steps are of the quadratic model", StringComparison.Ordinal)));
+            Assert.Equal(
+                options.StepRule is null && optimizer.StepRule == StepRule.QuadraticModel ? 1 : 0,
+                optimizer.Events.Count(e => e.Message.StartsWith("steps are of the quadratic model", StringComparison.Ordinal))
+            );
             return optimizer.StepRule;
         }
     }
 
     [Fact]
     public void Without_a_likelihood_the_quadratic_model_is_refused() =>
-        Assert.Contains("needs a likelihood", Assert.Throws<ArgumentException>(() => new Amari.Kfac(Net(), new() { StepRule = StepRule.QuadraticModel })).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "needs a likelihood",
+            Assert.Throws<ArgumentException>(() => new Amari.Kfac(Net(), new() { StepRule = StepRule.QuadraticModel })).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void A_schedule_multiplies_the_step_by_the_rate_over_its_largest()
     {
-        var changes = new[] { 0.1, 0.025, 0.4 }.Select(rate =>
-        {
-            var model = Net();
-            var (x, y) = Batch(16);
-            using var optimizer = new Amari.Kfac(model, Quadratic, new Categorical());   // made at 0.1
-            optimizer.Group.LearningRate = rate;
-            var before = cat([.. model.parameters().Select(p => p.detach().flatten())]).clone();
-            Step(model, optimizer, x, y);
-            return cat([.. model.parameters().Select(p => p.detach().flatten())]) - before;
-        }).ToList();
+        var changes = new[] { 0.1, 0.025, 0.4 }
+            .Select(rate =>
+            {
+                var model = Net();
+                var (x, y) = Batch(16);
+                using var optimizer = new Amari.Kfac(model, Quadratic, new Categorical()); // made at 0.1
+                optimizer.Group.LearningRate = rate;
+                var before = cat([.. model.parameters().Select(p => p.detach().flatten())]).clone();
+                Step(model, optimizer, x, y);
+                return cat([.. model.parameters().Select(p => p.detach().flatten())]) - before;
+            })
+            .ToList();
         Assert.InRange(Dense.RelativeError(changes[1], 0.25 * changes[0]), 0, 1e-12);
         Assert.InRange(Dense.RelativeError(changes[2], changes[0]), 0, 1e-12);
     }
@@ -112,20 +120,45 @@ public sealed class KfacQuadraticTests : IDisposable
     [Fact]
     public void Output_factors_begin_as_the_identity_which_fades_with_each_measurement()
     {
-        const double Decay = 0.8, Start = 3;
+        const double Decay = 0.8,
+            Start = 3;
         List<Amari.Kfac> optimizers = [];
         foreach (double identity in new[] { 0, Start })
         {
             var model = Net();
-            var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, StepRule = StepRule.Fixed, LearningRate = 0, FactorDecay = Decay, FactorInterval = 1, IdentityStart = identity }, new Categorical());
+            var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.Exact,
+                    StepRule = StepRule.Fixed,
+                    LearningRate = 0,
+                    FactorEma = Decay,
+                    FactorInterval = 1,
+                    IdentityStart = identity,
+                },
+                new Categorical()
+            );
             optimizers.Add(optimizer);
             for (int i = 0; i < 9; i++)
             {
                 var (x, y) = Batch(16, i);
                 Step(model, optimizer, x, y);
-                if (identity == 0) continue;
+                if (identity == 0)
+                    continue;
                 var plain = Net();
-                using var without = new Amari.Kfac(plain, new() { Fisher = FisherKind.Exact, StepRule = StepRule.Fixed, LearningRate = 0, FactorDecay = Decay, FactorInterval = 1 }, new Categorical());
+                using var without = new Amari.Kfac(
+                    plain,
+                    new()
+                    {
+                        Fisher = FisherKind.Exact,
+                        StepRule = StepRule.Fixed,
+                        LearningRate = 0,
+                        FactorEma = Decay,
+                        FactorInterval = 1,
+                    },
+                    new Categorical()
+                );
                 for (int k = 0; k <= i; k++)
                 {
                     var (u, v) = Batch(16, k);
@@ -138,7 +171,8 @@ public sealed class KfacQuadraticTests : IDisposable
                 }
             }
         }
-        foreach (var o in optimizers) o.Dispose();
+        foreach (var o in optimizers)
+            o.Dispose();
     }
 
     public static TheoryData<string> Natural => ["categorical", "bernoulli", "gaussian", "poisson"];
@@ -165,7 +199,7 @@ public sealed class KfacQuadraticTests : IDisposable
     [Fact]
     public void A_resumed_run_equals_an_uninterrupted_one_bit_for_bit()
     {
-        Amari.Kfac.Options options = new() { ModelExamples = 2, MaxGrowth = 1.2 };
+        Amari.Kfac.Options options = new() { QuadraticModelBatchSize = 2, MaxGrowth = 1.2 };
         Assert.Equal(Run(-1), Run(5));
 
         double[] Run(int resumeAt)
@@ -199,8 +233,27 @@ public sealed class KfacQuadraticTests : IDisposable
     {
         var model = nn.Sequential(("a", nn.Linear(2, 2, hasBias: false)));
         using (no_grad())
-            model.parameters().First().copy_(tensor(new[,] { { 60.0, 0.3 }, { -60.0, 0.2 } }));
-        var x = cat([tensor(new[,] { { 1.0, 1.0 } }), 0.02 * randn(31, 2)]);
+            model
+                .parameters()
+                .First()
+                .copy_(
+                    tensor(
+                        new[,]
+                        {
+                            { 60.0, 0.3 },
+                            { -60.0, 0.2 },
+                        }
+                    )
+                );
+        var x = cat([
+            tensor(
+                new[,]
+                {
+                    { 1.0, 1.0 },
+                }
+            ),
+            0.02 * randn(31, 2),
+        ]);
         var y = zeros([32], dtype: ScalarType.Int64);
         var w = model.parameters().First();
         Assert.InRange(Moved(4), 0, 1.0001);
@@ -208,7 +261,18 @@ public sealed class KfacQuadraticTests : IDisposable
 
         double Moved(double? growth)
         {
-            using var optimizer = new Amari.Kfac(model, Quadratic with { ModelExamples = 1, MaxGrowth = growth, IdentityStart = 0, DampingMethod = DampingMethod.Eigenbasis, Damping = 1e-6 }, new Categorical());
+            using var optimizer = new Amari.Kfac(
+                model,
+                Quadratic with
+                {
+                    QuadraticModelBatchSize = 1,
+                    MaxGrowth = growth,
+                    IdentityStart = 0,
+                    DampingMethod = DampingMethod.Eigenbasis,
+                    Damping = 1e-6,
+                },
+                new Categorical()
+            );
             var before = w.detach().clone();
             Step(model, optimizer, x, y);
             var (block, change) = (optimizer.Blocks[0], w.detach() - before);
@@ -216,7 +280,8 @@ public sealed class KfacQuadraticTests : IDisposable
             var v = w.grad!;
             var u = block.Precondition(v, new() { DampingMethod = DampingMethod.Eigenbasis, Damping = 1e-6 });
             double natural = Math.Sqrt((u * v).sum().ToDouble());
-            using (no_grad()) w.copy_(before);
+            using (no_grad())
+                w.copy_(before);
             return length / natural;
         }
     }
@@ -226,10 +291,15 @@ public sealed class KfacQuadraticTests : IDisposable
     public void Steps_are_fixed_where_the_model_would_be_of_another_function_than_the_gradient(string what)
     {
         manual_seed(3);
-        var layers = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("d", what == "module" ? nn.Dropout(0.5) : nn.Identity()), ("b", nn.Linear(6, 4)));
+        var layers = nn.Sequential(
+            ("a", nn.Linear(4, 6)),
+            ("t", nn.Tanh()),
+            ("d", what == "module" ? nn.Dropout(0.5) : nn.Identity()),
+            ("b", nn.Linear(6, 4))
+        );
         using nn.Module<Tensor, Tensor> model = what == "function" ? new Noisy(layers) : layers;
         Likelihood likelihood = what == "variance" ? new HeteroscedasticGaussian() : new Categorical();
-        using var optimizer = new Amari.Kfac(model, new() { ModelExamples = 2 }, likelihood);
+        using var optimizer = new Amari.Kfac(model, new() { QuadraticModelBatchSize = 2 }, likelihood);
         optimizer.zero_grad();
         for (int i = 0; i < (what == "accumulated" ? 2 : 1); i++)
         {
@@ -244,11 +314,16 @@ public sealed class KfacQuadraticTests : IDisposable
     {
         private readonly nn.Module<Tensor, Tensor> inner;
 
-        public Noisy(nn.Module<Tensor, Tensor> layers) : base("noisy") => (inner, _) = (layers, 0);
+        public Noisy(nn.Module<Tensor, Tensor> layers)
+            : base("noisy") => (inner, _) = (layers, 0);
 
         public override Tensor forward(Tensor x) => nn.functional.dropout(inner.call(x), 0.5, training);
 
-        private int _ { get => 0; init => RegisterComponents(); }
+        private int _
+        {
+            get => 0;
+            init => RegisterComponents();
+        }
     }
 
     [Fact]
@@ -258,7 +333,8 @@ public sealed class KfacQuadraticTests : IDisposable
         var model = Net();
         using var optimizer = new Amari.Kfac(model, new() { StepRule = StepRule.QuadraticModel }, new Categorical());
         var (x, y) = Batch(64);
-        double loss = double.NaN, low = double.NaN;
+        double loss = double.NaN,
+            low = double.NaN;
         for (int i = 0; i < 400; i++)
         {
             optimizer.Group.LearningRate = 0.1 * Math.Pow(0.9, i % 200);
@@ -267,7 +343,8 @@ public sealed class KfacQuadraticTests : IDisposable
             sum.backward();
             optimizer.step();
             loss = sum.ToDouble();
-            if (i == 199) low = loss;
+            if (i == 199)
+                low = loss;
         }
         Assert.InRange(loss, 0, low + 1e-3);
     }
@@ -312,14 +389,29 @@ public sealed class KfacQuadraticTests : IDisposable
         {
             var model = nn.Sequential(("a", nn.Linear(40, 3)));
             using (no_grad())
-                foreach (var p in model.parameters()) p.copy_(linspace(-1, 1, p.numel()).reshape(p.shape));
-            using var optimizer = new Amari.Kfac(model, new() { StepRule = StepRule.QuadraticModel, FactorInterval = 4, InverseInterval = 4, IntervalGrowth = null }, new Gaussian());
+                foreach (var p in model.parameters())
+                    p.copy_(linspace(-1, 1, p.numel()).reshape(p.shape));
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    StepRule = StepRule.QuadraticModel,
+                    FactorInterval = 4,
+                    InverseInterval = 4,
+                    RefreshWarmup = null,
+                },
+                new Gaussian()
+            );
             for (int i = 0; i < 6; i++)
             {
                 manual_seed(i);
                 var (x, y) = (randn(40), randn(3));
                 optimizer.zero_grad();
-                (batch ? new Gaussian().Loss(model.call(x.unsqueeze(0)), y.unsqueeze(0)) : nn.functional.mse_loss(model.call(x), y, nn.Reduction.Sum) / 2).backward();
+                (
+                    batch
+                        ? new Gaussian().Loss(model.call(x.unsqueeze(0)), y.unsqueeze(0))
+                        : nn.functional.mse_loss(model.call(x), y, nn.Reduction.Sum) / 2
+                ).backward();
                 optimizer.step();
             }
             return [.. Optimizers.Problem.Values(model.parameters()).Select(v => Math.Round(v, 9))];
@@ -331,9 +423,11 @@ public sealed class KfacQuadraticTests : IDisposable
     {
         var model = Net();
         using var optimizer = new Amari.Kfac(model, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical());
-        for (int i = 0; i < 6; i++) Go(i);
+        for (int i = 0; i < 6; i++)
+            Go(i);
         long live = Tensor.TotalCount;
-        for (int i = 0; i < 40; i++) Go(i);
+        for (int i = 0; i < 40; i++)
+            Go(i);
         Assert.InRange(Tensor.TotalCount - live, -20, 20);
 
         void Go(int seed)

@@ -16,8 +16,14 @@ public sealed class KfacRestingTests : IDisposable
     /// <summary>A layer with a block, one without, and a head.</summary>
     private static Sequential Model() => nn.Sequential(("a", nn.Linear(4, 6)), ("p", nn.PReLU(6)), ("b", nn.Linear(6, 3)));
 
-    private static readonly Amari.Kfac.Options Lively = new() { WeightDecay = 0.1, Momentum = 0.9, FactorInterval = 1, InverseInterval = 1,
-        Fallback = new() { WeightDecay = 0.1 } };
+    private static readonly Amari.Kfac.Options Lively = new()
+    {
+        WeightDecay = 0.1,
+        Momentum = 0.9,
+        FactorInterval = 1,
+        InverseInterval = 1,
+        Fallback = new() { WeightDecay = 0.1 },
+    };
 
     private static void Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer)
     {
@@ -29,13 +35,17 @@ public sealed class KfacRestingTests : IDisposable
     /// <summary>The named parameters after some steps.</summary>
     private static double[] After(int steps, Sequential model, Amari.Kfac optimizer, params string[] names)
     {
-        for (int i = 0; i < steps; i++) Step(model, optimizer);
+        for (int i = 0; i < steps; i++)
+            Step(model, optimizer);
         return Optimizers.Problem.Values(names.Select(n => model.get_parameter(n)!));
     }
 
-    public static TheoryData<FisherKind, string> Frozen => new(
-        from k in new[] { FisherKind.CurvaturePropagation, FisherKind.Empirical }
-            from names in new[] { "a.weight,a.bias", "p.weight", "a.weight", "a.bias", "a.weight,a.bias,p.weight" } select (k, names));
+    public static TheoryData<FisherKind, string> Frozen =>
+        new(
+            from k in new[] { FisherKind.CurvaturePropagation, FisherKind.Empirical }
+            from names in new[] { "a.weight,a.bias", "p.weight", "a.weight", "a.bias", "a.weight,a.bias,p.weight" }
+            select (k, names)
+        );
 
     /// <summary>A bias moves where its weight is frozen, and the other way round, though one block has both.</summary>
     [Theory, MemberData(nameof(Frozen))]
@@ -46,12 +56,14 @@ public sealed class KfacRestingTests : IDisposable
         var model = Model();
         using var optimizer = new Amari.Kfac(model, Lively with { Fisher = kind }, new Categorical());
         After(4, model, optimizer, frozen);
-        foreach (string name in frozen) model.get_parameter(name)!.requires_grad = false;
+        foreach (string name in frozen)
+            model.get_parameter(name)!.requires_grad = false;
         var (still, moving) = (After(0, model, optimizer, frozen), After(0, model, optimizer, others));
         Assert.Equal(still, After(4, model, optimizer, frozen));
         Assert.NotEqual(moving, After(0, model, optimizer, others));
         Assert.All(others, n => Assert.NotNull(model.get_parameter(n)!.grad));
-        foreach (string name in frozen) model.get_parameter(name)!.requires_grad = true;
+        foreach (string name in frozen)
+            model.get_parameter(name)!.requires_grad = true;
         List<double[]> At(string[] which) => [.. which.Select(n => After(0, model, optimizer, n))];
         var thawed = At(frozen);
         After(2, model, optimizer);
@@ -65,8 +77,16 @@ public sealed class KfacRestingTests : IDisposable
     public void A_bias_alone_moves_by_its_part_of_the_whole_block()
     {
         var model = nn.Sequential(("a", nn.Linear(4, 3)));
-        var options = new Amari.Kfac.Options { Fisher = FisherKind.Exact, Momentum = 0, KlClip = null, LearningRate = 1,
-            DampingMethod = DampingMethod.Eigenbasis, Damping = 0.1, InverseMethod = InverseMethod.Cholesky };
+        var options = new Amari.Kfac.Options
+        {
+            Fisher = FisherKind.Exact,
+            Momentum = 0,
+            KlClip = null,
+            LearningRate = 1,
+            DampingMethod = DampingMethod.Eigenbasis,
+            Damping = 0.1,
+            InverseMethod = InverseMethod.Cholesky,
+        };
         using var optimizer = new Amari.Kfac(model, options, new Categorical());
         var before = model.get_parameter("a.bias")!.detach().clone();
         var (x, y) = (randn(16, 4), randint(0, 3, [16]));
@@ -83,10 +103,13 @@ public sealed class KfacRestingTests : IDisposable
 
     private sealed class Branches : nn.Module<Tensor, Tensor>
     {
-        private readonly Linear first = nn.Linear(4, 6), second = nn.Linear(4, 6), head = nn.Linear(6, 3);
+        private readonly Linear first = nn.Linear(4, 6),
+            second = nn.Linear(4, 6),
+            head = nn.Linear(6, 3);
         private readonly PReLU slope = nn.PReLU(6);
 
-        public Branches() : base("branches") => RegisterComponents();
+        public Branches()
+            : base("branches") => RegisterComponents();
 
         public bool Second { get; set; }
 
@@ -98,12 +121,14 @@ public sealed class KfacRestingTests : IDisposable
     {
         var model = new Branches { Second = true };
         using var optimizer = new Amari.Kfac(model, Lively, new Categorical());
-        for (int i = 0; i < 4; i++) Step(model, optimizer);
+        for (int i = 0; i < 4; i++)
+            Step(model, optimizer);
         string[] names = ["second.weight", "second.bias", "slope.weight"];
         double[] Values() => Optimizers.Problem.Values(names.Select(n => model.get_parameter(n)!));
         var before = Values();
         model.Second = false;
-        for (int i = 0; i < 3; i++) Step(model, optimizer);
+        for (int i = 0; i < 3; i++)
+            Step(model, optimizer);
         Assert.Equal(before, Values());
         Assert.All(names, n => Assert.Null(model.get_parameter(n)!.grad));
         model.Second = true;
@@ -117,14 +142,22 @@ public sealed class KfacRestingTests : IDisposable
     {
         string[] frozen = names.Split(',');
         var model = Model();
-        foreach (string name in frozen) model.get_parameter(name)!.requires_grad = false;
+        foreach (string name in frozen)
+            model.get_parameter(name)!.requires_grad = false;
         using var optimizer = new Amari.Kfac(model, Lively, new Categorical());
         var before = After(0, model, optimizer, frozen);
         Assert.Equal(before, After(3, model, optimizer, frozen));
-        foreach (string name in frozen) model.get_parameter(name)!.requires_grad = true;
+        foreach (string name in frozen)
+            model.get_parameter(name)!.requires_grad = true;
         Assert.NotEqual(before, After(3, model, optimizer, frozen));
-        Assert.All(frozen, n => Assert.Single(optimizer.Events, e => e.Subject == n
-            && e.Message.Contains("frozen when the optimizer was made", StringComparison.Ordinal)));
+        Assert.All(
+            frozen,
+            n =>
+                Assert.Single(
+                    optimizer.Events,
+                    e => e.Subject == n && e.Message.Contains("frozen when the optimizer was made", StringComparison.Ordinal)
+                )
+        );
     }
 
     [Fact]
@@ -140,16 +173,24 @@ public sealed class KfacRestingTests : IDisposable
     public void Nothing_to_train_and_complex_parameters_are_refused_and_empty_ones_left_alone()
     {
         var frozen = nn.Linear(2, 2);
-        foreach (var p in frozen.parameters()) p.requires_grad = false;
+        foreach (var p in frozen.parameters())
+            p.requires_grad = false;
         foreach (nn.Module<Tensor, Tensor> model in new nn.Module<Tensor, Tensor>[] { nn.Sequential(("t", nn.Tanh())), frozen })
-            Assert.Contains("no parameter to train", Assert.Throws<ArgumentException>(() => new Amari.Kfac(model)).Message,
-                StringComparison.Ordinal);
+            Assert.Contains(
+                "no parameter to train",
+                Assert.Throws<ArgumentException>(() => new Amari.Kfac(model)).Message,
+                StringComparison.Ordinal
+            );
         var mixed = new Free(complex(ones(2), ones(2)));
-        Assert.Contains("'free' is complex", Assert.Throws<ArgumentException>(() => new Amari.Kfac(mixed)).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "'free' is complex",
+            Assert.Throws<ArgumentException>(() => new Amari.Kfac(mixed)).Message,
+            StringComparison.Ordinal
+        );
         var empty = new Free(zeros(0, 3));
         using var optimizer = new Amari.Kfac(empty, Lively, new Categorical());
-        for (int i = 0; i < 3; i++) Step(empty, optimizer);
+        for (int i = 0; i < 3; i++)
+            Step(empty, optimizer);
         Assert.Contains(optimizer.Coverage.Rows, r => r.Parameter == "free" && r.Reason == "it has no elements");
         optimizer.Restore(optimizer.Snapshot());
         Step(empty, optimizer);
@@ -159,7 +200,8 @@ public sealed class KfacRestingTests : IDisposable
     {
         private readonly Linear layer = nn.Linear(4, 3);
 
-        public Free(Tensor value) : base("free")
+        public Free(Tensor value)
+            : base("free")
         {
             register_module("layer", layer);
             register_parameter("free", nn.Parameter(value));

@@ -3,7 +3,8 @@ using Amari.Verification;
 
 namespace Amari.Tests.Kfac;
 
-/// <summary>Attention and recurrent cells built of Linear layers: factors summed over positions and uses, against gradients at every use.</summary>
+/// <summary>Attention and recurrent cells built of Linear layers: factors summed over positions and uses, against gradients at every
+/// use.</summary>
 public sealed class KfacSequenceTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -23,14 +24,16 @@ public sealed class KfacSequenceTests : IDisposable
     /// <summary>A model that can note each use of its layers: the input, and something of zeros added to the output.</summary>
     private abstract class Noted : nn.Module<Tensor, Tensor>
     {
-        protected Noted(string name) : base(name) { }
+        protected Noted(string name)
+            : base(name) { }
 
         public List<(string Layer, Tensor X, Tensor E)>? Uses { get; set; }
 
         protected Tensor Use(string name, Linear layer, Tensor x)
         {
             var s = layer.call(x);
-            if (Uses is null) return s;
+            if (Uses is null)
+                return s;
             var e = zeros_like(s).requires_grad_();
             Uses.Add((name, x.detach(), e));
             return s + e;
@@ -39,13 +42,18 @@ public sealed class KfacSequenceTests : IDisposable
 
     private sealed class Attention : Noted
     {
-        private readonly Linear query = nn.Linear(4, 4), key = nn.Linear(4, 4, hasBias: false), value = nn.Linear(4, 4), output = nn.Linear(4, 2);
+        private readonly Linear query = nn.Linear(4, 4),
+            key = nn.Linear(4, 4, hasBias: false),
+            value = nn.Linear(4, 4),
+            output = nn.Linear(4, 2);
 
-        public Attention() : base("attention") => RegisterComponents();
+        public Attention()
+            : base("attention") => RegisterComponents();
 
         public override Tensor forward(Tensor x)
         {
-            long n = x.shape[0], r = x.shape[1];
+            long n = x.shape[0],
+                r = x.shape[1];
             Tensor Heads(Tensor t) => t.view(n, r, 2, 2).transpose(1, 2);
             var (q, k, v) = (Heads(Use("query", query, x)), Heads(Use("key", key, x)), Heads(Use("value", value, x)));
             var mixed = (q.matmul(k.mT) / Math.Sqrt(2)).softmax(-1).matmul(v);
@@ -55,9 +63,11 @@ public sealed class KfacSequenceTests : IDisposable
 
     private sealed class Lstm : Noted
     {
-        private readonly Linear gates = nn.Linear(6, 12), head = nn.Linear(3, 2);
+        private readonly Linear gates = nn.Linear(6, 12),
+            head = nn.Linear(3, 2);
 
-        public Lstm() : base("lstm") => RegisterComponents();
+        public Lstm()
+            : base("lstm") => RegisterComponents();
 
         public override Tensor forward(Tensor x)
         {
@@ -74,9 +84,12 @@ public sealed class KfacSequenceTests : IDisposable
 
     private sealed class Gru : Noted
     {
-        private readonly Linear input = nn.Linear(3, 9), state = nn.Linear(3, 9), head = nn.Linear(3, 2);
+        private readonly Linear input = nn.Linear(3, 9),
+            state = nn.Linear(3, 9),
+            head = nn.Linear(3, 2);
 
-        public Gru() : base("gru") => RegisterComponents();
+        public Gru()
+            : base("gru") => RegisterComponents();
 
         public override Tensor forward(Tensor x)
         {
@@ -93,12 +106,13 @@ public sealed class KfacSequenceTests : IDisposable
 
     public static TheoryData<string> Names => ["attention", "lstm", "gru"];
 
-    private static (Noted Model, Tensor X) Make(string name) => name switch
-    {
-        "attention" => (new Attention(), randn(3, 3, 4)),
-        "lstm" => (new Lstm(), randn(4, 3, 3)),
-        _ => (new Gru(), randn(4, 3, 3)),
-    };
+    private static (Noted Model, Tensor X) Make(string name) =>
+        name switch
+        {
+            "attention" => (new Attention(), randn(3, 3, 4)),
+            "lstm" => (new Lstm(), randn(4, 3, 3)),
+            _ => (new Gru(), randn(4, 3, 3)),
+        };
 
     [Theory, MemberData(nameof(Names))]
     public void Factors_are_sums_over_uses_and_positions(string name)
@@ -106,22 +120,39 @@ public sealed class KfacSequenceTests : IDisposable
         var (model, x) = Again();
         var f = model.call(x);
         long n = x.shape[0];
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, Strict = true, LearningRate = 1e-3 }, new Gaussian());
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
+            {
+                Fisher = FisherKind.Exact,
+                Strict = true,
+                LearningRate = 1e-3,
+            },
+            new Gaussian()
+        );
         new Gaussian().Loss(model.call(x), zeros_like(f)).backward();
         optimizer.step();
         var state = optimizer.Snapshot().Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
-        (model, x) = Again();                                    // as it was before the step
+        (model, x) = Again(); // as it was before the step
         model.Uses = [];
         f = model.call(x);
         var uses = model.Uses;
-        var gradients = f.flatten().unbind().Select(o => autograd.grad([o], [.. uses.Select(u => u.E)], retain_graph: true, allow_unused: true)).ToList();
+        var gradients = f.flatten()
+            .unbind()
+            .Select(o => autograd.grad([o], [.. uses.Select(u => u.E)], retain_graph: true, allow_unused: true))
+            .ToList();
         foreach (var group in uses.Select((u, i) => (Use: u, Index: i)).GroupBy(u => u.Use.Layer))
         {
             bool bias = ((Linear)model.named_children().First(c => c.name == group.Key).module).bias is not null;
             var rows = cat([.. group.Select(u => u.Use.X.reshape(-1, u.Use.X.shape[^1]))]);
-            if (bias) rows = cat([rows, ones(rows.shape[0], 1)], 1);
+            if (bias)
+                rows = cat([rows, ones(rows.shape[0], 1)], 1);
             Assert.InRange(Dense.RelativeError(state[$"{group.Key}.A"], rows.T.mm(rows) / rows.shape[0]), 0, 1e-12);
-            var g = cat([.. gradients.SelectMany(c => group.Select(u => c[u.Index]).Where(t => !t.IsInvalid)).Select(t => t.reshape(-1, t.shape[^1]))]);
+            var g = cat([
+                .. gradients
+                    .SelectMany(c => group.Select(u => c[u.Index]).Where(t => !t.IsInvalid))
+                    .Select(t => t.reshape(-1, t.shape[^1])),
+            ]);
             Assert.InRange(Dense.RelativeError(state[$"{group.Key}.G"], g.T.mm(g) / n), 0, 1e-12);
         }
 
@@ -136,11 +167,24 @@ public sealed class KfacSequenceTests : IDisposable
     public void They_train(string name)
     {
         var (model, x) = Make(name);
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true, InverseInterval = 1, Damping = 0.1 }, new Gaussian());
+        using var optimizer = new Amari.Kfac(
+            model,
+            new()
+            {
+                Fisher = FisherKind.Exact,
+                StepRule = StepRule.QuadraticModel,
+                AdaptiveDamping = true,
+                StepRejection = true,
+                InverseInterval = 1,
+                Damping = 0.1,
+            },
+            new Gaussian()
+        );
         var y = randn(model.call(x).shape);
         double Loss() => (model.call(x) - y).square().mean().ToDouble();
         double before = Loss();
-        for (int i = 0; i < 30; i++) optimizer.Step(x, y);
+        for (int i = 0; i < 30; i++)
+            optimizer.StepOnBatch(x, y);
         Assert.True(Loss() < 0.5 * before, $"{before} to {Loss()}");
     }
 
@@ -150,7 +194,8 @@ public sealed class KfacSequenceTests : IDisposable
         private readonly LSTM lstm = nn.LSTM(4, 4);
         private readonly Linear head = nn.Linear(4, 2);
 
-        public Native() : base("native") => RegisterComponents();
+        public Native()
+            : base("native") => RegisterComponents();
 
         public override Tensor forward(Tensor x)
         {
@@ -166,12 +211,18 @@ public sealed class KfacSequenceTests : IDisposable
         var model = new Native();
         using var optimizer = new Amari.Kfac(model, likelihood: new Gaussian());
         var rows = optimizer.Coverage.Rows;
-        Assert.All(rows.Where(r => r.Parameter.StartsWith("attention", StringComparison.Ordinal)), r =>
-        {
-            Assert.Equal("AdamW", r.Block);
-            Assert.Contains("build it of Linear layers", r.Reason, StringComparison.Ordinal);
-        });
-        Assert.All(rows.Where(r => r.Parameter.StartsWith("lstm", StringComparison.Ordinal)), r => Assert.Contains("the LSTM hides its projections", r.Reason, StringComparison.Ordinal));
+        Assert.All(
+            rows.Where(r => r.Parameter.StartsWith("attention", StringComparison.Ordinal)),
+            r =>
+            {
+                Assert.Equal("AdamW", r.Block);
+                Assert.Contains("build it of Linear layers", r.Reason, StringComparison.Ordinal);
+            }
+        );
+        Assert.All(
+            rows.Where(r => r.Parameter.StartsWith("lstm", StringComparison.Ordinal)),
+            r => Assert.Contains("the LSTM hides its projections", r.Reason, StringComparison.Ordinal)
+        );
         Assert.Equal("K-FAC Linear", rows.Single(r => r.Parameter == "head.weight").Block);
         Assert.Equal(model.named_parameters().Count(), rows.Count);
         var before = Optimizers.Problem.Values(model.parameters());

@@ -22,12 +22,24 @@ public abstract class KfacTest : IDisposable
 
     private protected static readonly Amari.Kfac.Options Plain = new()
     {
-        Fisher = FisherKind.Exact, DampingMethod = DampingMethod.Eigenbasis, Damping = 0.03, Momentum = 0, KlClip = null, LearningRate = 1, InverseInterval = 1, IntervalGrowth = null,
+        Fisher = FisherKind.Exact,
+        DampingMethod = DampingMethod.Eigenbasis,
+        Damping = 0.03,
+        Momentum = 0,
+        KlClip = null,
+        LearningRate = 1,
+        InverseInterval = 1,
+        RefreshWarmup = null,
     };
 
     /// <summary>One step of a new optimizer: its state, and the change and gradient of every parameter by name.</summary>
     private protected static (Dictionary<string, Tensor> State, Dictionary<string, (Tensor Change, Tensor Gradient)> Steps) Step(
-        nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor x, Tensor y, Amari.Kfac.Options? options = null)
+        nn.Module<Tensor, Tensor> model,
+        Likelihood likelihood,
+        Tensor x,
+        Tensor y,
+        Amari.Kfac.Options? options = null
+    )
     {
         using var optimizer = new Amari.Kfac(model, options ?? Plain, likelihood);
         var steps = Step(model, optimizer, likelihood, x, y);
@@ -35,7 +47,13 @@ public abstract class KfacTest : IDisposable
     }
 
     /// <summary>One step: the change and gradient of every parameter by name.</summary>
-    private protected static Dictionary<string, (Tensor Change, Tensor Gradient)> Step(nn.Module<Tensor, Tensor> model, Amari.Kfac optimizer, Likelihood likelihood, Tensor x, Tensor y)
+    private protected static Dictionary<string, (Tensor Change, Tensor Gradient)> Step(
+        nn.Module<Tensor, Tensor> model,
+        Amari.Kfac optimizer,
+        Likelihood likelihood,
+        Tensor x,
+        Tensor y
+    )
     {
         var before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
         optimizer.zero_grad();

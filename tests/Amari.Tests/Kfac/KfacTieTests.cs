@@ -7,12 +7,15 @@ public sealed class KfacTieTests() : KfacTest(6)
 {
     internal sealed class Twins : nn.Module<Tensor, Tensor>
     {
-        private readonly Linear first = nn.Linear(4, 4), second = nn.Linear(4, 4);
+        private readonly Linear first = nn.Linear(4, 4),
+            second = nn.Linear(4, 4);
 
-        public Twins(bool bias) : base("twins")
+        public Twins(bool bias)
+            : base("twins")
         {
             second.weight = first.weight;
-            if (bias) second.bias = first.bias;
+            if (bias)
+                second.bias = first.bias;
             RegisterComponents();
         }
 
@@ -23,20 +26,24 @@ public sealed class KfacTieTests() : KfacTest(6)
     {
         private readonly Linear first = nn.Linear(4, 4);
 
-        public Again() : base("again") => RegisterComponents();
+        public Again()
+            : base("again") => RegisterComponents();
 
         public override Tensor forward(Tensor x) => first.call(first.call(x).tanh());
     }
 
     private sealed class Convolutions : nn.Module<Tensor, Tensor>
     {
-        private readonly Conv2d first = nn.Conv2d(2, 2, 3, padding: 1), second;
+        private readonly Conv2d first = nn.Conv2d(2, 2, 3, padding: 1),
+            second;
         private readonly Linear head = nn.Linear(32, 4);
 
-        public Convolutions(bool again, long dilation = 1) : base("convolutions")
+        public Convolutions(bool again, long dilation = 1)
+            : base("convolutions")
         {
             second = again ? first : nn.Conv2d(2, 2, 3, padding: 1, dilation: dilation);
-            if (!again) (second.weight, second.bias) = (first.weight, first.bias);
+            if (!again)
+                (second.weight, second.bias) = (first.weight, first.bias);
             RegisterComponents();
         }
 
@@ -45,12 +52,15 @@ public sealed class KfacTieTests() : KfacTest(6)
 
     private sealed class Tables : nn.Module<Tensor, Tensor>
     {
-        private readonly Embedding first = nn.Embedding(7, 4), second;
+        private readonly Embedding first = nn.Embedding(7, 4),
+            second;
 
-        public Tables(bool again) : base("tables")
+        public Tables(bool again)
+            : base("tables")
         {
             second = again ? first : nn.Embedding(7, 4);
-            if (!again) second.weight = first.get_parameter("weight")!;
+            if (!again)
+                second.weight = first.get_parameter("weight")!;
             RegisterComponents();
         }
 
@@ -66,13 +76,22 @@ public sealed class KfacTieTests() : KfacTest(6)
         {
             "linear" => (new Twins(bias: true), new Again(), randn(6, 4)),
             "convolution" => (new Convolutions(again: false), new Convolutions(again: true), randn(6, 32)),
-            _ => ((nn.Module<Tensor, Tensor>)new Tables(again: false), (nn.Module<Tensor, Tensor>)new Tables(again: true), randint(0, 7, [6, 2])),
+            _ => (
+                (nn.Module<Tensor, Tensor>)new Tables(again: false),
+                (nn.Module<Tensor, Tensor>)new Tables(again: true),
+                randint(0, 7, [6, 2])
+            ),
         };
         using (no_grad())
-            foreach (var (name, p) in again.named_parameters()) p.copy_(twins.get_parameter(name)!);
+            foreach (var (name, p) in again.named_parameters())
+                p.copy_(twins.get_parameter(name)!);
         var y = randint(0, 4, [6]);
         using (var optimizer = new Amari.Kfac(twins))
-            Assert.Contains("uses of first and second are summed", optimizer.Coverage.Rows.First(r => r.Parameter == "first.weight").Reason, StringComparison.Ordinal);
+            Assert.Contains(
+                "uses of first and second are summed",
+                optimizer.Coverage.Rows.First(r => r.Parameter == "first.weight").Reason,
+                StringComparison.Ordinal
+            );
         var (mine, theirs) = (Step(twins, new Categorical(), x, y), Step(again, new Categorical(), x, y));
         Assert.Contains(theirs.State.Keys, k => k.StartsWith("first.", StringComparison.Ordinal));
         foreach (string key in theirs.State.Keys.Where(k => k.StartsWith("first.", StringComparison.Ordinal)))
@@ -84,11 +103,14 @@ public sealed class KfacTieTests() : KfacTest(6)
     public void Layers_that_do_another_thing_with_one_weight_have_no_block()
     {
         using var optimizer = new Amari.Kfac(new Convolutions(again: false, dilation: 2));
-        Assert.All(optimizer.Coverage.Rows.Where(r => !r.Parameter.StartsWith("head", StringComparison.Ordinal)), r =>
-        {
-            Assert.Equal("AdamW", r.Block);
-            Assert.Contains("do not do the same with it", r.Reason, StringComparison.Ordinal);
-        });
+        Assert.All(
+            optimizer.Coverage.Rows.Where(r => !r.Parameter.StartsWith("head", StringComparison.Ordinal)),
+            r =>
+            {
+                Assert.Equal("AdamW", r.Block);
+                Assert.Contains("do not do the same with it", r.Reason, StringComparison.Ordinal);
+            }
+        );
     }
 
     [Fact]

@@ -18,11 +18,12 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Input_only_solves_with_the_second_moment_of_the_inputs(bool likelihood, int micro)
     {
         var model = Net();
-        using var optimizer = new Amari.Kfac(model, Plain with { Fisher = FisherKind.InputOnly }, likelihood ? new Categorical() : null);
+        using var optimizer = new Amari.Kfac(model, Plain with { Fisher = FisherKind.ForwardOnly }, likelihood ? new Categorical() : null);
         var (x, y) = (randn(8, 4), randint(0, 3, [8]));
         var hidden = ((Linear)model[0]).call(x).tanh().detach();
         var before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
-        foreach (var (xs, ys) in x.chunk(micro).Zip(y.chunk(micro))) (new Categorical().Loss(model.call(xs), ys) / micro).backward();
+        foreach (var (xs, ys) in x.chunk(micro).Zip(y.chunk(micro)))
+            (new Categorical().Loss(model.call(xs), ys) / micro).backward();
         optimizer.step();
         foreach (var (layer, rows) in new[] { ("a", x), ("b", hidden) })
         {
@@ -36,14 +37,20 @@ public sealed class KfacVariantTests() : KfacTest(51)
             var change = cat([w.detach() - before[$"{layer}.weight"], (b.detach() - before[$"{layer}.bias"]).unsqueeze(1)], 1);
             Assert.InRange(Dense.RelativeError(change, -v.mm(linalg.inv(expected + 0.03 * eye(a.shape[1])))), 0, 1e-10);
         }
-        Assert.All(optimizer.Coverage.Rows, r => Assert.EndsWith("InputOnly Fisher", r.Reason, StringComparison.Ordinal));
+        Assert.All(optimizer.Coverage.Rows, r => Assert.EndsWith("ForwardOnly Fisher", r.Reason, StringComparison.Ordinal));
     }
 
     [Fact]
     public void Input_only_of_other_layers_has_unit_gradients()
     {
-        var model = nn.Sequential(("e", nn.Embedding(6, 4)), ("c", nn.Conv1d(3, 4, 2, groups: 1)), ("n", nn.LayerNorm(3)), ("f", nn.Flatten()), ("l", nn.Linear(12, 3)));
-        using var optimizer = new Amari.Kfac(model, Plain with { Fisher = FisherKind.InputOnly }, new Categorical());
+        var model = nn.Sequential(
+            ("e", nn.Embedding(6, 4)),
+            ("c", nn.Conv1d(3, 4, 2, groups: 1)),
+            ("n", nn.LayerNorm(3)),
+            ("f", nn.Flatten()),
+            ("l", nn.Linear(12, 3))
+        );
+        using var optimizer = new Amari.Kfac(model, Plain with { Fisher = FisherKind.ForwardOnly }, new Categorical());
         var x = randint(0, 6, [5, 3]);
         var normal = nn.functional.layer_norm(((Conv1d)model[1]).call(((Embedding)model[0]).call(x)), [3]).detach();
         Step(model, optimizer, x, randint(0, 3, [5]));
@@ -59,11 +66,13 @@ public sealed class KfacVariantTests() : KfacTest(51)
     [Fact]
     public void Input_only_is_refused_where_there_are_no_layers_or_gradients_are_needed()
     {
-        Assert.Throws<ArgumentException>(() => new Amari.Kfac(Net(), Plain with { Fisher = FisherKind.InputOnly, DampingMethod = DampingMethod.Ekfac }));
+        Assert.Throws<ArgumentException>(() =>
+            new Amari.Kfac(Net(), Plain with { Fisher = FisherKind.ForwardOnly, DampingMethod = DampingMethod.Ekfac })
+        );
         var objective = new Objective(Net(), new Categorical(), [(randn(8, 4), randint(0, 3, [8]))]);
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Fisher(objective, FisherKind.InputOnly));
-        Assert.Throws<ArgumentOutOfRangeException>(() => new NaturalGradient.Options { Fisher = FisherKind.InputOnly });
-        using var factored = new KroneckerFactored(objective, FisherKind.InputOnly);
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Fisher(objective, FisherKind.ForwardOnly));
+        Assert.Throws<ArgumentOutOfRangeException>(() => new NaturalGradient.Options { Fisher = FisherKind.ForwardOnly });
+        using var factored = new KroneckerFactored(objective, FisherKind.ForwardOnly);
         Assert.All(factored.Factors, f => Assert.InRange(Dense.RelativeError(f.G, eye(f.G.shape[0])), 0, 1e-12));
     }
 
@@ -82,37 +91,55 @@ public sealed class KfacVariantTests() : KfacTest(51)
             using var optimizer = make(model);
             return [Step(model, optimizer, x, y), Step(model, optimizer, x, y)];
         }
-        var mixed = Run(m => new([Group(m, Plain, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))], m, new Categorical()));
+        var mixed = Run(m =>
+            new([Group(m, Plain, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))], m, new Categorical())
+        );
         var (first, other) = (Run(m => new(m, Plain, new Categorical())), Run(m => new(m, second, new Categorical())));
-        foreach (string end in (string[])["weight", "bias"])     // in the first step the blocks do not see one another
+        foreach (string end in (string[])["weight", "bias"]) // in the first step the blocks do not see one another
         {
             Assert.InRange(Dense.RelativeError(mixed[0][$"a.{end}"], first[0][$"a.{end}"]), 0, 1e-12);
             Assert.InRange(Dense.RelativeError(mixed[0][$"b.{end}"], other[0][$"b.{end}"]), 0, 1e-12);
             Assert.InRange(Dense.RelativeError(first[0][$"b.{end}"], other[0][$"b.{end}"]), 0.1, 1000);
         }
-        var clipped = Run(m => new([Group(m, Plain with { KlClip = 1e-4 }, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))], m, new Categorical()));
+        var clipped = Run(m =>
+            new(
+                [Group(m, Plain with { KlClip = 1e-4 }, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))],
+                m,
+                new Categorical()
+            )
+        );
         double nu = (clipped[0]["a.bias"].norm() / mixed[0]["a.bias"].norm()).ToDouble();
         Assert.InRange(nu, 1e-4, 0.9);
-        Assert.Equal(nu, (clipped[0]["b.bias"].norm() / mixed[0]["b.bias"].norm()).ToDouble(), 1e-9);   // one ν for all
+        Assert.Equal(nu, (clipped[0]["b.bias"].norm() / mixed[0]["b.bias"].norm()).ToDouble(), 1e-9); // one ν for all
     }
 
     [Fact]
     public void Groups_resume_schedule_and_refuse()
     {
         var model = Net();
-        using var optimizer = new Amari.Kfac([Group(model, Plain, n => n == "a.weight"), Group(model, Plain with { LearningRate = 0.2 }, n => n != "a.weight")], model, new Categorical());
-        Assert.Equal(["a.weight", "a.bias"], optimizer.Groups[0].Parameters.Select(p => p.Name));   // the bias goes with its weight
+        using var optimizer = new Amari.Kfac(
+            [Group(model, Plain, n => n == "a.weight"), Group(model, Plain with { LearningRate = 0.2 }, n => n != "a.weight")],
+            model,
+            new Categorical()
+        );
+        Assert.Equal(["a.weight", "a.bias"], optimizer.Groups[0].Parameters.Select(p => p.Name)); // the bias goes with its weight
         Step(model, optimizer, randn(8, 4), randint(0, 3, [8]));
         optim.lr_scheduler.StepLR(optimizer, 1, 0.5).step();
         Assert.Equal([0.5, 0.1], optimizer.ParamGroups.Take(2).Select(g => g.LearningRate));
         var same = Net();
-        using var resumed = new Amari.Kfac([Group(same, Plain, n => n.StartsWith('a')), Group(same, Plain, n => n.StartsWith('b'))], same, new Categorical());
+        using var resumed = new Amari.Kfac(
+            [Group(same, Plain, n => n.StartsWith('a')), Group(same, Plain, n => n.StartsWith('b'))],
+            same,
+            new Categorical()
+        );
         resumed.Restore(optimizer.Snapshot());
         Assert.Equal(0.1, resumed.Groups[1].LearningRate);
         using var single = new Amari.Kfac(same, Plain, new Categorical());
         Assert.Throws<InvalidDataException>(() => single.Restore(optimizer.Snapshot()));
         Assert.Throws<ArgumentException>(() => new Amari.Kfac([], model));
-        Assert.Throws<ArgumentException>(() => new Amari.Kfac([Group(model, Plain, _ => true), Group(model, Plain, n => n == "a.bias")], model, new Categorical()));
+        Assert.Throws<ArgumentException>(() =>
+            new Amari.Kfac([Group(model, Plain, _ => true), Group(model, Plain, n => n == "a.bias")], model, new Categorical())
+        );
         Assert.Throws<ArgumentException>(() => new Amari.Kfac([Group(same, Plain, _ => true)], model, new Categorical()));
     }
 
@@ -120,7 +147,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Bfloat16_factors_are_near_the_full_ones()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        Dictionary<string, Tensor> Factors(ProductPrecision precision)
+        Dictionary<string, Tensor> Factors(MatmulPrecision precision)
         {
             manual_seed(53);
             var model = Net();
@@ -128,7 +155,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
             Step(model, optimizer, x, y);
             return optimizer.Snapshot().Tensors.Where(t => t.Key[^2..] is ".A" or ".G").ToDictionary(t => t.Key, t => t.Value.clone());
         }
-        var (full, shorter) = (Factors(ProductPrecision.Full), Factors(ProductPrecision.BFloat16));
+        var (full, shorter) = (Factors(MatmulPrecision.Full), Factors(MatmulPrecision.BFloat16));
         foreach (var (name, factor) in full)
         {
             Assert.InRange(Dense.RelativeError(shorter[name], factor), 1e-6, 5e-3);
@@ -141,7 +168,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Bfloat16_sums_of_rows_far_from_zero_lose_only_of_their_spread()
     {
         var rows = 100 + randn(64, 20);
-        var what = new Measurement(true, true, Sharing.Expand, false, false, ProductPrecision.BFloat16);
+        var what = new Measurement(true, true, WeightSharing.Expand, false, false, MatmulPrecision.BFloat16);
         var (exact, mean) = (rows.T.mm(rows), rows.mean([0], keepdim: true));
         var spread = exact - 64 * mean.T.mm(mean);
         Assert.InRange((what.Gram(rows) - exact).norm().ToDouble(), 1e-9, 0.01 * spread.norm().ToDouble());
@@ -151,11 +178,17 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Bfloat16_inverses_give_nearly_the_step_take_half_the_memory_and_resume()
     {
         var (x, y) = (randn(64, 4), randint(0, 3, [64]));
-        (Dictionary<string, Tensor> Change, long Bytes) Run(ProductPrecision precision, bool resume = false)
+        (Dictionary<string, Tensor> Change, long Bytes) Run(MatmulPrecision precision, bool resume = false)
         {
             manual_seed(53);
             var model = Net().to(ScalarType.Float32);
-            var options = Plain with { DampingMethod = DampingMethod.FactoredTikhonov, InversePrecision = precision, InverseInterval = 5, LearningRate = 0.1 };
+            var options = Plain with
+            {
+                DampingMethod = DampingMethod.FactoredTikhonov,
+                InversePrecision = precision,
+                InverseInterval = 5,
+                LearningRate = 0.1,
+            };
             var optimizer = new Amari.Kfac(model, options, new Categorical());
             for (int i = 0; i < 7; i++)
             {
@@ -167,11 +200,22 @@ public sealed class KfacVariantTests() : KfacTest(51)
                     optimizer = other;
                 }
                 var change = Step(model, optimizer, x.to_type(ScalarType.Float32), y);
-                if (i == 6) return (change, optimizer.Snapshot().Tensors.Where(t => t.Key.EndsWith("Left", StringComparison.Ordinal)).Sum(t => t.Value.numel() * t.Value.ElementSize));
+                if (i == 6)
+                    return (
+                        change,
+                        optimizer
+                            .Snapshot()
+                            .Tensors.Where(t => t.Key.EndsWith("Left", StringComparison.Ordinal))
+                            .Sum(t => t.Value.numel() * t.Value.ElementSize)
+                    );
             }
             throw new InvalidOperationException();
         }
-        var (full, shorter, resumed) = (Run(ProductPrecision.Full), Run(ProductPrecision.BFloat16), Run(ProductPrecision.BFloat16, resume: true));
+        var (full, shorter, resumed) = (
+            Run(MatmulPrecision.Full),
+            Run(MatmulPrecision.BFloat16),
+            Run(MatmulPrecision.BFloat16, resume: true)
+        );
         Assert.Equal(full.Bytes, 2 * shorter.Bytes);
         foreach (var (name, change) in full.Change)
         {
@@ -184,7 +228,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     [Theory, InlineData(512, 300), InlineData(513, 257), InlineData(511, 300), InlineData(700, 20)]
     public void Gram_matrices_are_the_sums_over_rows_and_symmetric(long count, long n)
     {
-        var what = new Measurement(true, true, Sharing.Expand, false);
+        var what = new Measurement(true, true, WeightSharing.Expand, false);
         var rows = randn([2, count, n], dtype: ScalarType.Float64);
         var exact = einsum("gri,grj->gij", rows, rows);
         var gram = what.Gram(rows);
@@ -211,7 +255,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     [Fact]
     public void Inverses_by_iteration_are_those_by_Cholesky_and_a_far_start_is_told()
     {
-        var options = Plain with { DampingMethod = DampingMethod.FactoredTikhonov, FactorDecay = 0.99, Damping = 0.3 };
+        var options = Plain with { DampingMethod = DampingMethod.FactoredTikhonov, FactorEma = 0.99, Damping = 0.3 };
         (Dictionary<string, Tensor> State, IReadOnlyList<OptimizerEvent> Events) Run(InverseMethod method, double last = 0.3)
         {
             manual_seed(54);
@@ -220,7 +264,8 @@ public sealed class KfacVariantTests() : KfacTest(51)
             using var data = new Generator(9);
             for (int i = 0; i < 40; i++)
             {
-                if (i == 39) optimizer.Group.Options = optimizer.Group.Options with { Damping = last };
+                if (i == 39)
+                    optimizer.Group.Options = optimizer.Group.Options with { Damping = last };
                 Step(model, optimizer, randn([200, 4], generator: data), randint(0, 3, [200], generator: data));
             }
             return (optimizer.Snapshot().Tensors.ToDictionary(t => t.Key, t => t.Value.clone()), optimizer.Events);

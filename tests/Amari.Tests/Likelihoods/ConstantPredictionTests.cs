@@ -8,7 +8,8 @@ namespace Amari.Tests.Likelihoods;
 /// themselves.</summary>
 public sealed class ConstantPredictionTests : IDisposable
 {
-    private const int N = 40, C = 4;
+    private const int N = 40,
+        C = 4;
     private const ScalarType F64 = ScalarType.Float64;
     private readonly DisposeScope _scope = NewDisposeScope();
 
@@ -16,25 +17,26 @@ public sealed class ConstantPredictionTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    public static TheoryData<string> Names => [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson),
-        nameof(HeteroscedasticGaussian)];
+    public static TheoryData<string> Names =>
+        [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson), nameof(HeteroscedasticGaussian)];
 
-    private static (Likelihood, Tensor) Make(string name) => name switch
-    {
-        nameof(Categorical) => (new Categorical(), randint(0, C, [N], dtype: ScalarType.Int64)),
-        nameof(Bernoulli) => (new Bernoulli(), rand(N, C, dtype: F64)),
-        nameof(Gaussian) => (new Gaussian(0.7), randn(N, C, dtype: F64) + 3),
-        nameof(Poisson) => (new Poisson(), randint(0, 6, [N, C], dtype: ScalarType.Int64).to_type(F64)),
-        _ => (new HeteroscedasticGaussian(), randn(N, C / 2, dtype: F64) * 2 - 1),
-    };
+    private static (Likelihood, Tensor) Make(string name) =>
+        name switch
+        {
+            nameof(Categorical) => (new Categorical(), randint(0, C, [N], dtype: ScalarType.Int64)),
+            nameof(Bernoulli) => (new Bernoulli(), rand(N, C, dtype: F64)),
+            nameof(Gaussian) => (new Gaussian(0.7), randn(N, C, dtype: F64) + 3),
+            nameof(Poisson) => (new Poisson(), randint(0, 6, [N, C], dtype: ScalarType.Int64).to_type(F64)),
+            _ => (new HeteroscedasticGaussian(), randn(N, C / 2, dtype: F64) * 2 - 1),
+        };
 
     [Fact]
     public void Targets_may_be_of_any_numbers()
     {
         var y = randint(0, 2, [N, C], dtype: ScalarType.Int64);
         foreach (Likelihood likelihood in (Likelihood[])[new Bernoulli(), new Poisson(), new Gaussian()])
-            foreach (var type in (ScalarType[])[ScalarType.Bool, ScalarType.Int64, ScalarType.Float32])
-                Assert.Equal(likelihood.BestConstant(y.to_type(F64))!.Value.Loss, likelihood.BestConstant(y.to_type(type))!.Value.Loss, 1e-6);
+        foreach (var type in (ScalarType[])[ScalarType.Bool, ScalarType.Int64, ScalarType.Float32])
+            Assert.Equal(likelihood.BestConstant(y.to_type(F64))!.Value.Loss, likelihood.BestConstant(y.to_type(type))!.Value.Loss, 1e-6);
     }
 
     /// <summary>Fisher scoring over one output for all examples: c ← c - Λ⁺ s, with the means of Λ and of the score.</summary>
@@ -62,22 +64,31 @@ public sealed class ConstantPredictionTests : IDisposable
         var (poisson, n) = Make(nameof(Poisson));
         Assert.Equal(poisson.Loss((n + 1e-300).log(), n).ToDouble(), poisson.BestConstant(n)!.Value.Saturated, 1e-9);
         var (categorical, label) = Make(nameof(Categorical));
-        Assert.Equal(categorical.Loss(nn.functional.one_hot(label, C).to_type(F64) * 1e3, label).ToDouble(),
-            categorical.BestConstant(label)!.Value.Saturated, 1e-9);
+        Assert.Equal(
+            categorical.Loss(nn.functional.one_hot(label, C).to_type(F64) * 1e3, label).ToDouble(),
+            categorical.BestConstant(label)!.Value.Saturated,
+            1e-9
+        );
     }
 
     [Fact]
     public void Further_dimensions_count_as_the_loss_counts_them()
     {
         var labels = randint(0, C, [N, 5], dtype: ScalarType.Int64);
-        Assert.Equal(new Categorical().BestConstant(labels.view(-1))!.Value.Loss, new Categorical().BestConstant(labels)!.Value.Loss,
-            1e-12);
+        Assert.Equal(
+            new Categorical().BestConstant(labels.view(-1))!.Value.Loss,
+            new Categorical().BestConstant(labels)!.Value.Loss,
+            1e-12
+        );
         var images = rand(N, 2, 3, dtype: F64);
         Assert.Equal(new Bernoulli().BestConstant(images.flatten(1))!.Value.Loss, new Bernoulli().BestConstant(images)!.Value.Loss, 1e-12);
         Assert.Null(new Categorical().BestConstant(full([3], -100, dtype: ScalarType.Int64)));
         Assert.Null(new HeteroscedasticGaussian().BestConstant(ones(N, 2)));
-        Assert.Equal(new Bernoulli().BestConstant(images)!.Value.Loss,
-            new Bernoulli().BestConstant(images.to_type(ScalarType.Float32))!.Value.Loss, 1e-5);
+        Assert.Equal(
+            new Bernoulli().BestConstant(images)!.Value.Loss,
+            new Bernoulli().BestConstant(images.to_type(ScalarType.Float32))!.Value.Loss,
+            1e-5
+        );
     }
 
     /// <summary>The mean image of the autoencoder's digits: what K-FAC rested at from Glorot's weights.</summary>

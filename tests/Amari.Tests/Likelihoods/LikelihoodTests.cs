@@ -2,11 +2,12 @@ using Amari.Ranks;
 
 namespace Amari.Tests.Likelihoods;
 
-/// <summary>One contract over all likelihoods: loss, score, Hessian, output Fisher, samples and KL divergence against autograd, closed forms,
-/// finite differences, sums over outcomes and Monte-Carlo.</summary>
+/// <summary>One contract over all likelihoods: loss, score, Hessian, output Fisher, samples and KL divergence against autograd, closed
+/// forms, finite differences, sums over outcomes and Monte-Carlo.</summary>
 public sealed class LikelihoodTests : IDisposable
 {
-    private const int N = 3, C = 4;
+    private const int N = 3,
+        C = 4;
     private const ScalarType F64 = ScalarType.Float64;
     private readonly DisposeScope _scope = NewDisposeScope();
 
@@ -14,35 +15,39 @@ public sealed class LikelihoodTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    public static TheoryData<string> Names => [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson), nameof(HeteroscedasticGaussian)];
+    public static TheoryData<string> Names =>
+        [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson), nameof(HeteroscedasticGaussian)];
 
-    private static Likelihood Make(string name) => name switch
-    {
-        nameof(Categorical) => new Categorical(),
-        nameof(Bernoulli) => new Bernoulli(),
-        nameof(Gaussian) => new Gaussian(0.7),
-        nameof(Poisson) => new Poisson(),
-        _ => new HeteroscedasticGaussian(),
-    };
+    private static Likelihood Make(string name) =>
+        name switch
+        {
+            nameof(Categorical) => new Categorical(),
+            nameof(Bernoulli) => new Bernoulli(),
+            nameof(Gaussian) => new Gaussian(0.7),
+            nameof(Poisson) => new Poisson(),
+            _ => new HeteroscedasticGaussian(),
+        };
 
-    private static Tensor Targets(string name, long n, ScalarType type = F64) => name switch
-    {
-        nameof(Categorical) => randint(0, C, [n], dtype: ScalarType.Int64),
-        nameof(Bernoulli) => rand(n, C, dtype: type),
-        nameof(Gaussian) => randn(n, C, dtype: type),
-        nameof(Poisson) => randint(0, 6, [n, C], dtype: ScalarType.Int64).to_type(type),
-        _ => randn(n, C / 2, dtype: type),
-    };
+    private static Tensor Targets(string name, long n, ScalarType type = F64) =>
+        name switch
+        {
+            nameof(Categorical) => randint(0, C, [n], dtype: ScalarType.Int64),
+            nameof(Bernoulli) => rand(n, C, dtype: type),
+            nameof(Gaussian) => randn(n, C, dtype: type),
+            nameof(Poisson) => randint(0, 6, [n, C], dtype: ScalarType.Int64).to_type(type),
+            _ => randn(n, C / 2, dtype: type),
+        };
 
     /// <summary>Λ of one term in closed form, from f : [C].</summary>
-    private static Tensor Lambda(string name, Tensor f) => name switch
-    {
-        nameof(Categorical) => diag(f.softmax(0)) - f.softmax(0).outer(f.softmax(0)),
-        nameof(Bernoulli) => diag(f.sigmoid() * (1 - f.sigmoid())),
-        nameof(Gaussian) => eye(C, dtype: F64) / 0.7,
-        nameof(Poisson) => diag(f.exp()),
-        _ => diag(cat([1 / f.narrow(0, C / 2, C / 2).exp(), full(C / 2, 0.5, dtype: F64)])),
-    };
+    private static Tensor Lambda(string name, Tensor f) =>
+        name switch
+        {
+            nameof(Categorical) => diag(f.softmax(0)) - f.softmax(0).outer(f.softmax(0)),
+            nameof(Bernoulli) => diag(f.sigmoid() * (1 - f.sigmoid())),
+            nameof(Gaussian) => eye(C, dtype: F64) / 0.7,
+            nameof(Poisson) => diag(f.exp()),
+            _ => diag(cat([1 / f.narrow(0, C / 2, C / 2).exp(), full(C / 2, 0.5, dtype: F64)])),
+        };
 
     [Theory, MemberData(nameof(Names))]
     public void Score_and_Hessian_are_the_derivatives_of_the_loss(string name)
@@ -53,7 +58,8 @@ public sealed class LikelihoodTests : IDisposable
         var v = randn(N, C, dtype: F64);
         var hv = g.requires_grad ? autograd.grad([g], [f], [v], retain_graph: true)[0] : zeros_like(v);
         Near(likelihood.HessianProduct(f.detach(), y, v), hv, 1e-12);
-        if (name != nameof(HeteroscedasticGaussian)) Near(likelihood.FisherProduct(f.detach(), v), hv, 1e-12);   // natural parameters
+        if (name != nameof(HeteroscedasticGaussian))
+            Near(likelihood.FisherProduct(f.detach(), v), hv, 1e-12); // natural parameters
         Assert.Equal((N, C), (likelihood.Terms(f), likelihood.Outputs(f)));
         Assert.Equal(likelihood.SumNegativeLogLikelihood(f, y).ToDouble() / N, likelihood.Loss(f, y).ToDouble(), 1e-12);
     }
@@ -62,7 +68,7 @@ public sealed class LikelihoodTests : IDisposable
     public void Output_Fisher_is_one_matrix_applied_as_a_root_and_dense(string name)
     {
         var (likelihood, f, v) = (Make(name), randn(N, C, dtype: F64), randn(N, C, dtype: F64));
-        var root = stack([.. Enumerable.Range(0, C).Select(c => likelihood.FisherRootColumn(f, c))], 2);   // [N, C, C]
+        var root = stack([.. Enumerable.Range(0, C).Select(c => likelihood.FisherRootColumn(f, c))], 2); // [N, C, C]
         var expected = stack([.. Enumerable.Range(0, N).Select(n => Lambda(name, f[n]))]);
         Near(likelihood.FisherMatrix(f), expected, 1e-14);
         Near(root.matmul(root.mT), expected, 1e-14);
@@ -83,7 +89,8 @@ public sealed class LikelihoodTests : IDisposable
         for (int i = 0; i < C; i++)
         {
             Within(s.select(1, i), 0);
-            for (int j = 0; j <= i; j++) Within(s.select(1, i) * s.select(1, j), lambda[i, j].ToDouble());
+            for (int j = 0; j <= i; j++)
+                Within(s.select(1, i) * s.select(1, j), lambda[i, j].ToDouble());
         }
 
         static void Within(Tensor draws, double expected)
@@ -113,7 +120,8 @@ public sealed class LikelihoodTests : IDisposable
     [Fact]
     public void Draws_are_torch_s_own_and_made_where_the_generator_is()
     {
-        Tensor f = randn(20, C), far = empty([20, C], device: META);
+        Tensor f = randn(20, C),
+            far = empty([20, C], device: META);
         var (mean, spread) = (f.narrow(1, 0, C / 2), f.narrow(1, C / 2, C / 2).div(2).exp());
         Same(g => new Categorical().Sample(f, g), g => f.softmax(-1).multinomial(1, true, g).squeeze(1));
         Same(g => new Bernoulli().Sample(f, g), g => f.sigmoid().bernoulli(g));
@@ -128,7 +136,8 @@ public sealed class LikelihoodTests : IDisposable
 
         static void Same(Func<Generator, Tensor> draw, Func<Generator, Tensor> torch)
         {
-            using Generator one = new(3), two = new(3);
+            using Generator one = new(3),
+                two = new(3);
             var (actual, expected) = (draw(one), torch(two));
             Assert.Equal(expected.dtype, actual.dtype);
             Assert.True(expected.eq(actual).all().ToBoolean());
@@ -144,8 +153,16 @@ public sealed class LikelihoodTests : IDisposable
         double b(double v, double y) => -(y * Math.Log(1 / (1 + Math.Exp(-v))) + (1 - y) * Math.Log(1 / (1 + Math.Exp(v))));
         Assert.Equal(b(0.3, 1) + b(-1.2, 0.25), new Bernoulli().Loss(f, tensor(new[] { 1, 0.25 }).unsqueeze(0)).ToDouble(), 1e-12);
         Assert.Equal((0.09 + 1.44) / 4 + Math.Log(2 * Math.PI * 2), new Gaussian(2).Loss(f, zeros_like(f)).ToDouble(), 1e-12);
-        Assert.Equal(Math.Exp(0.3) - 3 * 0.3 + Math.Log(6) + Math.Exp(-1.2), new Poisson().Loss(f, tensor(new[] { 3.0, 0 }).unsqueeze(0)).ToDouble(), 1e-12);
-        Assert.Equal((-1.2 + 0.49 * Math.Exp(1.2) + Math.Log(2 * Math.PI)) / 2, new HeteroscedasticGaussian().Loss(f, tensor(new[] { 1.0 }).unsqueeze(0)).ToDouble(), 1e-12);
+        Assert.Equal(
+            Math.Exp(0.3) - 3 * 0.3 + Math.Log(6) + Math.Exp(-1.2),
+            new Poisson().Loss(f, tensor(new[] { 3.0, 0 }).unsqueeze(0)).ToDouble(),
+            1e-12
+        );
+        Assert.Equal(
+            (-1.2 + 0.49 * Math.Exp(1.2) + Math.Log(2 * Math.PI)) / 2,
+            new HeteroscedasticGaussian().Loss(f, tensor(new[] { 1.0 }).unsqueeze(0)).ToDouble(),
+            1e-12
+        );
         Assert.Throws<ArgumentException>(() => new HeteroscedasticGaussian().Loss(zeros(2, 3), zeros(2, 1)));
     }
 
@@ -155,14 +172,22 @@ public sealed class LikelihoodTests : IDisposable
         var (f, g) = (randn(N, C, dtype: F64), randn(N, C, dtype: F64));
         var kl = Make(name).KlDivergence(f, g);
         Assert.Equal([N], kl.shape);
-        Near(kl, name switch
-        {
-            nameof(Categorical) => (f.softmax(1) * (f.softmax(1) / g.softmax(1)).log()).sum(1),
-            nameof(Bernoulli) => Ratio(f.sigmoid(), g.sigmoid()) + Ratio(1 - f.sigmoid(), 1 - g.sigmoid()),
-            nameof(Gaussian) => (f - g).square().sum(1) / 1.4,
-            nameof(Poisson) => Enumerable.Range(0, 100).Select(y => Ratio(Mass(f, y), Mass(g, y))).Aggregate((a, b) => a + b),
-            _ => Enumerable.Range(-4000, 8001).Select(i => 0.02 * i).Select(y => 0.02 * Ratio(Density(f, y), Density(g, y))).Aggregate((a, b) => a + b),
-        }, 1e-9);
+        Near(
+            kl,
+            name switch
+            {
+                nameof(Categorical) => (f.softmax(1) * (f.softmax(1) / g.softmax(1)).log()).sum(1),
+                nameof(Bernoulli) => Ratio(f.sigmoid(), g.sigmoid()) + Ratio(1 - f.sigmoid(), 1 - g.sigmoid()),
+                nameof(Gaussian) => (f - g).square().sum(1) / 1.4,
+                nameof(Poisson) => Enumerable.Range(0, 100).Select(y => Ratio(Mass(f, y), Mass(g, y))).Aggregate((a, b) => a + b),
+                _ => Enumerable
+                    .Range(-4000, 8001)
+                    .Select(i => 0.02 * i)
+                    .Select(y => 0.02 * Ratio(Density(f, y), Density(g, y)))
+                    .Aggregate((a, b) => a + b),
+            },
+            1e-9
+        );
 
         static Tensor Ratio(Tensor p, Tensor q) => (p * ((p + 1e-300) / (q + 1e-300)).log()).sum(1);
         static Tensor Mass(Tensor f, int y) => (y * f - f.exp() - Enumerable.Range(1, y).Sum(k => Math.Log(k))).exp();
@@ -179,8 +204,12 @@ public sealed class LikelihoodTests : IDisposable
         double Kl(Tensor d) => likelihood.KlDivergence(f, f + d).ToDouble();
         var lambda = Lambda(name, f[0]);
         for (int i = 0; i < C; i++)
-            for (int j = 0; j < C; j++)
-                Assert.Equal(lambda[i, j].ToDouble(), (Kl(E(i) + E(j)) - Kl(E(i) - E(j)) - Kl(E(j) - E(i)) + Kl(-E(i) - E(j))) / (4 * H * H), 1e-5);
+        for (int j = 0; j < C; j++)
+            Assert.Equal(
+                lambda[i, j].ToDouble(),
+                (Kl(E(i) + E(j)) - Kl(E(i) - E(j)) - Kl(E(j) - E(i)) + Kl(-E(i) - E(j))) / (4 * H * H),
+                1e-5
+            );
         Assert.Equal(0, Kl(zeros_like(f)));
 
         var d = randn(1, C, dtype: F64).requires_grad_();
@@ -197,8 +226,14 @@ public sealed class LikelihoodTests : IDisposable
         var moved = f + d;
         var kl = likelihood.KlDivergence(f, moved).to_type(F64);
         var exact = likelihood.KlDivergence(f.to_type(F64), moved.to_type(F64));
-        Assert.True((kl / exact - 1).abs().max().ToDouble() < 3e-3, $"{kl / exact - 1}");     // the naive formula has no digit right
-        var quadratic = Enumerable.Range(0, N).Select(n => { var e = (moved - f).to_type(F64)[n]; return e.dot(Lambda(name, f.to_type(F64)[n]).mv(e)) / 2; });
+        Assert.True((kl / exact - 1).abs().max().ToDouble() < 3e-3, $"{kl / exact - 1}"); // the naive formula has no digit right
+        var quadratic = Enumerable
+            .Range(0, N)
+            .Select(n =>
+            {
+                var e = (moved - f).to_type(F64)[n];
+                return e.dot(Lambda(name, f.to_type(F64)[n]).mv(e)) / 2;
+            });
         Assert.True((exact / stack([.. quadratic]) - 1).abs().max().ToDouble() < 3e-3);
     }
 
@@ -229,31 +264,45 @@ public sealed class LikelihoodTests : IDisposable
     public void Extreme_outputs_stay_finite(string name)
     {
         foreach (var type in (ScalarType[])[ScalarType.Float32, F64])
-            foreach (double size in (double[])[1e4, -1e4, 40])
+        foreach (double size in (double[])[1e4, -1e4, 40])
+        {
+            var likelihood = Make(name);
+            var f = tensor(
+                    name switch
+                    {
+                        nameof(Poisson) => [-Math.Abs(size), 0, -size / 1e4, 1], // e^1e4 is no number
+                        nameof(HeteroscedasticGaussian) => [size, -size, Math.Abs(size), 0], // nor is it here
+                        _ => new[] { size, 0, -size, 1 },
+                    },
+                    dtype: type
+                )
+                .unsqueeze(0);
+            var other = name switch
             {
-                var likelihood = Make(name);
-                var f = tensor(name switch
-                {
-                    nameof(Poisson) => [-Math.Abs(size), 0, -size / 1e4, 1],          // e^1e4 is no number
-                    nameof(HeteroscedasticGaussian) => [size, -size, Math.Abs(size), 0],   // nor is it here
-                    _ => new[] { size, 0, -size, 1 },
-                }, dtype: type).unsqueeze(0);
-                var other = name switch
-                {
-                    nameof(Poisson) or nameof(HeteroscedasticGaussian) => f.roll(1, 1).clamp_max(80),
-                    _ => f.flip(1),
-                };
-                if (name == nameof(HeteroscedasticGaussian)) other.narrow(1, 2, 2).zero_();
-                var y = Targets(name, 1, type);
-                foreach (var value in (Tensor[])[likelihood.Loss(f, y), likelihood.Score(f, y), likelihood.FisherMatrix(f), likelihood.HessianProduct(f, y, ones_like(f)),
-                    .. Enumerable.Range(0, C).Select(c => likelihood.FisherRootColumn(f, c))])
-                    Assert.True(value.isfinite().all().ToBoolean(), $"{name} {size} {type}");
-                if (name == nameof(HeteroscedasticGaussian) && size != 40) continue;   // its variance is no number
-                Assert.True(likelihood.Sample(f).isfinite().all().ToBoolean());
-                var kl = likelihood.KlDivergence(f, other);
-                Assert.True(kl.isfinite().all().ToBoolean() && kl.ge(0).all().ToBoolean(), $"{name} {size} {type}");
-                Assert.Equal(0, likelihood.KlDivergence(f, f).abs().max().ToDouble());
-            }
+                nameof(Poisson) or nameof(HeteroscedasticGaussian) => f.roll(1, 1).clamp_max(80),
+                _ => f.flip(1),
+            };
+            if (name == nameof(HeteroscedasticGaussian))
+                other.narrow(1, 2, 2).zero_();
+            var y = Targets(name, 1, type);
+            foreach (
+                var value in (Tensor[])
+                    [
+                        likelihood.Loss(f, y),
+                        likelihood.Score(f, y),
+                        likelihood.FisherMatrix(f),
+                        likelihood.HessianProduct(f, y, ones_like(f)),
+                        .. Enumerable.Range(0, C).Select(c => likelihood.FisherRootColumn(f, c)),
+                    ]
+            )
+                Assert.True(value.isfinite().all().ToBoolean(), $"{name} {size} {type}");
+            if (name == nameof(HeteroscedasticGaussian) && size != 40)
+                continue; // its variance is no number
+            Assert.True(likelihood.Sample(f).isfinite().all().ToBoolean());
+            var kl = likelihood.KlDivergence(f, other);
+            Assert.True(kl.isfinite().all().ToBoolean() && kl.ge(0).all().ToBoolean(), $"{name} {size} {type}");
+            Assert.Equal(0, likelihood.KlDivergence(f, f).abs().max().ToDouble());
+        }
     }
 
     [Fact]
@@ -261,7 +310,7 @@ public sealed class LikelihoodTests : IDisposable
     {
         foreach (double f in (double[])[40, -40])
         {
-            double tail = Math.Exp(-40);               // p (1 - p) = e^-40 to a relative e^-40
+            double tail = Math.Exp(-40); // p (1 - p) = e^-40 to a relative e^-40
             var b = new Bernoulli().FisherMatrix(tensor(new[] { f }).unsqueeze(0)).ToDouble();
             Assert.Equal(1, b / tail, 1e-12);
             var two = tensor(new[] { f, 0 }).unsqueeze(0);
@@ -271,20 +320,44 @@ public sealed class LikelihoodTests : IDisposable
             Near(root.matmul(root.mT) / tail, expected / tail, 1e-12);
             // from p = e^-40 to q = e^-41: p log(p/q) - p + q to a relative e^-40
             double kl = tail - tail + Math.Exp(-41);
-            Assert.Equal(1, new Bernoulli().KlDivergence(tensor(new[] { f }).unsqueeze(0), tensor(new[] { f + Math.Sign(f) }).unsqueeze(0)).ToDouble() / kl, 1e-12);
+            Assert.Equal(
+                1,
+                new Bernoulli().KlDivergence(tensor(new[] { f }).unsqueeze(0), tensor(new[] { f + Math.Sign(f) }).unsqueeze(0)).ToDouble()
+                    / kl,
+                1e-12
+            );
             Assert.Equal(1, new Categorical().KlDivergence(two, tensor(new[] { f + Math.Sign(f), 0 }).unsqueeze(0)).ToDouble() / kl, 1e-12);
         }
-        Assert.Equal(double.PositiveInfinity, new Poisson().Loss(tensor(new[] { 1e4 }).unsqueeze(0), tensor(new[] { 1.0 }).unsqueeze(0)).ToDouble());
+        Assert.Equal(
+            double.PositiveInfinity,
+            new Poisson().Loss(tensor(new[] { 1e4 }).unsqueeze(0), tensor(new[] { 1.0 }).unsqueeze(0)).ToDouble()
+        );
         // all of a class's probability lost: KL = the log ratio, 2e4 nats
-        Assert.Equal(2e4, new Categorical().KlDivergence(tensor(new[] { 1e4, -1e4 }).unsqueeze(0), tensor(new[] { -1e4, 1e4 }).unsqueeze(0)).ToDouble(), 1e-9);
+        Assert.Equal(
+            2e4,
+            new Categorical().KlDivergence(tensor(new[] { 1e4, -1e4 }).unsqueeze(0), tensor(new[] { -1e4, 1e4 }).unsqueeze(0)).ToDouble(),
+            1e-9
+        );
     }
 
     [Theory, MemberData(nameof(Names))]
     public void Results_are_fresh_and_nothing_else_stays(string name)
     {
         var (likelihood, f, g, y) = (Make(name), randn(N, C, dtype: F64), randn(N, C, dtype: F64), Targets(name, N));
-        foreach (var call in (Func<Tensor>[])[() => likelihood.Loss(f, y), () => likelihood.Score(f, y), () => likelihood.Sample(f), () => likelihood.FisherMatrix(f),
-            () => likelihood.FisherProduct(f, g), () => likelihood.HessianProduct(f, y, g), () => likelihood.FisherRootProduct(f, g), () => likelihood.FisherRootColumn(f, 1), () => likelihood.KlDivergence(f, g)])
+        foreach (
+            var call in (Func<Tensor>[])
+                [
+                    () => likelihood.Loss(f, y),
+                    () => likelihood.Score(f, y),
+                    () => likelihood.Sample(f),
+                    () => likelihood.FisherMatrix(f),
+                    () => likelihood.FisherProduct(f, g),
+                    () => likelihood.HessianProduct(f, y, g),
+                    () => likelihood.FisherRootProduct(f, g),
+                    () => likelihood.FisherRootColumn(f, 1),
+                    () => likelihood.KlDivergence(f, g),
+                ]
+        )
         {
             using var scope = NewDisposeScope();
             call().Dispose();

@@ -5,7 +5,8 @@ using Amari.Workloads;
 
 namespace Amari.Tests.Likelihoods;
 
-/// <summary>Targets that do not fit the outputs are refused with what was expected; labels -100 are left out everywhere, as rows that are not there.</summary>
+/// <summary>Targets that do not fit the outputs are refused with what was expected; labels -100 are left out everywhere, as rows that are
+/// not there.</summary>
 public sealed class TargetTests : IDisposable
 {
     private const ScalarType F64 = ScalarType.Float64;
@@ -31,10 +32,18 @@ public sealed class TargetTests : IDisposable
     private static void Refuses(string name, Tensor f, Tensor y, params string[] parts)
     {
         var likelihood = Cases[name].Likelihood;
-        foreach (var use in new Action[] { () => likelihood.Loss(f, y), () => likelihood.SumNegativeLogLikelihood(f, y), () => likelihood.Score(f, y) })
+        foreach (
+            var use in new Action[]
+            {
+                () => likelihood.Loss(f, y),
+                () => likelihood.SumNegativeLogLikelihood(f, y),
+                () => likelihood.Score(f, y),
+            }
+        )
         {
             string message = Refused(use);
-            foreach (string part in parts.Prepend(name)) Assert.Contains(part, message, StringComparison.Ordinal);
+            foreach (string part in parts.Prepend(name))
+                Assert.Contains(part, message, StringComparison.Ordinal);
         }
     }
 
@@ -44,9 +53,35 @@ public sealed class TargetTests : IDisposable
     public void Shapes_that_torch_would_broadcast_are_refused_by_name(string name)
     {
         var (_, f, y) = Cases[name];
-        long[][] others = name == "Categorical" ? [[8, 1], [1], [7], [8, 3], []] : [[8], [1, 8], [1], [9, 1], [8, 2], [8, 1, 1], []];
+        long[][] others =
+            name == "Categorical"
+                ?
+                [
+                    [8, 1],
+                    [1],
+                    [7],
+                    [8, 3],
+                    [],
+                ]
+                :
+                [
+                    [8],
+                    [1, 8],
+                    [1],
+                    [9, 1],
+                    [8, 2],
+                    [8, 1, 1],
+                    [],
+                ];
         foreach (long[] other in others)
-            Refuses(name, randn(f), Target(name, other), $"outputs are Float32 [{string.Join(", ", f)}]", $"[{string.Join(", ", other)}]", $"here [{string.Join(", ", y)}]");
+            Refuses(
+                name,
+                randn(f),
+                Target(name, other),
+                $"outputs are Float32 [{string.Join(", ", f)}]",
+                $"[{string.Join(", ", other)}]",
+                $"here [{string.Join(", ", y)}]"
+            );
         Refuses(name, randn([]), Target(name, []));
         Refuses(name, zeros(f, dtype: ScalarType.Int64), Target(name, y), "floating-point");
     }
@@ -54,7 +89,11 @@ public sealed class TargetTests : IDisposable
     /// <summary>[2k] is neither one example nor 2k of them.</summary>
     [Fact]
     public void Means_and_variances_without_examples_are_refused() =>
-        Assert.Contains("outputs must be [n, 2k]", Refused(() => new HeteroscedasticGaussian().Loss(randn(12), randn(6))), StringComparison.Ordinal);
+        Assert.Contains(
+            "outputs must be [n, 2k]",
+            Refused(() => new HeteroscedasticGaussian().Loss(randn(12), randn(6))),
+            StringComparison.Ordinal
+        );
 
     [Theory, MemberData(nameof(Names))]
     public void Numbers_of_other_types_are_converted_and_labels_must_be_integers(string name)
@@ -62,16 +101,21 @@ public sealed class TargetTests : IDisposable
         var (likelihood, shape, y) = Cases[name];
         var f = randn(shape).requires_grad_();
         var expected = likelihood.Loss(f, Target(name, y)).ToDouble();
-        ScalarType[] fit = name == "Categorical" ? [ScalarType.Int32, ScalarType.Int16, ScalarType.Byte] : [F64, ScalarType.Int64, ScalarType.Int32, ScalarType.Bool, ScalarType.BFloat16];
+        ScalarType[] fit =
+            name == "Categorical"
+                ? [ScalarType.Int32, ScalarType.Int16, ScalarType.Byte]
+                : [F64, ScalarType.Int64, ScalarType.Int32, ScalarType.Bool, ScalarType.BFloat16];
         foreach (var type in fit)
         {
             var loss = likelihood.Loss(f, Target(name, y).to_type(type));
             Assert.Equal((expected, ScalarType.Float32), (loss.ToDouble(), loss.dtype));
-            autograd.backward([loss], inputs: [f]);               // its types are those of the outputs
+            autograd.backward([loss], inputs: [f]); // its types are those of the outputs
             Assert.Equal(ScalarType.Float32, likelihood.Score(f.detach(), Target(name, y).to_type(type)).dtype);
         }
-        ScalarType[] others = name == "Categorical" ? [ScalarType.Float32, F64, ScalarType.Bool, ScalarType.ComplexFloat32] : [ScalarType.ComplexFloat32];
-        foreach (var type in others) Refuses(name, randn(shape), Target(name, y).to_type(type), type.ToString());
+        ScalarType[] others =
+            name == "Categorical" ? [ScalarType.Float32, F64, ScalarType.Bool, ScalarType.ComplexFloat32] : [ScalarType.ComplexFloat32];
+        foreach (var type in others)
+            Refuses(name, randn(shape), Target(name, y).to_type(type), type.ToString());
     }
 
     [Fact]
@@ -83,12 +127,12 @@ public sealed class TargetTests : IDisposable
             var y = zeros(8, dtype: ScalarType.Int64);
             y[5] = label;
             Refuses("Categorical", randn(8, 3), y, $"a label is {label}; it must be in [0, 3), or -100");
-            Refuses("Categorical", randn(8, 3), cat([y, y]).slice(0, 1, 16, 2), "a label is");          // not contiguous
+            Refuses("Categorical", randn(8, 3), cat([y, y]).slice(0, 1, 16, 2), "a label is"); // not contiguous
         }
         Refuses("Bernoulli", randn(8, 1), full([8, 1], 1.5), "between 1.5 and 1.5; they must be in [0, 1]");
         Refuses("Bernoulli", randn(8, 1), full([8, 1], -1), "in [0, 1]");
         Refuses("Poisson", randn(8, 1), full([8, 1], -2), "at least 0");
-        Assert.True(double.IsNaN(new Bernoulli().Loss(randn(8, 1), full([8, 1], double.NaN)).ToDouble()));   // the step is skipped
+        Assert.True(double.IsNaN(new Bernoulli().Loss(randn(8, 1), full([8, 1], double.NaN)).ToDouble())); // the step is skipped
     }
 
     [Theory, MemberData(nameof(Names))]
@@ -107,29 +151,59 @@ public sealed class TargetTests : IDisposable
         var model = nn.Sequential(("l", nn.Linear(2, 3)));
         var (x, y) = (randn(63, 2), zeros(64, dtype: ScalarType.Int64));
         var categorical = new Categorical();
-        using var kfac = new Amari.Kfac(model, new() { RejectRising = true }, categorical);
+        using var kfac = new Amari.Kfac(model, new() { StepRejection = true }, categorical);
         using var newton = new NewtonCg(model, categorical);
         using var hessian = new AdaHessian(model, categorical);
         using var sophia = new Sophia(model, categorical);
         var objective = new Objective(model, categorical, [(x, y)]);
-        foreach (Action use in new Action[] { () => kfac.Step(x, y), () => newton.Step(x, y), () => hessian.Observe(x, y), () => sophia.Observe(x, y), () => objective.Loss(), () => new Hessian(objective).Apply(zeros(9)),
-            () => new Fisher(objective).Apply(zeros(9)), () => new KroneckerFactored(objective).Dispose() })
+        foreach (
+            Action use in new Action[]
+            {
+                () => kfac.StepOnBatch(x, y),
+                () => newton.StepOnBatch(x, y),
+                () => hessian.UpdateCurvature(x, y),
+                () => sophia.UpdateCurvature(x, y),
+                () => objective.Loss(),
+                () => new Hessian(objective).Apply(zeros(9)),
+                () => new Fisher(objective).Apply(zeros(9)),
+                () => new KroneckerFactored(objective).Dispose(),
+            }
+        )
             Assert.Contains("[63, 3], the targets Int64 [64]", Refused(use), StringComparison.Ordinal);
     }
 
     [Fact]
     public void One_example_without_a_dimension_of_examples_is_refused()
     {
-        foreach (var (layer, shape) in new (nn.Module<Tensor, Tensor>, long[])[] { (nn.Linear(4, 4), [4]), (nn.Conv2d(2, 2, 3, padding: 1), [2, 5, 5]), (nn.Conv1d(2, 2, 3, padding: 1), [2, 5]) })
+        foreach (
+            var (layer, shape) in new (nn.Module<Tensor, Tensor>, long[])[]
+            {
+                (nn.Linear(4, 4), [4]),
+                (nn.Conv2d(2, 2, 3, padding: 1), [2, 5, 5]),
+                (nn.Conv1d(2, 2, 3, padding: 1), [2, 5]),
+            }
+        )
         {
             var model = nn.Sequential(("l", layer));
             using var newton = new NewtonCg(model, new Gaussian());
             using var free = new HessianFree(model, new Gaussian());
             var (x, y) = (randn(shape), randn(shape));
             var objective = new Objective(model, new Gaussian(), [(x, y)]);
-            foreach (Action use in new Action[] { () => newton.Step(x, y), () => free.Step(x, y), () => objective.Gradient(), () => new GaussNewton(objective).Apply(zeros(objective.Parameters.Dimension)) })
-                Assert.Contains($"one example, [{string.Join(", ", shape)}], without a dimension of examples", Refused(use), StringComparison.Ordinal);
-            Assert.Equal(StepOutcome.Accepted, newton.Step(x.unsqueeze(0), y.unsqueeze(0)).Outcome);
+            foreach (
+                Action use in new Action[]
+                {
+                    () => newton.StepOnBatch(x, y),
+                    () => free.StepOnBatch(x, y),
+                    () => objective.Gradient(),
+                    () => new GaussNewton(objective).Apply(zeros(objective.Parameters.Dimension)),
+                }
+            )
+                Assert.Contains(
+                    $"one example, [{string.Join(", ", shape)}], without a dimension of examples",
+                    Refused(use),
+                    StringComparison.Ordinal
+                );
+            Assert.Equal(StepOutcome.Accepted, newton.StepOnBatch(x.unsqueeze(0), y.unsqueeze(0)).Outcome);
         }
     }
 
@@ -163,20 +237,27 @@ public sealed class TargetTests : IDisposable
             Near(autograd.grad([loss], [f])[0] * counted, categorical.Score(f.detach(), y), 1e-12);
             Assert.Equal(0, categorical.Score(f.detach(), y).reshape(-1, 4)[1].abs().sum().ToDouble());
             Assert.Equal(0, categorical.HessianProduct(f.detach(), y, ones_like(f)).reshape(-1, 4)[1].abs().sum().ToDouble());
-            Assert.Equal(f.detach().argmax(-1).eq(y).sum().ToDouble() / counted,
-                Metric.Accuracy.Sum(f.detach(), y).ToDouble() / Metric.Accuracy.Count!(f.detach(), y), 1e-12);
+            Assert.Equal(
+                f.detach().argmax(-1).eq(y).sum().ToDouble() / counted,
+                Metric.Accuracy.Sum(f.detach(), y).ToDouble() / Metric.Accuracy.Count!(f.detach(), y),
+                1e-12
+            );
         }
         var none = full([9], -100, dtype: ScalarType.Int64);
         Assert.True(double.IsNaN(categorical.Loss(randn(9, 4), none).ToDouble()));
         Assert.Equal(0, categorical.Score(randn(9, 4), none).abs().sum().ToDouble());
-        Assert.Equal(categorical.BestConstant(tensor(new long[] { 0, 1, 1 })), categorical.BestConstant(tensor(new long[] { 0, -100, 1, 1, -100 })));
+        Assert.Equal(
+            categorical.BestConstant(tensor(new long[] { 0, 1, 1 })),
+            categorical.BestConstant(tensor(new long[] { 0, -100, 1, 1, -100 }))
+        );
     }
 
     [Fact]
     public void Curvature_leaves_ignored_examples_out()
     {
         var (model, x, y, rows) = Ignoring();
-        Objective with = new(model, new Categorical(), [(x, y)]), without = new(model, new Categorical(), [(x.index_select(0, rows), y.index_select(0, rows))]);
+        Objective with = new(model, new Categorical(), [(x, y)]),
+            without = new(model, new Categorical(), [(x.index_select(0, rows), y.index_select(0, rows))]);
         Assert.Equal(without.Loss(), with.Loss(), 1e-12);
         Near(without.Gradient().Gradient, with.Gradient().Gradient, 1e-12);
         Near(new Hessian(without).ToDense(), new Hessian(with).ToDense(), 1e-12);
@@ -184,14 +265,15 @@ public sealed class TargetTests : IDisposable
         foreach (var kind in new[] { FisherKind.Exact, FisherKind.Empirical })
         {
             Near(new Fisher(without, kind).ToDense(), new Fisher(with, kind).ToDense(), 1e-12);
-            using KroneckerFactored expected = new(without, kind), actual = new(with, kind);
+            using KroneckerFactored expected = new(without, kind),
+                actual = new(with, kind);
             foreach (var (e, a) in expected.Factors.Zip(actual.Factors))
             {
                 Near(e.A, a.A, 1e-12);
                 Near(e.G, a.G, 1e-12);
             }
         }
-        foreach (var kind in new[] { FisherKind.MonteCarlo, FisherKind.CurvaturePropagation })   // draws differ: the mean of many does not
+        foreach (var kind in new[] { FisherKind.MonteCarlo, FisherKind.CurvaturePropagation }) // draws differ: the mean of many does not
             Near(new Fisher(without).ToDense(), new Fisher(with, kind, 4000).ToDense(), 0.02);
     }
 
@@ -203,8 +285,18 @@ public sealed class TargetTests : IDisposable
         foreach (bool ignoring in new[] { true, false })
         {
             var (model, x, y, rows) = Ignoring();
-            using var optimizer = new NaturalGradient(model, new Categorical(), new() { Solver = solver, KlRadius = 1e-3, Damping = 0.1, Tolerance = 1e-12 });
-            reports.Add(ignoring ? optimizer.Step(x, y) : optimizer.Step(x.index_select(0, rows), y.index_select(0, rows)));
+            using var optimizer = new NaturalGradient(
+                model,
+                new Categorical(),
+                new()
+                {
+                    Solver = solver,
+                    KlRadius = 1e-3,
+                    Damping = 0.1,
+                    Tolerance = 1e-12,
+                }
+            );
+            reports.Add(ignoring ? optimizer.StepOnBatch(x, y) : optimizer.StepOnBatch(x.index_select(0, rows), y.index_select(0, rows)));
             ends.Add(Problem.Values(model.parameters()));
         }
         Trajectory.Near(ends[1], ends[0], 1e-9);
@@ -218,12 +310,22 @@ public sealed class TargetTests : IDisposable
         foreach (bool ignoring in new[] { true, false })
         {
             var (model, x, y, rows) = Ignoring();
-            if (!ignoring) (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
-            using var optimizer = new Amari.Kfac(model, new() { Fisher = kind, FactorInterval = 1, InverseInterval = 1 }, new Categorical());
+            if (!ignoring)
+                (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = kind,
+                    FactorInterval = 1,
+                    InverseInterval = 1,
+                },
+                new Categorical()
+            );
             for (int i = 0; i < 3; i++)
             {
                 optimizer.zero_grad();
-                optimizer.Observe(x, y);
+                optimizer.UpdateCurvature(x, y);
                 nn.functional.cross_entropy(model.call(x), y).backward();
                 optimizer.step();
             }
@@ -254,9 +356,24 @@ public sealed class TargetTests : IDisposable
         foreach (bool ignoring in new[] { true, false })
         {
             var (model, x, y, rows) = Ignoring();
-            if (!ignoring) (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
-            using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, StepRule = StepRule.QuadraticModel, AdaptDamping = true, RejectRising = true, ModelExamples = null, FactorInterval = 1, InverseInterval = 1 }, new Categorical());
-            for (int i = 0; i < 3; i++) optimizer.Step(x, y);
+            if (!ignoring)
+                (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
+            using var optimizer = new Amari.Kfac(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.Exact,
+                    StepRule = StepRule.QuadraticModel,
+                    AdaptiveDamping = true,
+                    StepRejection = true,
+                    QuadraticModelBatchSize = null,
+                    FactorInterval = 1,
+                    InverseInterval = 1,
+                },
+                new Categorical()
+            );
+            for (int i = 0; i < 3; i++)
+                optimizer.StepOnBatch(x, y);
             ends.Add(Problem.Values(model.parameters()));
         }
         Trajectory.Near(ends[1], ends[0], 1e-9);

@@ -21,7 +21,8 @@ public sealed class LibTorchTests
         AssertGradient(null, w);
         for (var round = 1; round <= 2; round++)
         {
-            using (var loss = w.square().sum()) loss.backward();
+            using (var loss = w.square().sum())
+                loss.backward();
             AssertGradient([0, 2 * round, 4 * round], w);
         }
         w.grad = torch.ones(3);
@@ -43,7 +44,10 @@ public sealed class LibTorchTests
         using var x = torch.ones([3, 4], dtype: torch.ScalarType.BFloat16);
         using var turned = x.t();
         using var sparse = x.to_sparse();
-        Assert.Equal((torch.ScalarType.BFloat16, DeviceType.CPU, 12L), (LibTorch.Type(x.Handle), LibTorch.Device(x.Handle), LibTorch.Count(x.Handle)));
+        Assert.Equal(
+            (torch.ScalarType.BFloat16, DeviceType.CPU, 12L),
+            (LibTorch.Type(x.Handle), LibTorch.Device(x.Handle), LibTorch.Count(x.Handle))
+        );
         Assert.Equal((true, false), (LibTorch.IsContiguous(x.Handle), LibTorch.IsContiguous(turned.Handle)));
         Assert.Equal((false, true), (LibTorch.IsSparse(x.Handle), LibTorch.IsSparse(sparse.Handle)));
         Assert.Equal(0, LibTorch.DataPointer(sparse.Handle));
@@ -53,7 +57,8 @@ public sealed class LibTorchTests
     public void Allocates_nothing()
     {
         using var w = torch.nn.Parameter(torch.ones(3));
-        using (var loss = w.sum()) loss.backward();
+        using (var loss = w.sum())
+            loss.backward();
         long Allocated()
         {
             var before = GC.GetAllocatedBytesForCurrentThread();
@@ -61,7 +66,7 @@ public sealed class LibTorchTests
                 Assert.True(LibTorch.DataPointer(LibTorch.Gradient(w.Handle)) != 0 && LibTorch.GradientByCopy(w.Handle) != 0);
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
-        Allocated();   // compiles
+        Allocated(); // compiles
         Assert.Equal(0, Allocated());
     }
 

@@ -6,7 +6,8 @@ using Amari.Training;
 
 namespace Amari.Tests.Native;
 
-/// <summary>A program that is compiled ahead of time (ReadyToRun), and what the settings of the runtime's compiler change: numbers are protected there, too.</summary>
+/// <summary>A program that is compiled ahead of time (ReadyToRun), and what the settings of the runtime's compiler change: numbers are
+/// protected there, too.</summary>
 public sealed class PublishedProgramTests
 {
     private const string Source = """
@@ -16,9 +17,11 @@ public sealed class PublishedProgramTests
         using TorchSharp;
         using static TorchSharp.torch;
 
-        System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(AdamW).Module.ModuleHandle);   // as the package's start does
+        // as the package's start does
+        System.Runtime.CompilerServices.RuntimeHelpers.RunModuleConstructor(typeof(AdamW).Module.ModuleHandle);
         using var model = nn.Linear(2, 2);
-        if (args.Length > 0) for (int i = 0; i < 100_000; i++) ((Scalar)i).Dispose();                              // TorchSharp before anything of Amari
+        // TorchSharp before anything of Amari
+        if (args.Length > 0) for (int i = 0; i < 100_000; i++) ((Scalar)i).Dispose();
         using var optimizer = new AdamW(model);
         Console.WriteLine(TorchLibrary.Status.Unprotected ?? "protected");
         bool done = false;
@@ -44,7 +47,9 @@ public sealed class PublishedProgramTests
         Assert.SkipUnless(OperatingSystem.IsLinux(), "published for linux-x64");
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("Program.cs"), Source);
-        File.WriteAllText(folder.File("published.csproj"), $"""
+        File.WriteAllText(
+            folder.File("published.csproj"),
+            $"""
             <Project Sdk="Microsoft.NET.Sdk">
               <PropertyGroup>
                 <OutputType>Exe</OutputType>
@@ -58,15 +63,43 @@ public sealed class PublishedProgramTests
                 <PackageReference Include="TorchSharp" Version="{typeof(torch).Assembly.GetName().Version!.ToString(3)}" />
               </ItemGroup>
             </Project>
-            """);
-        var (code, text) = Run("dotnet", [], "publish", folder.Path, "-r", "linux-x64", "--self-contained", "false", "-p:PublishReadyToRun=true", "-o", folder.File("out"));
-        Assert.SkipWhen(code != 0 && text.Contains("NU1", StringComparison.Ordinal), $"the compiler ahead of time cannot be restored: {text}");
+            """
+        );
+        var (code, text) = Run(
+            "dotnet",
+            [],
+            "publish",
+            folder.Path,
+            "-r",
+            "linux-x64",
+            "--self-contained",
+            "false",
+            "-p:PublishReadyToRun=true",
+            "-o",
+            folder.File("out")
+        );
+        Assert.SkipWhen(
+            code != 0 && text.Contains("NU1", StringComparison.Ordinal),
+            $"the compiler ahead of time cannot be restored: {text}"
+        );
         Assert.True(code == 0, text);
 
-        foreach (var (variable, argument) in ((string, string[])[])[("A=1", []), ("DOTNET_TieredCompilation=0", []), ("DOTNET_TieredPGO=0", []), ("DOTNET_ReadyToRun=0", []), ("A=1", ["late"])])
+        foreach (
+            var (variable, argument) in ((string, string[])[])
+                [
+                    ("A=1", []),
+                    ("DOTNET_TieredCompilation=0", []),
+                    ("DOTNET_TieredPGO=0", []),
+                    ("DOTNET_ReadyToRun=0", []),
+                    ("A=1", ["late"]),
+                ]
+        )
         {
             (code, text) = Run("dotnet", [variable], [folder.File("out/published.dll"), .. argument]);
-            Assert.True(code == 0 && text.Contains("protected\nright", StringComparison.Ordinal), $"{variable} {string.Join(' ', argument)}: {text}");
+            Assert.True(
+                code == 0 && text.Contains("protected\nright", StringComparison.Ordinal),
+                $"{variable} {string.Join(' ', argument)}: {text}"
+            );
         }
     }
 
@@ -81,7 +114,8 @@ public sealed class PublishedProgramTests
     private static (int Code, string Text) Run(string file, string[] environment, params string[] arguments)
     {
         var start = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string pair in environment) start.Environment[pair.Split('=')[0]] = pair.Split('=')[1];
+        foreach (string pair in environment)
+            start.Environment[pair.Split('=')[0]] = pair.Split('=')[1];
         using var process = Process.Start(start)!;
         var texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         process.WaitForExit();

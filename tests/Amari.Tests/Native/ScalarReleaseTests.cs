@@ -20,7 +20,7 @@ public sealed class ScalarReleaseTests
         try
         {
             using var x = ones(64, 64);
-            for (int i = 0; i < 20_000; i++)                    // within a second one of these throws where numbers are freed at once
+            for (int i = 0; i < 20_000; i++) // within a second one of these throws where numbers are freed at once
             {
                 x.mul_(1.5);
                 x.add_(x, alpha: -1.0 / 3);
@@ -39,7 +39,8 @@ public sealed class ScalarReleaseTests
     public void They_are_freed_a_second_later()
     {
         Assert.True(ScalarRelease.IsDelayed);
-        for (int i = 0; i < 1000; i++) ((Scalar)i).Dispose();
+        for (int i = 0; i < 1000; i++)
+            ((Scalar)i).Dispose();
         Assert.InRange(ScalarRelease.Count, 1000, int.MaxValue);
         Thread.Sleep(1100);
         ((Scalar)0).Dispose();

@@ -7,10 +7,15 @@ namespace Amari.Tests.Native;
 
 public sealed class SymbolVersionPatchTests
 {
-    private const string Symbol = "_ZSt21ios_base_library_initv", Replacement = "_ZNSt8ios_base4InitC1Ev";
+    private const string Symbol = "_ZSt21ios_base_library_initv",
+        Replacement = "_ZNSt8ios_base4InitC1Ev";
 
     // Where binutils' readelf sees the tables of the library in TorchSharp 0.107.0, and the symbol in them.
-    private const int Names = 0x16760, Versions = 0x3dfae, Needs = 0x3f8f0, EndOfNeeds = 0x3fb00, Sections = 0x249360;
+    private const int Names = 0x16760,
+        Versions = 0x3dfae,
+        Needs = 0x3f8f0,
+        EndOfNeeds = 0x3fb00,
+        Sections = 0x249360;
     private const int SymbolIndex = 482;
 
     private readonly byte[] _original = Library();
@@ -51,28 +56,42 @@ public sealed class SymbolVersionPatchTests
     [Fact]
     public void Files_of_another_kind_are_refused()
     {
-        _original[4] = 1;   // 32 bits
+        _original[4] = 1; // 32 bits
         foreach (var file in new[] { [], "#!/bin/sh"u8.ToArray(), new byte[4096], _original })
             Assert.Throws<InvalidDataException>(() => SymbolVersionPatch.Apply(file));
     }
 
     [Fact]
     public void Every_truncation_is_refused() =>
-        Gen.OneOf(Gen.Int[0, _original.Length - 1], Gen.Int[Sections, _original.Length - 1]).Sample(
-            length => { Assert.Throws<InvalidDataException>(() => SymbolVersionPatch.Apply(_original.AsSpan(0, length))); },
-            iter: 200, seed: "0000KOIRpGc3");
+        Gen.OneOf(Gen.Int[0, _original.Length - 1], Gen.Int[Sections, _original.Length - 1])
+            .Sample(
+                length =>
+                {
+                    Assert.Throws<InvalidDataException>(() => SymbolVersionPatch.Apply(_original.AsSpan(0, length)));
+                },
+                iter: 200,
+                seed: "0000KOIRpGc3"
+            );
 
     [Fact]
     public void Damaged_tables_are_refused_or_harmless()
     {
         var where = Gen.OneOf(Gen.Int[0, 63], Gen.Int[Needs, EndOfNeeds - 1], Gen.Int[Sections, _original.Length - 1]);
-        Gen.Select(where, Gen.Byte).Sample((at, value) =>
-        {
-            var file = (byte[])_original.Clone();
-            file[at] = value;
-            try { Assert.Equal(file.Length, SymbolVersionPatch.Apply(file).Length); }
-            catch (InvalidDataException) { }
-        }, iter: 500, seed: "0000KOIRpGc3");
+        Gen.Select(where, Gen.Byte)
+            .Sample(
+                (at, value) =>
+                {
+                    var file = (byte[])_original.Clone();
+                    file[at] = value;
+                    try
+                    {
+                        Assert.Equal(file.Length, SymbolVersionPatch.Apply(file).Length);
+                    }
+                    catch (InvalidDataException) { }
+                },
+                iter: 500,
+                seed: "0000KOIRpGc3"
+            );
     }
 
     private static int IndexOfName(byte[] file, string name)

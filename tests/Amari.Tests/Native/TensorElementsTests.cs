@@ -33,7 +33,8 @@ public sealed class TensorElementsTests
         collector.Start();
         try
         {
-            for (int i = 0; i < 200; i++) Assert.True(t.add(1).Elements<double>().All(x => x == 2));
+            for (int i = 0; i < 200; i++)
+                Assert.True(t.add(1).Elements<double>().All(x => x == 2));
         }
         finally
         {

@@ -21,7 +21,8 @@ public sealed class TensorProductsTests
         {
             var (a, b) = (randn(left).to_type(type), randn(right).to_type(type));
             Assert.True(a.matmul(b).equal(a.MatrixProduct(b)).all().ToBoolean());
-            if (right.Length < 2) continue;
+            if (right.Length < 2)
+                continue;
             var turned = b.mT.contiguous().mT;
             Assert.True(a.matmul(turned).equal(a.MatrixProduct(turned)).all().ToBoolean());
         }
@@ -33,7 +34,7 @@ public sealed class TensorProductsTests
         using var scope = NewDisposeScope();
         Assert.Throws<ExternalException>(() => ones(2, 3).MatrixProduct(ones(2, 3)));
         Assert.Throws<ExternalException>(() => ones(2, 2, 3).MatrixProduct(ones(2, 3)));
-        var row = ones(1, 1).expand(1, 1L << 31);               // takes no memory; the product would take 16 EiB
+        var row = ones(1, 1).expand(1, 1L << 31); // takes no memory; the product would take 16 EiB
         Assert.Throws<ExternalException>(() => row.mT.MatrixProduct(row));
     }
 }

@@ -69,8 +69,21 @@ public sealed class TorchLibraryTests : IDisposable
     public async Task Without_any_writable_directory_the_tool_trains_and_draws()
     {
         string results = Path.Combine(_folder.FullName, "o");
-        var child = await Start([Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), "train", "digits-softmax", "--optimizer", "sgd",
-            "--epochs", "1", "--out", results], "/proc/cache", "/proc/temporary");
+        var child = await Start(
+            [
+                Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"),
+                "train",
+                "digits-softmax",
+                "--optimizer",
+                "sgd",
+                "--epochs",
+                "1",
+                "--out",
+                results,
+            ],
+            "/proc/cache",
+            "/proc/temporary"
+        );
 
         Assert.Equal((0, ""), (child.ExitCode, child.Error));
         Assert.True(File.Exists(Path.Combine(results, "report.html")));
@@ -81,19 +94,20 @@ public sealed class TorchLibraryTests : IDisposable
 
     private static async Task<(int ExitCode, string Output)> Run(string cache, string? temporary = null)
     {
-        var (code, output, error) = await Start([typeof(TorchLibraryTests).Assembly.Location, "-class", typeof(TorchLibraryInProcessTests).FullName!], cache, temporary);
+        var (code, output, error) = await Start(
+            [typeof(TorchLibraryTests).Assembly.Location, "-class", typeof(TorchLibraryInProcessTests).FullName!],
+            cache,
+            temporary
+        );
         return (code, output + error);
     }
 
     private static async Task<(int ExitCode, string Output, string Error)> Start(string[] arguments, string cache, string? temporary)
     {
-        var start = new ProcessStartInfo("dotnet", arguments)
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["XDG_CACHE_HOME"] = cache;
-        if (temporary is not null) start.Environment["TMPDIR"] = temporary;
+        if (temporary is not null)
+            start.Environment["TMPDIR"] = temporary;
         using var child = Process.Start(start)!;
         var output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
         await child.WaitForExitAsync();

@@ -8,7 +8,12 @@ namespace Amari.Tests.Optimizers;
 /// <summary>By a batch whose gradient is not finite nothing moves, and what follows is as if it had not been.</summary>
 public sealed class BadBatchTests : IDisposable
 {
-    private static readonly long[][] Shapes = [[33], [5, 7], []];
+    private static readonly long[][] Shapes =
+    [
+        [33],
+        [5, 7],
+        [],
+    ];
     private readonly DisposeScope _scope = NewDisposeScope();
 
     public void Dispose() => _scope.Dispose();
@@ -19,7 +24,8 @@ public sealed class BadBatchTests : IDisposable
         {
             var data = new TheoryData<string, float>();
             foreach (string name in OptimizerCases.Names)
-                foreach (float value in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity, 1e30f]) data.Add(name, value);
+            foreach (float value in (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity, 1e30f])
+                data.Add(name, value);
             return data;
         }
     }
@@ -29,7 +35,8 @@ public sealed class BadBatchTests : IDisposable
     {
         var (tensors, values) = o.Snapshot();
         var kept = values.DeepClone().AsObject();
-        foreach (string said in (string[])["skippedSteps", "events"]) kept.Remove(said);
+        foreach (string said in (string[])["skippedSteps", "events"])
+            kept.Remove(said);
         return (kept.ToJsonString(), Problem.Values(tensors.OrderBy(t => t.Key, StringComparer.Ordinal).Select(t => t.Value)));
     }
 
@@ -38,12 +45,19 @@ public sealed class BadBatchTests : IDisposable
         using var off = no_grad();
         using var scope = NewDisposeScope();
         p.grad!.flatten()[at < 0 ? p.numel() + at : at].fill_(value);
-        if (!p.grad!.is_contiguous()) p.grad = p.grad.fill_(value);   // flatten made a copy
+        if (!p.grad!.is_contiguous())
+            p.grad = p.grad.fill_(value); // flatten made a copy
     }
 
     /// <summary>Six steps, with a bad batch before one of them if asked for.</summary>
     private static Parameter[] Run(
-        Func<Parameter[]> make, Func<Parameter[], Optimizer> optimizer, int bad = -1, int where = 0, float value = float.NaN, long at = -1)
+        Func<Parameter[]> make,
+        Func<Parameter[], Optimizer> optimizer,
+        int bad = -1,
+        int where = 0,
+        float value = float.NaN,
+        long at = -1
+    )
     {
         var p = make();
         using var o = optimizer(p);
@@ -86,17 +100,18 @@ public sealed class BadBatchTests : IDisposable
     public void In_every_dtype_and_layout(string name)
     {
         Parameter[] New() =>
-        [
-            nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()),                       // not contiguous
-            nn.Parameter(linspace(-1, 1, 12)),
-            nn.Parameter(linspace(-1, 1, 12, dtype: ScalarType.Float64)),
-            nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.Float16)),
-            nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.BFloat16)),
-            nn.Parameter(zeros(0)),
-        ];
+            [
+                nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()), // not contiguous
+                nn.Parameter(linspace(-1, 1, 12)),
+                nn.Parameter(linspace(-1, 1, 12, dtype: ScalarType.Float64)),
+                nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.Float16)),
+                nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.BFloat16)),
+                nn.Parameter(zeros(0)),
+            ];
         Optimizer Make(Parameter[] p) => OptimizerCases.Make(name, p);
         var without = Problem.Values(Run(New, Make));
-        for (int where = 0; where < 5; where++) Assert.Equal(without, Problem.Values(Run(New, Make, 3, where)));
+        for (int where = 0; where < 5; where++)
+            Assert.Equal(without, Problem.Values(Run(New, Make, 3, where)));
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
@@ -119,7 +134,11 @@ public sealed class BadBatchTests : IDisposable
     [InlineData("Lion cautious"), InlineData("Small AdamW blocks"), InlineData("Small Lion bfloat16")]
     public void Bit_for_bit_in_large_tensors(string name)
     {
-        long[][] shapes = [[70_001], [300, 301]];
+        long[][] shapes =
+        [
+            [70_001],
+            [300, 301],
+        ];
         Optimizer Make(Parameter[] p) => OptimizerCases.Make(name, p);
         foreach (var type in (ScalarType[])[ScalarType.Float32, ScalarType.BFloat16])
         {
@@ -136,7 +155,11 @@ public sealed class BadBatchTests : IDisposable
     [InlineData("Lion", 1f), InlineData("Lion decay", 1f), InlineData("Lion", 1e15f)]
     public void Outside_of_the_sample_a_step_is_taken_back_to_rounding(string name, float size)
     {
-        long[][] shapes = [[70_001], [300, 301]];
+        long[][] shapes =
+        [
+            [70_001],
+            [300, 301],
+        ];
         foreach (float value in (float[])[float.NaN, float.PositiveInfinity, 1e30f])
         {
             var p = Problem.Parameters(shapes);
@@ -145,7 +168,8 @@ public sealed class BadBatchTests : IDisposable
             var (weights, state) = (Problem.Values(p), State(o));
             Problem.SetGradients(p, 100);
             using (no_grad())
-                foreach (var x in p) x.grad!.mul_(size);
+                foreach (var x in p)
+                    x.grad!.mul_(size);
             var g = Problem.Values(p.Select(x => x.grad!));
             Spoil(p[1], value, 40_003);
             o.step();
@@ -154,14 +178,18 @@ public sealed class BadBatchTests : IDisposable
             Assert.Equal(state.Values, State(o).Values);
             double rate = o.ParamGroups.Single().LearningRate;
             int wrong = 0;
-            foreach (var (e, v) in weights.Zip(Problem.Values(p))) wrong += Math.Abs(e - v) <= 4e-7 * Math.Max(1, Math.Abs(e)) ? 0 : 1;
-            Assert.InRange(wrong, 0, name.StartsWith("Lion", StringComparison.Ordinal) ? 3 : 0);   // a sign of what is 0 to rounding
-            foreach (var (e, v) in weights.Zip(Problem.Values(p))) Assert.InRange(v, e - 2.1 * rate - 1e-6, e + 2.1 * rate + 1e-6);
+            foreach (var (e, v) in weights.Zip(Problem.Values(p)))
+                wrong += Math.Abs(e - v) <= 4e-7 * Math.Max(1, Math.Abs(e)) ? 0 : 1;
+            Assert.InRange(wrong, 0, name.StartsWith("Lion", StringComparison.Ordinal) ? 3 : 0); // a sign of what is 0 to rounding
+            foreach (var (e, v) in weights.Zip(Problem.Values(p)))
+                Assert.InRange(v, e - 2.1 * rate - 1e-6, e + 2.1 * rate + 1e-6);
             foreach (var (e, v) in state.Tensors.Zip(State(o).Tensors))
             {
                 Assert.True(double.IsFinite(v));
-                if (size == 1) Assert.InRange(v, e - 1e-6, e + 1e-6);
-                else Assert.InRange(Math.Abs(v), 0, 2.1 * Math.Abs(e) + 1e-30);       // swamped, it is 0 or near
+                if (size == 1)
+                    Assert.InRange(v, e - 1e-6, e + 1e-6);
+                else
+                    Assert.InRange(Math.Abs(v), 0, 2.1 * Math.Abs(e) + 1e-30); // swamped, it is 0 or near
             }
         }
     }
@@ -170,7 +198,11 @@ public sealed class BadBatchTests : IDisposable
     [Fact]
     public void Asked_to_be_exact_it_is()
     {
-        Parameter[] New() => Problem.Parameters([[70_001], [300, 301]]);
+        Parameter[] New() =>
+            Problem.Parameters([
+                [70_001],
+                [300, 301],
+            ]);
         Optimizer Named(Parameter[] p) => new AdamW([new(p.Select((x, i) => ($"p{i}", x)), new())]) { Exact = true };
         Assert.Equal(Problem.Values(Run(New, Named)), Problem.Values(Run(New, Named, 3, 1, float.NaN, 40_003)));
     }
@@ -206,30 +238,37 @@ public sealed class BadBatchTests : IDisposable
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void Large_finite_gradients_leave_everything_finite(string name)
     {
-        var p = Problem.Parameters([[40, 50], [7]]);
+        var p = Problem.Parameters([
+            [40, 50],
+            [7],
+        ]);
         using var o = OptimizerCases.Make(name, p);
         foreach (float size in (float[])[1, 1e15f, 1e19f, 1, 1])
         {
             Problem.SetGradients(p, 1);
             using (no_grad())
-                foreach (var x in p) x.grad!.sign_().mul_(size);
+                foreach (var x in p)
+                    x.grad!.sign_().mul_(size);
             o.step();
             Assert.All(Problem.Values(p), v => Assert.True(double.IsFinite(v)));
             Assert.All(State(o).Tensors, v => Assert.True(double.IsFinite(v)));
         }
-        if (o is Adafactor) Assert.Equal(0, o.SkippedSteps);
+        if (o is Adafactor)
+            Assert.Equal(0, o.SkippedSteps);
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void Skipped_steps_and_what_was_said_of_them_are_saved(string name)
     {
-        Parameter[] p = Problem.Parameters(Shapes), q = Problem.Parameters(Shapes);
+        Parameter[] p = Problem.Parameters(Shapes),
+            q = Problem.Parameters(Shapes);
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
         for (int i = 0; i < 3; i++)
         {
             Problem.SetGradients(p, i);
-            foreach (var x in p) Spoil(x, float.NaN);
+            foreach (var x in p)
+                Spoil(x, float.NaN);
             a.step();
         }
         Problem.Steps(a, p, 0, 2);
@@ -247,7 +286,8 @@ public sealed class BadBatchTests : IDisposable
             manual_seed(1);
             var model = nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
             using Optimizer o = sophia
-                ? new Sophia(model, new Categorical(), new() { Interval = 2 }) : new AdaHessian(model, new Categorical(), new() { Interval = 2 });
+                ? new Sophia(model, new Categorical(), new() { Interval = 2 })
+                : new AdaHessian(model, new Categorical(), new() { Interval = 2 });
             for (int i = 0; i < 7; i++)
             {
                 if (bad && i == 4)
@@ -263,10 +303,11 @@ public sealed class BadBatchTests : IDisposable
             {
                 using var generator = new Generator((ulong)seed);
                 var (x, y) = (randn([12, 4], generator: generator), randint(0, 3, [12], generator: generator));
-                o.Observe(x, y);
+                o.UpdateCurvature(x, y);
                 o.zero_grad();
                 new Categorical().Loss(model.call(x), y).backward();
-                if (spoil) Spoil(model.parameters().Last(), float.NaN);
+                if (spoil)
+                    Spoil(model.parameters().Last(), float.NaN);
                 o.step();
             }
         }

@@ -7,12 +7,21 @@ namespace Amari.Tests.Optimizers;
 public sealed class ContractTests
 {
     /// <summary>What flattens kernels moves them as the matrices that they are.</summary>
-    [Theory, InlineData("Muon"), InlineData("Muon plain"), InlineData("Muon cautious"), InlineData("Soap"), InlineData("Shampoo"), InlineData("Shampoo blocks")]
+    [
+        Theory,
+        InlineData("Muon"),
+        InlineData("Muon plain"),
+        InlineData("Muon cautious"),
+        InlineData("Soap"),
+        InlineData("Shampoo"),
+        InlineData("Shampoo blocks")
+    ]
     public void A_kernel_moves_as_the_matrix_of_its_outputs(string name)
     {
         foreach (var shape in new long[][] { [4, 3, 3, 3], [40, 1, 2, 3], [6, 2, 4] })
         {
-            Parameter kernel = Problem.Parameters([shape], ScalarType.Float64)[0], matrix = nn.Parameter(kernel.detach().flatten(1).clone());
+            Parameter kernel = Problem.Parameters([shape], ScalarType.Float64)[0],
+                matrix = nn.Parameter(kernel.detach().flatten(1).clone());
             using var a = OptimizerCases.Make(name, [kernel]);
             using var b = OptimizerCases.Make(name, [matrix]);
             for (int step = 0; step < 6; step++)
@@ -28,12 +37,15 @@ public sealed class ContractTests
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
-    public void TorchSharp_s_schedulers_drive_it(string name) => AreDriven(() =>
-    {
-        var p = Problem.Parameters([[7]]);
-        var o = OptimizerCases.Make(name, p);
-        return (o, p, epoch => Problem.Steps(o, p, epoch, epoch + 1));
-    });
+    public void TorchSharp_s_schedulers_drive_it(string name) =>
+        AreDriven(() =>
+        {
+            var p = Problem.Parameters([
+                [7],
+            ]);
+            var o = OptimizerCases.Make(name, p);
+            return (o, p, epoch => Problem.Steps(o, p, epoch, epoch + 1));
+        });
 
     /// <summary>Each of TorchSharp's ways to schedule changes the rate from step to step, and every step moves.</summary>
     internal static void AreDriven(Func<(Optimizer Optimizer, Parameter[] Parameters, Action<int> Step)> make)
@@ -45,7 +57,8 @@ public sealed class ContractTests
             o => lr_scheduler.CosineAnnealingLR(o, 5),
             o => lr_scheduler.LambdaLR(o, epoch => 1.0 / (1 + epoch)),
             o => lr_scheduler.OneCycleLR(o, 0.5, total_steps: 10, cycle_momentum: HasMomentum(o)),
-            o => lr_scheduler.CyclicLR(o, 0.01, 0.5, step_size_up: 4, cycle_momentum: HasMomentum(o), max_momentum: 0.85),   // it goes up from there, to 1 by default
+            // it goes up from there, to 1 by default
+            o => lr_scheduler.CyclicLR(o, 0.01, 0.5, step_size_up: 4, cycle_momentum: HasMomentum(o), max_momentum: 0.85),
         ];
         foreach (var schedule in schedulers)
         {
@@ -56,14 +69,17 @@ public sealed class ContractTests
             for (int epoch = 0; epoch < 4; epoch++)
             {
                 rates.Add(o.ParamGroups.Single().LearningRate);
-                if (HasMomentum(o)) momenta.Add(((IMomentum)o.ParamGroups.Single()).Momentum);
+                if (HasMomentum(o))
+                    momenta.Add(((IMomentum)o.ParamGroups.Single()).Momentum);
                 var before = Problem.Values(p);
                 step(epoch);
-                if (epoch > 0 || o is not Soap) Assert.NotEqual(before, Problem.Values(p));   // SOAP's first gradient only makes its basis
+                if (epoch > 0 || o is not Soap)
+                    Assert.NotEqual(before, Problem.Values(p)); // SOAP's first gradient only makes its basis
                 scheduler.step();
             }
             Assert.Equal(4, rates.Distinct().Count());
-            if (HasMomentum(o)) Assert.Equal(scheduler is lr_scheduler.impl.OneCycleLR or lr_scheduler.impl.CyclicLR ? 4 : 1, momenta.Distinct().Count());
+            if (HasMomentum(o))
+                Assert.Equal(scheduler is lr_scheduler.impl.OneCycleLR or lr_scheduler.impl.CyclicLR ? 4 : 1, momenta.Distinct().Count());
         }
 
         static bool HasMomentum(Optimizer o) => o is IMomentum { Momentum: not double.NaN };
@@ -75,7 +91,12 @@ public sealed class ContractTests
         var file = Path.Combine(Path.GetTempPath(), $"{Guid.NewGuid():n}.safetensors");
         try
         {
-            long[][] shapes = [[33], [5, 7], []];
+            long[][] shapes =
+            [
+                [33],
+                [5, 7],
+                [],
+            ];
             var whole = Problem.Parameters(shapes);
             using var a = OptimizerCases.Make(name, whole);
             Problem.Steps(a, whole, 0, 6);
@@ -101,7 +122,10 @@ public sealed class ContractTests
     {
         foreach (bool fused in new[] { true, false })
         {
-            var p = Problem.Parameters([[33], [5, 7]]);
+            var p = Problem.Parameters([
+                [33],
+                [5, 7],
+            ]);
             Problem.SetGradients(p, 1);
             using var o = OptimizerCases.Make(name, p, fused);
             o.MaxGradientNorm = 1;
@@ -145,29 +169,32 @@ public sealed class ContractTests
         using var scope = NewDisposeScope();
         var x = randn(8, 4);
         foreach (string next in (string[])["clip", "to", "restore"])
-            foreach (bool trained in (bool[])[false, true])
+        foreach (bool trained in (bool[])[false, true])
+        {
+            var model = nn.Linear(4, 3);
+            using var o = OptimizerCases.Make(name, model);
+            void Train(ScalarType type)
             {
-                var model = nn.Linear(4, 3);
-                using var o = OptimizerCases.Make(name, model);
-                void Train(ScalarType type)
-                {
-                    model.call(x.to_type(type)).square().mean().backward();
-                    o.step();
-                }
-                if (trained) Train(ScalarType.Float32);
-                model.to(ScalarType.Float64);
-                if (next == "clip") o.MaxGradientNorm = 1;
-                else if (next == "to") o.to(CPU);
-                else
-                {
-                    var state = o.Snapshot();
-                    o.Restore(new(state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()), state.Values));
-                }
-                Train(ScalarType.Float64);
-                Assert.Equal(0, o.SkippedSteps);
-                Assert.All(o.parameters(), p => Assert.Equal(ScalarType.Float64, p.dtype));
-                Assert.All(Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+                model.call(x.to_type(type)).square().mean().backward();
+                o.step();
             }
+            if (trained)
+                Train(ScalarType.Float32);
+            model.to(ScalarType.Float64);
+            if (next == "clip")
+                o.MaxGradientNorm = 1;
+            else if (next == "to")
+                o.to(CPU);
+            else
+            {
+                var state = o.Snapshot();
+                o.Restore(new(state.Tensors.ToDictionary(t => t.Key, t => t.Value.clone()), state.Values));
+            }
+            Train(ScalarType.Float64);
+            Assert.Equal(0, o.SkippedSteps);
+            Assert.All(o.parameters(), p => Assert.Equal(ScalarType.Float64, p.dtype));
+            Assert.All(Problem.Values(model.parameters()), v => Assert.True(double.IsFinite(v)));
+        }
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
@@ -176,7 +203,7 @@ public sealed class ContractTests
         Parameter[] plain = [nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t().contiguous()), nn.Parameter(linspace(-1, 1, 12))];
         Parameter[] mixed =
         [
-            nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()),                       // not contiguous
+            nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()), // not contiguous
             nn.Parameter(linspace(-1, 1, 12)),
             nn.Parameter(linspace(-1, 1, 12, dtype: ScalarType.Float64)),
             nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.Float16)),
@@ -187,7 +214,8 @@ public sealed class ContractTests
         using var b = OptimizerCases.Make(name, mixed);
         Problem.Steps(a, plain, 0, 4);
         Problem.Steps(b, mixed, 0, 4);
-        foreach (var (e, v) in Problem.Values(plain).Zip(Problem.Values(mixed[..2]))) Assert.InRange(v, e - 2e-6, e + 2e-6);
+        foreach (var (e, v) in Problem.Values(plain).Zip(Problem.Values(mixed[..2])))
+            Assert.InRange(v, e - 2e-6, e + 2e-6);
         Assert.All(Problem.Values(mixed), v => Assert.True(double.IsFinite(v)));
         Assert.Equal([ScalarType.Float64, ScalarType.Float16, ScalarType.BFloat16], mixed[2..5].Select(p => p.dtype));
     }
@@ -195,7 +223,16 @@ public sealed class ContractTests
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void A_closure_is_evaluated_first_and_its_loss_returned(string name)
     {
-        var (p, q) = (Problem.Parameters([[7], [3, 4]]), Problem.Parameters([[7], [3, 4]]));
+        var (p, q) = (
+            Problem.Parameters([
+                [7],
+                [3, 4],
+            ]),
+            Problem.Parameters([
+                [7],
+                [3, 4],
+            ])
+        );
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
         Problem.Steps(a, p, 0, 3);
@@ -203,12 +240,15 @@ public sealed class ContractTests
         for (int step = 0; step < 3; step++)
         {
             using var off = no_grad();
-            Assert.Same(loss, b.step(() =>
-            {
-                Assert.True(is_grad_enabled());
-                Problem.SetGradients(q, step);
-                return loss;
-            }));
+            Assert.Same(
+                loss,
+                b.step(() =>
+                {
+                    Assert.True(is_grad_enabled());
+                    Problem.SetGradients(q, step);
+                    return loss;
+                })
+            );
         }
         Assert.Equal(Problem.Values(p), Problem.Values(q));
     }
@@ -216,14 +256,23 @@ public sealed class ContractTests
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void State_moves_to_a_device(string name)
     {
-        var (p, q) = (Problem.Parameters([[7], [3, 4]]), Problem.Parameters([[7], [3, 4]]));
+        var (p, q) = (
+            Problem.Parameters([
+                [7],
+                [3, 4],
+            ]),
+            Problem.Parameters([
+                [7],
+                [3, 4],
+            ])
+        );
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
         for (int step = 0; step < 3; step++)
         {
             Problem.Steps(a, p, step, step + 1);
             Problem.Steps(b, q, step, step + 1);
-            b.to(CPU);                                           // where it is
+            b.to(CPU); // where it is
         }
         Assert.Equal(Problem.Values(p), Problem.Values(q));
         b.to(META);
@@ -233,29 +282,41 @@ public sealed class ContractTests
 
     /// <summary>Each with a state that the default options would not keep, or would keep otherwise.</summary>
     public static TheoryData<OptimizerOptions> OtherStates =>
-    [
-        new AdamW.Options { StateFormat = StateFormat.BFloat16 }, new Lion.Options { StateFormat = StateFormat.Blocks8 }, new Shampoo.Options { Grafting = Grafting.None },
-        new Shampoo.Options { BlockSize = 3 }, new Muon.Options { Orthogonalise = false }, new Soap.Options { MaxDimension = 5 }, new ScheduleFree.Options { Base = ScheduleFreeBase.Sgd },
-    ];
+        [
+            new AdamW.Options { StateFormat = StateFormat.BFloat16 },
+            new Lion.Options { StateFormat = StateFormat.BlockwiseInt8 },
+            new Shampoo.Options { Grafting = Grafting.None },
+            new Shampoo.Options { BlockSize = 3 },
+            new Muon.Options { Orthogonalise = false },
+            new Soap.Options { MaxDimension = 5 },
+            new ScheduleFree.Options { Base = ScheduleFreeBase.Sgd },
+        ];
 
     [Theory, MemberData(nameof(OtherStates), DisableDiscoveryEnumeration = true)]
     public void A_state_is_restored_with_its_options_whatever_those_of_before(OptimizerOptions options)
     {
-        Optimizer Make(Parameter[] p, bool plain) => options switch
-        {
-            AdamW.Options o => new AdamW([ParameterGroup.Of(p, plain ? new() : o)]),
-            Lion.Options o => new Lion([ParameterGroup.Of(p, plain ? new() : o)]),
-            Shampoo.Options o => new Shampoo([ParameterGroup.Of(p, plain ? new() : o)]),
-            Muon.Options o => new Muon([ParameterGroup.Of(p, plain ? new() : o)]),
-            Soap.Options o => new Soap([ParameterGroup.Of(p, plain ? new() : o)]),
-            var o => new ScheduleFree([ParameterGroup.Of(p, plain ? new() : (ScheduleFree.Options)o)]),
-        };
-        long[][] shapes = [[5, 7], [33]];
-        Parameter[] first = Problem.Parameters(shapes), second = Problem.Parameters(shapes);
+        Optimizer Make(Parameter[] p, bool plain) =>
+            options switch
+            {
+                AdamW.Options o => new AdamW([ParameterGroup.Of(p, plain ? new() : o)]),
+                Lion.Options o => new Lion([ParameterGroup.Of(p, plain ? new() : o)]),
+                Shampoo.Options o => new Shampoo([ParameterGroup.Of(p, plain ? new() : o)]),
+                Muon.Options o => new Muon([ParameterGroup.Of(p, plain ? new() : o)]),
+                Soap.Options o => new Soap([ParameterGroup.Of(p, plain ? new() : o)]),
+                var o => new ScheduleFree([ParameterGroup.Of(p, plain ? new() : (ScheduleFree.Options)o)]),
+            };
+        long[][] shapes =
+        [
+            [5, 7],
+            [33],
+        ];
+        Parameter[] first = Problem.Parameters(shapes),
+            second = Problem.Parameters(shapes);
         using var a = Make(first, plain: false);
         Problem.Steps(a, first, 0, 3);
         using (no_grad())
-            foreach (var (p, q) in second.Zip(first)) p.copy_(q);
+            foreach (var (p, q) in second.Zip(first))
+                p.copy_(q);
         using var b = Make(second, plain: true);
         b.Restore(a.Snapshot());
         Assert.Equal(a.StateBytes, b.StateBytes);
@@ -267,7 +328,14 @@ public sealed class ContractTests
     [Fact]
     public void A_state_with_bad_options_is_refused_and_nothing_is_changed()
     {
-        var (p, q) = (Problem.Parameters([[33]]), Problem.Parameters([[33]]));
+        var (p, q) = (
+            Problem.Parameters([
+                [33],
+            ]),
+            Problem.Parameters([
+                [33],
+            ])
+        );
         using var a = OptimizerCases.Make("AdamW", p);
         using var b = OptimizerCases.Make("AdamW", q);
         Problem.Steps(a, p, 0, 6);

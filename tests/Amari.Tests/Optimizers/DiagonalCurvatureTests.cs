@@ -25,7 +25,7 @@ public sealed class DiagonalCurvatureTests : IDisposable
     private static void Step(Optimizer optimizer, nn.Module<Tensor, Tensor> model, Likelihood likelihood, Tensor x, Tensor y)
     {
         using var scope = NewDisposeScope();
-        optimizer.Observe(x, y);
+        optimizer.UpdateCurvature(x, y);
         optimizer.zero_grad();
         likelihood.Loss(model.call(x), y).backward();
         optimizer.step();
@@ -35,7 +35,20 @@ public sealed class DiagonalCurvatureTests : IDisposable
     public void Sophia_without_clipping_is_diagonal_Newton()
     {
         var (model, x, y, minimum) = Quadratic();
-        using var o = new Sophia(model, new Gaussian(), new() { LearningRate = 1, Beta1 = 0, Beta2 = 0, Gamma = 1, Clip = null, WeightDecay = 0, Estimate = DiagonalEstimate.Hutchinson });
+        using var o = new Sophia(
+            model,
+            new Gaussian(),
+            new()
+            {
+                LearningRate = 1,
+                Beta1 = 0,
+                Beta2 = 0,
+                Gamma = 1,
+                Clip = null,
+                WeightDecay = 0,
+                Estimate = DiagonalEstimate.Hutchinson,
+            }
+        );
         Step(o, model, new Gaussian(), x, y);
         Near(minimum, Problem.Values(model.parameters()), 1e-12);
         Assert.Equal(0, o.ClippedShare());
@@ -55,7 +68,8 @@ public sealed class DiagonalCurvatureTests : IDisposable
     {
         private readonly Parameter w;
 
-        public Scales(params double[] start) : base(nameof(Scales))
+        public Scales(params double[] start)
+            : base(nameof(Scales))
         {
             w = nn.Parameter(tensor(start));
             RegisterComponents();
@@ -64,34 +78,79 @@ public sealed class DiagonalCurvatureTests : IDisposable
         public override Tensor forward(Tensor x) => x * w;
     }
 
-    /// <summary>Where H is diagonal, z ∘ H z is it: for p = 1 it leaves the distance e = w - w* in every entry, whose steps are then those of momentum on
-    /// ½ e², whatever β₂. By hand for η = 1/10, β₁ = 9/10: m̂₂ = (9 e₀ + 10 e₁) / 19, so e = 1, 9/10, 153/190; m̂₃ = (81 e₀ + 90 e₁ + 100 e₂) / 271.</summary>
+    /// <summary>Where H is diagonal, z ∘ H z is it: for p = 1 it leaves the distance e = w - w* in every entry, whose steps are then those
+    /// of momentum on ½ e², whatever β₂. By hand for η = 1/10, β₁ = 9/10: m̂₂ = (9 e₀ + 10 e₁) / 19, so e = 1, 9/10, 153/190; m̂₃ = (81 e₀
+    /// + 90 e₁ + 100 e₂) / 271.</summary>
     [Theory, InlineData(0.999, 1), InlineData(0.5, 1), InlineData(0, 2)]
     public void AdaHessian_on_a_quadratic_goes_as_on_paper(double beta2, int interval)
     {
         double[] distances = [1, 9.0 / 10, 153.0 / 190, 153.0 / 190 - (81 + 81 + 15300.0 / 190) / 2710];
         double[] start = [1, -2, 0.5];
         var model = new Scales(start);
-        var x = tensor(new double[,] { { 1, 0.1, 20 }, { -2, 0.3, 10 }, { 0.5, 0.2, -30 } });
-        var y = x * tensor(new double[] { 3, 4, -5 });            // w* = (3, 4, -5), and no residual there
-        using var o = new AdaHessian(model, new Gaussian(), new() { LearningRate = 0.1, Epsilon = 1e-15, Beta2 = beta2, Interval = interval });
+        var x = tensor(
+            new double[,]
+            {
+                { 1, 0.1, 20 },
+                { -2, 0.3, 10 },
+                { 0.5, 0.2, -30 },
+            }
+        );
+        var y = x * tensor(new double[] { 3, 4, -5 }); // w* = (3, 4, -5), and no residual there
+        using var o = new AdaHessian(
+            model,
+            new Gaussian(),
+            new()
+            {
+                LearningRate = 0.1,
+                Epsilon = 1e-15,
+                Beta2 = beta2,
+                Interval = interval,
+            }
+        );
         for (int t = 1; t < distances.Length; t++)
         {
             Step(o, model, new Gaussian(), x, y);
-            Near([.. start.Zip(new double[] { 3, 4, -5 }, (a, b) => b + (a - b) * distances[t])], Problem.Values(model.parameters()), 1e-12);
+            Near(
+                [.. start.Zip(new double[] { 3, 4, -5 }, (a, b) => b + (a - b) * distances[t])],
+                Problem.Values(model.parameters()),
+                1e-12
+            );
         }
     }
 
-    /// <summary>Batches whose curvature changes, every option, in plain arrays. Each image has one bright pixel, so that a kernel as large as the image has a diagonal H.</summary>
+    /// <summary>Batches whose curvature changes, every option, in plain arrays. Each image has one bright pixel, so that a kernel as large
+    /// as the image has a diagonal H.</summary>
     [Theory, InlineData(true, 1), InlineData(false, 1), InlineData(true, 0.5)]
     public void AdaHessian_follows_a_derivation_in_plain_arrays(bool spatial, double power)
     {
-        const int Out = 2, Pixels = 4, Examples = 7;
-        const double Rate = 0.05, Decay = 0.1, Epsilon = 1e-3, Beta1 = 0.8, Beta2 = 0.7;
+        const int Out = 2,
+            Pixels = 4,
+            Examples = 7;
+        const double Rate = 0.05,
+            Decay = 0.1,
+            Epsilon = 1e-3,
+            Beta1 = 0.8,
+            Beta2 = 0.7;
         manual_seed(9);
         var model = nn.Sequential(("c", nn.Conv2d(1, Out, 2, bias: false)), ("f", nn.Flatten())).to(ScalarType.Float64);
-        using var o = new AdaHessian(model, new Gaussian(2), new() { LearningRate = Rate, WeightDecay = Decay, Epsilon = Epsilon, Beta1 = Beta1, Beta2 = Beta2, HessianPower = power, SpatialAveraging = spatial, Interval = 2 });
-        double[] w = Problem.Values(model.parameters()), m = new double[w.Length], v = new double[w.Length];
+        using var o = new AdaHessian(
+            model,
+            new Gaussian(2),
+            new()
+            {
+                LearningRate = Rate,
+                WeightDecay = Decay,
+                Epsilon = Epsilon,
+                Beta1 = Beta1,
+                Beta2 = Beta2,
+                HessianPower = power,
+                SpatialAveraging = spatial,
+                Interval = 2,
+            }
+        );
+        double[] w = Problem.Values(model.parameters()),
+            m = new double[w.Length],
+            v = new double[w.Length];
         var random = new Random(4);
         for (int t = 1, n = 0; t <= 8; t++)
         {
@@ -131,10 +190,15 @@ public sealed class DiagonalCurvatureTests : IDisposable
     [Fact]
     public void Sophia_whose_every_entry_is_clipped_is_a_step_of_signs()
     {
-        var p = Problem.Parameters([[6, 5]], ScalarType.Float64);
+        var p = Problem.Parameters(
+            [
+                [6, 5],
+            ],
+            ScalarType.Float64
+        );
         var before = p[0].detach().clone();
         using var o = new Sophia([ParameterGroup.Of(p, new Sophia.Options() { LearningRate = 0.01, WeightDecay = 0 })]);
-        o.Observe([-ones_like(p[0])]);                            // negative curvature
+        o.UpdateCurvature([-ones_like(p[0])]); // negative curvature
         Problem.SetGradients(p, 1);
         Assert.True(double.IsNaN(o.ClippedShare()));
         o.step();
@@ -159,15 +223,26 @@ public sealed class DiagonalCurvatureTests : IDisposable
         var (sum, squares) = (new double[expected.Length], new double[expected.Length]);
         for (int seed = 0; seed < Estimates; seed++)
         {
-            using var o = new Sophia(model, new Categorical(), new() { Beta2 = 0, Estimate = estimate, Seed = seed });
-            o.Observe(x, y);
+            using var o = new Sophia(
+                model,
+                new Categorical(),
+                new()
+                {
+                    Beta2 = 0,
+                    Estimate = estimate,
+                    Seed = seed,
+                }
+            );
+            o.UpdateCurvature(x, y);
             var h = o.Snapshot().Tensors;
             double[] values = Problem.Values([h["a.weight.Curvature"], h["a.bias.Curvature"]]);
-            for (int i = 0; i < sum.Length; i++) (sum[i], squares[i]) = (sum[i] + values[i], squares[i] + values[i] * values[i]);
+            for (int i = 0; i < sum.Length; i++)
+                (sum[i], squares[i]) = (sum[i] + values[i], squares[i] + values[i] * values[i]);
         }
         for (int i = 0; i < sum.Length; i++)
         {
-            double mean = sum[i] / Estimates, error = Math.Sqrt((squares[i] / Estimates - mean * mean) / Estimates);
+            double mean = sum[i] / Estimates,
+                error = Math.Sqrt((squares[i] / Estimates - mean * mean) / Estimates);
             Assert.InRange(mean, expected[i] - 3 * error, expected[i] + 3 * error);
         }
     }
@@ -176,18 +251,47 @@ public sealed class DiagonalCurvatureTests : IDisposable
     [Theory, InlineData(1), InlineData(0.5), InlineData(0)]
     public void AdaHessian_follows_its_equations(double power)
     {
-        const double Rate = 0.05, Decay = 0.1, Epsilon = 1e-4;
-        var p = Problem.Parameters([[2, 3, 2, 2]], ScalarType.Float64);
-        double[] w = Problem.Values(p), m = new double[24], v = new double[24];
-        using var o = new AdaHessian([ParameterGroup.Of(p, new AdaHessian.Options() { LearningRate = Rate, HessianPower = power, WeightDecay = Decay, Beta2 = 0.9 })]);
+        const double Rate = 0.05,
+            Decay = 0.1,
+            Epsilon = 1e-4;
+        var p = Problem.Parameters(
+            [
+                [2, 3, 2, 2],
+            ],
+            ScalarType.Float64
+        );
+        double[] w = Problem.Values(p),
+            m = new double[24],
+            v = new double[24];
+        using var o = new AdaHessian([
+            ParameterGroup.Of(
+                p,
+                new AdaHessian.Options()
+                {
+                    LearningRate = Rate,
+                    HessianPower = power,
+                    WeightDecay = Decay,
+                    Beta2 = 0.9,
+                }
+            ),
+        ]);
         for (int t = 1, n = 0; t <= 10; t++)
         {
             if (t % 2 == 1)
             {
-                var diagonal = Problem.Parameters([[2, 3, 2, 2]], ScalarType.Float64, seed: 100 + t)[0].detach();
-                o.Observe([diagonal]);
+                var diagonal = Problem
+                    .Parameters(
+                        [
+                            [2, 3, 2, 2],
+                        ],
+                        ScalarType.Float64,
+                        seed: 100 + t
+                    )[0]
+                    .detach();
+                o.UpdateCurvature([diagonal]);
                 double[] d = Problem.Values([diagonal]);
-                for (int i = 0; i < 24; i++) v[i] = 0.9 * v[i] + 0.1 * Math.Pow(Enumerable.Range(i / 4 * 4, 4).Average(k => Math.Abs(d[k])), 2);
+                for (int i = 0; i < 24; i++)
+                    v[i] = 0.9 * v[i] + 0.1 * Math.Pow(Enumerable.Range(i / 4 * 4, 4).Average(k => Math.Abs(d[k])), 2);
                 n++;
             }
             Problem.SetGradients(p, t);
@@ -207,23 +311,57 @@ public sealed class DiagonalCurvatureTests : IDisposable
     [Fact]
     public void AdaHessian_averages_matrices_over_blocks_of_each_row()
     {
-        const int Rows = 4, Columns = 7;
-        const double Rate = 0.05, Epsilon = 1e-3;
-        var p = Problem.Parameters([[Rows, Columns], [Columns]], ScalarType.Float64);
-        double[] w = Problem.Values(p), m = new double[w.Length], v = new double[w.Length];
-        using var o = new AdaHessian([ParameterGroup.Of(p, new AdaHessian.Options() { LearningRate = Rate, Epsilon = Epsilon, Beta2 = 0.9, BlockLength = 3 })]);
+        const int Rows = 4,
+            Columns = 7;
+        const double Rate = 0.05,
+            Epsilon = 1e-3;
+        var p = Problem.Parameters(
+            [
+                [Rows, Columns],
+                [Columns],
+            ],
+            ScalarType.Float64
+        );
+        double[] w = Problem.Values(p),
+            m = new double[w.Length],
+            v = new double[w.Length];
+        using var o = new AdaHessian([
+            ParameterGroup.Of(
+                p,
+                new AdaHessian.Options()
+                {
+                    LearningRate = Rate,
+                    Epsilon = Epsilon,
+                    Beta2 = 0.9,
+                    BlockLength = 3,
+                }
+            ),
+        ]);
         for (int t = 1; t <= 5; t++)
         {
-            var diagonal = Problem.Parameters([[Rows, Columns], [Columns]], ScalarType.Float64, seed: 100 + t).Select(x => x.detach()).ToList();
-            o.Observe(diagonal);
+            var diagonal = Problem
+                .Parameters(
+                    [
+                        [Rows, Columns],
+                        [Columns],
+                    ],
+                    ScalarType.Float64,
+                    seed: 100 + t
+                )
+                .Select(x => x.detach())
+                .ToList();
+            o.UpdateCurvature(diagonal);
             double[] d = [.. Problem.Values(diagonal).Select(Math.Abs)];
             Problem.SetGradients(p, t);
             double[] g = Problem.Values(p.Select(x => x.grad!));
             o.step();
             for (int i = 0; i < w.Length; i++)
             {
-                int row = i / Columns * Columns, first = (i - row) / 3 * 3, length = Math.Min(3, Columns - first);
-                double mean = i < Rows * Columns ? Enumerable.Range(row + first, length).Average(k => d[k]) : d[i];   // a vector's entries stay apart
+                int row = i / Columns * Columns,
+                    first = (i - row) / 3 * 3,
+                    length = Math.Min(3, Columns - first);
+                // a vector's entries stay apart
+                double mean = i < Rows * Columns ? Enumerable.Range(row + first, length).Average(k => d[k]) : d[i];
                 v[i] = 0.9 * v[i] + 0.1 * mean * mean;
                 m[i] = 0.9 * m[i] + 0.1 * g[i];
                 w[i] -= Rate * m[i] / (1 - Math.Pow(0.9, t)) / (Math.Sqrt(v[i] / (1 - Math.Pow(0.9, t))) + Epsilon);
@@ -238,26 +376,129 @@ public sealed class DiagonalCurvatureTests : IDisposable
         double[] Run<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, T options)
         {
             manual_seed(21);
-            var model = nn.Sequential(("c", nn.Conv2d(1, 2, 2)), ("f", nn.Flatten()), ("t", nn.Tanh()), ("a", nn.Linear(8, 3))).to(ScalarType.Float64);
+            var model = nn.Sequential(("c", nn.Conv2d(1, 2, 2)), ("f", nn.Flatten()), ("t", nn.Tanh()), ("a", nn.Linear(8, 3)))
+                .to(ScalarType.Float64);
             using var generator = new Generator(5);
-            var (x, y) = (randn([12, 1, 3, 3], generator: generator).to_type(ScalarType.Float64), randint(0, 3, [12], generator: generator));
+            var (x, y) = (
+                randn([12, 1, 3, 3], generator: generator).to_type(ScalarType.Float64),
+                randint(0, 3, [12], generator: generator)
+            );
             using var o = make(model, options);
-            for (int i = 0; i < 6; i++) Step(o, model, new Categorical(), x, y);
+            for (int i = 0; i < 6; i++)
+                Step(o, model, new Categorical(), x, y);
             return Problem.Values(model.parameters());
         }
-        void AllDiffer<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, params T[] options) where T : OptimizerOptions
+        void AllDiffer<T>(Func<nn.Module<Tensor, Tensor>, T, Optimizer> make, params T[] options)
+            where T : OptimizerOptions
         {
             Complete(options);
             var runs = options.Select(o => Run(make, o)).ToList();
             for (int i = 0; i < runs.Count; i++)
-                for (int k = 0; k < i; k++) Assert.True(!runs[k].SequenceEqual(runs[i]), $"{k} and {i} agree");
+            for (int k = 0; k < i; k++)
+                Assert.True(!runs[k].SequenceEqual(runs[i]), $"{k} and {i} agree");
         }
         Sophia.Options s = new() { Interval = 2, Gamma = 5 };
-        AllDiffer((m, o) => new Sophia(m, new Categorical(), o), s, s with { LearningRate = 0.1 }, s with { Estimate = DiagonalEstimate.Hutchinson }, s with { Interval = 3 }, s with { Samples = 2 },
-            s with { Seed = 7 }, s with { Beta1 = 0.5 }, s with { Beta2 = 0.5 }, s with { Gamma = 9 }, s with { Clip = 0.3 }, s with { Epsilon = 0.1 }, s with { WeightDecay = 0.5 });
+        AllDiffer(
+            (m, o) => new Sophia(m, new Categorical(), o),
+            s,
+            s with
+            {
+                LearningRate = 0.1,
+            },
+            s with
+            {
+                Estimate = DiagonalEstimate.Hutchinson,
+            },
+            s with
+            {
+                Interval = 3,
+            },
+            s with
+            {
+                Samples = 2,
+            },
+            s with
+            {
+                Seed = 7,
+            },
+            s with
+            {
+                Beta1 = 0.5,
+            },
+            s with
+            {
+                Beta2 = 0.5,
+            },
+            s with
+            {
+                Gamma = 9,
+            },
+            s with
+            {
+                Clip = 0.3,
+            },
+            s with
+            {
+                Epsilon = 0.1,
+            },
+            s with
+            {
+                WeightDecay = 0.5,
+            }
+        );
         AdaHessian.Options a = new() { Interval = 2 };
-        AllDiffer((m, o) => new AdaHessian(m, new Categorical(), o), a, a with { LearningRate = 0.01 }, a with { Estimate = DiagonalEstimate.GaussNewtonBartlett }, a with { Interval = 3 }, a with { Samples = 2 },
-            a with { Seed = 7 }, a with { Beta1 = 0.5 }, a with { Beta2 = 0.5 }, a with { HessianPower = 0.5 }, a with { SpatialAveraging = false }, a with { BlockLength = 2 }, a with { Epsilon = 0.1 }, a with { WeightDecay = 0.5 });
+        AllDiffer(
+            (m, o) => new AdaHessian(m, new Categorical(), o),
+            a,
+            a with
+            {
+                LearningRate = 0.01,
+            },
+            a with
+            {
+                Estimate = DiagonalEstimate.GaussNewtonBartlett,
+            },
+            a with
+            {
+                Interval = 3,
+            },
+            a with
+            {
+                Samples = 2,
+            },
+            a with
+            {
+                Seed = 7,
+            },
+            a with
+            {
+                Beta1 = 0.5,
+            },
+            a with
+            {
+                Beta2 = 0.5,
+            },
+            a with
+            {
+                HessianPower = 0.5,
+            },
+            a with
+            {
+                SpatialAveraging = false,
+            },
+            a with
+            {
+                BlockLength = 2,
+            },
+            a with
+            {
+                Epsilon = 0.1,
+            },
+            a with
+            {
+                WeightDecay = 0.5,
+            }
+        );
     }
 
     [Fact]
@@ -265,13 +506,18 @@ public sealed class DiagonalCurvatureTests : IDisposable
     {
         var (model, x, y, _) = Quadratic();
         using var o = new Sophia(model, new Gaussian(), new() { Interval = 3, Beta2 = 0.5 });
-        foreach (var p in model.parameters()) p.grad = ones_like(p);
-        Assert.Contains("a.weight was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
+        foreach (var p in model.parameters())
+            p.grad = ones_like(p);
+        Assert.Contains(
+            "a.weight was never measured",
+            Assert.Throws<InvalidOperationException>(() => o.step()).Message,
+            StringComparison.Ordinal
+        );
         double Curvature() => o.Snapshot().Tensors["a.weight.Curvature"].mean().ToDouble();
         var seen = new List<double>();
         for (int i = 0; i < 6; i++)
         {
-            o.Observe(x, y);
+            o.UpdateCurvature(x, y);
             seen.Add(Curvature());
             o.step();
         }
@@ -279,9 +525,9 @@ public sealed class DiagonalCurvatureTests : IDisposable
         Assert.Equal(seen[0], seen[2]);
         Assert.NotEqual(seen[2], seen[3]);
         Assert.Empty(o.Events);
-        o.step();                                                 // due, and not shown
+        o.step(); // due, and not shown
         Assert.Contains("was due", Assert.Single(o.Events).Message, StringComparison.Ordinal);
-        o.Observe([full(3, 1, double.NaN, dtype: ScalarType.Float64)]);
+        o.UpdateCurvature([full(3, 1, double.NaN, dtype: ScalarType.Float64)]);
         Assert.Equal(seen[5], Curvature());
         Assert.Contains("not finite", o.Events[1].Message, StringComparison.Ordinal);
     }
@@ -300,22 +546,29 @@ public sealed class DiagonalCurvatureTests : IDisposable
         void Observe(double weight, double bias)
         {
             Tensor[] diagonal = [full(3, 2, weight, dtype: ScalarType.Float64), full(3, bias, dtype: ScalarType.Float64)];
-            if (o is Sophia s) s.Observe(diagonal);
-            else ((AdaHessian)o).Observe(diagonal);
+            if (o is Sophia s)
+                s.UpdateCurvature(diagonal);
+            else
+                ((AdaHessian)o).UpdateCurvature(diagonal);
         }
-        foreach (var p in model.parameters()) p.grad = ones_like(p);
+        foreach (var p in model.parameters())
+            p.grad = ones_like(p);
         var before = Problem.Values(model.parameters());
         Observe(1, double.NaN);
-        Assert.Contains("a.bias was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "a.bias was never measured",
+            Assert.Throws<InvalidOperationException>(() => o.step()).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(before, Problem.Values(model.parameters()));
-        Observe(double.PositiveInfinity, 1);                      // the weight has its first one
+        Observe(double.PositiveInfinity, 1); // the weight has its first one
         o.step();
         Assert.NotEqual(before, Problem.Values(model.parameters()));
         Assert.Equal(["a.bias", "a.weight"], o.Events.Select(e => e.Subject).Where(s => s != "all"));
 
         using var next = Make(sophia, model);
         next.Restore(o.Snapshot());
-        next.step();                                              // what was measured is known again
+        next.step(); // what was measured is known again
         using var unmeasured = Make(sophia, model);
         next.Restore(unmeasured.Snapshot());
         Assert.Throws<InvalidOperationException>(() => next.step());
@@ -326,10 +579,15 @@ public sealed class DiagonalCurvatureTests : IDisposable
     {
         var (model, x, y, _) = Quadratic();
         using var o = Make(sophia, model);
-        foreach (var p in model.parameters()) p.grad = ones_like(p);
-        Assert.ThrowsAny<Exception>(() => o.Observe(zeros(20, 4, dtype: ScalarType.Float64), y));   // the layer takes one input
-        Assert.Contains("a.weight was never measured", Assert.Throws<InvalidOperationException>(() => o.step()).Message, StringComparison.Ordinal);
-        o.Observe(x, y);
+        foreach (var p in model.parameters())
+            p.grad = ones_like(p);
+        Assert.ThrowsAny<Exception>(() => o.UpdateCurvature(zeros(20, 4, dtype: ScalarType.Float64), y)); // the layer takes one input
+        Assert.Contains(
+            "a.weight was never measured",
+            Assert.Throws<InvalidOperationException>(() => o.step()).Message,
+            StringComparison.Ordinal
+        );
+        o.UpdateCurvature(x, y);
         o.step();
         Assert.Empty(o.Events);
     }
@@ -342,18 +600,28 @@ public sealed class DiagonalCurvatureTests : IDisposable
         manual_seed(3);
         var model = nn.Sequential(("a", nn.Linear(2, 3)));
         var options = DiagonalEstimate.GaussNewtonBartlett;
-        using Optimizer o = sophia ? new Sophia(model, new Categorical(), new() { Interval = 1, Estimate = options })
+        using Optimizer o = sophia
+            ? new Sophia(model, new Categorical(), new() { Interval = 1, Estimate = options })
             : new AdaHessian(model, new Categorical(), new() { Interval = 1, Estimate = options });
         var (x, y) = (randn(8, 2), zeros(8, dtype: ScalarType.Int64));
-        foreach (var p in model.parameters()) p.grad = ones_like(p);
-        o.Observe(x, y);
+        foreach (var p in model.parameters())
+            p.grad = ones_like(p);
+        o.UpdateCurvature(x, y);
         o.step();
-        string Curvature() => string.Join(' ', Problem.Values(o.Snapshot().Tensors.Where(t => !t.Key.Contains("Moment", StringComparison.Ordinal)).Select(t => t.Value)));
+        string Curvature() =>
+            string.Join(
+                ' ',
+                Problem.Values(o.Snapshot().Tensors.Where(t => !t.Key.Contains("Moment", StringComparison.Ordinal)).Select(t => t.Value))
+            );
         string before = Curvature();
         x[5].fill_(value);
-        o.Observe(x, y);
+        o.UpdateCurvature(x, y);
         Assert.Equal(before, Curvature());
-        Assert.Contains("was not finite and was not used", Assert.Single(o.Events, e => e.Subject == "a.weight").Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "was not finite and was not used",
+            Assert.Single(o.Events, e => e.Subject == "a.weight").Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -361,9 +629,13 @@ public sealed class DiagonalCurvatureTests : IDisposable
     {
         var (model, x, y, _) = Quadratic();
         using var o = new AdaHessian([ParameterGroup.Of(model, new AdaHessian.Options())]);
-        Assert.Contains("Observe(diagonal)", Assert.Throws<InvalidOperationException>(() => o.Observe(x, y)).Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => o.Observe([ones(2)]));
-        Assert.Throws<ArgumentException>(() => o.Observe([]));
+        Assert.Contains(
+            "UpdateCurvature(diagonal)",
+            Assert.Throws<InvalidOperationException>(() => o.UpdateCurvature(x, y)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Throws<ArgumentException>(() => o.UpdateCurvature([ones(2)]));
+        Assert.Throws<ArgumentException>(() => o.UpdateCurvature([]));
     }
 
     [Fact]
@@ -372,7 +644,11 @@ public sealed class DiagonalCurvatureTests : IDisposable
         var model = SecondOrder.SecondOrderCases.Convex();
         var (x, y) = SecondOrder.SecondOrderCases.Batch(1);
         var (w, b) = (model.named_parameters().First(), model.named_parameters().Last());
-        using var o = new Sophia([new([w], new() { Interval = 2, Beta2 = 0.5 }), new([b], new() { Interval = 1, Beta2 = 0.5 })], model, new Categorical());
+        using var o = new Sophia(
+            [new([w], new() { Interval = 2, Beta2 = 0.5 }), new([b], new() { Interval = 1, Beta2 = 0.5 })],
+            model,
+            new Categorical()
+        );
         var (first, second) = (new List<double>(), new List<double>());
         for (int i = 0; i < 4; i++)
         {

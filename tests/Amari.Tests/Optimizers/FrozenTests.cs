@@ -17,7 +17,8 @@ public sealed class FrozenTests : IDisposable
 
     private static void Freeze(nn.Module model, bool frozen = true)
     {
-        foreach (var p in model.parameters()) p.requires_grad = !frozen;
+        foreach (var p in model.parameters())
+            p.requires_grad = !frozen;
     }
 
     private static void Step(Optimizer o, Func<Tensor> loss)
@@ -35,12 +36,14 @@ public sealed class FrozenTests : IDisposable
         var first = model.children().First();
         using var o = OptimizerCases.Make(name, model);
         Tensor Loss() => model.call(x).square().mean();
-        for (int i = 0; i < 3; i++) Step(o, Loss);
+        for (int i = 0; i < 3; i++)
+            Step(o, Loss);
         Freeze(first);
         var (frozen, others) = (Problem.Values(first.parameters()), Problem.Values(model.parameters()));
-        o.step();                                                // its last gradient is still there
+        o.step(); // its last gradient is still there
         Assert.Equal(frozen, Problem.Values(first.parameters()));
-        for (int i = 0; i < 3; i++) Step(o, Loss);
+        for (int i = 0; i < 3; i++)
+            Step(o, Loss);
         Assert.Equal(frozen, Problem.Values(first.parameters()));
         Assert.NotEqual(others, Problem.Values(model.parameters()));
         Assert.Equal(2, o.Coverage.Rows.Count(r => r.Reason.EndsWith("frozen now", StringComparison.Ordinal)));
@@ -56,9 +59,11 @@ public sealed class FrozenTests : IDisposable
         var (model, x) = (Model(), randn(8, 4));
         var (first, last) = ((nn.Module<Tensor, Tensor>)model.children().First(), model.children().Last());
         using var o = OptimizerCases.Make(name, model);
-        for (int i = 0; i < 3; i++) Step(o, () => model.call(x).square().mean());
+        for (int i = 0; i < 3; i++)
+            Step(o, () => model.call(x).square().mean());
         var before = Problem.Values(last.parameters());
-        for (int i = 0; i < 3; i++) Step(o, () => first.call(x).square().mean());
+        for (int i = 0; i < 3; i++)
+            Step(o, () => first.call(x).square().mean());
         Assert.Equal(before, Problem.Values(last.parameters()));
         Assert.All(last.parameters(), p => Assert.Null(p.grad));
     }
@@ -71,12 +76,16 @@ public sealed class FrozenTests : IDisposable
         Freeze(first);
         using var o = OptimizerCases.Make(name, model);
         var before = Problem.Values(first.parameters());
-        for (int i = 0; i < 2; i++) Step(o, () => model.call(x).square().mean());
+        for (int i = 0; i < 2; i++)
+            Step(o, () => model.call(x).square().mean());
         Assert.Equal(before, Problem.Values(first.parameters()));
         Freeze(first, false);
-        if (o is Sophia s) s.Observe([.. s.parameters().Select(p => p.detach().square() + 0.1)]);
-        if (o is AdaHessian a) a.Observe([.. a.parameters().Select(p => p.detach().square() + 0.1)]);
-        for (int i = 0; i < 2; i++) Step(o, () => model.call(x).square().mean());     // SOAP's first gradient only makes its basis
+        if (o is Sophia s)
+            s.UpdateCurvature([.. s.parameters().Select(p => p.detach().square() + 0.1)]);
+        if (o is AdaHessian a)
+            a.UpdateCurvature([.. a.parameters().Select(p => p.detach().square() + 0.1)]);
+        for (int i = 0; i < 2; i++)
+            Step(o, () => model.call(x).square().mean()); // SOAP's first gradient only makes its basis
         Assert.NotEqual(before, Problem.Values(first.parameters()));
     }
 
@@ -100,14 +109,27 @@ public sealed class FrozenTests : IDisposable
     public void No_groups_are_refused()
     {
         Assert.Throws<ArgumentException>(() => new AdamW(new List<ParameterGroup<AdamW.Options>>()));
-        Assert.Throws<ArgumentException>(() => new Routed(Model(), new List<ParameterGroup<Routed.Options>>()));
+        Assert.Throws<ArgumentException>(() => new PartitionedOptimizer(Model(), new List<ParameterGroup<PartitionedOptimizer.Options>>()));
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void Empty_parameters_are_passed_over(string name)
     {
-        var plain = Problem.Parameters([[5, 7]]);
-        Parameter[] mixed = [.. Problem.Parameters([[5, 7]]), .. Problem.Parameters([[3, 0], [0, 3], [0], [2, 0, 4]])];
+        var plain = Problem.Parameters([
+            [5, 7],
+        ]);
+        Parameter[] mixed =
+        [
+            .. Problem.Parameters([
+                [5, 7],
+            ]),
+            .. Problem.Parameters([
+                [3, 0],
+                [0, 3],
+                [0],
+                [2, 0, 4],
+            ]),
+        ];
         using var a = OptimizerCases.Make(name, plain);
         using var b = OptimizerCases.Make(name, mixed);
         Problem.Steps(a, plain, 0, 4);

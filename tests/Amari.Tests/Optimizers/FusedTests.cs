@@ -9,15 +9,30 @@ public sealed class FusedTests
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_for_lengths_0_to_256_and_odd_shapes(string name)
     {
-        long[][] shapes = [.. Enumerable.Range(0, 257).Select(n => new long[] { n }), [], [3, 5, 7], [1, 1], [127, 513], [2, 3, 1, 2, 1, 2, 5]];
+        long[][] shapes =
+        [
+            .. Enumerable.Range(0, 257).Select(n => new long[] { n }),
+            [],
+            [3, 5, 7],
+            [1, 1],
+            [127, 513],
+            [2, 3, 1, 2, 1, 2, 5],
+        ];
         AssertSame(name, Problem.Parameters(shapes), Problem.Parameters(shapes), 2e-6);
     }
 
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_on_bfloat16_but_for_rare_roundings(string name)
     {
-        long[][] shapes = [[1], [33], [31, 257], [4096]];
-        Parameter[] fused = Problem.Parameters(shapes, ScalarType.BFloat16), plain = Problem.Parameters(shapes, ScalarType.BFloat16);
+        long[][] shapes =
+        [
+            [1],
+            [33],
+            [31, 257],
+            [4096],
+        ];
+        Parameter[] fused = Problem.Parameters(shapes, ScalarType.BFloat16),
+            plain = Problem.Parameters(shapes, ScalarType.BFloat16);
         AssertSame(name, fused, plain, 1.0 / 128);
         Assert.InRange(Problem.Values(fused).Zip(Problem.Values(plain)).Count(p => p.First != p.Second), 0, 12);
         Assert.Equal(ScalarType.BFloat16, fused[0].dtype);
@@ -26,7 +41,8 @@ public sealed class FusedTests
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Equal_the_torch_lines_on_misaligned_views(string name)
     {
-        Parameter[] Views() => [.. Enumerable.Range(1, 5).Select(i => nn.Parameter(arange(0, 300, dtype: ScalarType.Float32).div_(300).narrow(0, i, 250)))];
+        Parameter[] Views() =>
+            [.. Enumerable.Range(1, 5).Select(i => nn.Parameter(arange(0, 300, dtype: ScalarType.Float32).div_(300).narrow(0, i, 250)))];
         AssertSame(name, Views(), Views(), 2e-6);
     }
 
@@ -34,34 +50,54 @@ public sealed class FusedTests
     public void Leave_what_they_cannot_do_to_the_torch_lines(string name)
     {
         Parameter[] Mixed() =>
-        [
-            nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()),                       // not contiguous
-            nn.Parameter(linspace(-1, 1, 12, dtype: ScalarType.Float64)),
-            nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.Float16)),
-            nn.Parameter(linspace(-1, 1, 12)),
-        ];
+            [
+                nn.Parameter(linspace(-1, 1, 12).reshape(3, 4).t()), // not contiguous
+                nn.Parameter(linspace(-1, 1, 12, dtype: ScalarType.Float64)),
+                nn.Parameter(linspace(-1, 1, 12).to_type(ScalarType.Float16)),
+                nn.Parameter(linspace(-1, 1, 12)),
+            ];
         AssertSame(name, Mixed(), Mixed(), 2e-6);
     }
 
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void Follow_gradients_and_parameters_that_change_under_them(string name)
     {
-        Parameter fused = Problem.Parameters([[6, 4]])[0], plain = Problem.Parameters([[6, 4]])[0];
+        Parameter fused =
+                Problem.Parameters([
+                    [6, 4],
+                ])[0],
+            plain =
+                Problem.Parameters([
+                    [6, 4],
+                ])[0];
         using var a = OptimizerCases.Make(name, [fused]);
         using var b = OptimizerCases.Make(name, [plain], fused: false);
         using var steps = NewDisposeScope();
         Func<Parameter, Tensor>[] gradients =
         [
             _ => linspace(-1, 2, 24).reshape(6, 4),
-            _ => linspace(-1, 2, 24).reshape(4, 6).t(),                               // the same numbers in another layout
+            _ => linspace(-1, 2, 24).reshape(4, 6).t(), // the same numbers in another layout
             p => p.grad!.t().contiguous().t(),
             _ => linspace(-2, 1, 25).narrow(0, 1, 24).reshape(6, 4),
-            _ => sparse_coo_tensor(tensor(new long[,] { { 1, 2 }, { 0, 3 } }), tensor(new[] { 1f, -2f }), [6, 4], ScalarType.Float32),
+            _ =>
+                sparse_coo_tensor(
+                    tensor(
+                        new long[,]
+                        {
+                            { 1, 2 },
+                            { 0, 3 },
+                        }
+                    ),
+                    tensor(new[] { 1f, -2f }),
+                    [6, 4],
+                    ScalarType.Float32
+                ),
             _ => linspace(-1, 2, 24).reshape(6, 4),
         ];
         foreach (var gradient in gradients)
         {
-            foreach (var p in new[] { fused, plain }) p.grad = gradient(p);
+            foreach (var p in new[] { fused, plain })
+                p.grad = gradient(p);
             a.step();
             b.step();
             AssertClose(name, plain.detach(), fused.detach(), 2e-6);
@@ -70,7 +106,7 @@ public sealed class FusedTests
         {
             p.grad = linspace(-1, 2, 24).reshape(6, 4);
             using var off = no_grad();
-            p.set_(p.t().contiguous().t());                                           // same handle, other strides
+            p.set_(p.t().contiguous().t()); // same handle, other strides
         }
         a.step();
         b.step();
@@ -80,7 +116,14 @@ public sealed class FusedTests
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
     public void A_parameter_without_a_gradient_stays_and_its_step_is_not_counted(string name)
     {
-        Parameter[] fused = Problem.Parameters([[5], [6]]), plain = Problem.Parameters([[5], [6]]);
+        Parameter[] fused = Problem.Parameters([
+                [5],
+                [6],
+            ]),
+            plain = Problem.Parameters([
+                [5],
+                [6],
+            ]);
         using var a = OptimizerCases.Make(name, fused);
         using var b = OptimizerCases.Make(name, plain, fused: false);
         for (int step = 0; step < 4; step++)
@@ -88,7 +131,8 @@ public sealed class FusedTests
             foreach (var p in new[] { fused, plain })
             {
                 Problem.SetGradients(p, step);
-                if (step % 2 == 0) p[1].grad = null;
+                if (step % 2 == 0)
+                    p[1].grad = null;
             }
             a.step();
             b.step();
@@ -104,7 +148,12 @@ public sealed class FusedTests
         double[] Run(int count)
         {
             set_num_threads(count);
-            var p = Problem.Parameters([[100_003], [7], [64, 1025], .. Enumerable.Repeat<long[]>([2048], 20)]);
+            var p = Problem.Parameters([
+                [100_003],
+                [7],
+                [64, 1025],
+                .. Enumerable.Repeat<long[]>([2048], 20),
+            ]);
             using var o = OptimizerCases.Make(name, p);
             o.MaxGradientNorm = 1;
             for (int step = 0; step < 3; step++)
@@ -117,7 +166,8 @@ public sealed class FusedTests
         try
         {
             var one = Run(1);
-            foreach (int count in new[] { 2, 3, 5 }) Assert.Equal(one, Run(count));
+            foreach (int count in new[] { 2, 3, 5 })
+                Assert.Equal(one, Run(count));
         }
         finally
         {
@@ -149,13 +199,19 @@ public sealed class FusedTests
     [Theory, InlineData(true), InlineData(false)]
     public void Clip_as_torch_does(bool fused)
     {
-        long[][] shapes = [[17], [300, 41], [1]];
+        long[][] shapes =
+        [
+            [17],
+            [300, 41],
+            [1],
+        ];
         Parameter[] ours = [.. Problem.Parameters(shapes), nn.Parameter(ones(9, dtype: ScalarType.Float64))];
         Parameter[] torch = [.. Problem.Parameters(shapes), nn.Parameter(ones(9, dtype: ScalarType.Float64))];
         using var a = OptimizerCases.Make("Sgd plain", ours, fused);
         using var b = OptimizerCases.Make("Sgd plain", torch, fused: false);
         a.MaxGradientNorm = 2.5;
-        foreach (var p in new[] { ours, torch }) Problem.SetGradients(p, 3);
+        foreach (var p in new[] { ours, torch })
+            Problem.SetGradients(p, 3);
         var kept = Problem.Values(ours.Select(p => p.grad!));
         double norm = nn.utils.clip_grad_norm_(torch, 2.5);
         a.step();
@@ -183,7 +239,8 @@ public sealed class FusedTests
     private static void AssertClose(string name, Tensor expected, Tensor actual, double tolerance) =>
         AssertClose(name, Problem.Values([expected]), Problem.Values([actual]), tolerance);
 
-    /// <summary>Small states are rounded by the same random numbers on both paths: only a number whose last bit decides is kept a step of the format apart.</summary>
+    /// <summary>Small states are rounded by the same random numbers on both paths: only a number whose last bit decides is kept a step of
+    /// the format apart.</summary>
     private static void AssertClose(string name, double[] expected, double[] actual, double tolerance)
     {
         const double Apart = 1e-3;

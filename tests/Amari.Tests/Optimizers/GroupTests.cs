@@ -6,14 +6,26 @@ namespace Amari.Tests.Optimizers;
 public sealed class GroupTests
 {
     /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
-    private sealed record Grouped(string Name, Func<IEnumerable<(string, Parameter)>[], Optimizer> Make, Action<Optimizer, IEnumerable<(string, Parameter)>> Add)
+    private sealed record Grouped(
+        string Name,
+        Func<IEnumerable<(string, Parameter)>[], Optimizer> Make,
+        Action<Optimizer, IEnumerable<(string, Parameter)>> Add
+    )
     {
-        public static Grouped Of<TOptions, TState>(TOptions first, TOptions second, Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make)
-            where TOptions : OptimizerOptions where TState : ParameterState
+        public static Grouped Of<TOptions, TState>(
+            TOptions first,
+            TOptions second,
+            Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make
+        )
+            where TOptions : OptimizerOptions
+            where TState : ParameterState
         {
             TOptions[] options = [first, second];
-            return new(typeof(TOptions).DeclaringType!.Name, parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
-                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second)));
+            return new(
+                typeof(TOptions).DeclaringType!.Name,
+                parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
+                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second))
+            );
         }
     }
 
@@ -26,7 +38,7 @@ public sealed class GroupTests
         Grouped.Of(new Muon.Options(), new() { LearningRate = 0.3, Orthogonalise = false }, g => new Muon(g)),
         Grouped.Of(new Soap.Options(), new() { LearningRate = 0.3, RefreshInterval = 2 }, g => new Soap(g)),
         Grouped.Of(new Shampoo.Options(), new() { LearningRate = 0.3, BlockSize = 3 }, g => new Shampoo(g)),
-        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Interpolation = 0.5 }, g => new ScheduleFree(g)),
+        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new ScheduleFree(g)),
         Grouped.Of(new Lamb.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lamb(g)),
         Grouped.Of(new Adafactor.Options(), new() { LearningRate = 0.3, DecayPower = 0.6 }, g => new Adafactor(g)),
     ];
@@ -37,17 +49,27 @@ public sealed class GroupTests
     public void Two_groups_are_two_optimizers_also_when_one_comes_later(string name)
     {
         var grouped = Array.Find(WithGroups, g => g.Name == name)!;
-        long[][] shapes = [[33], [5, 7], [3, 4], [11]];
+        long[][] shapes =
+        [
+            [33],
+            [5, 7],
+            [3, 4],
+            [11],
+        ];
         var (whole, later, apart) = (Problem.Parameters(shapes), Problem.Parameters(shapes), Problem.Parameters(shapes));
         static (string, Parameter)[] Named(Parameter[] p, Range part) => [.. p.Select((x, i) => ($"p{i}", x)).ToArray()[part]];
         using var both = grouped.Make([Named(whole, ..2), Named(whole, 2..)]);
         using var first = grouped.Make([Named(apart, ..2), []]);
-        using var second = grouped.Make([[], Named(apart, 2..)]);
+        using var second = grouped.Make([
+            [],
+            Named(apart, 2..),
+        ]);
         using var grown = grouped.Make([Named(later, ..2), []]);
         Assert.Equal(2, both.ParamGroups.Count());
         for (int step = 0; step < 6; step++)
         {
-            if (step == 3) grouped.Add(grown, Named(later, 2..));
+            if (step == 3)
+                grouped.Add(grown, Named(later, 2..));
             Problem.Steps(both, whole, step, step + 1);
             Problem.SetGradients(apart, step);
             first.step();
@@ -60,24 +82,50 @@ public sealed class GroupTests
         // the second group's first step was the fourth
         Assert.Equal(Problem.Values(whole[..2]), Problem.Values(later[..2]));
         var fresh = Problem.Parameters(shapes);
-        using var alone = grouped.Make([[], Named(fresh, 2..)]);
+        using var alone = grouped.Make([
+            [],
+            Named(fresh, 2..),
+        ]);
         Problem.Steps(alone, fresh, 3, 6);
         Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
-        Assert.Contains("is given twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message, StringComparison.Ordinal);
-        Assert.Contains("'p0' occurs twice", Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is given twice",
+            Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "'p0' occurs twice",
+            Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message,
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>Every optimizer of groups is made of bare parameters, as in TorchSharp: <c>new AdamW(model.parameters())</c>.</summary>
     [Fact]
     public void Every_optimizer_of_groups_takes_the_model_s_parameters()
     {
-        var types = typeof(Optimizer).Assembly.GetExportedTypes().Where(t => !t.IsAbstract && t.IsAssignableTo(typeof(Optimizer)) && t != typeof(Amari.Kfac) && t != typeof(Routed)
-            && t.GetConstructors().Any(c => c.GetParameters()[0].ParameterType is { IsGenericType: true } p && p.GetGenericArguments()[0] is { IsGenericType: true })).ToList();
+        var types = typeof(Optimizer)
+            .Assembly.GetExportedTypes()
+            .Where(t =>
+                !t.IsAbstract
+                && t.IsAssignableTo(typeof(Optimizer))
+                && t != typeof(Amari.Kfac)
+                && t != typeof(PartitionedOptimizer)
+                && t.GetConstructors()
+                    .Any(c =>
+                        c.GetParameters()[0].ParameterType is { IsGenericType: true } p
+                        && p.GetGenericArguments()[0] is { IsGenericType: true }
+                    )
+            )
+            .ToList();
         Assert.True(types.Count >= 12);
         foreach (var type in types)
         {
             using var model = nn.Linear(4, 3);
-            using var made = (Optimizer)type.GetConstructors().Single(c => c.GetParameters() is [var p, _] && p.ParameterType == typeof(IEnumerable<Parameter>)).Invoke([model.parameters(), null]);
+            using var made = (Optimizer)
+                type.GetConstructors()
+                    .Single(c => c.GetParameters() is [var p, _] && p.ParameterType == typeof(IEnumerable<Parameter>))
+                    .Invoke([model.parameters(), null]);
             Assert.Equal(2, made.parameters().Count());
             Assert.Equal(["0", "1"], made.Coverage.Rows.Select(r => r.Parameter));
         }
@@ -94,13 +142,26 @@ public sealed class GroupTests
     [Fact]
     public void Groups_of_bare_parameters_have_names_of_their_own()
     {
-        var (p, q) = (Problem.Parameters([[3], [2, 2], [4]]), Problem.Parameters([[3], [2, 2], [4]]));
-        AdamW Make(Parameter[] w) => new([ParameterGroup.Of(w[..1], new AdamW.Options()), ParameterGroup.Of(w[1..], new AdamW.Options { LearningRate = 0.01 })]);
+        var (p, q) = (
+            Problem.Parameters([
+                [3],
+                [2, 2],
+                [4],
+            ]),
+            Problem.Parameters([
+                [3],
+                [2, 2],
+                [4],
+            ])
+        );
+        AdamW Make(Parameter[] w) =>
+            new([ParameterGroup.Of(w[..1], new AdamW.Options()), ParameterGroup.Of(w[1..], new AdamW.Options { LearningRate = 0.01 })]);
         using var a = Make(p);
         Assert.Equal(["0", "1", "2"], a.Coverage.Rows.Select(r => r.Parameter));
         Problem.Steps(a, p, 0, 3);
         using (no_grad())
-            foreach (var (w, v) in q.Zip(p)) w.copy_(v);
+            foreach (var (w, v) in q.Zip(p))
+                w.copy_(v);
         using var b = Make(q);
         b.Restore(a.Snapshot());
         Problem.Steps(a, p, 3, 5);
@@ -116,9 +177,22 @@ public sealed class GroupTests
     {
         using var model = nn.Sequential(("a", nn.Linear(4, 5)), ("b", nn.Linear(5, 3)));
         var layers = model.children().ToList();
-        using var kfac = new Amari.Kfac([ParameterGroup.Of(layers[0].parameters(), new Amari.Kfac.Options()), ParameterGroup.Of(layers[1].parameters(), new Amari.Kfac.Options { LearningRate = 0.01 })], model, new Categorical());
+        using var kfac = new Amari.Kfac(
+            [
+                ParameterGroup.Of(layers[0].parameters(), new Amari.Kfac.Options()),
+                ParameterGroup.Of(layers[1].parameters(), new Amari.Kfac.Options { LearningRate = 0.01 }),
+            ],
+            model,
+            new Categorical()
+        );
         Assert.Equal(["a.weight", "a.bias", "b.weight", "b.bias"], kfac.Coverage.Rows.Select(r => r.Parameter));
-        using var routed = new Routed(model, [ParameterGroup.Of(layers[0].parameters(), new Routed.Options()), ParameterGroup.Of(layers[1].parameters(), new Routed.Options { RestOnly = true })]);
+        using var routed = new PartitionedOptimizer(
+            model,
+            [
+                ParameterGroup.Of(layers[0].parameters(), new PartitionedOptimizer.Options()),
+                ParameterGroup.Of(layers[1].parameters(), new PartitionedOptimizer.Options { FallbackOnly = true }),
+            ]
+        );
         Assert.Equal(["0", "1", "2", "3"], routed.Coverage.Rows.Select(r => r.Parameter));
     }
 }

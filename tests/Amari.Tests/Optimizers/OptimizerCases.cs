@@ -11,55 +11,238 @@ public static class OptimizerCases
         ["Sgd momentum"] = (p, fused) => new Sgd([p.Group(new Sgd.Options())]) { Fused = fused },
         ["Sgd L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Momentum = 0, WeightDecay = 0.1 })]) { Fused = fused },
         ["Sgd Nesterov L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Nesterov = true, WeightDecay = 0.1 })]) { Fused = fused },
-        ["Sgd dampened"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Dampening = 0.5, WeightDecay = 0.1, Maximize = true })]) { Fused = fused },
-        ["Sgd decoupled"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Nesterov = true, WeightDecay = 0.1, DecoupledDecay = true })]) { Fused = fused },
-        ["Adam AmsGrad"] = (p, fused) => new Adam([p.Group(new Adam.Options() { Beta2 = 0.5, WeightDecay = 0.1, AmsGrad = true })]) { Fused = fused },
-        ["AdamW AmsGrad"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { Beta2 = 0.5, AmsGrad = true, Maximize = true })]) { Fused = fused },
+        ["Sgd dampened"] = (p, fused) =>
+            new Sgd([
+                p.Group(
+                    new Sgd.Options()
+                    {
+                        Dampening = 0.5,
+                        WeightDecay = 0.1,
+                        Maximize = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
+        ["Sgd decoupled"] = (p, fused) =>
+            new Sgd([
+                p.Group(
+                    new Sgd.Options()
+                    {
+                        Nesterov = true,
+                        WeightDecay = 0.1,
+                        DecoupledDecay = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
+        ["Adam AmsGrad"] = (p, fused) =>
+            new Adam([
+                p.Group(
+                    new Adam.Options()
+                    {
+                        Beta2 = 0.5,
+                        WeightDecay = 0.1,
+                        AmsGrad = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
+        ["AdamW AmsGrad"] = (p, fused) =>
+            new AdamW([
+                p.Group(
+                    new AdamW.Options()
+                    {
+                        Beta2 = 0.5,
+                        AmsGrad = true,
+                        Maximize = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["Adam"] = (p, fused) => new Adam([p.Group(new Adam.Options())]) { Fused = fused },
-        ["Adam L2"] = (p, fused) => new Adam([p.Group(new Adam.Options() { LearningRate = 0.01, Beta1 = 0, Beta2 = 0.9, Epsilon = 1e-3, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Adam L2"] = (p, fused) =>
+            new Adam([
+                p.Group(
+                    new Adam.Options()
+                    {
+                        LearningRate = 0.01,
+                        Beta1 = 0,
+                        Beta2 = 0.9,
+                        Epsilon = 1e-3,
+                        WeightDecay = 0.1,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["AdamW"] = (p, fused) => new AdamW([p.Group(new AdamW.Options())]) { Fused = fused },
-        ["AdamW other"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { LearningRate = 0.02, Beta1 = 0.5, Beta2 = 0.8, Epsilon = 1e-2, WeightDecay = 0.5 })]) { Fused = fused },
+        ["AdamW other"] = (p, fused) =>
+            new AdamW([
+                p.Group(
+                    new AdamW.Options()
+                    {
+                        LearningRate = 0.02,
+                        Beta1 = 0.5,
+                        Beta2 = 0.8,
+                        Epsilon = 1e-2,
+                        WeightDecay = 0.5,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["Lion"] = (p, fused) => new Lion([p.Group(new Lion.Options())]) { Fused = fused },
-        ["Lion decay"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, Beta1 = 0.5, Beta2 = 0.8, WeightDecay = 0.5 })]) { Fused = fused },
+        ["Lion decay"] = (p, fused) =>
+            new Lion([
+                p.Group(
+                    new Lion.Options()
+                    {
+                        LearningRate = 0.01,
+                        Beta1 = 0.5,
+                        Beta2 = 0.8,
+                        WeightDecay = 0.5,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { Cautious = true })]) { Fused = fused },
-        ["Lion cautious"] = (p, fused) => new Lion([p.Group(new Lion.Options() { LearningRate = 0.01, WeightDecay = 0.5, Cautious = true })]) { Fused = fused },
-        ["Small AdamW bfloat16"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
-        ["Small AdamW blocks"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
-        ["Small Lion bfloat16"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
-        ["Small Lion blocks"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8 })]) { Fused = fused },
-        ["Small Lion cautious"] = (p, fused) => new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.Blocks8, Cautious = true })]) { Fused = fused },
-        ["Small AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
+        ["Lion cautious"] = (p, fused) =>
+            new Lion([
+                p.Group(
+                    new Lion.Options()
+                    {
+                        LearningRate = 0.01,
+                        WeightDecay = 0.5,
+                        Cautious = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
+        ["Small AdamW bfloat16"] = (p, fused) =>
+            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
+        ["Small AdamW blocks"] = (p, fused) =>
+            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
+        ["Small Lion bfloat16"] = (p, fused) =>
+            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
+        ["Small Lion blocks"] = (p, fused) =>
+            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
+        ["Small Lion cautious"] = (p, fused) =>
+            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BlockwiseInt8, Cautious = true })]) { Fused = fused },
+        ["Small AdamW cautious"] = (p, fused) =>
+            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
         ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
-        ["Muon plain"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Nesterov = false, Momentum = 0.8, WeightDecay = 0.1 })]) { Fused = fused },
+        ["Muon plain"] = (p, fused) =>
+            new Muon([
+                p.Group(
+                    new Muon.Options()
+                    {
+                        Nesterov = false,
+                        Momentum = 0.8,
+                        WeightDecay = 0.1,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["Muon cautious"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Cautious = true })]) { Fused = fused },
         ["Sophia"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options())]) { Fused = fused }),
-        ["Sophia unclipped"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options() { LearningRate = 0.01, Clip = null, Gamma = 1, Beta2 = 0.5 })]) { Fused = fused }),
+        ["Sophia unclipped"] = (p, fused) =>
+            Measured(
+                new Sophia([
+                    p.Group(
+                        new Sophia.Options()
+                        {
+                            LearningRate = 0.01,
+                            Clip = null,
+                            Gamma = 1,
+                            Beta2 = 0.5,
+                        }
+                    ),
+                ])
+                {
+                    Fused = fused,
+                }
+            ),
         ["AdaHessian"] = (p, fused) => Measured(new AdaHessian([p.Group(new AdaHessian.Options())]) { Fused = fused }),
-        ["Routed Muon"] = (p, _) => p.Routed(new()),
-        ["Routed Soap"] = (p, _) => p.Routed(new() { Matrices = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 } }),
-        ["Routed Shampoo"] = (p, _) => p.Routed(new() { Matrices = new Shampoo.Options() { RefreshInterval = 2 } }),
-        ["Routed Kfac"] = (p, _) => p.Routed(new() { Matrices = new Amari.Kfac.Options() }),   // parameters alone have no layer, and go to AdamW; what it does with layers: RoutedTests
+        ["PartitionedOptimizer Muon"] = (p, _) => p.PartitionedOptimizer(new()),
+        ["PartitionedOptimizer Soap"] = (p, _) =>
+            p.PartitionedOptimizer(
+                new()
+                {
+                    MatrixOptimizer = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 },
+                }
+            ),
+        ["PartitionedOptimizer Shampoo"] = (p, _) =>
+            p.PartitionedOptimizer(new() { MatrixOptimizer = new Shampoo.Options() { RefreshInterval = 2 } }),
+        // parameters alone have no layer, and go to AdamW; what it does with layers: PartitionedOptimizerTests
+        ["PartitionedOptimizer Kfac"] = (p, _) => p.PartitionedOptimizer(new() { MatrixOptimizer = new Amari.Kfac.Options() }),
         ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
         ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
         ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
-        ["ScheduleFree Sgd"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, WarmupSteps = 4, AveragingPower = 1 })]) { Fused = fused },
+        ["ScheduleFree Sgd"] = (p, fused) =>
+            new ScheduleFree([
+                p.Group(
+                    new ScheduleFree.Options()
+                    {
+                        Base = ScheduleFreeBase.Sgd,
+                        LearningRate = 0.1,
+                        WarmupSteps = 4,
+                        AveragingPower = 1,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["Soap"] = (p, fused) => new Soap([p.Group(new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 })]) { Fused = fused },
         ["Shampoo"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { RefreshInterval = 2 })]) { Fused = fused },
-        ["Shampoo blocks"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { Grafting = Grafting.Sgd, BlockSize = 3, Epsilon = 1e-3 })]) { Fused = fused },
+        ["Shampoo blocks"] = (p, fused) =>
+            new Shampoo([
+                p.Group(
+                    new Shampoo.Options()
+                    {
+                        Grafting = Grafting.Sgd,
+                        BlockSize = 3,
+                        Epsilon = 1e-3,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
-    public static TheoryData<string> FusedNames => [.. Makers.Keys.Where(n => n.Split(' ') is ["Sgd" or "Adam" or "AdamW" or "Lion", ..] or ["Small", _, not "cautious"])];
+    public static TheoryData<string> FusedNames =>
+        [.. Makers.Keys.Where(n => n.Split(' ') is ["Sgd" or "Adam" or "AdamW" or "Lion", ..] or ["Small", _, not "cautious"])];
 
     /// <summary>With an estimate of the curvature: without one there is no step.</summary>
-    private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(DiagonalCurvatureOptimizer<TOptions, TState> optimizer)
-        where TOptions : DiagonalCurvatureOptions where TState : ParameterState
+    private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(
+        DiagonalCurvatureOptimizer<TOptions, TState> optimizer
+    )
+        where TOptions : DiagonalCurvatureOptions
+        where TState : ParameterState
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        optimizer.Observe([.. optimizer.parameters().Select(p => p.square() + 0.1)]);
+        optimizer.UpdateCurvature([.. optimizer.parameters().Select(p => p.square() + 0.1)]);
         return optimizer;
     }
 
@@ -70,17 +253,20 @@ public static class OptimizerCases
 
     private sealed record Source(IEnumerable<(string, Parameter)> Parameters, nn.Module? Model)
     {
-        public ParameterGroup<T> Group<T>(T options) where T : OptimizerOptions =>
-            Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
+        public ParameterGroup<T> Group<T>(T options)
+            where T : OptimizerOptions => Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
 
-        public Routed Routed(Routed.Options options) => new(Model ?? new Holder(Parameters), options);
+        public PartitionedOptimizer PartitionedOptimizer(PartitionedOptimizer.Options options) =>
+            new(Model ?? new Holder(Parameters), options);
     }
 
     private sealed class Holder : nn.Module
     {
-        public Holder(IEnumerable<(string Name, Parameter Parameter)> parameters) : base(nameof(Holder))
+        public Holder(IEnumerable<(string Name, Parameter Parameter)> parameters)
+            : base(nameof(Holder))
         {
-            foreach (var (name, parameter) in parameters) register_parameter(name, parameter);
+            foreach (var (name, parameter) in parameters)
+                register_parameter(name, parameter);
         }
     }
 }

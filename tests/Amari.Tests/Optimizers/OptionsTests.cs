@@ -8,21 +8,36 @@ namespace Amari.Tests.Optimizers;
 /// <summary>Options of every optimizer: their ranges, and that each has an effect.</summary>
 public sealed class OptionsTests
 {
-    public static TheoryData<string, double, string> BadOptions => new()
-    {
-        { "LearningRate", -1, ">= 0" },
-        { "LearningRate", double.NaN, ">= 0" },
-        { "LearningRate", double.PositiveInfinity, ">= 0" },
-        { "Momentum", 1, "[0, 1)" },
-        { "Beta1", -0.1, "[0, 1)" },
-        { "Beta1", double.NaN, "[0, 1)" },
-        { "Beta2", 1, "[0, 1)" },
-        { "Epsilon", 0, "> 0" },
-        { "WeightDecay", -1e-3, ">= 0" },
-    };
+    public static TheoryData<string, double, string> BadOptions =>
+        new()
+        {
+            { "LearningRate", -1, ">= 0" },
+            { "LearningRate", double.NaN, ">= 0" },
+            { "LearningRate", double.PositiveInfinity, ">= 0" },
+            { "Momentum", 1, "[0, 1)" },
+            { "Beta1", -0.1, "[0, 1)" },
+            { "Beta1", double.NaN, "[0, 1)" },
+            { "Beta2", 1, "[0, 1)" },
+            { "Epsilon", 0, "> 0" },
+            { "WeightDecay", -1e-3, ">= 0" },
+        };
 
-    private static readonly Type[] Options = [typeof(Sgd.Options), typeof(Adam.Options), typeof(AdamW.Options), typeof(Lion.Options),
-        typeof(Muon.Options), typeof(Lamb.Options), typeof(Adafactor.Options), typeof(ScheduleFree.Options), typeof(Soap.Options), typeof(Shampoo.Options), typeof(Sophia.Options), typeof(AdaHessian.Options), typeof(Routed.Options)];
+    private static readonly Type[] Options =
+    [
+        typeof(Sgd.Options),
+        typeof(Adam.Options),
+        typeof(AdamW.Options),
+        typeof(Lion.Options),
+        typeof(Muon.Options),
+        typeof(Lamb.Options),
+        typeof(Adafactor.Options),
+        typeof(ScheduleFree.Options),
+        typeof(Soap.Options),
+        typeof(Shampoo.Options),
+        typeof(Sophia.Options),
+        typeof(AdaHessian.Options),
+        typeof(PartitionedOptimizer.Options),
+    ];
 
     [Theory, MemberData(nameof(BadOptions))]
     public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
@@ -31,14 +46,17 @@ public sealed class OptionsTests
         Assert.NotEmpty(members);
         foreach (var (type, member) in members)
         {
-            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member!.SetValue(Activator.CreateInstance(type), value)).InnerException;
+            var error = Assert
+                .Throws<System.Reflection.TargetInvocationException>(() => member!.SetValue(Activator.CreateInstance(type), value))
+                .InnerException;
             Assert.IsType<ArgumentOutOfRangeException>(error);
             Assert.Contains(FormattableString.Invariant($"{option} is {value}"), error.Message, StringComparison.Ordinal);
             Assert.Contains(range, error.Message, StringComparison.Ordinal);
         }
     }
 
-    public static TheoryData<string> AllOptions => [.. Amari.Training.OptimizerCatalog.All.Select(o => o.OptionsType.DeclaringType!.Name).Distinct()];
+    public static TheoryData<string> AllOptions =>
+        [.. Amari.Training.OptimizerCatalog.All.Select(o => o.OptionsType.DeclaringType!.Name).Distinct()];
 
     /// <summary>Whatever else they may be: no option is NaN or infinite, or negative beyond all ranges.</summary>
     [Theory, MemberData(nameof(AllOptions))]
@@ -58,8 +76,14 @@ public sealed class OptionsTests
             numbers += bad.Length;
             foreach (object value in bad)
             {
-                var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(type), value)).InnerException;
-                Assert.Contains(FormattableString.Invariant($"{member.Name} is {value}"), Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
+                var error = Assert
+                    .Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(type), value))
+                    .InnerException;
+                Assert.Contains(
+                    FormattableString.Invariant($"{member.Name} is {value}"),
+                    Assert.IsType<ArgumentOutOfRangeException>(error).Message,
+                    StringComparison.Ordinal
+                );
             }
         }
         Assert.True(numbers > 0);
@@ -70,8 +94,16 @@ public sealed class OptionsTests
     {
         foreach (var member in Options.SelectMany(t => t.GetProperties()).Where(p => p.PropertyType.IsEnum && p.CanWrite))
         {
-            var error = Assert.Throws<System.Reflection.TargetInvocationException>(() => member.SetValue(Activator.CreateInstance(member.ReflectedType!), Enum.ToObject(member.PropertyType, 99))).InnerException;
-            Assert.Contains($"{member.Name} is 99; it must be one of", Assert.IsType<ArgumentOutOfRangeException>(error).Message, StringComparison.Ordinal);
+            var error = Assert
+                .Throws<System.Reflection.TargetInvocationException>(() =>
+                    member.SetValue(Activator.CreateInstance(member.ReflectedType!), Enum.ToObject(member.PropertyType, 99))
+                )
+                .InnerException;
+            Assert.Contains(
+                $"{member.Name} is 99; it must be one of",
+                Assert.IsType<ArgumentOutOfRangeException>(error).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 
@@ -80,24 +112,75 @@ public sealed class OptionsTests
     {
         double[] Run(Func<Parameter[], Optimizer> make)
         {
-            var p = Problem.Parameters([[3333]]);                // so many that a rounded momentum turns some sign of Lion's
+            var p = Problem.Parameters([
+                [3333],
+            ]); // so many that a rounded momentum turns some sign of Lion's
             using var o = make(p);
             Problem.Steps(o, p, 0, 4);
             return Problem.Values(p);
         }
-        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options) where T : OptimizerOptions
+        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options)
+            where T : OptimizerOptions
         {
             Trajectory.Complete(options);
             return [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
         }
 
-        Trajectory.AllDiffer(Runs<Sgd.Options>(g => new Sgd([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Momentum = 0.5 }, new() { Nesterov = true }, new() { WeightDecay = 0.1 },
-            new() { Maximize = true }, new() { Dampening = 0.5 }, new() { WeightDecay = 0.1, DecoupledDecay = true }));
-        Trajectory.AllDiffer(Runs<Adam.Options>(g => new Adam([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 },
-            new() { Maximize = true }, new() { AmsGrad = true }));
-        Trajectory.AllDiffer(Runs<AdamW.Options>(g => new AdamW([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }, new() { Maximize = true }, new() { AmsGrad = true }));
-        Trajectory.AllDiffer(Runs<Lion.Options>(g => new Lion([g]) { Fused = fused }, new(), new() { LearningRate = 0.2 }, new() { Beta1 = 0.2 }, new() { Beta2 = 0.2 }, new() { WeightDecay = 0.1 }, new() { Cautious = true },
-            new() { StateFormat = StateFormat.BFloat16 }, new() { StateFormat = StateFormat.Blocks8 }, new() { Maximize = true }));
+        Trajectory.AllDiffer(
+            Runs<Sgd.Options>(
+                g => new Sgd([g]) { Fused = fused },
+                new(),
+                new() { LearningRate = 0.2 },
+                new() { Momentum = 0.5 },
+                new() { Nesterov = true },
+                new() { WeightDecay = 0.1 },
+                new() { Maximize = true },
+                new() { Dampening = 0.5 },
+                new() { WeightDecay = 0.1, DecoupledDecay = true }
+            )
+        );
+        Trajectory.AllDiffer(
+            Runs<Adam.Options>(
+                g => new Adam([g]) { Fused = fused },
+                new(),
+                new() { LearningRate = 0.2 },
+                new() { Beta1 = 0.5 },
+                new() { Beta2 = 0.5 },
+                new() { Epsilon = 0.1 },
+                new() { WeightDecay = 0.1 },
+                new() { Maximize = true },
+                new() { AmsGrad = true }
+            )
+        );
+        Trajectory.AllDiffer(
+            Runs<AdamW.Options>(
+                g => new AdamW([g]) { Fused = fused },
+                new(),
+                new() { LearningRate = 0.2 },
+                new() { Beta1 = 0.5 },
+                new() { Beta2 = 0.5 },
+                new() { Epsilon = 0.1 },
+                new() { WeightDecay = 0.1 },
+                new() { Cautious = true },
+                new() { StateFormat = StateFormat.BFloat16 },
+                new() { StateFormat = StateFormat.BlockwiseInt8 },
+                new() { Maximize = true },
+                new() { AmsGrad = true }
+            )
+        );
+        Trajectory.AllDiffer(
+            Runs<Lion.Options>(
+                g => new Lion([g]) { Fused = fused },
+                new(),
+                new() { LearningRate = 0.2 },
+                new() { Beta1 = 0.2 },
+                new() { Beta2 = 0.2 },
+                new() { WeightDecay = 0.1 },
+                new() { Cautious = true },
+                new() { StateFormat = StateFormat.BFloat16 },
+                new() { StateFormat = StateFormat.BlockwiseInt8 },
+                new() { Maximize = true }
+            )
+        );
     }
 }

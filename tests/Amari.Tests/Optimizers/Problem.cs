@@ -32,6 +32,5 @@ internal static class Problem
     }
 
     /// <summary>All elements as float64, in order.</summary>
-    public static double[] Values(IEnumerable<Tensor> tensors) =>
-        [.. tensors.SelectMany(t => t.Elements<double>())];
+    public static double[] Values(IEnumerable<Tensor> tensors) => [.. tensors.SelectMany(t => t.Elements<double>())];
 }

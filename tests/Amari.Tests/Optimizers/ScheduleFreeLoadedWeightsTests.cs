@@ -13,7 +13,20 @@ public sealed class ScheduleFreeLoadedWeightsTests
     {
         foreach (bool restored in (bool[])[false, true])
         {
-            Parameter[] p = Problem.Parameters([[3, 4], [5]], type), q = Problem.Parameters([[3, 4], [5]], type);
+            Parameter[] p = Problem.Parameters(
+                    [
+                        [3, 4],
+                        [5],
+                    ],
+                    type
+                ),
+                q = Problem.Parameters(
+                    [
+                        [3, 4],
+                        [5],
+                    ],
+                    type
+                );
             using var made = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options { LearningRate = 0.05 })]);
             using var untouched = new ScheduleFree([ParameterGroup.Of(q, new ScheduleFree.Options { LearningRate = 0.05 })]);
             Problem.Steps(made, p, 0, 4);
@@ -27,7 +40,8 @@ public sealed class ScheduleFreeLoadedWeightsTests
                 o.Restore(made.Snapshot());
             }
             int before = o.Events.Count;
-            using (no_grad()) p[0].fill_(7);
+            using (no_grad())
+                p[0].fill_(7);
             o.Train();
             untouched.Train();
             Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v));
@@ -36,7 +50,7 @@ public sealed class ScheduleFreeLoadedWeightsTests
             Assert.Contains("weights were loaded while it evaluated", o.Events[^1].Message, StringComparison.Ordinal);
             Assert.All(Problem.Values([o.Snapshot().Tensors["0.Iterate"]]), v => Assert.Equal(7, v));
             o.Eval();
-            Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v));   // the average, too
+            Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v)); // the average, too
             o.Train();
             Problem.Steps(o, p, 4, 6);
             Problem.Steps(untouched, q, 4, 6);
@@ -50,13 +64,19 @@ public sealed class ScheduleFreeLoadedWeightsTests
     [Fact]
     public void A_state_saved_in_evaluation_may_be_loaded_before_the_weights()
     {
-        Parameter[] p = Problem.Parameters([[3, 4]]), q = Problem.Parameters([[3, 4]]);
+        Parameter[] p = Problem.Parameters([
+                [3, 4],
+            ]),
+            q = Problem.Parameters([
+                [3, 4],
+            ]);
         using var a = new ScheduleFree(p);
         Problem.Steps(a, p, 0, 4);
         a.Eval();
         using var b = new ScheduleFree(q);
         b.Restore(a.Snapshot());
-        using (no_grad()) q[0].copy_(p[0]);
+        using (no_grad())
+            q[0].copy_(p[0]);
         a.Train();
         b.Train();
         Assert.Equal(Problem.Values(p), Problem.Values(q));
@@ -67,16 +87,36 @@ public sealed class ScheduleFreeLoadedWeightsTests
     [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
     public void Weights_loaded_in_evaluation_are_saved(ScalarType type)
     {
-        Parameter[] p = Problem.Parameters([[3, 4], [5]], type), q = Problem.Parameters([[3, 4], [5]], type);
-        using ScheduleFree a = new(p), b = new(q);
+        Parameter[] p = Problem.Parameters(
+                [
+                    [3, 4],
+                    [5],
+                ],
+                type
+            ),
+            q = Problem.Parameters(
+                [
+                    [3, 4],
+                    [5],
+                ],
+                type
+            );
+        using ScheduleFree a = new(p),
+            b = new(q);
         Problem.Steps(a, p, 0, 4);
         a.Eval();
-        using (no_grad()) p[0].fill_(7);
+        using (no_grad())
+            p[0].fill_(7);
         var saved = a.Snapshot();
         Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v));
-        Assert.Contains("weights were loaded while it evaluated", Assert.Single(a.Events, e => e.Subject == "0").Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "weights were loaded while it evaluated",
+            Assert.Single(a.Events, e => e.Subject == "0").Message,
+            StringComparison.Ordinal
+        );
         using (no_grad())
-            for (int i = 0; i < p.Length; i++) q[i].copy_(p[i]);
+            for (int i = 0; i < p.Length; i++)
+                q[i].copy_(p[i]);
         b.Restore(saved);
         a.Train();
         b.Train();

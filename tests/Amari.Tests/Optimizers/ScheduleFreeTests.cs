@@ -7,16 +7,38 @@ namespace Amari.Tests.Optimizers;
 public sealed class ScheduleFreeTests
 {
     [Fact]
-    public void Each_option_of_ScheduleFree_changes_the_trajectory() => AllDiffer(g => new ScheduleFree(g), new ScheduleFree.Options(), new() { LearningRate = 0.1 }, new() { Maximize = true },
-        new() { Base = ScheduleFreeBase.Sgd }, new() { Interpolation = 0.5 }, new() { Beta2 = 0.5 }, new() { Epsilon = 0.1 }, new() { WeightDecay = 0.1 },
-        new() { WarmupSteps = 5 }, new() { WarmupSteps = 5, RatePower = 0 }, new() { AveragingPower = 1 });
+    public void Each_option_of_ScheduleFree_changes_the_trajectory() =>
+        AllDiffer(
+            g => new ScheduleFree(g),
+            new ScheduleFree.Options(),
+            new() { LearningRate = 0.1 },
+            new() { Maximize = true },
+            new() { Base = ScheduleFreeBase.Sgd },
+            new() { Beta1 = 0.5 },
+            new() { Beta2 = 0.5 },
+            new() { Epsilon = 0.1 },
+            new() { WeightDecay = 0.1 },
+            new() { WarmupSteps = 5 },
+            new() { WarmupSteps = 5, RatePower = 0 },
+            new() { AveragingPower = 1 }
+        );
 
     /// <summary>The gradients do not depend on where they are taken: z is SGD, x the mean of its iterates, y between the two.</summary>
     [Fact]
     public void ScheduleFree_averages_the_iterates_of_SGD()
     {
         var (free, plain) = (Problem.Parameters(Shapes, ScalarType.Float64), Problem.Parameters(Shapes, ScalarType.Float64));
-        using var a = new ScheduleFree([ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1, Interpolation = 0.3 })]);
+        using var a = new ScheduleFree([
+            ParameterGroup.Of(
+                free,
+                new ScheduleFree.Options()
+                {
+                    Base = ScheduleFreeBase.Sgd,
+                    LearningRate = 0.1,
+                    Beta1 = 0.3,
+                }
+            ),
+        ]);
         using var b = new Sgd([ParameterGroup.Of(plain, new Sgd.Options() { LearningRate = 0.1, Momentum = 0 })]);
         var sum = new double[37];
         for (int step = 1; step <= 12; step++)
@@ -26,7 +48,8 @@ public sealed class ScheduleFreeTests
             a.step();
             b.step();
             double[] z = Problem.Values(plain);
-            for (int i = 0; i < sum.Length; i++) sum[i] += z[i];
+            for (int i = 0; i < sum.Length; i++)
+                sum[i] += z[i];
             Near([.. z.Zip(sum, (last, total) => 0.7 * last + 0.3 * total / step)], Problem.Values(free), 1e-12);
         }
         a.Eval();
@@ -38,10 +61,22 @@ public sealed class ScheduleFreeTests
     {
         var trace = GoldenTests.Read("schedulefree_adamw");
         var p = trace["params0"]!.AsArray().Select(x => nn.Parameter(GoldenTests.ToTensor(x!, ScalarType.Float64))).ToArray();
-        using var o = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options() { LearningRate = 0.02, Beta2 = 0.99, WarmupSteps = 4, WeightDecay = 0.01 })]);
+        using var o = new ScheduleFree([
+            ParameterGroup.Of(
+                p,
+                new ScheduleFree.Options()
+                {
+                    LearningRate = 0.02,
+                    Beta2 = 0.99,
+                    WarmupSteps = 4,
+                    WeightDecay = 0.01,
+                }
+            ),
+        ]);
         for (int t = 0; t < 20; t++)
         {
-            for (int i = 0; i < p.Length; i++) p[i].grad = GoldenTests.ToTensor(trace["grads"]![t]![i]!, ScalarType.Float64);
+            for (int i = 0; i < p.Length; i++)
+                p[i].grad = GoldenTests.ToTensor(trace["grads"]![t]![i]!, ScalarType.Float64);
             o.step();
         }
         var training = Problem.Values(p);
@@ -55,7 +90,8 @@ public sealed class ScheduleFreeTests
     [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
     public void ScheduleFree_s_evaluations_and_resumptions_do_not_change_the_run(ScalarType type)
     {
-        Parameter[] straight = Problem.Parameters(Shapes, type), disturbed = Problem.Parameters(Shapes, type);
+        Parameter[] straight = Problem.Parameters(Shapes, type),
+            disturbed = Problem.Parameters(Shapes, type);
         using var a = new ScheduleFree([ParameterGroup.Of(straight, new ScheduleFree.Options() { LearningRate = 0.1 })]);
         var b = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options() { LearningRate = 0.1 })]);
         for (int step = 0; step < 8; step++)
@@ -66,7 +102,7 @@ public sealed class ScheduleFreeTests
                 o.step();
             }
             b.Eval();
-            Assert.NotEqual(step > 0, Problem.Values(straight).SequenceEqual(Problem.Values(disturbed)));   // after one step x = z = y
+            Assert.NotEqual(step > 0, Problem.Values(straight).SequenceEqual(Problem.Values(disturbed))); // after one step x = z = y
             if (step % 3 == 0)
             {
                 var next = new ScheduleFree([ParameterGroup.Of(disturbed, new ScheduleFree.Options())]);
@@ -78,7 +114,7 @@ public sealed class ScheduleFreeTests
             else
             {
                 var own = b.Snapshot();
-                b.Restore(own);                                  // of tensors that go while it is read
+                b.Restore(own); // of tensors that go while it is read
                 var tensors = b.Snapshot().Tensors.Where(t => !t.Key.EndsWith("TrainingPoint", StringComparison.Ordinal)).ToDictionary();
                 Assert.Contains("lacks", Assert.Throws<InvalidDataException>(() => b.Restore(new(tensors, own.Values))).Message);
             }
@@ -109,14 +145,16 @@ public sealed class ScheduleFreeTests
         Assert.NotEqual(training, Problem.Values(model.parameters()));
         Assert.Throws<InvalidOperationException>(() => o.step());
         model.train();
-        using (no_grad()) model.call(x).Dispose();                // statistics of BatchNorm at x
+        using (no_grad())
+            model.call(x).Dispose(); // statistics of BatchNorm at x
         Assert.True(o.Evaluating);
         model.call(x).Dispose();
         Assert.False(o.Evaluating);
         Assert.Equal(training, Problem.Values(model.parameters()));
         o.step();
         Assert.Empty(o.Events);
-        using (no_grad()) model.call(x).Dispose();
+        using (no_grad())
+            model.call(x).Dispose();
         var told = Assert.Single(o.Events);
         Assert.Contains("not of the average x", told.Message, StringComparison.Ordinal);
         Assert.Equal(6, told.Step);
@@ -124,9 +162,11 @@ public sealed class ScheduleFreeTests
 
     private sealed class Two : nn.Module<Tensor, Tensor, Tensor>
     {
-        private readonly Linear a = nn.Linear(4, 3), b = nn.Linear(4, 3);
+        private readonly Linear a = nn.Linear(4, 3),
+            b = nn.Linear(4, 3);
 
-        public Two() : base(nameof(Two)) => RegisterComponents();
+        public Two()
+            : base(nameof(Two)) => RegisterComponents();
 
         public override Tensor forward(Tensor x, Tensor y) => a.call(x) + b.call(y);
     }
@@ -135,7 +175,8 @@ public sealed class ScheduleFreeTests
     {
         private readonly Linear a = nn.Linear(4, 3);
 
-        public Three() : base(nameof(Three)) => RegisterComponents();
+        public Three()
+            : base(nameof(Three)) => RegisterComponents();
 
         public override Tensor forward(Tensor x, Tensor y, Tensor z) => a.call(x) * y + z;
     }
@@ -144,7 +185,8 @@ public sealed class ScheduleFreeTests
     {
         private readonly Linear a = nn.Linear(4, 3);
 
-        public Four() : base(nameof(Four)) => RegisterComponents();
+        public Four()
+            : base(nameof(Four)) => RegisterComponents();
 
         public override Tensor forward(Tensor x, Tensor y, Tensor z, Tensor v) => a.call(x) * y + z * v;
     }
@@ -153,7 +195,8 @@ public sealed class ScheduleFreeTests
     {
         private readonly Parameter w = nn.Parameter(ones(3));
 
-        public Bare() : base(nameof(Bare)) => RegisterComponents();
+        public Bare()
+            : base(nameof(Bare)) => RegisterComponents();
 
         public override Tensor forward((Tensor, Tensor) x) => x.Item1 * w + x.Item2;
     }
@@ -166,19 +209,30 @@ public sealed class ScheduleFreeTests
     {
         using var scope = NewDisposeScope();
         manual_seed(5);
-        nn.Module model = inputs switch { 1 => nn.Linear(4, 3), 2 => new Two(), 3 => new Three(), _ => new Four() };
-        var groups = model.named_parameters().GroupBy(p => p.parameter.dim() > 1)
-            .Select(g => new ParameterGroup<ScheduleFree.Options>(g, new() { LearningRate = 0.1, WeightDecay = g.Key ? 0.1 : 0 })).ToList();
+        nn.Module model = inputs switch
+        {
+            1 => nn.Linear(4, 3),
+            2 => new Two(),
+            3 => new Three(),
+            _ => new Four(),
+        };
+        var groups = model
+            .named_parameters()
+            .GroupBy(p => p.parameter.dim() > 1)
+            .Select(g => new ParameterGroup<ScheduleFree.Options>(g, new() { LearningRate = 0.1, WeightDecay = g.Key ? 0.1 : 0 }))
+            .ToList();
         Assert.Equal(2, groups.Count);
         using var o = new ScheduleFree(groups, model);
-        Tensor x = randn(8, 4), y = randn(8, 3);
-        Tensor Call() => model switch
-        {
-            nn.Module<Tensor, Tensor> m => m.call(x),
-            nn.Module<Tensor, Tensor, Tensor> m => m.call(x, x),
-            nn.Module<Tensor, Tensor, Tensor, Tensor> m => m.call(x, y, y),
-            _ => ((Four)model).call(x, y, y, y),
-        };
+        Tensor x = randn(8, 4),
+            y = randn(8, 3);
+        Tensor Call() =>
+            model switch
+            {
+                nn.Module<Tensor, Tensor> m => m.call(x),
+                nn.Module<Tensor, Tensor, Tensor> m => m.call(x, x),
+                nn.Module<Tensor, Tensor, Tensor, Tensor> m => m.call(x, y, y),
+                _ => ((Four)model).call(x, y, y, y),
+            };
         void Train(int steps)
         {
             for (int i = 0; i < steps; i++)
@@ -205,14 +259,17 @@ public sealed class ScheduleFreeTests
     [Fact]
     public void ScheduleFree_follows_groups_that_come_later_or_tells_that_it_cannot()
     {
-        using Linear body = nn.Linear(4, 4), head = nn.Linear(4, 3), other = nn.Linear(4, 2);
+        using Linear body = nn.Linear(4, 4),
+            head = nn.Linear(4, 3),
+            other = nn.Linear(4, 2);
         using var x = randn(8, 4);
-        static ParameterGroup<ScheduleFree.Options> ByHand(nn.Module m, string name) => new(m.named_parameters().Select(p => (name + p.name, p.parameter)), new());
+        static ParameterGroup<ScheduleFree.Options> ByHand(nn.Module m, string name) =>
+            new(m.named_parameters().Select(p => (name + p.name, p.parameter)), new());
         using var o = new ScheduleFree([ByHand(body, "body.")], body);
         var later = ParameterGroup.Of(head, new ScheduleFree.Options());
         o.Add(later);
         Assert.Empty(o.Events);
-        foreach (var m in new[] { body, head })                   // either says so for all
+        foreach (var m in new[] { body, head }) // either says so for all
         {
             m.eval();
             m.call(x).Dispose();
@@ -233,19 +290,22 @@ public sealed class ScheduleFreeTests
     public void ScheduleFree_s_interpolation_may_change_between_steps()
     {
         var (free, plain) = (Problem.Parameters(Shapes, ScalarType.Float64), Problem.Parameters(Shapes, ScalarType.Float64));
-        using var a = new ScheduleFree([ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1 })]);
+        using var a = new ScheduleFree([
+            ParameterGroup.Of(free, new ScheduleFree.Options() { Base = ScheduleFreeBase.Sgd, LearningRate = 0.1 }),
+        ]);
         using var b = new Sgd([ParameterGroup.Of(plain, new Sgd.Options() { LearningRate = 0.1, Momentum = 0 })]);
         var sum = new double[37];
         for (int step = 1; step <= 6; step++)
         {
             double beta = 0.3 + 0.1 * step;
-            a.Groups[0].Momentum = beta;                         // as CyclicLR and OneCycleLR do
+            a.Groups[0].Momentum = beta; // as CyclicLR and OneCycleLR do
             Problem.SetGradients(free, step);
             Problem.SetGradients(plain, step);
             a.step();
             b.step();
             double[] z = Problem.Values(plain);
-            for (int i = 0; i < sum.Length; i++) sum[i] += z[i];
+            for (int i = 0; i < sum.Length; i++)
+                sum[i] += z[i];
             Near([.. z.Zip(sum, (last, total) => (1 - beta) * last + beta * total / step)], Problem.Values(free), 1e-12);
         }
         a.Eval();
@@ -256,7 +316,8 @@ public sealed class ScheduleFreeTests
     public void ScheduleFree_follows_a_part_of_the_model_that_is_called_by_itself()
     {
         using var scope = NewDisposeScope();
-        Linear encoder = nn.Linear(4, 3), decoder = nn.Linear(3, 4);
+        Linear encoder = nn.Linear(4, 3),
+            decoder = nn.Linear(3, 4);
         using var model = nn.Sequential(("encoder", encoder), ("decoder", decoder));
         using var o = new ScheduleFree(model, new() { LearningRate = 0.1 });
         var x = randn(8, 4);
@@ -268,14 +329,17 @@ public sealed class ScheduleFreeTests
         }
         var training = Problem.Values(model.parameters());
         model.eval();
-        using (no_grad()) encoder.call(x);
+        using (no_grad())
+            encoder.call(x);
         Assert.True(o.Evaluating);
         model.train();
-        using (no_grad()) encoder.call(x);                        // a frozen part: no word of it
+        using (no_grad())
+            encoder.call(x); // a frozen part: no word of it
         Assert.True(o.Evaluating);
         encoder.call(x);
         Assert.Equal(training, Problem.Values(model.parameters()));
-        using (no_grad()) encoder.call(x);
+        using (no_grad())
+            encoder.call(x);
         Assert.Empty(o.Events);
     }
 
@@ -292,7 +356,8 @@ public sealed class ScheduleFreeTests
         private readonly Parameter scale = nn.Parameter(ones(4));
         private readonly Linear a = nn.Linear(4, 3);
 
-        public Raw() : base(nameof(Raw)) => RegisterComponents();
+        public Raw()
+            : base(nameof(Raw)) => RegisterComponents();
 
         public override Tensor forward((Tensor, Tensor) x) => a.call(x.Item1 * scale) + a.call(x.Item2);
     }

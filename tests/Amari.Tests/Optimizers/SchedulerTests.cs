@@ -38,7 +38,8 @@ public sealed class SchedulerTests
             using var scope = NewDisposeScope();
             using var model = OlderState.Model();
             using var optimizer = OlderState.Make(name, model);
-            bool cycles = scheduler is "CyclicLR" or "OneCycleLR", hasMomentum = optimizer is IMomentum { Momentum: not double.NaN };
+            bool cycles = scheduler is "CyclicLR" or "OneCycleLR",
+                hasMomentum = optimizer is IMomentum { Momentum: not double.NaN };
             if (cycles && !hasMomentum)
             {
                 // torch refuses it as well
@@ -49,13 +50,17 @@ public sealed class SchedulerTests
             var rates = new HashSet<double>();
             for (int step = 0; step < 9; step++)
             {
-                if (cycles || step % 4 == 0) OlderState.Step(optimizer, model, step);
-                if (scheduler == "ReduceLROnPlateau") schedule.step(1.0);
-                else schedule.step();
+                if (cycles || step % 4 == 0)
+                    OlderState.Step(optimizer, model, step);
+                if (scheduler == "ReduceLROnPlateau")
+                    schedule.step(1.0);
+                else
+                    schedule.step();
                 foreach (var group in optimizer.ParamGroups)
                 {
                     rates.Add(group.LearningRate);
-                    if (hasMomentum) Assert.InRange(((IMomentum)group).Momentum, 0, 0.99);
+                    if (hasMomentum)
+                        Assert.InRange(((IMomentum)group).Momentum, 0, 0.99);
                 }
             }
             Assert.True(rates.Count > 1, scheduler);
@@ -71,15 +76,15 @@ public sealed class SchedulerTests
     public void Both_methods_of_a_partitioned_optimizer_follow_one_cycle(string name)
     {
         using var model = OlderState.Model();
-        using var routed = (Routed)OlderState.Make(name, model);
+        using var routed = (PartitionedOptimizer)OlderState.Make(name, model);
         var schedule = lr_scheduler.OneCycleLR(routed, 0.1, total_steps: 10, base_momentum: 0.6, max_momentum: 0.8);
         var momenta = new List<double>();
         for (int step = 0; step < 9; step++)
         {
             OlderState.Step(routed, model, step);
             var o = routed.Groups[0].Options;
-            Assert.Equal(o.Matrices.CycledMomentum, o.Rest.Beta1);
-            momenta.Add(o.Rest.Beta1);
+            Assert.Equal(o.MatrixOptimizer.CycledMomentum, o.Fallback.Beta1);
+            momenta.Add(o.Fallback.Beta1);
             schedule.step();
         }
         Assert.Equal(0.8, momenta[0], 1e-12);

@@ -9,7 +9,7 @@ public sealed class UninitialisedTests
     {
         ["adamw"] = m => new AdamW(m),
         ["kfac"] = m => new Amari.Kfac(m, null, new Categorical()),
-        ["routed"] = m => new Routed(m),
+        ["routed"] = m => new PartitionedOptimizer(m),
         ["newton-cg"] = m => new NewtonCg(m, new Categorical()),
         ["shampoo"] = m => new Shampoo(m),
     };
@@ -20,7 +20,8 @@ public sealed class UninitialisedTests
         {
             var data = new TheoryData<string, double>();
             foreach (string name in Makers.Keys)
-                foreach (double value in (double[])[-2e38, 1e11, double.NaN, double.PositiveInfinity]) data.Add(name, value);
+            foreach (double value in (double[])[-2e38, 1e11, double.NaN, double.PositiveInfinity])
+                data.Add(name, value);
             return data;
         }
     }
@@ -29,7 +30,8 @@ public sealed class UninitialisedTests
     public void The_parameter_is_named(string name, double value)
     {
         using var model = Model();
-        using (no_grad()) model.get_parameter("norm.weight")!.select(0, 2).fill_(value);
+        using (no_grad())
+            model.get_parameter("norm.weight")!.select(0, 2).fill_(value);
         using var optimizer = Makers[name](model);
         var told = Assert.Single(optimizer.Events);
         Assert.Equal((0, "norm.weight"), (told.Step, told.Subject));
@@ -41,7 +43,8 @@ public sealed class UninitialisedTests
     public void Large_numbers_that_may_be_meant_are_not(string name)
     {
         using var model = Model();
-        using (no_grad()) model.get_parameter("norm.weight")!.fill_(1e9);
+        using (no_grad())
+            model.get_parameter("norm.weight")!.fill_(1e9);
         using var optimizer = Makers[name](model);
         Assert.Empty(optimizer.Events);
     }

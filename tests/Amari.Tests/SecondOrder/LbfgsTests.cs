@@ -15,20 +15,26 @@ public sealed class LbfgsTests : IDisposable
     private static Tensor Bowl(Tensor w) => (w[0] - 3).square() + 10 * (w[1] + 1).square() + 0.1 * (w[0] * w[1]).square();
 
     private static Tensor Rosenbrock(Tensor w) =>
-        Enumerable.Range(0, (int)w.shape[0] - 1).Select(i => 100 * (w[i + 1] - w[i].square()).square() + (1 - w[i]).square()).Aggregate((a, b) => a + b);
+        Enumerable
+            .Range(0, (int)w.shape[0] - 1)
+            .Select(i => 100 * (w[i + 1] - w[i].square()).square() + (1 - w[i]).square())
+            .Aggregate((a, b) => a + b);
 
     /// <summary>How many evaluations it takes to come to a loss.</summary>
     private static int Evaluations(Func<Tensor> loss, double target, Action<Func<Tensor>> step)
     {
-        int count = 0, reached = 0;
+        int count = 0,
+            reached = 0;
         Tensor Counted()
         {
             var l = loss();
             count++;
-            if (reached == 0 && l.ToDouble() <= target) reached = count;
+            if (reached == 0 && l.ToDouble() <= target)
+                reached = count;
             return l;
         }
-        while (reached == 0 && count < 2000) step(Counted);
+        while (reached == 0 && count < 2000)
+            step(Counted);
         return reached > 0 ? reached : int.MaxValue;
     }
 
@@ -41,13 +47,19 @@ public sealed class LbfgsTests : IDisposable
     private static int Theirs(Parameter[] p, Func<Tensor> loss, double target, int iterations)
     {
         var o = optim.LBFGS(p, 1, iterations);
-        return Evaluations(loss, target, l => o.step(() =>
-        {
-            foreach (var q in p) q.grad = null;
-            var value = l();
-            value.backward();
-            return value;
-        }));
+        return Evaluations(
+            loss,
+            target,
+            l =>
+                o.step(() =>
+                {
+                    foreach (var q in p)
+                        q.grad = null;
+                    var value = l();
+                    value.backward();
+                    return value;
+                })
+        );
     }
 
     [Theory, InlineData(1), InlineData(2)]
@@ -65,7 +77,8 @@ public sealed class LbfgsTests : IDisposable
     {
         var w = At(1e9);
         using var optimizer = new Lbfgs([w]);
-        for (int i = 0; i < 3; i++) optimizer.step(() => w.square().sum())!.Dispose();
+        for (int i = 0; i < 3; i++)
+            optimizer.step(() => w.square().sum())!.Dispose();
         Assert.InRange(w.ToDouble(), -1e-6, 1e-6);
     }
 
@@ -73,7 +86,16 @@ public sealed class LbfgsTests : IDisposable
     public void Without_a_line_search_takes_the_steps_of_TorchSharp_s()
     {
         var (mine, other) = (At(0, 0), At(0, 0));
-        using var optimizer = new Lbfgs([mine], new() { LearningRate = 0.5, Iterations = 6, History = 3, LineSearch = LineSearch.None });
+        using var optimizer = new Lbfgs(
+            [mine],
+            new()
+            {
+                LearningRate = 0.5,
+                Iterations = 6,
+                History = 3,
+                LineSearch = LineSearch.None,
+            }
+        );
         using var loss = optimizer.step(() => Bowl(mine));
         Assert.Equal(19, loss.ToDouble(), 1e-12);
         var theirs = optim.LBFGS([other], 0.5, 6, tolerange_grad: 1e-7, history_size: 3);
@@ -98,7 +120,8 @@ public sealed class LbfgsTests : IDisposable
         foreach (double[] start in new double[][] { [-1.2, 1], [2, -3], [1.5, -1, 1.2, 0.3, -0.7, 1, 1, 2, -1, 0.5] })
         {
             var (a, b) = (At(start), At(start));
-            int ours = Ours([a], () => Rosenbrock(a), 1e-8, iterations), theirs = Theirs([b], () => Rosenbrock(b), 1e-8, iterations);
+            int ours = Ours([a], () => Rosenbrock(a), 1e-8, iterations),
+                theirs = Theirs([b], () => Rosenbrock(b), 1e-8, iterations);
             Assert.True(ours <= theirs, $"{ours} evaluations against {theirs} from [{string.Join(", ", start)}]");
         }
     }
@@ -108,14 +131,16 @@ public sealed class LbfgsTests : IDisposable
     [InlineData(ScalarType.Float64, 2, 1.0), InlineData(ScalarType.Float64, 20, 1.1), InlineData(ScalarType.Float32, 20, 1.1)]
     public void A_small_network_takes_no_more_evaluations_than_with_TorchSharp_s(ScalarType type, int iterations, double most)
     {
-        int ours = 0, theirs = 0;
+        int ours = 0,
+            theirs = 0;
         foreach (int seed in new[] { 1, 2, 3 })
         {
             (Parameter[] P, Func<Tensor> Loss) Make()
             {
                 manual_seed(seed);
                 var m = nn.Sequential(("a", nn.Linear(4, 20)), ("t", nn.Tanh()), ("b", nn.Linear(20, 3))).to(type);
-                Tensor x = randn(100, 4).to_type(type), y = randint(0, 3, [100]);
+                Tensor x = randn(100, 4).to_type(type),
+                    y = randint(0, 3, [100]);
                 return ([.. m.parameters()], () => nn.functional.cross_entropy(m.call(x), y));
             }
             var (a, b) = (Make(), Make());
@@ -125,14 +150,24 @@ public sealed class LbfgsTests : IDisposable
         Assert.True(ours <= most * theirs, $"{ours} evaluations against {theirs}");
     }
 
-    /// <summary>torch.optim.LBFGS of PyTorch 2.6.0 with line_search_fn="strong_wolfe", 4 iterations a step, from the same start: its losses after each step.</summary>
+    /// <summary>torch.optim.LBFGS of PyTorch 2.6.0 with line_search_fn="strong_wolfe", 4 iterations a step, from the same start: its losses
+    /// after each step.</summary>
     [Fact]
     public void Is_not_behind_PyTorch_s_strong_Wolfe()
     {
-        double[] theirs = [3.7356917020893317, 3.7029574289338365, 3.7028716293923787, 3.7020467935132104, 3.701428662108229, 3.7014286105075804];
+        double[] theirs =
+        [
+            3.7356917020893317,
+            3.7029574289338365,
+            3.7028716293923787,
+            3.7020467935132104,
+            3.701428662108229,
+            3.7014286105075804,
+        ];
         var w = At(-1.2, 1, 0.7, -0.5);
         using var optimizer = new Lbfgs([w], new() { Iterations = 4, History = 10 });
-        for (int i = 0; i < theirs.Length; i++) optimizer.step(() => Rosenbrock(w)).Dispose();
+        for (int i = 0; i < theirs.Length; i++)
+            optimizer.step(() => Rosenbrock(w)).Dispose();
         Assert.InRange(optimizer.Report!.LossAfter, 0, theirs[^1] + 1e-10);
     }
 
@@ -144,7 +179,8 @@ public sealed class LbfgsTests : IDisposable
         using var whole = new Lbfgs([a], new() { Iterations = 24 });
         using var portions = new Lbfgs([b], new() { Iterations = iterations });
         whole.step(() => Rosenbrock(a)).Dispose();
-        for (int i = 0; i < 24 / iterations; i++) portions.step(() => Rosenbrock(b)).Dispose();
+        for (int i = 0; i < 24 / iterations; i++)
+            portions.step(() => Rosenbrock(b)).Dispose();
         Assert.Equal(Problem.Values([a]), Problem.Values([b]));
         Assert.True(portions.StateBytes > 0);
     }
@@ -153,16 +189,35 @@ public sealed class LbfgsTests : IDisposable
     [InlineData(1e-4, 0.9), InlineData(0.1, 0.2), InlineData(1e-4, 1e-3)]
     public void The_line_search_ends_where_the_strong_Wolfe_conditions_hold(double decrease, double slope)
     {
-        foreach (var (f, first) in new (Func<Tensor, Tensor>, double)[] { (Bowl, 1), (Rosenbrock, 1), (Rosenbrock, 1e-4), (Bowl, 300), (w => Bowl(w).log() + w.sum().exp(), 1) })
+        foreach (
+            var (f, first) in new (Func<Tensor, Tensor>, double)[]
+            {
+                (Bowl, 1),
+                (Rosenbrock, 1),
+                (Rosenbrock, 1e-4),
+                (Bowl, 300),
+                (w => Bowl(w).log() + w.sum().exp(), 1),
+            }
+        )
         {
             var w = At(-1.2, 0.9);
             var (l0, g0) = Value(w);
-            using var optimizer = new Lbfgs([w], new() { Iterations = 1, LearningRate = first, SufficientDecrease = decrease, SlopeTolerance = slope });
+            using var optimizer = new Lbfgs(
+                [w],
+                new()
+                {
+                    Iterations = 1,
+                    LearningRate = first,
+                    SufficientDecrease = decrease,
+                    SlopeTolerance = slope,
+                }
+            );
             var before = w.detach().clone();
             optimizer.step(() => f(w)).Dispose();
             var (l1, g1) = Value(w);
             var s = w.detach() - before;
-            double s0 = g0.dot(s).ToDouble(), s1 = g1.dot(s).ToDouble();
+            double s0 = g0.dot(s).ToDouble(),
+                s1 = g1.dot(s).ToDouble();
             Assert.True(s0 < 0 && l1 <= l0 + decrease * s0 && Math.Abs(s1) <= slope * -s0 + 1e-12, $"{l0} to {l1}, slopes {s0} and {s1}");
 
             (double, Tensor) Value(Parameter p)
@@ -190,7 +245,14 @@ public sealed class LbfgsTests : IDisposable
         var w = At(0, 0);
         using var optimizer = new Lbfgs([w]);
         int calls = 0;
-        Assert.Equal("mine", Assert.Throws<InvalidOperationException>(() => optimizer.step(() => ++calls == 3 ? throw new InvalidOperationException("mine") : Bowl(w))).Message);
+        Assert.Equal(
+            "mine",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    optimizer.step(() => ++calls == 3 ? throw new InvalidOperationException("mine") : Bowl(w))
+                )
+                .Message
+        );
     }
 
     [Fact]
@@ -199,7 +261,16 @@ public sealed class LbfgsTests : IDisposable
         foreach (bool reject in new[] { true, false })
         {
             var w = At(1.0);
-            using var optimizer = new Lbfgs([w], new() { LearningRate = 4, Iterations = 1, LineSearch = LineSearch.None, RejectRising = reject });
+            using var optimizer = new Lbfgs(
+                [w],
+                new()
+                {
+                    LearningRate = 4,
+                    Iterations = 1,
+                    LineSearch = LineSearch.None,
+                    StepRejection = reject,
+                }
+            );
             optimizer.step(() => w.square().sum()).Dispose();
             Assert.Equal(reject ? StepOutcome.Rejected : StepOutcome.Accepted, optimizer.Report!.Outcome);
             Assert.Equal(reject ? [1.0] : [-3.0], Problem.Values([w]));
@@ -236,10 +307,11 @@ public sealed class LbfgsTests : IDisposable
     {
         var model = SecondOrderCases.Model();
         using var optimizer = new Lbfgs(model, new Categorical());
-        SecondOrderCases.Step(optimizer, 1);
-        foreach (var p in model.children().First().parameters()) p.requires_grad = false;
+        SecondOrderCases.StepOnBatch(optimizer, 1);
+        foreach (var p in model.children().First().parameters())
+            p.requires_grad = false;
         var before = Problem.Values(model.children().First().parameters());
-        Assert.Equal(StepOutcome.Accepted, SecondOrderCases.Step(optimizer, 1).Outcome);
+        Assert.Equal(StepOutcome.Accepted, SecondOrderCases.StepOnBatch(optimizer, 1).Outcome);
         Assert.Equal(before, Problem.Values(model.children().First().parameters()));
         Assert.Contains(optimizer.Events, e => e.Message.Contains("other parameters are trained", StringComparison.Ordinal));
     }
@@ -252,7 +324,8 @@ public sealed class LbfgsTests : IDisposable
         using var optimizer = new Lbfgs([w], new() { Iterations = 1, GradientTolerance = 1e-14 });
         Tensor Loss() => (c * w.square() + 0.1 * w.square().square()).sum();
         long pair = 2 * 30 * 8;
-        for (int i = 0; i < 14; i++) optimizer.step(Loss).Dispose();
+        for (int i = 0; i < 14; i++)
+            optimizer.step(Loss).Dispose();
         Assert.Equal(14 * pair, optimizer.StateBytes);
         optimizer.step(() => Loss() + 0.1 * w.sum()).Dispose();
         Assert.Equal(11 * pair, optimizer.StateBytes);
@@ -271,9 +344,17 @@ public sealed class LbfgsTests : IDisposable
         var tensors = snapshot.Tensors.ToDictionary();
         tensors["Y.0"] = zeros(3);
         using var other = new Lbfgs([At(0, 0)]);
-        Assert.Contains("'Y.0' has the shape [3], expected [2]", Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'Y.0' has the shape [3], expected [2]",
+            Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message,
+            StringComparison.Ordinal
+        );
         tensors.Remove("Y.0");
-        Assert.Contains("without 'Y.0'", Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "without 'Y.0'",
+            Assert.Throws<InvalidDataException>(() => other.Restore(snapshot with { Tensors = tensors })).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(0, other.StateBytes);
     }
 
@@ -281,13 +362,16 @@ public sealed class LbfgsTests : IDisposable
     [Theory, InlineData(1, -100), InlineData(0, 0), InlineData(0, -5)]
     public void A_state_of_a_loss_that_is_not_positive_goes_on(double scale, double offset)
     {
-        Parameter w = At(-1.2, 1), u = At(0, 0);
-        using Lbfgs saved = new([w], new() { Iterations = 3 }), resumed = new([u]);
+        Parameter w = At(-1.2, 1),
+            u = At(0, 0);
+        using Lbfgs saved = new([w], new() { Iterations = 3 }),
+            resumed = new([u]);
         for (int i = 0; i < 3; i++)
         {
             saved.step(() => Rosenbrock(w) * scale + offset).Dispose();
             Assert.True(saved.Report!.LossAfter <= 0);
-            using (no_grad()) u.copy_(w);
+            using (no_grad())
+                u.copy_(w);
             resumed.Restore(saved.Snapshot());
         }
         saved.step(() => Rosenbrock(w) * scale + offset).Dispose();
@@ -301,6 +385,9 @@ public sealed class LbfgsTests : IDisposable
     {
         var w = At(0, 0);
         using var optimizer = new Lbfgs([w], new() { SufficientDecrease = 0.5, SlopeTolerance = 0.1 });
-        Assert.Equal("SufficientDecrease is 0.5; it must be below SlopeTolerance, 0.1.", Assert.Throws<InvalidOperationException>(() => optimizer.step(() => Bowl(w))).Message);
+        Assert.Equal(
+            "SufficientDecrease is 0.5; it must be below SlopeTolerance, 0.1.",
+            Assert.Throws<InvalidOperationException>(() => optimizer.step(() => Bowl(w))).Message
+        );
     }
 }

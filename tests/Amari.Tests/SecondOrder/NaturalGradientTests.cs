@@ -27,14 +27,27 @@ public sealed class NaturalGradientTests : IDisposable
     {
         var (model, x, y) = Network(examples);
         using var optimizer = new NaturalGradient(model, new Categorical(), options);
-        var report = optimizer.Step(x, y);
+        var report = optimizer.StepOnBatch(x, y);
         return (Flat(model), report);
     }
 
-    [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.MonteCarlo), InlineData(FisherKind.CurvaturePropagation), InlineData(FisherKind.Empirical)]
+    [
+        Theory,
+        InlineData(FisherKind.Exact),
+        InlineData(FisherKind.MonteCarlo),
+        InlineData(FisherKind.CurvaturePropagation),
+        InlineData(FisherKind.Empirical)
+    ]
     public void Dense_conjugate_gradient_and_gram_take_the_same_step(FisherKind kind)
     {
-        NaturalGradient.Options options = new() { Fisher = kind, MonteCarloSamples = 2, Damping = 1e-2, Tolerance = 1e-12, Seed = 3 };
+        NaturalGradient.Options options = new()
+        {
+            Fisher = kind,
+            MonteCarloSamples = 2,
+            Damping = 1e-2,
+            Tolerance = 1e-12,
+            Seed = 3,
+        };
         var dense = Run(options with { Solver = FisherSolver.Dense });
         foreach (var solver in (FisherSolver[])[FisherSolver.ConjugateGradient, FisherSolver.Gram])
         {
@@ -54,11 +67,18 @@ public sealed class NaturalGradientTests : IDisposable
         var f = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);
         var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. model.parameters()]).Select(p => p.flatten())]);
         var expected = before - 0.3 * linalg.solve(f + 0.05 * eye(f.shape[0], dtype: F64), g.unsqueeze(1)).squeeze(1);
-        var (after, report) = Run(new() { LearningRate = 0.3, Damping = 0.05, Solver = FisherSolver.Gram });
+        var (after, report) = Run(
+            new()
+            {
+                LearningRate = 0.3,
+                Damping = 0.05,
+                Solver = FisherSolver.Gram,
+            }
+        );
         Assert.True((after - expected).abs().max().ToDouble() < 1e-9);
         var d = after - before;
         Assert.Equal(-(g.dot(d) + 0.5 * d.dot(f.mv(d))).ToDouble(), report.PredictedReduction!.Value, 1e-9);
-        Assert.Null(report.AskedKl);
+        Assert.Null(report.TargetKl);
     }
 
     [Fact]
@@ -81,7 +101,7 @@ public sealed class NaturalGradientTests : IDisposable
             var model = nn.Sequential(("a", nn.Linear(3, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3))).to(F64);
             var (x, y) = (randn(2, 3, 3, dtype: F64), randint(0, 3, [2, 3], dtype: ScalarType.Int64));
             using var optimizer = new NaturalGradient(model, new Categorical(), new() { Solver = solver, Damping = 1e-2 });
-            optimizer.Step(x, y);
+            optimizer.StepOnBatch(x, y);
             return Flat(model);
         }
         Assert.True((After(FisherSolver.Gram) - After(FisherSolver.Dense)).abs().max().ToDouble() < 1e-9);
@@ -91,9 +111,10 @@ public sealed class NaturalGradientTests : IDisposable
     public void Saturated_neuron_moves_as_the_closed_form_says()
     {
         var model = nn.Linear(1, 1, hasBias: false).to(F64);
-        using (no_grad()) model.weight!.fill_(4);
+        using (no_grad())
+            model.weight!.fill_(4);
         using var optimizer = new NaturalGradient(model, new Bernoulli(), new() { Damping = 1e-9, LearningRate = 0.5 });
-        optimizer.Step(ones(1, 1, dtype: F64), zeros(1, 1, dtype: F64));
+        optimizer.StepOnBatch(ones(1, 1, dtype: F64), zeros(1, 1, dtype: F64));
         double p = 1 / (1 + Math.Exp(-4));
         Assert.Equal(4 - 0.5 * p / (p * (1 - p)), model.weight!.item<double>(), 1e-5);
     }
@@ -106,15 +127,15 @@ public sealed class NaturalGradientTests : IDisposable
         for (int i = 0; i < 5; i++)
         {
             var before = model.call(x).log_softmax(1).detach();
-            var report = optimizer.Step(x, y);
+            var report = optimizer.StepOnBatch(x, y);
             var after = model.call(x).log_softmax(1).detach();
             double kl = (before.exp() * (before - after)).sum(1).mean().ToDouble();
-            Assert.Equal(epsilon, report.AskedKl);
+            Assert.Equal(epsilon, report.TargetKl);
             Assert.Equal(kl, report.AchievedKl!.Value, 1e-12);
             Assert.InRange(kl, 0.95 * epsilon, 1.05 * epsilon);
         }
         optimizer.Group.LearningRate = 0.5;
-        Assert.Equal(epsilon / 4, optimizer.Step(x, y).AskedKl!.Value, 1e-18);
+        Assert.Equal(epsilon / 4, optimizer.StepOnBatch(x, y).TargetKl!.Value, 1e-18);
     }
 
     [Fact]
@@ -134,22 +155,34 @@ public sealed class NaturalGradientTests : IDisposable
                 var model = new Coordinates(map, inverse);
                 var (x, y) = (2 * randn(40, 2, dtype: F64), randn(40, 3, dtype: F64));
                 var before = model.call(x).detach();
-                using var optimizer = new NaturalGradient(model, new Gaussian(), new() { LearningRate = rate, Damping = 1e-12, Solver = FisherSolver.Dense });
-                optimizer.Step(x, y);
+                using var optimizer = new NaturalGradient(
+                    model,
+                    new Gaussian(),
+                    new()
+                    {
+                        LearningRate = rate,
+                        Damping = 1e-12,
+                        Solver = FisherSolver.Dense,
+                    }
+                );
+                optimizer.StepOnBatch(x, y);
                 return [before, model.call(x).detach()];
             }
         }
         Assert.True(Gap(t => 3 * t, a => a / 3, 0.1) < 1e-8);
-        double big = Gap(t => t.sinh(), a => a.arcsinh(), 0.02), small = Gap(t => t.sinh(), a => a.arcsinh(), 0.002);
+        double big = Gap(t => t.sinh(), a => a.arcsinh(), 0.02),
+            small = Gap(t => t.sinh(), a => a.arcsinh(), 0.002);
         Assert.True(Math.Log10(big / small) is > 1.8 and < 2.2, $"{big} {small}");
     }
 
     private sealed class Coordinates : nn.Module<Tensor, Tensor>
     {
         private readonly Func<Tensor, Tensor> _map;
-        private readonly Parameter _a, _b;
+        private readonly Parameter _a,
+            _b;
 
-        public Coordinates(Func<Tensor, Tensor> map, Func<Tensor, Tensor> inverse) : base(nameof(Coordinates))
+        public Coordinates(Func<Tensor, Tensor> map, Func<Tensor, Tensor> inverse)
+            : base(nameof(Coordinates))
         {
             _map = map;
             _a = nn.Parameter(inverse(randn(2, 2, dtype: F64)));

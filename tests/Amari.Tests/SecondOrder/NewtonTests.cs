@@ -26,16 +26,24 @@ public sealed class NewtonTests : IDisposable
     [Theory, InlineData(0.0, 1.0), InlineData(0.7, 1.0), InlineData(0.0, 0.25)]
     public void Newton_s_step_is_the_closed_form(double damping, double rate)
     {
-        double x = -1.2, y = 1, a = 2 - 400 * (y - 3 * x * x) + damping, b = -400 * x, c = 200 + damping;
-        double gx = -2 * (1 - x) - 400 * x * (y - x * x), gy = 200 * (y - x * x), determinant = a * c - b * b;
+        double x = -1.2,
+            y = 1,
+            a = 2 - 400 * (y - 3 * x * x) + damping,
+            b = -400 * x,
+            c = 200 + damping;
+        double gx = -2 * (1 - x) - 400 * x * (y - x * x),
+            gy = 200 * (y - x * x),
+            determinant = a * c - b * b;
         var w = At(x, y);
         using var optimizer = new Newton([w], new() { Damping = damping, LearningRate = rate });
         using var loss = optimizer.step(() => Rosenbrock(w));
         Assert.Equal(24.2, loss.ToDouble(), 1e-12);
-        double dx = -(c * gx - b * gy) / determinant, dy = -(a * gy - b * gx) / determinant;
+        double dx = -(c * gx - b * gy) / determinant,
+            dy = -(a * gy - b * gx) / determinant;
         Assert.Equal(x + rate * dx, Values(w)[0], 1e-12);
         Assert.Equal(y + rate * dy, Values(w)[1], 1e-12);
-        double model = gx * dx * rate + gy * dy * rate + 0.5 * rate * rate * ((a - damping) * dx * dx + 2 * b * dx * dy + (c - damping) * dy * dy);
+        double model =
+            gx * dx * rate + gy * dy * rate + 0.5 * rate * rate * ((a - damping) * dx * dx + 2 * b * dx * dy + (c - damping) * dy * dy);
         Assert.Equal(-model, optimizer.Report!.PredictedReduction!.Value, 1e-9);
         Assert.Equal(Math.Sqrt(gx * gx + gy * gy), optimizer.Report.GradientNorm, 1e-9);
         Assert.Equal(Rosenbrock(w).ToDouble(), optimizer.Report.LossAfter, 1e-12);
@@ -48,7 +56,8 @@ public sealed class NewtonTests : IDisposable
     {
         var w = At(-1.2, 1);
         using var optimizer = new Newton([w], new() { Damping = 0 });
-        for (int i = 0; i < 7; i++) optimizer.step(() => Rosenbrock(w)).Dispose();
+        for (int i = 0; i < 7; i++)
+            optimizer.step(() => Rosenbrock(w)).Dispose();
         Assert.All(Values(w), v => Assert.Equal(1, v, 1e-12));
     }
 
@@ -80,11 +89,12 @@ public sealed class NewtonTests : IDisposable
         var x = randn(20, 4, dtype: F64);
         var y = randint(0, 3, [20], dtype: ScalarType.Int64);
         var before = cat([.. model.parameters().Select(p => p.detach().flatten())]);
-        var h = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);   // softmax regression: the Hessian is the Fisher
+        // softmax regression: the Hessian is the Fisher
+        var h = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);
         new Categorical().Loss(model.call(x), y).backward();
         var g = cat([.. model.parameters().Select(p => p.grad!.flatten())]);
         using var optimizer = new Newton(model, new Categorical(), new() { Damping = 0.01 });
-        optimizer.Step(x, y);
+        optimizer.StepOnBatch(x, y);
         var expected = before - linalg.solve(h + 0.01 * eye(15, dtype: F64), g.unsqueeze(1)).squeeze(1);
         Assert.True((cat([.. model.parameters().Select(p => p.flatten())]) - expected).abs().max().ToDouble() < 1e-10);
         Assert.True((cat([.. model.parameters().Select(p => p.grad!.flatten())]) - g).abs().max().ToDouble() == 0);
@@ -97,18 +107,23 @@ public sealed class NewtonTests : IDisposable
         var w = At(start);
         using (var newton = new Newton([w], new() { Damping = 0 }))
         {
-            for (int i = 0; i < 5; i++) newton.step(() => Saddle(w)).Dispose();
+            for (int i = 0; i < 5; i++)
+                newton.step(() => Saddle(w)).Dispose();
             Assert.True(newton.Report!.NegativeCurvature);
         }
         Assert.All(Values(w), v => Assert.Equal(0, v, 1e-9));
 
-        foreach (var make in (Func<Parameter, SecondOrderOptimizer>[])[p => new SaddleFreeNewton([p], new() { Damping = 0 }), p => new NewtonCg([p], new() { Tolerance = 1e-6 })])
+        foreach (
+            var make in (Func<Parameter, SecondOrderOptimizer>[])
+                [p => new SaddleFreeNewton([p], new() { Damping = 0 }), p => new NewtonCg([p], new() { Tolerance = 1e-6 })]
+        )
         {
             var v = At(start);
             using var optimizer = make(v);
             optimizer.step(() => Saddle(v))!.Dispose();
             Assert.True(optimizer.Report!.NegativeCurvature);
-            for (int i = 0; i < 40; i++) optimizer.step(() => Saddle(v))!.Dispose();
+            for (int i = 0; i < 40; i++)
+                optimizer.step(() => Saddle(v))!.Dispose();
             Assert.Equal(0, Values(v)[0], 1e-6);
             Assert.Equal(Math.Sqrt(2), Math.Abs(Values(v)[1]), 1e-6);
             Assert.False(optimizer.Report!.NegativeCurvature);
@@ -122,10 +137,13 @@ public sealed class NewtonTests : IDisposable
         using var optimizer = new SaddleFreeNewton([w], new() { Damping = 0.1, LearningRate = 0.5 });
         optimizer.step(() => Saddle(w)).Dispose();
         // H = diag(2, 3 y² - 2)
-        double gx = 1, gy = -2 * 0.1 + 0.1 * 0.1 * 0.1, hy = 3 * 0.01 - 2;
+        double gx = 1,
+            gy = -2 * 0.1 + 0.1 * 0.1 * 0.1,
+            hy = 3 * 0.01 - 2;
         Assert.Equal(0.5 - 0.5 * gx / 2.1, Values(w)[0], 1e-12);
         Assert.Equal(0.1 - 0.5 * gy / (Math.Abs(hy) + 0.1), Values(w)[1], 1e-12);
-        double dx = -0.5 * gx / 2.1, dy = -0.5 * gy / (-hy + 0.1);
+        double dx = -0.5 * gx / 2.1,
+            dy = -0.5 * gy / (-hy + 0.1);
         Assert.Equal(-(gx * dx + gy * dy + 0.5 * (2 * dx * dx + hy * dy * dy)), optimizer.Report!.PredictedReduction!.Value, 1e-12);
     }
 
@@ -133,7 +151,15 @@ public sealed class NewtonTests : IDisposable
     public void Newton_cg_follows_the_trust_region_rules_down_Rosenbrock_s_valley()
     {
         var w = At(-1.2, 1);
-        using var optimizer = new NewtonCg([w], new() { Radius = 0.5, MaxRadius = 1.5, Tolerance = 1e-3 });
+        using var optimizer = new NewtonCg(
+            [w],
+            new()
+            {
+                Radius = 0.5,
+                MaxRadius = 1.5,
+                Tolerance = 1e-3,
+            }
+        );
         var outcomes = new HashSet<StepOutcome>();
         for (int i = 0; i < 60; i++)
         {
@@ -146,9 +172,15 @@ public sealed class NewtonTests : IDisposable
             Assert.InRange(r.StepNorm, 0, radius * (1 + 1e-12));
             Assert.Equal(r.ReductionRatio >= 1e-4 ? StepOutcome.Accepted : StepOutcome.Rejected, r.Outcome);
             Assert.True(r.LossAfter <= r.LossBefore + 1e-14);
-            if (r.Outcome == StepOutcome.Rejected) Assert.Equal(before, Values(w));
+            if (r.Outcome == StepOutcome.Rejected)
+                Assert.Equal(before, Values(w));
             bool boundary = r.SteihaugStatus is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature;
-            Assert.Equal(r.ReductionRatio < 0.25 ? radius / 4 : r.ReductionRatio > 0.75 && boundary ? Math.Min(2 * radius, 1.5) : radius, optimizer.Radius);
+            Assert.Equal(
+                r.ReductionRatio < 0.25 ? radius / 4
+                    : r.ReductionRatio > 0.75 && boundary ? Math.Min(2 * radius, 1.5)
+                    : radius,
+                optimizer.Radius
+            );
         }
         Assert.Equal(2, outcomes.Count);
         Assert.Contains(optimizer.Events, e => e.Message.StartsWith("the step was rejected", StringComparison.Ordinal));
@@ -160,7 +192,7 @@ public sealed class NewtonTests : IDisposable
     {
         var w = At(1, 1);
         using var optimizer = new Newton([w], new() { Damping = 0 });
-        optimizer.step(() => w[0].square()).Dispose();            // flat in the second coordinate
+        optimizer.step(() => w[0].square()).Dispose(); // flat in the second coordinate
         Assert.Contains(optimizer.Events, e => e.Message.Contains("singular", StringComparison.Ordinal));
         Assert.Equal(0, Values(w)[0], 1e-5);
         Assert.Equal(1, Values(w)[1]);
@@ -171,7 +203,7 @@ public sealed class NewtonTests : IDisposable
     {
         var w = At(10);
         using var optimizer = new Newton([w], new() { Damping = 0 });
-        optimizer.step(() => w[0] - w[0].log()).Dispose();        // the step goes to -80
+        optimizer.step(() => w[0] - w[0].log()).Dispose(); // the step goes to -80
         Assert.Equal(10, Values(w)[0]);
         Assert.Equal((StepOutcome.Rejected, double.NegativeInfinity), (optimizer.Report!.Outcome, optimizer.Report.ReductionRatio));
         Assert.Equal(optimizer.Report.LossBefore, optimizer.Report.LossAfter);

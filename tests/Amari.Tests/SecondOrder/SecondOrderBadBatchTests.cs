@@ -18,7 +18,8 @@ public sealed class SecondOrderBadBatchTests : IDisposable
     {
         var (tensors, values) = o.Snapshot();
         var kept = values.DeepClone().AsObject();
-        foreach (string said in (string[])["skippedSteps", "events"]) kept.Remove(said);
+        foreach (string said in (string[])["skippedSteps", "events"])
+            kept.Remove(said);
         return kept.ToJsonString() + string.Join(' ', Optimizers.Problem.Values(tensors.Values));
     }
 
@@ -36,13 +37,13 @@ public sealed class SecondOrderBadBatchTests : IDisposable
                     var (weights, state) = (Values(model), State(o));
                     var (x, y) = SecondOrderCases.Batch(50);
                     x[3, 1] = bad;
-                    Assert.Equal(StepOutcome.Skipped, o.Step(x, y).Outcome);
+                    Assert.Equal(StepOutcome.Skipped, o.StepOnBatch(x, y).Outcome);
                     Assert.Equal(weights, Values(model));
                     Assert.Equal(state, State(o));
                     Assert.Equal(1, o.SkippedSteps);
                     Assert.Equal(4, Assert.Single(o.Events, e => e.Message.Contains("skipped", StringComparison.Ordinal)).Step);
                 }
-                SecondOrderCases.Step(o, i);
+                SecondOrderCases.StepOnBatch(o, i);
             }
             return Values(model);
         }
@@ -75,19 +76,23 @@ public sealed class SecondOrderBadBatchTests : IDisposable
         var model = SecondOrderCases.Model();
         var first = model.children().First();
         using var o = SecondOrderCases.Make(name, model);
-        for (int i = 0; i < 2; i++) SecondOrderCases.Step(o, i);
-        foreach (var p in first.parameters()) p.requires_grad = false;
+        for (int i = 0; i < 2; i++)
+            SecondOrderCases.StepOnBatch(o, i);
+        foreach (var p in first.parameters())
+            p.requires_grad = false;
         var (frozen, all) = (Values(first), Values(model));
-        for (int i = 2; i < 4; i++) Assert.Equal(StepOutcome.Accepted, SecondOrderCases.Step(o, i).Outcome);
+        for (int i = 2; i < 4; i++)
+            Assert.Equal(StepOutcome.Accepted, SecondOrderCases.StepOnBatch(o, i).Outcome);
         Assert.Equal(frozen, Values(first));
         Assert.NotEqual(all, Values(model));
         Assert.Equal(2, o.Coverage.Rows.Count(r => r.Reason.EndsWith("frozen now", StringComparison.Ordinal)));
 
         using var other = SecondOrderCases.Default(name, model);
         other.Restore(o.Snapshot());
-        foreach (var p in first.parameters()) p.requires_grad = true;
+        foreach (var p in first.parameters())
+            p.requires_grad = true;
         var whole = Values(model);
-        Assert.Equal(StepOutcome.Accepted, SecondOrderCases.Step(o, 4).Outcome);
+        Assert.Equal(StepOutcome.Accepted, SecondOrderCases.StepOnBatch(o, 4).Outcome);
         Assert.NotEqual(frozen, Values(first));
         var expected = Values(model);
         using (no_grad())
@@ -99,7 +104,7 @@ public sealed class SecondOrderBadBatchTests : IDisposable
                 at += p.numel();
             }
         }
-        SecondOrderCases.Step(other, 4);
+        SecondOrderCases.StepOnBatch(other, 4);
         Assert.Equal(expected, Values(model));
     }
 
@@ -109,13 +114,15 @@ public sealed class SecondOrderBadBatchTests : IDisposable
     {
         var model = SecondOrderCases.Model();
         var first = model.children().First();
-        foreach (var p in first.parameters()) p.requires_grad = false;
+        foreach (var p in first.parameters())
+            p.requires_grad = false;
         using var o = SecondOrderCases.Make(name, model);
         var frozen = Values(first);
-        SecondOrderCases.Step(o, 1);
+        SecondOrderCases.StepOnBatch(o, 1);
         Assert.Equal(frozen, Values(first));
-        foreach (var p in first.parameters()) p.requires_grad = true;
-        SecondOrderCases.Step(o, 2);
+        foreach (var p in first.parameters())
+            p.requires_grad = true;
+        SecondOrderCases.StepOnBatch(o, 2);
         Assert.NotEqual(frozen, Values(first));
     }
 
@@ -123,24 +130,36 @@ public sealed class SecondOrderBadBatchTests : IDisposable
     public void Nothing_to_train_and_complex_numbers_are_refused(string name)
     {
         var frozen = SecondOrderCases.Model();
-        foreach (var p in frozen.parameters()) p.requires_grad = false;
+        foreach (var p in frozen.parameters())
+            p.requires_grad = false;
         Assert.Contains("frozen", Refusal(frozen), StringComparison.Ordinal);
         Assert.Contains("no parameters", Refusal(nn.Sequential(("t", nn.Tanh()))), StringComparison.Ordinal);
 
-        string Refusal(nn.Module<Tensor, Tensor> model) => Assert.Throws<ArgumentException>(() => SecondOrderCases.Make(name, model)).Message;
+        string Refusal(nn.Module<Tensor, Tensor> model) =>
+            Assert.Throws<ArgumentException>(() => SecondOrderCases.Make(name, model)).Message;
     }
 
     [Fact]
     public void Complex_numbers_and_empty_lists_are_refused_and_empty_tensors_passed_over()
     {
         Func<Parameter[], SecondOrderOptimizer>[] makers =
-            [p => new Newton(p), p => new SaddleFreeNewton(p), p => new NewtonCg(p), p => new Lbfgs(p)];
+        [
+            p => new Newton(p),
+            p => new SaddleFreeNewton(p),
+            p => new NewtonCg(p),
+            p => new Lbfgs(p),
+        ];
         var complexNumbers = nn.Parameter(complex(ones(2), ones(2)));
         foreach (var make in makers)
         {
             Assert.Throws<ArgumentException>(() => make([]));
-            Assert.Contains("ComplexFloat32", Assert.Throws<ArgumentException>(() => make([complexNumbers])).Message, StringComparison.Ordinal);
-            Parameter w = nn.Parameter(ones(3)), empty = nn.Parameter(zeros(0, 3));
+            Assert.Contains(
+                "ComplexFloat32",
+                Assert.Throws<ArgumentException>(() => make([complexNumbers])).Message,
+                StringComparison.Ordinal
+            );
+            Parameter w = nn.Parameter(ones(3)),
+                empty = nn.Parameter(zeros(0, 3));
             using var o = make([w, empty]);
             o.step(() => (w - 2).square().sum() + empty.sum()).Dispose();
             Assert.Equal(StepOutcome.Accepted, o.Report!.Outcome);

@@ -11,31 +11,77 @@ public static class SecondOrderCases
         ["Newton"] = (m, l) => new Newton(m, l, new() { Damping = 0.3, LearningRate = 0.5 }),
         ["SaddleFreeNewton"] = (m, l) => new SaddleFreeNewton(m, l, new() { Damping = 0.1, LearningRate = 0.5 }),
         ["NewtonCg"] = (m, l) => new NewtonCg(m, l, new() { Radius = 0.1 }),
-        ["HessianFree plain"] = (m, l) => new HessianFree(m, l, new() { Preconditioner = HessianFreePreconditioner.None, CgBacktracking = false }),
+        ["HessianFree plain"] = (m, l) =>
+            new HessianFree(m, l, new() { Preconditioner = HessianFreePreconditioner.None, CgBacktracking = false }),
         ["HessianFree diagonal"] = (m, l) => new HessianFree(m, l, new() { Damping = 0.1 }),
         ["HessianFree K-FAC"] = (m, l) => new HessianFree(m, l, new() { Damping = 0.1, Preconditioner = HessianFreePreconditioner.Kfac }),
         ["NaturalGradient automatic"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.3 }),
-        ["NaturalGradient dense KL"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.01, KlRadius = 1e-3, Solver = FisherSolver.Dense }),
-        ["NaturalGradient CG Monte-Carlo"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.ConjugateGradient, Fisher = FisherKind.MonteCarlo }),
-        ["NaturalGradient Gram empirical"] = (m, l) => new NaturalGradient(m, l, new() { Damping = 0.1, LearningRate = 0.1, Solver = FisherSolver.Gram, Fisher = FisherKind.Empirical }),
+        ["NaturalGradient dense KL"] = (m, l) =>
+            new NaturalGradient(
+                m,
+                l,
+                new()
+                {
+                    Damping = 0.01,
+                    KlRadius = 1e-3,
+                    Solver = FisherSolver.Dense,
+                }
+            ),
+        ["NaturalGradient CG Monte-Carlo"] = (m, l) =>
+            new NaturalGradient(
+                m,
+                l,
+                new()
+                {
+                    Damping = 0.1,
+                    LearningRate = 0.1,
+                    Solver = FisherSolver.ConjugateGradient,
+                    Fisher = FisherKind.MonteCarlo,
+                }
+            ),
+        ["NaturalGradient Gram empirical"] = (m, l) =>
+            new NaturalGradient(
+                m,
+                l,
+                new()
+                {
+                    Damping = 0.1,
+                    LearningRate = 0.1,
+                    Solver = FisherSolver.Gram,
+                    Fisher = FisherKind.Empirical,
+                }
+            ),
         ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { Iterations = 3, History = 4 }),
-        ["Lbfgs without search"] = (m, l) => new Lbfgs(m, l, new() { LearningRate = 0.3, Iterations = 3, History = 4, LineSearch = LineSearch.None }),
+        ["Lbfgs without search"] = (m, l) =>
+            new Lbfgs(
+                m,
+                l,
+                new()
+                {
+                    LearningRate = 0.3,
+                    Iterations = 3,
+                    History = 4,
+                    LineSearch = LineSearch.None,
+                }
+            ),
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 
-    internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model, Likelihood? likelihood = null) => Makers[name](model, likelihood ?? new Categorical());
+    internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model, Likelihood? likelihood = null) =>
+        Makers[name](model, likelihood ?? new Categorical());
 
     /// <summary>The same optimizer with its default options.</summary>
-    internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) => name.Split(' ')[0] switch
-    {
-        "Newton" => new Newton(model, new Categorical()),
-        "SaddleFreeNewton" => new SaddleFreeNewton(model, new Categorical()),
-        "NewtonCg" => new NewtonCg(model, new Categorical()),
-        "HessianFree" => new HessianFree(model, new Categorical()),
-        "NaturalGradient" => new NaturalGradient(model, new Categorical()),
-        _ => new Lbfgs(model, new Categorical()),
-    };
+    internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) =>
+        name.Split(' ')[0] switch
+        {
+            "Newton" => new Newton(model, new Categorical()),
+            "SaddleFreeNewton" => new SaddleFreeNewton(model, new Categorical()),
+            "NewtonCg" => new NewtonCg(model, new Categorical()),
+            "HessianFree" => new HessianFree(model, new Categorical()),
+            "NaturalGradient" => new NaturalGradient(model, new Categorical()),
+            _ => new Lbfgs(model, new Categorical()),
+        };
 
     internal static nn.Module<Tensor, Tensor> Model(ScalarType type = ScalarType.Float32)
     {
@@ -55,10 +101,10 @@ public static class SecondOrderCases
         return (randn([12, 4], generator: generator).to_type(type), randint(0, 3, [12], generator: generator));
     }
 
-    internal static StepReport Step(SecondOrderOptimizer optimizer, int seed, ScalarType type = ScalarType.Float32)
+    internal static StepReport StepOnBatch(SecondOrderOptimizer optimizer, int seed, ScalarType type = ScalarType.Float32)
     {
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, type);
-        return optimizer.Step(x, y);
+        return optimizer.StepOnBatch(x, y);
     }
 }

@@ -22,14 +22,17 @@ public sealed class InverseOperatorTests : IDisposable
 
     private static void HoldsSolution(InverseOperator inverse, Tensor matrix, double tolerance, params InverseStatus[] status)
     {
-        foreach (var b in (Tensor[])[randn(matrix.shape[0], dtype: ScalarType.Float64), randn(matrix.shape[0], 3, dtype: ScalarType.Float64)])
+        foreach (
+            var b in (Tensor[])[randn(matrix.shape[0], dtype: ScalarType.Float64), randn(matrix.shape[0], 3, dtype: ScalarType.Float64)]
+        )
         {
             var x = inverse.Apply(b);
             Assert.Equal(b.shape, x.shape);
             Assert.True(DenseCurvature.RelativeError(x, linalg.solve(matrix, b.dim() == 1 ? b.unsqueeze(1) : b).view(b.shape)) < tolerance);
             var report = inverse.LastReport!;
             Assert.Contains(report.Status, status);
-            double actual = b.dim() == 1 ? DenseCurvature.RelativeError(matrix.mv(x), b) : ((matrix.mm(x) - b).norm(0) / b.norm(0)).max().ToDouble();
+            double actual =
+                b.dim() == 1 ? DenseCurvature.RelativeError(matrix.mv(x), b) : ((matrix.mm(x) - b).norm(0) / b.norm(0)).max().ToDouble();
             Assert.Equal(actual, report.RelativeResidual!.Value, 1e-9);
         }
     }
@@ -47,7 +50,15 @@ public sealed class InverseOperatorTests : IDisposable
         var cg = new CgInverse(c, new() { Tolerance = 1e-12 });
         HoldsSolution(cg, dense, 1e-10, InverseStatus.Solved);
         Assert.InRange(cg.LastReport!.Iterations, 5, dense.shape[0] + 10);
-        var neumann = new NeumannInverse(c, new() { Scale = 1 / largest, MaxIterations = 2000, Tolerance = 1e-12 });
+        var neumann = new NeumannInverse(
+            c,
+            new()
+            {
+                Scale = 1 / largest,
+                MaxIterations = 2000,
+                Tolerance = 1e-12,
+            }
+        );
         HoldsSolution(neumann, dense, 1e-10, InverseStatus.Solved);
         Assert.InRange(neumann.LastReport!.Iterations, 20, 2000);
     }
@@ -59,19 +70,27 @@ public sealed class InverseOperatorTests : IDisposable
         foreach (bool deep in (bool[])[false, true])
         {
             manual_seed(4);
-            var model = (deep ? nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 4))) : nn.Sequential(("a", nn.Linear(6, 4)))).to(ScalarType.Float64);
+            var model = (
+                deep
+                    ? nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 4)))
+                    : nn.Sequential(("a", nn.Linear(6, 4)))
+            ).to(ScalarType.Float64);
             var x = randn(40, 6, dtype: ScalarType.Float64) * logspace(-2, 2, 6, dtype: ScalarType.Float64);
             var objective = new Objective(model, new Gaussian(), [(x, randn(40, 4, dtype: ScalarType.Float64))]);
             const double Damping = 1e-2;
             var c = new Fisher(objective).Damped(Damping);
             using var factored = new KroneckerFactored(objective);
             using var preconditioner = factored.Inverse(Damping, DampingMethod.Eigenbasis, measureResidual: false);
-            CgInverse plain = new(c), preconditioned = new(c, preconditioner: preconditioner);
+            CgInverse plain = new(c),
+                preconditioned = new(c, preconditioner: preconditioner);
             var dense = c.ToDense();
             HoldsSolution(plain, dense, 1e-4, InverseStatus.Solved);
             HoldsSolution(preconditioned, dense, 1e-4, InverseStatus.Solved);
             int most = deep ? plain.LastReport!.Iterations * 3 / 4 : 3;
-            Assert.True(preconditioned.LastReport!.Iterations <= most, $"{preconditioned.LastReport.Iterations} against {plain.LastReport!.Iterations}");
+            Assert.True(
+                preconditioned.LastReport!.Iterations <= most,
+                $"{preconditioned.LastReport.Iterations} against {plain.LastReport!.Iterations}"
+            );
         }
     }
 
@@ -98,10 +117,12 @@ public sealed class InverseOperatorTests : IDisposable
     public void Outcomes_are_values()
     {
         var b = ones(3, dtype: ScalarType.Float64);
-        LinearOperator positive = LinearOperator.FromDense(Matrix(1, 2, 5)), indefinite = LinearOperator.FromDense(Matrix(-1, 2, 5)),
-            broken = LinearOperator.FromDense(full(3, 3, double.NaN, dtype: ScalarType.Float64)), singular = LinearOperator.FromDense(Matrix(0, 1, 2));
+        LinearOperator positive = LinearOperator.FromDense(Matrix(1, 2, 5)),
+            indefinite = LinearOperator.FromDense(Matrix(-1, 2, 5)),
+            broken = LinearOperator.FromDense(full(3, 3, double.NaN, dtype: ScalarType.Float64)),
+            singular = LinearOperator.FromDense(Matrix(0, 1, 2));
 
-        Assert.Equal(InverseStatus.Diverged, Status(new NeumannInverse(positive)));                            // α = 1 > 2 / 5
+        Assert.Equal(InverseStatus.Diverged, Status(new NeumannInverse(positive))); // α = 1 > 2 / 5
         Assert.Equal(InverseStatus.NotFinite, Status(new NeumannInverse(broken)));
         Assert.Equal(InverseStatus.IterationLimit, Status(new CgInverse(positive, new() { MaxIterations = 1 })));
         Assert.Equal(InverseStatus.NegativeCurvature, Status(new CgInverse(indefinite)));
@@ -110,8 +131,8 @@ public sealed class InverseOperatorTests : IDisposable
         Assert.Equal(InverseStatus.Failed, Status(failed));
         Assert.True(failed.Apply(b).isnan().all().ToBoolean());
         using var raised = new CholeskyInverse(singular);
-        Assert.Contains(Status(raised), (InverseStatus[])[InverseStatus.Approximate, InverseStatus.Solved]);   // rounding decides
-        Assert.True(raised.LastReport!.RelativeResidual > 1e-3);                                              // b is not in its range
+        Assert.Contains(Status(raised), (InverseStatus[])[InverseStatus.Approximate, InverseStatus.Solved]); // rounding decides
+        Assert.True(raised.LastReport!.RelativeResidual > 1e-3); // b is not in its range
         Assert.Equal(0, Zero(new CgInverse(positive)) + Zero(new NeumannInverse(positive)));
 
         InverseStatus Status(InverseOperator inverse)
@@ -133,10 +154,22 @@ public sealed class InverseOperatorTests : IDisposable
     {
         var c = LinearOperator.FromDense(Matrix(0.5, 1, 1.2));
         var b = ones(3, dtype: ScalarType.Float64);
-        var results = new NeumannOptions[] { new(), new() { Scale = 0.5 }, new() { MaxIterations = 2 }, new() { Tolerance = 0.1 } }
-            .Select(o => new NeumannInverse(c, o).Apply(b)).ToList();
-        for (int i = 1; i < results.Count; i++) Assert.False(results[i].equal(results[0]).all().ToBoolean());
-        Assert.Contains("Scale", Assert.Throws<ArgumentOutOfRangeException>(() => new NeumannOptions { Scale = 0 }).Message, StringComparison.Ordinal);
+        var results = new NeumannOptions[]
+        {
+            new(),
+            new() { Scale = 0.5 },
+            new() { MaxIterations = 2 },
+            new() { Tolerance = 0.1 },
+        }
+            .Select(o => new NeumannInverse(c, o).Apply(b))
+            .ToList();
+        for (int i = 1; i < results.Count; i++)
+            Assert.False(results[i].equal(results[0]).all().ToBoolean());
+        Assert.Contains(
+            "Scale",
+            Assert.Throws<ArgumentOutOfRangeException>(() => new NeumannOptions { Scale = 0 }).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => new NeumannOptions { MaxIterations = 0 });
         Assert.Throws<ArgumentOutOfRangeException>(() => new NeumannOptions { Tolerance = -1 });
         var large = LinearOperator.FromFunction(100_000, ScalarType.Float32, v => v.clone());
@@ -165,7 +198,8 @@ public sealed class InverseOperatorTests : IDisposable
         }
         Once();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        for (int i = 0; i < 3; i++) Once();
+        for (int i = 0; i < 3; i++)
+            Once();
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 }

@@ -58,7 +58,8 @@ public sealed class NystromInverseTests
     {
         using var scope = NewDisposeScope();
         var m = With(Decaying, ScalarType.Float32);
-        Tensor one = Full(NystromInverse.Of(m, Shift(0.1, ScalarType.Float32), null, 0.2)!.Value), other = Full(NystromInverse.Of(m * unit, Shift(0.1 * unit, ScalarType.Float32), null, 0.2)!.Value) * unit;
+        Tensor one = Full(NystromInverse.Of(m, Shift(0.1, ScalarType.Float32), null, 0.2)!.Value),
+            other = Full(NystromInverse.Of(m * unit, Shift(0.1 * unit, ScalarType.Float32), null, 0.2)!.Value) * unit;
         Assert.InRange(Kfac.Dense.RelativeError(other, one), 0, 1e-3);
     }
 
@@ -66,7 +67,10 @@ public sealed class NystromInverseTests
     public void A_looser_tolerance_takes_fewer_eigenvalues()
     {
         using var scope = NewDisposeScope();
-        long[] ranks = [.. new[] { 0.05, 0.1, 0.3, 1, 3 }.Select(t => NystromInverse.Of(With(Decaying), Shift(0.1), null, t)!.Value.Root.shape[0])];
+        long[] ranks =
+        [
+            .. new[] { 0.05, 0.1, 0.3, 1, 3 }.Select(t => NystromInverse.Of(With(Decaying), Shift(0.1), null, t)!.Value.Root.shape[0]),
+        ];
         Assert.Equal(ranks.OrderDescending().Distinct(), ranks);
     }
 
@@ -75,7 +79,7 @@ public sealed class NystromInverseTests
     {
         using var scope = NewDisposeScope();
         var near = NystromInverse.Of(With(Decaying), Shift(0.1), null, 0.1)!.Value.Root;
-        var m = With(Decaying) + 0.02 * With(Decaying.flip(0));   // the same eigenvectors in another order, a little
+        var m = With(Decaying) + 0.02 * With(Decaying.flip(0)); // the same eigenvectors in another order, a little
         var (followed, anew) = (NystromInverse.Of(m, Shift(0.1), near, 0.2)!.Value, NystromInverse.Of(m, Shift(0.1), null, 0.2)!.Value);
         Assert.False(followed.Root.shape.SequenceEqual(anew.Root.shape) && followed.Root.eq(anew.Root).all().ToBoolean());
         var (least, most) = Factors(m, 0.1, Full(followed));
@@ -83,7 +87,8 @@ public sealed class NystromInverseTests
         Assert.InRange(most, 1, 1.22);
     }
 
-    /// <summary>Directions of which the last inverse knew nothing are found by the random ones; rows that told nothing do no harm.</summary>
+    /// <summary>Directions of which the last inverse knew nothing are found by the random ones; rows that told nothing do no
+    /// harm.</summary>
     [Fact]
     public void A_new_direction_is_found_beside_the_last_ones()
     {
@@ -104,11 +109,14 @@ public sealed class NystromInverseTests
     public void The_inverse_stays_positive_however_large_the_first_eigenvalue(ScalarType type, double first)
     {
         using var scope = NewDisposeScope();
-        var inverse = NystromInverse.Of(With(cat([tensor([first], dtype: ScalarType.Float64), Decaying.narrow(0, 1, N - 1)]), type), Shift(0.1, type), null, 1)!.Value;
+        var inverse = NystromInverse
+            .Of(With(cat([tensor([first], dtype: ScalarType.Float64), Decaying.narrow(0, 1, N - 1)]), type), Shift(0.1, type), null, 1)!
+            .Value;
         Assert.True(linalg.eigvalsh(Full(inverse).to(ScalarType.Float64))[0].ToDouble() > 0);
     }
 
-    /// <summary>At δ = 1 and τ = ½ the inverse of m eigenvalues of 3 and the others of 1e-3 needs these m. The first n / 8 directions tell as little of 39 as of 42.</summary>
+    /// <summary>At δ = 1 and τ = ½ the inverse of m eigenvalues of 3 and the others of 1e-3 needs these m. The first n / 8 directions tell
+    /// as little of 39 as of 42.</summary>
     [Theory, InlineData(15, true), InlineData(39, true), InlineData(42, false), InlineData(150, false)]
     public void A_quarter_of_the_eigenvalues_is_the_most(int count, bool fits)
     {

@@ -29,26 +29,30 @@ public sealed class SpdInverseTests : IDisposable
     {
         var singular = ones(4, 4);
         Assert.Equal(FactorisationOutcome.Jittered, SpdInverse.Cholesky(singular).Outcome);
-        var barely = diag(tensor(new float[] { 1, -1e-9f, 1 }));    // the jitter lifts it above zero
+        var barely = diag(tensor(new float[] { 1, -1e-9f, 1 })); // the jitter lifts it above zero
         Assert.Equal(FactorisationOutcome.Jittered, SpdInverse.Cholesky(barely).Outcome);
     }
 
-    /// <summary>The jitter is of the mean of the diagonal: where that is small against the largest entry, float32 does not feel it and float64 does.</summary>
+    /// <summary>The jitter is of the mean of the diagonal: where that is small against the largest entry, float32 does not feel it and
+    /// float64 does.</summary>
     [Fact]
     public void Matrix_whose_jitter_is_lost_in_float32_is_inverted_in_float64()
     {
         const int N = 64;
         const double Small = 0.01;
         var m = Small * eye(N);
-        m.narrow(0, 0, 2).narrow(1, 0, 2).fill_(1);             // singular
+        m.narrow(0, 0, 2).narrow(1, 0, 2).fill_(1); // singular
         var (inverse, outcome) = SpdInverse.Cholesky(m);
         Assert.Equal(FactorisationOutcome.DoublePrecision, outcome);
         Assert.Equal(ScalarType.Float32, inverse!.dtype);
-        double jitter = 1e-6 * (2 + (N - 2) * (double)(float)Small) / N, d = 1 + jitter, determinant = 2 * jitter + jitter * jitter;
+        double jitter = 1e-6 * (2 + (N - 2) * (double)(float)Small) / N,
+            d = 1 + jitter,
+            determinant = 2 * jitter + jitter * jitter;
         Near(d / determinant, inverse[0, 0]);
         Near(-1 / determinant, inverse[0, 1]);
         Near(1 / ((float)Small + jitter), inverse[5, 5]);
-        var (by, messages) = KroneckerInverse.Of(eye(2), m, DampingMethod.FactoredTikhonov, 1e-30, null);   // a damping that float32 does not feel either
+        // a damping that float32 does not feel either
+        var (by, messages) = KroneckerInverse.Of(eye(2), m, DampingMethod.FactoredTikhonov, 1e-30, null);
         Assert.Equal(["the factorisation of G failed at first; it succeeded in float64"], messages);
         Assert.True(by.Left.isfinite().all().ToBoolean());
 
@@ -64,7 +68,10 @@ public sealed class SpdInverseTests : IDisposable
         var (first, _) = KroneckerInverse.Of(eye(3) * 2, eye(3), DampingMethod.Eigenbasis, 1e-3, null);
         var (second, messages) = KroneckerInverse.Of(m, eye(3), DampingMethod.Eigenbasis, 1e-3, first);
         Assert.Equal(["the factorisation of A failed at first; the previous inverse stays in use"], messages);
-        Assert.Equal(Optimizers.Problem.Values([first.Right, first.RightValues!]), Optimizers.Problem.Values([second.Right, second.RightValues!]));
+        Assert.Equal(
+            Optimizers.Problem.Values([first.Right, first.RightValues!]),
+            Optimizers.Problem.Values([second.Right, second.RightValues!])
+        );
         var (third, alone) = KroneckerInverse.Of(m, eye(3), DampingMethod.Eigenbasis, 1e-3, null);
         Assert.Equal(["the factorisation of A failed at first; a multiple of the identity is used until the next refresh"], alone);
         Assert.True(third.Right.isfinite().all().ToBoolean());

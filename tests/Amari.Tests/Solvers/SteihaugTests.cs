@@ -3,7 +3,8 @@ using Amari.Solvers;
 
 namespace Amari.Tests.Solvers;
 
-/// <summary>The truncated conjugate gradient against the exact solution of the trust-region problem, by eigen-decomposition and the secular equation.</summary>
+/// <summary>The truncated conjugate gradient against the exact solution of the trust-region problem, by eigen-decomposition and the secular
+/// equation.</summary>
 public sealed class SteihaugTests : IDisposable
 {
     private const ScalarType F64 = ScalarType.Float64;
@@ -20,20 +21,25 @@ public sealed class SteihaugTests : IDisposable
 
     private static double Model(Tensor h, Tensor g, Tensor p) => (g.dot(p) + 0.5 * p.dot(h.mv(p))).ToDouble();
 
-    /// <summary>argmin g'p + ½ p'Hp with |p| ≤ Δ: p = -(H + σ)⁻¹ g with the least σ ≥ max(0, -λ₁) for which |p| ≤ Δ (not the hard case).</summary>
+    /// <summary>argmin g'p + ½ p'Hp with |p| ≤ Δ: p = -(H + σ)⁻¹ g with the least σ ≥ max(0, -λ₁) for which |p| ≤ Δ (not the hard
+    /// case).</summary>
     private static Tensor Exact(Tensor h, Tensor g, double radius)
     {
         var (values, q) = linalg.eigh(h);
         var c = q.T.mv(g);
         Tensor P(double sigma) => q.mv(c / (values + sigma)).neg();
         double least = Math.Max(0, -values[0].ToDouble());
-        if (values[0].ToDouble() > 0 && P(0).norm().ToDouble() <= radius) return P(0);
-        double low = least, high = least + g.norm().ToDouble() / radius + 1;
+        if (values[0].ToDouble() > 0 && P(0).norm().ToDouble() <= radius)
+            return P(0);
+        double low = least,
+            high = least + g.norm().ToDouble() / radius + 1;
         for (int i = 0; i < 200; i++)
         {
             double middle = 0.5 * (low + high);
-            if (P(middle).norm().ToDouble() > radius) low = middle;
-            else high = middle;
+            if (P(middle).norm().ToDouble() > radius)
+                low = middle;
+            else
+                high = middle;
         }
         return P(high);
     }
@@ -60,7 +66,8 @@ public sealed class SteihaugTests : IDisposable
             var g = randn(5, dtype: F64);
             var result = Steihaug.Solve(LinearOperator.FromDense(h), g, radius);
             var exact = Exact(h, g, radius);
-            if (exact.norm().ToDouble() < radius * (1 - 1e-9)) continue;
+            if (exact.norm().ToDouble() < radius * (1 - 1e-9))
+                continue;
             double most = -Model(h, g, exact);
             Assert.Equal(SteihaugStatus.Boundary, result.Status);
             Assert.Equal(radius, result.Step.norm().ToDouble(), 1e-12);
@@ -79,8 +86,11 @@ public sealed class SteihaugTests : IDisposable
             foreach (double radius in (double[])[0.1, 1, 10])
             {
                 var result = Steihaug.Solve(LinearOperator.FromDense(h), g, radius);
-                double gg = g.dot(g).ToDouble(), ghg = g.dot(h.mv(g)).ToDouble(), norm = Math.Sqrt(gg);
-                double t = ghg <= 0 ? radius / norm : Math.Min(radius / norm, gg / ghg), cauchy = t * gg - 0.5 * t * t * ghg;
+                double gg = g.dot(g).ToDouble(),
+                    ghg = g.dot(h.mv(g)).ToDouble(),
+                    norm = Math.Sqrt(gg);
+                double t = ghg <= 0 ? radius / norm : Math.Min(radius / norm, gg / ghg),
+                    cauchy = t * gg - 0.5 * t * t * ghg;
                 Assert.True(result.Status is SteihaugStatus.NegativeCurvature or SteihaugStatus.Boundary, $"{result.Status}");
                 Assert.Equal(radius, result.Step.norm().ToDouble(), 1e-9);
                 Assert.InRange(result.PredictedReduction, cauchy * (1 - 1e-9), -Model(h, g, Exact(h, g, radius)) * (1 + 1e-9));
@@ -100,7 +110,12 @@ public sealed class SteihaugTests : IDisposable
                 var result = Steihaug.Solve(LinearOperator.FromDense(h), g, radius);
                 var expected = curvature * radius > 5 ? g / -curvature : g / -5 * radius;
                 Assert.True((result.Step - expected).abs().max().ToDouble() < 1e-12);
-                Assert.Equal(curvature <= 0 ? SteihaugStatus.NegativeCurvature : curvature * radius > 5 ? SteihaugStatus.Interior : SteihaugStatus.Boundary, result.Status);
+                Assert.Equal(
+                    curvature <= 0 ? SteihaugStatus.NegativeCurvature
+                        : curvature * radius > 5 ? SteihaugStatus.Interior
+                        : SteihaugStatus.Boundary,
+                    result.Status
+                );
             }
         }
     }

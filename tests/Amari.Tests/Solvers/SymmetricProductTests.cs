@@ -10,8 +10,9 @@ public sealed class SymmetricProductTests
     {
         var c = new double[n * n];
         for (int i = 0; i < n; i++)
-            for (int l = 0; l < k; l++)
-                for (int j = 0; j < n; j++) c[i * n + j] += a[i * k + l] * b[l * n + j];
+        for (int l = 0; l < k; l++)
+        for (int j = 0; j < n; j++)
+            c[i * n + j] += a[i * k + l] * b[l * n + j];
         return c;
     }
 
@@ -19,10 +20,20 @@ public sealed class SymmetricProductTests
 
     private static void Near(double[] expected, Tensor actual, double tolerance)
     {
-        foreach (var (e, a) in expected.Zip(Values(actual))) Assert.True(Math.Abs(a - e) <= tolerance * Math.Max(1, Math.Abs(e)), $"{a}, expected {e}");
+        foreach (var (e, a) in expected.Zip(Values(actual)))
+            Assert.True(Math.Abs(a - e) <= tolerance * Math.Max(1, Math.Abs(e)), $"{a}, expected {e}");
     }
 
-    [Theory, InlineData(1, 1), InlineData(256, 300), InlineData(257, 127), InlineData(257, 128), InlineData(384, 200), InlineData(400, 130), InlineData(1100, 129)]
+    [
+        Theory,
+        InlineData(1, 1),
+        InlineData(256, 300),
+        InlineData(257, 127),
+        InlineData(257, 128),
+        InlineData(384, 200),
+        InlineData(400, 130),
+        InlineData(1100, 129)
+    ]
     public void Equals_the_sum(int n, int k)
     {
         using var scope = NewDisposeScope();
@@ -58,6 +69,7 @@ public sealed class SymmetricProductTests
         using var generator = new Generator(1);
         var x = randn([3, 270, 200], dtype: ScalarType.Float64, generator: generator);
         var c = SymmetricProduct.Of(x, x.mT);
-        for (int i = 0; i < 3; i++) Near(Product(Values(x[i]), Values(x[i].t()), 270, 200), c[i], 1e-12);
+        for (int i = 0; i < 3; i++)
+            Near(Product(Values(x[i]), Values(x[i].t()), 270, 200), c[i], 1e-12);
     }
 }

@@ -19,9 +19,22 @@ public class LanczosTests
     public void Extreme_pairs_are_those_of_the_matrix(SpectrumEnd end)
     {
         using var c = Matrices.With(Values);
-        using var pairs = Lanczos.Run(LinearOperator.FromDense(c), new() { Count = 4, End = end, Tolerance = 1e-9 });
+        using var pairs = Lanczos.Run(
+            LinearOperator.FromDense(c),
+            new()
+            {
+                Count = 4,
+                End = end,
+                Tolerance = 1e-9,
+            }
+        );
         double[] falling = [.. Values.OrderDescending()];
-        double[] expected = end switch { SpectrumEnd.Largest => falling[..4], SpectrumEnd.Smallest => [.. falling[^4..].Reverse()], _ => [.. falling[..4], .. falling[^4..]] };
+        double[] expected = end switch
+        {
+            SpectrumEnd.Largest => falling[..4],
+            SpectrumEnd.Smallest => [.. falling[^4..].Reverse()],
+            _ => [.. falling[..4], .. falling[^4..]],
+        };
         Assert.True(pairs.Converged);
         for (int i = 0; i < expected.Length; i++)
         {
@@ -39,7 +52,12 @@ public class LanczosTests
         using var c = Matrices.With(Values);
         using var perturbed = c + 1e-4 * Matrices.With([.. Values.Reverse()]);
         var op = LinearOperator.FromDense(perturbed);
-        var options = new LanczosOptions { Count = 2, BasisSize = 4, Tolerance = 1e-4 };
+        var options = new LanczosOptions
+        {
+            Count = 2,
+            BasisSize = 4,
+            Tolerance = 1e-4,
+        };
         using var cold = Lanczos.Run(op, options);
         using var before = Lanczos.Run(LinearOperator.FromDense(c), options);
         using var sum = 3 * before.Vectors!.sum(dim: 1);
@@ -48,19 +66,42 @@ public class LanczosTests
         Assert.True(warm.Products < cold.Products, $"{warm.Products} of {cold.Products} products");
         Assert.All(warm.Values.Zip(cold.Values), p => Assert.Equal(p.Second, p.First, 1e-6));
         foreach (var bad in (Tensor[])[zeros(120, dtype: ScalarType.Float64), ones(3, dtype: ScalarType.Float64)])
-            using (bad) Assert.Contains("[120], finite and not 0", Assert.Throws<ArgumentException>(() => Lanczos.Run(op, options with { Start = bad })).Message, StringComparison.Ordinal);
+            using (bad)
+                Assert.Contains(
+                    "[120], finite and not 0",
+                    Assert.Throws<ArgumentException>(() => Lanczos.Run(op, options with { Start = bad })).Message,
+                    StringComparison.Ordinal
+                );
     }
 
     [Fact]
     public void Restarts_need_no_more_than_the_basis_and_the_residual_is_a_bound_before_convergence()
     {
-        using var c = Matrices.With([.. Enumerable.Range(1, 300).Select(i => i / 300.0)]);   // no gap to help
+        using var c = Matrices.With([.. Enumerable.Range(1, 300).Select(i => i / 300.0)]); // no gap to help
         var op = LinearOperator.FromDense(c);
-        using var small = Lanczos.Run(op, new() { Count = 3, BasisSize = 12, Tolerance = 1e-8 });
+        using var small = Lanczos.Run(
+            op,
+            new()
+            {
+                Count = 3,
+                BasisSize = 12,
+                Tolerance = 1e-8,
+            }
+        );
         Assert.True(small.Converged);
         Assert.True(small.Products > 60);
-        for (int i = 0; i < 3; i++) Assert.Equal((300 - i) / 300.0, small.Values[i], 1e-9);
-        using var early = Lanczos.Run(op, new() { Count = 3, BasisSize = 12, Tolerance = 1e-8, MostProducts = 31 });
+        for (int i = 0; i < 3; i++)
+            Assert.Equal((300 - i) / 300.0, small.Values[i], 1e-9);
+        using var early = Lanczos.Run(
+            op,
+            new()
+            {
+                Count = 3,
+                BasisSize = 12,
+                Tolerance = 1e-8,
+                MaxProducts = 31,
+            }
+        );
         Assert.Equal((LanczosStatus.ProductLimit, 31, false), (early.Status, early.Products, early.Converged));
         for (int i = 0; i < 3; i++)
         {
@@ -82,7 +123,8 @@ public class LanczosTests
         double[] expected = [.. values.Elements<double>().Reverse()];
         Assert.True(pairs.Converged);
         Assert.Equal(expected.Length, pairs.Values.Count);
-        for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], pairs.Values[i], 1e-10);   // softmax: also the zeros of its six shifts
+        for (int i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], pairs.Values[i], 1e-10); // softmax: also the zeros of its six shifts
     }
 
     [Fact]
@@ -103,7 +145,7 @@ public class LanczosTests
     public void Seed_vectors_and_stop_are_obeyed_and_nothing_leaks()
     {
         var op = Matrices.Operator(Values);
-        var options = new LanczosOptions { Count = 2, MostProducts = 5 };
+        var options = new LanczosOptions { Count = 2, MaxProducts = 5 };
         using var a = Lanczos.Run(op, options);
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         using var same = Lanczos.Run(op, options with { Vectors = false });
@@ -136,12 +178,28 @@ public class LanczosTests
         var values = linspace(0, 1, D, dtype: ScalarType.Float32);
         (values[1000], values[1_000_000]) = (tensor(10f), tensor(7f));
         var op = LinearOperator.FromFunction(D, ScalarType.Float32, v => values.unsqueeze(1) * v);
-        using var pairs = Lanczos.Run(op, new() { Count = 2, BasisSize = 12, Tolerance = 1e-5 });
+        using var pairs = Lanczos.Run(
+            op,
+            new()
+            {
+                Count = 2,
+                BasisSize = 12,
+                Tolerance = 1e-5,
+            }
+        );
         Assert.True(pairs.Converged);
         Assert.Equal(10, pairs.Values[0], 1e-5);
         Assert.Equal(7, pairs.Values[1], 1e-5);
         Assert.Equal(1, pairs.Vectors!.select(1, 0).square().sum().ToDouble(), 1e-5);
-        var density = LanczosQuadrature.Run(op, new() { Probes = 3, Steps = 6, MemoryLimit = 0 });
+        var density = LanczosQuadrature.Run(
+            op,
+            new()
+            {
+                Probes = 3,
+                Steps = 6,
+                MemoryLimit = 0,
+            }
+        );
         Assert.Equal(0.5, density.Mean(x => x).Value, 2e-3);
         Assert.Equal(1 / 3.0, density.Mean(x => x * x).Value, 2e-3);
     }
@@ -153,7 +211,10 @@ public class LanczosTests
         var op = Matrices.Operator(values);
         Assert.Equal(50, ConditionNumber.Of(op).Value, 1e-6);
         Assert.Equal(60 / 11.0, ConditionNumber.Of(op, 10).Value, 1e-6);
-        var (rough, better) = (ConditionNumber.Of(op, 0, new() { MostProducts = 12 }), ConditionNumber.Of(op, 0, new() { MostProducts = 45 }));
+        var (rough, better) = (
+            ConditionNumber.Of(op, 0, new() { MaxProducts = 12 }),
+            ConditionNumber.Of(op, 0, new() { MaxProducts = 45 })
+        );
         Assert.True(better.StandardError < rough.StandardError / 10, $"{rough} {better}");
         Assert.InRange(Math.Abs(better.Value - 50), 0, better.StandardError);
         Assert.Equal(double.PositiveInfinity, ConditionNumber.Of(op, -1).Value);

@@ -20,15 +20,23 @@ internal static class Matrices
     /// <summary>A bulk that decays and a few outliers, as networks have.</summary>
     public static double[] Network(int d) => [.. Enumerable.Range(0, d).Select(i => i < 5 ? 20.0 / (i + 1) : Math.Exp(-0.05 * i))];
 
-    /// <summary>A linear model with its data and the Hessian of its mean loss in closed form: J'ΛJ over examples, no network code.</summary>
+    /// <summary>A linear model with its data and the Hessian of its mean loss in closed form: J'ΛJ over examples, no network
+    /// code.</summary>
     public static (Objective Objective, Tensor Hessian) Regression(string kind)
     {
-        const int N = 40, In = 6, C = 3;
+        const int N = 40,
+            In = 6,
+            C = 3;
         manual_seed(5);
         var x = randn(N, In, dtype: ScalarType.Float64);
         int outputs = kind == "softmax" ? C : 1;
         var model = nn.Linear(In, outputs, hasBias: false, dtype: ScalarType.Float64);
-        Likelihood likelihood = kind switch { "linear" => new Gaussian(), "logistic" => new Bernoulli(), _ => new Categorical() };
+        Likelihood likelihood = kind switch
+        {
+            "linear" => new Gaussian(),
+            "logistic" => new Bernoulli(),
+            _ => new Categorical(),
+        };
         var y = kind switch
         {
             "linear" => randn(N, 1, dtype: ScalarType.Float64),
@@ -42,7 +50,12 @@ internal static class Matrices
         {
             var xx = x[i].outer(x[i]);
             var p = kind == "softmax" ? f[i].softmax(0) : f[i].sigmoid();
-            var lambda = kind switch { "linear" => ones(1, 1, dtype: ScalarType.Float64), "logistic" => (p * (1 - p)).view(1, 1), _ => p.diag() - p.outer(p) };
+            var lambda = kind switch
+            {
+                "linear" => ones(1, 1, dtype: ScalarType.Float64),
+                "logistic" => (p * (1 - p)).view(1, 1),
+                _ => p.diag() - p.outer(p),
+            };
             h += kron(lambda, xx) / N;
         }
         (Tensor, Tensor)[] batches = [.. Enumerable.Range(0, 4).Select(b => (x.narrow(0, 10 * b, 10), y.narrow(0, 10 * b, 10)))];

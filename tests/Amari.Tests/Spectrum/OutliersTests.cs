@@ -33,7 +33,8 @@ public class OutliersTests
             const int D = 300;
             var g = randn(D, D, dtype: ScalarType.Float64, generator: generator);
             var c = (g + g.T) / Math.Sqrt(2.0 * D);
-            for (int i = 0; i < planted; i++) c[i, i] = c[i, i] + 3 + i;
+            for (int i = 0; i < planted; i++)
+                c[i, i] = c[i, i] + 3 + i;
             var (values, _) = linalg.eigh(c);
             Assert.Equal(planted, Outliers.Of([.. values.Elements<double>().Reverse().Take(30)]).Count);
         }

@@ -23,34 +23,66 @@ public class QuadratureTests
     [InlineData(2)]
     public void Density_integrates_to_one_and_its_moments_are_the_traces(long seed)
     {
-        var density = LanczosQuadrature.Run(Matrices.Operator(Values), new() { Probes = 12, Steps = 60, Seed = seed });
+        var density = LanczosQuadrature.Run(
+            Matrices.Operator(Values),
+            new()
+            {
+                Probes = 12,
+                Steps = 60,
+                Seed = seed,
+            }
+        );
         Assert.All(density.Probes, p => Assert.Equal(1, p.Weights.Sum(), 1e-12));
         Within(Values.Average(), density.Mean(x => x));
         Within(Values.Average(x => x * x), density.Mean(x => x * x));
         var grid = density.Smooth(400);
-        double step = grid[1].Lambda - grid[0].Lambda, sigma = (density.High - density.Low) / 100;
+        double step = grid[1].Lambda - grid[0].Lambda,
+            sigma = (density.High - density.Low) / 100;
         Assert.InRange(grid.Sum(p => p.Density.Value) * step, 0.99, 1.01);
         Assert.Equal(density.Mean(x => x).Value, grid.Sum(p => p.Lambda * p.Density.Value) * step, 1e-3);
         Assert.Equal(density.Mean(x => x * x).Value + sigma * sigma, grid.Sum(p => p.Lambda * p.Lambda * p.Density.Value) * step, 1e-2);
         // The true density, smoothed alike, lies within the error bars (a random share of 1 in 300 may not).
-        Assert.True(grid.Count(p => Math.Abs(p.Density.Value - Values.Average(x => Math.Exp(-0.5 * Math.Pow((p.Lambda - x) / sigma, 2)) / (sigma * Math.Sqrt(2 * Math.PI))))
-            <= 3 * p.Density.StandardError + 1e-9) > 0.9 * grid.Count);
+        Assert.True(
+            grid.Count(p =>
+                Math.Abs(
+                    p.Density.Value
+                        - Values.Average(x => Math.Exp(-0.5 * Math.Pow((p.Lambda - x) / sigma, 2)) / (sigma * Math.Sqrt(2 * Math.PI)))
+                )
+                <= 3 * p.Density.StandardError + 1e-9
+            )
+                > 0.9 * grid.Count
+        );
     }
 
     [Fact]
     public void Every_probe_is_exact_for_moments_below_twice_its_steps()
     {
         using var c = Matrices.With(Values);
-        Tensor? v = null;                                         // the probe, as the operator meets it
-        var op = Amari.Solvers.LinearOperator.FromFunction(150, ScalarType.Float64, x =>
-        {
-            v ??= x.select(1, 0).clone().DetachFromDisposeScope();
-            return c.mm(x);
-        });
-        var one = LanczosQuadrature.Run(op, new() { Probes = 1, Steps = 3, Seed = 4 }).Probes[0];
+        Tensor? v = null; // the probe, as the operator meets it
+        var op = Amari.Solvers.LinearOperator.FromFunction(
+            150,
+            ScalarType.Float64,
+            x =>
+            {
+                v ??= x.select(1, 0).clone().DetachFromDisposeScope();
+                return c.mm(x);
+            }
+        );
+        var one = LanczosQuadrature
+            .Run(
+                op,
+                new()
+                {
+                    Probes = 1,
+                    Steps = 3,
+                    Seed = 4,
+                }
+            )
+            .Probes[0];
         Assert.Equal(1, v!.norm().ToDouble(), 1e-12);
         var power = v;
-        for (int k = 0; k <= 5; k++, power = c.mv(power)) Assert.Equal(v.dot(power).ToDouble(), one.Sum(x => Math.Pow(x, k)), 1e-9 * Math.Pow(20, k));
+        for (int k = 0; k <= 5; k++, power = c.mv(power))
+            Assert.Equal(v.dot(power).ToDouble(), one.Sum(x => Math.Pow(x, k)), 1e-9 * Math.Pow(20, k));
     }
 
     [Fact]
@@ -87,11 +119,13 @@ public class QuadratureTests
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
         var two = LanczosQuadrature.Run(op, options with { MemoryLimit = 2 * 40 * 150 * 8 });
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
-        for (int i = 0; i < 6; i++) Assert.Equal(all.Probes[i].Sum(Math.Exp), two.Probes[i].Sum(Math.Exp), 1e-3);
+        for (int i = 0; i < 6; i++)
+            Assert.Equal(all.Probes[i].Sum(Math.Exp), two.Probes[i].Sum(Math.Exp), 1e-3);
         var none = LanczosQuadrature.Run(op, options with { MemoryLimit = 0 });
         Assert.Equal((true, false), (two.Reorthogonalised, none.Reorthogonalised));
-        Assert.True(none.Probes[0].Nodes.Count(x => x > 15) > 1);                            // copies of the outlier at 20
-        for (int i = 0; i < 6; i++) Assert.Equal(all.Probes[i].Sum(x => Math.Log(1 + x)), none.Probes[i].Sum(x => Math.Log(1 + x)), 1e-6);
+        Assert.True(none.Probes[0].Nodes.Count(x => x > 15) > 1); // copies of the outlier at 20
+        for (int i = 0; i < 6; i++)
+            Assert.Equal(all.Probes[i].Sum(x => Math.Log(1 + x)), none.Probes[i].Sum(x => Math.Log(1 + x)), 1e-6);
         Assert.Equal(10, LanczosQuadrature.Run(op, options with { Steps = 10 }).Probes[0].Nodes.Count);
         Assert.NotEqual(all.Mean(x => x), LanczosQuadrature.Run(op, options with { Seed = 1 }).Mean(x => x));
         using var stop = new CancellationTokenSource();

@@ -18,11 +18,12 @@ public sealed class BestWeightsTests
     private static readonly OptimizerChoice Wild = new("sgd", new Dictionary<string, string> { ["lr"] = "0.9", ["momentum"] = "0.97" });
 
     private static Dictionary<string, byte[]> Weights(Checkpoint checkpoint) =>
-        checkpoint.Tensors.Where(t => t.Key.StartsWith("model.", StringComparison.Ordinal)).ToDictionary(t => t.Key, t =>
-            t.Value.bytes.ToArray());
+        checkpoint
+            .Tensors.Where(t => t.Key.StartsWith("model.", StringComparison.Ordinal))
+            .ToDictionary(t => t.Key, t => t.Value.bytes.ToArray());
 
-    private static Dictionary<string, byte[]> Weights(nn.Module model) => model.state_dict().ToDictionary(t => "model." + t.Key, t =>
-        t.Value.bytes.ToArray());
+    private static Dictionary<string, byte[]> Weights(nn.Module model) =>
+        model.state_dict().ToDictionary(t => "model." + t.Key, t => t.Value.bytes.ToArray());
 
     private static void Same(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> actual)
     {
@@ -37,15 +38,20 @@ public sealed class BestWeightsTests
         using var trainer = new Trainer(new Normalised(), null);
         var shown = new List<(LossPoint Point, Dictionary<string, byte[]> Weights)>();
         var choice = optimizer == "sgd" ? Wild : new(optimizer, new Dictionary<string, string> { ["lr"] = "1000" });
-        var run = trainer.Train(choice, 1, Budget.OfEpochs(6), checkpoint: new(folder.Path, false, Never), evaluated: (m, p) =>
-            shown.Add((p, Weights(m))));
+        var run = trainer.Train(
+            choice,
+            1,
+            Budget.OfEpochs(6),
+            checkpoint: new(folder.Path, false, Never),
+            evaluated: (m, p) => shown.Add((p, Weights(m)))
+        );
         var best = shown.MinBy(s => s.Point.Loss);
         Assert.Equal((best.Point.Step, best.Point.Loss), (run.Best!.Value.Step, run.Best.Value.Loss));
-        Assert.InRange(best.Point.Step, 0, run.Steps - 1);       // else the test shows nothing
+        Assert.InRange(best.Point.Step, 0, run.Steps - 1); // else the test shows nothing
         using var saved = Checkpoint.Load(folder.File(Best));
         Assert.Equal(best.Point.Step, saved.Step);
         Same(best.Weights, Weights(saved));
-        using var last = Checkpoint.Open(folder.Path);           // the folder's newest checkpoint is the last, not the best
+        using var last = Checkpoint.Open(folder.Path); // the folder's newest checkpoint is the last, not the best
         Assert.Equal(run.Steps, last.Step);
         using var model = trainer.Workload.CreateModel();
         saved.CopyTo(model);
@@ -57,16 +63,19 @@ public sealed class BestWeightsTests
     {
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new DigitsMlp(), null);
-        string whole = folder.File("whole"), parts = folder.File("parts");
+        string whole = folder.File("whole"),
+            parts = folder.File("parts");
         var straight = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(whole, false, TimeSpan.Zero));
         long steps = straight.Best!.Value.Step;
         Assert.InRange(steps, trainer.StepsPerEpoch, straight.Steps - 2 * trainer.StepsPerEpoch);
-        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 1, steps / trainer.StepsPerEpoch + 1,
-            9])   // before its best, after it, to the end
+        // before its best, after it, to the end
+        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 1, steps / trainer.StepsPerEpoch + 1, 9])
             trainer.Train(Wild, 3, Budget.OfEpochs((int)Math.Max(1, end)), checkpoint: new(parts, true, Never));
         var resumed = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(parts, true, Never));
-        Assert.Equal((straight.Best.Value.Step, straight.Best.Value.Loss, straight.Best.Value.Metric), (resumed.Best!.Value.Step,
-            resumed.Best.Value.Loss, resumed.Best.Value.Metric));
+        Assert.Equal(
+            (straight.Best.Value.Step, straight.Best.Value.Loss, straight.Best.Value.Metric),
+            (resumed.Best!.Value.Step, resumed.Best.Value.Loss, resumed.Best.Value.Metric)
+        );
         using var a = Checkpoint.Load(Path.Combine(whole, Best));
         using var b = Checkpoint.Load(Path.Combine(parts, Best));
         Assert.Equal(a.Step, b.Step);
@@ -86,7 +95,8 @@ public sealed class BestWeightsTests
         byte[] early = File.ReadAllBytes(Directory.GetFiles(ahead, "step-*").Single());
         string name = Directory.GetFiles(ahead, "step-*").Single();
         trainer.Train(choice, 3, Budget.OfEpochs(4), checkpoint: new(ahead, true, Never));
-        foreach (string file in Directory.GetFiles(ahead, "step-*")) File.Delete(file);
+        foreach (string file in Directory.GetFiles(ahead, "step-*"))
+            File.Delete(file);
         File.WriteAllBytes(name, early);
         var run = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(ahead, true, Never));
         using var saved = Checkpoint.Load(Path.Combine(ahead, Best));
@@ -104,7 +114,7 @@ public sealed class BestWeightsTests
         using var trainer = new Trainer(new Poisoned(), null);
         using var error = new StringWriter();
         var standard = Console.Error;
-        Run run;
+        TrainingRun run;
         Console.SetError(error);
         try
         {
@@ -135,10 +145,22 @@ public sealed class BestWeightsTests
         Assert.Equal(RunStatus.Diverged, trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, Never)).Status);
         Assert.Equal([Best], folder.Names());
         byte[] before = File.ReadAllBytes(folder.File(Best));
-        Assert.Contains("--resume", Assert.Throws<ArgumentException>(() => trainer.Train(choice, 0, Budget.OfEpochs(3),
-            checkpoint: new(folder.Path, false, Never))).Message, StringComparison.Ordinal);
-        Assert.Contains("LearningRate", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(3),
-            checkpoint: new(folder.Path, true, Never))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--resume",
+            Assert
+                .Throws<ArgumentException>(() => trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, Never)))
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "LearningRate",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    trainer.Train(new("sgd", None), 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, true, Never))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal(RunStatus.Diverged, trainer.Train(choice, 0, Budget.OfEpochs(3), checkpoint: new(folder.Path, true, Never)).Status);
         using var a = Checkpoint.Load(folder.File(Best));
         File.WriteAllBytes(folder.File("before.safetensors"), before);
@@ -157,10 +179,17 @@ public sealed class BestWeightsTests
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => new(Target.Loss, 0.01);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
+
         public override nn.Module<Tensor, Tensor> CreateModel() =>
-            nn.Sequential(("flatten", nn.Flatten()), ("fc1", nn.Linear(64, 16)), ("norm", nn.BatchNorm1d(16)), ("tanh", nn.Tanh()), ("fc2",
-                nn.Linear(16, 10)));
+            nn.Sequential(
+                ("flatten", nn.Flatten()),
+                ("fc1", nn.Linear(64, 16)),
+                ("norm", nn.BatchNorm1d(16)),
+                ("tanh", nn.Tanh()),
+                ("fc2", nn.Linear(16, 10))
+            );
     }
 
     /// <summary>Trains well, but after two steps of one batch each a weight that no output depends on is infinite.</summary>
@@ -173,15 +202,19 @@ public sealed class BestWeightsTests
         public override Metric Metric { get; } = new("error", false, (f, y) => (f - y).square().sum());
         public override Target Target => new(Target.Loss, 0);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => new(new(ones(4, 1), zeros(4, 1)), null);
+
         public override nn.Module<Tensor, Tensor> CreateModel() => new Model();
 
         private sealed class Model : nn.Module<Tensor, Tensor>
         {
-            private readonly Linear _layer = nn.Linear(1, 1), _spare = nn.Linear(1, 1);
+            private readonly Linear _layer = nn.Linear(1, 1),
+                _spare = nn.Linear(1, 1);
             private int _batches;
 
-            public Model() : base("poisoned")
+            public Model()
+                : base("poisoned")
             {
                 register_module("layer", _layer);
                 register_module("spare", _spare);
@@ -190,7 +223,8 @@ public sealed class BestWeightsTests
             public override Tensor forward(Tensor x)
             {
                 if (is_grad_enabled() && ++_batches == 3)
-                    using (no_grad()) _spare.weight!.fill_(double.PositiveInfinity);
+                    using (no_grad())
+                        _spare.weight!.fill_(double.PositiveInfinity);
                 return _layer.call(x);
             }
         }

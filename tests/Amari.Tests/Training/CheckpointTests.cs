@@ -27,7 +27,7 @@ public sealed class CheckpointTests : IDisposable
     {
         var directory = new CheckpointDirectory(folder.File("made/by/save"));
         Save(directory, 999_999_999);
-        Save(directory, 1_000_000_000);   // one digit more than the padding
+        Save(directory, 1_000_000_000); // one digit more than the padding
 
         using var checkpoint = new CheckpointDirectory(folder.File("made/by/save")).Load(out var refused);
 
@@ -52,7 +52,8 @@ public sealed class CheckpointTests : IDisposable
             Assert.Equal(folder.File($"step-{step:D9}.safetensors"), Save(directory, step));
         Assert.Equal(
             ["notes.txt", .. Enumerable.Range(13 - keep, keep).Select(s => $"step-{s:D9}.safetensors"), "step-best.safetensors"],
-            folder.Names());
+            folder.Names()
+        );
     }
 
     [Fact]
@@ -70,11 +71,11 @@ public sealed class CheckpointTests : IDisposable
             Assert.Equal(2, checkpoint?.Step);
             Assert.Contains("step-000000003.safetensors", Assert.Single(refused), StringComparison.Ordinal);
         }
-        Assert.Equal(4, folder.Names().Length);   // loading changes nothing
+        Assert.Equal(4, folder.Names().Length); // loading changes nothing
 
         Save(second, 4);
         Assert.Equal(["step-000000002.safetensors", "step-000000003.safetensors", "step-000000004.safetensors"], folder.Names());
-        Save(new CheckpointDirectory(folder.Path, keep: 1), 1);   // even behind newer ones, what was just saved stays
+        Save(new CheckpointDirectory(folder.Path, keep: 1), 1); // even behind newer ones, what was just saved stays
         Assert.Equal(["step-000000001.safetensors", "step-000000004.safetensors"], folder.Names());
     }
 
@@ -84,16 +85,25 @@ public sealed class CheckpointTests : IDisposable
 
     [Fact]
     public void Every_flipped_bit_is_refused_and_the_previous_one_loads() =>
-        Damage(bytes => Enumerable.Range(0, bytes.Length * 8).Select(bit =>
-        {
-            var flipped = (byte[])bytes.Clone();
-            flipped[bit / 8] ^= (byte)(1 << (bit % 8));
-            return flipped;
-        }));
+        Damage(bytes =>
+            Enumerable
+                .Range(0, bytes.Length * 8)
+                .Select(bit =>
+                {
+                    var flipped = (byte[])bytes.Clone();
+                    flipped[bit / 8] ^= (byte)(1 << (bit % 8));
+                    return flipped;
+                })
+        );
 
     [Fact]
     public void Bytes_behind_the_end_are_refused_and_the_previous_one_loads() =>
-        Damage(bytes => [[.. bytes, 0], [.. bytes, .. bytes]]);
+        Damage(bytes =>
+            [
+                [.. bytes, 0],
+                [.. bytes, .. bytes],
+            ]
+        );
 
     [Fact]
     public void When_all_are_damaged_each_is_named()
@@ -134,7 +144,7 @@ public sealed class CheckpointTests : IDisposable
         var writing = Task.Run(() =>
         {
             for (var step = 1; step <= 100; step++)
-                Save(writer, step % 2 == 0 ? step : step - 1, size: 20_000);   // new files and replaced ones
+                Save(writer, step % 2 == 0 ? step : step - 1, size: 20_000); // new files and replaced ones
         });
         var reader = new CheckpointDirectory(folder.Path, keep: 1);
         var last = 0L;
@@ -146,8 +156,7 @@ public sealed class CheckpointTests : IDisposable
             Assert.InRange(checkpoint.Step, last, 100);
             last = checkpoint.Step;
             Assert.All(checkpoint.Tensors["model.weight"].Elements<float>(), w => Assert.Equal(last, w));
-        }
-        while (!writing.IsCompleted);
+        } while (!writing.IsCompleted);
         await writing;
         Assert.Equal(["step-000000100.safetensors"], folder.Names());
     }
@@ -161,14 +170,23 @@ public sealed class CheckpointTests : IDisposable
         using var model = new Sequence(3);
         foreach (string path in (string[])[newest, folder.Path])
         {
-            using (no_grad()) model.weight.zero_();
+            using (no_grad())
+                model.weight.zero_();
             using var checkpoint = Checkpoint.Open(path);
             checkpoint.CopyTo(model);
             Assert.Equal([2, 2, 2], model.weight.Elements<float>());
             using var wider = new Sequence(4);
-            Assert.Contains("'model.weight' [3] for [4]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "'model.weight' [3] for [4]",
+                Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(wider)).Message,
+                StringComparison.Ordinal
+            );
             using var other = nn.Sequential(("fc", nn.Linear(1, 1)));
-            Assert.Contains("lacks 'fc.weight' [1, 1]", Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(other)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "lacks 'fc.weight' [1, 1]",
+                Assert.Throws<InvalidDataException>(() => checkpoint.CopyTo(other)).Message,
+                StringComparison.Ordinal
+            );
         }
         Assert.Throws<FileNotFoundException>(() => Checkpoint.Open(folder.File("none")));
         Directory.CreateDirectory(folder.File("empty"));
@@ -181,7 +199,8 @@ public sealed class CheckpointTests : IDisposable
     {
         public readonly Parameter weight;
 
-        public Sequence(int size) : base(nameof(Sequence))
+        public Sequence(int size)
+            : base(nameof(Sequence))
         {
             weight = nn.Parameter(zeros(size));
             RegisterComponents();
@@ -211,14 +230,24 @@ public sealed class CheckpointTests : IDisposable
     }
 
     /// <summary>As PyTorch's <c>state_dict()</c> is saved by safetensors: without checksum, step or metadata.</summary>
-    [Theory, InlineData("", ScalarType.Float32), InlineData("model.", ScalarType.Float32), InlineData("", ScalarType.Float16), InlineData("model.", ScalarType.Float64)]
+    [
+        Theory,
+        InlineData("", ScalarType.Float32),
+        InlineData("model.", ScalarType.Float32),
+        InlineData("", ScalarType.Float16),
+        InlineData("model.", ScalarType.Float64)
+    ]
     public void Plain_weights_of_others_are_read_with_or_without_a_prefix(string prefix, ScalarType type)
     {
         using var scope = NewDisposeScope();
-        nn.Module<Tensor, Tensor> from = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2))), to = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2)));
+        nn.Module<Tensor, Tensor> from = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2))),
+            to = nn.Sequential(("fc", nn.Linear(3, 2)), ("norm", nn.BatchNorm1d(2)));
         from.call(randn(8, 3));
         string file = folder.File("weights.safetensors");
-        Plain(file, from.state_dict().ToDictionary(t => prefix + t.Key, t => t.Value.is_floating_point() ? t.Value.detach().to_type(type) : t.Value));
+        Plain(
+            file,
+            from.state_dict().ToDictionary(t => prefix + t.Key, t => t.Value.is_floating_point() ? t.Value.detach().to_type(type) : t.Value)
+        );
         using var weights = Checkpoint.Open(file);
         Assert.True(weights.IsWeights);
         weights.CopyTo(to);
@@ -243,7 +272,8 @@ public sealed class CheckpointTests : IDisposable
         Plain(file, tensors);
         using var weights = Checkpoint.Open(file);
         string message = Assert.Throws<InvalidDataException>(() => weights.CopyTo(model)).Message;
-        foreach (string part in (string[])["lacks 'out.bias' [2]", "'head.weight' [4]", "'fc.weight' [2, 5] for [2, 3]"]) Assert.Contains(part, message, StringComparison.Ordinal);
+        foreach (string part in (string[])["lacks 'out.bias' [2]", "'head.weight' [4]", "'fc.weight' [2, 5] for [2, 3]"])
+            Assert.Contains(part, message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
         Assert.All(before.Zip(model.parameters()), p => Assert.True(p.First.eq(p.Second).all().ToBoolean()));
     }
@@ -278,7 +308,11 @@ public sealed class CheckpointTests : IDisposable
         Plain(file, new() { ["weight"] = ones(3, dtype: ScalarType.Int64) });
         using var model = new Sequence(3);
         using var weights = Checkpoint.Open(file);
-        Assert.Contains("'weight' Int64 for Float32", Assert.Throws<InvalidDataException>(() => weights.CopyTo(model)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'weight' Int64 for Float32",
+            Assert.Throws<InvalidDataException>(() => weights.CopyTo(model)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Equal([0, 0, 0], model.weight.Elements<float>());
     }
 
@@ -286,7 +320,8 @@ public sealed class CheckpointTests : IDisposable
     internal static void Plain(string file, Dictionary<string, Tensor> tensors, Dictionary<string, string>? metadata = null)
     {
         var header = new System.Text.Json.Nodes.JsonObject();
-        if (metadata is not null) header["__metadata__"] = System.Text.Json.JsonSerializer.SerializeToNode(metadata);
+        if (metadata is not null)
+            header["__metadata__"] = System.Text.Json.JsonSerializer.SerializeToNode(metadata);
         var bytes = new List<byte>();
         foreach (var (name, tensor) in tensors)
         {

@@ -7,5 +7,6 @@ internal sealed class Clock : TimeProvider
 {
     public long Now { get; set; }
     public override long TimestampFrequency => 1000;
+
     public override long GetTimestamp() => Now;
 }

@@ -11,7 +11,7 @@ public sealed class ContinuedComparisonTests : IDisposable
 {
     private readonly int _threads = get_num_threads();
 
-    public ContinuedComparisonTests() => set_num_threads(1);     // the model is small
+    public ContinuedComparisonTests() => set_num_threads(1); // the model is small
 
     public void Dispose() => set_num_threads(_threads);
 
@@ -29,31 +29,74 @@ public sealed class ContinuedComparisonTests : IDisposable
 
         using var stop = new CancellationTokenSource();
         var seen = new HashSet<string>();
-        var stopped = Compare(null, new Tell<RunProgress>(p =>
-        {
-            seen.Add($"{p.Optimizer} {p.Seed} {p.Stage}");
-            if (seen.Count >= part && p.Fraction >= share) stop.Cancel();
-        }), stop.Token);
+        var stopped = Compare(
+            null,
+            new Tell<RunProgress>(p =>
+            {
+                seen.Add($"{p.Optimizer} {p.Seed} {p.Stage}");
+                if (seen.Count >= part && p.Fraction >= share)
+                    stop.Cancel();
+            }),
+            stop.Token
+        );
         Assert.True(stopped.Trials.Count + stopped.Runs.Count < 12 || stopped.Runs[^1].Status == RunStatus.Interrupted);
         var earlier = SavedComparison.Read(SavedComparison.Write(stopped));
         var finished = new List<int>();
-        var continued = Compare(earlier, null, CancellationToken.None, new Tell<Comparison>(c => finished.Add(c.Runs.Count + c.Trials.Count)));
-        int kept = earlier.Runs.Count(r => r.Status != RunStatus.Interrupted) + earlier.Trials.Count(t => t.Status != RunStatus.Interrupted);
+        var continued = Compare(
+            earlier,
+            null,
+            CancellationToken.None,
+            new Tell<BenchmarkResult>(c => finished.Add(c.Runs.Count + c.Trials.Count))
+        );
+        int kept =
+            earlier.Runs.Count(r => r.Status != RunStatus.Interrupted) + earlier.Trials.Count(t => t.Status != RunStatus.Interrupted);
         Assert.InRange(kept, 1, 11);
-        Assert.Equal(Enumerable.Range(kept + 1, 12 - kept), finished);   // nothing is done twice
-        Assert.Equal(whole.Trials.Select(t => (t.Optimizer, t.Loss, t.Status)), continued.Trials.Select(t => (t.Optimizer, t.Loss, t.Status)));
+        Assert.Equal(Enumerable.Range(kept + 1, 12 - kept), finished); // nothing is done twice
+        Assert.Equal(
+            whole.Trials.Select(t => (t.Optimizer, t.Loss, t.Status)),
+            continued.Trials.Select(t => (t.Optimizer, t.Loss, t.Status))
+        );
         Assert.Equal(whole.Runs.Select(Text), continued.Runs.Select(Text));
         Assert.False(Directory.Exists(folder.File("unfinished")));
 
-        Comparison Compare(Comparison? earlier, IProgress<RunProgress>? progress, CancellationToken stop, IProgress<Comparison>? finished = null) =>
-            Comparer.Compare(trainer, Choices, [0, 1], Budget.OfEpochs(16), 3, progress, stop, finished: finished, earlier: earlier,
-                checkpoint: new(folder.File("unfinished"), earlier is not null, TimeSpan.FromMilliseconds(2)));
+        BenchmarkResult Compare(
+            BenchmarkResult? earlier,
+            IProgress<RunProgress>? progress,
+            CancellationToken stop,
+            IProgress<BenchmarkResult>? finished = null
+        ) =>
+            OptimizerBenchmark.Compare(
+                trainer,
+                Choices,
+                [0, 1],
+                Budget.OfEpochs(16),
+                3,
+                progress,
+                stop,
+                finished: finished,
+                earlier: earlier,
+                checkpoint: new(folder.File("unfinished"), earlier is not null, TimeSpan.FromMilliseconds(2))
+            );
 
-        static string Text(Run r) => JsonSerializer.Serialize(new
-        {
-            r.Optimizer, r.Seed, r.Steps, r.Status, r.Options, r.FinalLoss, r.FinalMetric, r.StepsToTarget, r.Parameters, r.StateBytes, r.Coverage,
-            Losses = r.Losses.Select(l => (double[])[l.Step, l.Loss]), BestStep = r.Best?.Step,
-        });
+        static string Text(TrainingRun r) =>
+            JsonSerializer.Serialize(
+                new
+                {
+                    r.Optimizer,
+                    r.Seed,
+                    r.Steps,
+                    r.Status,
+                    r.Options,
+                    r.FinalLoss,
+                    r.FinalMetric,
+                    r.StepsToTarget,
+                    r.Parameters,
+                    r.StateBytes,
+                    r.Coverage,
+                    Losses = r.Losses.Select(l => (double[])[l.Step, l.Loss]),
+                    BestStep = r.Best?.Step,
+                }
+            );
     }
 
     [Fact]
@@ -63,13 +106,26 @@ public sealed class ContinuedComparisonTests : IDisposable
         var run = trainer.Train(new("kfac", None), 0, Budget.OfEpochs(3), monitor: new() { Examples = 32 });
         var failed = run with
         {
-            Status = RunStatus.Failed, Failure = new InvalidOperationException("no\nluck"), FinalLoss = double.NaN, FinalMetric = double.PositiveInfinity, Monitor = null,
+            Status = RunStatus.Failed,
+            Failure = new InvalidOperationException("no\nluck"),
+            FinalLoss = double.NaN,
+            FinalMetric = double.PositiveInfinity,
+            Monitor = null,
         };
-        var comparison = new Comparison("w", "m", new("loss", 0.1), Budget.OfSeconds(0.1), [run, failed],
-            [new("kfac", run.Options, Budget.OfEpochs(3), double.NaN) { Status = RunStatus.Diverged }]);
+        var comparison = new BenchmarkResult(
+            "w",
+            "m",
+            new("loss", 0.1),
+            Budget.OfSeconds(0.1),
+            [run, failed],
+            [new("kfac", run.Options, Budget.OfEpochs(3), double.NaN) { Status = RunStatus.Diverged }]
+        );
         var read = SavedComparison.Read(SavedComparison.Write(comparison));
         Assert.Equal(SavedComparison.Write(comparison with { Runs = [run] }), SavedComparison.Write(read with { Runs = [read.Runs[0]] }));
-        Assert.Equal((comparison.Budget, comparison.Target, comparison.Trials[0].Budget), (read.Budget, read.Target, read.Trials[0].Budget));
+        Assert.Equal(
+            (comparison.Budget, comparison.Target, comparison.Trials[0].Budget),
+            (read.Budget, read.Target, read.Trials[0].Budget)
+        );
         Assert.Equal(Amari.Reporting.ResultJson.Of(comparison), Amari.Reporting.ResultJson.Of(read));
         Assert.Equal(run.Losses, read.Runs[0].Losses);
         Assert.NotEmpty(read.Runs[0].Monitor!.Rows);

@@ -30,7 +30,10 @@ public sealed class CurvatureMonitorTests : IDisposable
         Tensor[] w = [.. model.parameters()];
         var loss = functional.cross_entropy(model.call(x), y);
         var g = cat([.. autograd.grad([loss], w, retain_graph: true, create_graph: true).Select(t => t.reshape(-1))]);
-        var rows = Enumerable.Range(0, (int)g.shape[0]).Select(i => cat([.. autograd.grad([g[i]], w, retain_graph: true).Select(t => t.reshape(-1))])).ToArray();
+        var rows = Enumerable
+            .Range(0, (int)g.shape[0])
+            .Select(i => cat([.. autograd.grad([g[i]], w, retain_graph: true).Select(t => t.reshape(-1))]))
+            .ToArray();
         return linalg.eigvalsh(stack(rows)).flip(0).Elements<double>();
     }
 
@@ -46,10 +49,22 @@ public sealed class CurvatureMonitorTests : IDisposable
     {
         var (model, x, y) = Problem();
         using var optimizer = new Sgd(model, new() { LearningRate = 0.5, Momentum = 0.5 });
-        using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, optimizer, Exact with { Quantities = MonitorQuantities.Sharpness | MonitorQuantities.Spectrum, Eigenvalues = 3 });
+        using var monitor = new CurvatureMonitor(
+            model,
+            new Categorical(),
+            x,
+            y,
+            optimizer,
+            Exact with
+            {
+                Quantities = MonitorQuantities.Sharpness | MonitorQuantities.Spectrum,
+                Eigenvalues = 3,
+            }
+        );
         for (int step = 0; step < 4; step++)
         {
-            if (step > 0) Step(model, x, y, optimizer);
+            if (step > 0)
+                Step(model, x, y, optimizer);
             var row = monitor.Measure(step)!;
             double[] dense = DenseEigenvalues(model, x, y);
             Assert.Equal(dense[0], row.Sharpness!.Value, 1e-9 * dense[0]);
@@ -68,9 +83,16 @@ public sealed class CurvatureMonitorTests : IDisposable
     {
         var (model, x, y) = Problem();
         using var optimizer = new Sgd(model, new() { LearningRate = 0.5 });
-        using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, optimizer, new() { Quantities = MonitorQuantities.Kl, Share = 0.9 });
+        using var monitor = new CurvatureMonitor(
+            model,
+            new Categorical(),
+            x,
+            y,
+            optimizer,
+            new() { Quantities = MonitorQuantities.Kl, Share = 0.9 }
+        );
         Assert.Null(monitor.Observe(0, 0)!.Kl);
-        Assert.Null(monitor.Observe(1, 100));                    // keeps the outputs before the step
+        Assert.Null(monitor.Observe(1, 100)); // keeps the outputs before the step
         double[] before = Probabilities();
         Step(model, x, y, optimizer);
         var row = monitor.Observe(2, 100)!;
@@ -87,21 +109,43 @@ public sealed class CurvatureMonitorTests : IDisposable
     public void Noise_scale_is_that_of_the_gradients_of_parts()
     {
         var (model, x, y) = Problem();
-        using var monitor = new CurvatureMonitor(model, new Categorical(), x.repeat(2, 1), y.repeat(2), null, new() { Quantities = MonitorQuantities.Noise });
+        using var monitor = new CurvatureMonitor(
+            model,
+            new Categorical(),
+            x.repeat(2, 1),
+            y.repeat(2),
+            null,
+            new() { Quantities = MonitorQuantities.Noise }
+        );
         var noise = monitor.Measure(0)!.NoiseScale!.Value;
-        double[] squares = [.. Enumerable.Range(0, 16).Select(i => Square(x.repeat(2, 1).narrow(0, 3 * i, 3), y.repeat(2).narrow(0, 3 * i, 3)))];   // 16 parts of three
-        double big = Square(x, y), small = squares.Average(), covariance = (small - big) / (1 / 3.0 - 1 / 48.0);
+        double[] squares =
+        [
+            .. Enumerable.Range(0, 16).Select(i => Square(x.repeat(2, 1).narrow(0, 3 * i, 3), y.repeat(2).narrow(0, 3 * i, 3))),
+        ]; // 16 parts of three
+        double big = Square(x, y),
+            small = squares.Average(),
+            covariance = (small - big) / (1 / 3.0 - 1 / 48.0);
         Assert.Equal(covariance / (big - covariance / 48), noise.Value, 1e-9 * Math.Abs(noise.Value));
         Assert.True(noise.StandardError > 0);
 
-        double Square(Tensor a, Tensor b) => autograd.grad([functional.cross_entropy(model.call(a), b)], [.. model.parameters()]).Sum(g => g.square().sum().ToDouble());
+        double Square(Tensor a, Tensor b) =>
+            autograd.grad([functional.cross_entropy(model.call(a), b)], [.. model.parameters()]).Sum(g => g.square().sum().ToDouble());
     }
 
     [Theory, InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Eigenbasis)]
     public void Factor_condition_is_that_of_dense_matrices(DampingMethod method)
     {
         var (model, x, y) = Problem();
-        using var kfac = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, DampingMethod = method, Damping = 0.01 }, new Categorical());
+        using var kfac = new Amari.Kfac(
+            model,
+            new()
+            {
+                Fisher = FisherKind.Exact,
+                DampingMethod = method,
+                Damping = 0.01,
+            },
+            new Categorical()
+        );
         using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, kfac, new() { Quantities = MonitorQuantities.Factors });
         Assert.Empty(monitor.Measure(0)!.Factors!);
         var input = cat([x, ones(24, 1, dtype: ScalarType.Float64)], 1);
@@ -112,19 +156,23 @@ public sealed class CurvatureMonitorTests : IDisposable
         var g = zeros(4, 4, dtype: ScalarType.Float64);
         for (int i = 0; i < 24; i++)
         {
-            var j = w.mm(diag(1 - h[i].square()));                    // ∂f/∂s of the first layer
+            var j = w.mm(diag(1 - h[i].square())); // ∂f/∂s of the first layer
             g.add_(j.T.mm(diag(p[i]) - outer(p[i], p[i])).mm(j) / 24);
         }
         Step(model, x, y, kfac);
         var condition = monitor.Measure(1)!.Factors![0];
         Assert.Equal("a", condition.Layer);
         Assert.Equal(Condition(a), condition.A, 1e-8 * condition.A);
-        double pi = Math.Sqrt(a.trace().ToDouble() / 4 / (g.trace().ToDouble() / 4)), root = 0.1;
+        double pi = Math.Sqrt(a.trace().ToDouble() / 4 / (g.trace().ToDouble() / 4)),
+            root = 0.1;
         var identity = eye(4, dtype: ScalarType.Float64);
-        double damped = method == DampingMethod.Eigenbasis ? Condition(kron(a, g) + 0.01 * eye(16, dtype: ScalarType.Float64)) : Condition(kron(a + pi * root * identity, g + root / pi * identity));
+        double damped =
+            method == DampingMethod.Eigenbasis
+                ? Condition(kron(a, g) + 0.01 * eye(16, dtype: ScalarType.Float64))
+                : Condition(kron(a + pi * root * identity, g + root / pi * identity));
         Assert.Equal(damped, condition.Damped, 1e-6 * damped);
         Assert.Equal(Condition(g), condition.G, 1e-8 * condition.G);
-        Assert.Equal(double.PositiveInfinity, monitor.Result.Rows[1].Factors![1].G);   // softmax does not see a shift of all logits
+        Assert.Equal(double.PositiveInfinity, monitor.Result.Rows[1].Factors![1].G); // softmax does not see a shift of all logits
 
         static double Condition(Tensor m)
         {
@@ -145,10 +193,11 @@ public sealed class CurvatureMonitorTests : IDisposable
         var p = softmax(model.call(x), 1).detach();
         Step(model, x, y, kfac);
         var condition = kfac.FactorConditions().Single();
-        Assert.Equal(double.PositiveInfinity, condition.A);      // of rank 30 in 1101 dimensions
+        Assert.Equal(double.PositiveInfinity, condition.A); // of rank 30 in 1101 dimensions
         var a = cat([x, ones(30, 1, dtype: ScalarType.Float64)], 1);
-        double top = linalg.eigvalsh(a.mm(a.T) / 30)[-1].ToDouble(), mean = a.square().sum().ToDouble() / 30 / 1101;
-        double g = 2 * (p.select(1, 0) * p.select(1, 1)).mean().ToDouble();   // G = p q [1 -1; -1 1], with the eigenvalues 2 p q and 0
+        double top = linalg.eigvalsh(a.mm(a.T) / 30)[-1].ToDouble(),
+            mean = a.square().sum().ToDouble() / 30 / 1101;
+        double g = 2 * (p.select(1, 0) * p.select(1, 1)).mean().ToDouble(); // G = p q [1 -1; -1 1], with the eigenvalues 2 p q and 0
         double pi = Math.Sqrt(mean / (g / 2));
         Assert.Equal((top + pi * 0.1) / (pi * 0.1) * ((g + 0.1 / pi) / (0.1 / pi)), condition.Damped, 1e-3 * condition.Damped);
     }
@@ -156,7 +205,15 @@ public sealed class CurvatureMonitorTests : IDisposable
     [Fact]
     public void Stability_bound_is_where_a_quadratic_begins_to_diverge()
     {
-        foreach (var options in (Sgd.Options[])[new() { Momentum = 0 }, new() { Momentum = 0.8 }, new() { Momentum = 0.8, Nesterov = true }, new() { Momentum = 0.5, WeightDecay = 2 }])
+        foreach (
+            var options in (Sgd.Options[])
+                [
+                    new() { Momentum = 0 },
+                    new() { Momentum = 0.8 },
+                    new() { Momentum = 0.8, Nesterov = true },
+                    new() { Momentum = 0.5, WeightDecay = 2 },
+                ]
+        )
         {
             using var probe = new Sgd(Linear(1, 1), options);
             double bound = StabilityBound.Of(probe)!.Value;
@@ -185,11 +242,12 @@ public sealed class CurvatureMonitorTests : IDisposable
         var schedule = new MonitorSchedule(0.2);
         Assert.True(schedule.Due(0));
         schedule.Add(3, complete: true);
-        Assert.False(schedule.Due(2.9));                         // not before training took as long as the first
+        Assert.False(schedule.Due(2.9)); // not before training took as long as the first
         Assert.True(schedule.Due(3));
         double trained = 3;
         for (; trained < 1000; trained += 0.5)
-            if (schedule.Due(trained)) schedule.Add(2, complete: true);
+            if (schedule.Due(trained))
+                schedule.Add(2, complete: true);
         Assert.InRange(schedule.Spent / (schedule.Spent + trained), 0.195, 0.205);
         Assert.Equal(3, schedule.Apart);
         schedule.Add(7, complete: true, apart: true);
@@ -209,22 +267,33 @@ public sealed class CurvatureMonitorTests : IDisposable
         var (model, x, y) = Problem();
         var clock = new Clock();
         // 10 ms a measurement of the sample, as the model's forward pass moves the clock
-        model.register_forward_hook((_, _, f) =>
-        {
-            clock.Now += 10;
-            return f;
-        });
-        using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, null, new() { Quantities = MonitorQuantities.Kl, Share = 0.1 }, clock);
+        model.register_forward_hook(
+            (_, _, f) =>
+            {
+                clock.Now += 10;
+                return f;
+            }
+        );
+        using var monitor = new CurvatureMonitor(
+            model,
+            new Categorical(),
+            x,
+            y,
+            null,
+            new() { Quantities = MonitorQuantities.Kl, Share = 0.1 },
+            clock
+        );
         var rows = new List<MonitorRow>();
         for (int step = 0; step <= 2000; step++)
         {
-            if (monitor.Observe(step) is { } row) rows.Add(row);
+            if (monitor.Observe(step) is { } row)
+                rows.Add(row);
             clock.Now += 1;
         }
         Assert.Equal(rows, monitor.Result.Rows);
         Assert.All(rows, r => Assert.Equal(r.Step / 1000.0, r.Seconds, 9));
         Assert.InRange(monitor.Result.Share, 0.09, 0.11);
-        Assert.InRange(rows.Count, 10, 14);                      // 20 ms each of 2.2 s
+        Assert.InRange(rows.Count, 10, 14); // 20 ms each of 2.2 s
     }
 
     [Fact]
@@ -234,10 +303,12 @@ public sealed class CurvatureMonitorTests : IDisposable
         using var kfac = new Amari.Kfac(model, new(), new Categorical());
         using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, kfac, Exact);
         Step(model, x, y, kfac);
-        for (int i = 0; i < 3; i++) monitor.Measure(i);
+        for (int i = 0; i < 3; i++)
+            monitor.Measure(i);
         using var scope = NewDisposeScope();
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        for (int i = 3; i < 8; i++) monitor.Observe(i, 1e6);
+        for (int i = 3; i < 8; i++)
+            monitor.Observe(i, 1e6);
         monitor.Measure(8);
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
@@ -247,7 +318,11 @@ public sealed class CurvatureMonitorTests : IDisposable
     {
         Assert.Equal(MonitorQuantities.Sharpness | MonitorQuantities.Kl, MonitorOptions.Parse("sharpness, KL"));
         Assert.Equal(MonitorQuantities.All, MonitorOptions.Parse("all"));
-        Assert.Contains("sharpness, spectrum, noise, kl, factors", Assert.Throws<ArgumentException>(() => MonitorOptions.Parse("sharpness,1")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "sharpness, spectrum, noise, kl, factors",
+            Assert.Throws<ArgumentException>(() => MonitorOptions.Parse("sharpness,1")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentException>(() => MonitorOptions.Parse(","));
         Assert.Throws<ArgumentOutOfRangeException>(() => new MonitorOptions { Quantities = MonitorQuantities.None });
         Assert.Throws<ArgumentOutOfRangeException>(() => new MonitorOptions { Quantities = (MonitorQuantities)64 });

@@ -34,12 +34,20 @@ public sealed class FolderLockTests : IDisposable
             using var directory = new CheckpointDirectory(_folder.Path);
             Assert.Throws<FolderInUseException>(() => directory.Save(1, new Dictionary<string, Tensor>(), None));
             using var trainer = new Trainer(new DigitsSoftmax(), null);
-            Assert.Contains("process 7", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(1),
-                checkpoint: new(_folder.Path, false, TimeSpan.Zero))).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "process 7",
+                Assert
+                    .Throws<ArgumentException>(() =>
+                        trainer.Train(new("sgd", None), 0, Budget.OfEpochs(1), checkpoint: new(_folder.Path, false, TimeSpan.Zero))
+                    )
+                    .Message,
+                StringComparison.Ordinal
+            );
             Assert.Empty(_folder.Names());
         }
         Assert.True(File.Exists(LockFile));
-        using (FolderLock.Take(_folder.Path)) Assert.Throws<IOException>(() => Foreign(""));   // the file that was left is no fault
+        using (FolderLock.Take(_folder.Path))
+            Assert.Throws<IOException>(() => Foreign("")); // the file that was left is no fault
         Assert.False(File.Exists(LockFile));
     }
 
@@ -50,11 +58,14 @@ public sealed class FolderLockTests : IDisposable
         using (var directory = new CheckpointDirectory(_folder.Path))
         {
             directory.Save(1, new Dictionary<string, Tensor>(), None);
-            Assert.Contains("another run of this process", Assert.Throws<FolderInUseException>(() =>
-                FolderLock.Take(_folder.Path, run: true)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "another run of this process",
+                Assert.Throws<FolderInUseException>(() => FolderLock.Take(_folder.Path, run: true)).Message,
+                StringComparison.Ordinal
+            );
             run.Dispose();
             FolderLock.Take(_folder.Path, run: true).Dispose();
-            Assert.Throws<IOException>(() => Foreign(""));       // the directory holds it still
+            Assert.Throws<IOException>(() => Foreign("")); // the directory holds it still
         }
         Foreign("").Dispose();
     }
@@ -74,8 +85,11 @@ public sealed class FolderLockTests : IDisposable
         {
             other.Write("somebody"u8);
             for (int time = 0; time < 2; time++)
-                Assert.Contains("somebody", Assert.Throws<FolderInUseException>(() =>
-                    directory.Save(3, new Dictionary<string, Tensor>(), None)).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    "somebody",
+                    Assert.Throws<FolderInUseException>(() => directory.Save(3, new Dictionary<string, Tensor>(), None)).Message,
+                    StringComparison.Ordinal
+                );
         }
         directory.Save(4, new Dictionary<string, Tensor>(), None);
         Assert.Equal("step-000000004.safetensors", Path.GetFileName(Assert.Single(Directory.GetFiles(_folder.File("saved"), "step-*"))));

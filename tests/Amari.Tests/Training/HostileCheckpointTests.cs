@@ -9,8 +9,8 @@ using Amari.Workloads;
 
 namespace Amari.Tests.Training;
 
-/// <summary>Files whose checksum is right and whose content is not what this program would write: one sentence, the checkpoint before it, and no end
-/// of the process.</summary>
+/// <summary>Files whose checksum is right and whose content is not what this program would write: one sentence, the checkpoint before it,
+/// and no end of the process.</summary>
 public sealed class HostileCheckpointTests : IDisposable
 {
     private static readonly Dictionary<string, string> None = [];
@@ -25,7 +25,8 @@ public sealed class HostileCheckpointTests : IDisposable
         ["a random state of another type"] = (t, _) => t["rng.torch"] = t["rng.torch"].to_type(ScalarType.Float32),
         ["a random state of two dimensions"] = (t, _) => t["rng.torch"] = t["rng.torch"].view(1, -1),
         ["a random state of zeros"] = (t, _) => t["rng.torch"] = zeros_like(t["rng.torch"]),
-        ["a random state beyond its numbers"] = (t, _) => t["rng.torch"] = Put(t["rng.torch"], (8, 112), (9, 2), (16, 112), (17, 2)),   // 624 are left, the next is number 624
+        // 624 are left, the next is number 624
+        ["a random state beyond its numbers"] = (t, _) => t["rng.torch"] = Put(t["rng.torch"], (8, 112), (9, 2), (16, 112), (17, 2)),
         ["no random state"] = (t, _) => t.Remove("rng.torch"),
         ["K-FAC's random state of zeros"] = (t, _) => t["optimizer.generator"] = zeros(5056, dtype: ScalarType.Byte),
         ["K-FAC's random state too short"] = (t, _) => t["optimizer.generator"] = zeros(8, dtype: ScalarType.Byte),
@@ -43,7 +44,8 @@ public sealed class HostileCheckpointTests : IDisposable
         ["a best evaluation of strings"] = (_, m) => Set(m, "run", "best", "[\"x\"]"),
         ["an optimizer that is a number"] = (_, m) => m["optimizer"] = "1",
         ["an optimizer's options that are null"] = (_, m) => Set(m, "optimizer", "options", "null"),
-        ["a fallback that is null"] = (_, m) => m["optimizer"] = Regex.Replace(m["optimizer"], "\"Fallback\":\\{[^}]*\\}", "\"Fallback\":null"),
+        ["a fallback that is null"] = (_, m) =>
+            m["optimizer"] = Regex.Replace(m["optimizer"], "\"Fallback\":\\{[^}]*\\}", "\"Fallback\":null"),
         ["a count of 1e300"] = (_, m) => Set(m, "optimizer", "clippedSteps", "1e300"),
         ["a negative size"] = (_, m) => m["optimizer"] = Regex.Replace(m["optimizer"], "\"FactorInterval\":\\d+", "\"FactorInterval\":-5"),
         ["an optimizer's step that is negative"] = (_, m) => Set(m, "optimizer", "step", "-1"),
@@ -65,7 +67,8 @@ public sealed class HostileCheckpointTests : IDisposable
     private static Tensor Put(Tensor bytes, params (long At, byte Value)[] changes)
     {
         var changed = bytes.clone();
-        foreach (var (at, value) in changes) changed[at] = value;
+        foreach (var (at, value) in changes)
+            changed[at] = value;
         return changed;
     }
 
@@ -93,9 +96,10 @@ public sealed class HostileCheckpointTests : IDisposable
         string[] files = [.. _folder.Names().Where(n => n.StartsWith("step-", StringComparison.Ordinal)).Select(_folder.File)];
         Assert.Equal(2, files.Length);
         Rewrite(files[1], Changes[change]);
-        Assert.Equal(Expected.Value, Train(3, resume: true));   // goes on from the first
+        Assert.Equal(Expected.Value, Train(3, resume: true)); // goes on from the first
 
-        foreach (string file in _folder.Names().Where(n => n.StartsWith("step-", StringComparison.Ordinal)).Select(_folder.File)) Rewrite(file, Changes[change]);
+        foreach (string file in _folder.Names().Where(n => n.StartsWith("step-", StringComparison.Ordinal)).Select(_folder.File))
+            Rewrite(file, Changes[change]);
         string message = Assert.Throws<InvalidDataException>(() => Train(4, resume: true)).Message;
         Assert.Contains("nothing to continue from", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
@@ -116,15 +120,26 @@ public sealed class HostileCheckpointTests : IDisposable
     }
 
     /// <summary>The state that an optimizer saves by itself.</summary>
-    [Theory, InlineData("adam"), InlineData("lamb"), InlineData("adahessian"), InlineData("routed-kfac"), InlineData("newton-cg"), InlineData("lbfgs")]
+    [
+        Theory,
+        InlineData("adam"),
+        InlineData("lamb"),
+        InlineData("adahessian"),
+        InlineData("routed-kfac"),
+        InlineData("newton-cg"),
+        InlineData("lbfgs")
+    ]
     public void A_state_of_nonsense_is_refused_when_it_is_loaded(string name)
     {
         using var model = new Little().CreateModel();
-        using var optimizer = OptimizerCatalog.Find(name).Create(model, Settings.Apply(OptimizerCatalog.Find(name).OptionsType, []), new Categorical());
+        using var optimizer = OptimizerCatalog
+            .Find(name)
+            .Create(model, Settings.Apply(OptimizerCatalog.Find(name).OptionsType, []), new Categorical());
         string file = _folder.File("state");
         optimizer.Save(file);
         string good;
-        using (var saved = Safetensors.Load(file)) good = saved.Metadata["optimizer"];
+        using (var saved = Safetensors.Load(file))
+            good = saved.Metadata["optimizer"];
         foreach (string bad in (string[])["", "null", "[]", "1", "{}", "{", new string('[', 100_000), .. Lies(good)])
         {
             Rewrite(file, (_, m) => m["optimizer"] = bad);
@@ -133,13 +148,17 @@ public sealed class HostileCheckpointTests : IDisposable
 
         // every number and every object in turn
         static IEnumerable<string> Lies(string good) =>
-        [
-            .. Regex.Matches(good, "\"(clippedSteps|skippedSteps)\":0").Select(m => good.Remove(m.Index, m.Length).Insert(m.Index, $"{m.Value[..^1]}1e300")),
-            Regex.Replace(good, "\"options\":\\{[^{}]*\\}", "\"options\":null"),
-            .. ((string[])["99", "\"a\"", "-1", "0", "1.5"]).Select(s => Regex.Replace(good, "\"schema\":\\d+", $"\"schema\":{s}")),
-            .. ((string[])["-1", "9007199254740993"]).Select(c => Regex.Replace(good, "\"(clippedSteps|skippedSteps)\":0", $"\"$1\":{c}")),
-            Regex.Replace(good, "\"type\":\"\\w+\"", "\"type\":7"),
-        ];
+            [
+                .. Regex
+                    .Matches(good, "\"(clippedSteps|skippedSteps)\":0")
+                    .Select(m => good.Remove(m.Index, m.Length).Insert(m.Index, $"{m.Value[..^1]}1e300")),
+                Regex.Replace(good, "\"options\":\\{[^{}]*\\}", "\"options\":null"),
+                .. ((string[])["99", "\"a\"", "-1", "0", "1.5"]).Select(s => Regex.Replace(good, "\"schema\":\\d+", $"\"schema\":{s}")),
+                .. ((string[])["-1", "9007199254740993"]).Select(c =>
+                    Regex.Replace(good, "\"(clippedSteps|skippedSteps)\":0", $"\"$1\":{c}")
+                ),
+                Regex.Replace(good, "\"type\":\"\\w+\"", "\"type\":7"),
+            ];
     }
 
     [Fact]
@@ -202,8 +221,9 @@ public sealed class HostileCheckpointTests : IDisposable
         File.WriteAllBytes(file, [.. BitConverter.GetBytes((ulong)deep.Length), .. deep]);
         Assert.Throws<InvalidDataException>(() => Safetensors.Load(file));
 
-        const long Size = 1L << 43;                              // a sparse file takes no room
-        if (Record.Exception(() => empty(Size, dtype: ScalarType.Int8).Dispose()) is null) return;   // a system that promises any memory
+        const long Size = 1L << 43; // a sparse file takes no room
+        if (Record.Exception(() => empty(Size, dtype: ScalarType.Int8).Dispose()) is null)
+            return; // a system that promises any memory
         byte[] json = Encoding.UTF8.GetBytes($$$"""{"a":{"dtype":"I8","shape":[{{{Size}}}],"data_offsets":[0,{{{Size}}}]}}""");
         using (var sparse = new FileStream(file, FileMode.Create))
         {
@@ -229,6 +249,7 @@ public sealed class HostileCheckpointTests : IDisposable
             return new(new(randn([24, 4], generator: generator), randint(0, 3, [24], generator: generator)), null);
         }
 
-        public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
+        public override nn.Module<Tensor, Tensor> CreateModel() =>
+            nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
     }
 }

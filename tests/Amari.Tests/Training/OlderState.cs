@@ -11,7 +11,8 @@ namespace Amari.Tests.Training;
 /// added: <c>Fixtures/checkpoints/0.1.safetensors</c>. Written by <c>OlderStateTests.Write_the_fixture</c>.</summary>
 internal static class OlderState
 {
-    public const int Before = 4, After = 3;                      // steps
+    public const int Before = 4,
+        After = 3; // steps
 
     public static string File => Path.Combine(Folder, "0.1.safetensors");
 
@@ -24,12 +25,15 @@ internal static class OlderState
     {
         var model = nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
         using var off = no_grad();
-        foreach (var (i, p) in model.parameters().Index()) p.copy_(Sines(p.shape, 0.7 + i) * 0.5);
+        foreach (var (i, p) in model.parameters().Index())
+            p.copy_(Sines(p.shape, 0.7 + i) * 0.5);
         return model;
     }
 
     public static Optimizer Make(string name, nn.Module<Tensor, Tensor> model) =>
-        OptimizerCatalog.Find(name) is var entry ? entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), new Categorical()) : null!;
+        OptimizerCatalog.Find(name) is var entry
+            ? entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), new Categorical())
+            : null!;
 
     /// <summary>Step number <paramref name="step"/> on its own batch.</summary>
     public static void Step(Optimizer optimizer, nn.Module<Tensor, Tensor> model, int step)
@@ -38,23 +42,28 @@ internal static class OlderState
         var (x, y) = (Sines([8, 4], 1.3 + step), arange(8).add_(step).remainder_(3));
         if (optimizer is SecondOrderOptimizer second)
         {
-            second.Step(x, y);
+            second.StepOnBatch(x, y);
             return;
         }
         if (optimizer is Amari.Kfac { Group.Options.EvaluatesLoss: true } kfac)
         {
-            kfac.Step(x, y);
+            kfac.StepOnBatch(x, y);
             return;
         }
         optimizer.Train();
-        optimizer.Observe(x, y);
+        optimizer.UpdateCurvature(x, y);
         optimizer.zero_grad();
         nn.functional.cross_entropy(model.call(x), y).backward();
         optimizer.step();
     }
 
     private static Tensor Sines(long[] shape, double start) =>
-        arange(shape.Aggregate(1L, (n, d) => n * d), dtype: ScalarType.Float64).mul_(1.7).add_(start).sin_().reshape(shape).to_type(ScalarType.Float32);
+        arange(shape.Aggregate(1L, (n, d) => n * d), dtype: ScalarType.Float64)
+            .mul_(1.7)
+            .add_(start)
+            .sin_()
+            .reshape(shape)
+            .to_type(ScalarType.Float32);
 
     /// <summary>The catalogue's names in the fixture.</summary>
     public static IEnumerable<string> Names(Safetensors file) => file.Metadata.Keys.Order(StringComparer.Ordinal);
@@ -80,17 +89,21 @@ internal static class OlderState
         {
             using var model = Model();
             using var optimizer = Make(entry.Name, model);
-            for (int step = 0; step < Before; step++) Step(optimizer, model, step);
+            for (int step = 0; step < Before; step++)
+                Step(optimizer, model, step);
             var (state, values) = optimizer.Snapshot();
-            foreach (var (name, tensor) in state) tensors[$"{entry.Name}/state/{name}"] = tensor.clone();
+            foreach (var (name, tensor) in state)
+                tensors[$"{entry.Name}/state/{name}"] = tensor.clone();
             metadata[entry.Name] = values.ToJsonString();
             Keep("saved");
-            for (int step = Before; step < Before + After; step++) Step(optimizer, model, step);
+            for (int step = Before; step < Before + After; step++)
+                Step(optimizer, model, step);
             Keep("later");
 
             void Keep(string when)
             {
-                foreach (var (name, p) in model.named_parameters()) tensors[$"{entry.Name}/{when}/{name}"] = p.detach().clone();
+                foreach (var (name, p) in model.named_parameters())
+                    tensors[$"{entry.Name}/{when}/{name}"] = p.detach().clone();
             }
         }
         Safetensors.Save(path, tensors, metadata);

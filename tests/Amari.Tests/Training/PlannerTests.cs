@@ -6,7 +6,7 @@ namespace Amari.Tests.Training;
 
 public sealed class PlannerTests
 {
-    private const double OneStep = 1e-9;                        // seconds, over before a step is
+    private const double OneStep = 1e-9; // seconds, over before a step is
 
     [Fact]
     public void Each_kind_of_step_counts_as_often_as_it_occurs()
@@ -20,10 +20,16 @@ public sealed class PlannerTests
     [Fact]
     public void Work_of_two_intervals_that_never_meet_is_all_but_right()
     {
-        // Factors and inverses in steps 0, T, ..., an adapted damping in steps T - 1, 2 T - 1, ...: with intervals of 2 no step would be plain.
+        // Factors and inverses in steps 0, T, ..., an adapted damping in steps T - 1, 2 T - 1, ...: with intervals of 2 no step would be
+        // plain.
         static double[] Costs(int steps, int factors, int inverses) =>
-            [.. Enumerable.Range(0, steps).Select(s => 10 + (s % factors == 0 ? 2 : 0) + ((s + 1) % factors == 0 ? 3 : 0) + (s % inverses == 0 ? 5.0 : 0))];
-        int[] asked = [5, 10], tried = Planner.Tried(asked);
+            [
+                .. Enumerable
+                    .Range(0, steps)
+                    .Select(s => 10 + (s % factors == 0 ? 2 : 0) + ((s + 1) % factors == 0 ? 3 : 0) + (s % inverses == 0 ? 5.0 : 0)),
+            ];
+        int[] asked = [5, 10],
+            tried = Planner.Tried(asked);
         Assert.Equal([4, 8], tried);
         Assert.Equal(Costs(100, 5, 10).Average(), Planner.Mean([.. Costs(8, 4, 8).Order()], tried, asked), 0.2);
         Assert.Equal([2, 3, 16], Planner.Tried([2, 3, 50]));
@@ -33,9 +39,14 @@ public sealed class PlannerTests
     public void Only_intervals_of_what_is_switched_on_count()
     {
         Assert.Equal([("FactorInterval", 10), ("InverseInterval", 20)], Planner.Intervals(new Amari.Kfac.Options()));
-        Assert.Equal([("DampingInterval", 5), ("FactorInterval", 10), ("InverseInterval", 20), ("FactorDampingInterval", 20)],
-            Planner.Intervals(new Amari.Kfac.Options { AdaptDamping = true, AdaptFactorDamping = true }));
-        Assert.Equal([("Matrices.RefreshInterval", 10)], Planner.Intervals(new Routed.Options { Matrices = new Soap.Options() }));
+        Assert.Equal(
+            [("DampingInterval", 5), ("FactorInterval", 10), ("InverseInterval", 20), ("FactorDampingInterval", 20)],
+            Planner.Intervals(new Amari.Kfac.Options { AdaptiveDamping = true, AdaptiveFactorDamping = true })
+        );
+        Assert.Equal(
+            [("MatrixOptimizer.RefreshInterval", 10)],
+            Planner.Intervals(new PartitionedOptimizer.Options { MatrixOptimizer = new Soap.Options() })
+        );
         Assert.Empty(Planner.Intervals(new AdaHessian.Options()));
     }
 
@@ -44,11 +55,21 @@ public sealed class PlannerTests
     [Theory, MemberData(nameof(Optimizers))]
     public void The_bytes_are_those_of_a_run(string name)
     {
-        bool slow = OptimizerCatalog.Find(name).EvaluatesLoss, lowRank = name is "kfac" or "routed-kfac";   // ranks change while training
+        bool slow = OptimizerCatalog.Find(name).EvaluatesLoss,
+            lowRank = name is "kfac" or "routed-kfac"; // ranks change while training
         using var trainer = new Trainer(WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null), null);
         string prefix = name == "kfac" ? "" : "matrices.";
-        var choice = new OptimizerChoice(name, lowRank ? new() { [prefix + "interval-growth"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>());
-        var plan = Planner.Predict(trainer, choice, slow ? OneStep : lowRank ? 0.1 : 0.02);
+        var choice = new OptimizerChoice(
+            name,
+            lowRank ? new() { [prefix + "interval-growth"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>()
+        );
+        var plan = Planner.Predict(
+            trainer,
+            choice,
+            slow ? OneStep
+                : lowRank ? 0.1
+                : 0.02
+        );
         var run = trainer.Train(choice, 0, slow ? Budget.OfSeconds(OneStep) : Budget.OfEpochs(lowRank ? 3 : 1));
         Assert.Null(plan.Refused);
         Assert.InRange((double)plan.StateBytes, (lowRank ? 0.97 : 1) * run.StateBytes, (lowRank ? 1.03 : 1) * run.StateBytes);
@@ -61,9 +82,10 @@ public sealed class PlannerTests
     public void It_tells_from_which_step_it_holds_and_when_it_rests_on_little()
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
-        StepPlan Predict(string growth, double seconds) => Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["interval-growth"] = growth }), seconds);
+        StepPlan Predict(string growth, double seconds) =>
+            Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["interval-growth"] = growth }), seconds);
         var whole = Predict("0.25", 0.2);
-        Assert.Equal((81, false), (whole.From, whole.Hasty));    // inverses every 20 steps: 0.25 t > 20 from step 81 on
+        Assert.Equal((81, false), (whole.From, whole.Hasty)); // inverses every 20 steps: 0.25 t > 20 from step 81 on
         Assert.True(whole.Steps >= 3 * 8 && whole.Steps % 8 == 0);
         var one = Predict("none", OneStep);
         Assert.Equal((1, 1, true), (one.From, one.Steps, one.Hasty));

@@ -21,9 +21,18 @@ public sealed class RetakenStatisticsTests
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
-        public override Module<Tensor, Tensor> CreateModel() => Sequential(
-            ("pool", AvgPool2d(2)), ("flatten", Flatten()), ("fc1", Linear(16, 12)), ("norm", BatchNorm1d(12)), ("tanh", Tanh()), ("fc2", Linear(12, 10)));
+
+        public override Module<Tensor, Tensor> CreateModel() =>
+            Sequential(
+                ("pool", AvgPool2d(2)),
+                ("flatten", Flatten()),
+                ("fc1", Linear(16, 12)),
+                ("norm", BatchNorm1d(12)),
+                ("tanh", Tanh()),
+                ("fc2", Linear(12, 10))
+            );
     }
 
     private static readonly OptimizerChoice Free = new("schedulefree-sgd", new Dictionary<string, string>());
@@ -34,21 +43,30 @@ public sealed class RetakenStatisticsTests
         var workload = new Normalised();
         using var trainer = new Trainer(workload, null);
         int seen = 0;
-        trainer.Train(Free, 1, Budget.OfEpochs(6), evaluated: (model, point) =>
-        {
-            if (point.Step == 0) return;
-            seen++;
-            using var off = no_grad();
-            using var scope = NewDisposeScope();
-            var (norm, p) = (model.modules().OfType<TorchSharp.Modules.BatchNorm1d>().Single(), model.named_parameters().ToDictionary(p => p.name, p => p.parameter));
-            var (x, y) = (trainer.Data.Train.Inputs, trainer.Data.Train.Targets);
-            var s = functional.avg_pool2d(x, 2).flatten(1).mm(p["fc1.weight"].t()) + p["fc1.bias"];
-            Close(s.mean([0]), norm.running_mean!);
-            Close(s.@var(0L), norm.running_var!);
-            var normal = (s - s.mean([0])) / (s.@var(0L) + norm.eps).sqrt() * norm.weight + norm.bias!;
-            var f = normal.tanh().mm(p["fc2.weight"].t()) + p["fc2.bias"];
-            Assert.Equal(functional.cross_entropy(f, y).ToDouble(), point.Loss, 1e-4);
-        });
+        trainer.Train(
+            Free,
+            1,
+            Budget.OfEpochs(6),
+            evaluated: (model, point) =>
+            {
+                if (point.Step == 0)
+                    return;
+                seen++;
+                using var off = no_grad();
+                using var scope = NewDisposeScope();
+                var (norm, p) = (
+                    model.modules().OfType<TorchSharp.Modules.BatchNorm1d>().Single(),
+                    model.named_parameters().ToDictionary(p => p.name, p => p.parameter)
+                );
+                var (x, y) = (trainer.Data.Train.Inputs, trainer.Data.Train.Targets);
+                var s = functional.avg_pool2d(x, 2).flatten(1).mm(p["fc1.weight"].t()) + p["fc1.bias"];
+                Close(s.mean([0]), norm.running_mean!);
+                Close(s.@var(0L), norm.running_var!);
+                var normal = (s - s.mean([0])) / (s.@var(0L) + norm.eps).sqrt() * norm.weight + norm.bias!;
+                var f = normal.tanh().mm(p["fc2.weight"].t()) + p["fc2.bias"];
+                Assert.Equal(functional.cross_entropy(f, y).ToDouble(), point.Loss, 1e-4);
+            }
+        );
         Assert.True(seen >= 3);
 
         static void Close(Tensor expected, Tensor actual) => Assert.InRange((expected - actual).abs().max().ToDouble(), 0, 1e-4);
@@ -60,7 +78,8 @@ public sealed class RetakenStatisticsTests
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new Normalised(), null);
         trainer.Train(Free, 1, Budget.OfEpochs(6), checkpoint: Save("whole"));
-        foreach (int until in new[] { 1, 2, 4, 6 }) trainer.Train(Free, 1, Budget.OfEpochs(until), checkpoint: Save("parts", resume: true));   // each evaluates at its end, too
+        foreach (int until in new[] { 1, 2, 4, 6 })
+            trainer.Train(Free, 1, Budget.OfEpochs(until), checkpoint: Save("parts", resume: true)); // each evaluates at its end, too
         var (whole, parts) = (Newest("whole"), Newest("parts"));
         Assert.All(whole, t => Assert.Equal(t.Value, parts[t.Key]));
 
@@ -80,9 +99,18 @@ public sealed class RetakenStatisticsTests
         var model = new Normalised().CreateModel();
         var norm = model.modules().OfType<TorchSharp.Modules.BatchNorm1d>().Single();
         model.call(randn(20, 1, 8, 8));
-        var (mean, variance, count, momentum) = (norm.running_mean!.clone(), norm.running_var!.clone(), norm.num_batches_tracked!.clone(), norm.momentum);
-        using (new RetakenStatistics(model, 3, i => randn(20, 1, 8, 8) + i)) Assert.NotEqual(Optimizers.Problem.Values([mean]), Optimizers.Problem.Values([norm.running_mean!]));
-        Assert.Equal(Optimizers.Problem.Values([mean, variance, count]), Optimizers.Problem.Values([norm.running_mean!, norm.running_var!, norm.num_batches_tracked!]));
+        var (mean, variance, count, momentum) = (
+            norm.running_mean!.clone(),
+            norm.running_var!.clone(),
+            norm.num_batches_tracked!.clone(),
+            norm.momentum
+        );
+        using (new RetakenStatistics(model, 3, i => randn(20, 1, 8, 8) + i))
+            Assert.NotEqual(Optimizers.Problem.Values([mean]), Optimizers.Problem.Values([norm.running_mean!]));
+        Assert.Equal(
+            Optimizers.Problem.Values([mean, variance, count]),
+            Optimizers.Problem.Values([norm.running_mean!, norm.running_var!, norm.num_batches_tracked!])
+        );
         Assert.Equal(momentum, norm.momentum);
     }
 }

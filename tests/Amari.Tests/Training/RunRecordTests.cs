@@ -29,7 +29,7 @@ public sealed class RunRecordTests
         Assert.Equal((record.Step, record.Seconds, record.Metric), (restored.Step, restored.Seconds, restored.Metric));
         Assert.Equal(new(3, 0.75, 0.1, double.NegativeInfinity), restored.Best);
         Assert.Equal(record.Best, RunRecord.BestOf(record.ToJson()));
-        var earlier = System.Text.Json.Nodes.JsonNode.Parse(record.ToJson())!.AsObject();   // of a version without these
+        var earlier = System.Text.Json.Nodes.JsonNode.Parse(record.ToJson())!.AsObject(); // of a version without these
         earlier.Remove("best");
         earlier.Remove("start");
         restored = Record();
@@ -59,7 +59,7 @@ public sealed class RunRecordTests
             var again = Record("b");
             Assert.Empty(again.Restore(resumed.ToJson()));
             Assert.Equal(otherwise, again.Events.Select(e => e.Message));
-            var earlier = JsonNode.Parse(saved)!.AsObject();     // of a version that did not know
+            var earlier = JsonNode.Parse(saved)!.AsObject(); // of a version that did not know
             earlier.Remove("data");
             earlier.Remove("threads");
             earlier.Remove("events");
@@ -70,7 +70,8 @@ public sealed class RunRecordTests
             set_num_threads(threads);
         }
 
-        static RunRecord Record(string data) => new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1) { Data = new(() => data) };
+        static RunRecord Record(string data) =>
+            new("workload", "sgd", new Dictionary<string, string> { ["LearningRate"] = "0.1" }, 1) { Data = new(() => data) };
     }
 
     /// <summary>The data of a run in other numbers, shapes or types is other data; the same again is the same.</summary>
@@ -82,7 +83,18 @@ public sealed class RunRecordTests
         var (x, y) = (arange(12).reshape(4, 3).to_type(ScalarType.Float32), arange(4));
         var changed = x.clone();
         changed[3, 2] = 11.5f;
-        string[] prints = [.. new[] { Data(x, y), Data(changed, y), Data(x, y.flip(0)), Data(x.reshape(4, 1, 3), y), Data(x.to_type(ScalarType.Float64), y), Data(x, y, x) }.Select(DataFingerprint.Of)];
+        string[] prints =
+        [
+            .. new[]
+            {
+                Data(x, y),
+                Data(changed, y),
+                Data(x, y.flip(0)),
+                Data(x.reshape(4, 1, 3), y),
+                Data(x.to_type(ScalarType.Float64), y),
+                Data(x, y, x),
+            }.Select(DataFingerprint.Of),
+        ];
         Assert.Equal(prints.Length, prints.Distinct().Count());
         Assert.Equal(prints[0], DataFingerprint.Of(Data(x.t().contiguous().t(), y.clone())));
     }
@@ -95,11 +107,23 @@ public sealed class RunRecordTests
         earlier["options"]!.AsObject().Remove("MaxGrowth");
         earlier["options"]!.AsObject().Remove("Cautious");
         var resumed = new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1);
-        Assert.Contains("MaxGrowth existed, and goes on with none in place of 20", Assert.Single(resumed.Restore(earlier.ToJsonString())), StringComparison.Ordinal);
+        Assert.Contains(
+            "MaxGrowth existed, and goes on with none in place of 20",
+            Assert.Single(resumed.Restore(earlier.ToJsonString())),
+            StringComparison.Ordinal
+        );
         Assert.Equal("none", resumed.ToRun(new(Target.Loss, 1), RunStatus.Completed, null).Options["MaxGrowth"]);
         var later = JsonNode.Parse(saved)!.AsObject();
         later["options"]!["Wisdom"] = "1";
-        Assert.Contains("Wisdom 1", Assert.Throws<ArgumentException>(() => new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1).Check(later.ToJsonString())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Wisdom 1",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1).Check(later.ToJsonString())
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -110,17 +134,32 @@ public sealed class RunRecordTests
         using var trainer = new Trainer(workload, null);
         using var stopped = new CancellationTokenSource();
         string saved = folder.File("saved");
-        var run = trainer.Train(new("sgd", None), 0, Budget.OfEpochs(2), checkpoint: new(saved, false, TimeSpan.Zero),
+        var run = trainer.Train(
+            new("sgd", None),
+            0,
+            Budget.OfEpochs(2),
+            checkpoint: new(saved, false, TimeSpan.Zero),
             evaluated: (_, point) =>
             {
-                if (point.Step > 0) stopped.Cancel();
-            }, stop: stopped.Token);
+                if (point.Step > 0)
+                    stopped.Cancel();
+            },
+            stop: stopped.Token
+        );
         Assert.Equal((RunStatus.Interrupted, 1), (run.Status, run.Steps));
         Assert.All(run.Losses, l => Assert.True(double.IsNaN(l.Loss)));
 
         using var output = new StringWriter();
         var results = ResultFolder.Prepare(folder.File("out"), false, "blind", null);
-        Assert.Equal(1, Report.Write(new(workload.Name, workload.Metric.Name, workload.Target, Budget.OfEpochs(2), [run], []), workload, results, output));
+        Assert.Equal(
+            1,
+            Report.Write(
+                new(workload.Name, workload.Metric.Name, workload.Target, Budget.OfEpochs(2), [run], []),
+                workload,
+                results,
+                output
+            )
+        );
         var told = JsonNode.Parse(File.ReadAllText(results.FileNamed("result.json")))!["runs"]![0]!;
         Assert.Equal("interrupted", (string?)told["status"]);
         Assert.Null(told["finalLoss"]);
@@ -142,6 +181,7 @@ public sealed class RunRecordTests
         public override Metric Metric { get; } = new("error", false, (f, y) => (f - y).square().sum());
         public override Target Target => new(Target.Loss, 0);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => new(new(ones(4, 1), zeros(4, 1)), null);
 
         public override nn.Module<Tensor, Tensor> CreateModel()

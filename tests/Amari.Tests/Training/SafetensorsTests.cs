@@ -11,10 +11,18 @@ public sealed class SafetensorsTests : IDisposable
     private readonly TemporaryFolder folder = new();
 
     public static TheoryData<ScalarType> Types =>
-    [
-        ScalarType.Float64, ScalarType.Float32, ScalarType.Float16, ScalarType.BFloat16, ScalarType.Int64,
-        ScalarType.Int32, ScalarType.Int16, ScalarType.Int8, ScalarType.Byte, ScalarType.Bool,
-    ];
+        [
+            ScalarType.Float64,
+            ScalarType.Float32,
+            ScalarType.Float16,
+            ScalarType.BFloat16,
+            ScalarType.Int64,
+            ScalarType.Int32,
+            ScalarType.Int16,
+            ScalarType.Int8,
+            ScalarType.Byte,
+            ScalarType.Bool,
+        ];
 
     public void Dispose() => folder.Dispose();
 
@@ -63,7 +71,9 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Special_numbers_keep_their_bits()
     {
-        using var special = tensor(new[] { float.NaN, -0f, float.PositiveInfinity, float.Epsilon, BitConverter.Int32BitsToSingle(0x7fa00001) });
+        using var special = tensor(
+            new[] { float.NaN, -0f, float.PositiveInfinity, float.Epsilon, BitConverter.Int32BitsToSingle(0x7fa00001) }
+        );
         Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["w"] = special });
         using var read = Safetensors.Load(folder.File("a"));
         Assert.True(special.bytes.SequenceEqual(read.Tensors["w"].bytes));
@@ -93,22 +103,65 @@ public sealed class SafetensorsTests : IDisposable
     public void The_file_is_this_one_byte_for_byte()
     {
         const string digest = "5cfc7c9c9833daa09f579ee17fd04b6cdddfd881b5579f8a00718e2183592bdb";
-        var json = """{"__metadata__":{"sha256":"@","k":"v\"ü"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]},"b":{"dtype":"BOOL","shape":[3],"data_offsets":[16,19]}}"""
-            .Replace("@", digest, StringComparison.Ordinal);
+        var json =
+            """{"__metadata__":{"sha256":"@","k":"v\"ü"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]},"b":{"dtype":"BOOL","shape":[3],"data_offsets":[16,19]}}""".Replace(
+                "@",
+                digest,
+                StringComparison.Ordinal
+            );
         byte[] text = Encoding.UTF8.GetBytes(json);
         byte[] expected =
         [
-            0x10, 0x01, 0, 0, 0, 0, 0, 0, .. text, .. Enumerable.Repeat((byte)' ', 0x110 - text.Length),
-            0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,   // -2
-            0x00, 0x00, 0x80, 0x3f, 0x00, 0x00, 0x20, 0xc0,   // 1, -2.5
-            1, 0, 1,
+            0x10,
+            0x01,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            .. text,
+            .. Enumerable.Repeat((byte)' ', 0x110 - text.Length),
+            0xfe,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff,
+            0xff, // -2
+            0x00,
+            0x00,
+            0x80,
+            0x3f,
+            0x00,
+            0x00,
+            0x20,
+            0xc0, // 1, -2.5
+            1,
+            0,
+            1,
         ];
 
         using var b = tensor(new[] { true, false, true });
-        using var w = tensor(new[,] { { 1f }, { -2.5f } });
+        using var w = tensor(
+            new[,]
+            {
+                { 1f },
+                { -2.5f },
+            }
+        );
         using var i = tensor(-2L);
         Safetensors.Save(
-            folder.File("a"), new Dictionary<string, Tensor> { ["b"] = b, ["w"] = w, ["i"] = i }, new Dictionary<string, string> { ["k"] = "v\"ü" });
+            folder.File("a"),
+            new Dictionary<string, Tensor>
+            {
+                ["b"] = b,
+                ["w"] = w,
+                ["i"] = i,
+            },
+            new Dictionary<string, string> { ["k"] = "v\"ü" }
+        );
 
         Assert.Equal(expected, File.ReadAllBytes(folder.File("a")));
         Assert.Equal(["a"], folder.Names());
@@ -117,7 +170,10 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void A_file_of_another_writer_without_checksum_or_metadata_is_read()
     {
-        WriteRaw("""{"a":{"data_offsets":[4,6],"shape":[1],"dtype":"BF16"},"b":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}}""", [1, 0, 0xff, 0xff, 0x80, 0x3f]);
+        WriteRaw(
+            """{"a":{"data_offsets":[4,6],"shape":[1],"dtype":"BF16"},"b":{"dtype":"I16","shape":[2],"data_offsets":[0,4]}}""",
+            [1, 0, 0xff, 0xff, 0x80, 0x3f]
+        );
         using var read = Safetensors.Load(folder.File("a"));
         Assert.False(read.HasChecksum);
         Assert.False(Safetensors.Verify(folder.File("a")));
@@ -150,13 +206,22 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("""{"a":{"dtype":"F32","shape":["2"],"data_offsets":[0,8]}}""", "its header is malformed: ")]
     [InlineData("""{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}""", "its header is malformed: ")]
     [InlineData("""{"a":{"dtype":"F32","shape":[4611686018427387904,2],"data_offsets":[0,8]}}""", "its header is malformed: ")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[0,4611686018427387904,8],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""", "its header is malformed: ")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[0,4611686018427387904,8],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""",
+        "its header is malformed: "
+    )]
     [InlineData("""{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}""", "take 16 bytes, the file holds 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "take 4 bytes, the file holds 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", "behind a gap")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[6],"data_offsets":[2,8]}}""", "behind a gap")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[6],"data_offsets":[2,8]}}""",
+        "behind a gap"
+    )]
     [InlineData("""{"a":{"dtype":"U8","shape":[5],"data_offsets":[0,5]},"b":{"dtype":"U8","shape":[4],"data_offsets":[4,8]}}""", "inside")]
-    [InlineData("""{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}""", "its header is malformed: ")]
+    [InlineData(
+        """{"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]},"a":{"dtype":"U8","shape":[0],"data_offsets":[8,8]}}""",
+        "its header is malformed: "
+    )]
     [InlineData("""{"__metadata__":{"k":"1","k":"2"},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""", "its header is malformed: ")]
     [InlineData("""{"__metadata__":{"sha256":""},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""", "sha256")]
     [InlineData("""{"__metadata__":{"sha256":"00"},"a":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""", "sha256")]
@@ -203,10 +268,19 @@ public sealed class SafetensorsTests : IDisposable
         Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["w"] = good });
         var before = File.ReadAllBytes(folder.File("a"));
 
-        Assert.Throws<ArgumentException>(() => Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["w"] = good, ["c"] = complex }));
-        Assert.Throws<ArgumentException>(() => Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["__metadata__"] = good }));
-        Assert.Throws<ArgumentException>(() => Safetensors.Save(
-            folder.File("a"), new Dictionary<string, Tensor> { ["w"] = good }, new Dictionary<string, string> { ["sha256"] = "" }));
+        Assert.Throws<ArgumentException>(() =>
+            Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["w"] = good, ["c"] = complex })
+        );
+        Assert.Throws<ArgumentException>(() =>
+            Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["__metadata__"] = good })
+        );
+        Assert.Throws<ArgumentException>(() =>
+            Safetensors.Save(
+                folder.File("a"),
+                new Dictionary<string, Tensor> { ["w"] = good },
+                new Dictionary<string, string> { ["sha256"] = "" }
+            )
+        );
 
         Assert.Equal(before, File.ReadAllBytes(folder.File("a")));
         Assert.Equal(["a"], folder.Names());
@@ -219,7 +293,9 @@ public sealed class SafetensorsTests : IDisposable
         using var sparse = ones(2).to_sparse();
         Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["w"] = good });
         var before = File.ReadAllBytes(folder.File("a"));
-        Assert.ThrowsAny<Exception>(() => Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["a"] = good, ["w"] = sparse }));
+        Assert.ThrowsAny<Exception>(() =>
+            Safetensors.Save(folder.File("a"), new Dictionary<string, Tensor> { ["a"] = good, ["w"] = sparse })
+        );
         Assert.Equal(before, File.ReadAllBytes(folder.File("a")));
         Assert.Equal(["a"], folder.Names());
     }
@@ -230,7 +306,7 @@ public sealed class SafetensorsTests : IDisposable
         using var weight = ones(4, 3);
         using var transposed = weight.T;
         var tensors = new Dictionary<string, Tensor> { ["w"] = transposed };
-        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;   // of this thread: other tests run beside it
+        var before = DisposeScopeManager.Statistics.ThreadTotalLiveCount; // of this thread: other tests run beside it
         for (var i = 0; i < 10; i++)
         {
             Safetensors.Save(folder.File("a"), tensors);

@@ -10,8 +10,8 @@ internal sealed class TemporaryFolder : IDisposable
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>The files that a user sees: not the hidden lock.</summary>
-    public string[] Names() => [.. Directory.GetFiles(Path).Select(f => System.IO.Path.GetFileName(f)).Where(f => f[0] != '.')
-        .Order(StringComparer.Ordinal)];
+    public string[] Names() =>
+        [.. Directory.GetFiles(Path).Select(f => System.IO.Path.GetFileName(f)).Where(f => f[0] != '.').Order(StringComparer.Ordinal)];
 
     public void Dispose() => Directory.Delete(Path, recursive: true);
 }

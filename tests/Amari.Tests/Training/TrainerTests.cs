@@ -27,29 +27,33 @@ public sealed class TrainerTests
     public void Resumed_run_is_bit_identical(string optimizer)
     {
         using var folder = new TemporaryFolder();
-        var workload = OptimizerCatalog.Find(optimizer).OptionsType.DeclaringType!.IsSubclassOf(typeof(SecondOrderOptimizer)) ? new SmallDigits() : (Workload)new DigitsMlp();
+        var workload = OptimizerCatalog.Find(optimizer).OptionsType.DeclaringType!.IsSubclassOf(typeof(SecondOrderOptimizer))
+            ? new SmallDigits()
+            : (Workload)new DigitsMlp();
         using var trainer = new Trainer(workload, null);
-        string whole = Path.Combine(folder.Path, "whole"), parts = Path.Combine(folder.Path, "parts");
+        string whole = Path.Combine(folder.Path, "whole"),
+            parts = Path.Combine(folder.Path, "parts");
         var choice = new OptimizerChoice(optimizer, None);
         var straight = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(whole, false, TimeSpan.FromHours(1)));
         trainer.Train(choice, 3, Budget.OfEpochs(2), checkpoint: new(parts, false, TimeSpan.FromHours(1)));
-        manual_seed(99);                                         // whatever ran in between must not matter
+        manual_seed(99); // whatever ran in between must not matter
         using var stop = new CancellationTokenSource();
         using var stopping = new Trainer(new Stopping(workload, stop, batches: 5), null);
         var interrupted = stopping.Train(choice, 3, Budget.OfEpochs(6), null, new(parts, true, TimeSpan.FromHours(1)), stop: stop.Token);
         Assert.Equal(RunStatus.Interrupted, interrupted.Status);
-        Assert.NotEqual(0, interrupted.Steps % trainer.StepsPerEpoch);   // in the middle of an epoch
+        Assert.NotEqual(0, interrupted.Steps % trainer.StepsPerEpoch); // in the middle of an epoch
         var resumed = trainer.Train(choice, 3, Budget.OfEpochs(6), checkpoint: new(parts, true, TimeSpan.FromHours(1)));
         Assert.Equal(straight.FinalLoss, resumed.FinalLoss);
         Assert.Equal(straight.Steps, resumed.Steps);
-        Assert.Equal(7, AtEpochs(straight).Length);              // one that was saved under a smaller budget is evaluated as often
+        Assert.Equal(7, AtEpochs(straight).Length); // one that was saved under a smaller budget is evaluated as often
         Assert.Equal(AtEpochs(straight), AtEpochs(resumed));
-        Assert.Equal(AtEpochs(straight).Length + 1, resumed.Losses.Count);   // and where it was stopped
+        Assert.Equal(AtEpochs(straight).Length + 1, resumed.Losses.Count); // and where it was stopped
         var (a, b) = (Newest(whole), Newest(parts));
         Assert.Equal(a.Keys.Order(), b.Keys.Order());
         Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
 
-        (long, double)[] AtEpochs(Run run) => [.. run.Losses.Where(p => p.Step % trainer.StepsPerEpoch == 0).Select(p => (p.Step, p.Loss))];
+        (long, double)[] AtEpochs(TrainingRun run) =>
+            [.. run.Losses.Where(p => p.Step % trainer.StepsPerEpoch == 0).Select(p => (p.Step, p.Loss))];
     }
 
     /// <summary>Digits of 2x2 pixels: small enough for dense matrices.</summary>
@@ -62,8 +66,11 @@ public sealed class TrainerTests
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
-        public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("pool", nn.AvgPool2d(4)), ("flatten", nn.Flatten()), ("fc", nn.Linear(4, 10)));
+
+        public override nn.Module<Tensor, Tensor> CreateModel() =>
+            nn.Sequential(("pool", nn.AvgPool2d(4)), ("flatten", nn.Flatten()), ("fc", nn.Linear(4, 10)));
     }
 
     /// <summary>A workload, interrupted after some batches.</summary>
@@ -78,17 +85,21 @@ public sealed class TrainerTests
         public override Target Target => _inner.Target;
         public override Budget DefaultBudget => _inner.DefaultBudget;
         public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings => _inner.Settings;
+
         public override WorkloadData Load(string? directory) => _inner.Load(directory);
 
         public override nn.Module<Tensor, Tensor> CreateModel()
         {
             var model = _inner.CreateModel();
             int seen = 0;
-            ((Sequential)model).register_forward_hook((m, x, f) =>
-            {
-                if (is_grad_enabled() && ++seen == batches) stop.Cancel();
-                return f;
-            });
+            ((Sequential)model).register_forward_hook(
+                (m, x, f) =>
+                {
+                    if (is_grad_enabled() && ++seen == batches)
+                        stop.Cancel();
+                    return f;
+                }
+            );
             return model;
         }
     }
@@ -99,7 +110,12 @@ public sealed class TrainerTests
         using var trainer = new Trainer(new DigitsMlp(), null);
         var choice = new OptimizerChoice("adamw", new Dictionary<string, string>());
         var shown = new List<(LossPoint Point, double Size)>();
-        var watched = trainer.Train(choice, 1, Budget.OfEpochs(3), evaluated: (model, point) => shown.Add((point, model.parameters().First().norm().ToDouble())));
+        var watched = trainer.Train(
+            choice,
+            1,
+            Budget.OfEpochs(3),
+            evaluated: (model, point) => shown.Add((point, model.parameters().First().norm().ToDouble()))
+        );
         Assert.Equal(watched.Losses, shown.Select(s => s.Point));
         Assert.Equal(shown.Count, shown.Select(s => s.Size).Distinct().Count());
         Assert.Equal(trainer.Train(choice, 1, Budget.OfEpochs(3)).Losses.Select(l => l.Loss), watched.Losses.Select(l => l.Loss));
@@ -111,18 +127,27 @@ public sealed class TrainerTests
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new DigitsMlp(), null);
         double[] shown = [];
-        var run = trainer.Train(new(optimizer, new Dictionary<string, string> { ["Interpolation"] = "0.8" }), 2, Budget.OfEpochs(3), checkpoint: new(folder.Path, false, TimeSpan.FromHours(1)),
-            evaluated: (m, _) => shown = Amari.Tests.Optimizers.Problem.Values(m.parameters()));
+        var run = trainer.Train(
+            new(optimizer, new Dictionary<string, string> { ["Beta1"] = "0.8" }),
+            2,
+            Budget.OfEpochs(3),
+            checkpoint: new(folder.Path, false, TimeSpan.FromHours(1)),
+            evaluated: (m, _) => shown = Amari.Tests.Optimizers.Problem.Values(m.parameters())
+        );
         using var checkpoint = Checkpoint.Open(folder.Path);
         using var model = new DigitsMlp().CreateModel();
         checkpoint.CopyTo(model);
-        double[] x = Amari.Tests.Optimizers.Problem.Values(model.parameters()), y = Saved("TrainingPoint"), z = Saved("Iterate");
+        double[] x = Amari.Tests.Optimizers.Problem.Values(model.parameters()),
+            y = Saved("TrainingPoint"),
+            z = Saved("Iterate");
         Assert.Equal(shown, x);
         Assert.NotEqual(y, x);
-        for (int i = 0; i < x.Length; i++) Assert.InRange(y[i] - (0.2 * z[i] + 0.8 * x[i]), -1e-5, 1e-5);
+        for (int i = 0; i < x.Length; i++)
+            Assert.InRange(y[i] - (0.2 * z[i] + 0.8 * x[i]), -1e-5, 1e-5);
         Assert.Empty(run.Events);
 
-        double[] Saved(string member) => Amari.Tests.Optimizers.Problem.Values(model.named_parameters().Select(p => checkpoint.Tensors[$"optimizer.{p.name}.{member}"]));
+        double[] Saved(string member) =>
+            Amari.Tests.Optimizers.Problem.Values(model.named_parameters().Select(p => checkpoint.Tensors[$"optimizer.{p.name}.{member}"]));
     }
 
     [Fact]
@@ -132,11 +157,49 @@ public sealed class TrainerTests
         using var trainer = new Trainer(new DigitsMlp(), null);
         var every = TimeSpan.FromHours(1);
         trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every));
-        Assert.Contains("--resume", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every))).Message, StringComparison.Ordinal);
-        Assert.Contains("seed 1", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 2, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
-        Assert.Contains("LearningRate", Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", new Dictionary<string, string> { ["lr"] = "0.05" }), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
-        foreach (string file in Directory.GetFiles(folder.Path)) File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
-        Assert.Contains("damaged", Assert.Throws<InvalidDataException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--resume",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, false, every))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "seed 1",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    trainer.Train(new("sgd", None), 2, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "LearningRate",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    trainer.Train(
+                        new("sgd", new Dictionary<string, string> { ["lr"] = "0.05" }),
+                        1,
+                        Budget.OfEpochs(1),
+                        checkpoint: new(folder.Path, true, every)
+                    )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        foreach (string file in Directory.GetFiles(folder.Path))
+            File.WriteAllBytes(file, File.ReadAllBytes(file)[..^1]);
+        Assert.Contains(
+            "damaged",
+            Assert
+                .Throws<InvalidDataException>(() =>
+                    trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(folder.Path, true, every))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -146,10 +209,20 @@ public sealed class TrainerTests
         using var trainer = new Trainer(new DigitsMlp(), null);
         string file = folder.File("file");
         File.WriteAllText(file, "");
-        foreach (string bad in (string[])[file, Path.Combine(file, "below"), .. OperatingSystem.IsLinux() ? (string[])["/proc/checkpoints"] : []])
+        foreach (
+            string bad in (string[])[file, Path.Combine(file, "below"), .. OperatingSystem.IsLinux() ? (string[])["/proc/checkpoints"] : []]
+        )
         {
             bool trained = false;
-            var e = Assert.Throws<ArgumentException>(() => trainer.Train(new("sgd", None), 1, Budget.OfEpochs(1), checkpoint: new(bad, false, TimeSpan.FromHours(1)), evaluated: (_, _) => trained = true));
+            var e = Assert.Throws<ArgumentException>(() =>
+                trainer.Train(
+                    new("sgd", None),
+                    1,
+                    Budget.OfEpochs(1),
+                    checkpoint: new(bad, false, TimeSpan.FromHours(1)),
+                    evaluated: (_, _) => trained = true
+                )
+            );
             Assert.Contains($"'{bad}'", e.Message, StringComparison.Ordinal);
             Assert.False(trained);
         }
@@ -158,8 +231,16 @@ public sealed class TrainerTests
     [Fact]
     public void A_target_of_anything_but_the_loss_is_refused()
     {
-        Assert.Contains("accuracy 0.9", Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new("accuracy", 0.9)), null)).Message, StringComparison.Ordinal);
-        Assert.Contains("NaN", Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new(Target.Loss, double.NaN)), null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "accuracy 0.9",
+            Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new("accuracy", 0.9)), null)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "NaN",
+            Assert.Throws<ArgumentException>(() => new Trainer(new Aiming(new(Target.Loss, double.NaN)), null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>The small digits with a target.</summary>
@@ -172,7 +253,9 @@ public sealed class TrainerTests
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => target;
         public override Budget DefaultBudget => Budget.OfEpochs(1);
+
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
+
         public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("flatten", nn.Flatten()), ("fc", nn.Linear(64, 10)));
     }
 
@@ -188,12 +271,13 @@ public sealed class TrainerTests
     public void A_variant_takes_the_settings_of_its_original_then_its_preset_then_the_choice()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        T Of<T>(string name, params (string Name, string Value)[] settings) where T : OptimizerOptions =>
-            (T)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
-        Assert.Equal(Of<AdamW.Options>("adamw") with { StateFormat = StateFormat.Blocks8 }, Of<AdamW.Options>("adamw-8bit"));
-        Assert.NotEqual(new AdamW.Options { StateFormat = StateFormat.Blocks8 }, Of<AdamW.Options>("adamw-8bit"));
+        T Of<T>(string name, params (string Name, string Value)[] settings)
+            where T : OptimizerOptions => (T)trainer.Options(new(name, settings.ToDictionary(s => s.Name, s => s.Value)));
+        Assert.Equal(Of<AdamW.Options>("adamw") with { StateFormat = StateFormat.BlockwiseInt8 }, Of<AdamW.Options>("adamw-8bit"));
+        Assert.NotEqual(new AdamW.Options { StateFormat = StateFormat.BlockwiseInt8 }, Of<AdamW.Options>("adamw-8bit"));
         Assert.Equal(StateFormat.BFloat16, Of<AdamW.Options>("adamw-8bit", ("state-format", "BFloat16")).StateFormat);
-        Assert.Equal(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Amari.Kfac.Options>("ekfac"));   // an optimizer of its own
+        // an optimizer of its own
+        Assert.Equal(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Amari.Kfac.Options>("ekfac"));
         Assert.Equal(DampingMethod.Eigenbasis, Of<Amari.Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
         Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
 

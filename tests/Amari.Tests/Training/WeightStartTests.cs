@@ -7,17 +7,30 @@ namespace Amari.Tests.Training;
 /// <summary>What each start does to linear layers and convolutions, by their statistics.</summary>
 public sealed class WeightStartTests
 {
-    private const int In = 300, Out = 200, Kernel = 3;
+    private const int In = 300,
+        Out = 200,
+        Kernel = 3;
 
-    private static Sequential Model() => nn.Sequential(
-        ("linear", nn.Linear(In, Out)), ("conv", nn.Conv2d(40, 60, Kernel)), ("grouped", nn.Conv2d(40, 60, Kernel, groups: 2)),
-        ("transposed", nn.ConvTranspose2d(40, 60, Kernel, groups: 2)), ("bare", nn.Linear(In, Out, hasBias: false)), ("norm",
-            nn.BatchNorm2d(60)), ("embedding", nn.Embedding(7, 5)));
+    private static Sequential Model() =>
+        nn.Sequential(
+            ("linear", nn.Linear(In, Out)),
+            ("conv", nn.Conv2d(40, 60, Kernel)),
+            ("grouped", nn.Conv2d(40, 60, Kernel, groups: 2)),
+            ("transposed", nn.ConvTranspose2d(40, 60, Kernel, groups: 2)),
+            ("bare", nn.Linear(In, Out, hasBias: false)),
+            ("norm", nn.BatchNorm2d(60)),
+            ("embedding", nn.Embedding(7, 5))
+        );
 
     /// <summary>Layer, weights into a unit, fans as PyTorch counts them.</summary>
     private static readonly (string Layer, int Inputs, int FanIn, int FanOut)[] Layers =
-        [("linear", In, In, Out), ("conv", 360, 360, 540), ("grouped", 180, 180, 540), ("transposed", 180, 270, 360), ("bare", In, In,
-            Out)];
+    [
+        ("linear", In, In, Out),
+        ("conv", 360, 360, 540),
+        ("grouped", 180, 180, 540),
+        ("transposed", 180, 270, 360),
+        ("bare", In, In, Out),
+    ];
 
     private static Dictionary<string, double[]> Started(WeightStart start, int seed = 1)
     {
@@ -25,8 +38,10 @@ public sealed class WeightStartTests
         using var model = Model();
         manual_seed(seed);
         WeightStarts.Apply(start, model);
-        return model.state_dict().Where(t => t.Value.is_floating_point()).ToDictionary(t => t.Key, t =>
-            t.Value.to_type(ScalarType.Float64).contiguous().data<double>().ToArray());
+        return model
+            .state_dict()
+            .Where(t => t.Value.is_floating_point())
+            .ToDictionary(t => t.Key, t => t.Value.to_type(ScalarType.Float64).contiguous().data<double>().ToArray());
     }
 
     private static double Deviation(double[] x) => Math.Sqrt(x.Average(v => v * v));
@@ -49,9 +64,10 @@ public sealed class WeightStartTests
             Assert.All(units.count_nonzero([1]).data<long>().ToArray(), n => Assert.Equal(15, n));
             double[] values = units[units.ne(0)].to_type(ScalarType.Float64).data<double>().ToArray();
             Assert.Equal(1, Deviation(values), 0.1);
-            Assert.Equal(3, Kurtosis(values), 0.6);              // normal
+            Assert.Equal(3, Kurtosis(values), 0.6); // normal
             Assert.Equal(0, values.Average(), 0.1);
-            if (layer != "bare") Assert.All(state[layer + ".bias"].data<float>().ToArray(), b => Assert.Equal(0, b));
+            if (layer != "bare")
+                Assert.All(state[layer + ".bias"].data<float>().ToArray(), b => Assert.Equal(0, b));
         }
         using var narrow = nn.Linear(4, 3);
         WeightStarts.Apply(WeightStart.Sparse, narrow);
@@ -66,7 +82,8 @@ public sealed class WeightStartTests
         {
             Assert.Equal(Math.Sqrt(2.0 / (fanIn + fanOut)), Deviation(state[layer + ".weight"]), 1e-3);
             Assert.Equal(3, Kurtosis(state[layer + ".weight"]), 0.15);
-            if (layer != "bare") Assert.All(state[layer + ".bias"], b => Assert.Equal(0, b));
+            if (layer != "bare")
+                Assert.All(state[layer + ".bias"], b => Assert.Equal(0, b));
         }
     }
 
@@ -74,17 +91,18 @@ public sealed class WeightStartTests
     public void PyTorch_is_uniform_within_one_over_the_root_of_the_fan_in()
     {
         var state = Started(WeightStart.PyTorch);
-        using var fresh = Model();                               // what the layers' constructors draw has the same range
+        using var fresh = Model(); // what the layers' constructors draw has the same range
         foreach (var (layer, _, fanIn, _) in Layers)
         {
             double bound = 1 / Math.Sqrt(fanIn);
-            foreach (double[] values in (double[][])[state[layer + ".weight"],
-                .. layer == "bare" ? (double[][])[] : [state[layer + ".bias"]]])
+            foreach (
+                double[] values in (double[][])[state[layer + ".weight"], .. layer == "bare" ? (double[][])[] : [state[layer + ".bias"]]]
+            )
             {
                 Assert.InRange(values.Max(Math.Abs), 0.9 * bound, bound * (1 + 1e-6));
                 Assert.Equal(bound / Math.Sqrt(3), Deviation(values), 0.15 * bound);
             }
-            Assert.Equal(1.8, Kurtosis(state[layer + ".weight"]), 0.05);   // uniform
+            Assert.Equal(1.8, Kurtosis(state[layer + ".weight"]), 0.05); // uniform
             double[] theirs = fresh.state_dict()[layer + ".weight"].to_type(ScalarType.Float64).data<double>().ToArray();
             Assert.Equal(theirs.Max(Math.Abs), state[layer + ".weight"].Max(Math.Abs), 0.01 * bound);
         }
@@ -117,15 +135,24 @@ public sealed class WeightStartTests
         using var own = new Trainer(new DigitsMlp(), null);
         using var sparse = new Trainer(new DigitsMlp(), null) { Start = WeightStart.Sparse };
         long zeros = 0;
-        var run = sparse.Train(choice, 4, Budget.OfEpochs(1), checkpoint: checkpoint, evaluated: (m, p) =>
-        {
-            if (p.Step == 0) zeros = m.parameters().Sum(w => w.numel() - w.count_nonzero().ToInt64());
-        });
+        var run = sparse.Train(
+            choice,
+            4,
+            Budget.OfEpochs(1),
+            checkpoint: checkpoint,
+            evaluated: (m, p) =>
+            {
+                if (p.Step == 0)
+                    zeros = m.parameters().Sum(w => w.numel() - w.count_nonzero().ToInt64());
+            }
+        );
         Assert.Equal(17_226 - 15 * (128 + 64 + 10), zeros);
         Assert.Equal(WeightStart.Sparse, run.Start);
         Assert.NotEqual(own.Train(choice, 4, Budget.OfEpochs(1)).Losses[0].Loss, run.Losses[0].Loss);
-        Assert.Equal("The checkpoint was made with start sparse, this run has workload: it cannot continue.",
-            Assert.Throws<ArgumentException>(() => own.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint)).Message);
+        Assert.Equal(
+            "The checkpoint was made with start sparse, this run has workload: it cannot continue.",
+            Assert.Throws<ArgumentException>(() => own.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint)).Message
+        );
         Assert.Equal(2 * own.StepsPerEpoch, sparse.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint).Steps);
     }
 

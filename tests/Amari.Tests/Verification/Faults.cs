@@ -35,12 +35,15 @@ internal sealed class FirstOrderTanh : autograd.SingleTensorFunction<FirstOrderT
 /// <summary>Two linear layers with a function between them.</summary>
 internal sealed class Sandwich : nn.Module<Tensor, Tensor>
 {
-    private readonly Linear first = nn.Linear(4, 5), last = nn.Linear(5, 3);
+    private readonly Linear first = nn.Linear(4, 5),
+        last = nn.Linear(5, 3);
     private readonly Func<Sandwich, Tensor, Tensor> _run;
 
-    public Sandwich(Func<Tensor, Tensor> between) : this((m, x) => m.last.call(between(m.first.call(x)))) { }
+    public Sandwich(Func<Tensor, Tensor> between)
+        : this((m, x) => m.last.call(between(m.first.call(x)))) { }
 
-    public Sandwich(Func<Sandwich, Tensor, Tensor> run) : base(nameof(Sandwich))
+    public Sandwich(Func<Sandwich, Tensor, Tensor> run)
+        : base(nameof(Sandwich))
     {
         _run = run;
         RegisterComponents();
@@ -60,10 +63,19 @@ internal sealed class WrongCategorical(string fault) : Likelihood
     private double Factor(string what) => fault == what ? 1.01 : 1;
 
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target) => _right.SumNegativeLogLikelihood(output, target);
-    public override Tensor Sample(Tensor output, Generator? generator = null) => _right.Sample(fault == nameof(Sample) ? output * 1.5 : output, generator);
+
+    public override Tensor Sample(Tensor output, Generator? generator = null) =>
+        _right.Sample(fault == nameof(Sample) ? output * 1.5 : output, generator);
+
     public override Tensor Score(Tensor output, Tensor target) => _right.Score(output, target) * Factor(nameof(Score));
-    public override Tensor FisherRootProduct(Tensor output, Tensor v) => _right.FisherRootProduct(output, v) * Factor(nameof(FisherRootProduct));
+
+    public override Tensor FisherRootProduct(Tensor output, Tensor v) =>
+        _right.FisherRootProduct(output, v) * Factor(nameof(FisherRootProduct));
+
     public override Tensor FisherProduct(Tensor output, Tensor v) => _right.FisherProduct(output, v) * Factor(nameof(FisherProduct));
-    public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v) => _right.FisherProduct(output, v) * Factor(nameof(HessianProduct));
+
+    public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v) =>
+        _right.FisherProduct(output, v) * Factor(nameof(HessianProduct));
+
     public override Tensor KlDivergence(Tensor output, Tensor other) => _right.KlDivergence(output, other) * Factor(nameof(KlDivergence));
 }

@@ -20,7 +20,8 @@ public sealed class VerifierTests : IDisposable
     private static string[] Failures(VerificationReport report) =>
         [.. report.Checks.Where(c => c.Outcome == CheckOutcome.Failed).Select(c => $"{c.Name} {c.Parameter}").Distinct()];
 
-    private static VerificationReport Verify(Sandwich model, Likelihood? likelihood = null) => Verifier.Verify(model, likelihood ?? new Categorical(), randn(6, 4), Labels());
+    private static VerificationReport Verify(Sandwich model, Likelihood? likelihood = null) =>
+        Verifier.Verify(model, likelihood ?? new Categorical(), randn(6, 4), Labels());
 
     private static nn.Module<Tensor, Tensor> Mlp() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 4)));
 
@@ -33,16 +34,26 @@ public sealed class VerifierTests : IDisposable
     [Fact]
     public void Right_models_pass_under_every_likelihood()
     {
-        foreach (var (likelihood, y) in new (Likelihood, Tensor)[]
-        {
-            (new Categorical(), Labels(6, 4)), (new Bernoulli(), rand(6, 4)), (new Gaussian(0.3), randn(6, 4)),
-            (new Poisson(), randint(0, 5, [6, 4], dtype: ScalarType.Int64).to_type(ScalarType.Float32)), (new HeteroscedasticGaussian(), randn(6, 2)),
-        })
+        foreach (
+            var (likelihood, y) in new (Likelihood, Tensor)[]
+            {
+                (new Categorical(), Labels(6, 4)),
+                (new Bernoulli(), rand(6, 4)),
+                (new Gaussian(0.3), randn(6, 4)),
+                (new Poisson(), randint(0, 5, [6, 4], dtype: ScalarType.Int64).to_type(ScalarType.Float32)),
+                (new HeteroscedasticGaussian(), randn(6, 2)),
+            }
+        )
         {
             var report = Verifier.Verify(Mlp(), likelihood, randn(6, 4), y);
             AllAgree(report);
             Assert.Equal(4, report.Checks.Count(c => c.Name == "gauss-newton product"));
-            Assert.All(report.Checks.Where(c => c.Name.StartsWith("fisher", StringComparison.Ordinal) && !c.Name.Contains("monte", StringComparison.Ordinal)), c => Assert.True(c.Digits >= 12));
+            Assert.All(
+                report.Checks.Where(c =>
+                    c.Name.StartsWith("fisher", StringComparison.Ordinal) && !c.Name.Contains("monte", StringComparison.Ordinal)
+                ),
+                c => Assert.True(c.Digits >= 12)
+            );
         }
     }
 
@@ -50,14 +61,19 @@ public sealed class VerifierTests : IDisposable
     public void Convolutions_groups_padding_sequences_and_large_models_pass()
     {
         var conv = nn.Sequential(
-            ("c1", nn.Conv2d(2, 4, 3, stride: 2, padding: 1, dilation: 2, padding_mode: PaddingModes.Circular)), ("r1", nn.ReLU(inplace: true)),
-            ("c2", nn.Conv2d(4, 6, 3, padding: Padding.Same, groups: 2, bias: false)), ("r2", nn.SiLU()), ("f", nn.Flatten()), ("fc", nn.Linear(6 * 9, 3)));
+            ("c1", nn.Conv2d(2, 4, 3, stride: 2, padding: 1, dilation: 2, padding_mode: PaddingModes.Circular)),
+            ("r1", nn.ReLU(inplace: true)),
+            ("c2", nn.Conv2d(4, 6, 3, padding: Padding.Same, groups: 2, bias: false)),
+            ("r2", nn.SiLU()),
+            ("f", nn.Flatten()),
+            ("fc", nn.Linear(6 * 9, 3))
+        );
         var report = Verifier.Verify(conv, new Categorical(), randn(4, 2, 8, 8), Labels(4));
         AllAgree(report);
         Assert.Equal(["c1", "c2", "fc"], report.Approximations.Select(a => a.Layer));
 
-        AllAgree(Verifier.Verify(Mlp(), new Categorical(), randn(2, 5, 4), randint(0, 4, [2, 5], dtype: ScalarType.Int64)));   // positions
-        AllAgree(Verifier.Verify(Mlp(), new Bernoulli(), randn(6, 4), rand(6, 4), new() { LargestJacobian = 0 }));
+        AllAgree(Verifier.Verify(Mlp(), new Categorical(), randn(2, 5, 4), randint(0, 4, [2, 5], dtype: ScalarType.Int64))); // positions
+        AllAgree(Verifier.Verify(Mlp(), new Bernoulli(), randn(6, 4), rand(6, 4), new() { MaxJacobian = 0 }));
     }
 
     [Fact]
@@ -68,10 +84,13 @@ public sealed class VerifierTests : IDisposable
             var model = nn.Sequential(("a", nn.Linear(4, 8)), ("r", nn.ReLU()), ("b", nn.Linear(8, 3)));
             nn.init.zeros_(((Linear)model[0]).bias!);
             var x = randn(6, 4);
-            x[0].zero_();                                       // every unit of that example lies on its kink
-            var report = Verifier.Verify(model, new Categorical(), x, Labels(), new() { LargestJacobian = jacobian });
+            x[0].zero_(); // every unit of that example lies on its kink
+            var report = Verifier.Verify(model, new Categorical(), x, Labels(), new() { MaxJacobian = jacobian });
             AllAgree(report);
-            Assert.Contains(report.Checks, c => c.Name == "gradient" && c.Parameter == "a.bias" && c.Note.Contains("not differentiable", StringComparison.Ordinal));
+            Assert.Contains(
+                report.Checks,
+                c => c.Name == "gradient" && c.Parameter == "a.bias" && c.Note.Contains("not differentiable", StringComparison.Ordinal)
+            );
             Assert.Contains("not differentiable", report.ToString(), StringComparison.Ordinal);
         }
     }
@@ -80,7 +99,8 @@ public sealed class VerifierTests : IDisposable
     public void A_model_that_is_sure_passes_or_says_that_it_cannot_tell()
     {
         var model = Mlp();
-        using (no_grad()) ((Linear)((Sequential)model)[2]).weight!.mul_(60);
+        using (no_grad())
+            ((Linear)((Sequential)model)[2]).weight!.mul_(60);
         var x = randn(6, 4);
         var report = Verifier.Verify(model, new Categorical(), x, model.call(x).argmax(1));
         Assert.True(report.Passed, report.ToString());
@@ -98,7 +118,8 @@ public sealed class VerifierTests : IDisposable
             Assert.Equal(CheckOutcome.Failed, gradients[p].Outcome);
             Assert.Equal(0.01, gradients[p].RelativeError, 5e-3);
         }
-        foreach (string p in (string[])["last.weight", "last.bias"]) Assert.Equal(CheckOutcome.Passed, gradients[p].Outcome);
+        foreach (string p in (string[])["last.weight", "last.bias"])
+            Assert.Equal(CheckOutcome.Passed, gradients[p].Outcome);
         Assert.Contains("!", report.ToString(), StringComparison.Ordinal);
         Assert.Contains("do not trust", report.ToString(), StringComparison.Ordinal);
         Assert.Contains("first.weight", report.ToString().Split("Failed:")[1], StringComparison.Ordinal);
@@ -122,7 +143,10 @@ public sealed class VerifierTests : IDisposable
     public void A_wrong_likelihood_is_found_by_name(string fault, params string[] expected)
     {
         var report = Verify(new Sandwich(x => x.tanh()), new WrongCategorical(fault));
-        Assert.Equal(expected, Failures(report).Where(f => fault != nameof(Likelihood.Sample) || !f.Contains("monte-carlo", StringComparison.Ordinal)));   // which draws, too
+        Assert.Equal(
+            expected,
+            Failures(report).Where(f => fault != nameof(Likelihood.Sample) || !f.Contains("monte-carlo", StringComparison.Ordinal))
+        ); // which draws, too
         AllAgree(Verify(new Sandwich(x => x.tanh()), new WrongCategorical("nothing")));
     }
 
@@ -140,20 +164,34 @@ public sealed class VerifierTests : IDisposable
     [Fact]
     public void Unsupported_parameters_and_the_factorisation_error_are_told()
     {
-        var model = nn.Sequential(("a", nn.Linear(4, 6)), ("n", nn.PReLU(6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)), ("unused", nn.Identity()));
+        var model = nn.Sequential(
+            ("a", nn.Linear(4, 6)),
+            ("n", nn.PReLU(6)),
+            ("t", nn.Tanh()),
+            ("b", nn.Linear(6, 3)),
+            ("unused", nn.Identity())
+        );
         var report = Verifier.Verify(model, new Categorical(), randn(6, 4), Labels());
         AllAgree(report);
         Assert.Contains("n.weight: no K-FAC block", report.ToString(), StringComparison.Ordinal);
 
         // one example: A ⊗ G is the block itself; against the dense block of more
-        Assert.All(Verifier.Verify(Mlp(), new Categorical(), randn(1, 4), Labels(1)).Approximations, a => Assert.True(a.RelativeError < 1e-7));
+        Assert.All(
+            Verifier.Verify(Mlp(), new Categorical(), randn(1, 4), Labels(1)).Approximations,
+            a => Assert.True(a.RelativeError < 1e-7)
+        );
         var (mlp, x) = (Mlp().to(ScalarType.Float64), randn(6, 4, dtype: ScalarType.Float64));
         var layer = (Linear)((Sequential)mlp)[2];
         var dense = Kfac.Dense.Fisher(mlp, x, [layer.weight!, layer.bias!], Kfac.Dense.CategoricalFisher);
         var h = cat([((Linear)((Sequential)mlp)[0]).call(x).tanh(), ones(6, 1, dtype: ScalarType.Float64)], 1);
-        var g = Enumerable.Range(0, 6).Select(i => Kfac.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1)))).Aggregate((p, q) => p + q) / 6;
+        var g =
+            Enumerable.Range(0, 6).Select(i => Kfac.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1)))).Aggregate((p, q) => p + q) / 6;
         double expected = Kfac.Dense.RelativeError(Kfac.Dense.Kronecker(h.T.mm(h) / 6, g, bias: true), dense);
-        Assert.Equal(expected, Verifier.Verify(mlp, new Categorical(), x, Labels(6, 4)).Approximations.Single(a => a.Layer == "b").RelativeError, 1e-9);
+        Assert.Equal(
+            expected,
+            Verifier.Verify(mlp, new Categorical(), x, Labels(6, 4)).Approximations.Single(a => a.Layer == "b").RelativeError,
+            1e-9
+        );
     }
 
     [Fact]
@@ -172,10 +210,17 @@ public sealed class VerifierTests : IDisposable
                 new Categorical().Loss(model.call(x), y).backward();
                 if (verify)
                 {
-                    var before = model.state_dict().Select(p => p.Value.clone()).Concat(model.parameters().Select(p => p.grad!.clone())).ToList();
+                    var before = model
+                        .state_dict()
+                        .Select(p => p.Value.clone())
+                        .Concat(model.parameters().Select(p => p.grad!.clone()))
+                        .ToList();
                     Assert.True(Verifier.Verify(model, new Categorical(), x, y).Passed);
                     var after = model.state_dict().Values.Concat(model.parameters().Select(p => p.grad!)).ToList();
-                    Assert.All(before.Zip(after), t => Assert.True(t.First.dtype == t.Second.dtype && t.First.eq(t.Second).all().ToBoolean()));
+                    Assert.All(
+                        before.Zip(after),
+                        t => Assert.True(t.First.dtype == t.Second.dtype && t.First.eq(t.Second).all().ToBoolean())
+                    );
                 }
                 kfac.step();
             }
@@ -194,13 +239,23 @@ public sealed class VerifierTests : IDisposable
         double[] Errors(VerificationOptions options) => [.. With(options).Checks.Select(c => c.RelativeError)];
         var preset = Errors(new());
         Assert.Equal(preset, Errors(new()));
-        foreach (var options in (VerificationOptions[])[new() { Examples = 12 }, new() { Directions = 3 }, new() { Coordinates = 5 }, new() { Damping = 1 }, new() { Seed = 1 }])
+        foreach (
+            var options in (VerificationOptions[])
+                [new() { Examples = 12 }, new() { Directions = 3 }, new() { Coordinates = 5 }, new() { Damping = 1 }, new() { Seed = 1 }]
+        )
             Assert.NotEqual(preset, Errors(options));
         Assert.Equal(12, With(new() { Examples = 100 }).Examples);
-        Assert.Contains(With(new() { LargestJacobian = 0 }).Checks, c => c.Oracle == "finite differences of the outputs");
+        Assert.Contains(With(new() { MaxJacobian = 0 }).Checks, c => c.Oracle == "finite differences of the outputs");
         var wrong = new Sandwich(h => WrongTanh.apply(h));
-        Assert.True(Verifier.Verify(wrong, new Categorical(), randn(6, 4), Labels(), new() { DifferenceTolerance = 0.1 }).Checks.All(c => c.Passed || c.Name != "gradient"));
-        Assert.Contains(With(new() { Tolerance = 1e-18 }).Checks, c => c.Outcome == CheckOutcome.Failed && c.Name.StartsWith("k-fac", StringComparison.Ordinal));
+        Assert.True(
+            Verifier
+                .Verify(wrong, new Categorical(), randn(6, 4), Labels(), new() { DifferenceTolerance = 0.1 })
+                .Checks.All(c => c.Passed || c.Name != "gradient")
+        );
+        Assert.Contains(
+            With(new() { Tolerance = 1e-18 }).Checks,
+            c => c.Outcome == CheckOutcome.Failed && c.Name.StartsWith("k-fac", StringComparison.Ordinal)
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => new VerificationOptions { Examples = 0 });
         Assert.Throws<ArgumentException>(() => Verifier.Verify(model, new Categorical(), x.narrow(0, 0, 0), y));
         Assert.Throws<InvalidOperationException>(() => Verifier.Verify(model, new Categorical(), x * float.NaN, y));

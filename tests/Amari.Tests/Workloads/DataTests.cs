@@ -31,16 +31,14 @@ public sealed class DataTests : IDisposable
         Assert.Equal(1437, train.Count);
         Assert.DoesNotContain(Images(data.Test!), train.Contains);
 
-        static IEnumerable<string> Images(Dataset set) =>
-            set.Inputs.Elements<float>().Chunk(64).Select(pixels => string.Join(' ', pixels));
+        static IEnumerable<string> Images(Dataset set) => set.Inputs.Elements<float>().Chunk(64).Select(pixels => string.Join(' ', pixels));
     }
 
     [Fact]
     public void Mnist10k_is_as_published()
     {
         using var data = Mnist10k.Load();
-        Check(data, 10_000, 28, grey: 255, sum: 262_146_600, first: 25_275,
-            [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]);
+        Check(data, 10_000, 28, grey: 255, sum: 262_146_600, first: 25_275, [1001, 1127, 991, 1032, 980, 863, 1014, 1070, 944, 978]);
         Assert.Equal(5, data.Targets[0].item<long>());
         Assert.Equal(4, data.Targets[-1].item<long>());
     }
@@ -88,16 +86,16 @@ public sealed class DataTests : IDisposable
     [Fact]
     public void The_novel_s_windows_are_its_text_and_the_targets_what_follows()
     {
-        using var data = Novel.Load(64, 512, 128);
-        Assert.Equal("\n !\"'()*,-.0123456789:;?ABCDEFGHIJKLMNOPRSTUVWYZ_abcdefghijklmnopqrstuvwxyz", Novel.Characters);
-        Assert.Equal([9630, 64], data.Train.Inputs.shape);       // (684,768 - 1) / 64 = 10,699 windows, a tenth of them to test with
+        using var data = PrideAndPrejudice.Load(64, 512, 128);
+        Assert.Equal("\n !\"'()*,-.0123456789:;?ABCDEFGHIJKLMNOPRSTUVWYZ_abcdefghijklmnopqrstuvwxyz", PrideAndPrejudice.Characters);
+        Assert.Equal([9630, 64], data.Train.Inputs.shape); // (684,768 - 1) / 64 = 10,699 windows, a tenth of them to test with
         Assert.StartsWith("PRIDE AND PREJUDICE\n\nBy Jane Austen\n", Text(data.Train.Inputs[0]));
         Assert.Equal(Text(data.Train.Inputs[7])[1..] + Text(data.Train.Inputs[8])[0], Text(data.Train.Targets[7]));
         Assert.Equal(Text(data.Train.Inputs[18]), Text(data.Measured!.Inputs[1]));
         Assert.InRange(data.Measured.Count, 512, 560);
         Assert.InRange(data.Test!.Count, 128, 140);
 
-        static string Text(Tensor codes) => string.Concat(codes.Elements<long>().Select(c => Novel.Characters[(int)c]));
+        static string Text(Tensor codes) => string.Concat(codes.Elements<long>().Select(c => PrideAndPrejudice.Characters[(int)c]));
     }
 
     [Fact]
@@ -110,7 +108,8 @@ public sealed class DataTests : IDisposable
     [Fact]
     public void Files_that_do_not_belong_together_are_refused()
     {
-        const string images = "train-images-idx3-ubyte", labels = "train-labels-idx1-ubyte";
+        const string images = "train-images-idx3-ubyte",
+            labels = "train-labels-idx1-ubyte";
         Refused(images, IdxFile.Bytes([20, 14, 14], new byte[20 * 196]), "holds [20, 14, 14], expected images [n, 28, 28]");
         Refused(images, IdxFile.Bytes([20, 784], new byte[20 * 784]), "holds [20, 784], expected images [n, 28, 28]");
         Refused(images, IdxFile.Bytes([0, 28, 28], []), "holds [0, 28, 28], expected images [n, 28, 28]");
@@ -145,7 +144,7 @@ public sealed class DataTests : IDisposable
         Assert.Equal((ScalarType.Float32, ScalarType.Int64), (data.Inputs.dtype, data.Targets.dtype));
         Assert.Equal((0, 1), (data.Inputs.min().item<float>(), data.Inputs.max().item<float>()));
 
-        var levels = data.Inputs.mul(grey).round();   // back to integers, so that sums are exact
+        var levels = data.Inputs.mul(grey).round(); // back to integers, so that sums are exact
         Assert.True(levels.sub(data.Inputs.mul(grey)).abs().max().item<float>() < 1e-4f);
         Assert.Equal(sum, levels.to(ScalarType.Int64).sum().item<long>());
         Assert.Equal(first, levels[0].sum().item<float>());

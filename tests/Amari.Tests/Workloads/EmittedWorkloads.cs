@@ -15,7 +15,9 @@ public abstract class NamedWorkload(string name) : Workload
     public override Metric Metric => Metric.Accuracy;
     public override Target Target { get; } = new("loss", 0);
     public override Budget DefaultBudget { get; } = Budget.OfEpochs(1);
+
     public override WorkloadData Load(string? directory) => throw new NotSupportedException();
+
     public override nn.Module<Tensor, Tensor> CreateModel() => nn.Identity();
 }
 
@@ -37,6 +39,7 @@ public abstract class EmptyWorkload() : NamedWorkload("empty")
 public abstract class FaultyWorkload() : NamedWorkload("faulty")
 {
     public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 4), torch.randn(10, 3)), null);
+
     public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => m.Last.call(m.First.forward(x).tanh()));
 }
 
@@ -44,8 +47,13 @@ public abstract class FaultyWorkload() : NamedWorkload("faulty")
 public abstract class ThrowingWorkload() : NamedWorkload("throwing")
 {
     public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
+
     public override WorkloadData Load(string? directory) => new(new(torch.randn(10, 4), torch.randn(10, 3)), null);
-    public override nn.Module<Tensor, Tensor> CreateModel() => new Verification.Sandwich((m, x) => torch.is_grad_enabled() ? throw new ArgumentException("The table is upside down.") : m.Last.call(m.First.call(x)));
+
+    public override nn.Module<Tensor, Tensor> CreateModel() =>
+        new Verification.Sandwich(
+            (m, x) => torch.is_grad_enabled() ? throw new ArgumentException("The table is upside down.") : m.Last.call(m.First.call(x))
+        );
 }
 
 /// <summary>A base whose model has no second derivative.</summary>
@@ -53,15 +61,19 @@ public abstract class OnceDifferentiableWorkload() : NamedWorkload("bag")
 {
     public override int BatchSize => 32;
     public override Likelihood Likelihood { get; } = new Categorical();
+
     public override WorkloadData Load(string? directory) => new(new(torch.randint(0, 10, [64, 5]), torch.randint(0, 3, [64])), null);
+
     public override nn.Module<Tensor, Tensor> CreateModel() => new SecondOrder.Bag();
 }
 
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
 internal static class EmittedWorkloads
 {
-    private static readonly ConstructorInfo BaseConstructor =
-        typeof(NamedWorkload).GetConstructor(BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance, [typeof(string)])!;
+    private static readonly ConstructorInfo BaseConstructor = typeof(NamedWorkload).GetConstructor(
+        BindingFlags.NonPublic | BindingFlags.Public | BindingFlags.Instance,
+        [typeof(string)]
+    )!;
 
     /// <summary>An assembly with a public class for every name, whose constructor says that name.</summary>
     public static string Write(string directory, string assembly, params string[] names)
@@ -112,13 +124,19 @@ internal static class EmittedWorkloads
     }
 
     private static ConstructorBuilder Define(
-        ModuleBuilder module, string name, TypeAttributes attributes, ConstructorInfo baseConstructor, string? argument)
+        ModuleBuilder module,
+        string name,
+        TypeAttributes attributes,
+        ConstructorInfo baseConstructor,
+        string? argument
+    )
     {
         var type = module.DefineType($"Mine.{name}", attributes, baseConstructor.DeclaringType);
         var constructor = type.DefineConstructor(MethodAttributes.Public, CallingConventions.Standard, Type.EmptyTypes);
         var il = constructor.GetILGenerator();
         il.Emit(OpCodes.Ldarg_0);
-        if (argument is not null) il.Emit(OpCodes.Ldstr, argument);
+        if (argument is not null)
+            il.Emit(OpCodes.Ldstr, argument);
         il.Emit(OpCodes.Call, baseConstructor);
         il.Emit(OpCodes.Ret);
         type.CreateType();

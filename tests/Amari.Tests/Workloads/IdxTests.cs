@@ -44,36 +44,38 @@ public sealed class IdxTests : IDisposable
     public void Cut_off_anywhere_it_is_refused(bool compressed)
     {
         var whole = compressed ? IdxFile.Gzip(Good) : Good;
-        for (var length = 0; length < whole.Length; length++) Refused(whole[..length], "");
+        for (var length = 0; length < whole.Length; length++)
+            Refused(whole[..length], "");
     }
 
-    public static TheoryData<byte[], string> Malformed => new()
-    {
-        { [], "it has 0 bytes" },
-        { [0, 0, 8], "it has 3 bytes" },
-        { [1, 0, 8, 1, 0, 0, 0, 0], "begins with the bytes 01 00" },
-        { [0, 7, 8, 1, 0, 0, 0, 0], "begins with the bytes 00 07" },
-        { [0, 0, 0x0D, 1, 0, 0, 0, 1, 0, 0, 0, 0], "its type is 0D" },
-        { [0, 0, 8, 0], "no dimensions" },
-        { [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], "header of 3 dimensions is cut off" },
-        { [0, 0, 8, 255, 0, 0, 0, 1], "header of 255 dimensions is cut off" },
-        { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2], "promises 3 bytes of data, it has 2" },
-        { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3, 4], "promises 3 bytes of data, it has 4" },
-        { IdxFile.Bytes([3, 2, 2], new byte[6]), "promises 3 x 2 x 2 bytes of data, it has 6" },
-        { IdxFile.Bytes([uint.MaxValue], new byte[6]), "promises 4294967295 bytes" },
-        // 2^64 and 2^128: products that wrap around to the zero bytes that follow.
-        { IdxFile.Bytes([1u << 31, 1u << 31, 4], []), "it has 0" },
-        { IdxFile.Bytes([1u << 31, 1u << 31, 1u << 31, 1u << 31, 16], []), "it has 0" },
-        { [0x1F, 0x8B, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], "cannot be decompressed" },
-    };
+    public static TheoryData<byte[], string> Malformed =>
+        new()
+        {
+            { [], "it has 0 bytes" },
+            { [0, 0, 8], "it has 3 bytes" },
+            { [1, 0, 8, 1, 0, 0, 0, 0], "begins with the bytes 01 00" },
+            { [0, 7, 8, 1, 0, 0, 0, 0], "begins with the bytes 00 07" },
+            { [0, 0, 0x0D, 1, 0, 0, 0, 1, 0, 0, 0, 0], "its type is 0D" },
+            { [0, 0, 8, 0], "no dimensions" },
+            { [0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0], "header of 3 dimensions is cut off" },
+            { [0, 0, 8, 255, 0, 0, 0, 1], "header of 255 dimensions is cut off" },
+            { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2], "promises 3 bytes of data, it has 2" },
+            { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3, 4], "promises 3 bytes of data, it has 4" },
+            { IdxFile.Bytes([3, 2, 2], new byte[6]), "promises 3 x 2 x 2 bytes of data, it has 6" },
+            { IdxFile.Bytes([uint.MaxValue], new byte[6]), "promises 4294967295 bytes" },
+            // 2^64 and 2^128: products that wrap around to the zero bytes that follow.
+            { IdxFile.Bytes([1u << 31, 1u << 31, 4], []), "it has 0" },
+            { IdxFile.Bytes([1u << 31, 1u << 31, 1u << 31, 1u << 31, 16], []), "it has 0" },
+            { [0x1F, 0x8B, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12], "cannot be decompressed" },
+        };
 
     [Theory]
     [MemberData(nameof(Malformed))]
     public void Malformed_files_are_refused_with_the_reason(byte[] bytes, string reason) => Refused(bytes, reason);
 
     [Theory]
-    [InlineData(500)]   // the data, which random bytes leave uncompressed
-    [InlineData(8)]     // the checksum, then the size
+    [InlineData(500)] // the data, which random bytes leave uncompressed
+    [InlineData(8)] // the checksum, then the size
     [InlineData(5)]
     [InlineData(4)]
     [InlineData(1)]

@@ -13,14 +13,22 @@ public sealed class WorkloadCatalogTests : IDisposable
     [Fact]
     public void Built_in_workloads_are_found_by_name()
     {
-        Assert.Equal(["digits-mlp", "digits-softmax", "digits-conv", "autoencoder", "autoencoder-sigmoid", "fashion-conv", "char-transformer"], WorkloadCatalog.All.Select(w => w.Name));
+        Assert.Equal(
+            ["digits-mlp", "digits-softmax", "digits-conv", "autoencoder", "autoencoder-sigmoid", "fashion-conv", "char-transformer"],
+            WorkloadCatalog.All.Select(w => w.Name)
+        );
         Assert.All(WorkloadCatalog.All, w => Assert.Same(w, WorkloadCatalog.Find(w.Name, null)));
         Assert.Equal("digits-mlp", WorkloadCatalog.Find(null, null).Name);
     }
 
     [Fact]
     public void An_unknown_name_lists_the_known_ones() =>
-        Fails("nope", null, "'nope'", "digits-mlp, digits-softmax, digits-conv, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer");
+        Fails(
+            "nope",
+            null,
+            "'nope'",
+            "digits-mlp, digits-softmax, digits-conv, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer"
+        );
 
     [Fact]
     public void The_only_workload_of_an_assembly_needs_no_name()

@@ -10,23 +10,24 @@ public sealed class WorkloadTests : IDisposable
 {
     private readonly TemporaryFolder folder = new();
 
-    public WorkloadTests() => IdxFile.WriteMnistFolder(folder.Path, train: 600, test: 100);   // what fashion-conv trains on here
+    public WorkloadTests() => IdxFile.WriteMnistFolder(folder.Path, train: 600, test: 100); // what fashion-conv trains on here
 
     public void Dispose() => folder.Dispose();
 
     public static TheoryData<string> Names => [.. WorkloadCatalog.All.Select(w => w.Name)];
 
     /// <summary>Numbers of parameters, counted by hand.</summary>
-    public static TheoryData<string, long> Parameters => new()
-    {
-        { "digits-mlp", (64 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 10 },
-        { "digits-softmax", (64 + 1) * 10 },
-        { "digits-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (512 + 1) * 10 },
-        { "autoencoder", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
-        { "autoencoder-sigmoid", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
-        { "char-transformer", (75 + 64) * 160 + 3 * (2 * 320 + 161 * 480 + 161 * 160 + 161 * 640 + 641 * 160) + 320 + 161 * 75 },
-        { "fashion-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (1024 + 1) * 128 + (128 + 1) * 10 },
-    };
+    public static TheoryData<string, long> Parameters =>
+        new()
+        {
+            { "digits-mlp", (64 + 1) * 128 + (128 + 1) * 64 + (64 + 1) * 10 },
+            { "digits-softmax", (64 + 1) * 10 },
+            { "digits-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (512 + 1) * 10 },
+            { "autoencoder", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
+            { "autoencoder-sigmoid", 785 * 1000 + 1001 * 500 + 501 * 250 + 251 * 30 + 31 * 250 + 251 * 500 + 501 * 1000 + 1001 * 784 },
+            { "char-transformer", (75 + 64) * 160 + 3 * (2 * 320 + 161 * 480 + 161 * 160 + 161 * 640 + 641 * 160) + 320 + 161 * 75 },
+            { "fashion-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (1024 + 1) * 128 + (128 + 1) * 10 },
+        };
 
     [Theory]
     [MemberData(nameof(Parameters))]
@@ -47,7 +48,8 @@ public sealed class WorkloadTests : IDisposable
         using var scope = NewDisposeScope();
         random.manual_seed(1);
         using var model = workload.CreateModel();
-        var learningRate = name.StartsWith("autoencoder", StringComparison.Ordinal) ? 1e-4 : 0.1;   // a loss summed over 784 pixels wants a smaller one
+        // a loss summed over 784 pixels wants a smaller one
+        var learningRate = name.StartsWith("autoencoder", StringComparison.Ordinal) ? 1e-4 : 0.1;
         using var optimizer = optim.SGD(model.parameters(), learningRate, momentum: 0.9);
 
         var before = Evaluate();
@@ -63,8 +65,10 @@ public sealed class WorkloadTests : IDisposable
         var after = Evaluate();
 
         Assert.True(after.Loss < 0.8 * before.Loss, $"loss {before.Loss} before, {after.Loss} after");
-        Assert.True(workload.Metric.HigherIsBetter ? after.Metric > before.Metric : after.Metric < before.Metric,
-            $"{workload.Metric.Name} {before.Metric} before, {after.Metric} after");
+        Assert.True(
+            workload.Metric.HigherIsBetter ? after.Metric > before.Metric : after.Metric < before.Metric,
+            $"{workload.Metric.Name} {before.Metric} before, {after.Metric} after"
+        );
 
         (double Loss, double Metric) Evaluate()
         {
@@ -72,8 +76,10 @@ public sealed class WorkloadTests : IDisposable
             using var evaluationScope = NewDisposeScope();
             var (x, y) = (data.Train.Inputs.narrow(0, 0, workload.BatchSize), data.Train.Targets.narrow(0, 0, workload.BatchSize));
             var output = model.call(x);
-            return (workload.Likelihood.Loss(output, y).item<float>(),
-                workload.Metric.Sum(output, y).to(ScalarType.Float64).item<double>() / workload.BatchSize);
+            return (
+                workload.Likelihood.Loss(output, y).item<float>(),
+                workload.Metric.Sum(output, y).to(ScalarType.Float64).item<double>() / workload.BatchSize
+            );
         }
     }
 
@@ -101,14 +107,17 @@ public sealed class WorkloadTests : IDisposable
         using var model = workload.CreateModel();
         var linear = model.modules().OfType<Linear>().ToList();
         Assert.Equal([784, 1000, 500, 250, 30, 250, 500, 1000], linear.Select(l => l.weight.shape[1]));
-        Assert.All(linear, layer =>
-        {
-            // The standard deviation of n normal numbers is known to 1 / √(2n) of itself; five of these.
-            var expected = Math.Sqrt(2.0 / layer.weight.shape.Sum());
-            Assert.Equal(1, layer.weight.std().item<float>() / expected, tolerance: 5 / Math.Sqrt(2.0 * layer.weight.numel()));
-            Assert.Equal(0, layer.bias!.abs().max().item<float>());
-        });
-        Assert.Equal(6, model.modules().OfType<Tanh>().Count());   // none after the code and the output
+        Assert.All(
+            linear,
+            layer =>
+            {
+                // The standard deviation of n normal numbers is known to 1 / √(2n) of itself; five of these.
+                var expected = Math.Sqrt(2.0 / layer.weight.shape.Sum());
+                Assert.Equal(1, layer.weight.std().item<float>() / expected, tolerance: 5 / Math.Sqrt(2.0 * layer.weight.numel()));
+                Assert.Equal(0, layer.bias!.abs().max().item<float>());
+            }
+        );
+        Assert.Equal(6, model.modules().OfType<Tanh>().Count()); // none after the code and the output
         using var sigmoid = WorkloadCatalog.Find("autoencoder-sigmoid", null).CreateModel();
         Assert.Equal((6, 0), (sigmoid.modules().OfType<Sigmoid>().Count(), sigmoid.modules().OfType<Tanh>().Count()));
     }
@@ -118,7 +127,14 @@ public sealed class WorkloadTests : IDisposable
     {
         using var set = new Dataset(arange(10).view(10, 1), arange(10));
         long before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
-        Assert.Equal([[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]], set.Batches(4).Select(b => b.Inputs.Elements<long>()));
+        Assert.Equal(
+            [
+                [0, 1, 2, 3],
+                [4, 5, 6, 7],
+                [8, 9],
+            ],
+            set.Batches(4).Select(b => b.Inputs.Elements<long>())
+        );
         Assert.All(set.Batches(3), b => Assert.Equal(b.Inputs.Elements<long>(), b.Targets.Elements<long>()));
         Assert.Equal(before, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
         using var some = set.Sample(4, 1);

@@ -7,7 +7,8 @@ namespace Amari.Workloads.Data;
 /// <remarks>E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI 1998, CC BY 4.0.</remarks>
 public static class Digits
 {
-    private const int Pixels = 64, TrainCount = 1437;
+    private const int Pixels = 64,
+        TrainCount = 1437;
 
     /// <summary>Inputs float32 [n, 1, 8, 8] in [0, 1], targets int64 [n] from 0 to 9. The caller disposes it.</summary>
     /// <remarks>The first 1,437 examples are to train on, the last 360 to test with, in the order of the file: the same split on
@@ -21,7 +22,7 @@ public static class Digits
         while (reader.ReadLine() is { } line)
         {
             var values = Array.ConvertAll(line.Split(','), v => int.Parse(v, CultureInfo.InvariantCulture));
-            pixels.AddRange(values.Take(Pixels).Select(v => v / 16f));   // grey levels 0..16
+            pixels.AddRange(values.Take(Pixels).Select(v => v / 16f)); // grey levels 0..16
             labels.Add(values[Pixels]);
         }
         return new(Part(..TrainCount), Part(TrainCount..));

@@ -8,12 +8,16 @@ public static class FashionMnist
     public const string DefaultDirectory = "/usr/share/datasets/fashion-mnist";
 
     private static readonly string[] Names =
-        ["train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"];
+    [
+        "train-images-idx3-ubyte",
+        "train-labels-idx1-ubyte",
+        "t10k-images-idx3-ubyte",
+        "t10k-labels-idx1-ubyte",
+    ];
 
     /// <summary>Whether the four files are in a directory; whether they are valid only <see cref="Load"/> finds out.</summary>
     /// <param name="directory">Null: <see cref="DefaultDirectory"/>.</param>
-    public static bool IsPresent(string? directory = null) =>
-        Names.All(name => Find(directory ?? DefaultDirectory, name) is not null);
+    public static bool IsPresent(string? directory = null) => Names.All(name => Find(directory ?? DefaultDirectory, name) is not null);
 
     /// <summary>Inputs float32 [n, 1, 28, 28] in [0, 1], targets int64 [n] from 0 to 9; Fashion-MNIST has 60,000 examples
     /// to train on and 10,000 to test with. The caller disposes it.</summary>
@@ -23,9 +27,16 @@ public static class FashionMnist
     public static WorkloadData Load(string? directory = null)
     {
         directory ??= DefaultDirectory;
-        var paths = Array.ConvertAll(Names, name => Find(directory, name) ?? throw new FileNotFoundException(
-            $"{directory} has no {name}(.gz): install Fashion-MNIST (Debian, Ubuntu: apt-get install dataset-fashion-mnist) "
-            + $"or give a folder with {string.Join(", ", Names)}, plain or .gz, by --data DIR.", name));
+        var paths = Array.ConvertAll(
+            Names,
+            name =>
+                Find(directory, name)
+                ?? throw new FileNotFoundException(
+                    $"{directory} has no {name}(.gz): install Fashion-MNIST (Debian, Ubuntu: apt-get install dataset-fashion-mnist) "
+                        + $"or give a folder with {string.Join(", ", Names)}, plain or .gz, by --data DIR.",
+                    name
+                )
+        );
 
         var train = MnistImages.Read(paths[0], paths[1]);
         try
@@ -42,6 +53,8 @@ public static class FashionMnist
     private static string? Find(string directory, string name)
     {
         var path = Path.Combine(directory, name);
-        return File.Exists(path) ? path : File.Exists(path + ".gz") ? path + ".gz" : null;
+        return File.Exists(path) ? path
+            : File.Exists(path + ".gz") ? path + ".gz"
+            : null;
     }
 }

@@ -26,16 +26,21 @@ public static class Idx
     internal static Tensor Read(Stream file, string name)
     {
         var bytes = ReadAll(file, name);
-        if (bytes.Length < 4) throw Malformed(name, $"it has {bytes.Length} bytes, which is shorter than a header");
+        if (bytes.Length < 4)
+            throw Malformed(name, $"it has {bytes.Length} bytes, which is shorter than a header");
         if (bytes[0] != 0 || bytes[1] != 0)
             throw Malformed(name, $"it begins with the bytes {bytes[0]:X2} {bytes[1]:X2}, expected 00 00");
-        if (bytes[2] != UnsignedByte) throw Malformed(name, $"its type is {bytes[2]:X2}, expected 08 (unsigned bytes)");
+        if (bytes[2] != UnsignedByte)
+            throw Malformed(name, $"its type is {bytes[2]:X2}, expected 08 (unsigned bytes)");
 
         var shape = new long[bytes[3]];
         var start = 4 + 4 * shape.Length;
-        if (shape.Length == 0) throw Malformed(name, "it has no dimensions");
-        if (bytes.Length < start) throw Malformed(name, $"its header of {shape.Length} dimensions is cut off");
-        for (var i = 0; i < shape.Length; i++) shape[i] = BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 + 4 * i));
+        if (shape.Length == 0)
+            throw Malformed(name, "it has no dimensions");
+        if (bytes.Length < start)
+            throw Malformed(name, $"its header of {shape.Length} dimensions is cut off");
+        for (var i = 0; i < shape.Length; i++)
+            shape[i] = BinaryPrimitives.ReadUInt32BigEndian(bytes.AsSpan(4 + 4 * i));
 
         // In 128 bits: four sizes can multiply past 64, and a product that wraps around must not look right.
         var expected = shape.Aggregate(Int128.One, (product, size) => Int128.Min(product * size, long.MaxValue));
@@ -58,7 +63,8 @@ public static class Idx
         {
             throw Malformed(name, $"it cannot be decompressed ({e.Message})", e);
         }
-        if (compressed && LengthInTrailer(file) != (uint)all.Length) throw Malformed(name, "its compressed data is cut off");
+        if (compressed && LengthInTrailer(file) != (uint)all.Length)
+            throw Malformed(name, "its compressed data is cut off");
         return all.ToArray();
     }
 
@@ -67,7 +73,8 @@ public static class Idx
     private static uint? LengthInTrailer(Stream file)
     {
         const int headerAndTrailer = 18;
-        if (file.Length < headerAndTrailer) return null;
+        if (file.Length < headerAndTrailer)
+            return null;
         Span<byte> last = stackalloc byte[4];
         file.Seek(-last.Length, SeekOrigin.End);
         file.ReadExactly(last);

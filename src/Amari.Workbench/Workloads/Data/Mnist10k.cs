@@ -7,7 +7,8 @@ public static class Mnist10k
     /// <summary>Inputs float32 [10000, 1, 28, 28] in [0, 1], targets int64 [10000] from 0 to 9. The caller disposes it.</summary>
     public static Dataset Load()
     {
-        const string imagesName = "mnist10k-images-idx3-ubyte.gz", labelsName = "mnist10k-labels-idx1-ubyte.gz";
+        const string imagesName = "mnist10k-images-idx3-ubyte.gz",
+            labelsName = "mnist10k-labels-idx1-ubyte.gz";
         using var images = typeof(Mnist10k).Assembly.GetManifestResourceStream(imagesName)!;
         using var labels = typeof(Mnist10k).Assembly.GetManifestResourceStream(labelsName)!;
         return MnistImages.Read(images, imagesName, labels, labelsName);

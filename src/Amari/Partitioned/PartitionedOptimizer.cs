@@ -8,32 +8,36 @@ namespace Amari;
 /// <summary>A matrix method for matrices, and AdamW for the rest.</summary>
 /// <remarks>The first rule that holds sends a parameter to AdamW:
 /// <code>
-/// 1  its group has RestOnly
+/// 1  its group has FallbackOnly
 /// 2  it has fewer than two dimensions       with K-FAC a bias goes where the matrix of its layer goes
 /// 3  it is an embedding                     unless Embeddings
 /// 4  it is the output layer, the last matrix in the order of named_parameters where OutputLayer is off, as with Muon by default
 /// 5  a side, flattened to [out, in ..], is longer than MaxDimension
 /// 6  K-FAC has no block for its layer
-/// </code>All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive η, which multiplies
-/// the rates of both methods. Each group has a matrix method of its own; K-FAC's KL clip holds for each by itself.</remarks>
-public sealed partial class Routed : Optimizer, optim.IMomentum
+/// </code>
+/// All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive
+/// η, which multiplies the rates of both methods. Each group has a matrix method of its own; K-FAC's KL clip holds for each by
+/// itself.</remarks>
+public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
 {
-    private readonly nn.Module _model;                           // held, for its parameters' sake
+    private readonly nn.Module _model; // held, for its parameters' sake
     private readonly Likelihood? _likelihood;
     private List<Part> _parts = [];
     private (Communicator Ranks, bool Shard)? _distributed;
     private readonly EventLog _events = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
-    private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? Matrices, Member? Rest)
+    private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? MatrixOptimizer, Member? Fallback)
     {
         /// <summary>Of the norm of AdamW's gradients.</summary>
         public GrowthBound Growth { get; } = new();
 
         public IEnumerable<(string Name, Member Member)> Members()
         {
-            if (Matrices is not null) yield return ("matrices", Matrices);
-            if (Rest is not null) yield return ("rest", Rest);
+            if (MatrixOptimizer is not null)
+                yield return ("matrices", MatrixOptimizer);
+            if (Fallback is not null)
+                yield return ("rest", Fallback);
         }
     }
 
@@ -43,7 +47,7 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
     /// <param name="model">Whose layers the rules are about. Not owned.</param>
     /// <param name="groups">At least one, of the model's parameters; a parameter belongs to one group only.</param>
     /// <param name="likelihood">For K-FAC: p(y | f) of the model's output; without it its Fisher is empirical.</param>
-    public Routed(nn.Module model, IEnumerable<ParameterGroup<Options>> groups, Likelihood? likelihood = null)
+    public PartitionedOptimizer(nn.Module model, IEnumerable<ParameterGroup<Options>> groups, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(groups);
@@ -55,24 +59,32 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
             group.Distinguish(names);
             group.MomentumCut = () => _events.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
             foreach (var (name, parameter) in group.Parameters)
-                if (!names.Add(name) || !handles.Add(parameter.Handle)) throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
+                if (!names.Add(name) || !handles.Add(parameter.Handle))
+                    throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
             _parts.Add(PartOf(group, group.Options, routing.Rows(model, group.Parameters, group.Options)));
         }
-        if (_parts.Count == 0) throw new ArgumentException("There is no parameter group.", nameof(groups));
-        Require.Trainable(parameters(), nameof(Routed));
+        if (_parts.Count == 0)
+            throw new ArgumentException("There is no parameter group.", nameof(groups));
+        Require.Trainable(parameters(), nameof(PartitionedOptimizer));
     }
 
     private Part PartOf(ParameterGroup<Options> group, Options options, IReadOnlyList<CoverageRow> rows)
     {
         var parted = group.Parameters.Zip(rows).ToLookup(p => p.Second.Block == nameof(AdamW), p => p.First);
-        return new(group, rows,
-            parted[false].Any() ? Matrices([.. parted[false]], group, options) : null,
-            parted[true].Any() ? Grouped<AdamW.Options>([.. parted[true]], group, options, o => Scaled(o.Rest, o), g => new AdamW([g])) : null);
+        return new(
+            group,
+            rows,
+            parted[false].Any() ? MatrixOptimizer([.. parted[false]], group, options) : null,
+            parted[true].Any()
+                ? Grouped<AdamW.Options>([.. parted[true]], group, options, o => Scaled(o.Fallback, o), g => new AdamW([g]))
+                : null
+        );
     }
 
     internal override void RefuseUnshareable(int ranks, bool shardState)
     {
-        foreach (var member in Members) member.RefuseUnshareable(ranks, shardState && member is AdamW);
+        foreach (var member in Members)
+            member.RefuseUnshareable(ranks, shardState && member is AdamW);
     }
 
     internal override void Share(Communicator communicator, bool shardState)
@@ -83,76 +95,124 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
 
     private static void Share(IEnumerable<Part> parts, Communicator communicator, bool shardState)
     {
-        foreach (var (_, member) in parts.SelectMany(p => p.Members())) member.Optimizer.Share(communicator, shardState && member.Optimizer is AdamW);
+        foreach (var (_, member) in parts.SelectMany(p => p.Members()))
+            member.Optimizer.Share(communicator, shardState && member.Optimizer is AdamW);
     }
 
     private protected override IEnumerable<OptimizerOptions> GroupOptions => Groups.Select(g => g.Options);
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
-    public Routed(nn.Module model, Options? options = null, Likelihood? likelihood = null) : this(model, [ParameterGroup.Of(model, options ?? new())], likelihood) { }
+    public PartitionedOptimizer(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+        : this(model, [ParameterGroup.Of(model, options ?? new())], likelihood) { }
 
-    /// <summary>Hyper-parameters of <see cref="Routed"/>. The learning rate η multiplies those of both methods.</summary>
+    /// <summary>Hyper-parameters of <see cref="PartitionedOptimizer"/>. The learning rate η multiplies those of both methods.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
-        /// <summary>The matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>, <see cref="Shampoo.Options"/> or <see cref="Kfac.Options"/>. It cannot change later.</summary>
-        public OptimizerOptions Matrices { get; init => field = Checked(value); } = new Muon.Options();
+        /// <summary>The matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>, <see cref="Shampoo.Options"/>
+        /// or <see cref="Kfac.Options"/>. It cannot change later.</summary>
+        public OptimizerOptions MatrixOptimizer
+        {
+            get;
+            init => field = Checked(value);
+        } = new Muon.Options();
+
         /// <summary>Of AdamW.</summary>
-        public AdamW.Options Rest { get; init; } = new();
-        /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95 for
-        /// its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
+        public AdamW.Options Fallback { get; init; } = new();
+
+        /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95
+        /// for its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
         /// steps, in which AdamW hardly moves.</summary>
         [BeforeAdded(null)]
-        public double? MaxGrowth { get; init => field = Require.AboveOneOrNull(value); } = 20;
+        public double? MaxGrowth
+        {
+            get;
+            init => field = Require.AboveOneOrNull(value);
+        } = 20;
+
         /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
-        public int MaxDimension { get; init => field = Require.AtLeast(1, value); } = 8192;
+        public int MaxDimension
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 8192;
+
         /// <summary>Whether embeddings go to the matrix method, too.</summary>
         public bool Embeddings { get; init; }
+
         /// <summary>Whether the output layer does; null chooses: not to Muon, but to the others.</summary>
         public bool? OutputLayer { get; init; }
+
         /// <summary>Whether AdamW takes the whole group.</summary>
-        public bool RestOnly { get; init; }
+        public bool FallbackOnly { get; init; }
 
         /// <inheritdoc/>
         /// <remarks>Schedulers drive the momentum of both methods; that of the matrix method is shown, or AdamW's where it takes the whole
         /// group.</remarks>
-        public override double CycledMomentum => RestOnly ? Rest.CycledMomentum : Matrices.CycledMomentum;
+        public override double CycledMomentum => FallbackOnly ? Fallback.CycledMomentum : MatrixOptimizer.CycledMomentum;
+
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) =>
-            this with { Matrices = Matrices.WithCycledMomentum(value), Rest = (AdamW.Options)Rest.WithCycledMomentum(value) };
+            this with
+            {
+                MatrixOptimizer = MatrixOptimizer.WithCycledMomentum(value),
+                Fallback = (AdamW.Options)Fallback.WithCycledMomentum(value),
+            };
 
         /// <inheritdoc/>
         internal override void Validate()
         {
-            Matrices.Validate();
-            Rest.Validate();
+            MatrixOptimizer.Validate();
+            Fallback.Validate();
         }
 
-        private static OptimizerOptions Checked(OptimizerOptions value) => value is Kfac.Options { EvaluatesLoss: true }
-            ? throw new ArgumentException("K-FAC that evaluates the loss (StepRule, AdaptDamping, RejectRising) cannot be a part: it takes whole steps.", nameof(value))
+        private static OptimizerOptions Checked(OptimizerOptions value) =>
+            value is Kfac.Options { EvaluatesLoss: true }
+                ? throw new ArgumentException(
+                    "K-FAC that evaluates the loss (StepRule, AdaptiveDamping, StepRejection) cannot be a part: it takes whole steps.",
+                    nameof(value)
+                )
             : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
-            : throw new ArgumentException($"The matrix method cannot be {value?.GetType().DeclaringType?.Name ?? "null"}; it must be Muon, Soap, Shampoo or Kfac.", nameof(value));
+            : throw new ArgumentException(
+                $"The matrix method cannot be {value?.GetType().DeclaringType?.Name ?? "null"}; it must be Muon, Soap, Shampoo or Kfac.",
+                nameof(value)
+            );
     }
 
-    private static T Scaled<T>(T inner, Options options) where T : OptimizerOptions => inner with { LearningRate = inner.LearningRate * options.LearningRate };
+    private static T Scaled<T>(T inner, Options options)
+        where T : OptimizerOptions => inner with { LearningRate = inner.LearningRate * options.LearningRate };
 
-    private Member Matrices(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options)
+    private Member MatrixOptimizer(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options)
     {
-        switch (options.Matrices)
+        switch (options.MatrixOptimizer)
         {
-            case Muon.Options: return Grouped<Muon.Options>(parameters, group, options, Own<Muon.Options>, g => new Muon([g]));
-            case Soap.Options: return Grouped<Soap.Options>(parameters, group, options, Own<Soap.Options>, g => new Soap([g]));
-            case Shampoo.Options: return Grouped<Shampoo.Options>(parameters, group, options, Own<Shampoo.Options>, g => new Shampoo([g]));
+            case Muon.Options:
+                return Grouped<Muon.Options>(parameters, group, options, Own<Muon.Options>, g => new Muon([g]));
+            case Soap.Options:
+                return Grouped<Soap.Options>(parameters, group, options, Own<Soap.Options>, g => new Soap([g]));
+            case Shampoo.Options:
+                return Grouped<Shampoo.Options>(parameters, group, options, Own<Shampoo.Options>, g => new Shampoo([g]));
             default:
                 var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(options), _likelihood);
-                return new(kfac, o => kfac.Follow(Own<Kfac.Options>(o) with { Fallback = Scaled(o.Rest, o) }));
+                return new(kfac, o => kfac.Follow(Own<Kfac.Options>(o) with { Fallback = Scaled(o.Fallback, o) }));
         }
 
-        static T Own<T>(Options o) where T : OptimizerOptions => o.Matrices is T matrices ? Scaled(matrices, o)
-            : throw new InvalidOperationException($"The matrix method of a group cannot change to {o.Matrices.GetType().DeclaringType!.Name}.");
+        static T Own<T>(Options o)
+            where T : OptimizerOptions =>
+            o.MatrixOptimizer is T matrices
+                ? Scaled(matrices, o)
+                : throw new InvalidOperationException(
+                    $"The matrix method of a group cannot change to {o.MatrixOptimizer.GetType().DeclaringType!.Name}."
+                );
     }
 
-    private static Member Grouped<T>(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options,
-        Func<Options, T> own, Func<ParameterGroup<T>, Optimizer> make) where T : OptimizerOptions
+    private static Member Grouped<T>(
+        IReadOnlyList<(string, Parameter)> parameters,
+        ParameterGroup<Options> group,
+        Options options,
+        Func<Options, T> own,
+        Func<ParameterGroup<T>, Optimizer> make
+    )
+        where T : OptimizerOptions
     {
         var inner = new ParameterGroup<T>(parameters, own(options)) { Module = group.Module, IsPart = true };
         return new(make(inner), o => inner.Options = own(o));
@@ -177,11 +237,14 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
     public override IEnumerable<Parameter> parameters() => Members.SelectMany(m => m.parameters());
 
     /// <inheritdoc/>
-    public override Coverage Coverage => new([.. _parts.SelectMany(p =>
-    {
-        var now = p.Matrices?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
-        return p.Rows.Zip(p.Group.Parameters, (r, q) => (now.GetValueOrDefault(r.Parameter) ?? r).AsTrained(q.Parameter));
-    })]);
+    public override Coverage Coverage =>
+        new([
+            .. _parts.SelectMany(p =>
+            {
+                var now = p.MatrixOptimizer?.Optimizer.Coverage.Rows.ToDictionary(r => r.Parameter) ?? [];
+                return p.Rows.Zip(p.Group.Parameters, (r, q) => (now.GetValueOrDefault(r.Parameter) ?? r).AsTrained(q.Parameter));
+            }),
+        ]);
 
     /// <inheritdoc/>
     public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Members.SelectMany(m => m.Events)];
@@ -196,10 +259,12 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
     {
         Tensor? loss = null;
         if (closure is not null)
-            using (enable_grad()) loss = closure();
+            using (enable_grad())
+                loss = closure();
         double scale = MaxGradientNorm is null ? 1 : ClipScale(SumOfSquaredGradients());
         var bad = NonFiniteGradients(double.IsFinite(scale) ? scale : 1);
-        if (double.IsFinite(scale) && bad.Count == 0) StepScaled(scale);
+        if (double.IsFinite(scale) && bad.Count == 0)
+            StepScaled(scale);
         else
         {
             _events.AddSkipped(bad, Steps + 1);
@@ -215,7 +280,8 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
         set
         {
             base.BatchPart = value;
-            foreach (var member in Members) member.BatchPart = value;
+            foreach (var member in Members)
+                member.BatchPart = value;
         }
     }
 
@@ -231,9 +297,10 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
     }
 
     /// <inheritdoc/>
-    public override void Observe(Tensor inputs, Tensor targets)
+    public override void UpdateCurvature(Tensor inputs, Tensor targets)
     {
-        foreach (var member in Members) member.Observe(inputs, targets);
+        foreach (var member in Members)
+            member.UpdateCurvature(inputs, targets);
     }
 
     internal override double SumOfSquaredGradients()
@@ -245,7 +312,8 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
     internal override void Skip()
     {
         SkippedSteps++;
-        foreach (var member in Members) member.Skip();
+        foreach (var member in Members)
+            member.Skip();
     }
 
     internal override void StepScaled(double scale)
@@ -253,49 +321,61 @@ public sealed partial class Routed : Optimizer, optim.IMomentum
         FollowModules();
         Steps++;
         foreach (var part in _parts)
-            foreach (var (_, member) in part.Members())
-            {
-                member.Follow(part.Group.Options);
-                member.Optimizer.StepScaled(member == part.Rest ? scale * Bound(part, scale) : scale);
-            }
+        foreach (var (_, member) in part.Members())
+        {
+            member.Follow(part.Group.Options);
+            member.Optimizer.StepScaled(member == part.Fallback ? scale * Bound(part, scale) : scale);
+        }
     }
 
     private double Bound(Part part, double scale)
     {
-        if (part.Group.Options.MaxGrowth is not { } growth) return 1;
-        double bound = part.Growth.Scale(scale * scale * part.Rest!.Optimizer.SumOfSquaredGradients(), growth * growth);
+        if (part.Group.Options.MaxGrowth is not { } growth)
+            return 1;
+        double bound = part.Growth.Scale(scale * scale * part.Fallback!.Optimizer.SumOfSquaredGradients(), growth * growth);
         if (bound < 1)
-            _events.Add("all", FormattableString.Invariant($"the norm of AdamW's gradients was more than {growth} times its running mean; it was cut to that"), Steps);
+            _events.Add(
+                "all",
+                FormattableString.Invariant(
+                    $"the norm of AdamW's gradients was more than {growth} times its running mean; it was cut to that"
+                ),
+                Steps
+            );
         return bound;
     }
 
     private void FollowModules()
     {
         foreach (var part in _parts)
-            if (part.Group.Parameters.Any(p => p.Parameter.IsInvalid)) part.Group.Refresh();
+            if (part.Group.Parameters.Any(p => p.Parameter.IsInvalid))
+                part.Group.Refresh();
     }
 
     /// <inheritdoc/>
     public override void zero_grad()
     {
-        foreach (var member in Members) member.zero_grad();
+        foreach (var member in Members)
+            member.zero_grad();
     }
 
     /// <inheritdoc/>
     public override void to(Device device)
     {
-        foreach (var member in Members) member.to(device);
+        foreach (var member in Members)
+            member.to(device);
     }
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
-        if (disposing) Dispose(_parts);
+        if (disposing)
+            Dispose(_parts);
         base.Dispose(disposing);
     }
 
     private static void Dispose(IEnumerable<Part> parts)
     {
-        foreach (var (_, member) in parts.SelectMany(p => p.Members())) member.Optimizer.Dispose();
+        foreach (var (_, member) in parts.SelectMany(p => p.Members()))
+            member.Optimizer.Dispose();
     }
 }

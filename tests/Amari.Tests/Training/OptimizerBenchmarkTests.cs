@@ -7,7 +7,7 @@ using Amari.Workloads.Data;
 namespace Amari.Tests.Training;
 
 /// <summary>Comparisons: as many trials for each, the best at the full budget taken, a warm-up that leaves no trace.</summary>
-public sealed class ComparerTests
+public sealed class OptimizerBenchmarkTests
 {
     private static readonly Dictionary<string, string> None = [];
 
@@ -15,11 +15,19 @@ public sealed class ComparerTests
     public void Tuning_gives_every_optimizer_the_same_trials_and_takes_the_best()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        var comparison = Comparer.Compare(trainer, [new("sgd", None), new("lion", None)], [0, 1], Budget.OfEpochs(4), 4, null, CancellationToken.None);
+        var comparison = OptimizerBenchmark.Compare(
+            trainer,
+            [new("sgd", None), new("lion", None)],
+            [0, 1],
+            Budget.OfEpochs(4),
+            4,
+            null,
+            CancellationToken.None
+        );
         foreach (string name in (string[])["sgd", "lion"])
         {
             var trials = comparison.Trials.Where(t => t.Optimizer == name).ToList();
-            Assert.Equal(6, trials.Count);                       // 4 short ones and the better 2 at full length
+            Assert.Equal(6, trials.Count); // 4 short ones and the better 2 at full length
             var best = trials.Where(t => t.Budget.Epochs == 4).MinBy(t => t.Loss)!;
             Assert.All(comparison.Runs.Where(r => r.Optimizer == name), r => Assert.Equal(best.Options, r.Options));
         }
@@ -28,18 +36,24 @@ public sealed class ComparerTests
         Assert.All(comparison.Runs, r => Assert.Equal(4 * trainer.StepsPerEpoch, r.Steps));
     }
 
-    /// <summary>φ is the golden ratio in one dimension and the plastic number in two; eight points in six dimensions fall into both halves of each, and but for the last into all quarters.</summary>
+    /// <summary>φ is the golden ratio in one dimension and the plastic number in two; eight points in six dimensions fall into both halves
+    /// of each, and but for the last into all quarters.</summary>
     [Fact]
     public void Trials_are_spread_evenly()
     {
-        Assert.Equal((0.5 + 3 / 1.618033988749895) % 1, Comparer.Point(3, 1).Single(), 1e-12);
-        Assert.Equal([(0.5 + 5 / 1.324717957244746) % 1, (0.5 + 5 / 1.324717957244746 / 1.324717957244746) % 1], Comparer.Point(5, 2).Select(u => Math.Round(u, 12)), (a, b) => Math.Abs(a - b) < 1e-11);
+        Assert.Equal((0.5 + 3 / 1.618033988749895) % 1, OptimizerBenchmark.Point(3, 1).Single(), 1e-12);
+        Assert.Equal(
+            [(0.5 + 5 / 1.324717957244746) % 1, (0.5 + 5 / 1.324717957244746 / 1.324717957244746) % 1],
+            OptimizerBenchmark.Point(5, 2).Select(u => Math.Round(u, 12)),
+            (a, b) => Math.Abs(a - b) < 1e-11
+        );
         for (int k = 0; k < 6; k++)
         {
-            double[] u = [.. Enumerable.Range(1, 8).Select(i => Comparer.Point(i, 6)[k])];
+            double[] u = [.. Enumerable.Range(1, 8).Select(i => OptimizerBenchmark.Point(i, 6)[k])];
             Assert.All(u, x => Assert.InRange(x, 0, 1));
             Assert.Equal(2, u.Select(x => (int)(2 * x)).Distinct().Count());
-            if (k < 5) Assert.Equal(4, u.Select(x => (int)(4 * x)).Distinct().Count());
+            if (k < 5)
+                Assert.Equal(4, u.Select(x => (int)(4 * x)).Distinct().Count());
         }
     }
 
@@ -48,9 +62,24 @@ public sealed class ComparerTests
     public void Trials_go_from_the_defaults_over_the_search_space_and_keep_what_was_asked_for()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
-        var comparison = Comparer.Compare(trainer, [new("ekfac", new Dictionary<string, string> { ["lr"] = "0.07" })], [0], Budget.OfEpochs(1), 7, null, CancellationToken.None);
+        var comparison = OptimizerBenchmark.Compare(
+            trainer,
+            [new("ekfac", new Dictionary<string, string> { ["lr"] = "0.07" })],
+            [0],
+            Budget.OfEpochs(1),
+            7,
+            null,
+            CancellationToken.None
+        );
         var tried = comparison.Trials.Take(7).Select(t => t.Options).ToList();
-        var defaults = Settings.Describe(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3, LearningRate = 0.07 });
+        var defaults = Settings.Describe(
+            new Amari.Kfac.Options
+            {
+                DampingMethod = DampingMethod.Ekfac,
+                Damping = 1e-3,
+                LearningRate = 0.07,
+            }
+        );
         Assert.Equal(defaults, tried[0]);
         string[] space = [.. OptimizerCatalog.Find("ekfac").SearchSpace.Select(d => d.Option).Except(["LearningRate"])];
         foreach (var options in tried.Skip(1))
@@ -59,17 +88,18 @@ public sealed class ComparerTests
         Assert.Contains(comparison.Runs.Single().Options, tried);
     }
 
-    /// <summary>At a quarter of the budget a larger rate gives a smaller loss, at all of it a larger one; and no loss at the full budget is below one at the quarter.</summary>
+    /// <summary>At a quarter of the budget a larger rate gives a smaller loss, at all of it a larger one; and no loss at the full budget is
+    /// below one at the quarter.</summary>
     [Fact]
     public void The_winner_of_tuning_is_the_best_at_the_full_budget()
     {
         using var trainer = new Trainer(new Misleading(), null);
-        var comparison = Comparer.Compare(trainer, [new("adam", None)], [0], Budget.OfEpochs(4), 4, null, CancellationToken.None);
+        var comparison = OptimizerBenchmark.Compare(trainer, [new("adam", None)], [0], Budget.OfEpochs(4), 4, null, CancellationToken.None);
         var full = comparison.Trials.Where(t => t.Budget.Epochs == 4).OrderBy(t => t.Loss).ToList();
         Assert.Equal(2, full.Count);
         Assert.True(full[0].Loss < full[1].Loss);
         Assert.All(comparison.Trials.Where(t => t.Budget.Epochs == 1), t => Assert.True(t.Loss < full[0].Loss));
-        Assert.Equal(comparison.Trials.MinBy(t => t.Loss)!.Options, full[1].Options);   // the trap
+        Assert.Equal(comparison.Trials.MinBy(t => t.Loss)!.Options, full[1].Options); // the trap
         Assert.Equal(full[0].Options, comparison.Runs.Single().Options);
     }
 
@@ -79,7 +109,15 @@ public sealed class ComparerTests
         string[] names = ["sgd", "adamw-8bit", "kfac", "soap"];
         var counted = new Counted();
         using var trainer = new Trainer(counted, null);
-        var comparison = Comparer.Compare(trainer, [.. names.Select(n => new OptimizerChoice(n, None))], [1], Budget.OfEpochs(2), 0, null, CancellationToken.None);
+        var comparison = OptimizerBenchmark.Compare(
+            trainer,
+            [.. names.Select(n => new OptimizerChoice(n, None))],
+            [1],
+            Budget.OfEpochs(2),
+            0,
+            null,
+            CancellationToken.None
+        );
         long warmUp = counted.Batches - comparison.Runs.Sum(r => r.Steps);
         Assert.True(warmUp >= names.Length);
         foreach (var run in comparison.Runs)
@@ -97,7 +135,7 @@ public sealed class ComparerTests
         var counted = new Counted();
         using var trainer = new Trainer(counted, null);
         trainer.WarmUp(new("sgd", None), 0);
-        Assert.InRange(counted.Batches, 1, 3);                   // on a machine that is busy, a second is over before three steps are
+        Assert.InRange(counted.Batches, 1, 3); // on a machine that is busy, a second is over before three steps are
         long few = counted.Batches;
         trainer.WarmUp(new("sgd", None), 0.2);
         Assert.True(counted.Batches > few + 3);
@@ -118,16 +156,20 @@ public sealed class ComparerTests
         public override int BatchSize => 200;
         public override Likelihood Likelihood { get; } = new Categorical();
         public override Metric Metric => Metric.Accuracy;
+
         public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override nn.Module<Tensor, Tensor> CreateModel()
         {
             var flatten = nn.Flatten();
-            flatten.register_forward_hook((_, _, f) =>
-            {
-                if (is_grad_enabled()) Batches++;
-                return f;
-            });
+            flatten.register_forward_hook(
+                (_, _, f) =>
+                {
+                    if (is_grad_enabled())
+                        Batches++;
+                    return f;
+                }
+            );
             return nn.Sequential(("flatten", flatten), ("drop", nn.Dropout(0.2)), ("fc", nn.Linear(64, 10)));
         }
     }
@@ -138,7 +180,9 @@ public sealed class ComparerTests
         public override int BatchSize => 8;
         public override Likelihood Likelihood { get; } = new Gaussian();
         public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
+
         public override WorkloadData Load(string? directory) => new(new(zeros(8, 1), zeros(8, 1)), null);
+
         public override nn.Module<Tensor, Tensor> CreateModel() => new Model();
 
         private sealed class Model : nn.Module<Tensor, Tensor>
@@ -146,7 +190,8 @@ public sealed class ComparerTests
             private readonly Parameter _weight = new(zeros(1));
             private int _steps;
 
-            public Model() : base("misleading") => RegisterComponents();
+            public Model()
+                : base("misleading") => RegisterComponents();
 
             public override Tensor forward(Tensor x)
             {

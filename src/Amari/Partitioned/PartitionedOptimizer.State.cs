@@ -5,7 +5,7 @@ using Amari.Optimizers;
 namespace Amari;
 
 /// <content>The state: who trained what, and the states of both methods.</content>
-public sealed partial class Routed
+public sealed partial class PartitionedOptimizer
 {
     /// <inheritdoc/>
     public override OptimizerSnapshot Snapshot()
@@ -26,20 +26,24 @@ public sealed partial class Routed
             {
                 var inner = member.Optimizer.Snapshot();
                 values[name] = inner.Values;
-                foreach (var (key, tensor) in inner.Tensors) tensors[Prefix(i, name) + key] = tensor;
+                foreach (var (key, tensor) in inner.Tensors)
+                    tensors[Prefix(i, name) + key] = tensor;
             }
             groups.Add(values);
         }
-        return new(tensors, new()
-        {
-            ["type"] = nameof(Routed),
-            ["schema"] = SavedState.Schema,
-            ["groups"] = groups,
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-            ["steps"] = Steps,
-            ["events"] = _events.Save(),
-        });
+        return new(
+            tensors,
+            new()
+            {
+                ["type"] = nameof(PartitionedOptimizer),
+                ["schema"] = SavedState.Schema,
+                ["groups"] = groups,
+                ["clippedSteps"] = ClippedSteps,
+                ["skippedSteps"] = SkippedSteps,
+                ["steps"] = Steps,
+                ["events"] = _events.Save(),
+            }
+        );
     }
 
     private static string Prefix(int group, string member) => FormattableString.Invariant($"{group}.{member}.");
@@ -51,9 +55,7 @@ public sealed partial class Routed
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        if ((string?)values["type"] != nameof(Routed))
-            throw new InvalidDataException($"The state is of the optimizer {values["type"]}, not of {nameof(Routed)}.");
-        SavedState.RequireSchema(values);
+        SavedState.RequireHeader(values, nameof(PartitionedOptimizer));
         long Count(string name) => SavedState.Count(values, name, optional: true);
         var (clipped, skipped, steps) = (Count("clippedSteps"), Count("skippedSteps"), Count("steps"));
         var groups = SavedState.Required(values, "groups").AsArray();
@@ -61,23 +63,33 @@ public sealed partial class Routed
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
         FollowModules();
         using var scope = NewDisposeScope();
-        var parts = new List<Part>();                           // new ones, for who trains what is as in the state
+        var parts = new List<Part>(); // new ones, for who trains what is as in the state
         var options = new List<Options>();
         try
         {
             foreach (var (i, part) in _parts.Index())
             {
                 var saved = groups[i]!;
-                options.Add((Options)Settings.Restore(typeof(Options), SavedState.Required(saved, "options").Deserialize<Dictionary<string, string>>()!));
+                options.Add(
+                    (Options)
+                        Settings.Restore(typeof(Options), SavedState.Required(saved, "options").Deserialize<Dictionary<string, string>>()!)
+                );
                 parts.Add(PartOf(part.Group, options[i], Rows(i, part, options[i], saved)));
             }
-            if (_distributed is { } d) Share(parts, d.Ranks, d.Shard);
+            if (_distributed is { } d)
+                Share(parts, d.Ranks, d.Shard);
             foreach (var (i, part) in parts.Index())
             {
                 foreach (var (name, member) in part.Members())
-                    member.Optimizer.Restore(new(tensors.Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
-                        .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value), groups[i]![name] as JsonObject
-                        ?? throw new InvalidDataException($"Parameter group {i} of the state lacks '{name}'.")));
+                    member.Optimizer.Restore(
+                        new(
+                            tensors
+                                .Where(t => t.Key.StartsWith(Prefix(i, name), StringComparison.Ordinal))
+                                .ToDictionary(t => t.Key[Prefix(i, name).Length..], t => t.Value),
+                            groups[i]![name] as JsonObject
+                                ?? throw new InvalidDataException($"Parameter group {i} of the state lacks '{name}'.")
+                        )
+                    );
                 part.Growth.Restore((double?)groups[i]!["growth"]?["mean"], (long?)groups[i]!["growth"]?["count"] ?? 0);
             }
         }
@@ -89,7 +101,10 @@ public sealed partial class Routed
         Dispose(_parts);
         _parts = parts;
         foreach (var (i, part) in parts.Index())
-            (part.Group.Options, part.Group.InitialLearningRate) = (options[i], (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate);
+            (part.Group.Options, part.Group.InitialLearningRate) = (
+                options[i],
+                (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate
+            );
         (ClippedSteps, SkippedSteps, Steps) = (clipped, skipped, steps);
         _events.Load(values["events"]);
     }
@@ -100,11 +115,19 @@ public sealed partial class Routed
         var routes = saved["routes"]?.AsObject() ?? throw new InvalidDataException($"Parameter group {index} of the state lacks 'routes'.");
         if (!routes.Select(r => r.Key).SequenceEqual(part.Rows.Select(r => r.Parameter)))
             throw new InvalidDataException($"Parameter group {index} of the state names other parameters than the optimizer's.");
-        if (options.Matrices.GetType() != part.Group.Options.Matrices.GetType())
-            throw new InvalidDataException($"Parameter group {index} of the state has {options.Matrices.GetType().DeclaringType!.Name} as its matrix method, "
-                + $"the optimizer has {part.Group.Options.Matrices.GetType().DeclaringType!.Name}.");
-        return [.. part.Rows.Select(r => (string)routes[r.Parameter]! is var block && (string?)saved["reasons"]?[r.Parameter] is { } reason
-            ? new CoverageRow(r.Parameter, block, reason)
-            : block == r.Block ? r : new(r.Parameter, block, "as in the state that was loaded"))];
+        if (options.MatrixOptimizer.GetType() != part.Group.Options.MatrixOptimizer.GetType())
+            throw new InvalidDataException(
+                $"Parameter group {index} of the state has {options.MatrixOptimizer.GetType().DeclaringType!.Name} as its matrix method, "
+                    + $"the optimizer has {part.Group.Options.MatrixOptimizer.GetType().DeclaringType!.Name}."
+            );
+        return
+        [
+            .. part.Rows.Select(r =>
+                (string)routes[r.Parameter]! is var block && (string?)saved["reasons"]?[r.Parameter] is { } reason
+                    ? new CoverageRow(r.Parameter, block, reason)
+                : block == r.Block ? r
+                : new(r.Parameter, block, "as in the state that was loaded")
+            ),
+        ];
     }
 }

@@ -3,21 +3,23 @@ using Amari.Spectrum;
 
 namespace Amari.Curvature;
 
-/// <summary>The gradient noise scale (McCandlish, Kaplan, Amodei 2018, arXiv:1812.06162, Appendix A.1): the batch size at which noise and gradient balance.</summary>
+/// <summary>The gradient noise scale (McCandlish, Kaplan, Amodei 2018, arXiv:1812.06162, Appendix A.1): the batch size at which noise and
+/// gradient balance.</summary>
 /// <remarks><code>
 /// B_simple = tr Σ / |G|²
 /// |G|² = (b⁻¹ |G_big|² - n⁻¹ mean|G_small|²) / (b⁻¹ - n⁻¹),   tr Σ = (mean|G_small|² - |G_big|²) / (b⁻¹ - n⁻¹)
-/// </code>Σ : covariance of one example's gradient. Small batches are the objective's, b⁻¹ the mean of 1 / their size; the big batch is all n examples.
-/// Far below B_simple a larger batch is worth its cost, far above it is not.</remarks>
+/// </code>
+/// Σ : covariance of one example's gradient. Small batches are the objective's, b⁻¹ the mean of 1 / their size; the big batch is all n
+/// examples. Far below B_simple a larger batch is worth its cost, far above it is not.</remarks>
 /// <param name="Scale">B_simple in examples; NaN or negative where |G|² is lost in the noise: use more data.</param>
 /// <param name="SquaredGradient">|G|².</param>
 /// <param name="Covariance">tr Σ.</param>
-public sealed record GradientNoise(Estimate Scale, Estimate SquaredGradient, Estimate Covariance)
+public sealed record GradientNoiseScale(Estimate Scale, Estimate SquaredGradient, Estimate Covariance)
 {
     /// <summary>Measures it over the batches of an objective, which it walks twice; the errors are the jackknife's over batches.</summary>
     /// <param name="objective">With at least two batches of one size (the last may be smaller).</param>
     /// <exception cref="ArgumentException">There is only one batch.</exception>
-    public static GradientNoise Of(Objective objective)
+    public static GradientNoiseScale Of(Objective objective)
     {
         ArgumentNullException.ThrowIfNull(objective);
         using var scope = NewDisposeScope();
@@ -26,22 +28,29 @@ public sealed record GradientNoise(Estimate Scale, Estimate SquaredGradient, Est
         objective.Walk(true, p => sum.add_(layout.Flatten(objective.Derivative(p.Loss, null))));
         double whole = InnerProducts.Of(sum, sum).AA;
         var batches = new List<(double Terms, double Square, double Along)>();
-        objective.Walk(true, p =>
-        {
-            var g = layout.Flatten(objective.Derivative(p.Loss, null));                     // summed over the batch's terms
-            var products = InnerProducts.Of(g, sum);
-            batches.Add((p.Terms, products.AA, products.AB));
-        });
-        if (batches.Count < 2) throw new ArgumentException("The noise of a gradient takes at least two batches.", nameof(objective));
+        objective.Walk(
+            true,
+            p =>
+            {
+                var g = layout.Flatten(objective.Derivative(p.Loss, null)); // summed over the batch's terms
+                var products = InnerProducts.Of(g, sum);
+                batches.Add((p.Terms, products.AA, products.AB));
+            }
+        );
+        if (batches.Count < 2)
+            throw new ArgumentException("The noise of a gradient takes at least two batches.", nameof(objective));
         return new(
             Estimate.Jackknife(batches.Count, i => Parts(i).Covariance / Parts(i).Gradient),
             Estimate.Jackknife(batches.Count, i => Parts(i).Gradient),
-            Estimate.Jackknife(batches.Count, i => Parts(i).Covariance));
+            Estimate.Jackknife(batches.Count, i => Parts(i).Covariance)
+        );
 
         (double Gradient, double Covariance) Parts(int? left)
         {
             var used = batches.Where((_, i) => i != left).ToList();
-            double n = used.Sum(b => b.Terms), perSmall = used.Average(b => 1 / b.Terms), small = used.Average(b => b.Square / (b.Terms * b.Terms));
+            double n = used.Sum(b => b.Terms),
+                perSmall = used.Average(b => 1 / b.Terms),
+                small = used.Average(b => b.Square / (b.Terms * b.Terms));
             double big = (left is { } i ? whole - 2 * batches[i].Along + batches[i].Square : whole) / (n * n);
             double covariance = used.Count < 2 ? double.NaN : (small - big) / (perSmall - 1 / n);
             return (big - covariance / n, covariance);

@@ -4,11 +4,12 @@ using Amari.Verification;
 
 namespace Amari.Curvature;
 
-/// <summary>The loss over a plane through the weights, L(w + a u + b v) (Goodfellow, Vinyals, Saxe 2015; Li et al. 2018, arXiv:1712.09913).</summary>
-public static class LossPlane
+/// <summary>The loss over a plane through the weights, L(w + a u + b v) (Goodfellow, Vinyals, Saxe 2015; Li et al. 2018,
+/// arXiv:1712.09913).</summary>
+public static class LossSurface
 {
-    /// <summary>Two random Gaussian directions as columns [d, 2], each filter (a slice along the first dimension of a weight) scaled to the length of the weights' own; 0 for
-    /// biases and other vectors (Li et al. 2018, Section 4). The caller owns it.</summary>
+    /// <summary>Two random Gaussian directions as columns [d, 2], each filter (a slice along the first dimension of a weight) scaled to the
+    /// length of the weights' own; 0 for biases and other vectors (Li et al. 2018, Section 4). The caller owns it.</summary>
     /// <remarks>A step of 1 along such a direction is as long as the weights, whatever the scale of each layer.</remarks>
     /// <param name="parameters">w.</param>
     /// <param name="seed">Of the directions.</param>
@@ -20,30 +21,38 @@ public static class LossPlane
         using var generator = Probes.Generator(seed);
         return stack([Direction(), Direction()], 1).MoveToOuterDisposeScope();
 
-        Tensor Direction() => parameters.Flatten([.. parameters.Parameters.Select(p =>
-        {
-            var w = p.Parameter;
-            if (w.dim() < 2) return zeros_like(w);
-            var filters = w.reshape(w.shape[0], -1);
-            var g = randn(filters.shape, dtype: w.dtype, generator: generator).to(w.device);
-            return g * (filters.norm(1, keepdim: true) / (g.norm(1, keepdim: true) + finfo(w.dtype).tiny));
-        })]);
+        Tensor Direction() =>
+            parameters.Flatten([
+                .. parameters.Parameters.Select(p =>
+                {
+                    var w = p.Parameter;
+                    if (w.dim() < 2)
+                        return zeros_like(w);
+                    var filters = w.reshape(w.shape[0], -1);
+                    var g = randn(filters.shape, dtype: w.dtype, generator: generator).to(w.device);
+                    return g * (filters.norm(1, keepdim: true) / (g.norm(1, keepdim: true) + finfo(w.dtype).tiny));
+                }),
+            ]);
     }
 
-    /// <summary>The two principal directions of a path of weights, seen from its end, as columns [d, 2] of length 1 (Li et al. 2018, Section 7), and the share of the path's
-    /// variation that they hold. The caller owns the directions.</summary>
+    /// <summary>The two principal directions of a path of weights, seen from its end, as columns [d, 2] of length 1 (Li et al. 2018,
+    /// Section 7), and the share of the path's variation that they hold. The caller owns the directions.</summary>
     /// <param name="path">At least three weight vectors [d].</param>
     public static (Tensor Directions, double Share) Principal(IReadOnlyList<Tensor> path)
     {
         ArgumentNullException.ThrowIfNull(path);
-        if (path.Count < 3) throw new ArgumentException($"The path has {path.Count} points; its two principal directions take at least 3.", nameof(path));
+        if (path.Count < 3)
+            throw new ArgumentException($"The path has {path.Count} points; its two principal directions take at least 3.", nameof(path));
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var steps = stack([.. path.Take(path.Count - 1).Select(w => w - path[^1])]);        // [n, d]
+        var steps = stack([.. path.Take(path.Count - 1).Select(w => w - path[^1])]); // [n, d]
         var (values, vectors) = linalg.eigh(steps.mm(steps.T).to_type(ScalarType.Float64));
         var u = steps.T.mm(vectors.narrow(1, path.Count - 3, 2).flip(1).to_type(steps.dtype));
         double all = values.sum().ToDouble();
-        return ((u / u.norm(0, keepdim: true)).MoveToOuterDisposeScope(), all > 0 ? values.narrow(0, path.Count - 3, 2).sum().ToDouble() / all : 1);
+        return (
+            (u / u.norm(0, keepdim: true)).MoveToOuterDisposeScope(),
+            all > 0 ? values.narrow(0, path.Count - 3, 2).sum().ToDouble() / all : 1
+        );
     }
 
     /// <summary>The losses [row of b, column of a]; NaN where it was stopped before. The weights are put back.</summary>
@@ -51,29 +60,37 @@ public static class LossPlane
     /// <param name="directions">u and v, [d, 2].</param>
     /// <param name="a">Steps along u.</param>
     /// <param name="b">Steps along v.</param>
-    /// <param name="progress">Told the share done, 0..1.</param>
+    /// <param name="progress">Receives the share done, 0..1.</param>
     /// <param name="stop">Ends it after the point under way.</param>
-    public static double[,] Evaluate(Objective objective, Tensor directions, IReadOnlyList<double> a, IReadOnlyList<double> b, IProgress<double>? progress = null, CancellationToken stop = default)
+    public static double[,] Evaluate(
+        Objective objective,
+        Tensor directions,
+        IReadOnlyList<double> a,
+        IReadOnlyList<double> b,
+        IProgress<double>? progress = null,
+        CancellationToken stop = default
+    )
     {
         ArgumentNullException.ThrowIfNull(objective);
         ArgumentNullException.ThrowIfNull(a);
         ArgumentNullException.ThrowIfNull(b);
         Check(directions, objective.Parameters.Dimension);
         var losses = new double[b.Count, a.Count];
-        foreach (ref double loss in System.Runtime.InteropServices.MemoryMarshal.CreateSpan(ref losses[0, 0], losses.Length)) loss = double.NaN;
+        foreach (ref double loss in System.Runtime.InteropServices.MemoryMarshal.CreateSpan(ref losses[0, 0], losses.Length))
+            loss = double.NaN;
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var w = objective.Parameters.Read();
         try
         {
             for (int row = 0; row < b.Count; row++)
-                for (int column = 0; column < a.Count && !stop.IsCancellationRequested; column++)
-                {
-                    using var inner = NewDisposeScope();
-                    objective.Parameters.Write(w.add(directions.select(1, 0), a[column]).add_(directions.select(1, 1), b[row]));
-                    losses[row, column] = objective.Loss();
-                    progress?.Report((row * a.Count + column + 1.0) / losses.Length);
-                }
+            for (int column = 0; column < a.Count && !stop.IsCancellationRequested; column++)
+            {
+                using var inner = NewDisposeScope();
+                objective.Parameters.Write(w.add(directions.select(1, 0), a[column]).add_(directions.select(1, 1), b[row]));
+                losses[row, column] = objective.Loss();
+                progress?.Report((row * a.Count + column + 1.0) / losses.Length);
+            }
         }
         finally
         {
@@ -92,7 +109,8 @@ public static class LossPlane
         Check(directions, point.numel());
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        double[] along = directions.T.mv(point - origin).Elements<double>(), gram = directions.T.mm(directions).Elements<double>();
+        double[] along = directions.T.mv(point - origin).Elements<double>(),
+            gram = directions.T.mm(directions).Elements<double>();
         double determinant = gram[0] * gram[3] - gram[1] * gram[2];
         return ((gram[3] * along[0] - gram[1] * along[1]) / determinant, (gram[0] * along[1] - gram[2] * along[0]) / determinant);
     }
@@ -101,6 +119,9 @@ public static class LossPlane
     {
         ArgumentNullException.ThrowIfNull(directions);
         if (directions.dim() != 2 || directions.shape[0] != dimension || directions.shape[1] != 2)
-            throw new ArgumentException($"The directions are [{string.Join(", ", directions.shape)}]; they must be [{dimension}, 2].", nameof(directions));
+            throw new ArgumentException(
+                $"The directions are [{string.Join(", ", directions.shape)}]; they must be [{dimension}, 2].",
+                nameof(directions)
+            );
     }
 }
