@@ -2,12 +2,6 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>One evaluation during a run.</summary>
-/// <param name="Step">Optimizer steps done.</param>
-/// <param name="Seconds">Training time so far, evaluation not counted.</param>
-/// <param name="Loss">Mean loss over the training set.</param>
-public readonly record struct LossPoint(long Step, double Seconds, double Loss);
-
 /// <summary>The result of training one workload with one optimizer and one seed.</summary>
 public sealed record TrainingRun
 {
@@ -98,66 +92,4 @@ public sealed record TrainingRun
 
     /// <summary>What the curvature monitor saw; null without one.</summary>
     public MonitorResult? Monitor { get; init; }
-}
-
-/// <summary>The result of <c>compare</c>: all runs on one workload.</summary>
-/// <param name="Workload">Its name.</param>
-/// <param name="Metric">The name of the metric beside the loss.</param>
-/// <param name="Target">What the runs were timed to.</param>
-/// <param name="Budget">How long each run trained.</param>
-/// <param name="Runs">In the order asked for; several seeds of an optimizer follow one another.</param>
-/// <param name="Trials">All tuning trials, if the optimizers were tuned.</param>
-public sealed record BenchmarkResult(
-    string Workload,
-    string Metric,
-    Target Target,
-    Budget Budget,
-    IReadOnlyList<TrainingRun> Runs,
-    IReadOnlyList<Trial> Trials
-);
-
-/// <summary>One tuning trial.</summary>
-/// <param name="Optimizer">The optimizer's name.</param>
-/// <param name="Options">The settings that were tried.</param>
-/// <param name="Budget">How long it trained: successive halving gives the better ones more.</param>
-/// <param name="Loss">The loss it ended at; NaN when it diverged or failed.</param>
-public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string> Options, Budget Budget, double Loss)
-{
-    /// <summary>How it ended.</summary>
-    public RunStatus Status { get; init; }
-
-    /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
-    public Exception? Failure { get; init; }
-}
-
-/// <summary>What a run tells while it trains.</summary>
-/// <param name="Optimizer">The optimizer's name.</param>
-/// <param name="Seed">The run's seed.</param>
-/// <param name="Stage">What is going on, e.g. <c>tuning 3/8</c>; empty for the measured run.</param>
-/// <param name="Step">Steps done.</param>
-/// <param name="Seconds">Training time so far.</param>
-/// <param name="Fraction">Share of the budget used, 0..1.</param>
-/// <param name="BatchLoss">Loss of the newest batch.</param>
-/// <param name="Loss">Loss at the last evaluation.</param>
-/// <param name="Metric">Metric at the last evaluation.</param>
-/// <param name="MillisecondsPerStep">Recent time of a step.</param>
-/// <param name="SecondsLeft">Estimated training time left of this run.</param>
-/// <param name="Evaluated">Whether this report comes from an evaluation.</param>
-public readonly record struct RunProgress(
-    string Optimizer,
-    int Seed,
-    string Stage,
-    long Step,
-    double Seconds,
-    double Fraction,
-    double BatchLoss,
-    double Loss,
-    double Metric,
-    double MillisecondsPerStep,
-    double SecondsLeft,
-    bool Evaluated
-)
-{
-    /// <summary>How the run ended; null while it trains.</summary>
-    public RunStatus? Status { get; init; }
 }

@@ -4,16 +4,6 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>How the ranks' values become one.</summary>
-public enum Reduction
-{
-    /// <summary>Σ over ranks.</summary>
-    Sum,
-
-    /// <summary>The largest over ranks.</summary>
-    Max,
-}
-
 /// <summary>A group of processes (ranks) that work on tensors together. Every member of the group makes the same calls in the same
 /// order.</summary>
 /// <remarks>Tensors lie contiguously on the CPU, and are read and written where they lie. Reductions take float32, float64 and bfloat16; a

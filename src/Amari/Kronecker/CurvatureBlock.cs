@@ -5,18 +5,6 @@ using Amari.Verification;
 
 namespace Amari;
 
-/// <summary>How the uses of one weight at several positions r of an example enter its factors (Eschenhagen et al. 2023,
-/// arXiv:2311.00636).</summary>
-public enum WeightSharing
-{
-    /// <summary>K-FAC-expand: every position is a row of its own. Right where each position has its own loss term.</summary>
-    Expand,
-
-    /// <summary>K-FAC-reduce: one row an example, ā the mean and g the sum over positions. Right where an example's positions are pooled
-    /// into one loss term, and cheaper. Embeddings keep every position.</summary>
-    Reduce,
-}
-
 /// <summary>What a block measures of one use of its layer.</summary>
 /// <param name="First">Whether sums that depend on the inputs alone are due.</param>
 /// <param name="PerExample">Whether an example is one loss term, so that its gradient is the sum over positions; else every position is a

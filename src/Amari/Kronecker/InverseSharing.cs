@@ -4,16 +4,6 @@ using Amari.Kronecker;
 
 namespace Amari;
 
-/// <summary>Who computes the inverses of a layer's holders.</summary>
-public enum InverseWork
-{
-    /// <summary>One holder computes them and sends them to the others: the ranks share the work.</summary>
-    Broadcast,
-
-    /// <summary>Every holder computes them: nothing is sent.</summary>
-    Replicated,
-}
-
 /// <summary>K-FAC over ranks: factors added up, inverses shared out as in KAISA (Pauloski et al. 2021, arXiv:2107.01739).</summary>
 /// <remarks><code>
 /// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: Kfac.Options.GradWorkerFraction

@@ -4,56 +4,6 @@ using Amari.Solvers;
 
 namespace Amari;
 
-/// <summary>How λ enters the inverse of A ⊗ G.</summary>
-public enum DampingMethod
-{
-    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I), inverted as <see cref="InverseMethod"/> says, π = √((tr A / dim A) / (tr G / dim G)) (Martens
-    /// and Grosse 2015, §6.3). Cheaper; damps more than λ I alone.</summary>
-    FactoredTikhonov,
-
-    /// <summary>A ⊗ G + λ I exactly, in the eigenbasis of A and G. Four products a step instead of two.</summary>
-    Eigenbasis,
-
-    /// <summary>As <see cref="Eigenbasis"/>, with the eigenvalues replaced by the second moments of the gradients in that basis: EKFAC
-    /// (George et al. 2018, arXiv:1806.03884). Closest to the Fisher in the Frobenius norm among all matrices with this basis. Each
-    /// measurement costs two products a layer more.</summary>
-    Ekfac,
-}
-
-/// <summary>How the damped factors of <see cref="DampingMethod.FactoredTikhonov"/> are inverted.</summary>
-public enum InverseMethod
-{
-    /// <summary>By Cholesky.</summary>
-    Cholesky,
-
-    /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, told, where it is
-    /// too far: when factors or damping changed much since the last refresh.</summary>
-    NewtonSchulz,
-
-    /// <summary>For each size of factors the one of the two that takes less time here, measured at the second, fourth, eighth, ... refresh;
-    /// below a size of 128 Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was
-    /// chosen, and ranks choose together. See <see cref="Kfac.Events"/>.</summary>
-    Auto,
-
-    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="Kfac.Options.RankTolerance"/> asks
-    /// for, the rest by their mean (randomized Nyström approximation; Frangella, Tropp and Udell 2023): what lies below the damping is
-    /// hardly told from it. Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed, in
-    /// layers of groups, and while <see cref="Kfac.Options.RefreshWarmup"/> refreshes at every step. <see cref="Kfac.Events"/> tell the
-    /// ranks.</summary>
-    Nystrom,
-}
-
-/// <summary>What the damping λ is measured in.</summary>
-public enum DampingScale
-{
-    /// <summary>In the unit of the Fisher of one term's log-likelihood.</summary>
-    Absolute,
-
-    /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss,
-    /// and a rescaled loss changes nothing; at least <see cref="Kfac.Options.MinDamping"/>.</summary>
-    MeanEigenvalue,
-}
-
 /// <summary>The damped inverse of A ⊗ G (with leading dimensions [groups] for grouped layers): two matrices and, in the eigenbasis,
 /// their eigenvalues.</summary>
 /// <remarks><code>

@@ -8,49 +8,6 @@ using Amari.Spectrum;
 
 namespace Amari;
 
-/// <summary>How the diagonal of the curvature is estimated; both without bias.</summary>
-public enum DiagonalEstimate
-{
-    /// <summary>Gauss-Newton-Bartlett: <c>B ĝ ∘ ĝ</c>, ĝ the mean gradient over B terms whose targets are drawn from the model. At least
-    /// 0.</summary>
-    GaussNewtonBartlett,
-
-    /// <summary>Hutchinson: <c>z ∘ H z</c> for random signs z, H the Hessian. Of either sign.</summary>
-    Hutchinson,
-}
-
-/// <summary>Hyper-parameters of methods that scale the step by a diagonal of curvature.</summary>
-public abstract record DiagonalCurvatureOptions : OptimizerOptions
-{
-    /// <inheritdoc cref="OptimizerOptions(double)"/>
-    protected DiagonalCurvatureOptions(double learningRate)
-        : base(learningRate) { }
-
-    /// <summary>How it is estimated.</summary>
-    public DiagonalEstimate Estimate
-    {
-        get;
-        init => field = Require.Defined(value);
-    }
-
-    /// <summary>Steps from one estimate to the next, ≥ 1.</summary>
-    public int Interval
-    {
-        get;
-        init => field = Require.AtLeast(1, value);
-    } = 10;
-
-    /// <summary>Draws or probes of one estimate, ≥ 1.</summary>
-    public int Samples
-    {
-        get;
-        init => field = Require.AtLeast(1, value);
-    } = 1;
-
-    /// <summary>Seed of the draws; each step makes its own.</summary>
-    public long Seed { get; init; }
-}
-
 /// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
 /// <remarks>Call <see cref="UpdateCurvature(Tensor, Tensor)"/> with each step's batch: it measures every
 /// <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs nothing between. The model is in

@@ -190,12 +190,3 @@ public abstract class Optimizer : optim.Optimizer
         );
     }
 }
-
-/// <summary>An optimizer's state: tensors by <c>parameter.Member</c> and plain values (type, options of each group, steps).</summary>
-public sealed record OptimizerSnapshot(IReadOnlyDictionary<string, Tensor> Tensors, JsonObject Values);
-
-/// <summary>Something that happened during a step, worth a user's attention.</summary>
-/// <param name="Step">The optimizer step, from 1.</param>
-/// <param name="Subject">The parameter or layer.</param>
-/// <param name="Message">One sentence.</param>
-public sealed record OptimizerEvent(long Step, string Subject, string Message);

@@ -5,16 +5,6 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>What <see cref="ScheduleFree"/> averages.</summary>
-public enum ScheduleFreeBase
-{
-    /// <summary>AdamW's steps, without its first moment.</summary>
-    AdamW,
-
-    /// <summary>Plain gradient steps.</summary>
-    Sgd,
-}
-
 /// <summary>Schedule-Free: an average of the iterates in place of a learning-rate schedule (Defazio et al. 2024, arXiv:2405.15682,
 /// Algorithm 1).</summary>
 /// <remarks><code>

@@ -5,19 +5,6 @@ using Amari.Solvers;
 
 namespace Amari;
 
-/// <summary>Where the length of Shampoo's step comes from.</summary>
-public enum Grafting
-{
-    /// <summary>From Shampoo itself.</summary>
-    None,
-
-    /// <summary>From the momentum: ‖m̂‖.</summary>
-    Sgd,
-
-    /// <summary>From Adam's step: ‖m̂ / (√v̂ + ε)‖.</summary>
-    Adam,
-}
-
 /// <summary>Shampoo: a preconditioner for each side of a matrix (Gupta et al. 2018, arXiv:1802.09568; Shi et al. 2023,
 /// arXiv:2309.06497).</summary>
 /// <remarks><code>

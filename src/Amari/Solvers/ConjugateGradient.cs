@@ -3,58 +3,6 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>Why conjugate gradient stopped.</summary>
-public enum CgStatus
-{
-    /// <summary>The residual is below the tolerance.</summary>
-    Converged,
-
-    /// <summary>The quadratic model hardly improved any more (<see cref="CgOptions.ProgressTolerance"/>).</summary>
-    Stalled,
-
-    /// <summary>The iteration limit came first: raise it, damp more, or precondition.</summary>
-    IterationLimit,
-
-    /// <summary>A direction p with p'Cp ≤ 0 was met: the matrix is not positive definite; damp more, or use a trust region.</summary>
-    NegativeCurvature,
-
-    /// <summary>A number was infinite or NaN.</summary>
-    NotFinite,
-}
-
-/// <summary>When conjugate gradient stops.</summary>
-public sealed record CgOptions
-{
-    /// <summary>≥ 1.</summary>
-    public int MaxIterations
-    {
-        get;
-        init => field = Require.AtLeast(1, value);
-    } = 250;
-
-    /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
-    public double Tolerance
-    {
-        get;
-        init => field = Require.Positive(value);
-    } = 1e-8;
-
-    /// <summary>ε > 0: stop once the quadratic model φ improved by less than k ε over the last k = max(10, i/10) iterations, relative to φ
-    /// (Martens 2010, §4.4); null for no such test.</summary>
-    public double? ProgressTolerance
-    {
-        get;
-        init => field = Require.PositiveOrNull(value);
-    }
-}
-
-/// <summary>What conjugate gradient came to.</summary>
-/// <param name="Solution">x, shaped as b; the caller owns it.</param>
-/// <param name="Status">Why it stopped; of several columns, the worst.</param>
-/// <param name="Iterations">Products with C, one for a start other than zero not counted.</param>
-/// <param name="RelativeResidual">|b - C x| / |b|, by the recurrence; of several columns, the largest.</param>
-public sealed record CgResult(Tensor Solution, CgStatus Status, int Iterations, double RelativeResidual);
-
 /// <summary>Preconditioned conjugate gradient for C x = b with C positive definite (Hestenes and Stiefel 1952; Nocedal and Wright,
 /// Algorithm 5.3). Columns of a block are solved side by side, each with its own coefficients.</summary>
 /// <remarks><code>

@@ -3,51 +3,6 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>Why the truncated conjugate gradient stopped.</summary>
-public enum SteihaugStatus
-{
-    /// <summary>Inside the region, with the residual below the tolerance.</summary>
-    Interior,
-
-    /// <summary>The path left the region: the step ends on its boundary.</summary>
-    Boundary,
-
-    /// <summary>A direction p with p'Hp ≤ 0 was met and followed to the boundary.</summary>
-    NegativeCurvature,
-
-    /// <summary>The iteration limit came first, inside the region.</summary>
-    IterationLimit,
-
-    /// <summary>A number was infinite or NaN; the step is the last one before it.</summary>
-    NotFinite,
-}
-
-/// <summary>When the truncated conjugate gradient stops.</summary>
-public sealed record SteihaugOptions
-{
-    /// <summary>≥ 1.</summary>
-    public int MaxIterations
-    {
-        get;
-        init => field = Require.AtLeast(1, value);
-    } = 250;
-
-    /// <summary>|g + H p| ≤ tolerance |g|; > 0.</summary>
-    public double Tolerance
-    {
-        get;
-        init => field = Require.Positive(value);
-    } = 1e-8;
-}
-
-/// <summary>What the truncated conjugate gradient came to.</summary>
-/// <param name="Step">p, [d], |p| ≤ Δ to rounding; the caller owns it.</param>
-/// <param name="Status">Why it stopped.</param>
-/// <param name="Iterations">Products with H.</param>
-/// <param name="PredictedReduction">-(g'p + ½ p'Hp), at least 0.</param>
-/// <param name="RelativeResidual">|g + H p| / |g|, by the recurrence.</param>
-public sealed record SteihaugResult(Tensor Step, SteihaugStatus Status, int Iterations, double PredictedReduction, double RelativeResidual);
-
 /// <summary>The trust-region problem min g'p + ½ p'Hp subject to |p| ≤ Δ, for any symmetric H, by conjugate gradient that is truncated at
 /// the boundary (Steihaug 1983; Nocedal and Wright, Algorithm 7.2).</summary>
 /// <remarks><code>

@@ -55,62 +55,6 @@ public sealed record LanczosOptions
     public Tensor? Start { get; init; }
 }
 
-/// <summary>Which end of a spectrum.</summary>
-public enum SpectrumEnd
-{
-    /// <summary>The largest eigenvalues, falling.</summary>
-    Largest,
-
-    /// <summary>The smallest (most negative) eigenvalues, rising.</summary>
-    Smallest,
-
-    /// <summary>As many of the largest as of the smallest, falling.</summary>
-    Both,
-}
-
-/// <summary>How <see cref="Lanczos"/> ended.</summary>
-public enum LanczosStatus
-{
-    /// <summary>Every pair asked for has a residual below the tolerance.</summary>
-    Converged,
-
-    /// <summary>The products were used up: more of them, a larger basis or a larger tolerance may help.</summary>
-    ProductLimit,
-
-    /// <summary>It was stopped.</summary>
-    Interrupted,
-
-    /// <summary>A product was infinite or NaN; there are no pairs.</summary>
-    NotFinite,
-}
-
-/// <summary>What Lanczos tells while it works.</summary>
-/// <param name="Products">Done so far.</param>
-/// <param name="Converged">Pairs converged at the last restart.</param>
-/// <param name="Wanted">Pairs asked for.</param>
-public readonly record struct LanczosProgress(int Products, int Converged, int Wanted);
-
-/// <summary>Approximate eigenpairs. Owns its vectors.</summary>
-/// <param name="Values">θ, in the order of the end asked for; fewer than asked for if it was stopped early.</param>
-/// <param name="Residuals">‖C x - θ x‖ of each, at least the rounding of the dtype: an eigenvalue of C lies within it of θ.</param>
-/// <param name="Vectors">[d, pairs], of length 1; null if not asked for.</param>
-/// <param name="Products">How many it took.</param>
-/// <param name="Status">How it ended.</param>
-public sealed record Eigenpairs(
-    IReadOnlyList<double> Values,
-    IReadOnlyList<double> Residuals,
-    Tensor? Vectors,
-    int Products,
-    LanczosStatus Status
-) : IDisposable
-{
-    /// <summary>Whether every pair asked for is there, within the tolerance.</summary>
-    public bool Converged => Status == LanczosStatus.Converged;
-
-    /// <inheritdoc/>
-    public void Dispose() => Vectors?.Dispose();
-}
-
 internal static class SpectrumEnds
 {
     /// <summary>Which of so many ascending eigenvalues are the count extreme ones, in the order of the end.</summary>

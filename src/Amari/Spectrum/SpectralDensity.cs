@@ -2,24 +2,6 @@ using Amari.Native;
 
 namespace Amari.Spectrum;
 
-/// <summary>One probe's quadrature: weights (they sum to 1) at nodes, ascending.</summary>
-/// <param name="Nodes">θ.</param>
-/// <param name="Weights">≥ 0.</param>
-public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<double> Weights)
-{
-    /// <summary>Σ weight f(node).</summary>
-    public double Sum(Func<double, double> f)
-    {
-        ArgumentNullException.ThrowIfNull(f);
-        return Nodes.Zip(Weights, (x, w) => w * f(x)).Sum();
-    }
-}
-
-/// <summary>The density at a point.</summary>
-/// <param name="Lambda">λ.</param>
-/// <param name="Density">Share of eigenvalues per unit of λ, with its standard error over probes.</param>
-public readonly record struct DensityPoint(double Lambda, Estimate Density);
-
 /// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with
 /// its error.</summary>
 /// <remarks>The standard errors are of the random probes. A function that bends sharply between nodes needs more steps, too: compare twice

@@ -2,23 +2,6 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>What came of a check.</summary>
-public enum CheckOutcome
-{
-    /// <summary>It agrees with its oracle.</summary>
-    Passed,
-
-    /// <summary>It does not.</summary>
-    Failed,
-
-    /// <summary>The oracle could not tell, as where the loss is not differentiable; the note says why.</summary>
-    Inconclusive,
-
-    /// <summary>What was to be checked cannot be computed for this model, as where an operation has no second derivative; the note says
-    /// why.</summary>
-    Unavailable,
-}
-
 /// <summary>One thing held against its oracle, for one parameter.</summary>
 /// <param name="Name">What was checked: <c>gradient</c>, <c>hessian product</c>, ...</param>
 /// <param name="Parameter">Its parameter or layer; <c>output</c> for the likelihood's own, <c>all</c> for what cannot be computed.</param>
@@ -40,9 +23,3 @@ public sealed record Check(string Name, string Parameter, double RelativeError, 
         : double.IsFinite(RelativeError) ? Math.Clamp((int)Math.Floor(-Math.Log10(RelativeError)), 0, 16)
         : 0;
 }
-
-/// <summary>How far an approximation is from what it approximates.</summary>
-/// <param name="Layer">The layer.</param>
-/// <param name="RelativeError">‖A ⊗ G - F‖ / ‖F‖ in the Frobenius norm, F the layer's block of the Fisher of the batch.</param>
-/// <param name="Fisher">Which Fisher.</param>
-public sealed record Approximation(string Layer, double RelativeError, FisherKind Fisher);

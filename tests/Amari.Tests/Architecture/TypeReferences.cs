@@ -7,7 +7,7 @@ using System.Reflection.PortableExecutable;
 namespace Amari.Tests.Architecture;
 
 /// <summary>Which outermost types of an assembly use which, and the folder of the source file that each is in, from the assembly and its
-/// symbols.</summary>
+/// symbols. A type without code, as an enum, is in the file that is called after it.</summary>
 internal sealed class TypeReferences
 {
     private static readonly ILookup<ushort, OperandType> Operands = typeof(OpCodes)
@@ -51,6 +51,16 @@ internal sealed class TypeReferences
             if (at >= 0 && path[(at + project.Length + 2)..].Split('/') is [var folder, _, ..] && folder != "obj")
                 result.TryAdd(Outermost(handle), folder);
         }
+        var files = Directory
+            .EnumerateFiles(Path.Combine(SourceTests.Root, project), "*.cs", SearchOption.AllDirectories)
+            .ToLookup(Path.GetFileNameWithoutExtension);
+        foreach (string name in _types.TypeDefinitions.Select(Outermost).Where(n => !result.ContainsKey(n)))
+            if (
+                files[name.Split('.')[^1]].FirstOrDefault() is { } file
+                && Path.GetRelativePath(Path.Combine(SourceTests.Root, project), file).Split(Path.DirectorySeparatorChar)
+                    is [var folder, _, ..]
+            )
+                result[name] = folder;
         return result;
     }
 

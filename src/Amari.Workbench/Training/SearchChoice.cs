@@ -1,0 +1,12 @@
+using System.Globalization;
+
+namespace Amari.Training;
+
+/// <summary>One of some values, all of them as often.</summary>
+/// <param name="Option">Its name, as in settings.</param>
+/// <param name="Values">At least two.</param>
+public sealed record SearchChoice(string Option, IReadOnlyList<string> Values) : SearchDimension(Option)
+{
+    /// <inheritdoc/>
+    public override string At(double u) => Values[Math.Min((int)(u * Values.Count), Values.Count - 1)];
+}

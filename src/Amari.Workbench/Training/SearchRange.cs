@@ -1,0 +1,21 @@
+using System.Globalization;
+
+namespace Amari.Training;
+
+/// <summary>A number on a logarithmic scale.</summary>
+/// <param name="Option">Its name, as in settings.</param>
+/// <param name="Low">Smallest value tried.</param>
+/// <param name="High">Largest value tried.</param>
+/// <param name="FromOne">The logarithm is of 1 - value: for momenta near 1.</param>
+public sealed record SearchRange(string Option, double Low, double High, bool FromOne = false) : SearchDimension(Option)
+{
+    /// <inheritdoc/>
+    public override string At(double u)
+    {
+        double low = FromOne ? 1 - Low : Low,
+            high = FromOne ? 1 - High : High;
+        string value = Math.Exp(Math.Log(low) + u * (Math.Log(high) - Math.Log(low))).ToString("G3", CultureInfo.InvariantCulture);
+        double rounded = double.Parse(value, CultureInfo.InvariantCulture);
+        return (FromOne ? (double)(1 - (decimal)rounded) : rounded).ToString(CultureInfo.InvariantCulture);
+    }
+}
