@@ -6,7 +6,7 @@ namespace Amari.Tests;
 /// one.</summary>
 public sealed class PublicApiTests
 {
-    [Theory, InlineData(typeof(Amari.Kfac)), InlineData(typeof(Amari.Training.Trainer))]
+    [Theory, InlineData(typeof(Kfac)), InlineData(typeof(Amari.Training.Trainer))]
     public void Public_api_is_as_recorded(Type ofAssembly)
     {
         string actual = ofAssembly.Assembly.GeneratePublicApi(new() { IncludeAssemblyAttributes = false }).ReplaceLineEndings("\n") + "\n";

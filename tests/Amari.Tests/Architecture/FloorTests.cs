@@ -29,7 +29,7 @@ public sealed class FloorTests
     ];
 
     [Fact]
-    public void No_type_of_the_library_uses_one_of_a_floor_above() => Assert.Empty(Broken(typeof(Amari.Kfac), "src/Amari", Library));
+    public void No_type_of_the_library_uses_one_of_a_floor_above() => Assert.Empty(Broken(typeof(Kfac), "src/Amari", Library));
 
     [Fact]
     public void No_type_of_the_workbench_uses_one_of_a_floor_above() =>

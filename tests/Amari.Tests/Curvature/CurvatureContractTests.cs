@@ -218,7 +218,7 @@ public sealed class CurvatureContractTests : IDisposable
     {
         var c = CurvatureCases.Make("mlp");
         c.Model.train();
-        using var kfac = new Amari.Kfac(c.Model, new() { LearningRate = 0.1 }, c.Likelihood);
+        using var kfac = new Kfac(c.Model, new() { LearningRate = 0.1 }, c.Likelihood);
         IEnumerable<(Tensor, Tensor)> Broken()
         {
             yield return c.Batches[0];
@@ -242,7 +242,7 @@ public sealed class CurvatureContractTests : IDisposable
         Tensor Train(bool measure)
         {
             var c = CurvatureCases.Make("mlp");
-            using var kfac = new Amari.Kfac(c.Model, new() { LearningRate = 0.1 }, c.Likelihood);
+            using var kfac = new Kfac(c.Model, new() { LearningRate = 0.1 }, c.Likelihood);
             var objective = c.Objective();
             for (int i = 0; i < 3; i++)
             {

@@ -1,6 +1,6 @@
 using Amari.Curvature;
 using Amari.Solvers;
-using Amari.Tests.Kfac;
+using Amari.Tests.KfacOptimizer;
 
 namespace Amari.Tests.Curvature;
 
@@ -204,7 +204,7 @@ public sealed class KroneckerFactoredTests : IDisposable
     {
         var c = CurvatureCases.Make("norms and dropout");
         c.Model.eval();
-        using var kfac = new Amari.Kfac(
+        using var kfac = new Kfac(
             c.Model,
             new()
             {

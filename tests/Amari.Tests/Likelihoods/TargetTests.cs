@@ -151,7 +151,7 @@ public sealed class TargetTests : IDisposable
         var model = nn.Sequential(("l", nn.Linear(2, 3)));
         var (x, y) = (randn(63, 2), zeros(64, dtype: ScalarType.Int64));
         var categorical = new Categorical();
-        using var kfac = new Amari.Kfac(model, new() { StepRejection = true }, categorical);
+        using var kfac = new Kfac(model, new() { StepRejection = true }, categorical);
         using var newton = new NewtonCg(model, categorical);
         using var hessian = new AdaHessian(model, categorical);
         using var sophia = new Sophia(model, categorical);
@@ -312,7 +312,7 @@ public sealed class TargetTests : IDisposable
             var (model, x, y, rows) = Ignoring();
             if (!ignoring)
                 (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
-            using var optimizer = new Amari.Kfac(
+            using var optimizer = new Kfac(
                 model,
                 new()
                 {
@@ -339,7 +339,7 @@ public sealed class TargetTests : IDisposable
     public void Kfac_that_is_not_shown_ignored_labels_reports_it()
     {
         var (model, x, y, _) = Ignoring();
-        using var optimizer = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact }, new Categorical());
+        using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Exact }, new Categorical());
         for (int i = 0; i < 3; i++)
         {
             optimizer.zero_grad();
@@ -358,7 +358,7 @@ public sealed class TargetTests : IDisposable
             var (model, x, y, rows) = Ignoring();
             if (!ignoring)
                 (x, y) = (x.index_select(0, rows), y.index_select(0, rows));
-            using var optimizer = new Amari.Kfac(
+            using var optimizer = new Kfac(
                 model,
                 new()
                 {

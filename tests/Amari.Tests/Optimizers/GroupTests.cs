@@ -109,7 +109,7 @@ public sealed class GroupTests
             .Where(t =>
                 !t.IsAbstract
                 && t.IsAssignableTo(typeof(Optimizer))
-                && t != typeof(Amari.Kfac)
+                && t != typeof(Kfac)
                 && t != typeof(PartitionedOptimizer)
                 && t.GetConstructors()
                     .Any(c =>
@@ -177,10 +177,10 @@ public sealed class GroupTests
     {
         using var model = nn.Sequential(("a", nn.Linear(4, 5)), ("b", nn.Linear(5, 3)));
         var layers = model.children().ToList();
-        using var kfac = new Amari.Kfac(
+        using var kfac = new Kfac(
             [
-                ParameterGroup.Of(layers[0].parameters(), new Amari.Kfac.Options()),
-                ParameterGroup.Of(layers[1].parameters(), new Amari.Kfac.Options { LearningRate = 0.01 }),
+                ParameterGroup.Of(layers[0].parameters(), new Kfac.Options()),
+                ParameterGroup.Of(layers[1].parameters(), new Kfac.Options { LearningRate = 0.01 }),
             ],
             model,
             new Categorical()

@@ -138,11 +138,11 @@ public sealed class LayoutTests
     /// <summary>Methods that see layers, or evaluate the loss: a step on a batch.</summary>
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Action<Tensor, Tensor>>> OfModels = new()
     {
-        ["Kfac"] = m => Observed(m, new Amari.Kfac(m, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical())),
+        ["Kfac"] = m => Observed(m, new Kfac(m, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical())),
         ["Kfac empirical"] = m =>
             Observed(
                 m,
-                new Amari.Kfac(
+                new Kfac(
                     m,
                     new()
                     {
@@ -155,7 +155,7 @@ public sealed class LayoutTests
         ["Ekfac"] = m =>
             Observed(
                 m,
-                new Amari.Kfac(
+                new Kfac(
                     m,
                     new()
                     {
@@ -167,7 +167,7 @@ public sealed class LayoutTests
                 )
             ),
         ["Kfac quadratic"] = m =>
-            new Amari.Kfac(
+            new Kfac(
                 m,
                 new()
                 {
@@ -185,11 +185,7 @@ public sealed class LayoutTests
         ["PartitionedOptimizer Kfac"] = m =>
             Observed(
                 m,
-                new PartitionedOptimizer(
-                    m,
-                    new PartitionedOptimizer.Options() { MatrixOptimizer = new Amari.Kfac.Options() },
-                    new Categorical()
-                )
+                new PartitionedOptimizer(m, new PartitionedOptimizer.Options() { MatrixOptimizer = new Kfac.Options() }, new Categorical())
             ),
         ["AdaHessian"] = m => Observed(m, new AdaHessian(m, new Categorical())),
         ["Sophia"] = m => Observed(m, new Sophia(m, new Categorical())),

@@ -190,7 +190,7 @@ public static class OptimizerCases
         ["PartitionedOptimizer Shampoo"] = (p, _) =>
             p.PartitionedOptimizer(new() { MatrixOptimizer = new Shampoo.Options() { RefreshInterval = 2 } }),
         // parameters alone have no layer, and go to AdamW; what it does with layers: PartitionedOptimizerTests
-        ["PartitionedOptimizer Kfac"] = (p, _) => p.PartitionedOptimizer(new() { MatrixOptimizer = new Amari.Kfac.Options() }),
+        ["PartitionedOptimizer Kfac"] = (p, _) => p.PartitionedOptimizer(new() { MatrixOptimizer = new Kfac.Options() }),
         ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
         ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
         ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },

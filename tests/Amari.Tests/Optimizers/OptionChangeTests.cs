@@ -140,7 +140,7 @@ public sealed class OptionChangeTests
         )
         {
             object? now = property.GetValue(start);
-            if (property.Name == nameof(Amari.Kfac.Options.CurvatureTimeFraction))
+            if (property.Name == nameof(Kfac.Options.CurvatureTimeFraction))
                 continue; // by the clock, and so not repeatable
             if (now is OptimizerOptions inner)
                 foreach (var (what, other) in Others(inner))

@@ -64,7 +64,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
         );
         Assert.Equal(
             ["AdamW", "K-FAC Linear", "K-FAC Linear", "AdamW", "AdamW", "K-FAC Linear", "K-FAC Linear"],
-            Blocks(new() { MatrixOptimizer = new Amari.Kfac.Options() })
+            Blocks(new() { MatrixOptimizer = new Kfac.Options() })
         );
         Assert.All(Blocks(new() { FallbackOnly = true }), b => Assert.Equal("AdamW", b));
         using var o = new PartitionedOptimizer(Model());
@@ -173,7 +173,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
     {
         using var o = new PartitionedOptimizer(
             nn.Sequential(("a", nn.Linear(4, 3)), ("g", new Odd(nn.Bilinear(3, 3, 2)))),
-            new PartitionedOptimizer.Options() { MatrixOptimizer = new Amari.Kfac.Options() }
+            new PartitionedOptimizer.Options() { MatrixOptimizer = new Kfac.Options() }
         );
         Assert.Contains(
             o.Coverage.Rows,
@@ -196,7 +196,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
     }
 
     public static TheoryData<OptimizerOptions> Methods =>
-        [new Muon.Options(), new Soap.Options(), new Shampoo.Options(), new Amari.Kfac.Options()];
+        [new Muon.Options(), new Soap.Options(), new Shampoo.Options(), new Kfac.Options()];
 
     [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
     public void Each_part_is_the_method_it_is(OptimizerOptions matrices)
@@ -218,7 +218,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
             Muon.Options m => new Muon([new(parts[true], m)]),
             Soap.Options s => new Soap([new(parts[true], s)]),
             Shampoo.Options s => new Shampoo([new(parts[true], s)]),
-            var k => new Amari.Kfac(apart, [.. parts[true]], (Amari.Kfac.Options)k, new Categorical()),
+            var k => new Kfac(apart, [.. parts[true]], (Kfac.Options)k, new Categorical()),
         };
         using var second = new AdamW([new(parts[false], new() { LearningRate = 0.01 })]);
         for (int step = 0; step < 5; step++)

@@ -8,7 +8,7 @@ public sealed class UninitialisedTests
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Amari.Optimizer>> Makers = new()
     {
         ["adamw"] = m => new AdamW(m),
-        ["kfac"] = m => new Amari.Kfac(m, null, new Categorical()),
+        ["kfac"] = m => new Kfac(m, null, new Categorical()),
         ["routed"] = m => new PartitionedOptimizer(m),
         ["newton-cg"] = m => new NewtonCg(m, new Categorical()),
         ["shampoo"] = m => new Shampoo(m),

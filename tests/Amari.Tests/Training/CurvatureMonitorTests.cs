@@ -136,7 +136,7 @@ public sealed class CurvatureMonitorTests : IDisposable
     public void Factor_condition_is_that_of_dense_matrices(DampingMethod method)
     {
         var (model, x, y) = Problem();
-        using var kfac = new Amari.Kfac(
+        using var kfac = new Kfac(
             model,
             new()
             {
@@ -189,7 +189,7 @@ public sealed class CurvatureMonitorTests : IDisposable
         using var model = Sequential(("fc", layer));
         model.to(ScalarType.Float64);
         var (x, y) = (randn(30, 1100, dtype: ScalarType.Float64), randint(0, 2, 30, dtype: ScalarType.Int64));
-        using var kfac = new Amari.Kfac(model, new() { Fisher = FisherKind.Exact, Damping = 0.01 }, new Categorical());
+        using var kfac = new Kfac(model, new() { Fisher = FisherKind.Exact, Damping = 0.01 }, new Categorical());
         var p = softmax(model.call(x), 1).detach();
         Step(model, x, y, kfac);
         var condition = kfac.FactorConditions().Single();
@@ -300,7 +300,7 @@ public sealed class CurvatureMonitorTests : IDisposable
     public void Nothing_is_left_behind()
     {
         var (model, x, y) = Problem();
-        using var kfac = new Amari.Kfac(model, new(), new Categorical());
+        using var kfac = new Kfac(model, new(), new Categorical());
         using var monitor = new CurvatureMonitor(model, new Categorical(), x, y, kfac, Exact);
         Step(model, x, y, kfac);
         for (int i = 0; i < 3; i++)

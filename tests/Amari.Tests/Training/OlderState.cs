@@ -45,7 +45,7 @@ internal static class OlderState
             second.StepOnBatch(x, y);
             return;
         }
-        if (optimizer is Amari.Kfac { Group.Options.EvaluatesLoss: true } kfac)
+        if (optimizer is Kfac { Group.Options.EvaluatesLoss: true } kfac)
         {
             kfac.StepOnBatch(x, y);
             return;

@@ -109,7 +109,7 @@ public sealed class OlderStateTests : IDisposable
                     v["options"]!.AsObject().Remove(option);
             }
         );
-        var o = ((Amari.Kfac)kfac).Group.Options;
+        var o = ((Kfac)kfac).Group.Options;
         Assert.Equal(
             (null, 0, 0, StepRule.Fixed, null, null, InverseMethod.Cholesky),
             (o.MaxGrowth, o.MinDamping, o.IdentityStart, o.StepRule, o.QuadraticModelBatchSize, o.RefreshWarmup, o.InverseMethod)

@@ -73,7 +73,7 @@ public sealed class OptimizerBenchmarkTests
         );
         var tried = comparison.Trials.Take(7).Select(t => t.Options).ToList();
         var defaults = Settings.Describe(
-            new Amari.Kfac.Options
+            new Kfac.Options
             {
                 DampingMethod = DampingMethod.Ekfac,
                 Damping = 1e-3,

@@ -38,10 +38,10 @@ public sealed class PlannerTests
     [Fact]
     public void Only_intervals_of_what_is_switched_on_count()
     {
-        Assert.Equal([("FactorInterval", 10), ("InverseInterval", 20)], Planner.Intervals(new Amari.Kfac.Options()));
+        Assert.Equal([("FactorInterval", 10), ("InverseInterval", 20)], Planner.Intervals(new Kfac.Options()));
         Assert.Equal(
             [("DampingInterval", 5), ("FactorInterval", 10), ("InverseInterval", 20), ("FactorDampingInterval", 20)],
-            Planner.Intervals(new Amari.Kfac.Options { AdaptiveDamping = true, AdaptiveFactorDamping = true })
+            Planner.Intervals(new Kfac.Options { AdaptiveDamping = true, AdaptiveFactorDamping = true })
         );
         Assert.Equal(
             [("MatrixOptimizer.RefreshInterval", 10)],

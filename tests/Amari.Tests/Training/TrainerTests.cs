@@ -277,8 +277,8 @@ public sealed class TrainerTests
         Assert.NotEqual(new AdamW.Options { StateFormat = StateFormat.BlockwiseInt8 }, Of<AdamW.Options>("adamw-8bit"));
         Assert.Equal(StateFormat.BFloat16, Of<AdamW.Options>("adamw-8bit", ("state-format", "BFloat16")).StateFormat);
         // an optimizer of its own
-        Assert.Equal(new Amari.Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Amari.Kfac.Options>("ekfac"));
-        Assert.Equal(DampingMethod.Eigenbasis, Of<Amari.Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
+        Assert.Equal(new Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Kfac.Options>("ekfac"));
+        Assert.Equal(DampingMethod.Eigenbasis, Of<Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
         Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
 
         double Loss(string name) => trainer.Train(new(name, new Dictionary<string, string>()), 1, Budget.OfEpochs(1)).Losses[^1].Loss;

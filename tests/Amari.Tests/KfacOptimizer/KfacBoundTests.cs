@@ -1,0 +1,212 @@
+using Amari.Curvature;
+using Amari.Optimizers;
+using Amari.Training;
+using Amari.Verification;
+using Amari.Workloads;
+
+namespace Amari.Tests.KfacOptimizer;
+
+/// <summary>That steps are bounded by more than the Fisher where they start: schedules that touch 0, the growth of steps, the least
+/// damping, and training on long after a model has fitted its data.</summary>
+public sealed class KfacBoundTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    private readonly int _threads = get_num_threads();
+
+    public void Dispose()
+    {
+        set_num_threads(_threads);
+        _scope.Dispose();
+    }
+
+    private static nn.Module<Tensor, Tensor> Net()
+    {
+        manual_seed(5);
+        return nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)));
+    }
+
+    /// <summary>2 KL of the first step at a rate of 1, after steps at other rates.</summary>
+    private static double Kl(double momentum, params double[] rates)
+    {
+        var model = Net();
+        manual_seed(9);
+        var (x, y) = (2 * randn(256, 4), randint(0, 3, [256]));
+        using var optimizer = new Kfac(model, new() { Momentum = momentum, KlClip = 1e-3 }, new Categorical());
+        foreach (double rate in rates)
+            Step(rate);
+        using var off = no_grad();
+        var f = model.call(x).clone();
+        using (enable_grad())
+            Step(1);
+        return 2 * new Categorical().KlDivergence(f, model.call(x)).mean().ToDouble();
+
+        void Step(double rate)
+        {
+            optimizer.Group.LearningRate = rate;
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(x), y).backward();
+            optimizer.step();
+        }
+    }
+
+    public static TheoryData<double, double[]> Rates =>
+        new(
+            (0.5, [0, 0, 0, 0, 0]),
+            (0.9, [0, 0, 0, 0, 0]),
+            (0.95, [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+            (0.9, [1e-9, 1e-9, 1e-9, 1e-9, 1e-9]), // all but 0: a warm restart
+            (0.9, [1e-4, 1e-4, 1e-4, 0, 1e-6, 0])
+        );
+
+    [Theory, MemberData(nameof(Rates))]
+    public void Steps_at_a_rate_of_nothing_leave_the_first_real_one_as_long_as_it_is_without_them(double momentum, double[] rates) =>
+        Assert.InRange(Kl(momentum, rates), 0, 4 * Kl(momentum));
+
+    [Fact]
+    public void Steps_at_a_rate_of_0_move_nothing()
+    {
+        var model = Net();
+        using var optimizer = new Kfac(model, new() { Momentum = 0.9, WeightDecay = 0.1 }, new Categorical());
+        for (int i = 0; i < 6; i++)
+        {
+            var before = Optimizers.Problem.Values(model.parameters());
+            optimizer.Group.LearningRate = i < 3 ? 0.1 : 0;
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(randn(16, 4)), randint(0, 3, [16])).backward();
+            optimizer.step();
+            if (i < 3)
+                Assert.NotEqual(before, Optimizers.Problem.Values(model.parameters()));
+            else
+                Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
+        }
+    }
+
+    [Fact]
+    public void A_gradient_of_ten_thousand_times_the_usual_moves_the_weights_twice_as_far_as_usual_and_has_the_curvature_measured()
+    {
+        set_default_dtype(ScalarType.Float64);
+        try
+        {
+            var model = Net();
+            using var optimizer = new Kfac(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.ForwardOnly,
+                    Momentum = 0,
+                    KlClip = null,
+                    LearningRate = 1e-3,
+                    FactorInterval = 100,
+                    InverseInterval = 100,
+                    RefreshWarmup = null,
+                },
+                null
+            );
+            var (x, y) = (randn(32, 4), randint(0, 3, [32]));
+            double usual = 0;
+            for (int i = 0; i < 30; i++)
+                usual = Moved(1);
+            long updates = optimizer.Blocks[0].Updates;
+            Assert.Equal(1, updates);
+            Assert.Equal(2 * usual, Moved(1e4), 0.05 * usual); // √κ = 2
+            Assert.Contains(optimizer.Events, e => e.Step == 31 && e.Message.Contains("running mean", StringComparison.Ordinal));
+            Moved(1);
+            Assert.Equal(updates + 1, optimizer.Blocks[0].Updates); // between two intervals
+
+            double Moved(double scale)
+            {
+                var before = model.parameters().Select(p => p.detach().clone()).ToList();
+                optimizer.zero_grad();
+                (scale * new Categorical().Loss(model.call(x), y)).backward();
+                optimizer.step();
+                return Math.Sqrt(model.parameters().Zip(before).Sum(p => (p.First - p.Second).square().sum().ToDouble()));
+            }
+        }
+        finally
+        {
+            set_default_dtype(ScalarType.Float32);
+        }
+    }
+
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.Float64)]
+    public void The_least_damping_is_that_of_the_dtype_or_the_one_given(ScalarType type)
+    {
+        var model = Net().to(type);
+        double least = 8 * (type == ScalarType.Float32 ? Math.Pow(2, -23) : Math.Pow(2, -52));
+        Assert.Equal(least, Damping(new() { DampingScale = DampingScale.MeanEigenvalue, Damping = 1e-30 }), 1e-9 * least);
+        Assert.Equal(least, Damping(new() { Damping = 1e-30 }), 1e-9 * least);
+        Assert.Equal(1e-2, Damping(new() { Damping = 1e-30, MinDamping = 1e-2 }));
+        Assert.Equal(1e-30, Damping(new() { Damping = 1e-30, MinDamping = 0 }));
+
+        double Damping(Kfac.Options options)
+        {
+            using var optimizer = new Kfac(model, options, new Categorical());
+            optimizer.zero_grad();
+            new Categorical().Loss(model.call(randn(8, 4, dtype: type)), randint(0, 3, [8])).backward();
+            optimizer.step();
+            return optimizer.Blocks[0].Damping(options);
+        }
+    }
+
+    /// <summary>Settings that destroyed the model on all of twenty seeds by step 5,000, before steps were bounded.</summary>
+    private static readonly Kfac.Options Risky = new()
+    {
+        LearningRate = 0.05,
+        Damping = 10,
+        DampingScale = DampingScale.MeanEigenvalue,
+        KlClip = 1.3e-3,
+        Momentum = 0.9,
+        FactorEma = 0.85,
+        FactorInterval = 5,
+        InverseInterval = 20,
+        RefreshWarmup = null,
+    };
+
+    public static TheoryData<string, int> LongRuns =>
+        new(from name in (string[])["defaults", "ekfac", "risky", "quadratic"] from seed in (int[])[0, 1] select (name, seed));
+
+    [Theory, MemberData(nameof(LongRuns))]
+    public void A_model_that_has_fitted_its_data_stays_so_when_it_is_trained_on(string name, int seed)
+    {
+        const int Batch = 128;
+        int Steps = name == "quadratic" ? 2000 : 5000; // which take three times as long
+        set_num_threads(1);
+        var workload = WorkloadCatalog.Find("digits-mlp", null);
+        using var data = workload.Load(null);
+        manual_seed(seed);
+        using var model = workload.CreateModel();
+        using var optimizer = name is "risky" or "quadratic"
+            ? new Kfac(model, name == "risky" ? Risky : new() { StepRule = StepRule.QuadraticModel }, new Categorical())
+            : (Kfac)
+                OptimizerCatalog
+                    .Find(name == "ekfac" ? "ekfac" : "kfac")
+                    .Create(
+                        model,
+                        Settings.Apply(typeof(Kfac.Options), OptimizerCatalog.Find(name == "ekfac" ? "ekfac" : "kfac").Preset ?? []),
+                        new Categorical()
+                    );
+        var (x, y) = (data.Train.Inputs, data.Train.Targets);
+        double best = double.PositiveInfinity,
+            last = double.NaN,
+            worst = 0;
+        for (int step = 1; step <= Steps; step++)
+        {
+            using var scope = NewDisposeScope();
+            var rows = randint(0, x.shape[0], [Batch]);
+            optimizer.zero_grad();
+            nn.functional.cross_entropy(model.call(x.index_select(0, rows)), y.index_select(0, rows)).backward();
+            optimizer.step();
+            if (step % 50 != 0)
+                continue;
+            using var off = no_grad();
+            last = nn.functional.cross_entropy(model.call(x), y).ToDouble();
+            best = Math.Min(best, last);
+            if (step > Steps / 2)
+                worst = Math.Max(worst, last);
+        }
+        Assert.InRange(best, 0, 1e-4);
+        Assert.InRange(last, 0, Math.Max(10 * best, 1e-6));
+        Assert.InRange(worst, 0, 1e-3);
+    }
+}

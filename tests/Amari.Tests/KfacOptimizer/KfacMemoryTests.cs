@@ -1,0 +1,90 @@
+using System.Diagnostics;
+using System.Globalization;
+using Amari.Curvature;
+using static TorchSharp.torch;
+
+namespace Amari.Tests.KfacOptimizer;
+
+/// <summary>What a process keeps beside the model, against what the optimizer states. The process is one of its own: in that of the other
+/// tests, what they left is freed at any time.</summary>
+public sealed class KfacMemoryTests
+{
+    private const string Alone = "AMARI_TEST_ALONE";
+
+    /// <param name="method">How factors are inverted.</param>
+    /// <param name="matrices">A, G and the momentum; and two inverses, or a few directions.</param>
+    [Theory, InlineData(InverseMethod.Cholesky, 5), InlineData(InverseMethod.Nystrom, 3)]
+    public async Task Memory_is_what_is_stated(InverseMethod method, int matrices)
+    {
+        if (!OperatingSystem.IsLinux())
+            return;
+        if (Environment.GetEnvironmentVariable(Alone) is { } asked)
+        {
+            if (asked == $"{method}")
+                Measure(method, matrices);
+            return;
+        }
+        var start = new ProcessStartInfo("dotnet", [typeof(KfacMemoryTests).Assembly.Location, "-class", typeof(KfacMemoryTests).FullName!])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment[Alone] = $"{method}";
+        using var child = Process.Start(start)!;
+        string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
+        await child.WaitForExitAsync();
+        Assert.True(child.ExitCode == 0, string.Concat(output));
+    }
+
+    /// <summary>Large factors, for small blocks stay with the allocator.</summary>
+    private static void Measure(InverseMethod method, int matrices)
+    {
+        const int size = 2500;
+        using var model = nn.Sequential(("a", nn.Linear(size, size)));
+        using var x = randn(4, size);
+        Kfac Make() =>
+            new(
+                model,
+                new()
+                {
+                    Fisher = FisherKind.Empirical,
+                    InverseMethod = method,
+                    InverseInterval = 2,
+                    LearningRate = 1e-6,
+                }
+            );
+        using (var first = Make())
+            Train(first, 1); // gradients are the model's, and libraries keep room to work in
+        long before = Resident();
+        using var optimizer = Make();
+        Train(optimizer, 8); // low rank begins at the fourth refresh
+        long kept = Resident() - before;
+        Assert.InRange(optimizer.StateBytes, matrices * 4L * size * size, (matrices + 1) * 4L * size * size);
+        Assert.InRange((double)kept / optimizer.StateBytes, 0.4, 1.3);
+
+        void Train(Kfac kfac, int steps)
+        {
+            for (int i = 0; i < steps; i++)
+            {
+                kfac.zero_grad();
+                using var scope = NewDisposeScope();
+                model.call(x).square().mean().backward();
+                kfac.step();
+            }
+        }
+    }
+
+    private static long Resident()
+    {
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        _ = malloc_trim(0);
+        string[] line = File.ReadAllLines("/proc/self/status")
+            .First(l => l.StartsWith("RssAnon", StringComparison.Ordinal))
+            .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+        return 1024 * long.Parse(line[1], CultureInfo.InvariantCulture);
+    }
+
+    [System.Runtime.InteropServices.DllImport("libc")]
+    private static extern int malloc_trim(nuint pad);
+}
