@@ -58,7 +58,7 @@ public sealed class HessianFreeTests : IDisposable
         var (model, x, y) = Network();
         var before = Flat(model);
         var parameters = model.parameters().ToList();
-        var c = Kfac.Dense.Fisher(model, x, parameters, Kfac.Dense.CategoricalFisher);
+        var c = KfacOptimizer.Dense.Fisher(model, x, parameters, KfacOptimizer.Dense.CategoricalFisher);
         var g = Gradient(model, new Categorical(), x, y);
         using var optimizer = new HessianFree(
             model,
@@ -118,7 +118,7 @@ public sealed class HessianFreeTests : IDisposable
     public void Backtracking_takes_the_lowest_iterate_from_the_end()
     {
         var (model, x, y) = Network();
-        var c = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher) + 1e-2 * eye(51, dtype: F64);
+        var c = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher) + 1e-2 * eye(51, dtype: F64);
         var g = Gradient(model, new Categorical(), x, y);
         var before = Flat(model);
         using var optimizer = new HessianFree(
@@ -271,7 +271,7 @@ public sealed class HessianFreeTests : IDisposable
             second = optimizer.StepOnBatch(x, y).CgIterations!.Value;
         var direction = optimizer.Snapshot().Tensors["Direction"];
         Assert.Equal([51L], direction.shape);
-        var c = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);
+        var c = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher);
         var r = (c + eye(51, dtype: F64)).mv(direction) + Gradient(model, new Categorical(), x, y);
         Assert.True(r.abs().max().ToDouble() < 1e-8);
         Assert.InRange(second, 1, first);
@@ -282,7 +282,7 @@ public sealed class HessianFreeTests : IDisposable
     public void Estimated_fisher_diagonal_is_unbiased()
     {
         var (model, x, y) = Network();
-        var expected = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher).diagonal();
+        var expected = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher).diagonal();
         var objective = new Objective(model, new Categorical(), [(x, y)]);
         const int Seeds = 100;
         var draws = stack(Enumerable.Range(0, Seeds).Select(s => FisherDiagonal.Of(objective, 4, s)));

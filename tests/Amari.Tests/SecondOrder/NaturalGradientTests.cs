@@ -64,7 +64,7 @@ public sealed class NaturalGradientTests : IDisposable
     {
         var (model, x, y) = Network();
         var before = Flat(model);
-        var f = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);
+        var f = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher);
         var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. model.parameters()]).Select(p => p.flatten())]);
         var expected = before - 0.3 * linalg.solve(f + 0.05 * eye(f.shape[0], dtype: F64), g.unsqueeze(1)).squeeze(1);
         var (after, report) = Run(

@@ -90,7 +90,7 @@ public sealed class NewtonTests : IDisposable
         var y = randint(0, 3, [20], dtype: ScalarType.Int64);
         var before = cat([.. model.parameters().Select(p => p.detach().flatten())]);
         // softmax regression: the Hessian is the Fisher
-        var h = Kfac.Dense.Fisher(model, x, [.. model.parameters()], Kfac.Dense.CategoricalFisher);
+        var h = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher);
         new Categorical().Loss(model.call(x), y).backward();
         var g = cat([.. model.parameters().Select(p => p.grad!.flatten())]);
         using var optimizer = new Newton(model, new Categorical(), new() { Damping = 0.01 });

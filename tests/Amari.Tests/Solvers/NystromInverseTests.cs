@@ -38,7 +38,7 @@ public sealed class NystromInverseTests
         var m = With(cat([arange(1, 13, dtype: ScalarType.Float64) * 30, full(N - 12, 0.4, dtype: ScalarType.Float64)]), type);
         var inverse = NystromInverse.Of(m, Shift(0.6, type), null, 0.45)!.Value;
         Assert.Equal([12, N], inverse.Root.shape);
-        Assert.InRange(Kfac.Dense.RelativeError(Full(inverse), linalg.inv(m + 0.6 * eye(N, dtype: type))), 0, error);
+        Assert.InRange(KfacOptimizer.Dense.RelativeError(Full(inverse), linalg.inv(m + 0.6 * eye(N, dtype: type))), 0, error);
     }
 
     [Theory, InlineData(0.1), InlineData(0.3), InlineData(1)]
@@ -60,7 +60,7 @@ public sealed class NystromInverseTests
         var m = With(Decaying, ScalarType.Float32);
         Tensor one = Full(NystromInverse.Of(m, Shift(0.1, ScalarType.Float32), null, 0.2)!.Value),
             other = Full(NystromInverse.Of(m * unit, Shift(0.1 * unit, ScalarType.Float32), null, 0.2)!.Value) * unit;
-        Assert.InRange(Kfac.Dense.RelativeError(other, one), 0, 1e-3);
+        Assert.InRange(KfacOptimizer.Dense.RelativeError(other, one), 0, 1e-3);
     }
 
     [Fact]

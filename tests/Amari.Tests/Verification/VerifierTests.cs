@@ -182,11 +182,11 @@ public sealed class VerifierTests : IDisposable
         );
         var (mlp, x) = (Mlp().to(ScalarType.Float64), randn(6, 4, dtype: ScalarType.Float64));
         var layer = (Linear)((Sequential)mlp)[2];
-        var dense = Kfac.Dense.Fisher(mlp, x, [layer.weight!, layer.bias!], Kfac.Dense.CategoricalFisher);
+        var dense = KfacOptimizer.Dense.Fisher(mlp, x, [layer.weight!, layer.bias!], KfacOptimizer.Dense.CategoricalFisher);
         var h = cat([((Linear)((Sequential)mlp)[0]).call(x).tanh(), ones(6, 1, dtype: ScalarType.Float64)], 1);
         var g =
-            Enumerable.Range(0, 6).Select(i => Kfac.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1)))).Aggregate((p, q) => p + q) / 6;
-        double expected = Kfac.Dense.RelativeError(Kfac.Dense.Kronecker(h.T.mm(h) / 6, g, bias: true), dense);
+            Enumerable.Range(0, 6).Select(i => KfacOptimizer.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1)))).Aggregate((p, q) => p + q) / 6;
+        double expected = KfacOptimizer.Dense.RelativeError(KfacOptimizer.Dense.Kronecker(h.T.mm(h) / 6, g, bias: true), dense);
         Assert.Equal(
             expected,
             Verifier.Verify(mlp, new Categorical(), x, Labels(6, 4)).Approximations.Single(a => a.Layer == "b").RelativeError,
