@@ -18,7 +18,7 @@ export OMP_WAIT_POLICY=PASSIVE
 
 # SIGTERM two minutes before the limit: every rank ends its step, rank 0 saves.
 srun --mpi=pmix --kill-on-bad-exit=1 --cpu-bind=cores \
-  amari train autoencoder --optimizer kfac --set inverse-fraction=0.5 --epochs 100 \
+  amari train autoencoder --optimizer kfac --set grad-worker-fraction=0.5 --epochs 100 \
   --threads "$OMP_NUM_THREADS" --rank-timeout 2m \
   --checkpoint "$shared/checkpoint" --checkpoint-every 60s --resume-if-any \
   --out "$shared/out" --overwrite

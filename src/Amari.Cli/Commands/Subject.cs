@@ -23,14 +23,15 @@ internal sealed class Subject : IDisposable
         var names = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToList();
         if (layer is not null && !names.Exists(Inside))
             throw new ArgumentException(
-                $"There is no layer '{layer}'; there are "
-                    + $"{string.Join(", ", names.Select(n => n.Contains('.', StringComparison.Ordinal) ? n[..n.LastIndexOf('.')] : n).Distinct())}."
+                $"There is no layer '{layer}'; there are " + $"{string.Join(", ", names.Select(LayerOf).Distinct())}."
             );
         Objective = new(model, Workload.Likelihood, examples.Batches(batch), ParameterLayout.Of(model, Inside));
         Data =
             examples.Count == all
                 ? FormattableString.Invariant($"all {all:N0} training examples")
                 : FormattableString.Invariant($"{examples.Count:N0} of {all:N0} training examples");
+
+        static string LayerOf(string name) => name.LastIndexOf('.') is > 0 and var end ? name[..end] : name;
 
         bool Inside(string name) => layer is null || name == layer || name.StartsWith(layer + ".", StringComparison.Ordinal);
     }

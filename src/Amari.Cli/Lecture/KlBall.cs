@@ -143,7 +143,10 @@ internal sealed class KlBall
         Arrow(gx, gy, Palette.Of("sgd"), "gradient");
         double reach = 1.2 * Math.Max(quadratic.Y.Max(), actual.Y.Max());
         foreach (double at in new[] { 1.0, gx + g2 / g1 * gy }) // g'D constant: through the ends
-            Figure.Line(plot, [at + g2 / g1 * reach, at - g2 / g1 * reach], [-reach, reach], "#999999", at == 1 ? "g'D constant" : null, 1.5f);
+        {
+            double slope = g2 / g1 * reach;
+            Figure.Line(plot, [at + slope, at - slope], [-reach, reach], "#999999", at == 1 ? "g'D constant" : null, 1.5f);
+        }
         double wide = 1.1 * Math.Max(quadratic.X.Max(), actual.X.Max());
         plot.Axes.SetLimits(-wide, wide * 1.3, -reach, reach);
         Figure.Legend(plot, corner: Alignment.LowerLeft);

@@ -34,9 +34,12 @@ internal static class HtmlReport
         );
         page.Add(
             $"""
-            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step); evaluation is not counted, nor is the warm-up of a comparison: steps of each optimizer on a model that is thrown away, until they are compiled, for 2 s at most.</p>
+            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step).
+            Evaluation is not counted, nor is the warm-up of a comparison: at most 2 s of steps of each optimizer on a model that is
+            thrown away, until they are compiled.</p>
             <h2>Loss while training</h2>
-            <p><button id="seconds" aria-pressed="true">against seconds</button> <button id="steps" aria-pressed="false">against steps</button></p>
+            <p><button id="seconds" aria-pressed="true">against seconds</button>
+            <button id="steps" aria-pressed="false">against steps</button></p>
             <div id="plot" class="plot" style="height: {500 + 24 * (colors.Count / 8)}px"></div>
 
             """
@@ -152,32 +155,8 @@ internal static class HtmlReport
                 CultureInfo.InvariantCulture,
                 $"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = "
                     + $"{JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)};\nconst panels = {MonitorPanel.Json(panels)};\n"
-            )
-                + """
-                const foot = loss => scale.zero === null ? loss : Math.max(loss, scale.zero), axis = v => scale.log ? Math.log10(v) : v;
-                let by = 'seconds';
-                function draw() {
-                  for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color);
-                  const traces = curves.map(c => ({ x: c[by].x, y: c[by].y.map(foot), customdata: c[by].y, name: c.legend, legendgroup: c.name, showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
-                    line: { color: tone(c.color), width: c.bold ? 3 : 1.2 }, hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
-                  Plotly.react('plot', traces, layout({
-                    xaxis: { title: by === 'seconds' ? 'training time (s), evaluation not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                    yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)], ...scale.log ? ticks(scale.marks) : {}, gridcolor: grid, zeroline: false },
-                    shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: foot(target), y1: foot(target), line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
-                    annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(foot(target)), yanchor: 'bottom', text: 'target ' + target, showarrow: false, opacity: .8 }] }),
-                    { responsive: true, displaylogo: false });
-                  panels.forEach((p, i) => Plotly.react('monitor' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name, showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
-                      line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' }, hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
-                    layout({ showlegend: true,
-                      xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid },
-                      yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid, zeroline: false } }),
-                    { responsive: true, displaylogo: false }));
-                  for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
-                }
-                for (const id of ['seconds', 'steps']) document.getElementById(id).onclick = () => { by = id; draw(); };
-                dark.addEventListener('change', draw);
-                draw();
-                """
+            ),
+            "comparison.js"
         );
     }
 

@@ -86,8 +86,8 @@ internal static class SpectrumReport
             <p class="sub">{HtmlPage.Text(result.Subtitle)}.</p>
             <p class="answer">{HtmlPage.Text(result.Summary)}</p>
             <h2>Density of eigenvalues</h2>
-            <p class="sub">Stochastic Lanczos quadrature, smoothed by a Gaussian; the band is one standard error over {result.Density?.Probes.Count
-                ?? 0} probes. The marks are the largest eigenvalues.</p>
+            <p class="sub">Stochastic Lanczos quadrature, smoothed by a Gaussian; the band is one standard error over
+            {result.Density?.Probes.Count ?? 0} probes. The marks are the largest eigenvalues.</p>
             <div id="density" class="plot"></div>
             <h2>The largest eigenvalues</h2>
             <p class="sub">Outliers: {HtmlPage.Text(Outliers.Rule)}.</p>
@@ -116,25 +116,6 @@ internal static class SpectrumReport
                 tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
             }
         );
-        return page.Finish(
-            $"const d = {data};\n"
-                + """
-                const accent = '#D55E00', blue = '#0072B2';
-                function draw() {
-                  const axes = (x, y, values, more) => layout({ xaxis: Object.assign({ title: x, gridcolor: grid, zerolinecolor: grid }, more), yaxis: { title: y, type: 'log', dtick: Math.max(...values) > 200 * Math.min(...values.filter(v => v > 0)) ? 1 : 'D2', gridcolor: grid, zeroline: false, exponentformat: 'power' } });
-                  const marks = (from, to, name, color, y) => ({ x: d.values.slice(from, to), y: d.values.slice(from, to).map(() => y), name, mode: 'markers', marker: { symbol: 'line-ns-open', size: 14, color, line: { width: 2 } }, hovertemplate: 'λ = %{x:.5g}<extra></extra>' });
-                  Plotly.react('density', [
-                    { x: d.x.concat(d.x.slice().reverse()), y: d.high.concat(d.low.slice().reverse()), fill: 'toself', fillcolor: 'rgba(0,114,178,.2)', line: { width: 0 }, hoverinfo: 'skip', showlegend: false },
-                    { x: d.x, y: d.y, name: 'density', line: { color: blue, width: 2.5 }, hovertemplate: 'λ = %{x:.4g}<br>density %{y:.4g}<extra></extra>' },
-                    marks(d.outliers, undefined, 'largest eigenvalues', 'rgba(128,128,128,.9)', d.floor * 1.5), marks(0, d.outliers, 'outliers', accent, d.floor * 1.5)],
-                    axes('eigenvalue λ', 'density (log scale)', d.y), { responsive: true, displaylogo: false });
-                  const rank = d.values.map((_, i) => i + 1), points = (from, to, name, color) => ({ x: rank.slice(from, to), y: d.values.slice(from, to), name, mode: 'markers', marker: { size: 9, color }, hovertemplate: 'rank %{x}<br>λ = %{y:.5g}<extra></extra>' });
-                  Plotly.react('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, prolonged', mode: 'lines', line: { dash: 'dash', color: ink(), width: 1.5 } }, points(d.outliers, undefined, 'bulk', blue), points(0, d.outliers, 'outliers', accent)],
-                    axes('rank (log scale)', 'eigenvalue λ (log scale)', d.values, { type: 'log', dtick: 'D2' }), { responsive: true, displaylogo: false });
-                }
-                dark.addEventListener('change', draw);
-                draw();
-                """
-        );
+        return page.Finish($"const d = {data};\n", "spectrum.js");
     }
 }

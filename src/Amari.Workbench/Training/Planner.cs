@@ -183,7 +183,7 @@ public static class Planner
     internal static int[] Tried(int[] intervals) => [.. intervals.Select((value, i) => Math.Min(value, Shortest << i))];
 
     /// <summary>The options that say every how many steps something is made anew, if more than one, by their steps; not those of what is
-    /// switched off (<c>AdaptX</c> for <c>XInterval</c>).</summary>
+    /// switched off (<c>AdaptiveX</c> for <c>XInterval</c>).</summary>
     internal static IReadOnlyList<(string Option, int Steps)> Intervals(OptimizerOptions options)
     {
         const string Interval = "Interval";
@@ -201,7 +201,7 @@ public static class Planner
         static string Switch(string option)
         {
             int name = option.LastIndexOf('.') + 1;
-            return option[..name] + "Adapt" + option[name..^Interval.Length];
+            return option[..name] + "Adaptive" + option[name..^Interval.Length];
         }
     }
 

@@ -190,9 +190,11 @@ internal sealed class RunRecord(
     private IEnumerable<string> Otherwise(JsonObject saved)
     {
         if ((string?)saved["data"] is { } data && Data is { } now && now.Value != data)
-            yield return $"the data is not that of the run before (fingerprint {now.Value}, it was {data}): what was recorded until now is of the other";
+            yield return $"the data is not that of the run before (fingerprint {now.Value}, it was {data}): "
+                + "what was recorded until now is of the other";
         if ((int?)saved["threads"] is { } threads && threads != get_num_threads())
-            yield return $"the run goes on with {get_num_threads()} threads, it had {threads}: it may differ from an uninterrupted one by rounding";
+            yield return $"the run goes on with {get_num_threads()} threads, it had {threads}: "
+                + "it may differ from an uninterrupted one by rounding";
         var before = OptionsOf(saved);
         if (before.Count == 0 || _options.Keys.All(before.ContainsKey))
             yield break;

@@ -298,10 +298,8 @@ public sealed class Trainer : IDisposable
         var (x, y) = Batch(seed, step);
         if (_ranks.Size > 1)
             optimizer.BatchPart = _batches!.Value.Batches.Part(step);
-        if (optimizer is SecondOrderOptimizer secondOrder)
-            return (secondOrder.StepOnBatch(x, y).LossBefore, 1);
-        if (optimizer is Kfac { EvaluatesLoss: true } kfac)
-            return (kfac.StepOnBatch(x, y).LossBefore, 1);
+        if (optimizer.EvaluatesLoss)
+            return (optimizer.StepOnBatch(x, y).LossBefore, 1);
         optimizer.Train();
         optimizer.UpdateCurvature(x, y);
         optimizer.zero_grad();

@@ -3,7 +3,8 @@ namespace Amari.Curvature;
 /// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is
 /// not.</summary>
 /// <remarks><code>
-/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), the draws (Monte-Carlo, curvature propagation), or is one (empirical)
+/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), over
+///                                                       the draws (Monte-Carlo, curvature propagation), or is 1 (empirical)
 /// A = rows r_mk' J_m / √M                                R = M k
 /// </code>A row is a backward pass through one example, which must not depend on the others of its batch.</remarks>
 internal static class FisherRoot

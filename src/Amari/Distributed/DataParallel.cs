@@ -6,7 +6,8 @@ namespace Amari.Distributed;
 /// <summary>Data-parallel training: every rank has the whole model and a part of each batch; gradients are averaged before the
 /// step.</summary>
 /// <remarks><code>
-/// g = Σ_r n_r g_r / Σ_r n_r         n_r: terms of rank r's loss, the mean over them, so that g is the gradient of the mean over the whole batch
+/// g = Σ_r n_r g_r / Σ_r n_r         n_r: terms of rank r's loss, which is the mean over them:
+///                                   g is the gradient of the mean over the whole batch
 /// </code>
 /// The gradients of one element type go in buckets of a few MiB, the later layers' first. While one bucket is on its way the next is packed
 /// and the last unpacked; with <see cref="Options.Overlap"/> buckets leave during the backward pass. A parameter without a gradient on some

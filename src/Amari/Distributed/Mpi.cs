@@ -113,10 +113,15 @@ public sealed unsafe class Mpi : Communicator
 
     /// <summary>What is installed, for reports: the library's name and version; null without one. Does not initialise MPI.</summary>
     public static string? InstalledVersion =>
-        MpiLibrary.Find() is { } mpi
-            ? $"{mpi.Version} ({mpi.Name}, "
-                + $"{mpi.Abi.Kind switch { MpiAbiKind.Standard => "standard interface", MpiAbiKind.OpenMpi => "Open MPI's interface", _ => "MPICH's interface" }})"
-            : null;
+        MpiLibrary.Find() is { } mpi ? $"{mpi.Version} ({mpi.Name}, " + $"{InterfaceOf(mpi.Abi.Kind)})" : null;
+
+    private static string InterfaceOf(MpiAbiKind kind) =>
+        kind switch
+        {
+            MpiAbiKind.Standard => "standard interface",
+            MpiAbiKind.OpenMpi => "Open MPI's interface",
+            _ => "MPICH's interface",
+        };
 
     /// <inheritdoc/>
     public override void Barrier()

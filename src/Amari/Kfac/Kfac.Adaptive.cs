@@ -31,8 +31,9 @@ public sealed partial class Kfac
     /// <summary>What the last <see cref="StepOnBatch"/> did; null before.</summary>
     public StepReport? Report { get; private set; }
 
-    /// <summary>Whether the options need <see cref="StepOnBatch"/> instead of <see cref="step"/>.</summary>
-    public bool EvaluatesLoss => Shared.EvaluatesLoss;
+    /// <inheritdoc/>
+    /// <remarks>The options do: adaptive damping and step rejection.</remarks>
+    public override bool EvaluatesLoss => Shared.EvaluatesLoss;
 
     /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for. Over ranks, each
     /// gives its part of the batch.</summary>
@@ -42,7 +43,7 @@ public sealed partial class Kfac
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">There is no likelihood, or the model takes two tensors.</exception>
-    public StepReport StepOnBatch(Tensor inputs, Tensor targets)
+    public override StepReport StepOnBatch(Tensor inputs, Tensor targets)
     {
         if (_likelihood is null || Model is not nn.Module<Tensor, Tensor> model)
             throw new InvalidOperationException(

@@ -7,7 +7,7 @@ namespace Amari.Kronecker;
 
 /// <summary>Sees the inputs and output gradients of layers while a model runs, without the model being edited.</summary>
 /// <remarks>A forward hook passes each layer's output through an identity function of autograd whose backward hands the gradient over.
-/// Nothing is copied, and activations in place work after it (<see cref="GradientTap"/>). For all but the empirical and the input-only
+/// Nothing is copied, and activations in place work after it (<see cref="GradientTap"/>). For all but the empirical and the forward-only
 /// Fisher the
 /// hook of the whole model runs the extra backward passes at once, before the training loss exists, through the same functions; a
 /// scalar leaf (<c>probe</c>) that they all claim to depend on is asked for its gradient, so that no weight gradient is computed.

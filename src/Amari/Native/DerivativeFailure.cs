@@ -35,7 +35,11 @@ internal static partial class DerivativeFailure
                 + "return the differentiable loss without calling backward().";
         if (Missing().Match(reason) is { Success: true } missing)
             return $"The operation {NameOf(missing.Groups["operation"].Value)} has no "
-                + $"{(missing.Groups["second"].Success ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives (AdamW, K-FAC)" : "derivative: replace the operation, or freeze what it is applied to")}.";
+                + (
+                    missing.Groups["second"].Success
+                        ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives (AdamW, K-FAC)."
+                        : "derivative: replace the operation, or freeze what it is applied to."
+                );
         if (InPlace().Match(reason) is { Success: true } edited)
             return "A tensor that the derivative needs "
                 + $"({edited.Groups["tensor"].Value}{(edited.Groups["source"].Success ? $", {edited.Groups["source"].Value}" : "")}) was "

@@ -13,7 +13,8 @@ internal static class ReverseMode
 
     // An error in this text would end the process, and so would a missing end of line.
     private const string Script = $$"""
-        def {{Function}}(outputs: List[Tensor], inputs: List[Tensor], cotangents: List[Tensor], keep: bool, create: bool) -> List[Optional[Tensor]]:
+        def {{Function}}(outputs: List[Tensor], inputs: List[Tensor], cotangents: List[Tensor],
+            keep: bool, create: bool) -> List[Optional[Tensor]]:
             given: List[Optional[Tensor]] = []
             for c in cotangents:
                 given.append(c)

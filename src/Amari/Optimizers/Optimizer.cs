@@ -69,6 +69,19 @@ public abstract class Optimizer : optim.Optimizer
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     public virtual void UpdateCurvature(Tensor inputs, Tensor targets) { }
 
+    /// <summary>Whether a step evaluates the loss itself, so that it is <see cref="StepOnBatch"/> in place of <c>backward()</c> and
+    /// <c>step()</c>.</summary>
+    public virtual bool EvaluatesLoss => false;
+
+    /// <summary>One step on a batch by a method that evaluates the loss itself: gradients, trial steps and all.</summary>
+    /// <param name="inputs">x, as the model takes it. Not owned.</param>
+    /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
+    /// <returns>What the step did.</returns>
+    /// <exception cref="InvalidOperationException">The optimizer was made without a model and a likelihood.</exception>
+    /// <exception cref="NotSupportedException">The method takes gradients: call <c>backward()</c> and <c>step()</c>.</exception>
+    public virtual StepReport StepOnBatch(Tensor inputs, Tensor targets) =>
+        throw new NotSupportedException($"{GetType().Name} takes gradients: call backward() and step().");
+
     /// <summary>Σ g² over all gradients.</summary>
     internal virtual double SumOfSquaredGradients() =>
         throw new NotSupportedException($"{GetType().Name} cannot be a part of another optimizer.");

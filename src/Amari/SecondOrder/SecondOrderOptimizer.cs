@@ -22,11 +22,14 @@ public abstract class SecondOrderOptimizer : Optimizer
     /// <summary>The ranks whose parts of the batch make the loss.</summary>
     private protected Communicator Ranks { get; private set; } = SingleProcess.Instance;
 
+    /// <inheritdoc/>
+    public override bool EvaluatesLoss => true;
+
     /// <summary>One step on one batch; over ranks, on the batch of which each rank gives its part, and with one report for all.</summary>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
-    public abstract StepReport StepOnBatch(Tensor inputs, Tensor targets);
+    public abstract override StepReport StepOnBatch(Tensor inputs, Tensor targets);
 
     /// <summary>Over the ranks of a communicator: losses, gradients and products with the curvature are those of the batch of all ranks,
     /// added up over their parts, so that every rank decides alike and takes the same step. The weights must be the same at first, as

@@ -7,7 +7,7 @@ namespace Amari.Solvers;
 /// <remarks><code>
 /// Ω : [n, k]      the last inverse's directions and a few random ones; from U twice more where those are needed
 /// Y = M Ω + ν Ω,  C C' = Ω' Y,  B = Y C⁻ᵀ,  B' B = W diag(s) W',  U = B W s^-½,  t = s - ν       M ≈ U diag(t) U', one product with M
-/// ρ = (tr M - Σ t) / (n - r)                                                                     what the rest of the eigenvalues is on average
+/// ρ = (tr M - Σ t) / (n - r)       the mean of the other eigenvalues
 /// (M + δ I)⁻¹ ≈ c (I - P P'),   c = 1 / (ρ + δ),   P = U diag(1 - (ρ + δ) / (t + δ))^½ : [n, r]
 /// </code>
 /// The rank r ≥ 1 is the least at which the inverse is off by a factor of 1 ± τ at most in any direction, max(t_{r+1} - ρ, ρ) / (ρ + δ) ≤

@@ -68,7 +68,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
                 text.AppendLine(
                     culture,
                     $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: "
-                        + $"{(g.Any(c => double.IsNaN(c.RelativeError)) ? "" : string.Create(culture, $"off {g.Key.Oracle} by {g.Max(c => c.RelativeError):G2} (relative). "))}{Upper(g.Key.Note)}."
+                        + $"{Distance([.. g], g.Key.Oracle)}{Upper(g.Key.Note)}."
                 );
         }
         var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
@@ -81,12 +81,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             .ToList();
         if (moved.Count > 0)
             text.AppendLine()
-                .AppendLine(
-                    culture,
-                    $"Note: "
-                        + $"{string.Join(", ", moved.GroupBy(c => c.Name).Select(g => $"{g.Key} of {string.Join(", ", g.Select(c => c.Parameter))}"))}: "
-                        + $"{moved[0].Note}."
-                );
+                .AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(Subjects))}: {moved[0].Note}.");
 
         if (Approximations.Count > 0)
             text.AppendLine()
@@ -194,6 +189,14 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             : checks.Any(c => c.Outcome == CheckOutcome.Inconclusive) ? "?"
             : number;
     }
+
+    private static string Distance(IReadOnlyList<Check> checks, string? oracle) =>
+        checks.Any(c => double.IsNaN(c.RelativeError))
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $"off {oracle} by {checks.Max(c => c.RelativeError):G2} (relative). ");
+
+    private static string Subjects(IGrouping<string, Check> checks) =>
+        $"{checks.Key} of {string.Join(", ", checks.Select(c => c.Parameter))}";
 
     private static string Upper(string sentence) => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
 }

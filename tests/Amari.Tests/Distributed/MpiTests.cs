@@ -110,7 +110,8 @@ public sealed class MpiTests
         Assert.Single(
             Regex.Matches(
                 text,
-                $@"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: its process is stopped, or the network is; the job ends\."
+                $"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: "
+                    + @"its process is stopped, or the network is; the job ends\."
             )
         );
     }

@@ -206,7 +206,8 @@ public sealed class KfacInverseChoiceTests : IDisposable
                 told,
                 e =>
                     Assert.Matches(
-                        @"^inverses of size (129|130|141) by (Cholesky: .+ ms against .+ ms by Newton-Schulz|Newton-Schulz: .+ ms against .+ ms by Cholesky)$",
+                        @"^inverses of size (129|130|141) by (Cholesky: .+ ms against .+ ms by Newton-Schulz|"
+                            + "Newton-Schulz: .+ ms against .+ ms by Cholesky)$",
                         e.Message
                     )
             );

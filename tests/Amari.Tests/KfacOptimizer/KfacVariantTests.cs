@@ -5,7 +5,7 @@ using Amari.Verification;
 
 namespace Amari.Tests.KfacOptimizer;
 
-/// <summary>The input-only Fisher, parameter groups, bfloat16 factors, inverses by iteration.</summary>
+/// <summary>The forward-only Fisher, parameter groups, bfloat16 factors, inverses by iteration.</summary>
 public sealed class KfacVariantTests() : KfacTest(51)
 {
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));

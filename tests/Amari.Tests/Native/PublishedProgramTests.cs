@@ -34,7 +34,8 @@ public sealed class PublishedProgramTests
         {
             using var scope = NewDisposeScope();
             float k = n % 100 + 0.5f;
-            if (one.add(three, alpha: k)[4].ToSingle() != 1 + 3 * k || (one * k + k)[5].ToSingle() != 2 * k) throw new InvalidOperationException("a wrong sum");
+            if (one.add(three, alpha: k)[4].ToSingle() != 1 + 3 * k || (one * k + k)[5].ToSingle() != 2 * k)
+                throw new InvalidOperationException("a wrong sum");
         }
         Volatile.Write(ref done, true);
         collector.Join();

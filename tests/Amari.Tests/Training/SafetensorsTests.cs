@@ -104,11 +104,9 @@ public sealed class SafetensorsTests : IDisposable
     {
         const string digest = "5cfc7c9c9833daa09f579ee17fd04b6cdddfd881b5579f8a00718e2183592bdb";
         var json =
-            """{"__metadata__":{"sha256":"@","k":"v\"ü"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2,1],"data_offsets":[8,16]},"b":{"dtype":"BOOL","shape":[3],"data_offsets":[16,19]}}""".Replace(
-                "@",
-                digest,
-                StringComparison.Ordinal
-            );
+            """{"__metadata__":{"sha256":"@","k":"v\"ü"},"i":{"dtype":"I64","shape":[],"data_offsets":[0,8]},""".Replace("@", digest)
+            + "\"w\":{\"dtype\":\"F32\",\"shape\":[2,1],\"data_offsets\":[8,16]},"
+            + "\"b\":{\"dtype\":\"BOOL\",\"shape\":[3],\"data_offsets\":[16,19]}}";
         byte[] text = Encoding.UTF8.GetBytes(json);
         byte[] expected =
         [
@@ -207,7 +205,8 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("""{"a":{"dtype":"F32","shape":[99999999999999999999],"data_offsets":[0,8]}}""", "its header is malformed: ")]
     [InlineData("""{"a":{"dtype":"F32","shape":[4611686018427387904,2],"data_offsets":[0,8]}}""", "its header is malformed: ")]
     [InlineData(
-        """{"a":{"dtype":"U8","shape":[0,4611686018427387904,8],"data_offsets":[0,0]},"b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}""",
+        """{"a":{"dtype":"U8","shape":[0,4611686018427387904,8],"data_offsets":[0,0]},"""
+            + "\"b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}",
         "its header is malformed: "
     )]
     [InlineData("""{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}""", "take 16 bytes, the file holds 8")]
