@@ -18,7 +18,7 @@ internal static class VerificationJson
             ["workload"] = workload,
             ["likelihood"] = report.Likelihood,
             ["examples"] = report.Examples,
-            ["loss"] = report.Loss,
+            ["loss"] = double.IsFinite(report.Loss) ? JsonValue.Create(report.Loss) : null,
             ["passed"] = report.Passed,
             ["checks"] = new JsonArray([
                 .. report.Checks.Select(c => new JsonObject

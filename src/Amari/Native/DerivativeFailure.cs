@@ -37,7 +37,8 @@ internal static partial class DerivativeFailure
             return $"The operation {NameOf(missing.Groups["operation"].Value)} has no "
                 + (
                     missing.Groups["second"].Success
-                        ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives (AdamW, K-FAC)."
+                        ? "second derivative, which this method needs: replace the operation, or take a method of first derivatives "
+                            + "(AdamW, K-FAC)."
                         : "derivative: replace the operation, or freeze what it is applied to."
                 );
         if (InPlace().Match(reason) is { Success: true } edited)
@@ -62,7 +63,7 @@ internal static partial class DerivativeFailure
             _ => name,
         };
 
-    [GeneratedRegex(@"<--- HERE\s+\w+: ")]
+    [GeneratedRegex(@"<--- HERE\s(?:.*\n)*?\w+: ")]
     private static partial Regex AfterTrace();
 
     [GeneratedRegex(@"derivative for '?(aten::)?(?<operation>\w+?)(?<second>_backward\w*)?'? is not implemented")]

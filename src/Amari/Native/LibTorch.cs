@@ -82,6 +82,21 @@ internal static unsafe partial class LibTorch
     /// <summary>Whether the tensor has the sparse coordinate layout.</summary>
     public static bool IsSparse(nint tensor) => THSTensor_is_sparse(tensor) != 0;
 
+    /// <summary>The number of dimensions.</summary>
+    public static long Dimensions(nint tensor) => THSTensor_ndimension(tensor);
+
+    /// <summary>The size of a dimension, which may be counted from the last, -1.</summary>
+    public static long Size(nint tensor, long dimension) => THSTensor_size(tensor, dimension);
+
+    /// <summary>The number of the device among those of its kind.</summary>
+    public static int DeviceIndex(nint tensor) => THSTensor_device_index(tensor);
+
+    /// <summary>Another handle of the same tensor, which the caller owns; 0 if libtorch cannot give one.</summary>
+    public static nint Share(nint tensor) => THSTensor_to_type(tensor, THSTensor_type(tensor), 0, 0);
+
+    /// <summary>The same tensor, as one of TorchSharp's with a handle of its own.</summary>
+    public static Tensor Shared(nint tensor) => Tensor.UnsafeCreateTensor(Share(tensor));
+
     private static nint Export(string symbol, string library = "c10") =>
         NativeLibrary.TryLoad(library, typeof(torch).Assembly, null, out var loaded)
         && NativeLibrary.TryGetExport(loaded, symbol, out var address)
@@ -109,12 +124,24 @@ internal static unsafe partial class LibTorch
     [LibraryImport(Library), SuppressGCTransition]
     private static partial int THSTensor_requires_grad(nint tensor);
 
+    [LibraryImport(Library), SuppressGCTransition]
+    private static partial long THSTensor_ndimension(nint tensor);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    private static partial long THSTensor_size(nint tensor, long dimension);
+
+    [LibraryImport(Library), SuppressGCTransition]
+    private static partial int THSTensor_device_index(nint tensor);
+
     // These allocate and free, so the garbage collector may run meanwhile.
     [LibraryImport(Library)]
     private static partial void THSTensor_set_grad(nint tensor, nint gradient);
 
     [LibraryImport(Library)]
     private static partial nint THSTensor_grad(nint tensor);
+
+    [LibraryImport(Library)]
+    private static partial nint THSTensor_to_type(nint tensor, sbyte type, byte copy, byte nonBlocking);
 
     [LibraryImport(Library)]
     private static partial void THSTensor_dispose(nint tensor);

@@ -5,8 +5,8 @@ namespace Amari.Native;
 /// <summary>Derivatives in reverse mode, J'c, whose errors are exceptions. TorchSharp's own <c>autograd.grad</c> has no catch: any error in
 /// it ends the process.</summary>
 /// <remarks>This is libtorch's <c>torch.grad</c>, called from a function in TorchScript: the same numbers, bit for bit, at the same cost.
-/// <c>autograd.backward(..., inputs)</c> throws too, but adds to the <c>grad</c> of the inputs, which are the user's. Thread-safe. An
-/// exception that a custom backward throws still ends the process: .NET does not let it cross libtorch's frames.</remarks>
+/// <c>autograd.backward(..., inputs)</c> throws too, but adds to the <c>grad</c> of the inputs, which are the user's. Thread-safe. What
+/// a custom backward throws is among the errors (<see cref="GuardedBackward"/>).</remarks>
 internal static class ReverseMode
 {
     private const string Function = "derivative";
@@ -14,11 +14,11 @@ internal static class ReverseMode
     // An error in this text would end the process, and so would a missing end of line.
     private const string Script = $$"""
         def {{Function}}(outputs: List[Tensor], inputs: List[Tensor], cotangents: List[Tensor],
-            keep: bool, create: bool) -> List[Optional[Tensor]]:
+            keep: bool, create: bool, unused: bool) -> List[Optional[Tensor]]:
             given: List[Optional[Tensor]] = []
             for c in cotangents:
                 given.append(c)
-            return torch.grad(outputs, inputs, given if len(given) > 0 else None, keep, create, True)
+            return torch.grad(outputs, inputs, given if len(given) > 0 else None, keep, create, unused)
 
         """;
 
@@ -40,11 +40,24 @@ internal static class ReverseMode
         bool createGraph = false
     )
     {
-        if (inputs.Length == 0)
-            return [];
+        return inputs.Length == 0 ? [] : Invoke(outputs, inputs, cotangents ?? [], again || createGraph, createGraph, unused: true);
+    }
+
+    /// <summary>The same with the arguments of <c>autograd.grad</c>.</summary>
+    /// <exception cref="InvalidOperationException">As of <see cref="Derivative"/>; or no output depends on an input, and that is not
+    /// allowed.</exception>
+    public static IReadOnlyList<Tensor?> Invoke(
+        Tensor[] outputs,
+        Tensor[] inputs,
+        Tensor[] cotangents,
+        bool keep,
+        bool createGraph,
+        bool unused
+    )
+    {
         try
         {
-            var result = (object?[])Unit.Value.invoke(Function, outputs, inputs, cotangents ?? [], again || createGraph, createGraph);
+            var result = (object?[])Unit.Value.invoke(Function, outputs, inputs, cotangents, keep, createGraph, unused);
             return result as Tensor[] ?? Array.ConvertAll(result, t => (Tensor?)t);
         }
         catch (ExternalException e)

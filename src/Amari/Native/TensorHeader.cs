@@ -37,6 +37,10 @@ internal readonly unsafe struct TensorHeader : IEquatable<TensorHeader>
     /// <summary>The header of the tensor with this handle.</summary>
     public static TensorHeader Of(nint tensor) => new(*(ulong**)tensor);
 
+    /// <summary>Whether the tensors are of one kind: dense or sparse, of one kind of device, both with gradients or both from inference
+    /// mode.</summary>
+    public static bool AreAlike(nint a, nint b) => Of(a)._keys == Of(b)._keys;
+
     /// <summary>The address of the first element of a dense tensor.</summary>
     public static nint DataPointer(nint tensor, int elementSize)
     {

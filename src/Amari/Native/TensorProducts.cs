@@ -27,6 +27,13 @@ internal static class TensorProducts
             return a.mm(b);
         if (a.dim() == 3 && b.dim() == 3 && a.size(0) == b.size(0))
             return a.bmm(b);
+        return Scripted(a, b);
+    }
+
+    /// <summary>libtorch's <c>matmul</c>, of any two tensors; the caller owns it.</summary>
+    /// <exception cref="ExternalException">As of <see cref="MatrixProduct"/>.</exception>
+    public static Tensor Scripted(Tensor a, Tensor b)
+    {
         var product = (Tensor)Unit.Value.invoke(Function, [a, b]);
         GC.KeepAlive(a); // TorchSharp passes no more than their handles
         GC.KeepAlive(b);

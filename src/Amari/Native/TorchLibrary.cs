@@ -27,14 +27,20 @@ public static class TorchLibrary
     /// <summary>Whether a failure is written to standard error; a program that tells <see cref="Status"/> itself turns it off.</summary>
     internal static bool ReportsFailure { get; set; } = true;
 
-    /// <summary>How the library was loaded, and whether the numbers it is given are protected. Loads it if no tensor was made yet, never
-    /// throws, and stays the same from then on.</summary>
+    /// <summary>How the library was loaded, whether the numbers it is given are protected, and whether its errors are exceptions. Loads it
+    /// if no tensor was made yet, never throws, and stays the same from then on.</summary>
     public static TorchLibraryStatus Status => Volatile.Read(ref whole) ?? Whole();
 
     private static TorchLibraryStatus Whole()
     {
         lock (Protecting)
-            return whole ??= Loaded is { State: not TorchLibraryState.Failed } loaded ? loaded with { Unprotected = Protect() } : Loaded;
+            return whole ??= Loaded is { State: not TorchLibraryState.Failed } loaded
+                ? loaded with
+                {
+                    Unprotected = Protect(),
+                    Unguarded = Guard(),
+                }
+                : Loaded;
     }
 
     private static string? Protect()
@@ -43,6 +49,27 @@ public static class TorchLibrary
             return null;
         string line = $"TorchSharp's numbers are not protected from the garbage collector, because {why}.";
         Warnings.Once(line + " Where another thread collects garbage, results may be wrong or the process may end.");
+        return line;
+    }
+
+    private static string? Guard()
+    {
+        (string Errors, string? Reason)[] all =
+        [
+            ("errors in matmul may end the process", GuardedProduct.TryInstall()),
+            ("errors in autograd.grad, cummax, cummin or set_rng_state may end the process", GuardedFunctions.TryInstall()),
+            ("an exception in a custom backward may end the process", GuardedBackward.TryInstall()),
+            ("a number that is converted to a type which it does not fit may end the process", GuardedConversion.TryInstall()),
+            ("the texts of errors that Amari catches may be lost", NativeError.TryInstall()),
+        ];
+        var missing = all.Where(e => e.Reason is not null)
+            .GroupBy(e => e.Reason, e => e.Errors)
+            .Select(g => $"{string.Join(", ", g)}, because {g.Key}")
+            .ToList();
+        if (missing.Count == 0)
+            return null;
+        string line = $"In TorchSharp {string.Join("; ", missing)}.";
+        Warnings.Once(line);
         return line;
     }
 

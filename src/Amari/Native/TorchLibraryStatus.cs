@@ -10,4 +10,9 @@ public sealed record TorchLibraryStatus(TorchLibraryState State, string? Path, s
     /// while libtorch reads it; null where they are (or where the library could not be loaded). It is also reported once on standard
     /// error.</summary>
     public string? Unprotected { get; init; }
+
+    /// <summary>Why errors in some of TorchSharp's functions (<c>matmul</c>, <c>autograd.grad</c>, a custom backward, ...) may end the
+    /// process; null where they are exceptions (or where the library could not be loaded). It is also reported once on standard
+    /// error.</summary>
+    public string? Unguarded { get; init; }
 }

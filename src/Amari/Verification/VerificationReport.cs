@@ -32,10 +32,10 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     /// <summary>How many examples were used.</summary>
     public required long Examples { get; init; }
 
-    /// <summary>C: outputs of a term.</summary>
+    /// <summary>C: outputs of a term; 0 where the model does not run in float64.</summary>
     public required long Outputs { get; init; }
 
-    /// <summary>Their mean loss in float64.</summary>
+    /// <summary>Their mean loss in float64; NaN where the model does not run in it.</summary>
     public required double Loss { get; init; }
 
     /// <summary>The trainable parameters, with their shapes.</summary>
@@ -51,8 +51,9 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         var culture = CultureInfo.InvariantCulture;
         text.AppendLine(
             culture,
-            $"{Examples} examples in float64, {Likelihood} likelihood with {Outputs} outputs, "
-                + $"{Parameters.Sum(p => p.Shape.Aggregate(1L, (a, b) => a * b)):N0} parameters, mean loss {Loss:G4}"
+            $"{Examples} examples in float64, {Likelihood} likelihood{(double.IsNaN(Loss) ? "" : $" with {Outputs} outputs")}, "
+                + $"{Parameters.Sum(p => p.Shape.Aggregate(1L, (a, b) => a * b)):N0} parameters"
+                + $"{(double.IsNaN(Loss) ? "" : string.Create(culture, $", mean loss {Loss:G4}"))}"
         );
         text.AppendLine();
         Table(text);

@@ -8,8 +8,8 @@ namespace Amari.Verification;
 /// <remarks>Checked are: the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian, the
 /// Gauss-Newton matrix and the exact, empirical and Monte-Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
 /// evaluation mode; a model of millions of parameters takes seconds to a minute. What cannot be computed for the model, as where an
-/// operation has no second derivative, is reported with the reason, and the other checks are made. TorchSharp cannot pass an exception
-/// through autograd: a custom backward that throws ends the process.</remarks>
+/// operation has no second derivative or a custom backward throws, is reported with the reason, and the other checks are made. Nothing can
+/// be checked of a model that does not run in float64, as one with a constant of another type: the report then says why.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch.</summary>
@@ -20,8 +20,7 @@ public static class Verifier
     /// <param name="targets">[n, ...], as the likelihood wants them; not changed.</param>
     /// <param name="options">Defaults if null.</param>
     /// <exception cref="ArgumentException">There is no example, or no trainable parameter.</exception>
-    /// <exception cref="InvalidOperationException">The model does not run in float64, or its loss is not finite; the message says what
-    /// happened.</exception>
+    /// <exception cref="InvalidOperationException">The loss of the examples is not finite.</exception>
     public static VerificationReport Verify(
         nn.Module<Tensor, Tensor> model,
         Likelihood likelihood,
@@ -49,7 +48,8 @@ public static class Verifier
         using var precise = new Float64Model(model);
         using var generator = new Generator((ulong)options.Seed, CPU);
         using var problem = new Problem(model, likelihood, Batch(inputs, n), Batch(targets, n), options, generator);
-        double loss = LossOf(problem);
+        if (Unavailable(problem, out double loss) is { } reason)
+            return Report([new("forward pass", Check.All, double.NaN, CheckOutcome.Unavailable, "", reason)], [], new([]), 0);
         if (!double.IsFinite(loss))
             throw new InvalidOperationException($"The loss of the examples is {loss} in float64; there is nothing to verify.");
 
@@ -68,14 +68,22 @@ public static class Verifier
                 return kfac;
             }
         );
-        return new(checks, approximations, coverage)
-        {
-            Likelihood = likelihood.GetType().Name,
-            Examples = n,
-            Outputs = problem.Outputs,
-            Loss = loss,
-            Parameters = [.. problem.Layout.Parameters.Select((p, i) => (p.Name, (IReadOnlyList<long>)problem.Layout.Shapes[i]))],
-        };
+        return Report(checks, approximations, coverage, problem.Outputs);
+
+        VerificationReport Report(
+            IReadOnlyList<Check> checks,
+            IReadOnlyList<Approximation> approximations,
+            Coverage coverage,
+            long outputs
+        ) =>
+            new(checks, approximations, coverage)
+            {
+                Likelihood = likelihood.GetType().Name,
+                Examples = n,
+                Outputs = outputs,
+                Loss = loss,
+                Parameters = [.. problem.Layout.Parameters.Select((p, i) => (p.Name, (IReadOnlyList<long>)problem.Layout.Shapes[i]))],
+            };
 
         // What cannot be computed is a finding, and keeps nothing else from being checked.
         void Try(string name, Func<IEnumerable<Check>> group)
@@ -98,19 +106,19 @@ public static class Verifier
         return part.is_floating_point() ? part.to_type(ScalarType.Float64, copy: true) : part.clone();
     }
 
-    private static double LossOf(Problem problem)
+    /// <summary>Why there is no loss in float64; null where there is.</summary>
+    private static string? Unavailable(Problem problem, out double loss)
     {
         try
         {
-            return problem.Loss.ToDouble();
+            loss = problem.Loss.ToDouble();
+            return null;
         }
         catch (Exception e) when (e is System.Runtime.InteropServices.ExternalException or ArgumentException)
         {
-            throw new InvalidOperationException(
-                "The model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): "
-                    + $"{e.Message.Split('\n')[0].Trim()}",
-                e
-            );
+            loss = double.NaN;
+            return "the model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): "
+                + e.Message.Split('\n')[0].Trim().TrimEnd('.');
         }
     }
 }

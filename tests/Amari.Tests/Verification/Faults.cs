@@ -16,6 +16,17 @@ internal sealed class WrongTanh : autograd.SingleTensorFunction<WrongTanh>
         [gradient * (1 - ctx.get_saved_variables()[0].square()) * 1.01];
 }
 
+/// <summary>tanh whose backward throws.</summary>
+internal sealed class ThrowingTanh : autograd.SingleTensorFunction<ThrowingTanh>
+{
+    public override string Name => nameof(ThrowingTanh);
+
+    public override Tensor forward(autograd.AutogradContext ctx, params object[] vars) => ((Tensor)vars[0]).tanh();
+
+    public override List<Tensor> backward(autograd.AutogradContext ctx, Tensor gradient) =>
+        throw new NotSupportedException("no derivative here");
+}
+
 /// <summary>tanh whose backward is right, but has no graph of its own.</summary>
 internal sealed class FirstOrderTanh : autograd.SingleTensorFunction<FirstOrderTanh>
 {

@@ -265,11 +265,36 @@ public sealed class VerifierTests : IDisposable
     }
 
     [Fact]
-    public void A_constant_that_stays_float32_is_said()
+    public void A_constant_that_stays_float32_is_reported()
     {
-        var constant = randn(5, 5);
-        var error = Assert.Throws<InvalidOperationException>(() => Verify(new Sandwich(h => h.mm(constant))));
-        Assert.Contains("does not run in float64", error.Message, StringComparison.Ordinal);
+        var (square, cube) = (randn(5, 5), randn(1, 5, 5));
+        foreach (
+            Func<Tensor, Tensor> between in (Func<Tensor, Tensor>[])
+                [h => h.mm(square), h => h.matmul(square), h => h.matmul(cube).squeeze(0)]
+        )
+        {
+            var report = Verify(new Sandwich(between));
+            var check = Assert.Single(report.Checks);
+            Assert.Equal(("forward pass", CheckOutcome.Unavailable), (check.Name, check.Outcome));
+            Assert.Contains("does not run in float64", check.Note, StringComparison.Ordinal);
+            Assert.Contains("ouble", check.Note, StringComparison.Ordinal);
+            Assert.False(report.Passed);
+            Assert.Contains("forward pass: The model does not run in float64", report.ToString(), StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_backward_that_throws_is_reported_and_the_other_checks_are_made()
+    {
+        var report = Verify(new Sandwich(h => ThrowingTanh.apply(h)));
+        Assert.Contains(
+            report.Checks,
+            c =>
+                c.Name == "gradient"
+                && c.Outcome == CheckOutcome.Unavailable
+                && c.Note.Contains("NotSupportedException: no derivative here", StringComparison.Ordinal)
+        );
+        Assert.Contains(report.Checks, c => c.Name.StartsWith("likelihood", StringComparison.Ordinal) && c.Passed);
     }
 
     [Fact]
