@@ -68,9 +68,7 @@ internal sealed record SpectrumResult(
                 Outliers.Enough
                     ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
                     : (Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart " : "Too few eigenvalues to tell outliers ")
-                        + ""
-                        + "from the bulk; "
-                        + "ask for more with --top.",
+                        + "from the bulk; ask for more with --top.",
                 $"The largest is {Number.Short(top)}"
                     + (
                         Operator == "hessian" && top > 0
