@@ -73,7 +73,7 @@ public static class WorkloadCatalog
     /// workloads and tensors are the same types on both sides, and no other version can clash.</summary>
     private sealed class PluginContext(string path) : AssemblyLoadContext(path)
     {
-        private static readonly Assembly[] Shared = [typeof(Workload).Assembly, typeof(Tensor).Assembly];
+        private static readonly Assembly[] Shared = [typeof(Workload).Assembly, typeof(Optimizer).Assembly, typeof(Tensor).Assembly];
 
         private readonly AssemblyDependencyResolver _resolver = new(path);
 
