@@ -66,7 +66,7 @@ internal static class Catalog
         public override string Name => "small";
         public override string Description => "random images";
         public override int BatchSize => 31; // uneven parts
-        public override Likelihood Likelihood { get; } = new FixedDraws();
+        public override Likelihood Likelihood { get; } = new Categorical();
         public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0);
         public override Budget DefaultBudget => Budget.OfEpochs(1);

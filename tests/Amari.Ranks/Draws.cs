@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Amari.Ranks;
 
-/// <summary>What K-FAC draws for an example over ranks is what one process draws for it with the whole batch, whatever the
+/// <summary>What K-FAC and others draw for an example over ranks is what one process draws for it with the whole batch, whatever the
 /// Fisher.</summary>
 internal static class Draws
 {
@@ -31,20 +31,61 @@ internal static class Draws
         ["the first example"] = Of(FisherKind.Exact) with { FactorBatchSize = 1 },
     };
 
+    private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Amari.Optimizer>> Others = new()
+    {
+        ["counts"] = m => new Kfac(m, Of(FisherKind.MonteCarlo) with { MonteCarloSamples = 2 }, new Poisson()),
+        ["Sophia"] = m => new Sophia(
+            m,
+            new Categorical(),
+            new()
+            {
+                LearningRate = 0.01,
+                Interval = 2,
+                Samples = 2,
+            }
+        ),
+        ["Sophia of counts"] = m => new Sophia(m, new Poisson(), new() { LearningRate = 0.01, Interval = 2 }),
+        ["Hessian-free"] = m => new HessianFree(m, new Categorical(), new() { MaxIterations = 6, PreconditionerSamples = 2 }),
+        ["natural gradient by labels"] = m => Natural(m, FisherSolver.Gram, FisherKind.MonteCarlo),
+        ["natural gradient by products"] = m => Natural(m, FisherSolver.ConjugateGradient, FisherKind.MonteCarlo),
+        ["natural gradient by signs"] = m => Natural(m, FisherSolver.Gram, FisherKind.CurvaturePropagation),
+    };
+
+    private static NaturalGradient Natural(nn.Module<Tensor, Tensor> model, FisherSolver solver, FisherKind fisher) =>
+        new(
+            model,
+            new Categorical(),
+            new()
+            {
+                Damping = 0.1,
+                KlRadius = 0.01,
+                Fisher = fisher,
+                MonteCarloSamples = 2,
+                Solver = solver,
+                MaxIterations = 4,
+            }
+        );
+
     private static Kfac.Options Of(FisherKind kind) => KfacOptions with { Fisher = kind, FactorInterval = 1, Seed = 5 };
 
     public static void Run(Communicator world)
     {
         foreach (var (name, options) in Options)
-        {
-            Amari.Optimizer Make(nn.Module model) => new Kfac(model, options, new Categorical());
-            var expected = Alone(world, Make, null, examples: Uneven, steps: Steps);
-            var actual = Train(world, Make, false, new(), null, examples: Uneven, steps: Steps);
-            double error = Distance(expected, actual);
-            Check($"draws, {name}: as one process, off by {error:G3}", error < Rounding && Distance(expected, Values(Model(100))) > Moved);
-            Same(world, $"draws, {name}", actual);
-        }
+            Compare(world, name, model => new Kfac(model, options, new Categorical()));
+        foreach (var (name, make) in Others)
+            Compare(world, name, model => make((nn.Module<Tensor, Tensor>)model));
+        foreach (string name in (string[])["Sophia", "natural gradient by labels"])
+            Compare(world, name + ", in the order of the ranks", model => Others[name]((nn.Module<Tensor, Tensor>)model), placed: false);
         Unplaced(world);
+    }
+
+    private static void Compare(Communicator world, string name, Func<nn.Module, Amari.Optimizer> make, bool placed = true)
+    {
+        var expected = Alone(world, make, null, examples: Uneven, steps: Steps);
+        var actual = Train(world, make, false, new(), null, examples: Uneven, steps: Steps, placed: placed);
+        double error = Distance(expected, actual);
+        Check($"draws, {name}: as one process, off by {error:G3}", error < Rounding && Distance(expected, Values(Model(100))) > Moved);
+        Same(world, $"draws, {name}", actual);
     }
 
     /// <summary>A loop that does not say where its part lies: of equal parts, draws are those of one process, too.</summary>

@@ -92,7 +92,7 @@ internal static class Training
     {
         ["sophia"] = m => new Sophia(
             (nn.Module<Tensor, Tensor>)m,
-            new FixedDraws(),
+            new Categorical(),
             new()
             {
                 LearningRate = 0.01,
@@ -102,15 +102,15 @@ internal static class Training
         ),
         ["adahessian"] = m => new AdaHessian((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.01 }),
         ["newton-cg"] = m => new NewtonCg((nn.Module<Tensor, Tensor>)m, new Categorical()) { MaxGradientNorm = 0.5 },
-        ["hessian-free"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new FixedDraws(), new() { MaxIterations = 8 }),
+        ["hessian-free"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { MaxIterations = 8 }),
         ["hessian-free kfac"] = m => new HessianFree(
             (nn.Module<Tensor, Tensor>)m,
-            new FixedDraws(),
+            new Categorical(),
             new() { MaxIterations = 8, Preconditioner = HessianFreePreconditioner.Kfac }
         ),
         ["natural-gradient gram"] = m => new NaturalGradient(
             (nn.Module<Tensor, Tensor>)m,
-            new FixedDraws(),
+            new Categorical(),
             new()
             {
                 Damping = 0.1,

@@ -48,7 +48,7 @@ internal static class InfoCommand
                         asked.FullName,
                         parsed.GetValue(common.Overwrite),
                         "info",
-                        null,
+                        target,
                         [Document],
                         output,
                         parsed.InvocationConfiguration.Error
@@ -111,9 +111,9 @@ internal static class InfoCommand
                 );
             }
             string json = rows.ToJsonString(Indented);
-            folder?.Write(Document, json);
-            bool isDelivered = ResultFolder.Deliver(target, json, parsed.InvocationConfiguration.Error);
-            return status.State == TorchLibraryState.Failed || !isDelivered ? 1 : folder?.ExitCode(0) ?? 0;
+            folder?.WriteResult(json);
+            int code = folder?.ExitCode(0) ?? (ResultFolder.Deliver(target, json, parsed.InvocationConfiguration.Error) ? 0 : 1);
+            return status.State == TorchLibraryState.Failed ? 1 : code;
 
             void Columns(IEnumerable<(string Name, string Value)> lines)
             {

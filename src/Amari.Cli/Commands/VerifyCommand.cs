@@ -47,17 +47,10 @@ internal static class VerifyCommand
             using var model = workload.CreateModel();
             Require.Parameters(model, "verify");
             saved?.CopyTo(model);
-            var chosen = torch
-                .randperm(data.Train.Count, dtype: torch.ScalarType.Int64)
-                .narrow(0, 0, Math.Min(parsed.GetValue(examples), data.Train.Count));
+            var order = torch.randperm(data.Train.Count, dtype: torch.ScalarType.Int64);
+            var options = new VerificationOptions { Examples = parsed.GetValue(examples), Seed = seed };
             var report = CommandLine.Running(() =>
-                Verifier.Verify(
-                    model,
-                    workload.Likelihood,
-                    data.Train.Inputs.index_select(0, chosen),
-                    data.Train.Targets.index_select(0, chosen),
-                    new() { Examples = parsed.GetValue(examples), Seed = seed }
-                )
+                Verifier.Verify(model, workload.Likelihood, data.Train.Inputs, data.Train.Targets, options, order)
             );
 
             string weights =

@@ -1,3 +1,4 @@
+using System.IO.Enumeration;
 using System.Text;
 using Amari.Serialization;
 using Amari.Training;
@@ -13,6 +14,17 @@ internal sealed class ResultFolder : IDisposable
     /// <summary>The machine-readable result.</summary>
     public const string Document = "result.json";
 
+    /// <summary>What runs write there besides results, by patterns.</summary>
+    private static readonly string[] Others =
+    [
+        Manifest.FileName,
+        FolderLock.FileName,
+        ComparisonFile.Unfinished,
+        CheckpointDirectory.Pattern,
+        BestWeights.FileName,
+    ];
+
+    private readonly string _document;
     private readonly string[] _made; // the innermost first
     private readonly FolderLock.Holder _hold;
     private readonly Manifest _manifest;
@@ -28,6 +40,7 @@ internal sealed class ResultFolder : IDisposable
     private ResultFolder(
         string path,
         bool overwrite,
+        string document,
         OutputTarget? json,
         string[] made,
         FolderLock.Holder hold,
@@ -35,7 +48,8 @@ internal sealed class ResultFolder : IDisposable
         TextWriter error
     )
     {
-        (Path, _overwrite, _json, _made, _hold, _output, _error) = (path, overwrite, json, made, hold, output, error);
+        (Path, _overwrite, _document, _json, _made, _hold) = (path, overwrite, document, json, made, hold);
+        (_output, _error) = (output, error);
         _manifest = new(path);
     }
 
@@ -46,11 +60,12 @@ internal sealed class ResultFolder : IDisposable
     /// <param name="overwrite">Whether results there may be replaced.</param>
     /// <param name="name">The stem of a new folder.</param>
     /// <param name="json">What --json says.</param>
-    /// <param name="files">Patterns of the files that are going to be written; null for <c>result.json</c> alone.</param>
+    /// <param name="files">Patterns of the files that are going to be written, first the machine-readable result; null for
+    /// <c>result.json</c> alone.</param>
     /// <param name="output">Where the result goes if no folder can be written to; by default the console's.</param>
     /// <param name="error">Where it is said that results went elsewhere; by default the console's.</param>
     /// <exception cref="ArgumentException">The folder holds files that may not be replaced, cannot be written to, or is in use by another
-    /// process.</exception>
+    /// process; or --json names a file that is written there anyway, and is not the machine-readable result.</exception>
     public static ResultFolder Prepare(
         string? asked,
         bool overwrite,
@@ -81,16 +96,17 @@ internal sealed class ResultFolder : IDisposable
         {
             if (File.Exists(path))
                 throw new ArgumentException($"--out is '{path}', which is a file; it must be a folder.");
-            Check(path, overwrite, files ?? [Document]);
+            files ??= [Document];
+            Check(path, overwrite, files);
             string[] needed = json?.File is { } file ? [path, System.IO.Path.GetDirectoryName(file)!] : [path];
-            if (json?.File == System.IO.Path.Combine(path, Document))
-                json = null; // it is written there in any case
             string[] made = [.. needed.SelectMany(Missing).Distinct().OrderByDescending(f => f.Length)];
             try
             {
                 foreach (string folder in needed)
                     AtomicFile.Probe(folder);
-                return new(path, overwrite, json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
+                if (json is { File: not null } && IsDocument(json, path, files))
+                    json = null; // it is written there in any case
+                return new(path, overwrite, files[0], json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
             }
             catch (Exception e) when (e is ArgumentException or FolderInUseException)
             {
@@ -107,6 +123,37 @@ internal sealed class ResultFolder : IDisposable
                 f = System.IO.Path.GetDirectoryName(f)
             )
                 yield return f;
+        }
+    }
+
+    /// <summary>Whether --json is the machine-readable result of the folder.</summary>
+    /// <exception cref="ArgumentException">It is another file of the folder, or a folder around it.</exception>
+    private static bool IsDocument(OutputTarget json, string path, IReadOnlyList<string> files)
+    {
+        string name = System.IO.Path.GetRelativePath(Real(path), Real(json.File!));
+        if (name == files[0])
+            return true;
+        string[] parts = name.Split(System.IO.Path.DirectorySeparatorChar);
+        if (Array.TrueForAll(parts, p => p is "." or ".."))
+            throw Refused("which is the folder of the results or one around it; it must be a file.");
+        for (int i = 1; i <= parts.Length; i++)
+            if (files.Concat(Others).Any(p => Matches(p, string.Join('/', parts[..i]))))
+                throw Refused($"which the command itself writes in '{path}': choose another name, or {files[0]}.");
+        return false;
+
+        ArgumentException Refused(string why) => new($"{json.Option} is '{json.Name}', {why}");
+
+        static bool Matches(string pattern, string file) =>
+            System.IO.Path.GetDirectoryName(pattern) == System.IO.Path.GetDirectoryName(file)
+            && FileSystemName.MatchesSimpleExpression(System.IO.Path.GetFileName(pattern), System.IO.Path.GetFileName(file));
+
+        // of existing folders, so that no links go in a circle
+        static string Real(string path)
+        {
+            string file = AtomicFile.Target(System.IO.Path.GetFullPath(path));
+            return System.IO.Path.GetDirectoryName(file) is { } folder
+                ? System.IO.Path.Combine(Real(folder), System.IO.Path.GetFileName(file))
+                : file;
         }
     }
 
@@ -200,10 +247,10 @@ internal sealed class ResultFolder : IDisposable
         }
     }
 
-    /// <summary>Writes <c>result.json</c>, and what --json asks for.</summary>
+    /// <summary>Writes the machine-readable result, and what --json asks for.</summary>
     public void WriteResult(string json)
     {
-        Write(Document, json);
+        Write(_document, json);
         if (!Deliver(_json, json, _error))
             _isIncomplete = true;
     }
@@ -291,7 +338,7 @@ internal sealed class ResultFolder : IDisposable
         _elsewhere = "";
         _error.WriteLine(
             $"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
-                + $"{Document} follows on standard output."
+                + $"{_document} follows on standard output."
         );
     }
 
@@ -305,7 +352,7 @@ internal sealed class ResultFolder : IDisposable
                 Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
                 AtomicFile.Write(file, content);
             }
-            else if (name == Document)
+            else if (name == _document)
                 _output.WriteLine(Encoding.UTF8.GetString(content));
         }
         catch (Exception e) when (IsRefusal(e))

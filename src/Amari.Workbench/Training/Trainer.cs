@@ -303,12 +303,12 @@ public sealed class Trainer : IDisposable
         optimizer.Train();
         optimizer.UpdateCurvature(x, y);
         optimizer.zero_grad();
-        var f = model.call(x);
+        var f = ForwardFailure.Call(model, x);
         double weight = _ranks.Size == 1 ? 1 : Workload.Likelihood.Terms(f, y);
         var loss = Workload.Likelihood.Loss(f, y);
         if (_ranks.Size > 1)
             parallel.Weight = weight;
-        loss.backward();
+        ReverseMode.Backward(loss);
         parallel.AverageGradients();
         optimizer.step();
         return (loss.ToDouble(), weight);
@@ -350,7 +350,7 @@ public sealed class Trainer : IDisposable
                 if (index++ % _ranks.Size != _ranks.Rank)
                     continue;
                 using var scope = NewDisposeScope();
-                var f = model.call(x);
+                var f = ForwardFailure.Call(model, x);
                 total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
                 count += terms(f, y);
             }

@@ -49,8 +49,8 @@ public sealed class Fisher : GaussNewton
 
         Tensor[] Draw()
         {
-            using var generator = new Generator(batch.Seed(_seed), Device);
-            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(batch.OfCounted(Likelihood.Draw(Kind, output, generator))))];
+            using var generator = batch.Draws(_seed, Device);
+            return [.. Enumerable.Range(0, Samples).Select(_ => Flat(batch.OfCounted(batch.Draw(Kind, output, generator))))];
         }
     }
 }

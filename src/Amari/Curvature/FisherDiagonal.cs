@@ -15,13 +15,13 @@ internal static class FisherDiagonal
     public static Tensor Of(Objective objective, int samples, long seed)
     {
         using var scope = NewDisposeScope();
-        var (layout, likelihood) = (objective.Parameters, objective.Likelihood!);
+        var layout = objective.Parameters;
         var sums = zeros(samples, layout.Dimension, dtype: layout.Type, device: layout.Device); // u of each draw
         long terms = objective.Walk(
             true,
             batch =>
             {
-                using var generator = new Generator(batch.Seed(seed), layout.Device);
+                using var generator = batch.Draws(seed, layout.Device);
                 var output = batch.Output.detach();
                 bool isFinite = output.isfinite().all().ToBoolean(); // there is nothing to draw from otherwise
                 if (!isFinite)
@@ -29,7 +29,7 @@ internal static class FisherDiagonal
                 for (int i = 0; isFinite && i < samples; i++)
                 {
                     using var inner = NewDisposeScope();
-                    var score = batch.OfCounted(likelihood.Score(output, likelihood.Sample(output, generator)));
+                    var score = batch.OfCounted(batch.Draw(FisherKind.MonteCarlo, output, generator));
                     sums[i].add_(layout.Flatten(objective.Derivative(batch.Output, score, again: true)));
                 }
             }

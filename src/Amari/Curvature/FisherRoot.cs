@@ -35,10 +35,10 @@ internal static class FisherRoot
             false,
             batch =>
             {
-                using var generator = new Generator(batch.Seed(seed), layout.Device);
+                using var generator = batch.Draws(seed, layout.Device);
                 var output = batch.Output.detach();
                 roots.Add([
-                    .. Roots(output, batch.Target, generator)
+                    .. Roots(batch, output, generator)
                         .Select(r => batch.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope()),
                 ]);
             }
@@ -85,14 +85,14 @@ internal static class FisherRoot
             );
         }
 
-        IEnumerable<Tensor> Roots(Tensor output, Tensor target, Generator generator) =>
+        IEnumerable<Tensor> Roots(Objective.Batch batch, Tensor output, Generator generator) =>
             kind switch
             {
                 FisherKind.Exact => Enumerable
                     .Range(0, (int)likelihood.Outputs(output))
                     .Select(c => likelihood.FisherRootColumn(output, c)),
-                FisherKind.Empirical => [likelihood.Score(output, target)],
-                _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
+                FisherKind.Empirical => [likelihood.Score(output, batch.Target)],
+                _ => Enumerable.Range(0, samples).Select(_ => batch.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
             };
     }
 }

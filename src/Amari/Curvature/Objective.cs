@@ -37,7 +37,7 @@ public sealed class Objective
         (_model, Model, Likelihood, Reduction, Batches) = (model, model, likelihood, reduction, batches);
         Parameters = parameters ?? ParameterLayout.Of(model);
         _batches = () =>
-            batches.Select((b, i) => new Batch(i, Ranks.Rank, () => Call(b.Inputs, b.Targets), b.Inputs, b.Targets, likelihood));
+            batches.Select((b, i) => new Batch(i, Ranks.Rank, Part, () => Call(b.Inputs, b.Targets), b.Inputs, b.Targets, likelihood));
 
         Tensor Call(Tensor x, Tensor y)
         {
@@ -55,7 +55,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _batches = () => [new Batch(0, Ranks.Rank, () => Call(loss), null, null, null)];
+        _batches = () => [new Batch(0, Ranks.Rank, null, () => Call(loss), null, null, null)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -74,9 +74,13 @@ public sealed class Objective
     public LossReduction Reduction { get; }
 
     /// <summary>Those over whose batches together L is the mean or the sum; each has batches of its own, or none. Then every call, and
-    /// every product with a curvature, is made by all of them together and gives them the same; drawn targets differ from rank to
-    /// rank.</summary>
+    /// every product with a curvature, is made by all of them together and gives them the same; drawn targets differ from rank to rank,
+    /// unless there is a <see cref="Part"/>.</summary>
     internal Communicator Ranks { get; init; } = SingleProcess.Instance;
+
+    /// <summary>Which part of one batch of all <see cref="Ranks"/> the only batch here is: what is drawn for it is what one process draws
+    /// for the whole. Null where each rank has batches of its own.</summary>
+    internal BatchPart? Part { get; init; }
 
     /// <summary>L(w).</summary>
     public double Loss()
@@ -180,10 +184,7 @@ public sealed class Objective
                         + "all ranks the same."
                 );
             if (sums[2] == 0 && sums[3] > 0)
-                throw new InvalidOperationException(
-                    "The loss does not depend on the parameters: there is no graph from it to any of them (it was detached, computed under "
-                        + "no_grad, of integers, or of other parameters)."
-                );
+                throw DerivativeFailure.NoGraph();
             return sums[0] > 0 ? (long)sums[0] : throw new InvalidOperationException("There was no batch to take the curvature of.");
         }
         finally
@@ -239,10 +240,25 @@ public sealed class Objective
     internal double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
 
     /// <summary>One batch: its output is computed once.</summary>
-    internal sealed class Batch(int index, int rank, Func<Tensor> output, Tensor? inputs, Tensor? target, Likelihood? likelihood)
+    internal sealed class Batch(
+        int index,
+        int rank,
+        BatchPart? part,
+        Func<Tensor> output,
+        Tensor? inputs,
+        Tensor? target,
+        Likelihood? likelihood
+    )
     {
-        /// <summary>The seed of this batch's draws: the same in every walk, another for every batch of every rank.</summary>
-        public ulong Seed(long seed) => unchecked((ulong)HashSeed.OfRank(seed, rank) * 0x9E3779B97F4A7C15 + (ulong)index);
+        /// <summary>The source of this batch's draws: the same in every walk, another for every batch of every rank; for parts of one
+        /// batch that of the whole.</summary>
+        public Generator Draws(long seed, Device device) =>
+            new(unchecked((ulong)HashSeed.OfRank(seed, Rows is null ? rank : 0) * 0x9E3779B97F4A7C15 + (ulong)index), device);
+
+        /// <summary>A random vector for every term, as <see cref="Likelihood.Draw"/> makes it.</summary>
+        public Tensor Draw(FisherKind kind, Tensor f, Generator draws) => likelihood!.Draw(kind, f, draws, Rows);
+
+        private BatchPart? Rows => part?.InRows(Output.shape[0]);
 
         /// <summary>Whether there is no example in it.</summary>
         public bool IsEmpty => inputs is { } x && x.dim() > 0 && x.shape[0] == 0;

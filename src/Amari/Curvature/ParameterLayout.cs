@@ -94,6 +94,7 @@ public sealed class ParameterLayout
     /// <summary>w ← v.</summary>
     public void Write(Tensor v)
     {
+        RequireMemory();
         using var off = no_grad();
         using var scope = NewDisposeScope();
         foreach (var ((_, w), part) in Parameters.Zip(Split(v)))
@@ -103,6 +104,7 @@ public sealed class ParameterLayout
     /// <summary>w ← w + α v.</summary>
     public void Add(Tensor v, double alpha = 1)
     {
+        RequireMemory();
         using var off = no_grad();
         using var scope = NewDisposeScope();
         foreach (var ((_, w), part) in Parameters.Zip(Split(v)))
@@ -111,6 +113,13 @@ public sealed class ParameterLayout
 
     /// <summary>The tensors that autograd differentiates in.</summary>
     internal List<Tensor> Tensors => [.. Parameters.Select(p => (Tensor)p.Parameter)];
+
+    /// <summary>Throws one sentence when a parameter cannot be written to.</summary>
+    internal void RequireMemory()
+    {
+        foreach (var (name, w) in Parameters)
+            Require.Separate(name, w);
+    }
 
     /// <summary>Throws one sentence when a derivative with respect to a parameter cannot be taken.</summary>
     internal void RequireGradients()

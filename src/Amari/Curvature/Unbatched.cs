@@ -1,10 +1,12 @@
+using Amari.Native;
+
 namespace Amari.Curvature;
 
 /// <summary>Notices a model that is given one example without a dimension of examples: its outputs would be taken for examples.</summary>
 internal static class Unbatched
 {
     /// <summary>The model's output.</summary>
-    /// <exception cref="ArgumentException">A layer of the model took the inputs for one example.</exception>
+    /// <exception cref="ArgumentException">A layer of the model took the inputs for one example, or the model cannot take them.</exception>
     public static Tensor Refuse(nn.Module<Tensor, Tensor> model, Tensor inputs)
     {
         long dimensions = inputs.dim();
@@ -15,7 +17,7 @@ internal static class Unbatched
             .Where(m => ExampleDimensions(m) == dimensions)
             .ToList();
         if (layers.Count == 0 || !inputs.is_floating_point())
-            return model.call(inputs);
+            return ForwardFailure.Call(model, inputs);
         bool unbatched = false;
         string shape = string.Join(", ", inputs.shape);
         var hooks = layers.ConvertAll(l =>
@@ -29,7 +31,7 @@ internal static class Unbatched
         );
         try
         {
-            var output = model.call(inputs);
+            var output = ForwardFailure.Call(model, inputs);
             return !unbatched
                 ? output
                 : throw new ArgumentException(

@@ -2,6 +2,7 @@ using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Kernels;
 using Amari.Kronecker;
+using Amari.Native;
 
 namespace Amari;
 
@@ -57,14 +58,14 @@ public sealed partial class Kfac
             using (enable_grad())
             {
                 _capture.SetTargets(targets);
-                var sum = _likelihood.SumNegativeLogLikelihood(model.call(inputs), targets);
+                var sum = _likelihood.SumNegativeLogLikelihood(ForwardFailure.Call(model, inputs), targets);
                 if (_capture.IsUnbatched && string.Join(", ", inputs.shape) is var shape)
                     throw new InvalidOperationException(
                         $"StepOnBatch(inputs, targets) takes a batch: one example [{shape}] is [1, {shape}]."
                     );
                 terms = _capture.LastTerms;
                 var trained = Shared.Reduction == LossReduction.Sum ? sum : sum / terms;
-                trained.backward();
+                ReverseMode.Backward(trained);
                 loss = sum.to_type(ScalarType.Float64).ToDouble();
             }
         if (_sharing is { World: var ranks })

@@ -1,3 +1,5 @@
+using Amari.Native;
+
 namespace Amari;
 
 // What has no block, and AdamW trains: its rate, and who comes to it later.
@@ -13,7 +15,7 @@ public sealed partial class Kfac
     private static ParameterGroup<Options> WithFrozen(nn.Module model, Options options) =>
         new(model.named_parameters().DistinctBy(p => p.parameter.Handle), options) { Module = model };
 
-    /// <exception cref="ArgumentException">There is nothing to train, or a parameter is complex.</exception>
+    /// <exception cref="ArgumentException">There is nothing to train, a parameter is complex, or its numbers share memory.</exception>
     private static void RefuseUnfit(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
         if (!parameters.Any(p => p.Parameter.requires_grad && p.Parameter.numel() > 0))
@@ -23,6 +25,8 @@ public sealed partial class Kfac
                 $"The parameter '{name}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
                 nameof(parameters)
             );
+        foreach (var trained in parameters.Where(p => p.Parameter.requires_grad))
+            Require.Separate(trained.Name, trained.Parameter);
     }
 
     /// <summary>Logs parameters that have been thawed since the optimizer was made, once each.</summary>

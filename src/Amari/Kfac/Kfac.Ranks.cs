@@ -38,12 +38,8 @@ public sealed partial class Kfac
     {
         if (_sharing is not { World: { Rank: var rank, Size: var size } })
             return null;
-        if (BatchPart is { } given)
-            return given.Length == examples
-                ? given
-                : throw new InvalidOperationException(
-                    $"The pass is of {examples} examples, but {nameof(BatchPart)} says {given.Length}: set it before each forward pass."
-                );
+        if (BatchPart is not null)
+            return PartGiven(examples);
         var asBefore = Distributed.BatchPart.Of(_batchExamples, rank, size);
         return asBefore.Length == examples ? asBefore : Distributed.BatchPart.Of(examples * size, rank, size);
     }

@@ -1,5 +1,6 @@
 using Amari.Kronecker;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Solvers;
 using Amari.Verification;
 
@@ -382,11 +383,17 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         factors.Zip(_running).Where(f => f.Second is not null).Select(f => (f.First, f.Second!));
 
     /// <summary>Whether all that <see cref="Restore"/> needs was saved.</summary>
-    /// <exception cref="InvalidDataException">It was not.</exception>
+    /// <exception cref="InvalidDataException">It was not, or a factor has negative numbers on its diagonal.</exception>
     public void Check(Func<string, Tensor?> find, long updates)
     {
         if (updates > 0 && Array.Find(factors, f => find(f) is null) is { } missing)
             throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
+        foreach (string factor in factors)
+            if (find(factor) is { } saved)
+                SavedState.RequireNonNegative($"{name}.{factor}", saved, onDiagonal: saved.dim() > 1 && saved.shape[^1] == saved.shape[^2]);
+        const string values = nameof(KroneckerInverse.Values);
+        if (find(values) is { } moments)
+            SavedState.RequireNonNegative($"{name}.{values}", moments);
         _ = Restored(find);
     }
 

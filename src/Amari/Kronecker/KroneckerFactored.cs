@@ -63,8 +63,11 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
 
         void Measure()
         {
-            using var generator = new Generator((ulong)HashSeed.OfRank(seed, objective.Ranks.Rank), Device);
-            using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true) { Active = true };
+            using var generator = new Generator((ulong)HashSeed.OfRank(seed, objective.Part is null ? objective.Ranks.Rank : 0), Device);
+            using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true, _ => objective.Part)
+            {
+                Active = true,
+            };
             bool finite = true;
             long terms = objective.Walk(
                 true,

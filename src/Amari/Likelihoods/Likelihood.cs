@@ -110,7 +110,7 @@ public abstract class Likelihood
     /// <param name="output">f.</param>
     /// <param name="generator">The source of randomness.</param>
     /// <param name="part">Which rows of a larger batch the output is of: it gets what is drawn for them there, where draws take a fixed
-    /// number of random numbers a row. Null for all.</param>
+    /// number of random numbers a row or <see cref="DrawsVary"/>. Null for all.</param>
     internal Tensor Draw(FisherKind kind, Tensor output, Generator? generator, BatchPart? part = null)
     {
         using var off = no_grad();
@@ -123,6 +123,13 @@ public abstract class Likelihood
             var whole = rand(Whole(output, part), dtype: output.dtype, device: DrawDevice(output, generator), generator: generator);
             s = FisherRootProduct(output, Own(whole, rows, start).sub_(0.5).sign_().to(output.device));
         }
+        else if (DrawsVary)
+        {
+            long[] size = [Whole(output, part)[0]];
+            var seeds = randint(0, long.MaxValue, size, ScalarType.Int64, DrawDevice(output, generator), generator: generator);
+            var own = Own(seeds, rows, start).Elements<long>();
+            s = Score(output, cat([.. own.Select((seed, i) => SampleRow(output.narrow(0, i, 1), seed))]));
+        }
         else if (part is null || part.Value.Batch == rows)
             s = Score(output, Sample(output, generator));
         else
@@ -133,6 +140,15 @@ public abstract class Likelihood
             s = Score(output, drawn.narrow(0, drawn.shape[0] / whole.shape[0] * start, drawn.shape[0] / whole.shape[0] * rows));
         }
         return s.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Whether draws take more random numbers for one row than for another: each then has a generator of its own.</summary>
+    private protected virtual bool DrawsVary => false;
+
+    private Tensor SampleRow(Tensor row, long seed)
+    {
+        using var generator = new Generator((ulong)seed, CPU);
+        return Sample(row, generator);
     }
 
     /// <summary>The shape of the output of the whole batch.</summary>

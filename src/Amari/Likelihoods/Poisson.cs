@@ -23,6 +23,8 @@ public sealed class Poisson : Likelihood
         return poisson(output.exp().to(DrawDevice(output, generator)), generator).to(output.device).MoveToOuterDisposeScope();
     }
 
+    private protected override bool DrawsVary => true;
+
     /// <inheritdoc/>
     public override Tensor Score(Tensor output, Tensor target)
     {

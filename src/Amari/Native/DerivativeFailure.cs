@@ -21,6 +21,13 @@ internal static partial class DerivativeFailure
         return new(Sentence(reason), new InvalidOperationException(reason, failure));
     }
 
+    /// <summary>The exception for a loss that there is no way from to the parameters.</summary>
+    public static InvalidOperationException NoGraph() =>
+        new(
+            "The loss does not depend on the parameters: there is no graph from it to any of them "
+                + "(it was detached, computed under no_grad, of integers, or of other parameters)."
+        );
+
     /// <summary>The first line of what libtorch says, without the trace of the script that asked.</summary>
     internal static string Reason(string message)
     {

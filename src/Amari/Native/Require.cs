@@ -85,6 +85,25 @@ internal static class Require
             );
     }
 
+    /// <summary>Numbers that lie each in memory of its own: torch writes to no others.</summary>
+    public static void Separate(string name, Tensor parameter)
+    {
+        if (parameter.is_sparse || parameter.numel() == 0)
+            return;
+        long reach = 0; // how far from its first number a slice of smaller strides ends
+        foreach (var (size, stride) in parameter.shape.Zip(parameter.stride()).Where(d => d.First > 1).OrderBy(d => d.Second))
+        {
+            if (stride <= reach)
+                throw new ArgumentException(
+                    $"The parameter '{name}' [{string.Join(", ", parameter.shape)}] has numbers that share memory, as expand() leaves "
+                        + "them, "
+                        + "and cannot be written to: make it of a tensor with memory of its own, by .clone() or .contiguous().",
+                    nameof(parameter)
+                );
+            reach += stride * (size - 1);
+        }
+    }
+
     /// <summary>One sentence with the value and the allowed range.</summary>
     public static ArgumentOutOfRangeException Error(string name, object value, string range) =>
         new(name, FormattableString.Invariant($"{name} is {value}; it must be {range}."));

@@ -72,6 +72,24 @@ internal static class ReverseMode
         }
     }
 
+    /// <summary>The backward pass of training: adds a loss's derivative to the <c>grad</c> of all that it depends on.</summary>
+    /// <param name="loss">A scalar.</param>
+    /// <exception cref="InvalidOperationException">It has no graph, or there is no such derivative; one sentence says why, and what to
+    /// do.</exception>
+    public static void Backward(Tensor loss)
+    {
+        if (!loss.requires_grad)
+            throw DerivativeFailure.NoGraph();
+        try
+        {
+            loss.backward();
+        }
+        catch (ExternalException e)
+        {
+            throw DerivativeFailure.Of(e);
+        }
+    }
+
     /// <summary>A backward pass for the sake of what is shown on its way (<see cref="GradientTap"/>).</summary>
     /// <param name="output">Has a graph.</param>
     /// <param name="cotangent">Of its shape.</param>

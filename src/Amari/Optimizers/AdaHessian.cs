@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Spectrum;
 
 namespace Amari;
@@ -95,7 +96,8 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
     /// <param name="Estimates">n, a scalar.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor Estimates) : ParameterState;
+    public sealed record State(Tensor FirstMoment, [property: NonNegative] Tensor SecondMoment, [property: NonNegative] Tensor Estimates)
+        : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 
@@ -67,7 +68,11 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     /// <param name="Rows">R : [.., rows, 1]; null for a vector.</param>
     /// <param name="Columns">C : [.., 1, columns]; null for a vector.</param>
     /// <param name="Variance">V of a vector, shaped as w; else null.</param>
-    public sealed record State(Tensor? Rows, Tensor? Columns, Tensor? Variance) : ParameterState;
+    public sealed record State(
+        [property: NonNegative] Tensor? Rows,
+        [property: NonNegative] Tensor? Columns,
+        [property: NonNegative] Tensor? Variance
+    ) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)

@@ -70,7 +70,11 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
     /// <param name="LargestMoment">u of AmsGrad, shaped as w; else null.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment, Tensor? LargestMoment = null) : ParameterState;
+    public sealed record State(
+        Tensor FirstMoment,
+        [property: NonNegative] Tensor SecondMoment,
+        [property: NonNegative] Tensor? LargestMoment = null
+    ) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>

@@ -96,10 +96,10 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
     /// <param name="LargestMoment">u of AmsGrad, shaped as w; else null.</param>
     public sealed record State(
         Tensor FirstMoment,
-        Tensor SecondMoment,
-        Tensor? FirstScales = null,
-        Tensor? SecondScales = null,
-        Tensor? LargestMoment = null
+        [property: NonNegative] Tensor SecondMoment,
+        [property: NonNegative] Tensor? FirstScales = null,
+        [property: NonNegative] Tensor? SecondScales = null,
+        [property: NonNegative] Tensor? LargestMoment = null
     ) : ParameterState;
 
     /// <inheritdoc/>

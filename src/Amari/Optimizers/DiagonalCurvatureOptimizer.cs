@@ -42,8 +42,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private protected abstract void Accumulate(Tensor diagonal, TState state, TOptions options);
 
     /// <summary>Over the ranks of a communicator: <see cref="UpdateCurvature(Tensor, Tensor)"/> measures on the batch of all ranks, of
-    /// which each shows its part. Probes are the same on all ranks, drawn targets differ: ĝ is the mean gradient over all ranks'
-    /// terms.</summary>
+    /// which each shows its part. Probes are the same on all ranks, and targets are drawn by an example's place in the whole batch: ĝ is
+    /// the mean gradient over all ranks' terms.</summary>
     internal override void Share(Communicator communicator, bool shardState)
     {
         base.Share(communicator, shardState);
@@ -56,6 +56,7 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     /// <exception cref="InvalidOperationException">The optimizer was made without a model and a likelihood.</exception>
     public override void UpdateCurvature(Tensor inputs, Tensor targets)
     {
+        BatchPart? place = null;
         foreach (var group in Groups)
         {
             long step = StepsOf(group);
@@ -68,8 +69,13 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
                         + "instead."
                 );
             using var scope = NewDisposeScope();
+            place ??= PartAmong(_ranks, inputs.shape[0]);
             var parameters = group.Parameters.Where(p => trained.Contains(p.Name)).ToList();
-            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(parameters)) { Ranks = _ranks };
+            var objective = new Objective(_model, _likelihood, [(inputs, targets)], new ParameterLayout(parameters))
+            {
+                Ranks = _ranks,
+                Part = place,
+            };
             long seed = unchecked(group.Options.Seed * 1_000_003L + step);
             var diagonal =
                 group.Options.Estimate == DiagonalEstimate.Hutchinson

@@ -27,6 +27,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private void Prepare(Slot slot, TOptions options)
     {
         using var off = no_grad();
+        Require.Separate(slot.Name, slot.Parameter); // it may have been frozen until now
         if (slot.State is null)
         {
             slot.State = CreateState(slot.Parameter, options);
@@ -182,6 +183,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 );
             fresh.copy_(saved);
         }
+        state.RequireNonNegative(slot.Name);
         state.Step = step;
         return state;
     }

@@ -46,7 +46,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <param name="groups">At least one; a parameter and a name belong to one group only.</param>
-    /// <exception cref="ArgumentException">There is no trainable parameter, or one is complex.</exception>
+    /// <exception cref="ArgumentException">There is no trainable parameter, one is complex, or its numbers share memory.</exception>
     protected GroupedOptimizer(IEnumerable<ParameterGroup<TOptions>> groups)
     {
         ArgumentNullException.ThrowIfNull(groups);
@@ -155,7 +155,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <summary>Adds parameters to be trained from now on.</summary>
-    /// <exception cref="ArgumentException">A parameter or a name is in the optimizer already, or a parameter is complex.</exception>
+    /// <exception cref="ArgumentException">A parameter or a name is in the optimizer already, a parameter is complex, or its numbers share
+    /// memory.</exception>
     public void Add(ParameterGroup<TOptions> group)
     {
         ArgumentNullException.ThrowIfNull(group);
@@ -172,6 +173,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
             if (!handles.Add(parameter.Handle))
                 throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(group));
             Require.Real(name, parameter);
+            if (parameter.requires_grad)
+                Require.Separate(name, parameter);
         }
         _groups.Add((group, [.. group.Parameters.Select(p => new Slot(p.Name, p.Parameter))]));
         Added(group);

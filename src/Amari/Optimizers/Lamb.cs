@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 
@@ -76,7 +77,7 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    public sealed record State(Tensor FirstMoment, Tensor SecondMoment) : ParameterState;
+    public sealed record State(Tensor FirstMoment, [property: NonNegative] Tensor SecondMoment) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));

@@ -69,7 +69,7 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
 
     /// <param name="Momentum">m, shaped as w.</param>
     /// <param name="Scales">Of blocks of m, where the format has them.</param>
-    public sealed record State(Tensor Momentum, Tensor? Scales = null) : ParameterState;
+    public sealed record State(Tensor Momentum, [property: NonNegative] Tensor? Scales = null) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)

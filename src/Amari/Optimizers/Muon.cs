@@ -129,7 +129,11 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
     /// <param name="Momentum">b, or AdamW's first moment; shaped as w.</param>
     /// <param name="SecondMoment">AdamW's second moment, shaped as w; null where the step is orthogonalised.</param>
     /// <param name="Norm">The running mean of ‖g‖, a scalar; null where AdamW takes the step.</param>
-    public sealed record State(Tensor Momentum, Tensor? SecondMoment, [property: BeforeAdded] Tensor? Norm) : ParameterState;
+    public sealed record State(
+        Tensor Momentum,
+        [property: NonNegative] Tensor? SecondMoment,
+        [property: BeforeAdded, NonNegative] Tensor? Norm
+    ) : ParameterState;
 
     private static bool Takes(Tensor parameter, Options options) => options.Orthogonalise && parameter.dim() >= 2;
 

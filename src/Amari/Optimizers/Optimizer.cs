@@ -152,16 +152,30 @@ public abstract class Optimizer : optim.Optimizer
         return result;
     }
 
-    /// <summary>Over several ranks: where the examples of the coming forward pass lie in the batch of all ranks, so that what K-FAC draws
-    /// for them is what one process draws for the whole batch. Set it before each forward pass. Null (the default) takes the batch as cut
-    /// by <see cref="ShardedBatches"/>, of the same size as the one before or else of equal parts: another cut has draws of its own, which
-    /// are as good but not those of one process.</summary>
+    /// <summary>Over several ranks: where the examples of the coming forward pass lie in the batch of all ranks, so that what a method
+    /// draws for them is what one process draws for the whole batch. Set it before each forward pass. Null (the default) is the order of
+    /// the ranks. K-FAC, which cannot ask the others, then takes the batch as cut by <see cref="ShardedBatches"/>, of the same size as the
+    /// one before or else of equal parts: another cut has draws of its own, which are as good but not those of one process.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The batch does not have such a part.</exception>
     public virtual BatchPart? BatchPart
     {
         get;
         set => field = value?.Checked();
     }
+
+    /// <summary>Which part of the whole batch so many examples are; null for a process alone. All ranks must ask.</summary>
+    private protected BatchPart? PartAmong(Communicator ranks, long examples) =>
+        ranks.Size == 1 ? null
+        : BatchPart is null ? Distributed.BatchPart.Among(ranks, examples)
+        : PartGiven(examples);
+
+    /// <summary><see cref="BatchPart"/> for so many examples.</summary>
+    private protected BatchPart PartGiven(long examples) =>
+        BatchPart is { } given && given.Length == examples
+            ? given
+            : throw new InvalidOperationException(
+                $"The pass is of {examples} examples, but {nameof(BatchPart)} says {BatchPart?.Length}: set it before each forward pass."
+            );
 
     /// <summary>Moves the state to another device; the parameters are moved by their module.</summary>
     public abstract void to(Device device);
@@ -186,8 +200,8 @@ public abstract class Optimizer : optim.Optimizer
     }
 
     /// <summary>Loads what <see cref="Save"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged, holds numbers that are not finite, or does not fit this
-    /// optimizer.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, holds numbers that are not finite, or negative
+    /// ones where there can be none, or does not fit this optimizer.</exception>
     public void Load(string path)
     {
         using var file = Safetensors.Load(path);

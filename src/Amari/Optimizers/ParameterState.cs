@@ -36,6 +36,15 @@ public abstract record ParameterState
     internal static IReadOnlyDictionary<string, bool> Names(Type type) =>
         Members(type).ToDictionary(m => m.Name, m => m.IsDefined(typeof(BeforeAddedAttribute)));
 
+    /// <summary>Refuses a state with a negative number where it can have none.</summary>
+    /// <exception cref="InvalidDataException">It has one.</exception>
+    internal void RequireNonNegative(string parameter)
+    {
+        foreach (var member in Members(GetType()))
+            if (member.GetValue(this) is Tensor tensor && member.GetCustomAttribute<NonNegativeAttribute>() is { } rule)
+                SavedState.RequireNonNegative($"{parameter}.{member.Name}", tensor, rule.OnDiagonal);
+    }
+
     private static PropertyInfo[] Members(Type type) =>
         [.. type.GetProperties().Where(p => p.PropertyType == typeof(Tensor)).OrderBy(p => p.MetadataToken)];
 }

@@ -20,6 +20,14 @@ internal sealed class BeforeAddedAttribute(object? value = null) : Attribute
 [AttributeUsage(AttributeTargets.Property)]
 internal sealed class ShapesStateAttribute : Attribute;
 
+/// <summary>Marks a tensor of a state that has no negative number, as a mean of squares has none; or, of a matrix of products, none on its
+/// diagonal.</summary>
+[AttributeUsage(AttributeTargets.Property)]
+internal sealed class NonNegativeAttribute : Attribute
+{
+    public bool OnDiagonal { get; init; }
+}
+
 /// <summary>What saved states have in common: a schema, and options by name.</summary>
 /// <remarks>A state names all options of the version that saved it. One that it lacks was added later: it takes its default or, where that
 /// would change the run, what <see cref="BeforeAddedAttribute"/> says. One that is unknown here is of a newer version, and is
@@ -144,6 +152,32 @@ internal static class SavedState
     {
         if (NotFinite.First(tensors) is { } name)
             throw new InvalidDataException($"'{name}' has numbers that are infinite or NaN.");
+    }
+
+    /// <summary>Refuses a tensor with a negative number: its root would be NaN.</summary>
+    /// <param name="name">Its name in the state.</param>
+    /// <param name="tensor">Real numbers; whole ones have no sign here.</param>
+    /// <param name="onDiagonal">Whether only the diagonal of the last two dimensions counts, and what is below the rounding of the largest
+    /// there does not.</param>
+    /// <exception cref="InvalidDataException">There is one.</exception>
+    public static void RequireNonNegative(string name, Tensor tensor, bool onDiagonal = false)
+    {
+        if (tensor.numel() == 0 || !tensor.is_floating_point())
+            return;
+        using var scope = NewDisposeScope();
+        var part = onDiagonal ? tensor.diagonal(0, -2, -1) : tensor;
+        double least = Number(part.min()),
+            rounding = onDiagonal ? finfo(tensor.dtype).eps * Number(part.max()) : 0;
+        if (least < -rounding)
+            throw new InvalidDataException(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"'{name}' has the number {least:G6}{(onDiagonal ? " on its diagonal" : "")}; it must be 0 or more, as sums of squares "
+                        + $"are."
+                )
+            );
+
+        static double Number(Tensor t) => t.to_type(ScalarType.Float64).ToDouble();
     }
 
     /// <summary>The names and values of metadata.</summary>

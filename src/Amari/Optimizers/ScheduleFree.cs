@@ -201,13 +201,22 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     /// <param name="MeanWeight">The mean of w over the steps so far, a scalar.</param>
     /// <param name="LargestRate">The largest η so far, a scalar.</param>
     /// <param name="Share">β of the last step, a scalar: between x and y there is no way without it.</param>
-    public sealed record State(Tensor Iterate, Tensor? SecondMoment, Tensor MeanWeight, Tensor LargestRate, Tensor Share) : ParameterState
+    public sealed record State(
+        Tensor Iterate,
+        [property: NonNegative] Tensor? SecondMoment,
+        [property: NonNegative] Tensor MeanWeight,
+        [property: NonNegative] Tensor LargestRate,
+        [property: NonNegative] Tensor Share
+    ) : ParameterState
     {
         /// <summary>y, shaped as w, while the parameters hold x; else null.</summary>
         public Tensor? TrainingPoint { get; internal set; }
 
         /// <summary>The dtype of w when it took x; null if it is not known that it did.</summary>
         internal ScalarType? Evaluated { get; set; }
+
+        /// <summary>Of w as the last step left it.</summary>
+        internal WeightSample Left { get; } = new();
     }
 
     /// <inheritdoc/>
@@ -242,6 +251,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
                 parameter.copy_(state.TrainingPoint!);
                 state.TrainingPoint!.Dispose();
                 (state.TrainingPoint, state.Evaluated) = (null, null);
+                state.Left.Take(parameter);
             }
         );
         _evaluating = false;
@@ -257,17 +267,35 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
                 using var scope = NewDisposeScope();
                 if (state.Evaluated is null || HoldsAverage(parameter, state))
                     return;
-                state.Iterate.copy_(parameter);
                 state.TrainingPoint!.copy_(parameter);
                 state.Evaluated = parameter.dtype;
-                Warnings.Once(Loaded);
-                Log(name, Loaded, state.Step);
+                Adopt(name, parameter, state, "evaluated");
             }
         );
     }
 
-    private const string Loaded =
-        "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
+    /// <summary>Takes weights that were loaded in training as x and z: they are y already.</summary>
+    private void AdoptTraining()
+    {
+        using var off = no_grad();
+        ForEach(
+            (name, parameter, state) =>
+            {
+                if (!state.Left.IsReplaced(parameter))
+                    return;
+                state.Left.Take(parameter);
+                Adopt(name, parameter, state, "trained");
+            }
+        );
+    }
+
+    private void Adopt(string name, Parameter parameter, State state, string when)
+    {
+        string message = $"Schedule-Free: weights were loaded while it {when}; training goes on from them, as average and as iterate";
+        state.Iterate.copy_(parameter);
+        Warnings.Once(message);
+        Log(name, message, state.Step);
+    }
 
     /// <summary>x, of the dtype of the state.</summary>
     private static Tensor Average(State state) =>
@@ -277,13 +305,16 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
         parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
 
     /// <inheritdoc/>
-    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for
-    /// nothing is kept to hold them against: they are taken as y, and x is computed of them and the old z. Load weights after
-    /// <see cref="Eval"/>, and go on with <see cref="Train"/>.</remarks>
+    /// <remarks>Meanwhile y is kept as well: one more tensor. Weights that were loaded in training since the last step become x and z, too,
+    /// and <see cref="Optimizer.Events"/> say so. They are known by a sample of 64 numbers of each parameter, of which more than half
+    /// changed: a constraint on a few weights is no load. Parameters that are not contiguous or not on the CPU have no sample, and their x
+    /// is computed from the new y and the old z: load their weights after <see cref="Eval"/>, and go on with
+    /// <see cref="Train"/>.</remarks>
     public override void Eval()
     {
         if (Evaluating)
             return;
+        AdoptTraining();
         using var off = no_grad();
         ForEach(
             (_, parameter, state) =>
@@ -308,7 +339,10 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             );
         if (closure is not null)
             Train();
-        return base.step(closure);
+        AdoptTraining();
+        var loss = base.step(closure);
+        ForEach((_, parameter, state) => state.Left.Take(parameter));
+        return loss;
     }
 
     /// <inheritdoc/>
@@ -343,12 +377,14 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <inheritdoc/>
-    /// <remarks>In evaluation, weights that were loaded meanwhile are taken as by <see cref="Train"/>, so that they are saved,
+    /// <remarks>Weights that were loaded meanwhile are taken as by <see cref="Train"/> and <see cref="Eval"/>, so that they are saved,
     /// too.</remarks>
     public override OptimizerSnapshot Snapshot()
     {
         if (Evaluating)
             Adopt();
+        else
+            AdoptTraining();
         var snapshot = base.Snapshot();
         snapshot.Values["evaluating"] = Evaluating;
         return snapshot;

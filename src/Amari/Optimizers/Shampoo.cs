@@ -110,8 +110,14 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
     /// <param name="Right">R : [blocks, q, q]; null for a vector.</param>
     /// <param name="RightRoot">Its inverse root, [blocks, q, q]; null for a vector.</param>
     /// <param name="SecondMoment">v of the grafted Adam, shaped as w; else null.</param>
-    public sealed record State(Tensor Momentum, Tensor Left, Tensor LeftRoot, Tensor? Right, Tensor? RightRoot, Tensor? SecondMoment)
-        : ParameterState;
+    public sealed record State(
+        Tensor Momentum,
+        [property: NonNegative(OnDiagonal = true)] Tensor Left,
+        Tensor LeftRoot,
+        [property: NonNegative(OnDiagonal = true)] Tensor? Right,
+        Tensor? RightRoot,
+        [property: NonNegative] Tensor? SecondMoment
+    ) : ParameterState;
 
     /// <summary>A matrix [m, n] as blocks [i, j] of p x q, the last of a side filled up with zeros.</summary>
     private readonly record struct Blocks(long M, long N, long P, long Q)

@@ -95,10 +95,10 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     /// <param name="RightBasis">Qr : [n, n], or null.</param>
     public sealed record State(
         Tensor TurnedMoment,
-        Tensor SecondMoment,
-        Tensor? LeftFactor,
+        [property: NonNegative] Tensor SecondMoment,
+        [property: NonNegative(OnDiagonal = true)] Tensor? LeftFactor,
         Tensor? LeftBasis,
-        Tensor? RightFactor,
+        [property: NonNegative(OnDiagonal = true)] Tensor? RightFactor,
         Tensor? RightBasis
     ) : ParameterState;
 

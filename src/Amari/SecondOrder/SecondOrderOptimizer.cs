@@ -139,7 +139,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
                 $"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead."
             );
         using var scope = NewDisposeScope();
-        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks });
+        var part = PartAmong(Ranks, inputs.shape[0]);
+        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks, Part = part });
     }
 
     /// <summary>One step on a loss given as a function of the parameters.</summary>
@@ -336,6 +337,7 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
         if (Group.Parameters.Any(p => p.Parameter.IsInvalid))
             Group.Refresh();
         var layout = new ParameterLayout(Group.Parameters.Where(p => p.Parameter.requires_grad));
+        layout.RequireMemory();
         return layout.Type is ScalarType.Float32 or ScalarType.Float64
             ? layout
             : throw new ArgumentException($"{GetType().Name} needs float32 or float64 parameters; they are {layout.Type}.");

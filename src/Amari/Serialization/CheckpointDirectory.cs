@@ -14,6 +14,9 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
     private const string Prefix = "step-";
     private const string Suffix = ".safetensors";
 
+    /// <summary>What the files of all checkpoints match.</summary>
+    internal const string Pattern = Prefix + "*" + Suffix;
+
     private readonly int keep = Require.AtLeast(1, keep, nameof(keep));
     private readonly HashSet<string> complete = [];
     private FolderLock.Holder? hold;
@@ -30,7 +33,7 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         Own();
-        foreach (var stray in Directory.GetFiles(path, AtomicFile.TemporaryPattern($"{Prefix}*{Suffix}")))
+        foreach (var stray in Directory.GetFiles(path, AtomicFile.TemporaryPattern(Pattern)))
             File.Delete(stray);
 
         var saved = Path.Combine(path, $"{Prefix}{step:D9}{Suffix}");
@@ -129,7 +132,7 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
             ? []
             :
             [
-                .. from file in Directory.GetFiles(path, $"{Prefix}*{Suffix}")
+                .. from file in Directory.GetFiles(path, Pattern)
                 let digits = Path.GetFileName(file)[Prefix.Length..^Suffix.Length]
                 let step = long.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1
                 where step >= 0

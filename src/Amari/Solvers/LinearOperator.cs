@@ -66,6 +66,10 @@ public abstract class LinearOperator
     public static LinearOperator FromFunction(long dimension, ScalarType type, Func<Tensor, Tensor> product) =>
         new Function(dimension, type, product);
 
+    /// <summary>The same map of float32 vectors where its own are shorter: for decompositions, which libtorch has for no shorter
+    /// ones.</summary>
+    internal LinearOperator AtLeastFloat32() => Type is ScalarType.BFloat16 or ScalarType.Float16 ? new Widened(this) : this;
+
     /// <summary>s C₁ + C₂ + λ I.</summary>
     private sealed class Combination(LinearOperator first, double scale, LinearOperator? second, double damping) : LinearOperator
     {
@@ -115,5 +119,14 @@ public abstract class LinearOperator
         public override ScalarType Type => type;
 
         protected override Tensor Product(Tensor v) => product(v);
+    }
+
+    private sealed class Widened(LinearOperator op) : LinearOperator
+    {
+        public override long Dimension => op.Dimension;
+        public override ScalarType Type => ScalarType.Float32;
+        public override Device Device => op.Device;
+
+        protected override Tensor Product(Tensor v) => op.Apply(v.to_type(op.Type)).to_type(Type);
     }
 }

@@ -65,6 +65,10 @@ internal static class SpdInverse
     internal static (Tensor[]? Result, FactorisationOutcome Outcome) Retry(Tensor matrix, Func<Tensor, Tensor[]?> factorise)
     {
         using var scope = NewDisposeScope();
+        var type = matrix.dtype;
+        // libtorch decomposes no shorter numbers
+        if (type is ScalarType.BFloat16 or ScalarType.Float16)
+            matrix = matrix.to_type(ScalarType.Float32);
         var diagonal = matrix.diagonal(0, -2, -1);
         if (!diagonal.isfinite().all().ToBoolean())
             return (null, FactorisationOutcome.Failed);
@@ -81,7 +85,7 @@ internal static class SpdInverse
                 m.diagonal(0, -2, -1).add_(jitter);
             }
             if (factorise(m) is { } result && Array.TrueForAll(result, r => double.IsFinite(r.sum().ToDouble())))
-                return (Array.ConvertAll(result, r => r.to_type(matrix.dtype).MoveToOuterDisposeScope()), outcome);
+                return (Array.ConvertAll(result, r => r.to_type(type).MoveToOuterDisposeScope()), outcome);
         }
         return (null, FactorisationOutcome.Failed);
     }

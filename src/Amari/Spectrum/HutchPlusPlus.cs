@@ -18,6 +18,7 @@ public static class HutchPlusPlus
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);
+        op = op.AtLeastFloat32();
         long k = Require.AtLeast(6, products) / 3,
             rank = Math.Min(k, op.Dimension);
         using var scope = NewDisposeScope();

@@ -24,12 +24,16 @@ public static class XDiag
             var exact = op.ToDense().diagonal().clone();
             return (exact.MoveToOuterDisposeScope(), zeros_like(exact).MoveToOuterDisposeScope());
         }
+        var type = op.Type;
+        op = op.AtLeastFloat32();
         var sketch = new LeaveOneOut(op, Probes.Signs(op, k, generator));
         var estimates = sketch.Q.mul(sketch.Z).sum(dim: 1, keepdim: true) - sketch.Q.mm(sketch.S).mul_(sketch.Z.mm(sketch.S));
         var x = sketch.Without(sketch.Z.T.mm(sketch.Omega)); // coordinates of Q₍ᵢ₎Q₍ᵢ₎'C ωᵢ in Q
         estimates.add_(sketch.Omega * (sketch.Y - sketch.Q.mm(x))); // [d, k]
         var mean = estimates.mean([1]);
         var error = (estimates - mean.unsqueeze(1)).square().sum(dim: 1).div_(k * (k - 1.0)).sqrt_();
-        return (mean.mul_(sketch.Scale).MoveToOuterDisposeScope(), error.mul_(sketch.Scale).MoveToOuterDisposeScope());
+        return (Own(mean), Own(error));
+
+        Tensor Own(Tensor t) => t.mul_(sketch.Scale).to_type(type).MoveToOuterDisposeScope();
     }
 }

@@ -19,6 +19,7 @@ public static class XTrace
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);
+        op = op.AtLeastFloat32();
         long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension),
             d = op.Dimension;
         using var scope = NewDisposeScope();

@@ -47,8 +47,9 @@ internal sealed class KfacChecks : IDisposable
         var w = layout.Read();
         try
         {
+            _kfac.UpdateCurvature(problem.Inputs, problem.Targets); // of which it learns what counts
             using (_kfac.SuspendOthers())
-                problem.Likelihood.Loss(problem.Model.call(problem.Inputs), problem.Targets).backward();
+                ReverseMode.Backward(problem.Likelihood.Loss(problem.Model.call(problem.Inputs), problem.Targets));
             _kfac.step();
             _moved = layout.Read() - w;
         }
@@ -65,7 +66,12 @@ internal sealed class KfacChecks : IDisposable
         _cotangents =
             kind == FisherKind.Empirical
                 ? [_score]
-                : [.. Enumerable.Range(0, (int)problem.Outputs).Select(c => problem.Likelihood.FisherRootColumn(f.detach(), c, signs))];
+                :
+                [
+                    .. Enumerable
+                        .Range(0, (int)problem.Outputs)
+                        .Select(c => problem.OfCounted(f, problem.Likelihood.FisherRootColumn(f.detach(), c, signs))),
+                ];
         _gradient = problem.Gradient;
     }
 

@@ -31,7 +31,7 @@ internal sealed class Problem(
         get
         {
             using var off = no_grad();
-            return model.call(inputs);
+            return ForwardFailure.Call(model, inputs);
         }
     }
 
@@ -50,10 +50,10 @@ internal sealed class Problem(
     public Tensor Loss => likelihood.SumNegativeLogLikelihood(Output, targets).detach() / Terms;
 
     /// <summary>∇L(w) by one backward pass.</summary>
-    public Tensor Gradient => Pull(likelihood.SumNegativeLogLikelihood(model.call(inputs), targets), null) / Terms;
+    public Tensor Gradient => Pull(likelihood.SumNegativeLogLikelihood(ForwardFailure.Call(model, inputs), targets), null) / Terms;
 
     /// <summary>J's, by one backward pass, for s shaped as the output.</summary>
-    public Tensor TransposedProduct(Tensor s) => Pull(model.call(inputs), s);
+    public Tensor TransposedProduct(Tensor s) => Pull(ForwardFailure.Call(model, inputs), s);
 
     /// <summary>J of every output of every term, [M C, d], by as many backward passes; null if that were too much.</summary>
     public Tensor? Jacobian
@@ -63,7 +63,7 @@ internal sealed class Problem(
             if (_jacobian is not null || (double)Positions * Outputs * Layout.Dimension > options.MaxJacobian)
                 return _jacobian;
             using var scope = NewDisposeScope();
-            var f = model.call(inputs).reshape(-1);
+            var f = ForwardFailure.Call(model, inputs).reshape(-1);
             return _jacobian = stack([.. Enumerable.Range(0, (int)f.shape[0]).Select(i => Pull(f[i], null, again: true))])
                 .DetachFromDisposeScope();
         }

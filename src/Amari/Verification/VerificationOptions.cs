@@ -5,7 +5,7 @@ namespace Amari.Verification;
 /// <summary>What <see cref="Verifier"/> checks, and how strictly.</summary>
 public sealed record VerificationOptions
 {
-    /// <summary>The first so many examples of the inputs are used, ≥ 1.</summary>
+    /// <summary>The first so many examples of the inputs that have a target are used, ≥ 1.</summary>
     public int Examples
     {
         get;

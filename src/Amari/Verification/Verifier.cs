@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Amari.Curvature;
 using Amari.Native;
 
@@ -12,14 +13,15 @@ namespace Amari.Verification;
 /// be checked of a model that does not run in float64, as one with a constant of another type: the report then says why.</remarks>
 public static class Verifier
 {
-    /// <summary>Verifies a model with a likelihood on the first examples of a batch.</summary>
+    /// <summary>Verifies a model with a likelihood on the first examples of a batch that have a target (the label -100 is none).</summary>
     /// <param name="model">Any dtype; it computes in float64 meanwhile, and is then as it was, bit by bit. Not to be used by another thread
     /// meanwhile.</param>
     /// <param name="likelihood">p(y | f) of the model's output.</param>
     /// <param name="inputs">[n, ...]; not changed. Floating-point ones are taken in float64.</param>
     /// <param name="targets">[n, ...], as the likelihood wants them; not changed.</param>
     /// <param name="options">Defaults if null.</param>
-    /// <exception cref="ArgumentException">There is no example, or no trainable parameter.</exception>
+    /// <exception cref="ArgumentException">There is no example, none has a target, or there is no trainable parameter; or the model cannot
+    /// take the inputs, or the likelihood the targets.</exception>
     /// <exception cref="InvalidOperationException">The loss of the examples is not finite.</exception>
     public static VerificationReport Verify(
         nn.Module<Tensor, Tensor> model,
@@ -27,6 +29,16 @@ public static class Verifier
         Tensor inputs,
         Tensor targets,
         VerificationOptions? options = null
+    ) => Verify(model, likelihood, inputs, targets, options, order: null);
+
+    /// <summary>The same on the first examples of another order: their places in the inputs, int64.</summary>
+    internal static VerificationReport Verify(
+        nn.Module<Tensor, Tensor> model,
+        Likelihood likelihood,
+        Tensor inputs,
+        Tensor targets,
+        VerificationOptions? options,
+        Tensor? order
     )
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -47,9 +59,14 @@ public static class Verifier
         using var unseen = TrainingPasses.Suspend();
         using var precise = new Float64Model(model);
         using var generator = new Generator((ulong)options.Seed, CPU);
-        using var problem = new Problem(model, likelihood, Batch(inputs, n), Batch(targets, n), options, generator);
-        if (Unavailable(problem, out double loss) is { } reason)
-            return Report([new("forward pass", Check.All, double.NaN, CheckOutcome.Unavailable, "", reason)], [], new([]), 0);
+        order ??= arange(Math.Min(inputs.shape[0], targets.shape[0]), dtype: ScalarType.Int64, device: inputs.device);
+        (Tensor X, Tensor Y) batch = (inputs, targets);
+        var loss = double.NaN;
+        if (InFloat64(() => batch = WithTargets(model, likelihood, inputs, targets, n, order)) is { } unable)
+            return Report([Unavailable("forward pass", unable)], [], new([]), n, 0);
+        using var problem = new Problem(model, likelihood, batch.X, batch.Y, options, generator);
+        if (InFloat64(() => loss = problem.Loss.ToDouble()) is { } failed)
+            return Report([Unavailable("forward pass", failed)], [], new([]), n, 0);
         if (!double.IsFinite(loss))
             throw new InvalidOperationException($"The loss of the examples is {loss} in float64; there is nothing to verify.");
 
@@ -68,21 +85,22 @@ public static class Verifier
                 return kfac;
             }
         );
-        return Report(checks, approximations, coverage, problem.Outputs);
+        return Report(checks, approximations, coverage, batch.X.shape[0], problem.Outputs);
 
         VerificationReport Report(
             IReadOnlyList<Check> checks,
             IReadOnlyList<Approximation> approximations,
             Coverage coverage,
+            long examples,
             long outputs
         ) =>
             new(checks, approximations, coverage)
             {
                 Likelihood = likelihood.GetType().Name,
-                Examples = n,
+                Examples = (int)examples,
                 Outputs = outputs,
                 Loss = loss,
-                Parameters = [.. problem.Layout.Parameters.Select((p, i) => (p.Name, (IReadOnlyList<long>)problem.Layout.Shapes[i]))],
+                Parameters = [.. ParameterLayout.Of(model).Parameters.Select(p => (p.Name, (IReadOnlyList<long>)p.Parameter.shape))],
             };
 
         // What cannot be computed is a finding, and keeps nothing else from being checked.
@@ -95,30 +113,70 @@ public static class Verifier
             }
             catch (Exception e)
             {
-                checks.Add(new(name, Check.All, double.NaN, CheckOutcome.Unavailable, "", e.Message.Split('\n')[0].Trim().TrimEnd('.')));
+                checks.Add(Unavailable(name, e.Message.Split('\n')[0].Trim().TrimEnd('.')));
             }
         }
     }
 
-    private static Tensor Batch(Tensor t, long n)
+    /// <summary>The first n examples of which a term counts, in float64.</summary>
+    private static (Tensor X, Tensor Y) WithTargets(
+        nn.Module<Tensor, Tensor> model,
+        Likelihood likelihood,
+        Tensor inputs,
+        Tensor targets,
+        long n,
+        Tensor order
+    )
     {
-        var part = t.detach().narrow(0, 0, n);
-        return part.is_floating_point() ? part.to_type(ScalarType.Float64, copy: true) : part.clone();
+        using var off = no_grad();
+        var rows = new List<Tensor>();
+        foreach (var part in order.split(n))
+        {
+            if (rows.Count >= n)
+                break;
+            using var scope = NewDisposeScope();
+            var (x, y) = (Rows(inputs, part), Rows(targets, part));
+            var f = ForwardFailure.Call(model, x);
+            long counted = likelihood.Terms(f, y);
+            if (counted == 0)
+                continue;
+            bool all = counted == likelihood.Terms(f);
+            for (long i = 0; i < part.shape[0] && rows.Count < n; i++)
+                if (all || likelihood.Terms(f.narrow(0, i, 1), y.narrow(0, i, 1)) > 0)
+                    rows.Add(part.narrow(0, i, 1).MoveToOuterDisposeScope());
+        }
+        if (rows.Count == 0)
+            throw new ArgumentException(
+                $"None of the {order.shape[0]} examples has a target: the labels leave all of them out of the loss, as -100 does.",
+                nameof(targets)
+            );
+        var chosen = cat(rows);
+        return (Rows(inputs, chosen), Rows(targets, chosen));
     }
 
-    /// <summary>Why there is no loss in float64; null where there is.</summary>
-    private static string? Unavailable(Problem problem, out double loss)
+    private static Tensor Rows(Tensor t, Tensor rows)
+    {
+        var part = t.detach().index_select(0, rows.to(t.device));
+        return part.is_floating_point() ? part.to_type(ScalarType.Float64) : part;
+    }
+
+    private static Check Unavailable(string name, string reason) => new(name, Check.All, double.NaN, CheckOutcome.Unavailable, "", reason);
+
+    /// <summary>Why a computation does not run in float64; null where it does.</summary>
+    private static string? InFloat64(Action compute)
     {
         try
         {
-            loss = problem.Loss.ToDouble();
+            compute();
             return null;
         }
-        catch (Exception e) when (e is System.Runtime.InteropServices.ExternalException or ArgumentException)
+        catch (Exception e)
+            when ((e as ExternalException ?? e.InnerException) is ExternalException native
+                && native.Message.Contains("type", StringComparison.Ordinal)
+            )
         {
-            loss = double.NaN;
-            return "the model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): "
-                + e.Message.Split('\n')[0].Trim().TrimEnd('.');
+            string why = e.Message.Split('\n')[0].Split(" (Parameter")[0].Trim().TrimEnd('.');
+            return $"the model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): {why}";
         }
     }
 }

@@ -119,6 +119,81 @@ public sealed class OutputTests : IDisposable
         Assert.Equal("mine", File.ReadAllText(_folder.File(Path.Combine("p", "loss-steps.svg"))));
     }
 
+    /// <summary>A file that the command itself writes is no place for another result, by whatever path it is named.</summary>
+    [Fact]
+    public void A_name_that_the_command_itself_writes_is_refused_for_the_copy()
+    {
+        string results = _folder.File("o"),
+            link = _folder.File("link");
+        Directory.CreateSymbolicLink(link, results);
+        foreach (
+            string name in (string[])
+                [
+                    "report.html",
+                    "loss-steps.svg",
+                    "loss-seconds.png",
+                    ".amari",
+                    ".lock",
+                    "best.safetensors",
+                    "step-000000001.safetensors",
+                    "unfinished",
+                    "./report.html",
+                    "report.html/a.json",
+                    "sub/../report.html",
+                ]
+        )
+        {
+            AssertRefused(
+                $"'{Path.Combine(results, name)}', which the command itself writes",
+                Train("--json", Path.Combine(results, name))
+            );
+            AssertRefused("or result.json", Train("--json", Path.Combine(results, name), "--overwrite"));
+            Assert.False(Directory.Exists(results));
+        }
+        Directory.CreateDirectory(results);
+        AssertRefused("which the command itself writes", Train("--json", Path.Combine(link, "report.html")));
+        AssertRefused(
+            "verification.txt",
+            ["verify", "digits-softmax", "--out", results, "--json", Path.Combine(results, "verification.txt")]
+        );
+        AssertRefused(
+            "plan.png",
+            ["plan", "digits-softmax", "--optimizers", "sgd", "--out", results, "--json", Path.Combine(results, "plan.png")]
+        );
+        AssertRefused(
+            "comparison.json",
+            ["compare", "digits-softmax", "--optimizers", "sgd", "--out", results, "--json", Path.Combine(results, "comparison.json")]
+        );
+        AssertRefused("spectrum.svg", ["spectrum", "digits-softmax", "--out", results, "--json", Path.Combine(results, "spectrum.svg")]);
+        AssertRefused("figures", ["lecture", "E1", "--out", results, "--json", Path.Combine(results, "figures", "a.png")]);
+        AssertRefused("or info.json", ["info", "--out", results, "--json", Path.Combine(results, ".lock")]);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(results));
+        Directory.Delete(results);
+        AssertRefused("the folder of the results or one around it", Train("--json", results));
+        AssertRefused("or one around it", ["info", "--out", Path.Combine(results, "inner"), "--json", results]);
+        Assert.False(Directory.Exists(results));
+    }
+
+    [Fact]
+    public void The_result_itself_and_any_other_name_are_taken()
+    {
+        string results = _folder.File("o"),
+            copy = Path.Combine(results, "sub", "copy.json"),
+            link = _folder.File("link");
+        foreach (string name in (string[])["result.json", "sub/copy.json", "../beside.json"])
+        {
+            Assert.Equal(0, Run(Train("--json", Path.Combine(results, name), "--overwrite")).Code);
+            Assert.Equal(File.ReadAllText(Path.Combine(results, "result.json")), File.ReadAllText(Path.Combine(results, name)));
+        }
+        Directory.CreateSymbolicLink(link, results);
+        Assert.Equal(0, Run(Train("--json", Path.Combine(link, "result.json"), "--overwrite")).Code);
+        Assert.Equal(0, Run(["info", "--out", _folder.File("i"), "--json", _folder.File(Path.Combine("i", "info.json"))]).Code);
+        Assert.NotNull(JsonNode.Parse(File.ReadAllText(_folder.File(Path.Combine("i", "info.json")))));
+        Assert.Equal(0, Run(["info", "--out", _folder.File("j"), "--json", _folder.File("j.json")]).Code);
+        Assert.Equal(File.ReadAllText(_folder.File(Path.Combine("j", "info.json"))), File.ReadAllText(_folder.File("j.json")));
+        Assert.True(File.Exists(copy));
+    }
+
     [Fact]
     public void Results_that_their_folder_does_not_take_are_elsewhere()
     {

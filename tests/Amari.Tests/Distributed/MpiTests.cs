@@ -29,8 +29,7 @@ public sealed class MpiTests
         Succeeds(MpiJob.Start(ranks, Ranks, "training"), $"done: {ranks} ranks");
 
     [Theory, InlineData(2), InlineData(3)]
-    public void Draws_of_kfac_on_ranks_are_those_of_one_process(int ranks) =>
-        Succeeds(MpiJob.Start(ranks, Ranks, "draws"), $"done: {ranks} ranks");
+    public void Draws_on_ranks_are_those_of_one_process(int ranks) => Succeeds(MpiJob.Start(ranks, Ranks, "draws"), $"done: {ranks} ranks");
 
     /// <summary>The defaults, in float32, over several hundred steps.</summary>
     [Theory, InlineData(2), InlineData(3)]

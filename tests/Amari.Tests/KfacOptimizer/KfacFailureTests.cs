@@ -87,7 +87,8 @@ public sealed class KfacFailureTests : IDisposable
     private static double[] Saved(Kfac optimizer, params string[] names) =>
         Optimizers.Problem.Values(names.Select(n => optimizer.Snapshot().Tensors[n]));
 
-    private static Tensor Indefinite(Tensor t) => -1e6 * eye(t.shape[^1]).expand(t.shape).clone();
+    /// <summary>With no negative number on its diagonal, for which it would be refused.</summary>
+    private static Tensor Indefinite(Tensor t) => 1e6 * (1 - eye(t.shape[^1])).expand(t.shape).clone();
 
     /// <summary>Off the diagonal, so that only the decomposition meets it.</summary>
     private static Tensor Undefined(Tensor t)

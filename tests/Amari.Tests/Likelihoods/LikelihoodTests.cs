@@ -100,6 +100,40 @@ public sealed class LikelihoodTests : IDisposable
         }
     }
 
+    /// <summary>What a rank draws for its rows, whatever the others' outputs are.</summary>
+    [Theory, MemberData(nameof(Names))]
+    public void Draws_of_a_part_are_those_of_its_rows_in_the_whole(string name)
+    {
+        foreach (var kind in (FisherKind[])[FisherKind.MonteCarlo, FisherKind.CurvaturePropagation])
+        {
+            var (likelihood, f) = (Make(name), 2 * randn(N, C, dtype: F64));
+            var whole = Draw(f, null);
+            foreach (var (start, length) in ((long, long)[])[(0, 1), (1, N - 1), (1, 1), (0, N)])
+                Assert.True(
+                    whole.narrow(0, start, length).equal(Draw(f.narrow(0, start, length), new(start, length, N))).all().ToBoolean(),
+                    $"{kind} {start} {length}"
+                );
+
+            Tensor Draw(Tensor output, Amari.Distributed.BatchPart? part)
+            {
+                using var generator = new Generator(4);
+                _ = likelihood.Draw(kind, output, generator, part);
+                return likelihood.Draw(kind, output, generator, part); // the second one
+            }
+        }
+    }
+
+    [Fact]
+    public void Counts_that_are_drawn_row_by_row_follow_the_distribution()
+    {
+        const int Draws = 5000;
+        var one = randn(1, C, dtype: F64);
+        using var generator = new Generator(9);
+        var s = new Poisson().Draw(FisherKind.MonteCarlo, one.expand(Draws, C).contiguous(), generator);
+        Assert.InRange((s.mean([0]) / (one[0].exp() / Draws).sqrt()).abs().max().ToDouble(), 0, 3.5);
+        Assert.InRange((s.square().mean([0]) / one[0].exp()).sub(1).abs().max().ToDouble(), 0, 0.25);
+    }
+
     [Fact]
     public void Samples_follow_the_generator_and_are_shaped_as_targets()
     {

@@ -3,7 +3,7 @@ using Amari.Verification;
 
 namespace Amari.Tests.Optimizers;
 
-/// <summary>Schedule-Free: weights that are loaded while it evaluates.</summary>
+/// <summary>Schedule-Free: weights that are loaded while it evaluates or trains.</summary>
 public sealed class ScheduleFreeLoadedWeightsTests
 {
     /// <summary>As <c>model.load("best")</c> does: training goes on from what was loaded, as a new optimizer's would but for the second
@@ -128,5 +128,98 @@ public sealed class ScheduleFreeLoadedWeightsTests
         a.Eval();
         b.Eval();
         Assert.Equal(Problem.Values(p), Problem.Values(q));
+    }
+
+    /// <summary>As <c>load_state_dict</c> between two steps does.</summary>
+    [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.Float64), InlineData(ScalarType.BFloat16)]
+    public void Weights_loaded_in_training_are_kept_and_reported(ScalarType type)
+    {
+        foreach (string how in (string[])["step", "eval", "snapshot"])
+        {
+            Parameter[] p = Problem.Parameters(
+                    [
+                        [3, 400],
+                        [5],
+                    ],
+                    type
+                ),
+                q = Problem.Parameters(
+                    [
+                        [3, 400],
+                        [5],
+                    ],
+                    type
+                );
+            using var o = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options { LearningRate = 0.05 })]);
+            using var untouched = new ScheduleFree([ParameterGroup.Of(q, new ScheduleFree.Options { LearningRate = 0.05 })]);
+            Problem.Steps(o, p, 0, 4);
+            Problem.Steps(untouched, q, 0, 4);
+            using (no_grad())
+                p[0].fill_(7);
+            if (how == "snapshot")
+                Assert.All(Problem.Values([o.Snapshot().Tensors["0.Iterate"]]), v => Assert.Equal(7, v));
+            if (how == "eval")
+            {
+                o.Eval();
+                Assert.All(Problem.Values([p[0]]), v => Assert.Equal(7, v)); // the average is what was loaded
+                o.Train();
+            }
+            Problem.Steps(o, p, 4, 7);
+            Problem.Steps(untouched, q, 4, 7);
+            Assert.Equal(Problem.Values([q[1]]), Problem.Values([p[1]]));
+            var told = Assert.Single(o.Events, e => e.Message.Contains("loaded", StringComparison.Ordinal));
+            Assert.Equal((4, "0"), (told.Step, told.Subject));
+            Assert.Contains("while it trained", told.Message, StringComparison.Ordinal);
+            o.Eval();
+            Assert.All(Problem.Values([p[0]]), v => Assert.InRange(v, 6.5, 7.5)); // and not a mixture with the old iterate
+        }
+    }
+
+    /// <summary>What is put back, changed in a few places, moved to another type, or resumed is no load.</summary>
+    [Fact]
+    public void Weights_that_were_not_loaded_in_training_are_not_taken_for_it()
+    {
+        Parameter[] p = Problem.Parameters([
+                [30, 4],
+                [5],
+            ]),
+            q = Problem.Parameters([
+                [30, 4],
+                [5],
+            ]);
+        using ScheduleFree o = new(p),
+            resumed = new(q);
+        Problem.Steps(o, p, 0, 3);
+        using (no_grad())
+        {
+            using var before = p[0].clone();
+            p[0].zero_();
+            p[0].copy_(before); // tried and put back
+            p[0].narrow(0, 0, 10).clamp_(-0.1, 0.1); // a constraint on some
+        }
+        Problem.Steps(o, p, 3, 4);
+        o.Eval();
+        o.Train();
+        resumed.Restore(o.Snapshot());
+        using (no_grad())
+            for (int i = 0; i < p.Length; i++)
+                q[i].copy_(p[i]); // after the state
+        Problem.Steps(o, p, 4, 6);
+        Problem.Steps(resumed, q, 4, 6);
+        Assert.Equal(Problem.Values(p), Problem.Values(q));
+        var model = nn.Sequential(("l", nn.Linear(4, 3)));
+        using var moved = new ScheduleFree(model);
+        for (int i = 0; i < 3; i++)
+        {
+            moved.zero_grad();
+            model.call(ones([2, 4], dtype: i < 2 ? ScalarType.Float32 : ScalarType.BFloat16)).sum().backward();
+            moved.step();
+            if (i == 1)
+                model.to(ScalarType.BFloat16);
+        }
+        Assert.All(
+            (ScheduleFree[])[o, resumed, moved],
+            s => Assert.DoesNotContain(s.Events, e => e.Message.Contains("loaded", StringComparison.Ordinal))
+        );
     }
 }

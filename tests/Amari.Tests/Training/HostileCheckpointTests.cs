@@ -57,6 +57,7 @@ public sealed class HostileCheckpointTests : IDisposable
         ["a negative schema"] = (_, m) => Set(m, "optimizer", "schema", "-1"),
         ["weights that are NaN"] = (t, _) => t["model.a.weight"] = full_like(t["model.a.weight"], double.NaN),
         ["factors that are infinite"] = (t, _) => t["optimizer.a.G"] = full_like(t["optimizer.a.G"], double.PositiveInfinity),
+        ["factors of a negative diagonal"] = (t, _) => t["optimizer.a.G"] = t["optimizer.a.G"].abs().neg(),
         ["weights that the model has not"] = (t, _) => t["model.zzz"] = zeros(1),
         ["weights of integers"] = (t, _) => t["model.a.weight"] = t["model.a.weight"].to_type(ScalarType.Int64),
         ["an optimizer's step that is a string"] = (_, m) => Set(m, "optimizer", "step", "\"x\""),
@@ -170,6 +171,7 @@ public sealed class HostileCheckpointTests : IDisposable
         optimizer.step();
         string file = _folder.File("state");
         Refused("'0.SecondMoment' has numbers that are infinite or NaN", (t, _) => t["0.SecondMoment"] = full(3, float.NaN));
+        Refused("'0.SecondMoment' has the number -0.5; it must be 0 or more", (t, _) => t["0.SecondMoment"][1] = -0.5f);
         Refused("schema 99, this version of Amari reads the schemas 1 to 3", (_, m) => Set(m, "optimizer", "schema", "99"));
         Refused("schema is \"a\"", (_, m) => Set(m, "optimizer", "schema", "\"a\""));
         Refused("'0' is -3; it must be a whole number from 0 to 9007199254740992", (_, m) => Set(m, "optimizer", "steps", """{"0":-3}"""));

@@ -106,6 +106,45 @@ public sealed class VerifierTests : IDisposable
         Assert.True(report.Passed, report.ToString());
     }
 
+    [Theory, InlineData(0), InlineData(3), InlineData(8), InlineData(200)]
+    public void Examples_without_a_target_are_passed_over(int ignored)
+    {
+        var (model, x, labels) = (Mlp(), randn(ignored + 6, 4), cat([full(ignored, -100, dtype: ScalarType.Int64), Labels(6, 4)]));
+        if (ignored > 0)
+            labels[ignored + 1] = -100;
+        var report = Verifier.Verify(model, new Categorical(), x, labels, new() { Examples = 4 });
+        AllAgree(report);
+        Assert.Equal(4, report.Examples);
+        var rows = tensor((long[])(ignored > 0 ? [ignored, ignored + 2, ignored + 3, ignored + 4] : [0, 1, 2, 3]));
+        var loss = nn.functional.cross_entropy(model.call(x.index_select(0, rows)), labels.index_select(0, rows));
+        Assert.Equal(loss.ToDouble(), report.Loss, 1e-5);
+    }
+
+    [Fact]
+    public void Positions_without_a_target_are_kept_where_their_example_has_another()
+    {
+        var labels = full([12, 5], -100, dtype: ScalarType.Int64);
+        labels[9, 2] = 1;
+        labels[11] = 2;
+        var report = Verifier.Verify(Mlp(), new Categorical(), randn(12, 5, 4), labels);
+        AllAgree(report);
+        Assert.Equal(2, report.Examples);
+        var words = nn.Sequential(("e", nn.Embedding(7, 4)), ("n", nn.LayerNorm(4)), ("l", nn.Linear(4, 4)));
+        AllAgree(Verifier.Verify(words, new Categorical(), randint(0, 7, [12, 5]), labels));
+
+        labels.fill_(-100);
+        string message = Assert.Throws<ArgumentException>(() => Verifier.Verify(Mlp(), new Categorical(), randn(12, 5, 4), labels)).Message;
+        Assert.Contains("None of the 12 examples has a target", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Targets_that_do_not_fit_are_described_as_elsewhere() =>
+        Assert.Contains(
+            "[6, 2]",
+            Assert.Throws<ArgumentException>(() => Verifier.Verify(Mlp(), new Gaussian(), randn(6, 4), randn(6, 2))).Message,
+            StringComparison.Ordinal
+        );
+
     [Fact]
     public void A_wrong_backward_is_found_where_it_is()
     {
