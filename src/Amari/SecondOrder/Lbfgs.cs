@@ -183,7 +183,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
             }
         }
         bool moved = iterations > 0 || LargestEntry(g) <= o.GradientTolerance;
-        bool accepted = moved && double.IsFinite(now) && !(o.StepRejection && now > loss + RoundingError(objective, loss));
+        bool accepted = moved && double.IsFinite(now) && !(o.StepRejection && now > loss + TrialStep.RoundingError(objective, loss));
         layout.Write(accepted ? w : before);
         Adapted = accepted ? now : loss; // where the next step begins, if it is on the same data
         if (!accepted)
@@ -199,7 +199,7 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     }
 
     private bool IsContinued(Objective objective, double loss) =>
-        Adapted is { } last && Math.Abs(loss - last) <= RoundingError(objective, last);
+        Adapted is { } last && Math.Abs(loss - last) <= TrialStep.RoundingError(objective, last);
 
     private static double LargestEntry(Tensor x) => GradientCheck.LargestMagnitude(x);
 
