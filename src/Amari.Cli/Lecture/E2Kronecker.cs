@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Reporting;
 using Amari.Training;
 

@@ -215,7 +215,8 @@ public sealed class KfacGoldenTests : IDisposable
                 {
                     var inverse = Inverse("inverse", step, layer, (double)hyper["damping"]!);
                     (given[$"{layer}.A"], given[$"{layer}.G"]) = (Read(step["A"]!["l." + layer]), Read(step["G"]!["l." + layer]));
-                    (given[$"{layer}.Left"], given[$"{layer}.Right"]) = (inverse.Left, inverse.Right);
+                    foreach (var (name, tensor) in inverse.Tensors())
+                        given[$"{layer}.{name}"] = tensor;
                 }
                 optimizer.Restore(new(given, values));
             }
