@@ -11,6 +11,9 @@ internal sealed class TrialStep(Objective objective, double before, bool restora
     private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
     private readonly Tensor? _start = restorable ? objective.Parameters.Read().DetachFromDisposeScope() : null;
 
+    /// <summary>w : [d]; not to be changed.</summary>
+    public Tensor Start => _start ?? throw new InvalidOperationException("The parameters before the step were not kept.");
+
     /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
     public double Rounding { get; } = RoundingError(objective, before);
 
@@ -56,8 +59,6 @@ internal sealed class TrialStep(Objective objective, double before, bool restora
             : after > before ? double.NegativeInfinity
             : 1;
     }
-
-    private Tensor Start => _start ?? throw new InvalidOperationException("The parameters before the step were not kept.");
 
     /// <summary>Frees w; the parameters stay where they are.</summary>
     public void Dispose() => _start?.Dispose();
