@@ -3,15 +3,13 @@ using Amari.Distributed;
 using Amari.Kernels;
 using Amari.Kronecker;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 
 // What needs the loss itself: Levenberg-Marquardt damping, steps from the quadratic model, rejection (Martens and Grosse 2015, §6.4 to §7).
 public sealed partial class Kfac
 {
-    private const double Poor = 0.25,
-        Good = 0.75; // of ρ
-    private const double RoundingErrors = 10; // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
     private double? _damping,
         _factorDamping,
@@ -152,20 +150,13 @@ public sealed partial class Kfac
         {
             Ranks = _sharing?.World ?? SingleProcess.Instance,
         };
-        var layout = objective.Parameters;
         bool evaluates = adapts || options.StepRejection;
-        using var w = options.StepRejection ? layout.Read() : null;
         double before = evaluates ? objective.Loss() : Report!.LossBefore;
-        double length = Take(steps, options, examples, model, alpha, mu);
-        double after = evaluates ? objective.Loss() : double.NaN,
-            rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
-        double? ratio =
-            !evaluates || predicted is not { } p ? null
-            : !double.IsFinite(after) ? double.NegativeInfinity
-            : p + rounding > 0 ? (before - after + rounding) / (p + rounding)
-            : after > before ? double.NegativeInfinity
-            : 1;
-        bool rejected = options.StepRejection && !(after <= before + rounding);
+        using var trial = new TrialStep(objective, before, restorable: options.StepRejection);
+        double length = Take(steps, options, examples, model, alpha, mu),
+            after = evaluates ? trial.Loss() : double.NaN;
+        double? ratio = evaluates && predicted is { } p ? trial.ReductionRatio(after, p) : null;
+        bool rejected = options.StepRejection && trial.Rises(after);
         Report = new()
         {
             Step = _step,
@@ -182,18 +173,16 @@ public sealed partial class Kfac
         if (rejected)
         {
             RejectedSteps++;
-            layout.Write(w!);
+            trial.TakeBack();
             foreach (var step in steps)
                 _momentum[step.Block].zero_();
             _length = 0;
         }
-        if (!options.AdaptiveDamping)
+        if (!options.AdaptiveDamping || !(adapts || rejected))
             return;
-        double change = Math.Pow(options.DampingDecay, options.DampingInterval);
-        if (rejected || (adapts && !(ratio >= Poor)))
-            _damping = options.Damping / change;
-        else if (adapts && ratio > Good)
-            _damping = Math.Max(options.Damping * change, LeastAdapted(options, layout.Type));
+        double change = Math.Pow(options.DampingDecay, options.DampingInterval),
+            lowered = Math.Max(options.Damping * change, LeastAdapted(options, objective.Parameters.Type));
+        _damping = LevenbergMarquardt.Next(rejected ? null : ratio, poor: options.Damping / change, good: lowered) ?? _damping;
     }
 
     /// <summary>That of <see cref="Options.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its
@@ -201,12 +190,12 @@ public sealed partial class Kfac
     private static double LeastAdapted(Options options, ScalarType type) =>
         options.DampingScale == DampingScale.MeanEigenvalue
             ? double.Epsilon / finfo(type).eps
-            : options.MinDamping ?? CurvatureBlock.LeastDamping(type);
+            : options.MinDamping ?? DampingSettings.Least(type);
 
-    /// <summary>The options that a block is inverted by: γ² in the place of λ, if they have parted.</summary>
-    private Options OfInverse(CurvatureBlock block, Options options)
+    /// <summary>How a block's inverse is damped: by γ² in the place of λ, if they have parted.</summary>
+    private DampingSettings OfInverse(CurvatureBlock block, Options options)
     {
-        var own = Of(block, options);
+        var own = Of(block, options).DampingSettings;
         return options.AdaptiveFactorDamping && _factorDamping is { } gamma
             ? own with
             {

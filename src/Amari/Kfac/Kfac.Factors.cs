@@ -46,13 +46,18 @@ public sealed partial class Kfac
     private void Refresh(Options options)
     {
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, _step);
+        _inverter.Begin(
+            options.InverseSettings,
+            measured.SelectMany(b => b.Factors()).Select(f => f.Tensor),
+            Clock,
+            begins: options.RefreshWarmup * _step < 2
+        );
         if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), _inverter))
+            foreach (var (block, message) in _sharing.Refresh(measured, b => OfInverse(b, options), options.InverseSettings, _inverter))
                 Log(block.Name, message);
         else
             foreach (var block in measured)
-            foreach (string message in block.Refresh(OfInverse(block, options), _inverter))
+            foreach (string message in block.Refresh(OfInverse(block, options), _inverter, options.InversePrecision))
                 Log(block.Name, message);
         _inverter.End(_sharing?.World);
     }

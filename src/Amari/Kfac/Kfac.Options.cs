@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Kronecker;
 using Amari.Native;
 using Amari.Optimizers;
 
@@ -289,6 +290,10 @@ public sealed partial class Kfac
 
         /// <summary>Seed of the draws, and of the signs of the exact Fisher.</summary>
         public long Seed { get; init; }
+
+        internal DampingSettings DampingSettings => new(Damping, DampingMethod, DampingScale, MinDamping);
+
+        internal InverseSettings InverseSettings => new(InverseMethod, RankTolerance, InversePrecision, InverseWork);
 
         /// <inheritdoc/>
         public override double CycledMomentum => Momentum;

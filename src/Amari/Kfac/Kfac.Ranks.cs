@@ -1,4 +1,5 @@
 using Amari.Distributed;
+using Amari.Kronecker;
 using Amari.Serialization;
 
 namespace Amari;

@@ -458,7 +458,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum
             .. _blocks
                 .OfType<KroneckerBlock>()
                 .Where(b => b.IsMeasured)
-                .Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping }))),
+                .Select(b => FactorCondition.Of(b, Of(b, Shared with { Damping = Damping }).DampingSettings)),
         ];
 
     /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>

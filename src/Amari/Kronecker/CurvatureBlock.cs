@@ -1,6 +1,7 @@
 using Amari.Kronecker;
 using Amari.Native;
 using Amari.Optimizers;
+using Amari.Serialization;
 using Amari.Solvers;
 using Amari.Verification;
 
@@ -48,44 +49,6 @@ internal readonly record struct BlockSums(Tensor?[] Sums, double Rows)
     }
 }
 
-/// <summary>A damped inverse of one block's curvature.</summary>
-internal abstract record BlockInverse : IDisposable
-{
-    /// <summary>The mean eigenvalue of the undamped block as it was factorised; 1 where the damping is in the inverse already.</summary>
-    public abstract double MeanEigenvalue { get; }
-
-    /// <summary>The damped inverse times V; a fresh tensor.</summary>
-    public abstract Tensor Apply(Tensor v, double damping);
-
-    /// <summary>What must be saved, by name.</summary>
-    public abstract IEnumerable<(string Name, Tensor Tensor)> Tensors();
-
-    /// <summary>The same of other tensors, which it owns.</summary>
-    public abstract BlockInverse Map(Func<Tensor, Tensor> map);
-
-    /// <summary>What a factorisation that was not <see cref="FactorisationOutcome.Clean"/> came to; null for one that was.</summary>
-    /// <param name="outcome">How it went.</param>
-    /// <param name="what">The factor.</param>
-    /// <param name="hasPrevious">Whether there is an inverse of before.</param>
-    public static string? Report(FactorisationOutcome outcome, string what, bool hasPrevious) =>
-        outcome == FactorisationOutcome.Clean
-            ? null
-            : $"the factorisation of {what} failed at first; "
-                + outcome switch
-                {
-                    FactorisationOutcome.Jittered => "it succeeded with a little added to the diagonal",
-                    FactorisationOutcome.DoublePrecision => "it succeeded in float64",
-                    _ when hasPrevious => "the previous inverse stays in use",
-                    _ => "a multiple of the identity is used until the next refresh",
-                };
-
-    public void Dispose()
-    {
-        foreach (var (_, tensor) in Tensors())
-            tensor.Dispose();
-    }
-}
-
 /// <summary>The Fisher block of one layer: sums over its uses become running means, and those a damped inverse.</summary>
 /// <remarks>A block kind says what is summed (<see cref="Measure"/>), how gradients become its matrix V and back (<see cref="Join"/>,
 /// <see cref="Split"/>), and what the curvature and its inverse do to V.</remarks>
@@ -94,8 +57,9 @@ internal abstract record BlockInverse : IDisposable
 /// <param name="factors">The names of the running factors.</param>
 internal abstract class CurvatureBlock(string name, bool hasBias, params string[] factors) : IDisposable
 {
-    private const double LeastPlaces = 8; // of damping, in units of the last place of 1
     private Tensor?[] _running = new Tensor?[factors.Length];
+    private BlockInverse? _inverse; // of EKFAC the eigenbasis alone
+    private Tensor? _moments; // second moments in the eigenbasis, null where they do not correct eigenvalues
     private Tensor?[] _pending = [];
     private double _pendingRows;
 
@@ -128,8 +92,15 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether there are running factors.</summary>
     public bool IsMeasured => _running[0] is not null;
 
-    /// <summary>What the last refresh left.</summary>
-    public BlockInverse? Inverse { get; private set; }
+    /// <summary>What the last refresh left, with the eigenvalues that were measured in its basis since.</summary>
+    public BlockInverse? Inverse
+    {
+        get => (_inverse, _moments) is (EigenbasisInverse basis, { } moments) ? new CorrectedInverse(basis, moments) : _inverse;
+        private set =>
+            (_inverse, _moments) = value is CorrectedInverse { Basis: var basis, Eigenvalues: var moments }
+                ? ((BlockInverse?)basis, moments)
+                : (value, null);
+    }
 
     /// <summary>A running factor by its place.</summary>
     protected Tensor? Factor(int i) => _running[i];
@@ -145,8 +116,8 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// gradient.</summary>
     public abstract bool JoinsPositions(FisherSettings settings);
 
-    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns
-    /// them.</summary>
+    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one of second moments in the eigenbasis; the caller
+    /// owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 
     /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
@@ -158,22 +129,19 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>U'(A ⊗ s I)U: the part of the metric that is of the identity.</summary>
     public virtual double IdentityForm(Tensor u, double identity) => 0;
 
-    /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
-    protected virtual void Correct(Tensor fresh, double keep) { }
-
-    /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
+    /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is reported.</summary>
     public abstract (BlockInverse Inverse, List<string> Messages) Invert(
         DampingMethod method,
         double damping,
         BlockInverse? previous,
-        FactorInverter? by = null,
+        FactorInverter by,
         MatmulPrecision precision = MatmulPrecision.Full
     );
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
     public virtual (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping) =>
-        Invert(method, damping, null);
+        Invert(method, damping, null, new());
 
     /// <summary>Makes the basis in which second moments can be measured.</summary>
     public virtual void MakeBasis() { }
@@ -231,9 +199,6 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
     /// <summary>Whether second moments in the eigenbasis are among what was accumulated.</summary>
     public bool HasMoments => _pending.Length > factors.Length;
 
-    /// <summary>The running second moments in the eigenbasis, where they correct eigenvalues.</summary>
-    protected virtual Tensor? Corrected => null;
-
     /// <summary>The accumulated sums, contiguous; and the rows that those of the inputs are over.</summary>
     public IEnumerable<Tensor> Pending => _pending.Where(t => t is not null).Select(t => t!);
 
@@ -259,7 +224,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         if (_pending.Length < factors.Length)
             Array.Resize(ref _pending, factors.Length);
         if (moments && _pending.Length == factors.Length)
-            _pending = [.. _pending, zeros_like(Corrected!).DetachFromDisposeScope()];
+            _pending = [.. _pending, zeros_like(_moments!).DetachFromDisposeScope()];
         for (int i = 0; i < _pending.Length; i++)
         {
             if (_pending[i] is { } t)
@@ -315,7 +280,7 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         }
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments)
-            Correct(moments, Keep(Math.Max(1, Updates - 1)));
+            _moments?.lerp_(moments, 1 - Keep(Math.Max(1, Updates - 1)));
         return true;
 
         // no entry of a sum of r r' is larger than the largest of its diagonal
@@ -324,38 +289,33 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
         double Keep(long k) => Math.Min(1 - 1.0 / k, decay);
     }
 
-    /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is told.</summary>
-    /// <param name="options">In force.</param>
+    /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is reported.</summary>
+    /// <param name="settings">How it is damped.</param>
     /// <param name="inverter">Inverts Kronecker factors.</param>
-    public IEnumerable<string> Refresh(Kfac.Options options, FactorInverter inverter)
+    /// <param name="precision">What the inverse is kept in.</param>
+    public IEnumerable<string> Refresh(DampingSettings settings, FactorInverter inverter, MatmulPrecision precision)
     {
-        double damping = Damping(options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.DampingMethod, damping, Inverse, inverter, options.InversePrecision);
+        var (next, messages) = Invert(settings.Method, Damping(settings), Inverse, inverter, precision);
         Replace(next);
         return messages;
     }
 
     /// <summary>λ in the unit of the Fisher for the running factors as they are.</summary>
-    public double Damping(Kfac.Options options) =>
-        Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? MeanEigenvalue : 1);
+    public double Damping(DampingSettings settings) => settings.InForce(() => MeanEigenvalue, FactorType);
 
     protected void Replace(BlockInverse? next)
     {
-        if (!ReferenceEquals(next, Inverse))
-            Inverse?.Dispose();
+        Inverse?.Dispose();
         Inverse = next;
     }
 
     /// <summary>F⁻¹ V for the gradients of <see cref="Parameters"/> joined by <see cref="Join"/>.</summary>
-    public Tensor Precondition(Tensor v, Kfac.Options options) =>
-        Inverse!.Apply(v, Damping(options, options.DampingScale == DampingScale.MeanEigenvalue ? Inverse.MeanEigenvalue : 1));
-
-    private double Damping(Kfac.Options options, double unit) =>
-        Math.Max(options.Damping * unit, options.MinDamping ?? LeastDamping(FactorType));
-
-    /// <summary>The least damping of factors of a dtype.</summary>
-    public static double LeastDamping(ScalarType type) => LeastPlaces * finfo(type).eps;
+    public Tensor Precondition(Tensor v, DampingSettings settings)
+    {
+        var inverse = Inverse!;
+        return inverse.Apply(v, settings.InForce(() => inverse.MeanEigenvalue, FactorType));
+    }
 
     /// <summary>A block of its own with copies of the factors, with or without the bias; null before the first update.</summary>
     public CurvatureBlock? Copy(bool withBias)
@@ -390,10 +350,9 @@ internal abstract class CurvatureBlock(string name, bool hasBias, params string[
             throw new InvalidDataException($"The state lacks '{name}.{missing}'.");
         foreach (string factor in factors)
             if (find(factor) is { } saved)
-                SavedState.RequireNonNegative($"{name}.{factor}", saved, onDiagonal: saved.dim() > 1 && saved.shape[^1] == saved.shape[^2]);
-        const string values = nameof(KroneckerInverse.Values);
-        if (find(values) is { } moments)
-            SavedState.RequireNonNegative($"{name}.{values}", moments);
+                NegativeNumbers.Refuse($"{name}.{factor}", saved, onDiagonal: saved.dim() > 1 && saved.shape[^1] == saved.shape[^2]);
+        if (find(CorrectedInverse.Values) is { } moments)
+            NegativeNumbers.Refuse($"{name}.{CorrectedInverse.Values}", moments);
         _ = Restored(find);
     }
 

@@ -1,5 +1,6 @@
 using System.Reflection;
 using Amari.Optimizers;
+using Amari.Serialization;
 
 namespace Amari;
 
@@ -42,7 +43,7 @@ public abstract record ParameterState
     {
         foreach (var member in Members(GetType()))
             if (member.GetValue(this) is Tensor tensor && member.GetCustomAttribute<NonNegativeAttribute>() is { } rule)
-                SavedState.RequireNonNegative($"{parameter}.{member.Name}", tensor, rule.OnDiagonal);
+                NegativeNumbers.Refuse($"{parameter}.{member.Name}", tensor, rule.OnDiagonal);
     }
 
     private static PropertyInfo[] Members(Type type) =>

@@ -122,7 +122,7 @@ internal sealed class KfacChecks : IDisposable
             if (block.Inverse is null)
                 continue; // no gradient reached it
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
-            var u = block.Precondition(v, _kfac.Group.Options);
+            var u = block.Precondition(v, _kfac.Group.Options.DampingSettings);
             bool seen = Captured(block, v);
             if (block is KroneckerBlock kronecker)
             {

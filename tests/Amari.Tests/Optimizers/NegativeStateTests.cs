@@ -1,4 +1,5 @@
 using Amari.Optimizers;
+using Amari.Serialization;
 
 namespace Amari.Tests.Optimizers;
 
@@ -79,7 +80,7 @@ public sealed class NegativeStateTests : IDisposable
     [Fact]
     public void Rounding_on_a_diagonal_is_none()
     {
-        SavedState.RequireNonNegative(
+        NegativeNumbers.Refuse(
             "L",
             tensor(
                 new[,]
@@ -90,13 +91,13 @@ public sealed class NegativeStateTests : IDisposable
             ),
             onDiagonal: true
         );
-        SavedState.RequireNonNegative("L", zeros(2, 3, 3), onDiagonal: true);
-        SavedState.RequireNonNegative("v", zeros(0));
+        NegativeNumbers.Refuse("L", zeros(2, 3, 3), onDiagonal: true);
+        NegativeNumbers.Refuse("v", zeros(0));
         Assert.Contains(
             "'L' has the number -1E-05 on its diagonal",
             Assert
                 .Throws<InvalidDataException>(() =>
-                    SavedState.RequireNonNegative(
+                    NegativeNumbers.Refuse(
                         "L",
                         tensor(
                             new[,]
