@@ -112,8 +112,8 @@ internal static class SpectrumCommand
             new ImmediateProgress<LanczosProgress>(p =>
                 view.Report(
                     "largest eigenvalues",
-                    (double)p.Converged / p.Wanted,
-                    $"{p.Converged} of {p.Wanted} converged, {p.Products} products"
+                    (double)p.Converged / p.Requested,
+                    $"{p.Converged} of {p.Requested} converged, {p.Products} products"
                 )
             ),
             stop

@@ -97,7 +97,7 @@ internal static class SpectrumFigure
     private static Plot Scree(SpectrumResult result)
     {
         var plot = Figure.Panel(
-            result.Outliers.Enough ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues",
+            result.Outliers.IsConclusive ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues",
             "rank (log scale)",
             "eigenvalue (log scale)"
         );

@@ -56,7 +56,7 @@ internal static class SpectrumReport
     private static IEnumerable<(string Name, string Value)> Numbers(SpectrumResult result)
     {
         yield return ("dimension", result.Dimension.ToString("N0", System.Globalization.CultureInfo.InvariantCulture));
-        yield return ("outliers", result.Outliers.Enough ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
+        yield return ("outliers", result.Outliers.IsConclusive ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
         if (result.Trace is { } trace)
             yield return ($"trace ({result.TraceEstimator})", Text(trace));
         if (result.FrobeniusNorm is { } norm)

@@ -65,7 +65,7 @@ internal sealed record SpectrumResult(
             double top = Largest.Values[0];
             var said = new List<string>
             {
-                Outliers.Enough
+                Outliers.IsConclusive
                     ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
                     : $"{(Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart" : "Too few eigenvalues to tell outliers")} from the bulk; "
                         + "ask for more with --top.",
@@ -116,7 +116,7 @@ internal sealed record SpectrumResult(
             ["effectiveDimension"] = Json(EffectiveDimension),
             ["effectiveDimensionAlpha"] = Finite(Alpha),
             ["conditionNumber"] = Json(Condition),
-            ["outliers"] = Outliers.Enough ? Outliers.Count : null,
+            ["outliers"] = Outliers.IsConclusive ? Outliers.Count : null,
             ["outliersAtLeast"] = Outliers.Count,
             ["outlierRule"] = Outliers.Rule,
             ["density"] = new JsonArray([.. Points.Select(p => new JsonArray(Finite(p.Lambda), Finite(p.Density.Value)))]),

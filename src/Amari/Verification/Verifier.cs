@@ -3,25 +3,25 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>Holds the derivatives and the curvature of a user's own model against dense oracles and finite differences in float64, on a
-/// tiny batch, parameter by parameter.</summary>
-/// <remarks>Checked are: the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian, the
-/// Gauss-Newton matrix and the exact, empirical and Monte-Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
-/// evaluation mode; a model of millions of parameters takes seconds to a minute. What cannot be computed for the model, as where an
-/// operation has no second derivative, is reported with the reason, and the other checks are made. TorchSharp cannot pass an exception
-/// through autograd: a custom backward that throws ends the process.</remarks>
+/// <summary>Checks the derivatives and the curvature of a user's model against dense oracles and finite differences in float64, on a small
+/// batch, parameter by parameter.</summary>
+/// <remarks>The checks cover the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian,
+/// the Gauss-Newton matrix and the exact, empirical and Monte Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
+/// evaluation mode. A model of millions of parameters takes seconds to a minute. If a quantity cannot be computed, for example because an
+/// operation has no second derivative, the reason is reported and the other checks continue. TorchSharp cannot pass an exception through
+/// autograd: a custom backward that throws ends the process.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch.</summary>
-    /// <param name="model">Any dtype; it computes in float64 meanwhile, and is then as it was, bit by bit. Not to be used by another thread
-    /// meanwhile.</param>
+    /// <param name="model">Any dtype. It computes in float64 during the call and is restored bit by bit. Other threads must not use it
+    /// during the call.</param>
     /// <param name="likelihood">p(y | f) of the model's output.</param>
-    /// <param name="inputs">[n, ...]; not changed. Floating-point ones are taken in float64.</param>
-    /// <param name="targets">[n, ...], as the likelihood wants them; not changed.</param>
+    /// <param name="inputs">[n, ...]; not changed. Floating-point inputs are converted to float64.</param>
+    /// <param name="targets">[n, ...], in the form that the likelihood requires; not changed.</param>
     /// <param name="options">Defaults if null.</param>
     /// <exception cref="ArgumentException">There is no example, or no trainable parameter.</exception>
-    /// <exception cref="InvalidOperationException">The model does not run in float64, or its loss is not finite; the message says what
-    /// happened.</exception>
+    /// <exception cref="InvalidOperationException">The model does not run in float64, or its loss is not finite. The message gives the
+    /// reason.</exception>
     public static VerificationReport Verify(
         nn.Module<Tensor, Tensor> model,
         Likelihood likelihood,
@@ -36,12 +36,7 @@ public static class Verifier
         ArgumentNullException.ThrowIfNull(targets);
         Require.Parameters(model, "verify");
         options ??= new();
-        long n = Math.Min(options.Examples, inputs.shape[0]);
-        if (n == 0 || targets.shape[0] < n)
-            throw new ArgumentException(
-                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be a target for each, and one at least.",
-                nameof(inputs)
-            );
+        long n = CountOf(inputs, targets, options);
 
         using var on = enable_grad();
         using var scope = NewDisposeScope();
@@ -77,19 +72,32 @@ public static class Verifier
             Parameters = [.. problem.Layout.Parameters.Select((p, i) => (p.Name, (IReadOnlyList<long>)problem.Layout.Shapes[i]))],
         };
 
-        // What cannot be computed is a finding, and keeps nothing else from being checked.
-        void Try(string name, Func<IEnumerable<Check>> group)
+        void Try(string name, Func<IEnumerable<Check>> group) => checks.AddRange(Attempt(name, group));
+    }
+
+    /// <summary>The checks of a group. A quantity that cannot be computed is a finding, and does not stop the other checks.</summary>
+    private static List<Check> Attempt(string name, Func<IEnumerable<Check>> group)
+    {
+        using var scope = NewDisposeScope();
+        try
         {
-            using var inner = NewDisposeScope();
-            try
-            {
-                checks.AddRange(group());
-            }
-            catch (Exception e)
-            {
-                checks.Add(new(name, Check.All, double.NaN, CheckOutcome.Unavailable, "", e.Message.Split('\n')[0].Trim().TrimEnd('.')));
-            }
+            return [.. group()];
         }
+        catch (Exception e)
+        {
+            return [new(name, Check.All, double.NaN, CheckOutcome.Unavailable, "", e.Message.Split('\n')[0].Trim().TrimEnd('.'))];
+        }
+    }
+
+    private static long CountOf(Tensor inputs, Tensor targets, VerificationOptions options)
+    {
+        long n = Math.Min(options.Examples, inputs.shape[0]);
+        return n > 0 && targets.shape[0] >= n
+            ? n
+            : throw new ArgumentException(
+                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be at least one input, and a target for each.",
+                nameof(inputs)
+            );
     }
 
     private static Tensor Batch(Tensor t, long n)
@@ -107,7 +115,7 @@ public static class Verifier
         catch (Exception e) when (e is System.Runtime.InteropServices.ExternalException or ArgumentException)
         {
             throw new InvalidOperationException(
-                "The model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): "
+                "The model does not run in float64 (a tensor that is neither a parameter nor a buffer keeps its dtype): "
                     + $"{e.Message.Split('\n')[0].Trim()}",
                 e
             );

@@ -259,7 +259,7 @@ public sealed class SecondOrderContractTests : IDisposable
             using var optimizer = make(w);
             var error = Assert.Throws<ArgumentException>(() => optimizer.step(() => w.square()));
             Assert.Contains(
-                "must be one real number, a scalar; the function returned Float32 [3]",
+                "must be a real scalar; the function returned Float32 [3]",
                 error.Message,
                 StringComparison.Ordinal
             );
