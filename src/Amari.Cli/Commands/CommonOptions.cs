@@ -32,9 +32,9 @@ internal sealed class CommonOptions
         new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
-    public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
+    public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
     public Option<int> Threads { get; } =
-        Whole(
+        Integer(
             "--threads",
             "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)",
             0,
@@ -115,7 +115,7 @@ internal sealed class CommonOptions
     }
 
     /// <summary>An integer option with a smallest allowed value, and perhaps a largest.</summary>
-    public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null, int? most = null)
+    public static Option<int> Integer(string name, string description, int minimum, int preset, int? least = null, int? most = null)
     {
         var option = new Option<int>(name)
         {

@@ -18,8 +18,8 @@ internal static class CompareCommand
             DefaultValueFactory = _ => "sgd,adamw,lion,kfac",
             HelpName = "NAMES",
         };
-        var seeds = CommonOptions.Whole("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
-        var tune = CommonOptions.Whole(
+        var seeds = CommonOptions.Integer("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
+        var tune = CommonOptions.Integer(
             "--tune",
             "tuning trials of each optimizer, from its defaults over its own search space; 0 takes the workload's settings",
             0,

@@ -52,7 +52,7 @@ internal sealed class CurvatureOptions
     public Option<string?> Layer { get; } =
         new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
     public Option<int> Examples { get; } =
-        CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
+        CommonOptions.Integer("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
     public Option<double?> TrainBudget { get; } =
         new("--train-budget")
         {

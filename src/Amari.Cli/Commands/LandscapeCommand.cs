@@ -26,7 +26,7 @@ internal static class LandscapeCommand
             DefaultValueFactory = _ => Plane.Eigenvectors,
             HelpName = "NAME",
         };
-        var grid = CommonOptions.Whole("--grid", "points along each side", 3, 41, most: 1001);
+        var grid = CommonOptions.Integer("--grid", "points along each side", 3, 41, most: 1001);
         var range = new Option<double?>("--range")
         {
             Description =

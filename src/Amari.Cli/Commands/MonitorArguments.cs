@@ -12,7 +12,7 @@ internal sealed class MonitorArguments
         Description = $"watch curvature while training: some of {string.Join(",", MonitorOptions.Names)}, or all",
         HelpName = "NAMES",
     };
-    private readonly Option<int> _examples = CommonOptions.Whole(
+    private readonly Option<int> _examples = CommonOptions.Integer(
         "--monitor-examples",
         "training examples the monitor looks at, drawn once",
         2,

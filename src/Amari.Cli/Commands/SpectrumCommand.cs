@@ -26,19 +26,19 @@ internal static class SpectrumCommand
     {
         var common = new CommonOptions();
         var curvature = new CurvatureOptions(common);
-        var top = CommonOptions.Whole(
+        var top = CommonOptions.Integer(
             "--top",
             "how many of the largest eigenvalues; the outliers are sought among them (default: 30, fewer where memory asks for it)",
             1,
             30
         );
-        var probes = CommonOptions.Whole(
+        var probes = CommonOptions.Integer(
             "--probes",
             "random vectors of the density (default: 10; 3 from a million parameters on, where they agree)",
             1,
             10
         );
-        var steps = CommonOptions.Whole("--steps", "Lanczos steps of each: more resolve more", 2, 80);
+        var steps = CommonOptions.Integer("--steps", "Lanczos steps of each: more resolve more", 2, 80);
         var command = new Command(
             "spectrum",
             "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher."

@@ -1,17 +1,17 @@
 namespace Amari.Workloads;
 
-/// <summary>How the weights of linear layers and convolutions start. Other layers start as the workload has them.</summary>
+/// <summary>Initialization of the weights of linear layers and convolutions. Other layers keep the workload's initialization.</summary>
 public enum WeightStart
 {
-    /// <summary>As the workload has them.</summary>
+    /// <summary>The workload's own initialization.</summary>
     Workload,
 
-    /// <summary>Sparse (Martens 2010, §5): 15 standard normal weights into each unit, all others and the biases 0.</summary>
+    /// <summary>Sparse (Martens 2010, §5): 15 standard normal weights per unit; all other weights and the biases are 0.</summary>
     Sparse,
 
     /// <summary>Normal with variance 2 / (fan in + fan out), biases 0 (Glorot and Bengio 2010; PyTorch's <c>xavier_normal_</c>).</summary>
     Glorot,
 
-    /// <summary>What PyTorch's layers start with: weights and biases uniform in ±1/√(fan in).</summary>
+    /// <summary>The default of PyTorch's layers: weights and biases uniform in ±1/√(fan in).</summary>
     PyTorch,
 }

@@ -1,19 +1,18 @@
 namespace Amari.Workloads;
 
 /// <summary>Draws the weights of a <see cref="WeightStart"/> from torch's generator, layer by layer in the model's order.</summary>
-/// <remarks>A unit is an output of a linear layer, or an output channel of a convolution; the weights into it are those of one position.
-/// Fan in and fan out are
-/// PyTorch's: the second and the first dimension of the weight times the size of the kernel, also where a convolution is
-/// transposed.</remarks>
+/// <remarks>A unit is an output of a linear layer or an output channel of a convolution; the weights of a unit are those of one position.
+/// Fan in and fan out are PyTorch's: the second and the first dimension of the weight times the size of the kernel, also for transposed
+/// convolutions.</remarks>
 internal static class WeightStarts
 {
-    private const long Connections = 15; // into a unit of a sparse start
+    private const long Connections = 15; // nonzero weights per unit in a sparse initialization
 
-    /// <summary>What a start is called on the command line, in checkpoints and in results.</summary>
+    /// <summary>The name on the command line, in checkpoints and in results.</summary>
     public static string NameOf(WeightStart start) => start.ToString().ToLowerInvariant();
 
-    /// <summary>The start of that name; <c>default</c> and <c>xavier</c> are other names of two.</summary>
-    /// <exception cref="ArgumentException">There is none; the message lists the names.</exception>
+    /// <summary>Parses a name; <c>default</c> and <c>xavier</c> are aliases.</summary>
+    /// <exception cref="ArgumentException">The name is unknown. The message lists the names.</exception>
     public static WeightStart Parse(string name) =>
         name.ToLowerInvariant() switch
         {
@@ -21,11 +20,11 @@ internal static class WeightStarts
             "xavier" => WeightStart.Glorot,
             var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
                 ?? throw new ArgumentException(
-                    $"There is no start '{name}'; there are {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
+                    $"The weight initialization is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
                 ),
         };
 
-    /// <summary>Starts a model's linear layers and convolutions again; nothing is drawn for <see cref="WeightStart.Workload"/>.</summary>
+    /// <summary>Initializes a model's linear layers and convolutions again. <see cref="WeightStart.Workload"/> draws nothing.</summary>
     public static void Apply(WeightStart start, nn.Module model)
     {
         if (start == WeightStart.Workload)
@@ -38,7 +37,7 @@ internal static class WeightStarts
                 Draw(start, conv.weight!, conv.bias, Units(conv));
     }
 
-    /// <summary>The sparse start of weights [units, inputs..], in place.</summary>
+    /// <summary>The sparse initialization of weights [units, inputs..], in place.</summary>
     public static void Sparse(Tensor units)
     {
         using var off = no_grad();
@@ -56,7 +55,7 @@ internal static class WeightStarts
         if (start == WeightStart.Sparse)
             foreach (var some in units)
                 Sparse(some);
-        else if (start == WeightStart.Glorot) // TorchSharp 0.107's xavier_normal_ draws from a uniform distribution
+        else if (start == WeightStart.Glorot) // xavier_normal_ of TorchSharp 0.107 draws from a uniform distribution
             weight.normal_(0, Math.Sqrt(2.0 / (weight.numel() / weight.shape[0] + weight.numel() / weight.shape[1])));
         else
             nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5));
@@ -69,8 +68,8 @@ internal static class WeightStarts
             nn.init.zeros_(bias);
     }
 
-    /// <summary>The weights of a convolution with the output channel first, as views: of a transposed one, [in, out/groups, k..], a group
-    /// at a time.</summary>
+    /// <summary>Views of a convolution's weights with the output channel first. The weight of a transposed convolution is [in, out/groups,
+    /// k..], one view per group.</summary>
     private static IReadOnlyList<Tensor> Units(Convolution conv) =>
         conv.transposed ? [.. conv.weight!.chunk(conv.groups, 0).Select(group => group.transpose(0, 1))] : [conv.weight!];
 }

@@ -43,8 +43,8 @@ public sealed class CommandLineTests
             { "train digits-mlp --optimizer natural-gradient --set solver=dense", "ConjugateGradient" },
             { "train --optimizer newton-cg --set radius=0", "Radius is 0; it must be a finite number > 0." },
             { "train --resume", "--checkpoint" },
-            { "train --start he", "There is no start 'he'; there are workload, sparse, glorot, pytorch." },
-            { "compare --start 3", "There is no start '3'" },
+            { "train --start he", "The weight initialization is 'he'; it must be one of workload, sparse, glorot, pytorch." },
+            { "compare --start 3", "The weight initialization is '3'" },
             { "verify --checkpoint nowhere", "There is no checkpoint 'nowhere'" },
             { "train --threads 0", "integer >= 1" },
             { "train --threads 100000", "integer >= 1 and <= " },
@@ -55,7 +55,7 @@ public sealed class CommandLineTests
             { "plan --optimizers nope", "'nope'" },
             { "plan --optimizers ,", "names none" },
             { "plan --calibration 0s", "--calibration is '0s'" },
-            { "train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors" },
+            { "train --monitor sharpness,foo", "is 'foo'; it must be one of sharpness, spectrum, noise, kl, factors" },
             { "compare --monitor ,", "sharpness, spectrum, noise, kl, factors" },
             { "train --monitor kl --monitor-share 100%", "--monitor-share is '100%'" },
             { "train --monitor kl --monitor-examples 1", "integer >= 2" },
@@ -164,7 +164,7 @@ public sealed class CommandLineTests
                 bare.Save(1, new Dictionary<string, Tensor>(), new Dictionary<string, string>());
             (code, _, error) = Run(["train", "--optimizer", "sgd", "--epochs", "1", "--checkpoint", "bare", "--resume"]);
             Assert.Equal(1, code);
-            Assert.Contains("does not say its 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+            Assert.Contains("lacks 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
             Assert.Single(Directory.GetDirectories("out"));
         }
         finally
@@ -282,11 +282,11 @@ public sealed class CommandLineTests
         Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
         Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
         Assert.Contains(
-            "weights from the start pytorch",
+            "weight initialization pytorch",
             File.ReadAllText(folder.File(Path.Combine("o", "report.html"))),
             StringComparison.Ordinal
         );
-        AssertRefused("start pytorch, this run has glorot", [.. run, "--start", "glorot", "--resume"]);
+        AssertRefused("start pytorch, but this run has glorot", [.. run, "--start", "glorot", "--resume"]);
         Assert.Equal(0, Run([.. run, "--start", "pytorch", "--resume"]).Code);
     }
 

@@ -164,7 +164,7 @@ public sealed class CurvatureCommandTests
         ]);
         Assert.Equal(0, code);
         Assert.Contains("trained with AdamW for", output, StringComparison.Ordinal);
-        Assert.Contains("ask for more with --top", output, StringComparison.Ordinal);
+        Assert.Contains("compute more with --top", output, StringComparison.Ordinal);
         // one probe has no error
         Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);
     }

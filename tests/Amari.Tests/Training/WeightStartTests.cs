@@ -150,7 +150,7 @@ public sealed class WeightStartTests
         Assert.Equal(WeightStart.Sparse, run.Start);
         Assert.NotEqual(own.Train(choice, 4, Budget.OfEpochs(1)).Losses[0].Loss, run.Losses[0].Loss);
         Assert.Equal(
-            "The checkpoint was made with start sparse, this run has workload: it cannot continue.",
+            "The checkpoint has start sparse, but this run has workload: it cannot continue.",
             Assert.Throws<ArgumentException>(() => own.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint)).Message
         );
         Assert.Equal(2 * own.StepsPerEpoch, sparse.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint).Steps);
