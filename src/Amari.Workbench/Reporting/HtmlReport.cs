@@ -231,7 +231,7 @@ internal static class HtmlReport
 
     private static string Start(BenchmarkResult comparison) =>
         comparison.Runs is [{ Start: not WeightStart.Workload and var start }, ..]
-            ? $", weight initialization {WeightStarts.NameOf(start)}"
+            ? $", weight initialisation {WeightStarts.NameOf(start)}"
             : "";
 
     private static string Html(string text) => HtmlPage.Text(text);

@@ -86,7 +86,7 @@ internal static class Trouble
                         ? "unless the data permit no lower loss"
                         : $"while {better.Optimizer} reached  {Number.Short(better.Best!.Value.Loss)}"
                 )
-                + "; try another initialization (--start), learning rate or damping.";
+                + "; try another initialisation (--start), learning rate or damping.";
         }
         foreach (var summary in others)
             if (summary.Runs.Where(r => r.Plateau is not null).MaxBy(r => r.Plateau!.Share) is { Plateau: { } left } run)

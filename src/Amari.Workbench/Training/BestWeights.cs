@@ -40,7 +40,7 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         _copied = of;
     }
 
-    /// <summary>After a resume: recognizes the file's content, if it belongs to the best evaluation in the record.</summary>
+    /// <summary>After a resume: recognises the file's content, if it belongs to the best evaluation in the record.</summary>
     public void Resume(RunRecord record)
     {
         try

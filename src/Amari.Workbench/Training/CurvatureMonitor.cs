@@ -110,13 +110,13 @@ public sealed class CurvatureMonitor : IDisposable
     public MonitorRow? Observe(long step, double trainingSeconds)
     {
         _trained = trainingSeconds;
-        var told = _optimizer switch
+        var latest = _optimizer switch
         {
             SecondOrderOptimizer o => o.Report,
             Kfac k => k.Report,
             _ => null,
         };
-        var report = told is { } last && last.Step != _reported ? last : null;
+        var report = latest is not null && latest.Step != _reported ? latest : null;
         _reported = report?.Step ?? _reported;
         if (_before is not null)
             return Measure(step, report, apart: false);

@@ -124,7 +124,7 @@ internal sealed class RunRecord(
             What,
             () =>
                 (
-                    ((string What, string? Saved, string Asked)[])
+                    ((string What, string? Saved, string Requested)[])
                         [
                             ("workload", (string?)saved["workload"], workload),
                             ("optimizer", (string?)saved["optimizer"], optimizer),
@@ -135,12 +135,12 @@ internal sealed class RunRecord(
                 )
         );
         foreach (
-            var (what, was, asked) in named.Concat(
+            var (what, was, requested) in named.Concat(
                 _options.Where(o => before.ContainsKey(o.Key)).Select(o => (o.Key, (string?)before[o.Key], o.Value))
             )
         )
-            if (was != asked)
-                throw new ArgumentException($"The checkpoint has {what} {was}, but this run has {asked}: it cannot continue.");
+            if (was != requested)
+                throw new ArgumentException($"The checkpoint has {what} {was}, but this run has {requested}: it cannot continue.");
         if (before.Keys.Except(_options.Keys).ToList() is { Count: > 0 } unknown)
             throw new ArgumentException(
                 $"The checkpoint has {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "

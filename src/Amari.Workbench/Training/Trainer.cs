@@ -70,7 +70,7 @@ public sealed class Trainer : IDisposable
     /// <summary>Whether elementwise optimizers shard their state over the ranks (ZeRO stage 1). Checkpoints do not depend on it.</summary>
     public bool ShardState { get; init; }
 
-    /// <summary>The initialization of linear layers and convolutions.</summary>
+    /// <summary>The initialisation of linear layers and convolutions.</summary>
     public WeightStart Start { get; init; }
 
     /// <summary>The evaluated loss of the best constant prediction; null if the likelihood does not define it.</summary>
@@ -182,7 +182,7 @@ public sealed class Trainer : IDisposable
     internal bool IsStopped(CancellationToken stop) =>
         _ranks.Size == 1 ? stop.IsCancellationRequested : _ranks.Sum(stop.IsCancellationRequested ? 1 : 0)[0] > 0;
 
-    /// <summary>A new model of the workload with the initialization <see cref="Start"/>.</summary>
+    /// <summary>A new model of the workload with the initialisation <see cref="Start"/>.</summary>
     internal nn.Module<Tensor, Tensor> CreateModel()
     {
         var model = Made();
@@ -256,7 +256,7 @@ public sealed class Trainer : IDisposable
             .Add("the optimizer", request.Choice.Name)
             .Add("the seed", request.Seed)
             .Add("the budget", request.Budget)
-            .Add("the weight initialization", Start)
+            .Add("the weight initialisation", Start)
             .Add("the data", _fingerprint.Value)
             .Add("the batch size", Workload.BatchSize)
             .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Interval.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");

@@ -59,7 +59,7 @@ public sealed record TrainingRun
     /// <summary>Bytes of optimizer state per trained parameter.</summary>
     public double StateBytesPerParameter => (double)StateBytes / Parameters;
 
-    /// <summary>The weight initialization.</summary>
+    /// <summary>The weight initialisation.</summary>
     public WeightStart Start { get; init; }
 
     /// <summary>The method that updated each parameter.</summary>

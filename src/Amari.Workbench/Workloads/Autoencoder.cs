@@ -20,7 +20,7 @@ public class Autoencoder : Workload
     /// <summary>A new activation module; the caller owns it.</summary>
     private protected virtual nn.Module<Tensor, Tensor> Activation() => nn.Tanh();
 
-    /// <summary>Initializes a weight.</summary>
+    /// <summary>Initialises a weight.</summary>
     private protected virtual void Initialize(Parameter weight) => nn.init.xavier_normal_(weight);
 
     /// <inheritdoc/>

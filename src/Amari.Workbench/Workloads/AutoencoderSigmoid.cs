@@ -4,7 +4,7 @@ namespace Amari.Workloads;
 
 /// <summary>The <see cref="Autoencoder"/> with logistic units, as in Hinton and Salakhutdinov (2006) and Martens (2010). It is harder,
 /// because gradients shrink by a factor of at least four per layer.</summary>
-/// <remarks>The initialization is sparse (Martens 2010, §5): 15 standard normal weights per unit. With Glorot's, all units of a layer have
+/// <remarks>The initialisation is sparse (Martens 2010, §5): 15 standard normal weights per unit. With Glorot's, all units of a layer have
 /// nearly equal outputs, and the loss stays at 206, that of the mean image: for over 100 steps with AdamW, longer with K-FAC.</remarks>
 public sealed class AutoencoderSigmoid : Autoencoder
 {

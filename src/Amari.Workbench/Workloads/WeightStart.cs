@@ -1,9 +1,9 @@
 namespace Amari.Workloads;
 
-/// <summary>Initialization of the weights of linear layers and convolutions. Other layers keep the workload's initialization.</summary>
+/// <summary>Initialisation of the weights of linear layers and convolutions. Other layers keep the workload's initialisation.</summary>
 public enum WeightStart
 {
-    /// <summary>The workload's own initialization.</summary>
+    /// <summary>The workload's own initialisation.</summary>
     Workload,
 
     /// <summary>Sparse (Martens 2010, §5): 15 standard normal weights per unit; all other weights and the biases are 0.</summary>

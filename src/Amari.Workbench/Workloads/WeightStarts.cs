@@ -6,7 +6,7 @@ namespace Amari.Workloads;
 /// convolutions.</remarks>
 internal static class WeightStarts
 {
-    private const long Connections = 15; // nonzero weights per unit in a sparse initialization
+    private const long Connections = 15; // nonzero weights per unit in a sparse initialisation
 
     /// <summary>The name on the command line, in checkpoints and in results.</summary>
     public static string NameOf(WeightStart start) => start.ToString().ToLowerInvariant();
@@ -20,11 +20,11 @@ internal static class WeightStarts
             "xavier" => WeightStart.Glorot,
             var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
                 ?? throw new ArgumentException(
-                    $"The weight initialization is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
+                    $"The weight initialisation is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
                 ),
         };
 
-    /// <summary>Initializes a model's linear layers and convolutions again. <see cref="WeightStart.Workload"/> draws nothing.</summary>
+    /// <summary>Initialises a model's linear layers and convolutions again. <see cref="WeightStart.Workload"/> draws nothing.</summary>
     public static void Apply(WeightStart start, nn.Module model)
     {
         if (start == WeightStart.Workload)
@@ -37,7 +37,7 @@ internal static class WeightStarts
                 Draw(start, conv.weight!, conv.bias, Units(conv));
     }
 
-    /// <summary>The sparse initialization of weights [units, inputs..], in place.</summary>
+    /// <summary>The sparse initialisation of weights [units, inputs..], in place.</summary>
     public static void Sparse(Tensor units)
     {
         using var off = no_grad();

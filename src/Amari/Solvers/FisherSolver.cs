@@ -16,6 +16,6 @@ public enum FisherSolver
     ConjugateGradient,
 
     /// <summary>The Gram matrix A A' of F = A'A: (F + λ)⁻¹ g = (g - A'(A A' + λ)⁻¹ A g) / λ. Examples must be independent of each other (no
-    /// batch normalization).</summary>
+    /// batch normalisation).</summary>
     Gram,
 }

@@ -221,7 +221,7 @@ public sealed class AnswerTests
         var learning = Make("adamw", 0, null, null, 81) with { Best = new(900, 9, 80, 0.1) };
         Assert.Contains(
             "kfac ended at the loss of a constant prediction (206.9): it learned only the mean of the targets, while adamw reached 80; "
-                + "try another initialization (--start)",
+                + "try another initialisation (--start)",
             Answer(resting, learning),
             StringComparison.Ordinal
         );

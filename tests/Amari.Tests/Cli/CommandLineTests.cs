@@ -29,7 +29,7 @@ public sealed class CommandLineTests
             { "compare --budget 1s --epochs 2", "not both" },
             { "compare --assembly missing.dll", "missing.dll" },
             { "compare --nonsense", "--nonsense" },
-            { "compare fashion-conv --data /nowhere", "--data is '/nowhere'; there is no such folder" },
+            { "compare fashion-conv --data /nowhere", "--data is '/nowhere'; this folder does not exist" },
             { "compare fashion-conv --data /dev", "dataset-fashion-mnist" },
             { "train --optimizer kfac --set damping=-1", "Damping is -1; it must be a finite number > 0." },
             { "train --optimizer kfac --set foo=1", "Damping" },
@@ -43,8 +43,8 @@ public sealed class CommandLineTests
             { "train digits-mlp --optimizer natural-gradient --set solver=dense", "ConjugateGradient" },
             { "train --optimizer newton-cg --set radius=0", "Radius is 0; it must be a finite number > 0." },
             { "train --resume", "--checkpoint" },
-            { "train --start he", "The weight initialization is 'he'; it must be one of workload, sparse, glorot, pytorch." },
-            { "compare --start 3", "The weight initialization is '3'" },
+            { "train --start he", "The weight initialisation is 'he'; it must be one of workload, sparse, glorot, pytorch." },
+            { "compare --start 3", "The weight initialisation is '3'" },
             { "verify --checkpoint nowhere", "There is no checkpoint 'nowhere'" },
             { "train --threads 0", "integer >= 1" },
             { "train --threads 100000", "integer >= 1 and <= " },
@@ -282,7 +282,7 @@ public sealed class CommandLineTests
         Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
         Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
         Assert.Contains(
-            "weight initialization pytorch",
+            "weight initialisation pytorch",
             File.ReadAllText(folder.File(Path.Combine("o", "report.html"))),
             StringComparison.Ordinal
         );
