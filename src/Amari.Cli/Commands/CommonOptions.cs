@@ -55,7 +55,7 @@ internal sealed class CommonOptions
             Description =
                 "initialisation of linear layers and convolutions: workload (its own), sparse (Martens 2010), "
                 + "glorot (Xavier normal), pytorch (the default of PyTorch's layers)",
-            DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
+            DefaultValueFactory = _ => WeightInits.NameOf(WeightInit.Workload),
             HelpName = "NAME",
         };
     public Option<bool> ShardState { get; } =
@@ -172,10 +172,10 @@ internal sealed class CommonOptions
     /// <summary>The trainer of a workload on these ranks.</summary>
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
-        var start = WeightStarts.Parse(parsed.GetValue(Start)!);
+        var start = WeightInits.Parse(parsed.GetValue(Start)!);
         return new(workload, parsed.GetValue(Data), world)
         {
-            Start = start,
+            WeightInit = start,
             ShardState = parsed.GetValue(ShardState),
             Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
         };
@@ -184,7 +184,7 @@ internal sealed class CommonOptions
     /// <summary>One line that describes the runs of a trainer.</summary>
     public static string Title(Trainer trainer, string budget, Communicator world) =>
         $"{trainer.Workload.Name}: {trainer.Workload.Description}; {budget}"
-        + (trainer.Start == WeightStart.Workload ? "" : $"; initialisation {WeightStarts.NameOf(trainer.Start)}")
+        + (trainer.WeightInit == WeightInit.Workload ? "" : $"; initialisation {WeightInits.NameOf(trainer.WeightInit)}")
         + (world.Size > 1 ? "; " + world.Description : "");
 
     /// <summary>The value of --rank-timeout.</summary>

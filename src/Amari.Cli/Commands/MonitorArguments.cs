@@ -9,7 +9,7 @@ internal sealed class MonitorArguments
 {
     private readonly Option<string?> _names = new("--monitor")
     {
-        Description = $"measure curvature during training: some of  {string.Join(",", MonitorOptions.Names)}, or all",
+        Description = $"measure curvature during training: some of {string.Join(",", MonitorOptions.Names)}, or all",
         HelpName = "NAMES",
     };
     private readonly Option<int> _examples = CommonOptions.Integer(

@@ -23,7 +23,7 @@ internal sealed class Subject : IDisposable
         var names = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToList();
         if (layer is not null && !names.Exists(Inside))
             throw new ArgumentException(
-                $"--layer is '{layer}'; it must be one of  " + $"{string.Join(", ", names.Select(LayerOf).Distinct())}."
+                $"--layer is '{layer}'; it must be one of " + $"{string.Join(", ", names.Select(LayerOf).Distinct())}."
             );
         Objective = new(model, Workload.Likelihood, examples.Batches(batch), ParameterLayout.Of(model, Inside));
         Data =

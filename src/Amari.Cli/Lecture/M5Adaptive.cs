@@ -37,7 +37,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
 
         var table = new LectureTable(["", .. Names.Select(Label)]);
         foreach (double s in (double[])[0.01, 1, 10, 100])
-            table.Add([$"remaining weight, gradients  {Number.Short(s)}", .. Names.Select(n => (object)left[n][At(s)])]);
+            table.Add([$"remaining weight, gradients {Number.Short(s)}", .. Names.Select(n => (object)left[n][At(s)])]);
         foreach (int k in (int[])[-24, 0, 24])
             table.Add([$"loss after {TrainSteps} steps, gradients x 2^{k}", .. Names.Select(n => (object)trained[Twin(n)][Power(k)].Loss)]);
         table.Add(["bytes of state per parameter", .. Names.Select(n => (object)trained[Twin(n)][0].StateBytes)]);

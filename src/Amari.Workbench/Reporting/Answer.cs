@@ -59,7 +59,7 @@ internal static class Answer
         if (timed.Where(s => s.ReachedByAll).MinBy(s => s.StepsToTarget) is { } fewest && fewest.StepsToTarget < first.StepsToTarget)
             yield return string.Create(
                 CultureInfo.InvariantCulture,
-                $"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each takes  "
+                $"{fewest.Optimizer} needed the fewest steps ({fewest.StepsToTarget:F0}), but each takes "
                     + $"{fewest.MillisecondsPerStep / first.MillisecondsPerStep:F1} times as long here."
             );
         var missed = stable.Where(s => s.Reached == 0 && s.Eligible.Count > 0).Select(s => s.Optimizer).ToList();

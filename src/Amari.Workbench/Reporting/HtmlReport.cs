@@ -230,8 +230,8 @@ internal static class HtmlReport
         comparison.Runs.Select(r => r.Seed).Distinct().Count() is var n and not 1 ? $"{n} seeds" : "one seed";
 
     private static string Start(BenchmarkResult comparison) =>
-        comparison.Runs is [{ Start: not WeightStart.Workload and var start }, ..]
-            ? $", weight initialisation {WeightStarts.NameOf(start)}"
+        comparison.Runs is [{ WeightInit: not WeightInit.Workload and var start }, ..]
+            ? $", weight initialisation {WeightInits.NameOf(start)}"
             : "";
 
     private static string Html(string text) => HtmlPage.Text(text);

@@ -70,7 +70,7 @@ internal static class ResultJson
             ["seed"] = run.Seed,
             ["status"] = Trouble.NameOf(run.Status),
             ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
-            ["start"] = WeightStarts.NameOf(run.Start),
+            ["start"] = WeightInits.NameOf(run.WeightInit),
             ["steps"] = run.Steps,
             ["seconds"] = run.Seconds,
             ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),

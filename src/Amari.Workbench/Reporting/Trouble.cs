@@ -84,7 +84,7 @@ internal static class Trouble
                 + (
                     better is null
                         ? "unless the data permit no lower loss"
-                        : $"while {better.Optimizer} reached  {Number.Short(better.Best!.Value.Loss)}"
+                        : $"while {better.Optimizer} reached {Number.Short(better.Best!.Value.Loss)}"
                 )
                 + "; try another initialisation (--start), learning rate or damping.";
         }

@@ -14,7 +14,7 @@ internal sealed class RunRecord(
     string optimizer,
     IReadOnlyDictionary<string, string> options,
     int seed,
-    WeightStart start = WeightStart.Workload
+    WeightInit start = WeightInit.Workload
 )
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
@@ -84,7 +84,7 @@ internal sealed class RunRecord(
             MillisecondsPerStep = RecentMillisecondsPerStep,
             Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
             StateBytes = trained?.StateBytes ?? 0,
-            Start = start,
+            WeightInit = start,
             Coverage = trained?.Coverage.Rows ?? [],
             Events = [.. trained?.Events ?? [], .. Events],
             CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
@@ -101,7 +101,7 @@ internal sealed class RunRecord(
             ["optimizer"] = optimizer,
             ["options"] = JsonSerializer.SerializeToNode(_options),
             ["seed"] = seed,
-            ["start"] = WeightStarts.NameOf(start),
+            ["start"] = WeightInits.NameOf(start),
             ["data"] = Data?.Value,
             ["threads"] = get_num_threads(),
             ["step"] = Step,
@@ -129,7 +129,7 @@ internal sealed class RunRecord(
                             ("workload", (string?)saved["workload"], workload),
                             ("optimizer", (string?)saved["optimizer"], optimizer),
                             ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
-                            ("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start)),
+                            ("start", (string?)saved["start"] ?? WeightInits.NameOf(WeightInit.Workload), WeightInits.NameOf(start)),
                         ],
                     OptionsOf(saved)
                 )

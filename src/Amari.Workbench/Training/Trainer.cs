@@ -71,7 +71,7 @@ public sealed class Trainer : IDisposable
     public bool ShardState { get; init; }
 
     /// <summary>The initialisation of linear layers and convolutions.</summary>
-    public WeightStart Start { get; init; }
+    public WeightInit WeightInit { get; init; }
 
     /// <summary>The evaluated loss of the best constant prediction; null if the likelihood does not define it.</summary>
     public ConstantPrediction? BestConstant => _constant.Value;
@@ -85,7 +85,7 @@ public sealed class Trainer : IDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            Warnings.Once($"The loss of a constant prediction is unknown, so plateaus at it are not detected:  {e.Message.Split('\n')[0]}");
+            Warnings.Once($"The loss of a constant prediction is unknown, so plateaus at it are not detected: {e.Message.Split('\n')[0]}");
             return null;
         }
     }
@@ -152,7 +152,7 @@ public sealed class Trainer : IDisposable
     }
 
     private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
-        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, Start) { Data = _fingerprint };
+        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit) { Data = _fingerprint };
 
     /// <summary>Steps of a temporary model, so that the clock of the first run does not count compilation and loading. No run depends on
     /// it: each run seeds torch's generator itself.</summary>
@@ -182,11 +182,11 @@ public sealed class Trainer : IDisposable
     internal bool IsStopped(CancellationToken stop) =>
         _ranks.Size == 1 ? stop.IsCancellationRequested : _ranks.Sum(stop.IsCancellationRequested ? 1 : 0)[0] > 0;
 
-    /// <summary>A new model of the workload with the initialisation <see cref="Start"/>.</summary>
+    /// <summary>A new model of the workload with the initialisation <see cref="WeightInit"/>.</summary>
     internal nn.Module<Tensor, Tensor> CreateModel()
     {
         var model = Made();
-        WeightStarts.Apply(Start, model);
+        WeightInits.Apply(WeightInit, model);
         return model;
     }
 
@@ -256,7 +256,7 @@ public sealed class Trainer : IDisposable
             .Add("the optimizer", request.Choice.Name)
             .Add("the seed", request.Seed)
             .Add("the budget", request.Budget)
-            .Add("the weight initialisation", Start)
+            .Add("the weight initialisation", WeightInit)
             .Add("the data", _fingerprint.Value)
             .Add("the batch size", Workload.BatchSize)
             .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Interval.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");

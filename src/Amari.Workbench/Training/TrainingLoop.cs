@@ -221,7 +221,7 @@ internal sealed class TrainingLoop : IDisposable
             Save();
         }
         if (_saver?.Failure is { } why)
-            Console.Error.WriteLine($"The end of the run was not saved:  {why.ReplaceLineEndings(" ")}");
+            Console.Error.WriteLine($"The end of the run was not saved: {why.ReplaceLineEndings(" ")}");
     }
 
     private void Report(bool evaluated, RunStatus? status = null)

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -60,7 +61,8 @@ public sealed record TrainingRun
     public double StateBytesPerParameter => (double)StateBytes / Parameters;
 
     /// <summary>The weight initialisation.</summary>
-    public WeightStart Start { get; init; }
+    [JsonPropertyName("Start")] // the name in saved comparisons
+    public WeightInit WeightInit { get; init; }
 
     /// <summary>The method that updated each parameter.</summary>
     public required IReadOnlyList<CoverageRow> Coverage { get; init; }

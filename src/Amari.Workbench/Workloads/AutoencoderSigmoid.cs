@@ -32,7 +32,7 @@ public sealed class AutoencoderSigmoid : Autoencoder
 
     private protected override string ActivationName => "sigmoid";
 
-    private protected override void Initialize(Parameter weight) => WeightStarts.Sparse(weight);
+    private protected override void Initialize(Parameter weight) => WeightInits.Sparse(weight);
 
     private protected override nn.Module<Tensor, Tensor> Activation() => nn.Sigmoid();
 }

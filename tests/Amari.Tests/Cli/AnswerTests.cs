@@ -49,7 +49,7 @@ public sealed class AnswerTests
             StringComparison.Ordinal
         );
         Assert.Contains("kfac needed the fewest steps (100), but each takes 20.0 times as long", text, StringComparison.Ordinal);
-        Assert.Contains("kfac ended lowest", text, StringComparison.Ordinal);
+        Assert.Contains("kfac reached the lowest final loss", text, StringComparison.Ordinal);
         Assert.Contains("Only one seed was run.", text, StringComparison.Ordinal);
     }
 
@@ -142,7 +142,7 @@ public sealed class AnswerTests
             StringComparison.Ordinal
         );
         Assert.DoesNotContain("kfac needed", text, StringComparison.Ordinal);
-        Assert.DoesNotContain("kfac ended lowest", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("kfac reached the lowest final loss", text, StringComparison.Ordinal);
         Assert.Contains("came apart\n2 of 3", new Summary("kfac", kfac).Cells()[2], StringComparison.Ordinal);
 
         string none = Answer([.. kfac, Make("lion", 0, null, null, double.NaN, RunStatus.Diverged)]);
@@ -252,7 +252,7 @@ public sealed class AnswerTests
     ]
     public void A_status_has_a_stable_name_and_an_exit_code(RunStatus status, string name, int code)
     {
-        var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), Start = WeightStart.PyTorch };
+        var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), WeightInit = WeightInit.PyTorch };
         var comparison = new BenchmarkResult("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], []);
         var json = System.Text.Json.Nodes.JsonNode.Parse(ResultJson.Of(comparison))!["runs"]![0]!;
         Assert.Equal((name, "pytorch"), ((string)json["status"]!, (string)json["start"]!));

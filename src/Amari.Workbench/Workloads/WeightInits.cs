@@ -1,33 +1,33 @@
 namespace Amari.Workloads;
 
-/// <summary>Draws the weights of a <see cref="WeightStart"/> from torch's generator, layer by layer in the model's order.</summary>
+/// <summary>Draws the weights of a <see cref="WeightInit"/> from torch's generator, layer by layer in the model's order.</summary>
 /// <remarks>A unit is an output of a linear layer or an output channel of a convolution; the weights of a unit are those of one position.
 /// Fan in and fan out are PyTorch's: the second and the first dimension of the weight times the size of the kernel, also for transposed
 /// convolutions.</remarks>
-internal static class WeightStarts
+internal static class WeightInits
 {
     private const long Connections = 15; // nonzero weights per unit in a sparse initialisation
 
     /// <summary>The name on the command line, in checkpoints and in results.</summary>
-    public static string NameOf(WeightStart start) => start.ToString().ToLowerInvariant();
+    public static string NameOf(WeightInit start) => start.ToString().ToLowerInvariant();
 
     /// <summary>Parses a name; <c>default</c> and <c>xavier</c> are aliases.</summary>
     /// <exception cref="ArgumentException">The name is unknown. The message lists the names.</exception>
-    public static WeightStart Parse(string name) =>
+    public static WeightInit Parse(string name) =>
         name.ToLowerInvariant() switch
         {
-            "default" => WeightStart.Workload,
-            "xavier" => WeightStart.Glorot,
-            var n => Enum.GetValues<WeightStart>().Cast<WeightStart?>().FirstOrDefault(s => NameOf(s!.Value) == n)
+            "default" => WeightInit.Workload,
+            "xavier" => WeightInit.Glorot,
+            var n => Enum.GetValues<WeightInit>().Cast<WeightInit?>().FirstOrDefault(s => NameOf(s!.Value) == n)
                 ?? throw new ArgumentException(
-                    $"The weight initialisation is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightStart>().Select(NameOf))}."
+                    $"The weight initialisation is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightInit>().Select(NameOf))}."
                 ),
         };
 
-    /// <summary>Initialises a model's linear layers and convolutions again. <see cref="WeightStart.Workload"/> draws nothing.</summary>
-    public static void Apply(WeightStart start, nn.Module model)
+    /// <summary>Initialises a model's linear layers and convolutions again. <see cref="WeightInit.Workload"/> draws nothing.</summary>
+    public static void Apply(WeightInit start, nn.Module model)
     {
-        if (start == WeightStart.Workload)
+        if (start == WeightInit.Workload)
             return;
         using var scope = NewDisposeScope();
         foreach (var layer in model.modules().Append(model).Distinct())
@@ -49,19 +49,19 @@ internal static class WeightStarts
         units.copy_(drawn.scatter_(1, index, randn(units.shape[0], some).to_type(units.dtype)).view(units.shape));
     }
 
-    private static void Draw(WeightStart start, Parameter weight, Parameter? bias, IReadOnlyList<Tensor> units)
+    private static void Draw(WeightInit start, Parameter weight, Parameter? bias, IReadOnlyList<Tensor> units)
     {
         using var off = no_grad();
-        if (start == WeightStart.Sparse)
+        if (start == WeightInit.Sparse)
             foreach (var some in units)
                 Sparse(some);
-        else if (start == WeightStart.Glorot) // xavier_normal_ of TorchSharp 0.107 draws from a uniform distribution
+        else if (start == WeightInit.Glorot) // xavier_normal_ of TorchSharp 0.107 draws from a uniform distribution
             weight.normal_(0, Math.Sqrt(2.0 / (weight.numel() / weight.shape[0] + weight.numel() / weight.shape[1])));
         else
             nn.init.kaiming_uniform_(weight, a: Math.Sqrt(5));
         if (bias is null)
             return;
-        double bound = start == WeightStart.PyTorch ? 1 / Math.Sqrt((double)weight.numel() / weight.shape[0]) : 0;
+        double bound = start == WeightInit.PyTorch ? 1 / Math.Sqrt((double)weight.numel() / weight.shape[0]) : 0;
         if (bound > 0)
             nn.init.uniform_(bias, -bound, bound);
         else

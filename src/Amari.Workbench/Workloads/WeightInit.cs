@@ -1,7 +1,7 @@
 namespace Amari.Workloads;
 
 /// <summary>Initialisation of the weights of linear layers and convolutions. Other layers keep the workload's initialisation.</summary>
-public enum WeightStart
+public enum WeightInit
 {
     /// <summary>The workload's own initialisation.</summary>
     Workload,
