@@ -196,7 +196,7 @@ internal sealed class CommonOptions
         var time = parsed.GetValue(Budget);
         int? epochs = parsed.GetValue(Epochs);
         if (time is not null && epochs is not null)
-            throw new ArgumentException("--budget and --epochs exclude each other; use one of them.");
+            throw new ArgumentException("Use --budget or --epochs, not both.");
         return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time ?? preset;
     }
 

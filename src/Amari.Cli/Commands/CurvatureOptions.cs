@@ -97,7 +97,7 @@ internal sealed class CurvatureOptions
         Find(parsed);
         int seed = parsed.GetValue(_common.Seed);
         if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null)
-            throw new ArgumentException("--checkpoint and --train-budget exclude each other; use one of them.");
+            throw new ArgumentException("Use --checkpoint or --train-budget, not both.");
         using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);

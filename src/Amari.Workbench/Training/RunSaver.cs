@@ -97,7 +97,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             if (Failure is null)
                 Report(
                     record,
-                    $"no checkpoint could be written to '{options.Directory}'; the run continues and tries again:  "
+                    $"no checkpoint could be written to '{options.Directory}'; the run continues and tries again: "
                         + $"{e.Message.TrimEnd('.')}"
                 );
             Failure = e.Message;

@@ -65,7 +65,7 @@ public sealed class AnswerTests
             Make("c", 1, null, null, 0.5)
         );
         Assert.Contains("equally fast within the noise", text, StringComparison.Ordinal);
-        Assert.Contains("The seeds overlap", text, StringComparison.Ordinal);
+        Assert.Contains("The times of the seeds overlap", text, StringComparison.Ordinal);
         Assert.Contains("c did not reach it within 10 s", text, StringComparison.Ordinal);
     }
 
@@ -235,7 +235,7 @@ public sealed class AnswerTests
             Answer(resting, resting with { Optimizer = "lion" }, Make("sgd", 0, null, null, 205) with { Best = new(900, 9, 205, 0.1) }),
             StringComparison.Ordinal
         );
-        Assert.Contains("kfac (seed 0) rests", Answer(resting, Make("kfac", 1, null, null, 90)), StringComparison.Ordinal);
+        Assert.Contains("kfac (seed 0) ended", Answer(resting, Make("kfac", 1, null, null, 90)), StringComparison.Ordinal);
         Assert.Contains(
             "kfac stayed at the loss of a constant prediction (206.9) from step 50 to 700 of seed 0, 65 % of the budget.",
             Answer(resting with { Plateau = new(206.9, 50, 700, 0.65, false, 2.9) }),

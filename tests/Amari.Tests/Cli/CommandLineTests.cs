@@ -22,7 +22,7 @@ public sealed class CommandLineTests
             { "compare no-such", "digits-mlp" },
             { "compare --optimizers sgd,foo", "sgd, adam, adamw, lion, adamw-bf16" },
             { "compare --budget 10", "60s" },
-            { "compare --budget -3s", "more than 0" },
+            { "compare --budget -3s", "it must be a time > 0" },
             { "compare --epochs 0", "integer >= 1" },
             { "compare --seeds 0", "integer >= 1" },
             { "compare --tune -1", "integer >= 0" },
@@ -53,7 +53,7 @@ public sealed class CommandLineTests
             { "verify --budget 3s", "Unrecognized" },
             { "verify --assembly missing.dll", "missing.dll" },
             { "plan --optimizers nope", "'nope'" },
-            { "plan --optimizers ,", "names none" },
+            { "plan --optimizers ,", "must name at least one optimizer" },
             { "plan --calibration 0s", "--calibration is '0s'" },
             { "train --monitor sharpness,foo", "is 'foo'; it must be one of sharpness, spectrum, noise, kl, factors" },
             { "compare --monitor ,", "sharpness, spectrum, noise, kl, factors" },
@@ -279,7 +279,7 @@ public sealed class CommandLineTests
         ];
         var (code, output, error) = Run([.. run, "--start", "pytorch"]);
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
+        Assert.Contains("; initialisation pytorch", output, StringComparison.Ordinal);
         Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
         Assert.Contains(
             "weight initialisation pytorch",
@@ -494,7 +494,7 @@ public sealed class CommandLineTests
         Assert.Equal((0, ""), (code, error));
         Assert.Matches("conv1.weight +\\[16, 1, 3, 3\\]", output);
         Assert.Contains("checks agree", output, StringComparison.Ordinal);
-        Assert.Contains("Approximate by nature", File.ReadAllText(Path.Combine(result, "verification.txt")), StringComparison.Ordinal);
+        Assert.Contains("Approximations by design", File.ReadAllText(Path.Combine(result, "verification.txt")), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(result, "result.json")));
         var root = JsonNode.Parse(File.ReadAllText(json))!;
         Assert.Equal(3, (int)root["examples"]!);

@@ -31,7 +31,7 @@ public sealed class MonitorCommandTests
             result
         );
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("50 % asked for", System.Text.RegularExpressions.Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
+        Assert.Contains("50 % requested", System.Text.RegularExpressions.Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
         var lines = File.ReadAllLines(Path.Combine(result, "monitor.jsonl")).Select(l => JsonNode.Parse(l)!).ToList();
         var runs = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["runs"]!.AsArray();
         foreach (var run in runs)

@@ -78,10 +78,10 @@ public sealed class OutputTests : IDisposable
         {
             AssertRefused("which already exists; choose another file or use --overwrite.", Train("--json", path));
             AssertRefused(
-                "which exists already",
+                "which already exists",
                 ["plan", "digits-softmax", "--optimizers", "sgd", "--calibration", "10ms", "--json", path, "--out", _folder.File("p")]
             );
-            AssertRefused("which exists already", ["info", "--json", path]);
+            AssertRefused("which already exists", ["info", "--json", path]);
             Assert.False(Directory.Exists(_folder.File("o")));
         }
         Assert.Equal("mine", File.ReadAllText(file));
