@@ -24,7 +24,8 @@ internal sealed class CommonOptions
             new(JsonName)
             {
                 Description =
-                    "write the machine-readable result to this file, pipe or device; - is standard output, which then contains nothing else",
+                    "write the machine-readable result to this file, pipe or device; - is standard output, which then contains "
+                    + "nothing else",
                 HelpName = "FILE",
             }
         );

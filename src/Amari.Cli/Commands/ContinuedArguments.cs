@@ -66,8 +66,8 @@ internal sealed class ContinuedArguments(
         {
             if (!string.Equals(Text(before), Text(now), StringComparison.OrdinalIgnoreCase))
                 throw new ArgumentException(
-                    $"The comparison in {folder} was started with {what} {Text(before)}, but this command has {what} {Text(now)}: it cannot "
-                        + "continue."
+                    $"The comparison in {folder} was started with {what} {Text(before)}, but this command has {what} {Text(now)}: "
+                        + "it cannot continue."
                 );
         }
     }

@@ -5,7 +5,8 @@ using Spectre.Console;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari lecture</c>: runs the lecture's experiments, worked examples and demos, each with tables, figures and checks.</summary>
+/// <summary><c>amari lecture</c>: runs the lecture's experiments, worked examples and demos, each with tables, figures and
+/// checks.</summary>
 internal static class LectureCommand
 {
     private const string Listing = "list";

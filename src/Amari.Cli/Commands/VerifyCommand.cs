@@ -69,7 +69,7 @@ internal static class VerifyCommand
             output.Write(text);
             folder.Write(Text, text);
             folder.WriteResult(json);
-            output.WriteLine($"Report: {folder.Shown(Text)} (in the same folder: result.json)");
+            output.WriteLine($"Report: {folder.PathOf(Text)} (in the same folder: result.json)");
             return folder.ExitCode(report.Passed ? 0 : 1);
         });
         return command;

@@ -117,8 +117,8 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             [table],
             checks,
             [Draw(empirical, factored, fisher, exact)],
-            "A 10 x 10 and a 5 x 5 inverse give exactly the step of the 50 x 50 one. With the data's errors A x G only approximates the dense "
-                + "block; with the model's own errors it is exact."
+            "A 10 x 10 and a 5 x 5 inverse give exactly the step of the 50 x 50 one. With the data's errors A x G only approximates "
+                + "the dense block; with the model's own errors it is exact."
         );
 
         double Loss(Tensor weight) => (x.mm(weight.t()) - t).square().mean().ToDouble();

@@ -42,8 +42,8 @@ internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW agains
             [table],
             checks,
             [Draw()],
-            "AdamW's step is the ratio of momentum to root second moment times the learning rate. Lion's step is the learning rate, for any "
-                + "size of the gradients."
+            "AdamW's step is the ratio of momentum to root second moment times the learning rate. Lion's step is the learning rate, "
+                + "for any size of the gradients."
         );
     }
 

@@ -157,7 +157,8 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             [new("M1-spectrum", SpectrumFigure.Panels(shown)), Draw(runs, first)],
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), and {100 * bulk:F0} % are "
+                $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), and "
+                    + $"{100 * bulk:F0} % are "
                     + $"within ±1 % of the largest. Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
             )
         );

@@ -61,7 +61,7 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
                 Tolerance = 1e-6,
             }
         );
-        double least = objective.Gradient().Gradient.norm().ToDouble(),
+        double finalGradient = objective.Gradient().Gradient.norm().ToDouble(),
             rate = 1.9 / ends.Values[0];
         using var cg = new NewtonCg(network.Model.parameters(), new() { Radius = 100 });
         var cgPath = Follow(() => cg.step(Loss), Steps);
@@ -95,7 +95,7 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
         Check[] checks =
         [
             Check.AtLeast("order of convergence, over the last steps before rounding", orders[clean - 1], 1.9),
-            Check.AtMost("|gradient| at the minimum", least, 1e-12),
+            Check.AtMost("|gradient| at the minimum", finalGradient, 1e-12),
             Check.AtMost("Newton's steps to 13 digits", clean, 8),
             Check.AtLeast("gradient descent's relative error after the same number of steps", descent[clean], 0.1),
         ];

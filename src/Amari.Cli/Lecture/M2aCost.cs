@@ -153,7 +153,8 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"At {last.Dimension:N0} parameters a Newton step costs {Number.Short(last.Newton / last.Kfac, 2)} times a K-FAC step. Its "
-                    + $"solve grows as d^{solve:F1} and its matrix as d^{newtonMemory:F0}: {4e-9 * Math.Pow(all[^1].Dimension, 2):F0} GB at "
+                    + $"solve grows as d^{solve:F1} and its matrix as d^{newtonMemory:F0}: "
+                    + $"{4e-9 * Math.Pow(all[^1].Dimension, 2):F0} GB at "
                     + $"{all[^1].Dimension:N0}, where a K-FAC step takes {Milliseconds * all[^1].Kfac:F0} ms."
             )
         );

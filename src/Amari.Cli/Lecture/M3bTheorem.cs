@@ -68,7 +68,8 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"Up to ε = {Exact} the step's KL equals the target within 5 %, and no direction with that KL lowers L + g'D as much: the "
-                    + $"gradient achieves {100 * ball.Share(-ball.Gradient):F0} % of the decrease, the best of {Random} random directions {100 * best:F0} %."
+                    + $"gradient achieves {100 * ball.Share(-ball.Gradient):F0} % of the decrease, the best of {Random} random "
+                    + $"directions {100 * best:F0} %."
             )
         );
     }

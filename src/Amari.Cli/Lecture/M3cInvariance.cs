@@ -93,8 +93,8 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
             [table],
             checks,
             [Draw(all[plane.Name].Paths, all[coin.Name].Paths, all[layers.Name].Paths, layers)],
-            "Gradient descent takes a different path in every coordinate system. The natural gradient takes the same path, up to O(lr^2) per "
-                + "step, and exactly if the change of coordinates is linear. Damping by a multiple of I breaks this slightly."
+            "Gradient descent takes a different path in every coordinate system. The natural gradient takes the same path, up to "
+                + "O(lr^2) per step, and exactly if the change of coordinates is linear. Damping by a multiple of I breaks this slightly."
         );
     }
 

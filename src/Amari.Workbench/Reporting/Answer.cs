@@ -36,7 +36,8 @@ internal static class Answer
     {
         var first = timed[0];
         yield return all.Count == 1
-            ? $"{first.Optimizer} reached {Target(comparison)} in {Cost(first)}{(first.ReachedByAll ? "" : ", but only with " + first.Share)}."
+            ? $"{first.Optimizer} reached {Target(comparison)} in "
+                + $"{Cost(first)}{(first.ReachedByAll ? "" : ", but only with " + first.Share)}."
         : first.ReachedByAll ? $"Use {first.Optimizer}: it reached {Target(comparison)} first, in {Cost(first)}."
         : $"No optimizer reached {Target(comparison)} with every seed{(all.Any(s => s.ReachedByAll) ? " and kept its progress" : "")}; "
             + $"{first.Optimizer} did best, with {first.Share}, in {Cost(first)}.";

@@ -59,9 +59,9 @@ internal static class HtmlReport
     private static void AddCurves(HtmlPage page, int optimizers) =>
         page.Add(
             $"""
-            <p class="sub">Medians over seeds, with the range below. Time counts all work of training: batch, forward, backward and optimizer
-            step. It excludes evaluation, and the warm-up of a comparison: at most 2 s of steps of each optimizer on a temporary model, until
-            they are compiled.</p>
+            <p class="sub">Medians over seeds, with the range below. Time counts all work of training: batch, forward, backward and
+            optimizer step. It excludes evaluation, and the warm-up of a comparison: at most 2 s of steps of each optimizer on a temporary
+            model, until they are compiled.</p>
             <h2>Loss during training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button>
             <button id="steps" aria-pressed="false">against steps</button></p>

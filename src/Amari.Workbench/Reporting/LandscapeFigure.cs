@@ -6,7 +6,7 @@ namespace Amari.Reporting;
 internal static class LandscapeFigure
 {
     private const int Levels = 14;
-    private const double Far = 5; // ratio of losses above which the scale is logarithmic
+    private const double LogRatio = 5; // ratio of losses above which the scale is logarithmic
     private const string Accent = "#D55E00";
 
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
@@ -17,7 +17,7 @@ internal static class LandscapeFigure
     }
 
     /// <summary>Whether the loss scale is logarithmic.</summary>
-    public static bool Log(LandscapeResult result) => result.Lowest > 0 && result.Highest / result.Lowest > Far;
+    public static bool Log(LandscapeResult result) => result.Lowest > 0 && result.Highest / result.Lowest > LogRatio;
 
     private static double Height(LandscapeResult result, double loss) => Log(result) ? Math.Log10(loss) : loss;
 

@@ -24,7 +24,7 @@ internal static class LandscapeReport
             LandscapeFigure.Save(result, folder, "landscape");
         folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {folder.Shown("report.html")} (in the same folder: result.json, landscape.png and landscape.svg)");
+        console.WriteLine($"Report: {folder.PathOf("report.html")} (in the same folder: result.json, landscape.png and landscape.svg)");
         return folder.ExitCode(result.Interrupted ? 1 : 0);
     }
 

@@ -22,7 +22,7 @@ internal static class LossFigure
         var scale = LossScale.Of(comparison);
         var colors = Palette.Of(comparison);
         var summaries = Summary.Of(comparison).ToDictionary(s => s.Optimizer);
-        var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", scale.Title);
+        var plot = Figure.Panel(title, bySeconds ? "training time (s), without evaluation" : "optimizer steps", scale.Title);
 
         var groups = comparison
             .Runs.GroupBy(r => r.Optimizer)

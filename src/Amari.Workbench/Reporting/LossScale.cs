@@ -13,23 +13,25 @@ namespace Amari.Reporting;
 /// <param name="Zero">The position of losses of exactly 0 on a logarithmic axis; null if there are none.</param>
 internal sealed record LossScale(bool Log, double Low, double High, double? Zero = null)
 {
-    private const double Far = 5,
-        Apart = 1000;
+    private const double LogRatio = 5,
+        ApartFactor = 1000;
 
     public static LossScale Of(BenchmarkResult comparison)
     {
         var shown = comparison.Runs.SelectMany(Shown).Append(comparison.Target.Value).ToList();
         double low = shown.Min(),
             high = shown.Max(),
-            least = shown.Where(l => l > 0).DefaultIfEmpty(0).Min();
-        if (low < 0 || least == 0 || high / least <= Far)
+            smallest = shown.Where(l => l > 0).DefaultIfEmpty(0).Min();
+        if (low < 0 || smallest == 0 || high / smallest <= LogRatio)
         {
             double margin = high > low ? 0.04 * (high - low) : 1;
             return new(false, low - margin, high + margin);
         }
-        double span = high / least,
+        double span = high / smallest,
             room = Math.Max(1.1, Math.Pow(span, 0.04));
-        return low > 0 ? new(true, low / room, high * room) : new(true, least / Math.Pow(room, 3), high * room, least / Math.Pow(room, 2));
+        return low > 0
+            ? new(true, low / room, high * room)
+            : new(true, smallest / Math.Pow(room, 3), high * room, smallest / Math.Pow(room, 2));
     }
 
     /// <summary>The title of the axis.</summary>
@@ -58,10 +60,10 @@ internal sealed record LossScale(bool Log, double Low, double High, double? Zero
     private static IEnumerable<double> Shown(TrainingRun run)
     {
         double first = run.Losses.Count > 0 ? run.Losses[0].Loss : double.NaN;
-        double most =
+        double limit =
             run.Status == RunStatus.Diverged ? first
-            : run.CameApart ? first + (Apart - 1) * Math.Abs(first)
+            : run.CameApart ? first + (ApartFactor - 1) * Math.Abs(first)
             : double.PositiveInfinity;
-        return run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (l <= most || double.IsNaN(most)));
+        return run.Losses.Select(p => p.Loss).Where(l => double.IsFinite(l) && (l <= limit || double.IsNaN(limit)));
     }
 }

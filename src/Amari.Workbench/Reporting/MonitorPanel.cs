@@ -163,7 +163,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
 
     private Plot Draw(double end)
     {
-        var plot = Figure.Panel(Title, "training time (s), monitor not counted", Axis);
+        var plot = Figure.Panel(Title, "training time (s), without the monitor", Axis);
         foreach (var trace in Traces)
         {
             var line = Figure.Line(

@@ -26,7 +26,7 @@ internal static class PlanReport
         folder.WriteResult(ToJson(workload, plans, interrupted));
         if (possible.Count > 0)
             Draw(workload, possible, folder);
-        console.WriteLine($"Results: {folder.Shown("result.json")} (in the same folder: plan.png and plan.svg)");
+        console.WriteLine($"Results: {folder.PathOf("result.json")} (in the same folder: plan.png and plan.svg)");
         return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
     }
 

@@ -55,17 +55,17 @@ internal static class Report
         folder.WriteResult(ResultJson.Of(comparison, partial));
         if (comparison.Runs.Count == 0) // stopped during tuning: there is no curve to draw
         {
-            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.Shown("result.json")}");
+            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.PathOf("result.json")}");
             return 1;
         }
-        string title = $"{workload.Name}: loss while training";
+        string title = $"{workload.Name}: loss during training";
         LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure);
         LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure);
         bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
         folder.Write(Page, HtmlReport.Of(comparison, workload));
         console.WriteLine();
         console.WriteLine(
-            $"Report: {folder.Shown(Page)} (in the same folder: result.json, "
+            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
                 + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
         );
         return folder.ExitCode(partial ? 1 : ExitCode(comparison));

@@ -126,7 +126,8 @@ internal sealed class ResultFolder : IDisposable
                 throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or use --overwrite.");
             else if (!manifest.Owns(name))
                 throw new ArgumentException(
-                    $"'{System.IO.Path.Combine(path, name)}' was not written by this tool or has changed: move it away, or choose another folder."
+                    $"'{System.IO.Path.Combine(path, name)}' was not written by this tool or has changed: move it away, or choose "
+                        + "another folder."
                 );
     }
 
@@ -134,7 +135,7 @@ internal sealed class ResultFolder : IDisposable
     public string FileNamed(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>The path of a result file relative to the current folder, wherever it was written.</summary>
-    public string Shown(string name) => Relative(System.IO.Path.Combine(_elsewhere ?? Path, name));
+    public string PathOf(string name) => Relative(System.IO.Path.Combine(_elsewhere ?? Path, name));
 
     /// <summary>A path relative to the current folder.</summary>
     public static string Relative(string file)

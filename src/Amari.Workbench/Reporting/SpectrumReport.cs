@@ -29,7 +29,7 @@ internal static class SpectrumReport
             SpectrumFigure.Save(result, folder, "spectrum");
         folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {folder.Shown("report.html")} (in the same folder: result.json, spectrum.png and spectrum.svg)");
+        console.WriteLine($"Report: {folder.PathOf("report.html")} (in the same folder: result.json, spectrum.png and spectrum.svg)");
         return folder.ExitCode(result.Interrupted || result.Largest.Values.Count == 0 ? 1 : 0);
     }
 

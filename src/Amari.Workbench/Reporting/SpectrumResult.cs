@@ -67,8 +67,11 @@ internal sealed record SpectrumResult(
             {
                 Outliers.IsConclusive
                     ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
-                    : $"{(Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart" : "Too few eigenvalues to separate outliers")} from the bulk; "
-                        + "compute more with --top.",
+                    : (
+                        Outliers.Count > 0
+                            ? $"At least {Outliers.Count} eigenvalues stand apart"
+                            : "There are too few eigenvalues to separate outliers"
+                    ) + " from the bulk; compute more with --top.",
                 $"The largest is {Number.Short(top)}"
                     + (
                         Operator == "hessian" && top > 0

@@ -52,8 +52,8 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
             : "stopped",
             StepsToTarget is { } n ? Number.Short(n, 6) + Range(r => r.StepsToTarget) : "-",
             FinalCell(),
-            Shown(FinalMetric, 4),
-            Shown(MillisecondsPerStep),
+            Formatted(FinalMetric, 4),
+            Formatted(MillisecondsPerStep),
             Example.Parameters > 0 ? $"{Number.Bytes(StateBytes)}\n{Number.Short(StateBytesPerParameter)} B" : "-",
         ];
 
@@ -66,7 +66,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
         return trouble.Length > 0 ? trouble[1..] + stopped : "not finite" + stopped;
     }
 
-    private static string Shown(double value, int digits = 3) => double.IsNaN(value) ? "-" : Number.Short(value, digits);
+    private static string Formatted(double value, int digits = 3) => double.IsNaN(value) ? "-" : Number.Short(value, digits);
 
     /// <summary>The headings of <see cref="Cells"/>.</summary>
     public static IReadOnlyList<string> Heads(BenchmarkResult c) =>
@@ -87,9 +87,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
         var all = Runs.Select(value).OfType<double>().Where(double.IsFinite).ToList();
         if (all.Count == 0)
             return "";
-        string least = Number.Short(all.Min()),
-            most = Number.Short(all.Max());
-        return least == most ? "" : $"\n{least}..{most}";
+        string min = Number.Short(all.Min()),
+            max = Number.Short(all.Max());
+        return min == max ? "" : $"\n{min}..{max}";
     }
 
     private static double Median(IReadOnlyList<TrainingRun> runs, Func<TrainingRun, double> value)

@@ -22,7 +22,7 @@ internal static class Trouble
         var parts = new List<string>();
         var apart = summary.Runs.Where(r => r.CameApart).ToList();
         if (apart.Count > 0)
-            parts.Add($"came apart on {Seeds(apart)} ({Fall(apart.MaxBy(r => r.FinalLoss)!)})");
+            parts.Add($"came apart on {Seeds(apart)} ({LossesOf(apart.MaxBy(r => r.FinalLoss)!)})");
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
         if (diverged.Count > 0)
             parts.Add($"diverged on {Seeds(diverged)}");
@@ -39,7 +39,7 @@ internal static class Trouble
             RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
                 + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
             RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
-            _ when run.CameApart => $"The run came apart: {Fall(run)}.",
+            _ when run.CameApart => $"The run came apart: {LossesOf(run)}.",
             _ => null,
         };
 
@@ -95,7 +95,7 @@ internal static class Trouble
                     + FormattableString.Invariant($"{100 * left.Share:F0} % of the budget.");
     }
 
-    private static string Fall(TrainingRun run) =>
+    private static string LossesOf(TrainingRun run) =>
         (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
         + $"ended at {Number.Short(run.FinalLoss)}";
 

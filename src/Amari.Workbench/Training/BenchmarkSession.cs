@@ -177,8 +177,8 @@ internal sealed class BenchmarkSession(
             ? null
             : new(Path.Combine(Checkpoint.Directory, name), Checkpoint.Resume, Checkpoint.Interval) { IsTransient = true };
 
-    /// <summary>Reports the results so far, then deletes the checkpoints of the run: a kill between the two leaves a checkpoint too many, not
-    /// a run too few.</summary>
+    /// <summary>Reports the results so far, then deletes the checkpoints of the run: a kill between the two leaves a checkpoint too many,
+    /// not a run too few.</summary>
     private void Finish(TrainingRequest request, RunStatus status)
     {
         Finished?.Report(SoFar());

@@ -190,7 +190,7 @@ public sealed class CurvatureMonitor : IDisposable
             Factors = Requests(MonitorQuantities.Factors) ? (_optimizer as Kfac)?.FactorConditions() : null,
             Eigenvalues = Requests(MonitorQuantities.Spectrum) ? pairs?.Values ?? [] : null,
         };
-        Forget();
+        DisposeOutputs();
         return !Requests(MonitorQuantities.Sharpness)
             ? row
             : row with
@@ -260,7 +260,7 @@ public sealed class CurvatureMonitor : IDisposable
 
     private bool Requests(MonitorQuantities some) => (Options.Quantities & some) != 0;
 
-    private void Forget()
+    private void DisposeOutputs()
     {
         foreach (var output in _before ?? [])
             output.Dispose();
@@ -270,7 +270,7 @@ public sealed class CurvatureMonitor : IDisposable
     /// <summary>Disposes the vectors and outputs that it keeps between measurements.</summary>
     public void Dispose()
     {
-        Forget();
+        DisposeOutputs();
         _warm?.Dispose();
     }
 }

@@ -10,22 +10,22 @@ namespace Amari.Training;
 /// <summary>Compares optimizers on one workload, each with the same budget and, if tuned, the same number of trials.</summary>
 public static class OptimizerBenchmark
 {
-    /// <summary>Trains every optimizer with every seed. Before, each optimizer makes a few steps on a temporary model, so that compilation by
-    /// .NET and one-time loading by libtorch do not count as training time.</summary>
+    /// <summary>Trains every optimizer with every seed. Before, each optimizer makes a few steps on a temporary model, so that compilation
+    /// by .NET and one-time loading by libtorch do not count as training time.</summary>
     /// <param name="trainer">The workload with its data.</param>
     /// <param name="optimizers">At least one.</param>
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">The budget of each run.</param>
-    /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, then the best third
-    /// at the full budget; the best of these is used. The first trial has the optimizer's defaults. The workload's settings are not used,
-    /// because the number of trials behind them is unknown. With 0 they are used, without trials.</param>
+    /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, then the best
+    /// third at the full budget; the best of these is used. The first trial has the optimizer's defaults. The workload's settings are not
+    /// used, because the number of trials behind them is unknown. With 0 they are used, without trials.</param>
     /// <param name="progress">Receives the progress of runs.</param>
     /// <param name="stop">Ends the comparison. The runs so far, including the current one, are returned.</param>
     /// <param name="monitor">Curvature monitoring of the measured runs, not of trials; null for none.</param>
     /// <param name="monitored">Receives the monitors' rows immediately.</param>
     /// <param name="finished">Receives the results so far after every trial and every measured run.</param>
-    /// <param name="earlier">The results of an interrupted comparison with the same arguments, to continue it. Its runs and trials are kept,
-    /// except interrupted ones. Null for a new comparison.</param>
+    /// <param name="earlier">The results of an interrupted comparison with the same arguments, to continue it. Its runs and trials are
+    /// kept, except interrupted ones. Null for a new comparison.</param>
     /// <param name="checkpoint">A folder in which the current run saves itself, so that a continued comparison need not repeat it
     /// (<see cref="CheckpointOptions.Resume"/>); null for none. A run that has ended deletes its checkpoints.</param>
     /// <remarks>A run or trial that throws has the status <see cref="RunStatus.Failed"/>, and the others continue. With several ranks the

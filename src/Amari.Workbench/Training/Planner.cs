@@ -12,10 +12,10 @@ namespace Amari.Training;
 /// mean = t₀ (1 - 1/a) + t_a (1/a - 1/b) + t_b / b
 /// </code>
 /// Waiting for b steps would be training. The calibration therefore uses intervals of at most 4 and 8. A cycle of eight steps then has six
-/// of t₀, one of t_a and one of t_b: the more expensive a step of the cycle, the rarer its kind. If work of two intervals is due at different
-/// steps, the weights are wrong by a small share of the cheaper work. A method that evaluates the loss itself
-/// (<see cref="OptimizerEntry.EvaluatesLoss"/>) has steps with different numbers of inner iterations. Then the mean is over the first steps of
-/// a run, until its standard error is 6 % or ten times the calibration's seconds have passed.</remarks>
+/// of t₀, one of t_a and one of t_b: the more expensive a step of the cycle, the rarer its kind. If work of two intervals is due at
+/// different steps, the weights are wrong by a small share of the cheaper work. A method that evaluates the loss itself
+/// (<see cref="OptimizerEntry.EvaluatesLoss"/>) has steps with different numbers of inner iterations. Then the mean is over the first steps
+/// of a run, until its standard error is 6 % or ten times the calibration's seconds have passed.</remarks>
 public static class Planner
 {
     private const int MaxFirstInterval = 4; // of the calibration, unless a shorter interval is set

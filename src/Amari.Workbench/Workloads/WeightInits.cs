@@ -20,7 +20,8 @@ internal static class WeightInits
             "xavier" => WeightInit.Glorot,
             var n => Enum.GetValues<WeightInit>().Cast<WeightInit?>().FirstOrDefault(s => NameOf(s!.Value) == n)
                 ?? throw new ArgumentException(
-                    $"The weight initialisation is '{name}'; it must be one of {string.Join(", ", Enum.GetValues<WeightInit>().Select(NameOf))}."
+                    $"The weight initialisation is '{name}'; it must be one of "
+                        + $"{string.Join(", ", Enum.GetValues<WeightInit>().Select(NameOf))}."
                 ),
         };
 

@@ -51,7 +51,8 @@ public static class WorkloadCatalog
             return found.Count > 0
                 ? found
                 : throw new ArgumentException(
-                    $"'{path}' has no workload: it needs a public class derived from {typeof(Workload).FullName} with a parameterless constructor."
+                    $"'{path}' has no workload: it needs a public class derived from {typeof(Workload).FullName} with a "
+                        + "parameterless constructor."
                 );
         }
         catch (BadImageFormatException e)

@@ -72,7 +72,7 @@ internal sealed class Convolutions : IDisposable
         Tensor[] held = [xLeaf, wLeaf, own];
         scope.Detach(held);
         _held.AddRange(held);
-        return Given
+        return CustomBackward
             .Apply(
                 y.detach(),
                 [x, w, .. b is null ? (Tensor[])[] : [b]],
@@ -89,9 +89,9 @@ internal sealed class Convolutions : IDisposable
                             {
                                 var cotangent = g.alias();
                                 if (gx is not null)
-                                    gx = Given.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
+                                    gx = CustomBackward.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
                                 if (gw is not null)
-                                    gw = Given.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
+                                    gw = CustomBackward.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
                             }
                             return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
                         }
@@ -112,11 +112,11 @@ internal sealed class Convolutions : IDisposable
         nn.functional.conv2d(x, w, b, layer.stride, layer.padding, layer.dilation, layer.groups);
 
     /// <summary>A known value with a custom backward pass.</summary>
-    private sealed class Given : autograd.SingleTensorFunction<Given>
+    private sealed class CustomBackward : autograd.SingleTensorFunction<CustomBackward>
     {
         public static Tensor Apply(Tensor value, Tensor[] inputs, Func<Tensor, Tensor?[]> backward) => apply([value, backward, .. inputs]);
 
-        public override string Name => nameof(Given);
+        public override string Name => nameof(CustomBackward);
 
         public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
         {

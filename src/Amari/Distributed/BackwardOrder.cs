@@ -20,7 +20,7 @@ internal sealed class BackwardOrder : IDisposable
         // A module with children may use its own parameters before them. Its hook runs after them, so it reports nothing.
         foreach (var module in model.modules().Append(model).Where(m => !m.children().Any() && m.named_parameters(recurse: false).Any()))
             if (module is nn.Module<Tensor, Tensor> layer)
-                _unhook.Add(layer.register_forward_hook((_, _, output) => Seen(layer, output)).remove);
+                _unhook.Add(layer.register_forward_hook((_, _, output) => OnOutput(layer, output)).remove);
     }
 
     /// <summary>Whether the training loss's own backward pass is next. Other backward passes, such as K-FAC's, report nothing.</summary>
@@ -29,7 +29,7 @@ internal sealed class BackwardOrder : IDisposable
     /// <summary>The exception of a callback. Exceptions must not cross autograd's native frames.</summary>
     public Exception? Failure { get; private set; }
 
-    private Tensor Seen(nn.Module layer, Tensor output)
+    private Tensor OnOutput(nn.Module layer, Tensor output)
     {
         if (!is_grad_enabled() || TrainingPasses.AreSuspended || !output.requires_grad)
             return output; // measuring curvature differentiates twice
@@ -37,10 +37,10 @@ internal sealed class BackwardOrder : IDisposable
             if (!_used.Contains(p.Handle))
                 _used.Add(p.Handle);
         int here = _used.Count; // parameters used so far are incomplete when the output's gradient arrives
-        return GradientTap.On(output, _probe, _ => Arrived(here));
+        return GradientTap.On(output, _probe, _ => OnGradient(here));
     }
 
-    private void Arrived(int here)
+    private void OnGradient(int here)
     {
         if (!IsArmed || Failure is not null)
             return;

@@ -78,15 +78,16 @@ public sealed unsafe class Mpi : Communicator
             var mpi =
                 MpiLibrary.Find()
                 ?? throw new CommunicationException(
-                    "No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or set AMARI_MPI_LIBRARY to its path."
+                    "No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or set AMARI_MPI_LIBRARY to "
+                        + "its path."
                 );
             int provided;
             mpi.Check(mpi.InitThread(null, 0, mpi.Abi.ThreadMultiple, &provided), "MPI_Init_thread");
             var world = new Mpi(mpi, mpi.Abi.World, timeout, null);
             if (world.Size == 1 && Launcher.Size > 1)
                 throw new CommunicationException(
-                    $"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library belong to "
-                        + $"different MPI implementations. Set {MpiLibrary.Variable} to the launcher's library."
+                    $"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library "
+                        + $"belong to different MPI implementations. Set {MpiLibrary.Variable} to the launcher's library."
                 );
             if (world.Size > 1)
                 world.Watch(provided);

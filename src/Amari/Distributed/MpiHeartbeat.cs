@@ -131,8 +131,8 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
         Console.Error.WriteLine(
             string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
-                $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process or the network "
-                    + $"has stopped; the job ends."
+                $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process or "
+                    + $"the network has stopped; the job ends."
             )
         );
         Console.Error.Flush();

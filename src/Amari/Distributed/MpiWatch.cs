@@ -74,7 +74,7 @@ internal sealed unsafe class MpiWatch(MpiLibrary mpi, nint comm, int rank, int[]
             if (numbers[r] >= _call)
                 waiting[r] = true;
             else
-                _ = mpi.IReceive((nint)(numbers + r), sizeof(long), mpi.Abi.Byte, r, Tag, _comm, requests + r); // it was for an earlier call
+                _ = mpi.IReceive((nint)(numbers + r), sizeof(long), mpi.Abi.Byte, r, Tag, _comm, requests + r); // an earlier call
         }
         int[] missing = [.. Enumerable.Range(0, size).Where(r => !waiting[r]).Select(r => worldRanks[r])];
         string lost =

@@ -41,14 +41,14 @@ public static class Lanczos
         var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device); // V', one vector per row, and v₊
         var t = new double[m, m];
         basis[0].copy_(options.Start is null ? Random(op, generator) : Unit(op, options));
-        int kept = 0,
+        int retained = 0,
             products = 0,
             converged = 0;
         while (true)
         {
             int size = m;
             double beta = 0;
-            for (int j = kept; j < m; j++)
+            for (int j = retained; j < m; j++)
             {
                 using var inner = NewDisposeScope();
                 var v = basis.narrow(0, 0, j + 1);
@@ -105,14 +105,14 @@ public static class Lanczos
                 return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
             }
             int[] best = options.End.Choose(size, requested + (m - requested) / 2);
-            kept = best.Length;
+            retained = best.Length;
             Rotate(basis, vectors, m, best);
-            basis[kept].copy_(basis[m]);
+            basis[retained].copy_(basis[m]);
             Array.Clear(t);
-            for (int i = 0; i < kept; i++)
+            for (int i = 0; i < retained; i++)
             {
                 t[i, i] = theta[best[i]];
-                t[i, kept] = t[kept, i] = beta * last[best[i]];
+                t[i, retained] = t[retained, i] = beta * last[best[i]];
             }
         }
     }

@@ -16,12 +16,12 @@ public sealed record Outliers(int Count, bool IsConclusive, double Scale, double
 {
     private const double OutlierRatio = 1.1;
     private const int MinFitted = 4,
-        Seen = 24;
+        MinConclusive = 24;
 
     /// <summary>The rule in a sentence.</summary>
     public const string Rule =
-        "the eigenvalues down to the last one that is more than 10 % above the tail of the bulk, before two in a row are not; the tail is a "
-        + "power law of rank, fitted to the lower half of the computed eigenvalues";
+        "the eigenvalues down to the last one that is more than 10 % above the tail of the bulk, before two in a row are not; the "
+        + "tail is a power law of rank, fitted to the lower half of the computed eigenvalues";
 
     /// <summary>The tail of the bulk at a rank i ≥ 1.</summary>
     public double Tail(int rank) => Scale * Math.Pow(rank, -Exponent);
@@ -42,6 +42,6 @@ public sealed record Outliers(int Count, bool IsConclusive, double Scale, double
         for (int i = 1; i <= half && (count == 0 || i <= count + 2); i++)
             if (logs[i - 1] > Math.Log(OutlierRatio) + y + slope * (Math.Log(i) - x))
                 count = i;
-        return new(count, logs.Length >= Seen && count < half, Math.Exp(y - slope * x), -slope);
+        return new(count, logs.Length >= MinConclusive && count < half, Math.Exp(y - slope * x), -slope);
     }
 }

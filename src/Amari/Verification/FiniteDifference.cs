@@ -46,10 +46,10 @@ internal sealed class FiniteDifference
     private FiniteDifference(FiniteDifference of, Func<Tensor, Tensor> map)
     {
         _steps = of._steps;
-        _estimates.AddRange(of._estimates.Select(Kept));
-        _bends.AddRange(of._bends.Select(Kept));
+        _estimates.AddRange(of._estimates.Select(Retained));
+        _bends.AddRange(of._bends.Select(Retained));
 
-        Tensor Kept(Tensor t)
+        Tensor Retained(Tensor t)
         {
             using var scope = NewDisposeScope();
             return map(t).MoveToOuterDisposeScope();

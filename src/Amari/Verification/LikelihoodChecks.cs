@@ -8,7 +8,7 @@ internal static class LikelihoodChecks
 {
     private const string Subject = "output";
     private const long Numbers = 1 << 20,
-        FewestDraws = 64,
+        MinDraws = 64,
         MaxDraws = 4096; // draws per term, limited by the size of the outputs
     private const double MinSize = 1e-6; // minimum size of a product with a unit vector, or of a slope: below it, rounding dominates
     private const double StandardErrors = 5; // one false alarm in a million
@@ -103,7 +103,7 @@ internal static class LikelihoodChecks
         double size = f.square().mean().sqrt().ToDouble();
         if (size > 0)
             f = f / size;
-        long count = Math.Clamp(Numbers / f.numel(), FewestDraws, MaxDraws);
+        long count = Math.Clamp(Numbers / f.numel(), MinDraws, MaxDraws);
         Tensor Repeat(Tensor t) => t.repeat([count, .. t.shape.Skip(1).Select(_ => 1L)]);
         var many = Repeat(f);
         using var generator = new Generator((ulong)problem.Options.Seed, f.device);

@@ -126,7 +126,7 @@ internal static class ProductChecks
             .Select(r => Shares(new Fisher(problem.Objective, FisherKind.MonteCarlo, Draws, problem.Options.Seed + 1 + r)))
             .ToList();
         for (int i = 0; i < expected.Length; i++)
-            yield return Judge(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
+            yield return MonteCarloCheck(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
 
         double[] Shares(Fisher fisher)
         {
@@ -136,7 +136,7 @@ internal static class ProductChecks
         }
     }
 
-    private static Check Judge(string parameter, double expected, double[] seen)
+    private static Check MonteCarloCheck(string parameter, double expected, double[] seen)
     {
         double mean = seen.Average(),
             error = Math.Abs(mean - expected);

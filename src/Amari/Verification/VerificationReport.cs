@@ -97,14 +97,14 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
                 text.AppendLine(
                     culture,
                     $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: "
-                        + $"{Distance([.. g], g.Key.Oracle)}{Upper(g.Key.Note)}."
+                        + $"{Distance([.. g], g.Key.Oracle)}{Capitalised(g.Key.Note)}."
                 );
         }
         var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
         if (unavailable.Count > 0)
             text.AppendLine().AppendLine("Cannot be computed for this model:");
         foreach (var g in unavailable)
-            text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Upper(g.Key)}.");
+            text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Capitalised(g.Key)}.");
         var moved = Checks
             .Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal))
             .ToList();
@@ -204,5 +204,6 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     private static string Subjects(IGrouping<string, Check> checks) =>
         $"{checks.Key} of {string.Join(", ", checks.Select(c => c.Parameter))}";
 
-    private static string Upper(string sentence) => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
+    private static string Capitalised(string sentence) =>
+        sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
 }

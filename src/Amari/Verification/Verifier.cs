@@ -95,7 +95,8 @@ public static class Verifier
         return n > 0 && targets.shape[0] >= n
             ? n
             : throw new ArgumentException(
-                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be at least one input, and a target for each.",
+                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be at least one input, and a target "
+                    + "for each.",
                 nameof(inputs)
             );
     }

@@ -64,7 +64,7 @@ public sealed class MonitorCommandTests
         Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "monitor.svg")), StringComparison.Ordinal);
         Assert.Equal("PNG"u8, File.ReadAllBytes(Path.Combine(result, "monitor.png")).AsSpan(1, 3));
         string page = File.ReadAllText(Path.Combine(result, "report.html"));
-        Assert.Contains("Curvature while training", page, StringComparison.Ordinal);
+        Assert.Contains("Curvature during training", page, StringComparison.Ordinal);
         Assert.Contains("the edge of stability", page, StringComparison.Ordinal);
     }
 

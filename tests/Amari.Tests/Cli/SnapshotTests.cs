@@ -8,8 +8,8 @@ using Amari.Workloads;
 
 namespace Amari.Tests.Cli;
 
-/// <summary>The texts that users see, compared with <c>Snapshots/*.txt</c>: a change shows in review. Set AMARI_UPDATE_SNAPSHOTS=1 to accept
-/// one.</summary>
+/// <summary>The texts that users see, compared with <c>Snapshots/*.txt</c>: a change shows in review. Set AMARI_UPDATE_SNAPSHOTS=1 to
+/// accept one.</summary>
 public sealed partial class SnapshotTests
 {
     private static readonly MonitorResult Monitor = new(
