@@ -116,17 +116,17 @@ internal static class PlanAccuracy
             return new(trainer.Workload.Name, choice.Name, null, null, null, null, null, 0, null, plan.Refused);
         int cycle = Planner.Intervals(trainer.Options(choice)).Select(i => i.Steps).DefaultIfEmpty(1).Max();
         bool differ = OptimizerCatalog.Find(choice.Name).EvaluatesLoss;
-        using var marks = new Marks(seconds, differ ? plan.Steps : plan.From + 2 * cycle);
+        using var marks = new Marks(seconds, differ ? plan.Steps : plan.FromStep + 2 * cycle);
         var run = trainer.Train(choice, 0, Budget.OfSeconds(Longest * seconds), marks, stop: marks.Enough);
-        var (start, end) = differ ? marks.AllButFirst() : marks.Later(plan.From, cycle);
+        var (start, end) = differ ? marks.AllButFirst() : marks.Later(plan.FromStep, cycle);
         double measured = 1e3 * (end.Seconds - start.Seconds) / (end.Step - start.Step);
         string[] remarks =
         [
             .. new[]
             {
                 run.Status == RunStatus.Diverged ? "diverged" : "",
-                plan.Hasty ? $"predicted from {plan.Steps} steps" : "",
-                start.Step + 1 < plan.From ? $"not yet at step {plan.From}, from which on the prediction holds" : "",
+                plan.IsPreliminary ? $"predicted from {plan.Steps} steps" : "",
+                start.Step + 1 < plan.FromStep ? $"not yet at step {plan.FromStep}, from which on the prediction holds" : "",
             }.Where(r => r.Length > 0),
         ];
         return new(

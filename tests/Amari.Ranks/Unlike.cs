@@ -106,7 +106,7 @@ internal static class Unlike
         }
         Check(
             $"refused: {start} .. {end}, with '{message}'",
-            message.StartsWith("The ranks were not started alike: ", StringComparison.Ordinal)
+            message.StartsWith("The ranks were started differently: ", StringComparison.Ordinal)
                 && message.Contains(start, StringComparison.Ordinal)
                 && message.Contains(end, StringComparison.Ordinal)
         );

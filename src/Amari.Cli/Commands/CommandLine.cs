@@ -5,31 +5,33 @@ using Amari.Training;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>The tool <c>amari</c>: 0 on success, 1 on a failed or interrupted run, 2 on bad arguments with one line on standard
-/// error.</summary>
+/// <summary>The tool <c>amari</c>. Exit codes: 0 on success, 1 for a failed or interrupted run, 2 for invalid arguments, with one line on
+/// standard error.</summary>
 public static class CommandLine
 {
     internal const string TraceVariable = "AMARI_TRACE";
 
-    /// <summary>Parses and runs; never throws for what a user did.</summary>
+    /// <summary>Parses and runs a command line. Does not throw for user errors.</summary>
     public static int Run(string[] args, TextWriter output, TextWriter error)
     {
         if (Launcher.Rank > 0)
-            output = TextWriter.Null; // rank 0 speaks for all
+            output = TextWriter.Null; // only rank 0 prints
         var parsed = Parse(output);
         if (IsJsonOnOutput(parsed))
-            parsed = Parse(error); // what a program reads has no other text in it
+            parsed = Parse(error); // standard output has only the JSON
         if (parsed.Errors.Count > 0)
         {
-            // what names the culprit
-            var told = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];
+            // prefer an error that names the wrong value
+            var first = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];
             if (Launcher.Rank > 0)
-                Thread.Sleep(2000); // what all ranks refuse rank 0 says, and the launcher ends the others
-            error.WriteLine((Launcher.Rank > 0 ? $"Rank {Launcher.Rank} of {Launcher.Size}: " : "") + told.Message.ReplaceLineEndings(" "));
+                Thread.Sleep(2000); // an error of all ranks is printed by rank 0, and the launcher ends the others
+            error.WriteLine(
+                (Launcher.Rank > 0 ? $"Rank {Launcher.Rank} of {Launcher.Size}: " : "") + first.Message.ReplaceLineEndings(" ")
+            );
             return 2;
         }
         if (Launcher.Size > 1 && !Ranks.Commands.Contains(parsed.CommandResult.Command.Name))
-            return Fail(2, $"{parsed.CommandResult.Command.Name} runs in one process: start it without the MPI launcher.");
+            return Fail(2, $"{parsed.CommandResult.Command.Name} runs in a single process: start it without the MPI launcher.");
         try
         {
             return parsed.Invoke(
@@ -58,7 +60,7 @@ public static class CommandLine
     }
 
     private static RootCommand Root(TextWriter text) =>
-        new("Adaptive and second-order optimization for neural networks: compare optimizers, K-FAC among them, on real data.")
+        new("Adaptive and second-order optimization for neural networks: compare optimizers such as K-FAC and AdamW on real data.")
         {
             CompareCommand.Create(text),
             TrainCommand.Create(text),
@@ -76,10 +78,10 @@ public static class CommandLine
         && parsed.GetValue(json) is { } path
         && OutputTarget.IsOutput(path);
 
-    /// <summary>Whether unexpected failures are shown with their stack.</summary>
+    /// <summary>Whether unexpected errors are shown with their stack trace.</summary>
     internal static bool IsTracing => Environment.GetEnvironmentVariable(TraceVariable) is not null;
 
-    /// <summary>Runs what begins once all arguments are accepted: whatever fails in it is a failed run, of whatever type.</summary>
+    /// <summary>Runs the part of a command after all arguments are accepted: any error in it is a failed run.</summary>
     internal static T Running<T>(Func<T> run)
     {
         try
@@ -95,10 +97,9 @@ public static class CommandLine
     private sealed class FailedRunException(Exception inner) : Exception(Unexpected(inner), inner);
 
     private static string Unexpected(Exception e, string what = "The run failed") =>
-        $"{what}: {e.Message.Split('\n')[0].Trim()} ({EarlierFailure.KindOf(e)}; set {TraceVariable}=1 to see where)";
+        $"{what}: {e.Message.Split('\n')[0].Trim()} ({EarlierFailure.KindOf(e)}; set {TraceVariable}=1 for a stack trace)";
 
-    /// <summary>Writes one line about a run that failed, whose results are written, to standard error; where asked for, with the
-    /// stack.</summary>
+    /// <summary>Writes one line to standard error about a failed run with written results, and the stack trace if requested.</summary>
     internal static void ReportFailure(ParseResult parsed, string what, Exception why)
     {
         var error = parsed.InvocationConfiguration.Error;
@@ -107,7 +108,7 @@ public static class CommandLine
             error.WriteLine(why);
     }
 
-    /// <summary>Whether a failure is one of arguments.</summary>
+    /// <summary>Whether an error is due to invalid arguments.</summary>
     internal static bool IsArgument(Exception e) =>
         e is ArgumentException or FileNotFoundException or DirectoryNotFoundException or UnauthorizedAccessException;
 
@@ -116,7 +117,7 @@ public static class CommandLine
         || e is InvalidDataException or IOException or CommunicationException
         || TorchLibrary.Status.State == TorchLibraryState.Failed;
 
-    /// <summary>The exit code and the line of a failure.</summary>
+    /// <summary>The exit code and the message of an error.</summary>
     internal static (int Code, string Line) Describe(Exception e) =>
         e switch
         {

@@ -9,10 +9,10 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>Options that commands share, and how their values are read.</summary>
+/// <summary>Options that several commands share, and their parsing.</summary>
 internal sealed class CommonOptions
 {
-    /// <summary>The option of the machine-readable result.</summary>
+    /// <summary>The option for the machine-readable result.</summary>
     public const string JsonName = "--json";
 
     /// <summary>Options with paths.</summary>
@@ -24,50 +24,48 @@ internal sealed class CommonOptions
             new(JsonName)
             {
                 Description =
-                    "write the machine-readable result to this file, pipe or device; - is standard output, which then has nothing else",
+                    "write the machine-readable result to this file, pipe or device; - is standard output, which then contains "
+                    + "nothing else",
                 HelpName = "FILE",
             }
         );
     public Option<DirectoryInfo?> Out { get; } =
         new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } =
-        new("--overwrite") { Description = "replace results that --out holds already, and the file of --json" };
-    public Option<int> Seed { get; } = Whole("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
+        new("--overwrite") { Description = "replace existing results in --out, and the file of --json" };
+    public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
     public Option<int> Threads { get; } =
-        Whole(
+        Integer(
             "--threads",
-            "threads of libtorch and of the kernels (default: one a core; under mpirun the ranks of a machine share its cores)",
-            0,
-            Launcher.FairThreads,
+            "threads of libtorch and of the kernels (default: one per core; with mpirun, the ranks of a machine share its cores)",
             1,
+            Launcher.FairThreads,
             4 * Environment.ProcessorCount
         );
     public Option<bool> OneDnn { get; } =
-        new("--onednn") { Description = "multiply float32 matrices by oneDNN, faster on many CPUs; its measured error is told" };
-    public Option<string?> Data { get; } = Folder(DataName, "folder of the data set's files");
+        new("--onednn") { Description = "multiply float32 matrices with oneDNN, faster on many CPUs; its measured error is reported" };
+    public Option<string?> Data { get; } = Folder(DataName, "folder with the files of the data set");
     public Option<string?> Assembly { get; } =
-        Named(new(AssemblyName) { Description = "take the workload from this .dll", HelpName = "FILE" });
-    public Option<Budget?> Budget { get; } = Time("--budget", "training time of a run: 60s, 2m, 500ms; evaluation is not counted");
+        Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
+    public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
     public Option<int?> Epochs { get; } =
-        new("--epochs") { Description = "passes over the training data, instead of --budget", HelpName = "N" };
+        new("--epochs") { Description = "passes over the training data, in place of --budget", HelpName = "N" };
     public Option<string> Start { get; } =
         new("--start")
         {
             Description =
-                "how weights of linear layers and convolutions start: workload (its own), sparse (Martens 2010), "
-                + "glorot (Xavier normal), pytorch (what PyTorch's layers have)",
-            DefaultValueFactory = _ => WeightStarts.NameOf(WeightStart.Workload),
+                "initialisation of linear layers and convolutions: workload (its own), sparse (Martens 2010), "
+                + "glorot (Xavier normal), pytorch (the default of PyTorch's layers)",
+            DefaultValueFactory = _ => WeightInits.NameOf(WeightInit.Workload),
             HelpName = "NAME",
         };
     public Option<bool> ShardState { get; } =
-        new("--shard-state") { Description = "under mpirun: divide the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
-    public Option<bool> Overlap { get; } =
-        new("--overlap") { Description = "under mpirun: send gradients while the backward pass goes on" };
+        new("--shard-state") { Description = "with mpirun: shard the state of adam, adamw, lion and sgd over the ranks (ZeRO-1)" };
+    public Option<bool> Overlap { get; } = new("--overlap") { Description = "with mpirun: send gradients during the backward pass" };
     public Option<Budget?> RankTimeout { get; } =
         Time(
             "--rank-timeout",
-            "under mpirun: how long ranks wait for one that does not come to them before the job ends (default 30m; one that is stopped "
-                + "ends it within 15s)"
+            "with mpirun: how long ranks wait for another rank before the job ends (default 30m; a stopped rank " + "ends it within 15s)"
         );
     public Argument<string?> Workload { get; } =
         new("WORKLOAD")
@@ -85,14 +83,14 @@ internal sealed class CommonOptions
         AddToAny(command);
     }
 
-    /// <summary>The options of every command.</summary>
+    /// <summary>Adds the options of every command.</summary>
     public void AddToAny(Command command)
     {
         foreach (Option option in (Option[])[Out, Json, Overwrite, Seed, Threads])
             command.Add(option);
     }
 
-    /// <summary>Refuses an empty name, as a variable of the shell that is not set gives.</summary>
+    /// <summary>Refuses an empty name, which an unset shell variable gives.</summary>
     public static Option<string?> Named(Option<string?> option)
     {
         option.Validators.Add(result =>
@@ -109,13 +107,13 @@ internal sealed class CommonOptions
         option.Validators.Add(result =>
         {
             if (result.Tokens.Count == 1 && !Directory.Exists(result.Tokens[0].Value))
-                result.AddError($"{name} is '{result.Tokens[0].Value}'; there is no such folder.");
+                result.AddError($"{name} is '{result.Tokens[0].Value}'; this folder does not exist.");
         });
         return option;
     }
 
-    /// <summary>An integer option with a smallest allowed value, and perhaps a largest.</summary>
-    public static Option<int> Whole(string name, string description, int minimum, int preset, int? least = null, int? most = null)
+    /// <summary>An integer option with a minimum and an optional maximum.</summary>
+    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null)
     {
         var option = new Option<int>(name)
         {
@@ -123,20 +121,19 @@ internal sealed class CommonOptions
             HelpName = "N",
             DefaultValueFactory = _ => preset,
         };
-        int floor = least ?? minimum;
         option.Validators.Add(result =>
         {
             if (
                 result.Tokens.Count == 1
                 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n)
-                && (n < floor || n > most)
+                && (n < min || n > max)
             )
-                result.AddError($"{name} is {n}; it must be an integer >= {floor}{(most is null ? "" : $" and <= {most}")}.");
+                result.AddError($"{name} is {n}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
         });
         return option;
     }
 
-    /// <summary>Sets libtorch up as asked, and tells what is not the default.</summary>
+    /// <summary>Configures libtorch as requested, and reports settings that differ from the default.</summary>
     public void ApplyTo(ParseResult parsed, TextWriter output)
     {
         torch.set_num_threads(parsed.GetValue(Threads));
@@ -145,19 +142,19 @@ internal sealed class CommonOptions
         var (error, on) = Float32Products.UseOneDnn();
         output.WriteLine(
             on
-                ? FormattableString.Invariant($"float32 products by oneDNN, relative error {error:G2} on a 256x256 product")
+                ? FormattableString.Invariant($"float32 products with oneDNN, relative error {error:G2} on a 256x256 product")
                 : FormattableString.Invariant($"float32 products stay with MKL: oneDNN's relative error is {error:G2} here")
         );
     }
 
-    /// <summary>Where results go: rank 0's; null on other ranks.</summary>
+    /// <summary>The folder of results on rank 0; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>
         world.Rank > 0 ? null : FolderOf(parsed, name, Report.Files);
 
-    /// <summary>Where results go.</summary>
+    /// <summary>The folder of results.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="name">The stem of a new folder.</param>
-    /// <param name="files">Patterns of the files besides <c>result.json</c>.</param>
+    /// <param name="files">Patterns of the files in addition to <c>result.json</c>.</param>
     public ResultFolder FolderOf(ParseResult parsed, string name, params string[] files) =>
         ResultFolder.Prepare(
             parsed.GetValue(Out)?.FullName,
@@ -169,49 +166,49 @@ internal sealed class CommonOptions
             parsed.InvocationConfiguration.Error
         );
 
-    /// <summary>Where the machine-readable result goes besides; null if nowhere.</summary>
+    /// <summary>The destination of --json; null if there is none.</summary>
     public static OutputTarget? JsonOf(ParseResult parsed, string? path, bool overwrite) =>
         path is null ? null : OutputTarget.Of(JsonName, path, overwrite, parsed.InvocationConfiguration.Output);
 
     /// <summary>The trainer of a workload on these ranks.</summary>
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
-        var start = WeightStarts.Parse(parsed.GetValue(Start)!);
+        var start = WeightInits.Parse(parsed.GetValue(Start)!);
         return new(workload, parsed.GetValue(Data), world)
         {
-            Start = start,
+            WeightInit = start,
             ShardState = parsed.GetValue(ShardState),
             Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
         };
     }
 
-    /// <summary>What a run of a trainer is of, in a line.</summary>
+    /// <summary>One line that describes the runs of a trainer.</summary>
     public static string Title(Trainer trainer, string budget, Communicator world) =>
         $"{trainer.Workload.Name}: {trainer.Workload.Description}; {budget}"
-        + (trainer.Start == WeightStart.Workload ? "" : $"; start {WeightStarts.NameOf(trainer.Start)}")
+        + (trainer.WeightInit == WeightInit.Workload ? "" : $"; initialisation {WeightInits.NameOf(trainer.WeightInit)}")
         + (world.Size > 1 ? "; " + world.Description : "");
 
-    /// <summary>What --rank-timeout says.</summary>
+    /// <summary>The value of --rank-timeout.</summary>
     public TimeSpan? TimeoutOf(ParseResult parsed) => parsed.GetValue(RankTimeout)?.Seconds is { } s ? TimeSpan.FromSeconds(s) : null;
 
-    /// <summary>The budget asked for, or the workload's own.</summary>
+    /// <summary>The requested budget, or the workload's own.</summary>
     public Budget BudgetOf(ParseResult parsed, Budget preset)
     {
         var time = parsed.GetValue(Budget);
         int? epochs = parsed.GetValue(Epochs);
         if (time is not null && epochs is not null)
-            throw new ArgumentException("Give --budget or --epochs, not both.");
+            throw new ArgumentException("Use --budget or --epochs, not both.");
         return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time ?? preset;
     }
 
-    /// <summary>How often a run saves itself.</summary>
-    public static Option<Budget?> CheckpointEvery() => Time("--checkpoint-every", "training time between checkpoints (default 30s)");
+    /// <summary>The interval between checkpoints.</summary>
+    public static Option<Budget?> CheckpointInterval() => Time("--checkpoint-every", "training time between checkpoints (default 30s)");
 
-    /// <summary>What --checkpoint-every says.</summary>
-    public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> every) =>
-        TimeSpan.FromSeconds(parsed.GetValue(every)?.Seconds ?? 30);
+    /// <summary>The value of --checkpoint-every.</summary>
+    public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> interval) =>
+        TimeSpan.FromSeconds(parsed.GetValue(interval)?.Seconds ?? 30);
 
-    /// <summary>An option that is a time; null when it is not given.</summary>
+    /// <summary>A time option; null if it is not set.</summary>
     public static Option<Budget?> Time(string name, string description) =>
         new(name)
         {
@@ -225,11 +222,11 @@ internal sealed class CommonOptions
         string text = result.Tokens[0].Value;
         if (Seconds(text) is { } seconds)
             return Workloads.Budget.OfSeconds(seconds);
-        result.AddError($"{name} is '{text}'; it must be a time such as 60s, 2m or 500ms, more than 0.");
+        result.AddError($"{name} is '{text}'; it must be a time > 0, such as 60s, 2m or 500ms.");
         return null;
     }
 
-    /// <summary>A time such as 60s, 2m or 500ms in seconds; null if it is none.</summary>
+    /// <summary>Converts a time such as 60s, 2m or 500ms to seconds; null if it is not a time.</summary>
     public static double? Seconds(string text)
     {
         foreach (var (unit, seconds) in new[] { ("ms", 1e-3), ("s", 1.0), ("m", 60.0), ("h", 3600.0) })

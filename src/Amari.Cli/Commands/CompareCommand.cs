@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Amari.Distributed;
 using Amari.Reporting;
 using Amari.Training;
 using Amari.Verification;
@@ -6,199 +7,228 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari compare</c>: trains a workload with several optimizers and reports which to use, and why.</summary>
-internal static class CompareCommand
+/// <summary><c>amari compare</c>: trains a workload with several optimizers and reports which one to use, and why.</summary>
+internal sealed class CompareCommand
 {
-    public static Command Create(TextWriter output)
+    private readonly CommonOptions _common = new();
+    private readonly MonitorArguments _monitoring = new();
+    private readonly Option<string> _optimizers = new("--optimizers")
     {
-        var common = new CommonOptions();
-        var optimizers = new Option<string>("--optimizers")
-        {
-            Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-            DefaultValueFactory = _ => "sgd,adamw,lion,kfac",
-            HelpName = "NAMES",
-        };
-        var seeds = CommonOptions.Whole("--seeds", "runs of each optimizer, with consecutive seeds", 1, 3);
-        var tune = CommonOptions.Whole(
-            "--tune",
-            "tuning trials of each optimizer, from its defaults over its own search space; 0 takes the workload's settings",
-            0,
-            0
-        );
-        var resume = new Option<DirectoryInfo?>("--resume")
-        {
-            Description = "continue the interrupted comparison in this folder; what is not repeated of its arguments is taken from there",
-            HelpName = "DIR",
-        };
-        var every = CommonOptions.CheckpointEvery();
-        var monitoring = new MonitorArguments();
-        var command = new Command("compare", "Train a workload with several optimizers and report which one to use.")
-        {
-            optimizers,
-            seeds,
-            tune,
-            resume,
-            every,
-        };
-        common.AddTo(command);
-        monitoring.AddTo(command);
-        var arguments = new ContinuedArguments(
-            command,
-            common,
-            [common.Out, common.Json, common.Overwrite, common.RankTimeout, resume],
-            [every],
-            [optimizers, seeds, tune, common.Seed, common.Threads, common.Start]
-        );
-        command.SetAction(parsed =>
-            Ranks.Run(
-                parsed,
-                common,
-                world =>
-                {
-                    string saved = world.Broadcast(world.Rank == 0 ? Saved(parsed.GetValue(resume)) : null, 0);
-                    var (line, earlier, workload, choices, budget, monitor, trainer, folder) = world.Agree(Prepare);
-                    using var owned = trainer;
-                    using var results = folder;
-                    int first = line.GetValue(common.Seed),
-                        count = line.GetValue(seeds);
-                    using var interrupt = new Interrupt();
-                    BenchmarkResult comparison;
-                    Keep(earlier.SoFar);
-                    using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
-                    var kept = (earlier.SoFar?.Runs ?? []).Where(r => r.Status != RunStatus.Interrupted).ToList();
-                    foreach (var run in kept)
-                    foreach (var row in run.Monitor?.Rows ?? [])
-                        log?.Report(new(run.Optimizer, run.Seed, row));
-                    if (saved.Length > 0)
-                        output.WriteLine($"The comparison is continued; {kept.Count} of {choices.Count * count} runs are done.");
-                    var checkpoint = new CheckpointOptions(
-                        folder?.FileNamed(ComparisonFile.Unfinished) ?? ComparisonFile.Unfinished,
-                        saved.Length > 0,
-                        CommonOptions.IntervalOf(parsed.GetValue(every) is null ? line : parsed, every)
-                    );
-                    using (
-                        var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget} a run", world))
-                    )
-                        comparison = CommandLine.Running(() =>
-                            OptimizerBenchmark.Compare(
-                                trainer,
-                                choices,
-                                [.. Enumerable.Range(first, count)],
-                                budget,
-                                line.GetValue(tune),
-                                view,
-                                interrupt.Token,
-                                monitor,
-                                log,
-                                new ImmediateProgress<BenchmarkResult>(Keep),
-                                earlier.SoFar,
-                                checkpoint
-                            )
-                        );
-                    bool partial = comparison.Runs.Count(r => r.Status != RunStatus.Interrupted) < choices.Count * count;
-                    if (folder is null)
-                        return partial ? 1 : Report.ExitCode(comparison);
-                    int code = Report.Write(comparison, workload, folder, output, partial);
-                    if (partial)
-                        output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
-                    var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
-                    if (failed is [var earliest, ..])
-                        CommandLine.ReportFailure(
-                            parsed,
-                            $"{failed.Count} of {comparison.Runs.Count} runs failed, first {earliest.Optimizer} with seed {earliest.Seed}",
-                            earliest.Failure!
-                        );
-                    return code;
+        Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+        DefaultValueFactory = _ => "sgd,adamw,lion,kfac",
+        HelpName = "NAMES",
+    };
+    private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);
+    private readonly Option<int> _tune = CommonOptions.Integer(
+        "--tune",
+        "tuning trials per optimizer, from its defaults over its own search space; 0 uses the workload's settings",
+        0,
+        0
+    );
+    private readonly Option<DirectoryInfo?> _resume = new("--resume")
+    {
+        Description = "continue the interrupted comparison in this folder; arguments that are not repeated are taken from there",
+        HelpName = "DIR",
+    };
+    private readonly Option<Budget?> _interval = CommonOptions.CheckpointInterval();
+    private readonly TextWriter _output;
+    private readonly Command _command;
+    private readonly ContinuedArguments _arguments;
 
-                    void Keep(BenchmarkResult? sofar)
-                    {
-                        if (sofar is { Runs.Count: > 0 } or { Trials.Count: > 0 })
-                            folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(sofar, partial: true));
-                        folder?.WriteInterim(ComparisonFile.FileName, (earlier with { SoFar = sofar }).ToJson());
-                    }
-
-                    (
-                        ParseResult,
-                        ComparisonFile,
-                        Workload,
-                        List<OptimizerChoice>,
-                        Budget,
-                        MonitorOptions?,
-                        Trainer,
-                        ResultFolder?
-                    ) Prepare()
-                    {
-                        var continued =
-                            parsed.GetValue(resume) is not { } from ? null
-                            : saved.Length > 0 ? ComparisonFile.Parse(saved)
-                            : throw new ArgumentException(
-                                $"'{from}' holds no comparison to continue: there is no {ComparisonFile.FileName}."
-                            );
-                        if (
-                            parsed.GetValue(resume) is { } one
-                            && parsed.GetValue(common.Out) is { } other
-                            && Path.GetRelativePath(one.FullName, other.FullName) != "."
-                        )
-                            throw new ArgumentException(
-                                $"--resume is '{one}' and --out '{other}': a comparison is continued in its own folder."
-                            );
-                        var line = continued is null
-                            ? parsed
-                            : arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(resume)}'");
-                        var workload = WorkloadCatalog.Find(line.GetValue(common.Workload), line.GetValue(common.Assembly));
-                        var choices = line.GetValue(optimizers)!
-                            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-                            .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>()))
-                            .DistinctBy(c => c.Name)
-                            .ToList();
-                        if (choices.Count == 0)
-                            throw new ArgumentException("--optimizers names none.");
-                        var budget = common.BudgetOf(line, workload.DefaultBudget);
-                        var monitor = monitoring.Of(line);
-                        common.ApplyTo(line, output);
-                        var trainer = common.TrainerOf(line, workload, world);
-                        foreach (var choice in choices)
-                            trainer.Check(choice);
-                        string? json = parsed.GetValue(common.Json) is { } path ? FullPath(path) : continued?.Json;
-                        var earlier = new ComparisonFile(
-                            continued?.Arguments ?? arguments.Of(parsed, workload.Name, budget),
-                            json,
-                            continued?.SoFar
-                        );
-                        if (world.Rank > 0)
-                            return (line, earlier, workload, choices, budget, monitor, trainer, null);
-                        bool overwrite = parsed.GetValue(common.Overwrite);
-                        bool isOwn = json is not null && json == continued?.Json;
-                        var target = CommonOptions.JsonOf(parsed, json, overwrite || isOwn);
-                        return (
-                            line,
-                            earlier,
-                            workload,
-                            choices,
-                            budget,
-                            monitor,
-                            trainer,
-                            ResultFolder.Prepare(
-                                (parsed.GetValue(resume) ?? parsed.GetValue(common.Out))?.FullName,
-                                overwrite || continued is not null,
-                                "compare-" + workload.Name,
-                                target,
-                                [ResultFolder.Document, ComparisonFile.FileName, .. Report.Files],
-                                parsed.InvocationConfiguration.Output,
-                                parsed.InvocationConfiguration.Error
-                            )
-                        );
-                    }
-                }
-            )
+    private CompareCommand(TextWriter output)
+    {
+        _output = output;
+        _command = new("compare", "Train a workload with several optimizers and report which one to use.")
+        {
+            _optimizers,
+            _seeds,
+            _tune,
+            _resume,
+            _interval,
+        };
+        _common.AddTo(_command);
+        _monitoring.AddTo(_command);
+        _arguments = new(
+            _command,
+            _common,
+            [_common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume],
+            [_interval],
+            [_optimizers, _seeds, _tune, _common.Seed, _common.Threads, _common.Start]
         );
-        return command;
+        _command.SetAction(parsed => Ranks.Run(parsed, _common, world => Run(parsed, world)));
     }
 
-    /// <summary>A path that holds wherever the comparison is continued; standard output stays what it is.</summary>
+    public static Command Create(TextWriter output) => new CompareCommand(output)._command;
+
+    /// <summary>A comparison whose arguments are all valid. Owns the trainer and the folder.</summary>
+    /// <param name="Line">The command line, merged with that of an interrupted comparison.</param>
+    /// <param name="File">The saved arguments and results so far.</param>
+    /// <param name="Workload">The workload.</param>
+    /// <param name="Choices">The optimizers.</param>
+    /// <param name="Budget">The budget of a run.</param>
+    /// <param name="Monitor">The monitor options; null for none.</param>
+    /// <param name="Trainer">The trainer.</param>
+    /// <param name="Folder">The folder of results; null except on rank 0.</param>
+    private sealed record Setup(
+        ParseResult Line,
+        ComparisonFile File,
+        Workload Workload,
+        IReadOnlyList<OptimizerChoice> Choices,
+        Budget Budget,
+        MonitorOptions? Monitor,
+        Trainer Trainer,
+        ResultFolder? Folder
+    ) : IDisposable
+    {
+        public void Dispose()
+        {
+            Folder?.Dispose();
+            Trainer.Dispose();
+        }
+
+        /// <summary>Saves the results so far.</summary>
+        public void Save(BenchmarkResult? soFar)
+        {
+            if (soFar is { Runs.Count: > 0 } or { Trials.Count: > 0 })
+                Folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(soFar, partial: true));
+            Folder?.WriteInterim(ComparisonFile.FileName, (File with { SoFar = soFar }).ToJson());
+        }
+    }
+
+    private int Run(ParseResult parsed, Communicator world)
+    {
+        string saved = world.Broadcast(world.Rank == 0 ? Saved(parsed.GetValue(_resume)) : null, 0);
+        using var setup = world.Agree(() => Prepare(parsed, world, saved));
+        int runs = setup.Choices.Count * setup.Line.GetValue(_seeds);
+        using var interrupt = new Interrupt();
+        setup.Save(setup.File.SoFar);
+        using var log = setup.Monitor is null || setup.Folder is null ? null : new MonitorLog(setup.Folder);
+        var earlier = (setup.File.SoFar?.Runs ?? []).Where(r => r.Status != RunStatus.Interrupted).ToList();
+        foreach (var run in earlier)
+        foreach (var row in run.Monitor?.Rows ?? [])
+            log?.Report(new(run.Optimizer, run.Seed, row));
+        if (saved.Length > 0)
+            _output.WriteLine($"The comparison continues; {earlier.Count} of {runs} runs are done.");
+        var comparison = Compare(parsed, world, setup, saved.Length > 0, log, interrupt.Token);
+        bool partial = comparison.Runs.Count(r => r.Status != RunStatus.Interrupted) < runs;
+        if (setup.Folder is not { } folder)
+            return partial ? 1 : Report.ExitCode(comparison);
+        int code = Report.Write(comparison, setup.Workload, folder, _output, partial);
+        if (partial)
+            _output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
+        var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
+        if (failed is [var first, ..])
+            CommandLine.ReportFailure(
+                parsed,
+                $"{failed.Count} of {comparison.Runs.Count} runs failed, first {first.Optimizer} with seed {first.Seed}",
+                first.Failure!
+            );
+        return code;
+    }
+
+    private BenchmarkResult Compare(
+        ParseResult parsed,
+        Communicator world,
+        Setup setup,
+        bool resume,
+        MonitorLog? log,
+        CancellationToken stop
+    )
+    {
+        var checkpoint = new CheckpointOptions(
+            setup.Folder?.FileNamed(ComparisonFile.Unfinished) ?? ComparisonFile.Unfinished,
+            resume,
+            CommonOptions.IntervalOf(parsed.GetValue(_interval) is null ? setup.Line : parsed, _interval)
+        );
+        using var view = setup.Folder is null
+            ? null
+            : new ProgressView(_output, CommonOptions.Title(setup.Trainer, $"{setup.Budget} per run", world));
+        return CommandLine.Running(() =>
+            OptimizerBenchmark.Compare(
+                setup.Trainer,
+                setup.Choices,
+                [.. Enumerable.Range(setup.Line.GetValue(_common.Seed), setup.Line.GetValue(_seeds))],
+                setup.Budget,
+                setup.Line.GetValue(_tune),
+                view,
+                stop,
+                setup.Monitor,
+                log,
+                new ImmediateProgress<BenchmarkResult>(setup.Save),
+                setup.File.SoFar,
+                checkpoint
+            )
+        );
+    }
+
+    /// <summary>Checks all arguments.</summary>
+    /// <exception cref="ArgumentException">One is invalid.</exception>
+    private Setup Prepare(ParseResult parsed, Communicator world, string saved)
+    {
+        var continued = Continued(parsed, saved);
+        var line = continued is null ? parsed : _arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(_resume)}'");
+        var workload = WorkloadCatalog.Find(line.GetValue(_common.Workload), line.GetValue(_common.Assembly));
+        var choices = line.GetValue(_optimizers)!
+            .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>()))
+            .DistinctBy(c => c.Name)
+            .ToList();
+        if (choices.Count == 0)
+            throw new ArgumentException("--optimizers is empty; it must name at least one optimizer.");
+        var budget = _common.BudgetOf(line, workload.DefaultBudget);
+        var monitor = _monitoring.Of(line);
+        _common.ApplyTo(line, _output);
+        var trainer = _common.TrainerOf(line, workload, world);
+        foreach (var choice in choices)
+            trainer.Check(choice);
+        string? json = parsed.GetValue(_common.Json) is { } path ? FullPath(path) : continued?.Json;
+        var file = new ComparisonFile(continued?.Arguments ?? _arguments.Of(parsed, workload.Name, budget), json, continued?.SoFar);
+        return new(
+            line,
+            file,
+            workload,
+            choices,
+            budget,
+            monitor,
+            trainer,
+            world.Rank > 0 ? null : FolderOf(parsed, workload, json, continued)
+        );
+    }
+
+    private ResultFolder FolderOf(ParseResult parsed, Workload workload, string? json, ComparisonFile? continued)
+    {
+        bool overwrite = parsed.GetValue(_common.Overwrite);
+        bool isOwn = json is not null && json == continued?.Json;
+        var target = CommonOptions.JsonOf(parsed, json, overwrite || isOwn);
+        return ResultFolder.Prepare(
+            (parsed.GetValue(_resume) ?? parsed.GetValue(_common.Out))?.FullName,
+            overwrite || continued is not null,
+            "compare-" + workload.Name,
+            target,
+            [ResultFolder.Document, ComparisonFile.FileName, .. Report.Files],
+            parsed.InvocationConfiguration.Output,
+            parsed.InvocationConfiguration.Error
+        );
+    }
+
+    /// <summary>The comparison to continue; null for a new one.</summary>
+    private ComparisonFile? Continued(ParseResult parsed, string saved)
+    {
+        if (parsed.GetValue(_resume) is not { } folder)
+            return null;
+        var continued =
+            saved.Length > 0
+                ? ComparisonFile.Parse(saved)
+                : throw new ArgumentException($"'{folder}' holds no comparison to continue: there is no {ComparisonFile.FileName}.");
+        if (parsed.GetValue(_common.Out) is { } other && Path.GetRelativePath(folder.FullName, other.FullName) != ".")
+            throw new ArgumentException($"--resume is '{folder}' and --out '{other}': a comparison continues in its own folder.");
+        return continued;
+    }
+
+    /// <summary>A path that stays valid if the comparison is continued from another folder. Standard output stays as it is.</summary>
     private static string FullPath(string path) => OutputTarget.IsOutput(path) ? path : Path.GetFullPath(path);
 
-    /// <summary>What a comparison saved of itself; null if there is nothing.</summary>
+    /// <summary>The saved state of a comparison; null if there is none.</summary>
     private static string? Saved(DirectoryInfo? folder) =>
         folder is not null && Path.Combine(folder.FullName, ComparisonFile.FileName) is var file && File.Exists(file)
             ? File.ReadAllText(file)

@@ -4,13 +4,13 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>The command line of a command that can be continued: saved in full, and put together again with what is said on the command
-/// line that continues it.</summary>
+/// <summary>The command line of a command that can be continued. It is saved completely, and merged with the arguments of the command line
+/// that continues it.</summary>
 /// <param name="command">The command.</param>
 /// <param name="common">Its common options.</param>
 /// <param name="unsaved">Options that belong to one process.</param>
-/// <param name="free">Options that may be others when it is continued.</param>
-/// <param name="stated">Options that are saved even where they were left at their defaults.</param>
+/// <param name="free">Options that may change when it is continued.</param>
+/// <param name="stated">Options that are saved even if they have their defaults.</param>
 internal sealed class ContinuedArguments(
     Command command,
     CommonOptions common,
@@ -21,10 +21,10 @@ internal sealed class ContinuedArguments(
 {
     private IEnumerable<Option> Saved => command.Options.Except([.. unsaved, common.Budget, common.Epochs]);
 
-    /// <summary>The command line in full.</summary>
-    /// <param name="parsed">The command line as it was given.</param>
+    /// <summary>The complete command line.</summary>
+    /// <param name="parsed">The given command line.</param>
     /// <param name="workload">The workload's name.</param>
-    /// <param name="budget">Of a run.</param>
+    /// <param name="budget">The budget of a run.</param>
     public IReadOnlyList<string> Of(ParseResult parsed, string workload, Budget budget) =>
         [
             workload,
@@ -42,11 +42,12 @@ internal sealed class ContinuedArguments(
             _ => [],
         };
 
-    /// <summary>The saved command line, if what is given now does not differ from it.</summary>
-    /// <param name="parsed">What is given now.</param>
-    /// <param name="saved">From <see cref="Of(ParseResult, string, Budget)"/>.</param>
-    /// <param name="folder">Where it was saved, in words.</param>
-    /// <exception cref="ArgumentException">It differs; one sentence says in what. Or the saved one is not accepted here.</exception>
+    /// <summary>The saved command line, if the given arguments do not differ from it.</summary>
+    /// <param name="parsed">The given command line.</param>
+    /// <param name="saved">The result of <see cref="Of(ParseResult, string, Budget)"/>.</param>
+    /// <param name="folder">The folder where it was saved, in words.</param>
+    /// <exception cref="ArgumentException">The arguments differ, or the saved ones are not accepted here. The message gives the
+    /// difference.</exception>
     public ParseResult Continue(ParseResult parsed, IReadOnlyList<string> saved, string folder)
     {
         var earlier = parsed.RootCommandResult.Command.Parse([command.Name, .. saved]);
@@ -65,8 +66,8 @@ internal sealed class ContinuedArguments(
         {
             if (!string.Equals(Text(before), Text(now), StringComparison.OrdinalIgnoreCase))
                 throw new ArgumentException(
-                    $"The comparison in {folder} was begun with {what} {Text(before)}, this command has {what} {Text(now)}: it cannot "
-                        + "continue."
+                    $"The comparison in {folder} was started with {what} {Text(before)}, but this command has {what} {Text(now)}: "
+                        + "it cannot continue."
                 );
         }
     }

@@ -9,21 +9,21 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>Options of the commands that look at curvature: of which model, on which data, which matrix.</summary>
+/// <summary>Options of the curvature commands: the model, the data and the matrix.</summary>
 internal sealed class CurvatureOptions
 {
-    private const int Together = 512; // examples of a pass
-    private const long LargeModel = 1 << 20; // parameters, from which on memory is worth page faults
-    private const long PathBytes = 256L << 20; // what a recorded training path may take
+    private const int ChunkSize = 512; // examples per pass
+    private const long LargeModel = 1 << 20; // parameters from which on saving memory is worth page faults
+    private const long PathBytes = 256L << 20; // maximum size of a recorded training path
     private const string Optimizer = "adamw";
-    private const double DefaultSeconds = 10; // of training, for a workload that counts in epochs
+    private const double DefaultSeconds = 10; // training time for a workload with a budget in epochs
 
     private static readonly (string Name, string Title, Func<Objective, long, LinearOperator> Create)[] Operators =
     [
         ("hessian", "Hessian", (o, _) => new Hessian(o)),
         ("ggn", "Gauss-Newton matrix", (o, _) => new GaussNewton(o)),
         ("fisher", "Fisher", (o, _) => new Fisher(o)),
-        ("monte-carlo-fisher", "Monte-Carlo Fisher (one draw)", (o, seed) => new Fisher(o, FisherKind.MonteCarlo, 1, seed)),
+        ("monte-carlo-fisher", "Monte Carlo Fisher (one draw)", (o, seed) => new Fisher(o, FisherKind.MonteCarlo, 1, seed)),
         ("empirical-fisher", "empirical Fisher", (o, _) => new Fisher(o, FisherKind.Empirical)),
     ];
 
@@ -44,20 +44,20 @@ internal sealed class CurvatureOptions
         new("--checkpoint")
         {
             Description =
-                "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder; without it the "
-                + "workload is first trained with AdamW",
+                "load the weights from this checkpoint or safetensors file, or from the newest checkpoint of a run's folder; "
+                + "without it the workload is first trained with AdamW",
             HelpName = "FILE|DIR",
         };
     public Option<string> Operator { get; }
     public Option<string?> Layer { get; } =
-        new("--layer") { Description = "curvature in the parameters of this layer alone, e.g. fc1", HelpName = "NAME" };
+        new("--layer") { Description = "curvature in the parameters of this layer only, e.g. fc1", HelpName = "NAME" };
     public Option<int> Examples { get; } =
-        CommonOptions.Whole("--examples", "training examples that the loss is the mean over, drawn at random", 1, 2048);
+        CommonOptions.Integer("--examples", "number of randomly drawn training examples in the loss", 1, 2048);
     public Option<double?> TrainBudget { get; } =
         new("--train-budget")
         {
             Description =
-                "how long to train first: 10s, 2m; 0 for the weights at initialisation (default: to the workload's target, at most its "
+                "training time before: 10s, 2m; 0 for the weights at initialisation (default: until the workload's target, at most its "
                 + "own budget)",
             HelpName = "TIME",
             CustomParser = result =>
@@ -82,7 +82,7 @@ internal sealed class CurvatureOptions
         _common.AddToAny(command);
     }
 
-    /// <summary>The matrix asked for: its name on the command line, its name in titles, and itself.</summary>
+    /// <summary>The requested matrix: its name on the command line, its title, and the matrix.</summary>
     public (string Name, string Title, LinearOperator Matrix) OperatorOf(ParseResult parsed, Objective objective)
     {
         var (name, title, create) = Find(parsed);
@@ -91,14 +91,13 @@ internal sealed class CurvatureOptions
         return (name, title, create(objective, parsed.GetValue(_common.Seed)));
     }
 
-    /// <summary>The model with fresh weights or a checkpoint's, and its examples: everything that a user can have said wrong is found here.
-    /// The caller disposes it.</summary>
+    /// <summary>The model with new weights or a checkpoint's, and its examples. Reports all user errors. The caller disposes it.</summary>
     public Subject Open(ParseResult parsed, Workload workload)
     {
         Find(parsed);
         int seed = parsed.GetValue(_common.Seed);
         if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null)
-            throw new ArgumentException("Give --checkpoint or --train-budget, not both.");
+            throw new ArgumentException("Use --checkpoint or --train-budget, not both.");
         using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);
@@ -106,7 +105,7 @@ internal sealed class CurvatureOptions
             trainer,
             workload.CreateModel(),
             trainer.Data.Train.Sample(parsed.GetValue(Examples), seed),
-            Together,
+            ChunkSize,
             parsed.GetValue(Layer)
         );
         if (saved is null)
@@ -118,11 +117,11 @@ internal sealed class CurvatureOptions
         return subject;
     }
 
-    /// <summary>Trains the subject with AdamW, unless it has a checkpoint's weights or is to stay as it is.</summary>
+    /// <summary>Trains the subject with AdamW, unless it has a checkpoint's weights or --train-budget is 0.</summary>
     /// <param name="parsed">The command line.</param>
-    /// <param name="subject">From <see cref="Open"/>.</param>
-    /// <param name="output">Where progress is told.</param>
-    /// <param name="path">Whether the weights on the way are kept.</param>
+    /// <param name="subject">The result of <see cref="Open"/>.</param>
+    /// <param name="output">Receives the progress.</param>
+    /// <param name="path">Whether to record the weights during training.</param>
     /// <param name="stop">Ends the training.</param>
     /// <returns>Whether it was not stopped.</returns>
     public bool Train(ParseResult parsed, Subject subject, TextWriter output, bool path, CancellationToken stop)
@@ -130,7 +129,7 @@ internal sealed class CurvatureOptions
         if (parsed.GetValue(Checkpoint) is not null)
             return true;
         var workload = subject.Workload;
-        // further on, where a training set is fitted, the curvature vanishes with the loss
+        // Beyond the target, when the training set is fitted, the curvature vanishes with the loss.
         bool toTarget = parsed.GetValue(TrainBudget) is null;
         double seconds = parsed.GetValue(TrainBudget) ?? workload.DefaultBudget.Seconds ?? DefaultSeconds;
         if (seconds == 0)
@@ -144,8 +143,8 @@ internal sealed class CurvatureOptions
                 $"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"
             )
         );
-        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop);
-        int most = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
+        using var reached = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        int maxPoints = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
         var run = CommandLine.Running(() =>
             subject.Trainer.Train(
                 new(Optimizer, new Dictionary<string, string>()),
@@ -154,16 +153,16 @@ internal sealed class CurvatureOptions
                 view,
                 evaluated: (model, point) =>
                 {
-                    subject.Take(model, point, most);
+                    subject.Take(model, point, maxPoints);
                     if (toTarget && point.Loss <= workload.Target.Value)
-                        enough.Cancel();
+                        reached.Cancel();
                 },
-                stop: enough.Token
+                stop: reached.Token
             )
         );
         if (run.Status == RunStatus.Diverged)
             throw new InvalidDataException(
-                $"{workload.Name} diverged while it was trained with AdamW; give it settings, or a --checkpoint."
+                $"{workload.Name} diverged during training with AdamW; add settings to the workload, or use --checkpoint."
             );
         subject.Origin = FormattableString.Invariant($"trained with AdamW for {run.Steps} steps ({run.Seconds:F1} s)");
         return !stop.IsCancellationRequested;
@@ -171,10 +170,10 @@ internal sealed class CurvatureOptions
 
     private (string Name, string Title, Func<Objective, long, LinearOperator> Create) Find(ParseResult parsed)
     {
-        string asked = parsed.GetValue(Operator)!;
-        var found = Array.Find(Operators, o => o.Name.Equals(asked, StringComparison.OrdinalIgnoreCase));
+        string name = parsed.GetValue(Operator)!;
+        var found = Array.Find(Operators, o => o.Name.Equals(name, StringComparison.OrdinalIgnoreCase));
         return found.Name is null
-            ? throw new ArgumentException($"There is no operator '{asked}'; there are {string.Join(", ", Operators.Select(o => o.Name))}.")
+            ? throw new ArgumentException($"--operator is '{name}'; it must be one of {string.Join(", ", Operators.Select(o => o.Name))}.")
             : found;
     }
 }

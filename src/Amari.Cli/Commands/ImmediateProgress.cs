@@ -2,8 +2,8 @@ using Amari.Reporting;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>Tells progress at once, on the thread that works.</summary>
-internal sealed class ImmediateProgress<T>(Action<T> tell) : IProgress<T>
+/// <summary>Reports progress immediately, on the calling thread.</summary>
+internal sealed class ImmediateProgress<T>(Action<T> report) : IProgress<T>
 {
-    public void Report(T value) => tell(value);
+    public void Report(T value) => report(value);
 }

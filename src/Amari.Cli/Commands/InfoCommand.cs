@@ -14,7 +14,7 @@ using Amari.Workloads.Data;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari info</c>: what this machine and this build have, and the settings that optimizers have on a workload.</summary>
+/// <summary><c>amari info</c>: the properties of this machine and this build, and the optimizers' settings on a workload.</summary>
 internal static class InfoCommand
 {
     private const string Document = "info.json";
@@ -23,112 +23,115 @@ internal static class InfoCommand
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
-        common.Workload.Description = "also tell each optimizer's settings on this workload";
+        common.Workload.Description = "also show each optimizer's settings on this workload";
         var command = new Command(
             "info",
-            "Versions, instruction sets, threads, native library, data sets, MPI; with --out also as info.json there."
+            "Versions, instruction sets, threads, native library, data sets and MPI; with --out also in info.json there."
         )
         {
             common.Workload,
             common.Assembly,
         };
         common.AddToAny(command);
-        command.SetAction(parsed =>
-        {
-            var workload =
-                parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null
-                    ? null
-                    : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            var target =
-                Launcher.Rank > 0 ? null : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
-            using var folder =
-                parsed.GetValue(common.Out) is not { } asked || Launcher.Rank > 0
-                    ? null
-                    : ResultFolder.Prepare(
-                        asked.FullName,
-                        parsed.GetValue(common.Overwrite),
-                        "info",
-                        target,
-                        [Document],
-                        output,
-                        parsed.InvocationConfiguration.Error
-                    );
-            var status = TorchLibrary.Status;
-            if (status.State != TorchLibraryState.Failed)
-                common.ApplyTo(parsed, output);
-            var rows = new JsonObject
-            {
-                ["amari"] = Version(typeof(Kfac).Assembly),
-                [".NET"] = RuntimeInformation.FrameworkDescription,
-                ["system"] = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}",
-                ["TorchSharp"] = Version(typeof(torch).Assembly),
-                ["libtorch"] = status.State == TorchLibraryState.Failed ? "not loaded" : torch.__version__,
-                ["native library"] = $"{status.State}: {status.Message}",
-                ["scalars"] = ScalarRelease.IsDelayed
-                    ? "freed a second after use"
-                    : "freed by the finalizer: a garbage collection that another thread starts can break a native call (TorchSharp's "
-                        + "defect)",
-                ["processor"] = Machine.Processor,
-                ["cores"] = $"{Environment.ProcessorCount}",
-                ["threads"] = status.State == TorchLibraryState.Failed ? "none" : $"{torch.get_num_threads()}",
-                ["instruction sets"] =
-                    Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none that matter here",
-                ["kernels"] =
-                    Vector512.IsHardwareAccelerated ? "512-bit vectors"
-                    : Vector256.IsHardwareAccelerated ? "256-bit vectors"
-                    : Vector128.IsHardwareAccelerated ? "128-bit vectors"
-                    : "scalar",
-                ["digits"] = "embedded",
-                ["mnist10k"] = "embedded",
-                ["pride-and-prejudice"] = "embedded",
-                ["fashion-mnist"] = FashionMnist.IsPresent()
-                    ? FashionMnist.DefaultDirectory
-                    : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
-                ["MPI"] = MpiInstalled(),
-            };
-            Columns(rows.Select(r => (r.Key, (string)r.Value!)));
-            if (workload is not null)
-            {
-                output.WriteLine();
-                output.WriteLine($"Settings on {workload.Name} (what is not named has the optimizer's default; --json tells all):");
-                Columns(
-                    OptimizerCatalog.All.Select(e =>
-                        (
-                            e.Name,
-                            e.SettingsIn(workload) is { Count: > 0 } some
-                                ? string.Join(" ", some.Select(s => $"{s.Key}={s.Value}"))
-                                : "its defaults"
-                        )
-                    )
-                );
-                rows["settings"] = new JsonObject(
-                    OptimizerCatalog.All.Select(e =>
-                        KeyValuePair.Create(
-                            e.Name,
-                            JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload))))
-                        )
-                    )
-                );
-            }
-            string json = rows.ToJsonString(Indented);
-            folder?.WriteResult(json);
-            int code = folder?.ExitCode(0) ?? (ResultFolder.Deliver(target, json, parsed.InvocationConfiguration.Error) ? 0 : 1);
-            return status.State == TorchLibraryState.Failed ? 1 : code;
-
-            void Columns(IEnumerable<(string Name, string Value)> lines)
-            {
-                int width = lines.Max(l => l.Name.Length);
-                foreach (var (name, value) in lines)
-                    output.WriteLine($"{name.PadRight(width)}  {value}");
-            }
-        });
+        command.SetAction(parsed => Run(parsed, common, output));
         return command;
+    }
+
+    private static int Run(ParseResult parsed, CommonOptions common, TextWriter output)
+    {
+        var workload =
+            parsed.GetValue(common.Workload) is null && parsed.GetValue(common.Assembly) is null
+                ? null
+                : WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+        var target =
+            Launcher.Rank > 0 ? null : CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
+        using var folder =
+            parsed.GetValue(common.Out) is not { } requested || Launcher.Rank > 0
+                ? null
+                : ResultFolder.Prepare(
+                    requested.FullName,
+                    parsed.GetValue(common.Overwrite),
+                    "info",
+                    target,
+                    [Document],
+                    output,
+                    parsed.InvocationConfiguration.Error
+                );
+        bool isLoaded = TorchLibrary.Status.State != TorchLibraryState.Failed;
+        if (isLoaded)
+            common.ApplyTo(parsed, output);
+        var rows = Rows(isLoaded);
+        WriteColumns(output, rows.Select(r => (r.Key, (string)r.Value!)));
+        if (workload is not null)
+        {
+            output.WriteLine();
+            output.WriteLine($"Settings on {workload.Name} (other options have their defaults; --json shows all):");
+            WriteColumns(output, OptimizerCatalog.All.Select(e => (e.Name, SettingsOf(e, workload))));
+            rows["settings"] = AllSettings(workload);
+        }
+        string json = rows.ToJsonString(Indented);
+        folder?.WriteResult(json);
+        int code = folder?.ExitCode(0) ?? (ResultFolder.Deliver(target, json, parsed.InvocationConfiguration.Error) ? 0 : 1);
+        return isLoaded ? code : 1;
+    }
+
+    private static JsonObject Rows(bool isLoaded) =>
+        new()
+        {
+            ["amari"] = Version(typeof(Kfac).Assembly),
+            [".NET"] = RuntimeInformation.FrameworkDescription,
+            ["system"] = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}",
+            ["TorchSharp"] = Version(typeof(torch).Assembly),
+            ["libtorch"] = isLoaded ? torch.__version__ : "not loaded",
+            ["native library"] = $"{TorchLibrary.Status.State}: {TorchLibrary.Status.Message}",
+            ["scalars"] = ScalarRelease.IsDelayed
+                ? "freed a second after use"
+                : "freed by the finalizer: a garbage collection on another thread can break a native call (a defect of TorchSharp)",
+            ["processor"] = Machine.Processor,
+            ["cores"] = $"{Environment.ProcessorCount}",
+            ["threads"] = isLoaded ? $"{torch.get_num_threads()}" : "none",
+            ["instruction sets"] =
+                Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none of the relevant ones",
+            ["kernels"] =
+                Vector512.IsHardwareAccelerated ? "512-bit vectors"
+                : Vector256.IsHardwareAccelerated ? "256-bit vectors"
+                : Vector128.IsHardwareAccelerated ? "128-bit vectors"
+                : "scalar",
+            ["digits"] = "embedded",
+            ["mnist10k"] = "embedded",
+            ["pride-and-prejudice"] = "embedded",
+            ["fashion-mnist"] = FashionMnist.IsPresent()
+                ? FashionMnist.DefaultDirectory
+                : "not found: apt-get install dataset-fashion-mnist, or --data DIR",
+            ["MPI"] = MpiInstalled(),
+        };
+
+    private static string SettingsOf(OptimizerEntry entry, Workload workload) =>
+        entry.SettingsIn(workload) is { Count: > 0 } settings
+            ? string.Join(" ", settings.Select(s => $"{s.Key}={s.Value}"))
+            : "its defaults";
+
+    private static JsonObject AllSettings(Workload workload) =>
+        new(
+            OptimizerCatalog.All.Select(e =>
+                KeyValuePair.Create(
+                    e.Name,
+                    JsonSerializer.SerializeToNode(Settings.Describe(Settings.Apply(e.OptionsType, e.SettingsIn(workload))))
+                )
+            )
+        );
+
+    private static void WriteColumns(TextWriter output, IEnumerable<(string Name, string Value)> lines)
+    {
+        int width = lines.Max(l => l.Name.Length);
+        foreach (var (name, value) in lines)
+            output.WriteLine($"{name.PadRight(width)}  {value}");
     }
 
     private static string Version(Assembly assembly) =>
         assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
 
-    /// <summary>The launcher and the library with its version; no rank is started by asking.</summary>
+    /// <summary>The launcher and the library with its version. Does not initialise MPI.</summary>
     private static string MpiInstalled()
     {
         string? launcher = (Environment.GetEnvironmentVariable("PATH") ?? "")

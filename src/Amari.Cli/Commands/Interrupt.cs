@@ -4,10 +4,10 @@ using Amari.Reporting;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>The first Ctrl-C, the signal by which a scheduler ends a job, or that of a terminal that closes asks for a stop that keeps what
-/// was done. A second Ctrl-C, or a second one of the scheduler's, ends the process; a terminal that closes often sends several signals, and
-/// never does.</summary>
-/// <remarks>A signal that is ignored from the start, as <c>nohup</c> arranges it, stays ignored.</remarks>
+/// <summary>Handles signals. The first Ctrl-C, the scheduler's termination signal, or the signal of a closing terminal stops the command
+/// and keeps its results. A second Ctrl-C or termination signal ends the process. A closing terminal may send several signals, so its
+/// signal never does.</summary>
+/// <remarks>A signal that is ignored from the start, as with <c>nohup</c>, stays ignored.</remarks>
 internal sealed class Interrupt : IDisposable
 {
     private const string ShowCursor = "\u001b[?25h";
@@ -43,7 +43,7 @@ internal sealed class Interrupt : IDisposable
         _source.Cancel();
     }
 
-    /// <summary>Whether the process was started with a signal ignored; Linux says so.</summary>
+    /// <summary>Whether the process started with a signal ignored, as Linux reports it.</summary>
     private static bool IsIgnored(int number)
     {
         const string status = "/proc/self/status";

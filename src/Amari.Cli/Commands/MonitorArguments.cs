@@ -4,23 +4,23 @@ using Amari.Training;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>--monitor</c> and what belongs to it.</summary>
+/// <summary><c>--monitor</c> and its options.</summary>
 internal sealed class MonitorArguments
 {
     private readonly Option<string?> _names = new("--monitor")
     {
-        Description = $"watch curvature while training: some of {string.Join(",", MonitorOptions.Names)}, or all",
+        Description = $"measure curvature during training: some of {string.Join(",", MonitorOptions.Names)}, or all",
         HelpName = "NAMES",
     };
-    private readonly Option<int> _examples = CommonOptions.Whole(
+    private readonly Option<int> _examples = CommonOptions.Integer(
         "--monitor-examples",
-        "training examples the monitor looks at, drawn once",
+        "training examples of the monitor, drawn once",
         2,
         256
     );
     private readonly Option<double> _share = new("--monitor-share")
     {
-        Description = "share of the run time that the monitor takes after its first measurement: 5% or 0.05",
+        Description = "share of the run time for the monitor after its first measurement: 5% or 0.05",
         DefaultValueFactory = _ => 0.05,
         HelpName = "SHARE",
         CustomParser = result =>
@@ -43,8 +43,8 @@ internal sealed class MonitorArguments
             command.Add(option);
     }
 
-    /// <summary>What to monitor; null for nothing.</summary>
-    /// <exception cref="ArgumentException">An unknown name, or an option of the monitor without the monitor.</exception>
+    /// <summary>The monitor options; null for no monitor.</summary>
+    /// <exception cref="ArgumentException">A name is unknown, or an option of the monitor is set without --monitor.</exception>
     public MonitorOptions? Of(ParseResult parsed)
     {
         if (parsed.GetValue(_names) is { } names)

@@ -5,7 +5,7 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari plan</c>: what a step of each optimizer costs here, in milliseconds and bytes, before anybody trains.</summary>
+/// <summary><c>amari plan</c>: predicts the milliseconds and bytes per step of each optimizer on this machine.</summary>
 internal static class PlanCommand
 {
     public static Command Create(TextWriter output)
@@ -13,10 +13,13 @@ internal static class PlanCommand
         var common = new CommonOptions();
         var optimizers = new Option<string>("--optimizers")
         {
-            Description = "comma-separated; by default all: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+            Description = "comma-separated; all by default: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
             HelpName = "NAMES",
         };
-        var time = CommonOptions.Time("--calibration", "how long to calibrate each; no step is begun after 30 times as long (default: 1s)");
+        var time = CommonOptions.Time(
+            "--calibration",
+            "calibration time per optimizer; no step starts after 30 times this time (default: 1s)"
+        );
         var command = new Command(
             "plan",
             "Predict state bytes and milliseconds per step of each optimizer on this machine, from a short calibration."
@@ -41,7 +44,7 @@ internal static class PlanCommand
                     .ToList()
                 : OptimizerCatalog.All;
             if (entries.Count == 0)
-                throw new ArgumentException("--optimizers names none.");
+                throw new ArgumentException("--optimizers is empty; it must name at least one optimizer.");
             common.ApplyTo(parsed, output);
             using var trainer = new Trainer(workload, parsed.GetValue(common.Data));
             trainer.RequireParameters("plan");

@@ -6,15 +6,14 @@ using Amari.Training;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>A command on the ranks of a job: <c>mpirun -np 4 amari train ...</c>. Rank 0 prints and writes; a rank that fails ends the job
-/// with one line that names it.</summary>
+/// <summary>Runs a command on the ranks of a job: <c>mpirun -np 4 amari train ...</c>. Rank 0 prints and writes. A rank that fails ends the
+/// job with one line that names it.</summary>
 internal static class Ranks
 {
-    /// <summary>Commands that run on several ranks; others are refused there.</summary>
+    /// <summary>Commands that run on several ranks. Others are refused there.</summary>
     public static IReadOnlyList<string> Commands { get; } = ["train", "compare", "info"];
 
-    /// <summary>Runs a command on the launcher's ranks, which are to be started with the same arguments, or on this process
-    /// alone.</summary>
+    /// <summary>Runs a command on the launcher's ranks, which must have the same arguments, or on this process alone.</summary>
     public static int Run(ParseResult parsed, CommonOptions common, Func<Communicator, int> command)
     {
         var world = Communicator.FromLauncher(common.TimeoutOf(parsed));
@@ -39,15 +38,15 @@ internal static class Ranks
         catch (Exception e)
         {
             var (code, line) = CommandLine.Describe(e);
-            world.Abort(CommandLine.IsTracing ? e.ToString() : line, code); // the others may be waiting: there is no orderly way back
+            world.Abort(CommandLine.IsTracing ? e.ToString() : line, code); // the others may be waiting: an orderly end is impossible
             throw;
         }
     }
 
-    /// <summary>Refuses arguments that differ, before anything is made of them.</summary>
+    /// <summary>Refuses different arguments before they are used.</summary>
     /// <param name="world">The ranks.</param>
     /// <param name="parsed">The arguments.</param>
-    /// <param name="own">What each rank, or rank 0 alone, may have its own of.</param>
+    /// <param name="own">Options that may differ between ranks.</param>
     private static void Agree(Communicator world, ParseResult parsed, IReadOnlyList<Option> own)
     {
         var command = parsed.CommandResult.Command;
@@ -65,9 +64,9 @@ internal static class Ranks
     private static string Default(ParseResult parsed, Symbol symbol) =>
         symbol is Option<bool> flag ? $"{parsed.GetValue(flag)}"
         : symbol is Option { HasDefaultValue: true } option ? $"{option.GetDefaultValue()}"
-        : "not given";
+        : "not set";
 
-    /// <summary>What can be refused before the ranks depend on each other: what fails on one rank fails on all, with one line.</summary>
+    /// <summary>Runs the setup of all ranks. If it fails on one rank, it fails on all, with one line.</summary>
     public static T Agree<T>(this Communicator world, Func<T> setup)
     {
         if (world.Size == 1)

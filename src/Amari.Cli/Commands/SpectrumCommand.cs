@@ -13,32 +13,32 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari spectrum</c>: the eigenvalues of a network's curvature.</summary>
 internal static class SpectrumCommand
 {
-    /// <summary>What Lanczos vectors may take.</summary>
+    /// <summary>Maximum bytes of Lanczos vectors.</summary>
     public const long BasisBytes = 768L << 20;
 
-    private const long SketchBytes = 256L << 20; // of XTrace; beyond it the trace is that of the quadrature's probes
+    private const long SketchBytes = 256L << 20; // of XTrace; above it the trace is estimated from the quadrature
     private const int TraceProducts = 60,
         SmallestProducts = 60;
-    private const long Large = 1_000_000; // parameters from which a random vector alone shows the density well: its error falls as 1/√d
+    private const long Large = 1_000_000; // parameters from which few probes suffice: their error falls as 1/√d
     private const int FewProbes = 3;
 
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
         var curvature = new CurvatureOptions(common);
-        var top = CommonOptions.Whole(
+        var top = CommonOptions.Integer(
             "--top",
-            "how many of the largest eigenvalues; the outliers are sought among them (default: 30, fewer where memory asks for it)",
+            "number of largest eigenvalues, which include the outliers (default: 30, fewer if memory is short)",
             1,
             30
         );
-        var probes = CommonOptions.Whole(
+        var probes = CommonOptions.Integer(
             "--probes",
-            "random vectors of the density (default: 10; 3 from a million parameters on, where they agree)",
+            "random vectors of the density (default: 10; 3 from a million parameters on, where they nearly agree)",
             1,
             10
         );
-        var steps = CommonOptions.Whole("--steps", "Lanczos steps of each: more resolve more", 2, 80);
+        var steps = CommonOptions.Integer("--steps", "Lanczos steps per random vector: more steps give a finer resolution", 2, 80);
         var command = new Command(
             "spectrum",
             "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher."
@@ -49,43 +49,52 @@ internal static class SpectrumCommand
             steps,
         };
         curvature.AddTo(command);
-        command.SetAction(parsed =>
-        {
-            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-            common.ApplyTo(parsed, output);
-            using var interrupt = new Interrupt();
-            using var subject = curvature.Open(parsed, workload);
-            using var folder = common.FolderOf(parsed, "spectrum-" + workload.Name, [.. Figure.Files("spectrum"), "report.html"]);
-            if (!curvature.Train(parsed, subject, output, path: false, interrupt.Token))
-            {
-                output.WriteLine("Stopped while the network was trained; nothing was written.");
-                return 1;
-            }
-            var (name, title, matrix) = curvature.OperatorOf(parsed, subject.Objective);
-            int seed = parsed.GetValue(common.Seed);
-            using var view = new StageView(output);
-            int count = parsed.GetValue(top);
-            if (parsed.GetResult(top) is not { Implicit: false })
-                count = (int)Math.Clamp(BasisBytes / (4 * matrix.Dimension) * 3 / 5, 1, count); // what memory leaves room to restart in
-            int vectors =
-                parsed.GetResult(probes) is not { Implicit: false } && matrix.Dimension >= Large ? FewProbes : parsed.GetValue(probes);
-            var result = Measure(matrix, count, vectors, parsed.GetValue(steps), seed, view, interrupt.Token) with
-            {
-                Workload = workload.Name,
-                Operator = name,
-                Title = title,
-                Layer = subject.Layer,
-                Weights = subject.Origin,
-                Data = subject.Data,
-                Loss = subject.Objective.Loss(),
-            };
-            view.Dispose();
-            return SpectrumReport.Write(result, folder, output);
-        });
+        command.SetAction(parsed => Run(parsed, common, curvature, (top, probes, steps), output));
         return command;
     }
 
-    /// <summary>All that the report says of a matrix; what a stop left undone is null.</summary>
+    private static int Run(
+        ParseResult parsed,
+        CommonOptions common,
+        CurvatureOptions curvature,
+        (Option<int> Top, Option<int> Probes, Option<int> Steps) own,
+        TextWriter output
+    )
+    {
+        var (top, probes, steps) = own;
+        var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+        common.ApplyTo(parsed, output);
+        using var interrupt = new Interrupt();
+        using var subject = curvature.Open(parsed, workload);
+        using var folder = common.FolderOf(parsed, "spectrum-" + workload.Name, [.. Figure.Files("spectrum"), "report.html"]);
+        if (!curvature.Train(parsed, subject, output, path: false, interrupt.Token))
+        {
+            output.WriteLine("Stopped during training; nothing was written.");
+            return 1;
+        }
+        var (name, title, matrix) = curvature.OperatorOf(parsed, subject.Objective);
+        int seed = parsed.GetValue(common.Seed);
+        using var view = new StageView(output);
+        int count = parsed.GetValue(top);
+        if (parsed.GetResult(top) is not { Implicit: false })
+            count = (int)Math.Clamp(BasisBytes / (4 * matrix.Dimension) * 3 / 5, 1, count); // leaves memory for restarts
+        int vectors =
+            parsed.GetResult(probes) is not { Implicit: false } && matrix.Dimension >= Large ? FewProbes : parsed.GetValue(probes);
+        var result = Measure(matrix, count, vectors, parsed.GetValue(steps), seed, view, interrupt.Token) with
+        {
+            Workload = workload.Name,
+            Operator = name,
+            Title = title,
+            Layer = subject.Layer,
+            Weights = subject.Origin,
+            Data = subject.Data,
+            Loss = subject.Objective.Loss(),
+        };
+        view.Dispose();
+        return SpectrumReport.Write(result, folder, output);
+    }
+
+    /// <summary>All quantities of the report. Parts that an interruption left out are null.</summary>
     private static SpectrumResult Measure(
         LinearOperator matrix,
         int top,
@@ -106,35 +115,10 @@ internal static class SpectrumCommand
             Vectors = false,
             Seed = seed,
         };
-        using var largest = Lanczos.Run(
-            matrix,
-            options,
-            new ImmediateProgress<LanczosProgress>(p =>
-                view.Report(
-                    "largest eigenvalues",
-                    (double)p.Converged / p.Wanted,
-                    $"{p.Converged} of {p.Wanted} converged, {p.Products} products"
-                )
-            ),
-            stop
-        );
+        using var largest = Largest(matrix, options, view, stop);
         if (largest.Status == LanczosStatus.NotFinite)
             return new(d, largest, null, null, null, "", Outliers.Of([]), false);
-        using var smallest = stop.IsCancellationRequested
-            ? null
-            : Lanczos.Run(
-                matrix,
-                options with
-                {
-                    Count = 1,
-                    End = SpectrumEnd.Smallest,
-                    MaxProducts = SmallestProducts,
-                },
-                new ImmediateProgress<LanczosProgress>(p =>
-                    view.Report("smallest eigenvalue", (double)p.Products / SmallestProducts, $"{p.Products} products")
-                ),
-                stop
-            );
+        using var smallest = stop.IsCancellationRequested ? null : Smallest(matrix, options, view, stop);
         var density = stop.IsCancellationRequested
             ? null
             : LanczosQuadrature.Run(
@@ -163,4 +147,33 @@ internal static class SpectrumCommand
             stop.IsCancellationRequested
         );
     }
+
+    private static Eigenpairs Largest(LinearOperator matrix, LanczosOptions options, StageView view, CancellationToken stop) =>
+        Lanczos.Run(
+            matrix,
+            options,
+            new ImmediateProgress<LanczosProgress>(p =>
+                view.Report(
+                    "largest eigenvalues",
+                    (double)p.Converged / p.Requested,
+                    $"{p.Converged} of {p.Requested} converged, {p.Products} products"
+                )
+            ),
+            stop
+        );
+
+    private static Eigenpairs Smallest(LinearOperator matrix, LanczosOptions options, StageView view, CancellationToken stop) =>
+        Lanczos.Run(
+            matrix,
+            options with
+            {
+                Count = 1,
+                End = SpectrumEnd.Smallest,
+                MaxProducts = SmallestProducts,
+            },
+            new ImmediateProgress<LanczosProgress>(p =>
+                view.Report("smallest eigenvalue", (double)p.Products / SmallestProducts, $"{p.Products} products")
+            ),
+            stop
+        );
 }

@@ -5,8 +5,8 @@ using Amari.Workloads;
 
 namespace Amari.Cli.Commands;
 
-/// <summary>What a curvature command looks at: a model, examples, and the loss as a function of (some of) the parameters. Owns
-/// all.</summary>
+/// <summary>The subject of a curvature command: a model, examples, and the loss as a function of all or some of the parameters. Owns all of
+/// them.</summary>
 internal sealed class Subject : IDisposable
 {
     private readonly List<(LossPoint Point, Tensor Weights)> _path = [];
@@ -14,7 +14,7 @@ internal sealed class Subject : IDisposable
     private int _stride = 1,
         _seen;
 
-    /// <exception cref="ArgumentException">There is no such layer; the message lists them.</exception>
+    /// <exception cref="ArgumentException">The layer does not exist. The message lists the layers.</exception>
     public Subject(Trainer trainer, nn.Module<Tensor, Tensor> model, Dataset examples, int batch, string? layer)
     {
         (Trainer, Model, _examples, Layer) = (trainer, model, examples, layer);
@@ -23,7 +23,7 @@ internal sealed class Subject : IDisposable
         var names = model.named_parameters().Where(p => p.parameter.requires_grad).Select(p => p.name).ToList();
         if (layer is not null && !names.Exists(Inside))
             throw new ArgumentException(
-                $"There is no layer '{layer}'; there are " + $"{string.Join(", ", names.Select(LayerOf).Distinct())}."
+                $"--layer is '{layer}'; it must be one of " + $"{string.Join(", ", names.Select(LayerOf).Distinct())}."
             );
         Objective = new(model, Workload.Likelihood, examples.Batches(batch), ParameterLayout.Of(model, Inside));
         Data =
@@ -42,27 +42,27 @@ internal sealed class Subject : IDisposable
     public Objective Objective { get; }
     public string? Layer { get; }
 
-    /// <summary>Where the weights come from, in words.</summary>
+    /// <summary>The origin of the weights, in words.</summary>
     public string Origin { get; set; } = "";
 
-    /// <summary>Which examples, in words.</summary>
+    /// <summary>The examples, in words.</summary>
     public string Data { get; }
 
-    /// <summary>The weights [d] at evaluations while it trained, thinned out to what memory allows; the last are the model's.</summary>
+    /// <summary>The weights [d] at evaluations during training, thinned out to limit memory. The last are the model's.</summary>
     public IReadOnlyList<(LossPoint Point, Tensor Weights)> Path => _path;
 
-    /// <summary>Takes the weights over, and onto the path: of at most so many points.</summary>
-    public void Take(nn.Module<Tensor, Tensor> model, LossPoint point, int most)
+    /// <summary>Copies the weights and adds them to the path of at most the given number of points.</summary>
+    public void Take(nn.Module<Tensor, Tensor> model, LossPoint point, int maxPoints)
     {
         using var off = no_grad();
         var from = model.state_dict();
         foreach (var (name, tensor) in Model.state_dict())
             tensor.copy_(from[name]);
-        if (most == 0)
+        if (maxPoints == 0)
             return;
         if (_path.Count > 1 && _seen++ % _stride != 0)
-            Drop(_path.Count - 1); // the newest gives way to the one after it
-        if (_path.Count == most)
+            Drop(_path.Count - 1); // the new point replaces the newest one
+        if (_path.Count == maxPoints)
         {
             for (int i = _path.Count - 2; i > 0; i -= 2)
                 Drop(i);

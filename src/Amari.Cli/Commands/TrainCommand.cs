@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Amari.Distributed;
 using Amari.Reporting;
 using Amari.Training;
 using Amari.Verification;
@@ -7,118 +8,138 @@ using Amari.Workloads;
 namespace Amari.Cli.Commands;
 
 /// <summary><c>amari train</c>: trains a workload with one optimizer, with checkpoints.</summary>
-internal static class TrainCommand
+internal sealed class TrainCommand
 {
-    public static Command Create(TextWriter output)
+    private readonly CommonOptions _common = new();
+    private readonly MonitorArguments _monitoring = new();
+    private readonly Option<string> _optimizer = new("--optimizer")
     {
-        var common = new CommonOptions();
-        var optimizer = new Option<string>("--optimizer")
-        {
-            Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-            DefaultValueFactory = _ => "kfac",
-            HelpName = "NAME",
-        };
-        var rate = new Option<string?>("--lr") { Description = "learning rate", HelpName = "NUMBER" };
-        var set = new Option<string[]>("--set")
-        {
-            Description = "an option of the optimizer, repeatable: --set damping=1e-3",
-            HelpName = "NAME=VALUE",
-        };
-        var checkpoint = CommonOptions.Named(new("--checkpoint") { Description = "folder to save the run in", HelpName = "DIR" });
-        var every = CommonOptions.CheckpointEvery();
-        var resume = new Option<bool>("--resume")
-        {
-            Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run",
-        };
-        var again = new Option<bool>("--resume-if-any")
-        {
-            Description = "as --resume if there is a checkpoint, else begin: for jobs that are submitted again",
-        };
-        var monitoring = new MonitorArguments();
-        var command = new Command("train", "Train a workload with one optimizer.")
-        {
-            optimizer,
-            rate,
-            set,
-            checkpoint,
-            every,
-            resume,
-            again,
-        };
-        common.AddTo(command);
-        monitoring.AddTo(command);
-        command.SetAction(parsed =>
-            Ranks.Run(
-                parsed,
-                common,
-                world =>
-                {
-                    var (workload, choice, budget, monitor, trainer, saving, folder) = world.Agree(Prepare);
-                    using var owned = trainer;
-                    using var results = folder;
-                    using var interrupt = new Interrupt();
-                    TrainingRun run;
-                    using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
-                    using (var view = folder is null ? null : new ProgressView(output, CommonOptions.Title(trainer, $"{budget}", world)))
-                        run = CommandLine.Running(() =>
-                            trainer.Attempt(
-                                new(choice, parsed.GetValue(common.Seed), budget, view, saving, Monitor: monitor, Monitored: log),
-                                interrupt.Token
-                            )
-                        );
-                    var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
-                    if (folder is null)
-                        return Report.ExitCode(result);
-                    int code = Report.Write(result, workload, folder, output);
-                    if (saving is not null && run.Best is { } best && BestWeights.PathIn(saving.Directory) is var file && File.Exists(file))
-                        output.WriteLine(
-                            FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
-                                + Path.GetRelativePath(Environment.CurrentDirectory, file)
-                        );
-                    if (run.Failure is { } why)
-                        CommandLine.ReportFailure(parsed, "The run failed", why);
-                    else if (Trouble.Line(run) is { } line)
-                        parsed.InvocationConfiguration.Error.WriteLine(line);
-                    return code;
+        Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
+        DefaultValueFactory = _ => "kfac",
+        HelpName = "NAME",
+    };
+    private readonly Option<string?> _rate = new("--lr") { Description = "learning rate", HelpName = "NUMBER" };
+    private readonly Option<string[]> _set = new("--set")
+    {
+        Description = "an option of the optimizer, repeatable: --set damping=1e-3",
+        HelpName = "NAME=VALUE",
+    };
+    private readonly Option<string?> _checkpoint = CommonOptions.Named(
+        new("--checkpoint") { Description = "folder of the run's checkpoints", HelpName = "DIR" }
+    );
+    private readonly Option<Budget?> _interval = CommonOptions.CheckpointInterval();
+    private readonly Option<bool> _resume = new("--resume")
+    {
+        Description = "continue from the newest checkpoint; bit-identical to an uninterrupted run",
+    };
+    private readonly Option<bool> _resumeIfAny = new("--resume-if-any")
+    {
+        Description = "like --resume if there is a checkpoint, otherwise start a new run: for jobs that are submitted again",
+    };
+    private readonly TextWriter _output;
+    private readonly Command _command;
 
-                    (Workload, OptimizerChoice, Budget, MonitorOptions?, Trainer, CheckpointOptions?, ResultFolder?) Prepare()
-                    {
-                        var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
-                        var settings = new Dictionary<string, string>();
-                        if (parsed.GetValue(rate) is { } lr)
-                            settings["LearningRate"] = lr;
-                        foreach (string pair in parsed.GetValue(set) ?? [])
-                            settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
-                                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
-                                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
-                        var choice = new OptimizerChoice(OptimizerCatalog.Find(parsed.GetValue(optimizer)!).Name, settings);
-                        var budget = common.BudgetOf(parsed, workload.DefaultBudget);
-                        CheckpointOptions? saving =
-                            parsed.GetValue(checkpoint) is { } directory
-                                ? new(directory, parsed.GetValue(resume) || parsed.GetValue(again), CommonOptions.IntervalOf(parsed, every))
-                            : !parsed.GetValue(resume) && !parsed.GetValue(again) ? null
-                            : throw new ArgumentException("--resume needs --checkpoint DIR.");
-                        if (saving is not null && parsed.GetValue(resume) && world.Rank == 0 && !RunSaver.HoldsAny(saving.Directory))
-                            throw new ArgumentException($"'{saving.Directory}' holds no checkpoint to continue from.");
-                        var monitor = monitoring.Of(parsed);
-                        common.ApplyTo(parsed, output);
-                        var trainer = common.TrainerOf(parsed, workload, world);
-                        trainer.Check(choice);
-                        if (saving is not null)
-                            trainer.Check(choice, parsed.GetValue(common.Seed), saving);
-                        return (
-                            workload,
-                            choice,
-                            budget,
-                            monitor,
-                            trainer,
-                            saving,
-                            common.FolderOf(parsed, world, "train-" + workload.Name)
-                        );
-                    }
-                }
-            )
-        );
-        return command;
+    private TrainCommand(TextWriter output)
+    {
+        _output = output;
+        _command = new("train", "Train a workload with one optimizer.")
+        {
+            _optimizer,
+            _rate,
+            _set,
+            _checkpoint,
+            _interval,
+            _resume,
+            _resumeIfAny,
+        };
+        _common.AddTo(_command);
+        _monitoring.AddTo(_command);
+        _command.SetAction(parsed => Ranks.Run(parsed, _common, world => Run(parsed, world)));
+    }
+
+    public static Command Create(TextWriter output) => new TrainCommand(output)._command;
+
+    /// <summary>A run whose arguments are all valid. Owns the trainer and the folder.</summary>
+    private sealed record Setup(
+        Workload Workload,
+        OptimizerChoice Choice,
+        Budget Budget,
+        MonitorOptions? Monitor,
+        Trainer Trainer,
+        CheckpointOptions? Checkpoint,
+        ResultFolder? Folder
+    ) : IDisposable
+    {
+        public void Dispose()
+        {
+            Folder?.Dispose();
+            Trainer.Dispose();
+        }
+    }
+
+    private int Run(ParseResult parsed, Communicator world)
+    {
+        using var setup = world.Agree(() => Prepare(parsed, world));
+        var (workload, choice, budget, monitor, trainer, checkpoint, folder) = setup;
+        using var interrupt = new Interrupt();
+        TrainingRun run;
+        using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
+        using (var view = folder is null ? null : new ProgressView(_output, CommonOptions.Title(trainer, $"{budget}", world)))
+            run = CommandLine.Running(() =>
+                trainer.Attempt(
+                    new(choice, parsed.GetValue(_common.Seed), budget, view, checkpoint, Monitor: monitor, Monitored: log),
+                    interrupt.Token
+                )
+            );
+        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
+        if (folder is null)
+            return Report.ExitCode(result);
+        int code = Report.Write(result, workload, folder, _output);
+        if (checkpoint is not null && run.Best is { } best && BestWeights.PathIn(checkpoint.Directory) is var file && File.Exists(file))
+            _output.WriteLine(
+                FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
+                    + Path.GetRelativePath(Environment.CurrentDirectory, file)
+            );
+        if (run.Failure is { } why)
+            CommandLine.ReportFailure(parsed, "The run failed", why);
+        else if (Trouble.Line(run) is { } line)
+            parsed.InvocationConfiguration.Error.WriteLine(line);
+        return code;
+    }
+
+    /// <summary>Checks all arguments.</summary>
+    /// <exception cref="ArgumentException">One is invalid.</exception>
+    private Setup Prepare(ParseResult parsed, Communicator world)
+    {
+        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
+        var choice = ChoiceOf(parsed);
+        var budget = _common.BudgetOf(parsed, workload.DefaultBudget);
+        bool resume = parsed.GetValue(_resume),
+            continues = resume || parsed.GetValue(_resumeIfAny);
+        CheckpointOptions? checkpoint =
+            parsed.GetValue(_checkpoint) is { } directory ? new(directory, continues, CommonOptions.IntervalOf(parsed, _interval))
+            : !continues ? null
+            : throw new ArgumentException("--resume needs --checkpoint DIR.");
+        if (checkpoint is not null && resume && world.Rank == 0 && !RunSaver.HoldsAny(checkpoint.Directory))
+            throw new ArgumentException($"'{checkpoint.Directory}' holds no checkpoint to continue from.");
+        var monitor = _monitoring.Of(parsed);
+        _common.ApplyTo(parsed, _output);
+        var trainer = _common.TrainerOf(parsed, workload, world);
+        trainer.Check(choice);
+        if (checkpoint is not null)
+            trainer.Check(choice, parsed.GetValue(_common.Seed), checkpoint);
+        return new(workload, choice, budget, monitor, trainer, checkpoint, _common.FolderOf(parsed, world, "train-" + workload.Name));
+    }
+
+    private OptimizerChoice ChoiceOf(ParseResult parsed)
+    {
+        var settings = new Dictionary<string, string>();
+        if (parsed.GetValue(_rate) is { } rate)
+            settings["LearningRate"] = rate;
+        foreach (string pair in parsed.GetValue(_set) ?? [])
+            settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
+                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
+                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+        return new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings);
     }
 }

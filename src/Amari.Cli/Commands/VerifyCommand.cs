@@ -8,7 +8,7 @@ using TorchSharp;
 
 namespace Amari.Cli.Commands;
 
-/// <summary><c>amari verify</c>: holds gradients, curvature products and K-FAC of a workload's model against dense oracles in
+/// <summary><c>amari verify</c>: checks gradients, curvature products and K-FAC of a workload's model against dense oracles in
 /// float64.</summary>
 internal static class VerifyCommand
 {
@@ -17,15 +17,15 @@ internal static class VerifyCommand
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
-        var examples = CommonOptions.Whole("--examples", "examples of the tiny batch", 1, new VerificationOptions().Examples);
+        var examples = CommonOptions.Integer("--examples", "examples of the small batch", 1, new VerificationOptions().Examples);
         var checkpoint = new Option<string?>("--checkpoint")
         {
             Description =
-                "take the weights from this checkpoint or safetensors file of weights, or the newest of a run's folder, instead of fresh "
-                + "ones",
+                "load the weights from this checkpoint or safetensors file, or from the newest checkpoint of a run's folder, in place of "
+                + "new ones",
             HelpName = "FILE|DIR",
         };
-        var command = new Command("verify", "Hold gradients, curvature and K-FAC of a model against dense oracles in float64.")
+        var command = new Command("verify", "Check gradients, curvature and K-FAC of a model against dense oracles in float64.")
         {
             common.Workload,
             examples,
@@ -62,7 +62,7 @@ internal static class VerifyCommand
             output.Write(text);
             folder.Write(Text, text);
             folder.WriteResult(json);
-            output.WriteLine($"Report: {folder.Shown(Text)} (beside it result.json)");
+            output.WriteLine($"Report: {folder.PathOf(Text)} (in the same folder: result.json)");
             return folder.ExitCode(report.Passed ? 0 : 1);
         });
         return command;

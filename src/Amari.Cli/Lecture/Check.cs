@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>How a value must stand to what is expected.</summary>
+/// <summary>The required relation of a value to its expected value.</summary>
 [JsonConverter(typeof(JsonStringEnumConverter<Relation>))]
 internal enum Relation
 {
@@ -12,15 +12,16 @@ internal enum Relation
     AtMost,
 }
 
-/// <summary>A number that must be as expected.</summary>
-/// <param name="Name">What it is, in a few words.</param>
-/// <param name="Value">What was found; NaN never passes.</param>
-/// <param name="Expected">The number, or the bound.</param>
-/// <param name="Relation">How the two must stand.</param>
-/// <param name="Tolerance">The largest allowed |value - expected| of <see cref="Relation.Near"/>.</param>
+/// <summary>A number with its expected value.</summary>
+/// <param name="Name">The quantity, in a few words.</param>
+/// <param name="Value">The measured value; NaN never passes.</param>
+/// <param name="Expected">The expected value, or the bound.</param>
+/// <param name="Relation">The required relation.</param>
+/// <param name="Tolerance">The maximum |value - expected| for <see cref="Relation.Near"/>.</param>
 internal sealed record Check(string Name, double Value, double Expected, Relation Relation, double Tolerance = 0)
 {
-    /// <summary>Whether the value comes from measured times: a test does not hold it, for a busy machine may break it.</summary>
+    /// <summary>Whether the value comes from measured times. Tests do not require such checks, because a busy machine may fail
+    /// them.</summary>
     public bool Timed { get; init; }
 
     public bool Passed =>

@@ -2,14 +2,14 @@ using Amari.Native;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>A model in coordinates of one's choice: its only parameter is θ, its weights are w(θ), its output f(w, x). Float64.</summary>
+/// <summary>A model in chosen coordinates: its only parameter is θ, its weights are w(θ), its output is f(w, x). Float64.</summary>
 internal sealed class Coordinates : nn.Module<Tensor, Tensor>
 {
     private readonly Func<Tensor, Tensor> _weights;
     private readonly Func<Tensor, Tensor, Tensor> _output;
     private readonly Parameter _theta;
 
-    /// <param name="start">θ at the start; copied.</param>
+    /// <param name="start">The initial θ; copied.</param>
     /// <param name="weights">w(θ), differentiable.</param>
     /// <param name="output">f(w, x), differentiable in w.</param>
     public Coordinates(Tensor start, Func<Tensor, Tensor> weights, Func<Tensor, Tensor, Tensor> output)
@@ -19,7 +19,7 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
         RegisterComponents();
     }
 
-    /// <summary>w now, [d].</summary>
+    /// <summary>The current w, [d].</summary>
     public double[] Weights()
     {
         using var scope = NewDisposeScope();
@@ -41,12 +41,12 @@ internal sealed class Coordinates : nn.Module<Tensor, Tensor>
             }
         );
 
-    /// <summary>The same with a second-order method.</summary>
-    /// <param name="optimizer">Of this model.</param>
+    /// <summary>A second-order method: w after 0, 1, .. steps on one batch.</summary>
+    /// <param name="optimizer">An optimizer of this model.</param>
     /// <param name="x">Inputs.</param>
     /// <param name="y">Targets.</param>
-    /// <param name="steps">How many.</param>
-    /// <param name="after">Sees w and the report of every step.</param>
+    /// <param name="steps">Number of steps.</param>
+    /// <param name="after">Receives w and the report of every step.</param>
     public List<double[]> Descend(
         SecondOrderOptimizer optimizer,
         Tensor x,

@@ -4,13 +4,13 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>A method's path, of one weight or of several.</summary>
+/// <summary>The path of a method, with one or several weights.</summary>
 internal sealed record Trace(string Name, string Color, List<double[]> Path);
 
-/// <summary>p(y = 1 | x) = σ(w₂ tanh(w₁ x)): two minima, a saddle between, plateaus where tanh saturates.</summary>
+/// <summary>p(y = 1 | x) = σ(w₂ tanh(w₁ x)): two minima, a saddle between them, and plateaus where tanh saturates.</summary>
 internal sealed class D1Landscape
 {
-    /// <summary>The name of the natural gradient with steps of a given KL divergence.</summary>
+    /// <summary>The name of the natural gradient with steps of a fixed KL divergence.</summary>
     public const string TrustRegion = "natural gradient, KL";
 
     private const int Steps = 100,
@@ -42,7 +42,7 @@ internal sealed class D1Landscape
 
     public List<Trace> Traces { get; }
 
-    /// <summary>How far a path ends from the saddle at 0.</summary>
+    /// <summary>The distance of a path's end from the saddle at 0.</summary>
     public static double FromSaddle(Trace trace) => Math.Max(Math.Abs(trace.Path[^1][0]), Math.Abs(trace.Path[^1][1]));
 
     public double Excess(Trace trace) => Loss(tensor(trace.Path[^1])) - _minimum;
@@ -78,7 +78,7 @@ internal sealed class D1Landscape
                 (_, _) =>
                 {
                     if (name == TrustRegion)
-                        group.LearningRate = rate * (1 - (double)++step / Steps); // or it would circle the minimum
+                        group.LearningRate = rate * (1 - (double)++step / Steps); // a constant rate would circle the minimum
                 }
             )
         );

@@ -6,13 +6,13 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>D1: gradient descent and natural gradient on a saturated sigmoid, as in the lecture; then more methods, a loss that is really
-/// flat there, and a landscape of two weights.</summary>
+/// <summary>D1: gradient descent and natural gradient on a saturated sigmoid, as in the lecture; then more methods, a loss that is flat
+/// there, and a landscape of two weights.</summary>
 /// <remarks><code>
 /// p = σ(w), y = 0, w₀ = 10, 100 steps:   w ← w - 0.5 (p - y),   w ← w - 0.1 (p - y) / (p (1 - p) + 10⁻⁵)
 /// </code>
-/// The first natural step divides by 5.5e-5 and lands at -1795, where every gradient is 0. A step of a given KL divergence asks how far the
-/// distribution moves instead.</remarks>
+/// The first natural step divides by 5.5e-5 and ends at -1795, where every gradient is 0. A step of a fixed KL divergence is limited by the
+/// change of the distribution instead.</remarks>
 internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and gradient descent on a plateau")
 {
     private const double Start = 10,
@@ -39,7 +39,7 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         var squared = new LectureTable("(p - y)², one weight", "steps to p < 1/2", "w at the end");
         foreach (var t in flat)
             squared.Add(t.Name, First(t, w => w < 0), t.Path[^1][0]);
-        var two = new LectureTable("two weights", "w1", "w2", "loss less the minimum's");
+        var two = new LectureTable("two weights", "w1", "w2", "excess loss");
         foreach (var t in landscape.Traces)
             two.Add(t.Name, t.Path[^1][0], t.Path[^1][1], landscape.Excess(t));
 
@@ -51,25 +51,25 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             Check.Near("gradient descent after 100 steps, w", gradient[100], -3.6190515200446685),
             Check.Near("the lecture's natural gradient after 1 step, w", natural[1], -1795.1088033564777),
             Check.Near("the lecture's natural gradient after 100 steps, w", natural[100], -1795.1088033564777),
-            Check.AtMost("KL trust region: largest |achieved / asked - 1| between p = 0.9 and 0.1", achieved, 0.05),
+            Check.AtMost("KL trust region: largest |achieved / target - 1| between p = 0.9 and 0.1", achieved, 0.05),
             Check.AtMost("KL trust region: w after 100 steps", End(plateau, D1Landscape.TrustRegion), 0),
             Check.AtLeast("(p - y)²: Newton's w after 100 steps (it climbs)", End(flat, "Newton"), Start),
             Check.AtLeast("(p - y)²: gradient descent's w after 100 steps (it stalls)", End(flat, "gradient descent"), 9.9),
             Check.AtMost("(p - y)²: natural gradient's w after 100 steps", End(flat, "natural gradient"), 0),
-            Check.AtMost("two weights, KL trust region: loss less the minimum's", landscape.Excess(Of(D1Landscape.TrustRegion)), 1e-3),
+            Check.AtMost("two weights, KL trust region: excess loss over the minimum", landscape.Excess(Of(D1Landscape.TrustRegion)), 1e-3),
             Check.AtMost("two weights, Newton: distance from the saddle", D1Landscape.FromSaddle(Of("Newton")), 1e-6),
         ];
         return new(
             [table, squared, two],
             checks,
             [DrawLecture(gradient, natural), DrawPlateau(plateau, flat), landscape.Draw()],
-            "The lecture's natural gradient leaves the plateau in one huge leap; steps of equal KL divergence cross it at a steady pace. "
-                + "Where the loss is really flat, gradient descent stalls, Newton's method climbs or ends in a saddle, and the natural "
-                + "gradient goes on."
+            "The lecture's natural gradient leaves the plateau in one huge step; steps of equal KL divergence cross it at a steady pace. "
+                + "Where the loss is flat, gradient descent stalls, Newton's method climbs or ends in a saddle, and the natural gradient "
+                + "continues."
         );
     }
 
-    /// <summary>The lecture's loop: w after 0, 1, .. steps.</summary>
+    /// <summary>The lecture's iteration: w after 0, 1, .. steps.</summary>
     private static double[] Follow(Func<Neuron, double> step)
     {
         using var neuron = new Neuron(Start, Target);
@@ -79,8 +79,8 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         return [.. path];
     }
 
-    /// <summary>Every method on -log p; the trust region's reports away from saturation are handed on.</summary>
-    private static List<Trace> Plateau(double[] gradient, double[] natural, Action<StepReport> tell)
+    /// <summary>Every method on -log p. Reports of the trust region away from saturation are passed on.</summary>
+    private static List<Trace> Plateau(double[] gradient, double[] natural, Action<StepReport> achieved)
     {
         Tensor x = zeros(1, 1, dtype: ScalarType.Float64),
             y = full(1, 1, Target, dtype: ScalarType.Float64);
@@ -113,7 +113,7 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
                 (w, report) =>
                 {
                     if (Math.Abs(w) < 2.2)
-                        tell(report);
+                        achieved(report);
                 }
             ),
             Second("Newton", "newton", m => new Newton(m, Likelihood, new() { Damping = Epsilon })),

@@ -7,13 +7,13 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>D2: the lecture's K-FAC step of one linear layer, held against the dense Fisher block; then the library's own.</summary>
+/// <summary>D2: the lecture's K-FAC step of one linear layer compared with the dense Fisher block, then the library's step.</summary>
 /// <remarks><code>
 /// x : [32, 10], y = x W', W : [5, 10], loss = mean of (y - t)²
 /// A ← 0.9 I + 0.1 x'x / 32,  G ← 0.9 I + 0.1 δ'δ / 32,  δ = y - t
 /// W ← W - 0.1 (G + 10⁻³)⁻¹ ∂W (A + 10⁻³)⁻¹
-/// </code>Blocks are ordered as W row by row, where A ⊗ G reads G ⊗ A. δ of the data gives the empirical Fisher, and A ⊗ G is an
-/// approximation of it; for the true Fisher of a Gaussian output δ is drawn apart from x, and A ⊗ G is the block.</remarks>
+/// </code>Blocks are ordered as W row by row, where A ⊗ G reads G ⊗ A. With δ of the data this is the empirical Fisher, which A ⊗ G
+/// approximates. For the true Fisher of a Gaussian output, δ is drawn independently of x, and A ⊗ G is exact.</remarks>
 internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a linear layer 10 -> 5")
 {
     private const int Inputs = 10,
@@ -22,10 +22,11 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
     private const double Keep = 0.9,
         Damping = 1e-3,
         Rate = 0.1;
-    private static readonly Gaussian Squared = new(0.5); // -log p is (y - t)² but for a constant
+    private static readonly Gaussian Squared = new(0.5); // -log p is (y - t)² up to a constant
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         using var layer = nn.Linear(Inputs, Outputs, hasBias: false).to(ScalarType.Float64);
         Tensor x = Random(Batch, Inputs),
             t = Random(Batch, Outputs),
@@ -51,14 +52,14 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         double after = Loss(w - Rate * step),
             plain = Loss(w - Rate * gradient);
 
-        // the same from matrices of 50 x 50
+        // The same step from matrices of 50 x 50.
         var damped = kron(g + Damping * Identity(Outputs), a + Damping * Identity(Inputs));
         double stepError = Relative(linalg.solve(damped, gradient.reshape(-1)), step.reshape(-1));
         Tensor scores = (delta.unsqueeze(2) * x.unsqueeze(1)).reshape(Batch, -1),
             empirical = scores.t().mm(scores) / Batch;
         var factored = kron(scatter / Batch, gram / rows);
 
-        // the library's optimizer with the true Fisher, from the same weights; its loss is the mean over 32 terms of |y - t|²
+        // The library's optimizer with the true Fisher, from the same weights. Its loss is the mean over 32 terms of |y - t|².
         var objective = new Objective(layer, Squared, [(x, t)]);
         var fisher = new Fisher(objective).ToDense();
         Tensor natural = linalg.solve(fisher + Damping * Identity(fisher.shape[0]), objective.Gradient().Gradient),
@@ -109,15 +110,15 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             Check.Near("lecture's step against the dense solve, relative", stepError, 0, 1e-10),
             Check.Near("A x G of the library against the dense true Fisher block, relative", Relative(exact, fisher), 0, 1e-10),
             Check.Near("library's step against the dense natural gradient, relative", Relative(moved, natural), 0, 1e-8),
-            Check.AtMost("loss after the lecture's step less the loss before", after - loss.ToDouble(), 0),
-            Check.AtMost("loss after the library's step less the loss after the lecture's", library - after, 0),
+            Check.AtMost("loss after the lecture's step minus the loss before", after - loss.ToDouble(), 0),
+            Check.AtMost("loss after the library's step minus the loss after the lecture's", library - after, 0),
         ];
         return new(
             [table],
             checks,
             [Draw(empirical, factored, fisher, exact)],
-            "A 10 x 10 and a 5 x 5 inverse give the very step of the 50 x 50 one; with the data's errors A x G only resembles the dense "
-                + "block, with the model's own it is the block."
+            "A 10 x 10 and a 5 x 5 inverse give exactly the step of the 50 x 50 one. With the data's errors A x G only approximates "
+                + "the dense block; with the model's own errors it is exact."
         );
 
         double Loss(Tensor weight) => (x.mm(weight.t()) - t).square().mean().ToDouble();

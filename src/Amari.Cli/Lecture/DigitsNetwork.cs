@@ -3,12 +3,12 @@ using Amari.Workloads.Data;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>The digits' training part with a small tanh network: what the experiments train. Initialised by torch's generator.</summary>
+/// <summary>The digits' training set with a small tanh network for the experiments. Initialised from torch's generator.</summary>
 internal sealed class DigitsNetwork : IDisposable
 {
-    /// <param name="type">Float64 for curvature, float32 for training at speed.</param>
-    /// <param name="examples">The first so many of 1,437.</param>
-    /// <param name="widths">From the 64 pixels to the 10 classes.</param>
+    /// <param name="type">Float64 for curvature, float32 for fast training.</param>
+    /// <param name="examples">Number of examples, from the first of 1,437.</param>
+    /// <param name="widths">Widths of the layers, from the 64 pixels to the 10 classes.</param>
     public DigitsNetwork(ScalarType type, int examples, params IReadOnlyList<int> widths)
     {
         using var scope = NewDisposeScope();
@@ -38,11 +38,11 @@ internal sealed class DigitsNetwork : IDisposable
     /// <summary>The mean loss over all examples.</summary>
     public Objective Objective { get; }
 
-    /// <summary>Steps on batches in the order of the data.</summary>
-    /// <param name="optimizer">Of <see cref="Model"/>.</param>
-    /// <param name="steps">How many.</param>
-    /// <param name="batch">Examples of a step, at most all.</param>
-    /// <param name="scale">The loss, and so every gradient, is multiplied by it.</param>
+    /// <summary>Trains on batches in the order of the data.</summary>
+    /// <param name="optimizer">An optimizer of <see cref="Model"/>.</param>
+    /// <param name="steps">Number of steps.</param>
+    /// <param name="batch">Examples per step, at most all.</param>
+    /// <param name="scale">A factor of the loss, and so of every gradient.</param>
     public void Train(Optimizer optimizer, int steps, int batch, double scale = 1)
     {
         long batches = Inputs.shape[0] / batch;

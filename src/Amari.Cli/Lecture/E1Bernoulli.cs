@@ -6,7 +6,7 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>E1: score and Fisher information of a Bernoulli neuron, and why the natural step does not stall where it saturates.</summary>
+/// <summary>E1: score and Fisher information of a Bernoulli neuron, and why the natural step does not vanish when it saturates.</summary>
 /// <remarks><code>
 /// p = σ(w),  ∂ log p(y; w) / ∂w = y - p,  F = E[(y - p)²] = p (1 - p)
 /// -log p:     gradient p - y,                natural step -(p - y) / (p (1 - p))
@@ -58,8 +58,8 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
             [table],
             checks,
             [Draw()],
-            "Where the neuron saturates the gradient of the squared loss vanishes with p (1 - p); the natural step divides by that same "
-                + "factor, so the plateau is no longer flat."
+            "If the neuron saturates, the gradient of the squared loss vanishes with p (1 - p). The natural step divides by the same "
+                + "factor, so it does not vanish on the plateau."
         );
     }
 

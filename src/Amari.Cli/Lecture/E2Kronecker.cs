@@ -4,7 +4,7 @@ using Amari.Training;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>E2: the two identities of the Kronecker product that K-FAC lives on.</summary>
+/// <summary>E2: the two identities of the Kronecker product that K-FAC uses.</summary>
 /// <remarks><code>
 /// (A ⊗ B)(C ⊗ D) = AC ⊗ BD
 /// (A ⊗ B)⁻¹ = A⁻¹ ⊗ B⁻¹,   (A ⊗ G)⁻¹ vec(V) = vec(G⁻¹ V A⁻¹)
@@ -53,7 +53,7 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
             [table],
             checks,
             [Draw(a, g)],
-            "The inverse of a 12 x 12 Kronecker product is made of a 3 x 3 and a 4 x 4 inverse: K-FAC never forms the large matrix."
+            "The inverse of a 12 x 12 Kronecker product follows from a 3 x 3 and a 4 x 4 inverse: K-FAC never forms the large matrix."
         );
 
         void Rows(string identity, string sizes, Tensor a, Tensor b, Tensor c, Tensor e) =>

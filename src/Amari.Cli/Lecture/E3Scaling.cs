@@ -6,9 +6,9 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>E3: how far AdamW and Lion move a weight whose gradient is g, momentum m and second moment v.</summary>
-/// <remarks>The library's optimizers make the steps, from states in which the moments after the update are the lecture's: g = 0.01,
-/// m = 0.5, √v = 0.1, β₁ = 0.9, η = 0.1, bias correction long past.</remarks>
+/// <summary>E3: the update of AdamW and Lion for a weight with gradient g, momentum m and second moment v.</summary>
+/// <remarks>The library's optimizers make the steps, from states whose moments after the update are the lecture's: g = 0.01, m = 0.5, √v =
+/// 0.1, β₁ = 0.9, η = 0.1, and a negligible bias correction.</remarks>
 internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW against Lion")
 {
     private const double Gradient = 0.01,
@@ -42,8 +42,8 @@ internal sealed class E3Scaling() : LectureItem("E3", "Update size: AdamW agains
             [table],
             checks,
             [Draw()],
-            "AdamW's step is the ratio of momentum to root second moment times the learning rate; Lion's is the learning rate, whatever "
-                + "the size of the gradients."
+            "AdamW's step is the ratio of momentum to root second moment times the learning rate. Lion's step is the learning rate, "
+                + "for any size of the gradients."
         );
     }
 

@@ -4,8 +4,8 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>The steps of one KL divergence of a small network whose Fisher is positive definite, and how far down L + g'D each
-/// leads.</summary>
+/// <summary>The steps of a given KL divergence for a small network with a positive definite Fisher, and the decrease of L + g'D for
+/// each.</summary>
 internal sealed class KlBall
 {
     private const double Small = 1e-8,
@@ -26,7 +26,7 @@ internal sealed class KlBall
     public KlBall()
     {
         _layout = ParameterLayout.Of(_model);
-        _layout.Write(Spread * _layout.Read()); // or its Fisher would be nearly singular
+        _layout.Write(Spread * _layout.Read()); // otherwise its Fisher is nearly singular
         _w = _layout.Read();
         _f = _model.call(_x).detach();
         var y = (_x.narrow(1, 0, 2) + 0.5 * randn(200, 2, dtype: ScalarType.Float64)).gt(0).to(ScalarType.Float64);
@@ -50,10 +50,10 @@ internal sealed class KlBall
     public double Kl => Quadratic(Step) / Small;
     public double ExactKl => Divergence(Step) / Small;
 
-    /// <summary>g'D over the optimum, for D along d of the length with ½ D'FD = ε.</summary>
+    /// <summary>g'D relative to the optimum, for D along d with ½ D'FD = ε.</summary>
     public double Share(Tensor d) => Gradient.dot(d).ToDouble() * Math.Sqrt(Small / Quadratic(d)) / _optimum;
 
-    /// <summary>The same for the length at which the exact KL is ε.</summary>
+    /// <summary>g'D relative to the optimum, for D along d with an exact KL of ε.</summary>
     public double ExactShare(Tensor d) => Gradient.dot(d).ToDouble() * Length(d, Small) / _optimum;
 
     public List<(string Name, Tensor Direction)> Others()
@@ -70,7 +70,7 @@ internal sealed class KlBall
         ];
     }
 
-    /// <summary>Directions uniform on the ellipsoid D'FD = 1 (share 1), or the optimum with such a part mixed in.</summary>
+    /// <summary>Directions uniform on the ellipsoid D'FD = 1 (share 1), or the optimum mixed with such a part.</summary>
     public List<Tensor> Sample(int count, double share)
     {
         var u = randn(_layout.Dimension, count, dtype: ScalarType.Float64);
@@ -93,7 +93,7 @@ internal sealed class KlBall
         return kl;
     }
 
-    /// <summary>t > 0 with KL(t d) = ε, by bisection around the quadratic's.</summary>
+    /// <summary>t > 0 with KL(t d) = ε, by bisection from the quadratic approximation.</summary>
     private double Length(Tensor d, double epsilon)
     {
         double guess = Math.Sqrt(epsilon / Quadratic(d)),
@@ -110,7 +110,7 @@ internal sealed class KlBall
         return 0.5 * (low + high);
     }
 
-    /// <summary>The plane of the natural gradient and the gradient, in units of the natural step's length.</summary>
+    /// <summary>The plane of the natural gradient and the gradient, in units of the length of the natural step.</summary>
     public Plot Draw()
     {
         var e1 = Step / Step.norm();

@@ -24,14 +24,14 @@ internal static class LectureCatalog
         new D2KfacStep(),
     ];
 
-    /// <summary>The items of these ids (<c>all</c> for every one), whatever the case of letters, in the order of the lecture.</summary>
-    /// <exception cref="ArgumentException">There is no such item.</exception>
+    /// <summary>The items with these ids (<c>all</c> for all items), case-insensitive, in the order of the lecture.</summary>
+    /// <exception cref="ArgumentException">An item does not exist.</exception>
     public static IReadOnlyList<LectureItem> Find(IReadOnlyList<string> ids)
     {
         foreach (string id in ids)
             if (!Is(id, Every) && !All.Any(item => Is(id, item.Id)))
                 throw new ArgumentException(
-                    $"There is no lecture item '{id}'; there are {string.Join(", ", All.Select(i => i.Id))}, and list, all."
+                    $"The lecture item is '{id}'; it must be one of {string.Join(", ", All.Select(i => i.Id))}, list or all."
                 );
         return [.. All.Where(item => ids.Any(id => Is(id, Every) || Is(id, item.Id)))];
 

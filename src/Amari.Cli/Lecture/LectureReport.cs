@@ -5,7 +5,7 @@ using Spectre.Console;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>A run as a page of the console, and all runs as JSON (its names are stable).</summary>
+/// <summary>Writes a run to the console, and all runs as JSON with stable names.</summary>
 internal static class LectureReport
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };

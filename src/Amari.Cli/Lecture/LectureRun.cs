@@ -5,15 +5,15 @@ using Amari.Training;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>An item that was run: its result, or the reason why there is none.</summary>
+/// <summary>A run of an item: its result, or the reason why there is none.</summary>
 internal sealed record LectureRun(LectureItem Item, LectureResult? Result, string? Error, double Seconds, IReadOnlyList<string> Files)
 {
     public bool Passed => Result?.Passed == true;
 
     /// <summary>Runs an item and writes its figures into a folder.</summary>
-    /// <param name="item">What to run.</param>
-    /// <param name="seed">Of everything random; the result of an item does not depend on what ran before it.</param>
-    /// <param name="folder">Where they go.</param>
+    /// <param name="item">The item.</param>
+    /// <param name="seed">Seed of all random numbers. The result of an item does not depend on earlier items.</param>
+    /// <param name="folder">The folder of the figures.</param>
     public static LectureRun Of(LectureItem item, int seed, ResultFolder folder)
     {
         var clock = Stopwatch.StartNew();

@@ -9,10 +9,10 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M1: the Hessian's spectrum of a trained network, and gradient descent just below and just above 2 / λ_max.</summary>
+/// <summary>M1: the Hessian's spectrum of a trained network, and gradient descent just below and above 2 / λ_max.</summary>
 /// <remarks><code>
 /// L(w) + ½ c |w|²  is brought to a minimum w*, strict for c > 0;  A = H + c I  there
-/// on the quadratic  ½ D'AD:  D ← (I - lr A) D,  along the first eigenvector a factor 1 - lr λ₁ a step: it shrinks iff lr &lt; 2 / λ₁
+/// on the quadratic  ½ D'AD:  D ← (I - lr A) D,  along the first eigenvector a factor 1 - lr λ₁ per step: it shrinks iff lr &lt; 2 / λ₁
 /// </code>The dense matrix and its eigenvalues are the oracle of Lanczos and of the quadrature.</remarks>
 internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a trained network, and the largest stable learning rate")
 {
@@ -32,12 +32,13 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
     /// <summary>A run from w* + D: |v₁'D| after 0, 1, .. steps.</summary>
     private sealed record Descent(double Share, double[] Quadratic, double[] Network)
     {
-        /// <summary>The mean factor of a step while the network is its quadratic.</summary>
+        /// <summary>The mean factor per step while the network is close to its quadratic approximation.</summary>
         public static double Factor(double[] along) => Math.Pow(along[Linear] / along[0], 1.0 / Linear);
     }
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         using var network = new DigitsNetwork(ScalarType.Float64, Examples, 64, 10, Classes);
         var layout = network.Objective.Parameters;
         double gradient = Minimise(network);
@@ -115,7 +116,7 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             if (i < Classes + 4 || i % 10 == 9)
                 spectrum.Add(i + 1, largest.Values[i], values[i], i < outliers.Count ? "outlier" : "bulk");
         spectrum.Add(values.Length, "", values[^1], "smallest");
-        var descents = new LectureTable("lr x λ₁ / 2", "lr", "on", "factor a step", "|v₁'D| at the start", "in the end");
+        var descents = new LectureTable("lr x λ₁ / 2", "lr", "on", "factor per step", "|v₁'D| at the start", "at the end");
         foreach (var run in runs)
         foreach (var (name, path) in new[] { ("quadratic", run.Quadratic), ("network", run.Network) })
             descents.Add(run.Share, run.Share * stable, name, Descent.Factor(path), path[0], path[^1]);
@@ -131,19 +132,19 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             Check.AtMost("quadrature: mean eigenvalue, standard errors from the dense one", Deviation(x => x), 3),
             Check.AtMost("quadrature: mean square, standard errors from the dense one", Deviation(x => x * x), 3),
             Check.Near("outliers by the rule of the library, for 10 classes", outliers.Count, Classes, 5),
-            Check.Near("rank after which the eigenvalues fall most", gap, Classes, 1),
-            Check.AtLeast("share of eigenvalues within 1 % of the largest around 0", bulk, 0.8),
+            Check.Near("rank after which the eigenvalues decrease most", gap, Classes, 1),
+            Check.AtLeast("share of eigenvalues within ±1 % of the largest", bulk, 0.8),
             Check.AtMost("|gradient| at the minimum", gradient, 1e-9),
             Check.AtLeast("smallest eigenvalue of H + c I at the minimum", values[^1] + Decay, 0),
             .. runs.Select(r =>
-                Check.Near($"factor a step on the quadratic, lr = {r.Share} x 2 / λ", Descent.Factor(r.Quadratic), 2 * r.Share - 1, 1e-6)
+                Check.Near($"factor per step on the quadratic, lr = {r.Share} x 2 / λ", Descent.Factor(r.Quadratic), 2 * r.Share - 1, 1e-6)
             ),
             .. runs.Select(r =>
-                Check.Near($"factor a step on the network, lr = {r.Share} x 2 / λ", Descent.Factor(r.Network), 2 * r.Share - 1, 0.01)
+                Check.Near($"factor per step on the network, lr = {r.Share} x 2 / λ", Descent.Factor(r.Network), 2 * r.Share - 1, 0.01)
             ),
-            Check.AtMost("below: |v₁'D| in the end over the start, on the network", runs[0].Network[^1] / runs[0].Network[0], 1e-2),
-            Check.AtLeast("above: |v₁'D| in the end over the start, on the network", runs[1].Network[^1] / runs[1].Network[0], 1e3),
-            Check.AtLeast("above: |v₁'D| in the end over the start, on the quadratic", runs[1].Quadratic[^1] / runs[1].Quadratic[0], 1e3),
+            Check.AtMost("below: |v₁'D| at the end over the start, on the network", runs[0].Network[^1] / runs[0].Network[0], 1e-2),
+            Check.AtLeast("above: |v₁'D| at the end over the start, on the network", runs[1].Network[^1] / runs[1].Network[0], 1e3),
+            Check.AtLeast("above: |v₁'D| at the end over the start, on the quadratic", runs[1].Quadratic[^1] / runs[1].Quadratic[0], 1e3),
         ];
         var shown = new SpectrumResult(layout.Dimension, largest, null, density, null, "", outliers, false)
         {
@@ -156,14 +157,15 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             [new("M1-spectrum", SpectrumFigure.Panels(shown)), Draw(runs, first)],
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), {100 * bulk:F0} % lie "
-                    + $"within 1 % of the largest around 0; gradient descent holds at 0.95 x 2/λ and flies off at 1.05 x 2/λ."
+                $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), and "
+                    + $"{100 * bulk:F0} % are "
+                    + $"within ±1 % of the largest. Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
             )
         );
     }
 
-    /// <summary>Trains, then goes to the minimum by Newton-CG.</summary>
-    /// <returns>|∇| there.</returns>
+    /// <summary>Trains, then minimises by Newton-CG.</summary>
+    /// <returns>|∇| at the minimum.</returns>
     private static double Minimise(DigitsNetwork network)
     {
         using (var adam = new Adam(network.Model, new() { LearningRate = 1e-2, WeightDecay = Decay }))
@@ -198,14 +200,14 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             }
         )
         {
-            Figure.Line(plot, steps, run.Network.Select(Math.Log10), color, $"{name}, the network");
+            Figure.Line(plot, steps, run.Network.Select(Math.Log10), color, $"{name}, network");
             var sparse = run.Quadratic.Index().Where(p => p.Index % 5 == 0 && p.Item > Floor).ToList();
             Figure.Marks(
                 plot,
                 sparse.Select(p => (double)p.Index),
                 sparse.Select(p => Math.Log10(p.Item)),
                 "#000000",
-                $"{name}, its quadratic",
+                $"{name}, quadratic approximation",
                 7
             );
         }

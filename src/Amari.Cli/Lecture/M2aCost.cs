@@ -6,15 +6,15 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M2a: what a step costs against the number of parameters: Newton's dense Hessian, Newton-CG, K-FAC.</summary>
+/// <summary>M2a: the cost of a step as a function of the number of parameters: Newton's dense Hessian, Newton-CG, K-FAC.</summary>
 /// <remarks><code>
-/// one layer n x n under a softmax, d = n² parameters, 2 n examples
+/// one layer n x n with a softmax, d = n² parameters, 2 n examples
 /// Newton      d² numbers, d Hessian-vector products, d³/3 multiplications to solve
 /// Newton-CG   five vectors of d (g, p, r, d, Hd), a few products
 /// K-FAC       two matrices n x n and their inverses: n³ = d^1.5
 /// </code>
 /// Float32; the solve in float64 and to larger d, where it is cubic. Times are medians of processor time, which other programs do not
-/// lengthen.</remarks>
+/// affect.</remarks>
 internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's method")
 {
     private const int Repeats = 5,
@@ -37,8 +37,9 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         for (int i = 0; i < 2; i++)
-            Measure(WarmUp, true); // what is compiled on first use
+            Measure(WarmUp, true); // compiles code on first use
         var costs = Sizes.Select(n => Measure(n, true)).ToList();
         var all = costs.Concat(Larger.Select(n => Measure(n, false))).ToList();
         var solves = Solves();
@@ -74,7 +75,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
                 Megabytes * c.KfacBytes
             );
         table.Add("exponent", newton, cg, kfac, newtonMemory, cgMemory, kfacMemory);
-        var solved = new LectureTable("d", "solve alone, ms", "multiplications, d³/3");
+        var solved = new LectureTable("d", "solve only, ms", "multiplications, d³/3");
         foreach (var (d, seconds) in solves)
             solved.Add(d, Milliseconds * seconds, Math.Pow(d, 3) / 3);
         solved.Add("exponent", solve, 3.0);
@@ -123,7 +124,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
                 solves.Select(s => Math.Log10(s.Dimension)),
                 solves.Select(s => Math.Log10(Milliseconds * s.Seconds)),
                 Palette.Of("natural-gradient"),
-                Legend("its solve alone", solve)
+                Legend("its solve only", solve)
             )
             .MarkerSize = 9;
         Series(time, c => Milliseconds * c.NewtonCg, cg, Palette.Of("newton-cg"), "Newton-CG");
@@ -151,14 +152,15 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
             [new("M2a-cost", time, memory)],
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"At {last.Dimension:N0} parameters a Newton step costs {Number.Short(last.Newton / last.Kfac, 2)} times a K-FAC step; its "
-                    + $"solve grows as d^{solve:F1}, its matrix as d^{newtonMemory:F0}: {4e-9 * Math.Pow(all[^1].Dimension, 2):F0} GB at "
+                $"At {last.Dimension:N0} parameters a Newton step costs {Number.Short(last.Newton / last.Kfac, 2)} times a K-FAC step. Its "
+                    + $"solve grows as d^{solve:F1} and its matrix as d^{newtonMemory:F0}: "
+                    + $"{4e-9 * Math.Pow(all[^1].Dimension, 2):F0} GB at "
                     + $"{all[^1].Dimension:N0}, where a K-FAC step takes {Milliseconds * all[^1].Kfac:F0} ms."
             )
         );
     }
 
-    /// <summary>Measures a step of each method; Newton's is NaN unless asked for.</summary>
+    /// <summary>Measures a step of each method; NaN for Newton unless <paramref name="dense"/>.</summary>
     private static Cost Measure(int n, bool dense)
     {
         using var model = nn.Sequential(("fc", nn.Linear(n, n, hasBias: false)));
@@ -204,8 +206,8 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
             );
     }
 
-    /// <summary>Cholesky and two triangular solves, as Newton's step does them; the sizes take turns, so that none has the bad moments for
-    /// itself.</summary>
+    /// <summary>Cholesky and two triangular solves, as in Newton's step. Sizes alternate, so that a slow period of the machine affects all
+    /// of them.</summary>
     private static List<(int Dimension, double Seconds)> Solves()
     {
         using var scope = NewDisposeScope();
@@ -220,7 +222,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
         {
             var random = randn(d, d, dtype: ScalarType.Float64);
             random = random + random.t();
-            random.diagonal().add_(4 * Math.Sqrt(d)); // its eigenvalues are within 2 √(2d) of 0
+            random.diagonal().add_(4 * Math.Sqrt(d)); // the eigenvalues of the random part are within 2 √(2d) of 0
             return random;
         }
     }

@@ -8,9 +8,9 @@ namespace Amari.Cli.Lecture;
 /// <summary>M2b: saddles attract Newton's method and repel the others.</summary>
 /// <remarks><code>
 /// two weights:       f(u, v) = ½ (u v - 1)² + ½ c (u² + v²),   a saddle at 0, minima at u = v = ±√(1 - c)
-/// linear network:    y = M x learnt as B A x, A and B 3 x 3:   w = 0 is a saddle of index 9
-/// noise:             g + σ ξ, ξ normal, instead of g
-/// the ridge:         u = -v, from where the gradient leads to the saddle
+/// linear network:    y = M x learned as B A x, A and B 3 x 3:   w = 0 is a saddle of index 9
+/// noise:             g + σ ξ with normal ξ in place of g
+/// the ridge:         u = -v, from which the gradient leads to the saddle
 /// </code></remarks>
 internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and saddles")
 {
@@ -26,7 +26,7 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         Sigma = 0.05,
         Rate = 0.1,
         Damping = 0.1;
-    private static readonly double[] Beside = [0.9, -0.8],
+    private static readonly double[] NextToRidge = [0.9, -0.8],
         Ridge = [0.9, -0.9];
     private static readonly double[] Map = [2, 1.5, 1];
     private static readonly (double Low, double High) Range = (-1.4, 1.4);
@@ -41,8 +41,8 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
 
     private static readonly (Kind Kind, string Name, string Color, int Steps, double[] Begin)[] Methods =
     [
-        (Kind.Newton, "Newton", Palette.Of("newton"), Short, Beside),
-        (Kind.SaddleFree, "saddle-free Newton", Palette.Of("saddle-free-newton"), Medium, Beside),
+        (Kind.Newton, "Newton", Palette.Of("newton"), Short, NextToRidge),
+        (Kind.SaddleFree, "saddle-free Newton", Palette.Of("saddle-free-newton"), Medium, NextToRidge),
         (Kind.Descent, "gradient descent", Palette.Of("sgd"), Long, Ridge),
         (Kind.NoisyDescent, "gradient descent with noise", Palette.Of("kfac"), Long, Ridge),
     ];
@@ -57,7 +57,7 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
             int left = Left(path);
             table.Add(
                 m.Name,
-                $"{(ReferenceEquals(m.Begin, Ridge) ? "on" : "beside")} the ridge",
+                $"{(ReferenceEquals(m.Begin, Ridge) ? "on" : "next to")} the ridge",
                 FormattableString.Invariant($"({end[0]:F3}, {end[1]:F3})"),
                 Value(end),
                 Smallest(end),
@@ -102,12 +102,12 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
                     runs.Select(r => (r.Method.Name, r.Method.Color, r.Losses))
                 ),
             ],
-            "Newton's method solves for a point without a gradient and takes the saddle; with the eigenvalues' absolute values, or with "
+            "Newton's method solves for a stationary point and converges to the saddle. With the eigenvalues' absolute values, or with "
                 + "noise, the saddle is left."
         );
     }
 
-    /// <summary>The first step after which a path is nearer to a minimum than to the saddle for good; -1 if it never is.</summary>
+    /// <summary>The first step after which a path stays nearer to a minimum than to the saddle; -1 if there is none.</summary>
     private static int Left(List<double[]> path)
     {
         int last = path.FindLastIndex(w => Math.Abs(w[0] + w[1]) / 2 < 0.5 * Math.Sqrt(1 - Decay));
@@ -133,7 +133,7 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         return path;
     }
 
-    /// <summary>The excess loss of the linear network along a run from near 0, as a share of the saddle's.</summary>
+    /// <summary>The excess loss of the linear network during a run from near 0, relative to the saddle's.</summary>
     private static List<double> Descend(Kind kind, int steps, int seed)
     {
         using var scope = NewDisposeScope();
@@ -198,7 +198,7 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         foreach (var (name, color, path) in traces)
             Figure.Line(plane, path.Select(w => w[0]), path.Select(w => w[1]), color, name).MarkerSize = 6;
         double minimum = Math.Sqrt(1 - Decay);
-        Figure.Marks(plane, [Beside[0], Ridge[0]], [Beside[1], Ridge[1]], "#000000", "starts", 13);
+        Figure.Marks(plane, [NextToRidge[0], Ridge[0]], [NextToRidge[1], Ridge[1]], "#000000", "starts", 13);
         Figure.Marks(plane, [0], [0], "#D50000", "saddle", 13);
         Figure.Marks(plane, [minimum, -minimum], [minimum, -minimum], "#FFFFFF", size: 13);
         plane.Axes.SetLimits(Range.Low, Range.High, Range.Low, Range.High);

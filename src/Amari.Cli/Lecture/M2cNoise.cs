@@ -7,14 +7,14 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M2c: how much steps of mini-batches scatter, the gradient's and Newton's.</summary>
+/// <summary>M2c: the scatter of mini-batch steps, for the gradient and for Newton's step.</summary>
 /// <remarks><code>
-/// s_B = g_B,  or  (H_B + λ I)⁻¹ g_B,   B examples drawn with replacement;   s : the same of all examples
+/// s_B = g_B,  or  (H_B + λ I)⁻¹ g_B,   B examples drawn with replacement;   s : the step with all examples
 /// spread = √( E |s_B - E s_B|² ) / |s|         ~ 1/√B
 /// share  = E [ L(w) - L(w - η s_B) ] / ( L(w) - L(w - η s) ):  η = 1 for Newton's step, g'g / g'Hg for the gradient
 /// </code>
-/// Softmax regression of three digits by standardised pixels (195 weights), from w = 0: H is positive semi-definite, so that negative
-/// curvature plays no part.</remarks>
+/// Softmax regression of three digits with standardised pixels (195 weights), from w = 0. H is positive semidefinite, so there is no
+/// negative curvature.</remarks>
 internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-batches are noisier than gradients")
 {
     private const int Draws = 16,
@@ -24,7 +24,7 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
     private static readonly double[] Dampings = [1e-3, 1e-2, 1e-1];
     private static readonly string[] Inks = [Palette.Of("sgd"), Palette.Of("newton"), Palette.Of("adamw"), Palette.Of("lion")];
 
-    /// <summary>One kind of step: spread and share of the decrease at every batch size.</summary>
+    /// <summary>One kind of step: spread and share of the decrease for every batch size.</summary>
     private sealed record Series(string Name, double[] Spread, double[] Share)
     {
         public double Exponent => Fit.Exponent([.. Sizes.Select(b => (double)b)], Spread);
@@ -32,6 +32,7 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         var train = Digits.Load().Train;
         var few = train.Targets.lt(Classes).nonzero().squeeze(1);
         Tensor x = train.Inputs.index_select(0, few).view(-1, Pixels).to(ScalarType.Float64),
@@ -106,7 +107,7 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
                 1.2
             ),
             Check.AtMost(
-                $"share of the decrease that Newton's step keeps at B = {Sizes[0]}, less the gradient's",
+                $"share of the decrease that Newton's step keeps at B = {Sizes[0]}, minus the gradient's",
                 newton.Share[0] - gradient.Share[0],
                 0
             ),
@@ -119,12 +120,12 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"Both scatter as 1/√B, but Newton's step {newton.Spread[^1] / gradient.Spread[^1]:F1} times as much: it divides by the "
-                    + $"small eigenvalues, where a batch knows least; damping trades that noise for speed."
+                    + $"small eigenvalues, which a batch estimates worst. Damping trades noise for speed."
             )
         );
     }
 
-    /// <summary>The gradient and Newton's steps of every damping, and H.</summary>
+    /// <summary>The gradient, Newton's step for every damping, and H.</summary>
     private static (List<Tensor> Steps, Tensor Hessian) Steps(Objective objective)
     {
         var g = objective.Gradient().Gradient;
@@ -140,7 +141,7 @@ internal sealed class M2cNoise() : LectureItem("M2c", "Newton's steps on mini-ba
             "standard deviation over length (log scale)"
         );
         var share = Figure.Panel(
-            "What noise leaves of a step's decrease of the loss",
+            "Decrease of the loss by a mini-batch step",
             "batch size B (log scale)",
             "share of the decrease with the whole data"
         );

@@ -9,8 +9,8 @@ namespace Amari.Cli.Lecture;
 /// <remarks><code>
 /// KL( p(·|w) ‖ p(·|w + D) ) = ½ D'FD + O(|D|³)
 /// </code>
-/// So the relative error of ½ D'FD falls as |D|: slope 1 on a log-log plot. F is the library's exact Fisher; the Hessian of the KL is
-/// computed by double backward through the KL itself, and shares no code with it.</remarks>
+/// The relative error of ½ D'FD therefore falls as |D|: slope 1 on a log-log plot. F is the library's exact Fisher. The Hessian of the KL
+/// is computed by double backward through the KL itself, without common code.</remarks>
 internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is the Hessian of the KL divergence")
 {
     private const int Examples = 24,
@@ -28,6 +28,7 @@ internal sealed class M3aKl() : LectureItem("M3a", "The Fisher information is th
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         var table = new LectureTable("likelihood", "Hessian of KL against F", "error at |D| = 1", "at 0.01", "at 1e-4", "slope");
         var checks = new List<Check>();
         var errors = Figure.Panel("Relative error of ½ D'FD", "|D| (log scale)", "|KL - ½ D'FD| / KL (log scale)");

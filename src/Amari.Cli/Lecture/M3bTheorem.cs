@@ -8,9 +8,9 @@ namespace Amari.Cli.Lecture;
 
 /// <summary>M3b: the natural-gradient theorem.</summary>
 /// <remarks><code>
-/// the minimiser of L + g'D subject to KL ≤ ε, for small ε, is   D = -(1/λ) F⁻¹ g,   1/λ = √(2 ε / g'F⁻¹g),   where g'D = -√(2 ε g'F⁻¹g)
-/// </code>Left: the library's trust-region step, asked KL against the exact KL that came out. Right: the ball in the plane of the gradient
-/// and the natural gradient, and how far one gets in other directions.</remarks>
+/// the minimiser of L + g'D subject to KL ≤ ε, for small ε, is   D = -(1/λ) F⁻¹ g,   1/λ = √(2 ε / g'F⁻¹g),   with g'D = -√(2 ε g'F⁻¹g)
+/// </code>Left: the library's trust-region step, the target KL against the exact KL that it achieves. Right: the KL ball in the plane of
+/// the gradient and the natural gradient, and the decrease in other directions.</remarks>
 internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is the steepest descent per unit of KL divergence")
 {
     private const int Examples = 60,
@@ -22,11 +22,11 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
 
     public override LectureResult Run(int seed)
     {
-        var asked = new LectureTable("asked KL", "achieved", "achieved / asked", "with the empirical Fisher", "/ asked");
+        var target = new LectureTable("target KL", "achieved", "achieved / target", "with the empirical Fisher", "/ target");
         double[] exact = Achieved(FisherKind.Exact, seed),
             empirical = Achieved(FisherKind.Empirical, seed);
         foreach (var (i, epsilon) in Radii.Index())
-            asked.Add(epsilon, exact[i], exact[i] / epsilon, empirical[i], empirical[i] / epsilon);
+            target.Add(epsilon, exact[i], exact[i] / epsilon, empirical[i], empirical[i] / epsilon);
         var ball = new KlBall();
         var directions = new LectureTable("direction", "g'D over the theorem's, KL = ½ D'FD", "same, exact KL");
         foreach (var (name, d) in ball.Others())
@@ -44,10 +44,10 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
         Check[] checks =
         [
             .. small.Select(r =>
-                Check.Near(FormattableString.Invariant($"achieved over asked KL, ε = {r.Item}"), exact[r.Index] / r.Item, 1, 0.05)
+                Check.Near(FormattableString.Invariant($"achieved over target KL, ε = {r.Item}"), exact[r.Index] / r.Item, 1, 0.05)
             ),
             Check.Near(
-                "exponent of achieved in asked KL",
+                "exponent of achieved in target KL",
                 Fit.Exponent([.. small.Select(r => r.Item)], [.. small.Select(r => exact[r.Index])]),
                 1,
                 0.01
@@ -62,13 +62,14 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
             Check.AtMost("the gradient's direction, over the theorem's", ball.Share(-ball.Gradient), 0.9),
         ];
         return new(
-            [asked, directions],
+            [target, directions],
             checks,
-            [new("M3b-theorem", DrawAsked(exact, empirical), ball.Draw())],
+            [new("M3b-theorem", DrawTargets(exact, empirical), ball.Draw())],
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"Up to ε = {Exact} the step's KL is the asked one within 5 %, and no direction of that KL lowers L + g'D as much: the "
-                    + $"gradient's gets {100 * ball.Share(-ball.Gradient):F0} % of it, the best of {Random} random ones {100 * best:F0} %."
+                $"Up to ε = {Exact} the step's KL equals the target within 5 %, and no direction with that KL lowers L + g'D as much: the "
+                    + $"gradient achieves {100 * ball.Share(-ball.Gradient):F0} % of the decrease, the best of {Random} random "
+                    + $"directions {100 * best:F0} %."
             )
         );
     }
@@ -102,14 +103,14 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
         ];
     }
 
-    private static Plot DrawAsked(double[] exact, double[] empirical)
+    private static Plot DrawTargets(double[] exact, double[] empirical)
     {
         var plot = Figure.Panel(
             "A network on digits: one step from the same weights",
-            "asked KL divergence ε (log scale)",
+            "target KL divergence ε (log scale)",
             "achieved KL divergence (log scale)"
         );
-        Figure.Line(plot, [-7.5, 0.5], [-7.5, 0.5], "#999999", "achieved = asked", 1.5f);
+        Figure.Line(plot, [-7.5, 0.5], [-7.5, 0.5], "#999999", "achieved = target", 1.5f);
         Figure.Marks(plot, Radii.Select(Math.Log10), empirical.Select(Math.Log10), Palette.Of("sgd"), "empirical Fisher", 11);
         Figure.Marks(plot, Radii.Select(Math.Log10), exact.Select(Math.Log10), Palette.Of("natural-gradient"), "exact Fisher", 11);
         Figure.Logarithmic(plot.Axes.Bottom, 3e-8, 3);

@@ -5,11 +5,11 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M3c: the natural gradient's path of the distribution is the same in any coordinates; gradient descent's is not.</summary>
+/// <summary>M3c: the natural gradient's path of distributions is the same in any coordinates; gradient descent's is not.</summary>
 /// <remarks><code>
-/// w = w(θ):  F_θ = J' F_w J,  g_θ = J' g_w,  so  J F_θ⁻¹ g_θ = F_w⁻¹ g_w: equal steps but for the curvature of w(θ), O(η²)
+/// w = w(θ):  F_θ = J' F_w J,  g_θ = J' g_w,  so  J F_θ⁻¹ g_θ = F_w⁻¹ g_w: equal steps up to the curvature of w(θ), O(η²)
 /// plane    Gaussian with its mean in Cartesian or polar coordinates
-/// coin     Bernoulli by its logit or its probability
+/// coin     Bernoulli parametrised by its logit or its probability
 /// layers   a network 2-2-1 whose layers are scaled by 4 and 1/4: w(θ) is linear, the steps are equal for any η, up to damping
 /// </code></remarks>
 internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the natural gradient under a change of coordinates")
@@ -34,7 +34,7 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
         int Steps
     )
     {
-        /// <summary>What tells two distributions apart: the weights, or the outputs of a network.</summary>
+        /// <summary>The quantities that distinguish two distributions: the weights, or the outputs of a network.</summary>
         public Func<double[], double[]> Distribution { get; init; } = w => w;
     }
 
@@ -70,31 +70,31 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
         var table = new LectureTable(
             "model",
             "coordinates",
-            "gradient descent: paths apart",
-            "natural gradient: paths apart",
-            "one step apart, order in lr"
+            "gradient descent: distance of paths",
+            "natural gradient: distance of paths",
+            "distance after one step, order in lr"
         );
         table.Add(plane.Name, "Cartesian, polar", Gap(plane, false), Gap(plane, true), planeOrder);
         table.Add(coin.Name, "logit, probability", Gap(coin, false), Gap(coin, true), coinOrder);
         table.Add(layers.Name, "layers scaled by 4, 1/4", Gap(layers, false), Gap(layers, true), "equal");
-        table.Add(layers.Name, "the same, damping 0.01", "-", damped, "-");
+        table.Add(layers.Name, "layers scaled, damping 0.01", "-", damped, "-");
 
         Check[] checks =
         [
             Check.Near("plane: one natural step in two coordinate systems differs by O(lr^2), order", planeOrder, 2, 0.15),
             Check.Near("coin: one natural step in two coordinate systems differs by O(lr^2), order", coinOrder, 2, 0.15),
-            Check.AtMost("plane: natural paths apart over gradient paths apart", Gap(plane, true) / Gap(plane, false), 0.1),
-            Check.AtMost("coin: natural paths apart over gradient paths apart", Gap(coin, true) / Gap(coin, false), 0.05),
-            Check.Near("layers: natural paths apart, any lr", Gap(layers, true), 0, 1e-6),
-            Check.AtLeast("layers: gradient paths apart", Gap(layers, false), 0.1),
-            Check.AtLeast("layers: natural paths apart when damped", damped, 1e-3),
+            Check.AtMost("plane: distance of natural paths over that of gradient paths", Gap(plane, true) / Gap(plane, false), 0.1),
+            Check.AtMost("coin: distance of natural paths over that of gradient paths", Gap(coin, true) / Gap(coin, false), 0.05),
+            Check.Near("layers: distance of natural paths, any lr", Gap(layers, true), 0, 1e-6),
+            Check.AtLeast("layers: distance of gradient paths", Gap(layers, false), 0.1),
+            Check.AtLeast("layers: distance of natural paths with damping", damped, 1e-3),
         ];
         return new(
             [table],
             checks,
             [Draw(all[plane.Name].Paths, all[coin.Name].Paths, all[layers.Name].Paths, layers)],
-            "Gradient descent goes another way in every coordinate system; the natural gradient goes one way, to O(lr^2) a step, and "
-                + "exactly when the change of coordinates is linear. Damping by a multiple of I breaks that a little."
+            "Gradient descent takes a different path in every coordinate system. The natural gradient takes the same path, up to "
+                + "O(lr^2) per step, and exactly if the change of coordinates is linear. Damping by a multiple of I breaks this slightly."
         );
     }
 
@@ -197,7 +197,7 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
         return model.Descend(optimizer, p.X, p.Y, steps);
     }
 
-    /// <summary>The largest distance of two paths at the same step.</summary>
+    /// <summary>The maximum distance of two paths at the same step.</summary>
     private static double Distance(Pair pair, List<double[]> a, List<double[]> b) =>
         a.Zip(b, (u, v) => Math.Sqrt(pair.Distribution(u).Zip(pair.Distribution(v), (s, t) => (s - t) * (s - t)).Sum())).Max();
 
@@ -230,7 +230,7 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
 
         static IEnumerable<double> Steps(List<double[]> path) => path.Index().Select(p => (double)p.Index);
         var one = Figure.Panel("Mean of a Gaussian in the plane", "x", "y");
-        // in Cartesian coordinates F = I
+        // In Cartesian coordinates F = I.
         Four(one, plane, p => p.Select(w => w[0]), p => p.Select(w => w[1]), "Cartesian", "polar", same: true);
         one.Axes.SetLimits(-2, 2.5, 0, 2.2);
         Figure.Legend(one);

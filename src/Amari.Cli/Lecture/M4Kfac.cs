@@ -7,13 +7,13 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M4: how far A ⊗ G is from a layer's dense Fisher block, and what the two cost to invert.</summary>
+/// <summary>M4: the distance of A ⊗ G from a layer's dense Fisher block, and the cost of both inverses.</summary>
 /// <remarks><code>
 /// error     |F - A ⊗ G| / |F|, Frobenius, F the exact Fisher block of a layer with its bias
-/// best      the same for the nearest Kronecker product: a rank-one approximation of the rearranged F (Van Loan and Pitsianis 1993)
-/// diagonal  the same for diag(F)
-/// share     of the decrease that the dense step (F + λ)⁻¹ g predicts, what another direction d attains at its best length:
-///           (g'd)² / (d'(F + λ)d) over g'(F + λ)⁻¹ g
+/// best      the error of the nearest Kronecker product: a rank-one approximation of the rearranged F (Van Loan and Pitsianis 1993)
+/// diagonal  the error of diag(F)
+/// share     of the decrease predicted for the dense step (F + λ)⁻¹ g that a direction d achieves at its best length:
+///          (g'd)² / (d'(F + λ)d) over g'(F + λ)⁻¹ g
 /// </code>The rearrangement and the figure order a block as V = [W b] row by row, where the Kronecker product reads G ⊗ A.</remarks>
 internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factorisation, cost of the inverse")
 {
@@ -38,6 +38,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
 
     public override LectureResult Run(int seed)
     {
+        // Longer than 60 lines: one experiment from top to bottom, its table, its checks and its figures.
         using var network = new DigitsNetwork(ScalarType.Float64, Examples, 64, 12, 12, 10);
         var blocks = Blocks(network, "at the start");
         using (var optimizer = new AdamW(network.Model, new() { LearningRate = 1e-2 }))
@@ -69,7 +70,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
             ),
             .. blocks.Except(trained).Select(b => Check.AtLeast($"{b.Layer} {b.When}: share of K-FAC's step", b.Share, 0.9)),
             Check.AtLeast(
-                "mean share of K-FAC's step in the trained network less the diagonal's",
+                "mean share of K-FAC's step in the trained network minus the diagonal's",
                 trained.Average(b => b.Share - b.DiagonalShare),
                 0
             ),
@@ -94,17 +95,17 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
             [errors, costs],
             checks,
             [DrawBlock(trained[^1]), DrawCost(factors, dense, factorExponent, denseExponent)],
-            "At the start A x G is nearly the block itself; training makes activations and gradients dependent and the error grows, but a "
-                + "diagonal is further away. "
+            "At the start A x G is nearly exact. Training makes activations and gradients dependent and the error grows, but the "
+                + "diagonal is less accurate. "
                 + string.Create(
                     CultureInfo.InvariantCulture,
                     $"For a {DenseSizes[^1]} x {DenseSizes[^1]} layer the factors are {Number.Short(dense[^1].Seconds / sameSize, 2)} "
-                        + $"times cheaper to invert, and the gap grows with n^3."
+                        + $"times cheaper to invert, and the ratio grows as n^3."
                 )
         );
     }
 
-    /// <summary>Holds K-FAC's operator against the dense Fisher, layer by layer.</summary>
+    /// <summary>Compares K-FAC's operator with the dense Fisher, layer by layer.</summary>
     private static List<Block> Blocks(DigitsNetwork network, string when) =>
         [
             .. network
@@ -159,8 +160,8 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
 
     private static double Norm(Tensor t) => t.norm().ToDouble();
 
-    /// <summary>Seconds of one core for a float32 Cholesky inverse of a positive definite matrix, the best of several; what other programs
-    /// do on the machine is not counted.</summary>
+    /// <summary>Seconds of one core for a float32 Cholesky inverse of a positive definite matrix, the best of several. Other programs do
+    /// not affect the time.</summary>
     private static double Inversion(int n)
     {
         int threads = get_num_threads();

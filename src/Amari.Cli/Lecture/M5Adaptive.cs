@@ -7,11 +7,12 @@ using ScottPlot;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>M5: what L2 under Adam does to weights with large gradients, what the size of gradients does to Lion, and the state.</summary>
+/// <summary>M5: the effect of L2 under Adam on weights with large gradients, the effect of the gradient scale on Lion, and the size of the
+/// state.</summary>
 /// <remarks><code>
-/// decay   weights at 1, gradients ±s alternating, η λ t = 1:  AdamW and Lion leave e⁻¹ of each,
-///         Adam with L2 leaves exp(-1/s) where s is well above λ w, and pulls small ones to 0 by η a step
-/// scale   the digits with every gradient times 2ᵏ: a power of two rounds nothing, so that equal means bitwise equal
+/// decay   weights at 1, gradients alternating ±s, η λ t = 1:  AdamW and Lion leave e⁻¹ of each,
+///        Adam with L2 leaves exp(-1/s) if s is well above λ w, and moves small weights to 0 by η per step
+/// scale   the digits with every gradient times 2ᵏ: powers of two do not round, so equal means bitwise equal
 /// </code></remarks>
 internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: decay, gradient scale, state")
 {
@@ -36,16 +37,16 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
 
         var table = new LectureTable(["", .. Names.Select(Label)]);
         foreach (double s in (double[])[0.01, 1, 10, 100])
-            table.Add([$"weight left of 1, gradients {Number.Short(s)}", .. Names.Select(n => (object)left[n][At(s)])]);
+            table.Add([$"remaining weight, gradients {Number.Short(s)}", .. Names.Select(n => (object)left[n][At(s)])]);
         foreach (int k in (int[])[-24, 0, 24])
             table.Add([$"loss after {TrainSteps} steps, gradients x 2^{k}", .. Names.Select(n => (object)trained[Twin(n)][Power(k)].Loss)]);
-        table.Add(["bytes of state a parameter", .. Names.Select(n => (object)trained[Twin(n)][0].StateBytes)]);
+        table.Add(["bytes of state per parameter", .. Names.Select(n => (object)trained[Twin(n)][0].StateBytes)]);
 
         var quarters = new LectureTable("digits, weights of the first layer by size of gradient", "Adam (L2)", "AdamW");
         double[] l2 = Quarters("adam", seed),
             decoupled = Quarters("adamw", seed);
         foreach (var (i, name) in ((string[])["smallest quarter", "second", "third", "largest quarter"]).Index())
-            quarters.Add($"norm left, {name}", l2[i], decoupled[i]);
+            quarters.Add($"remaining norm, {name}", l2[i], decoupled[i]);
 
         double alike = Math.Pow(1 - Rate * Decay, DecaySteps);
         double Spread(string name) => left[name].Max(w => Math.Abs(w - alike));
@@ -56,25 +57,29 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
             Check.Near("Lion leaves the same (largest difference)", Spread("lion"), 0, 2e-3),
             Check.Near("L2 under Adam leaves exp(-1/s), gradients of size s = 10", left["adam"][At(10)], Math.Exp(-0.1), 5e-3),
             Check.Near("L2 under Adam leaves exp(-1/s), gradients of size s = 100", left["adam"][At(100)], Math.Exp(-0.01), 5e-3),
-            Check.AtMost("L2 under Adam leaves nothing of a weight with gradients of size 0.01", Math.Abs(left["adam"][At(0.01)]), 0.05),
+            Check.AtMost(
+                "L2 under Adam leaves almost nothing of a weight with gradients of size 0.01",
+                Math.Abs(left["adam"][At(0.01)]),
+                0.05
+            ),
             .. Powers.Select(k => Check.Near($"largest change of a weight under Lion, gradients x 2^{k}", Change("lion", k), 0, 0)),
             Check.AtLeast("largest change of a weight under SGD, gradients x 2^-6", Change("sgd", -6), 1e-3),
-            Check.AtLeast("largest change of a weight under AdamW, gradients x 2^-24 (epsilon is felt)", Change("adamw", -24), 1e-3),
+            Check.AtLeast("largest change of a weight under AdamW, gradients x 2^-24 (epsilon has an effect)", Change("adamw", -24), 1e-3),
             Check.AtLeast(
-                "digits, L2 under Adam: norm left of the weights with the largest gradients over that with the smallest",
+                "digits, L2 under Adam: remaining norm of the weights with the largest gradients over that with the smallest",
                 l2[^1] / l2[0],
                 1.5
             ),
             Check.Near("digits, AdamW: the same", decoupled[^1] / decoupled[0], 1, 0.25),
-            Check.Near("bytes of state a parameter, AdamW", trained["adamw"][0].StateBytes, 8, 0),
-            Check.Near("bytes of state a parameter, Lion", trained["lion"][0].StateBytes, 4, 0),
+            Check.Near("bytes of state per parameter, AdamW", trained["adamw"][0].StateBytes, 8, 0),
+            Check.Near("bytes of state per parameter, Lion", trained["lion"][0].StateBytes, 4, 0),
         ];
         return new(
             [table, quarters],
             checks,
             [Draw(sizes, left, l2, decoupled, trained)],
-            "L2 under Adam spares exactly the weights with large gradients, decoupled decay shrinks all alike; Lion's path is bit for bit "
-                + "the same whatever the scale of the gradients, with half of Adam's state."
+            "L2 under Adam spares the weights with large gradients; decoupled decay shrinks all weights equally. Lion's path is bitwise "
+                + "equal for any scale of the gradients, with half of Adam's state."
         );
     }
 
@@ -106,7 +111,8 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
             _ => new Lion([new(p.Parameters, new() { LearningRate = rate, WeightDecay = decay })]),
         };
 
-    /// <summary>What is left of weights of 1 under gradients that alternate between +s and -s; the mean of the last two steps.</summary>
+    /// <summary>The remaining part of weights of 1 with gradients that alternate between +s and -s; the mean of the last two
+    /// steps.</summary>
     private static double[] Remaining(string name, double[] sizes)
     {
         using var scope = NewDisposeScope();
@@ -149,7 +155,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         );
     }
 
-    /// <summary>What decay leaves of the norm of the first layer's weights against a training without, by quarters of the size of their
+    /// <summary>The norm of the first layer's weights with decay relative to that without, by quarters of the size of their
     /// gradients.</summary>
     private static double[] Quarters(string name, int seed)
     {
@@ -188,7 +194,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         Dictionary<string, List<(double Loss, Tensor, double)>> trained
     )
     {
-        var decay = Figure.Panel("What weight decay leaves of a weight", "size of the weight's gradients (log scale)", "weight left of 1");
+        var decay = Figure.Panel("Weight remaining after weight decay", "size of the weight's gradients (log scale)", "remaining weight");
         foreach (string name in (string[])["adam", "adamw", "lion"])
             Figure.Line(
                 decay,
@@ -205,7 +211,7 @@ internal sealed class M5Adaptive() : LectureItem("M5", "Adam, AdamW and Lion: de
         var quarters = Figure.Panel(
             "The same on the digits, first layer",
             "quarter of the weights, by size of their gradients",
-            "norm left, against a run without decay"
+            "remaining norm relative to a run without decay"
         );
         double[] rank = [1, 2, 3, 4];
         Figure.Line(quarters, rank, l2, Palette.Of("adam"), Label("adam")).MarkerSize = 10;

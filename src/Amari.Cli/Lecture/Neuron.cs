@@ -3,7 +3,7 @@ using Amari.Solvers;
 
 namespace Amari.Cli.Lecture;
 
-/// <summary>One neuron without input: its logit is its only weight w, p(y = 1) = σ(w); in float64.</summary>
+/// <summary>One neuron without input in float64: its logit is its only weight w, p(y = 1) = σ(w).</summary>
 internal sealed class Neuron : IDisposable
 {
     private readonly Tensor _input = ones(1, 1, dtype: ScalarType.Float64);

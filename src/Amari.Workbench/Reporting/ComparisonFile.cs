@@ -4,17 +4,17 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>The arguments of a comparison and what it has come to: <c>comparison.json</c> next to its results, by which it can be
+/// <summary>The arguments and the results so far of a comparison, in <c>comparison.json</c> next to its results, so that it can be
 /// continued.</summary>
-/// <param name="Arguments">The command line, in full.</param>
-/// <param name="Json">What --json says, as a full path; null if nothing.</param>
-/// <param name="SoFar">The runs and trials that have ended; null before the first.</param>
+/// <param name="Arguments">The complete command line.</param>
+/// <param name="Json">The value of --json as a full path; null if it was not set.</param>
+/// <param name="SoFar">The completed runs and trials; null before the first.</param>
 internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, BenchmarkResult? SoFar)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = "comparison.json";
 
-    /// <summary>The name of the folder that holds the checkpoints of the run under way.</summary>
+    /// <summary>The name of the folder with the checkpoints of the current run.</summary>
     public const string Unfinished = "unfinished";
 
     /// <summary>The content of the file.</summary>
@@ -26,13 +26,13 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
             ["comparison"] = SoFar is null ? null : JsonNode.Parse(SavedComparison.Write(SoFar)),
         }.ToJsonString();
 
-    /// <summary>What <see cref="ToJson"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    /// <summary>Parses the output of <see cref="ToJson"/>.</summary>
+    /// <exception cref="InvalidDataException">The text is damaged.</exception>
     public static ComparisonFile Parse(string text)
     {
         try
         {
-            var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is no JSON object");
+            var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is not a JSON object");
             if (root["arguments"] is not JsonArray)
                 throw new JsonException("it lacks the arguments of the comparison");
             return new(

@@ -2,10 +2,10 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>The loss of a run, or of the median over runs, against seconds or steps; only finite losses.</summary>
+/// <summary>The finite losses of a run, or of the median over runs, against seconds or steps.</summary>
 /// <param name="X">Seconds or steps, ascending.</param>
 /// <param name="Y">The loss there.</param>
-/// <param name="Diverged">Whether the loss counts as infinite after the last point: the run diverged or failed.</param>
+/// <param name="Diverged">Whether the loss counts as infinite after the last point, because the run diverged or failed.</param>
 internal sealed record Curve(double[] X, double[] Y, bool Diverged)
 {
     public static Curve Of(TrainingRun run, bool bySeconds)
@@ -18,7 +18,7 @@ internal sealed record Curve(double[] X, double[] Y, bool Diverged)
         );
     }
 
-    /// <summary>The median at every point of any curve, as far as all of them go; a curve that diverged goes on at infinity.</summary>
+    /// <summary>The median at every point of any curve, up to the end of the shortest. A diverged curve continues at infinity.</summary>
     public static Curve Median(IReadOnlyList<Curve> curves)
     {
         var drawn = curves.Where(c => c.X.Length > 0).ToList();

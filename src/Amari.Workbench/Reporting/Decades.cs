@@ -2,26 +2,26 @@ using System.Globalization;
 
 namespace Amari.Reporting;
 
-/// <summary>A mark of a logarithmic axis.</summary>
+/// <summary>A tick of a logarithmic axis.</summary>
 /// <param name="At">log₁₀ of the value.</param>
-/// <param name="Label">Null for a small mark.</param>
+/// <param name="Label">Null for a minor tick.</param>
 internal readonly record struct Mark(double At, string? Label);
 
-/// <summary>The marks of a logarithmic axis.</summary>
+/// <summary>The ticks of a logarithmic axis.</summary>
 internal static class Decades
 {
-    private const int MostLabels = 8;
+    private const int MaxLabels = 8;
 
-    /// <summary>Powers of ten (every second or third where there are many), with 2 and 5 between where there are few.</summary>
-    /// <param name="low">The axis's foot, > 0.</param>
-    /// <param name="high">Its top.</param>
+    /// <summary>Powers of ten (every second or third if there are many), with 2 and 5 in between if there are few.</summary>
+    /// <param name="low">The lower end of the axis, > 0.</param>
+    /// <param name="high">The upper end.</param>
     /// <returns>Ascending.</returns>
     public static IEnumerable<Mark> Marks(double low, double high)
     {
         int first = (int)Math.Floor(Math.Log10(low)),
             last = (int)Math.Ceiling(Math.Log10(high));
         double decades = Math.Log10(high / low);
-        int stride = (int)Math.Ceiling(decades / MostLabels);
+        int stride = (int)Math.Ceiling(decades / MaxLabels);
         for (int power = first; power <= last; power++)
         for (int digit = 1; digit <= (stride == 1 ? 9 : 1); digit++)
         {

@@ -3,7 +3,7 @@ using SkiaSharp;
 
 namespace Amari.Reporting;
 
-/// <summary>The font of all figures, out of the program itself: a bare machine has none, and no file is needed.</summary>
+/// <summary>The font of all figures, embedded in the program: a minimal system has no fonts.</summary>
 internal sealed class EmbeddedFont : IFontResolver
 {
     /// <summary>The name of its family.</summary>
@@ -18,7 +18,7 @@ internal sealed class EmbeddedFont : IFontResolver
 
     private EmbeddedFont() { }
 
-    /// <summary>Makes the font known to figures; once.</summary>
+    /// <summary>Registers the font with the figures, once.</summary>
     public static Lazy<bool> Registered { get; } =
         new(() =>
         {

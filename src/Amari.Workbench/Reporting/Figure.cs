@@ -5,22 +5,22 @@ using SkiaSharp;
 
 namespace Amari.Reporting;
 
-/// <summary>One or more panels side by side (or in rows), with the house style, as PNG and SVG. Owns its panels.</summary>
-/// <param name="Name">The stem of the files.</param>
+/// <summary>Panels side by side or in rows, in the common style, as PNG and SVG. Owns its panels.</summary>
+/// <param name="Name">The stem of the file names.</param>
 /// <param name="Panels">From left to right, then down.</param>
 internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : IDisposable
 {
     public const int PanelWidth = 800,
         PanelHeight = 600;
-    private const int Margin = 24; // at the right of a panel, for the last tick's label
+    private const int Margin = 24; // to the right of a panel, for the label of the last tick
 
-    /// <summary>Panels in a row.</summary>
+    /// <summary>Panels per row.</summary>
     public int Columns { get; init; } = Panels.Count;
 
-    /// <summary>Pixels of the whole figure; one panel alone is wider.</summary>
+    /// <summary>Size of the figure in pixels. A single panel is wider.</summary>
     public (int Width, int Height) Size { get; init; } = Panels.Count == 1 ? (1200, 750) : (0, 0);
 
-    /// <summary>An empty panel with titles, readable ticks, a light grid, no frame at the top and right.</summary>
+    /// <summary>An empty panel with titles, readable ticks, a light grid, and no frame at the top and right.</summary>
     public static Plot Panel(string title, string x, string y)
     {
         var plot = new Plot();
@@ -41,7 +41,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return plot;
     }
 
-    /// <summary>Shows the legend, inside at a corner or outside at an edge.</summary>
+    /// <summary>Shows the legend inside at a corner or outside at an edge.</summary>
     public static void Legend(Plot plot, Edge? edge = null, Alignment corner = Alignment.UpperRight)
     {
         if (edge is { } side)
@@ -55,7 +55,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Legend.BackgroundColor = Colors.White.WithAlpha(0.8);
     }
 
-    /// <summary>A line through the points whose coordinates are finite.</summary>
+    /// <summary>A line through the points with finite coordinates.</summary>
     public static ScottPlot.Plottables.Scatter Line(
         Plot plot,
         IEnumerable<double> x,
@@ -72,7 +72,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return line;
     }
 
-    /// <summary>Marks without a line.</summary>
+    /// <summary>Markers without a line.</summary>
     public static ScottPlot.Plottables.Scatter Marks(
         Plot plot,
         IEnumerable<double> x,
@@ -87,10 +87,10 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return marks;
     }
 
-    /// <summary>A matrix as colours, row 0 at the top, white at 0: blue below, red above.</summary>
-    /// <param name="plot">A panel; its axes lose their ticks.</param>
+    /// <summary>A matrix as colors, row 0 at the top: white at 0, blue below, red above.</summary>
+    /// <param name="plot">A panel. Its ticks are removed.</param>
     /// <param name="matrix">[rows, columns].</param>
-    /// <param name="limit">The size of the strongest colour; by default the largest entry.</param>
+    /// <param name="limit">The value of the strongest color; by default the largest absolute entry.</param>
     public static void Matrix(Plot plot, double[,] matrix, double? limit = null)
     {
         double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
@@ -109,18 +109,18 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
     }
 
-    /// <summary>A function of two variables as colours, dark where it is small, with contour lines.</summary>
+    /// <summary>A function of two variables as colors, dark for small values, with contour lines.</summary>
     /// <param name="plot">A panel.</param>
-    /// <param name="values">[rows, columns], row 0 at the least y; every one at the corner of a cell.</param>
-    /// <param name="x">The first and the last column.</param>
-    /// <param name="y">The first and the last row.</param>
+    /// <param name="values">[rows, columns], row 0 at the minimum of y. Values are at the corners of cells.</param>
+    /// <param name="x">The x of the first and the last column.</param>
+    /// <param name="y">The y of the first and the last row.</param>
     public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y)
     {
         int rows = values.GetLength(0),
             columns = values.GetLength(1);
         double dx = (x.High - x.Low) / (columns - 1),
             dy = (y.High - y.Low) / (rows - 1);
-        var flipped = new double[rows, columns]; // a heat map has row 0 at the top
+        var flipped = new double[rows, columns]; // heat maps have row 0 at the top
         var grid = new Coordinates3d[rows, columns];
         for (int r = 0; r < rows; r++)
         for (int c = 0; c < columns; c++)
@@ -154,14 +154,14 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return result;
     }
 
-    /// <summary>Labels an axis whose coordinates are log₁₀ of the values, at decades (and at 2 and 5 when there are few).</summary>
+    /// <summary>Labels an axis with log₁₀ coordinates at decades, and at 2 and 5 if there are few decades.</summary>
     public static void Logarithmic(IAxis axis, double low, double high)
     {
         Mark(axis, Decades.Marks(low, high));
         (axis.Min, axis.Max) = (Math.Log10(low), Math.Log10(high));
     }
 
-    /// <summary>Gives an axis these marks and no others; one without a label is small.</summary>
+    /// <summary>Sets the ticks of an axis. Ticks without a label are minor.</summary>
     public static void Mark(IAxis axis, IEnumerable<Mark> marks)
     {
         var ticks = new NumericManual();
@@ -173,7 +173,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         axis.TickGenerator = ticks;
     }
 
-    /// <summary>The names of the files of a figure.</summary>
+    /// <summary>The file names of a figure.</summary>
     public static string[] Files(string name) => [name + ".png", name + ".svg"];
 
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
@@ -194,7 +194,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         {
             using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg))
                 Draw(canvas, width, height);
-            // A viewer without the font takes one that is as wide.
+            // A viewer without the font uses one of the same width.
             return
             [
                 png,

@@ -5,8 +5,8 @@ using System.Text;
 
 namespace Amari.Reporting;
 
-/// <summary>A self-contained page that opens offline and follows the theme of the reader's system: text, tables, and interactive
-/// figures.</summary>
+/// <summary>A self-contained page with text, tables and interactive figures. It opens offline and follows the theme of the reader's
+/// system.</summary>
 internal sealed class HtmlPage
 {
     private const string Policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
@@ -28,17 +28,17 @@ internal sealed class HtmlPage
             """
         );
 
-    /// <summary>Text that is safe inside HTML.</summary>
+    /// <summary>Text escaped for HTML.</summary>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
 
-    /// <summary>Adds HTML as it is.</summary>
+    /// <summary>Adds HTML without escaping it.</summary>
     public HtmlPage Add(string html)
     {
         _page.Append(html);
         return this;
     }
 
-    /// <summary>Adds a table; heads are text, cells are HTML.</summary>
+    /// <summary>Adds a table. Headings are text, cells are HTML.</summary>
     public void Table(IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<string>> rows)
     {
         _page.Append("<div class=\"wide\"><table><tr>").AppendJoin("", heads.Select(h => $"<th>{Text(h)}</th>")).Append("</tr>\n");
@@ -47,9 +47,9 @@ internal sealed class HtmlPage
         _page.Append("</table></div>\n");
     }
 
-    /// <summary>The page, with the machine it was made on, Plotly, and the script that draws.</summary>
-    /// <param name="data">Declarations of what the script draws.</param>
-    /// <param name="script">A file of <c>Pages</c>.</param>
+    /// <summary>The complete page, with a description of the machine, Plotly, and the script that draws the figures.</summary>
+    /// <param name="data">JavaScript declarations of the data.</param>
+    /// <param name="script">A file of the folder <c>Pages</c>.</param>
     public string Finish(string data, string script)
     {
         _page.Append(

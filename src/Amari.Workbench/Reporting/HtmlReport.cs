@@ -5,19 +5,41 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>One self-contained page that opens offline: the answer, interactive curves, the table, and all settings.</summary>
+/// <summary>The report of a comparison as a self-contained page that opens offline: the answer, interactive curves, tables and all
+/// settings.</summary>
 internal static class HtmlReport
 {
-    private const int MostEvents = 200;
+    private const int MaxEvents = 200;
 
     public static string Of(BenchmarkResult comparison, Workload workload)
     {
-        string title = $"Amari: optimizers on {comparison.Workload}";
-        var page = new HtmlPage(title);
+        var page = new HtmlPage($"Amari: optimizers on {comparison.Workload}");
         var colors = Palette.Of(comparison);
+        var panels = MonitorPanel.Of(comparison);
+        AddAnswer(page, comparison, workload, colors);
+        AddCurves(page, colors.Count);
+        AddCurvature(page, comparison, panels);
+        AddRuns(page, comparison);
+        AddSettings(page, comparison);
+        AddCoverage(page, comparison);
+        AddEvents(page, comparison);
+        AddTrials(page, comparison);
+        string scale = JsonSerializer.Serialize(LossScale.Of(comparison), JsonSerializerOptions.Web);
+        return page.Finish(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {scale};\n"
+                    + $"const panels = {MonitorPanel.Json(panels)};\n"
+            ),
+            "comparison.js"
+        );
+    }
+
+    private static void AddAnswer(HtmlPage page, BenchmarkResult comparison, Workload workload, IReadOnlyDictionary<string, string> colors)
+    {
         page.Add(
             $"""
-            <p class="sub">{Html(workload.Description)}. {Html(comparison.Budget.ToString())} a run, batch {workload.BatchSize},
+            <p class="sub">{Html(workload.Description)}. {Html(comparison.Budget.ToString())} per run, batch {workload.BatchSize},
             {Seeds(comparison)}{Start(comparison)}.</p>
             <p class="answer">{Html(Answer.Of(comparison))}</p>
 
@@ -32,34 +54,44 @@ internal static class HtmlReport
                         [$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]
                 )
         );
+    }
+
+    private static void AddCurves(HtmlPage page, int optimizers) =>
         page.Add(
             $"""
-            <p class="sub">Medians over seeds, the range below. Time is the whole work of training (batch, forward, backward, step).
-            Evaluation is not counted, nor is the warm-up of a comparison: at most 2 s of steps of each optimizer on a model that is
-            thrown away, until they are compiled.</p>
-            <h2>Loss while training</h2>
+            <p class="sub">Medians over seeds, with the range below. Time counts all work of training: batch, forward, backward and
+            optimizer step. It excludes evaluation, and the warm-up of a comparison: at most 2 s of steps of each optimizer on a temporary
+            model, until they are compiled.</p>
+            <h2>Loss during training</h2>
             <p><button id="seconds" aria-pressed="true">against seconds</button>
             <button id="steps" aria-pressed="false">against steps</button></p>
-            <div id="plot" class="plot" style="height: {500 + 24 * (colors.Count / 8)}px"></div>
+            <div id="plot" class="plot" style="height: {500 + 24 * (optimizers / 8)}px"></div>
 
             """
         );
-        var panels = MonitorPanel.Of(comparison);
-        if (panels.Count > 0)
-            page.Add(
-                    $"""
-                    <h2>Curvature while training</h2>
-                    <p class="sub">{Html(MonitorPanel.Cost(comparison)!)} {Html(MonitorPanel.Explanation(comparison))}</p>
 
-                    """
-                )
-                .Add(
-                    string.Concat(
-                        panels.Select(
-                            (p, i) => $"<h3>{Html(p.Title)}</h3>\n<div id=\"monitor{i}\" class=\"plot\" style=\"height: 380px\"></div>\n"
-                        )
+    private static void AddCurvature(HtmlPage page, BenchmarkResult comparison, IReadOnlyList<MonitorPanel> panels)
+    {
+        if (panels.Count == 0)
+            return;
+        page.Add(
+                $"""
+                <h2>Curvature during training</h2>
+                <p class="sub">{Html(MonitorPanel.Cost(comparison)!)} {Html(MonitorPanel.Explanation(comparison))}</p>
+
+                """
+            )
+            .Add(
+                string.Concat(
+                    panels.Select(
+                        (p, i) => $"<h3>{Html(p.Title)}</h3>\n<div id=\"monitor{i}\" class=\"plot\" style=\"height: 380px\"></div>\n"
                     )
-                );
+                )
+            );
+    }
+
+    private static void AddRuns(HtmlPage page, BenchmarkResult comparison)
+    {
         page.Add("<h2>Runs</h2>\n");
         string[] heads =
         [
@@ -90,6 +122,10 @@ internal static class HtmlReport
                     ]
             )
         );
+    }
+
+    private static void AddSettings(HtmlPage page, BenchmarkResult comparison)
+    {
         page.Add("<h2>Settings</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
@@ -97,7 +133,11 @@ internal static class HtmlReport
             page.Table(["option", "value"], summary.Example.Options.Select(o => (IReadOnlyList<string>)[Html(o.Key), Html(o.Value)]));
             page.Add("</details>\n");
         }
-        page.Add("<h2>Coverage: which parameter is updated by what, and why</h2>\n");
+    }
+
+    private static void AddCoverage(HtmlPage page, BenchmarkResult comparison)
+    {
+        page.Add("<h2>Coverage: the method that updates each parameter, and why</h2>\n");
         foreach (var summary in Summary.Of(comparison))
         {
             page.Add($"<details{(summary.Optimizer == "kfac" ? " open" : "")}><summary>{Html(summary.Optimizer)}</summary>");
@@ -107,60 +147,55 @@ internal static class HtmlReport
             );
             page.Add("</details>\n");
         }
+    }
+
+    private static void AddEvents(HtmlPage page, BenchmarkResult comparison)
+    {
         var events = comparison.Runs.SelectMany(r => r.Events.Select(e => (Run: r, Event: e))).ToList();
         page.Add("<h2>Events</h2>\n");
         if (events.Count == 0)
-            page.Add("<p>None: no failed factorisation, no skipped step, no fall-back while training.</p>\n");
+            page.Add("<p>None: no failed factorisation, skipped step or fallback during training.</p>\n");
         else
             page.Table(
                 ["optimizer", "seed", "step", "where", "what"],
                 events
-                    .Take(MostEvents)
+                    .Take(MaxEvents)
                     .Select(e =>
                         (IReadOnlyList<string>)
                             [Html(e.Run.Optimizer), $"{e.Run.Seed}", $"{e.Event.Step}", Html(e.Event.Subject), Html(e.Event.Message)]
                     )
             );
-        if (events.Count > MostEvents)
-            page.Add($"<p class=\"sub\">The first {MostEvents} of {events.Count}; result.json has all.</p>\n");
-        if (comparison.Trials.Count > 0)
-        {
-            page.Add("<h2>Tuning trials</h2>\n");
-            page.Table(
-                ["optimizer", "budget", "final loss", "settings tried"],
-                comparison.Trials.Select(t =>
-                    (IReadOnlyList<string>)
-                        [
-                            Html(t.Optimizer),
-                            Html(t.Budget.ToString()),
-                            double.IsFinite(t.Loss)
-                                ? Number.Short(t.Loss, 4) + (t.Status == RunStatus.CameApart ? " (came apart)" : "")
-                                : Trouble.Words(t.Status),
-                            Html(
-                                string.Join(
-                                    ", ",
-                                    OptimizerCatalog
-                                        .Find(t.Optimizer)
-                                        .SearchSpaceOf(t.Options)
-                                        .Select(d => $"{d.Option} {t.Options[d.Option]}")
-                                )
-                            ),
-                        ]
-                )
-            );
-        }
-        var scale = LossScale.Of(comparison);
-        return page.Finish(
-            string.Create(
-                CultureInfo.InvariantCulture,
-                $"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = "
-                    + $"{JsonSerializer.Serialize(scale, JsonSerializerOptions.Web)};\nconst panels = {MonitorPanel.Json(panels)};\n"
-            ),
-            "comparison.js"
+        if (events.Count > MaxEvents)
+            page.Add($"<p class=\"sub\">The first {MaxEvents} of {events.Count}; result.json has all.</p>\n");
+    }
+
+    private static void AddTrials(HtmlPage page, BenchmarkResult comparison)
+    {
+        if (comparison.Trials.Count == 0)
+            return;
+        page.Add("<h2>Tuning trials</h2>\n");
+        page.Table(
+            ["optimizer", "budget", "final loss", "settings tried"],
+            comparison.Trials.Select(t =>
+                (IReadOnlyList<string>)
+                    [
+                        Html(t.Optimizer),
+                        Html(t.Budget.ToString()),
+                        double.IsFinite(t.Loss)
+                            ? Number.Short(t.Loss, 4) + (t.Status == RunStatus.CameApart ? " (came apart)" : "")
+                            : Trouble.Words(t.Status),
+                        Html(
+                            string.Join(
+                                ", ",
+                                OptimizerCatalog.Find(t.Optimizer).SearchSpaceOf(t.Options).Select(d => $"{d.Option} {t.Options[d.Option]}")
+                            )
+                        ),
+                    ]
+            )
         );
     }
 
-    /// <summary>The curves as a JavaScript literal, a thin one for each seed and a bold median; JSON escapes what could end the
+    /// <summary>The curves as a JavaScript literal: a thin one for each seed and a bold median. JSON escapes text that could end the
     /// script.</summary>
     private static string Traces(BenchmarkResult comparison, IReadOnlyDictionary<string, string> colors) =>
         JsonSerializer.Serialize(
@@ -195,8 +230,8 @@ internal static class HtmlReport
         comparison.Runs.Select(r => r.Seed).Distinct().Count() is var n and not 1 ? $"{n} seeds" : "one seed";
 
     private static string Start(BenchmarkResult comparison) =>
-        comparison.Runs is [{ Start: not WeightStart.Workload and var start }, ..]
-            ? $", weights from the start {WeightStarts.NameOf(start)}"
+        comparison.Runs is [{ WeightInit: not WeightInit.Workload and var start }, ..]
+            ? $", weight initialisation {WeightInits.NameOf(start)}"
             : "";
 
     private static string Html(string text) => HtmlPage.Text(text);

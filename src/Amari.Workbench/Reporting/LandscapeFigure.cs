@@ -2,11 +2,11 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>Two panels of one plane: the loss as colours and as contours, with the training path on both.</summary>
+/// <summary>Two panels of one plane: the loss as colors and as contours, both with the training path.</summary>
 internal static class LandscapeFigure
 {
     private const int Levels = 14;
-    private const double Far = 5; // ratio of losses beyond which the scale is logarithmic
+    private const double LogRatio = 5; // ratio of losses above which the scale is logarithmic
     private const string Accent = "#D55E00";
 
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
@@ -16,8 +16,8 @@ internal static class LandscapeFigure
         figure.Save(folder, name);
     }
 
-    /// <summary>Whether losses are shown by their logarithm.</summary>
-    public static bool Log(LandscapeResult result) => result.Lowest > 0 && result.Highest / result.Lowest > Far;
+    /// <summary>Whether the loss scale is logarithmic.</summary>
+    public static bool Log(LandscapeResult result) => result.Lowest > 0 && result.Highest / result.Lowest > LogRatio;
 
     private static double Height(LandscapeResult result, double loss) => Log(result) ? Math.Log10(loss) : loss;
 
@@ -41,7 +41,7 @@ internal static class LandscapeFigure
             Figure.Logarithmic(bar.Axis, result.Lowest, result.Highest);
         bar.Axis.TickLabelStyle.FontSize = 13;
         Path(plot, result, "#FFFFFF");
-        plot.HideLegend(); // the other panel's tells both
+        plot.HideLegend(); // the other panel has the legend of both
         return plot;
     }
 
@@ -69,7 +69,7 @@ internal static class LandscapeFigure
         return plot;
     }
 
-    /// <summary>A corner away from where the path starts.</summary>
+    /// <summary>A corner away from the start of the path.</summary>
     private static Alignment Free(LandscapeResult result) =>
         result.Path.Count > 0 && result.Path[0] is { A: > 0, B: > 0 } ? Alignment.UpperLeft : Alignment.UpperRight;
 

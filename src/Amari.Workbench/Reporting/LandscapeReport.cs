@@ -3,10 +3,10 @@ using Spectre.Console;
 
 namespace Amari.Reporting;
 
-/// <summary>What <c>amari landscape</c> leaves: a summary on the console, and the files.</summary>
+/// <summary>The output of <c>amari landscape</c>: a summary on the console, and the files.</summary>
 internal static class LandscapeReport
 {
-    /// <returns>The exit code: 1 when it was stopped.</returns>
+    /// <returns>The exit code: 1 if it was stopped.</returns>
     public static int Write(LandscapeResult result, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out)
@@ -24,7 +24,7 @@ internal static class LandscapeReport
             LandscapeFigure.Save(result, folder, "landscape");
         folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {folder.Shown("report.html")} (beside it result.json, and landscape as PNG and SVG)");
+        console.WriteLine($"Report: {folder.PathOf("report.html")} (in the same folder: result.json, landscape.png and landscape.svg)");
         return folder.ExitCode(result.Interrupted ? 1 : 0);
     }
 

@@ -4,19 +4,19 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>What <c>amari landscape</c> found.</summary>
-/// <param name="Workload">Its name.</param>
-/// <param name="Layer">The layer that was moved alone; null for all parameters.</param>
-/// <param name="Weights">Where they come from, in words.</param>
-/// <param name="Data">What the losses are means over, in words.</param>
-/// <param name="Plane">In words.</param>
+/// <summary>The result of <c>amari landscape</c>.</summary>
+/// <param name="Workload">The name of the workload.</param>
+/// <param name="Layer">The only layer that varies; null for all parameters.</param>
+/// <param name="Weights">The origin of the weights, in words.</param>
+/// <param name="Data">The examples of the loss, in words.</param>
+/// <param name="Plane">The plane, in words.</param>
 /// <param name="Axes">The names of both directions.</param>
 /// <param name="A">Steps along the first.</param>
 /// <param name="B">Steps along the second.</param>
-/// <param name="Losses">[b, a]; NaN where it was stopped before.</param>
-/// <param name="Loss">At the weights, (0, 0).</param>
-/// <param name="Path">The training path, projected; the loss is that of the whole training set at the weights themselves.</param>
-/// <param name="Interrupted">Whether it was stopped before its end.</param>
+/// <param name="Losses">[b, a]; NaN for points after an interruption.</param>
+/// <param name="Loss">The loss at the weights, (0, 0).</param>
+/// <param name="Path">The projected training path. Its losses are those of the whole training set at the unprojected weights.</param>
+/// <param name="Interrupted">Whether it was stopped early.</param>
 internal sealed record LandscapeResult(
     string Workload,
     string? Layer,
@@ -41,16 +41,16 @@ internal sealed record LandscapeResult(
     public double Lowest => Losses.Cast<double>().Where(double.IsFinite).DefaultIfEmpty(double.NaN).Min();
     public double Highest => Losses.Cast<double>().Where(double.IsFinite).DefaultIfEmpty(double.NaN).Max();
 
-    /// <summary>What one sees, in words.</summary>
+    /// <summary>The result in words.</summary>
     public string Summary =>
         double.IsNaN(Lowest)
-            ? "Stopped before anything was found."
-            : $"Over {Plane} the loss goes from {Number.Short(Lowest)} to {Number.Short(Highest)}; it is {Number.Short(Loss)} at the "
-                + "weights, in the middle."
-                + (Path.Count > 0 ? $" The path shows {Path.Count} evaluations on the way there, projected onto the plane." : "")
-                + (Interrupted ? " The command was stopped; this is what was done until then." : "");
+            ? "Stopped before the first result."
+            : $"Over {Plane} the loss ranges from {Number.Short(Lowest)} to {Number.Short(Highest)}; at the weights, in the middle, it is "
+                + $"{Number.Short(Loss)}."
+                + (Path.Count > 0 ? $" The path shows {Path.Count} evaluations during training, projected onto the plane." : "")
+                + (Interrupted ? " The command was stopped; these are the results so far." : "");
 
-    /// <summary>The machine-readable result; its names are stable. Numbers that are not finite are null.</summary>
+    /// <summary>The machine-readable result with stable names. Numbers that are not finite are null.</summary>
     public string ToJson() =>
         new JsonObject
         {

@@ -2,8 +2,7 @@ using System.Text;
 
 namespace Amari.Reporting;
 
-/// <summary>A console that may go away (its terminal closed, its disk full) without taking the work along: what it does not take is
-/// dropped.</summary>
+/// <summary>A console writer whose failures (a closed terminal, a full disk) do not end the work: failed output is dropped.</summary>
 internal sealed class LastingWriter(TextWriter inner) : TextWriter
 {
     /// <inheritdoc/>
@@ -32,7 +31,7 @@ internal sealed class LastingWriter(TextWriter inner) : TextWriter
         }
         catch (IOException)
         {
-            // There is nobody to read it, and nobody to say so to.
+            // Nobody can read the output or an error about it.
         }
     }
 }

@@ -4,14 +4,14 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>Loss against seconds or steps: a bold line for the median over seeds, thin ones for the seeds, the target dashed; a cross
-/// where a run came apart, diverged or failed.</summary>
+/// <summary>Loss against seconds or steps: a bold line for the median over seeds, thin lines for the seeds, a dashed line for the target,
+/// and a cross where a run came apart, diverged or failed.</summary>
 internal static class LossFigure
 {
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c>.</summary>
     public static void Save(BenchmarkResult comparison, string title, bool bySeconds, ResultFolder folder, string name)
     {
-        int legend = 1 + Summary.Of(comparison).Sum(s => 1 + Trouble.Count(s).Count(c => c == '\n')); // lines of it, in a column
+        int legend = 1 + Summary.Of(comparison).Sum(s => 1 + Trouble.Count(s).Count(c => c == '\n')); // lines of the legend, in one column
         using var figure = new Figure(title, Panel(comparison, title, bySeconds)) { Size = (1200, Math.Max(750, 100 + 24 * legend)) };
         figure.Save(folder, name);
     }
@@ -22,7 +22,7 @@ internal static class LossFigure
         var scale = LossScale.Of(comparison);
         var colors = Palette.Of(comparison);
         var summaries = Summary.Of(comparison).ToDictionary(s => s.Optimizer);
-        var plot = Figure.Panel(title, bySeconds ? "training time (s), evaluation not counted" : "optimizer steps", scale.Title);
+        var plot = Figure.Panel(title, bySeconds ? "training time (s), without evaluation" : "optimizer steps", scale.Title);
 
         var groups = comparison
             .Runs.GroupBy(r => r.Optimizer)

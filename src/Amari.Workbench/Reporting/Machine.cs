@@ -4,10 +4,10 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Amari.Reporting;
 
-/// <summary>What the numbers were measured on.</summary>
+/// <summary>The machine of the measurements.</summary>
 internal static class Machine
 {
-    /// <summary>The processor's own name where the system tells it, else its architecture.</summary>
+    /// <summary>The name of the processor if the system reports it, otherwise its architecture.</summary>
     public static string Processor { get; } =
         (
             File.Exists("/proc/cpuinfo")
@@ -18,8 +18,8 @@ internal static class Machine
             .Trim()
         ?? RuntimeInformation.ProcessArchitecture.ToString();
 
-    /// <summary>Those that matter here and that processor and .NET both have; of bfloat16 and tiles, which .NET does not use itself, the
-    /// processor's word.</summary>
+    /// <summary>The relevant instruction sets that both the processor and .NET support. For bfloat16 and tiles, which .NET itself does not
+    /// use, the processor's CPUID flags.</summary>
     public static IReadOnlyList<string> InstructionSets { get; } =
     [
         .. from set in ((string Name, bool Present)[])
@@ -38,7 +38,7 @@ internal static class Machine
 
     private static bool Bit(int word, int bit) => (word >> bit & 1) != 0;
 
-    /// <summary>Leaf 7 of the instruction that tells features; zeros where there is none.</summary>
+    /// <summary>Leaf 7 of the CPUID instruction; zeros if it does not exist.</summary>
     private static (int Eax, int Ebx, int Ecx, int Edx) Feature(int part) =>
         X86Base.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && X86Base.CpuId(7, 0).Eax >= part ? X86Base.CpuId(7, part) : default;
 }

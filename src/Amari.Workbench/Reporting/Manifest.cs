@@ -2,17 +2,17 @@ using System.Security.Cryptography;
 
 namespace Amari.Reporting;
 
-/// <summary>Which files of a folder the tool wrote: <c>.amari</c>, a line with the SHA-256 and the name for each content that a file was
-/// given, as <c>sha256sum</c> writes them. A file that somebody changed is no longer the tool's.</summary>
+/// <summary>Lists the files of a folder that the tool wrote: <c>.amari</c> has one line with the SHA-256 and the name for each content, in
+/// the format of <c>sha256sum</c>. A file that somebody changed no longer belongs to the tool.</summary>
 internal sealed class Manifest(string folder)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = ".amari";
 
-    private const string Growing = "growing"; // in place of a sum: a log that is appended to
+    private const string Growing = "growing"; // in place of a checksum: a log file that grows
     private readonly string _path = Path.Combine(folder, FileName);
 
-    /// <summary>Whether a file may be replaced: it is not there, or its content is the tool's.</summary>
+    /// <summary>Whether a file may be replaced: it does not exist, or its content is the tool's.</summary>
     public bool Owns(string name)
     {
         string file = Path.Combine(folder, name);
@@ -22,10 +22,10 @@ internal sealed class Manifest(string folder)
         return known.Contains(Line(Growing, name)) || known.Contains(Line(Sum(File.ReadAllBytes(file)), name));
     }
 
-    /// <summary>Notes a content before the file gets it, so that a kill between the two leaves no file without an owner.</summary>
+    /// <summary>Adds a content before the file is written, so that a kill between the two leaves no unlisted file.</summary>
     public void Add(string name, byte[] content) => Append(Line(Sum(content), name));
 
-    /// <summary>Notes a file that grows.</summary>
+    /// <summary>Adds a file that grows.</summary>
     public void AddGrowing(string name) => Append(Line(Growing, name));
 
     private void Append(string line)

@@ -5,8 +5,8 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>Appends what monitors see to <c>monitor.jsonl</c> as it comes, a JSON object a line: whoever reads along sees whole lines.
-/// A disk that does not take a line ends the log, with a warning, and not the run.</summary>
+/// <summary>Appends the rows of monitors to <c>monitor.jsonl</c> immediately, one JSON object per line, so that readers see complete lines.
+/// If a line cannot be written, the log ends with a warning and the run continues.</summary>
 internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, IDisposable
 {
     /// <summary>The name of the file.</summary>
@@ -38,11 +38,11 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
         {
             _file?.Dispose();
         }
-        catch (IOException) // what the disk did not take
+        catch (IOException) // the rest could not be written
         { }
     }
 
-    /// <summary>A row with what was measured; what is not finite is null.</summary>
+    /// <summary>A row with its measured quantities. Numbers that are not finite are null.</summary>
     public static JsonObject Of(MonitorRow row)
     {
         var json = new JsonObject { ["step"] = row.Step, ["seconds"] = row.Seconds };

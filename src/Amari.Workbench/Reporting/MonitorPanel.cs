@@ -5,10 +5,10 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>One figure of what monitors saw, for the image and for the page: positive values on a logarithmic scale against time or
+/// <summary>One figure of the monitors' measurements, for the image and the page: positive values on a logarithmic scale against time or
 /// steps.</summary>
-/// <param name="Title">What it shows.</param>
-/// <param name="Axis">The values' name.</param>
+/// <param name="Title">The title.</param>
+/// <param name="Axis">The name of the values.</param>
 /// <param name="Traces">The lines.</param>
 internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<MonitorPanel.Trace> Traces)
 {
@@ -27,93 +27,71 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         "#44AA99",
     ];
 
-    /// <param name="Name">In the legend; empty for none.</param>
-    /// <param name="Color">Of the line.</param>
-    /// <param name="Dashed">For a bound.</param>
-    /// <param name="Seconds">Training time of each point.</param>
-    /// <param name="Steps">Steps at each point.</param>
-    /// <param name="Values">Positive.</param>
+    /// <param name="Name">The name in the legend; empty for none.</param>
+    /// <param name="Color">The color of the line.</param>
+    /// <param name="Dashed">Whether it is dashed, as a bound is.</param>
+    /// <param name="Seconds">The training time of each point.</param>
+    /// <param name="Steps">The steps of each point.</param>
+    /// <param name="Values">Positive values.</param>
     internal sealed record Trace(string Name, string Color, bool Dashed, double[] Seconds, double[] Steps, double[] Values);
 
     public double Low => Traces.SelectMany(t => t.Values).Min() / 1.5;
     public double High => Traces.SelectMany(t => t.Values).Max() * 1.5;
     public IEnumerable<Mark> Marks => Decades.Marks(Low, High);
 
-    /// <summary>The panels that have something to show.</summary>
+    /// <summary>The panels that have data.</summary>
     public static IReadOnlyList<MonitorPanel> Of(BenchmarkResult comparison)
     {
         var runs = comparison.Runs.Where(r => r.Monitor is not null).ToList();
         var colors = Palette.Of(comparison);
-        var first = runs.DistinctBy(r => r.Optimizer).ToList(); // of several seeds, where one run has many lines
-        List<Trace> bounds =
+        var first = runs.DistinctBy(r => r.Optimizer).ToList(); // for panels where a run has many lines
+        string ofFirstSeed = runs.Count == first.Count ? "" : $" (seed {first[0].Seed})";
+        MonitorPanel[] all =
         [
-            .. from run in first
-            where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
-            select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true),
+            new(
+                "Sharpness: largest eigenvalue of the Hessian",
+                "eigenvalue (log scale)",
+                [.. Lines(m => m.Sharpness), .. Bounds(runs, first)]
+            ),
+            new("Largest eigenvalues of the Hessian" + ofFirstSeed, "eigenvalue (log scale)", [.. first.SelectMany(Eigenvalues)]),
+            new("Gradient noise scale, in examples", "examples (log scale)", [.. Lines(m => m.NoiseScale?.Value)]),
+            new("KL between predictions before and after a step", "KL, nats per term (log scale)", [.. Lines(m => m.Kl)]),
+            new(
+                "K-FAC: condition of each layer's damped factors" + ofFirstSeed,
+                "condition number (log scale)",
+                [.. first.SelectMany(Conditions)]
+            ),
         ];
         return
         [
-            .. (
-                (MonitorPanel[])
-                    [
-                        new(
-                            "Sharpness: largest eigenvalue of the Hessian",
-                            "eigenvalue (log scale)",
-                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Sharpness)), .. bounds]
-                        ),
-                        new(
-                            "Largest eigenvalues of the Hessian" + OfFirstSeed(),
-                            "eigenvalue (log scale)",
-                            [
-                                .. from run in first
-                                let count = run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0)
-                                from i in Enumerable.Range(0, count)
-                                select Line(
-                                    run,
-                                    i == 0 ? run.Optimizer : "",
-                                    colors[run.Optimizer],
-                                    r => r.Eigenvalues?.ElementAtOrDefault(i)
-                                ),
-                            ]
-                        ),
-                        new(
-                            "Gradient noise scale, in examples",
-                            "examples (log scale)",
-                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.NoiseScale?.Value))]
-                        ),
-                        new(
-                            "KL between predictions before and after a step",
-                            "KL, nats a term (log scale)",
-                            [.. runs.Select(r => Line(r, Label(r), colors[r.Optimizer], m => m.Kl))]
-                        ),
-                        new(
-                            "K-FAC: condition of each layer's damped factors" + OfFirstSeed(),
-                            "condition number (log scale)",
-                            [
-                                .. from run in first
-                                let layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList()
-                                from i in Enumerable.Range(0, layers.Count)
-                                select Line(
-                                    run,
-                                    layers[i],
-                                    LayerColors[i % LayerColors.Length],
-                                    r => r.Factors?.FirstOrDefault(f => f.Layer == layers[i])?.Damped
-                                ),
-                            ]
-                        ),
-                    ]
-            )
-                .Select(p => p with { Traces = [.. p.Traces.Where(t => t.Values.Length > 0)] })
-                .Where(p => p.Traces.Any(t => !t.Dashed)),
+            .. all.Select(p => p with { Traces = [.. p.Traces.Where(t => t.Values.Length > 0)] }).Where(p => p.Traces.Any(t => !t.Dashed)),
         ];
 
-        string OfFirstSeed() => runs.Count == first.Count ? "" : $" (seed {first[0].Seed})";
+        IEnumerable<Trace> Lines(Func<MonitorRow, double?> value) =>
+            runs.Select(r => Line(r, first.Contains(r) ? r.Optimizer : "", colors[r.Optimizer], value)); // one legend entry per optimizer
 
-        // the legend names an optimizer once
-        string Label(TrainingRun run) => first.Contains(run) ? run.Optimizer : "";
+        IEnumerable<Trace> Eigenvalues(TrainingRun run) =>
+            Enumerable
+                .Range(0, run.Monitor!.Rows.Max(r => r.Eigenvalues?.Count ?? 0))
+                .Select(i => Line(run, i == 0 ? run.Optimizer : "", colors[run.Optimizer], r => r.Eigenvalues?.ElementAtOrDefault(i)));
     }
 
-    /// <summary>What the monitors cost, in a sentence; null if there was none.</summary>
+    /// <summary>The stability bounds of optimizers with the same bound in all runs.</summary>
+    private static IEnumerable<Trace> Bounds(List<TrainingRun> runs, List<TrainingRun> first) =>
+        from run in first
+        where runs.TrueForAll(r => r.Optimizer != run.Optimizer || r.Monitor!.BoundRule == run.Monitor!.BoundRule)
+        select Line(run, $"{run.Optimizer}: edge {run.Monitor!.BoundRule}", "#777777", r => r.StabilityBound, dashed: true);
+
+    private static IEnumerable<Trace> Conditions(TrainingRun run)
+    {
+        var layers = run.Monitor!.Rows.SelectMany(r => r.Factors ?? []).Select(f => f.Layer).Distinct().ToList();
+        return layers.Select(
+            (layer, i) =>
+                Line(run, layer, LayerColors[i % LayerColors.Length], r => r.Factors?.FirstOrDefault(f => f.Layer == layer)?.Damped)
+        );
+    }
+
+    /// <summary>The cost of the monitors in a sentence; null if there was none.</summary>
     public static string? Cost(BenchmarkResult comparison)
     {
         var all = comparison.Runs.Select(r => r.Monitor).OfType<MonitorResult>().ToList();
@@ -124,30 +102,31 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
         return string.Create(
                 CultureInfo.InvariantCulture,
                 $"The monitor measured {all.Sum(m => m.Rows.Count)} times and took {100 * spent / (spent + trained):F1} % of the run time "
-                    + $"({100 * all[0].TargetShare:0.##} % asked for)"
+                    + $"({100 * all[0].TargetShare:0.##} % requested)"
             )
             + $", and {Number.Short(all.Average(m => m.EndSeconds))} s for the first and the last "
-            + $"measurement{(all.Count > 1 ? " of a run" : "")}; the training time does not count it.";
+            + $"measurement{(all.Count > 1 ? " of a run" : "")}; the training time excludes it.";
     }
 
-    /// <summary>What the figures are of, in words.</summary>
+    /// <summary>Explains the figures in words.</summary>
     public static string Explanation(BenchmarkResult comparison)
     {
         var monitored = comparison.Runs.Where(r => r.Monitor is not null).DistinctBy(r => r.Optimizer).ToList();
-        var text = new List<string> { "All is measured on one fixed sample of the training data, with the model in evaluation mode." };
-        if (Asked(MonitorQuantities.Noise))
-            text.Add(
-                "A noise scale is left out where the gradient is lost in the noise of the sample: --monitor-examples takes a larger one."
-            );
+        var text = new List<string>
+        {
+            "All quantities are measured on one fixed sample of the training data, with the model in evaluation mode.",
+        };
+        if (IsMonitored(MonitorQuantities.Noise))
+            text.Add("Noise scales are omitted if the gradient is below the noise of the sample: --monitor-examples sets a larger sample.");
         int absent = comparison
             .Runs.SelectMany(r => r.Monitor?.Rows ?? [])
             .Count(r => r.Sharpness <= 0 || r.Kl <= 0 || (r.Eigenvalues?.Any(e => e <= 0) ?? false));
         if (absent > 0)
             text.Add(
-                $"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is left out, for the scales are "
+                $"In {absent} measurement{(absent == 1 ? "" : "s")} a value that is 0 or negative is omitted, because the scales are "
                     + "logarithmic."
             );
-        if (!Asked(MonitorQuantities.Sharpness))
+        if (!IsMonitored(MonitorQuantities.Sharpness))
             return string.Join(" ", text);
         foreach (var run in monitored.Where(r => r.Monitor!.BoundRule is not null))
             text.Add(
@@ -156,16 +135,16 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
             );
         var others = monitored.Where(r => r.Monitor!.BoundRule is null).Select(r => r.Optimizer).ToList();
         if (others.Count > 0)
-            text.Add($"For {string.Join(", ", others)} there is no such bound: their steps are not multiples of the gradient.");
+            text.Add($"There is no such bound for {string.Join(", ", others)}: the steps are not multiples of the gradient.");
         return string.Join(" ", text);
 
-        bool Asked(MonitorQuantities what) => monitored.Exists(r => (r.Monitor!.Quantities & what) != 0);
+        bool IsMonitored(MonitorQuantities what) => monitored.Exists(r => (r.Monitor!.Quantities & what) != 0);
     }
 
     /// <summary>The panels as a JavaScript literal.</summary>
     public static string Json(IReadOnlyList<MonitorPanel> panels) => JsonSerializer.Serialize(panels, CamelCase);
 
-    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c> against training time, if there is anything to show.</summary>
+    /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c> against training time, if there is data.</summary>
     public static bool Save(BenchmarkResult comparison, ResultFolder folder, string name)
     {
         var panels = Of(comparison);
@@ -184,7 +163,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
 
     private Plot Draw(double end)
     {
-        var plot = Figure.Panel(Title, "training time (s), monitor not counted", Axis);
+        var plot = Figure.Panel(Title, "training time (s), without the monitor", Axis);
         foreach (var trace in Traces)
         {
             var line = Figure.Line(

@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Amari.Reporting;
 
-/// <summary>Numbers as people read them, in the invariant culture.</summary>
+/// <summary>Formats numbers for readers, in the invariant culture.</summary>
 internal static class Number
 {
-    /// <summary>So many significant digits, without an exponent from 0.001 up to 999999, trailing zeros dropped: 0.0533, 1316,
+    /// <summary>A given number of significant digits, without an exponent from 0.001 to 999999 and without trailing zeros: 0.0533, 1316,
     /// 2.69e-5.</summary>
     public static string Short(double value, int digits = 3)
     {

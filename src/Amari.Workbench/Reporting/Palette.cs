@@ -2,7 +2,7 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>Colours of optimizers: Okabe and Ito's, then Tol's, told apart by colour-blind eyes too.</summary>
+/// <summary>Colors of optimizers: Okabe and Ito's, then Tol's, which colorblind readers can distinguish.</summary>
 internal static class Palette
 {
     private static readonly string[] Known =
@@ -39,11 +39,11 @@ internal static class Palette
         "#6699CC",
     ];
 
-    /// <summary>The colour of a well-known optimizer, the same in every figure.</summary>
+    /// <summary>The color of a well-known optimizer, the same in every figure.</summary>
     public static string Of(string optimizer) => Colors[Array.IndexOf(Known, optimizer)];
 
-    /// <summary>The colours of optimizers that are shown together: the well-known ones have their own, the others what is left, in their
-    /// order; only where colours run out are two alike.</summary>
+    /// <summary>The colors of optimizers that are shown together. Well-known ones have fixed colors; the others get the remaining colors in
+    /// order. Colors repeat only if there are too few.</summary>
     public static IReadOnlyDictionary<string, string> Of(IEnumerable<string> optimizers)
     {
         var names = optimizers.Distinct().ToList();
@@ -52,6 +52,6 @@ internal static class Palette
         return names.Except(Known).Select((name, i) => KeyValuePair.Create(name, left[i % left.Length])).Concat(own).ToDictionary();
     }
 
-    /// <summary>The colours of a comparison, the same in all its figures.</summary>
+    /// <summary>The colors of a comparison, the same in all its figures.</summary>
     public static IReadOnlyDictionary<string, string> Of(BenchmarkResult comparison) => Of(comparison.Runs.Select(r => r.Optimizer));
 }

@@ -6,20 +6,33 @@ using Spectre.Console;
 
 namespace Amari.Reporting;
 
-/// <summary>What <c>amari plan</c> leaves: the table on the console, a figure, and JSON.</summary>
+/// <summary>The output of <c>amari plan</c>: the table on the console, a figure, and JSON.</summary>
 internal static class PlanReport
 {
     private const string Reference = "adamw";
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
-    /// <returns>The exit code: 1 when it was stopped, or no optimizer can train the workload.</returns>
+    /// <returns>The exit code: 1 if it was stopped, or no optimizer can train the workload.</returns>
     public static int Write(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out)
             ? AnsiConsole.Console
             : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
-        double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var possible = plans.Where(p => p.Refused is null).OrderBy(p => p.Milliseconds).ToList();
+        console.WriteLine($"{workload.Name}: {workload.Description}; batches of {workload.BatchSize}");
+        console.Write(TableOf(plans, possible));
+        foreach (string note in Notes(plans, possible))
+            console.WriteLine(note);
+        folder.WriteResult(ToJson(workload, plans, interrupted));
+        if (possible.Count > 0)
+            Draw(workload, possible, folder);
+        console.WriteLine($"Results: {folder.PathOf("result.json")} (in the same folder: plan.png and plan.svg)");
+        return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
+    }
+
+    private static Table TableOf(IReadOnlyList<StepPlan> plans, List<StepPlan> possible)
+    {
+        double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var table = new Table().Border(TableBorder.Rounded);
         table.AddColumn(new TableColumn("optimizer").NoWrap());
         foreach (string head in (string[])["state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"])
@@ -38,27 +51,26 @@ internal static class PlanReport
                         ]
                 ).Select(Markup.Escape),
             ]);
-        var refused = plans.Where(p => p.Refused is not null).ToList();
-        foreach (var p in refused)
+        foreach (var p in plans.Where(p => p.Refused is not null))
             table.AddRow(Markup.Escape(p.Choice.Name), "refused", "", "", "", "");
-        console.WriteLine($"{workload.Name}: {workload.Description}; batches of {workload.BatchSize}");
-        console.Write(table);
-        foreach (var p in refused)
-            console.WriteLine($"{p.Choice.Name}: {p.Refused}");
-        foreach (var p in possible.Where(p => p.From > 1))
-            console.WriteLine($"{p.Choice.Name}: from step {p.From} on; before, curvature is renewed more often, and a step is dearer.");
-        foreach (var p in possible.Where(p => p.Hasty))
-            console.WriteLine(
-                $"{p.Choice.Name}: from {p.Steps} {(p.Steps == 1 ? "step" : "steps")} only, for each is slow; trust it less."
-            );
+        return table;
+    }
 
+    private static IEnumerable<string> Notes(IReadOnlyList<StepPlan> plans, List<StepPlan> possible)
+    {
+        foreach (var p in plans.Where(p => p.Refused is not null))
+            yield return $"{p.Choice.Name}: {p.Refused}";
+        foreach (var p in possible.Where(p => p.FromStep > 1))
+            yield return $"{p.Choice.Name}: from step {p.FromStep} on; earlier steps refresh the curvature more often and take longer.";
+        foreach (var p in possible.Where(p => p.IsPreliminary))
+            yield return $"{p.Choice.Name}: from only {p.Steps} slow {(p.Steps == 1 ? "step" : "steps")}, so less reliable.";
         foreach (var p in possible.Where(p => p.Steps > 1 && OptimizerCatalog.Find(p.Choice.Name).EvaluatesLoss))
-            console.WriteLine(
-                $"{p.Choice.Name}: as many inner iterations as each step asks for: {Number.Short(p.Least)} to {Number.Short(p.Most)} ms in "
-                    + $"the first {p.Steps} steps, and others as training goes on."
-            );
+            yield return $"{p.Choice.Name}: the number of inner iterations varies: {Number.Short(p.MinMilliseconds)} to "
+                + $"{Number.Short(p.MaxMilliseconds)} ms in the first {p.Steps} steps; later steps may differ.";
+    }
 
-        string json = JsonSerializer.Serialize(
+    private static string ToJson(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted) =>
+        JsonSerializer.Serialize(
             new
             {
                 command = "plan",
@@ -72,29 +84,23 @@ internal static class PlanReport
                     stateBytes = p.Refused is null ? p.StateBytes : (long?)null,
                     millisecondsPerStep = p.Refused is null ? p.Milliseconds : (double?)null,
                     millisecondsPerPlainStep = p.Refused is null ? p.Plain : (double?)null,
-                    millisecondsOfQuickestStep = p.Refused is null ? p.Least : (double?)null,
-                    millisecondsOfSlowestStep = p.Refused is null ? p.Most : (double?)null,
-                    fromStep = p.Refused is null ? p.From : (long?)null,
+                    millisecondsOfQuickestStep = p.Refused is null ? p.MinMilliseconds : (double?)null,
+                    millisecondsOfSlowestStep = p.Refused is null ? p.MaxMilliseconds : (double?)null,
+                    fromStep = p.Refused is null ? p.FromStep : (long?)null,
                     timedSteps = p.Steps,
-                    hasty = p.Hasty,
+                    hasty = p.IsPreliminary,
                     refused = p.Refused,
                 }),
             },
             Json
         );
-        folder.WriteResult(json);
-        if (possible.Count > 0)
-            Draw(workload, possible, folder);
-        console.WriteLine($"Results: {folder.Shown("result.json")} (beside it plan as PNG and SVG)");
-        return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
-    }
 
-    /// <summary>Bars of milliseconds a step, the cheapest at the top; what a plain step takes is dark.</summary>
+    /// <summary>Bars of milliseconds per step, the fastest at the top. The dark part is the time of a step without a refresh.</summary>
     private static void Draw(Workload workload, List<StepPlan> plans, ResultFolder folder)
     {
         var plot = Figure.Panel(
-            $"{workload.Name}: a step of each optimizer",
-            "ms a step (dark: one that renews no curvature; of inner iterations the quickest); beside it the bytes of state",
+            $"{workload.Name}: time per step",
+            "ms per step (dark: without a curvature refresh, or with the fewest inner iterations), followed by the bytes of state",
             ""
         );
         using var figure = new Figure("plan", plot);

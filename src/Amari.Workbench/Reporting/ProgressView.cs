@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Amari.Reporting;
 
-/// <summary>Runs as they train: a live table on a terminal, plain lines elsewhere.</summary>
+/// <summary>Shows runs while they train: a live table on a terminal, otherwise plain lines.</summary>
 internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
 {
     private const double PlainSeconds = 2;
@@ -55,7 +55,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
             int index = _rows.FindIndex(r => r.Key == key);
             if (index < 0)
             {
-                _rows.RemoveAll(r => r.Last.Stage.Length > 0); // a tuning trial gives way to what comes after it
+                _rows.RemoveAll(r => r.Last.Stage.Length > 0); // the next trial or run replaces a tuning trial
                 _rows.Add((key, value));
             }
             else
@@ -64,14 +64,14 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         if (_painter is not null)
             return;
         string end = value.Status is { } status and not RunStatus.Completed ? "  " + Trouble.Words(status) : "";
-        bool told = _reported == (key, value.Step);
+        bool isReported = _reported == (key, value.Step);
         bool early = value.Fraction < 1 ? _sinceLine.Elapsed.TotalSeconds < PlainSeconds : !value.Evaluated;
-        if (end.Length == 0 && (value.Step == 0 || early || told))
+        if (end.Length == 0 && (value.Step == 0 || early || isReported))
             return;
         _reported = (key, value.Step);
         _sinceLine.Restart();
         string run = $"{value.Optimizer, -6} seed {value.Seed} {value.Stage, -12}";
-        Line(run + (told ? "     " : Numbers(value)) + end); // what was reported is on the line before
+        Line(run + (isReported ? "     " : Numbers(value)) + end); // the previous line has the numbers
     }
 
     private static string Numbers(RunProgress p) =>
@@ -81,7 +81,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
 
     private Table Table()
     {
-        var table = new Table().Border(TableBorder.Simple); // fits in 80 columns
+        var table = new Table().Border(TableBorder.Simple); // fits into 80 columns
         foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
             table.AddColumn(new TableColumn(head).NoWrap());
         lock (_gate)
@@ -104,7 +104,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         return table;
     }
 
-    /// <summary>A line that is not folded at the width of a terminal that is not there.</summary>
+    /// <summary>A line that is not wrapped if there is no terminal.</summary>
     private void Line(string text)
     {
         _console.Profile.Out.Writer.WriteLine(text);

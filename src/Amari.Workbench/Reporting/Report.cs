@@ -4,7 +4,7 @@ using Spectre.Console;
 
 namespace Amari.Reporting;
 
-/// <summary>Everything a command leaves: the table and the answer on the console, and the files.</summary>
+/// <summary>The output of a comparison or a run: the table and the answer on the console, and the files.</summary>
 internal static class Report
 {
     private const string SecondsFigure = "loss-seconds",
@@ -16,9 +16,9 @@ internal static class Report
     public static string[] Files { get; } =
     [.. Figure.Files(SecondsFigure), .. Figure.Files(StepsFigure), .. Figure.Files(MonitorFigure), MonitorLog.FileName, Page];
 
-    /// <param name="comparison">What there is.</param>
-    /// <param name="workload">What was trained.</param>
-    /// <param name="folder">Where the files go.</param>
+    /// <param name="comparison">The results.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="folder">The folder of the files.</param>
     /// <param name="output">The console.</param>
     /// <param name="partial">Whether runs are missing.</param>
     /// <returns>As <see cref="ExitCode"/>; 1 if runs are missing.</returns>
@@ -29,7 +29,7 @@ internal static class Report
             : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
-            console.WriteLine("Stopped before anything was trained; there are no results.");
+            console.WriteLine("Stopped before training; there are no results.");
             return 1;
         }
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
@@ -46,33 +46,32 @@ internal static class Report
         int events = comparison.Runs.Sum(r => r.Events.Count);
         if (events > 0)
             console.WriteLine(
-                $"{events} events (failed factorisations, fall-backs, skipped steps, what was chosen while training) are listed in the "
-                    + "report."
+                $"{events} events (failed factorisations, fallbacks, skipped steps, choices during training) are listed in the " + "report."
             );
 
         if (MonitorPanel.Cost(comparison) is { } cost)
             console.WriteLine(cost);
 
         folder.WriteResult(ResultJson.Of(comparison, partial));
-        if (comparison.Runs.Count == 0) // stopped while tuning: there is no curve to draw
+        if (comparison.Runs.Count == 0) // stopped during tuning: there is no curve to draw
         {
-            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.Shown("result.json")}");
+            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.PathOf("result.json")}");
             return 1;
         }
-        string title = $"{workload.Name}: loss while training";
+        string title = $"{workload.Name}: loss during training";
         LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure);
         LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure);
         bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
         folder.Write(Page, HtmlReport.Of(comparison, workload));
         console.WriteLine();
         console.WriteLine(
-            $"Report: {folder.Shown(Page)} (beside it result.json, "
+            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
                 + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
         );
         return folder.ExitCode(partial ? 1 : ExitCode(comparison));
     }
 
-    /// <summary>1 when interrupted, when nothing ran, or when no run completed (all came apart, diverged or failed); else 0.</summary>
+    /// <summary>1 if interrupted, if nothing ran, or if no run completed (all came apart, diverged or failed); otherwise 0.</summary>
     public static int ExitCode(BenchmarkResult comparison) =>
         comparison.Runs.All(r => r.Status != RunStatus.Completed) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
 }

@@ -6,9 +6,9 @@ using Amari.Verification;
 
 namespace Amari.Reporting;
 
-/// <summary>Where results go; found writable before anything is trained, and held against other processes. Files that the tool did not
-/// write stay as they are, and its own are replaced only if the user says so. What cannot be written there in the end goes to a private
-/// folder elsewhere. Disposed, it takes back the folders that it made and that nothing was written to.</summary>
+/// <summary>The folder of results, checked to be writable before training and locked against other processes. Files that the tool did not
+/// write are never replaced; its own are replaced only if the user asks for it. Results that cannot be written there in the end go to a
+/// private folder elsewhere. Disposal deletes the folders that it created if nothing was written to them.</summary>
 internal sealed class ResultFolder : IDisposable
 {
     /// <summary>The machine-readable result.</summary>
@@ -25,7 +25,7 @@ internal sealed class ResultFolder : IDisposable
     ];
 
     private readonly string _document;
-    private readonly string[] _made; // the innermost first
+    private readonly string[] _made; // created folders, innermost first
     private readonly FolderLock.Holder _hold;
     private readonly Manifest _manifest;
     private readonly OutputTarget? _json;
@@ -53,21 +53,21 @@ internal sealed class ResultFolder : IDisposable
         _manifest = new(path);
     }
 
-    /// <summary>What the user asked for, or the new folder that was chosen.</summary>
+    /// <summary>The folder that the user requested, or the new one that was chosen.</summary>
     public string Path { get; }
 
-    /// <param name="asked">What --out says; null takes a new numbered folder under <c>out/</c>.</param>
-    /// <param name="overwrite">Whether results there may be replaced.</param>
+    /// <param name="requested">The value of --out; null for a new numbered folder under <c>out/</c>.</param>
+    /// <param name="overwrite">Whether existing results may be replaced.</param>
     /// <param name="name">The stem of a new folder.</param>
-    /// <param name="json">What --json says.</param>
-    /// <param name="files">Patterns of the files that are going to be written, first the machine-readable result; null for
-    /// <c>result.json</c> alone.</param>
-    /// <param name="output">Where the result goes if no folder can be written to; by default the console's.</param>
-    /// <param name="error">Where it is said that results went elsewhere; by default the console's.</param>
+    /// <param name="json">The destination of --json.</param>
+    /// <param name="files">Patterns of the files that are going to be written, the machine-readable result first; null for
+    /// <c>result.json</c> only.</param>
+    /// <param name="output">Receives the result if no folder can be written to; by default the console's output.</param>
+    /// <param name="error">Receives a message if results go elsewhere; by default the console's error stream.</param>
     /// <exception cref="ArgumentException">The folder holds files that may not be replaced, cannot be written to, or is in use by another
     /// process; or --json names a file that is written there anyway, and is not the machine-readable result.</exception>
     public static ResultFolder Prepare(
-        string? asked,
+        string? requested,
         bool overwrite,
         string name,
         OutputTarget? json,
@@ -76,8 +76,8 @@ internal sealed class ResultFolder : IDisposable
         TextWriter? error = null
     )
     {
-        if (asked is not null)
-            return Open(asked);
+        if (requested is not null)
+            return Open(requested);
         for (int i = 1; ; i++)
         {
             string path = System.IO.Path.GetFullPath(FormattableString.Invariant($"out/{name}-{i:D3}"));
@@ -88,7 +88,7 @@ internal sealed class ResultFolder : IDisposable
             }
             catch (ArgumentException e) when (e.InnerException is FolderInUseException)
             {
-                // Another process was faster to take this number.
+                // Another process took this number first.
             }
         }
 
@@ -170,34 +170,35 @@ internal sealed class ResultFolder : IDisposable
             select System.IO.Path.GetRelativePath(path, file);
         foreach (string name in there)
             if (!overwrite)
-                throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or say --overwrite.");
+                throw new ArgumentException($"'{path}' holds results already ({name}); choose another folder or use --overwrite.");
             else if (!manifest.Owns(name))
                 throw new ArgumentException(
-                    $"'{System.IO.Path.Combine(path, name)}' is not as this tool wrote it: move it away, or choose another folder."
+                    $"'{System.IO.Path.Combine(path, name)}' was not written by this tool or has changed: move it away, or choose "
+                        + "another folder."
                 );
     }
 
-    /// <summary>The full name of a file in the folder.</summary>
+    /// <summary>The full path of a file in the folder.</summary>
     public string FileNamed(string name) => System.IO.Path.Combine(Path, name);
 
-    /// <summary>A file of the results as the reader may name it, where it came to lie.</summary>
-    public string Shown(string name) => Relative(System.IO.Path.Combine(_elsewhere ?? Path, name));
+    /// <summary>The path of a result file relative to the current folder, wherever it was written.</summary>
+    public string PathOf(string name) => Relative(System.IO.Path.Combine(_elsewhere ?? Path, name));
 
-    /// <summary>A file as seen from the current folder.</summary>
+    /// <summary>A path relative to the current folder.</summary>
     public static string Relative(string file)
     {
         try
         {
             return System.IO.Path.GetRelativePath(Environment.CurrentDirectory, file);
         }
-        catch (IOException) // the current folder is gone
+        catch (IOException) // the current folder was deleted
         {
             return file;
         }
     }
 
-    /// <summary>Writes a file as a whole; elsewhere, if the folder does not take it.</summary>
-    /// <returns>The file.</returns>
+    /// <summary>Writes a file atomically; elsewhere, if the folder cannot be written to.</summary>
+    /// <returns>The path of the file.</returns>
     public string Write(string name, byte[] content)
     {
         if (_elsewhere is null)
@@ -213,10 +214,10 @@ internal sealed class ResultFolder : IDisposable
         return WriteElsewhere(name, content);
     }
 
-    /// <summary>The same of a text.</summary>
+    /// <summary>Writes a text file atomically; elsewhere, if the folder cannot be written to.</summary>
     public string Write(string name, string text) => Write(name, Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Writes what a later file replaces: where the folder does not take it, a warning says so, once.</summary>
+    /// <summary>Writes a file that a later one replaces. If the folder cannot be written to, one warning is reported.</summary>
     public void WriteInterim(string name, string text)
     {
         try
@@ -226,12 +227,12 @@ internal sealed class ResultFolder : IDisposable
         catch (Exception e) when (IsRefusal(e))
         {
             if (!_isRefused)
-                _error.WriteLine($"The results so far could not be written to '{Path}', the command goes on: {Reason(e)}");
+                _error.WriteLine($"The results so far could not be written to '{Path}'; the command continues: {Reason(e)}");
             _isRefused = true;
         }
     }
 
-    /// <summary>A file to append to; null, with a warning, if the folder does not take it.</summary>
+    /// <summary>Opens a file for appending; null, with a warning, if the folder cannot be written to.</summary>
     public FileStream? Append(string name)
     {
         try
@@ -255,8 +256,8 @@ internal sealed class ResultFolder : IDisposable
             _isIncomplete = true;
     }
 
-    /// <summary>Writes what --json asks for, if it asks.</summary>
-    /// <returns>Whether it could be written; if not, a line says so.</returns>
+    /// <summary>Writes the destination of --json, if there is one.</summary>
+    /// <returns>Whether it succeeded; if not, a line reports it.</returns>
     public static bool Deliver(OutputTarget? target, string json, TextWriter error)
     {
         try
@@ -271,7 +272,7 @@ internal sealed class ResultFolder : IDisposable
         }
     }
 
-    /// <summary>The exit code of a command: 1 if results did not go where they were asked for, else its own.</summary>
+    /// <summary>The exit code of a command: 1 if results could not be written to the requested place, otherwise its own.</summary>
     public int ExitCode(int code) => code == 0 && (_elsewhere is not null || _isIncomplete) ? 1 : code;
 
     /// <inheritdoc/>
@@ -297,13 +298,13 @@ internal sealed class ResultFolder : IDisposable
         _written.Add(name);
     }
 
-    /// <summary>Refuses a file that this command may not replace, and clears what killed ones left half-written.</summary>
+    /// <summary>Throws for a file that this command may not replace, and deletes incomplete files of killed commands.</summary>
     private void Take(string name)
     {
         if (_written.Contains(name))
             return;
         if (System.IO.Path.Exists(FileNamed(name)) && !(_overwrite && _manifest.Owns(name)))
-            throw new IOException($"'{FileNamed(name)}' is there, and this command did not write it.");
+            throw new IOException($"'{FileNamed(name)}' exists, but this command did not write it.");
         string file = FileNamed(name),
             folder = System.IO.Path.GetDirectoryName(file)!;
         foreach (string stray in Directory.GetFiles(folder, AtomicFile.TemporaryPattern(System.IO.Path.GetFileName(file))))
@@ -328,16 +329,16 @@ internal sealed class ResultFolder : IDisposable
                     Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
                 AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []);
                 _elsewhere = folder;
-                _error.WriteLine($"'{Path}' does not take all results ({Reason(why)}); the rest is in '{folder}'.");
+                _error.WriteLine($"'{Path}' cannot be written to ({Reason(why)}); the remaining results are in '{folder}'.");
                 return;
             }
             catch (Exception e) when (IsRefusal(e) || e is ArgumentException)
             {
-                // The next one.
+                // Try the next one.
             }
         _elsewhere = "";
         _error.WriteLine(
-            $"Neither '{Path}' nor the current folder nor the home directory takes the results ({Reason(why)}); "
+            $"Neither '{Path}' nor the current folder nor the home directory can be written to ({Reason(why)}); "
                 + $"{_document} follows on standard output."
         );
     }

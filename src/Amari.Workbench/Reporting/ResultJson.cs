@@ -5,13 +5,14 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>The machine-readable result; its names are stable. Numbers that are not finite, and targets not reached, are null.</summary>
+/// <summary>The machine-readable result with stable names. Numbers that are not finite, and targets that were not reached, are
+/// null.</summary>
 internal static class ResultJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    /// <param name="comparison">What there is.</param>
-    /// <param name="partial">Whether runs are still to come.</param>
+    /// <param name="comparison">The results.</param>
+    /// <param name="partial">Whether more runs will follow.</param>
     public static string Of(BenchmarkResult comparison, bool partial = false) =>
         new JsonObject
         {
@@ -69,7 +70,7 @@ internal static class ResultJson
             ["seed"] = run.Seed,
             ["status"] = Trouble.NameOf(run.Status),
             ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
-            ["start"] = WeightStarts.NameOf(run.Start),
+            ["start"] = WeightInits.NameOf(run.WeightInit),
             ["steps"] = run.Steps,
             ["seconds"] = run.Seconds,
             ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),

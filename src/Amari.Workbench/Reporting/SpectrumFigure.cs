@@ -3,27 +3,27 @@ using ScottPlot;
 
 namespace Amari.Reporting;
 
-/// <summary>Two panels: the density of eigenvalues on a logarithmic scale, so that bulk and outliers are both visible, and the largest
-/// eigenvalues by rank.</summary>
+/// <summary>Two panels: the density of eigenvalues on a logarithmic scale, which shows both bulk and outliers, and the largest eigenvalues
+/// by rank.</summary>
 internal static class SpectrumFigure
 {
     private const string Blue = "#0072B2",
         Accent = "#D55E00",
         Grey = "#777777";
 
-    /// <summary>A tenth of the density of one eigenvalue alone: what is below is nothing.</summary>
+    /// <summary>A tenth of the density of a single eigenvalue. Smaller values count as zero.</summary>
     public static double Floor(SpectrumResult result)
     {
         if (result.Points.Count == 0)
             return 0;
         double step = result.Points[1].Lambda - result.Points[0].Lambda,
             one = 1.0 / result.Dimension;
-        // the kernel: a hundredth of the range, with tails of four
+        // The kernel: a hundredth of the range, with tails of four widths.
         double sigma = (result.Points[^1].Lambda - result.Points[0].Lambda) / 108;
         return 0.1 * one / (Math.Max(sigma, step) * Math.Sqrt(2 * Math.PI));
     }
 
-    /// <summary>The density with its band of one standard error, where it is above the floor; the floor elsewhere.</summary>
+    /// <summary>The density with its band of one standard error if it is above the floor; otherwise the floor.</summary>
     public static IReadOnlyList<(double X, double Y, double Low, double High)> Shown(SpectrumResult result)
     {
         double floor = Floor(result);
@@ -49,7 +49,7 @@ internal static class SpectrumFigure
         figure.Save(folder, name);
     }
 
-    /// <summary>The density (where there is one) and the largest eigenvalues; the caller owns them.</summary>
+    /// <summary>The density (if there is one) and the largest eigenvalues. The caller owns them.</summary>
     public static IReadOnlyList<Plot> Panels(SpectrumResult result) =>
         result.Points.Count == 0 ? [Scree(result)] : [Density(result), Scree(result)];
 
@@ -97,7 +97,7 @@ internal static class SpectrumFigure
     private static Plot Scree(SpectrumResult result)
     {
         var plot = Figure.Panel(
-            result.Outliers.Enough ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues",
+            result.Outliers.IsConclusive ? $"{result.Outliers.Count} outliers above the bulk" : "Largest eigenvalues",
             "rank (log scale)",
             "eigenvalue (log scale)"
         );
@@ -124,8 +124,7 @@ internal static class SpectrumFigure
         }
     }
 
-    /// <summary>A dashed straight line, of lines of their own: Skia complains on the error stream when it dashes an oblique one into an
-    /// SVG.</summary>
+    /// <summary>A dashed straight line, made of separate lines: Skia writes an error when it dashes an oblique line into an SVG.</summary>
     private static void Tail(Plot plot, Spectrum.Outliers outliers, int last)
     {
         const int Dashes = 28;
@@ -140,7 +139,7 @@ internal static class SpectrumFigure
         plot.Legend.ManualItems.Add(
             new LegendItem
             {
-                LabelText = "tail of the bulk, prolonged",
+                LabelText = "tail of the bulk, extrapolated",
                 LineColor = Colors.Black,
                 LineWidth = 1.6f,
                 LinePattern = LinePattern.Dashed,

@@ -4,10 +4,10 @@ using Spectre.Console;
 
 namespace Amari.Reporting;
 
-/// <summary>What <c>amari spectrum</c> leaves: the table and a summary on the console, and the files.</summary>
+/// <summary>The output of <c>amari spectrum</c>: the table and a summary on the console, and the files.</summary>
 internal static class SpectrumReport
 {
-    /// <returns>The exit code: 1 when it was stopped, or when nothing was found.</returns>
+    /// <returns>The exit code: 1 if it was stopped or found nothing.</returns>
     public static int Write(SpectrumResult result, ResultFolder folder, TextWriter output)
     {
         var console = ReferenceEquals(output, Console.Out)
@@ -29,7 +29,7 @@ internal static class SpectrumReport
             SpectrumFigure.Save(result, folder, "spectrum");
         folder.Write("report.html", Html(result));
         console.WriteLine();
-        console.WriteLine($"Report: {folder.Shown("report.html")} (beside it result.json, and spectrum as PNG and SVG)");
+        console.WriteLine($"Report: {folder.PathOf("report.html")} (in the same folder: result.json, spectrum.png and spectrum.svg)");
         return folder.ExitCode(result.Interrupted || result.Largest.Values.Count == 0 ? 1 : 0);
     }
 
@@ -56,7 +56,7 @@ internal static class SpectrumReport
     private static IEnumerable<(string Name, string Value)> Numbers(SpectrumResult result)
     {
         yield return ("dimension", result.Dimension.ToString("N0", System.Globalization.CultureInfo.InvariantCulture));
-        yield return ("outliers", result.Outliers.Enough ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
+        yield return ("outliers", result.Outliers.IsConclusive ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
         if (result.Trace is { } trace)
             yield return ($"trace ({result.TraceEstimator})", Text(trace));
         if (result.FrobeniusNorm is { } norm)
@@ -72,7 +72,7 @@ internal static class SpectrumReport
             yield return ("condition number", double.IsFinite(k.Value) ? Text(k) : "infinite");
         yield return ("products", $"{result.Largest.Products} for the largest eigenvalues");
         if (result.Density is { Reorthogonalised: false })
-            yield return ("density", "without reorthogonalisation, for want of memory");
+            yield return ("density", "without reorthogonalisation, to save memory");
     }
 
     private static string Text(Estimate e) =>

@@ -5,7 +5,7 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>What <c>amari spectrum</c> found; what a stop left undone is null.</summary>
+/// <summary>The result of <c>amari spectrum</c>. Parts that an interruption left out are null.</summary>
 internal sealed record SpectrumResult(
     long Dimension,
     Eigenpairs Largest,
@@ -30,45 +30,48 @@ internal sealed record SpectrumResult(
     /// <summary>The density of the figures.</summary>
     public IReadOnlyList<DensityPoint> Points => field ??= Density?.Smooth() ?? [];
 
-    /// <summary>λ_max / λ_min; null unless both ends are known.</summary>
+    /// <summary>λ_max / λ_min; null unless both are known.</summary>
     public Estimate? Condition =>
         Largest.Values.Count > 0 && Smallest is { } s
             ? ConditionNumber.FromEnds(new(Largest.Values[0], Largest.Residuals[0]), new(s.Values[0], s.Residuals[0]))
             : null;
 
-    /// <summary>‖C‖_F by the quadrature.</summary>
+    /// <summary>‖C‖_F from the quadrature.</summary>
     public Estimate? FrobeniusNorm =>
         Density?.Trace(x => x * x) is { } square
             ? new(Math.Sqrt(square.Value), square.StandardError / (2 * Math.Sqrt(square.Value)))
             : null;
 
-    /// <summary>The α at which the effective dimensionality is told: a thousandth of the largest eigenvalue.</summary>
+    /// <summary>The α of the reported effective dimensionality: a thousandth of the largest eigenvalue.</summary>
     public double Alpha => Largest.Values.Count > 0 && Largest.Values[0] > 0 ? Largest.Values[0] / 1000 : double.NaN;
 
     public Estimate? EffectiveDimension => double.IsNaN(Alpha) ? null : Density?.EffectiveDimension(Alpha);
 
-    /// <summary>Where the matrix and the network come from, in words.</summary>
+    /// <summary>The origin of the matrix and the network, in words.</summary>
     public string Subtitle => $"{Weights}; {Data}; loss {Number.Short(Loss)}";
 
-    /// <summary>The head of figures and pages.</summary>
+    /// <summary>The heading of figures and pages.</summary>
     public string Headline => $"{Title} of {Workload}{(Layer is null ? "" : $", layer {Layer}")}";
 
-    /// <summary>What one sees, in words.</summary>
+    /// <summary>The result in words.</summary>
     public string Summary
     {
         get
         {
             if (Largest.Values.Count == 0)
                 return Interrupted
-                    ? "Stopped before anything was found."
+                    ? "Stopped before the first result."
                     : "A product of the matrix was infinite or NaN: the network has diverged.";
             double top = Largest.Values[0];
-            var said = new List<string>
+            var sentences = new List<string>
             {
-                Outliers.Enough
+                Outliers.IsConclusive
                     ? $"{Outliers.Count} of {Dimension:N0} eigenvalues stand apart from the bulk."
-                    : (Outliers.Count > 0 ? $"At least {Outliers.Count} eigenvalues stand apart " : "Too few eigenvalues to tell outliers ")
-                        + "from the bulk; ask for more with --top.",
+                    : (
+                        Outliers.Count > 0
+                            ? $"At least {Outliers.Count} eigenvalues stand apart"
+                            : "There are too few eigenvalues to separate outliers"
+                    ) + " from the bulk; compute more with --top.",
                 $"The largest is {Number.Short(top)}"
                     + (
                         Operator == "hessian" && top > 0
@@ -77,24 +80,24 @@ internal sealed record SpectrumResult(
                     ),
             };
             if (Smallest is { } s && s.Values[0] < -s.Residuals[0])
-                said.Add($"The smallest is {Number.Short(s.Values[0])}: the matrix is indefinite.");
+                sentences.Add($"The smallest is {Number.Short(s.Values[0])}: the matrix is indefinite.");
             else if (Condition is { } k)
-                said.Add(
+                sentences.Add(
                     double.IsFinite(k.Value)
                         ? $"The condition number is {Number.Short(k.Value)}."
-                        : "The smallest is 0 to rounding: the matrix is singular."
+                        : "The smallest is 0 up to rounding: the matrix is singular."
                 );
             if (Density is { } density && top > 0 && density.Mean(x => Math.Abs(x) < top / 100 ? 1 : 0) is var bulk)
-                said.Add(FormattableString.Invariant($"{bulk.Value:P1} of all lie within 1 % of the largest around 0."));
+                sentences.Add(FormattableString.Invariant($"{bulk.Value:P1} of all eigenvalues are within ±1 % of the largest."));
             if (Largest.Status == LanczosStatus.ProductLimit)
-                said.Add("Not every eigenvalue converged; the residuals tell how far each may be off.");
+                sentences.Add("Not every eigenvalue converged; the residuals bound their errors.");
             if (Interrupted)
-                said.Add("The command was stopped; this is what was done until then.");
-            return string.Join(" ", said);
+                sentences.Add("The command was stopped; these are the results so far.");
+            return string.Join(" ", sentences);
         }
     }
 
-    /// <summary>The machine-readable result; its names are stable. Numbers that are not finite are null.</summary>
+    /// <summary>The machine-readable result with stable names. Numbers that are not finite are null.</summary>
     public string ToJson() =>
         new JsonObject
         {
@@ -116,7 +119,7 @@ internal sealed record SpectrumResult(
             ["effectiveDimension"] = Json(EffectiveDimension),
             ["effectiveDimensionAlpha"] = Finite(Alpha),
             ["conditionNumber"] = Json(Condition),
-            ["outliers"] = Outliers.Enough ? Outliers.Count : null,
+            ["outliers"] = Outliers.IsConclusive ? Outliers.Count : null,
             ["outliersAtLeast"] = Outliers.Count,
             ["outlierRule"] = Outliers.Rule,
             ["density"] = new JsonArray([.. Points.Select(p => new JsonArray(Finite(p.Lambda), Finite(p.Density.Value)))]),

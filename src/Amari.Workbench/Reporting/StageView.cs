@@ -2,7 +2,7 @@ using System.Diagnostics;
 
 namespace Amari.Reporting;
 
-/// <summary>Work in stages as it goes: one line that is rewritten on a terminal, a line now and then elsewhere.</summary>
+/// <summary>Shows the progress of work in stages: on a terminal one line that is rewritten, otherwise a line from time to time.</summary>
 internal sealed class StageView(TextWriter output) : IDisposable
 {
     private const double TerminalSeconds = 0.1,
@@ -13,9 +13,9 @@ internal sealed class StageView(TextWriter output) : IDisposable
     private string _stage = "";
     private int _width;
 
-    /// <param name="stage">What is being done.</param>
-    /// <param name="share">0..1.</param>
-    /// <param name="detail">How far, in words.</param>
+    /// <param name="stage">The current stage.</param>
+    /// <param name="share">The completed share, 0..1.</param>
+    /// <param name="detail">The progress, in words.</param>
     public void Report(string stage, double share, string detail)
     {
         if (stage != _stage)

@@ -2,27 +2,27 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>Runs that came apart, diverged, failed or rested at the loss of a constant prediction, in words.</summary>
+/// <summary>Describes runs that came apart, diverged, failed or stayed at the loss of a constant prediction.</summary>
 internal static class Trouble
 {
-    /// <summary>How a run ended: <c>completed</c>, <c>came-apart</c>, <c>diverged</c>, <c>failed</c> or <c>interrupted</c>; stable
-    /// names.</summary>
+    /// <summary>The stable name of a status: <c>completed</c>, <c>came-apart</c>, <c>diverged</c>, <c>failed</c> or
+    /// <c>interrupted</c>.</summary>
     public static string NameOf(RunStatus status) => status == RunStatus.CameApart ? "came-apart" : status.ToString().ToLowerInvariant();
 
-    /// <summary>The same in a sentence.</summary>
+    /// <summary>The name for use in a sentence.</summary>
     public static string Words(RunStatus status) => NameOf(status).Replace('-', ' ');
 
-    /// <summary>Whether nobody should rely on the optimizer of this run.</summary>
+    /// <summary>Whether the run rules out a recommendation of its optimizer.</summary>
     public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed;
 
-    /// <summary>What happened to an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at
+    /// <summary>The trouble of an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at
     /// 853)</c>.</summary>
     public static string Of(Summary summary)
     {
         var parts = new List<string>();
         var apart = summary.Runs.Where(r => r.CameApart).ToList();
         if (apart.Count > 0)
-            parts.Add($"came apart on {Seeds(apart)} ({Fall(apart.MaxBy(r => r.FinalLoss)!)})");
+            parts.Add($"came apart on {Seeds(apart)} ({LossesOf(apart.MaxBy(r => r.FinalLoss)!)})");
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
         if (diverged.Count > 0)
             parts.Add($"diverged on {Seeds(diverged)}");
@@ -32,14 +32,14 @@ internal static class Trouble
         return $"{summary.Optimizer} {string.Join(" and ", parts)}";
     }
 
-    /// <summary>One line for standard error about a run that did not hold; null if it did.</summary>
+    /// <summary>One line for standard error about a run in trouble; null for other runs.</summary>
     public static string? Line(TrainingRun run) =>
         run.Status switch
         {
             RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
                 + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
             RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
-            _ when run.CameApart => $"The run came apart: {Fall(run)}.",
+            _ when run.CameApart => $"The run came apart: {LossesOf(run)}.",
             _ => null,
         };
 
@@ -47,7 +47,7 @@ internal static class Trouble
     public static string Reason(Exception? failure) =>
         failure is null ? "no reason given" : $"{EarlierFailure.KindOf(failure)}: {failure.Message.Split('\n')[0].Trim()}";
 
-    /// <summary>How many runs ended in which trouble, a line each: <c>came apart: 2 of 3</c>.</summary>
+    /// <summary>The number of runs in each kind of trouble, one line each: <c>came apart: 2 of 3</c>.</summary>
     public static string Count(Summary summary) =>
         string.Concat(
             from part in ((string Name, int Count)[])
@@ -60,9 +60,9 @@ internal static class Trouble
             select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}"
         );
 
-    /// <summary>Warnings about optimizers that rested at the loss of a constant prediction: one for all that ended there, one for each
-    /// that left it.</summary>
-    public static IEnumerable<string> AtRest(IReadOnlyList<Summary> all)
+    /// <summary>Warnings about optimizers that stayed at the loss of a constant prediction: one for all that ended there, one for each that
+    /// left it.</summary>
+    public static IEnumerable<string> Plateaus(IReadOnlyList<Summary> all)
     {
         var ended = all.Select(s => (Summary: s, Runs: s.Runs.Where(r => r.Plateau is { ToEnd: true }).ToList()))
             .Where(s => s.Runs.Count > 0)
@@ -78,24 +78,24 @@ internal static class Trouble
             var names = ended
                 .Select(s => s.Runs.Count == s.Summary.Runs.Count ? s.Summary.Optimizer : $"{s.Summary.Optimizer} ({Seeds(s.Runs)})")
                 .ToList();
-            yield return $"{Join(names)} {(names.Count == 1 ? "rests" : "rest")} at the loss of a constant prediction "
+            yield return $"{Join(names)} ended at the loss of a constant prediction "
                 + $"({Number.Short(plateau.Loss, 4)}): "
-                + $"{(names.Count == 1 ? "it has" : "they have")} learned the mean of the targets only, "
+                + $"{(names.Count == 1 ? "it" : "they")} learned only the mean of the targets, "
                 + (
                     better is null
-                        ? "unless the data allow no more"
-                        : $"where {better.Optimizer} got to {Number.Short(better.Best!.Value.Loss)}"
+                        ? "unless the data permit no lower loss"
+                        : $"while {better.Optimizer} reached {Number.Short(better.Best!.Value.Loss)}"
                 )
-                + "; try another start (--start), learning rate or damping.";
+                + "; try another initialisation (--start), learning rate or damping.";
         }
         foreach (var summary in others)
             if (summary.Runs.Where(r => r.Plateau is not null).MaxBy(r => r.Plateau!.Share) is { Plateau: { } left } run)
-                yield return $"{summary.Optimizer} rested at the loss of a constant prediction ({Number.Short(left.Loss, 4)}) "
+                yield return $"{summary.Optimizer} stayed at the loss of a constant prediction ({Number.Short(left.Loss, 4)}) "
                     + FormattableString.Invariant($"from step {left.FromStep} to {left.ToStep} of seed {run.Seed}, ")
                     + FormattableString.Invariant($"{100 * left.Share:F0} % of the budget.");
     }
 
-    private static string Fall(TrainingRun run) =>
+    private static string LossesOf(TrainingRun run) =>
         (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
         + $"ended at {Number.Short(run.FinalLoss)}";
 

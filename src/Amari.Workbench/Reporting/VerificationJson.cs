@@ -6,8 +6,8 @@ using Amari.Workloads.Data;
 
 namespace Amari.Reporting;
 
-/// <summary>The machine-readable result of <c>amari verify</c>; its names are stable. <c>passed</c> is null where a check could not be
-/// decided or computed.</summary>
+/// <summary>The machine-readable result of <c>amari verify</c> with stable names. <c>passed</c> is null for inconclusive and unavailable
+/// checks.</summary>
 internal static class VerificationJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };

@@ -2,14 +2,12 @@ using Amari.Serialization;
 
 namespace Amari.Training;
 
-/// <summary>The weights of a run's best evaluation, as <c>best.safetensors</c> next to its checkpoints: a checkpoint of the model
-/// alone.</summary>
-/// <remarks>An evaluation that is the best so far copies the weights that it was of (averages and BatchNorm statistics as evaluated) in
-/// memory, which costs a copy and no
-/// time of training. The file is written when a checkpoint is due, before that, and at the end of the run, also of one that diverged or
-/// failed. So a kill loses the best weights since
-/// the last checkpoint, which a resumed run finds again; and the file may be ahead of the checkpoint that a run resumes from, until the
-/// run has come as far.</remarks>
+/// <summary>The weights of a run's best evaluation, in <c>best.safetensors</c> next to its checkpoints: a checkpoint of the model
+/// only.</summary>
+/// <remarks>The best evaluation so far copies its weights (averages and BatchNorm statistics as evaluated) in memory, outside the training
+/// time. The file is written just before each checkpoint and at the end of the run, even if the run diverged or failed. A kill therefore
+/// loses the best weights since the last checkpoint, which a resumed run finds again. The file may be ahead of the checkpoint that a run
+/// resumes from.</remarks>
 internal sealed class BestWeights(string directory, nn.Module model) : IDisposable
 {
     /// <summary>The name of the file.</summary>
@@ -19,14 +17,14 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
     private BestEvaluation? _copied,
         _written;
 
-    /// <summary>The file in a run's folder.</summary>
+    /// <summary>The path of the file in a run's folder.</summary>
     public static string PathIn(string directory) => Path.Combine(directory, FileName);
 
-    /// <summary>The file as of some run; null if there is none. The caller disposes it.</summary>
-    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    /// <summary>Loads the file; null if it does not exist. The caller disposes it.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged.</exception>
     public static Checkpoint? Load(string directory) => PathIn(directory) is var file && File.Exists(file) ? Checkpoint.Load(file) : null;
 
-    /// <summary>Takes the model's weights as those of the best evaluation; the earlier ones stay if a weight is not finite.</summary>
+    /// <summary>Copies the model's weights as those of the best evaluation. If a weight is not finite, the earlier copy stays.</summary>
     public void Take(BestEvaluation of)
     {
         using var off = no_grad();
@@ -42,7 +40,7 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         _copied = of;
     }
 
-    /// <summary>After a resume: what the file holds already, if it is the evaluation that the record knows as its best.</summary>
+    /// <summary>After a resume: recognises the file's content, if it belongs to the best evaluation in the record.</summary>
     public void Resume(RunRecord record)
     {
         try
@@ -53,12 +51,12 @@ internal sealed class BestWeights(string directory, nn.Module model) : IDisposab
         }
         catch (InvalidDataException)
         {
-            // It is written again at the next best evaluation.
+            // The next best evaluation writes it again.
         }
     }
 
     /// <summary>Writes the file if the weights in memory are newer.</summary>
-    /// <exception cref="IOException">The disk refused; the file is as it was.</exception>
+    /// <exception cref="IOException">The file system refused to write. The file is unchanged.</exception>
     public void Write(RunRecord record)
     {
         if (_copied is not { } best || best == _written)

@@ -6,8 +6,8 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>Watches curvature while a model trains, without changing the training: sharpness, top eigenvalues, gradient noise scale, KL per
-/// step, condition of K-FAC's factors.</summary>
+/// <summary>Measures curvature while a model trains, without changing the training: sharpness, top eigenvalues, gradient noise scale, KL
+/// divergence per step, and condition numbers of K-FAC's factors.</summary>
 /// <remarks><code>
 /// using var monitor = new CurvatureMonitor(model, likelihood, x, y, optimizer, new() { Quantities = MonitorQuantities.Sharpness });
 /// monitor.Observe(0);
@@ -16,18 +16,18 @@ namespace Amari.Training;
 ///     ...                                    // zero_grad, forward, backward, step
 ///     if (monitor.Observe(step) is { } row) Console.WriteLine($"{row.Step}: {row.Sharpness} of {row.StabilityBound}");
 /// }
-/// monitor.Measure(steps);                     // the end
+/// monitor.Measure(steps);                     // at the end
 /// </code>
-/// It measures at the first call and then so seldom that it takes about <see cref="MonitorOptions.Share"/> of the time. All is measured on
-/// one fixed sample with the model in evaluation mode, unseen by K-FAC and without a draw from torch's generator: the weights are bit for
-/// bit those of a run without it. Eigenvalues are the Hessian's by Lanczos, started from the last measurement's eigenvectors and a little
-/// random vector.</remarks>
+/// It measures at the first call, and later at intervals such that measurements take about <see cref="MonitorOptions.Share"/> of the time.
+/// All quantities are measured on one fixed sample, with the model in evaluation mode, without capture by K-FAC and without draws from
+/// torch's generator. The weights are bit-equal to those of a run without it. Eigenvalues are the Hessian's by Lanczos, started from the
+/// last measurement's eigenvectors plus a small random vector.</remarks>
 public sealed class CurvatureMonitor : IDisposable
 {
-    private const int Together = 512,
+    private const int ChunkSize = 512,
         NoiseBatches = 16;
-    private const int Slack = 6; // vectors that a warm basis has beyond the pairs
-    private const double Fresh = 0.1; // of a random vector in a warm start: eigenvalues that overtake are seen
+    private const int ExtraVectors = 6; // vectors of a warm-started basis in addition to the pairs
+    private const double RandomWeight = 0.1; // weight of the random vector in a warm start: it finds eigenvalues that overtake others
     private readonly optim.Optimizer? _optimizer;
     private readonly Objective _objective,
         _inParts;
@@ -36,22 +36,22 @@ public sealed class CurvatureMonitor : IDisposable
     private readonly TimeProvider _clock;
     private readonly long _start;
     private readonly List<MonitorRow> _rows = [];
-    private List<Tensor>? _before; // outputs before the step that is measured next
+    private List<Tensor>? _before; // outputs before the next measured step
     private long _beforeStep,
         _reported = -1;
     private Tensor? _warm;
     private double _trained;
     private bool _hasNoHessian;
 
-    /// <param name="model">Not owned. On its device already: <c>module.to</c> replaces the parameters.</param>
+    /// <param name="model">Not owned. Must be on its final device, because <c>module.to</c> replaces the parameters.</param>
     /// <param name="likelihood">p(y | f).</param>
     /// <param name="inputs">The sample's x : [n, ...], n ≥ 2. Not owned; must live as long as the monitor.</param>
     /// <param name="targets">The sample's y : [n, ...]. Not owned.</param>
-    /// <param name="optimizer">What trains the model: for the learning rate, the stability bound, K-FAC's factors and a second-order
-    /// method's reports; null to go without.</param>
-    /// <param name="options">Defaults if null; <see cref="MonitorOptions.Examples"/> is not used here.</param>
-    /// <param name="clock">The system's if null.</param>
-    /// <exception cref="ArgumentException">The sample has fewer than two examples, or its sizes differ.</exception>
+    /// <param name="optimizer">The optimizer of the model, for the learning rate, the stability bound, K-FAC's factors and a second-order
+    /// method's reports. May be null.</param>
+    /// <param name="options">Defaults if null. <see cref="MonitorOptions.Examples"/> is not used here.</param>
+    /// <param name="clock">The system clock if null.</param>
+    /// <exception cref="ArgumentException">The sample has fewer than two examples, or inputs and targets differ in number.</exception>
     public CurvatureMonitor(
         nn.Module<Tensor, Tensor> model,
         Likelihood likelihood,
@@ -67,14 +67,14 @@ public sealed class CurvatureMonitor : IDisposable
         long n = inputs.shape[0];
         if (n < 2 || targets.shape[0] != n)
             throw new ArgumentException(
-                $"The sample has {n} inputs and {targets.shape[0]} targets; it must be as many, at least 2.",
+                $"The sample has {n} inputs and {targets.shape[0]} targets; both must be equal and at least 2.",
                 nameof(inputs)
             );
         Options = options ?? new();
         _optimizer = optimizer;
         var sample = new Dataset(inputs, targets);
         var parameters = ParameterLayout.Of(model);
-        _objective = new(model, likelihood, sample.Batches(Together), parameters);
+        _objective = new(model, likelihood, sample.Batches(ChunkSize), parameters);
         _inParts = new(model, likelihood, sample.Batches((int)Math.Max(1, n / NoiseBatches)), parameters);
         _hessian = new(_objective);
         _schedule = new(Options.Share);
@@ -82,10 +82,10 @@ public sealed class CurvatureMonitor : IDisposable
         _start = _clock.GetTimestamp();
     }
 
-    /// <summary>What is measured, and how.</summary>
+    /// <summary>The measured quantities and the settings.</summary>
     public MonitorOptions Options { get; }
 
-    /// <summary>The measurements so far, and what they cost.</summary>
+    /// <summary>The measurements so far and their cost.</summary>
     public MonitorResult Result =>
         new(
             Options.Quantities,
@@ -97,33 +97,33 @@ public sealed class CurvatureMonitor : IDisposable
             _optimizer is null ? null : Training.StabilityBound.Of(_optimizer)?.Rule
         );
 
-    /// <summary>Call it before the first step and after every one; it measures when it is time to. Training time is all time not spent
-    /// here.</summary>
-    /// <param name="step">Steps done, rising from call to call.</param>
-    /// <returns>The measurement, or what a second-order method reports of the step; null mostly.</returns>
+    /// <summary>Call it before the first step and after every step; it measures when a measurement is due. All time outside of the monitor
+    /// counts as training time.</summary>
+    /// <param name="step">Completed steps, increasing from call to call.</param>
+    /// <returns>The measurement, or a second-order method's report of the step; usually null.</returns>
     public MonitorRow? Observe(long step) => Observe(step, TrainingSeconds);
 
-    /// <summary>The same for a loop that has a clock of its own.</summary>
-    /// <param name="step">Steps done, rising from call to call.</param>
+    /// <summary>For a loop with its own clock: as <see cref="Observe(long)"/>.</summary>
+    /// <param name="step">Completed steps, increasing from call to call.</param>
     /// <param name="trainingSeconds">Training time so far, without the monitor's.</param>
-    /// <returns>The measurement, or what a second-order method reports of the step; null mostly.</returns>
+    /// <returns>The measurement, or a second-order method's report of the step; usually null.</returns>
     public MonitorRow? Observe(long step, double trainingSeconds)
     {
         _trained = trainingSeconds;
-        var told = _optimizer switch
+        var latest = _optimizer switch
         {
             SecondOrderOptimizer o => o.Report,
             Kfac k => k.Report,
             _ => null,
         };
-        var report = told is { } last && last.Step != _reported ? last : null;
+        var report = latest is not null && latest.Step != _reported ? latest : null;
         _reported = report?.Step ?? _reported;
         if (_before is not null)
             return Measure(step, report, apart: false);
         if (_schedule.Due(trainingSeconds) && !Has(step))
         {
-            // KL takes two calls: outputs before a step, then all measurements after it. No step leads to the first one.
-            if (_schedule.First is null || !Asked(MonitorQuantities.Kl))
+            // KL needs two calls: outputs before a step, then all measurements after it. No step precedes the first call.
+            if (_schedule.First is null || !Requests(MonitorQuantities.Kl))
                 return Measure(step, report, apart: false);
             long began = _clock.GetTimestamp();
             (_before, _beforeStep) = (Outputs(), step);
@@ -139,13 +139,13 @@ public sealed class CurvatureMonitor : IDisposable
             };
     }
 
-    /// <summary>Measures now, due or not, and outside the share: for the end of a run.</summary>
-    /// <param name="step">Steps done.</param>
+    /// <summary>Measures now, at the end of a run. The time does not count towards the share.</summary>
+    /// <param name="step">Completed steps.</param>
     /// <returns>The measurement; null if this step was measured already.</returns>
     public MonitorRow? Measure(long step) => Measure(step, TrainingSeconds);
 
-    /// <summary>The same for a loop that has a clock of its own.</summary>
-    /// <param name="step">Steps done.</param>
+    /// <summary>For a loop with its own clock: as <see cref="Measure(long)"/>.</summary>
+    /// <param name="step">Completed steps.</param>
     /// <param name="trainingSeconds">Training time so far, without the monitor's.</param>
     /// <returns>The measurement; null if this step was measured already.</returns>
     public MonitorRow? Measure(long step, double trainingSeconds)
@@ -166,7 +166,7 @@ public sealed class CurvatureMonitor : IDisposable
         return _rows[^1];
     }
 
-    /// <summary>Continues from the measurements of a run that was interrupted.</summary>
+    /// <summary>Continues from the measurements of an interrupted run.</summary>
     internal void Restore(MonitorResult earlier)
     {
         _rows.AddRange(earlier.Rows);
@@ -176,7 +176,7 @@ public sealed class CurvatureMonitor : IDisposable
     private MonitorRow Row(long step, StepReport? report)
     {
         using var scope = NewDisposeScope();
-        bool hessian = Asked(MonitorQuantities.Sharpness | MonitorQuantities.Spectrum);
+        bool hessian = Requests(MonitorQuantities.Sharpness | MonitorQuantities.Spectrum);
         using var pairs = hessian && !_hasNoHessian ? Eigenpairs() : null;
         var row = new MonitorRow
         {
@@ -184,14 +184,14 @@ public sealed class CurvatureMonitor : IDisposable
             Seconds = _trained,
             Report = report,
             LearningRate = _optimizer?.ParamGroups.FirstOrDefault()?.LearningRate,
-            NoiseScale = Asked(MonitorQuantities.Noise) ? GradientNoiseScale.Of(_inParts).Scale : null,
+            NoiseScale = Requests(MonitorQuantities.Noise) ? GradientNoiseScale.Of(_inParts).Scale : null,
             Kl = _before is null || step == _beforeStep ? null : Kl(_before),
             KlSteps = _before is null || step == _beforeStep ? null : step - _beforeStep,
-            Factors = Asked(MonitorQuantities.Factors) ? (_optimizer as Kfac)?.FactorConditions() : null,
-            Eigenvalues = Asked(MonitorQuantities.Spectrum) ? pairs?.Values ?? [] : null,
+            Factors = Requests(MonitorQuantities.Factors) ? (_optimizer as Kfac)?.FactorConditions() : null,
+            Eigenvalues = Requests(MonitorQuantities.Spectrum) ? pairs?.Values ?? [] : null,
         };
-        Forget();
-        return !Asked(MonitorQuantities.Sharpness)
+        DisposeOutputs();
+        return !Requests(MonitorQuantities.Sharpness)
             ? row
             : row with
             {
@@ -203,7 +203,7 @@ public sealed class CurvatureMonitor : IDisposable
 
     private Eigenpairs? Eigenpairs()
     {
-        int count = Asked(MonitorQuantities.Spectrum) ? Options.Eigenvalues : 1;
+        int count = Requests(MonitorQuantities.Spectrum) ? Options.Eigenvalues : 1;
         Eigenpairs pairs;
         try
         {
@@ -216,14 +216,14 @@ public sealed class CurvatureMonitor : IDisposable
                     MaxProducts = Options.MaxProducts,
                     Seed = Options.Seed,
                     Start = _warm,
-                    BasisSize = _warm is null ? null : count + Slack,
+                    BasisSize = _warm is null ? null : count + ExtraVectors,
                 }
             );
         }
-        catch (InvalidOperationException e) // the training goes on
+        catch (InvalidOperationException e) // the training continues
         {
             _hasNoHessian = true;
-            Warnings.Once($"The monitor cannot measure the Hessian of this model, and leaves its eigenvalues out. {e.Message}");
+            Warnings.Once($"The monitor cannot measure the Hessian of this model and omits its eigenvalues. {e.Message}");
             return null;
         }
         if (pairs.Vectors is not { } v)
@@ -231,11 +231,13 @@ public sealed class CurvatureMonitor : IDisposable
         using var generator = new Generator((ulong)(Options.Seed + _rows.Count + 1));
         var random = randn(v.shape[0], dtype: v.dtype, generator: generator).to(v.device);
         _warm?.Dispose();
-        _warm = (v.sum(dim: 1) / Math.Sqrt(v.shape[1])).add_(random, alpha: Fresh / random.norm().ToDouble()).DetachFromDisposeScope();
+        _warm = (v.sum(dim: 1) / Math.Sqrt(v.shape[1]))
+            .add_(random, alpha: RandomWeight / random.norm().ToDouble())
+            .DetachFromDisposeScope();
         return pairs;
     }
 
-    /// <summary>f of every batch; owned.</summary>
+    /// <summary>f of every batch; owned by the caller.</summary>
     private List<Tensor> Outputs()
     {
         var outputs = new List<Tensor>();
@@ -256,19 +258,19 @@ public sealed class CurvatureMonitor : IDisposable
         static Tensor Double(Tensor t) => t.cpu().to_type(ScalarType.Float64);
     }
 
-    private bool Asked(MonitorQuantities some) => (Options.Quantities & some) != 0;
+    private bool Requests(MonitorQuantities some) => (Options.Quantities & some) != 0;
 
-    private void Forget()
+    private void DisposeOutputs()
     {
         foreach (var output in _before ?? [])
             output.Dispose();
         _before = null;
     }
 
-    /// <summary>Disposes what it keeps between measurements: a vector of the model's size, and outputs.</summary>
+    /// <summary>Disposes the vectors and outputs that it keeps between measurements.</summary>
     public void Dispose()
     {
-        Forget();
+        DisposeOutputs();
         _warm?.Dispose();
     }
 }

@@ -7,13 +7,12 @@ using Amari.Workloads.Data;
 
 namespace Amari.Training;
 
-/// <summary>A short text that changes with the data of a workload: 64 bits of a SHA-256 of the types, shapes and bytes of all
-/// sets.</summary>
+/// <summary>A short text that identifies the data of a workload: 64 bits of a SHA-256 of the types, shapes and bytes of all sets.</summary>
 internal static class DataFingerprint
 {
     private const int Digits = 16;
 
-    /// <summary>Reads all of the data once.</summary>
+    /// <summary>Computes the fingerprint. Reads all of the data once.</summary>
     public static string Of(WorkloadData data)
     {
         using var scope = NewDisposeScope();

@@ -2,10 +2,10 @@ using Amari.Native;
 
 namespace Amari.Training;
 
-/// <summary>What a <see cref="CurvatureMonitor"/> measures, on how many examples, how exactly, and at which share of the time.</summary>
+/// <summary>The quantities, sample, accuracy and time share of a <see cref="CurvatureMonitor"/>.</summary>
 public sealed record MonitorOptions
 {
-    /// <summary>What is measured; at least one quantity.</summary>
+    /// <summary>The measured quantities; at least one.</summary>
     public MonitorQuantities Quantities
     {
         get;
@@ -19,8 +19,8 @@ public sealed record MonitorOptions
                     );
     } = MonitorQuantities.All;
 
-    /// <summary>In [0, 1): the share of the run time (training and monitor together) that measurements after the first take; 0 for the
-    /// first alone.</summary>
+    /// <summary>In [0, 1): the share of the run time (training and monitor) that measurements after the first take; 0 for the first
+    /// measurement only.</summary>
     public double Share
     {
         get;
@@ -34,14 +34,14 @@ public sealed record MonitorOptions
         init => field = Require.AtLeast(2, value);
     } = 256;
 
-    /// <summary>Eigenvalues of the spectrum, ≥ 1.</summary>
+    /// <summary>Number of eigenvalues of the spectrum, ≥ 1.</summary>
     public int Eigenvalues
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 5;
 
-    /// <summary>Largest residual of an eigenvalue relative to the largest, > 0. The eigenvalue's own error is of the order of its
+    /// <summary>Maximum residual of an eigenvalue relative to the largest, > 0. The error of the eigenvalue is of the order of its
     /// square.</summary>
     public double Tolerance
     {
@@ -49,21 +49,21 @@ public sealed record MonitorOptions
         init => field = Require.Positive(value);
     } = 1e-2;
 
-    /// <summary>Products of one measurement after which Lanczos gives what it has, ≥ 1.</summary>
+    /// <summary>Maximum number of products per measurement, ≥ 1. Lanczos then returns its current estimates.</summary>
     public int MaxProducts
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 200;
 
-    /// <summary>≥ 0: of the sample and of Lanczos. Torch's own generator is never drawn from.</summary>
+    /// <summary>Seed of the sample and of Lanczos, ≥ 0. Torch's own generator is not used.</summary>
     public int Seed
     {
         get;
         init => field = Require.AtLeast(0, value);
     }
 
-    /// <summary>The names of the quantities, as on the command line.</summary>
+    /// <summary>The names of the quantities on the command line.</summary>
     public static IReadOnlyList<string> Names { get; } =
     [
         .. Enum.GetValues<MonitorQuantities>()
@@ -71,8 +71,8 @@ public sealed record MonitorOptions
             .Select(q => q.ToString().ToLowerInvariant()),
     ];
 
-    /// <summary>Reads comma-separated names of quantities: <c>sharpness,noise</c>, or <c>all</c>.</summary>
-    /// <exception cref="ArgumentException">A name that is none, or no name; the message lists them.</exception>
+    /// <summary>Parses comma-separated names of quantities: <c>sharpness,noise</c>, or <c>all</c>.</summary>
+    /// <exception cref="ArgumentException">A name is unknown, or there is none. The message lists the names.</exception>
     public static MonitorQuantities Parse(string names)
     {
         ArgumentNullException.ThrowIfNull(names);
@@ -80,11 +80,9 @@ public sealed record MonitorOptions
         foreach (string name in names.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
             result |= Names.Append("all").Contains(name, StringComparer.OrdinalIgnoreCase)
                 ? Enum.Parse<MonitorQuantities>(name, ignoreCase: true)
-                : throw new ArgumentException(
-                    $"There is nothing called '{name}' to monitor; there are {string.Join(", ", Names)}, and all."
-                );
+                : throw new ArgumentException($"The monitored quantity is '{name}'; it must be one of {string.Join(", ", Names)}, or all.");
         return result != MonitorQuantities.None
             ? result
-            : throw new ArgumentException($"Nothing to monitor is named; there are {string.Join(", ", Names)}, and all.");
+            : throw new ArgumentException($"No monitored quantity is given; it must be one of {string.Join(", ", Names)}, or all.");
     }
 }

@@ -2,14 +2,14 @@ using Amari.Native;
 
 namespace Amari.Training;
 
-/// <summary>What a <see cref="CurvatureMonitor"/> measures.</summary>
+/// <summary>The quantities that a <see cref="CurvatureMonitor"/> measures.</summary>
 [Flags]
 public enum MonitorQuantities
 {
     /// <summary>Nothing.</summary>
     None = 0,
 
-    /// <summary>The largest eigenvalue of the Hessian, beside the bound at which gradient descent turns unstable.</summary>
+    /// <summary>The largest eigenvalue of the Hessian, with the bound above which gradient descent is unstable.</summary>
     Sharpness = 1,
 
     /// <summary>The largest eigenvalues of the Hessian.</summary>

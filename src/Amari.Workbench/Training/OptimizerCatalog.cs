@@ -4,10 +4,10 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>All optimizers that commands offer.</summary>
+/// <summary>All optimizers of the command line.</summary>
 public static class OptimizerCatalog
 {
-    // The quadratic model gives steps their length, in the place of a rate, a momentum and a bound.
+    // The quadratic model determines the step length, in place of a learning rate, a momentum and a bound.
     private static readonly (string, string) OwnLength = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
 
     private static IReadOnlyList<SearchDimension> KfacSpace(SearchDimension own) =>
@@ -130,7 +130,7 @@ public static class OptimizerCatalog
             (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
             KfacSpace(new SearchChoice("AdaptiveDamping", ["False", "True"])),
             Preset: [KeyValuePair.Create("DampingMethod", "Ekfac"), KeyValuePair.Create("Damping", "1e-3")]
-        ), // its exact basis needs more damping than factored Tikhonov
+        ), // the eigenvalue correction needs more damping than factored Tikhonov
         new(
             "muon",
             "orthogonalised momentum of matrices",

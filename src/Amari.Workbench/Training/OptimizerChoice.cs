@@ -4,7 +4,7 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>An optimizer and its settings as on the command line; what is not set takes the workload's setting or the default.</summary>
+/// <summary>An optimizer and its settings as on the command line. Missing settings take the workload's setting or the default.</summary>
 /// <param name="Name">The name in the catalog.</param>
 /// <param name="Settings">Option names (any case, with or without hyphens; <c>lr</c> for the learning rate) and values.</param>
 public sealed record OptimizerChoice(string Name, IReadOnlyDictionary<string, string> Settings);

@@ -4,15 +4,15 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>An optimizer as commands know it.</summary>
-/// <param name="Name">On the command line.</param>
+/// <summary>An optimizer of the command line.</summary>
+/// <param name="Name">The name on the command line.</param>
 /// <param name="Summary">One line for tables and help.</param>
-/// <param name="OptionsType">Its options record.</param>
-/// <param name="Create">Makes it for a model; the likelihood gives curvature methods their Fisher.</param>
-/// <param name="SearchSpace">What tuning varies.</param>
-/// <param name="Variant">The entry of which this is a variant: a workload's settings of that one hold where it has none of this; null for
-/// none.</param>
-/// <param name="Preset">What makes the variant; settings under its own name and explicit ones override it.</param>
+/// <param name="OptionsType">The type of its options record.</param>
+/// <param name="Create">Creates it for a model; the likelihood defines the Fisher of curvature methods.</param>
+/// <param name="SearchSpace">The options that tuning varies.</param>
+/// <param name="Variant">The entry of which this is a variant. If a workload has no settings for this one, it takes those of that entry.
+/// Null for none.</param>
+/// <param name="Preset">The settings of the variant. Settings under its own name and explicit settings override them.</param>
 public sealed record OptimizerEntry(
     string Name,
     string Summary,
@@ -23,16 +23,16 @@ public sealed record OptimizerEntry(
     IReadOnlyList<KeyValuePair<string, string>>? Preset = null
 )
 {
-    /// <summary>Whether it takes the loss as a function, and may evaluate it many times in a step.</summary>
+    /// <summary>Whether it takes the loss as a function and may evaluate it many times per step.</summary>
     public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
 
-    /// <summary>What of the search space these options leave an effect.</summary>
-    /// <param name="options">By name, defaults included, as a run tells them.</param>
+    /// <summary>The dimensions of the search space that have an effect with these options.</summary>
+    /// <param name="options">Options by name, with defaults, as a run records them.</param>
     public IReadOnlyList<SearchDimension> SearchSpaceOf(IReadOnlyDictionary<string, string> options) =>
         [.. SearchSpace.Where(d => d.Unless is not { } idle || options.GetValueOrDefault(idle.Option) != idle.Value)];
 
-    /// <summary>What holds on a workload where nothing is asked for: its settings of this optimizer, or of the one that it is a variant of;
-    /// and the preset. What is missing is the default.</summary>
+    /// <summary>The settings on a workload without explicit ones: the workload's settings for this optimizer, or for the one that it is a
+    /// variant of, and the preset. Missing settings take the defaults.</summary>
     public IReadOnlyList<KeyValuePair<string, string>> SettingsIn(Workload workload)
     {
         ArgumentNullException.ThrowIfNull(workload);

@@ -7,8 +7,8 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>Where a user wants a document: in a file, which then appears whole or not at all, or in whatever else takes bytes: standard
-/// output, a pipe, a device.</summary>
+/// <summary>The destination of a document: a file, which is written completely or not at all, or any other output: standard output, a pipe
+/// or a device.</summary>
 internal sealed partial class OutputTarget
 {
     private const string Output = "-";
@@ -28,21 +28,22 @@ internal sealed partial class OutputTarget
     private OutputTarget(string option, string name, string? file, Action<byte[]> write) =>
         (Option, Name, File, _write) = (option, name, file, write);
 
-    /// <summary>What named it on the command line.</summary>
+    /// <summary>The option that set it on the command line.</summary>
     public string Option { get; }
 
-    /// <summary>As the user named it.</summary>
+    /// <summary>The path as the user wrote it.</summary>
     public string Name { get; }
 
-    /// <summary>The file that is written, behind all links; null of anything else.</summary>
+    /// <summary>The file after resolving all links; null for other outputs.</summary>
     public string? File { get; }
 
-    /// <summary>Finds out, before there is anything to write, whether a document can go there.</summary>
-    /// <param name="option">What names it on the command line.</param>
+    /// <summary>Checks whether a document can be written, before there is one.</summary>
+    /// <param name="option">The option that sets it on the command line.</param>
     /// <param name="path">A path, or <c>-</c> for standard output.</param>
-    /// <param name="replace">Whether a file that is there may be replaced.</param>
+    /// <param name="replace">Whether an existing file may be replaced.</param>
     /// <param name="output">Standard output.</param>
-    /// <exception cref="ArgumentException">It is a folder, a file that may not be replaced, or a descriptor that is not open.</exception>
+    /// <exception cref="ArgumentException">The path is a folder, a file that may not be replaced, or a descriptor that is not
+    /// open.</exception>
     public static OutputTarget Of(string option, string path, bool replace, TextWriter output)
     {
         if (IsOutput(path))
@@ -50,7 +51,7 @@ internal sealed partial class OutputTarget
         if (DescriptorOf(path) is { } descriptor)
             return IsInherited(descriptor)
                 ? new(option, path, null, bytes => Write(descriptor, bytes))
-                : throw new ArgumentException($"{option} is '{path}', which the command was not given to write to.");
+                : throw new ArgumentException($"{option} is '{path}', which is not open for writing.");
         if (Directory.Exists(path))
             throw new ArgumentException($"{option} is '{path}', which is a folder; it must be a file.");
         if (!IsRegular(path))
@@ -65,7 +66,7 @@ internal sealed partial class OutputTarget
             throw new ArgumentException($"{option}: {e.Message}", e);
         }
         if (System.IO.File.Exists(target) && !replace)
-            throw new ArgumentException($"{option} is '{path}', which exists already; choose another file or say --overwrite.");
+            throw new ArgumentException($"{option} is '{path}', which already exists; choose another file or use --overwrite.");
         return new(
             option,
             path,
@@ -81,12 +82,12 @@ internal sealed partial class OutputTarget
     /// <summary>Whether a path is standard output: <c>-</c>, <c>/dev/stdout</c>, or a link to it.</summary>
     public static bool IsOutput(string path) => path == Output || DescriptorOf(path) == OutputDescriptor;
 
-    /// <summary>Writes the document; to what is not a file with a line end after it.</summary>
-    /// <exception cref="IOException">It could not be written; a file that was there is as it was.</exception>
-    /// <exception cref="UnauthorizedAccessException">The same.</exception>
+    /// <summary>Writes the document. Outputs other than files get a line end after it.</summary>
+    /// <exception cref="IOException">It could not be written. An existing file is unchanged.</exception>
+    /// <exception cref="UnauthorizedAccessException">It could not be written. An existing file is unchanged.</exception>
     public void Write(string document) => _write(Encoding.UTF8.GetBytes(document));
 
-    /// <summary>The number of the descriptor that a path names, itself or over links.</summary>
+    /// <summary>The number of the descriptor that a path names, directly or over links.</summary>
     private static int? DescriptorOf(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -109,7 +110,7 @@ internal sealed partial class OutputTarget
         return null;
     }
 
-    /// <summary>Whether a descriptor is open to write, and is not one of the runtime's own, which are all closed on exec.</summary>
+    /// <summary>Whether a descriptor is open for writing and inherited. The runtime's own descriptors are all closed on exec.</summary>
     private static bool IsInherited(int descriptor)
     {
         if (!OperatingSystem.IsLinux())
@@ -131,7 +132,7 @@ internal sealed partial class OutputTarget
     )]
     private static partial Regex Descriptor();
 
-    /// <summary>Whether a path leads to a regular file or to nothing yet; a pipe, a device or a socket is none.</summary>
+    /// <summary>Whether a path leads to a regular file or does not exist. A pipe, a device or a socket is not regular.</summary>
     private static bool IsRegular(string path)
     {
         if (OperatingSystem.IsWindows() || !Path.Exists(path))

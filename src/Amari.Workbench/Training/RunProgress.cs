@@ -2,17 +2,17 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>What a run tells while it trains.</summary>
+/// <summary>The progress of a run.</summary>
 /// <param name="Optimizer">The optimizer's name.</param>
 /// <param name="Seed">The run's seed.</param>
-/// <param name="Stage">What is going on, e.g. <c>tuning 3/8</c>; empty for the measured run.</param>
-/// <param name="Step">Steps done.</param>
+/// <param name="Stage">The stage, such as <c>tuning 3/8</c>; empty for the measured run.</param>
+/// <param name="Step">Completed steps.</param>
 /// <param name="Seconds">Training time so far.</param>
 /// <param name="Fraction">Share of the budget used, 0..1.</param>
 /// <param name="BatchLoss">Loss of the newest batch.</param>
 /// <param name="Loss">Loss at the last evaluation.</param>
 /// <param name="Metric">Metric at the last evaluation.</param>
-/// <param name="MillisecondsPerStep">Recent time of a step.</param>
+/// <param name="MillisecondsPerStep">Milliseconds per step, from recent steps.</param>
 /// <param name="SecondsLeft">Estimated training time left of this run.</param>
 /// <param name="Evaluated">Whether this report comes from an evaluation.</param>
 public readonly record struct RunProgress(

@@ -8,25 +8,25 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>What a run has done so far; saved in its checkpoints.</summary>
+/// <summary>The record of a run so far, saved in its checkpoints.</summary>
 internal sealed class RunRecord(
     string workload,
     string optimizer,
     IReadOnlyDictionary<string, string> options,
     int seed,
-    WeightStart start = WeightStart.Workload
+    WeightInit start = WeightInit.Workload
 )
 {
     private static readonly JsonSerializerOptions Json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
     private const string What = "The checkpoint's run";
-    private const int KeptTimes = 1001;
+    private const int MaxTimes = 1001;
     private IReadOnlyDictionary<string, string> _options = options;
-    private readonly List<double> _times = []; // milliseconds of the newest steps, a ring
+    private readonly List<double> _times = []; // milliseconds of the newest steps, a ring buffer
     private int _next;
 
     public string Optimizer => optimizer;
 
-    /// <summary>What the run is trained on, as <see cref="DataFingerprint"/> has it.</summary>
+    /// <summary>The <see cref="DataFingerprint"/> of the run's data.</summary>
     public Lazy<string>? Data { get; init; }
     public MonitorResult? Monitor { get; set; }
     public long Step { get; private set; }
@@ -35,7 +35,7 @@ internal sealed class RunRecord(
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
-    /// <summary>What happened to the run besides its optimizer's events.</summary>
+    /// <summary>The events of the run, except those of its optimizer.</summary>
     public List<OptimizerEvent> Events { get; } = [];
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
 
@@ -43,15 +43,15 @@ internal sealed class RunRecord(
     {
         Step++;
         Seconds += seconds;
-        if (_times.Count < KeptTimes)
+        if (_times.Count < MaxTimes)
             _times.Add(1e3 * seconds);
         else
-            _times[_next = (_next + 1) % KeptTimes] = 1e3 * seconds;
+            _times[_next = (_next + 1) % MaxTimes] = 1e3 * seconds;
     }
 
-    /// <param name="loss">Mean over the training set.</param>
-    /// <param name="metric">The workload's.</param>
-    /// <returns>Whether it is the best so far.</returns>
+    /// <param name="loss">The mean over the training set.</param>
+    /// <param name="metric">The workload's metric.</param>
+    /// <returns>Whether it is the best evaluation so far.</returns>
     public bool Evaluated(double loss, double metric)
     {
         Losses.Add(new(Step, Seconds, loss));
@@ -62,9 +62,9 @@ internal sealed class RunRecord(
         return true;
     }
 
-    /// <param name="target">What the run was timed to.</param>
+    /// <param name="target">The target of the run.</param>
     /// <param name="status">How it ended.</param>
-    /// <param name="trained">Null if the run failed before there was an optimizer.</param>
+    /// <param name="trained">Null if the run failed before it had an optimizer.</param>
     public TrainingRun ToRun(Target target, RunStatus status, Optimizer? trained)
     {
         int hit = Losses.FindIndex(p => p.Loss <= target.Value);
@@ -84,7 +84,7 @@ internal sealed class RunRecord(
             MillisecondsPerStep = RecentMillisecondsPerStep,
             Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
             StateBytes = trained?.StateBytes ?? 0,
-            Start = start,
+            WeightInit = start,
             Coverage = trained?.Coverage.Rows ?? [],
             Events = [.. trained?.Events ?? [], .. Events],
             CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
@@ -101,7 +101,7 @@ internal sealed class RunRecord(
             ["optimizer"] = optimizer,
             ["options"] = JsonSerializer.SerializeToNode(_options),
             ["seed"] = seed,
-            ["start"] = WeightStarts.NameOf(start),
+            ["start"] = WeightInits.NameOf(start),
             ["data"] = Data?.Value,
             ["threads"] = get_num_threads(),
             ["step"] = Step,
@@ -113,8 +113,8 @@ internal sealed class RunRecord(
             ["events"] = JsonSerializer.SerializeToNode(Events),
         }.ToJsonString();
 
-    /// <summary>Refuses what <see cref="ToJson"/> wrote of another run.</summary>
-    /// <exception cref="ArgumentException">It is another run's.</exception>
+    /// <summary>Throws if <see cref="ToJson"/> wrote the text for another run.</summary>
+    /// <exception cref="ArgumentException">It belongs to another run.</exception>
     /// <exception cref="InvalidDataException">It is malformed.</exception>
     public void Check(string json) => Check(SavedState.Parse(json, "run"));
 
@@ -124,38 +124,38 @@ internal sealed class RunRecord(
             What,
             () =>
                 (
-                    ((string What, string? Saved, string Asked)[])
+                    ((string What, string? Saved, string Requested)[])
                         [
                             ("workload", (string?)saved["workload"], workload),
                             ("optimizer", (string?)saved["optimizer"], optimizer),
                             ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
-                            ("start", (string?)saved["start"] ?? WeightStarts.NameOf(WeightStart.Workload), WeightStarts.NameOf(start)),
+                            ("start", (string?)saved["start"] ?? WeightInits.NameOf(WeightInit.Workload), WeightInits.NameOf(start)),
                         ],
                     OptionsOf(saved)
                 )
         );
         foreach (
-            var (what, was, asked) in named.Concat(
+            var (what, was, requested) in named.Concat(
                 _options.Where(o => before.ContainsKey(o.Key)).Select(o => (o.Key, (string?)before[o.Key], o.Value))
             )
         )
-            if (was != asked)
-                throw new ArgumentException($"The checkpoint was made with {what} {was}, this run has {asked}: it cannot continue.");
+            if (was != requested)
+                throw new ArgumentException($"The checkpoint has {what} {was}, but this run has {requested}: it cannot continue.");
         if (before.Keys.Except(_options.Keys).ToList() is { Count: > 0 } unknown)
             throw new ArgumentException(
-                $"The checkpoint was made with {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "
+                $"The checkpoint has {string.Join(", ", unknown.Select(n => $"{n} {before[n]}"))}, "
                     + "which this version of Amari does not know: it cannot continue."
             );
     }
 
     private static Dictionary<string, string> OptionsOf(JsonObject saved) =>
         saved["options"].Deserialize<Dictionary<string, string>>()
-        ?? throw new InvalidDataException("The checkpoint does not say the options of its run.");
+        ?? throw new InvalidDataException("The checkpoint lacks the options of its run.");
 
-    /// <summary>Continues from what <see cref="ToJson"/> wrote of the same run. An option that did not exist then stays as the run began,
-    /// whatever it is now.</summary>
-    /// <returns>What is otherwise than in the run before, a sentence each; they are among the <see cref="Events"/>, too.</returns>
-    /// <exception cref="ArgumentException">It is another run's.</exception>
+    /// <summary>Continues from the record that <see cref="ToJson"/> wrote for the same run. An option that did not exist when the run
+    /// started keeps the value that the run started with.</summary>
+    /// <returns>Differences to the earlier run, one sentence each. They are also added to the <see cref="Events"/>.</returns>
+    /// <exception cref="ArgumentException">It belongs to another run.</exception>
     /// <exception cref="InvalidDataException">It is malformed.</exception>
     public IReadOnlyList<string> Restore(string json)
     {
@@ -168,7 +168,7 @@ internal sealed class RunRecord(
                 Step = SavedState.Count(saved, "step");
                 Seconds = (double)saved["seconds"]! is >= 0 and < double.PositiveInfinity and var seconds
                     ? seconds
-                    : throw new InvalidDataException("The checkpoint's run has no time that is finite and not negative.");
+                    : throw new InvalidDataException("The checkpoint's training time must be finite and at least 0.");
                 Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
                 Metric = saved["metric"].Deserialize<double>(Json);
                 Best = saved["best"] is { } best
@@ -180,32 +180,32 @@ internal sealed class RunRecord(
                 Monitor = saved["monitor"].Deserialize<MonitorResult>(Json);
                 Events.Clear();
                 Events.AddRange(saved["events"].Deserialize<List<OptimizerEvent>>() ?? []);
-                List<string> otherwise = [.. Otherwise(saved)];
-                Events.AddRange(otherwise.Select(o => new OptimizerEvent(Step, "resume", o)));
-                return otherwise;
+                List<string> differences = [.. Differences(saved)];
+                Events.AddRange(differences.Select(o => new OptimizerEvent(Step, "resume", o)));
+                return differences;
             }
         );
     }
 
-    private IEnumerable<string> Otherwise(JsonObject saved)
+    private IEnumerable<string> Differences(JsonObject saved)
     {
         if ((string?)saved["data"] is { } data && Data is { } now && now.Value != data)
-            yield return $"the data is not that of the run before (fingerprint {now.Value}, it was {data}): "
-                + "what was recorded until now is of the other";
+            yield return $"the data has changed (fingerprint {now.Value}, before {data}): "
+                + "the results so far belong to the earlier data";
         if ((int?)saved["threads"] is { } threads && threads != get_num_threads())
-            yield return $"the run goes on with {get_num_threads()} threads, it had {threads}: "
-                + "it may differ from an uninterrupted one by rounding";
+            yield return $"the run continues with {get_num_threads()} threads, before {threads}: "
+                + "it may differ from an uninterrupted run by rounding";
         var before = OptionsOf(saved);
         if (before.Count == 0 || _options.Keys.All(before.ContainsKey))
             yield break;
         before = new(Settings.Describe(Settings.Restore(OptimizerCatalog.Find(optimizer).OptionsType, before)));
         foreach (var (name, value) in _options)
             if (before.TryGetValue(name, out string? old) && old != value)
-                yield return $"the run began before the option {name} existed, and goes on with {old} in place of {value}";
+                yield return $"the run started before the option {name} existed, and continues with {old} instead of {value}";
         _options = before;
     }
 
-    /// <summary>The best evaluation that <see cref="ToJson"/> wrote; null if it wrote none.</summary>
+    /// <summary>The best evaluation in a record that <see cref="ToJson"/> wrote; null if there is none.</summary>
     public static BestEvaluation? BestOf(string json) =>
         Untrusted.Read(What, () => SavedState.Parse(json, "run")["best"] is { } best ? BestOf(best) : (BestEvaluation?)null);
 

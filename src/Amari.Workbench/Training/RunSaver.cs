@@ -8,8 +8,8 @@ using Amari.Verification;
 
 namespace Amari.Training;
 
-/// <summary>Saves a run's model, optimizer, randomness and record, and puts them back. Over several ranks, which all call the same, rank 0
-/// alone writes and reads: a checkpoint does not depend on their number.</summary>
+/// <summary>Saves and restores a run's model, optimizer, random state and record. With several ranks, all make the same calls and only rank
+/// 0 writes and reads: a checkpoint does not depend on the number of ranks.</summary>
 internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tensor> model, Optimizer optimizer, Communicator ranks)
     : IDisposable
 {
@@ -20,22 +20,22 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     private FolderLock.Holder? _hold;
     private bool _isWithheld;
 
-    /// <summary>Why the newest attempt to save failed; null if it did not. The run goes on, and tries again.</summary>
+    /// <summary>Why the last attempt to save failed; null if it succeeded. The run continues and tries again.</summary>
     public string? Failure { get; private set; }
 
-    /// <summary>What rank 0 tells the others of the optimizer's state.</summary>
+    /// <summary>The optimizer's state as rank 0 describes it to the others.</summary>
     private sealed record Header(string Run, string Optimizer, IReadOnlyDictionary<string, SavedTensor> Tensors);
 
     private sealed record SavedTensor(ScalarType Type, long[] Shape);
 
-    /// <summary>Takes the weights of an evaluation that is the best so far.</summary>
+    /// <summary>Copies the weights of the best evaluation so far.</summary>
     public void TakeBest(RunRecord record)
     {
         if (ranks.Rank == 0 && !options.IsTransient)
             _best.Take(record.Best!.Value);
     }
 
-    /// <summary>Writes the best weights, if there are new ones.</summary>
+    /// <summary>Writes the best weights if they are new.</summary>
     public void SaveBest(RunRecord record)
     {
         if (ranks.Rank == 0)
@@ -43,8 +43,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
     }
 
     /// <summary>Writes a checkpoint, and the best weights before it. Weights or a state that are not finite are not written: the earlier
-    /// checkpoints stay, and the first time it is reported on standard error and in the run's events. So it is where the disk refuses
-    /// (see <see cref="Failure"/>), and where it takes checkpoints again.</summary>
+    /// checkpoints stay, and the first occurrence is reported on standard error and in the run's events. The same holds if the file system
+    /// refuses to write (see <see cref="Failure"/>), and when writing works again.</summary>
     public void Save(RunRecord record)
     {
         using var scope = NewDisposeScope();
@@ -82,10 +82,10 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         if (_isWithheld)
             return;
         _isWithheld = true;
-        Report(record, $"no checkpoint is written while {name} is not finite; the earlier ones stay");
+        Report(record, $"no checkpoint is written while {name} is not finite; earlier checkpoints stay");
     }
 
-    /// <summary>The disk has no say in whether a run goes on.</summary>
+    /// <summary>A failed write must not end a run.</summary>
     private void Try(RunRecord record, Action write)
     {
         try
@@ -97,7 +97,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             if (Failure is null)
                 Report(
                     record,
-                    $"no checkpoint could be written to '{options.Directory}', the run goes on and tries again: "
+                    $"no checkpoint could be written to '{options.Directory}'; the run continues and tries again: "
                         + $"{e.Message.TrimEnd('.')}"
                 );
             Failure = e.Message;
@@ -110,8 +110,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         Console.Error.WriteLine(FormattableString.Invariant($"Step {record.Step}: {what.ReplaceLineEndings(" ")}."));
     }
 
-    /// <summary>Finds a run's folder writable and takes it for the run.</summary>
-    /// <exception cref="ArgumentException">It is no folder, is not writable, or another process has it.</exception>
+    /// <summary>Checks that a run's folder is writable and locks it for the run.</summary>
+    /// <exception cref="ArgumentException">The path is not a folder, is not writable, or is in use by another process.</exception>
     private static FolderLock.Holder Own(string directory)
     {
         AtomicFile.Probe(directory);
@@ -125,25 +125,24 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         }
     }
 
-    /// <summary>Refuses, before anything is trained, a folder that cannot be written to, that another process writes to, or that holds what
-    /// this run cannot continue from.</summary>
-    /// <exception cref="ArgumentException">It is no folder, is not writable, is in use, or holds another run; or there are checkpoints and
-    /// resuming was not asked for.</exception>
+    /// <summary>Checks, before training starts, that a folder is writable, is not in use, and holds nothing that this run cannot continue
+    /// from.</summary>
+    /// <exception cref="ArgumentException">The path is not a folder, is not writable, is in use, or holds another run; or it holds
+    /// checkpoints and resuming was not requested.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public static void Check(CheckpointOptions options, RunRecord record)
     {
         using var hold = Own(options.Directory);
-        using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(Said(c, Checkpoint.RunKey)));
+        using var checkpoint = Newest(new(options.Directory), options, _ => { }, c => record.Check(MetadataOf(c, Checkpoint.RunKey)));
         if (checkpoint is null)
             CheckBest(options, record);
     }
 
-    /// <summary>Whether a folder holds anything of a run.</summary>
+    /// <summary>Whether a folder holds files of a run.</summary>
     public static bool HoldsAny(string directory) =>
         new CheckpointDirectory(directory).HoldsAny || File.Exists(BestWeights.PathIn(directory));
 
-    /// <summary>A run that diverged before its first checkpoint left its best weights alone: they are not replaced by another
-    /// run's.</summary>
+    /// <summary>A run that diverged before its first checkpoint left only its best weights. Another run must not replace them.</summary>
     private static void CheckBest(CheckpointOptions options, RunRecord record)
     {
         using var best = BestWeights.Load(options.Directory);
@@ -151,15 +150,15 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             return;
         if (!options.Resume)
             throw Earlier(options);
-        record.Check(Said(best, Checkpoint.RunKey));
+        record.Check(MetadataOf(best, Checkpoint.RunKey));
     }
 
     private static ArgumentException Earlier(CheckpointOptions options) =>
         new($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
 
-    /// <summary>Continues from the newest valid checkpoint if asked to and there is one; damaged ones are told on standard error. The model
-    /// is rank 0's only afterwards.</summary>
-    /// <exception cref="ArgumentException">As of <see cref="Check"/>.</exception>
+    /// <summary>Continues from the newest valid checkpoint, if requested and there is one. Damaged checkpoints are reported on standard
+    /// error. Afterwards only rank 0 has the model.</summary>
+    /// <exception cref="ArgumentException">As in <see cref="Check"/>.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public void Resume(RunRecord record)
     {
@@ -171,7 +170,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
                 ? Newest(
                     _directory,
                     options,
-                    reason => Console.Error.WriteLine($"Passed over a damaged checkpoint: {reason}"),
+                    reason => Console.Error.WriteLine($"Skipped a damaged checkpoint: {reason}"),
                     c => Take(c, record)
                 )
                 : null;
@@ -179,8 +178,8 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             ? ""
             : JsonSerializer.Serialize(
                 new Header(
-                    Said(checkpoint, Checkpoint.RunKey),
-                    Said(checkpoint, "optimizer"),
+                    MetadataOf(checkpoint, Checkpoint.RunKey),
+                    MetadataOf(checkpoint, "optimizer"),
                     StateOf(checkpoint).ToDictionary(t => t.Key, t => new SavedTensor(t.Value.dtype, t.Value.shape))
                 )
             );
@@ -208,17 +207,17 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             _best.Resume(record);
     }
 
-    /// <summary>What rank 0 can take from a checkpoint alone. What is malformed in it shows here, and the one before it is tried; that puts
-    /// everything back that this one has changed.</summary>
+    /// <summary>Restores what rank 0 reads from a checkpoint. If it is malformed, the previous checkpoint is tried, which overwrites every
+    /// change of this one.</summary>
     private void Take(Checkpoint checkpoint, RunRecord record)
     {
         if (!checkpoint.Tensors.TryGetValue(Randomness, out var random))
             throw new InvalidDataException($"The checkpoint lacks '{Randomness}'.");
         RandomState.Require(Randomness, random);
         SavedState.RequireFinite(checkpoint.Tensors);
-        var otherwise = record.Restore(Said(checkpoint, Checkpoint.RunKey));
+        var otherwise = record.Restore(MetadataOf(checkpoint, Checkpoint.RunKey));
         checkpoint.CopyTo(model);
-        string state = Said(checkpoint, "optimizer");
+        string state = MetadataOf(checkpoint, "optimizer");
         if (ranks.Size == 1)
             Restore(StateOf(checkpoint), state);
         foreach (string what in otherwise)
@@ -245,10 +244,10 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         }
     }
 
-    private static string Said(Checkpoint checkpoint, string key) =>
+    private static string MetadataOf(Checkpoint checkpoint, string key) =>
         checkpoint.Metadata.TryGetValue(key, out string? value)
             ? value
-            : throw new InvalidDataException($"The checkpoint does not say its '{key}': it was not saved by a run.");
+            : throw new InvalidDataException($"The checkpoint lacks '{key}': it was not saved by a run.");
 
     private static Checkpoint? Newest(
         CheckpointDirectory directory,
@@ -276,7 +275,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
             passedOver(reason);
         if (checkpoint is null && refused.Count > 0 && !options.IsTransient)
             throw new InvalidDataException(
-                $"Every checkpoint in {options.Directory} is damaged; nothing to continue from. The newest: {refused[0]}"
+                $"Every checkpoint in {options.Directory} is damaged, so the run cannot continue. The newest: {refused[0]}"
             );
         return checkpoint;
     }

@@ -4,7 +4,7 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>A comparison as text and back, to the last bit: what a comparison that is continued keeps.</summary>
+/// <summary>Converts a comparison to text and back, exactly, so that it can be continued.</summary>
 internal static class SavedComparison
 {
     private static readonly JsonSerializerOptions Json = new()
@@ -13,11 +13,11 @@ internal static class SavedComparison
         Converters = { new BudgetConverter(), new FailureConverter(), new JsonStringEnumConverter() },
     };
 
-    /// <summary>As JSON.</summary>
+    /// <summary>The comparison as JSON.</summary>
     public static string Write(BenchmarkResult comparison) => JsonSerializer.Serialize(comparison, Json);
 
-    /// <summary>What <see cref="Write"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">It is not.</exception>
+    /// <summary>Reads the output of <see cref="Write"/>.</summary>
+    /// <exception cref="InvalidDataException">The text is malformed.</exception>
     public static BenchmarkResult Read(string json)
     {
         try
@@ -25,7 +25,7 @@ internal static class SavedComparison
             var read = JsonSerializer.Deserialize<BenchmarkResult>(json, Json);
             return read is { Workload: not null, Budget: not null, Runs: not null, Trials: not null }
                 ? read
-                : throw new JsonException("parts are missing");
+                : throw new JsonException("properties are missing");
         }
         catch (Exception e) when (e is JsonException or ArgumentException or NotSupportedException)
         {
@@ -42,7 +42,7 @@ internal static class SavedComparison
             {
                 { Seconds: { } seconds } => Budget.OfSeconds(seconds),
                 { Epochs: { } epochs } => Budget.OfEpochs(epochs),
-                _ => throw new JsonException("a budget has neither seconds nor epochs"),
+                _ => throw new JsonException("a budget needs seconds or epochs"),
             };
 
         public override void Write(Utf8JsonWriter writer, Budget value, JsonSerializerOptions options) =>
@@ -58,23 +58,23 @@ internal static class SavedComparison
         public override Exception Read(ref Utf8JsonReader reader, Type type, JsonSerializerOptions options) =>
             JsonSerializer.Deserialize<Parts>(ref reader, options) is var (kind, message, trace)
                 ? new EarlierFailure(kind, message, trace)
-                : throw new JsonException("a failure has no parts");
+                : throw new JsonException("a failure has no properties");
 
         public override void Write(Utf8JsonWriter writer, Exception value, JsonSerializerOptions options) =>
             JsonSerializer.Serialize(writer, new Parts(EarlierFailure.KindOf(value), value.Message, value.ToString()), options);
     }
 }
 
-/// <summary>The exception that ended a run of another process.</summary>
+/// <summary>The exception that ended a run of an earlier process.</summary>
 /// <param name="kind">The name of its type.</param>
 /// <param name="message">Its message.</param>
-/// <param name="trace">All that it said.</param>
+/// <param name="trace">Its full text.</param>
 internal sealed class EarlierFailure(string kind, string message, string trace) : Exception(message)
 {
-    /// <summary>The name of an exception's type, or of what it stands for.</summary>
+    /// <summary>The name of an exception's type, or of the type of the earlier exception.</summary>
     public static string KindOf(Exception failure) => failure is EarlierFailure earlier ? earlier.Kind : failure.GetType().Name;
 
-    /// <summary>The name of its type.</summary>
+    /// <summary>The name of the earlier exception's type.</summary>
     public string Kind => kind;
 
     /// <inheritdoc/>

@@ -2,8 +2,8 @@ using System.Globalization;
 
 namespace Amari.Training;
 
-/// <summary>One of some values, all of them as often.</summary>
-/// <param name="Option">Its name, as in settings.</param>
+/// <summary>One of several values with equal probability.</summary>
+/// <param name="Option">The name of the option, as in settings.</param>
 /// <param name="Values">At least two.</param>
 public sealed record SearchChoice(string Option, IReadOnlyList<string> Values) : SearchDimension(Option)
 {

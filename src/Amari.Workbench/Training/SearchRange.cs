@@ -3,10 +3,10 @@ using System.Globalization;
 namespace Amari.Training;
 
 /// <summary>A number on a logarithmic scale.</summary>
-/// <param name="Option">Its name, as in settings.</param>
-/// <param name="Low">Smallest value tried.</param>
-/// <param name="High">Largest value tried.</param>
-/// <param name="FromOne">The logarithm is of 1 - value: for momenta near 1.</param>
+/// <param name="Option">The name of the option, as in settings.</param>
+/// <param name="Low">Minimum.</param>
+/// <param name="High">Maximum.</param>
+/// <param name="FromOne">Whether the scale is logarithmic in 1 - value, for momenta near 1.</param>
 public sealed record SearchRange(string Option, double Low, double High, bool FromOne = false) : SearchDimension(Option)
 {
     /// <inheritdoc/>

@@ -1,13 +1,13 @@
 namespace Amari.Training;
 
-/// <summary>Whether a run kept what it had reached.</summary>
-/// <remarks>With L₀ the loss at step 0, L* the best and L the last, all finite, and T the target, a run came apart if
+/// <summary>Whether a run kept its progress.</summary>
+/// <remarks>Let L₀ be the loss at step 0, L* the best and L the last, all finite, and T the target. A run came apart if
 /// <code>
-/// L > L₀                                      it ended worse than it began, or
-/// L > T, L > 10⁻⁶ |L₀| and L > 10 L*          where losses are at least 0
-/// L > T and L - L* > ½ (L₀ - L*)              where L* is negative, as a density's may be: it gave back half of its fall
-/// </code>A loss below the target, or a millionth of the first, is as good as 0: ten times a best loss of 1e-10 says nothing.
-/// A run with one evaluation has nothing to lose; one that ends at a loss that is not finite has diverged.</remarks>
+/// L > L₀                                      it ended worse than it started, or
+/// L > T, L > 10⁻⁶ |L₀| and L > 10 L*          for losses ≥ 0
+/// L > T and L - L* > ½ (L₀ - L*)              for negative L*, as of a density: it lost half of its reduction
+/// </code>A loss below the target, or below a millionth of the first, counts as 0: ten times a best loss of 1e-10 is not significant. A run
+/// with one evaluation has no progress to lose. A run that ends at a loss that is not finite has diverged.</remarks>
 internal static class Stability
 {
     private const double Factor = 10,
@@ -15,8 +15,8 @@ internal static class Stability
         Rounding = 1e-6;
 
     /// <summary>Whether it came apart.</summary>
-    /// <param name="losses">The evaluations, the first before the first step.</param>
-    /// <param name="target">What the run was timed to.</param>
+    /// <param name="losses">The evaluations; the first is before the first step.</param>
+    /// <param name="target">The target of the run.</param>
     public static bool CameApart(IReadOnlyList<LossPoint> losses, double target)
     {
         if (losses.Count < 2 || !double.IsFinite(losses[^1].Loss))

@@ -7,13 +7,13 @@ namespace Amari.Training;
 /// momentum μ     2 (1 + μ) / η
 /// Nesterov       2 (1 + μ) / (η (1 + 2 μ))
 /// </code>
-/// L2 regularisation λ adds λ to every eigenvalue: the loss's own must stay below the bound less λ. These hold for full batches; noise
-/// lowers the edge. Methods that precondition (Adam, K-FAC) or take signs (Lion) have no bound on the Hessian's own eigenvalue.</remarks>
+/// L2 regularisation λ adds λ to every eigenvalue, so the loss's own must stay below the bound minus λ. The bounds hold for full batches;
+/// noise lowers them. Methods that precondition (Adam, K-FAC) or take signs (Lion) have no bound on the Hessian's own eigenvalue.</remarks>
 /// <param name="Value">In the unit of the Hessian; infinite for η = 0.</param>
 /// <param name="Rule">The formula.</param>
 public sealed record StabilityBound(double Value, string Rule)
 {
-    /// <summary>The bound for an optimizer with its options as they are now, the least over its groups; null if it is not gradient
+    /// <summary>The bound for an optimizer with its current options, the minimum over its groups; null if it is not gradient
     /// descent.</summary>
     public static StabilityBound? Of(optim.Optimizer optimizer) =>
         (optimizer as Sgd)?.Groups.Select(g => Of(g.Options)).MinBy(b => b.Value);

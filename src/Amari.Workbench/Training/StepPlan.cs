@@ -6,31 +6,31 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>What training with an optimizer will cost on this machine, before anybody trains.</summary>
+/// <summary>The predicted cost of training with an optimizer on this machine.</summary>
 /// <param name="Choice">The optimizer and its settings.</param>
-/// <param name="Parameters">How many numbers are trained.</param>
-/// <param name="StateBytes">What the optimizer will hold; 0 if refused. Inverses of low rank: as after the calibration.</param>
-/// <param name="Milliseconds">Of a step, batch, forward and backward pass included, the mean over the intervals at which curvature is
-/// renewed; NaN if refused.</param>
-/// <param name="Plain">Milliseconds of a step that renews nothing; NaN if refused.</param>
-/// <param name="Least">Milliseconds of the quickest step timed; NaN if refused.</param>
-/// <param name="Most">Milliseconds of the slowest step timed; NaN if refused.</param>
-/// <param name="From">The step from which on <paramref name="Milliseconds"/> holds: 1, or where intervals that grow
-/// (<see cref="Kfac.Options.RefreshWarmup"/>) are as given. The steps before are dearer; 0 if refused.</param>
-/// <param name="Steps">How many timed steps it rests on; 0 if refused.</param>
-/// <param name="Hasty">Whether steps were too slow, or were stopped, before every kind of step was seen warm:
-/// <paramref name="Milliseconds"/> is then the mean of those seen.</param>
-/// <param name="Refused">Why it cannot train this workload; null if it can.</param>
+/// <param name="Parameters">Number of trained parameters.</param>
+/// <param name="StateBytes">Bytes of optimizer state; 0 if refused. Low-rank inverses count as after the calibration.</param>
+/// <param name="Milliseconds">Mean milliseconds per step over the intervals at which curvature is refreshed, with batch, forward and
+/// backward pass; NaN if refused.</param>
+/// <param name="Plain">Milliseconds of a step without a refresh; NaN if refused.</param>
+/// <param name="MinMilliseconds">Milliseconds of the fastest timed step; NaN if refused.</param>
+/// <param name="MaxMilliseconds">Milliseconds of the slowest timed step; NaN if refused.</param>
+/// <param name="FromStep">The step from which <paramref name="Milliseconds"/> holds: 1, or the step at which growing intervals
+/// (<see cref="Kfac.Options.RefreshWarmup"/>) reach their final values. Earlier steps are more expensive. 0 if refused.</param>
+/// <param name="Steps">Number of timed steps; 0 if refused.</param>
+/// <param name="IsPreliminary">Whether the calibration ended before every kind of step had been timed after warm-up, because steps were
+/// slow or it was stopped. <paramref name="Milliseconds"/> is then the mean of the timed steps.</param>
+/// <param name="Refused">Why the optimizer cannot train this workload; null if it can.</param>
 public sealed record StepPlan(
     OptimizerChoice Choice,
     long Parameters,
     long StateBytes,
     double Milliseconds,
     double Plain,
-    double Least,
-    double Most,
-    long From,
+    double MinMilliseconds,
+    double MaxMilliseconds,
+    long FromStep,
     int Steps,
-    bool Hasty,
+    bool IsPreliminary,
     string? Refused
 );

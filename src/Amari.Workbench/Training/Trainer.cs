@@ -9,33 +9,34 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>Trains a workload with one optimizer at a time; holds the data. Seeds fix weights, data order and sampling, so that a run is
-/// repeatable, and one that is resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
-/// <remarks>A batch is drawn without replacement from the epoch's own permutation; what is left over at the end of an epoch is dropped. The
-/// clock counts drawing the batch, forward, backward and the optimizer's whole step; evaluation and saving are not counted, nor are the
-/// steps of a throw-away model by which <see cref="OptimizerBenchmark"/> has code compiled before the first run.
-/// <para>Where the weights to be used are not those in training (<see cref="ScheduleFree"/>), an evaluation takes BatchNorm's statistics
-/// anew at the former, from ten batches, and then puts back those of training, which are also what a checkpoint holds.</para>
-/// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged: the run is that of one
-/// process to rounding (BatchNorm normalises each part by its own statistics; dropout, and what methods other than K-FAC draw, differ from
-/// rank to rank). All ranks make the same calls; progress, monitors, evaluations' callbacks and files are rank 0's.</para></remarks>
+/// <summary>Trains a workload with one optimizer at a time, and holds its data. Seeds fix weights, data order and sampling. A run is
+/// therefore repeatable, and a run resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
+/// <remarks>Batches are drawn without replacement from the epoch's permutation; the remainder at the end of an epoch is dropped. The clock
+/// counts drawing the batch, forward and backward passes and the whole optimizer step. It does not count evaluation, saving, or the warm-up
+/// steps of a temporary model with which <see cref="OptimizerBenchmark"/> compiles code before the first run.
+/// <para>If the evaluation weights differ from the training weights (<see cref="ScheduleFree"/>), an evaluation recomputes BatchNorm's
+/// statistics for them from ten batches, then restores the training statistics, which are also saved in checkpoints.</para>
+/// <para>With a communicator of several ranks, each takes its part of every batch and gradients are averaged. The run equals that of one
+/// process up to rounding, except that BatchNorm normalises each part by its own statistics, and that dropout and random draws of methods
+/// other than K-FAC differ between ranks. All ranks make the same calls. Only rank 0 reports progress, runs monitors and callbacks, and
+/// writes files.</para></remarks>
 public sealed class Trainer : IDisposable
 {
     private const int EvaluationChunk = 1000,
         WarmUpSteps = 3;
-    private const double WarmUpSeconds = 1; // after which no further one of these begins
+    private const double WarmUpSeconds = 1; // no further warm-up step starts after this time
     private readonly WorkloadData _data;
     private readonly Communicator _ranks;
     private readonly Lazy<ConstantPrediction?> _constant;
     private readonly Lazy<string> _fingerprint; // of the data
     private (int Seed, ShardedBatches Batches)? _batches;
 
-    /// <param name="workload">What to train.</param>
-    /// <param name="dataDirectory">Where the data is, or null for the usual places.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="dataDirectory">The directory of the data, or null for the default locations.</param>
     /// <param name="communicator">The ranks that train together; null for this process alone. Not owned.</param>
-    /// <exception cref="FileNotFoundException">The data is missing; the message says how to get it.</exception>
-    /// <exception cref="ArgumentException">Too few examples for the batch, or the batch for the ranks; or a target that is not one of the
-    /// loss.</exception>
+    /// <exception cref="FileNotFoundException">The data is missing. The message says how to get it.</exception>
+    /// <exception cref="ArgumentException">There are too few examples for the batch, the batch is smaller than the number of ranks, or the
+    /// target is not a loss.</exception>
     public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null)
     {
         ArgumentNullException.ThrowIfNull(workload);
@@ -44,7 +45,7 @@ public sealed class Trainer : IDisposable
             throw new ArgumentException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The target of {workload.Name} is {workload.Target.Metric} {workload.Target.Value}; runs are timed to a finite value "
+                    $"The target of {workload.Name} is {workload.Target.Metric} {workload.Target.Value}; it must be a finite value "
                         + $"of the {Target.Loss}."
                 )
             );
@@ -60,23 +61,22 @@ public sealed class Trainer : IDisposable
             );
     }
 
-    /// <summary>What is trained.</summary>
+    /// <summary>The workload.</summary>
     public Workload Workload { get; }
 
-    /// <summary>What it is trained on.</summary>
+    /// <summary>The data of the workload.</summary>
     public WorkloadData Data => _data;
 
-    /// <summary>Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1); checkpoints are the same either
-    /// way.</summary>
+    /// <summary>Whether elementwise optimizers shard their state over the ranks (ZeRO stage 1). Checkpoints do not depend on it.</summary>
     public bool ShardState { get; init; }
 
-    /// <summary>How the weights of linear layers and convolutions start.</summary>
-    public WeightStart Start { get; init; }
+    /// <summary>The initialisation of linear layers and convolutions.</summary>
+    public WeightInit WeightInit { get; init; }
 
-    /// <summary>What the best constant prediction gets of the loss that is evaluated; null where the likelihood does not know.</summary>
+    /// <summary>The evaluated loss of the best constant prediction; null if the likelihood does not define it.</summary>
     public ConstantPrediction? BestConstant => _constant.Value;
 
-    /// <summary>It serves a warning, and so ends no run.</summary>
+    /// <summary>It only serves a warning, so a failure must not end a run.</summary>
     private ConstantPrediction? ConstantPrediction()
     {
         try
@@ -85,30 +85,28 @@ public sealed class Trainer : IDisposable
         }
         catch (Exception e) when (e is not OutOfMemoryException)
         {
-            Warnings.Once(
-                $"The loss of a constant prediction is not known, and a run that rests there is not noticed: {e.Message.Split('\n')[0]}"
-            );
+            Warnings.Once($"The loss of a constant prediction is unknown, so plateaus at it are not detected: {e.Message.Split('\n')[0]}");
             return null;
         }
     }
 
-    /// <summary>How gradients travel between ranks.</summary>
+    /// <summary>Options of the gradient communication between ranks.</summary>
     public DataParallel.Options Parallelism { get; init; } = new();
 
-    /// <summary>Seconds that the last run's ranks (this one) spent on gradients' way to the others; 0 in one process.</summary>
+    /// <summary>Seconds that this rank spent on gradient communication in the last run; 0 in a single process.</summary>
     public double GradientSeconds { get; internal set; }
 
-    /// <summary>What monitors take their own time by; the system's if null.</summary>
+    /// <summary>The clock of monitors; the system clock if null.</summary>
     internal TimeProvider? MonitorClock { get; init; }
 
-    /// <summary>Steps of an epoch.</summary>
+    /// <summary>Steps per epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
 
-    // As many as the measured examples make: a pass over those costs a fixed share of the training.
+    // One evaluation per pass over the measured examples: their evaluation takes a fixed share of the training.
     internal long StepsPerEvaluation => Math.Max(1, (_data.Measured ?? _data.Train).Count / Workload.BatchSize);
 
-    /// <summary>The options that a choice comes to: defaults, the workload's settings, then the choice's own.</summary>
-    /// <exception cref="ArgumentException">An unknown optimizer or option, or a bad value.</exception>
+    /// <summary>The effective options of a choice: defaults, then the workload's settings, then the choice's own.</summary>
+    /// <exception cref="ArgumentException">The optimizer or an option is unknown, or a value is invalid.</exception>
     public OptimizerOptions Options(OptimizerChoice choice)
     {
         ArgumentNullException.ThrowIfNull(choice);
@@ -116,7 +114,7 @@ public sealed class Trainer : IDisposable
         return Settings.Apply(entry.OptionsType, [.. entry.SettingsIn(Workload), .. choice.Settings]);
     }
 
-    /// <summary>Refuses a model without parameters.</summary>
+    /// <summary>Throws for a model without parameters.</summary>
     /// <exception cref="ArgumentException">It has none.</exception>
     internal void RequireParameters(string purpose)
     {
@@ -124,9 +122,9 @@ public sealed class Trainer : IDisposable
         Require.Parameters(model, purpose);
     }
 
-    /// <summary>Refuses, before anything runs, a choice that cannot be made: a bad option, or a dense method on too large a
+    /// <summary>Throws, before training starts, for a choice that cannot be trained: an invalid option, or a dense method on too large a
     /// model.</summary>
-    /// <exception cref="ArgumentException">It cannot; one sentence says why.</exception>
+    /// <exception cref="ArgumentException">The choice cannot be trained. The message says why.</exception>
     public void Check(OptimizerChoice choice)
     {
         var options = Options(choice);
@@ -143,9 +141,9 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Refuses, before anything is trained, checkpoints that the run could not be saved to or continued from. Rank 0's
-    /// alone.</summary>
-    /// <exception cref="ArgumentException">As of <see cref="Train"/>.</exception>
+    /// <summary>Throws, before training starts, if the run could not be saved to or continued from the checkpoints. Only rank 0 calls
+    /// it.</summary>
+    /// <exception cref="ArgumentException">As in <see cref="Train"/>.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     internal void Check(OptimizerChoice choice, int seed, CheckpointOptions checkpoint)
     {
@@ -154,12 +152,12 @@ public sealed class Trainer : IDisposable
     }
 
     private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
-        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, Start) { Data = _fingerprint };
+        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit) { Data = _fingerprint };
 
-    /// <summary>Steps of a model that is thrown away, so that the first run's clock does not count what is compiled or loaded once. No run
-    /// depends on it: each seeds torch's generator anew.</summary>
+    /// <summary>Steps of a temporary model, so that the clock of the first run does not count compilation and loading. No run depends on
+    /// it: each run seeds torch's generator itself.</summary>
     /// <param name="choice">The optimizer and its settings.</param>
-    /// <param name="longest">Seconds, after a few steps, to wait for .NET to have compiled them.</param>
+    /// <param name="longest">Maximum seconds, after a few steps, to wait until .NET has compiled them.</param>
     internal void WarmUp(OptimizerChoice choice, double longest)
     {
         manual_seed(0);
@@ -169,7 +167,7 @@ public sealed class Trainer : IDisposable
         using var parallel = new DataParallel(model, _ranks, Parallelism);
         var clock = Stopwatch.StartNew();
         var compilation = new Compilation();
-        for (int step = 0; _ranks.Sum(GoesOn(step) ? 1 : 0)[0] > 0; step++) // as many on all ranks
+        for (int step = 0; _ranks.Sum(GoesOn(step) ? 1 : 0)[0] > 0; step++) // the same number on all ranks
             Step(model, optimizer, parallel, seed: 0, step);
 
         bool GoesOn(int step)
@@ -180,35 +178,35 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Whether any rank was asked to stop; the same on all.</summary>
+    /// <summary>Whether any rank was asked to stop; the same result on all ranks.</summary>
     internal bool IsStopped(CancellationToken stop) =>
         _ranks.Size == 1 ? stop.IsCancellationRequested : _ranks.Sum(stop.IsCancellationRequested ? 1 : 0)[0] > 0;
 
-    /// <summary>A fresh model of the workload, started as <see cref="Start"/> says.</summary>
+    /// <summary>A new model of the workload with the initialisation <see cref="WeightInit"/>.</summary>
     internal nn.Module<Tensor, Tensor> CreateModel()
     {
         var model = Made();
-        WeightStarts.Apply(Start, model);
+        WeightInits.Apply(WeightInit, model);
         return model;
     }
 
     private nn.Module<Tensor, Tensor> Made() =>
-        Workload.CreateModel() ?? throw new ArgumentException($"The workload {Workload.Name} made no model: CreateModel returned null.");
+        Workload.CreateModel() ?? throw new ArgumentException($"The workload {Workload.Name} created no model: CreateModel returned null.");
 
-    /// <summary>Trains a fresh model until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
+    /// <summary>Trains a new model until the budget is used, the loss diverges, or <paramref name="stop"/> is requested.</summary>
     /// <param name="choice">The optimizer and its settings.</param>
     /// <param name="seed">≥ 0.</param>
-    /// <param name="budget">How long.</param>
-    /// <param name="progress">Reported to about ten times a second, and at every evaluation.</param>
+    /// <param name="budget">The length of the run.</param>
+    /// <param name="progress">Called about ten times per second and at every evaluation.</param>
     /// <param name="checkpoint">Null to save nothing.</param>
-    /// <param name="evaluated">Shown the model at every evaluation, the first before the first step and the last at the end; its time is
-    /// not counted. It must not draw from torch's generator.</param>
-    /// <param name="monitor">What of the curvature to watch; null for nothing. It changes neither the weights nor the clock.</param>
-    /// <param name="monitored">Reported every measurement, and every report of a second-order method's step, as they come; after a resume
-    /// those before it, too.</param>
-    /// <param name="stop">Ends the run after the step under way; what was done is returned (and saved).</param>
-    /// <exception cref="ArgumentException">A bad choice; or checkpoints are of another run, of one that was not to be resumed, or cannot be
-    /// written.</exception>
+    /// <param name="evaluated">Called with the model at every evaluation; the first is before the first step and the last at the end. Its
+    /// time does not count. It must not draw from torch's generator.</param>
+    /// <param name="monitor">Curvature monitoring; null for none. It changes neither the weights nor the clock.</param>
+    /// <param name="monitored">Receives every measurement and every step report of a second-order method immediately; after a resume also
+    /// the earlier ones.</param>
+    /// <param name="stop">Ends the run after the current step. The results so far are returned (and saved).</param>
+    /// <exception cref="ArgumentException">The choice is invalid; or the checkpoints belong to another run, exist although resuming was not
+    /// requested, or cannot be written.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public TrainingRun Train(
         OptimizerChoice choice,
@@ -226,9 +224,8 @@ public sealed class Trainer : IDisposable
         return loop.Train(stop);
     }
 
-    /// <summary>The same, but an exception while it trains makes a run with the status <see cref="RunStatus.Failed"/>, of what was
-    /// recorded until then. Over several ranks it
-    /// is thrown: the others wait for this one, and the job has to end.</summary>
+    /// <summary>As <see cref="Train"/>, but an exception during training gives a run with the status <see cref="RunStatus.Failed"/> and its
+    /// record so far. With several ranks the exception is thrown, because the other ranks wait and the job has to end.</summary>
     internal TrainingRun Attempt(TrainingRequest request, CancellationToken stop)
     {
         using var loop = Begin(request);
@@ -242,14 +239,14 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>The run of a request that could not begin.</summary>
+    /// <summary>The run of a request that could not start.</summary>
     internal TrainingRun Failed(TrainingRequest request, Exception why) =>
         RecordOf(request.Choice, Options(request.Choice), request.Seed).ToRun(Workload.Target, RunStatus.Failed, null) with
         {
             Failure = why,
         };
 
-    /// <summary>Whether this process trains without others.</summary>
+    /// <summary>Whether this process trains alone.</summary>
     internal bool IsAlone => _ranks.Size == 1;
 
     private Fingerprint FingerprintOf(TrainingRequest request) =>
@@ -259,12 +256,12 @@ public sealed class Trainer : IDisposable
             .Add("the optimizer", request.Choice.Name)
             .Add("the seed", request.Seed)
             .Add("the budget", request.Budget)
-            .Add("the start of weights", Start)
+            .Add("the weight initialisation", WeightInit)
             .Add("the data", _fingerprint.Value)
             .Add("the batch size", Workload.BatchSize)
             .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Interval.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
 
-    /// <summary>Whether it is the one that writes.</summary>
+    /// <summary>Whether this rank writes files.</summary>
     internal bool IsFirst => _ranks.Rank == 0;
 
     private TrainingLoop Begin(TrainingRequest request)
@@ -278,14 +275,14 @@ public sealed class Trainer : IDisposable
         return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed));
     }
 
-    /// <summary>One step on the batch of its number; the loss before it.</summary>
+    /// <summary>One step on the batch of that number. Returns the loss before it.</summary>
     internal double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
     {
         using var parallel = new DataParallel(model, SingleProcess.Instance);
         return Step(model, optimizer, parallel, seed, step).Loss;
     }
 
-    /// <summary>The loss of this rank's part of the batch before the step, and the terms that it is the mean of.</summary>
+    /// <summary>One step. Returns the loss of this rank's part of the batch before the step, and its number of terms.</summary>
     internal (double Loss, double Weight) Step(
         nn.Module<Tensor, Tensor> model,
         Optimizer optimizer,
@@ -314,7 +311,7 @@ public sealed class Trainer : IDisposable
         return (loss.ToDouble(), weight);
     }
 
-    /// <summary>This rank's part of the batch of a step: the batch depends on nothing but the seed and the step.</summary>
+    /// <summary>This rank's part of the batch of a step. The batch depends only on the seed and the step.</summary>
     internal (Tensor X, Tensor Y) Batch(int seed, long step)
     {
         if (_batches?.Seed != seed)
@@ -323,8 +320,8 @@ public sealed class Trainer : IDisposable
         return (_data.Train.Inputs.index_select(0, rows), _data.Train.Targets.index_select(0, rows));
     }
 
-    /// <summary>Mean loss over the training set, or its measured part; mean metric over the held-out set, or where the loss is
-    /// from.</summary>
+    /// <summary>The mean loss over the training set or its measured part, and the mean metric over the test set or, without one, over the
+    /// same examples.</summary>
     internal (double Loss, double Metric) Measure(nn.Module<Tensor, Tensor> model)
     {
         using var off = no_grad();

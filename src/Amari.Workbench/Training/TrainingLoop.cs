@@ -7,16 +7,16 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>One run of a <see cref="Trainer"/>: the model, the optimizer, and what it has done so far. Owns them.</summary>
+/// <summary>One run of a <see cref="Trainer"/>: the model, the optimizer and the record so far. Owns them.</summary>
 internal sealed class TrainingLoop : IDisposable
 {
     private const int MaxEvaluations = 200,
         StatisticsBatches = 10;
     private const double ReportSeconds = 0.1,
-        RetrySeconds = 10; // of training, after a checkpoint that could not be written
-    private const double Starved = 0.5,
-        LeastWall = 0.5; // of the time that threads could run; seconds
-    private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)]; // of the one at the end
+        RetrySeconds = 10; // seconds of training after a failed checkpoint
+    private const double MinCpuShare = 0.5,
+        MinWall = 0.5; // share of the time in which threads could run; seconds
+    private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)]; // of the last checkpoint
 
     private readonly Trainer _trainer;
     private readonly Communicator _ranks;
@@ -34,7 +34,7 @@ internal sealed class TrainingLoop : IDisposable
         _saved,
         _batchLoss = double.NaN;
 
-    /// <summary>Makes the model and the optimizer, and puts back what a checkpoint holds if the run is resumed.</summary>
+    /// <summary>Creates the model and the optimizer, and restores a checkpoint if the run is resumed.</summary>
     public TrainingLoop(Trainer trainer, Communicator ranks, TrainingRequest request, OptimizerOptions options, RunRecord record)
     {
         (_trainer, _ranks, _record) = (trainer, ranks, record);
@@ -74,7 +74,7 @@ internal sealed class TrainingLoop : IDisposable
         }
     }
 
-    /// <summary>Trains until the budget is used, the loss diverges, or <paramref name="stop"/>.</summary>
+    /// <summary>Trains until the budget is used, the loss diverges, or <paramref name="stop"/> is requested.</summary>
     public TrainingRun Train(CancellationToken stop)
     {
         if (_watch is not null && _record.Monitor is { } earlier)
@@ -92,7 +92,7 @@ internal sealed class TrainingLoop : IDisposable
         var status = Steps(stop);
         bool isTransient = _request.Checkpoint is { IsTransient: true };
         if (isTransient && status == RunStatus.Interrupted)
-            SaveEnd(); // before what an uninterrupted run would not measure here
+            SaveEnd(); // before a measurement that an uninterrupted run would not make
         if (status != RunStatus.Diverged)
             Log(_watch?.Measure(_record.Step, _record.Seconds));
         if (_record.Losses[^1].Step != _record.Step)
@@ -111,7 +111,7 @@ internal sealed class TrainingLoop : IDisposable
         return End(status);
     }
 
-    /// <summary>The run as an exception left it: its weights are saved only as they were at the best evaluation.</summary>
+    /// <summary>The run after an exception. Only the weights of the best evaluation are saved.</summary>
     public TrainingRun Fail(Exception why)
     {
         _saver?.SaveBest(_record);
@@ -158,7 +158,7 @@ internal sealed class TrainingLoop : IDisposable
         return RunStatus.Completed;
     }
 
-    /// <summary>The share of the budget that is used.</summary>
+    /// <summary>The used share of the budget.</summary>
     private double Fraction => Used(new(_record.Step, _record.Seconds, double.NaN));
 
     private double Used(LossPoint at) =>
@@ -170,7 +170,7 @@ internal sealed class TrainingLoop : IDisposable
         _optimizer.Eval();
         using var statistics =
             _optimizer.Evaluating && _record.Step > 0
-                ? new RetakenStatistics(_model, StatisticsBatches, i => _trainer.Batch(_request.Seed, _record.Step + i).X)
+                ? new RecomputedStatistics(_model, StatisticsBatches, i => _trainer.Batch(_request.Seed, _record.Step + i).X)
                 : null;
         if (statistics is { Any: true })
             _parallel.AverageBuffers();
@@ -189,30 +189,30 @@ internal sealed class TrainingLoop : IDisposable
     private void Save()
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
-        _optimizer.Eval(); // a checkpoint holds the weights to be used
+        _optimizer.Eval(); // a checkpoint holds the evaluation weights
         if (_saver is not null)
             _parallel.AverageBuffers();
         _saver?.Save(_record);
         _saved = _record.Seconds;
     }
 
-    /// <summary>Training time between two attempts to save.</summary>
+    /// <summary>Training time between attempts to save.</summary>
     private double SaveSeconds
     {
         get
         {
             double every = _request.Checkpoint!.Interval.TotalSeconds;
-            bool isRetry = _ranks.Size == 1 && _saver!.Failure is not null; // several ranks save together, and rank 0 alone knows
+            bool isRetry = _ranks.Size == 1 && _saver!.Failure is not null; // several ranks save together, and only rank 0 knows
             return isRetry ? Math.Min(every, RetrySeconds) : every;
         }
     }
 
-    /// <summary>The checkpoint of the run's end: no later one makes up for it.</summary>
+    /// <summary>Writes the last checkpoint with retries, because no later one replaces it.</summary>
     private void SaveEnd()
     {
         Save();
         if (_ranks.Size > 1)
-            return; // whose turns would have to be agreed on
+            return; // ranks would have to agree on retries
         foreach (var pause in LastRetries)
         {
             if (_saver?.Failure is null)
@@ -221,7 +221,7 @@ internal sealed class TrainingLoop : IDisposable
             Save();
         }
         if (_saver?.Failure is { } why)
-            Console.Error.WriteLine($"The end of the run is in no checkpoint: {why.ReplaceLineEndings(" ")}");
+            Console.Error.WriteLine($"The end of the run was not saved: {why.ReplaceLineEndings(" ")}");
     }
 
     private void Report(bool evaluated, RunStatus? status = null)
@@ -256,7 +256,7 @@ internal sealed class TrainingLoop : IDisposable
     private TrainingRun End(RunStatus status)
     {
         _record.Monitor = _watch?.Result ?? _record.Monitor;
-        _optimizer.Train(); // what Eval() keeps besides is not state to be counted
+        _optimizer.Train(); // the additional copies of Eval() do not count as state
         var (share, waited) = Processors();
         return _record.ToRun(_trainer.Workload.Target, status, _optimizer) with
         {
@@ -266,7 +266,7 @@ internal sealed class TrainingLoop : IDisposable
         };
     }
 
-    /// <summary>What the run had of the processors; one that had less than half of what it could use is reported on standard
+    /// <summary>The run's use of the processors. A run that had less than half of the available time is reported on standard
     /// error.</summary>
     private (double OverWall, double? Waited) Processors()
     {
@@ -276,11 +276,11 @@ internal sealed class TrainingLoop : IDisposable
         double wall = Stopwatch.GetElapsedTime(began).TotalSeconds,
             ran = now.Ran - _cpu.Ran;
         double? waited = now.Waited - _cpu.Waited is { } seconds ? Math.Max(0, seconds) / (Math.Max(0, seconds) + ran) : null;
-        if (waited > Starved && wall > LeastWall && _ranks.Rank == 0)
+        if (waited > MinCpuShare && wall > MinWall && _ranks.Rank == 0)
             Warnings.Once(
-                "A run had less than half of the processor time that its threads could use, because other processes took the rest: its "
-                    + "times say little. "
-                    + "The results hold the share of each run."
+                "A run had less than half of the processor time that its threads could use, because of other processes: its times are "
+                    + "unreliable. "
+                    + "The results contain the share of each run."
             );
         return (ran / (wall * get_num_threads()), waited);
     }

@@ -3,7 +3,7 @@ using Amari.Workloads;
 
 namespace Amari.Training;
 
-/// <summary>What <see cref="Trainer.Train"/> is asked for.</summary>
+/// <summary>The arguments of <see cref="Trainer.Train"/>.</summary>
 internal sealed record TrainingRequest(
     OptimizerChoice Choice,
     int Seed,

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Amari.Workloads;
 
 namespace Amari.Training;
@@ -14,13 +15,13 @@ public sealed record TrainingRun
     /// <summary>The seed of weights, data order and sampling.</summary>
     public required int Seed { get; init; }
 
-    /// <summary>Optimizer steps done.</summary>
+    /// <summary>Completed optimizer steps.</summary>
     public required long Steps { get; init; }
 
-    /// <summary>Training time in seconds, evaluation not counted.</summary>
+    /// <summary>Training time in seconds, without evaluation.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>The evaluations, the first before the first step.</summary>
+    /// <summary>The evaluations; the first is before the first step.</summary>
     public required IReadOnlyList<LossPoint> Losses { get; init; }
 
     /// <summary>Steps at the first evaluation that met the target; null if none did.</summary>
@@ -29,7 +30,7 @@ public sealed record TrainingRun
     /// <summary>Seconds at the first evaluation that met the target; null if none did.</summary>
     public required double? SecondsToTarget { get; init; }
 
-    /// <summary>The evaluation with the least loss; null if no loss was finite.</summary>
+    /// <summary>The evaluation with the lowest loss; null if no loss was finite.</summary>
     public BestEvaluation? Best { get; init; }
 
     /// <summary>Loss at the last evaluation; NaN if there is none.</summary>
@@ -38,44 +39,45 @@ public sealed record TrainingRun
     /// <summary>The workload's metric at the last evaluation.</summary>
     public required double FinalMetric { get; init; }
 
-    /// <summary>Median time of a step: forward, backward and optimizer.</summary>
+    /// <summary>Median milliseconds of a step: forward, backward and optimizer.</summary>
     public required double MillisecondsPerStep { get; init; }
 
-    /// <summary>Processor seconds over wall seconds and threads, while it trained (this process): well below 1 where threads wait, for one
-    /// another, for files, or for other processes, and where libtorch has no work for all of them. NaN if it did not train.</summary>
+    /// <summary>Processor seconds divided by wall seconds and threads during training (this process). It is well below 1 if threads wait
+    /// for one another, for files or for other processes, or if libtorch does not have work for all of them. NaN if the run did not
+    /// train.</summary>
     public double CpuOverWall { get; init; } = double.NaN;
 
-    /// <summary>Of the time in which its threads could have run, the share in which others had the processors; above a half the run was
-    /// starved, and its times say little. Null where the system does not tell (Linux does).</summary>
+    /// <summary>The share of the time in which the threads could run but other processes had the processors. Above a half, the run's times
+    /// are unreliable. Null if the system does not report it (Linux does).</summary>
     public double? WaitedForCpu { get; init; }
 
-    /// <summary>How many numbers the optimizer trains.</summary>
+    /// <summary>Number of trained parameters.</summary>
     public required long Parameters { get; init; }
 
     /// <summary>Bytes of optimizer state at the end.</summary>
     public required long StateBytes { get; init; }
 
-    /// <summary>Bytes of optimizer state for each number that is trained.</summary>
+    /// <summary>Bytes of optimizer state per trained parameter.</summary>
     public double StateBytesPerParameter => (double)StateBytes / Parameters;
 
-    /// <summary>How the weights started.</summary>
-    public WeightStart Start { get; init; }
+    /// <summary>The weight initialisation.</summary>
+    [JsonPropertyName("Start")] // the name in saved comparisons
+    public WeightInit WeightInit { get; init; }
 
-    /// <summary>Which parameter was updated by what.</summary>
+    /// <summary>The method that updated each parameter.</summary>
     public required IReadOnlyList<CoverageRow> Coverage { get; init; }
 
-    /// <summary>Failed factorisations, fall-backs and the like.</summary>
+    /// <summary>Failed factorisations, fallbacks and similar events.</summary>
     public required IReadOnlyList<OptimizerEvent> Events { get; init; }
 
-    /// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureTimeFraction"/>; null without one.</summary>
+    /// <summary>K-FAC's choice of intervals for its <see cref="Kfac.Options.CurvatureTimeFraction"/>; null without one.</summary>
     public CurvatureChoice? CurvatureChoice { get; init; }
 
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
 
-    /// <summary>Whether it lost what it had reached: it ends above ten times its best loss and above the target (where losses are
-    /// negative: it gave back half
-    /// of its fall), or above the loss that it started from. Also of a run that was stopped in that state, whose status is
+    /// <summary>Whether it lost its progress: it ends above ten times its best loss and above the target (for negative losses: it lost half
+    /// of its reduction), or above its first loss. Also true for a run stopped in that state, with the status
     /// <see cref="RunStatus.Interrupted"/>.</summary>
     public bool CameApart
     {
@@ -86,10 +88,9 @@ public sealed record TrainingRun
     /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
     public Exception? Failure { get; init; }
 
-    /// <summary>The longest stretch that it rested at the loss of a constant prediction; null if it did not, or if that loss is not
-    /// known.</summary>
+    /// <summary>The longest plateau at the loss of a constant prediction; null if there is none or that loss is unknown.</summary>
     public Plateau? Plateau { get; init; }
 
-    /// <summary>What the curvature monitor saw; null without one.</summary>
+    /// <summary>The curvature monitor's measurements; null without one.</summary>
     public MonitorResult? Monitor { get; init; }
 }

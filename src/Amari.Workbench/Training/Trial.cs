@@ -4,9 +4,9 @@ namespace Amari.Training;
 
 /// <summary>One tuning trial.</summary>
 /// <param name="Optimizer">The optimizer's name.</param>
-/// <param name="Options">The settings that were tried.</param>
-/// <param name="Budget">How long it trained: successive halving gives the better ones more.</param>
-/// <param name="Loss">The loss it ended at; NaN when it diverged or failed.</param>
+/// <param name="Options">The options.</param>
+/// <param name="Budget">The length: successive halving gives better trials more.</param>
+/// <param name="Loss">The final loss; NaN if it diverged or failed.</param>
 public sealed record Trial(string Optimizer, IReadOnlyDictionary<string, string> Options, Budget Budget, double Loss)
 {
     /// <summary>How it ended.</summary>

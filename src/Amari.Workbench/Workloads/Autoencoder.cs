@@ -4,23 +4,23 @@ using Amari.Workloads.Data;
 
 namespace Amari.Workloads;
 
-/// <summary>The deep autoencoder of Hinton and Salakhutdinov (2006), the benchmark of second-order methods since Martens (2010):
-/// 784-1000-500-250-30-250-500-1000-784, tanh, a linear code, sigmoid cross-entropy.</summary>
-/// <remarks>The loss is summed over the 784 pixels of an example. Weights start as Glorot normal, biases at zero. The training set is
-/// also what is measured: the workload is about optimization.</remarks>
+/// <summary>The deep autoencoder of Hinton and Salakhutdinov (2006), a standard benchmark of second-order methods since Martens (2010):
+/// 784-1000-500-250-30-250-500-1000-784, tanh, linear code, sigmoid cross-entropy.</summary>
+/// <remarks>The loss is summed over the 784 pixels of an example. Weights are Glorot normal, biases zero. There is no test set: the
+/// workload measures optimization on the training set.</remarks>
 public class Autoencoder : Workload
 {
     private static readonly int[] Sizes = [784, 1000, 500, 250, 30, 250, 500, 1000, 784];
     private const int Code = 4;
-    private const int Measured = 2560; // digits that the loss is measured on, every five steps
+    private const int Measured = 2560; // examples in the measured loss, evaluated every five steps
 
-    /// <summary>What follows each layer but the code and the last, as its modules are called.</summary>
+    /// <summary>The name prefix of the activation modules, which follow each layer except the code and the last.</summary>
     private protected virtual string ActivationName => "tanh";
 
-    /// <summary>A module of it; the caller owns it.</summary>
+    /// <summary>A new activation module; the caller owns it.</summary>
     private protected virtual nn.Module<Tensor, Tensor> Activation() => nn.Tanh();
 
-    /// <summary>How weights start.</summary>
+    /// <summary>Initialises a weight.</summary>
     private protected virtual void Initialize(Parameter weight) => nn.init.xavier_normal_(weight);
 
     /// <inheritdoc/>

@@ -2,10 +2,10 @@ using Amari.Optimizers;
 
 namespace Amari.Workloads;
 
-/// <summary>The <see cref="Autoencoder"/> with logistic units, as Hinton and Salakhutdinov (2006) and Martens (2010) had it: harder, for
-/// gradients shrink by at least four a layer.</summary>
-/// <remarks>Weights start sparse (Martens 2010, §5): 15 standard normal ones into each unit. From Glorot's, all units of a layer say nearly
-/// the same, and the loss rests at 206, that of the mean image: AdamW's for over 100 steps, K-FAC's longer.</remarks>
+/// <summary>The <see cref="Autoencoder"/> with logistic units, as in Hinton and Salakhutdinov (2006) and Martens (2010). It is harder,
+/// because gradients shrink by a factor of at least four per layer.</summary>
+/// <remarks>The initialisation is sparse (Martens 2010, §5): 15 standard normal weights per unit. With Glorot's, all units of a layer have
+/// nearly equal outputs, and the loss stays at 206, that of the mean image: for over 100 steps with AdamW, longer with K-FAC.</remarks>
 public sealed class AutoencoderSigmoid : Autoencoder
 {
     /// <inheritdoc/>
@@ -32,7 +32,7 @@ public sealed class AutoencoderSigmoid : Autoencoder
 
     private protected override string ActivationName => "sigmoid";
 
-    private protected override void Initialize(Parameter weight) => WeightStarts.Sparse(weight);
+    private protected override void Initialize(Parameter weight) => WeightInits.Sparse(weight);
 
     private protected override nn.Module<Tensor, Tensor> Activation() => nn.Sigmoid();
 }

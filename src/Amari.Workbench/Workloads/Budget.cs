@@ -2,16 +2,15 @@ using Amari.Native;
 
 namespace Amari.Workloads;
 
-/// <summary>How long a run trains: by the clock (the optimizer's whole work, evaluation not counted) or by epochs; one of the
-/// two.</summary>
+/// <summary>The length of a run: either seconds (all work of the optimizer, without evaluation) or epochs.</summary>
 public sealed record Budget
 {
     private Budget() { }
 
-    /// <summary>Seconds of training; null when counted in epochs.</summary>
+    /// <summary>Seconds of training; null for a budget in epochs.</summary>
     public double? Seconds { get; private init; }
 
-    /// <summary>Passes over the training data; null when counted in seconds.</summary>
+    /// <summary>Passes over the training data; null for a budget in seconds.</summary>
     public int? Epochs { get; private init; }
 
     /// <param name="seconds">> 0.</param>

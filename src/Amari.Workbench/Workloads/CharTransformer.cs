@@ -169,7 +169,7 @@ public sealed class CharTransformer : Workload
             return (x + _down.call(nn.functional.gelu(_up.call(_norm2.call(x))))).MoveToOuterDisposeScope();
         }
 
-        /// <summary>softmax(Q K' / √d, a character sees itself and those before) V, in every head: [n, T, 3 W] → [n, T, W].</summary>
+        /// <summary>softmax(Q K' / √d, causal) V for every head: [n, T, 3 W] → [n, T, W].</summary>
         private static Tensor Attention(Tensor qkv)
         {
             long n = qkv.shape[0],

@@ -4,17 +4,17 @@ using Amari.Training;
 
 namespace Amari.Workloads;
 
-/// <summary>Inputs and targets; the first dimension counts examples. Owns its tensors.</summary>
+/// <summary>Inputs and targets with examples along the first dimension. Owns its tensors.</summary>
 /// <param name="Inputs">[n, ...]</param>
-/// <param name="Targets">[n, ...], as the likelihood wants them.</param>
+/// <param name="Targets">[n, ...], in the form that the likelihood requires.</param>
 public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
 {
     private const int Alignment = 64; // bytes
 
-    /// <summary>[n, ...], as the likelihood wants them.</summary>
+    /// <summary>[n, ...], in the form that the likelihood requires.</summary>
     public Tensor Targets { get; } = Matching(Inputs, Targets);
 
-    /// <summary>How many examples.</summary>
+    /// <summary>Number of examples.</summary>
     public long Count => Inputs.shape[0];
 
     private static Tensor Matching(Tensor inputs, Tensor targets)
@@ -25,13 +25,13 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
             ? targets
             : throw new ArgumentException(
                 $"The inputs are [{string.Join(", ", inputs.shape)}], the targets [{string.Join(", ", targets.shape)}]: "
-                    + "the first dimension counts the examples of both.",
+                    + "the first dimension, the number of examples, must be equal.",
                 nameof(targets)
             );
     }
 
-    /// <summary>All examples in their order, so many at a time (the last batch may be smaller). The tensors are views that are disposed
-    /// when the next is asked for.</summary>
+    /// <summary>All examples in order, in batches of a given size (the last may be smaller). The tensors are views, disposed when the next
+    /// batch is requested.</summary>
     /// <param name="size">≥ 1.</param>
     public IEnumerable<(Tensor Inputs, Tensor Targets)> Batches(int size)
     {
@@ -44,9 +44,9 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
         }
     }
 
-    /// <summary>So many examples (at most all), drawn without replacement; a copy that the caller disposes.</summary>
+    /// <summary>A random sample without replacement of at most all examples. It is a copy; the caller disposes it.</summary>
     /// <param name="count">≥ 1.</param>
-    /// <param name="seed">Of the draw.</param>
+    /// <param name="seed">Seed of the sample.</param>
     public Dataset Sample(long count, int seed)
     {
         int[] order = [.. Enumerable.Range(0, (int)Count)];
@@ -56,8 +56,8 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
         return new(Inputs.index_select(0, rows), Targets.index_select(0, rows));
     }
 
-    /// <summary>The same, in memory that begins at a multiple of 64 bytes, as libtorch's does and an array of .NET may not: products of
-    /// numbers that lie otherwise are rounded otherwise.</summary>
+    /// <summary>A copy in memory aligned to 64 bytes, as libtorch allocates it and a .NET array may not be. Alignment changes the rounding
+    /// of products.</summary>
     internal Dataset Aligned() => new(Aligned(Inputs), Aligned(Targets));
 
     private static Tensor Aligned(Tensor t)

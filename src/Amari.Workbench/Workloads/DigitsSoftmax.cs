@@ -4,7 +4,7 @@ using Amari.Workloads.Data;
 
 namespace Amari.Workloads;
 
-/// <summary>The embedded digits with softmax regression 64-10 on all of the training set at once: convex, and small enough for dense
+/// <summary>The embedded digits with softmax regression 64-10 and the whole training set as one batch: convex, and small enough for dense
 /// matrices.</summary>
 public sealed class DigitsSoftmax : Workload
 {

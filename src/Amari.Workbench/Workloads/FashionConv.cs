@@ -4,10 +4,10 @@ using Amari.Workloads.Data;
 
 namespace Amari.Workloads;
 
-/// <summary>Fashion-MNIST, or any MNIST-shaped folder of IDX files, with a convolutional network.</summary>
+/// <summary>Fashion-MNIST, or any directory of IDX files with MNIST's shapes, with a convolutional network.</summary>
 public sealed class FashionConv : Workload
 {
-    private const int Measured = 10_000; // training images that the loss is measured on, every 39 steps
+    private const int Measured = 10_000; // training images in the measured loss, evaluated every 39 steps
 
     /// <inheritdoc/>
     public override string Name => "fashion-conv";

@@ -4,18 +4,17 @@ using Amari.Training;
 
 namespace Amari.Workloads;
 
-/// <summary>A figure of merit beside the loss.</summary>
-/// <param name="Name">As in tables: <c>accuracy</c>.</param>
-/// <param name="HigherIsBetter">Which way is up.</param>
-/// <param name="Sum">Its sum over a batch from (output, target), a scalar tensor; reports divide by the number of what it is summed
-/// over.</param>
+/// <summary>A metric that is reported in addition to the loss.</summary>
+/// <param name="Name">The name in tables, such as <c>accuracy</c>.</param>
+/// <param name="HigherIsBetter">Whether a higher value is better.</param>
+/// <param name="Sum">The sum over a batch from (output, target), a scalar tensor. Reports divide it by the number of summands.</param>
 public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tensor, Tensor> Sum)
 {
-    /// <summary>How many terms of a batch <see cref="Sum"/> is over, from (output, target); null for its examples.</summary>
+    /// <summary>The number of summands in <see cref="Sum"/> for a batch, from (output, target); null for the number of examples.</summary>
     public Func<Tensor, Tensor, long>? Count { get; init; }
 
-    /// <summary>Share of positions whose largest logit is the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..]. Those labelled
-    /// -100 do not count.</summary>
+    /// <summary>Share of positions where the largest logit is at the label: outputs [n, C] or [n, r.., C], labels [n] or [n, r..].
+    /// Positions with the label -100 are ignored.</summary>
     public static Metric Accuracy { get; } =
         new("accuracy", true, (output, label) => output.argmax(-1).eq(label).sum())
         {

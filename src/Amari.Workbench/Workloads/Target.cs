@@ -4,11 +4,11 @@ using Amari.Training;
 
 namespace Amari.Workloads;
 
-/// <summary>The value that a run is timed to.</summary>
-/// <param name="Metric">What is compared: <see cref="Loss"/>; a <see cref="Trainer"/> refuses any other.</param>
-/// <param name="Value">Reached when the loss is at or below it; finite.</param>
+/// <summary>The loss that defines a run's time to target.</summary>
+/// <param name="Metric">The compared quantity: <see cref="Loss"/>. A <see cref="Trainer"/> refuses any other.</param>
+/// <param name="Value">The target is reached when the loss is at most this value; finite.</param>
 public sealed record Target(string Metric, double Value)
 {
-    /// <summary>The mean loss over the training set, or its measured part.</summary>
+    /// <summary>The mean loss over the training set or its measured part.</summary>
     public const string Loss = "loss";
 }

@@ -19,9 +19,10 @@ public static class WorkloadCatalog
     ];
 
     /// <summary>A built-in workload by name, or one of an assembly.</summary>
-    /// <param name="name">Null: the default, or the assembly's only one.</param>
-    /// <param name="assemblyPath">Null for the built-in ones; else a .dll with public classes derived from <see cref="Workload"/>.</param>
-    /// <exception cref="ArgumentException">There is no such workload or no such assembly; the message lists the names.</exception>
+    /// <param name="name">Null for the default, or for the only workload of an assembly.</param>
+    /// <param name="assemblyPath">Null for the built-in workloads; otherwise a .dll with public classes derived from
+    /// <see cref="Workload"/>.</param>
+    /// <exception cref="ArgumentException">The workload or the assembly does not exist. The message lists the names.</exception>
     public static Workload Find(string? name, string? assemblyPath)
     {
         var all = assemblyPath is null ? All : FromAssembly(assemblyPath);
@@ -29,16 +30,16 @@ public static class WorkloadCatalog
             return all[0];
         string names = string.Join(", ", all.Select(w => w.Name));
         if (name is null)
-            throw new ArgumentException($"{assemblyPath} has several workloads, name one of them: {names}.");
+            throw new ArgumentException($"{assemblyPath} has several workloads; choose one of {names}.");
         return all.FirstOrDefault(w => w.Name.Equals(name, StringComparison.OrdinalIgnoreCase))
-            ?? throw new ArgumentException($"There is no workload '{name}'; there are {names}.");
+            ?? throw new ArgumentException($"The workload is '{name}'; it must be one of {names}.");
     }
 
     private static List<Workload> FromAssembly(string path)
     {
         string full = Path.GetFullPath(path);
         if (!File.Exists(full))
-            throw new ArgumentException($"There is no file '{path}'.");
+            throw new ArgumentException($"The file '{path}' does not exist.");
         try
         {
             var found = new PluginContext(full)
@@ -50,12 +51,13 @@ public static class WorkloadCatalog
             return found.Count > 0
                 ? found
                 : throw new ArgumentException(
-                    $"'{path}' has no workload: no public class derived from {typeof(Workload).FullName} with a parameterless constructor."
+                    $"'{path}' has no workload: it needs a public class derived from {typeof(Workload).FullName} with a "
+                        + "parameterless constructor."
                 );
         }
         catch (BadImageFormatException e)
         {
-            throw new ArgumentException($"'{path}' cannot be loaded: it is not a .NET assembly, or is damaged.", e);
+            throw new ArgumentException($"'{path}' cannot be loaded: it is damaged or not a .NET assembly.", e);
         }
         catch (Exception e) when (e is FileLoadException or FileNotFoundException or TypeLoadException)
         {
@@ -63,21 +65,21 @@ public static class WorkloadCatalog
         }
         catch (TargetInvocationException e)
         {
-            throw new ArgumentException($"A workload of '{path}' cannot be made: {OneLine(e.GetBaseException())}", e);
+            throw new ArgumentException($"A workload of '{path}' cannot be created: {OneLine(e.GetBaseException())}", e);
         }
 
         static string OneLine(Exception e) => e.Message.ReplaceLineEndings(" ").Trim();
     }
 
-    /// <summary>Finds the assembly's own dependencies, managed and native, and shares Amari and TorchSharp alone with the program:
-    /// workloads and tensors are the same types on both sides, and no other version can clash.</summary>
+    /// <summary>Resolves the assembly's own dependencies, managed and native. Only Amari and TorchSharp are shared with the program, so
+    /// that workloads and tensors have the same types on both sides and versions of other libraries cannot conflict.</summary>
     private sealed class PluginContext(string path) : AssemblyLoadContext(path)
     {
         private static readonly Assembly[] Shared = [typeof(Workload).Assembly, typeof(Optimizer).Assembly, typeof(Tensor).Assembly];
 
         private readonly AssemblyDependencyResolver _resolver = new(path);
 
-        // Null leaves the framework to the program.
+        // Null leaves the framework's assemblies to the program.
         protected override Assembly? Load(AssemblyName assemblyName) =>
             Shared.FirstOrDefault(a => a.GetName().Name == assemblyName.Name)
             ?? (_resolver.ResolveAssemblyToPath(assemblyName) is { } file ? LoadFromAssemblyPath(file) : null);

@@ -5,9 +5,9 @@ using Amari.Training;
 namespace Amari.Workloads;
 
 /// <summary>The data of a workload. Owns both sets.</summary>
-/// <param name="Train">Trained on.</param>
-/// <param name="Test">Held out for the metric; null where the metric is of what the loss is of, too.</param>
-/// <param name="Measured">The part of the training set that the loss of reports and targets is the mean over; null for all of it.</param>
+/// <param name="Train">The training set.</param>
+/// <param name="Test">The test set for the metric; null if the metric uses the same examples as the loss.</param>
+/// <param name="Measured">The part of the training set over which reported losses are means; null for all of it.</param>
 public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measured = null) : IDisposable
 {
     /// <inheritdoc cref="Dataset.Aligned()"/>

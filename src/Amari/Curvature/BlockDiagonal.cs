@@ -2,17 +2,18 @@ using Amari.Solvers;
 
 namespace Amari.Curvature;
 
-/// <summary>The diagonal blocks of a curvature, one for each layer; what lies between different blocks is zero.</summary>
-/// <remarks>The blocks are those of the full operator, to rounding (the draws of a Monte-Carlo Fisher too). A product walks the data once
-/// and makes one forward pass; its backward passes are repeated for each block, each with respect to that block's parameters
-/// only.</remarks>
+/// <summary>The diagonal blocks of a curvature, one per layer. Entries between different blocks are zero.</summary>
+/// <remarks>The blocks equal those of the full operator up to rounding, including the draws of a Monte Carlo Fisher. A product iterates
+/// over the data once, with one forward pass per batch. The backward passes are repeated for each block, with respect to the block's
+/// parameters only.</remarks>
 public sealed class BlockDiagonal : LinearOperator
 {
     private readonly CurvatureOperator _curvature;
     private readonly List<int[]> _blocks;
 
     /// <param name="curvature">A Hessian, Gauss-Newton or Fisher operator. Not owned.</param>
-    /// <param name="block">From a parameter's name to its block's; by default the layer, that is the name without its last part.</param>
+    /// <param name="block">Maps a parameter's name to the name of its block. By default that is the layer: the name without its last
+    /// part.</param>
     public BlockDiagonal(CurvatureOperator curvature, Func<string, string>? block = null)
     {
         ArgumentNullException.ThrowIfNull(curvature);
@@ -24,7 +25,7 @@ public sealed class BlockDiagonal : LinearOperator
         Blocks = [.. groups.Select(g => (g.Key, (IReadOnlyList<string>)[.. g.Select(i => parameters[i].Name)]))];
     }
 
-    /// <summary>The blocks with the names of their parameters, in the order of the layout.</summary>
+    /// <summary>The blocks and the names of their parameters, in the order of the layout.</summary>
     public IReadOnlyList<(string Name, IReadOnlyList<string> Parameters)> Blocks { get; }
 
     /// <inheritdoc/>

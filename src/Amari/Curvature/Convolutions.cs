@@ -4,23 +4,23 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>While it lives, a gradient through 2-D convolutions is differentiated with respect to the cotangent g alone, which it is linear
-/// in: what the product with a Jacobian needs.</summary>
-/// <remarks>libtorch's double backward of a convolution always computes its other two results as well, which cost as much again.
+/// <summary>While it is active, gradients through 2-D convolutions are differentiated with respect to the cotangent g only, in which they
+/// are linear. Products with a Jacobian need no more.</summary>
+/// <remarks>Libtorch's double backward of a convolution always computes its two other results as well, at the same cost again.
 /// <code>
 /// y = x ∗ W + b          backward, g ↦  g_x = X(W, g),  g_W = D(x, g),  g_b = Σ g          X, D: the gradients of ⟨x ∗ W, g⟩
 /// ⟨g_x, c⟩ = ⟨c ∗ W, g⟩  backward, c ↦  ∂_g = c ∗ W
 /// ⟨g_W, V⟩ = ⟨x ∗ V, g⟩  backward, V ↦  ∂_g = x ∗ V
 /// </code>
-/// It costs one more forward pass of these layers. Paddings other than by zeros keep libtorch's way, and so does a layer whose output
-/// another hook has changed.</remarks>
+/// It costs one more forward pass of these layers. Layers with padding other than zeros, or with an output that another hook has changed,
+/// use libtorch's double backward.</remarks>
 internal sealed class Convolutions : IDisposable
 {
     private readonly List<Action> _unhook = [];
-    private ExceptionDispatchInfo? _failure; // of a backward pass of ours, which may not cross autograd's native frames
-    private readonly List<Tensor> _held = []; // what backward passes need: a forward() may dispose its intermediates
+    private ExceptionDispatchInfo? _failure; // in our backward pass: exceptions must not cross autograd's native frames
+    private readonly List<Tensor> _held = []; // tensors that backward passes need: a forward() may dispose its intermediates
 
-    /// <param name="model">Not owned; null for none.</param>
+    /// <param name="model">Not owned. May be null.</param>
     public Convolutions(nn.Module? model)
     {
         foreach (var layer in model?.modules().Append(model).OfType<Conv2d>().Distinct() ?? [])
@@ -28,7 +28,7 @@ internal sealed class Convolutions : IDisposable
                 _unhook.Add(layer.register_forward_hook((_, x, y) => y.requires_grad && x.dim() == 4 ? Replace(layer, x, y) : y).remove);
     }
 
-    /// <summary>Frees what the backward passes of the batch needed.</summary>
+    /// <summary>Disposes the tensors that the backward passes of the batch needed.</summary>
     public void Release()
     {
         foreach (var t in _held)
@@ -36,7 +36,7 @@ internal sealed class Convolutions : IDisposable
         _held.Clear();
     }
 
-    /// <summary>Throws what a backward pass of ours met, if it met anything: the derivatives since are not to be used.</summary>
+    /// <summary>Throws the exception of our backward passes, if any. The derivatives since then must not be used.</summary>
     public void ThrowFailure() => _failure?.Throw();
 
     public void Dispose()
@@ -66,13 +66,13 @@ internal sealed class Convolutions : IDisposable
         var (w, b) = (layer.weight!, layer.bias);
         Tensor xLeaf = Leaf(x),
             wLeaf = Leaf(w),
-            own = Forward(layer, xLeaf, wLeaf, b?.detach()); // a graph of this layer alone
+            own = Forward(layer, xLeaf, wLeaf, b?.detach()); // a graph of this layer only
         if (!own.detach().equal(y.detach()).all().ToBoolean())
             return y;
         Tensor[] held = [xLeaf, wLeaf, own];
         scope.Detach(held);
         _held.AddRange(held);
-        return Given
+        return CustomBackward
             .Apply(
                 y.detach(),
                 [x, w, .. b is null ? (Tensor[])[] : [b]],
@@ -89,9 +89,9 @@ internal sealed class Convolutions : IDisposable
                             {
                                 var cotangent = g.alias();
                                 if (gx is not null)
-                                    gx = Given.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
+                                    gx = CustomBackward.Apply(gx, [cotangent], c => Guarded(1, () => [Product(c, wLeaf)]));
                                 if (gw is not null)
-                                    gw = Given.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
+                                    gw = CustomBackward.Apply(gw, [cotangent], v => Guarded(1, () => [Product(xLeaf, v)]));
                             }
                             return [gx, gw, .. b is null ? (Tensor?[])[] : [b.requires_grad ? g.sum([0, 2, 3]) : null]];
                         }
@@ -111,18 +111,18 @@ internal sealed class Convolutions : IDisposable
     private static Tensor Forward(Conv2d layer, Tensor x, Tensor w, Tensor? b) =>
         nn.functional.conv2d(x, w, b, layer.stride, layer.padding, layer.dilation, layer.groups);
 
-    /// <summary>A known value with a backward pass given by hand.</summary>
-    private sealed class Given : autograd.SingleTensorFunction<Given>
+    /// <summary>A known value with a custom backward pass.</summary>
+    private sealed class CustomBackward : autograd.SingleTensorFunction<CustomBackward>
     {
         public static Tensor Apply(Tensor value, Tensor[] inputs, Func<Tensor, Tensor?[]> backward) => apply([value, backward, .. inputs]);
 
-        public override string Name => nameof(Given);
+        public override string Name => nameof(CustomBackward);
 
         public override Tensor forward(autograd.AutogradContext ctx, params object[] vars)
         {
             var value = (Tensor)vars[0];
             ctx.save_data("backward", vars[1]);
-            ctx.mark_dirty([value]); // else it were a view, and in-place activations after it an error
+            ctx.mark_dirty([value]); // otherwise it is a view, and in-place activations after it fail
             return value;
         }
 

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace Amari;
 
-/// <summary>The coverage report: one row for each parameter. Prints as a table.</summary>
+/// <summary>The coverage report: one row per parameter. Prints as a table.</summary>
 public sealed record Coverage(IReadOnlyList<CoverageRow> Rows)
 {
     /// <summary>The rows as an aligned plain-text table.</summary>

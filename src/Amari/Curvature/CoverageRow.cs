@@ -10,7 +10,7 @@ public sealed record CoverageRow(string Parameter, string Block, string Reason)
 {
     private const string Frozen = "; frozen now";
 
-    /// <summary>The same, with a word at the end of the reason if the parameter is frozen.</summary>
+    /// <summary>The same row, with a note in the reason if the parameter is frozen.</summary>
     internal CoverageRow AsTrained(Tensor parameter) =>
         parameter.requires_grad || Reason.EndsWith(Frozen, StringComparison.Ordinal) ? this : this with { Reason = Reason + Frozen };
 }

@@ -3,9 +3,9 @@ using Amari.Solvers;
 
 namespace Amari.Curvature;
 
-/// <summary>The curvature of an <see cref="Objective"/> in its parameters, never formed: a sum over batches of products by backward
-/// passes.</summary>
-/// <remarks>The data is walked once per product, whatever the number of columns; memory does not grow with the number of batches.</remarks>
+/// <summary>The curvature of an <see cref="Objective"/> with respect to its parameters, without forming the matrix: a sum over batches of
+/// products by backward passes.</summary>
+/// <remarks>A product iterates over the data once, for any number of columns. Memory does not grow with the number of batches.</remarks>
 public abstract class CurvatureOperator : LinearOperator
 {
     private protected CurvatureOperator(Objective objective)
@@ -14,7 +14,7 @@ public abstract class CurvatureOperator : LinearOperator
         Objective = objective;
     }
 
-    /// <summary>What it is the curvature of.</summary>
+    /// <summary>The function whose curvature this is.</summary>
     public Objective Objective { get; }
 
     /// <inheritdoc/>
@@ -26,15 +26,15 @@ public abstract class CurvatureOperator : LinearOperator
     /// <inheritdoc/>
     public override Device Device => Objective.Parameters.Device;
 
-    /// <summary>Whether gradients are differentiated with respect to the cotangent alone, which they are linear in, and not to the
+    /// <summary>Whether gradients are differentiated only with respect to the cotangent, in which they are linear, and not the
     /// parameters.</summary>
     private protected abstract bool DifferentiatesCotangents { get; }
 
-    /// <summary>C_n v for one batch n and chosen parameters w, column after column; made lazily.</summary>
+    /// <summary>C_n v for one batch n and chosen parameters w, column by column, computed lazily.</summary>
     /// <param name="batch">The batch.</param>
-    /// <param name="parameters">w: the rows and columns of C that are meant.</param>
-    /// <param name="directions">Each v as tensors shaped as w.</param>
-    /// <returns>Each C_n v as tensors shaped as w, null where they are zero; valid until the next is asked for.</returns>
+    /// <param name="parameters">w: the parameters of the rows and columns of C.</param>
+    /// <param name="directions">Each v as tensors with the shapes of w.</param>
+    /// <returns>Each C_n v as tensors with the shapes of w, null for zeros. Valid until the next column is requested.</returns>
     private protected abstract IEnumerable<IReadOnlyList<Tensor?>> Columns(
         Objective.Batch batch,
         Tensor[] parameters,
@@ -50,14 +50,14 @@ public abstract class CurvatureOperator : LinearOperator
             ]
         );
 
-    /// <summary>C V with the entries of C between different blocks of parameters taken as zero.</summary>
+    /// <summary>C V with the entries of C between different blocks of parameters set to zero.</summary>
     /// <param name="v">V : [d, k].</param>
-    /// <param name="blocks">Each by the indices of its parameters.</param>
+    /// <param name="blocks">The indices of each block's parameters.</param>
     internal Tensor Product(Tensor v, IReadOnlyList<int[]> blocks)
     {
         var layout = Objective.Parameters;
         var tensors = layout.Tensors;
-        var directions = Views(v.T.contiguous()); // a column's numbers lie together
+        var directions = Views(v.T.contiguous()); // columns are contiguous
         var total = zeros(v.shape[1], layout.Dimension, dtype: Type, device: Device);
         var sums = Views(total);
         using var convolutions = DifferentiatesCotangents ? new Convolutions(Objective.Model) : null;
@@ -72,7 +72,7 @@ public abstract class CurvatureOperator : LinearOperator
                 }
                 catch
                 {
-                    convolutions?.ThrowFailure(); // the cause, of which the failure is a consequence
+                    convolutions?.ThrowFailure(); // the cause of the failure
                     throw;
                 }
                 convolutions?.ThrowFailure();
@@ -84,7 +84,7 @@ public abstract class CurvatureOperator : LinearOperator
 
         void Add(Objective.Batch batch, int[] block)
         {
-            using var scope = NewDisposeScope(); // the block's graph ends with it
+            using var scope = NewDisposeScope(); // frees the block's graph
             int k = 0;
             foreach (
                 var parts in Columns(

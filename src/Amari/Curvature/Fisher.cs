@@ -4,19 +4,19 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>The Fisher information of a model, never formed: E[ J' B J ] where B is, for each term, Λ (exact), the mean of s s' over draws
-/// (Monte-Carlo: s the score of a label that the model draws; curvature propagation: s = Λ^½ ξ, ξ of random signs), or s s' of the data's
-/// own targets (empirical).</summary>
-/// <remarks>The same draws are made in every product: the operator is a fixed matrix for a fixed seed.</remarks>
+/// <summary>The Fisher information of a model, E[ J' B J ], without forming the matrix. For each term, B is Λ (exact), the mean of s s'
+/// over draws (Monte Carlo: s is the score of a label drawn from the model; curvature propagation: s = Λ^½ ξ with random signs ξ), or s s'
+/// of the data's targets (empirical).</summary>
+/// <remarks>Every product makes the same draws: the operator is a fixed matrix for a fixed seed.</remarks>
 public sealed class Fisher : GaussNewton
 {
     private readonly long _seed;
 
-    /// <param name="objective">With a likelihood.</param>
-    /// <param name="kind">Which expectation over targets.</param>
-    /// <param name="samples">Draws, ≥ 1, where the kind draws.</param>
-    /// <param name="seed">Of the draws.</param>
-    /// <exception cref="ArgumentException">A plain function has no output.</exception>
+    /// <param name="objective">An objective with a likelihood.</param>
+    /// <param name="kind">The expectation over targets.</param>
+    /// <param name="samples">Draws per term, ≥ 1, for the kinds that draw.</param>
+    /// <param name="seed">Seed of the draws.</param>
+    /// <exception cref="ArgumentException">The objective is a plain function, which has no output.</exception>
     public Fisher(Objective objective, FisherKind kind = FisherKind.Exact, int samples = 1, long seed = 0)
         : base(objective)
     {
@@ -25,7 +25,7 @@ public sealed class Fisher : GaussNewton
         _seed = seed;
     }
 
-    /// <summary>Which expectation over targets.</summary>
+    /// <summary>The expectation over targets.</summary>
     public FisherKind Kind { get; }
 
     /// <summary>Draws per term for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>.</summary>

@@ -1,15 +1,15 @@
 namespace Amari.Curvature;
 
-/// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A, whose Gram matrix A A' is small where the Fisher is
-/// not.</summary>
+/// <summary>A root of the Fisher of few examples: A : [R, d] with F = A'A. The Gram matrix A A' is then much smaller than the
+/// Fisher.</summary>
 /// <remarks><code>
-/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact), over
-///                                                       the draws (Monte-Carlo, curvature propagation), or is 1 (empirical)
+/// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact),
+///                                                      over the draws (Monte Carlo, curvature propagation), or is 1 (empirical)
 /// A = rows r_mk' J_m / √M                                R = M k
-/// </code>A row is a backward pass through one example, which must not depend on the others of its batch.</remarks>
+/// </code>A row is a backward pass through one example, which must not depend on other examples of its batch.</remarks>
 internal static class FisherRoot
 {
-    /// <summary>R, of batches with <paramref name="terms"/> terms of <paramref name="outputs"/> outputs.</summary>
+    /// <summary>R for <paramref name="terms"/> terms with <paramref name="outputs"/> outputs.</summary>
     public static long Rows(FisherKind kind, int samples, long terms, long outputs) =>
         terms
         * (
@@ -21,16 +21,16 @@ internal static class FisherRoot
             }
         );
 
-    /// <summary>A; the draws are those of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
-    /// <param name="objective">With a likelihood, its loss a mean.</param>
-    /// <param name="kind">Which expectation over targets.</param>
-    /// <param name="samples">Draws for Monte-Carlo.</param>
-    /// <param name="seed">Of the draws.</param>
+    /// <summary>A, with the draws of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
+    /// <param name="objective">An objective with a likelihood and a mean loss.</param>
+    /// <param name="kind">The expectation over targets.</param>
+    /// <param name="samples">Draws per term, for the kinds that draw.</param>
+    /// <param name="seed">Seed of the draws.</param>
     public static Tensor Of(Objective objective, FisherKind kind, int samples, long seed)
     {
         using var scope = NewDisposeScope();
         var (layout, likelihood, ranks) = (objective.Parameters, objective.Likelihood!, objective.Ranks);
-        var roots = new List<Tensor[]>(); // of each batch, k tensors [M, C]
+        var roots = new List<Tensor[]>(); // k tensors [M, C] per batch
         long all = objective.Walk(
             false,
             batch =>
@@ -57,7 +57,7 @@ internal static class FisherRoot
         void Fill()
         {
             int index = 0;
-            long first = 0; // the next example's first term within its batch
+            long first = 0; // index of the next example's first term within its batch
             var examples = objective.Batches.SelectMany(b =>
                 Enumerable.Range(0, (int)b.Inputs.shape[0]).Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1)))
             );
@@ -67,7 +67,7 @@ internal static class FisherRoot
                 {
                     if (first == roots[index][0].shape[0])
                         (index, first) = (index + 1, 0);
-                    long terms = likelihood.Terms(batch.Output); // those that do not count have rows of zeros
+                    long terms = likelihood.Terms(batch.Output); // ignored terms have rows of zeros
                     foreach (var root in roots[index])
                         for (long t = 0; t < terms; t++, row++)
                         {
@@ -95,4 +95,20 @@ internal static class FisherRoot
                 _ => Enumerable.Range(0, samples).Select(_ => batch.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
             };
     }
+
+    /// <summary>The k tensors r of a batch, with the shape of the output.</summary>
+    private static IEnumerable<Tensor> Roots(
+        Likelihood likelihood,
+        FisherKind kind,
+        int samples,
+        Tensor output,
+        Tensor target,
+        Generator generator
+    ) =>
+        kind switch
+        {
+            FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
+            FisherKind.Empirical => [likelihood.Score(output, target)],
+            _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
+        };
 }

@@ -3,28 +3,28 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>The generalised Gauss-Newton matrix E[ J' B J ] of an objective (Schraudolph 2002), never formed; J the Jacobian of the model's
-/// output f, B the Hessian of -log p(y | f) with respect to f.</summary>
+/// <summary>The generalised Gauss-Newton matrix E[ J' B J ] of an objective (Schraudolph 2002), without forming it. J is the Jacobian of
+/// the model's output f, B the Hessian of -log p(y | f) with respect to f.</summary>
 /// <remarks><code>
 /// t = J v            by double backward: J v = ∂/∂u ⟨ J'u, v ⟩, linear in u
 /// C v = J' (B t)     one more backward pass
-/// </code>Positive semi-definite where -log p is convex in f; then, for natural parameters, it is the exact Fisher.</remarks>
+/// </code>Positive semidefinite if -log p is convex in f. For natural parameters it then equals the exact Fisher.</remarks>
 public class GaussNewton : CurvatureOperator
 {
-    /// <param name="objective">With a likelihood.</param>
-    /// <exception cref="ArgumentException">A plain function has no output.</exception>
+    /// <param name="objective">An objective with a likelihood.</param>
+    /// <exception cref="ArgumentException">The objective is a plain function, which has no output.</exception>
     public GaussNewton(Objective objective)
         : base(objective) =>
         Likelihood =
             objective.Likelihood
             ?? throw new ArgumentException(
-                "A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of.",
+                "A plain function has a Hessian, but no Fisher or Gauss-Newton matrix, because it has no output.",
                 nameof(objective)
             );
 
     private protected Likelihood Likelihood { get; }
 
-    /// <summary>B of a batch, given its output, as a map of tensors shaped as the output.</summary>
+    /// <summary>B of a batch given its output: a map of tensors with the shape of the output.</summary>
     private protected virtual Func<Tensor, Tensor> Metric(Objective.Batch batch, Tensor output) =>
         t => Likelihood.HessianProduct(output, batch.Target, t);
 
@@ -54,16 +54,16 @@ public class GaussNewton : CurvatureOperator
         }
     }
 
-    private const double Nothing = 1e-19; // a norm whose square float32 does not hold
+    private const double MinNorm = 1e-19; // the square of a smaller norm underflows in float32
 
-    /// <summary>V'CV of few directions and the slopes V'g: they need J V alone, and that comes from passes forward.</summary>
+    /// <summary>V'CV for a few directions and the slopes V'g. Both need only J V, which comes from forward passes.</summary>
     /// <remarks><code>
-    /// J v ≈ ( f(w + h v) - f(w - h v) ) / 2h,   h = ε^⅓ (1 + |w|) / |v|     error of order ε^⅔, ε that of the dtype
+    /// J v ≈ ( f(w + h v) - f(w - h v) ) / 2h,   h = ε^⅓ (1 + |w|) / |v|     error of order ε^⅔, ε of the dtype
     /// V'CV = (J V)' B (J V),   V'g = (J V)' s,   s = ∂(-log p) / ∂f
-    /// </code>The parameters are moved meanwhile and put back bit for bit.</remarks>
-    /// <param name="directions">k of them, as tensors shaped as the parameters.</param>
-    /// <param name="score">s of the only batch, shaped as its output; null where the slopes are not to be known.</param>
-    /// <param name="norms">|v| of each, if they are known.</param>
+    /// </code>The parameters move during the call and are restored bit by bit.</remarks>
+    /// <param name="directions">k directions, each as tensors with the shapes of the parameters.</param>
+    /// <param name="score">s of the only batch, with the shape of its output; null if the slopes are not needed.</param>
+    /// <param name="norms">|v| of each direction, if known.</param>
     /// <returns>[k, k], symmetric, and [k], 0 without a score.</returns>
     internal (double[,] Form, double[] Slopes) Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, Tensor? score, params double[] norms)
     {
@@ -74,7 +74,7 @@ public class GaussNewton : CurvatureOperator
         double[] h =
         [
             .. directions.Select(
-                (v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > Nothing ? unit / norm : 1
+                (v, i) => (i < norms.Length ? norms[i] : Math.Sqrt(SumOfSquares(v))) is var norm and > MinNorm ? unit / norm : 1
             ),
         ];
         int k = directions.Count;
@@ -124,9 +124,9 @@ public class GaussNewton : CurvatureOperator
             slopes[j] = sums[k * k + j] / divisor;
         }
         return (form, slopes);
-
-        static double Dot(Tensor a, Tensor b) => a.dot(b).to_type(ScalarType.Float64).ToDouble();
-
-        static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => InnerProducts.Of(p, p).AA);
     }
+
+    private static double Dot(Tensor a, Tensor b) => a.dot(b).to_type(ScalarType.Float64).ToDouble();
+
+    private static double SumOfSquares(IEnumerable<Tensor> parts) => parts.Sum(p => InnerProducts.Of(p, p).AA);
 }

@@ -4,20 +4,21 @@ using Amari.Spectrum;
 namespace Amari.Curvature;
 
 /// <summary>The gradient noise scale (McCandlish, Kaplan, Amodei 2018, arXiv:1812.06162, Appendix A.1): the batch size at which noise and
-/// gradient balance.</summary>
+/// gradient have the same size.</summary>
 /// <remarks><code>
 /// B_simple = tr Σ / |G|²
 /// |G|² = (b⁻¹ |G_big|² - n⁻¹ mean|G_small|²) / (b⁻¹ - n⁻¹),   tr Σ = (mean|G_small|² - |G_big|²) / (b⁻¹ - n⁻¹)
 /// </code>
-/// Σ : covariance of one example's gradient. Small batches are the objective's, b⁻¹ the mean of 1 / their size; the big batch is all n
-/// examples. Far below B_simple a larger batch is worth its cost, far above it is not.</remarks>
-/// <param name="Scale">B_simple in examples; NaN or negative where |G|² is lost in the noise: use more data.</param>
+/// Σ is the covariance of one example's gradient. The small batches are the objective's batches, b⁻¹ is the mean of 1 / their size, and the
+/// big batch is all n examples. Well below B_simple a larger batch pays off; well above it does not.</remarks>
+/// <param name="Scale">B_simple in examples; NaN or negative if |G|² is below the noise: use more data.</param>
 /// <param name="SquaredGradient">|G|².</param>
 /// <param name="Covariance">tr Σ.</param>
 public sealed record GradientNoiseScale(Estimate Scale, Estimate SquaredGradient, Estimate Covariance)
 {
-    /// <summary>Measures it over the batches of an objective, which it walks twice; the errors are the jackknife's over batches.</summary>
-    /// <param name="objective">With at least two batches of one size (the last may be smaller).</param>
+    /// <summary>Measures the noise scale over the batches of an objective, in two passes over the data. Errors are jackknife errors over
+    /// batches.</summary>
+    /// <param name="objective">An objective with at least two batches of one size (the last may be smaller).</param>
     /// <exception cref="ArgumentException">There is only one batch.</exception>
     public static GradientNoiseScale Of(Objective objective)
     {
@@ -38,7 +39,7 @@ public sealed record GradientNoiseScale(Estimate Scale, Estimate SquaredGradient
             }
         );
         if (batches.Count < 2)
-            throw new ArgumentException("The noise of a gradient takes at least two batches.", nameof(objective));
+            throw new ArgumentException("There is one batch; the noise of a gradient needs at least two.", nameof(objective));
         return new(
             Estimate.Jackknife(batches.Count, i => Parts(i).Covariance / Parts(i).Gradient),
             Estimate.Jackknife(batches.Count, i => Parts(i).Gradient),

@@ -3,10 +3,11 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>H = ∇²L of an objective, never formed: each column is a Hessian-vector product (Pearlmutter 1994) by double backward.</summary>
+/// <summary>H = ∇²L of an objective, without forming it: each column is a Hessian-vector product (Pearlmutter 1994) by double
+/// backward.</summary>
 /// <remarks><code>
 /// H v = ∇ ⟨∇L(w), v⟩
-/// </code>A product with k columns makes one forward and one backward pass, then k second ones.</remarks>
+/// </code>A product with k columns takes one forward pass, one backward pass and k second backward passes.</remarks>
 /// <param name="objective">L.</param>
 public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
 {
@@ -20,7 +21,7 @@ public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
     {
         Objective.RequireGraph();
         var gradients = Objective.Derivative(batch.Loss, null, parameters, createGraph: true);
-        // the loss is not linear in these
+        // The loss is not linear in these parameters.
         int[] curved = [.. Enumerable.Range(0, gradients.Count).Where(i => gradients[i] is { requires_grad: true })];
         if (curved.Length == 0)
             yield break;

@@ -8,11 +8,11 @@ namespace Amari.Curvature;
 /// arXiv:1712.09913).</summary>
 public static class LossSurface
 {
-    /// <summary>Two random Gaussian directions as columns [d, 2], each filter (a slice along the first dimension of a weight) scaled to the
-    /// length of the weights' own; 0 for biases and other vectors (Li et al. 2018, Section 4). The caller owns it.</summary>
-    /// <remarks>A step of 1 along such a direction is as long as the weights, whatever the scale of each layer.</remarks>
+    /// <summary>Two random Gaussian directions as columns [d, 2]. Each filter (a slice along the first dimension of a weight) is scaled to
+    /// the length of the weights' own filter; biases and other vectors are 0 (Li et al. 2018, Section 4). The caller owns it.</summary>
+    /// <remarks>A step of 1 along such a direction is as long as the weights, for any scale of the layers.</remarks>
     /// <param name="parameters">w.</param>
-    /// <param name="seed">Of the directions.</param>
+    /// <param name="seed">Seed of the directions.</param>
     public static Tensor FilterNormalised(ParameterLayout parameters, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(parameters);
@@ -35,14 +35,14 @@ public static class LossSurface
             ]);
     }
 
-    /// <summary>The two principal directions of a path of weights, seen from its end, as columns [d, 2] of length 1 (Li et al. 2018,
-    /// Section 7), and the share of the path's variation that they hold. The caller owns the directions.</summary>
+    /// <summary>The two principal directions of a path of weights relative to its end, as columns [d, 2] of length 1 (Li et al. 2018,
+    /// Section 7), and their share of the path's variation. The caller owns the directions.</summary>
     /// <param name="path">At least three weight vectors [d].</param>
     public static (Tensor Directions, double Share) Principal(IReadOnlyList<Tensor> path)
     {
         ArgumentNullException.ThrowIfNull(path);
         if (path.Count < 3)
-            throw new ArgumentException($"The path has {path.Count} points; its two principal directions take at least 3.", nameof(path));
+            throw new ArgumentException($"The path has {path.Count} points; two principal directions need at least 3.", nameof(path));
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var steps = stack([.. path.Take(path.Count - 1).Select(w => w - path[^1])]); // [n, d]
@@ -55,13 +55,13 @@ public static class LossSurface
         );
     }
 
-    /// <summary>The losses [row of b, column of a]; NaN where it was stopped before. The weights are put back.</summary>
+    /// <summary>The losses [row of b, column of a]; NaN for points after an interruption. The weights are restored.</summary>
     /// <param name="objective">L; its parameters are w.</param>
     /// <param name="directions">u and v, [d, 2].</param>
     /// <param name="a">Steps along u.</param>
     /// <param name="b">Steps along v.</param>
-    /// <param name="progress">Receives the share done, 0..1.</param>
-    /// <param name="stop">Ends it after the point under way.</param>
+    /// <param name="progress">Receives the completed share, 0..1.</param>
+    /// <param name="stop">Stops after the current point.</param>
     public static double[,] Evaluate(
         Objective objective,
         Tensor directions,
@@ -99,7 +99,7 @@ public static class LossSurface
         return losses;
     }
 
-    /// <summary>Where a point lies on the plane: (a, b) of the nearest w + a u + b v.</summary>
+    /// <summary>The coordinates (a, b) of the point w + a u + b v of the plane nearest to a given point.</summary>
     /// <param name="point">[d].</param>
     /// <param name="origin">w, [d].</param>
     /// <param name="directions">u and v, [d, 2], not parallel.</param>

@@ -1,13 +1,13 @@
 namespace Amari.Curvature;
 
-/// <summary>The targets that a forward pass for curvature is of: which of its terms count.</summary>
+/// <summary>The targets of a forward pass for curvature, which determine the terms that count.</summary>
 internal static class MeasuredTargets
 {
-    /// <summary>Those on this thread; null where they are not known. Not owned.</summary>
+    /// <summary>The targets on this thread; null if unknown. Not owned.</summary>
     [field: ThreadStatic]
     public static Tensor? Current { get; private set; }
 
-    /// <summary>Until it is disposed, forward passes on this thread that are measured are of these targets.</summary>
+    /// <summary>Sets the targets of measured forward passes on this thread until the result is disposed.</summary>
     public static IDisposable Show(Tensor? targets) => new Showing(targets);
 
     private sealed class Showing : IDisposable

@@ -4,24 +4,24 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>The loss of a model on data as a function of its parameters: L(w), its gradient, and what curvature operators walk
-/// over.</summary>
-/// <remarks>L is the mean (or the sum) over the terms of all batches. The model runs in evaluation mode, so that a product is repeatable,
-/// and is put back afterwards. The data is walked once per call, and memory does not grow with the number of batches. A batch without
-/// examples is passed over.</remarks>
+/// <summary>The loss of a model on data as a function of its parameters: L(w), its gradient, and the batches that curvature operators
+/// iterate over.</summary>
+/// <remarks>L is the mean (or the sum) over the terms of all batches. The model runs in evaluation mode, so that products are repeatable,
+/// and its mode is restored afterwards. Each call iterates over the data once. Memory does not grow with the number of batches. Batches
+/// without examples are skipped.</remarks>
 public sealed class Objective
 {
     private readonly nn.Module? _model;
     private readonly Func<IEnumerable<Batch>> _batches;
-    private bool? _callsBackward; // of a plain function; not known before the first call
-    private Tensor? _backwardGradient; // [d], what the last call's backward left; belongs to that walk
-    private bool? _depends; // the loss or output on a parameter, in this walk; null where no derivative was taken
+    private bool? _callsBackward; // for a plain function; unknown before the first call
+    private Tensor? _backwardGradient; // [d], left by the last call's backward; owned by that walk
+    private bool? _depends; // whether the loss or output depends on a parameter, in this walk; null if no derivative was taken
 
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output.</param>
-    /// <param name="batches">Walked anew for each product; must give the same batches each time. Not owned, but
-    /// tensors that the walk itself makes (as <c>indices.Select(i => (x[i], y[i]))</c> does) are disposed once their batch is done.</param>
-    /// <param name="parameters">Which parameters the loss is a function of; all trainable ones by default.</param>
+    /// <param name="batches">Enumerated again for each product; must give the same batches each time. Not owned. Tensors that the
+    /// enumeration itself creates (as <c>indices.Select(i => (x[i], y[i]))</c> does) are disposed after their batch.</param>
+    /// <param name="parameters">The parameters of the function; by default all trainable ones.</param>
     /// <param name="reduction">Mean or sum over terms.</param>
     public Objective(
         nn.Module<Tensor, Tensor> model,
@@ -46,8 +46,8 @@ public sealed class Objective
         }
     }
 
-    /// <summary>Any differentiable function of the parameters: it has a Hessian, but no output and so no Fisher.</summary>
-    /// <param name="loss">Computes L(w), a scalar with its graph. It may call <c>backward</c> itself, as for <c>torch.optim.LBFGS</c>: then
+    /// <summary>Any differentiable function of the parameters. It has a Hessian, but no output and therefore no Fisher.</summary>
+    /// <param name="loss">Computes L(w), a scalar with its graph. It may call <c>backward</c> itself, as for <c>torch.optim.LBFGS</c>; then
     /// there is a gradient, but no Hessian.</param>
     /// <param name="parameters">w.</param>
     public Objective(Func<Tensor> loss, ParameterLayout parameters)
@@ -64,7 +64,7 @@ public sealed class Objective
     /// <summary>p(y | f); null for a plain function.</summary>
     public Likelihood? Likelihood { get; }
 
-    /// <summary>What it is the mean over; none for a plain function.</summary>
+    /// <summary>The batches over which L is the mean; none for a plain function.</summary>
     internal IEnumerable<(Tensor Inputs, Tensor Targets)> Batches { get; } = [];
 
     /// <summary>w.</summary>
@@ -73,9 +73,9 @@ public sealed class Objective
     /// <summary>Mean or sum over terms.</summary>
     public LossReduction Reduction { get; }
 
-    /// <summary>Those over whose batches together L is the mean or the sum; each has batches of its own, or none. Then every call, and
-    /// every product with a curvature, is made by all of them together and gives them the same; drawn targets differ from rank to rank,
-    /// unless there is a <see cref="Part"/>.</summary>
+    /// <summary>The ranks over whose batches L is the mean or the sum. Each rank has its own batches, or none. All ranks must take part in
+    /// every call and in every product with a curvature, and all get the same result. Drawn targets differ between ranks, unless there is
+    /// a <see cref="Part"/>.</summary>
     internal Communicator Ranks { get; init; } = SingleProcess.Instance;
 
     /// <summary>Which part of one batch of all <see cref="Ranks"/> the only batch here is: what is drawn for it is what one process draws
@@ -91,7 +91,7 @@ public sealed class Objective
         return Ranks.Sum(total)[0] / Divisor(terms);
     }
 
-    /// <summary>L(w) and its gradient [d]; the caller owns it. The parameters' own <c>grad</c> is not touched.</summary>
+    /// <summary>L(w) and its gradient [d]; the caller owns it. The parameters' own <c>grad</c> does not change.</summary>
     public (double Loss, Tensor Gradient) Gradient()
     {
         using var scope = NewDisposeScope();
@@ -111,8 +111,8 @@ public sealed class Objective
         return (Ranks.Sum(loss)[0] / divisor, gradient.div_(divisor).MoveToOuterDisposeScope());
     }
 
-    /// <summary>Calls a plain function. One that calls backward leaves the gradient in the parameters: it is taken from there, and their
-    /// own is put back.</summary>
+    /// <summary>Calls a plain function. If it calls backward, its gradient is taken from the parameters and their previous gradient is
+    /// restored.</summary>
     private Tensor Call(Func<Tensor> loss)
     {
         using var kept = new KeptGradients(Parameters.Parameters.Select(p => p.Parameter));
@@ -120,7 +120,7 @@ public sealed class Objective
         var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
         if (value.numel() != 1 || value.is_complex())
             throw new ArgumentException(
-                $"The loss must be one real number, a scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: "
+                $"The loss must be a real scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: "
                     + "take its mean or sum.",
                 nameof(loss)
             );
@@ -131,21 +131,21 @@ public sealed class Objective
         return value;
     }
 
-    /// <summary>Refuses a function that calls backward itself where a second derivative is needed.</summary>
-    /// <exception cref="InvalidOperationException">It does.</exception>
+    /// <summary>Refuses a function that calls backward itself, where a second derivative is needed.</summary>
+    /// <exception cref="InvalidOperationException">The function calls backward.</exception>
     internal void RequireGraph()
     {
         if (_callsBackward == true)
             throw new InvalidOperationException(
-                "The function of the loss calls backward() itself, which uses up the graph that second derivatives need: return the "
-                    + "differentiable loss without calling backward(), or take Lbfgs, which needs gradients alone."
+                "The loss function calls backward() itself, which uses up the graph that second derivatives need: return the "
+                    + "differentiable loss without calling backward(), or use Lbfgs, which needs only gradients."
             );
     }
 
-    /// <summary>Visits every batch, in a dispose scope of its own, with the model in evaluation mode and unseen by K-FAC.</summary>
-    /// <returns>The terms of all batches, those of all ranks.</returns>
-    /// <exception cref="InvalidOperationException">There is no term; the derivatives that were taken are all absent; or the ranks are not
-    /// in the same walk, for they have come to different decisions.</exception>
+    /// <summary>Visits every batch in its own dispose scope, with the model in evaluation mode and without capture by K-FAC.</summary>
+    /// <returns>The number of terms of all batches of all ranks.</returns>
+    /// <exception cref="InvalidOperationException">There is no term, all derivatives are absent, or the ranks are in different walks
+    /// because they made different decisions.</exception>
     internal long Walk(bool gradients, Action<Batch> visit)
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
@@ -160,7 +160,7 @@ public sealed class Objective
             if (flash && gradients)
                 backends.cuda.enable_flash_sdp(false);
             _model?.eval();
-            using var made = NewDisposeScope(); // what the enumeration makes
+            using var made = NewDisposeScope(); // tensors that the enumeration creates
             long terms = 0;
             Batch? last = null;
             _depends = null;
@@ -180,8 +180,8 @@ public sealed class Objective
             double[] sums = Ranks.Sum(terms, gradients ? 1 : 0, _depends == true ? 1 : 0, _depends == false ? 1 : 0);
             if (sums[1] != (gradients ? Ranks.Size : 0))
                 throw new InvalidOperationException(
-                    "Ranks have come to different decisions, as processors or numbers of threads that round differently make them: give "
-                        + "all ranks the same."
+                    "Ranks made different decisions, as processors or thread counts with different rounding can cause: give "
+                        + "all ranks the same processor and thread count."
                 );
             if (sums[2] == 0 && sums[3] > 0)
                 throw DerivativeFailure.NoGraph();
@@ -192,20 +192,20 @@ public sealed class Objective
             if (flash && gradients)
                 backends.cuda.enable_flash_sdp(true);
             foreach (var (module, training) in modes)
-                module.train(training); // it reaches down: outer modules first
+                module.train(training); // train() sets submodules too: outer modules first
         }
     }
 
-    /// <summary>d output / d w applied to a cotangent: tensors shaped as the parameters, null where the output does not depend on
+    /// <summary>d output / d w applied to a cotangent: tensors with the shapes of the parameters, null if the output does not depend on
     /// one.</summary>
     /// <param name="output">Any tensor with a graph.</param>
-    /// <param name="cotangent">Shaped as the output; null for a scalar.</param>
+    /// <param name="cotangent">With the shape of the output; null for a scalar.</param>
     /// <param name="again">Whether to keep the graph.</param>
-    /// <param name="createGraph">Whether the result has a graph of its own.</param>
+    /// <param name="createGraph">Whether the result has its own graph.</param>
     internal IReadOnlyList<Tensor?> Derivative(Tensor output, Tensor? cotangent, bool again = false, bool createGraph = false) =>
         Derivative(output, cotangent, [.. Parameters.Tensors], again, createGraph);
 
-    /// <summary>The same for some of the parameters.</summary>
+    /// <summary>d output / d w for some of the parameters.</summary>
     internal IReadOnlyList<Tensor?> Derivative(
         Tensor output,
         Tensor? cotangent,
@@ -217,7 +217,7 @@ public sealed class Objective
         if (cotangent is null ? output.numel() != 1 : cotangent.dtype != output.dtype || !cotangent.shape.SequenceEqual(output.shape))
             throw new ArgumentException(
                 $"The output is {Describe(output)}; its cotangent is "
-                    + $"{(cotangent is null ? "left out, which needs a scalar" : Describe(cotangent))}.",
+                    + $"{(cotangent is null ? "missing, which requires a scalar" : Describe(cotangent))}.",
                 nameof(cotangent)
             );
         var derivative = output.requires_grad
@@ -229,14 +229,14 @@ public sealed class Objective
         static string Describe(Tensor t) => $"{t.dtype} [{string.Join(", ", t.shape)}]";
     }
 
-    /// <summary>Makes this rank's sum that of all.</summary>
+    /// <summary>Replaces this rank's sum by the sum over all ranks.</summary>
     internal void AddOverRanks(Tensor sum)
     {
         if (Ranks.Size > 1)
             Ranks.AllReduce(sum);
     }
 
-    /// <summary>What sums over terms are divided by.</summary>
+    /// <summary>The divisor of sums over terms.</summary>
     internal double Divisor(long terms) => Reduction == LossReduction.Mean ? terms : 1;
 
     /// <summary>One batch: its output is computed once.</summary>
@@ -260,10 +260,10 @@ public sealed class Objective
 
         private BatchPart? Rows => part?.InRows(Output.shape[0]);
 
-        /// <summary>Whether there is no example in it.</summary>
+        /// <summary>Whether it has no examples.</summary>
         public bool IsEmpty => inputs is { } x && x.dim() > 0 && x.shape[0] == 0;
 
-        /// <summary>Disposes the inputs and targets that belong to a scope, unless the next batch has them too.</summary>
+        /// <summary>Disposes inputs and targets that belong to a scope, unless the next batch also uses them.</summary>
         public void Release(DisposeScope scope, Batch next)
         {
             foreach (var t in Data.Where(t => t is not null && scope.Contains(t) && !Array.Exists(next.Data, n => ReferenceEquals(n, t))))
@@ -275,30 +275,30 @@ public sealed class Objective
         /// <summary>f, with its graph.</summary>
         public Tensor Output => field ??= output();
 
-        /// <summary>f at the parameters as they are at the call.</summary>
+        /// <summary>f at the current parameters.</summary>
         public Tensor Reevaluate() => output();
 
         /// <summary>y.</summary>
         public Tensor Target =>
             target
             ?? throw new InvalidOperationException(
-                "A plain function has a Hessian, but no output to take a Fisher or Gauss-Newton matrix of."
+                "A plain function has a Hessian, but no Fisher or Gauss-Newton matrix, because it has no output."
             );
 
-        /// <summary>The loss summed over the batch's terms; made anew each time.</summary>
+        /// <summary>The loss summed over the batch's terms; computed at each access.</summary>
         public Tensor Loss => likelihood is null ? Output : likelihood.SumNegativeLogLikelihood(Output, Target);
 
-        /// <summary>How many terms it sums over.</summary>
+        /// <summary>The number of terms in the sum.</summary>
         public long Terms =>
             likelihood is null ? 1
             : target is null ? likelihood.Terms(Output)
             : likelihood.Terms(Output, target);
 
-        /// <summary>1 for terms that count and 0 for others, shaped to multiply an output; null if all do, as far as targets are
-        /// known.</summary>
+        /// <summary>1 for terms that count and 0 for ignored ones, shaped to multiply an output; null if all count or the targets are
+        /// unknown.</summary>
         public Tensor? Counted => target is null ? null : likelihood?.Counted(Output, target);
 
-        /// <summary>A tensor shaped as the output, changed so that the terms which the targets leave out are 0.</summary>
+        /// <summary>Sets the ignored terms of a tensor with the shape of the output to 0, in place.</summary>
         public Tensor OfCounted(Tensor x) => Counted is { } counted ? x.mul_(counted) : x;
     }
 }

@@ -2,28 +2,27 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>Chosen parameters of a model as one flat vector w in R^d: where each lies, and the way there and back.</summary>
-/// <remarks>A tensor that is used under several names (tied weights) is taken once. Parameters lie in the model's order,
-/// row-major.</remarks>
+/// <summary>Chosen parameters of a model as one flat vector w in R^d, with conversions in both directions.</summary>
+/// <remarks>A tensor with several names (tied weights) is included once. Parameters are in the model's order, row-major.</remarks>
 public sealed class ParameterLayout
 {
     private readonly long[] _offsets;
 
-    /// <param name="parameters">At least one, all of one real floating-point dtype and device. Not owned.</param>
-    /// <exception cref="ArgumentException">They are not.</exception>
+    /// <param name="parameters">At least one, all of the same real floating-point dtype and device. Not owned.</param>
+    /// <exception cref="ArgumentException">There is none, or dtypes or devices differ.</exception>
     public ParameterLayout(IEnumerable<(string Name, Parameter Parameter)> parameters)
     {
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = [.. parameters.DistinctBy(p => p.Parameter.Handle)];
         if (Parameters.Count == 0)
-            throw new ArgumentException("There is no trainable parameter to take the curvature of.", nameof(parameters));
+            throw new ArgumentException("There is no trainable parameter; the curvature needs at least one.", nameof(parameters));
         foreach (var (name, parameter) in Parameters)
             Require.Real(name, parameter);
         (Type, Device) = (Parameters[0].Parameter.dtype, Parameters[0].Parameter.device);
         if (Parameters.FirstOrDefault(p => p.Parameter.dtype != Type || !p.Parameter.IsOn(Device)) is { Name: not null } other)
             throw new ArgumentException(
                 $"{other.Name} is {other.Parameter.dtype} on {other.Parameter.device}, {Parameters[0].Name} is {Type} on {Device}; all "
-                    + "must be alike.",
+                    + "must have the same dtype and device.",
                 nameof(parameters)
             );
         Shapes = [.. Parameters.Select(p => p.Parameter.shape)];
@@ -31,13 +30,10 @@ public sealed class ParameterLayout
         for (int i = 0; i < Parameters.Count; i++)
             _offsets[i + 1] = _offsets[i] + Parameters[i].Parameter.numel();
         if (Dimension == 0)
-            throw new ArgumentException(
-                "The trainable parameters have no elements: there is nothing to train or to take the curvature of.",
-                nameof(parameters)
-            );
+            throw new ArgumentException("The trainable parameters have no elements, so there is nothing to train.", nameof(parameters));
     }
 
-    /// <summary>The trainable parameters of a model whose names pass a filter (all, without one).</summary>
+    /// <summary>The trainable parameters of a model, optionally filtered by name.</summary>
     public static ParameterLayout Of(nn.Module model, Func<string, bool>? filter = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -50,19 +46,19 @@ public sealed class ParameterLayout
     /// <summary>Their shapes.</summary>
     public IReadOnlyList<long[]> Shapes { get; }
 
-    /// <summary>d: how many numbers they hold.</summary>
+    /// <summary>d: the total number of elements.</summary>
     public long Dimension => _offsets[^1];
 
     /// <summary>Their dtype.</summary>
     public ScalarType Type { get; }
 
-    /// <summary>Where they live.</summary>
+    /// <summary>Their device.</summary>
     public Device Device { get; }
 
-    /// <summary>Where the i-th parameter starts in the vector.</summary>
+    /// <summary>The index in the vector at which the i-th parameter starts.</summary>
     public long Offset(int i) => _offsets[i];
 
-    /// <summary>Tensors shaped as the parameters → one vector [d]; an absent one counts as zeros.</summary>
+    /// <summary>Tensors with the shapes of the parameters → one vector [d]; a missing one counts as zeros.</summary>
     public Tensor Flatten(IReadOnlyList<Tensor?> tensors)
     {
         ArgumentNullException.ThrowIfNull(tensors);
@@ -76,11 +72,11 @@ public sealed class ParameterLayout
                         : (t.is_sparse ? t.to_dense() : t).reshape(-1)
             ),
         ];
-        // TorchSharp's cat of one tensor is that tensor
+        // TorchSharp's cat of one tensor returns that tensor.
         return (parts.Length == 1 ? parts[0].clone() : cat(parts)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>A vector [d] → views of it shaped as the parameters.</summary>
+    /// <summary>A vector [d] → views of it with the shapes of the parameters.</summary>
     public IReadOnlyList<Tensor> Split(Tensor v) =>
         [.. Shapes.Select((shape, i) => v.narrow(0, _offsets[i], _offsets[i + 1] - _offsets[i]).view(shape))];
 
@@ -111,7 +107,7 @@ public sealed class ParameterLayout
             w.add_(part, alpha: alpha);
     }
 
-    /// <summary>The tensors that autograd differentiates in.</summary>
+    /// <summary>The tensors with respect to which autograd differentiates.</summary>
     internal List<Tensor> Tensors => [.. Parameters.Select(p => (Tensor)p.Parameter)];
 
     /// <summary>Throws one sentence when a parameter cannot be written to.</summary>
@@ -128,11 +124,11 @@ public sealed class ParameterLayout
         {
             if (w.IsInvalid)
                 throw new InvalidOperationException(
-                    $"The parameter {name} was disposed, as module.to(...) does: make the layout from the module as it is now."
+                    $"The parameter {name} was disposed, for example by module.to(...): create the layout after the module has moved."
                 );
             if (!w.requires_grad)
                 throw new InvalidOperationException(
-                    $"The parameter {name} is frozen (requires_grad is false): leave it out of the layout, or thaw it."
+                    $"The parameter {name} is frozen (requires_grad is false): exclude it from the layout or set requires_grad to true."
                 );
         }
     }

@@ -2,7 +2,7 @@ using Amari.Native;
 
 namespace Amari.Curvature;
 
-/// <summary>Notices a model that is given one example without a dimension of examples: its outputs would be taken for examples.</summary>
+/// <summary>Detects inputs that are one example without a batch dimension: the model's outputs would be taken for examples.</summary>
 internal static class Unbatched
 {
     /// <summary>The model's output.</summary>
@@ -35,7 +35,7 @@ internal static class Unbatched
             return !unbatched
                 ? output
                 : throw new ArgumentException(
-                    $"The inputs are one example, [{shape}], without a dimension of examples: give [1, {shape}], and targets likewise.",
+                    $"The inputs are one example, [{shape}], without a batch dimension: pass [1, {shape}], and targets likewise.",
                     nameof(inputs)
                 );
         }

@@ -1,6 +1,7 @@
 namespace Amari.Distributed;
 
-/// <summary>An MPI call returned an error, or no MPI library can be used. The message has the call and the library's own words.</summary>
+/// <summary>An MPI call returned an error, or no MPI library can be used. The message has the call and the error text of the
+/// library.</summary>
 public sealed class CommunicationException : Exception
 {
     /// <summary>Without a message.</summary>

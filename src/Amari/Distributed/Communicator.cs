@@ -4,42 +4,43 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>A group of processes (ranks) that work on tensors together. Every member of the group makes the same calls in the same
+/// <summary>A group of processes (ranks) that communicate tensors. Every member of the group makes the same calls in the same
 /// order.</summary>
-/// <remarks>Tensors lie contiguously on the CPU, and are read and written where they lie. Reductions take float32, float64 and bfloat16; a
-/// bfloat16 reduction is defined: all ranks' values are gathered, combined in float32 in the order of ranks and rounded once, the same on
-/// every rank. Broadcast and all-gather take any element type. Not thread-safe: one thread communicates.</remarks>
+/// <remarks>Tensors must be contiguous and on the CPU; they are read and written in place. Reductions accept float32, float64 and bfloat16.
+/// A bfloat16 reduction is deterministic: it gathers the values of all ranks, combines them in float32 in rank order and rounds once, with
+/// the same result on every rank. Broadcast and all-gather accept any element type. Not thread-safe: only one thread may
+/// communicate.</remarks>
 public abstract class Communicator : IDisposable
 {
     private protected Communicator() { }
 
-    /// <summary>The ranks of the job that mpirun, mpiexec or srun started; without such a launcher, this process alone. Once per
+    /// <summary>The ranks of the job that mpirun, mpiexec or srun started; without a launcher, this process alone. Call it once per
     /// process.</summary>
-    /// <param name="timeout">How long a rank waits in a call for one that does not come before it ends the job; null: see
-    /// <see cref="Mpi.DefaultTimeout"/> and, for one whose process is stopped, <see cref="Mpi.SilenceTimeout"/>.</param>
-    /// <exception cref="CommunicationException">There is a launcher, but no MPI library that fits it.</exception>
+    /// <param name="timeout">How long a rank waits in a call for another before it ends the job. Null for <see cref="Mpi.DefaultTimeout"/>
+    /// and, if the other process is stopped, <see cref="Mpi.SilenceTimeout"/>.</param>
+    /// <exception cref="CommunicationException">There is a launcher, but no matching MPI library.</exception>
     public static Communicator FromLauncher(TimeSpan? timeout = null) =>
         Launcher.IsPresent && Launcher.Size > 1 ? Mpi.Start(timeout ?? Mpi.DefaultTimeout) : SingleProcess.Instance;
 
-    /// <summary>This process in the group, from 0.</summary>
+    /// <summary>The index of this process in the group, from 0.</summary>
     public abstract int Rank { get; }
 
-    /// <summary>Processes in the group.</summary>
+    /// <summary>Number of processes in the group.</summary>
     public abstract int Size { get; }
 
-    /// <summary>One line: what connects the ranks.</summary>
+    /// <summary>One line that describes the connection of the ranks.</summary>
     public abstract string Description { get; }
 
-    /// <summary>Seconds spent in calls so far, waiting included.</summary>
+    /// <summary>Seconds spent in calls so far, including waiting.</summary>
     public double Seconds { get; private protected set; }
 
-    /// <summary>Combines all ranks' tensors in place, the same result on each.</summary>
-    /// <param name="tensor">float32, float64 or bfloat16, of one shape on all ranks.</param>
-    /// <param name="reduction">How.</param>
+    /// <summary>Combines the tensors of all ranks in place, with the same result on each.</summary>
+    /// <param name="tensor">float32, float64 or bfloat16, of the same shape on all ranks.</param>
+    /// <param name="reduction">The operation.</param>
     /// <exception cref="ArgumentException">The tensor is not contiguous, not on the CPU, or of another element type.</exception>
     public void AllReduce(Tensor tensor, Reduction reduction = Reduction.Sum) => BeginAllReduce(tensor, reduction).Wait();
 
-    /// <summary><see cref="AllReduce"/> that goes on while the caller computes; it must be waited for.</summary>
+    /// <summary>An <see cref="AllReduce"/> that continues while the caller computes. Wait for it before using the tensor.</summary>
     public PendingReduction BeginAllReduce(Tensor tensor, Reduction reduction = Reduction.Sum)
     {
         CheckReducible(tensor, nameof(tensor));
@@ -47,8 +48,8 @@ public abstract class Communicator : IDisposable
     }
 
     /// <summary>Every rank's tensor becomes that of <paramref name="root"/>.</summary>
-    /// <param name="tensor">Any element type; of one shape on all ranks.</param>
-    /// <param name="root">Whose values are sent, in [0, Size).</param>
+    /// <param name="tensor">Any element type; the same shape on all ranks.</param>
+    /// <param name="root">The rank that sends, in [0, Size).</param>
     public void Broadcast(Tensor tensor, int root = 0)
     {
         Check(tensor, nameof(tensor));
@@ -59,7 +60,7 @@ public abstract class Communicator : IDisposable
         GC.KeepAlive(tensor);
     }
 
-    /// <summary><see cref="Broadcast(Tensor, int)"/> of a tensor that need not be contiguous.</summary>
+    /// <summary><see cref="Broadcast(Tensor, int)"/> for a tensor that may not be contiguous.</summary>
     internal void BroadcastAny(Tensor tensor, int root)
     {
         if (tensor.is_contiguous())
@@ -72,10 +73,10 @@ public abstract class Communicator : IDisposable
         }
     }
 
-    /// <summary>Puts all ranks' tensors one after another.</summary>
-    /// <param name="source">This rank's part, of one shape on all ranks.</param>
-    /// <param name="destination">Size times as many elements of the same type; rank r's come at r times the number of elements of
-    /// <paramref name="source"/>.</param>
+    /// <summary>Concatenates the tensors of all ranks.</summary>
+    /// <param name="source">This rank's part; the same shape on all ranks.</param>
+    /// <param name="destination">Size times as many elements of the same type. The part of rank r starts at r times the number of elements
+    /// of <paramref name="source"/>.</param>
     public void AllGather(Tensor source, Tensor destination)
     {
         CheckParts(source, destination, nameof(destination));
@@ -87,9 +88,9 @@ public abstract class Communicator : IDisposable
         GC.KeepAlive(destination);
     }
 
-    /// <summary>Sums all ranks' tensors and leaves each rank its part of the sum.</summary>
-    /// <param name="source">Size equal parts one after another; float32, float64 or bfloat16. Not changed.</param>
-    /// <param name="destination">The part at this rank's place.</param>
+    /// <summary>Sums the tensors of all ranks and gives each rank its part of the sum.</summary>
+    /// <param name="source">Size equal parts, concatenated; float32, float64 or bfloat16. Not changed.</param>
+    /// <param name="destination">This rank's part of the sum.</param>
     public void ReduceScatter(Tensor source, Tensor destination)
     {
         CheckReducible(source, nameof(source));
@@ -103,12 +104,12 @@ public abstract class Communicator : IDisposable
     /// <summary>Returns when every rank has called it.</summary>
     public abstract void Barrier();
 
-    /// <summary>The ranks that name the same color as a group of their own, in the order of their ranks here. The caller disposes it, in
-    /// the same order on all ranks.</summary>
+    /// <summary>A group of the ranks with the same color, in the order of their ranks here. The caller disposes it, in the same order on
+    /// all ranks.</summary>
     /// <param name="color">≥ 0.</param>
     public abstract Communicator Split(int color);
 
-    /// <summary>Ends every process of the job at once, with one line on standard error that names this rank. Does not return.</summary>
+    /// <summary>Ends all processes of the job immediately, with one line on standard error that names this rank. Does not return.</summary>
     /// <param name="reason">One line.</param>
     /// <param name="exitCode">In 1..255.</param>
     public abstract void Abort(string reason, int exitCode = 1);
@@ -155,7 +156,7 @@ public abstract class Communicator : IDisposable
         ArgumentNullException.ThrowIfNull(tensor, name);
         if (tensor.device_type != DeviceType.CPU || tensor.is_sparse || !tensor.is_contiguous())
             throw new ArgumentException(
-                "The tensor must be dense and contiguous and on the CPU; it is on "
+                "The tensor must be dense, contiguous and on the CPU; it is on "
                     + $"{tensor.device}{(tensor.is_sparse || !tensor.is_contiguous() ? " and not contiguous" : "")}.",
                 name
             );
@@ -165,7 +166,7 @@ public abstract class Communicator : IDisposable
     {
         Check(tensor, name);
         if (tensor.dtype is not (ScalarType.Float32 or ScalarType.Float64 or ScalarType.BFloat16))
-            throw new ArgumentException($"Reductions take Float32, Float64 and BFloat16, not {tensor.dtype}.", name);
+            throw new ArgumentException($"The tensor is {tensor.dtype}; reductions accept Float32, Float64 and BFloat16.", name);
     }
 
     private void CheckParts(Tensor part, Tensor whole, string name)
@@ -174,7 +175,7 @@ public abstract class Communicator : IDisposable
         Check(whole, name);
         if (whole.numel() != Size * part.numel() || whole.dtype != part.dtype)
             throw new ArgumentException(
-                $"Expected {Size} x {part.numel()} elements of {part.dtype}, got {whole.numel()} of {whole.dtype}.",
+                $"The tensor has {whole.numel()} elements of {whole.dtype}; it must have {Size} x {part.numel()} of {part.dtype}.",
                 name
             );
     }

@@ -3,16 +3,16 @@ using Amari.Native;
 
 namespace Amari.Distributed;
 
-/// <summary>Data-parallel training: every rank has the whole model and a part of each batch; gradients are averaged before the
+/// <summary>Data-parallel training: every rank has the whole model and a part of each batch, and gradients are averaged before the
 /// step.</summary>
 /// <remarks><code>
-/// g = Σ_r n_r g_r / Σ_r n_r         n_r: terms of rank r's loss, which is the mean over them:
-///                                   g is the gradient of the mean over the whole batch
+/// g = Σ_r n_r g_r / Σ_r n_r         n_r: terms in rank r's loss, which is their mean:
+///                                  g is the gradient of the mean over the whole batch
 /// </code>
-/// The gradients of one element type go in buckets of a few MiB, the later layers' first. While one bucket is on its way the next is packed
-/// and the last unpacked; with <see cref="Options.Overlap"/> buckets leave during the backward pass. A parameter without a gradient on some
-/// ranks counts as zero there; without one on any rank it is left without. Buffers (BatchNorm's statistics) are of each rank's own part:
-/// see <see cref="AverageBuffers"/>.</remarks>
+/// Gradients of one element type are sent in buckets of a few MiB, the later layers' first. Packing, sending and unpacking of successive
+/// buckets overlap; with <see cref="Options.Overlap"/> buckets are sent during the backward pass. A parameter without a gradient on some
+/// ranks counts as zero there. If it has none on any rank, it keeps none. Buffers (BatchNorm's statistics) differ between ranks: see
+/// <see cref="AverageBuffers"/>.</remarks>
 public sealed class DataParallel : IDisposable
 {
     private readonly nn.Module _model;
@@ -23,35 +23,35 @@ public sealed class DataParallel : IDisposable
     private List<nint> _handles = [];
     private int _sent;
 
-    /// <summary>How gradients travel.</summary>
+    /// <summary>How gradients are communicated.</summary>
     public sealed record Options
     {
-        /// <summary>Bytes of a bucket, ≥ 1; a larger gradient has one of its own.</summary>
+        /// <summary>Maximum bytes of a bucket, ≥ 1. A larger gradient has its own bucket.</summary>
         public int BucketBytes
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 4 << 20;
 
-        /// <summary>Whether each rank's loss is the mean over its terms or the sum; gradients of sums are added.</summary>
+        /// <summary>Whether each rank's loss is the mean or the sum over its terms. Gradients of sums are added.</summary>
         public LossReduction Reduction
         {
             get;
             init => field = Require.Defined(value);
         }
 
-        /// <summary>Whether buckets leave during the backward pass, as soon as their gradients are there. It helps where the MPI library or
-        /// the network moves data while the cores compute. Set <see cref="Weight"/> between the forward and the backward pass, of which a
-        /// step has one; every use of a parameter must be through its layer's call().</summary>
+        /// <summary>Whether buckets are sent during the backward pass, as soon as their gradients are complete. It helps if the MPI library
+        /// or the network transfers data while the cores compute. Set <see cref="Weight"/> between the forward and the backward pass; a
+        /// step may have only one backward pass. Parameters must be used only through their layer's call().</summary>
         public bool Overlap { get; init; }
     }
 
-    /// <summary>Gives every rank the parameters and buffers of rank 0.</summary>
-    /// <param name="model">Of the same shapes on all ranks. Not owned.</param>
+    /// <summary>Copies the parameters and buffers of rank 0 to every rank.</summary>
+    /// <param name="model">The same shapes on all ranks. Not owned.</param>
     /// <param name="communicator">Not owned.</param>
     /// <param name="options">Defaults if null.</param>
-    /// <exception cref="ArgumentException">Ranks differ in the names, types or shapes of parameters and buffers, or in the
-    /// options.</exception>
+    /// <exception cref="ArgumentException">Ranks have different options, or parameters and buffers of different names, types or
+    /// shapes.</exception>
     public DataParallel(nn.Module model, Communicator communicator, Options? options = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -78,7 +78,7 @@ public sealed class DataParallel : IDisposable
         return result;
     }
 
-    /// <summary>n_r of the backward pass to come, ≥ 0. Setting it lets buckets leave during that pass if <see cref="Options.Overlap"/> is
+    /// <summary>n_r of the next backward pass, ≥ 0. Setting it starts sending during that pass if <see cref="Options.Overlap"/> is
     /// on.</summary>
     public double Weight
     {
@@ -91,11 +91,11 @@ public sealed class DataParallel : IDisposable
         }
     } = 1;
 
-    /// <summary>Seconds in which this rank did nothing but pack, send and wait for gradients.</summary>
+    /// <summary>Seconds in which this rank only packed, sent or waited for gradients.</summary>
     public double Seconds { get; private set; }
 
-    /// <summary>Makes each gradient the average over ranks; call it after backward(), before the optimizer's step.</summary>
-    /// <param name="weight">n_r, ≥ 0: the terms of this rank's loss, or 0 when it had no example of the batch. Null:
+    /// <summary>Averages each gradient over ranks. Call it after backward() and before the optimizer's step.</summary>
+    /// <param name="weight">n_r, ≥ 0: the number of terms in this rank's loss, or 0 if it has no example of the batch. Null for
     /// <see cref="Weight"/>.</param>
     public void AverageGradients(double? weight = null)
     {
@@ -106,15 +106,15 @@ public sealed class DataParallel : IDisposable
         using var scope = NewDisposeScope();
         double mine = Require.NonNegative(weight ?? Weight, nameof(weight));
         if (_order is not null && mine != Weight && _sent > 0)
-            throw new InvalidOperationException($"Gradients left with the weight {Weight}; set {nameof(Weight)} before backward().");
+            throw new InvalidOperationException($"Gradients were sent with the weight {Weight}; set {nameof(Weight)} before backward().");
         Weight = mine;
         Arrange();
         var parameters = _buckets.SelectMany(b => b.Parameters).ToList();
         var header = torch.tensor([mine, .. parameters.Select(p => p.grad is null ? 0.0 : 1.0)]);
         while (_sent < _buckets.Count)
             SendNext();
-        var told = _communicator.BeginAllReduce(header); // last: on ranks that had a backward pass some buckets have left before
-        told.Wait();
+        var pending = _communicator.BeginAllReduce(header); // last: ranks that had a backward pass have already sent buckets
+        pending.Wait();
         double[] sums = header.Elements<double>();
         double scale =
             _options.Reduction == LossReduction.Sum ? 1
@@ -131,8 +131,8 @@ public sealed class DataParallel : IDisposable
         Seconds += Stopwatch.GetElapsedTime(start).TotalSeconds;
     }
 
-    /// <summary>Makes each floating-point buffer the mean over ranks: before an evaluation or a checkpoint, for running statistics are of
-    /// each rank's own part of the data.</summary>
+    /// <summary>Averages each floating-point buffer over ranks. Call it before an evaluation or a checkpoint, because each rank's running
+    /// statistics come from its own part of the data.</summary>
     public void AverageBuffers()
     {
         if (_communicator.Size == 1)
@@ -148,7 +148,7 @@ public sealed class DataParallel : IDisposable
         }
     }
 
-    /// <summary>The buckets of the parameters as they are now: module.to(...) makes new ones.</summary>
+    /// <summary>Makes the buckets of the current parameters: module.to(...) creates new ones.</summary>
     private void Arrange()
     {
         var parameters = _model.parameters().Where(p => p.requires_grad).DistinctBy(p => p.Handle).Reverse().ToList();
@@ -164,7 +164,7 @@ public sealed class DataParallel : IDisposable
 
     private void SendNext() => _buckets[_sent++].Send(_communicator, _options.Reduction == LossReduction.Sum ? 1 : Weight);
 
-    /// <summary>During the backward pass: the gradients of these parameters are complete.</summary>
+    /// <summary>Called during the backward pass with the parameters that have complete gradients.</summary>
     private void Send(IReadOnlySet<nint> complete)
     {
         using var off = no_grad();
@@ -176,7 +176,7 @@ public sealed class DataParallel : IDisposable
             _buckets[i].Move();
     }
 
-    /// <summary>Frees the buckets; the model and the communicator stay.</summary>
+    /// <summary>Frees the buckets. The model and the communicator are not owned.</summary>
     public void Dispose()
     {
         foreach (var bucket in _buckets)

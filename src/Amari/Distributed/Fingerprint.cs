@@ -5,16 +5,16 @@ using System.Text.Json;
 
 namespace Amari.Distributed;
 
-/// <summary>What ranks must have been started with alike, by name: compared before the first step, for ranks that differ train to the end
-/// of something that nobody meant.</summary>
+/// <summary>Facts by name that must be the same on all ranks. They are compared before the first step, because different ranks would train
+/// to a meaningless result.</summary>
 internal sealed class Fingerprint
 {
-    private const int MostShown = 3; // differences
+    private const int MaxShown = 3; // number of differences that a message lists
     private readonly List<(string Name, string Value)> _facts = [];
 
     /// <summary>Adds a fact.</summary>
-    /// <param name="name">As a message names it; once.</param>
-    /// <param name="value">In words.</param>
+    /// <param name="name">The name in messages; unique.</param>
+    /// <param name="value">The value, formatted as text.</param>
     public Fingerprint Add(string name, object? value)
     {
         _facts.Add(
@@ -23,9 +23,9 @@ internal sealed class Fingerprint
         return this;
     }
 
-    /// <summary>Facts by their names.</summary>
+    /// <summary>Adds facts by name.</summary>
     /// <param name="facts">Names and values.</param>
-    /// <param name="prefix">Before each name.</param>
+    /// <param name="prefix">Prefix of each name.</param>
     public Fingerprint Add(IEnumerable<KeyValuePair<string, string>> facts, string prefix = "")
     {
         foreach (var (name, value) in facts)
@@ -33,7 +33,7 @@ internal sealed class Fingerprint
         return this;
     }
 
-    /// <summary>The builds of the code that runs.</summary>
+    /// <summary>Adds the builds of the running code.</summary>
     public Fingerprint AddCode(params IEnumerable<Assembly?> others)
     {
         foreach (var assembly in others.Prepend(typeof(torch).Assembly).Prepend(typeof(Fingerprint).Assembly).OfType<Assembly>().Distinct())
@@ -44,9 +44,9 @@ internal sealed class Fingerprint
         return this;
     }
 
-    /// <summary>Refuses, on all ranks, what is not the same on all.</summary>
-    /// <param name="ranks">Which all call it.</param>
-    /// <exception cref="UnlikeRanksException">Ranks differ: the message names what, the values and the ranks.</exception>
+    /// <summary>Throws, on all ranks, if a fact is not the same on all.</summary>
+    /// <param name="ranks">The ranks; all call it.</param>
+    /// <exception cref="UnlikeRanksException">Ranks differ. The message names the facts, their values and the ranks.</exception>
     public void Agree(Communicator ranks)
     {
         if (ranks.Size == 1)
@@ -62,9 +62,9 @@ internal sealed class Fingerprint
             .Distinct()
             .Where(name => all.Select(r => r.GetValueOrDefault(name)).Distinct().Count() > 1)
             .ToList();
-        string shown = string.Join("; ", differing.Take(MostShown).Select(name => $"{name} is {Values(all, name)}"));
+        string shown = string.Join("; ", differing.Take(MaxShown).Select(name => $"{name} is {Values(all, name)}"));
         throw new UnlikeRanksException(
-            $"The ranks were not started alike: {shown}{(differing.Count > MostShown ? $"; and {differing.Count - MostShown} more" : "")}."
+            $"The ranks were started differently: {shown}{(differing.Count > MaxShown ? $"; and {differing.Count - MaxShown} more" : "")}."
         );
     }
 

@@ -18,7 +18,7 @@ internal sealed class GradientBucket : IDisposable
 
     public IReadOnlyList<Parameter> Parameters { get; }
 
-    /// <summary>Buckets in the order of the parameters, each of one element type.</summary>
+    /// <summary>Buckets in the order of the parameters, each with one element type.</summary>
     public static List<GradientBucket> Of(IEnumerable<Parameter> parameters, int bytes)
     {
         var buckets = new List<GradientBucket>();
@@ -44,7 +44,7 @@ internal sealed class GradientBucket : IDisposable
         }
     }
 
-    /// <summary>Packs w g and starts the sum over ranks; a missing gradient is zero.</summary>
+    /// <summary>Packs w g and starts the sum over ranks. A missing gradient is zero.</summary>
     public void Send(Communicator communicator, double weight)
     {
         using var scope = NewDisposeScope();
@@ -62,10 +62,10 @@ internal sealed class GradientBucket : IDisposable
         _pending = communicator.BeginAllReduce(_flat);
     }
 
-    /// <summary>Lets the message go on.</summary>
+    /// <summary>Lets the message progress.</summary>
     public void Move() => _pending?.Test();
 
-    /// <summary>Waits, and writes scale × sum to the gradients that some rank has.</summary>
+    /// <summary>Waits, then writes scale × sum to the gradients that exist on some rank.</summary>
     public void Receive(double scale, ReadOnlySpan<double> present)
     {
         using var scope = NewDisposeScope();

@@ -2,8 +2,7 @@ using System.Globalization;
 
 namespace Amari.Distributed;
 
-/// <summary>What the launcher (mpirun, mpiexec, srun) tells a process through its environment, known before any MPI library is
-/// loaded.</summary>
+/// <summary>The environment variables that a launcher (mpirun, mpiexec, srun) sets, readable before an MPI library is loaded.</summary>
 public static class Launcher
 {
     private static readonly string[] Ranks = ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"];
@@ -13,22 +12,22 @@ public static class Launcher
     /// <summary>Whether a launcher started this process.</summary>
     public static bool IsPresent => Number(Ranks) is not null;
 
-    /// <summary>This process among those of the job, from 0; 0 without a launcher.</summary>
+    /// <summary>The index of this process in the job, from 0; 0 without a launcher.</summary>
     public static int Rank => Number(Ranks) ?? 0;
 
-    /// <summary>Processes of the job; 1 without a launcher.</summary>
+    /// <summary>Number of processes in the job; 1 without a launcher.</summary>
     public static int Size => IsPresent ? Number(Sizes) ?? 1 : 1;
 
-    /// <summary>Processes of the job on this machine, as far as the launcher tells.</summary>
+    /// <summary>Number of processes of the job on this machine, if the launcher reports it.</summary>
     public static int LocalSize => IsPresent ? Math.Max(1, Number(LocalSizes) ?? 1) : 1;
 
-    /// <summary>Threads for one process, so that those of this machine together take its cores once; a launcher's binding is
+    /// <summary>Threads per process, so that the processes of this machine together use each core once. A launcher's core binding is
     /// respected.</summary>
     public static int FairThreads
     {
         get
         {
-            const string processors = "/sys/devices/system/cpu"; // all of the machine, where ProcessorCount is of the binding
+            const string processors = "/sys/devices/system/cpu"; // all processors; ProcessorCount counts only those of the binding
             int all = Directory.Exists(processors)
                 ? Directory
                     .GetDirectories(processors, "cpu*")
@@ -38,7 +37,7 @@ public static class Launcher
         }
     }
 
-    /// <summary>Open MPI's own launcher, or one that speaks PMIx, as Slurm does to Open MPI.</summary>
+    /// <summary>Open MPI's own launcher, or one with PMIx, which Slurm uses for Open MPI.</summary>
     internal static bool IsOpenMpi =>
         Environment.GetEnvironmentVariable(Ranks[0]) is not null
         || (Environment.GetEnvironmentVariable(Ranks[1]) is null && Environment.GetEnvironmentVariable(Ranks[2]) is not null);

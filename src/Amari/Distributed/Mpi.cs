@@ -4,14 +4,14 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>Ranks connected by the installed MPI library: Open MPI, MPICH and its kin, or any with the standard binary interface, chosen at
-/// run time.</summary>
-/// <remarks>Every collective is started non-blocking and polled, so that a rank that does not come is noticed: after the timeout the job
-/// ends with one line that names the ranks missing; and a rank whose process is stopped is noticed by its silence. Return codes of all
-/// calls are checked. A rank that dies is noticed by the launcher at once.</remarks>
+/// <summary>Ranks connected by the installed MPI library: Open MPI, MPICH or a derivative, or any library with the standard binary
+/// interface, chosen at run time.</summary>
+/// <remarks>Collectives are started non-blocking and polled, so that missing ranks are detected: after the timeout the job ends with one
+/// line that names them. A stopped process is detected by its silence. Return codes of all calls are checked. The launcher detects a dead
+/// rank immediately.</remarks>
 public sealed unsafe class Mpi : Communicator
 {
-    private const int ChunkBytes = 4 << 20; // larger single messages first touch a temporary buffer as large
+    private const int ChunkBytes = 4 << 20; // larger messages allocate a temporary buffer of their size
     private static readonly Lock Gate = new();
     private static Mpi? _world;
     private static bool _finished;
@@ -43,13 +43,13 @@ public sealed unsafe class Mpi : Communicator
             GatherBytes((nint)from, (nint)to, sizeof(int));
     }
 
-    /// <summary>How long a rank waits in a call for another, whose process runs but does not come to the call, before it ends the job:
-    /// longer than anything that one rank does while the others wait.</summary>
+    /// <summary>How long a rank waits in a call for a running process that does not join the call, before it ends the job. It exceeds any
+    /// work that one rank does while the others wait.</summary>
     public static TimeSpan DefaultTimeout { get; } = TimeSpan.FromMinutes(30);
 
-    /// <summary>How long a rank's process may be silent, as one that is stopped is, before the job ends; less if a timeout is less. What it
-    /// computes does not silence it, and one with a debugger attached may be silent for any time. With the time to notice it, and to end
-    /// the others, it is below 15 s.</summary>
+    /// <summary>How long a rank's process may be silent, because it is stopped, before the job ends; less if the timeout is less. Computing
+    /// does not make it silent, and with a debugger attached it may be silent for any time. Detection and the end of the other ranks add
+    /// less than 5 s.</summary>
     public static TimeSpan SilenceTimeout { get; } = TimeSpan.FromSeconds(10);
 
     /// <inheritdoc/>
@@ -63,9 +63,9 @@ public sealed unsafe class Mpi : Communicator
 
     private int WorldSize => _watch.WorldSize;
 
-    /// <summary>All ranks of the job. MPI is initialised at the first call and cannot be again once this is disposed.</summary>
+    /// <summary>All ranks of the job. MPI is initialised at the first call and cannot be initialised again after disposal.</summary>
     /// <param name="timeout">> 0.</param>
-    /// <exception cref="CommunicationException">There is no usable MPI library, or it was finished before.</exception>
+    /// <exception cref="CommunicationException">There is no usable MPI library, or it was finalised before.</exception>
     public static Mpi Start(TimeSpan timeout)
     {
         ArgumentOutOfRangeException.ThrowIfLessThanOrEqual(timeout, TimeSpan.Zero);
@@ -74,19 +74,20 @@ public sealed unsafe class Mpi : Communicator
             if (_world is not null)
                 return _world;
             if (_finished)
-                throw new CommunicationException("MPI was finished in this process and cannot start again.");
+                throw new CommunicationException("MPI was finalised in this process and cannot start again.");
             var mpi =
                 MpiLibrary.Find()
                 ?? throw new CommunicationException(
-                    "No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or name one in AMARI_MPI_LIBRARY."
+                    "No MPI library was found: install Open MPI (apt-get install openmpi-bin) or MPICH, or set AMARI_MPI_LIBRARY to "
+                        + "its path."
                 );
             int provided;
             mpi.Check(mpi.InitThread(null, 0, mpi.Abi.ThreadMultiple, &provided), "MPI_Init_thread");
             var world = new Mpi(mpi, mpi.Abi.World, timeout, null);
             if (world.Size == 1 && Launcher.Size > 1)
                 throw new CommunicationException(
-                    $"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library are of "
-                        + $"different MPI implementations. Name the launcher's library in {MpiLibrary.Variable}."
+                    $"The launcher started {Launcher.Size} processes, but each is alone under {mpi.Version}: launcher and library "
+                        + $"belong to different MPI implementations. Set {MpiLibrary.Variable} to the launcher's library."
                 );
             if (world.Size > 1)
                 world.Watch(provided);
@@ -100,7 +101,7 @@ public sealed unsafe class Mpi : Communicator
         {
             if (Rank == 0)
                 Warnings.Once(
-                    $"{_mpi.Version} cannot be called by several threads: a stopped rank is noticed only after "
+                    $"{_mpi.Version} does not support calls from several threads: a stopped rank is detected only after "
                         + $"{_watch.Timeout.TotalSeconds:0} s in a call."
                 );
             return;
@@ -111,7 +112,7 @@ public sealed unsafe class Mpi : Communicator
         _heartbeat = new(_mpi, own, Rank, Size, SilenceTimeout < _watch.Timeout ? SilenceTimeout : _watch.Timeout);
     }
 
-    /// <summary>What is installed, for reports: the library's name and version; null without one. Does not initialise MPI.</summary>
+    /// <summary>The name and version of the installed library, for reports; null without one. Does not initialise MPI.</summary>
     public static string? InstalledVersion =>
         MpiLibrary.Find() is { } mpi ? $"{mpi.Version} ({mpi.Name}, " + $"{InterfaceOf(mpi.Abi.Kind)})" : null;
 
@@ -135,7 +136,7 @@ public sealed unsafe class Mpi : Communicator
     public override Communicator Split(int color)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(color);
-        Barrier(); // splitting cannot be polled: let nobody wait in it for long
+        Barrier(); // splitting cannot be polled: the barrier keeps the wait in it short
         nint part = 0;
         _mpi.Check(_mpi.CommSplit(_comm, color, Rank, &part), "MPI_Comm_split");
         return new Mpi(_mpi, part, _watch.Timeout, this);
@@ -145,10 +146,10 @@ public sealed unsafe class Mpi : Communicator
     public override void Abort(string reason, int exitCode = 1)
     {
         if (_worldRanks[Rank] > 0)
-            Thread.Sleep(500); // what fails on all ranks is told once, by rank 0, which ends the others
+            Thread.Sleep(500); // a failure on all ranks is reported once, by rank 0, which ends the others
         Console.Error.WriteLine($"Rank {_worldRanks[Rank]} of {WorldSize} failed, the job ends: {reason.ReplaceLineEndings(" ")}");
         Console.Error.Flush();
-        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, exitCode)) { IsBackground = true }; // it hangs where the network does
+        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, exitCode)) { IsBackground = true }; // hangs if the network does
         end.Start();
         end.Join(TimeSpan.FromSeconds(3));
         HardExit.Now(exitCode);
@@ -240,7 +241,7 @@ public sealed unsafe class Mpi : Communicator
         GC.KeepAlive(destination);
     }
 
-    /// <summary>The defined reduction: rows in order, in float32, rounded once.</summary>
+    /// <summary>The deterministic reduction: rows in order, in float32, rounded once.</summary>
     private static void Combine(Tensor parts, Tensor result, Reduction reduction)
     {
         using var off = no_grad();
@@ -254,7 +255,7 @@ public sealed unsafe class Mpi : Communicator
     private static int Count(long n) =>
         n <= int.MaxValue
             ? (int)n
-            : throw new ArgumentException($"A message of {n:N0} elements or bytes is too large: at most {int.MaxValue:N0}.");
+            : throw new ArgumentException($"The message has {n:N0} elements or bytes; the maximum is {int.MaxValue:N0}.");
 
     private bool Poll(ref nint request)
     {

@@ -5,17 +5,17 @@ namespace Amari.Distributed;
 /// <summary>The binary interfaces of MPI libraries.</summary>
 internal enum MpiAbiKind
 {
-    /// <summary>The standard one of MPI 5.</summary>
+    /// <summary>The standard interface of MPI 5.</summary>
     Standard,
 
     /// <summary>Handles are addresses.</summary>
     OpenMpi,
 
-    /// <summary>Handles are 32-bit integers; also Intel MPI, MVAPICH.</summary>
+    /// <summary>Handles are 32-bit integers. Also used by Intel MPI and MVAPICH.</summary>
     Mpich,
 }
 
-/// <summary>The constants of one binary interface. A handle is a word; MPICH's are read from its low half.</summary>
+/// <summary>The constants of one binary interface. A handle is a machine word; MPICH's are in its low half.</summary>
 internal sealed record MpiAbi(
     MpiAbiKind Kind,
     nint World,
@@ -30,9 +30,9 @@ internal sealed record MpiAbi(
     int ThreadMultiple
 )
 {
-    /// <summary>The constants that a loaded library takes.</summary>
+    /// <summary>The constants of a loaded library.</summary>
     /// <param name="library">Its handle.</param>
-    /// <param name="name">The name it was loaded by: that of the standard interface is part of the standard.</param>
+    /// <param name="name">The name it was loaded by. The name of the standard interface is part of the standard.</param>
     public static MpiAbi Of(nint library, string name)
     {
         if (Path.GetFileName(name).Contains("mpi_abi", StringComparison.Ordinal))

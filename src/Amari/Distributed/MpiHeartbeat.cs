@@ -5,24 +5,23 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>Ends the job when a rank's process is stopped: each rank signals the next one twice a second, from a thread of its
-/// own.</summary>
-/// <remarks>A rank that computes, evaluates, compiles or writes for long goes on telling, and is waited for (see <see cref="MpiWatch"/>);
-/// one that a debugger is attached to says so, and may be silent for as long as it is. Time in which this process was itself stopped does
-/// not count. The thread ends when both neighbours have said that they leave, so that no message is left over. It needs an MPI library that
-/// several threads may call.</remarks>
+/// <summary>Ends the job if a rank's process is stopped. Each rank signals the next one twice a second from its own thread.</summary>
+/// <remarks>A rank that computes, evaluates, compiles or writes for a long time keeps signalling, and the others wait for it (see
+/// <see cref="MpiWatch"/>). A rank with a debugger attached says so and may then be silent for any time. Time in which this process itself
+/// was stopped does not count. The thread ends once both neighbours have announced that they leave, so that no message is left over. It
+/// needs an MPI library that supports calls from several threads.</remarks>
 internal sealed unsafe class MpiHeartbeat : IDisposable
 {
     private const int Tag = 11;
     private static readonly TimeSpan Beat = TimeSpan.FromSeconds(0.5),
-        LongestAbort = TimeSpan.FromSeconds(3);
+        MaxAbortTime = TimeSpan.FromSeconds(3);
     private readonly MpiLibrary _mpi;
     private readonly int _rank,
         _size;
     private readonly TimeSpan _limit;
     private readonly Thread _thread;
 
-    // sent, received; kept, for a message may be under way when the process ends
+    // Sent and received; never freed, because a message may be in transit when the process ends.
     private readonly long* _words = (long*)NativeMemory.AllocZeroed(2, sizeof(long));
     private readonly ManualResetEventSlim _leaving = new();
     private nint _comm;
@@ -36,9 +35,9 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
     }
 
     /// <param name="mpi">The library, initialised for several threads.</param>
-    /// <param name="comm">A communicator of its own, over all ranks; owned.</param>
+    /// <param name="comm">A communicator over all ranks, for this class only; owned.</param>
     /// <param name="rank">This rank.</param>
-    /// <param name="size">How many there are, ≥ 2.</param>
+    /// <param name="size">Number of ranks, ≥ 2.</param>
     /// <param name="limit">How long a rank may be silent.</param>
     public MpiHeartbeat(MpiLibrary mpi, nint comm, int rank, int size, TimeSpan limit)
     {
@@ -52,7 +51,7 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
 
     private int Previous => (_rank + _size - 1) % _size;
 
-    /// <summary>Says that this rank leaves, and returns when the rank before has.</summary>
+    /// <summary>Announces that this rank leaves, and returns when the previous rank has too.</summary>
     public void Dispose()
     {
         AppDomain.CurrentDomain.ProcessExit -= Exit;
@@ -63,7 +62,7 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
             _mpi.Check(_mpi.FreeComm(comm), "MPI_Comm_free");
     }
 
-    /// <summary>A process that ends without leaving stops calling MPI.</summary>
+    /// <summary>Stops calling MPI when the process ends without leaving.</summary>
     private void Exit(object? sender, EventArgs e)
     {
         _exiting = true;
@@ -124,7 +123,7 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
             return Ok(_mpi.Test(r, &done, _mpi.Abi.StatusIgnore)) && done != 0;
     }
 
-    // What fails here fails in the collectives, too, whose errors are reported.
+    // A failure here also occurs in the collectives, which report it.
     private static bool Ok(int code) => code == 0;
 
     private void End()
@@ -132,14 +131,14 @@ internal sealed unsafe class MpiHeartbeat : IDisposable
         Console.Error.WriteLine(
             string.Create(
                 System.Globalization.CultureInfo.InvariantCulture,
-                $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process is stopped, "
-                    + $"or the network is; the job ends."
+                $"Rank {_rank} of {_size} has heard nothing from rank {Previous} for {_limit.TotalSeconds:0.#} s: its process or "
+                    + $"the network has stopped; the job ends."
             )
         );
         Console.Error.Flush();
-        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, 1)) { IsBackground = true }; // it may wait for the stopped one
+        var end = new Thread(() => _mpi.AbortJob(_mpi.Abi.World, 1)) { IsBackground = true }; // may wait for the stopped rank
         end.Start();
-        end.Join(LongestAbort);
+        end.Join(MaxAbortTime);
         HardExit.Now(1);
     }
 }

@@ -4,12 +4,12 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>The installed MPI library: its functions and constants, found at run time. Nothing is initialised by loading it.</summary>
-/// <remarks>Every handle is a word (<c>nint</c>), also where the library's own are 32-bit integers: those are passed and returned in the
+/// <summary>The installed MPI library: its functions and constants, found at run time. Loading it does not initialise MPI.</summary>
+/// <remarks>Every handle is a machine word (<c>nint</c>). If the library's handles are 32-bit integers, they are passed and returned in the
 /// low half.</remarks>
 internal sealed unsafe partial class MpiLibrary
 {
-    /// <summary>Names a library to load instead of those that are looked for.</summary>
+    /// <summary>The environment variable with the path of the library to load instead of the default ones.</summary>
     public const string Variable = "AMARI_MPI_LIBRARY";
     private const string OpenMpi = "libmpi.so.40",
         Mpich = "libmpich.so.12",
@@ -62,13 +62,13 @@ internal sealed unsafe partial class MpiLibrary
         _errorString = (delegate* unmanaged<int, byte*, int*, int>)At("MPI_Error_string");
     }
 
-    /// <summary>What it was loaded by.</summary>
+    /// <summary>The name it was loaded by.</summary>
     public string Name { get; }
 
     /// <summary>Its constants.</summary>
     public MpiAbi Abi { get; }
 
-    /// <summary>The library's own version line; may be asked before initialisation.</summary>
+    /// <summary>The library's version line. Available before initialisation.</summary>
     public string Version
     {
         get
@@ -82,7 +82,7 @@ internal sealed unsafe partial class MpiLibrary
         }
     }
 
-    /// <summary>The installed library that fits the launcher; null if there is none.</summary>
+    /// <summary>The installed library that matches the launcher; null if there is none.</summary>
     public static MpiLibrary? Find()
     {
         string[] names =
@@ -91,7 +91,8 @@ internal sealed unsafe partial class MpiLibrary
             : Launcher.IsOpenMpi ? [OpenMpi, Standard]
             : Launcher.IsPresent ? [Standard, Mpich, OpenMpi]
             : [Standard, OpenMpi, Mpich];
-        // UCX, inside some libraries, takes SIGSEGV for itself, by which .NET finds null references; it must be told before it is loaded
+        // UCX, which some libraries contain, handles SIGSEGV, which .NET needs to detect null references. The variable must be set before
+        // loading.
         if (OperatingSystem.IsLinux())
             _ = SetVariable("UCX_HANDLE_ERRORS", "none", overwrite: 0);
         foreach (string name in names)
@@ -100,7 +101,7 @@ internal sealed unsafe partial class MpiLibrary
         return null;
     }
 
-    /// <summary>Turns a return code other than success into an exception with the library's own words.</summary>
+    /// <summary>Throws for a return code other than success, with the library's error text.</summary>
     public void Check(int code, string call)
     {
         if (code == 0)
@@ -115,7 +116,7 @@ internal sealed unsafe partial class MpiLibrary
     private nint At(string function) =>
         NativeLibrary.TryGetExport(_library, function, out nint address)
             ? address
-            : throw new CommunicationException($"The MPI library {Name} lacks {function}: version 3 of MPI or newer is needed.");
+            : throw new CommunicationException($"The MPI library {Name} lacks {function}; MPI version 3 or newer is needed.");
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetVariable(string name, string value, int overwrite);

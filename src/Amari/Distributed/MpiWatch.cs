@@ -4,10 +4,10 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>Notices ranks that do not come to a collective, and ends the job with a line that names them.</summary>
-/// <remarks>A rank that has waited for half the timeout tells the others, by messages on a communicator of their own, which call it waits
-/// in. After the whole timeout those who have not told are the missing ones; the first of those who wait prints the line, and each ends its
-/// own process, because MPI's own abort may wait for the lost peer, too.</remarks>
+/// <summary>Detects ranks that do not join a collective, and ends the job with a line that names them.</summary>
+/// <remarks>A rank that has waited for half of the timeout reports the call in which it waits to the others, on a separate communicator.
+/// After the whole timeout the ranks that did not report are missing. The first waiting rank prints the line, and each ends its own
+/// process, because MPI's own abort may also wait for the lost rank.</remarks>
 internal sealed unsafe class MpiWatch(MpiLibrary mpi, nint comm, int rank, int[] worldRanks, TimeSpan timeout, int worldSize)
 {
     private const int Tag = 7;
@@ -15,15 +15,15 @@ internal sealed unsafe class MpiWatch(MpiLibrary mpi, nint comm, int rank, int[]
     private nint _comm = comm;
     private long _call,
         _reported;
-    private long* _mine; // the number that is sent: native, for a send may be under way when the process ends
+    private long* _mine; // the number that is sent: in native memory, because it may be in transit when the process ends
 
     public TimeSpan Timeout => timeout;
     public int WorldSize => worldSize;
 
-    /// <summary>A new call begins.</summary>
+    /// <summary>A new call starts.</summary>
     public void Enter() => _call++;
 
-    /// <summary>Between two polls of the call: lets others run, and looks at the clock.</summary>
+    /// <summary>Called between two polls: yields to other threads and checks the time.</summary>
     public void Idle(int polls, long start, string call)
     {
         if (polls < 100)
@@ -44,7 +44,7 @@ internal sealed unsafe class MpiWatch(MpiLibrary mpi, nint comm, int rank, int[]
     private void Log()
     {
         _reported = _call;
-        // kept: told at most once a call that is nearly lost
+        // Never freed: sent at most once per call, only if the call is nearly lost.
         _mine = (long*)System.Runtime.InteropServices.NativeMemory.Alloc(sizeof(long));
         *_mine = _call;
         for (int r = 0; r < worldRanks.Length; r++)
@@ -74,14 +74,14 @@ internal sealed unsafe class MpiWatch(MpiLibrary mpi, nint comm, int rank, int[]
             if (numbers[r] >= _call)
                 waiting[r] = true;
             else
-                _ = mpi.IReceive((nint)(numbers + r), sizeof(long), mpi.Abi.Byte, r, Tag, _comm, requests + r); // of an earlier call
+                _ = mpi.IReceive((nint)(numbers + r), sizeof(long), mpi.Abi.Byte, r, Tag, _comm, requests + r); // an earlier call
         }
         int[] missing = [.. Enumerable.Range(0, size).Where(r => !waiting[r]).Select(r => worldRanks[r])];
         string lost =
             missing.Length == 0 ? "the network: every rank waits" : (missing.Length == 1 ? "rank " : "ranks ") + string.Join(", ", missing);
         if (Array.IndexOf(waiting, true) != rank)
         {
-            Thread.Sleep(2 * Grace); // an exit ends the job: the first one speaks before
+            Thread.Sleep(2 * Grace); // an exit ends the job: the first waiting rank reports before
             HardExit.Now(1);
         }
         HardExit.With(

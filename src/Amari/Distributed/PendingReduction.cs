@@ -1,15 +1,15 @@
 namespace Amari.Distributed;
 
-/// <summary>An all-reduce under way. Its tensor is neither to be read, written nor disposed before it has ended.</summary>
+/// <summary>An all-reduce in progress. Do not read, write or dispose its tensor before it has completed.</summary>
 public abstract class PendingReduction
 {
-    /// <summary>Whether it has ended; moves it on if not.</summary>
+    /// <summary>Whether it has completed. Lets it progress if not.</summary>
     public abstract bool Test();
 
-    /// <summary>Returns when the tensor holds the result. May be called again.</summary>
+    /// <summary>Returns once the tensor holds the result. May be called again.</summary>
     public abstract void Wait();
 
-    /// <summary>One that has ended already.</summary>
+    /// <summary>A completed reduction.</summary>
     internal static PendingReduction Done { get; } = new Ended();
 
     private sealed class Ended : PendingReduction

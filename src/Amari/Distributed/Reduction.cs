@@ -4,12 +4,12 @@ using Amari.Verification;
 
 namespace Amari.Distributed;
 
-/// <summary>How the ranks' values become one.</summary>
+/// <summary>How the values of all ranks are combined.</summary>
 public enum Reduction
 {
-    /// <summary>Σ over ranks.</summary>
+    /// <summary>The sum over ranks.</summary>
     Sum,
 
-    /// <summary>The largest over ranks.</summary>
+    /// <summary>The maximum over ranks.</summary>
     Max,
 }

@@ -2,18 +2,18 @@ using Amari.Native;
 
 namespace Amari.Distributed;
 
-/// <summary>Which examples each rank takes: every epoch has its own permutation, cut into global batches, and those into one part a
+/// <summary>The examples of each rank: every epoch has its own permutation, split into global batches, and each batch into one part per
 /// rank.</summary>
-/// <remarks>Over the ranks, an epoch has every example once, whatever their number: none is lost and none comes twice. Parts of a batch
-/// differ by one example at most. The order depends on nothing but the seed and the epoch; what one process takes at a step, N take
-/// together.</remarks>
-/// <param name="examples">In the data set, ≥ 1.</param>
-/// <param name="batchSize">Of all ranks together, ≥ 1.</param>
-/// <param name="seed">Of the permutations.</param>
+/// <remarks>Over all ranks, an epoch contains every example once, for any number of ranks. The parts of a batch differ by at most one
+/// example. The order depends only on the seed and the epoch: N ranks together take the examples that one process takes at a
+/// step.</remarks>
+/// <param name="examples">Examples in the data set, ≥ 1.</param>
+/// <param name="batchSize">Examples per step over all ranks, ≥ 1.</param>
+/// <param name="seed">Seed of the permutations.</param>
 /// <param name="rank">This rank, in [0, ranks).</param>
-/// <param name="ranks">How many there are, ≥ 1.</param>
-/// <param name="dropLast">Whether the smaller batch at the end of an epoch is left out; without it, some ranks may have no example of that
-/// batch.</param>
+/// <param name="ranks">Number of ranks, ≥ 1.</param>
+/// <param name="dropLast">Whether to drop the smaller batch at the end of an epoch. If it is kept, some ranks may have no example of
+/// it.</param>
 public sealed class ShardedBatches(long examples, int batchSize, int seed, int rank = 0, int ranks = 1, bool dropLast = false)
 {
     private readonly int _examples = (int)Require.AtLeast(1, Math.Min(examples, int.MaxValue), nameof(examples));
@@ -26,10 +26,10 @@ public sealed class ShardedBatches(long examples, int batchSize, int seed, int r
     private int[]? _order;
     private long _epoch = -1;
 
-    /// <summary>Steps of an epoch, the same on every rank.</summary>
+    /// <summary>Steps per epoch, the same on every rank.</summary>
     public long StepsPerEpoch => dropLast ? _examples / _batchSize : ((long)_examples + _batchSize - 1) / _batchSize;
 
-    /// <summary>This rank's examples of a step: rows of the data set. Valid until the next call.</summary>
+    /// <summary>This rank's examples of a step, as rows of the data set. Valid until the next call.</summary>
     /// <param name="step">From 0, counted over epochs.</param>
     public ReadOnlySpan<int> Rows(long step)
     {
@@ -39,7 +39,7 @@ public sealed class ShardedBatches(long examples, int batchSize, int seed, int r
         return batch.Slice((int)part.Start, (int)part.Length);
     }
 
-    /// <summary>Where this rank's examples lie in the whole batch of a step: for <see cref="Optimizer.BatchPart"/>.</summary>
+    /// <summary>The position of this rank's examples in the whole batch of a step, for <see cref="Optimizer.BatchPart"/>.</summary>
     /// <param name="step">From 0, counted over epochs.</param>
     public BatchPart Part(long step)
     {

@@ -2,12 +2,12 @@ using Amari.Native;
 
 namespace Amari.Distributed;
 
-/// <summary>One process alone: every collective is what it is for one rank, and nothing is loaded.</summary>
+/// <summary>A single process. Collectives do what they do for one rank, and no library is loaded.</summary>
 public sealed class SingleProcess : Communicator
 {
     private SingleProcess() { }
 
-    /// <summary>The only one; disposing it does nothing.</summary>
+    /// <summary>The only instance. Disposing it does nothing.</summary>
     public static SingleProcess Instance { get; } = new();
 
     /// <inheritdoc/>

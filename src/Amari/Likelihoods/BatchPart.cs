@@ -1,14 +1,14 @@
 namespace Amari.Distributed;
 
-/// <summary>Where a rank's examples lie in the batch of all ranks: what is drawn for them is then what one process draws for the whole
-/// batch.</summary>
-/// <param name="Start">The first of them, ≥ 0.</param>
-/// <param name="Length">How many there are, ≥ 0.</param>
-/// <param name="Batch">Examples of all ranks together, ≥ <paramref name="Start"/> + <paramref name="Length"/>.</param>
+/// <summary>The position of a rank's examples in the batch of all ranks. Random draws for them then equal those of one process with the
+/// whole batch.</summary>
+/// <param name="Start">Index of the first example, ≥ 0.</param>
+/// <param name="Length">Number of examples, ≥ 0.</param>
+/// <param name="Batch">Examples of all ranks, ≥ <paramref name="Start"/> + <paramref name="Length"/>.</param>
 public readonly record struct BatchPart(long Start, long Length, long Batch)
 {
-    /// <summary>A rank's part of a batch that is cut as evenly as can be, as <see cref="ShardedBatches"/> does.</summary>
-    /// <param name="batch">Examples, ≥ 0.</param>
+    /// <summary>A rank's part of a batch that is split as evenly as possible, as <see cref="ShardedBatches"/> does.</summary>
+    /// <param name="batch">Number of examples, ≥ 0.</param>
     /// <param name="rank">In [0, <paramref name="ranks"/>).</param>
     /// <param name="ranks">≥ 1.</param>
     public static BatchPart Of(long batch, int rank, int ranks)
@@ -38,6 +38,6 @@ public readonly record struct BatchPart(long Start, long Length, long Batch)
             ? this
             : throw new ArgumentOutOfRangeException(
                 nameof(Start),
-                $"The part is of {Length} examples from {Start}, which a batch of {Batch} does not have."
+                $"The part has {Length} examples from index {Start}; both must be at least 0 and it must end within the batch of {Batch}."
             );
 }

@@ -2,9 +2,9 @@ using Amari.Distributed;
 
 namespace Amari;
 
-/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets [n, ...], of equal shapes;
-/// targets in [0, 1].</summary>
-/// <remarks>A term is an example: the loss sums over its outputs and averages over examples. Score: σ(f) - y.</remarks>
+/// <summary>Independent binary outputs from logits: p(y | f) = ∏ σ(f)^y (1 - σ(f))^(1-y). Outputs and targets have equal shapes [n, ...];
+/// targets are in [0, 1].</summary>
+/// <remarks>An example is one term: the loss sums over its outputs and averages over examples. Score: σ(f) - y.</remarks>
 public sealed class Bernoulli : Likelihood
 {
     /// <inheritdoc/>
@@ -52,7 +52,8 @@ public sealed class Bernoulli : Likelihood
         return output.sigmoid().mul_(output.neg().sigmoid_()).mul_(v).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Some weights and targets in [0, 1] have any gradient: only a gradient of a softmax over the outputs is noticed.</summary>
+    /// <summary>Some weights and targets in [0, 1] have any gradient, so only the gradient of a softmax over the outputs is
+    /// detected.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
 
     /// <inheritdoc/>
@@ -65,12 +66,12 @@ public sealed class Bernoulli : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>Σ H(mean of y), at best the mean of Σ H(y), where H is the binary entropy.</remarks>
+    /// <remarks>Σ H(mean of y); the minimum is the mean of Σ H(y), where H is the binary entropy.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        targets = targets.to_type(ScalarType.Float64); // whatever numbers they are
+        targets = targets.to_type(ScalarType.Float64); // from any numeric dtype
         return new(MeanOfExamples(Entropy(targets.mean([0], keepdim: true, type: ScalarType.Float64))), MeanOfExamples(Entropy(targets)));
 
         static Tensor Entropy(Tensor p)

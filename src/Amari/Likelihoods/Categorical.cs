@@ -3,10 +3,10 @@ using Amari.Likelihoods;
 
 namespace Amari;
 
-/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs [n, C] or [n, r.., C], targets [n] or [n, r..]: integers in [0, C), or
-/// -100.</summary>
-/// <remarks>Every position is a term of its own, so that the mean loss is torch's cross-entropy. Score: softmax(f) - onehot(y). A position
-/// with the label -100 is left out, as by torch's <c>ignore_index</c>: it is no term, its score and its rows of curvature are 0.</remarks>
+/// <summary>Classes from logits: p(y | f) = softmax(f)_y. Outputs are [n, C] or [n, r.., C]. Targets are [n] or [n, r..], integers in [0,
+/// C) or -100.</summary>
+/// <remarks>Every position is a term, so the mean loss is torch's cross-entropy. Score: softmax(f) - onehot(y). A position with the label
+/// -100 is ignored, as with torch's <c>ignore_index</c>: it is no term, and its score and its rows of the curvature are 0.</remarks>
 public sealed class Categorical : Likelihood
 {
     /// <inheritdoc/>
@@ -62,7 +62,7 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>Λ v, and 0 for terms that are left out.</remarks>
+    /// <remarks>Λ v, and 0 for ignored terms.</remarks>
     public override Tensor HessianProduct(Tensor output, Tensor target, Tensor v)
     {
         using var off = no_grad();
@@ -76,8 +76,8 @@ public sealed class Categorical : Likelihood
     private static Tensor Mask(Tensor labels, Tensor output) => labels.ne(TargetCheck.Ignored).unsqueeze(-1).to_type(output.dtype);
 
     /// <inheritdoc/>
-    /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): S v = u - p Σ u, u = √p ∘ v. At the likeliest class m it is
-    /// u_m Σ p_k - p_m Σ u_k over the others k ≠ m: exact also where p_m rounds to 1.</remarks>
+    /// <remarks>Λ = diag(p) - p p' = S S' with S = (I - p 1') diag(√p): S v = u - p Σ u, u = √p ∘ v. At the most likely class m, (S v)_m =
+    /// u_m Σ p_k - p_m Σ u_k over the other classes k ≠ m. This is exact even if p_m rounds to 1.</remarks>
     public override Tensor FisherRootProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
@@ -92,8 +92,8 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>Λ v = p ∘ (v - ⟨p, v⟩). As Λ 1 = 0, v may be taken relative to its entry at the likeliest class: nothing cancels where that
-    /// class's p rounds to 1.</remarks>
+    /// <remarks>Λ v = p ∘ (v - ⟨p, v⟩). As Λ 1 = 0, v may be taken relative to its entry at the most likely class. Then nothing cancels if
+    /// that class's p rounds to 1.</remarks>
     public override Tensor FisherProduct(Tensor output, Tensor v)
     {
         using var off = no_grad();
@@ -103,10 +103,9 @@ public sealed class Categorical : Likelihood
         return u.sub(p.mul(u).sum(-1, keepdim: true)).mul_(p).MoveToOuterDisposeScope();
     }
 
-    /// <summary>A loss of class probabilities does not change when all logits of a term rise alike, so that the gradient's entries sum to
-    /// zero; not where the outputs are
-    /// logarithms of probabilities already. What is added to it on purpose (a penalty of the logits) is small next to it in the first
-    /// steps.</summary>
+    /// <summary>A loss of class probabilities does not change if all logits of a term increase equally, so the gradient's entries sum to
+    /// zero. This does not hold if the outputs are log-probabilities already. A penalty on the logits adds little to the gradient in the
+    /// first steps.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient)
     {
         const double Share = 0.2,
@@ -117,7 +116,7 @@ public sealed class Categorical : Likelihood
         return !(RowSums(Flat(gradient).to_type(ScalarType.Float64)) > Share) || f.logsumexp(-1).abs().max().ToDouble() < Normalised;
     }
 
-    /// <summary>A term's gradient is 0 only where its label has all of the probability.</summary>
+    /// <summary>A term's gradient is 0 only if its label has all of the probability.</summary>
     internal override bool LeavesOut(Tensor output, Tensor gradient)
     {
         const double Certain = 0.99;
@@ -135,7 +134,8 @@ public sealed class Categorical : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>The entropy of the labels' frequencies, over all positions that count; 0 at best. Null if a label is negative.</remarks>
+    /// <remarks>The entropy of the label frequencies over all positions that count; the minimum is 0. Null if a label is
+    /// negative.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();

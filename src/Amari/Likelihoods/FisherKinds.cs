@@ -3,12 +3,16 @@ using Amari.Native;
 
 namespace Amari.Likelihoods;
 
-/// <summary>Which Fisher goes where.</summary>
+/// <summary>Which kinds of Fisher are valid where.</summary>
 internal static class FisherKinds
 {
-    /// <summary>A Fisher of the whole model; <see cref="FisherKind.ForwardOnly"/> is of single layers.</summary>
+    /// <summary>The kinds of Fisher of a whole model. <see cref="FisherKind.ForwardOnly"/> is defined for single layers.</summary>
     public static FisherKind OfOutputs(FisherKind value, [CallerMemberName] string name = "") =>
         value != FisherKind.ForwardOnly
             ? Require.Defined(value, name)
-            : throw Require.Error(name, value, "Exact, MonteCarlo, CurvaturePropagation or Empirical: ForwardOnly is of layers, for K-FAC");
+            : throw Require.Error(
+                name,
+                value,
+                "Exact, MonteCarlo, CurvaturePropagation or Empirical (ForwardOnly is defined for layers, in K-FAC)"
+            );
 }

@@ -3,10 +3,10 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets [n, ...], of equal
-/// shapes.</summary>
-/// <remarks>A term is an example; the constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error up to that
-/// constant. Score: (f - y) / σ².</remarks>
+/// <summary>Outputs with Gaussian noise of a fixed variance: -log p = |y - f|² / (2 σ²) + const. Outputs and targets have equal shapes [n,
+/// ...].</summary>
+/// <remarks>An example is one term. The constant (k/2) log(2πσ²) is part of the loss. With σ² = 1/2 the loss is the squared error up to
+/// that constant. Score: (f - y) / σ².</remarks>
 /// <param name="variance">σ² > 0.</param>
 public sealed class Gaussian(double variance = 1) : Likelihood
 {
@@ -61,7 +61,7 @@ public sealed class Gaussian(double variance = 1) : Likelihood
         return v.div(Variance);
     }
 
-    /// <summary>Some target has any gradient, on any scale: only a gradient of a softmax over the outputs is noticed.</summary>
+    /// <summary>Some target has any gradient, on any scale, so only the gradient of a softmax over the outputs is detected.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
 
     /// <inheritdoc/>
@@ -73,7 +73,7 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>The mean of Σ (y - mean of y)² / (2 σ²), and the constant, which is also what is left at best.</remarks>
+    /// <remarks>The mean of Σ (y - mean of y)² / (2 σ²) plus the constant; the minimum is the constant.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();

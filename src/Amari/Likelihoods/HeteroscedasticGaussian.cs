@@ -1,11 +1,11 @@
 namespace Amari;
 
-/// <summary>Gaussian targets whose mean and variance the network gives: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ². Outputs
-/// [n, 2k] = (μ, s), targets [n, k].</summary>
-/// <remarks>A term is an example. With further dimensions, [n, r.., 2k], the last one holds (μ, s). Score: (μ - y) e^-s and ½ (1 - (y - μ)²
-/// e^-s). The outputs are not natural parameters: the Hessian of -log p depends on y and may be indefinite, Λ is its mean over y. e^-s is
-/// not representable below s = -88.7 (float32) or -709.8 (float64), nor is e^s above their opposites, which only samples and the KL
-/// divergence need: the values are infinite or NaN there.</remarks>
+/// <summary>Gaussian targets with a predicted mean and variance: -log p = ½ Σ [ s + (y - μ)² e^-s + log 2π ], s = log σ². Outputs are [n,
+/// 2k] = (μ, s), targets [n, k].</summary>
+/// <remarks>An example is one term. With more dimensions, [n, r.., 2k], the last one holds (μ, s). Score: (μ - y) e^-s and ½ (1 - (y - μ)²
+/// e^-s). The outputs are not natural parameters: the Hessian of -log p depends on y and may be indefinite, and Λ is its mean over y. e^-s
+/// overflows below s = -88.7 (float32) or -709.8 (float64); the values are infinite or NaN there. e^s, which only samples and the KL
+/// divergence need, overflows above the opposite values.</remarks>
 public sealed class HeteroscedasticGaussian : Likelihood
 {
     internal override bool IsNatural => false;
@@ -75,8 +75,8 @@ public sealed class HeteroscedasticGaussian : Likelihood
         return cat([rb.add(a).mul_(precision), rb.div(2).add_(a).mul_(r).mul_(precision)], -1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Not where the log variances have no gradient at all and the means do: (y - μ)² = σ² in every output, which is chance in
-    /// none.</summary>
+    /// <summary>False if the log variances have no gradient at all but the means do. That requires (y - μ)² = σ² in every output, which
+    /// does not happen by chance.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient)
     {
         using var off = no_grad();
@@ -97,8 +97,8 @@ public sealed class HeteroscedasticGaussian : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>½ Σ (log v + 1 + log 2π) with v the variance of y; without the 1 at best, for v is kept. Null if an output does not
-    /// vary.</remarks>
+    /// <remarks>½ Σ (log v + 1 + log 2π) with v the variance of y. The minimum lacks the 1, because v is kept. Null if an output is
+    /// constant.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();

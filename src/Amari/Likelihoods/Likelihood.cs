@@ -4,59 +4,61 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>p(y | f): what a network's output f says of the target y. Gives the loss, and the score, samples and output Fisher that
-/// curvature is made of.</summary>
-/// <remarks>An output of shape [n, ...] holds n independent terms unless the likelihood says otherwise; losses are means over terms.
-/// Targets must have the shape that the likelihood states, for nothing is broadcast; numbers of another dtype are converted to the
-/// output's. Anything else is refused with what was expected, before libtorch sees it. Results are fresh tensors that the caller owns.
-/// Every value that is representable in the output's dtype is computed for outputs up to ±1e4, where probabilities round to 0 or 1; a
-/// likelihood whose own values are not representable there says so.</remarks>
+/// <summary>p(y | f): the distribution of the target y given a network's output f. It defines the loss, and the score, samples and output
+/// Fisher from which curvature is computed.</summary>
+/// <remarks>An output of shape [n, ...] holds n independent terms unless the likelihood says otherwise. Losses are means over terms.
+/// Targets must have the shape that the likelihood states: nothing is broadcast. Numbers of another dtype are converted to the output's
+/// dtype. Anything else is refused with the expected shape or type, before libtorch sees it. Results are fresh tensors that the caller
+/// owns. Every value that is representable in the output's dtype is computed for outputs up to ±1e4, where probabilities round to 0 or 1.
+/// Likelihoods with values that are not representable there say so.</remarks>
 public abstract class Likelihood
 {
     static Likelihood() => ScalarRelease.Install();
 
-    /// <summary>What is named in messages is the class.</summary>
+    /// <summary>Messages name the class.</summary>
     protected Likelihood() => Targets = new(GetType().Name);
 
-    /// <summary>Holds targets against outputs.</summary>
+    /// <summary>Checks targets against outputs.</summary>
     private protected TargetCheck Targets { get; }
 
-    /// <summary>How many independent terms log p sums over: the M of <c>mean loss = sum / M</c>.</summary>
+    /// <summary>The number of independent terms that log p sums over: M in <c>mean loss = sum / M</c>.</summary>
     public virtual long Terms(Tensor output) => output.shape[0];
 
-    /// <summary>How many of them count for these targets: all, unless the likelihood leaves some out.</summary>
+    /// <summary>The number of terms that count for these targets: all, unless the likelihood ignores some.</summary>
     /// <param name="output">f.</param>
     /// <param name="target">y.</param>
     public virtual long Terms(Tensor output, Tensor target) => Terms(output);
 
-    /// <summary>1 for each term that counts and 0 for each that these targets leave out, shaped to multiply an output; null if all
+    /// <summary>1 for each term that counts and 0 for each that these targets ignore, shaped to multiply an output; null if all
     /// count.</summary>
     internal virtual Tensor? Counted(Tensor output, Tensor target) => null;
 
-    /// <summary>C: how many outputs a term has, and so the rank that its output Fisher can have.</summary>
+    /// <summary>C: the number of outputs of a term, and so the largest possible rank of its output Fisher.</summary>
     public long Outputs(Tensor output) => output.numel() / Terms(output);
 
-    /// <summary>Whether f are the natural parameters, in which log p is linear but for its normaliser.</summary>
+    /// <summary>Whether f are the natural parameters, in which log p is linear except for its normaliser.</summary>
     internal virtual bool IsNatural => true;
 
     /// <summary>-log p(y | f) summed over all terms that count: a scalar, differentiable in the output.</summary>
     /// <exception cref="ArgumentException">The target does not fit the output, or a value is out of range.</exception>
     public abstract Tensor SumNegativeLogLikelihood(Tensor output, Tensor target);
 
-    /// <summary>The mean of -log p(y | f) over the terms that count: a scalar, differentiable in the output; NaN where none does.</summary>
+    /// <summary>The mean of -log p(y | f) over the terms that count: a scalar, differentiable in the output; NaN if no term
+    /// counts.</summary>
     public Tensor Loss(Tensor output, Tensor target)
     {
         using var sum = SumNegativeLogLikelihood(output, target);
         return sum / Terms(output, target);
     }
 
-    /// <summary>A draw y ~ p(y | f), shaped as a target; no gradient flows through it.</summary>
+    /// <summary>A draw y ~ p(y | f), with the shape of a target. Not differentiable.</summary>
     /// <param name="output">f.</param>
-    /// <param name="generator">The source of randomness; torch's own by default. It may be of another device than the output: Amari's
-    /// likelihoods draw where it is.</param>
+    /// <param name="generator">The source of randomness, by default torch's own. It may be on another device than the output: Amari's
+    /// likelihoods draw on the device of the generator.</param>
     public abstract Tensor Sample(Tensor output, Generator? generator = null);
 
-    /// <summary>∂(-log p(y | f)) / ∂f, shaped as the output, in closed form; each term's own, not divided by their number.</summary>
+    /// <summary>∂(-log p(y | f)) / ∂f in closed form, with the shape of the output. Each term's score is not divided by the number of
+    /// terms.</summary>
     public abstract Tensor Score(Tensor output, Tensor target);
 
     /// <summary>S v for every term, shaped as the output, where Λ = S S' is the Fisher of p(y | f) with respect to f.</summary>
@@ -77,12 +79,13 @@ public abstract class Likelihood
         return FisherRootProduct(output, e).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same, times a random sign of each term where an example has several: a network that mixes positions adds up gradients
-    /// of different terms, whose products then vanish in the mean, and a term's own stay as they are.</summary>
+    /// <summary>Column c of S times a random sign of each term, if an example has several terms. A network that mixes positions adds
+    /// gradients of different terms. The signs make their products vanish in the mean; products of a term with itself do not
+    /// change.</summary>
     /// <param name="output">f : [n, ..].</param>
     /// <param name="column">0 ≤ c &lt; <see cref="Outputs"/>.</param>
     /// <param name="signs">The source of signs.</param>
-    /// <param name="part">Which rows of a larger batch the output is of: it gets their signs. Null for all.</param>
+    /// <param name="part">The rows of a larger batch that the output holds; they get the same signs as there. Null for all rows.</param>
     internal Tensor FisherRootColumn(Tensor output, long column, Generator? signs, BatchPart? part = null)
     {
         using var off = no_grad();
@@ -104,9 +107,9 @@ public abstract class Likelihood
         return root.MoveToOuterDisposeScope();
     }
 
-    /// <summary>A random vector s with E[s s'] = Λ for every term, shaped as the output.</summary>
-    /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ, ξ
-    /// of random signs.</param>
+    /// <summary>A random vector s with E[s s'] = Λ for every term, with the shape of the output.</summary>
+    /// <param name="kind"><see cref="FisherKind.MonteCarlo"/>: the score of a draw. <see cref="FisherKind.CurvaturePropagation"/>: S ξ with
+    /// random signs ξ.</param>
     /// <param name="output">f.</param>
     /// <param name="generator">The source of randomness.</param>
     /// <param name="part">Which rows of a larger batch the output is of: it gets what is drawn for them there, where draws take a fixed
@@ -135,7 +138,7 @@ public abstract class Likelihood
         else
         {
             var whole = zeros(Whole(output, part), dtype: output.dtype, device: output.device);
-            whole.narrow(0, start, rows).copy_(output); // of the other rows only how many there are counts
+            whole.narrow(0, start, rows).copy_(output); // only the number of the other rows matters
             var drawn = Sample(whole, generator);
             s = Score(output, drawn.narrow(0, drawn.shape[0] / whole.shape[0] * start, drawn.shape[0] / whole.shape[0] * rows));
         }
@@ -156,23 +159,23 @@ public abstract class Likelihood
 
     private static Tensor Own(Tensor whole, long rows, long start) => whole.shape[0] == rows ? whole : whole.narrow(0, start, rows);
 
-    /// <summary>Whether a loss of this likelihood, whatever its targets, weights, scale and reduction, could have this gradient at the
-    /// output: false only where there is no doubt. The targets are not known.</summary>
+    /// <summary>Whether a loss of this likelihood, with any targets, weights, scale and reduction, could have this gradient at the output.
+    /// False only if that is certain; the targets are unknown.</summary>
     /// <param name="output">f, with a dimension of examples; without a graph.</param>
     /// <param name="gradient">Shaped as f.</param>
     internal virtual bool CouldBeScore(Tensor output, Tensor gradient) => true;
 
-    /// <summary>Whether a loss with this gradient at the output certainly left terms out that the likelihood would count.</summary>
+    /// <summary>Whether a loss with this gradient at the output certainly ignored terms that the likelihood would count.</summary>
     /// <param name="output">f, with a dimension of examples; without a graph.</param>
     /// <param name="gradient">Shaped as f.</param>
     internal virtual bool LeavesOut(Tensor output, Tensor gradient) => false;
 
-    /// <summary>Σ |sum of a row| / Σ |entries| of [M, C]: 0 where every row sums to zero; NaN for zeros.</summary>
+    /// <summary>Σ |sum of a row| / Σ |entries| of [M, C]: 0 if every row sums to zero; NaN for zeros.</summary>
     private protected static double RowSums(Tensor rows) => (rows.sum(-1).abs().sum() / rows.abs().sum()).ToDouble();
 
-    /// <summary>Whether the gradient is one of a softmax over the outputs of an example, whose entries sum to zero while the outputs' own
-    /// sums differ: no likelihood of independent outputs
-    /// has it, but for targets that are made to have the sums of the outputs.</summary>
+    /// <summary>Whether the gradient is that of a softmax over the outputs of an example: its entries sum to zero although the outputs have
+    /// different sums. No likelihood of independent outputs has such a gradient, except for targets chosen to have the sums of the
+    /// outputs.</summary>
     private protected static bool IsOfSoftmax(Tensor output, Tensor gradient)
     {
         const double Rounding = 1e-4,
@@ -188,7 +191,7 @@ public abstract class Likelihood
         static Tensor Rows(Tensor t) => t.reshape(t.shape[0], -1).to_type(ScalarType.Float64);
     }
 
-    /// <summary>Where draws are made: torch refuses a generator of another device.</summary>
+    /// <summary>The device of draws: torch refuses a generator of another device.</summary>
     private protected static Device DrawDevice(Tensor output, Generator? generator) => generator?.device ?? output.device;
 
     /// <summary>Λ v for every term, shaped as the output: Λ = E over y ~ p(y | f) of score score', the Fisher of p(y | f) with respect to
@@ -197,7 +200,8 @@ public abstract class Likelihood
     /// <param name="v">Shaped as f.</param>
     public abstract Tensor FisherProduct(Tensor output, Tensor v);
 
-    /// <summary>∂²(-log p(y | f)) / ∂f² v for every term, shaped as the output. It is Λ v where f are the natural parameters.</summary>
+    /// <summary>∂²(-log p(y | f)) / ∂f² v for every term, with the shape of the output. It equals Λ v if f are the natural
+    /// parameters.</summary>
     /// <param name="output">f.</param>
     /// <param name="target">y.</param>
     /// <param name="v">Shaped as f.</param>
@@ -223,21 +227,20 @@ public abstract class Likelihood
     }
 
     /// <summary>KL( p(y | f) ‖ p(y | f') ) of every term, [M]; at least 0, differentiable in both outputs.</summary>
-    /// <remarks>For f' = f + d it is ½ d'Λ d + O(|d|³), and its relative error stays small as d → 0: no large terms cancel.</remarks>
+    /// <remarks>For f' = f + d it is ½ d'Λ d + O(|d|³). Its relative error stays small as d → 0, because no large terms cancel.</remarks>
     /// <param name="output">f, finite.</param>
     /// <param name="other">f', finite and shaped as f.</param>
     public abstract Tensor KlDivergence(Tensor output, Tensor other);
 
-    /// <summary>What the best output that is the same for every example gets of the mean loss; null where that is not known, as in a
-    /// likelihood of one's own that does
-    /// not override this.</summary>
-    /// <param name="targets">All targets, as a loss takes them.</param>
+    /// <summary>The mean loss of the best constant output. Null if unknown, as in user-defined likelihoods that do not override this
+    /// method.</summary>
+    /// <param name="targets">All targets, in the form that the loss takes.</param>
     public virtual ConstantPrediction? BestConstant(Tensor targets) => null;
 
-    /// <summary>Σ over outputs of the mean over examples: the mean loss of terms that are whole examples.</summary>
+    /// <summary>Σ over outputs of the mean over examples: the mean loss if terms are whole examples.</summary>
     private protected static double MeanOfExamples(Tensor terms) => terms.sum(type: ScalarType.Float64).ToDouble() / terms.shape[0];
 
-    /// <summary>The output with its terms and their outputs as the two dimensions [M, C]: a view where possible.</summary>
+    /// <summary>The output reshaped to terms and their outputs, [M, C]; a view if possible.</summary>
     private protected Tensor Flat(Tensor output) => output.reshape(Terms(output), -1);
 
     /// <summary>p log(p/q) - p + q, elementwise, for positive p and q given by their logarithms. It is at least 0, and summed over the

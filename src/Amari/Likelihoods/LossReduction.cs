@@ -3,10 +3,9 @@ namespace Amari;
 /// <summary>How the training loss combines the terms of a batch.</summary>
 public enum LossReduction
 {
-    /// <summary>The gradient is of the mean over all terms since the last step (micro-batches are scaled by the user so that this
-    /// holds).</summary>
+    /// <summary>The gradient is that of the mean over all terms since the last step. The user scales micro-batches accordingly.</summary>
     Mean,
 
-    /// <summary>The gradient is of the sum over all terms since the last step.</summary>
+    /// <summary>The gradient is that of the sum over all terms since the last step.</summary>
     Sum,
 }

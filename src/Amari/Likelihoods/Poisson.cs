@@ -1,10 +1,10 @@
 namespace Amari;
 
-/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets [n, ...], of equal shapes; targets at
-/// least 0.</summary>
-/// <remarks>A term is an example: the loss sums over its outputs and averages over examples; log y! is part of it. Score: λ - y. λ itself
-/// is not representable from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, as they should be, and
-/// the KL divergence is infinite or NaN. Far below, λ is 0 and all stays finite.</remarks>
+/// <summary>Independent counts from log rates: p(y | f) = λ^y e^-λ / y!, λ = eᶠ. Outputs and targets have equal shapes [n, ...]; targets
+/// are ≥ 0.</summary>
+/// <remarks>An example is one term: the loss sums over its outputs and averages over examples, and log y! is part of it. Score: λ - y. λ
+/// overflows from f = 88.7 (float32) or 709.8 (float64) on: the loss and the Fisher are then infinite, and the KL divergence is infinite or
+/// NaN. For very negative f, λ is 0 and all values stay finite.</remarks>
 public sealed class Poisson : Likelihood
 {
     /// <inheritdoc/>
@@ -33,7 +33,7 @@ public sealed class Poisson : Likelihood
         return output.exp().sub_(Fit(output, target)).MoveToOuterDisposeScope();
     }
 
-    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, output.shape, "shaped as the outputs", least: 0);
+    private Tensor Fit(Tensor output, Tensor target) => Targets.Numbers(output, target, output.shape, "shaped as the outputs", min: 0);
 
     /// <inheritdoc/>
     /// <remarks>Λ = diag(λ).</remarks>
@@ -52,7 +52,7 @@ public sealed class Poisson : Likelihood
         return output.exp().mul_(v);
     }
 
-    /// <summary>Some weights and counts have almost any gradient: only a gradient of a softmax over the outputs is noticed.</summary>
+    /// <summary>Some weights and counts have almost any gradient, so only the gradient of a softmax over the outputs is detected.</summary>
     internal override bool CouldBeScore(Tensor output, Tensor gradient) => !IsOfSoftmax(output, gradient);
 
     /// <inheritdoc/>
@@ -63,12 +63,12 @@ public sealed class Poisson : Likelihood
     }
 
     /// <inheritdoc/>
-    /// <remarks>The mean of Σ (m - y log m + log y!) with m the mean of y; at best m is y itself.</remarks>
+    /// <remarks>The mean of Σ (m - y log m + log y!) with m the mean of y. In the minimum, m is y itself.</remarks>
     public override ConstantPrediction? BestConstant(Tensor targets)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        targets = targets.to_type(ScalarType.Float64); // whatever numbers they are
+        targets = targets.to_type(ScalarType.Float64); // from any numeric dtype
         double factorials = MeanOfExamples(targets.add(1).lgamma());
         var mean = targets.mean([0], keepdim: true, type: ScalarType.Float64);
         return new(factorials + MeanOfExamples(mean - mean.xlogy(mean)), factorials + MeanOfExamples(targets - targets.xlogy(targets)));

@@ -2,39 +2,39 @@ using Amari.Native;
 
 namespace Amari.Likelihoods;
 
-/// <summary>Holds targets against outputs before libtorch sees them: it would broadcast [n, 1] against [n], and a label out of range ends a
-/// device's context.</summary>
-/// <param name="likelihood">Its name, for messages.</param>
+/// <summary>Checks targets against outputs before libtorch sees them. Libtorch would broadcast [n, 1] against [n], and a label out of range
+/// invalidates a GPU context.</summary>
+/// <param name="likelihood">The likelihood's name, for messages.</param>
 internal sealed class TargetCheck(string likelihood)
 {
-    /// <summary>The label of a position that is left out of the loss, as in torch's cross-entropy.</summary>
+    /// <summary>The label of an ignored position, as in torch's cross-entropy.</summary>
     public const long Ignored = -100;
 
-    private long[]? _inRange; // the last shape whose values were in range on a device: no step waits for them
+    private long[]? _inRange; // the last shape with values in range on a GPU: later steps do not wait for the check
 
     /// <summary>The targets in the output's dtype.</summary>
     /// <param name="output">f.</param>
     /// <param name="target">y: any real numbers.</param>
-    /// <param name="shape">What y must have.</param>
-    /// <param name="pattern">The same as documentation has it.</param>
-    /// <param name="least">The least value allowed.</param>
-    /// <param name="most">The largest value allowed.</param>
-    /// <exception cref="ArgumentException">The shape, the type or a value is another.</exception>
-    public Tensor Numbers(Tensor output, Tensor target, ReadOnlySpan<long> shape, string pattern, double? least = null, double? most = null)
+    /// <param name="shape">The required shape of y.</param>
+    /// <param name="pattern">The shape as the documentation writes it.</param>
+    /// <param name="min">The minimum.</param>
+    /// <param name="max">The maximum.</param>
+    /// <exception cref="ArgumentException">The shape, the type or a value is wrong.</exception>
+    public Tensor Numbers(Tensor output, Tensor target, ReadOnlySpan<long> shape, string pattern, double? min = null, double? max = null)
     {
         Output(output, target);
         Shape(output, target, shape, pattern);
         if (target.is_complex())
             throw Error(output, target, "the targets must be real numbers");
-        if ((least ?? most) is not null && target.numel() > 0 && !IsKnown(target))
-            Range(output, target, least, most);
+        if ((min ?? max) is not null && target.numel() > 0 && !IsKnown(target))
+            Range(output, target, min, max);
         return target.dtype == output.dtype ? target : target.to_type(output.dtype);
     }
 
-    /// <summary>The labels as int64, and how many of them count.</summary>
+    /// <summary>The labels as int64, and the number of those that count.</summary>
     /// <param name="output">f : [n, C] or [n, r.., C].</param>
     /// <param name="target">y : integers [n] or [n, r..] in [0, C), or -100.</param>
-    /// <exception cref="ArgumentException">The shape, the type or a label is another.</exception>
+    /// <exception cref="ArgumentException">The shape, the type or a label is wrong.</exception>
     public (Tensor Labels, long Counted) Labels(Tensor output, Tensor target)
     {
         Output(output, target);
@@ -69,7 +69,7 @@ internal sealed class TargetCheck(string likelihood)
         return (labels, labels.numel() - left);
 
         ArgumentException OutOfRange(long label) =>
-            Error(output, target, $"a label is {label}; it must be in [0, {classes}), or {Ignored} where it is to be left out");
+            Error(output, target, $"a label is {label}; it must be in [0, {classes}), or {Ignored} to ignore the position");
     }
 
     private static unsafe ReadOnlySpan<long> Elements(Tensor labels) =>
@@ -90,27 +90,23 @@ internal sealed class TargetCheck(string likelihood)
     private void Shape(Tensor output, Tensor target, ReadOnlySpan<long> shape, string pattern)
     {
         if (!target.shape.AsSpan().SequenceEqual(shape))
-            throw Error(output, target, $"targets must be {pattern}: here [{string.Join(", ", shape.ToArray())}]");
+            throw Error(output, target, $"targets must be {pattern}, here [{string.Join(", ", shape.ToArray())}]");
     }
 
     private bool IsKnown(Tensor target) =>
         target.device_type != DeviceType.CPU && _inRange is { } known && known.AsSpan().SequenceEqual(target.shape);
 
-    private void Range(Tensor output, Tensor target, double? least, double? most)
+    private void Range(Tensor output, Tensor target, double? min, double? max)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
         double[] ends = stack([target.min(), target.max()]).Elements<double>();
-        if (ends[0] < least || ends[1] > most) // NaN passes: its loss is not finite, and its step is skipped
+        if (ends[0] < min || ends[1] > max) // NaN passes: the loss is then not finite and the step is skipped
             throw Error(
                 output,
                 target,
                 FormattableString.Invariant($"the targets lie between {ends[0]:G6} and {ends[1]:G6}; they must be ")
-                    + (
-                        most is null
-                            ? FormattableString.Invariant($"at least {least}")
-                            : FormattableString.Invariant($"in [{least}, {most}]")
-                    )
+                    + (max is null ? FormattableString.Invariant($"at least {min}") : FormattableString.Invariant($"in [{min}, {max}]"))
             );
         _inRange = target.shape;
     }

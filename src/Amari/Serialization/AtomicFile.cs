@@ -2,22 +2,23 @@ using System.Runtime.InteropServices;
 
 namespace Amari.Serialization;
 
-/// <summary>Replaces a file as a whole: readers and crashes see the old content or the new, never a part.</summary>
+/// <summary>Replaces a file atomically: readers, and a program that continues after a crash, see the old content or the new, never a
+/// part.</summary>
 internal static partial class AtomicFile
 {
-    private const int MostLinks = 40; // as the kernel has it
+    private const int MaxLinks = 40; // the limit of Linux
 
-    /// <summary>The pattern that temporary files of <see cref="Write(string, Action{FileStream}, bool)"/> match: a killed run may leave
-    /// some.</summary>
+    /// <summary>The pattern that matches the temporary files of <see cref="Write(string, Action{FileStream}, bool)"/>. A killed run may
+    /// leave some.</summary>
     public static string TemporaryPattern(string fileName) => $"{fileName}.*.tmp";
 
-    /// <summary>Writes a temporary file next to <paramref name="path"/>, flushes it to disk and renames it. A link stays, and what it
-    /// points to is written; a file that is replaced passes its mode on.</summary>
+    /// <summary>Writes a temporary file next to <paramref name="path"/>, flushes it to disk and renames it. If the path is a link, the link
+    /// stays and its target is written. A replaced file keeps its mode.</summary>
     /// <param name="path">The file, or a link to it.</param>
-    /// <param name="write">Writes the content; may seek.</param>
-    /// <param name="replace">Whether a file that is there may be replaced.</param>
-    /// <exception cref="IOException">The disk refused, or there is a file that may not be replaced; the temporary file is gone and the
-    /// old content stays.</exception>
+    /// <param name="write">Writes the content. It may seek.</param>
+    /// <param name="replace">Whether an existing file may be replaced.</param>
+    /// <exception cref="IOException">The file system refused to write, or the file exists and may not be replaced. The temporary file is
+    /// deleted and the old content stays.</exception>
     public static void Write(string path, Action<FileStream> write, bool replace = true)
     {
         path = Target(path);
@@ -34,32 +35,33 @@ internal static partial class AtomicFile
         }
         catch
         {
-            Forget(temporary);
+            TryDelete(temporary);
             throw;
         }
         if (!OperatingSystem.IsWindows())
             FlushFolder(Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
-    /// <summary>The same with the bytes at hand.</summary>
+    /// <summary>Writes bytes that are in memory.</summary>
     public static void Write(string path, byte[] content, bool replace = true) => Write(path, file => file.Write(content), replace);
 
-    /// <summary>The file that a path leads to, over links, whether it exists or not.</summary>
-    /// <exception cref="IOException">The links go in a circle.</exception>
+    /// <summary>Resolves the links of a path. The file need not exist.</summary>
+    /// <exception cref="IOException">There are too many links, or they form a circle.</exception>
     public static string Target(string path)
     {
         string target = path;
         for (int links = 0; new FileInfo(target).LinkTarget is { } next; links++)
         {
-            if (links == MostLinks)
-                throw new IOException($"'{path}' is a link that leads through more than {MostLinks} links.");
+            if (links == MaxLinks)
+                throw new IOException($"'{path}' is a link that leads through more than {MaxLinks} links.");
             target = Path.GetFullPath(next, Path.GetDirectoryName(Path.GetFullPath(target))!);
         }
         return target;
     }
 
-    /// <summary>Finds a folder writable, making it if need be; what is in it stays.</summary>
-    /// <exception cref="ArgumentException">It is a file, or cannot be made or written to; one sentence says why.</exception>
+    /// <summary>Checks that a folder is writable and creates it if necessary. Its content stays.</summary>
+    /// <exception cref="ArgumentException">The path is a file, or the folder cannot be created or written to. The message says
+    /// why.</exception>
     public static void Probe(string folder)
     {
         if (File.Exists(folder))
@@ -95,12 +97,12 @@ internal static partial class AtomicFile
             return new(path, options);
         options.UnixCreateMode = kept;
         var file = new FileStream(path, options);
-        File.SetUnixFileMode(file.SafeFileHandle, kept); // whatever the umask takes away
+        File.SetUnixFileMode(file.SafeFileHandle, kept); // regardless of the umask
         return file;
     }
 
-    /// <summary>Best effort: where the folder has become read-only or is gone, the first failure is the one to report.</summary>
-    private static void Forget(string file)
+    /// <summary>Deletes a file if possible. If the folder is read-only or gone by now, the first error is the one to report.</summary>
+    private static void TryDelete(string file)
     {
         try
         {
@@ -109,7 +111,7 @@ internal static partial class AtomicFile
         catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
     }
 
-    /// <summary>Makes the rename itself durable. Best effort: some file systems refuse, and the file is whole either way.</summary>
+    /// <summary>Makes the rename durable, if possible. Some file systems refuse; the file is complete either way.</summary>
     private static void FlushFolder(string folder)
     {
         var descriptor = Open(folder, flags: 0);

@@ -2,19 +2,19 @@ using System.Globalization;
 
 namespace Amari.Serialization;
 
-/// <summary>The state of a training run after a step: a safetensors file with a checksum and the step.</summary>
-/// <remarks>The object owns its tensors: dispose it. They lie on the CPU and belong to no dispose scope.</remarks>
+/// <summary>The state of a training run after a step: a safetensors file with a checksum and the step number.</summary>
+/// <remarks>The object owns its tensors: dispose it. The tensors are on the CPU and in no dispose scope.</remarks>
 public sealed class Checkpoint : IDisposable
 {
     private const string StepKey = "step";
 
-    /// <summary>The metadata of a run that saves and continues itself.</summary>
+    /// <summary>The metadata key of a run that saves itself and can be continued.</summary>
     internal const string RunKey = "run";
 
-    /// <summary>Before the names of a model's tensors.</summary>
+    /// <summary>The prefix of the names of a model's tensors.</summary>
     internal const string ModelPrefix = "model.";
 
-    private const int MostNamed = 5; // tensors in a message
+    private const int MaxNamed = 5; // tensors that a message lists
 
     private readonly Safetensors content;
 
@@ -25,32 +25,33 @@ public sealed class Checkpoint : IDisposable
         Metadata = metadata;
     }
 
-    /// <summary>Steps done, ≥ 0.</summary>
+    /// <summary>Completed steps, ≥ 0.</summary>
     public long Step { get; }
 
-    /// <summary>Whether it is a plain safetensors file of weights, as PyTorch's <c>state_dict()</c> is saved by others: without a
-    /// step, or with one but no checksum.</summary>
+    /// <summary>Whether the file holds only weights, such as a PyTorch <c>state_dict()</c> in safetensors format. Such a file has no step,
+    /// or has a step but no checksum.</summary>
     public bool IsWeights { get; }
 
     /// <summary>The tensors by the names they were saved under.</summary>
     public IReadOnlyDictionary<string, Tensor> Tensors => content.Tensors;
 
-    /// <summary>The strings they were saved with.</summary>
+    /// <summary>The metadata strings of the file.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Reads one checkpoint, whatever its file is called; the caller disposes it.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged or no checkpoint; the message names it and says why.</exception>
+    /// <summary>Reads one checkpoint file of any name. The caller disposes it.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged or not a checkpoint. The message names the file and the
+    /// reason.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Checkpoint Load(string file) => Of(file, Safetensors.Load(file), orWeights: false);
 
     private static Checkpoint Of(string file, Safetensors content, bool orWeights)
     {
         var metadata = new Dictionary<string, string>(content.Metadata);
-        // Others count steps, too; what a run saved is never taken for theirs, also where its checksum is lost.
+        // Other programs also write a step. A file that a run saved is never taken for theirs, even without its checksum.
         bool ofRun = content.HasChecksum || metadata.ContainsKey(RunKey);
         if (orWeights && !(ofRun && metadata.ContainsKey(StepKey)))
             return new(null, content, metadata);
-        // Without a checksum nothing vouches for the numbers: damage to the checksum's own key must not pass either.
+        // Without a checksum nothing guarantees the numbers. Damage to the key of the checksum must be detected too.
         if (
             content.HasChecksum
             && metadata.Remove(StepKey, out var text)
@@ -58,13 +59,13 @@ public sealed class Checkpoint : IDisposable
         )
             return new(step, content, metadata);
         content.Dispose();
-        throw new InvalidDataException($"{file} is not a checkpoint: it states no checksum or no step.");
+        throw new InvalidDataException($"{file} is not a checkpoint: it has no checksum or no step.");
     }
 
-    /// <summary>Reads a checkpoint file, a safetensors file of weights from elsewhere, or the newest valid checkpoint of a run's folder;
-    /// the caller disposes it.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file, or no checkpoint in the folder.</exception>
-    /// <exception cref="InvalidDataException">The file, or every file of the folder, is damaged; the message says why.</exception>
+    /// <summary>Reads a checkpoint file, a safetensors file of weights from another program, or the newest valid checkpoint of a run's
+    /// folder. The caller disposes it.</summary>
+    /// <exception cref="FileNotFoundException">The file does not exist, or the folder holds no checkpoint.</exception>
+    /// <exception cref="InvalidDataException">The file, or every file of the folder, is damaged. The message says why.</exception>
     public static Checkpoint Open(string path)
     {
         if (!Directory.Exists(path))
@@ -77,10 +78,11 @@ public sealed class Checkpoint : IDisposable
             );
     }
 
-    /// <summary>Puts the saved weights and buffers into a model. In a file of weights alone, their names may begin with <c>model.</c> or
-    /// not, and every tensor has to be the model's; numbers of another floating-point type are converted.</summary>
-    /// <exception cref="InvalidDataException">The checkpoint is of another model; the message names the tensors that are missing, left
-    /// over, of another shape, or integers where the model has floating-point numbers. The model is then unchanged.</exception>
+    /// <summary>Copies the saved weights and buffers into a model. In a file that holds only weights, names may start with <c>model.</c> or
+    /// not, and every tensor must belong to the model. Other floating-point types are converted.</summary>
+    /// <exception cref="InvalidDataException">The checkpoint belongs to another model. The message lists tensors that are missing, that the
+    /// model does not have, that have another shape, or that hold integers for floating-point numbers. The model is then
+    /// unchanged.</exception>
     public void CopyTo(nn.Module model)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -90,26 +92,26 @@ public sealed class Checkpoint : IDisposable
         List<string> faults = [];
         Add("lacks", state.Keys.Where(n => !Tensors.ContainsKey(prefix + n)).Select(n => $"'{n}' {Shape(state[n])}"));
         Add(
-            "has what the model has not:",
+            "has tensors that the model lacks:",
             Tensors
                 .Where(t => (IsWeights || t.Key.StartsWith(prefix, StringComparison.Ordinal)) && !IsOfModel(t.Key))
                 .Select(t => $"'{t.Key}' {Shape(t.Value)}")
         );
         Add(
-            "has in another shape:",
+            "has other shapes:",
             state
                 .Where(s => Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.shape.AsSpan().SequenceEqual(s.Value.shape))
                 .Select(s => $"'{prefix}{s.Key}' {Shape(Tensors[prefix + s.Key])} for {Shape(s.Value)}")
         );
         Add(
-            "has integers for floating-point numbers:",
+            "has integers in place of floating-point numbers:",
             state
                 .Where(s => s.Value.is_floating_point() && Tensors.TryGetValue(prefix + s.Key, out var saved) && !saved.is_floating_point())
                 .Select(s => $"'{prefix}{s.Key}' {Tensors[prefix + s.Key].dtype} for {s.Value.dtype}")
         );
         if (faults.Count > 0)
             throw new InvalidDataException(
-                $"The {(IsWeights ? "file of weights" : "checkpoint")} is not of this model: it {string.Join("; it ", faults)}."
+                $"The {(IsWeights ? "file of weights" : "checkpoint")} does not belong to this model: it {string.Join("; it ", faults)}."
             );
         using var off = no_grad();
         foreach (var (name, tensor) in state)
@@ -122,9 +124,9 @@ public sealed class Checkpoint : IDisposable
         void Add(string what, IEnumerable<string> tensors)
         {
             var all = tensors.ToList();
-            string more = all.Count > MostNamed ? $" and {all.Count - MostNamed} more" : "";
+            string more = all.Count > MaxNamed ? $" and {all.Count - MaxNamed} more" : "";
             if (all.Count > 0)
-                faults.Add($"{what} {string.Join(", ", all.Take(MostNamed))}{more}");
+                faults.Add($"{what} {string.Join(", ", all.Take(MaxNamed))}{more}");
         }
     }
 

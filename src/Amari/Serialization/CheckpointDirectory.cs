@@ -3,12 +3,11 @@ using Amari.Native;
 
 namespace Amari.Serialization;
 
-/// <summary>The newest checkpoints of one run, a file each: <c>step-000001200.safetensors</c>.</summary>
-/// <remarks>One process saves at a time: the first save takes the folder by a lock that its process holds until the object is disposed
-/// or the process ends, however it ends. Any number may load meanwhile. A run killed at any moment leaves every checkpoint that was
-/// complete before.</remarks>
+/// <summary>The newest checkpoints of one run, one file each: <c>step-000001200.safetensors</c>.</summary>
+/// <remarks>One process saves at a time. The first save locks the folder until the object is disposed or the process ends. Any number of
+/// processes may load at the same time. If a run is killed, every checkpoint that was complete before stays.</remarks>
 /// <param name="path">The directory; the first save creates it.</param>
-/// <param name="keep">How many complete checkpoints stay, ≥ 1. With two, damage to the newest costs one interval.</param>
+/// <param name="keep">How many complete checkpoints are kept, ≥ 1. With two, damage to the newest costs one interval.</param>
 public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
 {
     private const string Prefix = "step-";
@@ -21,14 +20,15 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
     private readonly HashSet<string> complete = [];
     private FolderLock.Holder? hold;
 
-    /// <summary>Writes a checkpoint, then deletes those beyond the newest kept ones, and what killed runs left half-written.</summary>
-    /// <param name="step">Steps done, ≥ 0. A checkpoint of the same step is replaced.</param>
-    /// <param name="tensors">By name, such as <c>model.0.weight</c>, <c>optimizer.0.weight.momentum</c>, <c>rng.cpu</c>; see
+    /// <summary>Writes a checkpoint, then deletes checkpoints beyond the newest <c>keep</c> and incomplete files of killed runs.</summary>
+    /// <param name="step">Completed steps, ≥ 0. A checkpoint of the same step is replaced.</param>
+    /// <param name="tensors">Tensors by name, such as <c>model.0.weight</c>, <c>optimizer.0.weight.momentum</c>, <c>rng.cpu</c>; see
     /// <see cref="Safetensors.Save"/>.</param>
     /// <param name="metadata">Any strings; the keys <c>step</c> and <c>sha256</c> are reserved.</param>
-    /// <returns>The file.</returns>
-    /// <exception cref="ArgumentException">A reserved name or a dtype that the format lacks.</exception>
-    /// <exception cref="IOException">The disk refused, or another process saves there; earlier checkpoints are unharmed.</exception>
+    /// <returns>The path of the file.</returns>
+    /// <exception cref="ArgumentException">A name is reserved, or the format does not support a dtype.</exception>
+    /// <exception cref="IOException">The file system refused to write, or another process saves to the folder. Earlier checkpoints
+    /// stay.</exception>
     public string Save(long step, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
@@ -40,7 +40,7 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
         Checkpoint.Save(saved, step, tensors, metadata);
         complete.Add(saved);
 
-        // A damaged file fills no place, and stays for its owner to look at until enough newer ones are complete.
+        // A damaged file does not count as kept. It stays for inspection until enough newer ones are complete.
         var kept = 0;
         foreach (var file in NewestFirst())
             if (kept == keep && file != saved)
@@ -50,19 +50,22 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
         return saved;
     }
 
-    /// <summary>Reads the newest valid checkpoint; the caller disposes it.</summary>
-    /// <param name="refused">One sentence for every newer file that was passed over, naming it and the reason; tell the user.</param>
-    /// <returns>Null when there is none: a new run if nothing was refused.</returns>
+    /// <summary>Reads the newest valid checkpoint. The caller disposes it.</summary>
+    /// <param name="refused">One sentence for every newer file that was skipped, with its name and the reason. Report them to the
+    /// user.</param>
+    /// <returns>Null if there is none; if nothing was refused either, the run is new.</returns>
     public Checkpoint? Load(out IReadOnlyList<string> refused) => Load(_ => { }, out refused);
 
-    /// <summary>The same, of those that can be used.</summary>
-    /// <param name="use">Throws <see cref="InvalidDataException"/> at a checkpoint that cannot: then the one before it is tried.</param>
-    /// <param name="refused">One sentence for every newer file that was passed over, naming it and the reason; tell the user.</param>
+    /// <summary>Reads the newest checkpoint that can be used.</summary>
+    /// <param name="use">Throws <see cref="InvalidDataException"/> for a checkpoint that cannot be used; the previous one is then
+    /// tried.</param>
+    /// <param name="refused">One sentence for every newer file that was skipped, with its name and the reason. Report them to the
+    /// user.</param>
     internal Checkpoint? Load(Action<Checkpoint> use, out IReadOnlyList<string> refused)
     {
         var reasons = new Dictionary<string, string>();
         refused = [];
-        // Listed anew each time: a run that saves meanwhile may delete the file we were about to open.
+        // Listed again each time: a run that saves concurrently may delete the file we are about to open.
         while (NewestFirst().Find(f => !reasons.ContainsKey(f)) is { } file)
             try
             {
@@ -84,7 +87,7 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
             }
             catch (FileNotFoundException) when (!NewestFirst().Contains(file))
             {
-                // Deleted meanwhile, so a newer one is in place.
+                // It was deleted in the meantime, so a newer one exists.
             }
             catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
             {
@@ -94,11 +97,11 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
         return null;
     }
 
-    /// <summary>Whether there is a checkpoint, be it damaged.</summary>
+    /// <summary>Whether there is a checkpoint, valid or damaged.</summary>
     internal bool HoldsAny => NewestFirst().Count > 0;
 
-    /// <summary>Makes the folder, if need be, and takes it for this process.</summary>
-    /// <exception cref="FolderInUseException">Another process has it.</exception>
+    /// <summary>Creates the folder if necessary and locks it for this process.</summary>
+    /// <exception cref="FolderInUseException">Another process has locked it.</exception>
     internal void Own()
     {
         Directory.CreateDirectory(path);
@@ -108,7 +111,7 @@ public sealed class CheckpointDirectory(string path, int keep = 2) : IDisposable
             hold.Renew();
     }
 
-    /// <summary>Gives the folder up: other processes may save there.</summary>
+    /// <summary>Releases the folder: other processes may then save to it.</summary>
     public void Dispose()
     {
         hold?.Dispose();

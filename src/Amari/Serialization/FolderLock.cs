@@ -5,23 +5,23 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Amari.Serialization;
 
-/// <summary>A folder that one process at a time writes to, by a lock on the file <c>.lock</c> in it, which names its owner. The system
-/// gives the lock up when the owner ends, however it ends; only a file without a lock is then left.</summary>
-/// <remarks>Holders in one process share the lock; a run shares its folder with no other run. Where the file system has no locks, a
-/// warning says so and nothing is refused. The owner deletes the file before it gives the lock up: whoever has locked it meanwhile finds
-/// that its name leads to another file or to none, and begins again.</remarks>
+/// <summary>A lock that lets one process at a time write to a folder. The file <c>.lock</c> in the folder is locked and names its owner.
+/// The system releases the lock when the owner ends, even after a crash; only the unlocked file then remains.</summary>
+/// <remarks>Holders in one process share the lock, but a run does not share its folder with another run. On a file system without locks a
+/// warning is reported and nothing is refused. The owner deletes the file before it releases the lock. A process that locked the file in
+/// the meantime sees that the name leads to another file or to none, and tries again.</remarks>
 internal sealed partial class FolderLock : IDisposable
 {
-    /// <summary>The name of the file.</summary>
+    /// <summary>The name of the lock file.</summary>
     public const string FileName = ".lock";
 
-    private const int LongestOwner = 200; // characters that are read of it
-    private const int Attempts = 20; // to lock a file that others delete meanwhile
-    private const int CloseOnExec = 0x80000; // O_RDONLY | O_CLOEXEC of Linux
+    private const int MaxOwnerLength = 200; // characters that are read
+    private const int Attempts = 20; // to lock a file that others may delete at the same time
+    private const int CloseOnExec = 0x80000; // O_RDONLY | O_CLOEXEC on Linux
     private static readonly Dictionary<string, FolderLock> Held = new(StringComparer.Ordinal);
 
     private readonly string _path;
-    private FileStream? _file; // null while it is not locked
+    private FileStream? _file; // null while not locked
     private bool _isLockable = true;
     private string _owner = "";
     private int _holders;
@@ -33,10 +33,11 @@ internal sealed partial class FolderLock : IDisposable
         Lock();
     }
 
-    /// <summary>Takes the folder for this process, or joins its holders; each of them disposes what it gets.</summary>
-    /// <param name="folder">Exists.</param>
-    /// <param name="run">Whether it is for a run, which has the folder for itself.</param>
-    /// <exception cref="FolderInUseException">Another process has it, or another run of this one; the message says who.</exception>
+    /// <summary>Locks the folder for this process, or joins the holders of its lock. Each caller disposes its result.</summary>
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="run">Whether the holder is a run, which does not share the folder with another run.</param>
+    /// <exception cref="FolderInUseException">Another process, or another run of this process, has locked it. The message names the
+    /// owner.</exception>
     public static Holder Take(string folder, bool run = false)
     {
         string path = Path.Combine(Path.GetFullPath(folder), FileName);
@@ -52,7 +53,7 @@ internal sealed partial class FolderLock : IDisposable
         }
     }
 
-    /// <summary>Locks the file again if the folder was deleted and made again meanwhile.</summary>
+    /// <summary>Locks the file again if the folder was deleted and created again.</summary>
     private void Renew()
     {
         lock (Held)
@@ -78,12 +79,12 @@ internal sealed partial class FolderLock : IDisposable
                 if (Owner(_path) == _owner || OperatingSystem.IsWindows())
                     break;
             }
-            using var second = Open(_path); // a lock that works refuses this one
+            using var second = Open(_path); // a working lock refuses this one
             _isLockable = false;
             _file!.Dispose();
             _file = null;
             Warnings.Once(
-                $"{Path.GetDirectoryName(_path)} is on a file system without file locks: " + "see to it that no other process writes there."
+                $"{Path.GetDirectoryName(_path)} is on a file system without file locks: make sure that no other process writes there."
             );
         }
         catch (IOException e) when (IsLocked(e))
@@ -112,13 +113,13 @@ internal sealed partial class FolderLock : IDisposable
             file.Write(System.Text.Encoding.UTF8.GetBytes(owner));
             return owner;
         }
-        catch (IOException) // a full disk: the lock holds without a name
+        catch (IOException) // a full disk: the lock still works, without the owner's name
         {
             return "";
         }
     }
 
-    /// <summary>What the file says, read past the lock: .NET's own readers ask for one.</summary>
+    /// <summary>The owner named in the file. It is read without a lock, because .NET's own readers request one.</summary>
     private static string Owner(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -127,14 +128,14 @@ internal sealed partial class FolderLock : IDisposable
         if (handle.IsInvalid)
             return "";
         using var reader = new StreamReader(new FileStream(handle, FileAccess.Read, bufferSize: 0));
-        char[] text = new char[LongestOwner];
+        char[] text = new char[MaxOwnerLength];
         return new string(text, 0, reader.ReadBlock(text)).ReplaceLineEndings(" ").Trim();
     }
 
     [LibraryImport("libc", EntryPoint = "open", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
 
-    // EWOULDBLOCK of Linux and of macOS; a sharing violation of Windows.
+    // EWOULDBLOCK on Linux and macOS; a sharing violation on Windows.
     private static bool IsLocked(IOException e) => e.HResult is 11 or 35 || (e.HResult & 0xFFFF) is 32 or 33;
 
     /// <inheritdoc/>
@@ -149,21 +150,21 @@ internal sealed partial class FolderLock : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            // It stays, without a lock.
+            // The file stays, unlocked.
         }
         _file.Dispose();
     }
 
-    /// <summary>One who holds the folder.</summary>
+    /// <summary>One holder of the folder's lock.</summary>
     internal sealed class Holder(FolderLock of, bool run) : IDisposable
     {
         private bool _isDisposed;
 
-        /// <summary>Makes sure that the folder is still this process's, after it may have been deleted and made again.</summary>
-        /// <exception cref="FolderInUseException">Another process has it now.</exception>
+        /// <summary>Checks that this process still owns the folder, which may have been deleted and created again.</summary>
+        /// <exception cref="FolderInUseException">Another process has locked it now.</exception>
         public void Renew() => of.Renew();
 
-        /// <summary>One that was forgotten gives the folder up as well.</summary>
+        /// <summary>Releases the folder if the holder was not disposed.</summary>
         ~Holder() => Release();
 
         /// <inheritdoc/>
@@ -191,11 +192,11 @@ internal sealed partial class FolderLock : IDisposable
     }
 }
 
-/// <summary>A folder that another process writes to.</summary>
-/// <param name="path">Its lock.</param>
-/// <param name="owner">Who has it; empty if that is not known.</param>
+/// <summary>Another process writes to the folder.</summary>
+/// <param name="path">The lock file.</param>
+/// <param name="owner">The owner; empty if unknown.</param>
 internal sealed class FolderInUseException(string path, string owner)
     : IOException(
         $"The folder '{Path.GetDirectoryName(path)}' is in use by {(owner.Length > 0 ? owner : "another process")}: "
-            + "wait until that has ended, or choose another folder."
+            + "wait until it ends, or choose another folder."
     );

@@ -3,7 +3,7 @@ namespace Amari.Serialization;
 /// <summary>Finds numbers that are infinite or NaN.</summary>
 internal static class NotFinite
 {
-    /// <summary>The name of the first tensor that has one; null if all are finite.</summary>
+    /// <summary>The name of the first tensor with an infinite or NaN entry; null if all are finite.</summary>
     public static string? First(IEnumerable<KeyValuePair<string, Tensor>> tensors)
     {
         using var off = no_grad();

@@ -6,17 +6,17 @@ using System.Text.Json;
 
 namespace Amari.Serialization;
 
-/// <summary>Named tensors and a string map, in the open safetensors format that Python and others read.</summary>
+/// <summary>Named tensors and a string map in the safetensors format, which Python and other languages read.</summary>
 /// <remarks>
-/// The format (https://github.com/huggingface/safetensors): a little-endian 64-bit length, a JSON header of that many bytes with
-/// dtype, shape and offsets of every tensor, then their bytes. Files written here carry a metadata entry <c>sha256</c>: the SHA-256
-/// of the whole file with the 64 digits of that entry read as '0'.
-/// <para>The object owns its tensors: dispose it, or take them out and dispose them. They lie on the CPU, need no gradient
-/// and belong to no dispose scope.</para>
+/// The format (https://github.com/huggingface/safetensors) is a little-endian 64-bit length, a JSON header of that many bytes with the
+/// dtype, shape and offsets of every tensor, then the tensors' bytes. Files written here have a metadata entry <c>sha256</c>: the SHA-256
+/// of the whole file, computed with the 64 digits of that entry set to '0'.
+/// <para>The object owns its tensors: dispose it, or take the tensors out and dispose them. They are on the CPU, require no gradient and
+/// are in no dispose scope.</para>
 /// </remarks>
 public sealed class Safetensors : IDisposable
 {
-    // Tensors move in pieces: a span counts bytes in an int, a tensor does not.
+    // Tensors are copied in pieces: the length of a span is an int, that of a tensor is not.
     private const long PieceLength = 1 << 20;
 
     private Safetensors(IReadOnlyDictionary<string, Tensor> tensors, SafetensorsHeader header)
@@ -32,16 +32,16 @@ public sealed class Safetensors : IDisposable
     /// <summary>The string map of the header, without the checksum.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
 
-    /// <summary>Whether the file stated a checksum; if so, it was verified.</summary>
+    /// <summary>Whether the file has a checksum; if so, it was verified.</summary>
     public bool HasChecksum { get; }
 
     /// <summary>Writes a file atomically, with a checksum. The same content gives the same bytes.</summary>
     /// <param name="path">The file, created or replaced; its folder must exist.</param>
     /// <param name="tensors">Tensors of any shape, stride and device, of dtype float64, float32, float16, bfloat16, int64, int32, int16,
-    /// int8, uint8 or bool. They are only read.</param>
+    /// int8, uint8 or bool. They are not changed.</param>
     /// <param name="metadata">Any strings; the key <c>sha256</c> is reserved.</param>
-    /// <exception cref="ArgumentException">A reserved name or a dtype that the format lacks.</exception>
-    /// <exception cref="IOException">The disk refused; an older file of that name is unharmed.</exception>
+    /// <exception cref="ArgumentException">A name is reserved, or the format does not support a dtype.</exception>
+    /// <exception cref="IOException">The file system refused to write. An older file of that name stays.</exception>
     public static void Save(string path, IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var header = SafetensorsHeader.Create(tensors, metadata ?? new Dictionary<string, string>());
@@ -71,8 +71,9 @@ public sealed class Safetensors : IDisposable
         );
     }
 
-    /// <summary>Reads a file, after checking all of it; the caller disposes the result.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged or not in the format; the message names it and says why.</exception>
+    /// <summary>Reads a file and verifies all of it. The caller disposes the result.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged or not in the format. The message names the file and the
+    /// reason.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static Safetensors Load(string path) =>
         Open(
@@ -100,9 +101,10 @@ public sealed class Safetensors : IDisposable
             }
         );
 
-    /// <summary>Checks a file as <see cref="Load"/> does, in constant memory.</summary>
-    /// <returns>Whether the file states a checksum, which then is right.</returns>
-    /// <exception cref="InvalidDataException">The file is damaged or not in the format; the message names it and says why.</exception>
+    /// <summary>Verifies a file as <see cref="Load"/> does, in constant memory.</summary>
+    /// <returns>Whether the file has a checksum; if so, it is correct.</returns>
+    /// <exception cref="InvalidDataException">The file is damaged or not in the format. The message names the file and the
+    /// reason.</exception>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static bool Verify(string path) => Open(path, (_, header) => header.Checksum is not null);
 
@@ -115,7 +117,7 @@ public sealed class Safetensors : IDisposable
 
     private static T Open<T>(string path, Func<FileStream, SafetensorsHeader, T> read)
     {
-        // Sharing deletion lets a writer replace the file on Windows too, while we go on reading the old one.
+        // FileShare.Delete lets a writer replace the file on Windows too, while the old one is still being read.
         using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read | FileShare.Delete, bufferSize: 1 << 16);
         try
         {
@@ -144,7 +146,7 @@ public sealed class Safetensors : IDisposable
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         var rest = file.Length - prefix.Length;
         if (length > (ulong)Math.Min(rest, SafetensorsHeader.MaxLength))
-            throw new InvalidDataException($"it states a header of {length} bytes, in a file of {file.Length}");
+            throw new InvalidDataException($"its header should have {length} bytes, but the file has {file.Length}");
         byte[] bytes = [.. prefix, .. new byte[length]];
         file.ReadExactly(bytes.AsSpan(prefix.Length));
         try
@@ -168,7 +170,7 @@ public sealed class Safetensors : IDisposable
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>A tensor's elements in pieces, each to be disposed before the next.</summary>
+    /// <summary>A tensor's elements in pieces. Dispose each before the next.</summary>
     internal static IEnumerable<Tensor> Pieces(Tensor contiguous)
     {
         using var flat = contiguous.view(-1);

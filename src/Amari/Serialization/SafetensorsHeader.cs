@@ -6,14 +6,14 @@ using System.Text.Json;
 
 namespace Amari.Serialization;
 
-/// <summary>A tensor of a safetensors file; its bytes are [Start, End) of the buffer that follows the header.</summary>
+/// <summary>A tensor of a safetensors file. Its bytes are [Start, End) of the buffer after the header.</summary>
 internal sealed record SafetensorsEntry(string Name, ScalarType Type, long[] Shape, long Start, long End);
 
-/// <summary>The header of a safetensors file: made from tensors, or parsed strictly.</summary>
-/// <param name="Bytes">The length prefix and the padded JSON, with the digits of the checksum, if any, as zeros.</param>
-/// <param name="Entries">In the order of their bytes, which cover the buffer without gap or overlap.</param>
+/// <summary>The header of a safetensors file: created from tensors, or parsed strictly.</summary>
+/// <param name="Bytes">The length prefix and the padded JSON, with the digits of the checksum (if any) set to zero.</param>
+/// <param name="Entries">Ordered by position. They cover the buffer without gaps or overlaps.</param>
 /// <param name="Metadata">The string map, without the checksum.</param>
-/// <param name="Checksum">What the file states, null when it states none.</param>
+/// <param name="Checksum">The checksum in the file; null if it has none.</param>
 internal sealed record SafetensorsHeader(
     byte[] Bytes,
     IReadOnlyList<SafetensorsEntry> Entries,
@@ -24,7 +24,7 @@ internal sealed record SafetensorsHeader(
     /// <summary>Bytes of the little-endian length that precedes the JSON.</summary>
     public const int PrefixLength = sizeof(ulong);
 
-    /// <summary>The longest JSON that readers of the format accept, in bytes.</summary>
+    /// <summary>The maximum length of the JSON that readers of the format accept, in bytes.</summary>
     public const int MaxLength = 100_000_000;
 
     private const string MetadataKey = "__metadata__";
@@ -32,7 +32,7 @@ internal sealed record SafetensorsHeader(
 
     private static readonly string Blank = new('0', 64);
 
-    /// <summary>Where <see cref="Create"/> puts the digits of the checksum: it is the first thing in the JSON.</summary>
+    /// <summary>The offset at which <see cref="Create"/> puts the digits of the checksum, the first entry of the JSON.</summary>
     public static int ChecksumOffset { get; } = PrefixLength + $$"""{"{{MetadataKey}}":{"{{ChecksumKey}}":""".Length + 1;
 
     private static readonly (string Name, ScalarType Type, int Size)[] Types =
@@ -49,8 +49,8 @@ internal sealed record SafetensorsHeader(
         ("BOOL", ScalarType.Bool, 1),
     ];
 
-    /// <summary>Lays tensors out by falling element size, so that each is aligned to it, then by name.</summary>
-    /// <exception cref="ArgumentException">A reserved name, a dtype the format lacks, or a JSON too long.</exception>
+    /// <summary>Lays tensors out by decreasing element size, so that each is aligned, then by name.</summary>
+    /// <exception cref="ArgumentException">A name is reserved, the format does not support a dtype, or the JSON is too long.</exception>
     public static SafetensorsHeader Create(IReadOnlyDictionary<string, Tensor> tensors, IReadOnlyDictionary<string, string> metadata)
     {
         if (tensors.ContainsKey(MetadataKey))
@@ -73,7 +73,7 @@ internal sealed record SafetensorsHeader(
             Write(writer, entries, metadata);
         var length = (json.WrittenCount + 7) / 8 * 8;
         if (length > MaxLength)
-            throw new ArgumentException($"The header takes {length} bytes; the format allows {MaxLength}.", nameof(metadata));
+            throw new ArgumentException($"The header needs {length} bytes; the format allows at most {MaxLength}.", nameof(metadata));
 
         var bytes = new byte[PrefixLength + length];
         bytes.AsSpan().Fill((byte)' ');
@@ -83,9 +83,9 @@ internal sealed record SafetensorsHeader(
     }
 
     /// <summary>Parses a header for a buffer of the given length.</summary>
-    /// <param name="bytes">The length prefix and the JSON; the digits of the checksum are overwritten by zeros.</param>
-    /// <param name="bufferLength">Bytes of the file behind the header.</param>
-    /// <exception cref="Exception"><see cref="InvalidDataException"/>, or what the JSON reader throws at bad JSON or a wrong
+    /// <param name="bytes">The length prefix and the JSON. The digits of the checksum are overwritten by zeros.</param>
+    /// <param name="bufferLength">Number of bytes after the header.</param>
+    /// <exception cref="Exception"><see cref="InvalidDataException"/>, or the exception of the JSON reader for malformed JSON or a wrong
     /// type.</exception>
     public static SafetensorsHeader Parse(byte[] bytes, long bufferLength)
     {
@@ -109,12 +109,12 @@ internal sealed record SafetensorsHeader(
             if (entry.Start != end)
                 throw new InvalidDataException(
                     $"tensor '{entry.Name}' starts at byte {entry.Start} of the buffer, "
-                        + $"{(entry.Start < end ? "inside" : "behind a gap after")} what ends at {end}"
+                        + $"{(entry.Start < end ? "inside" : "after a gap behind")} the tensor that ends at byte {end}"
                 );
             end = entry.End;
         }
         if (end != bufferLength)
-            throw new InvalidDataException($"the tensors take {end} bytes, the file holds {bufferLength} for them");
+            throw new InvalidDataException($"the tensors need {end} bytes, but the file holds {bufferLength} bytes after the header");
 
         if (metadata.Remove(ChecksumKey, out var checksum) && bytes.AsSpan().IndexOf(Encoding.UTF8.GetBytes(checksum)) is >= 0 and var at)
             bytes.AsSpan(at, Encoding.UTF8.GetByteCount(checksum)).Fill((byte)'0');
@@ -142,7 +142,7 @@ internal sealed record SafetensorsHeader(
 
     private static long ByteCount(long[] shape, int size)
     {
-        // Strides count an empty dimension as one: they must not overflow either.
+        // Strides count an empty dimension as one; they must not overflow either.
         var span = shape.Aggregate((long)size, (product, d) => checked(product * Math.Max(d, 1)));
         return shape.Contains(0) ? 0 : span;
     }

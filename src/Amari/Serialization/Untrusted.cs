@@ -3,13 +3,13 @@ using System.Text.Json;
 
 namespace Amari.Serialization;
 
-/// <summary>Reads what a file says, whatever it says.</summary>
+/// <summary>Reads files with untrusted content.</summary>
 internal static class Untrusted
 {
-    /// <summary>Runs a reader whose file may hold values of another type, number or size.</summary>
-    /// <param name="what">The beginning of the sentence: what is read.</param>
+    /// <summary>Runs a reader on a file that may hold values of a wrong type, number or size.</summary>
+    /// <param name="what">What is read: the subject of the message.</param>
     /// <param name="read">The reader.</param>
-    /// <exception cref="InvalidDataException">It met such a value; one sentence says so.</exception>
+    /// <exception cref="InvalidDataException">A value is malformed. The message says which.</exception>
     public static T Read<T>(string what, Func<T> read)
     {
         try

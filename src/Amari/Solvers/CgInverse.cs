@@ -2,7 +2,7 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>C⁻¹ by conjugate gradient, anew for each product.</summary>
+/// <summary>C⁻¹ by conjugate gradient, run for each product.</summary>
 /// <param name="c">C, positive definite: a damped curvature. Not owned.</param>
 /// <param name="options">When to stop; defaults if null.</param>
 /// <param name="preconditioner">v → M⁻¹ v, positive definite, such as K-FAC's damped inverse; none if null. Not owned.</param>

@@ -3,17 +3,17 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>When conjugate gradient stops.</summary>
+/// <summary>Stopping criteria of conjugate gradient.</summary>
 public sealed record CgOptions
 {
-    /// <summary>≥ 1.</summary>
+    /// <summary>Maximum number of iterations, ≥ 1.</summary>
     public int MaxIterations
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 250;
 
-    /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
+    /// <summary>Relative tolerance > 0: stop once |b - C x| ≤ tolerance · |b|.</summary>
     public double Tolerance
     {
         get;
@@ -21,7 +21,7 @@ public sealed record CgOptions
     } = 1e-8;
 
     /// <summary>ε > 0: stop once the quadratic model φ improved by less than k ε over the last k = max(10, i/10) iterations, relative to φ
-    /// (Martens 2010, §4.4); null for no such test.</summary>
+    /// (Martens 2010, §4.4). Null disables this test.</summary>
     public double? ProgressTolerance
     {
         get;

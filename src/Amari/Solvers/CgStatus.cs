@@ -9,13 +9,13 @@ public enum CgStatus
     /// <summary>The residual is below the tolerance.</summary>
     Converged,
 
-    /// <summary>The quadratic model hardly improved any more (<see cref="CgOptions.ProgressTolerance"/>).</summary>
+    /// <summary>The quadratic model stopped improving (<see cref="CgOptions.ProgressTolerance"/>).</summary>
     Stalled,
 
-    /// <summary>The iteration limit came first: raise it, damp more, or precondition.</summary>
+    /// <summary>The iteration limit was reached: raise it, increase the damping, or use a preconditioner.</summary>
     IterationLimit,
 
-    /// <summary>A direction p with p'Cp ≤ 0 was met: the matrix is not positive definite; damp more, or use a trust region.</summary>
+    /// <summary>A direction p has p'Cp ≤ 0, so the matrix is not positive definite: increase the damping, or use a trust region.</summary>
     NegativeCurvature,
 
     /// <summary>A number was infinite or NaN.</summary>

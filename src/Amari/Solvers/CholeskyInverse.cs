@@ -1,28 +1,28 @@
 namespace Amari.Solvers;
 
-/// <summary>C⁻¹ by a Cholesky factorisation of the dense matrix, made once: for small d.</summary>
+/// <summary>C⁻¹ by a Cholesky factorisation of the dense matrix, computed once. For small d.</summary>
 public sealed class CholeskyInverse : InverseOperator, IDisposable
 {
-    private const long MostBytes = 2L << 30; // of one dense matrix
+    private const long MaxBytes = 2L << 30; // per dense matrix
     private readonly Tensor _dense;
     private readonly Tensor? _inverse;
     private readonly InverseStatus _status;
 
-    /// <param name="c">C, positive definite: a damped curvature. Not owned; its matrix is made here and kept until disposal.</param>
+    /// <param name="c">C, positive definite: a damped curvature. Not owned. Its matrix is computed here and kept until disposal.</param>
     /// <exception cref="ArgumentException">The matrix would need more than 2 GiB.</exception>
     public CholeskyInverse(LinearOperator c)
         : base(c)
     {
         long bytes = checked(Dimension * Dimension * Type.ElementSize());
-        if (bytes > MostBytes)
+        if (bytes > MaxBytes)
             throw new ArgumentException(
-                $"A dense matrix of dimension {Dimension} needs {bytes >> 20} MiB, more than {MostBytes >> 20}: use {nameof(CgInverse)}.",
+                $"A dense matrix of dimension {Dimension} needs {bytes >> 20} MiB, more than {MaxBytes >> 20}: use {nameof(CgInverse)}.",
                 nameof(c)
             );
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var dense = c.ToDense();
-        _dense = dense.add(dense.T).div_(2).DetachFromDisposeScope(); // to rounding it was symmetric
+        _dense = dense.add(dense.T).div_(2).DetachFromDisposeScope(); // removes the asymmetry of rounding
         (_inverse, var outcome) = SpdInverse.Cholesky(_dense);
         _inverse?.DetachFromDisposeScope();
         _status = outcome switch

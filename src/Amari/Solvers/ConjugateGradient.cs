@@ -4,7 +4,7 @@ using Amari.Serialization;
 namespace Amari.Solvers;
 
 /// <summary>Preconditioned conjugate gradient for C x = b with C positive definite (Hestenes and Stiefel 1952; Nocedal and Wright,
-/// Algorithm 5.3). Columns of a block are solved side by side, each with its own coefficients.</summary>
+/// Algorithm 5.3). The columns of a block are solved together, each with its own coefficients.</summary>
 /// <remarks><code>
 /// r = b - C x,  z = M⁻¹ r,  p = z
 /// α = r'z / p'Cp,   x ← x + α p,   r ← r - α Cp,   z = M⁻¹ r,   β = r'z / (r'z)_old,   p ← z + β p
@@ -12,15 +12,15 @@ namespace Amari.Solvers;
 /// </code></remarks>
 public static class ConjugateGradient
 {
-    private const int ShortestWindow = 10; // iterations over which progress is judged
+    private const int MinWindow = 10; // iterations over which progress is measured
 
     /// <summary>Solves C x = b.</summary>
     /// <param name="c">C, positive definite.</param>
     /// <param name="b">[d] or [d, k].</param>
-    /// <param name="options">When to stop; defaults if null.</param>
+    /// <param name="options">Stopping criteria; defaults if null.</param>
     /// <param name="preconditioner">v → M⁻¹ v, positive definite; none if null.</param>
     /// <param name="start">x₀, shaped as b; zero if null. Not changed.</param>
-    /// <param name="visit">Sees (i, x) after each iteration: x is reused, clone to keep.</param>
+    /// <param name="visit">Called with (i, x) after each iteration. x is reused: clone it to keep it.</param>
     public static CgResult Solve(
         LinearOperator c,
         Tensor b,
@@ -30,6 +30,7 @@ public static class ConjugateGradient
         Action<int, Tensor>? visit = null
     )
     {
+        // Longer than 60 lines: the loop shares its vectors, and reads as the recurrence above.
         ArgumentNullException.ThrowIfNull(c);
         ArgumentNullException.ThrowIfNull(b);
         options ??= new();
@@ -53,7 +54,7 @@ public static class ConjugateGradient
             double[] curvature = Dots(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
-            // a column that is solved exactly has p = 0 and stands still
+            // A column that is solved exactly has p = 0 and does not change.
             else if (curvature.Zip(rz).Any(t => t.First <= 0 && t.Second > 0))
                 status = CgStatus.NegativeCurvature;
             if (status != CgStatus.IterationLimit)
@@ -76,7 +77,7 @@ public static class ConjugateGradient
             else if (options.ProgressTolerance is { } epsilon)
             {
                 models.Add(-0.5 * Dots(x, right + r).Sum());
-                int window = Math.Max(ShortestWindow, iterations / 10);
+                int window = Math.Max(MinWindow, iterations / 10);
                 if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon)
                     status = CgStatus.Stalled;
             }
@@ -88,11 +89,12 @@ public static class ConjugateGradient
         Tensor Row(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(0);
 
         double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
+    }
 
-        static double[] Dots(Tensor u, Tensor v)
-        {
-            using var inner = NewDisposeScope();
-            return u.mul(v).sum(dim: 0).Elements<double>();
-        }
+    /// <summary>The inner products of corresponding columns.</summary>
+    private static double[] Dots(Tensor u, Tensor v)
+    {
+        using var inner = NewDisposeScope();
+        return u.mul(v).sum(dim: 0).Elements<double>();
     }
 }

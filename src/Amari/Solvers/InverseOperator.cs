@@ -2,7 +2,7 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>b → x with C x = b, as an operator of its own; how well it solved can be read after each product.</summary>
+/// <summary>b → x with C x = b, as an operator. The quality of the last solve can be read after each product.</summary>
 public abstract class InverseOperator : LinearOperator
 {
     private protected InverseOperator(LinearOperator inverted)
@@ -14,7 +14,7 @@ public abstract class InverseOperator : LinearOperator
     /// <summary>C. Not owned.</summary>
     public LinearOperator Inverted { get; }
 
-    /// <summary>Of the last product; null before the first.</summary>
+    /// <summary>The report of the last product; null before the first.</summary>
     public InverseReport? LastReport { get; private set; }
 
     /// <inheritdoc/>
@@ -33,10 +33,10 @@ public abstract class InverseOperator : LinearOperator
         return x;
     }
 
-    /// <summary>x for b : [d, k], fresh, and how it came about.</summary>
+    /// <summary>x for b : [d, k], fresh, and the report of the solve.</summary>
     private protected abstract (Tensor X, InverseReport Report) Solve(Tensor b);
 
-    /// <summary>The largest |r_k| / |b_k| over columns; where b_k is zero, |r_k|. NaN if any is.</summary>
+    /// <summary>The largest |r_k| / |b_k| over columns; |r_k| where b_k is zero; NaN if any is NaN.</summary>
     private protected static double Relative(Tensor r, Tensor b)
     {
         using var scope = NewDisposeScope();

@@ -2,8 +2,8 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>What an inverse product came to.</summary>
-/// <param name="Status">How far it got; of several columns, the worst.</param>
+/// <summary>The outcome of a product with an inverse.</summary>
+/// <param name="Status">The outcome. For several columns, the worst.</param>
 /// <param name="Iterations">Products with the operator; 0 for a factorisation.</param>
-/// <param name="RelativeResidual">|b - C x| / |b|; of several columns, the largest. Null where it was not asked for.</param>
+/// <param name="RelativeResidual">|b - C x| / |b|. For several columns, the largest. Null if it was not requested.</param>
 public sealed record InverseReport(InverseStatus Status, int Iterations, double? RelativeResidual);

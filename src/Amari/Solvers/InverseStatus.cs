@@ -2,31 +2,31 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>How far an inverse product got.</summary>
+/// <summary>The outcome of a product with an inverse.</summary>
 public enum InverseStatus
 {
-    /// <summary>To the tolerance, or by a factorisation of the operator itself.</summary>
+    /// <summary>Solved to the tolerance, or by a factorisation of the operator itself.</summary>
     Solved,
 
-    /// <summary>By the inverse of a near operator (factored damping, or a diagonal that had to be raised): the residual says how
-    /// near.</summary>
+    /// <summary>Solved with the inverse of a nearby operator (factored damping, or a raised diagonal). The residual measures the
+    /// difference.</summary>
     Approximate,
 
-    /// <summary>The quadratic model hardly improved any more.</summary>
+    /// <summary>The quadratic model stopped improving.</summary>
     Stalled,
 
-    /// <summary>The iteration limit came first: raise it, damp more, or precondition.</summary>
+    /// <summary>The iteration limit was reached: raise it, increase the damping, or use a preconditioner.</summary>
     IterationLimit,
 
-    /// <summary>The operator is not positive definite: damp more.</summary>
+    /// <summary>The operator is not positive definite: increase the damping.</summary>
     NegativeCurvature,
 
-    /// <summary>The residual grew: the series does not converge; lower its scale, or damp more.</summary>
+    /// <summary>The residual grew: the series does not converge. Lower its scale or increase the damping.</summary>
     Diverged,
 
     /// <summary>A number was infinite or NaN.</summary>
     NotFinite,
 
-    /// <summary>The operator has no Cholesky factor, even with its diagonal raised; the result is NaN. Damp more.</summary>
+    /// <summary>The operator has no Cholesky factor, even with a raised diagonal, and the result is NaN. Increase the damping.</summary>
     Failed,
 }

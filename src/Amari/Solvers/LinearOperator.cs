@@ -2,11 +2,12 @@ using Amari.Native;
 
 namespace Amari.Solvers;
 
-/// <summary>A symmetric linear map v → C v on R^d: all that a solver, a spectrum or a second-order method knows of curvature.</summary>
-/// <remarks>Results are fresh tensors that the caller owns. No gradient flows through an operator.</remarks>
+/// <summary>A symmetric linear map v → C v on R^d: the interface between curvature and the solvers, spectra and second-order
+/// methods.</summary>
+/// <remarks>Results are fresh tensors that the caller owns. Operators do not propagate gradients.</remarks>
 public abstract class LinearOperator
 {
-    private const int DenseColumns = 128; // columns of a dense matrix made at a time
+    private const int DenseColumns = 128; // columns of a dense matrix computed at a time
 
     static LinearOperator() => ScalarRelease.Install();
 
@@ -16,12 +17,12 @@ public abstract class LinearOperator
     /// <summary>The dtype of vectors.</summary>
     public abstract ScalarType Type { get; }
 
-    /// <summary>Where vectors live.</summary>
+    /// <summary>The device of vectors.</summary>
     public virtual Device Device => CPU;
 
-    /// <summary>C v, shaped as v.</summary>
-    /// <param name="v">One vector [d] or k columns [d, k]; of <see cref="Type"/>, on <see cref="Device"/>.</param>
-    /// <exception cref="ArgumentException">Another shape or dtype.</exception>
+    /// <summary>C v, with the shape of v.</summary>
+    /// <param name="v">A vector [d] or k columns [d, k], of dtype <see cref="Type"/>, on <see cref="Device"/>.</param>
+    /// <exception cref="ArgumentException">The shape or dtype is different.</exception>
     public Tensor Apply(Tensor v)
     {
         ArgumentNullException.ThrowIfNull(v);
@@ -38,7 +39,7 @@ public abstract class LinearOperator
     /// <summary>C V for V : [d, k], a fresh tensor.</summary>
     protected abstract Tensor Product(Tensor v);
 
-    /// <summary>C as a matrix [d, d]: for small d, and the oracle of tests.</summary>
+    /// <summary>C as a matrix [d, d], for small d. It is also the oracle of tests.</summary>
     public virtual Tensor ToDense()
     {
         using var scope = NewDisposeScope();
@@ -77,7 +78,7 @@ public abstract class LinearOperator
             second is null || (second.Dimension == first.Dimension && second.Type == first.Type)
                 ? second
                 : throw new ArgumentException(
-                    $"Operators of dimensions {first.Dimension} and {second.Dimension} ({first.Type}, {second.Type}) have no sum.",
+                    $"Operators of dimensions {first.Dimension} and {second.Dimension} ({first.Type}, {second.Type}) cannot be added.",
                     nameof(second)
                 );
 

@@ -3,16 +3,16 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>C⁻¹ by its truncated Neumann series, for an operator of known scale; cheap and smooth in b where few terms are enough
-/// (Lorraine, Vicol and Duvenaud 2020, arXiv:1911.02590).</summary>
+/// <summary>C⁻¹ by its truncated Neumann series, for an operator of known scale. Cheap and smooth in b if few terms are enough (Lorraine,
+/// Vicol and Duvenaud 2020, arXiv:1911.02590).</summary>
 /// <remarks><code>
 /// C⁻¹ b = α Σ_i (I - α C)^i b:   r = b;   x ← x + α r,   r ← r - α C r
-/// </code>r is b - C x, so that the residual costs nothing.</remarks>
+/// </code>r is b - C x, so the residual costs nothing.</remarks>
 /// <param name="c">C, positive definite: a damped curvature. Not owned.</param>
-/// <param name="options">Scale and when to stop; defaults if null.</param>
+/// <param name="options">Scale and stopping criteria; defaults if null.</param>
 public sealed class NeumannInverse(LinearOperator c, NeumannOptions? options = null) : InverseOperator(c)
 {
-    private const double Growth = 1e3; // of the residual over |b|: the series has diverged
+    private const double Growth = 1e3; // |r| / |b| from which the series counts as diverged
     private readonly NeumannOptions _options = options ?? new();
 
     private protected override (Tensor X, InverseReport Report) Solve(Tensor b)

@@ -3,7 +3,7 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>The Neumann series of an inverse.</summary>
+/// <summary>Scale and stopping criteria of a Neumann series.</summary>
 public sealed record NeumannOptions
 {
     /// <summary>α > 0: the series converges for α below 2 / λmax, and fastest near 2 / (λmin + λmax).</summary>
@@ -13,14 +13,14 @@ public sealed record NeumannOptions
         init => field = Require.Positive(value);
     } = 1;
 
-    /// <summary>Products with C, ≥ 1.</summary>
+    /// <summary>Maximum number of products with C, ≥ 1.</summary>
     public int MaxIterations
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 100;
 
-    /// <summary>|b - C x| ≤ tolerance |b|; > 0.</summary>
+    /// <summary>Relative tolerance > 0: stop once |b - C x| ≤ tolerance · |b|.</summary>
     public double Tolerance
     {
         get;

@@ -3,25 +3,26 @@ using Amari.Spectrum;
 
 namespace Amari.Solvers;
 
-/// <summary>The inverse of a matrix from a near one, by products alone (Schulz 1933; Higham 2008, Functions of Matrices, §7.3).</summary>
+/// <summary>The inverse of a matrix from an approximate inverse, by products only (Schulz 1933; Higham 2008, Functions of Matrices,
+/// §7.3).</summary>
 /// <remarks><code>
 /// R = I - M X,   X ← X + X R      R becomes R², so it converges if ‖R‖ &lt; 1 at the start
-/// </code>Two products an iteration, where Cholesky and its inverse cost half of one in operations.</remarks>
+/// </code>An iteration takes two products. Cholesky and its inverse cost half a product in operations.</remarks>
 internal static class NewtonSchulz
 {
-    public const double Start = 0.9; // largest ‖R‖ that is begun with
-    private const int Most = 12,
+    public const double Start = 0.9; // maximum ‖R‖ at the start
+    private const int MaxIterations = 12,
         Probes = 8;
-    private const double Loosest = 1e-2;
+    private const double MaxResidual = 1e-2;
 
-    /// <summary>M⁻¹, symmetric; null when X is too far from it or rounding keeps the residual above 1e-2. The caller owns it.</summary>
+    /// <summary>M⁻¹, symmetric. Null if X is too far from it or rounding keeps the residual above 1e-2. The caller owns it.</summary>
     /// <param name="matrix">M : [.., n, n], symmetric.</param>
     /// <param name="start">X : [.., n, n].</param>
-    /// <param name="tolerance">‖R‖ (Frobenius) at which it ends, by default the square root of the rounding.</param>
+    /// <param name="tolerance">‖R‖ (Frobenius) at which it stops; by default the square root of the machine epsilon.</param>
     public static (Tensor? Inverse, double Residual, int Iterations) Of(Tensor matrix, Tensor start, double? tolerance = null)
     {
         using var scope = NewDisposeScope();
-        double enough = tolerance ?? Math.Sqrt(finfo(matrix.dtype).eps),
+        double limit = tolerance ?? Math.Sqrt(finfo(matrix.dtype).eps),
             residual = Estimate(matrix, start);
         if (!(residual < Start))
             return (null, residual, 0);
@@ -32,22 +33,22 @@ internal static class NewtonSchulz
         if (!(residual < 1))
             return (null, residual, 0);
         int iterations = 0;
-        while (residual > enough && iterations < Most)
+        while (residual > limit && iterations < MaxIterations)
         {
             var next = x + x.MatrixProduct(r);
             var rest = one - matrix.MatrixProduct(next);
             double now = Norm(rest);
             iterations++;
             if (!(now < residual))
-                break; // rounding
+                break; // rounding dominates
             (x, r, residual) = (next, rest, now);
         }
-        return residual <= Math.Max(enough, Loosest)
+        return residual <= Math.Max(limit, MaxResidual)
             ? ((x + x.mT).mul_(0.5).MoveToOuterDisposeScope(), residual, iterations)
             : (null, residual, iterations);
     }
 
-    /// <summary>‖I - M X‖ from a few probes, at the cost of as many columns of a product.</summary>
+    /// <summary>‖I - M X‖ estimated with a few probes, at the cost of a product with as many columns.</summary>
     private static double Estimate(Tensor matrix, Tensor x)
     {
         using var generator = new Generator(1, CPU);

@@ -1,28 +1,28 @@
 namespace Amari.Solvers;
 
-/// <summary>How a factorisation came about.</summary>
+/// <summary>How a factorisation succeeded, if it did.</summary>
 internal enum FactorisationOutcome
 {
-    /// <summary>At the first try.</summary>
+    /// <summary>On the first attempt.</summary>
     Clean,
 
-    /// <summary>After adding a little to the diagonal.</summary>
+    /// <summary>After adding jitter to the diagonal.</summary>
     Jittered,
 
-    /// <summary>After adding a little to the diagonal, in float64.</summary>
+    /// <summary>After adding jitter to the diagonal, in float64.</summary>
     DoublePrecision,
 
-    /// <summary>Not at all: the matrix is not finite, or not positive definite to rounding.</summary>
+    /// <summary>It failed: the matrix is not finite, or not positive definite up to rounding.</summary>
     Failed,
 }
 
-/// <summary>Factorisations of symmetric positive (semi-)definite matrices [.., n, n] that do not throw: a failure is retried with
-/// jitter, then in float64, and reported as a value.</summary>
+/// <summary>Factorisations of symmetric positive (semi)definite matrices [.., n, n] that do not throw. A failure is retried with jitter,
+/// then in float64, and is reported as a value.</summary>
 internal static class SpdInverse
 {
-    private const double Jitter = 1e-6; // relative to the mean of the diagonal
+    private const double Jitter = 1e-6; // relative to the mean diagonal entry
 
-    /// <summary>M⁻¹ by Cholesky; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns it.</summary>
+    /// <summary>M⁻¹ by Cholesky; null if <see cref="FactorisationOutcome.Failed"/>. The caller owns it.</summary>
     public static (Tensor? Inverse, FactorisationOutcome Outcome) Cholesky(Tensor matrix) =>
         Retry(
             matrix,
@@ -37,7 +37,7 @@ internal static class SpdInverse
             (_, var outcome) => (null, outcome),
         };
 
-    /// <summary>M = Q diag(d) Q' with d ascending and at least 0; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns
+    /// <summary>M = Q diag(d) Q' with d ascending and ≥ 0; null if <see cref="FactorisationOutcome.Failed"/>. The caller owns
     /// both.</summary>
     public static ((Tensor Vectors, Tensor Values)? Eigen, FactorisationOutcome Outcome) Eigh(Tensor matrix) =>
         Retry(
@@ -60,8 +60,8 @@ internal static class SpdInverse
             (_, var outcome) => (null, outcome),
         };
 
-    /// <summary>What a factorisation gives for M, else for M with jitter, else for that in float64; null if it gives null or is not finite
-    /// each time.</summary>
+    /// <summary>The factorisation of M, or of M with jitter, or of that in float64. Null if each attempt returns null or is not
+    /// finite.</summary>
     internal static (Tensor[]? Result, FactorisationOutcome Outcome) Retry(Tensor matrix, Func<Tensor, Tensor[]?> factorise)
     {
         using var scope = NewDisposeScope();

@@ -3,21 +3,21 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>The trust-region problem min g'p + ½ p'Hp subject to |p| ≤ Δ, for any symmetric H, by conjugate gradient that is truncated at
-/// the boundary (Steihaug 1983; Nocedal and Wright, Algorithm 7.2).</summary>
+/// <summary>The trust-region problem min g'p + ½ p'Hp subject to |p| ≤ Δ for any symmetric H, by conjugate gradient truncated at the
+/// boundary (Steihaug 1983; Nocedal and Wright, Algorithm 7.2).</summary>
 /// <remarks><code>
 /// r = g,  d = -g,  p = 0
 /// d'Hd ≤ 0, or |p + α d| ≥ Δ:   p ← p + τ d with |p| = Δ, and stop
 /// α = r'r / d'Hd,   p ← p + α d,   r ← r + α Hd,   β = r'r / (r'r)_old,   d ← -r + β d
-/// </code>The model never increases along the way and |p| never decreases. For positive definite H the reduction is at least half of
-/// what is possible (Yuan 2000); the step for an indefinite H is at least as good as the Cauchy point, not the solution.</remarks>
+/// </code>The model never increases along the path and |p| never decreases. For positive definite H the reduction is at least half of the
+/// optimum (Yuan 2000). For indefinite H the step is at least as good as the Cauchy point, but not optimal.</remarks>
 public static class Steihaug
 {
     /// <summary>Solves the problem approximately.</summary>
     /// <param name="h">H.</param>
     /// <param name="g">[d].</param>
     /// <param name="radius">Δ > 0.</param>
-    /// <param name="options">When to stop; defaults if null.</param>
+    /// <param name="options">Stopping criteria; defaults if null.</param>
     public static SteihaugResult Solve(LinearOperator h, Tensor g, double radius, SteihaugOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(h);

@@ -3,17 +3,17 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>When the truncated conjugate gradient stops.</summary>
+/// <summary>Stopping criteria of truncated conjugate gradient.</summary>
 public sealed record SteihaugOptions
 {
-    /// <summary>≥ 1.</summary>
+    /// <summary>Maximum number of iterations, ≥ 1.</summary>
     public int MaxIterations
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 250;
 
-    /// <summary>|g + H p| ≤ tolerance |g|; > 0.</summary>
+    /// <summary>Relative tolerance > 0: stop once |g + H p| ≤ tolerance · |g|.</summary>
     public double Tolerance
     {
         get;

@@ -3,21 +3,21 @@ using Amari.Serialization;
 
 namespace Amari.Solvers;
 
-/// <summary>Why the truncated conjugate gradient stopped.</summary>
+/// <summary>Why truncated conjugate gradient stopped.</summary>
 public enum SteihaugStatus
 {
-    /// <summary>Inside the region, with the residual below the tolerance.</summary>
+    /// <summary>Converged inside the region: the residual is below the tolerance.</summary>
     Interior,
 
     /// <summary>The path left the region: the step ends on its boundary.</summary>
     Boundary,
 
-    /// <summary>A direction p with p'Hp ≤ 0 was met and followed to the boundary.</summary>
+    /// <summary>A direction p with p'Hp ≤ 0 was found and followed to the boundary.</summary>
     NegativeCurvature,
 
-    /// <summary>The iteration limit came first, inside the region.</summary>
+    /// <summary>The iteration limit was reached inside the region.</summary>
     IterationLimit,
 
-    /// <summary>A number was infinite or NaN; the step is the last one before it.</summary>
+    /// <summary>A number was infinite or NaN. The step is the last finite one.</summary>
     NotFinite,
 }

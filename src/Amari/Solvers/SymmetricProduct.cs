@@ -2,13 +2,13 @@ using Amari.Native;
 
 namespace Amari.Solvers;
 
-/// <summary>Products A B that are known to be symmetric: X X', or A and B symmetric and commuting.</summary>
-/// <remarks>Rows come in panels, each only as far as the diagonal, and are mirrored: with N panels (N + 1) / 2N of the operations. Other
-/// devices than the CPU compute the whole.</remarks>
+/// <summary>Products A B that are known to be symmetric: X X', or A B with A and B symmetric and commuting.</summary>
+/// <remarks>On the CPU, panels of rows are computed up to the diagonal and mirrored. With N panels this takes a share (N + 1) / 2N of the
+/// operations. Other devices compute the full product.</remarks>
 internal static class SymmetricProduct
 {
-    private const long MostPanels = 8,
-        LeastRows = 128; // narrower, calls cost more than operations; and below two of them
+    private const long MaxPanels = 8,
+        MinPanelRows = 128; // for narrower panels, or fewer than two, calls cost more than operations
 
     /// <summary>A B. The caller owns it.</summary>
     /// <param name="a">[.., n, k].</param>
@@ -34,7 +34,8 @@ internal static class SymmetricProduct
             c.add_(a.MatrixProduct(b));
     }
 
-    private static bool InPanels(Tensor a) => a.shape[^2] > 2 * LeastRows && a.shape[^1] >= LeastRows && a.device_type == DeviceType.CPU;
+    private static bool InPanels(Tensor a) =>
+        a.shape[^2] > 2 * MinPanelRows && a.shape[^1] >= MinPanelRows && a.device_type == DeviceType.CPU;
 
     private static void Fill(Tensor c, Tensor a, Tensor b, float beta)
     {
@@ -46,7 +47,7 @@ internal static class SymmetricProduct
             return;
         }
         long n = a.shape[0],
-            width = Math.Max(LeastRows, (n + MostPanels - 1) / MostPanels);
+            width = Math.Max(MinPanelRows, (n + MaxPanels - 1) / MaxPanels);
         for (long row = 0; row < n; row += width)
         {
             long rows = Math.Min(width, n - row);

@@ -2,12 +2,12 @@ using System.Runtime.InteropServices;
 
 namespace Amari.Solvers;
 
-/// <summary>Dense problems with a symmetric matrix [n, n] that need not be positive definite; failures are retried and reported as in
+/// <summary>Dense problems with a symmetric matrix [n, n] that need not be positive definite. Failures are retried and reported as in
 /// <see cref="SpdInverse"/>.</summary>
 internal static class SymmetricSolve
 {
-    /// <summary>x with M x = b, by Cholesky, or by LU where M is not positive definite; null when <see cref="FactorisationOutcome.Failed"/>
-    /// (M is singular or not finite). The caller owns it.</summary>
+    /// <summary>x with M x = b, by Cholesky, or by LU if M is not positive definite. Null if <see cref="FactorisationOutcome.Failed"/> (M
+    /// is singular or not finite). The caller owns it.</summary>
     public static (Tensor? Solution, bool PositiveDefinite, FactorisationOutcome Outcome) Solve(Tensor matrix, Tensor b)
     {
         bool definite = false;
@@ -33,7 +33,7 @@ internal static class SymmetricSolve
         return (solution?[0], definite, outcome);
     }
 
-    /// <summary>M = Q diag(λ) Q', λ ascending and of any sign; null when <see cref="FactorisationOutcome.Failed"/>. The caller owns
+    /// <summary>M = Q diag(λ) Q', λ ascending and of any sign; null if <see cref="FactorisationOutcome.Failed"/>. The caller owns
     /// both.</summary>
     public static ((Tensor Vectors, Tensor Values)? Eigen, FactorisationOutcome Outcome) Eigh(Tensor matrix)
     {

@@ -5,11 +5,11 @@ namespace Amari.Spectrum;
 /// <summary>κ = λ_max / λ_min of a positive definite operator, by <see cref="Lanczos"/> at both ends.</summary>
 public static class ConditionNumber
 {
-    /// <summary>κ(C + δ I), with the error that the residuals of both ends allow; infinite when the smallest eigenvalue is not above its
-    /// residual: C + δ I is then singular or indefinite as far as one can tell. NaN when a product was.</summary>
+    /// <summary>κ(C + δ I), with an error bound from the residuals at both ends. Infinite if the smallest eigenvalue is not above its
+    /// residual: C + δ I may then be singular or indefinite. NaN if a product was NaN.</summary>
     /// <param name="op">C.</param>
     /// <param name="damping">δ.</param>
-    /// <param name="options">Of Lanczos; one pair at each end is what is used.</param>
+    /// <param name="options">Options of Lanczos. One pair at each end is used.</param>
     public static Estimate Of(LinearOperator op, double damping = 0, LanczosOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(op);

@@ -4,11 +4,12 @@ using Amari.Serialization;
 namespace Amari.Spectrum;
 
 /// <summary>Approximate eigenpairs. Owns its vectors.</summary>
-/// <param name="Values">θ, in the order of the end asked for; fewer than asked for if it was stopped early.</param>
-/// <param name="Residuals">‖C x - θ x‖ of each, at least the rounding of the dtype: an eigenvalue of C lies within it of θ.</param>
-/// <param name="Vectors">[d, pairs], of length 1; null if not asked for.</param>
-/// <param name="Products">How many it took.</param>
-/// <param name="Status">How it ended.</param>
+/// <param name="Values">θ, in the order of the requested end. Fewer than requested if the run stopped early.</param>
+/// <param name="Residuals">‖C x - θ x‖ of each pair, at least the rounding error of the dtype. An eigenvalue of C lies within it of
+/// θ.</param>
+/// <param name="Vectors">[d, pairs], of length 1; null if not requested.</param>
+/// <param name="Products">Number of products with C.</param>
+/// <param name="Status">Why it stopped.</param>
 public sealed record Eigenpairs(
     IReadOnlyList<double> Values,
     IReadOnlyList<double> Residuals,
@@ -17,7 +18,7 @@ public sealed record Eigenpairs(
     LanczosStatus Status
 ) : IDisposable
 {
-    /// <summary>Whether every pair asked for is there, within the tolerance.</summary>
+    /// <summary>Whether every requested pair was found within the tolerance.</summary>
     public bool Converged => Status == LanczosStatus.Converged;
 
     /// <inheritdoc/>

@@ -1,8 +1,8 @@
 namespace Amari.Spectrum;
 
-/// <summary>A random estimate and how far it may be off.</summary>
+/// <summary>A random estimate with its standard error.</summary>
 /// <param name="Value">The estimate.</param>
-/// <param name="StandardError">Its standard deviation as seen in the samples; NaN when there was only one.</param>
+/// <param name="StandardError">Its standard error estimated from the samples; NaN for a single sample.</param>
 public readonly record struct Estimate(double Value, double StandardError)
 {
     /// <summary>The mean of independent samples, with the standard error of the mean.</summary>
@@ -13,10 +13,10 @@ public readonly record struct Estimate(double Value, double StandardError)
         return new(mean, n < 2 ? double.NaN : Math.Sqrt(samples.Sum(s => (s - mean) * (s - mean)) / (n - 1) / n));
     }
 
-    /// <summary>A smooth function of n independent samples: its value on all, and the jackknife's standard error from leaving each
-    /// out.</summary>
+    /// <summary>A smooth function of n independent samples: its value on all samples, with the jackknife standard error (leave one
+    /// out).</summary>
     /// <param name="n">≥ 1.</param>
-    /// <param name="without">The function without sample i, or of all for null.</param>
+    /// <param name="without">The function without sample i, or of all samples for null.</param>
     internal static Estimate Jackknife(int n, Func<int?, double> without)
     {
         double all = without(null);

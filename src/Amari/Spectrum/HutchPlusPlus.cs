@@ -4,7 +4,7 @@ using Amari.Solvers;
 namespace Amari.Spectrum;
 
 /// <summary>The trace by Hutch++ (Meyer, Musco, Musco, Woodruff 2021, arXiv:2010.09649, Algorithm 1): exact on a sketch of the range,
-/// Hutchinson on what is left.</summary>
+/// Hutchinson on the remainder.</summary>
 /// <remarks><code>
 /// Q = orth(C S)                                      S : [d, m/3] of random signs
 /// tr C ≈ tr Q'C Q + 3/m tr G'(I - QQ') C (I - QQ') G     G : [d, m/3] of random signs
@@ -13,8 +13,8 @@ public static class HutchPlusPlus
 {
     /// <summary>tr C; the standard error is that of the Hutchinson part, and 0 when Q spans the whole space.</summary>
     /// <param name="op">C.</param>
-    /// <param name="products">m, ≥ 6: a third of them (at most d) span Q.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="products">m, ≥ 6. A third of the products (at most d) span Q.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);

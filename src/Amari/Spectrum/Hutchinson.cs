@@ -3,25 +3,25 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>Means of quadratic forms of random signs z (Hutchinson 1989): unbiased, in one product per probe, in little memory.</summary>
+/// <summary>Means of quadratic forms of random signs z (Hutchinson 1989): unbiased, one product per probe, little memory.</summary>
 /// <remarks><code>
 /// tr C = E[ z'C z ]       ‖C‖²_F = E[ ‖C z‖² ]       diag C = E[ z ∘ C z ]
-/// </code>The standard error falls as 1 / √probes; <see cref="XTrace"/> does better where the spectrum decays.</remarks>
+/// </code>The standard error falls as 1 / √probes. <see cref="XTrace"/> is more accurate if the spectrum decays.</remarks>
 public static class Hutchinson
 {
-    private const long Entries = 1 << 23; // numbers of the probes of one product
+    private const long Entries = 1 << 23; // maximum number of entries in the probes of one product
 
     /// <summary>tr C.</summary>
     /// <param name="op">C.</param>
     /// <param name="probes">Products, ≥ 2.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static Estimate Trace(LinearOperator op, int probes = 30, long seed = 0) =>
         Estimate.OfMean(Samples(op, probes, seed, (z, cz) => z.mul(cz).sum(dim: 0)));
 
     /// <summary>‖C‖_F, the square root of the sum of squared eigenvalues.</summary>
     /// <param name="op">C.</param>
     /// <param name="probes">Products, ≥ 2.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static Estimate FrobeniusNorm(LinearOperator op, int probes = 30, long seed = 0)
     {
         double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz));
@@ -32,11 +32,11 @@ public static class Hutchinson
         return largest * Estimate.Jackknife(squares.Length, i => Math.Sqrt(squares.Where((_, j) => j != i).Average()));
     }
 
-    /// <summary>diag C, [d]; the caller owns it. (<see cref="XDiag"/> does better with many products.) Exact, by one probe, for a diagonal
-    /// C.</summary>
+    /// <summary>diag C : [d]; the caller owns it. Exact with one probe for a diagonal C. <see cref="XDiag"/> is more accurate with many
+    /// products.</summary>
     /// <param name="op">C.</param>
     /// <param name="probes">Products, ≥ 1.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static Tensor Diagonal(LinearOperator op, int probes = 1, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);

@@ -8,21 +8,21 @@ namespace Amari.Spectrum;
 /// full reorthogonalisation.</summary>
 /// <remarks><code>
 /// C V = V T + β v₊ eₘ'       V : [d, m], V'V = I, T symmetric
-/// T = S Θ S',   Ritz pairs (θᵢ, V sᵢ),   ‖C V sᵢ - θᵢ V sᵢ‖ = |β sₘᵢ|: an eigenvalue lies that near θᵢ
+/// T = S Θ S',   Ritz pairs (θᵢ, V sᵢ),   ‖C V sᵢ - θᵢ V sᵢ‖ = |β sₘᵢ|: an eigenvalue lies within this of θᵢ
 /// restart: V ← (V S of the best l, v₊),   T ← arrow of Θ and β sₘ
 /// </code>
-/// Memory is m + 1 vectors, however many products it takes. One starting vector sees a multiple eigenvalue once, until V spans an invariant
-/// subspace: then a new random direction is taken.</remarks>
+/// Memory is m + 1 vectors for any number of products. One starting vector finds a multiple eigenvalue once, until V spans an invariant
+/// subspace. Then Lanczos continues with a new random direction.</remarks>
 public static class Lanczos
 {
-    private const int Passes = 2; // of Gram-Schmidt: twice is enough
+    private const int GramSchmidtPasses = 2; // of Gram-Schmidt: two are enough
 
     /// <param name="op">C.</param>
-    /// <param name="options">Which pairs, how exactly.</param>
+    /// <param name="options">Which pairs, and how accurate.</param>
     /// <param name="progress">Called after each product.</param>
-    /// <param name="stop">Ends it after the product under way, with the pairs as far as they are.</param>
+    /// <param name="stop">Stops after the current product and returns the pairs found so far.</param>
     /// <returns>The pairs; the caller disposes them.</returns>
-    /// <exception cref="ArgumentException">The start is of another shape, not finite, or 0.</exception>
+    /// <exception cref="ArgumentException">The start has another shape, is not finite, or is 0.</exception>
     public static Eigenpairs Run(
         LinearOperator op,
         LanczosOptions? options = null,
@@ -30,24 +30,25 @@ public static class Lanczos
         CancellationToken stop = default
     )
     {
+        // Longer than 60 lines: the basis, T and the counters change together in every step and restart.
         ArgumentNullException.ThrowIfNull(op);
         options ??= new();
-        int wanted = (int)Math.Min(options.Count * (options.End == SpectrumEnd.Both ? 2L : 1), op.Dimension);
-        int m = (int)Math.Min(op.Dimension, Math.Max(options.BasisSize ?? 2 * wanted + 20, wanted + 2));
+        int requested = (int)Math.Min(options.Count * (options.End == SpectrumEnd.Both ? 2L : 1), op.Dimension);
+        int m = (int)Math.Min(op.Dimension, Math.Max(options.BasisSize ?? 2 * requested + 20, requested + 2));
         using var off = no_grad();
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
-        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device); // V', a vector a row, and v₊
+        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device); // V', one vector per row, and v₊
         var t = new double[m, m];
-        basis[0].copy_(options.Start is { } start ? Unit(start) : Random());
-        int kept = 0,
+        basis[0].copy_(options.Start is null ? Random(op, generator) : Unit(op, options));
+        int retained = 0,
             products = 0,
-            settled = 0;
+            converged = 0;
         while (true)
         {
             int size = m;
             double beta = 0;
-            for (int j = kept; j < m; j++)
+            for (int j = retained; j < m; j++)
             {
                 using var inner = NewDisposeScope();
                 var v = basis.narrow(0, 0, j + 1);
@@ -59,13 +60,13 @@ public static class Lanczos
                 products++;
                 if (!double.IsFinite(beta))
                     return new([], [], null, products, LanczosStatus.NotFinite);
-                progress?.Report(new(products, settled, wanted));
-                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1)) // V is invariant: go on in what is left, if anything is
+                progress?.Report(new(products, converged, requested));
+                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1)) // V is invariant: continue in its complement, if any
                 {
                     beta = 0;
                     if (j + 1 < op.Dimension)
                     {
-                        w = Random();
+                        w = Random(op, generator);
                         Orthogonalise(w, v);
                         w.div_(Probes.Length(w));
                     }
@@ -86,10 +87,10 @@ public static class Lanczos
             double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
             double[] residual = [.. last.Select(s => Math.Max(Math.Abs(beta * s), accuracy))];
             double tolerance = Math.Max(options.Tolerance * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1])), accuracy);
-            int[] chosen = options.End.Choose(size, Math.Min(wanted, size));
-            settled = chosen.Count(i => residual[i] <= tolerance);
+            int[] chosen = options.End.Choose(size, Math.Min(requested, size));
+            converged = chosen.Count(i => residual[i] <= tolerance);
             var status =
-                settled == wanted ? LanczosStatus.Converged
+                converged == requested ? LanczosStatus.Converged
                 : stop.IsCancellationRequested ? LanczosStatus.Interrupted
                 : products >= options.MaxProducts ? LanczosStatus.ProductLimit
                 : (LanczosStatus?)null;
@@ -103,41 +104,42 @@ public static class Lanczos
                 }
                 return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
             }
-            int[] best = options.End.Choose(size, wanted + (m - wanted) / 2);
-            kept = best.Length;
+            int[] best = options.End.Choose(size, requested + (m - requested) / 2);
+            retained = best.Length;
             Rotate(basis, vectors, m, best);
-            basis[kept].copy_(basis[m]);
+            basis[retained].copy_(basis[m]);
             Array.Clear(t);
-            for (int i = 0; i < kept; i++)
+            for (int i = 0; i < retained; i++)
             {
                 t[i, i] = theta[best[i]];
-                t[i, kept] = t[kept, i] = beta * last[best[i]];
+                t[i, retained] = t[retained, i] = beta * last[best[i]];
             }
         }
+    }
 
-        Tensor Unit(Tensor start)
-        {
-            double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? Probes.Length(start).ToDouble() : double.NaN;
-            return norm > 0 && double.IsFinite(norm)
-                ? start / norm
-                : throw new ArgumentException(
-                    $"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.",
-                    nameof(options)
-                );
-        }
+    private static Tensor Unit(LinearOperator op, LanczosOptions options)
+    {
+        var start = options.Start!;
+        double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? Probes.Length(start).ToDouble() : double.NaN;
+        return norm > 0 && double.IsFinite(norm)
+            ? start / norm
+            : throw new ArgumentException(
+                $"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.",
+                nameof(options)
+            );
+    }
 
-        Tensor Random()
-        {
-            var r = randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
-            return r.div_(Probes.Length(r));
-        }
+    private static Tensor Random(LinearOperator op, Generator generator)
+    {
+        var r = randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
+        return r.div_(Probes.Length(r));
     }
 
     /// <summary>w ← (I - V V') w; returns V'w.</summary>
     private static double[] Orthogonalise(Tensor w, Tensor rows)
     {
         var along = new double[rows.shape[0]];
-        for (int pass = 0; pass < Passes; pass++)
+        for (int pass = 0; pass < GramSchmidtPasses; pass++)
         {
             using var scope = NewDisposeScope();
             var h = Probes.Along(rows, w);
@@ -149,8 +151,8 @@ public static class Lanczos
         return along;
     }
 
-    /// <summary>Replaces the first rows of V' by those of the chosen Ritz vectors, a few columns at a time: no second basis is
-    /// made.</summary>
+    /// <summary>Replaces the first rows of V' by the chosen Ritz vectors, a few columns at a time, so that no second basis is
+    /// needed.</summary>
     private static void Rotate(Tensor basis, Tensor vectors, int size, int[] chosen)
     {
         const long Columns = 1 << 18;
@@ -173,7 +175,7 @@ public static class Lanczos
         return part;
     }
 
-    /// <summary>The largest entry so far: the size of C, to a factor.</summary>
+    /// <summary>The largest entry so far: the size of C up to a factor.</summary>
     private static double Scale(double[,] t, int size) =>
         Enumerable.Range(0, size).Max(i => Enumerable.Range(0, size).Max(j => Math.Abs(t[i, j])));
 }

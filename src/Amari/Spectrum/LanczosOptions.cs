@@ -3,10 +3,10 @@ using Amari.Serialization;
 
 namespace Amari.Spectrum;
 
-/// <summary>Which eigenpairs <see cref="Lanczos"/> finds, and how exactly.</summary>
+/// <summary>Which eigenpairs <see cref="Lanczos"/> computes, and how accurately.</summary>
 public sealed record LanczosOptions
 {
-    /// <summary>Pairs at each end asked for, ≥ 1 (at most d).</summary>
+    /// <summary>Number of pairs at each end, ≥ 1 (at most d).</summary>
     public int Count
     {
         get;
@@ -20,44 +20,43 @@ public sealed record LanczosOptions
         init => field = Require.Defined(value);
     }
 
-    /// <summary>Largest residual of a converged pair, relative to the largest |eigenvalue| seen; > 0. Rounding of the operator's dtype
-    /// bounds it below.</summary>
+    /// <summary>Maximum residual of a converged pair, relative to the largest |eigenvalue| found; > 0. The rounding error of the operator's
+    /// dtype is a lower bound.</summary>
     public double Tolerance
     {
         get;
         init => field = Require.Positive(value);
     } = 1e-4;
 
-    /// <summary>m: vectors in memory at a time (and one more), raised to two more than the pairs; by default twice the pairs and
-    /// 20.</summary>
+    /// <summary>m: the number of vectors in memory (plus one), at least the pairs + 2. The default is twice the pairs + 20.</summary>
     public int? BasisSize
     {
         get;
         init => field = value is { } size ? Require.AtLeast(1, size) : null;
     }
 
-    /// <summary>Products after which it gives what it has, ≥ 1.</summary>
+    /// <summary>Maximum number of products, ≥ 1. It then returns the pairs found so far.</summary>
     public int MaxProducts
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 1000;
 
-    /// <summary>Whether eigenvectors are made, too: as many vectors more in memory.</summary>
+    /// <summary>Whether eigenvectors are computed. They take memory for as many more vectors.</summary>
     public bool Vectors { get; init; } = true;
 
-    /// <summary>Of the starting vector.</summary>
+    /// <summary>Seed of the starting vector.</summary>
     public long Seed { get; init; }
 
-    /// <summary>Where to start instead of at a random vector: [d], finite and not 0, of the operator's dtype and device; not owned. Near
-    /// the pairs wanted it saves products. What is orthogonal to it is not found until the space it spans is exhausted: add a little of a
-    /// random vector.</summary>
+    /// <summary>The starting vector, by default random: [d], finite and not 0, of the operator's dtype and device; not owned. Near the
+    /// requested pairs it saves products. Pairs orthogonal to it are not found until the space it spans is exhausted: add a small random
+    /// vector to it.</summary>
     public Tensor? Start { get; init; }
 }
 
 internal static class SpectrumEnds
 {
-    /// <summary>Which of so many ascending eigenvalues are the count extreme ones, in the order of the end.</summary>
+    /// <summary>The indices of the count extreme ones among size ascending eigenvalues, in the order of the end.</summary>
     public static int[] Choose(this SpectrumEnd end, int size, int count) =>
         end switch
         {

@@ -3,8 +3,8 @@ using Amari.Serialization;
 
 namespace Amari.Spectrum;
 
-/// <summary>What Lanczos tells while it works.</summary>
-/// <param name="Products">Done so far.</param>
+/// <summary>The progress of Lanczos.</summary>
+/// <param name="Products">Products so far.</param>
 /// <param name="Converged">Pairs converged at the last restart.</param>
-/// <param name="Wanted">Pairs asked for.</param>
-public readonly record struct LanczosProgress(int Products, int Converged, int Wanted);
+/// <param name="Requested">Pairs requested.</param>
+public readonly record struct LanczosProgress(int Products, int Converged, int Requested);

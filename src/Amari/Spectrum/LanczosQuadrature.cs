@@ -4,48 +4,49 @@ using Amari.Solvers;
 namespace Amari.Spectrum;
 
 /// <summary>Stochastic Lanczos quadrature (Golub and Meurant 1994; Ubaru, Chen, Saad 2017; Ghorbani, Krishnan, Xiao 2019,
-/// arXiv:1901.10159): the whole spectrum of an operator as a density, from products with a few random vectors.</summary>
+/// arXiv:1901.10159): the density of an operator's whole spectrum from products with a few random vectors.</summary>
 /// <remarks><code>
 /// v uniform on the unit sphere:   tr f(C) / d = E[ v'f(C) v ]
 /// Lanczos from v gives T = S Θ S':   v'f(C) v ≈ Σₖ s₁ₖ² f(θₖ)     exact for polynomials f below degree 2 m
 /// </code>
-/// Probes go through the operator together. Without reorthogonalisation copies of converged θ appear and share their weight: the sums above
-/// stay right.</remarks>
+/// All probes go through the operator together. Without reorthogonalisation, copies of converged θ appear and share their weight. The sums
+/// above stay correct.</remarks>
 public static class LanczosQuadrature
 {
     /// <summary>The options of <see cref="Run"/>.</summary>
     public sealed record Options
     {
-        /// <summary>Random vectors, ≥ 1; error bars need 2.</summary>
+        /// <summary>Number of random vectors, ≥ 1; error bars need 2.</summary>
         public int Probes
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 10;
 
-        /// <summary>m: products of each probe, ≥ 1 (at most d).</summary>
+        /// <summary>m: products per probe, ≥ 1 (at most d).</summary>
         public int Steps
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 80;
 
-        /// <summary>Bytes that bases kept for reorthogonalisation may take, ≥ 0: as many probes go together as fit. Where not even one
-        /// probe's m vectors do, nothing is reorthogonalised, and the result says so.</summary>
+        /// <summary>Maximum bytes of the bases for reorthogonalisation, ≥ 0. Probes are processed together as far as they fit. If the m
+        /// vectors of one probe do not fit, there is no reorthogonalisation, and the result says so.</summary>
         public long MemoryLimit
         {
             get;
             init => field = (long)Require.NonNegative(value);
         } = 1L << 30;
 
-        /// <summary>Of the probes.</summary>
+        /// <summary>Seed of the probes.</summary>
         public long Seed { get; init; }
     }
 
     /// <param name="op">C.</param>
-    /// <param name="options">How many probes and steps.</param>
-    /// <param name="progress">Receives the share done, 0..1, after each product.</param>
-    /// <param name="stop">Ends it after the product under way: probes keep the steps done, those not begun are left out.</param>
+    /// <param name="options">Number of probes and steps.</param>
+    /// <param name="progress">Receives the completed share, 0..1, after each product.</param>
+    /// <param name="stop">Stops after the current product. Probes keep their completed steps; probes that have not started are
+    /// omitted.</param>
     public static SpectralDensity Run(
         LinearOperator op,
         Options? options = null,
@@ -80,7 +81,7 @@ public static class LanczosQuadrature
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d] at once; the diagonals and off-diagonals, shorter where a probe's space is
+    /// <summary>Lanczos from each row of v : [p, d] at once. Returns the diagonals and off-diagonals, shorter if a probe's space is
     /// exhausted.</summary>
     private static (List<double>[] Alpha, List<double>[] Beta) Tridiagonalise(
         LinearOperator op,

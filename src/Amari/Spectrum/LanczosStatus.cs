@@ -3,16 +3,16 @@ using Amari.Serialization;
 
 namespace Amari.Spectrum;
 
-/// <summary>How <see cref="Lanczos"/> ended.</summary>
+/// <summary>Why <see cref="Lanczos"/> stopped.</summary>
 public enum LanczosStatus
 {
-    /// <summary>Every pair asked for has a residual below the tolerance.</summary>
+    /// <summary>Every requested pair has a residual below the tolerance.</summary>
     Converged,
 
-    /// <summary>The products were used up: more of them, a larger basis or a larger tolerance may help.</summary>
+    /// <summary>The product limit was reached: more products, a larger basis or a larger tolerance may help.</summary>
     ProductLimit,
 
-    /// <summary>It was stopped.</summary>
+    /// <summary>It was interrupted.</summary>
     Interrupted,
 
     /// <summary>A product was infinite or NaN; there are no pairs.</summary>

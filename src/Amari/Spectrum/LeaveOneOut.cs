@@ -2,11 +2,11 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>A sketch of the range of C that tells what it would be without any one of its k probes (Epperly, Tropp, Webber 2024, Section
-/// 2): Q₍ᵢ₎Q₍ᵢ₎' = Q (I - sᵢsᵢ') Q'. Its tensors belong to the caller's dispose scope.</summary>
+/// <summary>A sketch of the range of C that also gives the sketch without any one of its k probes (Epperly, Tropp, Webber 2024, Section 2):
+/// Q₍ᵢ₎Q₍ᵢ₎' = Q (I - sᵢsᵢ') Q'. Its tensors belong to the caller's dispose scope.</summary>
 /// <remarks><code>
 /// Y = C Ω / c = Q R,   Z = C Q / c,   S = R⁻' with columns of length 1
-/// </code>c is the size of C Ω, a power of two: squares and inverses are representable whatever the scale of C.</remarks>
+/// </code>c is the size of C Ω, a power of two: squares and inverses are then representable for any scale of C.</remarks>
 internal sealed class LeaveOneOut
 {
     /// <param name="op">C.</param>
@@ -18,7 +18,7 @@ internal sealed class LeaveOneOut
         Scale = Probes.Size(Y);
         Y.div_(Scale);
         (Q, R) = linalg.qr(Y);
-        var safe = R.clone(); // a C of rank below k leaves zeros on R's diagonal
+        var safe = R.clone(); // if the rank of C is below k, R has zeros on its diagonal
         double floor = finfo(R.dtype).eps * R.abs().max().ToDouble();
         var diagonal = safe.diagonal();
         diagonal.copy_(where(diagonal.abs() <= floor, full_like(diagonal, floor > 0 ? floor : 1), diagonal));

@@ -3,20 +3,20 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>Random vectors z with E[z z'] = I, as columns: k of them are one product of an operator.</summary>
+/// <summary>Random vectors z with E[z z'] = I, as columns: an operator takes k of them in one product.</summary>
 internal static class Probes
 {
-    private const ulong Apart = 0x9E3779B97F4A7C15;
+    private const ulong SeedOffset = 0x9E3779B97F4A7C15;
 
-    /// <summary>The source of a seed's random vectors: not the one that torch itself has for that seed, from which a model's weights may
-    /// have been drawn. (Probes that are correlated with the weights are biased.)</summary>
-    public static Generator Generator(long seed) => new((ulong)seed ^ Apart, CPU);
+    /// <summary>The random generator of a seed. It differs from torch's generator with that seed, from which a model's weights may have
+    /// been drawn: probes that are correlated with the weights are biased.</summary>
+    public static Generator Generator(long seed) => new((ulong)seed ^ SeedOffset, CPU);
 
-    /// <summary>Independent signs, [d, k].</summary>
+    /// <summary>Independent random signs, [d, k].</summary>
     public static Tensor Signs(LinearOperator op, long count, Generator generator) =>
         randint(0, 2, [count, op.Dimension], dtype: op.Type, generator: generator).mul_(2).sub_(1).to(op.Device).T;
 
-    /// <summary>Uniform on the sphere of radius √d, [d, k]; a column does not depend on how many follow.</summary>
+    /// <summary>Uniform on the sphere of radius √d, [d, k]. A column does not depend on the number of columns after it.</summary>
     public static Tensor Sphere(LinearOperator op, long count, Generator generator)
     {
         var g = stack([.. Enumerable.Range(0, (int)count).Select(_ => randn(op.Dimension, dtype: op.Type, generator: generator))])
@@ -24,8 +24,8 @@ internal static class Probes
         return g.div_(Length(g, 1)).mul_(Math.Sqrt(op.Dimension)).T;
     }
 
-    /// <summary>The lengths of vectors along a dimension, kept. (norm loses four digits of a long float32 vector; a sum of squares is added
-    /// up pairwise.) Squares of what is first divided by a power of two are representable where the lengths are.</summary>
+    /// <summary>The lengths of vectors along a dimension, which is kept. (norm loses four digits of a long float32 vector; this sum of
+    /// squares is pairwise.) Vectors are first divided by a power of two, so that squares are representable if the lengths are.</summary>
     public static Tensor Length(Tensor vectors, long dimension = 0)
     {
         using var scope = NewDisposeScope();
@@ -33,8 +33,8 @@ internal static class Probes
         return vectors.div(scale).square().sum(dim: dimension, keepdim: true).sqrt_().mul_(scale).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The size of the entries of a tensor as a power of two, by which it can be divided without rounding; 1 if there are none but
-    /// zeros.</summary>
+    /// <summary>The size of the entries of a tensor as a power of two, so that dividing by it does not round; 1 if all entries are
+    /// zero.</summary>
     public static double Size(Tensor entries)
     {
         using var scope = NewDisposeScope();
@@ -46,7 +46,7 @@ internal static class Probes
 
     private static Tensor Power(Tensor sizes) => sizes.clamp_min(finfo(sizes.dtype).tiny).log2_().floor_().exp2_();
 
-    /// <summary>V'w in float64 for rows V' : [j, d]: in pieces, because float32 loses digits in a long sum.</summary>
+    /// <summary>V'w in float64 for rows V' : [j, d], in pieces, because float32 loses digits in a long sum.</summary>
     public static Tensor Along(Tensor rows, Tensor w)
     {
         const long Piece = 1 << 15;

@@ -2,7 +2,7 @@ using Amari.Native;
 
 namespace Amari.Spectrum;
 
-/// <summary>One probe's quadrature: weights (they sum to 1) at nodes, ascending.</summary>
+/// <summary>The quadrature of one probe: weights, which sum to 1, at ascending nodes.</summary>
 /// <param name="Nodes">θ.</param>
 /// <param name="Weights">≥ 0.</param>
 public sealed record Quadrature(IReadOnlyList<double> Nodes, IReadOnlyList<double> Weights)

@@ -2,19 +2,19 @@ using Amari.Native;
 
 namespace Amari.Spectrum;
 
-/// <summary>The distribution of an operator's d eigenvalues, as quadratures of independent probes: any mean or sum over eigenvalues, with
-/// its error.</summary>
-/// <remarks>The standard errors are of the random probes. A function that bends sharply between nodes needs more steps, too: compare twice
-/// as many.</remarks>
+/// <summary>The distribution of an operator's d eigenvalues from the quadratures of independent probes. It gives any mean or sum over
+/// eigenvalues, with its error.</summary>
+/// <remarks>Standard errors account for the random probes only. A function with sharp bends between nodes also needs more steps: compare
+/// with twice as many.</remarks>
 /// <param name="Dimension">d.</param>
-/// <param name="Probes">At least one.</param>
-/// <param name="Reorthogonalised">Whether the Lanczos vectors were; see <see cref="LanczosQuadrature"/>.</param>
+/// <param name="Probes">One quadrature per probe, at least one.</param>
+/// <param name="Reorthogonalised">Whether the Lanczos vectors were reorthogonalised; see <see cref="LanczosQuadrature"/>.</param>
 public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> Probes, bool Reorthogonalised)
 {
-    /// <summary>The smallest node: near the smallest eigenvalue, never below it but for rounding.</summary>
+    /// <summary>The smallest node: near the smallest eigenvalue, never below it except for rounding.</summary>
     public double Low => Probes.Min(p => p.Nodes[0]);
 
-    /// <summary>The largest node: near the largest eigenvalue, never above it but for rounding.</summary>
+    /// <summary>The largest node: near the largest eigenvalue, never above it except for rounding.</summary>
     public double High => Probes.Max(p => p.Nodes[^1]);
 
     /// <summary>tr f(C) / d, the mean of f over eigenvalues.</summary>
@@ -23,12 +23,12 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
     /// <summary>tr f(C), the sum of f over eigenvalues.</summary>
     public Estimate Trace(Func<double, double> f) => Dimension * Mean(f);
 
-    /// <summary>log det (C + δ I); NaN where a node of C + δ I is not positive.</summary>
+    /// <summary>log det (C + δ I); NaN if a node of C + δ I is not positive.</summary>
     /// <param name="damping">δ.</param>
     public Estimate LogDeterminant(double damping = 0) => Trace(x => x + damping > 0 ? Math.Log(x + damping) : double.NaN);
 
-    /// <summary>Effective dimensionality Σ λ / (λ + α): how many parameters the data determines (MacKay 1992; Maddox et al. 2020,
-    /// arXiv:2003.02139). Eigenvalues at or below 0, as rounding makes them of a semi-definite C, count as 0.</summary>
+    /// <summary>Effective dimensionality Σ λ / (λ + α): the number of parameters that the data determines (MacKay 1992; Maddox et al. 2020,
+    /// arXiv:2003.02139). Eigenvalues ≤ 0, from rounding of a semidefinite C, count as 0.</summary>
     /// <param name="alpha">α > 0: the precision of the prior, or the damping.</param>
     public Estimate EffectiveDimension(double alpha)
     {
@@ -36,7 +36,7 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         return Trace(x => x > 0 ? x / (x + alpha) : 0);
     }
 
-    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix, 0 for zero; an
+    /// <summary>Effective rank exp(-Σ p log p), p = |λ| / Σ |λ| (Roy and Vetterli 2007): between 1 and d for the matrix, 0 for zero. An
     /// estimate from few probes may leave that range.</summary>
     public Estimate EffectiveRank()
     {
@@ -56,9 +56,9 @@ public sealed record SpectralDensity(long Dimension, IReadOnlyList<Quadrature> P
         );
     }
 
-    /// <summary>The density smoothed by a Gaussian, on an even grid that its tails end in: it integrates to 1. Empty when a node is not
+    /// <summary>The density smoothed by a Gaussian, on an even grid that contains its tails: it integrates to 1. Empty if a node is not
     /// finite.</summary>
-    /// <param name="points">≥ 2; more are taken where they would lie further apart than the kernel is wide.</param>
+    /// <param name="points">≥ 2. More are used if the spacing would exceed the width of the kernel.</param>
     /// <param name="width">σ > 0 of the kernel; by default a hundredth of the range.</param>
     public IReadOnlyList<DensityPoint> Smooth(int points = 1000, double? width = null)
     {

@@ -6,12 +6,12 @@ namespace Amari.Spectrum;
 /// <summary>Which end of a spectrum.</summary>
 public enum SpectrumEnd
 {
-    /// <summary>The largest eigenvalues, falling.</summary>
+    /// <summary>The largest eigenvalues, descending.</summary>
     Largest,
 
-    /// <summary>The smallest (most negative) eigenvalues, rising.</summary>
+    /// <summary>The smallest (most negative) eigenvalues, ascending.</summary>
     Smallest,
 
-    /// <summary>As many of the largest as of the smallest, falling.</summary>
+    /// <summary>The same number of the largest and of the smallest, descending.</summary>
     Both,
 }

@@ -6,13 +6,14 @@ namespace Amari.Spectrum;
 /// <summary>The diagonal by XDiag (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Section 4).</summary>
 /// <remarks><code>
 /// dᵢ = diag( Q₍ᵢ₎Q₍ᵢ₎'C ) + ωᵢ ∘ (C - Q₍ᵢ₎Q₍ᵢ₎'C) ωᵢ,    diag C ≈ mean dᵢ,    ωᵢ of random signs
-/// </code>Takes memory for 8 k vectors.</remarks>
+/// </code>Needs memory for 8 k vectors.</remarks>
 public static class XDiag
 {
     /// <summary>diag C and the standard error of each entry, both [d]; the caller owns them.</summary>
     /// <param name="op">C.</param>
-    /// <param name="products">2 k, ≥ 4: half of them (at most d) are probes. Exact, with errors 0, when these span the whole space.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="products">2 k, ≥ 4. Half of them (at most d) are probes. Exact, with errors 0, if the probes span the whole
+    /// space.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static (Tensor Value, Tensor StandardError) Diagonal(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);

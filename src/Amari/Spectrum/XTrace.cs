@@ -3,19 +3,19 @@ using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>The trace by XTrace (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Algorithm 1.1), with their
-/// normalisation of residuals.</summary>
-/// <remarks>Every probe is used twice: to span Q, and, left out of Q, to estimate what the others' Q₍ᵢ₎ misses. The estimates are
+/// <summary>The trace by XTrace (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Algorithm 1.1), with the
+/// paper's normalisation of residuals.</summary>
+/// <remarks>Every probe is used twice: to span Q and, left out of Q, to estimate the part that Q₍ᵢ₎ of the others misses. The estimates are
 /// exchangeable.
 /// <code>
 /// tᵢ = tr Q₍ᵢ₎'C Q₍ᵢ₎ + (d - k + 1) / ‖μᵢ‖² · μᵢ'C μᵢ,    μᵢ = (I - Q₍ᵢ₎Q₍ᵢ₎') ωᵢ,    tr C ≈ mean tᵢ
-/// </code>The error falls exponentially where the spectrum does. Takes memory for 4 k vectors.</remarks>
+/// </code>The error falls exponentially if the spectrum does. Needs memory for 4 k vectors.</remarks>
 public static class XTrace
 {
-    /// <summary>tr C; exact, with standard error 0, when half the products span the whole space.</summary>
+    /// <summary>tr C; exact, with standard error 0, if half of the products span the whole space.</summary>
     /// <param name="op">C.</param>
     /// <param name="products">2 k, ≥ 4: half of them (at most d) are probes.</param>
-    /// <param name="seed">Of the probes.</param>
+    /// <param name="seed">Seed of the probes.</param>
     public static Estimate Trace(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);

@@ -2,19 +2,19 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>What came of a check.</summary>
+/// <summary>The outcome of a check.</summary>
 public enum CheckOutcome
 {
     /// <summary>It agrees with its oracle.</summary>
     Passed,
 
-    /// <summary>It does not.</summary>
+    /// <summary>It does not agree.</summary>
     Failed,
 
-    /// <summary>The oracle could not tell, as where the loss is not differentiable; the note says why.</summary>
+    /// <summary>The oracle cannot decide, for example because the loss is not differentiable. The note gives the reason.</summary>
     Inconclusive,
 
-    /// <summary>What was to be checked cannot be computed for this model, as where an operation has no second derivative; the note says
-    /// why.</summary>
+    /// <summary>The quantity cannot be computed for this model, for example because an operation has no second derivative. The note gives
+    /// the reason.</summary>
     Unavailable,
 }

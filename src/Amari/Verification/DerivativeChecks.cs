@@ -2,23 +2,23 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>The gradient against differences of the loss, and the Hessian's products against differences of the gradient, parameter by
-/// parameter.</summary>
-/// <remarks>Where they cannot tell, as where many units of a ReLU network lie on their kinks, the weights are moved a little and asked
-/// again.</remarks>
+/// <summary>The gradient against finite differences of the loss, and Hessian-vector products against finite differences of the gradient,
+/// parameter by parameter.</summary>
+/// <remarks>If they are inconclusive, as when many units of a ReLU network are at their kinks, the check is repeated at slightly perturbed
+/// weights.</remarks>
 internal static class DerivativeChecks
 {
-    private const int FewNumbers = 16; // a parameter this small is checked in every coordinate
-    private const double Move = 1e-2,
-        Size = 0.1; // of the root mean square of a parameter, taken as at least this
-    private const string Kink = "the loss is not differentiable at the given weights; checked beside them instead";
-    private const string Doubt = "finite differences do not settle: the loss has too many kinks here";
+    private const int FewNumbers = 16; // up to this size a parameter is checked in every coordinate
+    private const double Perturbation = 1e-2,
+        MinScale = 0.1; // the perturbation is relative to a parameter's root mean square, taken as at least MinScale
+    private const string NotDifferentiable = "the loss is not differentiable at the given weights; checked at perturbed weights instead";
+    private const string NotConverged = "finite differences do not converge: the loss has too many kinks here";
 
     public static IEnumerable<Check> Gradient(Problem problem) => AtSmoothPoint(problem, () => GradientHere(problem));
 
     public static IEnumerable<Check> Hessian(Problem problem) => AtSmoothPoint(problem, () => HessianHere(problem));
 
-    /// <summary>Checks at the given weights; what is not decided there, at weights moved a little.</summary>
+    /// <summary>Checks at the given weights, and inconclusive checks again at perturbed weights.</summary>
     public static List<Check> AtSmoothPoint(Problem problem, Func<IEnumerable<Check>> checks)
     {
         var here = checks().ToList();
@@ -33,7 +33,7 @@ internal static class DerivativeChecks
                 using var off = no_grad();
                 p.add_(
                     randn(p.shape, dtype: p.dtype, generator: problem.Generator).to(p.device),
-                    alpha: Move * Math.Max(p.square().mean().sqrt().ToDouble(), Size)
+                    alpha: Perturbation * Math.Max(p.square().mean().sqrt().ToDouble(), MinScale)
                 );
             }
             return
@@ -45,7 +45,7 @@ internal static class DerivativeChecks
                             ? first
                             : second with
                             {
-                                Note = second.Outcome == CheckOutcome.Inconclusive ? Doubt : Join(second.Note, Kink),
+                                Note = second.Outcome == CheckOutcome.Inconclusive ? NotConverged : Join(second.Note, NotDifferentiable),
                             }
                 ),
             ];
@@ -88,7 +88,7 @@ internal static class DerivativeChecks
                         },
                         Math.Max(1, original.norm().ToDouble())
                     );
-                    var (e, o) = slope.Hold(claim, d => d, floor, problem.Options.DifferenceTolerance);
+                    var (e, o) = slope.Compare(claim, d => d, floor, problem.Options.DifferenceTolerance);
                     error = Math.Max(error, e);
                     if (LikelihoodChecks.Rank(o) > LikelihoodChecks.Rank(outcome))
                         outcome = o;
@@ -159,7 +159,7 @@ internal static class DerivativeChecks
             {
                 int at = i;
                 double floor = Problem.Floor(product) * Math.Sqrt(layout.Offset(i + 1) - layout.Offset(i));
-                var result = slope.Hold(problem.Part(product, i), d => problem.Part(d, at), floor, problem.Options.DifferenceTolerance);
+                var result = slope.Compare(problem.Part(product, i), d => problem.Part(d, at), floor, problem.Options.DifferenceTolerance);
                 if (
                     (LikelihoodChecks.Rank(result.Outcome), result.Error).CompareTo(
                         (LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)

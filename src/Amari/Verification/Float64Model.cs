@@ -2,8 +2,8 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>A model in float64 and in evaluation mode until this is disposed. The modules and parameters stay the same objects and are
-/// handed float64 copies of their data; afterwards they have their own data, gradients and modes again, bit by bit.</summary>
+/// <summary>A model in float64 and in evaluation mode until disposal. Modules and parameters stay the same objects and get float64 copies
+/// of their data. Disposal restores their data, gradients and modes bit by bit.</summary>
 internal sealed class Float64Model : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -37,7 +37,7 @@ internal sealed class Float64Model : IDisposable
     public void Dispose()
     {
         using var off = no_grad();
-        foreach (var (tensor, data, gradient) in Enumerable.Reverse(_saved)) // a tied tensor was saved twice: the first is its own
+        foreach (var (tensor, data, gradient) in Enumerable.Reverse(_saved)) // a tied tensor was saved twice: its own data was saved first
         {
             if (tensor is Parameter)
                 tensor.grad = null;
@@ -46,7 +46,7 @@ internal sealed class Float64Model : IDisposable
                 tensor.grad = gradient;
         }
         foreach (var (module, training) in _modes)
-            module.train(training); // it reaches down: outer modules first
+            module.train(training); // train() sets submodules too: outer modules first
         _scope.Dispose();
     }
 }

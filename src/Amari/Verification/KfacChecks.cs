@@ -4,13 +4,13 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>K-FAC's factors, their damped inverse and the step that comes of them, against the layers' own inputs and output gradients; and
-/// how far the factored Fisher block is from the dense one.</summary>
+/// <summary>Checks K-FAC's factors, their damped inverse and the resulting step against the layers' own inputs and output gradients.
+/// Measures the distance of the factored Fisher block from the dense one.</summary>
 internal sealed class KfacChecks : IDisposable
 {
     private const double LearningRate = 0.1,
         KlClip = 1e-3;
-    private const int DenseSize = 1000; // a block this large is solved as one matrix, a larger one by its residual
+    private const int DenseSize = 1000; // larger blocks are checked by the residual, smaller ones by a dense solve
     private readonly Problem _problem;
     private readonly FisherKind _kind;
     private readonly DampingMethod _method;
@@ -23,7 +23,7 @@ internal sealed class KfacChecks : IDisposable
         _gradient;
     private readonly IReadOnlyList<Tensor> _cotangents;
 
-    /// <summary>Makes one step of K-FAC, takes it back, and then makes the oracle's own pass.</summary>
+    /// <summary>Makes one step of K-FAC, restores the weights, then runs the oracle's own pass.</summary>
     private KfacChecks(Problem problem, FisherKind kind, DampingMethod method, double? clip)
     {
         (_problem, _kind, _method, _clip) = (problem, kind, method, clip);
@@ -62,7 +62,7 @@ internal sealed class KfacChecks : IDisposable
         _uses = new(problem.Model, problem.Inputs);
         var f = _uses.Output;
         _score = Problem.Derivative(problem.Likelihood.SumNegativeLogLikelihood(f, problem.Targets), null, [f], true)[0];
-        using var signs = new Generator((ulong)_kfac.Group.Options.Seed, CPU); // those of the optimizer's pass
+        using var signs = new Generator((ulong)_kfac.Group.Options.Seed, CPU); // the same as in the optimizer's pass
         _cotangents =
             kind == FisherKind.Empirical
                 ? [_score]
@@ -79,7 +79,7 @@ internal sealed class KfacChecks : IDisposable
 
     private List<Approximation> Approximations { get; } = [];
 
-    /// <summary>Runs K-FAC twice: with the exact Fisher (the empirical one where the Jacobian is too large) and factored damping, and with
+    /// <summary>Runs K-FAC twice: with the exact Fisher (the empirical one if the Jacobian is too large) and factored damping, then with
     /// the empirical Fisher, damping in the eigenbasis and the KL clip.</summary>
     public static (IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage) Run(Problem problem)
     {
@@ -120,7 +120,7 @@ internal sealed class KfacChecks : IDisposable
                 continue;
             }
             if (block.Inverse is null)
-                continue; // no gradient reached it
+                continue; // it got no gradient
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
             var u = block.Precondition(v, _kfac.Group.Options.DampingSettings);
             bool seen = Captured(block, v);
@@ -136,8 +136,14 @@ internal sealed class KfacChecks : IDisposable
             if (Distance(block) is { } distance)
                 Approximations.Add(new(Label(block), distance, _kind));
         }
+        CheckStep(steps, product);
+    }
 
-        // -η ν U for a block, Adam's first step for the rest
+    /// <summary>Checks the step: -η ν U for a block, Adam's first step for the other parameters.</summary>
+    /// <param name="steps">U of each block.</param>
+    /// <param name="product">Σ ⟨U, V⟩.</param>
+    private void CheckStep(List<(CurvatureBlock Block, Tensor U)> steps, double product)
+    {
         double nu =
             _clip is { } c && LearningRate * LearningRate * product > c ? Math.Sqrt(c / (LearningRate * LearningRate * product)) : 1;
         var rest = _problem.Layout.Parameters.ToDictionary(p => p.Name, p => p.Parameter);
@@ -149,7 +155,7 @@ internal sealed class KfacChecks : IDisposable
                 Name(p),
                 LikelihoodChecks.RelativeError(Part(_moved, p), d, Problem.Floor(_moved)),
                 "the preconditioned gradient",
-                "the step is not -η ν U"
+                "the step differs from -η ν U"
             );
             rest.Remove(Name(p));
         }
@@ -162,12 +168,12 @@ internal sealed class KfacChecks : IDisposable
                 name,
                 LikelihoodChecks.RelativeError(Part(_moved, p), d, Problem.Floor(_moved)),
                 "the first step of Adam",
-                "AdamW trains it, and steps otherwise"
+                "AdamW trains it, but its step differs"
             );
         }
     }
 
-    /// <summary>Whether the oracle knows the layer; if so, that its uses make up the gradient.</summary>
+    /// <summary>Whether the oracle knows the layer. If so, checks that its uses add up to the gradient.</summary>
     private bool Captured(CurvatureBlock block, Tensor v)
     {
         if (!_uses.Saw(block.Name))
@@ -179,7 +185,7 @@ internal sealed class KfacChecks : IDisposable
                     double.NaN,
                     CheckOutcome.Inconclusive,
                     "the layer's own inputs and output gradients",
-                    $"the verifier knows no such layer: {block.Kind}"
+                    $"the verifier does not support this kind of layer: {block.Kind}"
                 )
             );
             return false;
@@ -191,14 +197,14 @@ internal sealed class KfacChecks : IDisposable
                 Name(p),
                 LikelihoodChecks.RelativeError(s, d, Problem.Floor(_gradient)),
                 "the weight's own gradient",
-                "the layer is also used where K-FAC does not see it: call it through call(), not forward()"
+                "some uses of the layer are not captured: use call(), not forward()"
             );
         return true;
     }
 
     private string FactorCheck => $"k-fac factors ({_kind.ToString().ToLowerInvariant()})";
 
-    /// <summary>A and G by the oracle, held against K-FAC's; K-FAC's own for a kind of layer that the oracle does not know.</summary>
+    /// <summary>The oracle's A and G, compared with K-FAC's. For layers that the oracle does not support, K-FAC's own.</summary>
     private (Tensor A, Tensor G) Factors(KroneckerBlock block, bool seen)
     {
         if (!seen)
@@ -215,7 +221,7 @@ internal sealed class KfacChecks : IDisposable
         return (a, g);
     }
 
-    /// <summary>The 2 x 2 blocks of a normalisation by the oracle, and U = (F + λ)⁻¹ V by its residual.</summary>
+    /// <summary>Checks the 2 x 2 blocks of a normalisation against the oracle, and U = (F + λ)⁻¹ V by its residual.</summary>
     private void Unitwise(CurvatureBlock block, bool seen, Tensor u, Tensor v)
     {
         if (!seen)
@@ -239,7 +245,7 @@ internal sealed class KfacChecks : IDisposable
             );
     }
 
-    /// <summary>U = (F + λ)⁻¹ V: against the solution of the dense block, or by its residual where that is too large.</summary>
+    /// <summary>Checks U = (F + λ)⁻¹ V against the solution with the dense block, or by its residual if that is too large.</summary>
     private void Inverse(CurvatureBlock block, Tensor a, Tensor g, Tensor u, Tensor v)
     {
         double damping = _problem.Options.Damping,
@@ -280,7 +286,8 @@ internal sealed class KfacChecks : IDisposable
         static Tensor Trace(Tensor m) => m.dim() == 1 ? m.sum().view(1, 1) : m.diagonal(0, -2, -1).sum(-1).unsqueeze(-1).unsqueeze(-1);
     }
 
-    /// <summary>‖C - F‖ / ‖F‖ for a block C, without either matrix: F = Σ k k' with few k, shaped as V, so ⟨C, F⟩ = Σ ⟨k, C k⟩.</summary>
+    /// <summary>‖C - F‖ / ‖F‖ for a block C, without forming either matrix: F = Σ k k' with few k, each with the shape of V, so ⟨C, F⟩ = Σ
+    /// ⟨k, C k⟩.</summary>
     private double? Distance(CurvatureBlock block)
     {
         if (Roots() is not { } roots)
@@ -295,8 +302,8 @@ internal sealed class KfacChecks : IDisposable
         return f > 0 ? Math.Sqrt(Math.Max(0, f - 2 * inner + block.SquaredNorm) / f) : null;
     }
 
-    /// <summary>k for every term and output (exact) or every term (empirical): [R, d] with the Fisher = Σ k k'; null if that were too
-    /// much.</summary>
+    /// <summary>k for every term and output (exact) or every term (empirical): [R, d] with the Fisher = Σ k k'. Null if it would be too
+    /// large.</summary>
     private Tensor? Roots()
     {
         if (_roots is not null)
@@ -343,7 +350,7 @@ internal sealed class KfacChecks : IDisposable
 
     private static string Label(CurvatureBlock block) => block.Name.Length == 0 ? block.Kind : block.Name;
 
-    /// <summary>The part of a vector [d] that belongs to a parameter, in its shape.</summary>
+    /// <summary>A parameter's part of a vector [d], with the parameter's shape.</summary>
     private Tensor Part(Tensor v, Parameter p) => _problem.Part(v, Index(p)).view(p.shape);
 
     public void Dispose()

@@ -2,11 +2,11 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>Every call of every layer that K-FAC has a block for in one forward pass, seen by plain hooks: the oracle of K-FAC's
+/// <summary>Records every call of every layer with a K-FAC block in one forward pass, by plain hooks. It is the oracle of K-FAC's
 /// factors.</summary>
-/// <remarks>A layer's output is replaced by a copy, so that an activation in place does not change what the gradient is taken of. Patches
-/// of a convolution are taken by a convolution whose kernels are unit vectors, not by unfolding; what a normalisation does is computed from
-/// its definition. Layers that do the same with one weight have their uses in common.</remarks>
+/// <remarks>A layer's output is replaced by a copy, so that an in-place activation does not change the tensor that is differentiated.
+/// Patches of a convolution are computed by a convolution with unit vectors as kernels, not by unfolding. Normalisations are computed from
+/// their definition. Layers of the same kind that share a weight share their uses.</remarks>
 internal sealed class LayerUses : IDisposable
 {
     private readonly Dictionary<string, List<(Tensor X, Tensor S)>> _uses = [];
@@ -33,7 +33,7 @@ internal sealed class LayerUses : IDisposable
                 var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook(
                     (_, x, s) =>
                     {
-                        var kept = s.clone().DetachFromDisposeScope(); // a container may dispose what passes through it
+                        var kept = s.clone().DetachFromDisposeScope(); // a container may dispose the tensors that pass through it
                         _uses[name].Add((x.detach().DetachFromDisposeScope(), kept));
                         return kept.clone();
                     }
@@ -51,13 +51,13 @@ internal sealed class LayerUses : IDisposable
         }
     }
 
-    /// <summary>What the model gave, with its graph.</summary>
+    /// <summary>The model's output, with its graph.</summary>
     public Tensor Output { get; }
 
-    /// <summary>Whether the layer of this name is of a known kind, and was called through call().</summary>
+    /// <summary>Whether the layer of this name is supported and was called through call().</summary>
     public bool Saw(string layer) => _uses.TryGetValue(layer, out var uses) && uses.Count > 0;
 
-    /// <summary>A = Σ ā ā' / rows over all uses: [in+1, in+1], or [groups, ..] with groups; for an embedding its diagonal.</summary>
+    /// <summary>A = Σ ā ā' / rows over all uses: [in+1, in+1], or [groups, ..] with groups; the diagonal for an embedding.</summary>
     public Tensor A(string layer, bool bias)
     {
         if (_layers[layer] is Embedding e)
@@ -70,8 +70,8 @@ internal sealed class LayerUses : IDisposable
         return rows.Select(r => r.mT.MatrixProduct(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
     }
 
-    /// <summary>Σ g g' over all uses and cotangents: [out, out], or [groups, ..] with groups; g the gradient of ⟨output, cotangent⟩ at the
-    /// layer's output.</summary>
+    /// <summary>Σ g g' over all uses and cotangents: [out, out], or [groups, ..] with groups. g is the gradient of ⟨output, cotangent⟩ at
+    /// the layer's output.</summary>
     public Tensor OutputGram(string layer, IEnumerable<Tensor> cotangents)
     {
         Tensor? sum = null;
@@ -84,7 +84,7 @@ internal sealed class LayerUses : IDisposable
         return sum!;
     }
 
-    /// <summary>Σ g ā' over all uses: what the gradient of [W b] is if every use was seen; (Σ g x̂, Σ g) : [units, 2] for a
+    /// <summary>Σ g ā' over all uses, which equals the gradient of [W b] if every use was recorded; (Σ g x̂, Σ g) : [units, 2] for a
     /// normalisation.</summary>
     public Tensor WeightGradient(string layer, Tensor cotangent, bool bias)
     {
@@ -104,7 +104,7 @@ internal sealed class LayerUses : IDisposable
                 .Aggregate((a, b) => a + b);
     }
 
-    /// <summary>Whether the layer is a normalisation, with a 2 x 2 block a unit.</summary>
+    /// <summary>Whether the layer is a normalisation, with a 2 x 2 block per unit.</summary>
     public bool IsNorm(string layer) => _layers[layer] is not (Linear or Convolution or Embedding);
 
     /// <summary>Σ p p' over terms, p = (Σ g x̂, Σ g) over the positions of one term: [units, 2, 2].</summary>

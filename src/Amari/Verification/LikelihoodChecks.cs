@@ -2,15 +2,15 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>A likelihood at a model's own outputs: everything it says is held against its own loss, and its three ways to the output Fisher
+/// <summary>Checks a likelihood at a model's outputs: its score and Hessian against its loss, and its three forms of the output Fisher
 /// against each other and against draws.</summary>
 internal static class LikelihoodChecks
 {
     private const string Subject = "output";
     private const long Numbers = 1 << 20,
-        FewestDraws = 64,
-        MostDraws = 4096; // draws of every term, so that the outputs are not too many numbers
-    private const double Smallest = 1e-6; // of a product with a vector of norm 1, or of a slope: below, rounding is seen
+        MinDraws = 64,
+        MaxDraws = 4096; // draws per term, limited by the size of the outputs
+    private const double MinSize = 1e-6; // minimum size of a product with a unit vector, or of a slope: below it, rounding dominates
     private const double StandardErrors = 5; // one false alarm in a million
 
     public static IEnumerable<Check> Run(Problem problem)
@@ -26,10 +26,10 @@ internal static class LikelihoodChecks
             directions.Select(u =>
             {
                 var slope = new FiniteDifference(t => likelihood.SumNegativeLogLikelihood(f + u * t, y).detach(), unit);
-                return slope.Hold(
+                return slope.Compare(
                     (likelihood.Score(f, y) * u).sum(),
                     d => d,
-                    Math.Max(Smallest, Problem.Floor(likelihood.Score(f, y))),
+                    Math.Max(MinSize, Problem.Floor(likelihood.Score(f, y))),
                     options.DifferenceTolerance
                 );
             }),
@@ -42,7 +42,7 @@ internal static class LikelihoodChecks
             directions.Select(u =>
             {
                 var slope = new FiniteDifference(t => LossGradient(likelihood, f + u * t, y), unit);
-                return slope.Hold(likelihood.HessianProduct(f, y, u), d => d, Smallest, options.DifferenceTolerance);
+                return slope.Compare(likelihood.HessianProduct(f, y, u), d => d, MinSize, options.DifferenceTolerance);
             }),
             "HessianProduct is not the second derivative of SumNegativeLogLikelihood"
         );
@@ -93,8 +93,8 @@ internal static class LikelihoodChecks
         return sum.view(f.shape);
     }
 
-    /// <summary>E ⟨s, u⟩ = 0 and E ⟨s, u⟩² = ⟨u, Λ u⟩ over draws, within their standard errors. Outputs are scaled to a root mean square of
-    /// 1, where every outcome is drawn.</summary>
+    /// <summary>Checks E ⟨s, u⟩ = 0 and E ⟨s, u⟩² = ⟨u, Λ u⟩ over draws, within their standard errors. Outputs are scaled to a root mean
+    /// square of 1, so that every outcome is drawn.</summary>
     private static Check Samples(Problem problem, Tensor f, IEnumerable<Tensor> directions)
     {
         const string name = "likelihood samples",
@@ -103,7 +103,7 @@ internal static class LikelihoodChecks
         double size = f.square().mean().sqrt().ToDouble();
         if (size > 0)
             f = f / size;
-        long count = Math.Clamp(Numbers / f.numel(), FewestDraws, MostDraws);
+        long count = Math.Clamp(Numbers / f.numel(), MinDraws, MaxDraws);
         Tensor Repeat(Tensor t) => t.repeat([count, .. t.shape.Skip(1).Select(_ => 1L)]);
         var many = Repeat(f);
         using var generator = new Generator((ulong)problem.Options.Seed, f.device);
@@ -115,7 +115,7 @@ internal static class LikelihoodChecks
                 double.NaN,
                 CheckOutcome.Failed,
                 oracle,
-                $"Sample gives the shape [{string.Join(", ", draw.shape)}] where targets are [{many.shape[0]}, "
+                $"Sample returns the shape [{string.Join(", ", draw.shape)}]; targets have the shape [{many.shape[0]}, "
                     + $"{string.Join(", ", problem.Targets.shape.Skip(1))}]"
             );
         var scores = likelihood.Score(many, draw);
@@ -140,7 +140,7 @@ internal static class LikelihoodChecks
             oracle,
             FormattableString.Invariant(
                 $"the scores of {likelihood.Terms(many)} draws have mean 0 and variance Λ to {mean:F1} and {square:F1} standard errors"
-            ) + (passed ? "" : $"; at most {StandardErrors} is chance: Sample, Score and FisherProduct do not belong together")
+            ) + (passed ? "" : $"; chance explains at most {StandardErrors}: Sample, Score and FisherProduct are inconsistent")
         );
 
         static double Off(Tensor draws, double expected) =>
@@ -149,11 +149,11 @@ internal static class LikelihoodChecks
 
     private static (double, CheckOutcome) Relative(Tensor value, Tensor expected, VerificationOptions options)
     {
-        double error = RelativeError(value, expected, Smallest);
+        double error = RelativeError(value, expected, MinSize);
         return (error, error <= options.Tolerance ? CheckOutcome.Passed : CheckOutcome.Failed);
     }
 
-    /// <summary>|value - expected| / max(|expected|, floor); 0 where both are 0.</summary>
+    /// <summary>|value - expected| / max(|expected|, floor); 0 if both are 0.</summary>
     public static double RelativeError(Tensor value, Tensor expected, double floor)
     {
         double difference = (value - expected).norm().ToDouble();
@@ -166,7 +166,7 @@ internal static class LikelihoodChecks
         return new(name, Subject, error, outcome, oracle, outcome == CheckOutcome.Failed ? fault : "");
     }
 
-    /// <summary>The graver outcome is the larger.</summary>
+    /// <summary>Orders outcomes by severity.</summary>
     public static int Rank(CheckOutcome outcome) =>
         outcome switch
         {

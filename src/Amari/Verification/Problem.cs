@@ -3,8 +3,8 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>A float64 model with its batch, and the plain derivatives that oracles are made of: forward and backward passes, nothing of
-/// the library's operators.</summary>
+/// <summary>A float64 model with its batch, and the plain derivatives for oracles: forward and backward passes, without the library's
+/// operators.</summary>
 internal sealed class Problem(
     nn.Module<Tensor, Tensor> model,
     Likelihood likelihood,
@@ -25,7 +25,7 @@ internal sealed class Problem(
     public ParameterLayout Layout { get; } = ParameterLayout.Of(model);
     public Objective Objective => field ??= new(model, likelihood, [(inputs, targets)], Layout);
 
-    /// <summary>f without a graph, M and C.</summary>
+    /// <summary>f without a graph.</summary>
     public Tensor Output
     {
         get
@@ -35,13 +35,13 @@ internal sealed class Problem(
         }
     }
 
-    /// <summary>Terms of the output, those that do not count included: C outputs each.</summary>
+    /// <summary>The number of terms in the output, including ignored ones, of C outputs each.</summary>
     public long Positions => field != 0 ? field : field = likelihood.Terms(Output);
 
-    /// <summary>A tensor shaped as the output f, 0 at terms that do not count.</summary>
+    /// <summary>A tensor with the shape of the output f, set to 0 at ignored terms.</summary>
     public Tensor OfCounted(Tensor f, Tensor x) => likelihood.Counted(f, targets) is { } counted ? x * counted : x;
 
-    /// <summary>M: terms that count.</summary>
+    /// <summary>M: the number of terms that count.</summary>
     public long Terms => field != 0 ? field : field = likelihood.Terms(Output, targets);
 
     public long Outputs => field != 0 ? field : field = likelihood.Outputs(Output);
@@ -55,7 +55,7 @@ internal sealed class Problem(
     /// <summary>J's, by one backward pass, for s shaped as the output.</summary>
     public Tensor TransposedProduct(Tensor s) => Pull(ForwardFailure.Call(model, inputs), s);
 
-    /// <summary>J of every output of every term, [M C, d], by as many backward passes; null if that were too much.</summary>
+    /// <summary>J for every output of every term, [M C, d], one backward pass per row. Null if it would be too large.</summary>
     public Tensor? Jacobian
     {
         get
@@ -69,7 +69,7 @@ internal sealed class Problem(
         }
     }
 
-    /// <summary>Tensors shaped as chosen others: the derivative of a value with respect to them.</summary>
+    /// <summary>The derivative of a value with respect to variables: tensors with their shapes.</summary>
     public static IReadOnlyList<Tensor> Derivative(Tensor value, Tensor? cotangent, IReadOnlyList<Tensor> variables, bool again)
     {
         if (!value.requires_grad)
@@ -86,7 +86,7 @@ internal sealed class Problem(
         cat([.. Derivative(value, cotangent, [.. Layout.Parameters.Select(p => (Tensor)p.Parameter)], again).Select(g => g.reshape(-1))])
             .detach();
 
-    /// <summary>A random vector [d] whose part for each parameter has norm 1.</summary>
+    /// <summary>A random vector [d] with norm 1 for each parameter's part.</summary>
     public Tensor Direction() => cat([.. Layout.Shapes.Select(s => Unit(s).reshape(-1))]);
 
     /// <summary>A random tensor of norm 1.</summary>
@@ -96,10 +96,10 @@ internal sealed class Problem(
         return u / u.norm();
     }
 
-    /// <summary>The part of a vector [d] that belongs to the i-th parameter.</summary>
+    /// <summary>The i-th parameter's part of a vector [d].</summary>
     public Tensor Part(Tensor v, int i) => v.narrow(0, Layout.Offset(i), Layout.Offset(i + 1) - Layout.Offset(i));
 
-    /// <summary>Relative to a parameter's own share, or to this part of the whole where that share is smaller.</summary>
+    /// <summary>The scale of relative errors: this part of the whole, if a parameter's own part is smaller.</summary>
     public static double Floor(Tensor whole) => 1e-4 * whole.norm().ToDouble() / Math.Sqrt(whole.numel());
 
     public void Dispose() => _jacobian?.Dispose();

@@ -2,17 +2,17 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>Products with the Gauss-Newton matrix and the Fishers, J' B J v, parameter by parameter. J is the dense Jacobian, a row for
-/// each output of each term by a plain backward pass; of a large model, J v comes from finite differences of the outputs, and J's from one
+/// <summary>Checks products with the Gauss-Newton matrix and the Fishers, J' B J v, parameter by parameter. J is the dense Jacobian, with
+/// one backward pass for each output of each term. For a large model, J v comes from finite differences of the outputs and J's from one
 /// backward pass.</summary>
 internal static class ProductChecks
 {
     private const string MonteCarloProduct = "fisher product (monte-carlo)";
-    private const int Repeats = 24; // Monte-Carlo operators, each with its own seed
-    private const double StandardErrors = 5; // of 24: one false alarm in 40,000
-    private const int Draws = 64; // per term and operator: cheap beside the passes through the model
+    private const int Repeats = 24; // Monte Carlo operators with different seeds
+    private const double StandardErrors = 5; // of 24 operators: one false alarm in 40,000
+    private const int Draws = 64; // per term and operator: cheap compared with the passes through the model
 
-    /// <summary>The kinds of products, each with its checks.</summary>
+    /// <summary>The kinds of products and their checks.</summary>
     public static IEnumerable<(string Name, Func<IEnumerable<Check>> Checks)> Of(Problem problem)
     {
         var (likelihood, y) = (problem.Likelihood, problem.Targets);
@@ -68,7 +68,8 @@ internal static class ProductChecks
             {
                 var estimates = Moved(problem, v).Map(t => problem.TransposedProduct(metric(f, t)) / problem.Terms);
                 double floor = Problem.Floor(product);
-                hold = i => estimates.Hold(problem.Part(product, i), d => problem.Part(d, i), floor, problem.Options.DifferenceTolerance);
+                hold = i =>
+                    estimates.Compare(problem.Part(product, i), d => problem.Part(d, i), floor, problem.Options.DifferenceTolerance);
             }
             for (int i = 0; i < worst.Length; i++)
                 if (
@@ -87,14 +88,14 @@ internal static class ProductChecks
                 worst[i].Outcome switch
                 {
                     CheckOutcome.Failed =>
-                        "it is not J' B J of the model's own backward passes: a backward pass that is wrong, not linear, or has no graph "
+                        "it differs from J' B J of the model's own backward passes: a backward pass is wrong, not linear, or has no graph "
                             + "of its own",
                     _ => "",
                 }
             );
     }
 
-    /// <summary>J v by differences of the outputs.</summary>
+    /// <summary>J v by finite differences of the outputs.</summary>
     private static FiniteDifference Moved(Problem problem, Tensor v)
     {
         var w = problem.Layout.Read();
@@ -113,7 +114,7 @@ internal static class ProductChecks
         }
     }
 
-    /// <summary>⟨v, F v⟩ of each parameter: the mean over operators with different seeds against the exact Fisher's.</summary>
+    /// <summary>⟨v, F v⟩ of each parameter: the mean over operators with different seeds against the exact Fisher.</summary>
     private static IEnumerable<Check> MonteCarlo(Problem problem)
     {
         using var outer = NewDisposeScope();
@@ -125,7 +126,7 @@ internal static class ProductChecks
             .Select(r => Shares(new Fisher(problem.Objective, FisherKind.MonteCarlo, Draws, problem.Options.Seed + 1 + r)))
             .ToList();
         for (int i = 0; i < expected.Length; i++)
-            yield return Judge(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
+            yield return MonteCarloCheck(layout.Parameters[i].Name, expected[i], [.. seen.Select(s => s[i])]);
 
         double[] Shares(Fisher fisher)
         {
@@ -135,7 +136,7 @@ internal static class ProductChecks
         }
     }
 
-    private static Check Judge(string parameter, double expected, double[] seen)
+    private static Check MonteCarloCheck(string parameter, double expected, double[] seen)
     {
         double mean = seen.Average(),
             error = Math.Abs(mean - expected);
@@ -152,8 +153,8 @@ internal static class ProductChecks
                 : CheckOutcome.Failed,
             "the exact Fisher",
             passed ? FormattableString.Invariant($"within {(standard > 0 ? error / standard : 0):F1} standard errors")
-                : blind ? "the model is so sure at these examples that every draw gave the same"
-                : FormattableString.Invariant($"{error / standard:F1} standard errors off; at most {StandardErrors} is chance")
+                : blind ? "the model is so confident at these examples that all draws are equal"
+                : FormattableString.Invariant($"{error / standard:F1} standard errors off; chance explains at most {StandardErrors}")
         );
     }
 }

@@ -4,12 +4,12 @@ using Amari.Curvature;
 
 namespace Amari.Verification;
 
-/// <summary>What <see cref="Verifier"/> found. Prints as a table of agreeing digits, one row a parameter, and the findings in
-/// words.</summary>
-/// <param name="Checks">Everything that was held against an oracle.</param>
-/// <param name="Approximations">How far each K-FAC block is from the dense Fisher block: not a fault, but what the factorisation leaves
-/// out.</param>
-/// <param name="Coverage">Which parameter K-FAC preconditions, and why not the others.</param>
+/// <summary>The findings of <see cref="Verifier"/>. Prints as a table of agreeing digits, one row per parameter, followed by the findings
+/// in words.</summary>
+/// <param name="Checks">All checks.</param>
+/// <param name="Approximations">The distance of each K-FAC block from the dense Fisher block. It is not an error, but the part that the
+/// factorisation omits.</param>
+/// <param name="Coverage">The parameters that K-FAC preconditions, and the reason for the others.</param>
 public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage)
 {
     private static readonly (string Head, string Prefix)[] Columns =
@@ -29,7 +29,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     /// <summary>The likelihood's name.</summary>
     public required string Likelihood { get; init; }
 
-    /// <summary>How many examples were used.</summary>
+    /// <summary>Number of examples.</summary>
     public required long Examples { get; init; }
 
     /// <summary>C: outputs of a term; 0 where the model does not run in float64.</summary>
@@ -41,7 +41,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     /// <summary>The trainable parameters, with their shapes.</summary>
     public required IReadOnlyList<(string Name, IReadOnlyList<long> Shape)> Parameters { get; init; }
 
-    /// <summary>Whether no check failed, and all could be computed; inconclusive ones are not failures.</summary>
+    /// <summary>Whether no check failed and every quantity could be computed. Inconclusive checks do not count as failures.</summary>
     public bool Passed => Checks.All(c => c.Outcome is not (CheckOutcome.Failed or CheckOutcome.Unavailable));
 
     /// <inheritdoc/>
@@ -59,36 +59,13 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         Table(text);
         text.AppendLine();
         Agreements(text);
-
-        foreach (var (outcome, title) in new[] { (CheckOutcome.Failed, "Failed"), (CheckOutcome.Inconclusive, "Inconclusive") })
-        {
-            var found = Checks.Where(c => c.Outcome == outcome).GroupBy(c => (c.Name, c.Note, c.Oracle)).ToList();
-            if (found.Count > 0)
-                text.AppendLine().AppendLine(culture, $"{title}:");
-            foreach (var g in found)
-                text.AppendLine(
-                    culture,
-                    $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: "
-                        + $"{Distance([.. g], g.Key.Oracle)}{Upper(g.Key.Note)}."
-                );
-        }
-        var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
-        if (unavailable.Count > 0)
-            text.AppendLine().AppendLine("Cannot be computed for this model:");
-        foreach (var g in unavailable)
-            text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Upper(g.Key)}.");
-        var moved = Checks
-            .Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal))
-            .ToList();
-        if (moved.Count > 0)
-            text.AppendLine()
-                .AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(Subjects))}: {moved[0].Note}.");
+        Findings(text);
 
         if (Approximations.Count > 0)
             text.AppendLine()
                 .AppendLine(
                     culture,
-                    $"Approximate by nature: K-FAC's block A ⊗ G against the dense "
+                    $"Approximations by design: K-FAC's block A ⊗ G against the dense "
                         + $"{Approximations[0].Fisher.ToString().ToLowerInvariant()} Fisher block of these examples, ‖A ⊗ G - F‖ / ‖F‖:"
                 )
                 .AppendLine(
@@ -99,7 +76,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             text.AppendLine()
                 .AppendLine(
                     unsupported.Count == 0
-                        ? "Unsupported: nothing; K-FAC has a block for every parameter."
+                        ? "Unsupported: none; K-FAC has a block for every parameter."
                         : "Unsupported by K-FAC, trained by AdamW:"
                 );
         foreach (var row in unsupported)
@@ -108,7 +85,36 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         return text.ToString();
     }
 
-    /// <summary>What agrees, with what, and to how many digits at least.</summary>
+    /// <summary>Lists the checks that failed, are inconclusive or unavailable, or ran at perturbed weights.</summary>
+    private void Findings(StringBuilder text)
+    {
+        var culture = CultureInfo.InvariantCulture;
+        foreach (var (outcome, title) in new[] { (CheckOutcome.Failed, "Failed"), (CheckOutcome.Inconclusive, "Inconclusive") })
+        {
+            var found = Checks.Where(c => c.Outcome == outcome).GroupBy(c => (c.Name, c.Note, c.Oracle)).ToList();
+            if (found.Count > 0)
+                text.AppendLine().AppendLine(culture, $"{title}:");
+            foreach (var g in found)
+                text.AppendLine(
+                    culture,
+                    $"  {g.Key.Name} of {string.Join(", ", g.Select(c => c.Parameter).Distinct())}: "
+                        + $"{Distance([.. g], g.Key.Oracle)}{Capitalised(g.Key.Note)}."
+                );
+        }
+        var unavailable = Checks.Where(c => c.Outcome == CheckOutcome.Unavailable).GroupBy(c => c.Note).ToList();
+        if (unavailable.Count > 0)
+            text.AppendLine().AppendLine("Cannot be computed for this model:");
+        foreach (var g in unavailable)
+            text.AppendLine(culture, $"  {string.Join(", ", g.Select(c => c.Name))}: {Capitalised(g.Key)}.");
+        var moved = Checks
+            .Where(c => c.Outcome == CheckOutcome.Passed && c.Note.Contains("differentiable", StringComparison.Ordinal))
+            .ToList();
+        if (moved.Count > 0)
+            text.AppendLine()
+                .AppendLine(culture, $"Note: {string.Join(", ", moved.GroupBy(c => c.Name).Select(Subjects))}: {moved[0].Note}.");
+    }
+
+    /// <summary>Lists the agreeing checks with their oracle and the minimum number of digits.</summary>
     private void Agreements(StringBuilder text)
     {
         var groups = Checks.GroupBy(c => c.Name).Where(g => g.Any(c => c.Outcome == CheckOutcome.Passed)).ToList();
@@ -138,12 +144,12 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             failed = Checks.Count(c => c.Outcome == CheckOutcome.Failed);
         int missing = Checks.Count(c => c.Outcome == CheckOutcome.Unavailable),
             open = Checks.Count - passed - failed - missing;
-        return failed == 0 && missing > 0 ? $"{passed} checks agree; what cannot be computed for this model is not verified."
-            : failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust curvature of this model yet."
-            : $"All {passed} checks agree" + (open > 0 ? $"; {open} could not be decided." : ".");
+        return failed == 0 && missing > 0 ? $"{passed} checks agree; quantities that cannot be computed for this model are not verified."
+            : failed > 0 ? $"{failed} of {Checks.Count} checks failed: do not trust the curvature of this model yet."
+            : $"All {passed} checks agree" + (open > 0 ? $"; {open} are inconclusive." : ".");
     }
 
-    /// <summary>Agreeing digits of each parameter under each kind of check; the worse where there are two.</summary>
+    /// <summary>Agreeing digits of each parameter for each kind of check; the smaller number if there are two.</summary>
     private void Table(StringBuilder text)
     {
         var heads = Columns.Where(c => Checks.Any(k => k.Name.StartsWith(c.Prefix, StringComparison.Ordinal))).ToList();
@@ -174,7 +180,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             }
             text.AppendLine();
         }
-        text.AppendLine("(draws: ok where the Monte-Carlo Fisher is within its standard error; ! failed, ? not decided, - not applicable)");
+        text.AppendLine("(draws: ok if the Monte Carlo Fisher is within its standard error; ! failed, ? inconclusive, - not applicable)");
     }
 
     private static bool IsLayerOf(string layer, string parameter) =>
@@ -199,5 +205,6 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     private static string Subjects(IGrouping<string, Check> checks) =>
         $"{checks.Key} of {string.Join(", ", checks.Select(c => c.Parameter))}";
 
-    private static string Upper(string sentence) => sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
+    private static string Capitalised(string sentence) =>
+        sentence.Length == 0 ? sentence : char.ToUpperInvariant(sentence[0]) + sentence[1..];
 }

@@ -4,25 +4,25 @@ using Amari.Native;
 
 namespace Amari.Verification;
 
-/// <summary>Holds the derivatives and the curvature of a user's own model against dense oracles and finite differences in float64, on a
-/// tiny batch, parameter by parameter.</summary>
-/// <remarks>Checked are: the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian, the
-/// Gauss-Newton matrix and the exact, empirical and Monte-Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
-/// evaluation mode; a model of millions of parameters takes seconds to a minute. What cannot be computed for the model, as where an
-/// operation has no second derivative or a custom backward throws, is reported with the reason, and the other checks are made. Nothing can
-/// be checked of a model that does not run in float64, as one with a constant of another type: the report then says why.</remarks>
+/// <summary>Checks the derivatives and the curvature of a user's model against dense oracles and finite differences in float64, on a small
+/// batch, parameter by parameter.</summary>
+/// <remarks>The checks cover the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian,
+/// the Gauss-Newton matrix and the exact, empirical and Monte Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
+/// evaluation mode. A model of millions of parameters takes seconds to a minute. If a quantity cannot be computed, for example because an
+/// operation has no second derivative or a custom backward throws, the reason is reported and the other checks continue. A model that does
+/// not run in float64 cannot be checked, and the report gives the reason.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch that have a target (the label -100 is none).</summary>
-    /// <param name="model">Any dtype; it computes in float64 meanwhile, and is then as it was, bit by bit. Not to be used by another thread
-    /// meanwhile.</param>
+    /// <param name="model">Any dtype. It computes in float64 during the call and is restored bit by bit. Other threads must not use it
+    /// during the call.</param>
     /// <param name="likelihood">p(y | f) of the model's output.</param>
-    /// <param name="inputs">[n, ...]; not changed. Floating-point ones are taken in float64.</param>
-    /// <param name="targets">[n, ...], as the likelihood wants them; not changed.</param>
+    /// <param name="inputs">[n, ...]; not changed. Floating-point inputs are converted to float64.</param>
+    /// <param name="targets">[n, ...], in the form that the likelihood requires; not changed.</param>
     /// <param name="options">Defaults if null.</param>
-    /// <exception cref="ArgumentException">There is no example, none has a target, or there is no trainable parameter; or the model cannot
-    /// take the inputs, or the likelihood the targets.</exception>
-    /// <exception cref="InvalidOperationException">The loss of the examples is not finite.</exception>
+    /// <exception cref="ArgumentException">There is no example, or no trainable parameter.</exception>
+    /// <exception cref="InvalidOperationException">The model does not run in float64, or its loss is not finite. The message gives the
+    /// reason.</exception>
     public static VerificationReport Verify(
         nn.Module<Tensor, Tensor> model,
         Likelihood likelihood,
@@ -47,12 +47,7 @@ public static class Verifier
         ArgumentNullException.ThrowIfNull(targets);
         Require.Parameters(model, "verify");
         options ??= new();
-        long n = Math.Min(options.Examples, inputs.shape[0]);
-        if (n == 0 || targets.shape[0] < n)
-            throw new ArgumentException(
-                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be a target for each, and one at least.",
-                nameof(inputs)
-            );
+        long n = CountOf(inputs, targets, options);
 
         using var on = enable_grad();
         using var scope = NewDisposeScope();
@@ -103,19 +98,33 @@ public static class Verifier
                 Parameters = [.. ParameterLayout.Of(model).Parameters.Select(p => (p.Name, (IReadOnlyList<long>)p.Parameter.shape))],
             };
 
-        // What cannot be computed is a finding, and keeps nothing else from being checked.
-        void Try(string name, Func<IEnumerable<Check>> group)
+        void Try(string name, Func<IEnumerable<Check>> group) => checks.AddRange(Attempt(name, group));
+    }
+
+    /// <summary>The checks of a group. A quantity that cannot be computed is a finding, and does not stop the other checks.</summary>
+    private static List<Check> Attempt(string name, Func<IEnumerable<Check>> group)
+    {
+        using var scope = NewDisposeScope();
+        try
         {
-            using var inner = NewDisposeScope();
-            try
-            {
-                checks.AddRange(group());
-            }
-            catch (Exception e)
-            {
-                checks.Add(Unavailable(name, e.Message.Split('\n')[0].Trim().TrimEnd('.')));
-            }
+            return [.. group()];
         }
+        catch (Exception e)
+        {
+            return [Unavailable(name, e.Message.Split('\n')[0].Trim().TrimEnd('.'))];
+        }
+    }
+
+    private static long CountOf(Tensor inputs, Tensor targets, VerificationOptions options)
+    {
+        long n = Math.Min(options.Examples, inputs.shape[0]);
+        return n > 0 && targets.shape[0] >= n
+            ? n
+            : throw new ArgumentException(
+                $"There are {inputs.shape[0]} inputs and {targets.shape[0]} targets; there must be at least one input, and a target "
+                    + "for each.",
+                nameof(inputs)
+            );
     }
 
     /// <summary>The first n examples of which a term counts, in float64.</summary>
@@ -176,7 +185,7 @@ public static class Verifier
             )
         {
             string why = e.Message.Split('\n')[0].Split(" (Parameter")[0].Trim().TrimEnd('.');
-            return $"the model does not run in float64 (a tensor that is no parameter and no buffer keeps its own type): {why}";
+            return $"the model does not run in float64 (a tensor that is neither a parameter nor a buffer keeps its dtype): {why}";
         }
     }
 }

@@ -48,9 +48,9 @@ public sealed class AnswerTests
             text,
             StringComparison.Ordinal
         );
-        Assert.Contains("kfac needed the fewest steps (100), but each costs 20.0 times as much", text, StringComparison.Ordinal);
-        Assert.Contains("kfac ended lowest", text, StringComparison.Ordinal);
-        Assert.Contains("This is one seed.", text, StringComparison.Ordinal);
+        Assert.Contains("kfac needed the fewest steps (100), but each takes 20.0 times as long", text, StringComparison.Ordinal);
+        Assert.Contains("kfac reached the lowest final loss", text, StringComparison.Ordinal);
+        Assert.Contains("Only one seed was run.", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -64,8 +64,8 @@ public sealed class AnswerTests
             Make("c", 0, null, null, 0.5),
             Make("c", 1, null, null, 0.5)
         );
-        Assert.Contains("as fast within the noise", text, StringComparison.Ordinal);
-        Assert.Contains("The seeds overlap", text, StringComparison.Ordinal);
+        Assert.Contains("equally fast within the noise", text, StringComparison.Ordinal);
+        Assert.Contains("The times of the seeds overlap", text, StringComparison.Ordinal);
         Assert.Contains("c did not reach it within 10 s", text, StringComparison.Ordinal);
     }
 
@@ -83,7 +83,7 @@ public sealed class AnswerTests
             Answer(Make("a", 0, null, null, double.NaN, RunStatus.Diverged), Make("b", 0, null, null, double.NaN, RunStatus.Diverged)),
             StringComparison.Ordinal
         );
-        Assert.Equal("No run was finished.", Answer());
+        Assert.Equal("No run finished.", Answer());
     }
 
     [Fact]
@@ -106,8 +106,7 @@ public sealed class AnswerTests
         TrainingRun[] kfac = [Make("kfac", 0, 3, 10, 0.05), Make("kfac", 1, 3, 10, 0.05), Make("kfac", 2, 3, 10, 0.05)];
         string safer = Answer([.. lion, .. kfac]);
         Assert.StartsWith(
-            "Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster where it got there (1 s), but that was with 2 of 3 "
-                + "seeds.",
+            "Use kfac: it reached loss 0.1 first, in 3 s (10 steps). lion was faster (1 s), but reached it with only 2 of 3 " + "seeds.",
             safer,
             StringComparison.Ordinal
         );
@@ -143,7 +142,7 @@ public sealed class AnswerTests
             StringComparison.Ordinal
         );
         Assert.DoesNotContain("kfac needed", text, StringComparison.Ordinal);
-        Assert.DoesNotContain("kfac ended lowest", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("kfac reached the lowest final loss", text, StringComparison.Ordinal);
         Assert.Contains("came apart\n2 of 3", new Summary("kfac", kfac).Cells()[2], StringComparison.Ordinal);
 
         string none = Answer([.. kfac, Make("lion", 0, null, null, double.NaN, RunStatus.Diverged)]);
@@ -156,13 +155,13 @@ public sealed class AnswerTests
 
         string missed = Answer([.. kfac, Make("sgd", 0, null, null, 0.4)]);
         Assert.StartsWith(
-            "No optimizer reached loss 0.1 and kept what it had reached within 10 s (kfac did with 3 of 3 seeds); sgd came closest, at "
+            "No optimizer reached loss 0.1 and kept its progress within 10 s (kfac did with 3 of 3 seeds); sgd came closest, at "
                 + "loss 0.4.",
             missed,
             StringComparison.Ordinal
         );
         Assert.StartsWith(
-            "No optimizer reached loss 0.1 with every seed and kept what it had reached; adam did best, with 2 of 3 seeds",
+            "No optimizer reached loss 0.1 with every seed and kept its progress; adam did best, with 2 of 3 seeds",
             Answer([.. kfac, Make("adam", 0, 1, 10, 0.05), Make("adam", 1, 1, 10, 0.05), Make("adam", 2, null, null, 0.4)]),
             StringComparison.Ordinal
         );
@@ -221,20 +220,24 @@ public sealed class AnswerTests
         };
         var learning = Make("adamw", 0, null, null, 81) with { Best = new(900, 9, 80, 0.1) };
         Assert.Contains(
-            "kfac rests at the loss of a constant prediction (206.9): it has learned the mean of the targets only, where adamw got to 80; "
-                + "try another start (--start)",
+            "kfac ended at the loss of a constant prediction (206.9): it learned only the mean of the targets, while adamw reached 80; "
+                + "try another initialisation (--start)",
             Answer(resting, learning),
             StringComparison.Ordinal
         );
-        Assert.Contains("learned the mean of the targets only, unless the data allow no more;", Answer(resting), StringComparison.Ordinal);
         Assert.Contains(
-            "kfac and lion rest at the loss of a constant prediction (206.9): they have learned the mean of the targets only, unless",
+            "learned only the mean of the targets, unless the data permit no lower loss;",
+            Answer(resting),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "kfac and lion ended at the loss of a constant prediction (206.9): they learned only the mean of the targets, unless",
             Answer(resting, resting with { Optimizer = "lion" }, Make("sgd", 0, null, null, 205) with { Best = new(900, 9, 205, 0.1) }),
             StringComparison.Ordinal
         );
-        Assert.Contains("kfac (seed 0) rests", Answer(resting, Make("kfac", 1, null, null, 90)), StringComparison.Ordinal);
+        Assert.Contains("kfac (seed 0) ended", Answer(resting, Make("kfac", 1, null, null, 90)), StringComparison.Ordinal);
         Assert.Contains(
-            "kfac rested at the loss of a constant prediction (206.9) from step 50 to 700 of seed 0, 65 % of the budget.",
+            "kfac stayed at the loss of a constant prediction (206.9) from step 50 to 700 of seed 0, 65 % of the budget.",
             Answer(resting with { Plateau = new(206.9, 50, 700, 0.65, false, 2.9) }),
             StringComparison.Ordinal
         );
@@ -249,7 +252,7 @@ public sealed class AnswerTests
     ]
     public void A_status_has_a_stable_name_and_an_exit_code(RunStatus status, string name, int code)
     {
-        var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), Start = WeightStart.PyTorch };
+        var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), WeightInit = WeightInit.PyTorch };
         var comparison = new BenchmarkResult("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], []);
         var json = System.Text.Json.Nodes.JsonNode.Parse(ResultJson.Of(comparison))!["runs"]![0]!;
         Assert.Equal((name, "pytorch"), ((string)json["status"]!, (string)json["start"]!));

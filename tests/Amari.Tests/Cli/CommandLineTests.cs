@@ -22,14 +22,14 @@ public sealed class CommandLineTests
             { "compare no-such", "digits-mlp" },
             { "compare --optimizers sgd,foo", "sgd, adam, adamw, lion, adamw-bf16" },
             { "compare --budget 10", "60s" },
-            { "compare --budget -3s", "more than 0" },
+            { "compare --budget -3s", "it must be a time > 0" },
             { "compare --epochs 0", "integer >= 1" },
             { "compare --seeds 0", "integer >= 1" },
             { "compare --tune -1", "integer >= 0" },
             { "compare --budget 1s --epochs 2", "not both" },
             { "compare --assembly missing.dll", "missing.dll" },
             { "compare --nonsense", "--nonsense" },
-            { "compare fashion-conv --data /nowhere", "--data is '/nowhere'; there is no such folder" },
+            { "compare fashion-conv --data /nowhere", "--data is '/nowhere'; this folder does not exist" },
             { "compare fashion-conv --data /dev", "dataset-fashion-mnist" },
             { "train --optimizer kfac --set damping=-1", "Damping is -1; it must be a finite number > 0." },
             { "train --optimizer kfac --set foo=1", "Damping" },
@@ -43,8 +43,8 @@ public sealed class CommandLineTests
             { "train digits-mlp --optimizer natural-gradient --set solver=dense", "ConjugateGradient" },
             { "train --optimizer newton-cg --set radius=0", "Radius is 0; it must be a finite number > 0." },
             { "train --resume", "--checkpoint" },
-            { "train --start he", "There is no start 'he'; there are workload, sparse, glorot, pytorch." },
-            { "compare --start 3", "There is no start '3'" },
+            { "train --start he", "The weight initialisation is 'he'; it must be one of workload, sparse, glorot, pytorch." },
+            { "compare --start 3", "The weight initialisation is '3'" },
             { "verify --checkpoint nowhere", "There is no checkpoint 'nowhere'" },
             { "train --threads 0", "integer >= 1" },
             { "train --threads 100000", "integer >= 1 and <= " },
@@ -53,9 +53,9 @@ public sealed class CommandLineTests
             { "verify --budget 3s", "Unrecognized" },
             { "verify --assembly missing.dll", "missing.dll" },
             { "plan --optimizers nope", "'nope'" },
-            { "plan --optimizers ,", "names none" },
+            { "plan --optimizers ,", "must name at least one optimizer" },
             { "plan --calibration 0s", "--calibration is '0s'" },
-            { "train --monitor sharpness,foo", "'foo' to monitor; there are sharpness, spectrum, noise, kl, factors" },
+            { "train --monitor sharpness,foo", "is 'foo'; it must be one of sharpness, spectrum, noise, kl, factors" },
             { "compare --monitor ,", "sharpness, spectrum, noise, kl, factors" },
             { "train --monitor kl --monitor-share 100%", "--monitor-share is '100%'" },
             { "train --monitor kl --monitor-examples 1", "integer >= 2" },
@@ -164,7 +164,7 @@ public sealed class CommandLineTests
                 bare.Save(1, new Dictionary<string, Tensor>(), new Dictionary<string, string>());
             (code, _, error) = Run(["train", "--optimizer", "sgd", "--epochs", "1", "--checkpoint", "bare", "--resume"]);
             Assert.Equal(1, code);
-            Assert.Contains("does not say its 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+            Assert.Contains("lacks 'run'", Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
             Assert.Single(Directory.GetDirectories("out"));
         }
         finally
@@ -279,14 +279,14 @@ public sealed class CommandLineTests
         ];
         var (code, output, error) = Run([.. run, "--start", "pytorch"]);
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("; start pytorch", output, StringComparison.Ordinal);
+        Assert.Contains("; initialisation pytorch", output, StringComparison.Ordinal);
         Assert.Equal("pytorch", (string?)JsonNode.Parse(File.ReadAllText(json))!["runs"]![0]!["start"]);
         Assert.Contains(
-            "weights from the start pytorch",
+            "weight initialisation pytorch",
             File.ReadAllText(folder.File(Path.Combine("o", "report.html"))),
             StringComparison.Ordinal
         );
-        AssertRefused("start pytorch, this run has glorot", [.. run, "--start", "glorot", "--resume"]);
+        AssertRefused("start pytorch, but this run has glorot", [.. run, "--start", "glorot", "--resume"]);
         Assert.Equal(0, Run([.. run, "--start", "pytorch", "--resume"]).Code);
     }
 
@@ -494,7 +494,7 @@ public sealed class CommandLineTests
         Assert.Equal((0, ""), (code, error));
         Assert.Matches("conv1.weight +\\[16, 1, 3, 3\\]", output);
         Assert.Contains("checks agree", output, StringComparison.Ordinal);
-        Assert.Contains("Approximate by nature", File.ReadAllText(Path.Combine(result, "verification.txt")), StringComparison.Ordinal);
+        Assert.Contains("Approximations by design", File.ReadAllText(Path.Combine(result, "verification.txt")), StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(result, "result.json")));
         var root = JsonNode.Parse(File.ReadAllText(json))!;
         Assert.Equal(3, (int)root["examples"]!);

@@ -82,17 +82,17 @@ public sealed class ContinuedCompareTests
 
     private static readonly (string Other, string Expected)[] Differences =
     [
-        ("--seeds 3", "was begun with --seeds 1, this command has --seeds 3"),
-        ("--optimizers adamw", "--optimizers sgd, this command has --optimizers adamw"),
-        ("--epochs 2", "a budget of 1 epochs, this command has a budget of 2 epochs"),
+        ("--seeds 3", "was started with --seeds 1, but this command has --seeds 3"),
+        ("--optimizers adamw", "--optimizers sgd, but this command has --optimizers adamw"),
+        ("--epochs 2", "a budget of 1 epochs, but this command has a budget of 2 epochs"),
         ("--budget 2s", "a budget of 2 s"),
-        ("--tune 1", "--tune 0, this command has --tune 1"),
+        ("--tune 1", "--tune 0, but this command has --tune 1"),
         ("--seed 4", "--seed 4"),
-        ("--start sparse", "--start workload, this command has --start sparse"),
-        ("--monitor kl", "--monitor none, this command has --monitor kl"),
-        ("--data /", "--data none, this command has --data /"),
-        ("--out other", "a comparison is continued in its own folder"),
-        ("digits-mlp", "workload digits-softmax, this command has workload digits-mlp"),
+        ("--start sparse", "--start workload, but this command has --start sparse"),
+        ("--monitor kl", "--monitor none, but this command has --monitor kl"),
+        ("--data /", "--data none, but this command has --data /"),
+        ("--out other", "a comparison continues in its own folder"),
+        ("digits-mlp", "workload digits-softmax, but this command has workload digits-mlp"),
     ];
 
     [Fact]

@@ -59,7 +59,7 @@ public sealed class CurvatureCommandTests
     [InlineData("spectrum --checkpoint nowhere --train-budget 1s", "not both")]
     [InlineData("spectrum --train-budget 10", "or 0")]
     [InlineData("landscape --plane foo", "foo")]
-    [InlineData("landscape --plane path --train-budget 0", "needs a path")]
+    [InlineData("landscape --plane path --train-budget 0", "needs a training path")]
     [InlineData("landscape --grid 2", "integer >= 3")]
     [InlineData("landscape --range -1", "> 0")]
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
@@ -164,7 +164,7 @@ public sealed class CurvatureCommandTests
         ]);
         Assert.Equal(0, code);
         Assert.Contains("trained with AdamW for", output, StringComparison.Ordinal);
-        Assert.Contains("ask for more with --top", output, StringComparison.Ordinal);
+        Assert.Contains("compute more with --top", output, StringComparison.Ordinal);
         // one probe has no error
         Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);
     }

@@ -50,7 +50,7 @@ public sealed class LectureTests : IDisposable
         string json = folder.File("lecture.json");
         var (code, output, error) = Run("lecture", "e2", "E1", "--json", json, "--out", folder.File("o"));
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("Every check of E1, E2 holds.", output, StringComparison.Ordinal);
+        Assert.Contains("All checks of E1, E2 hold.", output, StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(folder.File("o"), "result.json")));
         var items = JsonNode.Parse(File.ReadAllText(json))!["items"]!.AsArray();
         Assert.Equal(["E1", "E2"], items.Select(i => (string)i!["id"]!));

@@ -38,7 +38,7 @@ public sealed class LossScaleTests
     {
         var scale = Scale(0.001, 2.3, 4e-9, 0);
         Assert.True(scale.Log);
-        Assert.Equal("training loss (log scale, 0 at the foot)", scale.Title);
+        Assert.Equal("training loss (log scale, 0 at the bottom)", scale.Title);
         Assert.InRange(
             scale.At(0),
             scale.Limits.Bottom + 0.01 * (scale.Limits.Top - scale.Limits.Bottom),
@@ -81,7 +81,7 @@ public sealed class LossScaleTests
         Assert.InRange(scale.At(0), plot.Axes.Left.Min, plot.Axes.Left.Max);
 
         string page = HtmlReport.Of(comparison, new DigitsMlp());
-        Assert.Contains("training loss (log scale, 0 at the foot)", page, StringComparison.Ordinal);
+        Assert.Contains("training loss (log scale, 0 at the bottom)", page, StringComparison.Ordinal);
         Assert.Contains("\"y\":[2.3,0.001,4E-09,0,2E-09,0]", page, StringComparison.Ordinal); // as they are; the script puts 0 at its line
         Assert.Contains(FormattableString.Invariant($"\"zero\":{scale.Zero:R}"), page, StringComparison.Ordinal);
         Assert.Contains("\"label\":\"1e-8\"", page, StringComparison.Ordinal);

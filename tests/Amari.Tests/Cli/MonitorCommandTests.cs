@@ -31,7 +31,7 @@ public sealed class MonitorCommandTests
             result
         );
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("50 % asked for", System.Text.RegularExpressions.Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
+        Assert.Contains("50 % requested", System.Text.RegularExpressions.Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
         var lines = File.ReadAllLines(Path.Combine(result, "monitor.jsonl")).Select(l => JsonNode.Parse(l)!).ToList();
         var runs = JsonNode.Parse(File.ReadAllText(Path.Combine(result, "result.json")))!["runs"]!.AsArray();
         foreach (var run in runs)
@@ -64,7 +64,7 @@ public sealed class MonitorCommandTests
         Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "monitor.svg")), StringComparison.Ordinal);
         Assert.Equal("PNG"u8, File.ReadAllBytes(Path.Combine(result, "monitor.png")).AsSpan(1, 3));
         string page = File.ReadAllText(Path.Combine(result, "report.html"));
-        Assert.Contains("Curvature while training", page, StringComparison.Ordinal);
+        Assert.Contains("Curvature during training", page, StringComparison.Ordinal);
         Assert.Contains("the edge of stability", page, StringComparison.Ordinal);
     }
 

@@ -73,7 +73,7 @@ public sealed class OnceDifferentiableTests : IDisposable
         Assert.Equal((1, ""), (code, error));
         Assert.Contains("Cannot be computed for this model: hessian product, gauss-newton product,", output, StringComparison.Ordinal);
         Assert.Contains(Reason, output, StringComparison.Ordinal);
-        Assert.Contains("what cannot be computed for this model is not verified", output, StringComparison.Ordinal);
+        Assert.Contains("quantities that cannot be computed for this model are not verified", output, StringComparison.Ordinal);
         var checks = json!["checks"]!.AsArray();
         var missing = checks.Where(c => (string?)c!["outcome"] == "Unavailable").ToList();
         Assert.All(

@@ -76,12 +76,12 @@ public sealed class OutputTests : IDisposable
             File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
         foreach (string path in (string[])[file, link, chain])
         {
-            AssertRefused("which exists already; choose another file or say --overwrite.", Train("--json", path));
+            AssertRefused("which already exists; choose another file or use --overwrite.", Train("--json", path));
             AssertRefused(
-                "which exists already",
+                "which already exists",
                 ["plan", "digits-softmax", "--optimizers", "sgd", "--calibration", "10ms", "--json", path, "--out", _folder.File("p")]
             );
-            AssertRefused("which exists already", ["info", "--json", path]);
+            AssertRefused("which already exists", ["info", "--json", path]);
             Assert.False(Directory.Exists(_folder.File("o")));
         }
         Assert.Equal("mine", File.ReadAllText(file));
@@ -108,7 +108,7 @@ public sealed class OutputTests : IDisposable
         Assert.Equal(0, Run(Train("--overwrite")).Code);
         File.AppendAllText(page, "my remarks");
         string changed = File.ReadAllText(page);
-        AssertRefused($"'{page}' is not as this tool wrote it", Train("--overwrite"));
+        AssertRefused($"'{page}' was not written by this tool or has changed", Train("--overwrite"));
         Assert.Equal(changed, File.ReadAllText(page));
         File.Delete(page);
         Assert.Equal(0, Run(Train("--overwrite")).Code);
@@ -213,7 +213,7 @@ public sealed class OutputTests : IDisposable
         File.WriteAllText(results, ""); // a file in its place: also root cannot write there
         folder.WriteInterim("result.json", "2");
         folder.WriteInterim("result.json", "2");
-        Assert.Contains("the command goes on", Assert.Single(error.ToString().Trim().Split('\n')), StringComparison.Ordinal);
+        Assert.Contains("the command continues", Assert.Single(error.ToString().Trim().Split('\n')), StringComparison.Ordinal);
         folder.WriteResult("3");
         string page = folder.Write("report.html", "4");
         string elsewhere = Path.GetDirectoryName(page)!;
@@ -223,7 +223,11 @@ public sealed class OutputTests : IDisposable
                 ("3", "4", "3"),
                 (File.ReadAllText(Path.Combine(elsewhere, "result.json")), File.ReadAllText(page), File.ReadAllText(json))
             );
-            Assert.Contains($"the rest is in '{elsewhere}'", error.ToString().Trim().Split('\n')[1], StringComparison.Ordinal);
+            Assert.Contains(
+                $"the remaining results are in '{elsewhere}'",
+                error.ToString().Trim().Split('\n')[1],
+                StringComparison.Ordinal
+            );
             Assert.Equal((1, 2), (folder.ExitCode(0), folder.ExitCode(2)));
             if (!OperatingSystem.IsWindows())
                 Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(elsewhere));

@@ -110,7 +110,7 @@ public sealed class MpiTests
             Regex.Matches(
                 text,
                 $"Rank {1 - rank} of 2 has heard nothing from rank {rank} for 10 s: "
-                    + @"its process is stopped, or the network is; the job ends\."
+                    + @"its process or the network has stopped; the job ends\."
             )
         );
     }

@@ -16,7 +16,7 @@ public class OutliersTests
         double[] tail = [.. Enumerable.Range(planted + 1, 30 - planted).Select(i => 3 * Math.Pow(i, -0.8))];
         double[] spikes = [.. Enumerable.Range(1, planted).Select(i => 3 * Math.Pow(i, -0.8) * (2 + 0.5 * (planted - i)))];
         var found = Outliers.Of([.. spikes, .. tail]);
-        Assert.Equal((planted, true), (found.Count, found.Enough));
+        Assert.Equal((planted, true), (found.Count, found.IsConclusive));
         Assert.Equal(0.8, found.Exponent, 1e-9);
         Assert.Equal(3, found.Scale, 1e-9);
         Assert.Equal(tail[^1], found.Tail(30), 1e-9);
@@ -51,10 +51,10 @@ public class OutliersTests
     [Fact]
     public void Too_few_eigenvalues_are_told()
     {
-        Assert.Equal((0, false), Outliers.Of([1]) is var one ? (one.Count, one.Enough) : default);
-        Assert.Equal((0, false), Outliers.Of([0, -1, -2, -3, -4, -5]) is var none ? (none.Count, none.Enough) : default);
-        Assert.False(Outliers.Of([9, 8, 7, 6, 1, 0.9, 0.8, 0.75]).Enough);
+        Assert.Equal((0, false), Outliers.Of([1]) is var one ? (one.Count, one.IsConclusive) : default);
+        Assert.Equal((0, false), Outliers.Of([0, -1, -2, -3, -4, -5]) is var none ? (none.Count, none.IsConclusive) : default);
+        Assert.False(Outliers.Of([9, 8, 7, 6, 1, 0.9, 0.8, 0.75]).IsConclusive);
         double[] spikes = [.. Enumerable.Range(0, 10).Select(i => 100.0 - i), .. Enumerable.Range(0, 10).Select(i => 1 - 0.01 * i)];
-        Assert.False(Outliers.Of(spikes).Enough);
+        Assert.False(Outliers.Of(spikes).IsConclusive);
     }
 }

@@ -99,6 +99,16 @@ public sealed class ContinuedComparisonTests : IDisposable
             );
     }
 
+    /// <summary>The weight initialisation was called Start when comparisons were first saved.</summary>
+    [Fact]
+    public void Earlier_name_of_the_initialisation_is_read()
+    {
+        var run = Cli.AnswerTests.Make("sgd", 0, null, null, 0.5) with { WeightInit = WeightInit.Sparse };
+        string text = SavedComparison.Write(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], []));
+        Assert.Contains("\"Start\":", text, StringComparison.Ordinal);
+        Assert.Equal(WeightInit.Sparse, SavedComparison.Read(text).Runs[0].WeightInit);
+    }
+
     [Fact]
     public void Text_keeps_every_number_failure_and_measurement()
     {

@@ -102,7 +102,7 @@ public sealed class HostileCheckpointTests : IDisposable
         foreach (string file in _folder.Names().Where(n => n.StartsWith("step-", StringComparison.Ordinal)).Select(_folder.File))
             Rewrite(file, Changes[change]);
         string message = Assert.Throws<InvalidDataException>(() => Train(4, resume: true)).Message;
-        Assert.Contains("nothing to continue from", message, StringComparison.Ordinal);
+        Assert.Contains("so the run cannot continue", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
     }
 

@@ -239,9 +239,9 @@ public sealed class OlderStateTests : IDisposable
             Console.SetError(error);
             set_num_threads(threads);
         }
-        Assert.Contains("with 2 threads, it had 1", standard.ToString(), StringComparison.Ordinal);
+        Assert.Contains("with 2 threads, before 1", standard.ToString(), StringComparison.Ordinal);
         Assert.Contains(
-            "with 2 threads, it had 1",
+            "with 2 threads, before 1",
             File.ReadAllText(Path.Combine(folder.File("b"), "result.json")),
             StringComparison.Ordinal
         );

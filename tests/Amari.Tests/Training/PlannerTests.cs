@@ -29,10 +29,10 @@ public sealed class PlannerTests
                     .Select(s => 10 + (s % factors == 0 ? 2 : 0) + ((s + 1) % factors == 0 ? 3 : 0) + (s % inverses == 0 ? 5.0 : 0)),
             ];
         int[] asked = [5, 10],
-            tried = Planner.Tried(asked);
+            tried = Planner.CalibrationIntervals(asked);
         Assert.Equal([4, 8], tried);
         Assert.Equal(Costs(100, 5, 10).Average(), Planner.Mean([.. Costs(8, 4, 8).Order()], tried, asked), 0.2);
-        Assert.Equal([2, 3, 16], Planner.Tried([2, 3, 50]));
+        Assert.Equal([2, 3, 16], Planner.CalibrationIntervals([2, 3, 50]));
     }
 
     [Fact]
@@ -85,10 +85,10 @@ public sealed class PlannerTests
         StepPlan Predict(string growth, double seconds) =>
             Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["refresh-warmup"] = growth }), seconds);
         var whole = Predict("0.25", 0.2);
-        Assert.Equal((81, false), (whole.From, whole.Hasty)); // inverses every 20 steps: 0.25 t > 20 from step 81 on
+        Assert.Equal((81, false), (whole.FromStep, whole.IsPreliminary)); // inverses every 20 steps: 0.25 t > 20 from step 81 on
         Assert.True(whole.Steps >= 3 * 8 && whole.Steps % 8 == 0);
         var one = Predict("none", OneStep);
-        Assert.Equal((1, 1, true), (one.From, one.Steps, one.Hasty));
+        Assert.Equal((1, 1, true), (one.FromStep, one.Steps, one.IsPreliminary));
         Assert.True(one.Milliseconds > 0);
     }
 
@@ -98,9 +98,12 @@ public sealed class PlannerTests
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
         StepPlan Predict(string name) => Planner.Predict(trainer, new(name, new Dictionary<string, string>()), 0.02);
         var (varies, steady) = (Predict("newton-cg"), Predict("adamw"));
-        Assert.All([varies, steady], p => Assert.True(0 < p.Least && p.Least <= p.Plain && p.Plain < p.Most));
-        Assert.InRange(varies.Milliseconds, varies.Least, varies.Most);
-        Assert.Equal((varies.Least, false), (varies.Plain, varies.Hasty));
+        Assert.All(
+            [varies, steady],
+            p => Assert.True(0 < p.MinMilliseconds && p.MinMilliseconds <= p.Plain && p.Plain < p.MaxMilliseconds)
+        );
+        Assert.InRange(varies.Milliseconds, varies.MinMilliseconds, varies.MaxMilliseconds);
+        Assert.Equal((varies.MinMilliseconds, false), (varies.Plain, varies.IsPreliminary));
         Assert.True(varies.Steps >= 3);
     }
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch.nn;
 namespace Amari.Tests.Training;
 
 /// <summary>BatchNorm under an optimizer whose weights for use are not those in training.</summary>
-public sealed class RetakenStatisticsTests
+public sealed class RecomputedStatisticsTests
 {
     /// <summary>Digits of 4x4 pixels; a batch is all of the data, so that every batch has the same statistics.</summary>
     private sealed class Normalised : Workload
@@ -105,7 +105,7 @@ public sealed class RetakenStatisticsTests
             norm.num_batches_tracked!.clone(),
             norm.momentum
         );
-        using (new RetakenStatistics(model, 3, i => randn(20, 1, 8, 8) + i))
+        using (new RecomputedStatistics(model, 3, i => randn(20, 1, 8, 8) + i))
             Assert.NotEqual(Optimizers.Problem.Values([mean]), Optimizers.Problem.Values([norm.running_mean!]));
         Assert.Equal(
             Optimizers.Problem.Values([mean, variance, count]),

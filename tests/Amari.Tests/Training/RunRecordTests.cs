@@ -54,7 +54,7 @@ public sealed class RunRecordTests
             var otherwise = resumed.Restore(saved);
             Assert.Equal(2, otherwise.Count);
             Assert.Contains("fingerprint b, it was a", otherwise[0], StringComparison.Ordinal);
-            Assert.Contains("2 threads, it had 1", otherwise[1], StringComparison.Ordinal);
+            Assert.Contains("2 threads, before 1", otherwise[1], StringComparison.Ordinal);
             Assert.Equal(otherwise, resumed.Events.Select(e => e.Message));
             var again = Record("b");
             Assert.Empty(again.Restore(resumed.ToJson()));
@@ -108,7 +108,7 @@ public sealed class RunRecordTests
         earlier["options"]!.AsObject().Remove("Cautious");
         var resumed = new RunRecord("workload", "muon", Settings.Describe(new Muon.Options()), 1);
         Assert.Contains(
-            "MaxGrowth existed, and goes on with none in place of 20",
+            "MaxGrowth existed, and continues with none instead of 20",
             Assert.Single(resumed.Restore(earlier.ToJsonString())),
             StringComparison.Ordinal
         );

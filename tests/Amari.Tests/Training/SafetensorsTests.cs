@@ -209,8 +209,8 @@ public sealed class SafetensorsTests : IDisposable
             + "\"b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[0,8]}}",
         "its header is malformed: "
     )]
-    [InlineData("""{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}""", "take 16 bytes, the file holds 8")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "take 4 bytes, the file holds 8")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}""", "need 16 bytes, but the file holds 8")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "need 4 bytes, but the file holds 8")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}""", "behind a gap")]
     [InlineData(
         """{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[6],"data_offsets":[2,8]}}""",
@@ -246,7 +246,7 @@ public sealed class SafetensorsTests : IDisposable
         BinaryPrimitives.WriteInt64LittleEndian(bytes, length);
         File.WriteAllBytes(folder.File("a"), bytes);
         var error = Assert.Throws<InvalidDataException>(() => Safetensors.Load(folder.File("a")));
-        Assert.Contains("in a file of 16", error.Message, StringComparison.Ordinal);
+        Assert.Contains("but the file has 16", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

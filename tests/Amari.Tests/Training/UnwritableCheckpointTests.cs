@@ -37,7 +37,11 @@ public sealed class UnwritableCheckpointTests
         Assert.Equal(RunStatus.Completed, run.Status);
         Assert.Equal(expected.Losses.Select(l => l.Loss), run.Losses.Select(l => l.Loss));
         string[] said = [.. run.Events.Where(e => e.Subject == "checkpoint").Select(e => e.Message)];
-        Assert.Contains($"no checkpoint could be written to '{saved}', the run goes on and tries again", said[0], StringComparison.Ordinal);
+        Assert.Contains(
+            $"no checkpoint could be written to '{saved}'; the run continues and tries again",
+            said[0],
+            StringComparison.Ordinal
+        );
         Assert.Equal(recovers ? 2 : 1, said.Length);
         if (!recovers)
             return;

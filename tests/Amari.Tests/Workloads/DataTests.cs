@@ -110,9 +110,9 @@ public sealed class DataTests : IDisposable
     {
         const string images = "train-images-idx3-ubyte",
             labels = "train-labels-idx1-ubyte";
-        Refused(images, IdxFile.Bytes([20, 14, 14], new byte[20 * 196]), "holds [20, 14, 14], expected images [n, 28, 28]");
-        Refused(images, IdxFile.Bytes([20, 784], new byte[20 * 784]), "holds [20, 784], expected images [n, 28, 28]");
-        Refused(images, IdxFile.Bytes([0, 28, 28], []), "holds [0, 28, 28], expected images [n, 28, 28]");
+        Refused(images, IdxFile.Bytes([20, 14, 14], new byte[20 * 196]), "contains [20, 14, 14]; expected images [n, 28, 28]");
+        Refused(images, IdxFile.Bytes([20, 784], new byte[20 * 784]), "contains [20, 784]; expected images [n, 28, 28]");
+        Refused(images, IdxFile.Bytes([0, 28, 28], []), "contains [0, 28, 28]; expected images [n, 28, 28]");
         Refused(labels, IdxFile.Bytes([19], new byte[19]), "holds [19], expected 20 labels");
         Refused(labels, IdxFile.Bytes([20, 1], new byte[20]), "holds [20, 1], expected 20 labels");
         Refused(labels, IdxFile.Bytes([20], [.. new byte[19], 10]), "has the label 10, expected 0 to 9");

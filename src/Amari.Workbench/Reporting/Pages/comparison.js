@@ -7,7 +7,7 @@ function draw() {
     line: { color: tone(c.color), width: c.bold ? 3 : 1.2 },
       hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
   Plotly.react('plot', traces, layout({
-    xaxis: { title: by === 'seconds' ? 'training time (s), evaluation not counted' : 'optimizer steps', rangemode: 'tozero',
+    xaxis: { title: by === 'seconds' ? 'training time (s), without evaluation' : 'optimizer steps', rangemode: 'tozero',
       gridcolor: grid, zerolinecolor: grid },
     yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)],
       ...scale.log ? ticks(scale.marks) : {}, gridcolor: grid, zeroline: false },
@@ -21,7 +21,7 @@ function draw() {
       line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' },
         hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
     layout({ showlegend: true,
-      xaxis: { title: by === 'seconds' ? 'training time (s), monitor not counted' : 'optimizer steps', rangemode: 'tozero',
+      xaxis: { title: by === 'seconds' ? 'training time (s), without the monitor' : 'optimizer steps', rangemode: 'tozero',
         gridcolor: grid, zerolinecolor: grid },
       yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid,
         zeroline: false } }),

@@ -16,7 +16,7 @@ function draw() {
     axes('eigenvalue λ', 'density (log scale)', d.y), { responsive: true, displaylogo: false });
   const rank = d.values.map((_, i) => i + 1), points = (from, to, name, color) => ({ x: rank.slice(from, to), y: d.values.slice(from,
     to), name, mode: 'markers', marker: { size: 9, color }, hovertemplate: 'rank %{x}<br>λ = %{y:.5g}<extra></extra>' });
-  Plotly.react('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, prolonged', mode: 'lines', line: { dash: 'dash', color: ink(),
+  Plotly.react('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, extrapolated', mode: 'lines', line: { dash: 'dash', color: ink(),
     width: 1.5 } }, points(d.outliers, undefined, 'bulk', blue), points(0, d.outliers, 'outliers', accent)],
     axes('rank (log scale)', 'eigenvalue λ (log scale)', d.values, { type: 'log', dtick: 'D2' }), { responsive: true,
       displaylogo: false });

@@ -11,8 +11,8 @@ public static class Digits
         TrainCount = 1437;
 
     /// <summary>Inputs float32 [n, 1, 8, 8] in [0, 1], targets int64 [n] from 0 to 9. The caller disposes it.</summary>
-    /// <remarks>The first 1,437 examples are to train on, the last 360 to test with, in the order of the file: the same split on
-    /// every machine. The labels of both are balanced (141 to 146 and 33 to 37 of each digit).</remarks>
+    /// <remarks>The first 1,437 examples are the training set, the last 360 the test set, in the order of the file: the same split on every
+    /// machine. Both are balanced (141 to 146 and 33 to 37 of each digit).</remarks>
     public static WorkloadData Load()
     {
         var pixels = new List<float>();

@@ -1,10 +1,10 @@
 namespace Amari.Workloads.Data;
 
-/// <summary>Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747; MIT licence), or MNIST, or any data set in four IDX
-/// files shaped and named as theirs: <c>{train,t10k}-{images-idx3,labels-idx1}-ubyte</c>, plain or with <c>.gz</c>.</summary>
+/// <summary>Fashion-MNIST (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747; MIT licence), MNIST, or any data set of four IDX files with the
+/// same shapes and names: <c>{train,t10k}-{images-idx3,labels-idx1}-ubyte</c>, plain or with <c>.gz</c>.</summary>
 public static class FashionMnist
 {
-    /// <summary>Where Debian's package <c>dataset-fashion-mnist</c> puts it.</summary>
+    /// <summary>The directory of Debian's package <c>dataset-fashion-mnist</c>.</summary>
     public const string DefaultDirectory = "/usr/share/datasets/fashion-mnist";
 
     private static readonly string[] Names =
@@ -15,13 +15,13 @@ public static class FashionMnist
         "t10k-labels-idx1-ubyte",
     ];
 
-    /// <summary>Whether the four files are in a directory; whether they are valid only <see cref="Load"/> finds out.</summary>
-    /// <param name="directory">Null: <see cref="DefaultDirectory"/>.</param>
+    /// <summary>Whether a directory contains the four files. <see cref="Load"/> checks whether they are valid.</summary>
+    /// <param name="directory">Null for <see cref="DefaultDirectory"/>.</param>
     public static bool IsPresent(string? directory = null) => Names.All(name => Find(directory ?? DefaultDirectory, name) is not null);
 
-    /// <summary>Inputs float32 [n, 1, 28, 28] in [0, 1], targets int64 [n] from 0 to 9; Fashion-MNIST has 60,000 examples
-    /// to train on and 10,000 to test with. The caller disposes it.</summary>
-    /// <param name="directory">Null: <see cref="DefaultDirectory"/>.</param>
+    /// <summary>Inputs float32 [n, 1, 28, 28] in [0, 1], targets int64 [n] from 0 to 9. Fashion-MNIST has 60,000 training and 10,000 test
+    /// examples. The caller disposes it.</summary>
+    /// <param name="directory">Null for <see cref="DefaultDirectory"/>.</param>
     /// <exception cref="FileNotFoundException">A file is missing; the message says how to get it.</exception>
     /// <exception cref="InvalidDataException">A file is malformed.</exception>
     public static WorkloadData Load(string? directory = null)

@@ -4,17 +4,17 @@ using Amari.Native;
 
 namespace Amari.Workloads.Data;
 
-/// <summary>The text of Jane Austen's "Pride and Prejudice" (1813, public domain), inside the Amari assembly, as characters to
-/// predict.</summary>
+/// <summary>The text of Jane Austen's "Pride and Prejudice" (1813, public domain), embedded in the assembly, for predicting the next
+/// character.</summary>
 public static class PrideAndPrejudice
 {
     private const double TestShare = 0.1; // the end of the novel
 
-    /// <summary>Windows of the text: inputs int64 [n, length] of character codes, targets int64 [n, length] the characters that follow.
-    /// Windows do not overlap; the last tenth of them is to test with. The caller disposes it.</summary>
-    /// <param name="length">Characters in a window, ≥ 1.</param>
-    /// <param name="measured">How many windows, spread evenly, stand for the training set when its loss is measured.</param>
-    /// <param name="tested">How many, spread evenly, of those to test with.</param>
+    /// <summary>Windows of the text: inputs int64 [n, length] of character codes, targets int64 [n, length] of the next characters. Windows
+    /// do not overlap; the last tenth is the test set. The caller disposes it.</summary>
+    /// <param name="length">Characters per window, ≥ 1.</param>
+    /// <param name="measured">Number of evenly spaced training windows in the measured loss.</param>
+    /// <param name="tested">Number of evenly spaced test windows.</param>
     public static WorkloadData Load(int length, int measured, int tested)
     {
         var codes = Characters.Select((c, i) => (c, i)).ToFrozenDictionary(e => e.c, e => (long)e.i);
@@ -40,7 +40,7 @@ public static class PrideAndPrejudice
         }
     }
 
-    /// <summary>The characters in the order of their codes.</summary>
+    /// <summary>The characters, ordered by code.</summary>
     public static string Characters { get; } = string.Concat(Text.Distinct().Order());
 
     private static string Text

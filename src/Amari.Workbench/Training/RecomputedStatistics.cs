@@ -1,9 +1,10 @@
 namespace Amari.Training;
 
-/// <summary>BatchNorm's running statistics at the weights to be used, where those are not the weights in training: the plain mean over some
-/// batches, in place of what training left.</summary>
-/// <remarks>Disposing of it puts back what training left, bit for bit. Dropout is off meanwhile, so that nothing is drawn.</remarks>
-internal sealed class RetakenStatistics : IDisposable
+/// <summary>BatchNorm's running statistics for evaluation weights that differ from the training weights: the plain mean over some batches,
+/// in place of the training statistics.</summary>
+/// <remarks>Disposal restores the training statistics bit by bit. Dropout is off during the computation, so that nothing is
+/// drawn.</remarks>
+internal sealed class RecomputedStatistics : IDisposable
 {
     private readonly List<(Tensor Live, Tensor Kept)> _buffers = [];
 
@@ -11,9 +12,9 @@ internal sealed class RetakenStatistics : IDisposable
     public bool Any => _buffers.Count > 0;
 
     /// <param name="model">Left in evaluation mode. Not owned.</param>
-    /// <param name="count">How many batches.</param>
-    /// <param name="inputs">Gives one, from 0 on, in a dispose scope; asked only if there is such a layer.</param>
-    public RetakenStatistics(nn.Module<Tensor, Tensor> model, int count, Func<int, Tensor> inputs)
+    /// <param name="count">Number of batches.</param>
+    /// <param name="inputs">Returns a batch by index in a dispose scope. Called only if there is such a layer.</param>
+    public RecomputedStatistics(nn.Module<Tensor, Tensor> model, int count, Func<int, Tensor> inputs)
     {
         var layers = model
             .modules()

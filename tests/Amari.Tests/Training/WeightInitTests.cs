@@ -5,7 +5,7 @@ using Amari.Workloads;
 namespace Amari.Tests.Training;
 
 /// <summary>What each start does to linear layers and convolutions, by their statistics.</summary>
-public sealed class WeightStartTests
+public sealed class WeightInitTests
 {
     private const int In = 300,
         Out = 200,
@@ -32,12 +32,12 @@ public sealed class WeightStartTests
         ("bare", In, In, Out),
     ];
 
-    private static Dictionary<string, double[]> Started(WeightStart start, int seed = 1)
+    private static Dictionary<string, double[]> Started(WeightInit start, int seed = 1)
     {
         manual_seed(5);
         using var model = Model();
         manual_seed(seed);
-        WeightStarts.Apply(start, model);
+        WeightInits.Apply(start, model);
         return model
             .state_dict()
             .Where(t => t.Value.is_floating_point())
@@ -53,7 +53,7 @@ public sealed class WeightStartTests
     {
         using var model = Model();
         manual_seed(1);
-        WeightStarts.Apply(WeightStart.Sparse, model);
+        WeightInits.Apply(WeightInit.Sparse, model);
         var state = model.state_dict();
         foreach (var (layer, inputs, _, _) in Layers)
         {
@@ -70,14 +70,14 @@ public sealed class WeightStartTests
                 Assert.All(state[layer + ".bias"].data<float>().ToArray(), b => Assert.Equal(0, b));
         }
         using var narrow = nn.Linear(4, 3);
-        WeightStarts.Apply(WeightStart.Sparse, narrow);
+        WeightInits.Apply(WeightInit.Sparse, narrow);
         Assert.Equal(12, narrow.weight!.count_nonzero().ToInt64());
     }
 
     [Fact]
     public void Glorot_is_normal_with_the_variance_of_both_fans()
     {
-        var state = Started(WeightStart.Glorot);
+        var state = Started(WeightInit.Glorot);
         foreach (var (layer, _, fanIn, fanOut) in Layers)
         {
             Assert.Equal(Math.Sqrt(2.0 / (fanIn + fanOut)), Deviation(state[layer + ".weight"]), 1e-3);
@@ -90,7 +90,7 @@ public sealed class WeightStartTests
     [Fact]
     public void PyTorch_is_uniform_within_one_over_the_root_of_the_fan_in()
     {
-        var state = Started(WeightStart.PyTorch);
+        var state = Started(WeightInit.PyTorch);
         using var fresh = Model(); // what the layers' constructors draw has the same range
         foreach (var (layer, _, fanIn, _) in Layers)
         {
@@ -108,8 +108,8 @@ public sealed class WeightStartTests
         }
     }
 
-    [Theory, InlineData(WeightStart.Sparse), InlineData(WeightStart.Glorot), InlineData(WeightStart.PyTorch)]
-    public void A_start_is_repeatable_and_leaves_other_layers(WeightStart start)
+    [Theory, InlineData(WeightInit.Sparse), InlineData(WeightInit.Glorot), InlineData(WeightInit.PyTorch)]
+    public void A_start_is_repeatable_and_leaves_other_layers(WeightInit start)
     {
         var (a, b, other) = (Started(start), Started(start), Started(start, seed: 2));
         Assert.All(a, t => Assert.Equal(t.Value, b[t.Key]));
@@ -117,11 +117,11 @@ public sealed class WeightStartTests
         Assert.All(a["norm.weight"], w => Assert.Equal(1, w));
         using var model = Model();
         var before = model.state_dict()["embedding.weight"].clone();
-        WeightStarts.Apply(start, model);
+        WeightInits.Apply(start, model);
         Assert.True(before.eq(model.state_dict()["embedding.weight"]).all().ToBoolean());
         var untouched = model.state_dict().ToDictionary(t => t.Key, t => t.Value.clone());
         using var random = get_rng_state();
-        WeightStarts.Apply(WeightStart.Workload, model);
+        WeightInits.Apply(WeightInit.Workload, model);
         Assert.All(model.state_dict(), t => Assert.True(untouched[t.Key].eq(t.Value).all().ToBoolean()));
         Assert.True(random.eq(get_rng_state()).all().ToBoolean());
     }
@@ -133,7 +133,7 @@ public sealed class WeightStartTests
         var choice = new OptimizerChoice("adamw", new Dictionary<string, string>());
         var checkpoint = new CheckpointOptions(folder.Path, true, TimeSpan.FromHours(1));
         using var own = new Trainer(new DigitsMlp(), null);
-        using var sparse = new Trainer(new DigitsMlp(), null) { Start = WeightStart.Sparse };
+        using var sparse = new Trainer(new DigitsMlp(), null) { WeightInit = WeightInit.Sparse };
         long zeros = 0;
         var run = sparse.Train(
             choice,
@@ -147,17 +147,17 @@ public sealed class WeightStartTests
             }
         );
         Assert.Equal(17_226 - 15 * (128 + 64 + 10), zeros);
-        Assert.Equal(WeightStart.Sparse, run.Start);
+        Assert.Equal(WeightInit.Sparse, run.WeightInit);
         Assert.NotEqual(own.Train(choice, 4, Budget.OfEpochs(1)).Losses[0].Loss, run.Losses[0].Loss);
         Assert.Equal(
-            "The checkpoint was made with start sparse, this run has workload: it cannot continue.",
+            "The checkpoint has start sparse, but this run has workload: it cannot continue.",
             Assert.Throws<ArgumentException>(() => own.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint)).Message
         );
         Assert.Equal(2 * own.StepsPerEpoch, sparse.Train(choice, 4, Budget.OfEpochs(2), checkpoint: checkpoint).Steps);
     }
 
     [Theory]
-    [InlineData("workload", WeightStart.Workload), InlineData("default", WeightStart.Workload), InlineData("Sparse", WeightStart.Sparse)]
-    [InlineData("glorot", WeightStart.Glorot), InlineData("xavier", WeightStart.Glorot), InlineData("pytorch", WeightStart.PyTorch)]
-    public void Names_are_the_fields(string name, WeightStart start) => Assert.Equal(start, WeightStarts.Parse(name));
+    [InlineData("workload", WeightInit.Workload), InlineData("default", WeightInit.Workload), InlineData("Sparse", WeightInit.Sparse)]
+    [InlineData("glorot", WeightInit.Glorot), InlineData("xavier", WeightInit.Glorot), InlineData("pytorch", WeightInit.PyTorch)]
+    public void Names_are_the_fields(string name, WeightInit start) => Assert.Equal(start, WeightInits.Parse(name));
 }

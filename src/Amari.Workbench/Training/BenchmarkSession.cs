@@ -1,0 +1,209 @@
+using Amari.Optimizers;
+using Amari.Workloads;
+
+namespace Amari.Training;
+
+/// <summary>One comparison of <see cref="OptimizerBenchmark"/>: warms up, tunes, then trains every optimizer with every seed.</summary>
+internal sealed class BenchmarkSession(
+    Trainer trainer,
+    IReadOnlyList<OptimizerChoice> optimizers,
+    IReadOnlyList<int> seeds,
+    Budget budget,
+    int tuneTrials,
+    CancellationToken stop
+)
+{
+    private const double MaxWarmUp = 2,
+        MinWarmUp = 0.25; // seconds, before any clock runs
+    private const double FirstRung = 0.25; // share of the budget of the first rung of successive halving
+    private const int ReductionFactor = 3; // one of this many trials continues with the full budget
+    private const int TuningSeed = 7919; // measured seeds never use the weights and batches of tuning
+
+    private readonly List<Trial> _trials = [];
+    private readonly List<(int Optimizer, TrainingRun Run)> _runs = [];
+
+    public IProgress<RunProgress>? Progress { get; init; }
+    public MonitorOptions? Monitor { get; init; }
+    public IProgress<MonitorLine>? Monitored { get; init; }
+    public IProgress<BenchmarkResult>? Finished { get; init; }
+    public EarlierRuns Earlier { get; init; } = new(null);
+    public CheckpointOptions? Checkpoint { get; init; }
+
+    public BenchmarkResult Run()
+    {
+        bool[] trains = [.. optimizers.Select(c => tuneTrials > 0 || seeds.Any(seed => Earlier.Find(trainer, c, seed) is null))];
+        foreach (var (choice, train) in optimizers.Zip(trains))
+            if (train && !trainer.IsStopped(stop))
+                WarmUp(choice);
+        var chosen = optimizers.Select((c, i) => tuneTrials == 0 ? c : Tune(c, i)).ToList();
+        foreach (int seed in seeds) // interleaved, so that a machine that slows down affects all optimizers equally
+            for (int i = 0; i < chosen.Count; i++)
+            {
+                if (Earlier.Find(trainer, chosen[i], seed) is { } done)
+                    _runs.Add((i, done));
+                else if (!trainer.IsStopped(stop))
+                    Train(chosen[i], i, seed);
+            }
+        return SoFar();
+    }
+
+    /// <summary>An exception here occurs again in the measured run, which reports it.</summary>
+    private void WarmUp(OptimizerChoice choice)
+    {
+        try
+        {
+            trainer.WarmUp(choice, budget.Seconds is { } s ? Math.Min(MaxWarmUp, s / 2) : MinWarmUp);
+        }
+        catch (Exception) when (trainer.IsAlone) { }
+    }
+
+    private void Train(OptimizerChoice choice, int index, int seed)
+    {
+        var request = new TrainingRequest(
+            choice,
+            seed,
+            budget,
+            Progress,
+            Folder(FormattableString.Invariant($"{index}-{choice.Name}-{seed}")),
+            Monitor: Monitor,
+            Monitored: Monitored
+        );
+        _runs.Add((index, Attempt(request)));
+        Finish(request, _runs[^1].Run.Status);
+    }
+
+    /// <summary>A run. If it throws, it has failed, unless other ranks wait for this one.</summary>
+    private TrainingRun Attempt(TrainingRequest request)
+    {
+        if (request.Checkpoint is { Resume: false } && trainer.IsFirst)
+            Delete(request.Checkpoint); // left by an earlier comparison
+        try
+        {
+            return trainer.Attempt(request, stop);
+        }
+        catch (Exception e) when (trainer.IsAlone) // before it started
+        {
+            return trainer.Failed(request, e);
+        }
+    }
+
+    private OptimizerChoice Tune(OptimizerChoice choice, int index)
+    {
+        var entry = OptimizerCatalog.Find(choice.Name);
+        int promoted = (tuneTrials + ReductionFactor - 1) / ReductionFactor;
+        var candidates = Enumerable
+            .Range(0, tuneTrials)
+            .Select(i =>
+                i == 0
+                    ? FromDefaults([])
+                    : FromDefaults(
+                        entry
+                            .SearchSpace.Zip(OptimizerBenchmark.Point(i, entry.SearchSpace.Count))
+                            .Select(d => KeyValuePair.Create(d.First.Option, d.First.At(d.Second)))
+                    )
+            )
+            .ToList();
+        var shortBudget = budget.Seconds is { } s
+            ? Budget.OfSeconds(s * FirstRung)
+            : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
+        var folder = Folder(FormattableString.Invariant($"{index}-{choice.Name}-tuning"));
+        int number = 0;
+        var first = Rung(candidates, shortBudget);
+        var second = Rung([.. Ranked(first).Take(promoted)], budget);
+        return Ranked(second.Count > 0 ? second : first).FirstOrDefault(choice); // losses with different budgets are not comparable
+
+        // All options are set, so that the workload's settings, found with an unknown number of trials, are not used.
+        OptimizerChoice FromDefaults(IEnumerable<KeyValuePair<string, string>> varied) =>
+            choice with
+            {
+                Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])),
+            };
+
+        List<(OptimizerChoice Choice, Trial Trial)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
+        {
+            var results = new List<(OptimizerChoice, Trial)>();
+            foreach (var candidate in rung)
+            {
+                number++;
+                if (TrialOf(candidate, length, $"tuning {number}/{tuneTrials + promoted}", folder, number) is not { } trial)
+                    break;
+                results.Add((candidate, trial));
+            }
+            return results;
+        }
+    }
+
+    /// <summary>Best first. Diverged and failed trials, which have no loss, come last, after those that came apart.</summary>
+    private static IEnumerable<OptimizerChoice> Ranked(List<(OptimizerChoice Choice, Trial Trial)> trials) =>
+        trials
+            .OrderBy(t => !double.IsFinite(t.Trial.Loss))
+            .ThenBy(t => t.Trial.Status == RunStatus.CameApart)
+            .ThenBy(t => t.Trial.Loss)
+            .Select(t => t.Choice);
+
+    /// <summary>The trial of an earlier comparison, or a new one; null if the comparison was stopped.</summary>
+    private Trial? TrialOf(OptimizerChoice candidate, Budget length, string stage, CheckpointOptions? folder, int number)
+    {
+        var trial = Earlier.Take(trainer, candidate, length);
+        if (trial is not null)
+        {
+            _trials.Add(trial);
+            return trial;
+        }
+        if (trainer.IsStopped(stop))
+            return null;
+        var checkpoint = folder is null ? null : folder with { Directory = FormattableString.Invariant($"{folder.Directory}-{number}") };
+        var request = new TrainingRequest(candidate, TuningSeed, length, new Staged(Progress, stage), checkpoint);
+        var run = Attempt(request);
+        double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss;
+        trial = new(candidate.Name, run.Options, length, loss) { Status = run.Status, Failure = run.Failure };
+        _trials.Add(trial);
+        Finish(request, trial.Status);
+        return trial;
+    }
+
+    private BenchmarkResult SoFar() =>
+        new(
+            trainer.Workload.Name,
+            trainer.Workload.Metric.Name,
+            trainer.Workload.Target,
+            budget,
+            [.. _runs.OrderBy(r => r.Optimizer).Select(r => r.Run)],
+            [.. _trials]
+        );
+
+    private CheckpointOptions? Folder(string name) =>
+        Checkpoint is null
+            ? null
+            : new(Path.Combine(Checkpoint.Directory, name), Checkpoint.Resume, Checkpoint.Interval) { IsTransient = true };
+
+    /// <summary>Reports the results so far, then deletes the checkpoints of the run: a kill between the two leaves a checkpoint too many,
+    /// not a run too few.</summary>
+    private void Finish(TrainingRequest request, RunStatus status)
+    {
+        Finished?.Report(SoFar());
+        if (status != RunStatus.Interrupted && trainer.IsFirst)
+            Delete(request.Checkpoint);
+    }
+
+    /// <summary>Deletes the checkpoints of a run, and the folder of all runs if it is then empty. Files that cannot be deleted only take
+    /// space.</summary>
+    private static void Delete(CheckpointOptions? checkpoint)
+    {
+        if (checkpoint is null || !Directory.Exists(checkpoint.Directory))
+            return;
+        try
+        {
+            Directory.Delete(checkpoint.Directory, recursive: true);
+            string all = Path.GetDirectoryName(checkpoint.Directory)!;
+            if (!Directory.EnumerateFileSystemEntries(all).Any())
+                Directory.Delete(all);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
+    }
+
+    private sealed class Staged(IProgress<RunProgress>? inner, string stage) : IProgress<RunProgress>
+    {
+        public void Report(RunProgress value) => inner?.Report(value with { Stage = stage });
+    }
+}
