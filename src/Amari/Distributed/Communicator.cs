@@ -147,6 +147,18 @@ public abstract class Communicator : IDisposable
     private protected abstract PendingReduction Begin(Tensor tensor, Reduction reduction);
     private protected abstract void BroadcastBytes(nint data, long bytes, int root);
     private protected abstract void GatherBytes(nint source, nint destination, long bytes);
+
+    /// <summary>The position of this rank's examples in the batch of all ranks, which lies in the order of the ranks. All ranks must call
+    /// it.</summary>
+    /// <param name="examples">Of this rank, ≥ 0.</param>
+    internal BatchPart PartOf(long examples)
+    {
+        double[] counts = new double[Size];
+        counts[Rank] = examples;
+        counts = Sum(counts);
+        return new((long)counts.Take(Rank).Sum(), examples, (long)counts.Sum());
+    }
+
     private protected abstract void Scatter(Tensor source, Tensor destination);
 
     private protected static long Bytes(Tensor tensor) => tensor.numel() * tensor.ElementSize;

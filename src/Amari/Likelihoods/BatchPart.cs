@@ -17,17 +17,6 @@ public readonly record struct BatchPart(long Start, long Length, long Batch)
         return new(start, batch * (rank + 1) / ranks - start, batch);
     }
 
-    /// <summary>A rank's part of a batch that lies in the order of the ranks, whatever each has of it. All of them must ask.</summary>
-    /// <param name="ranks">Of the batch.</param>
-    /// <param name="examples">Of this rank, ≥ 0.</param>
-    internal static BatchPart Among(Communicator ranks, long examples)
-    {
-        double[] counts = new double[ranks.Size];
-        counts[ranks.Rank] = examples;
-        counts = ranks.Sum(counts);
-        return new((long)counts.Take(ranks.Rank).Sum(), examples, (long)counts.Sum());
-    }
-
     /// <summary>The same counted in rows of which every example has as many; null where they do not divide evenly.</summary>
     /// <param name="rows">Of this rank's examples together.</param>
     internal BatchPart? InRows(long rows) =>

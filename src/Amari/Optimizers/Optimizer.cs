@@ -166,7 +166,7 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>Which part of the whole batch so many examples are; null for a process alone. All ranks must ask.</summary>
     private protected BatchPart? PartAmong(Communicator ranks, long examples) =>
         ranks.Size == 1 ? null
-        : BatchPart is null ? Distributed.BatchPart.Among(ranks, examples)
+        : BatchPart is null ? ranks.PartOf(examples)
         : PartGiven(examples);
 
     /// <summary><see cref="BatchPart"/> for so many examples.</summary>

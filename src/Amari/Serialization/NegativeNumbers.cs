@@ -23,7 +23,8 @@ internal static class NegativeNumbers
             throw new InvalidDataException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"'{name}' has the number {least:G6}{(onDiagonal ? " on its diagonal" : "")}; it must be 0 or more, as sums of squares are."
+                    $"'{name}' has the number {least:G6}{(onDiagonal ? " on its diagonal" : "")}; "
+                        + $"it must be 0 or more, as sums of squares are."
                 )
             );
 
