@@ -15,11 +15,11 @@ public sealed record FactorCondition(string Layer, double A, double G, double Da
 {
     private const long MostDense = 1000; // larger factors: Lanczos
 
-    internal static FactorCondition Of(KroneckerBlock block, Kfac.Options options)
+    internal static FactorCondition Of(KroneckerBlock block, double given, CurvatureOptions options)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        double damping = block.Damping(options),
+        double damping = block.Damping(given, options),
             root = Math.Sqrt(damping),
             worstA = 0,
             worstG = 0,
@@ -35,12 +35,12 @@ public sealed record FactorCondition(string Layer, double A, double G, double Da
             if (!double.IsFinite(pi) || pi == 0)
                 pi = 1;
             double damped =
-                options.DampingMethod != DampingMethod.FactoredTikhonov
+                options.Inverse.Damping != DampingMethod.FactoredTikhonov
                     ? (highA * highG + damping) / (lowA * lowG + damping)
                     : (highA + pi * root) / (lowA + pi * root) * ((highG + root / pi) / (lowG + root / pi));
             (worstA, worstG, worst) = (Math.Max(worstA, highA / lowA), Math.Max(worstG, highG / lowG), Math.Max(worst, damped));
         }
-        if (options.DampingMethod == DampingMethod.Ekfac && block.Inverse is KroneckerInverse { Values: { } s })
+        if (options.Inverse.Damping == DampingMethod.Ekfac && block.Inverse is KroneckerInverse { Values: { } s })
         {
             var ends = s.flatten(-2).aminmax(-1);
             worst = ((ends.max + damping) / (ends.min.clamp_min(0) + damping)).max().ToDouble();

@@ -66,11 +66,11 @@ internal sealed class FactorInverter
     /// <param name="factors">Of all blocks, also those of other ranks.</param>
     /// <param name="clock">Times are by it.</param>
     /// <param name="step">In which it is.</param>
-    public void Begin(Kfac.Options options, IEnumerable<Tensor> factors, TimeProvider clock, long step)
+    public void Begin(CurvatureOptions options, IEnumerable<Tensor> factors, TimeProvider clock, long step)
     {
-        var method = options.InverseMethod;
-        (_method, _tolerance, _ranks) = (method, options.RankTolerance, default);
-        _begins = method == InverseMethod.Nystrom && options.RefreshWarmup * step < 2;
+        var method = options.Inverse.Method;
+        (_method, _tolerance, _ranks) = (method, (options.Inverse as InverseOptions.Nystrom)?.RankTolerance ?? 0, default);
+        _begins = method == InverseMethod.Nystrom && options.Refresh.Warmup * step < 2;
         if (!_begins)
             _refreshes++;
         if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1)

@@ -6,7 +6,7 @@ namespace Amari;
 
 /// <summary>K-FAC over ranks: factors added up, inverses shared out as in KAISA (Pauloski et al. 2021, arXiv:2107.01739).</summary>
 /// <remarks><code>
-/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: Kfac.Options.GradWorkerFraction
+/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: DistributionOptions.GradWorkerFraction
 /// a layer belongs to one rank: largest n_in³ + n_out³ first, to the rank with the least; the ranks of its column hold its inverse
 /// every refresh: the owner's inverse to its column;   every step: U = F⁻¹ V from the holder in each row to that row
 /// </code>
@@ -120,7 +120,8 @@ internal sealed class InverseSharing : IDisposable
     /// <returns>What failed, on every rank.</returns>
     public List<(CurvatureBlock Block, string Message)> Refresh(
         IReadOnlyList<CurvatureBlock> blocks,
-        Func<CurvatureBlock, Kfac.Options> options,
+        Func<CurvatureBlock, double> damping,
+        CurvatureOptions options,
         FactorInverter inverter
     )
     {
@@ -128,10 +129,10 @@ internal sealed class InverseSharing : IDisposable
             return [];
         Assign(blocks);
         var told = new List<(CurvatureBlock, string)>();
-        bool shared = options(blocks[0]).InverseWork == InverseWork.Broadcast;
+        bool shared = options.Distribution.InverseWork == InverseWork.Broadcast;
         var own = blocks
             .Where(b => shared ? Owner(b) == Rank : Holds(b))
-            .ToDictionary(b => b, b => b.Refresh(options(b), inverter).ToList());
+            .ToDictionary(b => b, b => b.Refresh(damping(b), options, inverter).ToList());
         foreach (var block in blocks)
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));
@@ -166,12 +167,13 @@ internal sealed class InverseSharing : IDisposable
     /// <summary>U of a block on every rank from those that hold its inverse.</summary>
     /// <param name="block">The block.</param>
     /// <param name="v">V, the same on every rank.</param>
-    /// <param name="options">Options in force.</param>
-    public Tensor Precondition(CurvatureBlock block, Tensor v, Kfac.Options options)
+    /// <param name="damping">Of the block.</param>
+    /// <param name="options">In force.</param>
+    public Tensor Precondition(CurvatureBlock block, Tensor v, double damping, CurvatureOptions options)
     {
         if (_row is null)
-            return block.Precondition(v, options);
-        var u = Holds(block) ? block.Precondition(v, options).contiguous() : empty_like(v).contiguous();
+            return block.Precondition(v, damping, options);
+        var u = Holds(block) ? block.Precondition(v, damping, options).contiguous() : empty_like(v).contiguous();
         _row.Broadcast(u, Owner(block) % _columns);
         return u;
     }

@@ -34,20 +34,17 @@ internal sealed class KfacChecks : IDisposable
             {
                 LearningRate = LearningRate,
                 Damping = problem.Options.Damping,
-                DampingMethod = method,
-                Fisher = kind,
-                KlClip = clip,
-                Momentum = 0,
-                InverseMethod = InverseMethod.Cholesky,
+                Curvature = new() { Fisher = FisherOptions.Of(kind), Inverse = InverseOptions.Of(method) },
+                Step = new AutoStep { KlClip = clip, Momentum = 0 },
                 Fallback = new() { LearningRate = LearningRate, WeightDecay = 0 },
             },
             problem.Likelihood
         );
-        _blocks = [.. _kfac.Blocks];
+        _blocks = [.. _kfac.Estimate.Blocks];
         var w = layout.Read();
         try
         {
-            using (_kfac.SuspendOthers())
+            using (_kfac.Estimate.SuspendOthers())
                 problem.Likelihood.Loss(problem.Model.call(problem.Inputs), problem.Targets).backward();
             _kfac.step();
             _moved = layout.Read() - w;
@@ -101,7 +98,7 @@ internal sealed class KfacChecks : IDisposable
         foreach (var block in _blocks)
         {
             using var scope = NewDisposeScope();
-            if (!_kfac.Blocks.Contains(block))
+            if (!_kfac.Estimate.Blocks.Contains(block))
             {
                 foreach (var p in block.Parameters)
                     Add(
@@ -116,7 +113,7 @@ internal sealed class KfacChecks : IDisposable
             if (block.Inverse is null)
                 continue; // no gradient reached it
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
-            var u = block.Precondition(v, _kfac.Group.Options);
+            var u = _kfac.Estimate.Precondition(block, v);
             bool seen = Captured(block, v);
             if (block is KroneckerBlock kronecker)
             {
