@@ -43,9 +43,9 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             scatter = sums[1]!;
         Tensor a = Keep * Identity(Inputs) + (1 - Keep) * gram / rows,
             g = Keep * Identity(Outputs) + (1 - Keep) * scatter / Batch;
-        using var inverse = new KroneckerInverse(
-            SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!,
-            SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!
+        using var inverse = new FactoredInverse(
+            new DenseFactor(SpdInverse.Cholesky(g + Damping * Identity(Outputs)).Inverse!),
+            new DenseFactor(SpdInverse.Cholesky(a + Damping * Identity(Inputs)).Inverse!)
         );
         var step = inverse.Apply(gradient, Damping);
         double after = Loss(w - Rate * step),

@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Reporting;
 using Amari.Training;
 
@@ -41,7 +42,7 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
             linalg.inv(g).mm(v).mm(linalg.inv(a)).t().reshape(-1)
         );
         const double damping = 0.1;
-        using var inverse = KroneckerInverse.Of(a, g, DampingMethod.Eigenbasis, damping, null).Inverse;
+        using var inverse = EigenbasisInverse.Of(a, g, null).Inverse;
         Add(
             "K-FAC's inverse is (A x G + 0.1 I)^-1",
             "3x3, 4x4",

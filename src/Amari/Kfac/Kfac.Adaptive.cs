@@ -9,9 +9,6 @@ namespace Amari;
 // What needs the loss itself: Levenberg-Marquardt damping, steps from the quadratic model, rejection (Martens and Grosse 2015, §6.4 to §7).
 public sealed partial class Kfac
 {
-    private const double Poor = 0.25,
-        Good = 0.75; // of ρ
-    private const double RoundingErrors = 10; // of the loss, in units of its last place
     private (Tensor Inputs, Tensor Targets)? _batch;
     private double? _damping,
         _factorDamping,
@@ -152,20 +149,13 @@ public sealed partial class Kfac
         {
             Ranks = World ?? SingleProcess.Instance,
         };
-        var layout = objective.Parameters;
         bool evaluates = adapts || Shared.StepRejection;
-        using var w = Shared.StepRejection ? layout.Read() : null;
         double before = evaluates ? objective.Loss() : Report!.LossBefore;
-        double length = Take(steps, examples, model, alpha, mu);
-        double after = evaluates ? objective.Loss() : double.NaN,
-            rounding = RoundingErrors * finfo(layout.Type).eps * Math.Abs(before);
-        double? ratio =
-            !evaluates || predicted is not { } p ? null
-            : !double.IsFinite(after) ? double.NegativeInfinity
-            : p + rounding > 0 ? (before - after + rounding) / (p + rounding)
-            : after > before ? double.NegativeInfinity
-            : 1;
-        bool rejected = Shared.StepRejection && !(after <= before + rounding);
+        using var trial = new TrialStep(objective, before, restorable: Shared.StepRejection);
+        double length = Take(steps, examples, model, alpha, mu),
+            after = evaluates ? trial.Loss() : double.NaN;
+        double? ratio = evaluates && predicted is { } p ? trial.ReductionRatio(after, p) : null;
+        bool rejected = Shared.StepRejection && trial.Rises(after);
         Report = new()
         {
             Step = _step,
@@ -182,18 +172,16 @@ public sealed partial class Kfac
         if (rejected)
         {
             RejectedSteps++;
-            layout.Write(w!);
+            trial.TakeBack();
             foreach (var step in steps)
                 _momentum[step.Block].zero_();
             _length = 0;
         }
-        if (adaptation is null)
+        if (adaptation is null || !(adapts || rejected))
             return;
-        double change = Math.Pow(adaptation.Decay, adaptation.Interval);
-        if (rejected || (adapts && !(ratio >= Poor)))
-            _damping = Damping / change;
-        else if (adapts && ratio > Good)
-            _damping = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, layout.Type));
+        double change = Math.Pow(adaptation.Decay, adaptation.Interval),
+            lowered = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, objective.Parameters.Type));
+        _damping = LevenbergMarquardt.Next(rejected ? null : ratio, poor: Damping / change, good: lowered) ?? _damping;
     }
 
     /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its
@@ -201,7 +189,7 @@ public sealed partial class Kfac
     private static double LeastAdapted(CurvatureOptions options, ScalarType type) =>
         options.DampingScale == DampingScale.MeanEigenvalue
             ? double.Epsilon / finfo(type).eps
-            : options.MinDamping ?? CurvatureBlock.LeastDamping(type);
+            : options.MinDamping ?? DampingSettings.Least(type);
 
     /// <summary>What the inverse of a block is damped by: γ² in the place of λ, if they have parted.</summary>
     private double InverseDampingOf(CurvatureBlock block)

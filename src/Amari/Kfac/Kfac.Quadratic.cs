@@ -211,7 +211,7 @@ public sealed partial class Kfac
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
-        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(DampingOf(s.Block), Shared.Curvature) * s.Products);
+        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Shared.Curvature.DampedBy(DampingOf(s.Block))) * s.Products);
         var part = Part(batch);
         var model = Made(part);
         bool lacks = part.Score is not null && batch.First < batch.Inputs.shape[0] && !model.Unclipped(clip).IsRepresentative;

@@ -1,12 +1,11 @@
-using Amari.Kronecker;
 using Amari.Solvers;
 
-namespace Amari;
+namespace Amari.Kronecker;
 
 /// <summary>A damped inverse of one block's curvature.</summary>
 internal abstract record BlockInverse : IDisposable
 {
-    /// <summary>The mean eigenvalue of the undamped block as it was factorised; 1 where the damping is in the inverse already.</summary>
+    /// <summary>The mean eigenvalue of the undamped block; 1 where the damping is in the inverse already.</summary>
     public abstract double MeanEigenvalue { get; }
 
     /// <summary>The damped inverse times V; a fresh tensor.</summary>
@@ -33,6 +32,9 @@ internal abstract record BlockInverse : IDisposable
                     _ when hasPrevious => "the previous inverse stays in use",
                     _ => "a multiple of the identity is used until the next refresh",
                 };
+
+    /// <summary>A saved tensor is not there.</summary>
+    protected static InvalidDataException Missing(string name) => new($"The state lacks the inverse's '{name}'.");
 
     public void Dispose()
     {

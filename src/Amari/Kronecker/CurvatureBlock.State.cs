@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Native;
 
 namespace Amari;

@@ -8,7 +8,7 @@ internal abstract partial class CurvatureBlock
     private Tensor?[] _pending = [];
     private double _pendingRows;
 
-    /// <summary>Adds sums of one use to those since the last <see cref="Fold"/>; takes ownership.</summary>
+    /// <summary>Adds sums of one use to those since the last <see cref="UpdateRunningAverage"/>; takes ownership.</summary>
     public void Accumulate(BlockSums use)
     {
         if (_pending.Length < use.Sums.Length)
@@ -28,14 +28,11 @@ internal abstract partial class CurvatureBlock
         }
     }
 
-    /// <summary>Whether every factor was accumulated since the last <see cref="Fold"/>.</summary>
+    /// <summary>Whether every factor was accumulated since the last <see cref="UpdateRunningAverage"/>.</summary>
     public bool HasPending => _pending.Length >= factors.Length && Array.TrueForAll(_pending[..factors.Length], p => p is not null);
 
     /// <summary>Whether second moments in the eigenbasis are among what was accumulated.</summary>
     public bool HasMoments => _pending.Length > factors.Length;
-
-    /// <summary>The running second moments in the eigenbasis, where they correct eigenvalues.</summary>
-    protected virtual Tensor? Corrected => null;
 
     /// <summary>The accumulated sums, contiguous; and the rows that those of the inputs are over.</summary>
     public IEnumerable<Tensor> Pending => _pending.Where(t => t is not null).Select(t => t!);
@@ -62,7 +59,7 @@ internal abstract partial class CurvatureBlock
         if (_pending.Length < factors.Length)
             Array.Resize(ref _pending, factors.Length);
         if (moments && _pending.Length == factors.Length)
-            _pending = [.. _pending, zeros_like(Corrected!).DetachFromDisposeScope()];
+            _pending = [.. _pending, zeros_like(_moments!).DetachFromDisposeScope()];
         for (int i = 0; i < _pending.Length; i++)
         {
             if (_pending[i] is { } t)
@@ -109,7 +106,7 @@ internal abstract partial class CurvatureBlock
         }
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments)
-            Correct(moments, Keep(Math.Max(1, Updates - 1)));
+            _moments?.lerp_(moments, 1 - Keep(Math.Max(1, Updates - 1)));
         return true;
 
         // no entry of a sum of r r' is larger than the largest of its diagonal
@@ -118,7 +115,7 @@ internal abstract partial class CurvatureBlock
         double Keep(long k) => Math.Min(1 - 1.0 / k, decay);
     }
 
-    /// <summary>Forgets what was accumulated since the last <see cref="Fold"/>.</summary>
+    /// <summary>Forgets what was accumulated since the last <see cref="UpdateRunningAverage"/>.</summary>
     public void Discard()
     {
         foreach (var t in _pending)

@@ -1,5 +1,4 @@
 using Amari.Kronecker;
-using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari;
@@ -12,8 +11,9 @@ namespace Amari;
 /// <param name="factors">The names of the running factors.</param>
 internal abstract partial class CurvatureBlock(string name, bool hasBias, params string[] factors) : IDisposable
 {
-    private const double LeastPlaces = 8; // of damping, in units of the last place of 1
     private Tensor?[] _running = new Tensor?[factors.Length];
+    private BlockInverse? _inverse; // of EKFAC the eigenbasis alone
+    private Tensor? _moments; // second moments in the eigenbasis, null where they do not correct eigenvalues
 
     /// <summary>The layer's name in the model.</summary>
     public string Name => name;
@@ -44,8 +44,15 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>Whether there are running factors.</summary>
     public bool IsMeasured => _running[0] is not null;
 
-    /// <summary>What the last refresh left.</summary>
-    public BlockInverse? Inverse { get; private set; }
+    /// <summary>What the last refresh left, with the eigenvalues that were measured in its basis since.</summary>
+    public BlockInverse? Inverse
+    {
+        get => (_inverse, _moments) is (EigenbasisInverse basis, { } moments) ? new CorrectedInverse(basis, moments) : _inverse;
+        private set =>
+            (_inverse, _moments) = value is CorrectedInverse { Basis: var basis, Eigenvalues: var moments }
+                ? ((BlockInverse?)basis, moments)
+                : (value, null);
+    }
 
     /// <summary>A running factor by its place.</summary>
     protected Tensor? Factor(int i) => _running[i];
@@ -61,8 +68,8 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// gradient.</summary>
     public abstract bool JoinsPositions(FisherSettings settings);
 
-    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one for <see cref="Correct"/>; the caller owns
-    /// them.</summary>
+    /// <summary>Sums over one use of the layer: one for each factor, and perhaps a last one of second moments in the eigenbasis; the caller
+    /// owns them.</summary>
     public abstract BlockSums Measure(Tensor x, Tensor g, Measurement what);
 
     /// <summary>What makes a sum the mean that a factor is; without an output scale all sums are over rows.</summary>
@@ -74,22 +81,19 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>U'(A ⊗ s I)U: the part of the metric that is of the identity.</summary>
     public virtual double IdentityForm(Tensor u, double identity) => 0;
 
-    /// <summary>Takes note of a sum beyond those of the factors: value ← keep value + (1 - keep) fresh.</summary>
-    protected virtual void Correct(Tensor fresh, double keep) { }
-
-    /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is told.</summary>
+    /// <summary>A new inverse of the running factors. What fails keeps its previous value, and is reported.</summary>
     public abstract (BlockInverse Inverse, List<string> Messages) Invert(
         DampingMethod method,
         double damping,
         BlockInverse? previous,
-        FactorInverter? by = null,
+        FactorInverter by,
         MatmulPrecision precision = MatmulPrecision.Full
     );
 
     /// <summary>The inverse of <see cref="Apply"/>'s matrix, damped; the caller owns it.</summary>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
     public virtual (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping) =>
-        Invert(method, damping, null);
+        Invert(method, damping, null, new());
 
     /// <summary>Makes the basis in which second moments can be measured.</summary>
     public virtual void MakeBasis() { }
@@ -131,41 +135,32 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     public void Drop() => Replace(null);
 
     /// <summary>Recomputes the inverse from the running factors. What fails keeps its previous value, and is reported.</summary>
-    /// <param name="damping">λ, in the unit of the options.</param>
-    /// <param name="options">In force.</param>
+    /// <param name="settings">How it is damped.</param>
     /// <param name="inverter">Inverts Kronecker factors.</param>
-    public IEnumerable<string> Refresh(double damping, CurvatureOptions options, FactorInverter inverter)
+    /// <param name="precision">What the inverse is kept in.</param>
+    public IEnumerable<string> Refresh(DampingSettings settings, FactorInverter inverter, MatmulPrecision precision)
     {
-        double absolute = Damping(damping, options);
         using var scope = NewDisposeScope();
-        var (next, messages) = Invert(options.Inverse.Damping, absolute, Inverse, inverter, options.Inverse.Kept);
+        var (next, messages) = Invert(settings.Method, Damping(settings), Inverse, inverter, precision);
         Replace(next);
         return messages;
     }
 
     /// <summary>λ in the unit of the Fisher for the running factors as they are.</summary>
-    public double Damping(double damping, CurvatureOptions options) =>
-        Damping(damping, options, options.DampingScale == DampingScale.MeanEigenvalue ? MeanEigenvalue : 1);
+    public double Damping(DampingSettings settings) => settings.InForce(() => MeanEigenvalue, FactorType);
 
     protected void Replace(BlockInverse? next)
     {
-        if (!ReferenceEquals(next, Inverse))
-            Inverse?.Dispose();
+        Inverse?.Dispose();
         Inverse = next;
     }
 
     /// <summary>F⁻¹ V for the gradients of <see cref="Parameters"/> joined by <see cref="Join"/>.</summary>
-    /// <param name="v">V.</param>
-    /// <param name="damping">λ, in the unit of the options.</param>
-    /// <param name="options">In force.</param>
-    public Tensor Precondition(Tensor v, double damping, CurvatureOptions options) =>
-        Inverse!.Apply(v, Damping(damping, options, options.DampingScale == DampingScale.MeanEigenvalue ? Inverse.MeanEigenvalue : 1));
-
-    private double Damping(double damping, CurvatureOptions options, double unit) =>
-        Math.Max(damping * unit, options.MinDamping ?? LeastDamping(FactorType));
-
-    /// <summary>The least damping of factors of a dtype.</summary>
-    public static double LeastDamping(ScalarType type) => LeastPlaces * finfo(type).eps;
+    public Tensor Precondition(Tensor v, DampingSettings settings)
+    {
+        var inverse = Inverse!;
+        return inverse.Apply(v, settings.InForce(() => inverse.MeanEigenvalue, FactorType));
+    }
 
     /// <summary>The dtype of factors: the weight's, but float32 for bfloat16 and float16.</summary>
     public ScalarType FactorType => Weight.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : Weight.dtype;

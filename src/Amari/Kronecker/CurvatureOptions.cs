@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -88,6 +89,13 @@ public sealed record CurvatureOptions
         get;
         init => field = value ?? throw new ArgumentNullException(nameof(Distribution));
     } = new();
+
+    /// <summary>How a block is damped by a λ.</summary>
+    internal DampingSettings DampedBy(double damping) => new(damping, Inverse.Damping, DampingScale, MinDamping);
+
+    /// <summary>How inverses are made and kept.</summary>
+    internal InverseSettings InverseSettings =>
+        new(Inverse.Method, (Inverse as InverseOptions.Nystrom)?.RankTolerance ?? 0, Inverse.Kept, Distribution.InverseWork);
 
     /// <exception cref="ArgumentException">Options that do not go together.</exception>
     internal void Validate()

@@ -15,11 +15,11 @@ public sealed record FactorCondition(string Layer, double A, double G, double Da
 {
     private const long MostDense = 1000; // larger factors: Lanczos
 
-    internal static FactorCondition Of(KroneckerBlock block, double given, CurvatureOptions options)
+    internal static FactorCondition Of(KroneckerBlock block, DampingSettings settings)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        double damping = block.Damping(given, options),
+        double damping = block.Damping(settings),
             root = Math.Sqrt(damping),
             worstA = 0,
             worstG = 0,
@@ -35,14 +35,14 @@ public sealed record FactorCondition(string Layer, double A, double G, double Da
             if (!double.IsFinite(pi) || pi == 0)
                 pi = 1;
             double damped =
-                options.Inverse.Damping != DampingMethod.FactoredTikhonov
+                settings.Method != DampingMethod.FactoredTikhonov
                     ? (highA * highG + damping) / (lowA * lowG + damping)
                     : (highA + pi * root) / (lowA + pi * root) * ((highG + root / pi) / (lowG + root / pi));
             (worstA, worstG, worst) = (Math.Max(worstA, highA / lowA), Math.Max(worstG, highG / lowG), Math.Max(worst, damped));
         }
-        if (options.Inverse.Damping == DampingMethod.Ekfac && block.Inverse is KroneckerInverse { Values: { } s })
+        if (settings.Method == DampingMethod.Ekfac && block.Inverse is CorrectedInverse corrected)
         {
-            var ends = s.flatten(-2).aminmax(-1);
+            var ends = corrected.Eigenvalues.flatten(-2).aminmax(-1);
             worst = ((ends.max + damping) / (ends.min.clamp_min(0) + damping)).max().ToDouble();
         }
         return new(block.Name, worstA, worstG, worst);

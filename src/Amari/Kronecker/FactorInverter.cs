@@ -62,15 +62,15 @@ internal sealed class FactorInverter
         : _costs.Where(c => c.Value.Inverses > 0).Select(c => $"inverses of size {c.Key} {c.Value}");
 
     /// <summary>A refresh begins.</summary>
-    /// <param name="options">How.</param>
+    /// <param name="settings">How.</param>
     /// <param name="factors">Of all blocks, also those of other ranks.</param>
     /// <param name="clock">Times are by it.</param>
-    /// <param name="step">In which it is.</param>
-    public void Begin(CurvatureOptions options, IEnumerable<Tensor> factors, TimeProvider clock, long step)
+    /// <param name="begins">Whether the run begins: intervals grow, and are of a single step.</param>
+    public void Begin(InverseSettings settings, IEnumerable<Tensor> factors, TimeProvider clock, bool begins = false)
     {
-        var method = options.Inverse.Method;
-        (_method, _tolerance, _ranks) = (method, (options.Inverse as InverseOptions.Nystrom)?.RankTolerance ?? 0, default);
-        _begins = method == InverseMethod.Nystrom && options.Refresh.Warmup * step < 2;
+        var method = settings.Method;
+        (_method, _tolerance, _ranks) = (method, settings.RankTolerance, default);
+        _begins = method == InverseMethod.Nystrom && begins;
         if (!_begins)
             _refreshes++;
         if (method != InverseMethod.Auto || !BitOperations.IsPow2(_refreshes) || _refreshes == 1)
@@ -79,6 +79,32 @@ internal sealed class FactorInverter
         _costs.Clear();
         foreach (var factor in factors.Where(f => f.dim() > 1 && f.shape[^1] >= LeastMeasured))
             _costs[factor.shape[^1]] = default;
+    }
+
+    /// <summary>(F + δ I)⁻¹. Where every way fails it is the last one, and without it a multiple of the identity. The caller owns
+    /// it.</summary>
+    /// <param name="factor">F : [.., n, n], or the diagonal of one, [n].</param>
+    /// <param name="shift">δ : [.., 1].</param>
+    /// <param name="last">The last inverse; null if there is none.</param>
+    /// <param name="what">The factor's name in messages.</param>
+    public (FactorMatrix Inverse, List<string> Messages) Invert(Tensor factor, Tensor shift, FactorMatrix? last, string what)
+    {
+        if (factor.dim() == 1)
+            return (new DiagonalFactor(factor.add(shift).reciprocal_()), []);
+        if (OfLowRank(factor, shift, (last as LowRankFactor)?.Root) is var (root, scale))
+            return (new LowRankFactor(root, scale), []);
+        using var damped = factor.clone();
+        damped.diagonal(0, -2, -1).add_(shift);
+        var (inverse, outcome, tooFar) = Invert(damped, (last as DenseFactor)?.Matrix);
+        List<string> messages = tooFar ? [$"the last inverse of {what} was too far to begin from; by Cholesky"] : [];
+        if (BlockInverse.Report(outcome, what, last is not null) is { } message)
+            messages.Add(message);
+        return (
+            inverse is not null ? new DenseFactor(inverse)
+            : last is not null ? last.Map(t => t.clone())
+            : new DenseFactor(FactorMatrix.Identity(damped, FactorMatrix.MeanEigenvalue(damped).reciprocal())),
+            messages
+        );
     }
 
     /// <summary>(F + δ I)⁻¹ of low rank as <see cref="NystromInverse"/> gives it; null where another way is to be taken. The caller owns

@@ -1,12 +1,11 @@
 using System.Text.Json;
 using Amari.Distributed;
-using Amari.Kronecker;
 
-namespace Amari;
+namespace Amari.Kronecker;
 
 /// <summary>K-FAC over ranks: factors added up, inverses shared out as in KAISA (Pauloski et al. 2021, arXiv:2107.01739).</summary>
 /// <remarks><code>
-/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: DistributionOptions.GradWorkerFraction
+/// grid of g rows and N/g columns, g the largest divisor of N that is ≤ max(1, f N)          f: the share of ranks that hold an inverse
 /// a layer belongs to one rank: largest n_in³ + n_out³ first, to the rank with the least; the ranks of its column hold its inverse
 /// every refresh: the owner's inverse to its column;   every step: U = F⁻¹ V from the holder in each row to that row
 /// </code>
@@ -117,31 +116,35 @@ internal sealed class InverseSharing : IDisposable
     }
 
     /// <summary>New inverses of the blocks for their holders.</summary>
+    /// <param name="blocks">All, the same on every rank.</param>
+    /// <param name="damping">Of a block.</param>
+    /// <param name="settings">How they are made.</param>
+    /// <param name="inverter">Makes them.</param>
     /// <returns>What failed, on every rank.</returns>
     public List<(CurvatureBlock Block, string Message)> Refresh(
         IReadOnlyList<CurvatureBlock> blocks,
-        Func<CurvatureBlock, double> damping,
-        CurvatureOptions options,
+        Func<CurvatureBlock, DampingSettings> damping,
+        InverseSettings settings,
         FactorInverter inverter
     )
     {
         if (blocks.Count == 0)
             return [];
         Assign(blocks);
-        var told = new List<(CurvatureBlock, string)>();
-        bool shared = options.Distribution.InverseWork == InverseWork.Broadcast;
+        var reports = new List<(CurvatureBlock, string)>();
+        bool shared = settings.Work == InverseWork.Broadcast;
         var own = blocks
             .Where(b => shared ? Owner(b) == Rank : Holds(b))
-            .ToDictionary(b => b, b => b.Refresh(damping(b), options, inverter).ToList());
+            .ToDictionary(b => b, b => b.Refresh(damping(b), inverter, settings.Precision).ToList());
         foreach (var block in blocks)
         {
             var header = Header.From(_world.Broadcast(Owner(block) == Rank ? Header.Of(block, own[block]).ToString() : null, Owner(block)));
-            told.AddRange(header.Messages.Select(m => (block, m)));
+            reports.AddRange(header.Messages.Select(m => (block, m)));
             if (shared && _column is not null && Holds(block))
                 Share(block, header, _column, Owner(block) / _columns);
             _inverted.Add(block);
         }
-        return told;
+        return reports;
     }
 
     private void Share(CurvatureBlock block, Header header, Communicator ranks, int root)
@@ -168,12 +171,11 @@ internal sealed class InverseSharing : IDisposable
     /// <param name="block">The block.</param>
     /// <param name="v">V, the same on every rank.</param>
     /// <param name="damping">Of the block.</param>
-    /// <param name="options">In force.</param>
-    public Tensor Precondition(CurvatureBlock block, Tensor v, double damping, CurvatureOptions options)
+    public Tensor Precondition(CurvatureBlock block, Tensor v, DampingSettings damping)
     {
         if (_row is null)
-            return block.Precondition(v, damping, options);
-        var u = Holds(block) ? block.Precondition(v, damping, options).contiguous() : empty_like(v).contiguous();
+            return block.Precondition(v, damping);
+        var u = Holds(block) ? block.Precondition(v, damping).contiguous() : empty_like(v).contiguous();
         _row.Broadcast(u, Owner(block) % _columns);
         return u;
     }
@@ -209,7 +211,7 @@ internal sealed class InverseSharing : IDisposable
 
     private sealed record SentTensor(ScalarType Type, long[] Shape);
 
-    /// <summary>What an owner tells of an inverse.</summary>
+    /// <summary>What an owner says of an inverse.</summary>
     private sealed record Header(IReadOnlyDictionary<string, SentTensor> Tensors, IReadOnlyList<string> Messages)
     {
         public static Header Of(CurvatureBlock block, IReadOnlyList<string> messages) =>

@@ -41,7 +41,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     {
         using var scope = NewDisposeScope();
         var b = Outputs(g).to_type(FactorType);
-        bool corrected = what.Corrected && !what.ForwardOnly && Inverse is KroneckerInverse { Values: not null };
+        bool corrected = what.Corrected && !what.ForwardOnly && Inverse is CorrectedInverse;
         var a = what.First || corrected ? Inputs(x).to_type(FactorType) : null;
         var moments = corrected ? Moments(a!, b, what.PerExample) : null;
         if (what.WeightSharing == WeightSharing.Reduce && b.shape[^2] > 1)
@@ -79,8 +79,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     /// <summary>Σ (Q_G' V Q_A)² over terms, V = Σ g ā' over the positions of one.</summary>
     private Tensor Moments(Tensor a, Tensor g, bool perExample)
     {
-        var inverse = (KroneckerInverse)Inverse!;
-        var (left, right) = (inverse.Left, inverse.Right);
+        var basis = ((CorrectedInverse)Inverse!).Basis;
+        var (left, right) = (basis.Left.Vectors, basis.Right.Vectors);
         long n = a.shape[^1];
         var q = right.unsqueeze(-3); // beside [n, r, in]
         var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.MatrixProduct(q);
@@ -105,44 +105,48 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     public override double IdentityForm(Tensor u, double identity)
     {
         using var scope = NewDisposeScope();
-        return identity * KroneckerInverse.Times(u, A!).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
-    }
-
-    protected override Tensor? Corrected => (Inverse as KroneckerInverse)?.Values;
-
-    protected override void Correct(Tensor fresh, double keep)
-    {
-        if (Inverse is KroneckerInverse { Values: { } s })
-            s.lerp_(fresh, 1 - keep);
+        return identity * FactorMatrix.Of(A!).TimesOnRight(u).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
     }
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(
         DampingMethod method,
         double damping,
         BlockInverse? previous,
-        FactorInverter? by = null,
+        FactorInverter by,
         MatmulPrecision precision = MatmulPrecision.Full
-    ) => KroneckerInverse.Of(A!, G!, method, damping, (KroneckerInverse?)previous, by, precision);
+    )
+    {
+        if (method == DampingMethod.FactoredTikhonov)
+            return FactoredInverse.Of(A!, G!, damping, previous as FactoredInverse, by, precision);
+        var last = previous as CorrectedInverse;
+        var (basis, messages) = EigenbasisInverse.Of(A!, G!, last?.Basis ?? previous as EigenbasisInverse);
+        if (method != DampingMethod.Ekfac || A!.dim() == 1)
+            return (basis, messages);
+        var moments = last is null ? basis.Eigenvalues() : basis.Eigenvalues(last);
+        return (new CorrectedInverse(basis, moments.DetachFromDisposeScope()), messages);
+    }
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping)
     {
         if (method != DampingMethod.Ekfac)
             return base.Invert(method, damping);
-        if (Inverse is KroneckerInverse { LeftValues: not null } k && (k.Values is not null || A!.dim() == 1))
-            return (k.Map(t => t.clone().DetachFromDisposeScope()), []);
+        var inverse = Inverse;
+        if (inverse is CorrectedInverse || (inverse is EigenbasisInverse && A!.dim() == 1))
+            return (inverse.Map(t => t.clone().DetachFromDisposeScope()), []);
         throw new ArgumentException($"The eigenvalues of {Name} were not corrected.", nameof(method));
     }
 
-    public override void MakeBasis() => Replace(Invert(DampingMethod.Ekfac, 0, null).Inverse);
+    public override void MakeBasis() => Replace(Invert(DampingMethod.Ekfac, 0, null, new()).Inverse);
 
-    protected override double MeanEigenvalue => KroneckerInverse.Mean(A!).mean().ToDouble() * KroneckerInverse.Mean(G!).mean().ToDouble();
+    protected override double MeanEigenvalue =>
+        FactorMatrix.MeanEigenvalue(A!).mean().ToDouble() * FactorMatrix.MeanEigenvalue(G!).mean().ToDouble();
 
     public override Tensor Apply(Tensor v)
     {
-        if (Inverse is KroneckerInverse { Values: not null } corrected)
+        if (Inverse is CorrectedInverse corrected)
             return corrected.Multiply(v);
         using var scope = NewDisposeScope();
-        return KroneckerInverse.Times(G!.MatrixProduct(v), A!).MoveToOuterDisposeScope();
+        return FactorMatrix.Of(A!).TimesOnRight(G!.MatrixProduct(v)).MoveToOuterDisposeScope();
     }
 
     public override double SquaredNorm
@@ -150,8 +154,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         get
         {
             using var scope = NewDisposeScope();
-            if (Inverse is KroneckerInverse { Values: { } s })
-                return s.square().sum().ToDouble();
+            if (Inverse is CorrectedInverse corrected)
+                return corrected.Eigenvalues.square().sum().ToDouble();
             var (a, g) = (A!.square(), G!.square().sum([-2, -1]));
             return ((a.dim() == 1 ? a.sum() : a.sum([-2, -1])) * g).sum().ToDouble();
         }
@@ -184,7 +188,10 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         return [("A", [v[1]]), ("Right", [v[1]]), ("G", [v[0]]), ("Left", [v[0]]), ("Momentum", v)];
     }
 
-    protected override BlockInverse? Restored(Func<string, Tensor?> find) => KroneckerInverse.Restored(find);
+    protected override BlockInverse? Restored(Func<string, Tensor?> find) =>
+        EigenbasisInverse.Restored(find) is not { } basis ? FactoredInverse.Restored(find)
+        : CorrectedInverse.Restored(basis, find) is { } corrected ? corrected
+        : basis;
 
     protected override Tensor WithoutBias(int factor, Tensor value) =>
         factor == 0 ? value.narrow(-1, 0, value.shape[^1] - 1).narrow(-2, 0, value.shape[^1] - 1) : value;

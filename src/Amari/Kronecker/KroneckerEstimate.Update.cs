@@ -106,22 +106,24 @@ public sealed partial class KroneckerEstimate
     {
         var options = _owner.Curvature;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        _inverter.Begin(options, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), _owner.Clock, step);
+        bool begins = options.Refresh.Warmup * step < 2;
+        _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), _owner.Clock, begins);
         if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, _owner.DampingOf, options, _inverter))
+            foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))
                 _owner.Log(block.Name, message);
         else
             foreach (var block in measured)
-            foreach (string message in block.Refresh(_owner.DampingOf(block), options, _inverter))
+            foreach (string message in block.Refresh(Damped(block), _inverter, options.Inverse.Kept))
                 _owner.Log(block.Name, message);
         _inverter.End(_sharing?.World);
     }
 
+    /// <summary>How a block's inverse is damped.</summary>
+    private DampingSettings Damped(CurvatureBlock block) => _owner.Curvature.DampedBy(_owner.DampingOf(block));
+
     /// <summary>F⁻¹ V for the gradients of a block, joined; a fresh tensor.</summary>
     internal Tensor Precondition(CurvatureBlock block, Tensor v) =>
-        _sharing is null
-            ? block.Precondition(v, _owner.DampingOf(block), _owner.Curvature)
-            : _sharing.Precondition(block, v, _owner.DampingOf(block), _owner.Curvature);
+        _sharing is null ? block.Precondition(v, Damped(block)) : _sharing.Precondition(block, v, Damped(block));
 
     /// <summary>A step is over.</summary>
     /// <param name="step">Its number.</param>

@@ -72,7 +72,7 @@ public sealed partial class KroneckerEstimate : IDisposable
             .. _blocks
                 .OfType<KroneckerBlock>()
                 .Where(b => b.IsMeasured)
-                .Select(b => FactorCondition.Of(b, damping(b), _owner.Curvature)),
+                .Select(b => FactorCondition.Of(b, _owner.Curvature.DampedBy(damping(b)))),
         ];
 
     /// <summary>The intervals and the examples that <see cref="RefreshOptions.TimeFraction"/> chose, as they are now; null without one or

@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Solvers;
 
 namespace Amari.Curvature;

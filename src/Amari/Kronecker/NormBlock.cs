@@ -92,23 +92,9 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         DampingMethod method,
         double damping,
         BlockInverse? previous,
-        FactorInverter? by,
-        MatmulPrecision precision
-    )
-    {
-        var damped = Factor(0)!.clone();
-        damped.diagonal(0, -2, -1).add_(damping);
-        var (inverse, outcome) = SpdInverse.Cholesky(damped);
-        using var last = damped;
-        var result =
-            inverse?.contiguous()
-            ?? (previous as UnitwiseInverse)?.Blocks.clone()
-            ?? eye(damped.shape[^1], dtype: damped.dtype, device: damped.device).expand(damped.shape).clone();
-        return (
-            new UnitwiseInverse(result.DetachFromDisposeScope()),
-            BlockInverse.Report(outcome, "F", previous is not null) is { } message ? [message] : []
-        );
-    }
+        FactorInverter by,
+        MatmulPrecision precision = MatmulPrecision.Full
+    ) => UnitwiseInverse.Of(Factor(0)!, damping, previous as UnitwiseInverse);
 
     protected override double MeanEigenvalue => Factor(0)!.diagonal(0, -2, -1).mean().ToDouble();
 
@@ -129,27 +115,7 @@ internal sealed class NormBlock(string name, nn.Module<Tensor, Tensor> layer, bo
         return [("F", [units, size, size]), ("Blocks", [units, size, size]), ("Momentum", [units, size])];
     }
 
-    protected override BlockInverse? Restored(Func<string, Tensor?> find) =>
-        find(nameof(UnitwiseInverse.Blocks)) is { } blocks ? new UnitwiseInverse(blocks) : null;
+    protected override BlockInverse? Restored(Func<string, Tensor?> find) => UnitwiseInverse.Restored(find);
 
     protected override Tensor WithoutBias(int factor, Tensor value) => value.narrow(-1, 0, 1).narrow(-2, 0, 1);
-}
-
-/// <summary>The inverses of unit-wise blocks, damped when they were made: [units, 2, 2].</summary>
-internal sealed record UnitwiseInverse(Tensor Blocks) : BlockInverse
-{
-    public override double MeanEigenvalue => 1;
-
-    public override Tensor Apply(Tensor v, double damping) => Product(Blocks, v);
-
-    /// <summary>[units, 2, 2] times [.., units, 2]; a fresh tensor.</summary>
-    public static Tensor Product(Tensor blocks, Tensor v)
-    {
-        using var scope = NewDisposeScope();
-        return blocks.MatrixProduct(v.unsqueeze(-1)).squeeze(-1).MoveToOuterDisposeScope();
-    }
-
-    public override IEnumerable<(string Name, Tensor Tensor)> Tensors() => [(nameof(Blocks), Blocks)];
-
-    public override BlockInverse Map(Func<Tensor, Tensor> map) => new UnitwiseInverse(map(Blocks));
 }

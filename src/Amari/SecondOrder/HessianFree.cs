@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Serialization;
 using Amari.Solvers;
 
@@ -17,9 +18,7 @@ namespace Amari;
 /// gradients.</remarks>
 public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
 {
-    private const double Poor = 0.25,
-        Good = 0.75,
-        Residual = 1e-10,
+    private const double Residual = 1e-10,
         Sufficient = 1e-2,
         Shrink = 0.8,
         Spacing = 1.3;
@@ -107,46 +106,30 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
         using var scope = NewDisposeScope();
-        var (o, lambda, layout) = (Group.Options, Damping, objective.Parameters);
+        var (o, lambda) = (Group.Options, Damping);
         var gaussNewton = new GaussNewton(objective);
         var (cg, iterates) = Solve(objective, gaussNewton.Damped(lambda), gradient, lambda, scope);
         if (cg.Status == CgStatus.NotFinite)
             return Skipped(loss, curvature: true) with { Damping = lambda, CgIterations = cg.Iterations, CgStatus = cg.Status };
         if (cg.Status == CgStatus.NegativeCurvature)
             Log($"conjugate gradient stopped early: {cg.Status}");
-        var w = layout.Read();
-        double At(Tensor step, double size)
-        {
-            using var inner = NewDisposeScope();
-            layout.Write(w.add(step, alpha: size));
-            return objective.Loss();
-        }
-
-        var p = iterates[^1];
-        double whole = At(p, 1);
-        for (int i = iterates.Count - 2; o.CgBacktracking && i >= 0; i--)
-        {
-            double earlier = At(iterates[i], 1);
-            if (double.IsFinite(whole) && !(earlier < whole))
-                break;
-            (p, whole) = (iterates[i], earlier);
-        }
-
-        layout.Write(w); // the curvature is that at w
+        using var trial = new TrialStep(objective, loss);
+        var (p, whole) = BestIterate(trial, iterates);
+        trial.TakeBack(); // the curvature is that at w
         double slope = Dot(gradient, p),
-            predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p)));
-        double ratio = Ratio(objective, loss, whole, predicted);
-        Adapted =
-            ratio < Poor ? lambda * o.DampingFactor
-            : ratio > Good ? lambda / o.DampingFactor
-            : lambda;
+            predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p))),
+            ratio = trial.ReductionRatio(whole, predicted);
+        Adapted = LevenbergMarquardt.Next(ratio, poor: lambda * o.DampingFactor, good: lambda / o.DampingFactor) ?? lambda;
 
         double size = o.LearningRate,
-            after = size == 1 ? whole : At(p, size);
+            after = size == 1 ? whole : trial.LossAt(p, size);
         for (int j = 0; j < LineSearch && !Falls(); j++)
-            after = At(p, size *= Shrink);
+            after = trial.LossAt(p, size *= Shrink);
         bool accepted = Falls();
-        layout.Write(accepted ? w.add(p, alpha: size) : w);
+        if (accepted)
+            trial.Move(p, size);
+        else
+            trial.TakeBack();
         Direction = accepted ? cg.Solution : null;
         return Made(accepted, loss, after, p, size, predicted, ratio) with
         {
@@ -156,7 +139,23 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
             NegativeCurvature = cg.Status == CgStatus.NegativeCurvature,
         };
 
-        bool Falls() => slope <= 0 && after <= loss + Sufficient * size * slope + RoundingError(objective, loss);
+        bool Falls() => slope <= 0 && after <= loss + Sufficient * size * slope + trial.Rounding;
+    }
+
+    /// <summary>CG backtracking: the last of the iterates, or an earlier one as long as the loss falls going back; and the loss
+    /// there.</summary>
+    private static (Tensor Step, double Loss) BestIterate(TrialStep trial, List<Tensor> iterates)
+    {
+        var best = iterates[^1];
+        double least = trial.LossAt(best, 1);
+        for (int i = iterates.Count - 2; i >= 0; i--)
+        {
+            double earlier = trial.LossAt(iterates[i], 1);
+            if (double.IsFinite(least) && !(earlier < least))
+                break;
+            (best, least) = (iterates[i], earlier);
+        }
+        return (best, least);
     }
 
     /// <summary>The inner solve, and its iterates 1, 2, 3, 4, 6, 8, ... (each 1.3 times the last) with the solution.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Amari.Curvature;
 using Amari.Kernels;
 using Amari.Native;
@@ -18,7 +17,7 @@ namespace Amari;
 /// ended is on other data; it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with
 /// an event, when other parameters are trained than before, when a step was rejected, and when it gives no direction along which the loss
 /// falls; the gradient is taken then.</remarks>
-public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
+public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 {
     private const long Memory = 64L << 20,
         Fewest = 10,
@@ -102,95 +101,56 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     /// <inheritdoc/>
     public override long StateBytes => base.StateBytes + _history.Bytes;
 
+    /// <summary>Where the iterations on a batch are.</summary>
+    private readonly record struct Position(Tensor W, double Loss, Tensor Gradient);
+
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
-        if (MaxGradientNorm is not null)
-            throw new InvalidOperationException(
-                "L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the "
-                    + "learning rate."
-            );
+        RequireUsable();
         var (o, layout) = (Group.Options, objective.Parameters);
-        if (o.SufficientDecrease >= o.SlopeTolerance)
-            throw new InvalidOperationException(
-                FormattableString.Invariant(
-                    $"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."
-                )
-            );
         int pairs = o.History ?? (int)Math.Clamp(Memory / (2 * layout.Dimension * gradient.ElementSize), Fewest, Most);
         Follow(layout, IsContinued(objective, loss) ? pairs : (int)Math.Min(pairs, Fewest));
         using var scope = NewDisposeScope();
-        var before = layout.Read();
-        var (w, g, now) = (before, gradient, loss);
+        using var trial = new TrialStep(objective, loss);
+        var start = new Position(trial.Start, loss, gradient);
+        var now = start;
         double size = 0;
         long skipped = SkippedPairs;
-        bool unbounded = false;
         int iterations = 0,
             evaluations = 1;
-        while (iterations < o.Iterations && LargestEntry(g) > o.GradientTolerance)
+        while (iterations < o.Iterations && LargestEntry(now.Gradient) > o.GradientTolerance)
         {
             using var inner = NewDisposeScope();
-            var p = _history.Direction(g);
-            double slope = InnerProducts.Of(g, p).AB,
-                first = o.LearningRate;
-            if (_history.Count == 0)
-                first *= Math.Max(Math.Min(1, 1 / g.abs().sum().ToDouble()), Noticeable(w, g));
-            var start = new StrongWolfe.Point(0, now, slope, g);
-            var end = slope < 0 ? Next(start, first) : start;
+            var p = _history.Direction(now.Gradient);
+            var (end, unbounded) = Search(objective, now, p, ref evaluations);
             if (end.Step == 0)
             {
-                layout.Write(w);
+                layout.Write(now.W);
                 if (_history.Count == 0)
                     break;
                 Forget("the loss falls along no direction that the history gives");
                 continue;
             }
             iterations++;
-            var (there, s) = (w.add(p, alpha: end.Step), p.mul(end.Step));
+            size = end.Step;
+            var s = p.mul(end.Step);
             double change = LargestEntry(s);
-            bool curves = end.IsFinite && _history.Add(s, end.Gradient.sub(g), pairs);
+            bool curves = end.IsFinite && _history.Add(s, end.Gradient.sub(now.Gradient), pairs);
             if (end.IsFinite && !curves)
                 SkippedPairs++;
-            if (!ReferenceEquals(w, before))
-                w.Dispose();
-            if (!ReferenceEquals(g, gradient))
-                g.Dispose();
-            (w, g, now, size) = (there.MoveToOuterDisposeScope(), end.Gradient.MoveToOuterDisposeScope(), end.Loss, end.Step);
-            if (!end.IsFinite || (unbounded && !curves) || change <= finfo(layout.Type).eps * LargestEntry(w))
+            now = Advance(start, now, p, end);
+            if (!end.IsFinite || (unbounded && !curves) || change <= finfo(layout.Type).eps * LargestEntry(now.W))
                 break;
-
-            double Noticeable(Tensor w, Tensor g) => // a tiny gradient would be lost in the rounding of the parameters
-                o.LineSearch == LineSearch.None ? 0 : Math.Sqrt(finfo(layout.Type).eps) * LargestEntry(w) / LargestEntry(g);
-
-            StrongWolfe.Point Next(StrongWolfe.Point start, double first)
-            {
-                if (o.LineSearch == LineSearch.None)
-                    return At(first);
-                double rounding = finfo(layout.Type).eps * Math.Abs(now);
-                var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding);
-                var found = search.Search(start, first);
-                unbounded = search.IsUnbounded;
-                if (unbounded)
-                    Log("the loss fell without a minimum along a direction, as far as the line search went: it may have no lower bound");
-                return found;
-            }
-
-            StrongWolfe.Point At(double t)
-            {
-                layout.Write(w.add(p, alpha: t));
-                var (value, at) = objective.Gradient();
-                evaluations++;
-                return new(t, value, InnerProducts.Of(at, p).AB, at);
-            }
         }
-        bool moved = iterations > 0 || LargestEntry(g) <= o.GradientTolerance;
-        bool accepted = moved && double.IsFinite(now) && !(o.StepRejection && now > loss + RoundingError(objective, loss));
-        layout.Write(accepted ? w : before);
-        Adapted = accepted ? now : loss; // where the next step begins, if it is on the same data
+        bool moved = iterations > 0 || LargestEntry(now.Gradient) <= o.GradientTolerance;
+        bool accepted = moved && double.IsFinite(now.Loss) && !(o.StepRejection && trial.Rises(now.Loss));
+        layout.Write(accepted ? now.W : start.W);
+        Adapted = accepted ? now.Loss : loss; // where the next step begins, if it is on the same data
         if (!accepted)
             Forget("a step was rejected");
         if (SkippedPairs > skipped)
             Log("a pair of step and change of the gradient was left out: the loss does not curve up along it");
-        return Made(accepted, loss, now, w - before, 1, null, null) with
+        return Made(accepted, loss, now.Loss, now.W - start.W, 1, null, null) with
         {
             StepSize = size,
             Iterations = iterations,
@@ -198,8 +158,74 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         };
     }
 
+    private void RequireUsable()
+    {
+        var o = Group.Options;
+        if (MaxGradientNorm is not null)
+            throw new InvalidOperationException(
+                "L-BFGS cannot clip, for differences of clipped gradients are no curvature: leave MaxGradientNorm null and lower the "
+                    + "learning rate."
+            );
+        if (o.SufficientDecrease >= o.SlopeTolerance)
+            throw new InvalidOperationException(
+                FormattableString.Invariant(
+                    $"SufficientDecrease is {o.SufficientDecrease}; it must be below SlopeTolerance, {o.SlopeTolerance}."
+                )
+            );
+    }
+
+    /// <summary>The point found along p, at a step of 0 where the loss does not fall; and whether it still fell at the furthest.</summary>
+    private (StrongWolfe.Point End, bool Unbounded) Search(Objective objective, Position now, Tensor p, ref int evaluations)
+    {
+        var (o, layout) = (Group.Options, objective.Parameters);
+        var start = new StrongWolfe.Point(0, now.Loss, InnerProducts.Of(now.Gradient, p).AB, now.Gradient);
+        double first = o.LearningRate;
+        if (_history.Count == 0) // p is the gradient, and has no length of its own
+            first *= Math.Max(Math.Min(1, 1 / now.Gradient.abs().sum().ToDouble()), Noticeable());
+        if (!(start.Slope < 0))
+            return (start, false);
+        int evaluated = 0;
+        StrongWolfe.Point end;
+        bool unbounded = false;
+        if (o.LineSearch == LineSearch.None)
+            end = At(first);
+        else
+        {
+            double rounding = finfo(layout.Type).eps * Math.Abs(now.Loss);
+            var search = new StrongWolfe(At, o.SufficientDecrease, o.SlopeTolerance, o.MaxEvaluations, rounding);
+            end = search.Search(start, first);
+            unbounded = search.IsUnbounded;
+        }
+        evaluations += evaluated;
+        if (unbounded)
+            Log("the loss fell without a minimum along a direction, as far as the line search went: it may have no lower bound");
+        return (end, unbounded);
+
+        double Noticeable() => // a tiny gradient would be lost in the rounding of the parameters
+            o.LineSearch == LineSearch.None ? 0 : Math.Sqrt(finfo(layout.Type).eps) * LargestEntry(now.W) / LargestEntry(now.Gradient);
+
+        StrongWolfe.Point At(double t)
+        {
+            layout.Write(now.W.add(p, alpha: t));
+            var (value, at) = objective.Gradient();
+            evaluated++;
+            return new(t, value, InnerProducts.Of(at, p).AB, at);
+        }
+    }
+
+    /// <summary>w + t p, in the outer scope; what is no longer needed is freed, but for where the step began.</summary>
+    private static Position Advance(Position start, Position now, Tensor p, StrongWolfe.Point end)
+    {
+        var next = now.W.add(p, alpha: end.Step);
+        if (!ReferenceEquals(now.W, start.W))
+            now.W.Dispose();
+        if (!ReferenceEquals(now.Gradient, start.Gradient))
+            now.Gradient.Dispose();
+        return new(next.MoveToOuterDisposeScope(), end.Loss, end.Gradient.MoveToOuterDisposeScope());
+    }
+
     private bool IsContinued(Objective objective, double loss) =>
-        Adapted is { } last && Math.Abs(loss - last) <= RoundingError(objective, last);
+        Adapted is { } last && Math.Abs(loss - last) <= TrialStep.RoundingError(objective, last);
 
     private static double LargestEntry(Tensor x) => GradientCheck.LargestMagnitude(x);
 
@@ -219,68 +245,5 @@ public sealed class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
         if (_history.Count > 0)
             Log($"the history was forgotten: {reason}");
         _history.Dispose();
-    }
-
-    /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot()
-    {
-        var (tensors, values) = base.Snapshot();
-        values["skippedPairs"] = SkippedPairs;
-        values["historyOf"] = new JsonArray([.. _names.Select(n => (JsonNode)n)]);
-        return new(
-            _history.Tensors.Aggregate(
-                tensors.ToDictionary(),
-                (all, t) =>
-                {
-                    all[t.Name] = t.Tensor;
-                    return all;
-                }
-            ),
-            values
-        );
-    }
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        List<string> names = [.. snapshot.Values["historyOf"]?.AsArray().Select(n => (string)n!) ?? []];
-        long skipped = SavedState.Count(snapshot.Values, "skippedPairs", optional: true);
-        var sizes = Group.Parameters.ToDictionary(p => p.Name, p => p.Parameter.numel());
-        var history = LbfgsHistory.Of(snapshot.Tensors, names.Sum(n => sizes.GetValueOrDefault(n)));
-        try
-        {
-            base.Restore(snapshot);
-        }
-        catch
-        {
-            history.Dispose();
-            throw;
-        }
-        _history.Dispose();
-        (_history, _names, SkippedPairs) = (history, names, skipped);
-    }
-
-    /// <summary>It is the last loss.</summary>
-    private protected override void RequireAdapted(double value)
-    {
-        if (!double.IsFinite(value))
-            throw new InvalidDataException(FormattableString.Invariant($"The state's last loss is {value}; it must be a finite number."));
-    }
-
-    /// <inheritdoc/>
-    public override void to(Device device)
-    {
-        base.to(device);
-        if (_history.Count > 0)
-            _history.To(_history.Tensors.First().Tensor.dtype, device);
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            _history.Dispose();
-        base.Dispose(disposing);
     }
 }

@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Serialization;
 using Amari.Solvers;
 
@@ -16,9 +17,7 @@ namespace Amari;
 /// gradients.</remarks>
 public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
 {
-    private const double Poor = 0.25,
-        Good = 0.75,
-        Shrink = 0.25,
+    private const double Shrink = 0.25,
         Grow = 2;
 
     /// <summary>Hyper-parameters of <see cref="NewtonCg"/>. The learning rate η multiplies the step that the trust region gave; 1 takes it
@@ -99,12 +98,10 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
         double slope = Dot(gradient, inner.Step),
             curvature = -2 * (inner.PredictedReduction + slope); // p'Hp
         var report = Try(objective, loss, inner.Step, eta, -(eta * slope + 0.5 * eta * eta * curvature), o.AcceptanceRatio);
-        Adapted = report.ReductionRatio switch
-        {
-            < Poor => Math.Max(Shrink * radius, double.Epsilon),
-            > Good when inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature => Math.Min(Grow * radius, o.MaxRadius),
-            _ => radius,
-        };
+        bool bounded = inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature;
+        double shrunk = Math.Max(Shrink * radius, double.Epsilon),
+            grown = bounded ? Math.Min(Grow * radius, o.MaxRadius) : radius;
+        Adapted = LevenbergMarquardt.Next(report.ReductionRatio, poor: shrunk, good: grown) ?? radius;
         return report with
         {
             Radius = radius,

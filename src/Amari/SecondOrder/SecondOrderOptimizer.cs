@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Native;
@@ -42,13 +41,12 @@ public abstract class SecondOrderOptimizer : Optimizer
     }
 }
 
-/// <summary>The base of second-order methods: objective, trial steps, state, saving.</summary>
+/// <summary>The base of second-order methods: objective and step here, trial steps, layout of the parameters, and saving in files of
+/// their own.</summary>
 /// <typeparam name="TOptions">The method's options.</typeparam>
-public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
+public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
     where TOptions : OptimizerOptions
 {
-    private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
-    private const string SkippedFor = " was not finite; the step was skipped";
     private readonly EventLog _events = new();
     private IReadOnlyList<string> _directed = []; // the parameters that Direction is over
     private readonly nn.Module<Tensor, Tensor>? _model;
@@ -197,204 +195,6 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
         }
     }
 
-    /// <summary>The first parameter whose gradient is not finite, if the loss is.</summary>
-    private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) =>
-        !double.IsFinite(loss)
-            ? "all"
-            : layout
-                .Parameters.Zip(layout.Split(gradient))
-                .Where(p => p.Second.numel() > 0 && !IsFinite(p.Second))
-                .Select(p => p.First.Name)
-                .FirstOrDefault("all");
-
-    /// <summary>The report of a step that what is not finite keeps from being tried. The method has changed nothing yet.</summary>
-    /// <param name="loss">L(w).</param>
-    /// <param name="parameter">The first one whose gradient it is; <c>all</c> if it is the loss, or the curvature.</param>
-    /// <param name="curvature">Whether it is the curvature.</param>
-    private protected StepReport Skipped(double loss, string parameter = "all", bool curvature = false)
-    {
-        SkippedSteps++;
-        Log(
-            (
-                curvature ? "the curvature"
-                : parameter == "all" ? "the loss or its gradient"
-                : "its gradient"
-            ) + SkippedFor,
-            parameter
-        );
-        return new()
-        {
-            Step = Steps,
-            Outcome = StepOutcome.Skipped,
-            LossBefore = loss,
-            LossAfter = loss,
-            GradientNorm = GradientNorm,
-        };
-    }
-
-    /// <summary>Whether no number of a matrix or vector is infinite or NaN.</summary>
-    private protected static bool IsFinite(Tensor x) => double.IsFinite(GradientCheck.LargestMagnitude(x));
-
-    /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model
-    /// promises.</summary>
-    /// <param name="objective">L.</param>
-    /// <param name="loss">L(w).</param>
-    /// <param name="direction">D : [d].</param>
-    /// <param name="size">s.</param>
-    /// <param name="predicted">The reduction that the model promises of s D.</param>
-    /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
-    private protected StepReport Try(
-        Objective objective,
-        double loss,
-        Tensor direction,
-        double size,
-        double predicted,
-        double least = double.NegativeInfinity
-    )
-    {
-        using var scope = NewDisposeScope();
-        var layout = objective.Parameters;
-        var w = layout.Read();
-        layout.Write(w.add(direction, alpha: size));
-        double after = objective.Loss(),
-            ratio = Ratio(objective, loss, after, predicted);
-        bool accepted = double.IsFinite(after) && ratio >= least;
-        if (!accepted)
-            layout.Write(w);
-        return Made(accepted, loss, after, direction, size, predicted, ratio);
-    }
-
-    /// <summary>The report of a trial step s D.</summary>
-    private protected StepReport Made(
-        bool accepted,
-        double loss,
-        double after,
-        Tensor direction,
-        double size,
-        double? predicted,
-        double? ratio
-    ) =>
-        new()
-        {
-            Step = Steps,
-            Outcome = accepted ? StepOutcome.Accepted : StepOutcome.Rejected,
-            LossBefore = loss,
-            LossAfter = accepted ? after : loss,
-            GradientNorm = GradientNorm,
-            StepSize = size,
-            StepNorm = Math.Abs(size) * direction.norm().ToDouble(),
-            PredictedReduction = predicted,
-            ReductionRatio = ratio,
-        };
-
-    /// <summary>A report of a step that could not be made.</summary>
-    private protected StepReport NoStep(double loss, string message)
-    {
-        Log(message);
-        return new()
-        {
-            Step = Steps,
-            Outcome = StepOutcome.Rejected,
-            LossBefore = loss,
-            LossAfter = loss,
-            GradientNorm = GradientNorm,
-        };
-    }
-
-    /// <summary>ρ: both reductions are raised by the rounding error of the loss, so that it tends to 1 and not to noise as they
-    /// vanish.</summary>
-    private protected static double Ratio(Objective objective, double before, double after, double predicted)
-    {
-        if (!double.IsFinite(after))
-            return double.NegativeInfinity;
-        double noise = RoundingError(objective, before);
-        return predicted + noise > 0 ? (before - after + noise) / (predicted + noise)
-            : before - after < 0 ? double.NegativeInfinity
-            : 1;
-    }
-
-    /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
-    private protected static double RoundingError(Objective objective, double loss) =>
-        RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
-
-    /// <summary>u'v.</summary>
-    private protected static double Dot(Tensor u, Tensor v)
-    {
-        using var dot = u.dot(v);
-        return dot.ToDouble();
-    }
-
-    /// <summary>Remembers something worth a user's attention.</summary>
-    private protected void Log(string message, string subject = "all") => _events.Add(subject, message, Steps);
-
-    /// <summary>The parameters that are trained now, without frozen ones, as they are now, for <c>module.to</c> makes new ones.</summary>
-    private ParameterLayout Layout()
-    {
-        if (Group.Parameters.Any(p => p.Parameter.IsInvalid))
-            Group.Refresh();
-        var layout = new ParameterLayout(Group.Parameters.Where(p => p.Parameter.requires_grad));
-        return layout.Type is ScalarType.Float32 or ScalarType.Float64
-            ? layout
-            : throw new ArgumentException($"{GetType().Name} needs float32 or float64 parameters; they are {layout.Type}.");
-    }
-
-    /// <summary>How many numbers the parameters that are trained now hold.</summary>
-    private protected long Dimension => Layout().Dimension;
-
-    /// <summary>Bytes of a dense d x d method: the matrix, the columns it is made of, and its factor.</summary>
-    private protected long DenseBytes
-    {
-        get
-        {
-            var layout = Layout();
-            long d = layout.Dimension,
-                size = layout.Type == ScalarType.Float64 ? sizeof(double) : sizeof(float);
-            return d > int.MaxValue ? long.MaxValue : 3 * d * d * size;
-        }
-    }
-
-    /// <summary>Refuses a model that is too large for a dense matrix.</summary>
-    private protected void RequireDense(long limit, string instead)
-    {
-        const double Gigabyte = 1 << 30;
-        if (DenseBytes <= limit)
-            return;
-        throw new ArgumentException(
-            string.Create(
-                System.Globalization.CultureInfo.InvariantCulture,
-                $"{GetType().Name} forms a dense matrix: {Dimension:N0} parameters need {DenseBytes / Gigabyte:F1} GiB, above the limit of "
-                    + $"{limit / Gigabyte:F1} GiB (MaxDenseBytes); use {instead}, which forms none."
-            )
-        );
-    }
-
-    private void Follow(ScalarType type, Device device)
-    {
-        if (Direction is { } d && (d.dtype != type || !Native.TensorDevice.IsOn(d, device)))
-            Direction = d.to(type, device);
-    }
-
-    /// <summary>Makes the direction one over the parameters of this step.</summary>
-    private void Follow(ParameterLayout layout)
-    {
-        Follow(layout.Type, layout.Device);
-        List<string> names = [.. layout.Parameters.Select(p => p.Name)];
-        if (Direction is { } d && !names.SequenceEqual(_directed))
-        {
-            using var scope = NewDisposeScope();
-            var parts = d.split([.. Sizes(_directed)]);
-            var last = _directed.Zip(parts).ToDictionary(p => p.First, p => p.Second);
-            Direction = layout.Flatten([.. names.Select(n => last.GetValueOrDefault(n))]);
-        }
-        _directed = names;
-    }
-
-    private IEnumerable<long> Sizes(IReadOnlyCollection<string> names)
-    {
-        var sizes = Group.Parameters.ToDictionary(p => p.Name, p => p.Parameter.numel());
-        return names.Select(n => sizes[n]);
-    }
-
     /// <inheritdoc/>
     public override void zero_grad()
     {
@@ -404,77 +204,8 @@ public abstract class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
             Native.LibTorch.ReleaseGradient(p.Handle);
     }
 
-    /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot() =>
-        new(
-            Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [],
-            new()
-            {
-                ["type"] = GetType().Name,
-                ["schema"] = SavedState.Schema,
-                ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
-                ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
-                ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
-                ["options"] = SavedState.Write(Group.Options),
-                ["initialLearningRate"] = Group.InitialLearningRate,
-                ["steps"] = Steps,
-                ["adapted"] = Adapted,
-                ["clippedSteps"] = ClippedSteps,
-                ["skippedSteps"] = SkippedSteps,
-                ["events"] = _events.Save(),
-            }
-        );
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        var (tensors, values) = snapshot;
-        SavedState.RequireHeader(values, GetType().Name);
-        if (
-            !SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
-            || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel())
-        )
-            throw new InvalidDataException("The state is of other parameters than the optimizer's.");
-        var direction = tensors.GetValueOrDefault(nameof(Direction));
-        List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
-        long expected = Sizes(directed).Sum();
-        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
-            throw new InvalidDataException(
-                $"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}]."
-            );
-        if ((double?)values["adapted"] is { } adapted)
-            RequireAdapted(adapted);
-        var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
-        var (clipped, skipped) = (
-            SavedState.Count(values, "clippedSteps", optional: true),
-            SavedState.Count(values, "skippedSteps", optional: true)
-        );
-        (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
-        (Steps, Adapted) = (steps, (double?)values["adapted"]);
-        (ClippedSteps, SkippedSteps) = (clipped, skipped);
-        _events.Load(values["events"]);
-        (Direction, _directed) = (direction?.clone(), directed);
-        Report = null;
-    }
-
-    /// <summary>Refuses a saved <see cref="Adapted"/> that the method cannot have left.</summary>
-    /// <exception cref="InvalidDataException">It is no damping and no trust radius.</exception>
-    private protected virtual void RequireAdapted(double value)
-    {
-        if (!(value > 0 && double.IsFinite(value)))
-            throw new InvalidDataException(
-                FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0.")
-            );
-    }
-
-    /// <inheritdoc/>
-    public override void to(Device device)
-    {
-        ArgumentNullException.ThrowIfNull(device);
-        if (Direction is { } d)
-            Follow(d.dtype, device);
-    }
+    /// <summary>Remembers something worth a user's attention.</summary>
+    private protected void Log(string message, string subject = "all") => _events.Add(subject, message, Steps);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

@@ -145,7 +145,7 @@ public sealed class KfacBoundTests : IDisposable
             optimizer.zero_grad();
             new Categorical().Loss(model.call(randn(8, 4, dtype: type)), randint(0, 3, [8])).backward();
             optimizer.step();
-            return optimizer.Blocks[0].Damping(options);
+            return optimizer.Blocks[0].Damping(options.DampingSettings);
         }
     }
 

@@ -95,26 +95,26 @@ public sealed class KfacGoldenTests : IDisposable
     }
 
     /// <summary>The inverse that their factors of a step have by their damping.</summary>
-    private static KroneckerInverse Inverse(string name, JsonNode step, string layer, double damping)
+    private static BlockInverse Inverse(string name, JsonNode step, string layer, double damping)
     {
         var (a, g) = (Read(step["A"]!["l." + layer]), Read(step["G"]!["l." + layer]));
         if (name == "eigen")
         {
-            var (inverse, messages) = KroneckerInverse.Of(a, g, DampingMethod.Eigenbasis, damping, null);
+            var (inverse, messages) = EigenbasisInverse.Of(a, g, null);
             Assert.Empty(messages);
             return inverse;
         }
         // (G + d I)⁻¹ V (A + d I)⁻¹, where ours has √λ/π and π√λ in the place of d
-        return new(Damped(g), Damped(a));
+        return new FactoredInverse(Damped(g), Damped(a));
 
-        Tensor Damped(Tensor factor)
+        DenseFactor Damped(Tensor factor)
         {
             var (inverse, outcome, _) = new FactorInverter().Invert(
                 factor + damping * eye(factor.shape[0], dtype: ScalarType.Float64),
                 null
             );
             Assert.Equal(FactorisationOutcome.Clean, outcome);
-            return inverse!;
+            return new(inverse!);
         }
     }
 
@@ -215,7 +215,8 @@ public sealed class KfacGoldenTests : IDisposable
                 {
                     var inverse = Inverse("inverse", step, layer, (double)hyper["damping"]!);
                     (given[$"{layer}.A"], given[$"{layer}.G"]) = (Read(step["A"]!["l." + layer]), Read(step["G"]!["l." + layer]));
-                    (given[$"{layer}.Left"], given[$"{layer}.Right"]) = (inverse.Left, inverse.Right);
+                    foreach (var (name, tensor) in inverse.Tensors())
+                        given[$"{layer}.{name}"] = tensor;
                 }
                 optimizer.Restore(new(given, values));
             }

@@ -60,7 +60,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         for (int i = 0; i < times; i++)
         {
             m += change * far;
-            inverter.Begin(new() { InverseMethod = InverseMethod.Auto }, [m, ones(n)], clock, 1);
+            inverter.Begin(new(InverseMethod.Auto, 0.2), [m, ones(n)], clock);
             inverse = inverter.Invert(m, inverse).Inverse!;
             inverter.End(null);
             by.Add(inverse.eq(SpdInverse.Cholesky(m).Inverse!).all().ToBoolean());

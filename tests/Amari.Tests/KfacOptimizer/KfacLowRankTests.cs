@@ -186,7 +186,7 @@ public sealed class KfacLowRankTests() : KfacTest(61)
                 inverter = new();
                 inverter.Restore(saved);
             }
-            inverter.Begin(Low, [low], TimeProvider.System, refresh);
+            inverter.Begin(Low.InverseSettings, [low], TimeProvider.System);
             if (inverter.OfLowRank(low, shift, null) is not null)
                 tried.Add(refresh);
             Assert.NotNull(inverter.OfLowRank(low, shift, near));

@@ -278,7 +278,7 @@ public sealed class KfacQuadraticTests : IDisposable
             var (block, change) = (optimizer.Blocks[0], w.detach() - before);
             double length = Math.Sqrt((block.Apply(change) * change).sum().ToDouble() + 1e-6 * change.square().sum().ToDouble());
             var v = w.grad!;
-            var u = block.Precondition(v, new() { DampingMethod = DampingMethod.Eigenbasis, Damping = 1e-6 });
+            var u = block.Precondition(v, new(1e-6, DampingMethod.Eigenbasis));
             double natural = Math.Sqrt((u * v).sum().ToDouble());
             using (no_grad())
                 w.copy_(before);

@@ -1,0 +1,65 @@
+using Amari.Curvature;
+
+namespace Amari.Optimizers;
+
+/// <summary>A step that is judged by the loss of its own batch, and may be taken back.</summary>
+/// <param name="objective">L, at the parameters w before the step.</param>
+/// <param name="before">L(w).</param>
+/// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
+internal sealed class TrialStep(Objective objective, double before, bool restorable = true) : IDisposable
+{
+    private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
+    private readonly Tensor? _start = restorable ? objective.Parameters.Read().DetachFromDisposeScope() : null;
+
+    /// <summary>w : [d]; not to be changed.</summary>
+    public Tensor Start => _start ?? throw new InvalidOperationException("The parameters before the step were not kept.");
+
+    /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
+    public double Rounding { get; } = RoundingError(objective, before);
+
+    /// <inheritdoc cref="Rounding"/>
+    public static double RoundingError(Objective objective, double loss) =>
+        RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
+
+    /// <summary>L at the parameters as they are now.</summary>
+    public double Loss() => objective.Loss();
+
+    /// <summary>L(w + s D), where the parameters then are.</summary>
+    /// <param name="direction">D : [d].</param>
+    /// <param name="size">s.</param>
+    public double LossAt(Tensor direction, double size)
+    {
+        Move(direction, size);
+        return Loss();
+    }
+
+    /// <summary>Puts the parameters at w + s D.</summary>
+    public void Move(Tensor direction, double size)
+    {
+        using var scope = NewDisposeScope();
+        objective.Parameters.Write(Start.add(direction, alpha: size));
+    }
+
+    /// <summary>Puts w back, bit for bit.</summary>
+    public void TakeBack() => objective.Parameters.Write(Start);
+
+    /// <summary>Whether a loss is above L(w) beyond rounding, or no number.</summary>
+    public bool Rises(double after) => !(after <= before + Rounding);
+
+    /// <summary>ρ = (L(w) - L(w + δ)) / -M(δ), the actual reduction over the predicted one (Nocedal and Wright 2006, 4.4).</summary>
+    /// <remarks>Both are raised by the rounding error of the loss, so that ρ tends to 1 and not to noise as they vanish. It is -∞ where the
+    /// loss is no number, and where it rose though the model predicted so.</remarks>
+    /// <param name="after">L(w + δ).</param>
+    /// <param name="predicted">-M(δ).</param>
+    public double ReductionRatio(double after, double predicted)
+    {
+        if (!double.IsFinite(after))
+            return double.NegativeInfinity;
+        return predicted + Rounding > 0 ? (before - after + Rounding) / (predicted + Rounding)
+            : after > before ? double.NegativeInfinity
+            : 1;
+    }
+
+    /// <summary>Frees w; the parameters stay where they are.</summary>
+    public void Dispose() => _start?.Dispose();
+}

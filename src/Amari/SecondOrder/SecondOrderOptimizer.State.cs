@@ -1,0 +1,81 @@
+using System.Text.Json.Nodes;
+using Amari.Optimizers;
+using Amari.Serialization;
+
+namespace Amari;
+
+// Saving, restoring and moving.
+public abstract partial class SecondOrderOptimizer<TOptions>
+{
+    /// <inheritdoc/>
+    public override OptimizerSnapshot Snapshot() =>
+        new(
+            Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [],
+            new()
+            {
+                ["type"] = GetType().Name,
+                ["schema"] = SavedState.Schema,
+                ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
+                ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
+                ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
+                ["options"] = SavedState.Write(Group.Options),
+                ["initialLearningRate"] = Group.InitialLearningRate,
+                ["steps"] = Steps,
+                ["adapted"] = Adapted,
+                ["clippedSteps"] = ClippedSteps,
+                ["skippedSteps"] = SkippedSteps,
+                ["events"] = _events.Save(),
+            }
+        );
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        var (tensors, values) = snapshot;
+        SavedState.RequireHeader(values, GetType().Name);
+        if (
+            !SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
+            || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel())
+        )
+            throw new InvalidDataException("The state is of other parameters than the optimizer's.");
+        var direction = tensors.GetValueOrDefault(nameof(Direction));
+        List<string> directed = [.. values["directed"]?.AsArray().Select(n => (string)n!) ?? Group.Parameters.Select(p => p.Name)];
+        long expected = Sizes(directed).Sum();
+        if (direction is not null && (direction.dim() != 1 || direction.shape[0] != expected))
+            throw new InvalidDataException(
+                $"'{nameof(Direction)}' has the shape [{string.Join(", ", direction.shape)}], expected [{expected}]."
+            );
+        if ((double?)values["adapted"] is { } adapted)
+            RequireAdapted(adapted);
+        var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
+        var (clipped, skipped) = (
+            SavedState.Count(values, "clippedSteps", optional: true),
+            SavedState.Count(values, "skippedSteps", optional: true)
+        );
+        (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
+        (Steps, Adapted) = (steps, (double?)values["adapted"]);
+        (ClippedSteps, SkippedSteps) = (clipped, skipped);
+        _events.Load(values["events"]);
+        (Direction, _directed) = (direction?.clone(), directed);
+        Report = null;
+    }
+
+    /// <summary>Refuses a saved <see cref="Adapted"/> that the method cannot have left.</summary>
+    /// <exception cref="InvalidDataException">It is no damping and no trust radius.</exception>
+    private protected virtual void RequireAdapted(double value)
+    {
+        if (!(value > 0 && double.IsFinite(value)))
+            throw new InvalidDataException(
+                FormattableString.Invariant($"The state's damping or trust radius is {value}; it must be a finite number > 0.")
+            );
+    }
+
+    /// <inheritdoc/>
+    public override void to(Device device)
+    {
+        ArgumentNullException.ThrowIfNull(device);
+        if (Direction is { } d)
+            Follow(d.dtype, device);
+    }
+}

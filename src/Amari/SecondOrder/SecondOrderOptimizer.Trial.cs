@@ -1,0 +1,116 @@
+using Amari.Curvature;
+using Amari.Optimizers;
+
+namespace Amari;
+
+// Steps that are tried, and what is reported of those that are not.
+public abstract partial class SecondOrderOptimizer<TOptions>
+{
+    /// <summary>The first parameter whose gradient is not finite, if the loss is.</summary>
+    private static string NotFinite(ParameterLayout layout, double loss, Tensor gradient) =>
+        !double.IsFinite(loss)
+            ? "all"
+            : layout
+                .Parameters.Zip(layout.Split(gradient))
+                .Where(p => p.Second.numel() > 0 && !IsFinite(p.Second))
+                .Select(p => p.First.Name)
+                .FirstOrDefault("all");
+
+    /// <summary>The report of a step that what is not finite keeps from being tried. The method has changed nothing yet.</summary>
+    /// <param name="loss">L(w).</param>
+    /// <param name="parameter">The first one whose gradient it is; <c>all</c> if it is the loss, or the curvature.</param>
+    /// <param name="curvature">Whether it is the curvature.</param>
+    private protected StepReport Skipped(double loss, string parameter = "all", bool curvature = false)
+    {
+        SkippedSteps++;
+        Log(
+            (
+                curvature ? "the curvature"
+                : parameter == "all" ? "the loss or its gradient"
+                : "its gradient"
+            ) + " was not finite; the step was skipped",
+            parameter
+        );
+        return new()
+        {
+            Step = Steps,
+            Outcome = StepOutcome.Skipped,
+            LossBefore = loss,
+            LossAfter = loss,
+            GradientNorm = GradientNorm,
+        };
+    }
+
+    /// <summary>Whether no number of a matrix or vector is infinite or NaN.</summary>
+    private protected static bool IsFinite(Tensor x) => double.IsFinite(GradientCheck.LargestMagnitude(x));
+
+    /// <summary>Tries w + s D; keeps it if the loss there is finite and the reduction at least a share of what the model
+    /// promises.</summary>
+    /// <param name="objective">L.</param>
+    /// <param name="loss">L(w).</param>
+    /// <param name="direction">D : [d].</param>
+    /// <param name="size">s.</param>
+    /// <param name="predicted">The reduction that the model promises of s D.</param>
+    /// <param name="least">The smallest ρ that is accepted; any, if it is -∞.</param>
+    private protected StepReport Try(
+        Objective objective,
+        double loss,
+        Tensor direction,
+        double size,
+        double predicted,
+        double least = double.NegativeInfinity
+    )
+    {
+        using var trial = new TrialStep(objective, loss);
+        double after = trial.LossAt(direction, size),
+            ratio = trial.ReductionRatio(after, predicted);
+        bool accepted = double.IsFinite(after) && ratio >= least;
+        if (!accepted)
+            trial.TakeBack();
+        return Made(accepted, loss, after, direction, size, predicted, ratio);
+    }
+
+    /// <summary>The report of a trial step s D.</summary>
+    private protected StepReport Made(
+        bool accepted,
+        double loss,
+        double after,
+        Tensor direction,
+        double size,
+        double? predicted,
+        double? ratio
+    ) =>
+        new()
+        {
+            Step = Steps,
+            Outcome = accepted ? StepOutcome.Accepted : StepOutcome.Rejected,
+            LossBefore = loss,
+            LossAfter = accepted ? after : loss,
+            GradientNorm = GradientNorm,
+            StepSize = size,
+            StepNorm = Math.Abs(size) * direction.norm().ToDouble(),
+            PredictedReduction = predicted,
+            ReductionRatio = ratio,
+        };
+
+    /// <summary>A report of a step that could not be made.</summary>
+    private protected StepReport NoStep(double loss, string message)
+    {
+        Log(message);
+        return new()
+        {
+            Step = Steps,
+            Outcome = StepOutcome.Rejected,
+            LossBefore = loss,
+            LossAfter = loss,
+            GradientNorm = GradientNorm,
+        };
+    }
+
+    /// <summary>u'v.</summary>
+    private protected static double Dot(Tensor u, Tensor v)
+    {
+        using var dot = u.dot(v);
+        return dot.ToDouble();
+    }
+}
