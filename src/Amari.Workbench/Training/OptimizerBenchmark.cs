@@ -229,9 +229,7 @@ public static class OptimizerBenchmark
             .Select(i =>
                 i == 0
                     ? FromDefaults([])
-                    : FromDefaults(
-                        entry.SearchSpace.Zip(Point(i, entry.SearchSpace.Count), (d, u) => KeyValuePair.Create(d.Option, d.At(u)))
-                    )
+                    : FromDefaults(WithEffect([.. entry.SearchSpace.Zip(Point(i, entry.SearchSpace.Count), (d, u) => (d, d.At(u)))]))
             )
             .ToList();
         var shortBudget = budget.Seconds is { } s
@@ -249,6 +247,20 @@ public static class OptimizerBenchmark
             {
                 Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])),
             };
+
+        // What a choice among them leaves without effect is no option then.
+        IEnumerable<KeyValuePair<string, string>> WithEffect(IReadOnlyList<(SearchDimension Dimension, string Value)> point)
+        {
+            var always = Settings.Apply(
+                entry.OptionsType,
+                [.. entry.Preset ?? [], .. Named(point.Where(p => p.Dimension.Unless is null)), .. choice.Settings]
+            );
+            var space = entry.SearchSpaceOf(Settings.Describe(always));
+            return Named(point.Where(p => space.Contains(p.Dimension)));
+        }
+
+        static IEnumerable<KeyValuePair<string, string>> Named(IEnumerable<(SearchDimension Dimension, string Value)> point) =>
+            point.Select(p => KeyValuePair.Create(p.Dimension.Option, p.Value));
 
         // Diverged and failed ones, whose loss is infinite, come after those that came apart.
         static IEnumerable<OptimizerChoice> Ranked(List<(OptimizerChoice Choice, bool CameApart, double Loss)> trials) =>

@@ -50,7 +50,7 @@ public static class Planner
         foreach (
             var (name, value) in Settings
                 .Describe(options)
-                .Where(o => o.Key.EndsWith(nameof(Kfac.Options.RefreshWarmup), StringComparison.Ordinal) && o.Value != "none")
+                .Where(o => o.Key.EndsWith("Refresh." + nameof(RefreshOptions.Warmup), StringComparison.Ordinal) && o.Value != "none")
         )
         {
             settings[name] = "none"; // the beginning is over
@@ -182,27 +182,18 @@ public static class Planner
     /// <summary>The intervals to calibrate with.</summary>
     internal static int[] Tried(int[] intervals) => [.. intervals.Select((value, i) => Math.Min(value, Shortest << i))];
 
-    /// <summary>The options that say every how many steps something is made anew, if more than one, by their steps; not those of what is
-    /// switched off (<c>AdaptX</c> for <c>XInterval</c>).</summary>
+    /// <summary>The options that say every how many steps something is made anew, if more than one, by their steps.</summary>
     internal static IReadOnlyList<(string Option, int Steps)> Intervals(OptimizerOptions options)
     {
         const string Interval = "Interval";
         var all = Settings.Describe(options);
         return
         [
-            .. all.Where(o =>
-                    o.Key.EndsWith(Interval, StringComparison.Ordinal) && all.GetValueOrDefault(Switch(o.Key)) != bool.FalseString
-                )
+            .. all.Where(o => o.Key.EndsWith(Interval, StringComparison.Ordinal))
                 .Select(o => (o.Key, Steps: int.Parse(o.Value, CultureInfo.InvariantCulture)))
                 .Where(o => o.Steps > 1)
                 .OrderBy(o => o.Steps),
         ];
-
-        static string Switch(string option)
-        {
-            int name = option.LastIndexOf('.') + 1;
-            return option[..name] + "Adapt" + option[name..^Interval.Length];
-        }
     }
 
     /// <summary>Σ of each kind's mean cost in the cycle times its share among the steps asked for.</summary>

@@ -16,7 +16,7 @@ namespace Amari.Training;
 /// <param name="Least">Milliseconds of the quickest step timed; NaN if refused.</param>
 /// <param name="Most">Milliseconds of the slowest step timed; NaN if refused.</param>
 /// <param name="From">The step from which on <paramref name="Milliseconds"/> holds: 1, or where intervals that grow
-/// (<see cref="Kfac.Options.RefreshWarmup"/>) are as given. The steps before are dearer; 0 if refused.</param>
+/// (<see cref="RefreshOptions.Warmup"/>) are as given. The steps before are dearer; 0 if refused.</param>
 /// <param name="Steps">How many timed steps it rests on; 0 if refused.</param>
 /// <param name="Hasty">Whether steps were too slow, or were stopped, before every kind of step was seen warm:
 /// <paramref name="Milliseconds"/> is then the mean of those seen.</param>

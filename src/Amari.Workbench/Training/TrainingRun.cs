@@ -67,7 +67,7 @@ public sealed record TrainingRun
     /// <summary>Failed factorisations, fall-backs and the like.</summary>
     public required IReadOnlyList<OptimizerEvent> Events { get; init; }
 
-    /// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureTimeFraction"/>; null without one.</summary>
+    /// <summary>What K-FAC chose to keep to its <see cref="RefreshOptions.TimeFraction"/>; null without one.</summary>
     public CurvatureChoice? CurvatureChoice { get; init; }
 
     /// <summary>How it ended.</summary>

@@ -120,11 +120,9 @@ public sealed partial class Kfac
                 (
                     s.V,
                     s.Block,
-                    U: (
-                        _momentum.TryGetValue(s.Block, out var b)
-                            ? b.mul(Carried(s.Block)).add_(s.U, alpha: nu)
-                            : s.U.mul(nu)
-                    ).mul_(-RateOf(s.Block))
+                    U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block)).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(
+                        -RateOf(s.Block)
+                    )
                 )
             );
             predicted = QuadraticModel

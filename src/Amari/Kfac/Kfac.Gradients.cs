@@ -41,7 +41,9 @@ public sealed partial class Kfac
         FollowModel();
         var own = _groups
             .SelectMany(g => g.Parameters)
-            .Where(p => CurvatureBlock.HasGradient(p.Parameter) && !_check.IsWithin(p.Parameter, GradientBound.Of(p.Parameter.dtype) / scale));
+            .Where(p =>
+                CurvatureBlock.HasGradient(p.Parameter) && !_check.IsWithin(p.Parameter, GradientBound.Of(p.Parameter.dtype) / scale)
+            );
         return [.. own.Select(p => p.Name), .. _fallback.NonFiniteGradients(scale)];
     }
 }

@@ -53,9 +53,7 @@ public sealed partial class Kfac
         RefuseUnfit(parameters, model);
         Estimate = new(model, parameters, likelihood, Shared.Seed, this);
         var rows = Estimate.Coverage.Rows.ToDictionary(r => r.Parameter);
-        var left = parameters
-            .Where(p => p.Parameter.numel() > 0 && rows[p.Name].Block == KroneckerEstimate.NoBlock)
-            .ToList();
+        var left = parameters.Where(p => p.Parameter.numel() > 0 && rows[p.Name].Block == KroneckerEstimate.NoBlock).ToList();
         if (Shared.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
         {
             Estimate.Dispose();
@@ -108,9 +106,7 @@ public sealed partial class Kfac
     private void RefuseUnfit(nn.Module model)
     {
         if (_likelihood is null && Shared.Curvature.Fisher?.Kind is { } kind && !FisherSettings.FromLoss(kind))
-            throw new ArgumentException(
-                $"The {kind} Fisher needs a likelihood: pass one, or ask for the empirical Fisher."
-            );
+            throw new ArgumentException($"The {kind} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.");
         if (Shared.Step is QuadraticStep && (_likelihood is null || model is not nn.Module<Tensor, Tensor>))
             throw new ArgumentException(
                 "The quadratic model needs a likelihood and a model of one tensor: pass both, or take a FixedStep."

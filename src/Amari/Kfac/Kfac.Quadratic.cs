@@ -59,12 +59,7 @@ public sealed partial class Kfac
         if (examples == 0)
             return;
         _choosesModel =
-            HasModel
-            && Shared.Step is not FixedStep
-            && examples >= large
-            && counts[1] == 0
-            && _likelihood!.IsNatural
-            && IsRepeatable();
+            HasModel && Shared.Step is not FixedStep && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable();
         if (Shared.Step is AutoStep && _choosesModel == true)
             Log(
                 "all",
@@ -211,7 +206,10 @@ public sealed partial class Kfac
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
-        var damped = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Block.Damping(Shared.Curvature.DampedBy(DampingOf(s.Block))) * s.Products);
+        var damped = steps.Aggregate(
+            default(InnerProducts),
+            (sum, s) => sum + s.Block.Damping(Shared.Curvature.DampedBy(DampingOf(s.Block))) * s.Products
+        );
         var part = Part(batch);
         var model = Made(part);
         bool lacks = part.Score is not null && batch.First < batch.Inputs.shape[0] && !model.Unclipped(clip).IsRepresentative;

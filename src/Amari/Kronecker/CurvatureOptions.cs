@@ -108,7 +108,9 @@ public sealed record CurvatureOptions
             );
         if (IdentityStart > 0)
             throw new ArgumentException(
-                FormattableString.Invariant($"IdentityStart is {IdentityStart}; with the ForwardOnly Fisher, whose G is I, it must be null.")
+                FormattableString.Invariant(
+                    $"IdentityStart is {IdentityStart}; with the ForwardOnly Fisher, whose G is I, it must be null."
+                )
             );
     }
 }

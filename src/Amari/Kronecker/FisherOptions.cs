@@ -69,7 +69,7 @@ public abstract record FisherOptions
     }
 
     /// <summary>A kind with its defaults.</summary>
-    internal static FisherOptions Of(FisherKind kind) =>
+    public static FisherOptions Of(FisherKind kind) =>
         Require.Defined(kind) switch
         {
             FisherKind.Exact => new Exact(),

@@ -24,8 +24,7 @@ public sealed partial class KroneckerEstimate
     internal void Arm(long step, bool keepsBatch, long keepsOutputs)
     {
         var options = _owner.Curvature;
-        Capture.Active =
-            IsDue || _schedule.FactorsDue(step, options) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
+        Capture.Active = IsDue || _schedule.FactorsDue(step, options) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         Capture.Counts = _owner.Reduction == LossReduction.Sum;
         Capture.KeepsOutputs = keepsOutputs;
         Capture.KeepsBatch = keepsBatch;

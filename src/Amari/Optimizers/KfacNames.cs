@@ -105,7 +105,9 @@ internal static class KfacNames
 
     /// <summary>Whether saved options are flat ones of K-FAC.</summary>
     public static bool IsFlat(JsonObject options, Type type) =>
-        type.DeclaringType?.Name == "Kfac" && !options.ContainsKey("Curvature") && (type.Name == "Options" || options.ContainsKey("DampingMethod"));
+        type.DeclaringType?.Name == "Kfac"
+        && !options.ContainsKey("Curvature")
+        && (type.Name == "Options" || options.ContainsKey("DampingMethod"));
 
     /// <summary>Saved options as names and texts.</summary>
     public static IEnumerable<KeyValuePair<string, string>> Texts(JsonObject options, string prefix)

@@ -68,7 +68,7 @@ internal static class Settings
         Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : None;
 
     /// <summary>The options' names and values, nested ones as <c>Outer.Inner</c>; where a record can be one of several, its name is the
-    /// value of <c>Outer</c>.</summary>
+    /// value of <c>Outer</c>, and where it can be left out, whether it is there.</summary>
     public static IReadOnlyDictionary<string, string> Describe(OptimizerOptions options)
     {
         var result = new Dictionary<string, string>();
@@ -80,12 +80,16 @@ internal static class Settings
             foreach (var property in Properties(record.GetType()))
             {
                 object? value = property.GetValue(record);
-                if (!IsRecord(property.PropertyType) || value is null)
+                if (!IsRecord(property.PropertyType) || (value is null && property.PropertyType.IsAbstract))
                     result[prefix + property.Name] = TextOf(value);
+                else if (value is null)
+                    result[prefix + property.Name] = bool.FalseString;
                 else
                 {
                     if (property.PropertyType.IsAbstract)
                         result[prefix + property.Name] = Kinds(property.PropertyType).First(k => k.Type == value.GetType()).Name;
+                    else if (IsOptional(property))
+                        result[prefix + property.Name] = bool.TrueString;
                     Add(value, prefix + property.Name + ".");
                 }
             }
@@ -140,7 +144,10 @@ internal static class Settings
             object? part = record;
             foreach (string name in names)
             {
-                if (part is null || Properties(part.GetType()).FirstOrDefault(p => Canonical(p.Name) == Canonical(name)) is not { } property)
+                if (
+                    part is null
+                    || Properties(part.GetType()).FirstOrDefault(p => Canonical(p.Name) == Canonical(name)) is not { } property
+                )
                     return null;
                 path.Add(property);
                 part = IsRecord(property.PropertyType) ? property.GetValue(part) ?? (begins ? Begin(property.PropertyType) : null) : null;
@@ -178,8 +185,7 @@ internal static class Settings
         {
             var property = Path[at];
             object? now = property.GetValue(record);
-            object? next =
-                at == Path.Count - 1 ? Parse(property, text, now) : With(now ?? Begin(property.PropertyType)!, at + 1, text);
+            object? next = at == Path.Count - 1 ? Parse(property, text, now) : With(now ?? Begin(property.PropertyType)!, at + 1, text);
             object copy = record.GetType().GetMethod("<Clone>$")!.Invoke(record, null)!;
             try
             {
@@ -253,7 +259,7 @@ internal static class Settings
     private static object? ParseRecord(PropertyInfo property, string text, bool none, object? now)
     {
         var type = property.PropertyType;
-        bool optional = Nullability.Create(property).WriteState == NullabilityState.Nullable;
+        bool optional = IsOptional(property);
         if (optional && (none || (!type.IsAbstract && bool.TryParse(text, out bool on) && !on)))
             return null;
         if (!type.IsAbstract)
@@ -274,7 +280,9 @@ internal static class Settings
         return now?.GetType() == kind ? now : Activator.CreateInstance(kind);
     }
 
-    private static readonly NullabilityInfoContext Nullability = new();
+    /// <summary>Whether a part may be left out.</summary>
+    private static bool IsOptional(PropertyInfo property) =>
+        new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
 
     private static IEnumerable<PropertyInfo> Properties(Type options) =>
         options
