@@ -275,7 +275,8 @@ internal static class Settings
             throw new ArgumentException(
                 type == typeof(OptimizerOptions)
                     ? $"There is no optimizer '{text}'; there are {string.Join(", ", kinds.Select(k => k.Name))}."
-                    : $"{property.Name} is '{text}'; it must be {string.Join(", ", kinds.Select(k => k.Name))}{(optional ? " or none" : "")}."
+                    : $"{property.Name} is '{text}'; it must be {string.Join(", ", kinds.Select(k => k.Name))}"
+                        + (optional ? " or none." : ".")
             );
         return now?.GetType() == kind ? now : Activator.CreateInstance(kind);
     }
