@@ -73,10 +73,9 @@ internal static class KfacCost
             settings is null
                 ? trainer.Options(new("kfac", new Dictionary<string, string>()))
                 : Settings.Apply(typeof(Kfac.Options), [.. settings, KeyValuePair.Create("LearningRate", "1e-6")])
-        ) with
-        {
-            RefreshWarmup = null,
-        }; // the beginning is over
+        );
+        var refresh = options.Curvature.Refresh with { Warmup = null }; // the beginning is over
+        options = options with { Curvature = options.Curvature with { Refresh = refresh } };
         using nn.Module<Tensor, Tensor> first = workload.CreateModel(),
             second = workload.CreateModel();
         using Optimizer adamw = new AdamW(first, new() { LearningRate = 1e-6 }),
@@ -106,7 +105,7 @@ internal static class KfacCost
         double Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
         {
             long start = Stopwatch.GetTimestamp();
-            for (int i = 0; i < options.InverseInterval; i++)
+            for (int i = 0; i < refresh.InverseInterval; i++)
             {
                 using var inner = NewDisposeScope();
                 var (x, y) = batches[i % Batches];
@@ -119,7 +118,7 @@ internal static class KfacCost
                 workload.Likelihood.Loss(model.call(x), y).backward();
                 optimizer.step();
             }
-            return Stopwatch.GetElapsedTime(start).TotalMilliseconds / options.InverseInterval;
+            return Stopwatch.GetElapsedTime(start).TotalMilliseconds / refresh.InverseInterval;
         }
     }
 }

@@ -167,7 +167,19 @@ internal static class Scaling
         var workload = new Autoencoder();
         using var model = of == "mlp" ? nn.Sequential(nn.Linear(784, 128), nn.Tanh(), nn.Linear(128, 784)) : workload.CreateModel();
         using Optimizer optimizer =
-            name == "kfac" ? new Kfac(model, new() { FactorInterval = 5, InverseInterval = 10 }, workload.Likelihood) : new AdamW(model);
+            name == "kfac"
+                ? new Kfac(
+                    model,
+                    new()
+                    {
+                        Curvature = new()
+                        {
+                            Refresh = new() { FactorInterval = 5, InverseInterval = 10 },
+                        },
+                    },
+                    workload.Likelihood
+                )
+                : new AdamW(model);
         optimizer.Distribute(world);
         using var parallel = new DataParallel(model, world);
         var rows = new ShardedBatches(batch, batch, 0, world.Rank, world.Size).Rows(0).Length;

@@ -91,7 +91,23 @@ internal static class DividedState
     {
         foreach (
             var options in (Kfac.Options[])
-                [KfacOptions with { InverseWork = InverseWork.Replicated }, KfacOptions, KfacOptions with { GradWorkerFraction = 0 }]
+                [
+                    KfacOptions with
+                    {
+                        Curvature = KfacOptions.Curvature with
+                        {
+                            Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
+                        },
+                    },
+                    KfacOptions,
+                    KfacOptions with
+                    {
+                        Curvature = KfacOptions.Curvature with
+                        {
+                            Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                        },
+                    },
+                ]
         )
         {
             using var scope = NewDisposeScope();
@@ -101,9 +117,12 @@ internal static class DividedState
                 model,
                 options with
                 {
-                    InverseMethod = InverseMethod.Auto,
-                    InverseInterval = 1,
-                    FactorEma = 0.99,
+                    Curvature = options.Curvature with
+                    {
+                        Inverse = new InverseOptions.Auto(),
+                        FactorEma = 0.99,
+                        Refresh = options.Curvature.Refresh with { InverseInterval = 1 },
+                    },
                 },
                 new Categorical()
             );
@@ -152,11 +171,49 @@ internal static class DividedState
             return sum[0].ToDouble();
         }
         double everywhere = Bytes(KfacOptions),
-            half = Bytes(KfacOptions with { GradWorkerFraction = 0.5 }),
-            lean = Bytes(KfacOptions with { GradWorkerFraction = 0 });
+            half = Bytes(
+                KfacOptions with
+                {
+                    Curvature = KfacOptions.Curvature with
+                    {
+                        Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0.5 },
+                    },
+                }
+            ),
+            lean = Bytes(
+                KfacOptions with
+                {
+                    Curvature = KfacOptions.Curvature with
+                    {
+                        Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                    },
+                }
+            );
         Check("inverses held", lean < everywhere && (world.Size > 2 ? lean < half && half < everywhere : half == lean));
-        Check("inverses in bfloat16", Bytes(KfacOptions with { InversePrecision = MatmulPrecision.BFloat16 }) < everywhere);
-        Check("inverses repeated", Bytes(KfacOptions with { InverseWork = InverseWork.Replicated }) == everywhere);
+        Check(
+            "inverses in bfloat16",
+            Bytes(
+                KfacOptions with
+                {
+                    Curvature = KfacOptions.Curvature with
+                    {
+                        Inverse = new InverseOptions.Nystrom { Precision = MatmulPrecision.BFloat16 },
+                    },
+                }
+            ) < everywhere
+        );
+        Check(
+            "inverses repeated",
+            Bytes(
+                KfacOptions with
+                {
+                    Curvature = KfacOptions.Curvature with
+                    {
+                        Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
+                    },
+                }
+            ) == everywhere
+        );
     }
 
     /// <summary>Steps leave no tensors behind.</summary>

@@ -21,19 +21,34 @@ internal static class Draws
     private static readonly Dictionary<string, Kfac.Options> Options = new()
     {
         ["defaults"] = new(),
-        ["signs"] = Of(FisherKind.CurvaturePropagation) with { MonteCarloSamples = 2 },
-        ["labels"] = Of(FisherKind.MonteCarlo) with { MonteCarloSamples = 2 },
+        ["signs"] = Of(FisherKind.CurvaturePropagation) with
+        {
+            Curvature = Of(FisherKind.CurvaturePropagation).Curvature with
+            {
+                Fisher = new FisherOptions.CurvaturePropagation { Samples = 2 },
+            },
+        },
+        ["labels"] = Of(FisherKind.MonteCarlo) with
+        {
+            Curvature = Of(FisherKind.MonteCarlo).Curvature with { Fisher = new FisherOptions.CurvaturePropagation { Samples = 2 } },
+        },
         ["closed form"] = Of(FisherKind.Exact),
         ["data"] = Of(FisherKind.Empirical),
         ["inputs alone"] = Of(FisherKind.ForwardOnly),
-        ["eigenvalues corrected"] = Of(FisherKind.MonteCarlo) with { DampingMethod = DampingMethod.Ekfac },
-        ["the first examples"] = Of(FisherKind.CurvaturePropagation) with { FactorBatchSize = 9 },
-        ["the first example"] = Of(FisherKind.Exact) with { FactorBatchSize = 1 },
+        ["eigenvalues corrected"] = Of(FisherKind.MonteCarlo) with
+        {
+            Curvature = Of(FisherKind.MonteCarlo).Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() },
+        },
+        ["the first examples"] = Of(FisherKind.CurvaturePropagation) with
+        {
+            Curvature = Of(FisherKind.CurvaturePropagation).Curvature with { FactorBatchSize = 9 },
+        },
+        ["the first example"] = Of(FisherKind.Exact) with { Curvature = Of(FisherKind.Exact).Curvature with { FactorBatchSize = 1 } },
     };
 
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Amari.Optimizer>> Others = new()
     {
-        ["counts"] = m => new Kfac(m, Of(FisherKind.MonteCarlo) with { MonteCarloSamples = 2 }, new Poisson()),
+        ["counts"] = m => new Kfac(m, Of(new FisherOptions.MonteCarlo { Samples = 2 }), new Poisson()),
         ["Sophia"] = m => new Sophia(
             m,
             new Categorical(),
@@ -66,7 +81,14 @@ internal static class Draws
             }
         );
 
-    private static Kfac.Options Of(FisherKind kind) => KfacOptions with { Fisher = kind, FactorInterval = 1, Seed = 5 };
+    private static Kfac.Options Of(FisherKind kind) => Of(FisherOptions.Of(kind));
+
+    private static Kfac.Options Of(FisherOptions fisher) =>
+        KfacOptions with
+        {
+            Seed = 5,
+            Curvature = KfacOptions.Curvature with { Fisher = fisher, Refresh = KfacOptions.Curvature.Refresh with { FactorInterval = 1 } },
+        };
 
     public static void Run(Communicator world)
     {

@@ -63,14 +63,37 @@ internal static class Training
             new Categorical()
         ),
         ["kfac"] = m => new Kfac(m, KfacOptions, new Categorical()),
-        ["kfac lean"] = m => new Kfac(m, KfacOptions with { GradWorkerFraction = 0 }, new Categorical()),
-        ["kfac half"] = m => new Kfac(m, KfacOptions with { GradWorkerFraction = 0.5 }, new Categorical()),
+        ["kfac lean"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                Curvature = KfacOptions.Curvature with
+                {
+                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                },
+            },
+            new Categorical()
+        ),
+        ["kfac half"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                Curvature = KfacOptions.Curvature with
+                {
+                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0.5 },
+                },
+            },
+            new Categorical()
+        ),
         ["kfac repeated"] = m => new Kfac(
             m,
             KfacOptions with
             {
-                InverseWork = InverseWork.Replicated,
-                DampingMethod = DampingMethod.Eigenbasis,
+                Curvature = KfacOptions.Curvature with
+                {
+                    Inverse = new InverseOptions.Eigenbasis(),
+                    Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
+                },
             },
             new Categorical()
         ),
@@ -78,13 +101,32 @@ internal static class Training
             m,
             KfacOptions with
             {
-                GradWorkerFraction = 0.5,
-                InverseWork = InverseWork.Replicated,
+                Curvature = KfacOptions.Curvature with
+                {
+                    Distribution = KfacOptions.Curvature.Distribution with
+                    {
+                        GradWorkerFraction = 0.5,
+                        InverseWork = InverseWork.Replicated,
+                    },
+                },
             },
             new Categorical()
         ),
-        ["ekfac"] = m => new Kfac(m, KfacOptions with { DampingMethod = DampingMethod.Ekfac }, new Categorical()),
-        ["kfac empirical"] = m => new Kfac(m, KfacOptions with { Fisher = FisherKind.Empirical }),
+        ["ekfac"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                Curvature = KfacOptions.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() },
+            },
+            new Categorical()
+        ),
+        ["kfac empirical"] = m => new Kfac(
+            m,
+            KfacOptions with
+            {
+                Curvature = KfacOptions.Curvature with { Fisher = new FisherOptions.Empirical() },
+            }
+        ),
     };
 
     /// <summary>Methods that take the batch.</summary>
@@ -135,11 +177,12 @@ internal static class Training
             m,
             KfacOptions with
             {
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveDamping = true,
-                DampingInterval = 1,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 2,
+                Step = new QuadraticStep
+                {
+                    BatchSize = null,
+                    AdaptiveDamping = new() { Interval = 1 },
+                    FactorDamping = new() { Interval = 2 },
+                },
             },
             new Categorical()
         ),
@@ -147,10 +190,15 @@ internal static class Training
             m,
             KfacOptions with
             {
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 2,
-                GradWorkerFraction = 0,
+                Step = new QuadraticStep
+                {
+                    BatchSize = null,
+                    FactorDamping = new() { Interval = 2 },
+                },
+                Curvature = KfacOptions.Curvature with
+                {
+                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                },
             },
             new Categorical()
         ),
@@ -159,10 +207,12 @@ internal static class Training
             KfacOptions with
             {
                 LearningRate = 2,
-                KlClip = null,
                 StepRejection = true,
-                AdaptiveDamping = true,
-                DampingInterval = 2,
+                Step = (AutoStep)KfacOptions.Step with
+                {
+                    KlClip = null,
+                    AdaptiveDamping = new() { Interval = 2 },
+                },
             },
             new Categorical()
         ),
@@ -174,14 +224,15 @@ internal static class Training
     public static Kfac.Options KfacOptions =>
         new()
         {
-            Fisher = FisherKind.Exact,
             LearningRate = 0.05,
             Damping = 0.1,
-            InverseInterval = 3,
-            RefreshWarmup = null,
-            QuadraticModelBatchSize = null,
-            Momentum = 0.9,
             WeightDecay = 0.01,
+            Step = new AutoStep { Momentum = 0.9, BatchSize = null },
+            Curvature = new()
+            {
+                Fisher = new FisherOptions.Exact(),
+                Refresh = new() { InverseInterval = 3, Warmup = null },
+            },
         };
 
     public static void Run(Communicator world)
@@ -230,7 +281,7 @@ internal static class Training
             );
         }
         Amari.Optimizer Some(nn.Module m) =>
-            new Kfac(m, KfacOptions with { StepRule = StepRule.QuadraticModel, QuadraticModelBatchSize = 8 }, new Categorical());
+            new Kfac(m, KfacOptions with { Step = new QuadraticStep { BatchSize = 8 } }, new Categorical());
         var some = Train(world, Some, false, new(), null, examples: 91, steps: 5);
         Check("a part of the batch for the model: as one process", Distance(Alone(world, Some, null, examples: 91, steps: 5), some) < 1e-8);
         Same(world, "a part of the batch for the model", some);
@@ -370,7 +421,7 @@ internal static class Training
             KfacOptions with
             {
                 Reduction = LossReduction.Sum,
-                FactorInterval = 2,
+                Curvature = KfacOptions.Curvature with { Refresh = KfacOptions.Curvature.Refresh with { FactorInterval = 2 } },
             },
             new Categorical()
         );

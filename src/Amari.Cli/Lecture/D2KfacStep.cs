@@ -70,13 +70,15 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
                 layer,
                 new()
                 {
-                    Fisher = FisherKind.Exact,
-                    FactorEma = Keep,
                     Damping = Damping,
-                    DampingMethod = DampingMethod.Eigenbasis,
                     LearningRate = Rate,
-                    Momentum = 0,
-                    KlClip = null,
+                    Step = new AutoStep { KlClip = null, Momentum = 0 },
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.Exact(),
+                        Inverse = new InverseOptions.Eigenbasis(),
+                        FactorEma = Keep,
+                    },
                 },
                 Squared
             )
@@ -85,7 +87,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             kfac.zero_grad();
             Squared.Loss(layer.call(x), t).backward();
             kfac.step();
-            exact = KroneckerFactored.Of(kfac).ToDense();
+            exact = KroneckerFactored.Of(kfac.Estimate).ToDense();
             moved = ((w - layer.weight!.detach()) / Rate).reshape(-1);
         }
         double library = Loss(layer.weight!.detach());

@@ -174,7 +174,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
         using var cg = new NewtonCg(model, likelihood);
         double newtonTime = dense ? Median(3, () => newton!.StepOnBatch(x, y)) : double.NaN,
             cgTime = Median(Repeats, () => cg.StepOnBatch(x, y));
-        using var kfac = new Kfac(model, new() { InverseInterval = 1 }, likelihood);
+        using var kfac = new Kfac(model, new() { Curvature = new() { Refresh = new() { InverseInterval = 1 } } }, likelihood);
         double kfacTime = Median(
             Repeats,
             () =>

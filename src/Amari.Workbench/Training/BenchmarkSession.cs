@@ -97,9 +97,11 @@ internal sealed class BenchmarkSession(
                 i == 0
                     ? FromDefaults([])
                     : FromDefaults(
-                        entry
-                            .SearchSpace.Zip(OptimizerBenchmark.Point(i, entry.SearchSpace.Count))
-                            .Select(d => KeyValuePair.Create(d.First.Option, d.First.At(d.Second)))
+                        WithEffect([
+                            .. entry
+                                .SearchSpace.Zip(OptimizerBenchmark.Point(i, entry.SearchSpace.Count))
+                                .Select(d => (d.First, d.First.At(d.Second))),
+                        ])
                     )
             )
             .ToList();
@@ -118,6 +120,20 @@ internal sealed class BenchmarkSession(
             {
                 Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])),
             };
+
+        // Without the options that a choice among the varied ones makes meaningless.
+        IEnumerable<KeyValuePair<string, string>> WithEffect(IReadOnlyList<(SearchDimension Dimension, string Value)> point)
+        {
+            var always = Settings.Apply(
+                entry.OptionsType,
+                [.. entry.Preset ?? [], .. Named(point.Where(p => p.Dimension.Unless is null)), .. choice.Settings]
+            );
+            var space = entry.SearchSpaceOf(Settings.Describe(always));
+            return Named(point.Where(p => space.Contains(p.Dimension)));
+        }
+
+        static IEnumerable<KeyValuePair<string, string>> Named(IEnumerable<(SearchDimension Dimension, string Value)> point) =>
+            point.Select(p => KeyValuePair.Create(p.Dimension.Option, p.Value));
 
         List<(OptimizerChoice Choice, Trial Trial)> Rung(IReadOnlyList<OptimizerChoice> rung, Budget length)
         {

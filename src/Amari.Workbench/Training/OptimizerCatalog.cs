@@ -8,16 +8,16 @@ namespace Amari.Training;
 public static class OptimizerCatalog
 {
     // The quadratic model determines the step length, in place of a learning rate, a momentum and a bound.
-    private static readonly (string, string) OwnLength = (nameof(Kfac.Options.StepRule), nameof(StepRule.QuadraticModel));
+    private static readonly (string, string) OwnLength = (nameof(Kfac.Options.Step), "Quadratic");
 
     private static IReadOnlyList<SearchDimension> KfacSpace(SearchDimension own) =>
         [
-            new SearchChoice("StepRule", [nameof(StepRule.Fixed), nameof(StepRule.QuadraticModel)]),
-            new SearchChoice("IdentityStart", ["0", "1"]),
+            new SearchChoice("Step", ["Fixed", "Quadratic"]),
+            new SearchChoice("Curvature.IdentityStart", ["0", "1"]),
             new SearchRange("Damping", 1e-4, 1),
             own,
-            new SearchRange("KlClip", 2e-4, 5e-3) { Unless = OwnLength },
-            new SearchRange("Momentum", 0.2, 0.9, FromOne: true) { Unless = OwnLength },
+            new SearchRange("Step.KlClip", 2e-4, 5e-3) { Unless = OwnLength },
+            new SearchRange("Step.Momentum", 0.2, 0.9, FromOne: true) { Unless = OwnLength },
             new SearchRange("LearningRate", 0.03, 0.3) { Unless = OwnLength },
         ];
 
@@ -121,15 +121,15 @@ public static class OptimizerCatalog
             "natural gradient, Kronecker-factored",
             typeof(Kfac.Options),
             (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            KfacSpace(new SearchRange("RankTolerance", 0.1, 1.5))
+            KfacSpace(new SearchRange("Curvature.Inverse.RankTolerance", 0.1, 1.5))
         ),
         new(
             "ekfac",
             "K-FAC with eigenvalues corrected",
             typeof(Kfac.Options),
             (m, o, p) => new Kfac(m, (Kfac.Options)o, p),
-            KfacSpace(new SearchChoice("AdaptiveDamping", ["False", "True"])),
-            Preset: [KeyValuePair.Create("DampingMethod", "Ekfac"), KeyValuePair.Create("Damping", "1e-3")]
+            KfacSpace(new SearchChoice("Step.AdaptiveDamping", ["False", "True"])),
+            Preset: [KeyValuePair.Create("Curvature.Inverse", "EigenvalueCorrection"), KeyValuePair.Create("Damping", "1e-3")]
         ), // the eigenvalue correction needs more damping than factored Tikhonov
         new(
             "muon",
@@ -244,9 +244,9 @@ public static class OptimizerCatalog
             (m, o, p) => new PartitionedOptimizer(m, (PartitionedOptimizer.Options)o, p),
             [
                 new SearchRange("MatrixOptimizer.Damping", 1e-4, 1),
-                new SearchRange("MatrixOptimizer.KlClip", 2e-4, 5e-3),
+                new SearchRange("MatrixOptimizer.Step.KlClip", 2e-4, 5e-3),
                 new SearchRange("Fallback.LearningRate", 1e-4, 3e-2),
-                new SearchRange("MatrixOptimizer.Momentum", 0.2, 0.9, FromOne: true),
+                new SearchRange("MatrixOptimizer.Step.Momentum", 0.2, 0.9, FromOne: true),
             ],
             Preset: [KeyValuePair.Create("MatrixOptimizer", "kfac")]
         ),

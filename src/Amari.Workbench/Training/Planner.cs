@@ -43,7 +43,7 @@ public static class Planner
         foreach (
             var (name, value) in Settings
                 .Describe(options)
-                .Where(o => o.Key.EndsWith(nameof(Kfac.Options.RefreshWarmup), StringComparison.Ordinal) && o.Value != "none")
+                .Where(o => o.Key.EndsWith("Refresh." + nameof(RefreshOptions.Warmup), StringComparison.Ordinal) && o.Value != "none")
         )
         {
             settings[name] = "none"; // the plan is for steps after the warm-up
@@ -81,27 +81,18 @@ public static class Planner
     internal static int[] CalibrationIntervals(int[] intervals) =>
         [.. intervals.Select((value, i) => Math.Min(value, MaxFirstInterval << i))];
 
-    /// <summary>The options for the number of steps between refreshes, if more than one, ordered by steps. Options of features that are
-    /// switched off (<c>AdaptiveX</c> for <c>XInterval</c>) are omitted.</summary>
+    /// <summary>The options for the number of steps between refreshes, if more than one, ordered by steps.</summary>
     internal static IReadOnlyList<(string Option, int Steps)> Intervals(OptimizerOptions options)
     {
         const string Interval = "Interval";
         var all = Settings.Describe(options);
         return
         [
-            .. all.Where(o =>
-                    o.Key.EndsWith(Interval, StringComparison.Ordinal) && all.GetValueOrDefault(Switch(o.Key)) != bool.FalseString
-                )
+            .. all.Where(o => o.Key.EndsWith(Interval, StringComparison.Ordinal))
                 .Select(o => (o.Key, Steps: int.Parse(o.Value, CultureInfo.InvariantCulture)))
                 .Where(o => o.Steps > 1)
                 .OrderBy(o => o.Steps),
         ];
-
-        static string Switch(string option)
-        {
-            int name = option.LastIndexOf('.') + 1;
-            return option[..name] + "Adaptive" + option[name..^Interval.Length];
-        }
     }
 
     /// <summary>Σ of each kind's mean cost in the cycle times its share with the given intervals.</summary>

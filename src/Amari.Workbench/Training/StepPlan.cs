@@ -16,7 +16,7 @@ namespace Amari.Training;
 /// <param name="MinMilliseconds">Milliseconds of the fastest timed step; NaN if refused.</param>
 /// <param name="MaxMilliseconds">Milliseconds of the slowest timed step; NaN if refused.</param>
 /// <param name="FromStep">The step from which <paramref name="Milliseconds"/> holds: 1, or the step at which growing intervals
-/// (<see cref="Kfac.Options.RefreshWarmup"/>) reach their final values. Earlier steps are more expensive. 0 if refused.</param>
+/// (<see cref="RefreshOptions.Warmup"/>) reach their final values. Earlier steps are more expensive. 0 if refused.</param>
 /// <param name="Steps">Number of timed steps; 0 if refused.</param>
 /// <param name="IsPreliminary">Whether the calibration ended before every kind of step had been timed after warm-up, because steps were
 /// slow or it was stopped. <paramref name="Milliseconds"/> is then the mean of the timed steps.</param>

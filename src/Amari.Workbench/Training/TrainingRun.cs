@@ -70,7 +70,7 @@ public sealed record TrainingRun
     /// <summary>Failed factorisations, fallbacks and similar events.</summary>
     public required IReadOnlyList<OptimizerEvent> Events { get; init; }
 
-    /// <summary>K-FAC's choice of intervals for its <see cref="Kfac.Options.CurvatureTimeFraction"/>; null without one.</summary>
+    /// <summary>K-FAC's choice of intervals for its <see cref="RefreshOptions.TimeFraction"/>; null without one.</summary>
     public CurvatureChoice? CurvatureChoice { get; init; }
 
     /// <summary>How it ended.</summary>

@@ -79,12 +79,12 @@ public class Autoencoder : Workload
             {
                 ["MatrixOptimizer.LearningRate"] = "0.3",
                 ["MatrixOptimizer.Damping"] = "0.3",
-                ["MatrixOptimizer.KlClip"] = "0.3",
-                ["MatrixOptimizer.Momentum"] = "0.9",
-                ["MatrixOptimizer.Fisher"] = "Empirical",
-                ["MatrixOptimizer.FactorInterval"] = "10",
-                ["MatrixOptimizer.InverseInterval"] = "40",
-                ["MatrixOptimizer.RefreshWarmup"] = "none",
+                ["MatrixOptimizer.Step.KlClip"] = "0.3",
+                ["MatrixOptimizer.Step.Momentum"] = "0.9",
+                ["MatrixOptimizer.Curvature.Fisher"] = "Empirical",
+                ["MatrixOptimizer.Curvature.Refresh.FactorInterval"] = "10",
+                ["MatrixOptimizer.Curvature.Refresh.InverseInterval"] = "40",
+                ["MatrixOptimizer.Curvature.Refresh.Warmup"] = "none",
                 ["Fallback.LearningRate"] = "1e-3",
             },
             ["hessian-free"] = new Dictionary<string, string>

@@ -39,9 +39,9 @@ public sealed class DigitsSoftmax : Workload
             ["lion"] = new Dictionary<string, string> { ["LearningRate"] = "0.01" },
             ["kfac"] = new Dictionary<string, string>
             {
-                ["KlClip"] = "1",
-                ["Momentum"] = "0.9",
-                ["Fisher"] = "Empirical",
+                ["Step.KlClip"] = "1",
+                ["Step.Momentum"] = "0.9",
+                ["Curvature.Fisher"] = "Empirical",
             },
             ["newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },
             ["saddle-free-newton"] = new Dictionary<string, string> { ["Damping"] = "1e-5" },

@@ -15,49 +15,61 @@ public sealed partial class Kfac
     private const double LeastMeasured = 0.01,
         Repeated = 1e-3; // of the metric; of outputs, relative and absolute
     private readonly GrowthBound _divergence = new(); // the running mean of what steps caused
-    private StepRule? _rule;
+    private bool? _choosesModel; // of an AutoStep, at the first step
+    private (StepRule From, bool Model, StepRule Rule) _inForce;
     private double _length; // of the last step in the metric of the running factors, at most
 
     /// <summary>What the quadratic model's curvature is taken from: the inputs of this rank's part of the batch, the score at its outputs
     /// where it is known, and how many of them come first in the batch of all ranks,
-    /// <see cref="Options.QuadraticModelBatchSize"/> together.</summary>
+    /// <see cref="QuadraticStep.BatchSize"/> together.</summary>
     private readonly record struct Examples(Tensor Inputs, Tensor? Targets, Tensor? Score, long First);
 
-    /// <summary>The rule in force: that of <see cref="Options.StepRule"/>, or the one chosen at the first step;
-    /// <see cref="StepRule.Fixed"/> before.</summary>
-    public StepRule StepRule => Shared.StepRule ?? _rule ?? StepRule.Fixed;
+    /// <summary>The rule in force: that of <see cref="Options.Step"/>, or what an <see cref="AutoStep"/> chose at the first step;
+    /// a <see cref="FixedStep"/> before.</summary>
+    public StepRule StepRule
+    {
+        get
+        {
+            if (Shared.Step is not AutoStep auto)
+                return Shared.Step;
+            bool model = _choosesModel == true;
+            if (!ReferenceEquals(_inForce.From, auto) || _inForce.Model != model)
+                _inForce = (auto, model, model ? auto.AsQuadratic() : auto.AsFixed());
+            return _inForce.Rule;
+        }
+    }
+
+    /// <summary>s of <see cref="CurvatureOptions.IdentityStart"/>.</summary>
+    private double Identity => Shared.Curvature.IdentityStart ?? (StepRule is QuadraticStep ? 1 : 0);
 
     /// <summary>Whether a quadratic model can be made.</summary>
-    private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && _capture.Kind != FisherKind.ForwardOnly;
+    private bool HasModel => _likelihood is not null && Model is nn.Module<Tensor, Tensor> && Passes.Kind != FisherKind.ForwardOnly;
 
     /// <summary>At the first step. Passes that are added up, dropout, and outputs that are no natural parameters leave fixed steps: there
     /// the model is of another function than the gradient.</summary>
     private void ChooseRule()
     {
-        if (_rule is not null)
+        if (_choosesModel is not null)
             return;
-        double[] counts = [_capture.LiveExamples, _capture.LivePasses > 1 ? 1 : 0];
-        if (_sharing is { World: var ranks })
+        double[] counts = [Passes.LiveExamples, Passes.LivePasses > 1 ? 1 : 0];
+        if (World is { } ranks)
             counts = ranks.Sum(counts);
         double examples = counts[0],
-            large = LargeBatch * (Shared.QuadraticModelBatchSize ?? double.PositiveInfinity);
+            large = LargeBatch * (Shared.Step.ModelBatchSize ?? double.PositiveInfinity);
         if (examples == 0)
             return;
-        bool model = HasModel && (Shared.StepRule ?? StepRule.QuadraticModel) == StepRule.QuadraticModel;
-        _rule =
-            model && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable()
-                ? StepRule.QuadraticModel
-                : StepRule.Fixed;
-        if (Shared.StepRule is null && _rule == StepRule.QuadraticModel)
+        _choosesModel =
+            HasModel && Shared.Step is not FixedStep && examples >= large && counts[1] == 0 && _likelihood!.IsNatural && IsRepeatable();
+        if (Shared.Step is AutoStep && _choosesModel == true)
             Log(
                 "all",
                 string.Create(
                     System.Globalization.CultureInfo.InvariantCulture,
                     $"steps are of the quadratic model, as the batch has {examples} examples, {LargeBatch} times "
-                        + $"{Shared.QuadraticModelBatchSize} or more"
+                        + $"{Shared.Step.ModelBatchSize} or more"
                 )
             );
-        if (Shared.StepRule == StepRule.QuadraticModel && examples < large && large < double.PositiveInfinity)
+        if (Shared.Step is QuadraticStep && examples < large && large < double.PositiveInfinity)
             Log(
                 "all",
                 string.Create(
@@ -77,41 +89,39 @@ public sealed partial class Kfac
         if (
             same
             && !modules.Exists(m => m is TorchSharp.Modules.BatchNorm)
-            && _capture is { FirstOutputs: { } kept }
-            && _capture.LastBatch(Shared.Reduction) is var (inputs, _, _)
+            && Passes is { FirstOutputs: { } kept }
+            && Passes.LastBatch(Shared.Reduction) is var (inputs, _, _)
         )
         {
             var first = inputs.narrow(0, 0, kept.shape[0]); // without targets: only outputs are looked at
             var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(first, null!)]);
             objective.Walk(false, p => same = p.Output.allclose(kept, Repeated, Repeated));
         }
-        return _sharing is { World: var ranks } ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;
+        return World is { } ranks ? ranks.Sum(same ? 0 : 1)[0] == 0 : same;
     }
-
-    private static double IdentityOf(Options options) => options.IdentityStart ?? (options.StepRule == StepRule.QuadraticModel ? 1 : 0);
 
     /// <summary>What the schedule leaves of a step of the quadratic model: the rate over the largest so far. The momentum keeps the whole
     /// step.</summary>
-    private double Share(ParameterGroup<Options> group)
+    private double Share(IParameterGroup<BaseOptions> group)
     {
         double peak = Math.Max(_peaks.GetValueOrDefault(group), group.LearningRate);
         return peak > 0 ? group.LearningRate / peak : 1;
     }
 
-    private Examples? ExamplesOf(Options options)
+    private Examples? ExamplesOf(StepRule rule)
     {
-        if (options.StepRule != StepRule.QuadraticModel && !options.AdaptiveDamping)
+        if (rule is not QuadraticStep && rule.Adaptation is null)
             return null;
-        long most = options.QuadraticModelBatchSize ?? long.MaxValue;
-        if (_sharing is { World: var ranks })
+        long most = rule.ModelBatchSize ?? long.MaxValue;
+        if (World is { } ranks)
         {
             var counts = new double[ranks.Size];
-            counts[ranks.Rank] = _capture.LiveExamples;
+            counts[ranks.Rank] = Passes.LiveExamples;
             most -= (long)ranks.Sum(counts).Take(ranks.Rank).Sum();
-            if (_capture.LiveExamples == 0)
+            if (Passes.LiveExamples == 0)
                 return new(zeros(0), null, null, 0); // other ranks have some
         }
-        if (_capture.LastBatch(options.Reduction) is not var (inputs, targets, score))
+        if (Passes.LastBatch(Shared.Reduction) is not var (inputs, targets, score))
             return null;
         return new(inputs, targets, TrainsAsItEvaluates ? score : null, Math.Clamp(most, 0, inputs.shape[0]));
     }
@@ -123,7 +133,7 @@ public sealed partial class Kfac
     private Objective ObjectiveOf(List<Direction> steps, Examples examples) =>
         new((nn.Module<Tensor, Tensor>)Model, _likelihood!, [(examples.Inputs, examples.Targets!)], LayoutOf(steps))
         {
-            Ranks = _sharing?.World ?? SingleProcess.Instance,
+            Ranks = World ?? SingleProcess.Instance,
         };
 
     /// <summary>The first examples of the batch, as many as the quadratic model is made of.</summary>
@@ -163,50 +173,51 @@ public sealed partial class Kfac
     /// and no curvature left, where those of all
     /// batches have. α is that of the whole natural step at most, and the growth bound is on the length α √⟨U, V⟩ + μ (that of the last
     /// step).</summary>
-    private (double Alpha, double Mu, QuadraticModel Model) Minimum(List<Direction> steps, Options options, Examples examples, double clip)
+    private (double Alpha, double Mu, QuadraticModel Model) Minimum(List<Direction> steps, Examples examples, double clip)
     {
-        var model = ModelOf(steps, options, examples, clip);
+        var model = ModelOf(steps, examples, clip);
         if (!model.IsBounded && model.Slopes.New != 0)
             Log("all", "the quadratic model has no minimum along the new direction; no step was made along it");
         var (alpha, mu) = model.Minimum();
-        if (options.MaxGrowth is null)
+        if (Shared.MaxGrowth is null)
             return (alpha, mu, model);
-        double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps, options) / Math.Abs(alpha)) : 1;
+        double whole = Math.Abs(alpha) > 1 ? Math.Min(1, NaturalStep(steps) / Math.Abs(alpha)) : 1;
         double natural = Math.Sqrt(steps.Sum(s => s.Products.AB)),
             length = whole * (Math.Abs(alpha) * natural + Math.Abs(mu) * _length);
-        double cut = whole * Bounded(length * length, options);
+        double cut = whole * Bounded(length * length);
         _length = cut / whole * length;
         return (cut * alpha, cut * mu, model);
     }
 
     /// <summary>The α of the whole natural step by what was measured: 1 where nothing is left of the identity that G began as.</summary>
-    private static double NaturalStep(List<Direction> steps, Options options)
+    private double NaturalStep(List<Direction> steps)
     {
         double whole = steps.Sum(s => s.Products.AB),
-            identity = IdentityOf(options);
-        double OfBlock(Direction s) => s.Block.IdentityForm(s.U, identity * Math.Pow(options.FactorEma, s.Block.Updates));
+            identity = Identity,
+            decay = Shared.Curvature.FactorEma;
+        double OfBlock(Direction s) => s.Block.IdentityForm(s.U, identity * Math.Pow(decay, s.Block.Updates));
         double ofIdentity = identity == 0 ? 0 : steps.Sum(OfBlock);
         return 1 / Math.Max(1 - ofIdentity / whole, LeastMeasured);
     }
 
     /// <summary>The model over the plane of Δ = -U and the last step δ₀ = -b, with each block's own λ: of the first examples or, where
     /// those do not show the slope of the batch, of all.</summary>
-    private QuadraticModel ModelOf(List<Direction> steps, Options options, Examples batch, double clip)
+    private QuadraticModel ModelOf(List<Direction> steps, Examples batch, double clip)
     {
         bool moving = steps.TrueForAll(s => _momentum.ContainsKey(s.Block));
         var all = steps.Aggregate(default(InnerProducts), (sum, s) => sum + s.Products);
         var damped = steps.Aggregate(
             default(InnerProducts),
-            (sum, s) => sum + s.Block.Damping(Of(s.Block, options).DampingSettings) * s.Products
+            (sum, s) => sum + s.Block.Damping(Shared.Curvature.DampedBy(DampingOf(s.Block))) * s.Products
         );
         var part = Part(batch);
         var model = Made(part);
         bool lacks = part.Score is not null && batch.First < batch.Inputs.shape[0] && !model.Unclipped(clip).IsRepresentative;
-        if (!(_sharing is { World: var ranks } ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks))
+        if (!(World is { } ranks ? ranks.Sum(lacks ? 1 : 0)[0] > 0 : lacks))
             return model;
         Log(
             "all",
-            FormattableString.Invariant($"the first {options.QuadraticModelBatchSize} examples did not show the slope of the batch")
+            FormattableString.Invariant($"the first {StepRule.ModelBatchSize} examples did not show the slope of the batch")
                 + "; the quadratic model was made of all of it"
         );
         return Made(batch);
@@ -264,7 +275,7 @@ public sealed partial class Kfac
                 (divergence, terms) = (Sum(_likelihood.KlDivergence(before, after)), _likelihood.Terms(before));
                 along = score is null ? double.PositiveInfinity : Sum(score.mul(after - before));
             }
-            if (_sharing is { World: var ranks } && ranks.Sum(divergence, along, terms) is var sums)
+            if (World is { } ranks && ranks.Sum(divergence, along, terms) is var sums)
                 (divergence, along, terms) = (sums[0], sums[1], sums[2]);
             found = divergence / terms;
             if (found <= bound || divergence + along <= 0)
@@ -276,7 +287,7 @@ public sealed partial class Kfac
             _divergence.Scale(found, null);
         if (left == 1)
             return 1;
-        _remeasures = true;
+        Estimate.IsDue = true;
         Log(
             "all",
             FormattableString.Invariant($"the step changed predictions by more than {Trusted} times what the quadratic model says, ")
@@ -295,7 +306,7 @@ public sealed partial class Kfac
             if (!_momentum.TryGetValue(block, out var b))
                 continue;
             foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
-                if (HasGradient(w))
+                if (CurvatureBlock.HasGradient(w))
                     w.add_(d, alpha: (1 - keep) * Share(_groupOf[block]));
             b.mul_(keep);
         }

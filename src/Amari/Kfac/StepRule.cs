@@ -1,18 +1,30 @@
-using Amari.Curvature;
-using Amari.Distributed;
+using System.Text.Json.Serialization;
 
 namespace Amari;
 
-/// <summary>How the length of a K-FAC step, and its momentum, come about.</summary>
-public enum StepRule
+/// <summary>How the length of a K-FAC step, and its momentum, come about: <see cref="FixedStep"/>, <see cref="QuadraticStep"/> or, chosen
+/// at the first step, <see cref="AutoStep"/>.</summary>
+[
+    JsonDerivedType(typeof(AutoStep), "Auto"),
+    JsonDerivedType(typeof(FixedStep), "Fixed"),
+    JsonDerivedType(typeof(QuadraticStep), "Quadratic")
+]
+public abstract record StepRule
 {
-    /// <summary>By the learning rate and the momentum of the options, and the KL clip.</summary>
-    Fixed,
+    private protected StepRule() { }
 
-    /// <summary>By the minimum of the quadratic model with the exact Fisher over the plane of the new direction and the last step (Martens
-    /// and Grosse 2015, §6.4 and §7). Momentum and KL clip are not read; the step is multiplied by the learning rate over the largest one
-    /// so far, so that schedules hold. A step costs seven forward passes of <see cref="Kfac.Options.QuadraticModelBatchSize"/> more, or of
-    /// the whole batch where those do not show its slope. Two of them hold the change of the prediction against the model: where it is more
-    /// than eight times as large, the step is halved until it is not.</summary>
-    QuadraticModel,
+    /// <summary>μ; null where the rule finds its own.</summary>
+    internal virtual double? OwnMomentum => null;
+
+    /// <summary>The rule with another μ, if it has one.</summary>
+    internal virtual StepRule WithMomentum(double value) => this;
+
+    /// <summary>How λ adapts; null where it does not.</summary>
+    internal abstract AdaptiveDamping? Adaptation { get; }
+
+    /// <summary>Most examples of a batch that a quadratic model is made of; null for all.</summary>
+    internal abstract long? ModelBatchSize { get; }
+
+    /// <summary>In the singular, as reports call it.</summary>
+    internal abstract string Name { get; }
 }

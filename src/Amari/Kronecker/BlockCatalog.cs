@@ -8,7 +8,7 @@ public static class BlockCatalog
 {
     private static readonly ConcurrentDictionary<Type, Func<nn.Module, KroneckerLayer>> Registered = [];
 
-    /// <summary>Gives a kind of layers of one's own a Kronecker-factored block, in every <see cref="Kfac"/> made from then on; a kind that
+    /// <summary>Gives a kind of layers of one's own a Kronecker-factored block, in every K-FAC optimizer made from then on; a kind that
     /// is known already is seen this way instead.</summary>
     /// <remarks>Layers of one tensor to one tensor that are linear in their weight (<see cref="KroneckerLayer"/>), and no others: a block
     /// of another form, or a layer of several tensors, is made inside the library.</remarks>

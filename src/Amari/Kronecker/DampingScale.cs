@@ -11,6 +11,6 @@ public enum DampingScale
     Absolute,
 
     /// <summary>In the mean eigenvalue of each layer's A ⊗ G, so that the damping follows the Fisher as it grows or vanishes with the loss,
-    /// and a rescaled loss changes nothing; at least <see cref="Kfac.Options.MinDamping"/>.</summary>
+    /// and a rescaled loss changes nothing; at least <see cref="CurvatureOptions.MinDamping"/>.</summary>
     MeanEigenvalue,
 }

@@ -53,14 +53,17 @@ internal sealed record EigenbasisInverse(FactorEigenbasis Left, FactorEigenbasis
     {
         using var scope = NewDisposeScope();
         var (left, right) = (other.Basis.Left.Vectors, other.Basis.Right.Vectors);
-        return Left
-            .Vectors.mT.MatrixProduct(left)
+        return ColumnMajor(Left.Vectors)
+            .mT.MatrixProduct(left)
             .square()
             .MatrixProduct(other.Eigenvalues)
-            .MatrixProduct(right.mT.MatrixProduct(Right.Vectors).square())
+            .MatrixProduct(right.mT.MatrixProduct(ColumnMajor(Right.Vectors)).square())
             .contiguous()
             .MoveToOuterDisposeScope();
     }
+
+    /// <summary>The same numbers as LAPACK gives them, by which the products have always been rounded.</summary>
+    private static Tensor ColumnMajor(Tensor t) => t.mT.contiguous().mT;
 
     public override IEnumerable<(string Name, Tensor Tensor)> Tensors() =>
         [

@@ -3,7 +3,7 @@ using Amari.Curvature;
 namespace Amari.Kronecker;
 
 /// <summary>Which gradients factors are made of.</summary>
-/// <param name="Kind">Null chooses: see <see cref="Kfac.Options.Fisher"/>.</param>
+/// <param name="Kind">Null chooses: see <see cref="CurvatureOptions.Fisher"/>.</param>
 /// <param name="Samples">Draws per pass for <see cref="FisherKind.MonteCarlo"/> and <see cref="FisherKind.CurvaturePropagation"/>.</param>
 /// <param name="WeightSharing">How positions are combined.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>

@@ -14,7 +14,7 @@ namespace Amari.Curvature;
 /// <see cref="Coverage"/> lists them.</remarks>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
-    internal const string NoBlock = "none"; // a coverage row's block where there is none
+    internal const string NoBlock = KroneckerEstimate.NoBlock;
     private readonly List<CurvatureBlock> _blocks = [];
     private readonly Dictionary<string, CoverageRow> _rows;
 
@@ -100,16 +100,16 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         }
     }
 
-    /// <summary>The curvature that a K-FAC optimizer holds: a copy of its running factors, of the mean over terms.</summary>
-    /// <param name="optimizer">Not owned.</param>
+    /// <summary>The curvature that an optimizer holds: a copy of its running factors, of the mean over terms.</summary>
+    /// <param name="estimate">As <c>Kfac.Estimate</c>. Not owned.</param>
     /// <param name="parameters">The rows and columns that are meant; all trainable ones of its model by default.</param>
-    public static KroneckerFactored Of(Kfac optimizer, ParameterLayout? parameters = null)
+    public static KroneckerFactored Of(KroneckerEstimate estimate, ParameterLayout? parameters = null)
     {
-        ArgumentNullException.ThrowIfNull(optimizer);
+        ArgumentNullException.ThrowIfNull(estimate);
         using var off = no_grad();
-        parameters ??= ParameterLayout.Of(optimizer.Model);
+        parameters ??= ParameterLayout.Of(estimate.Model);
         var handles = parameters.Parameters.ToDictionary(p => p.Parameter.Handle, p => p.Name);
-        var rows = optimizer.Coverage.Rows.ToDictionary(r => r.Parameter, r => r.Block == nameof(AdamW) ? r with { Block = NoBlock } : r);
+        var rows = estimate.Coverage.Rows.ToDictionary(r => r.Parameter);
         var result = new KroneckerFactored(
             parameters,
             parameters.Parameters.ToDictionary(
@@ -117,7 +117,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
                 p => rows.GetValueOrDefault(p.Name) ?? new(p.Name, NoBlock, "not a parameter of the optimizer")
             )
         );
-        foreach (var block in optimizer.Blocks)
+        foreach (var block in estimate.Blocks)
         {
             var chosen = block.Parameters.Select(p => handles.ContainsKey(p.Handle)).ToList();
             if (chosen[0] && block.Copy(withBias: chosen[^1]) is { } copy)

@@ -40,12 +40,27 @@ internal static class EarlierNames
     /// <summary>An optimizer's name of today.</summary>
     public static string? TypeOf(string? saved) => saved is null ? null : Types.GetValueOrDefault(saved, saved);
 
-    /// <summary>An option of today, named as <c>Outer.Inner</c>, and its value.</summary>
-    public static KeyValuePair<string, string> Update(KeyValuePair<string, string> option)
+    /// <summary>The options of today, named as <c>Outer.Inner</c>.</summary>
+    /// <param name="options">Their record.</param>
+    /// <param name="saved">As they were saved.</param>
+    public static IReadOnlyDictionary<string, string> Update(Type options, IReadOnlyDictionary<string, string> saved)
+    {
+        var named = saved.Select(Rename).ToDictionary();
+        if (options.DeclaringType?.Name == "Kfac")
+            return KfacNames.Nested(named, "", isWhole: options.Name == "Options");
+        return named.GetValueOrDefault("MatrixOptimizer") == "kfac" ? KfacNames.Nested(named, "MatrixOptimizer.", isWhole: true) : named;
+    }
+
+    private static KeyValuePair<string, string> Rename(KeyValuePair<string, string> option)
     {
         var parts = option.Key.Split('.').Select(p => Options.GetValueOrDefault(p, p)).ToList();
         return new(string.Join('.', parts), Values.GetValueOrDefault((parts[^1], option.Value), option.Value));
     }
+
+    /// <summary>Where an option may be today that was one of a flat record, and its value.</summary>
+    /// <param name="name">Its name in lower case.</param>
+    /// <param name="value">As it was written.</param>
+    public static IEnumerable<(string Path, string Value)> Flat(string name, string value) => KfacNames.Flat(name, value);
 
     /// <summary>Options of today, nested ones too, in the place of those that a state was saved with.</summary>
     public static void Update(JsonObject options)

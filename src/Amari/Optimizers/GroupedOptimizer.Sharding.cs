@@ -13,7 +13,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private Communicator? _ranks;
     private long[] _loads = [];
 
-    private protected override IEnumerable<OptimizerOptions> GroupOptions => _groups.Select(g => g.Group.Options);
+    private protected override IEnumerable<OptimizerOptions> OptionsOfGroups => _groups.Select(g => g.Group.Options);
 
     /// <exception cref="InvalidOperationException">There is state already.</exception>
     /// <exception cref="NotSupportedException">The state is to be divided, and the optimizer is not an elementwise one.</exception>

@@ -134,7 +134,7 @@ public abstract class Optimizer : optim.Optimizer
     internal virtual void Share(Communicator communicator, bool shardState) { }
 
     /// <summary>The options of each group.</summary>
-    private protected abstract IEnumerable<OptimizerOptions> GroupOptions { get; }
+    private protected abstract IEnumerable<OptimizerOptions> OptionsOfGroups { get; }
 
     private Fingerprint Fingerprint(bool shardState)
     {
@@ -143,7 +143,7 @@ public abstract class Optimizer : optim.Optimizer
             .Add("the optimizer", GetType().Name)
             .Add("shardState", shardState)
             .Add(nameof(MaxGradientNorm), MaxGradientNorm);
-        foreach (var (options, i) in GroupOptions.Select((o, i) => (o, i)))
+        foreach (var (options, i) in OptionsOfGroups.Select((o, i) => (o, i)))
             result.Add(Settings.Describe(options), i == 0 ? "" : $"group {i}'s ");
         foreach (var (row, i) in Coverage.Rows.Select((r, i) => (r, i)))
             result.Add($"parameter {i}", $"{row.Parameter} (by {row.Block})");

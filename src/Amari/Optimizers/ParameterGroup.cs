@@ -1,10 +1,11 @@
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 
 /// <summary>Named parameters that share options. TorchSharp's schedulers drive its learning rate and momentum.</summary>
 /// <typeparam name="TOptions">The optimizer's options record.</typeparam>
-public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, optim.IMomentum
+public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
     where TOptions : OptimizerOptions
 {
     /// <param name="parameters">Names (unique over all groups of an optimizer; state is saved under them) and parameters. Not
@@ -21,6 +22,22 @@ public sealed class ParameterGroup<TOptions> : optim.ILearningRateController, op
 
     /// <summary>The parameters with their names.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; internal set; }
+
+    IReadOnlyList<(string Name, Parameter Parameter)> IParameterGroup<TOptions>.Parameters
+    {
+        get => Parameters;
+        set => Parameters = value;
+    }
+
+    Action? IParameterGroup<TOptions>.MomentumCut
+    {
+        get => MomentumCut;
+        set => MomentumCut = value;
+    }
+
+    bool IParameterGroup<TOptions>.IsNumbered => IsNumbered;
+
+    void IParameterGroup<TOptions>.Rename(nn.Module model) => Rename(model);
 
     /// <summary>Where the parameters come from, if from one module.</summary>
     internal nn.Module? Module { get; init; }

@@ -70,6 +70,8 @@ internal static class SavedState
         options = options.DeepClone().AsObject();
         foreach (var (name, value) in shaping as JsonObject ?? [])
             options[name] = value?.DeepClone();
+        if (KfacNames.IsFlat(options, typeof(T)))
+            return (T)Settings.Restore(typeof(T), KfacNames.Texts(options, "").ToDictionary());
         EarlierNames.Update(options);
         var unknown = new List<string>();
         Complete(options, typeof(T), "", unknown);
@@ -172,14 +174,23 @@ internal static class SavedState
     private static void Complete(JsonObject options, Type type, string prefix, List<string> unknown)
     {
         var known = type.GetProperties().ToDictionary(p => p.Name);
-        unknown.AddRange(options.Select(o => o.Key).Where(n => !known.ContainsKey(n)).Select(n => prefix + n));
+        unknown.AddRange(options.Select(o => o.Key).Where(n => n != "$type" && !known.ContainsKey(n)).Select(n => prefix + n));
         foreach (var (name, property) in known)
             if (!options.TryGetPropertyValue(name, out var value))
             {
                 if (property.GetCustomAttribute<BeforeAddedAttribute>() is { } before)
                     options[name] = JsonSerializer.SerializeToNode(before.Value, property.PropertyType, Json);
             }
-            else if (value is JsonObject inner && property.PropertyType.IsAssignableTo(typeof(OptimizerOptions)))
-                Complete(inner, property.PropertyType, name + ".", unknown);
+            else if (value is JsonObject inner && KindOf(property.PropertyType, inner) is { } kind)
+                Complete(inner, kind, name + ".", unknown);
     }
+
+    /// <summary>The type of a nested record, by the name that is saved with it where it can be one of several; null for what is none, or
+    /// has a name that is not known.</summary>
+    private static Type? KindOf(Type type, JsonObject saved) =>
+        !type.IsClass || type == typeof(string) ? null
+        : !type.IsAbstract ? type
+        : type.GetCustomAttributes<JsonDerivedTypeAttribute>()
+            .FirstOrDefault(k => (string?)saved["$type"] == (string?)k.TypeDiscriminator)
+            ?.DerivedType;
 }

@@ -99,7 +99,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
             member.Optimizer.Share(communicator, shardState && member.Optimizer is AdamW);
     }
 
-    private protected override IEnumerable<OptimizerOptions> GroupOptions => Groups.Select(g => g.Options);
+    private protected override IEnumerable<OptimizerOptions> OptionsOfGroups => Groups.Select(g => g.Options);
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public PartitionedOptimizer(nn.Module model, Options? options = null, Likelihood? likelihood = null)

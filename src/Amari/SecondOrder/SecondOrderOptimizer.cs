@@ -81,7 +81,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     /// <inheritdoc/>
     public override IEnumerable<optim.ILearningRateController> ParamGroups => [Group];
 
-    private protected override IEnumerable<OptimizerOptions> GroupOptions => [Group.Options];
+    private protected override IEnumerable<OptimizerOptions> OptionsOfGroups => [Group.Options];
 
     /// <inheritdoc/>
     public override IEnumerable<Parameter> parameters() => Group.Parameters.Select(p => p.Parameter);

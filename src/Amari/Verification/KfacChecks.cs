@@ -34,21 +34,18 @@ internal sealed class KfacChecks : IDisposable
             {
                 LearningRate = LearningRate,
                 Damping = problem.Options.Damping,
-                DampingMethod = method,
-                Fisher = kind,
-                KlClip = clip,
-                Momentum = 0,
-                InverseMethod = InverseMethod.Cholesky,
+                Curvature = new() { Fisher = FisherOptions.Of(kind), Inverse = InverseOptions.Of(method) },
+                Step = new AutoStep { KlClip = clip, Momentum = 0 },
                 Fallback = new() { LearningRate = LearningRate, WeightDecay = 0 },
             },
             problem.Likelihood
         );
-        _blocks = [.. _kfac.Blocks];
+        _blocks = [.. _kfac.Estimate.Blocks];
         var w = layout.Read();
         try
         {
             _kfac.UpdateCurvature(problem.Inputs, problem.Targets); // of which it learns what counts
-            using (_kfac.SuspendOthers())
+            using (_kfac.Estimate.SuspendOthers())
                 ReverseMode.Backward(problem.Likelihood.Loss(problem.Model.call(problem.Inputs), problem.Targets));
             _kfac.step();
             _moved = layout.Read() - w;
@@ -107,7 +104,7 @@ internal sealed class KfacChecks : IDisposable
         foreach (var block in _blocks)
         {
             using var scope = NewDisposeScope();
-            if (!_kfac.Blocks.Contains(block))
+            if (!_kfac.Estimate.Blocks.Contains(block))
             {
                 foreach (var p in block.Parameters)
                     Add(
@@ -122,7 +119,7 @@ internal sealed class KfacChecks : IDisposable
             if (block.Inverse is null)
                 continue; // it got no gradient
             var v = block.Join([.. block.Parameters.Select(p => Part(_gradient, p))]);
-            var u = block.Precondition(v, _kfac.Group.Options.DampingSettings);
+            var u = _kfac.Estimate.Precondition(block, v);
             bool seen = Captured(block, v);
             if (block is KroneckerBlock kronecker)
             {

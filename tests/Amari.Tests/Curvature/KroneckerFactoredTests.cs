@@ -208,26 +208,26 @@ public sealed class KroneckerFactoredTests : IDisposable
             c.Model,
             new()
             {
-                Fisher = kind,
                 LearningRate = 0,
                 Fallback = new() { LearningRate = 0 },
+                Curvature = new() { Fisher = FisherOptions.Of(kind) },
             },
             c.Likelihood
         );
-        using (var early = KroneckerFactored.Of(kfac))
+        using (var early = KroneckerFactored.Of(kfac.Estimate))
             Assert.All(
                 early.Coverage.Rows.Where(r => r.Parameter.StartsWith("a.", StringComparison.Ordinal)),
                 r => Assert.Contains("not yet", r.Reason, StringComparison.Ordinal)
             );
         c.Likelihood.Loss(c.Model.call(c.Batches[0].X), c.Batches[0].Y).backward();
         kfac.step();
-        using var live = KroneckerFactored.Of(kfac);
+        using var live = KroneckerFactored.Of(kfac.Estimate);
         var objective = new Objective(c.Model, c.Likelihood, [c.Batches[0]]);
         using var measured = new KroneckerFactored(objective, kind);
         Assert.True(DenseCurvature.RelativeError(live.ToDense(), measured.ToDense()) < Tolerance);
         Assert.Equal("unit-wise BatchNorm1d", live.Coverage.Rows.Single(r => r.Parameter == "n.weight").Block);
         var weights = ParameterLayout.Of(c.Model, n => n.EndsWith("weight", StringComparison.Ordinal));
-        using var some = KroneckerFactored.Of(kfac, weights);
+        using var some = KroneckerFactored.Of(kfac.Estimate, weights);
         using var expected = new KroneckerFactored(new Objective(c.Model, c.Likelihood, [c.Batches[0]], weights), kind);
         Assert.True(DenseCurvature.RelativeError(some.ToDense(), expected.ToDense()) < Tolerance);
         kfac.Dispose();

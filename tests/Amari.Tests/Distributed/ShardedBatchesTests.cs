@@ -83,6 +83,8 @@ public sealed class ShardedBatchesTests
         parallel.AverageGradients(5);
         Assert.True(before.eq(layer.weight.grad).all().ToBoolean());
         Assert.Throws<ArgumentOutOfRangeException>(() => new DataParallel.Options { BucketBytes = 0 });
-        Assert.Throws<ArgumentOutOfRangeException>(() => new Kfac.Options { GradWorkerFraction = 1.1 });
+        Assert.Throws<ArgumentOutOfRangeException>(() =>
+            new Kfac.Options { Curvature = new() { Distribution = new() { GradWorkerFraction = 1.1 } } }
+        );
     }
 }

@@ -26,12 +26,15 @@ public sealed class KfacAdaptiveTests : IDisposable
 
     private static readonly Kfac.Options Base = new()
     {
-        Fisher = FisherKind.Exact,
         Damping = 0.02,
-        StepRule = StepRule.QuadraticModel,
-        InverseInterval = 1,
-        IdentityStart = 0,
         MaxGrowth = null,
+        Step = new QuadraticStep(),
+        Curvature = new()
+        {
+            Fisher = new FisherOptions.Exact(),
+            IdentityStart = 0,
+            Refresh = new() { InverseInterval = 1 },
+        },
     };
 
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
@@ -49,11 +52,9 @@ public sealed class KfacAdaptiveTests : IDisposable
         optimizer.Restore(other.Snapshot());
         optimizer.Group.Options = options with
         {
-            StepRule = StepRule.Fixed,
-            Momentum = 0,
             LearningRate = 1,
-            KlClip = null,
             StepRejection = false,
+            Step = new FixedStep { KlClip = null, Momentum = 0 },
         };
         var before = Flat(twin);
         new Categorical().Loss(twin.call(x), y).backward();
@@ -85,7 +86,15 @@ public sealed class KfacAdaptiveTests : IDisposable
     public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
     {
         // so that the loss is known after each step
-        var (model, options) = (Net(), Base with { DampingScale = scale, StepRejection = true, MaxGrowth = null });
+        var (model, options) = (
+            Net(),
+            Base with
+            {
+                StepRejection = true,
+                MaxGrowth = null,
+                Curvature = Base.Curvature with { DampingScale = scale },
+            }
+        );
         using var optimizer = new Kfac(model, options, new Categorical());
         Tensor? last = null;
         for (int i = 0; i < 3; i++)
@@ -127,7 +136,7 @@ public sealed class KfacAdaptiveTests : IDisposable
         using (no_grad())
             foreach (var (p, q) in unseen.parameters().Zip(model.parameters()))
                 p.copy_(q);
-        using var optimizer = new Kfac(model, Base with { QuadraticModelBatchSize = 3 }, new Categorical());
+        using var optimizer = new Kfac(model, Base with { Step = (QuadraticStep)Base.Step with { BatchSize = 3 } }, new Categorical());
         Tensor some = randn(3, 4),
             x = cat([some, some + 0.05 * randn(3, 4)]),
             y = tensor([0L, 1, 2, 0, 1, 2]);
@@ -173,9 +182,11 @@ public sealed class KfacAdaptiveTests : IDisposable
             model,
             Base with
             {
-                QuadraticModelBatchSize = 3,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 1,
+                Step = (QuadraticStep)Base.Step with
+                {
+                    BatchSize = 3,
+                    FactorDamping = new() { Interval = 1 },
+                },
             },
             new Categorical()
         )
@@ -236,9 +247,10 @@ public sealed class KfacAdaptiveTests : IDisposable
             model,
             Base with
             {
-                AdaptiveDamping = true,
-                DampingInterval = 3,
-                DampingDecay = 0.9,
+                Step = (QuadraticStep)Base.Step with
+                {
+                    AdaptiveDamping = new() { Decay = 0.9, Interval = 3 },
+                },
             },
             new Gaussian()
         );
@@ -261,10 +273,11 @@ public sealed class KfacAdaptiveTests : IDisposable
             model,
             Base with
             {
-                AdaptiveDamping = true,
-                DampingInterval = 1,
-                DampingDecay = 0.9,
-                MinDamping = 0.017,
+                Step = (QuadraticStep)Base.Step with
+                {
+                    AdaptiveDamping = new() { Decay = 0.9, Interval = 1 },
+                },
+                Curvature = Base.Curvature with { MinDamping = 0.017 },
             },
             new Gaussian()
         );
@@ -279,12 +292,11 @@ public sealed class KfacAdaptiveTests : IDisposable
         var model = Net();
         var options = new Kfac.Options
         {
-            Fisher = FisherKind.Exact,
             LearningRate = 100,
-            KlClip = null,
             StepRejection = true,
-            AdaptiveDamping = true,
             Damping = 1e-3,
+            Step = new AutoStep { KlClip = null, AdaptiveDamping = new() },
+            Curvature = new() { Fisher = new FisherOptions.Exact() },
         };
         using var optimizer = new Kfac(model, options, new Categorical());
         var (x, y) = (randn(7, 4), randint(0, 3, [7]));
@@ -297,7 +309,15 @@ public sealed class KfacAdaptiveTests : IDisposable
         Assert.Equal(1e-3 / Math.Pow(0.95, 5), optimizer.Damping, 1e-15);
         Assert.Contains(optimizer.Events, e => e.Message.Contains("taken back: 1 times", StringComparison.Ordinal));
         // without rejection it stays, at a higher loss
-        using var careless = new Kfac(model, options with { StepRejection = false, DampingInterval = 1 }, new Categorical());
+        using var careless = new Kfac(
+            model,
+            options with
+            {
+                StepRejection = false,
+                Step = (AutoStep)options.Step with { AdaptiveDamping = new() { Interval = 1 } },
+            },
+            new Categorical()
+        );
         var kept = careless.StepOnBatch(x, y);
         Assert.True(kept.LossAfter > kept.LossBefore);
         Assert.Equal(1e-3 / 0.95, careless.Damping, 1e-15); // the model promised no fall: ρ is poor
@@ -308,7 +328,12 @@ public sealed class KfacAdaptiveTests : IDisposable
     public void Damping_of_the_inverses_is_the_best_of_three_by_the_dense_model()
     {
         var model = Net();
-        var options = Base with { AdaptiveFactorDamping = true, FactorDampingInterval = 2, Damping = 0.5, Fisher = FisherKind.Empirical };
+        var options = Base with
+        {
+            Damping = 0.5,
+            Step = (QuadraticStep)Base.Step with { FactorDamping = new() { Interval = 2 } },
+            Curvature = Base.Curvature with { Fisher = new FisherOptions.Empirical() },
+        };
         using var optimizer = new Kfac(model, options, new Categorical());
         for (int i = 1; i <= 6; i++)
         {
@@ -320,7 +345,7 @@ public sealed class KfacAdaptiveTests : IDisposable
             double[] candidates = [now, now * 0.95 * 0.95, now / 0.95 / 0.95];
             double Least(double damping)
             {
-                var plain = Base with { Damping = damping, Fisher = FisherKind.Empirical };
+                var plain = Base with { Damping = damping, Curvature = Base.Curvature with { Fisher = new FisherOptions.Empirical() } };
                 var delta = Direction(optimizer, model, plain, x, y);
                 var last = _last;
                 var plane = last is null ? delta.unsqueeze(1) : stack([delta, last], 1);
@@ -335,7 +360,6 @@ public sealed class KfacAdaptiveTests : IDisposable
         }
         Assert.NotEqual(0.5, optimizer.FactorDamping);
         Assert.Equal(0.5, optimizer.Damping);
-        Assert.Throws<ArgumentException>(() => new Kfac(model, options with { StepRule = StepRule.Fixed }, new Categorical()));
     }
 
     private Tensor? _last;
@@ -348,10 +372,8 @@ public sealed class KfacAdaptiveTests : IDisposable
             model,
             Base with
             {
-                StepRule = StepRule.Fixed,
                 LearningRate = 0.7,
-                AdaptiveDamping = true,
-                DampingInterval = 1,
+                Step = new FixedStep { AdaptiveDamping = new() { Interval = 1 } },
             },
             new Categorical()
         );
@@ -370,8 +392,8 @@ public sealed class KfacAdaptiveTests : IDisposable
     }
 
     /// <summary>A quadratic loss, of which the model is the truth: what a clipped step does is what was promised of it.</summary>
-    [Theory, InlineData(StepRule.QuadraticModel), InlineData(StepRule.Fixed)]
-    public void Clipped_gradient_leaves_the_promise_true(StepRule rule)
+    [Theory, InlineData(true), InlineData(false)]
+    public void Clipped_gradient_leaves_the_promise_true(bool quadratic)
     {
         var (x, y) = (randn(8, 3), randn(8, 2));
         Dictionary<double, Tensor> moved = [];
@@ -383,10 +405,13 @@ public sealed class KfacAdaptiveTests : IDisposable
                 model,
                 Base with
                 {
-                    StepRule = rule,
-                    KlClip = null,
-                    AdaptiveDamping = true,
-                    DampingInterval = 1,
+                    Step = quadratic
+                        ? new QuadraticStep { AdaptiveDamping = new() { Interval = 1 } }
+                        : new FixedStep
+                        {
+                            KlClip = null,
+                            AdaptiveDamping = new() { Interval = 1 },
+                        },
                 },
                 new Gaussian()
             )
@@ -408,11 +433,17 @@ public sealed class KfacAdaptiveTests : IDisposable
         Assert.InRange(Dense.RelativeError(moved[0.05], moved[1000]), 0, 1e-7); // c times the whole step
     }
 
-    [Theory, InlineData(StepRule.QuadraticModel), InlineData(StepRule.Fixed)]
-    public void Weight_decay_is_multiplied_by_the_learning_rate_and_is_not_part_of_the_promise(StepRule rule)
+    [Theory, InlineData(true), InlineData(false)]
+    public void Weight_decay_is_multiplied_by_the_learning_rate_and_is_not_part_of_the_promise(bool quadratic)
     {
         var (x, y) = (randn(7, 4), randint(0, 3, [7]));
-        var options = Base with { StepRule = rule, AdaptiveDamping = true, DampingInterval = 1, LearningRate = 0.2 };
+        var options = Base with
+        {
+            LearningRate = 0.2,
+            Step = quadratic
+                ? new QuadraticStep { AdaptiveDamping = new() { Interval = 1 } }
+                : new FixedStep { AdaptiveDamping = new() { Interval = 1 } },
+        };
         List<(Tensor Before, Tensor Change, StepReport Report)> runs = [];
         foreach (double decay in (double[])[0, 0.3])
         {
@@ -435,22 +466,27 @@ public sealed class KfacAdaptiveTests : IDisposable
     {
         Kfac.Options plain = new()
         {
-            Fisher = FisherKind.Exact,
             LearningRate = 1.5,
-            KlClip = null,
             MaxGrowth = null,
             Damping = 0.05,
-            FactorInterval = 1,
-            InverseInterval = 2,
-            RefreshWarmup = null,
-            Momentum = 0.9,
+            Step = new AutoStep { KlClip = null, Momentum = 0.9 },
+            Curvature = new()
+            {
+                Fisher = new FisherOptions.Exact(),
+                Refresh = new()
+                {
+                    FactorInterval = 1,
+                    InverseInterval = 2,
+                    Warmup = null,
+                },
+            },
         };
         Kfac.Options[] all =
         [
             plain,
             plain with
             {
-                StepRule = StepRule.QuadraticModel,
+                Step = new QuadraticStep(),
             },
             plain with
             {
@@ -458,46 +494,39 @@ public sealed class KfacAdaptiveTests : IDisposable
             },
             plain with
             {
-                AdaptiveDamping = true,
+                Step = (AutoStep)plain.Step with { AdaptiveDamping = new() },
             },
             plain with
             {
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 5,
+                Step = new QuadraticStep { FactorDamping = new() { Interval = 5 } },
             },
             plain with
             {
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 3,
+                Step = new QuadraticStep { FactorDamping = new() { Interval = 3 } },
             },
             plain with
             {
-                StepRule = StepRule.QuadraticModel,
-                QuadraticModelBatchSize = 4,
+                Step = new QuadraticStep { BatchSize = 4 },
             },
             plain with
             {
-                AdaptiveDamping = true,
-                DampingInterval = 2,
+                Step = (AutoStep)plain.Step with { AdaptiveDamping = new() { Interval = 2 } },
             },
             plain with
             {
-                AdaptiveDamping = true,
-                MinDamping = 0.045,
+                Step = (AutoStep)plain.Step with { AdaptiveDamping = new() },
+                Curvature = plain.Curvature with { MinDamping = 0.045 },
             },
             plain with
             {
-                AdaptiveDamping = true,
-                DampingDecay = 0.8,
+                Step = (AutoStep)plain.Step with { AdaptiveDamping = new() { Decay = 0.8 } },
             },
         ];
         var runs = all.Select(o => Run(o, 12)).ToList();
         for (int i = 0; i < runs.Count; i++)
         for (int k = 0; k < i; k++)
             Assert.NotEqual(runs[k], runs[i]);
-        foreach (var o in all.Where(o => o.AdaptiveDamping || o.StepRejection))
+        foreach (var o in all.Where(o => o.EvaluatesLoss))
         {
             var model = Net();
             using var optimizer = new Kfac(model, o, new Categorical());
@@ -538,11 +567,12 @@ public sealed class KfacAdaptiveTests : IDisposable
     {
         var options = Base with
         {
-            AdaptiveDamping = true,
             StepRejection = true,
-            DampingInterval = 2,
-            AdaptiveFactorDamping = true,
-            FactorDampingInterval = 3,
+            Step = (QuadraticStep)Base.Step with
+            {
+                AdaptiveDamping = new() { Interval = 2 },
+                FactorDamping = new() { Interval = 3 },
+            },
         };
         Assert.Equal(Run(options, 12), Run(options, 12, resumeAt: 7));
     }

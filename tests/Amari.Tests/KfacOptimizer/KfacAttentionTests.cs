@@ -117,12 +117,14 @@ public sealed class KfacAttentionTests() : KfacTest(71)
         {
             Kfac.Options options = new()
             {
-                Fisher = FisherKind.Exact,
-                DampingMethod = method,
                 Damping = 0.1,
-                FactorInterval = 1,
-                InverseInterval = 1,
                 LearningRate = 0.3,
+                Curvature = new()
+                {
+                    Fisher = new FisherOptions.Exact(),
+                    Inverse = InverseOptions.Of(method),
+                    Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                },
             };
             using var one = new Kfac(native, options with { Strict = true }, new Gaussian());
             using var other = new Kfac(hand, options, new Gaussian());
@@ -160,9 +162,8 @@ public sealed class KfacAttentionTests() : KfacTest(71)
             model,
             new()
             {
-                DampingMethod = DampingMethod.Ekfac,
                 Damping = 0.1,
-                FactorBatchSize = 2,
+                Curvature = new() { Inverse = new InverseOptions.EigenvalueCorrection(), FactorBatchSize = 2 },
             },
             new Gaussian()
         );
@@ -183,7 +184,7 @@ public sealed class KfacAttentionTests() : KfacTest(71)
     public void Dropout_inside_the_call_leaves_it_to_AdamW_and_is_told()
     {
         var model = new Native(2, true, null, null, false, dropout: 0.5);
-        using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Exact }, new Gaussian());
+        using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Gaussian());
         for (int i = 0; i < 2; i++)
         {
             optimizer.zero_grad();
@@ -243,9 +244,9 @@ public sealed class KfacAttentionTests() : KfacTest(71)
         var own = new Doubled(linear);
         Kfac.Options options = new()
         {
-            Fisher = FisherKind.Exact,
             Damping = 0.1,
-            KlClip = null,
+            Step = new AutoStep { KlClip = null },
+            Curvature = new() { Fisher = new FisherOptions.Exact() },
         };
         using (var before = new Kfac(nn.Sequential(("own", own)), options, new Gaussian()))
             Assert.All(

@@ -72,7 +72,15 @@ public sealed class KfacBlockTests() : KfacTest(6)
         var (ids, labels) = (randint(0, 7, [12, 5, 2]), randint(0, 3, [12, 5]));
         foreach (var method in Enum.GetValues<DampingMethod>())
         {
-            var options = Plain with { DampingMethod = method, InverseInterval = 5, FactorInterval = 2, Momentum = 0.9 };
+            var options = Plain with
+            {
+                Step = (AutoStep)Plain.Step with { Momentum = 0.9 },
+                Curvature = Plain.Curvature with
+                {
+                    Inverse = InverseOptions.Of(method),
+                    Refresh = Plain.Curvature.Refresh with { InverseInterval = 5, FactorInterval = 2 },
+                },
+            };
             var (whole, second) = (Model(), Model());
             using var straight = new Kfac(whole, options, new Categorical());
             using var resumed = new Kfac(second, new(), new Categorical());

@@ -32,7 +32,14 @@ public sealed class KfacBoundTests : IDisposable
         var model = Net();
         manual_seed(9);
         var (x, y) = (2 * randn(256, 4), randint(0, 3, [256]));
-        using var optimizer = new Kfac(model, new() { Momentum = momentum, KlClip = 1e-3 }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            new()
+            {
+                Step = new AutoStep { KlClip = 1e-3, Momentum = momentum },
+            },
+            new Categorical()
+        );
         foreach (double rate in rates)
             Step(rate);
         using var off = no_grad();
@@ -67,7 +74,15 @@ public sealed class KfacBoundTests : IDisposable
     public void Steps_at_a_rate_of_0_move_nothing()
     {
         var model = Net();
-        using var optimizer = new Kfac(model, new() { Momentum = 0.9, WeightDecay = 0.1 }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            new()
+            {
+                WeightDecay = 0.1,
+                Step = new AutoStep { Momentum = 0.9 },
+            },
+            new Categorical()
+        );
         for (int i = 0; i < 6; i++)
         {
             var before = Optimizers.Problem.Values(model.parameters());
@@ -93,13 +108,18 @@ public sealed class KfacBoundTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = FisherKind.ForwardOnly,
-                    Momentum = 0,
-                    KlClip = null,
                     LearningRate = 1e-3,
-                    FactorInterval = 100,
-                    InverseInterval = 100,
-                    RefreshWarmup = null,
+                    Step = new AutoStep { KlClip = null, Momentum = 0 },
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.ForwardOnly(),
+                        Refresh = new()
+                        {
+                            FactorInterval = 100,
+                            InverseInterval = 100,
+                            Warmup = null,
+                        },
+                    },
                 },
                 null
             );
@@ -107,12 +127,12 @@ public sealed class KfacBoundTests : IDisposable
             double usual = 0;
             for (int i = 0; i < 30; i++)
                 usual = Moved(1);
-            long updates = optimizer.Blocks[0].Updates;
+            long updates = optimizer.Estimate.Blocks[0].Updates;
             Assert.Equal(1, updates);
             Assert.Equal(2 * usual, Moved(1e4), 0.05 * usual); // √κ = 2
             Assert.Contains(optimizer.Events, e => e.Step == 31 && e.Message.Contains("running mean", StringComparison.Ordinal));
             Moved(1);
-            Assert.Equal(updates + 1, optimizer.Blocks[0].Updates); // between two intervals
+            Assert.Equal(updates + 1, optimizer.Estimate.Blocks[0].Updates); // between two intervals
 
             double Moved(double scale)
             {
@@ -134,10 +154,38 @@ public sealed class KfacBoundTests : IDisposable
     {
         var model = Net().to(type);
         double least = 8 * (type == ScalarType.Float32 ? Math.Pow(2, -23) : Math.Pow(2, -52));
-        Assert.Equal(least, Damping(new() { DampingScale = DampingScale.MeanEigenvalue, Damping = 1e-30 }), 1e-9 * least);
+        Assert.Equal(
+            least,
+            Damping(
+                new()
+                {
+                    Damping = 1e-30,
+                    Curvature = new() { DampingScale = DampingScale.MeanEigenvalue },
+                }
+            ),
+            1e-9 * least
+        );
         Assert.Equal(least, Damping(new() { Damping = 1e-30 }), 1e-9 * least);
-        Assert.Equal(1e-2, Damping(new() { Damping = 1e-30, MinDamping = 1e-2 }));
-        Assert.Equal(1e-30, Damping(new() { Damping = 1e-30, MinDamping = 0 }));
+        Assert.Equal(
+            1e-2,
+            Damping(
+                new()
+                {
+                    Damping = 1e-30,
+                    Curvature = new() { MinDamping = 1e-2 },
+                }
+            )
+        );
+        Assert.Equal(
+            1e-30,
+            Damping(
+                new()
+                {
+                    Damping = 1e-30,
+                    Curvature = new() { MinDamping = 0 },
+                }
+            )
+        );
 
         double Damping(Kfac.Options options)
         {
@@ -145,7 +193,7 @@ public sealed class KfacBoundTests : IDisposable
             optimizer.zero_grad();
             new Categorical().Loss(model.call(randn(8, 4, dtype: type)), randint(0, 3, [8])).backward();
             optimizer.step();
-            return optimizer.Blocks[0].Damping(options.DampingSettings);
+            return optimizer.Estimate.Blocks[0].Damping(options.Curvature.DampedBy(options.Damping));
         }
     }
 
@@ -154,13 +202,18 @@ public sealed class KfacBoundTests : IDisposable
     {
         LearningRate = 0.05,
         Damping = 10,
-        DampingScale = DampingScale.MeanEigenvalue,
-        KlClip = 1.3e-3,
-        Momentum = 0.9,
-        FactorEma = 0.85,
-        FactorInterval = 5,
-        InverseInterval = 20,
-        RefreshWarmup = null,
+        Step = new AutoStep { KlClip = 1.3e-3, Momentum = 0.9 },
+        Curvature = new()
+        {
+            DampingScale = DampingScale.MeanEigenvalue,
+            FactorEma = 0.85,
+            Refresh = new()
+            {
+                FactorInterval = 5,
+                InverseInterval = 20,
+                Warmup = null,
+            },
+        },
     };
 
     public static TheoryData<string, int> LongRuns =>
@@ -177,7 +230,7 @@ public sealed class KfacBoundTests : IDisposable
         manual_seed(seed);
         using var model = workload.CreateModel();
         using var optimizer = name is "risky" or "quadratic"
-            ? new Kfac(model, name == "risky" ? Risky : new() { StepRule = StepRule.QuadraticModel }, new Categorical())
+            ? new Kfac(model, name == "risky" ? Risky : new() { Step = new QuadraticStep() }, new Categorical())
             : (Kfac)
                 OptimizerCatalog
                     .Find(name == "ekfac" ? "ekfac" : "kfac")

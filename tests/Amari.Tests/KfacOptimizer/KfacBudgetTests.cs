@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Training;
 using Amari.Verification;
 using Amari.Workloads;
@@ -28,6 +29,8 @@ public sealed class KfacBudgetTests : IDisposable
     /// times as long.</summary>
     /// <param name="whole">Share of the factors' time that does not depend on the examples they are taken from.</param>
     /// <param name="choosing">Seconds of a choice of the inverses' damping, in every twentieth step.</param>
+    private const int ChoosingInterval = 20;
+
     private static (double Share, CurvatureChoice Choice) Simulate(
         double budget,
         double step,
@@ -40,7 +43,14 @@ public sealed class KfacBudgetTests : IDisposable
     )
     {
         var schedule = new CurvatureSchedule();
-        var options = new Kfac.Options { CurvatureTimeFraction = budget, FactorBatchSize = most };
+        var options = new Kfac.Options
+        {
+            Curvature = new()
+            {
+                FactorBatchSize = most,
+                Refresh = new() { TimeFraction = budget },
+            },
+        };
         double spent = 0,
             total = 0;
         const int steps = 6000,
@@ -48,19 +58,27 @@ public sealed class KfacBudgetTests : IDisposable
         for (int i = 1; i <= steps; i++)
         {
             double warm = i == 1 ? 10 : 1;
-            double? f = schedule.FactorsDue(i, options)
-                ? warm * factors * (whole + (1 - whole) * Math.Min(batch, schedule.Examples(options) ?? batch) / batch)
+            double? f = schedule.FactorsDue(i, options.Curvature)
+                ? warm * factors * (whole + (1 - whole) * Math.Min(batch, schedule.Examples(options.Curvature) ?? batch) / batch)
                 : null;
-            double? v = schedule.InverseDue(i, options) ? warm * inverses : null;
+            double? v = schedule.InverseDue(i, options.Curvature) ? warm * inverses : null;
             double pause = i % 97 == 0 ? 50 * step : 0; // an evaluation now and then
-            double? c = choosing > 0 && i % options.FactorDampingInterval == 0 ? choosing : null;
-            schedule.Stepped(i, options, i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0) + (c ?? 0), f, v, c, batch);
+            double? c = choosing > 0 && i % ChoosingInterval == 0 ? choosing : null;
+            schedule.Stepped(
+                i,
+                options.Curvature,
+                i == 1 ? null : step + pause + (f ?? 0) + (v ?? 0) + (c ?? 0),
+                f,
+                v,
+                (c, ChoosingInterval),
+                batch
+            );
             if (i <= steps - measured)
                 continue;
             spent += (f ?? 0) + (v ?? 0) + (c ?? 0);
             total += step + (f ?? 0) + (v ?? 0) + (c ?? 0);
         }
-        return (spent / total, schedule.Choice(options)!);
+        return (spent / total, schedule.Choice(options.Curvature)!);
     }
 
     [Theory]
@@ -123,7 +141,7 @@ public sealed class KfacBudgetTests : IDisposable
     [Fact]
     public void Resumed_intervals_hold_until_there_are_times_again()
     {
-        var options = new Kfac.Options { CurvatureTimeFraction = 0.05 };
+        var options = new Kfac.Options { Curvature = new() { Refresh = new() { TimeFraction = 0.05 } } };
         CurvatureSchedule first = new(),
             second = new();
         Run(first, 1, 2000);
@@ -136,20 +154,20 @@ public sealed class KfacBudgetTests : IDisposable
         Assert.Equal(chosen, Of(second));
 
         (int FactorInterval, int InverseInterval, long Examples) Of(CurvatureSchedule schedule) =>
-            schedule.Choice(options) is { } c ? (c.FactorInterval, c.InverseInterval, c.FactorBatchSize) : default;
+            schedule.Choice(options.Curvature) is { } c ? (c.FactorInterval, c.InverseInterval, c.FactorBatchSize) : default;
 
         (List<int> Factors, List<int> Inverses) Run(CurvatureSchedule schedule, int from, int to) // the steps at which each was due
         {
             var (factors, inverses) = (new List<int>(), new List<int>());
             for (int i = from; i <= to; i++)
             {
-                double? f = schedule.FactorsDue(i, options) ? 0.02 : null,
-                    v = schedule.InverseDue(i, options) ? 0.2 : null;
+                double? f = schedule.FactorsDue(i, options.Curvature) ? 0.02 : null,
+                    v = schedule.InverseDue(i, options.Curvature) ? 0.2 : null;
                 if (f is not null)
                     factors.Add(i);
                 if (v is not null)
                     inverses.Add(i);
-                schedule.Stepped(i, options, i == from ? null : 0.03 + (f ?? 0) + (v ?? 0), f, v, null, 512);
+                schedule.Stepped(i, options.Curvature, i == from ? null : 0.03 + (f ?? 0) + (v ?? 0), f, v, default, 512);
             }
             return (factors, inverses);
         }
@@ -163,7 +181,14 @@ public sealed class KfacBudgetTests : IDisposable
         manual_seed(31);
         var clock = new Clock();
         var model = nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
-        return (new(model, options with { Fisher = kind }, new Categorical()) { Clock = clock }, model, clock);
+        return (
+            new(model, options with { Curvature = options.Curvature with { Fisher = FisherOptions.Of(kind) } }, new Categorical())
+            {
+                Clock = clock,
+            },
+            model,
+            clock
+        );
     }
 
     private static void Step(nn.Module<Tensor, Tensor> model, Kfac optimizer, Clock clock, int i)
@@ -178,7 +203,7 @@ public sealed class KfacBudgetTests : IDisposable
     [Theory, InlineData(FisherKind.Empirical), InlineData(FisherKind.MonteCarlo)]
     public void Optimizer_keeps_to_its_budget_and_reports_the_choice(FisherKind kind)
     {
-        var (optimizer, model, clock) = Make(new() { CurvatureTimeFraction = 0.05 }, kind);
+        var (optimizer, model, clock) = Make(new() { Curvature = new() { Refresh = new() { TimeFraction = 0.05 } } }, kind);
         using (optimizer)
         {
             Assert.Null(optimizer.CurvatureChoice);
@@ -201,7 +226,11 @@ public sealed class KfacBudgetTests : IDisposable
         {
             manual_seed(33);
             var model = nn.Sequential(("a", nn.Linear(100, 100)), ("t", nn.Tanh()), ("b", nn.Linear(100, 10)));
-            using var optimizer = new Kfac(model, new() { CurvatureTimeFraction = budget }, new Categorical());
+            using var optimizer = new Kfac(
+                model,
+                new() { Curvature = new() { Refresh = new() { TimeFraction = budget } } },
+                new Categorical()
+            );
             for (int i = 0; i < 80; i++)
             {
                 using var scope = NewDisposeScope();
@@ -250,13 +279,13 @@ public sealed class KfacBudgetTests : IDisposable
             return Optimizers.Problem.Values(m.parameters());
         }
         Assert.Equal(Run(new()), Run(new()));
-        Assert.NotEqual(Run(new()), Run(new() { CurvatureTimeFraction = 0.2 }));
+        Assert.NotEqual(Run(new()), Run(new() { Curvature = new() { Refresh = new() { TimeFraction = 0.2 } } }));
     }
 
     [Fact]
     public void Resumed_run_goes_on_with_what_was_chosen()
     {
-        var options = new Kfac.Options { CurvatureTimeFraction = 0.1 };
+        var options = new Kfac.Options { Curvature = new() { Refresh = new() { TimeFraction = 0.1 } } };
         var (optimizer, model, clock) = Make(options);
         var (second, _, _) = Make(options);
         using (optimizer)
@@ -293,9 +322,8 @@ public sealed class KfacBudgetTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = kind,
-                    FactorBatchSize = most,
                     LearningRate = 0,
+                    Curvature = new() { Fisher = FisherOptions.Of(kind), FactorBatchSize = most },
                 },
                 new Categorical()
             );

@@ -63,7 +63,14 @@ public sealed class KfacCaptureTests : IDisposable
     public void Layer_used_twice_sums_its_uses()
     {
         var model = new Net(direct: false);
-        using var optimizer = new Kfac(model, new() { LearningRate = 0, Fisher = FisherKind.Empirical });
+        using var optimizer = new Kfac(
+            model,
+            new()
+            {
+                LearningRate = 0,
+                Curvature = new() { Fisher = new FisherOptions.Empirical() },
+            }
+        );
         var x = randn(6, 4);
         var layer = (Linear)model.named_children().First(c => c.name == "first").module;
         var inner = layer.call(x).detach();
@@ -156,14 +163,14 @@ public sealed class KfacCaptureTests : IDisposable
         {
             manual_seed(8);
             var model = nn.Sequential(("a", nn.Linear(4, 4)), ("r", nn.ReLU(inPlace)), ("b", nn.Linear(4, 3)));
-            using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Exact }, new Gaussian());
+            using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Gaussian());
             Backward(model, x);
             optimizer.step();
             return Optimizers.Problem.Values(model.parameters());
         }
         Assert.Equal(Run(false), Run(true));
         var layer = nn.Linear(4, 3);
-        using var single = new Kfac(layer, new() { Fisher = FisherKind.Exact }, new Gaussian());
+        using var single = new Kfac(layer, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Gaussian());
         Backward(layer, x);
         single.step();
         Assert.Contains(single.Snapshot().Tensors.Keys, k => k.EndsWith(".A", StringComparison.Ordinal));
@@ -176,7 +183,7 @@ public sealed class KfacCaptureTests : IDisposable
         {
             manual_seed(8);
             var model = nn.Sequential(("a", nn.Linear(4, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3)));
-            using var optimizer = new Kfac(model, new() { Fisher = kind }, new Gaussian());
+            using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = FisherOptions.Of(kind) } }, new Gaussian());
             using var data = new Generator(1);
             for (int i = 0; i < 3; i++)
             {
@@ -217,10 +224,12 @@ public sealed class KfacCaptureTests : IDisposable
             model,
             new()
             {
-                Fisher = kind,
-                DampingMethod = method,
-                FactorInterval = 2,
-                InverseInterval = 3,
+                Curvature = new()
+                {
+                    Fisher = FisherOptions.Of(kind),
+                    Inverse = InverseOptions.Of(method),
+                    Refresh = new() { FactorInterval = 2, InverseInterval = 3 },
+                },
             },
             new Categorical()
         );

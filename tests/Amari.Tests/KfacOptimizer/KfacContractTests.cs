@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Optimizers;
 using Amari.Solvers;
 using Amari.Training;
 using Amari.Verification;
@@ -54,11 +55,17 @@ public sealed class KfacContractTests : IDisposable
 
     private static readonly Kfac.Options Base = new()
     {
-        Fisher = FisherKind.MonteCarlo,
-        FactorInterval = 1,
-        InverseInterval = 2,
-        RefreshWarmup = null,
-        KlClip = 1,
+        Step = new AutoStep { KlClip = 1 },
+        Curvature = new()
+        {
+            Fisher = new FisherOptions.MonteCarlo(),
+            Refresh = new()
+            {
+                FactorInterval = 1,
+                InverseInterval = 2,
+                Warmup = null,
+            },
+        },
     };
 
     [Fact]
@@ -77,35 +84,35 @@ public sealed class KfacContractTests : IDisposable
             },
             Base with
             {
-                DampingMethod = DampingMethod.Eigenbasis,
+                Curvature = Base.Curvature with { Inverse = new InverseOptions.Eigenbasis() },
             },
             Base with
             {
-                Fisher = FisherKind.Empirical,
+                Curvature = Base.Curvature with { Fisher = new FisherOptions.Empirical() },
             },
             Base with
             {
-                DampingMethod = DampingMethod.Ekfac,
+                Curvature = Base.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() },
             },
             Base with
             {
-                DampingScale = DampingScale.MeanEigenvalue,
+                Curvature = Base.Curvature with { DampingScale = DampingScale.MeanEigenvalue },
             },
             Base with
             {
-                WeightSharing = WeightSharing.Reduce,
+                Curvature = Base.Curvature with { WeightSharing = WeightSharing.Reduce },
             },
             Base with
             {
-                Fisher = FisherKind.Exact,
+                Curvature = Base.Curvature with { Fisher = new FisherOptions.Exact() },
             },
             Base with
             {
-                Fisher = FisherKind.CurvaturePropagation,
+                Curvature = Base.Curvature with { Fisher = new FisherOptions.CurvaturePropagation() },
             },
             Base with
             {
-                MonteCarloSamples = 2,
+                Curvature = Base.Curvature with { Fisher = new FisherOptions.CurvaturePropagation { Samples = 2 } },
             },
             Base with
             {
@@ -113,23 +120,23 @@ public sealed class KfacContractTests : IDisposable
             },
             Base with
             {
-                FactorEma = 0.5,
+                Curvature = Base.Curvature with { FactorEma = 0.5 },
             },
             Base with
             {
-                FactorInterval = 2,
+                Curvature = Base.Curvature with { Refresh = Base.Curvature.Refresh with { FactorInterval = 2 } },
             },
             Base with
             {
-                InverseInterval = 3,
+                Curvature = Base.Curvature with { Refresh = Base.Curvature.Refresh with { InverseInterval = 3 } },
             },
             Base with
             {
-                KlClip = 1e-4,
+                Step = (AutoStep)Base.Step with { KlClip = 1e-4 },
             },
             Base with
             {
-                Momentum = 0.6,
+                Step = (AutoStep)Base.Step with { Momentum = 0.6 },
             },
             Base with
             {
@@ -145,23 +152,23 @@ public sealed class KfacContractTests : IDisposable
             },
             Base with
             {
-                FactorBatchSize = 4,
+                Curvature = Base.Curvature with { FactorBatchSize = 4 },
             },
             Base with
             {
-                Fisher = FisherKind.ForwardOnly,
+                Curvature = Base.Curvature with { Fisher = new FisherOptions.ForwardOnly() },
             },
             Base with
             {
-                FactorPrecision = MatmulPrecision.BFloat16,
+                Curvature = Base.Curvature with { FactorPrecision = MatmulPrecision.BFloat16 },
             },
             Base with
             {
-                InverseMethod = InverseMethod.NewtonSchulz,
+                Curvature = Base.Curvature with { Inverse = new InverseOptions.NewtonSchulz() },
             },
             Base with
             {
-                InversePrecision = MatmulPrecision.BFloat16,
+                Curvature = Base.Curvature with { Inverse = new InverseOptions.Nystrom { Precision = MatmulPrecision.BFloat16 } },
             },
             Base with
             {
@@ -169,52 +176,95 @@ public sealed class KfacContractTests : IDisposable
             },
             Base with
             {
-                IdentityStart = 0.1,
+                Curvature = Base.Curvature with { IdentityStart = 0.1 },
             },
         ];
         var runs = others.Select(o => Run(o)).Append(Run(Base, clip: 0.01)).ToArray();
         for (int i = 0; i < runs.Length; i++)
         for (int k = 0; k < i; k++)
             Assert.NotEqual(runs[k], runs[i]);
-        var tested = typeof(Kfac.Options).GetProperties().Where(p => p.CanWrite).Select(p => p.Name).ToHashSet();
-        // Strict, CurvatureTimeFraction (see KfacBudgetTests), nine of KfacAdaptiveTests, two of KfacLowRankTests, two for ranks
-        // (MpiTests), and those above: a new option needs a row
-        Assert.Equal(37, tested.Count);
+        var plain = Settings.Describe(Base);
+        var changed = others
+            .SelectMany(o => Settings.Describe(o).Where(d => plain.GetValueOrDefault(d.Key) != d.Value))
+            .Select(d => d.Key)
+            .ToHashSet();
+        string[] elsewhere = // in the tests of adaptive damping, low rank, the clock and the ranks
+        [
+            "MinDamping",
+            "Warmup",
+            "TimeFraction",
+            "RankTolerance",
+            "StepRejection",
+            "Strict",
+            "BatchSize",
+            "AdaptiveDamping",
+            "Interval",
+            "Decay",
+            "FactorDamping",
+            "GradWorkerFraction",
+            "InverseWork",
+        ];
+        var leaves = Leaves(typeof(Kfac.Options)).Where(l => !elsewhere.Contains(l.Split('.')[^1]));
+        // a new option needs a row
+        Assert.All(leaves, l => Assert.Contains(changed, c => c.EndsWith(l, StringComparison.Ordinal)));
     }
 
+    /// <summary>All options of a record and of its parts, whatever kind those are of, each by its part's name and its own.</summary>
+    private static IEnumerable<string> Leaves(Type type, string prefix = "") =>
+        type.GetProperties()
+            .Where(p => p.CanWrite && p.PropertyType != typeof(AdamW.Options))
+            .SelectMany(p => p.PropertyType.IsClass ? KindsOf(p.PropertyType).SelectMany(k => Leaves(k, p.Name + ".")) : [prefix + p.Name])
+            .Distinct();
+
+    private static IEnumerable<Type> KindsOf(Type type) =>
+        type.IsAbstract ? type.Assembly.GetTypes().Where(t => t.IsSubclassOf(type) && !t.IsAbstract) : [type];
+
     [Theory]
-    [InlineData("Damping", 0.0), InlineData("FactorEma", 1.0), InlineData("Momentum", -0.1), InlineData("WeightDecay", double.NaN)]
     [
-        InlineData("FactorInterval", 0),
-        InlineData("InverseInterval", -3),
-        InlineData("MonteCarloSamples", 0),
-        InlineData("KlClip", 0.0),
-        InlineData("CurvatureTimeFraction", 1.0),
-        InlineData("FactorBatchSize", 0L),
-        InlineData("QuadraticModelBatchSize", 0L),
-        InlineData("DampingDecay", 1.0),
-        InlineData("MinDamping", -1.0),
+        InlineData("Damping", 0.0),
+        InlineData("Curvature.FactorEma", 1.0),
+        InlineData("Step.Momentum", -0.1),
+        InlineData("WeightDecay", double.NaN)
+    ]
+    [
+        InlineData("Curvature.Refresh.FactorInterval", 0),
+        InlineData("Curvature.Refresh.InverseInterval", -3),
+        InlineData("Curvature.Fisher.Samples", 0),
+        InlineData("Step.KlClip", 0.0),
+        InlineData("Curvature.Refresh.TimeFraction", 1.0),
+        InlineData("Curvature.FactorBatchSize", 0L),
+        InlineData("Step.BatchSize", 0L),
+        InlineData("Step.AdaptiveDamping.Decay", 1.0),
+        InlineData("Curvature.MinDamping", -1.0),
         InlineData("MaxGrowth", 1.0),
-        InlineData("IdentityStart", -1.0),
-        InlineData("DampingInterval", 0),
-        InlineData("FactorDampingInterval", 0),
-        InlineData("RankTolerance", 0.0),
-        InlineData("RefreshWarmup", 1.0)
+        InlineData("Curvature.IdentityStart", -1.0),
+        InlineData("Step.AdaptiveDamping.Interval", 0),
+        InlineData("Step.FactorDamping.Interval", 0),
+        InlineData("Curvature.Inverse.RankTolerance", 0.0),
+        InlineData("Curvature.Refresh.Warmup", 1.0)
     ]
     public void Bad_options_are_refused_with_the_value(string option, object value)
     {
-        var error = Assert
-            .Throws<System.Reflection.TargetInvocationException>(() =>
-                typeof(Kfac.Options).GetProperty(option)!.SetValue(new Kfac.Options(), value)
+        string text = Convert.ToString(value, System.Globalization.CultureInfo.InvariantCulture)!;
+        string[] kinds = option switch
+        {
+            "Step.BatchSize" or "Step.FactorDamping.Interval" => ["Step=Quadratic"],
+            "Curvature.Fisher.Samples" => ["Curvature.Fisher=MonteCarlo"],
+            _ => [],
+        };
+        var error = Assert.Throws<ArgumentException>(() =>
+            Settings.Apply(
+                typeof(Kfac.Options),
+                [.. kinds.Select(k => k.Split('=')).Select(k => KeyValuePair.Create(k[0], k[1])), KeyValuePair.Create(option, text)]
             )
-            .InnerException!;
-        Assert.Contains(FormattableString.Invariant($"{option} is {value}; it must be"), error.Message, StringComparison.Ordinal);
+        );
+        Assert.Contains($"{option.Split('.')[^1]} is {text}; it must be", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Fisher_needs_a_likelihood()
     {
-        Assert.Throws<ArgumentException>(() => new Kfac(Model(), new() { Fisher = FisherKind.Exact }));
+        Assert.Throws<ArgumentException>(() => new Kfac(Model(), new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }));
         using var optimizer = new Kfac(Model());
         Assert.Equal(FisherKind.Empirical, optimizer.Fisher);
     }
@@ -230,7 +280,15 @@ public sealed class KfacContractTests : IDisposable
     [Theory, MemberData(nameof(Kinds))]
     public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(FisherKind fisher, DampingMethod damping)
     {
-        var options = Base with { Fisher = fisher, DampingMethod = damping, InverseInterval = 7, FactorInterval = 3 };
+        var options = Base with
+        {
+            Curvature = Base.Curvature with
+            {
+                Fisher = FisherOptions.Of(fisher),
+                Inverse = InverseOptions.Of(damping),
+                Refresh = Base.Curvature.Refresh with { InverseInterval = 7, FactorInterval = 3 },
+            },
+        };
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
         var (whole, first, second) = (Model(), Model(), Model());
         using var straight = new Kfac(whole, options, new Categorical());
@@ -289,7 +347,7 @@ public sealed class KfacContractTests : IDisposable
         Optimizers.ContractTests.AreDriven(() =>
         {
             var model = Model();
-            var optimizer = new Kfac(model, Base with { KlClip = null }, new Categorical());
+            var optimizer = new Kfac(model, Base with { Step = (AutoStep)Base.Step with { KlClip = null } }, new Categorical());
             return (optimizer, [.. model.parameters()], i => Step(model, optimizer, i));
         });
 
@@ -322,22 +380,27 @@ public sealed class KfacContractTests : IDisposable
             Optimizers.Trajectory.Near(Optimizers.Problem.Values([twin]), Optimizers.Problem.Values([slope]), 1e-7);
             scheduler.step();
         }
-        Assert.Equal(absolute, optimizer.Group.Momentum != Base.Momentum);
+        Assert.Equal(absolute, optimizer.Group.Momentum != Base.CycledMomentum);
     }
 
     [Fact]
     public void Each_group_s_fall_back_follows_its_own_rate()
     {
         var model = nn.Sequential(("a", nn.Linear(4, 3)), ("p", nn.PReLU(1)), ("b", nn.Linear(3, 3)), ("q", nn.PReLU(1)));
-        ParameterGroup<Kfac.Options>[] groups =
-        [
-            .. model.named_parameters().GroupBy(p => p.name[0] is 'a' or 'p').Select(g => new ParameterGroup<Kfac.Options>(g, Base)),
-        ];
-        using var optimizer = new Kfac(groups, model, new Categorical());
-        Assert.Equal(groups, optimizer.ParamGroups);
+        var parameters = model.named_parameters().ToLookup(p => p.name[0] is 'a' or 'p');
+        var own = new Kfac.GroupOptions
+        {
+            LearningRate = Base.LearningRate,
+            Damping = Base.Damping,
+            Fallback = Base.Fallback,
+        };
+        var first = new ParameterGroup<Kfac.Options>(parameters[true], Base);
+        ParameterGroup<Kfac.GroupOptions>[] groups = [new(parameters[false], own)];
+        using var optimizer = new Kfac(first, groups, model, new Categorical());
+        Assert.Equal([first, .. groups], optimizer.ParamGroups);
         foreach (double rate in (double[])[0.1, 0])
         {
-            groups[1].LearningRate = rate;
+            groups[0].LearningRate = rate;
             var before = Optimizers.Problem.Values([model.get_parameter("p.weight")!, model.get_parameter("q.weight")!]);
             optimizer.zero_grad();
             new Categorical().Loss(model.call(randn(6, 4)), randint(0, 3, [6])).backward();
@@ -378,8 +441,22 @@ public sealed class KfacContractTests : IDisposable
     public void State_moves_to_a_device(DampingMethod method)
     {
         var (model, moved) = (Model(), Model());
-        using var a = new Kfac(model, Base with { DampingMethod = method }, new Categorical());
-        using var b = new Kfac(moved, Base with { DampingMethod = method }, new Categorical());
+        using var a = new Kfac(
+            model,
+            Base with
+            {
+                Curvature = Base.Curvature with { Inverse = InverseOptions.Of(method) },
+            },
+            new Categorical()
+        );
+        using var b = new Kfac(
+            moved,
+            Base with
+            {
+                Curvature = Base.Curvature with { Inverse = InverseOptions.Of(method) },
+            },
+            new Categorical()
+        );
         for (int i = 0; i < 6; i++)
         {
             Step(model, a, i);
@@ -425,7 +502,7 @@ public sealed class KfacContractTests : IDisposable
             Train(ScalarType.Float32);
         model.to(ScalarType.Float64);
         Train(ScalarType.Float64);
-        Assert.All(optimizer.Groups.SelectMany(g => g.Parameters), p => Assert.Equal(ScalarType.Float64, p.Parameter.dtype));
+        Assert.All(optimizer.Group.Parameters, p => Assert.Equal(ScalarType.Float64, p.Parameter.dtype));
         optimizer.Restore(optimizer.Snapshot());
         Train(ScalarType.Float64);
         Assert.Equal(0, optimizer.SkippedSteps);
@@ -470,7 +547,7 @@ public sealed class KfacContractTests : IDisposable
     {
         var model = nn.Sequential(("a", nn.Linear(8, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3))).to(ScalarType.BFloat16);
         var before = Optimizers.Problem.Values(model.parameters());
-        using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Empirical });
+        using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Empirical() } });
         for (int i = 0; i < 3; i++)
         {
             optimizer.zero_grad();
@@ -508,7 +585,14 @@ public sealed class KfacContractTests : IDisposable
         var model = nn.Sequential(("a", nn.Linear(6, 8)), ("r", nn.ReLU()), ("b", nn.Linear(8, 3)));
         using (no_grad())
             ((Linear)model[0]).bias!.fill_(-100); // all dead
-        using var optimizer = new Kfac(model, Base with { DampingMethod = method }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Base with
+            {
+                Curvature = Base.Curvature with { Inverse = InverseOptions.Of(method) },
+            },
+            new Categorical()
+        );
         var before = Optimizers.Problem.Values(model.parameters());
         for (int i = 0; i < 8; i++)
         {

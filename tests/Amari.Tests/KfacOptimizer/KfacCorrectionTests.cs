@@ -36,10 +36,12 @@ public sealed class KfacCorrectionTests() : KfacTest(6)
             Plain with
             {
                 LearningRate = 0,
-                DampingMethod = DampingMethod.Ekfac,
-                FactorInterval = 1,
-                InverseInterval = 100,
-                FactorEma = 0,
+                Curvature = Plain.Curvature with
+                {
+                    Inverse = new InverseOptions.EigenvalueCorrection(),
+                    FactorEma = 0,
+                    Refresh = Plain.Curvature.Refresh with { FactorInterval = 1, InverseInterval = 100 },
+                },
             },
             new Categorical()
         );
@@ -68,7 +70,15 @@ public sealed class KfacCorrectionTests() : KfacTest(6)
     public void Conditions_of_diagonal_factors_and_corrected_eigenvalues()
     {
         var model = nn.Sequential(("e", nn.Embedding(3, 2)), ("n", nn.LayerNorm(2)), ("l", nn.Linear(2, 2)));
-        using var optimizer = new Kfac(model, Plain with { LearningRate = 0, DampingMethod = DampingMethod.Ekfac }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Plain with
+            {
+                LearningRate = 0,
+                Curvature = Plain.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() },
+            },
+            new Categorical()
+        );
         for (int i = 0; i < 2; i++)
         {
             optimizer.zero_grad();

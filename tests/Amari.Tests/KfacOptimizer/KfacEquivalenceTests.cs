@@ -28,12 +28,14 @@ public sealed class KfacEquivalenceTests() : KfacTest(83)
                 p.copy_(q);
         var options = Plain with
         {
-            DampingMethod = method,
             Damping = damping,
-            Momentum = momentum,
             WeightDecay = decay,
-            FactorInterval = 1000,
-            InverseInterval = 1000,
+            Step = (AutoStep)Plain.Step with { Momentum = momentum },
+            Curvature = Plain.Curvature with
+            {
+                Inverse = InverseOptions.Of(method),
+                Refresh = Plain.Curvature.Refresh with { FactorInterval = 1000, InverseInterval = 1000 },
+            },
         };
         using var measured = new Kfac(model, options with { LearningRate = 0 }, new Categorical());
         Step(model, measured, new Categorical(), x, y);
@@ -80,7 +82,15 @@ public sealed class KfacEquivalenceTests() : KfacTest(83)
             manual_seed(84);
             var model = nn.Sequential(("c", nn.Conv1d(1, 2, 2)), ("f", nn.Flatten()), ("p", nn.PReLU(1)), ("l", nn.Linear(6, 3)));
             var (x, y) = (randn(n, 1, 4), randint(0, 3, [n]));
-            var optimizer = new Kfac(model, Plain with { Reduction = reduction, KlClip = null }, new Categorical())
+            var optimizer = new Kfac(
+                model,
+                Plain with
+                {
+                    Reduction = reduction,
+                    Step = (AutoStep)Plain.Step with { KlClip = null },
+                },
+                new Categorical()
+            )
             {
                 MaxGradientNorm = clip,
             };

@@ -75,7 +75,9 @@ public sealed class KfacEveryModelTests : IDisposable
             manual_seed(5);
             var model = make();
             var x = input?.Invoke() ?? randn(6, 4);
-            using var optimizer = kind is null ? null : new Kfac(model, new() { Fisher = kind }, likelihood ?? new Gaussian());
+            using var optimizer = kind is null
+                ? null
+                : new Kfac(model, new() { Curvature = new() { Fisher = FisherOptions.Of(kind.Value) } }, likelihood ?? new Gaussian());
             manual_seed(7); // of dropout
             (loss ?? (f => f.square().sum()))(model.call(x)).backward();
             var gradients = model.parameters().Select(p => p.grad is { } g ? g.Elements<double>() : []).ToList();
@@ -257,7 +259,7 @@ public sealed class KfacEveryModelTests : IDisposable
         manual_seed(3);
         var model = LeNet();
         var (x, y) = (images(), randint(0, 10, [32]));
-        using var optimizer = new Kfac(model, new() { KlClip = 1e-2 }, new Categorical());
+        using var optimizer = new Kfac(model, new() { Step = new AutoStep { KlClip = 1e-2 } }, new Categorical());
         double Loss()
         {
             model.eval();
@@ -289,7 +291,7 @@ public sealed class KfacEveryModelTests : IDisposable
             manual_seed(9);
             var linear = nn.Linear(4, 3);
             var model = log ? nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))) : nn.Sequential(("a", linear));
-            using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Exact }, new Categorical());
+            using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Categorical());
             var (x, y) = (randn(16, 4), randint(0, 3, [16]));
             (log ? nn.functional.nll_loss(model.call(x), y) : nn.functional.cross_entropy(model.call(x), y)).backward();
             optimizer.step();
@@ -342,7 +344,9 @@ public sealed class KfacEveryModelTests : IDisposable
             {
                 manual_seed(5);
                 var model = make();
-                using var optimizer = seen ? new Kfac(model, new() { Fisher = FisherKind.Exact }, new Gaussian()) : null;
+                using var optimizer = seen
+                    ? new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Gaussian())
+                    : null;
                 for (int i = 0; i <= before; i++)
                     model.call(randn(6, 4)).square().sum().backward(); // micro-batches
                 var gradients = model.parameters().SelectMany(p => p.grad is { } g ? g.Elements<double>() : []).ToArray();

@@ -54,7 +54,7 @@ public sealed class KfacFactorTests() : KfacTest(3)
             model,
             Plain with
             {
-                DampingMethod = method,
+                Curvature = Plain.Curvature with { Inverse = InverseOptions.Of(method) },
             },
             new Categorical(),
             randn(6, 4),
@@ -138,7 +138,23 @@ public sealed class KfacFactorTests() : KfacTest(3)
         var exact = Step(model, zero, new Categorical(), x, y).State["a.G"];
         double Error(int samples) =>
             Dense.RelativeError(
-                Step(model, zero with { Fisher = kind, MonteCarloSamples = samples, Seed = 5 }, new Categorical(), x, y).State["a.G"],
+                Step(
+                    model,
+                    zero with
+                    {
+                        Seed = 5,
+                        Curvature = zero.Curvature with
+                        {
+                            Fisher =
+                                kind == FisherKind.MonteCarlo
+                                    ? new FisherOptions.MonteCarlo { Samples = samples }
+                                    : new FisherOptions.CurvaturePropagation { Samples = samples },
+                        },
+                    },
+                    new Categorical(),
+                    x,
+                    y
+                ).State["a.G"],
                 exact
             );
         Assert.InRange(Error(4000), 0, 0.08);
@@ -154,7 +170,21 @@ public sealed class KfacFactorTests() : KfacTest(3)
             _ = ((Linear)model.children().Single()).bias!.copy_(tensor(new[] { 30.0, 0, 0, 0 }));
         var (x, y) = (randn(64, 3), zeros(64, ScalarType.Int64));
         double Trace(FisherKind kind) =>
-            Step(model, Plain with { LearningRate = 0, Fisher = kind, Seed = 5 }, new Categorical(), x, y).State["a.G"].trace().ToDouble();
+            Step(
+                model,
+                Plain with
+                {
+                    LearningRate = 0,
+                    Seed = 5,
+                    Curvature = Plain.Curvature with { Fisher = FisherOptions.Of(kind) },
+                },
+                new Categorical(),
+                x,
+                y
+            )
+                .State["a.G"]
+                .trace()
+                .ToDouble();
         double exact = Trace(FisherKind.Exact);
         Assert.InRange(Trace(FisherKind.CurvaturePropagation) / exact, 0.5, 2);
         Assert.InRange(Trace(FisherKind.MonteCarlo) / exact, 0, 1e-6);
@@ -166,7 +196,16 @@ public sealed class KfacFactorTests() : KfacTest(3)
         var model = nn.Sequential(("a", nn.Linear(3, 4)));
         var (x, y) = (randn(6, 3), tensor(new long[] { 0, 1, 2, 3, 1, 0 }));
         var g = model.call(x).softmax(1).detach() - nn.functional.one_hot(y, 4).to(ScalarType.Float64);
-        var (state, _, _) = Step(model, Plain with { Fisher = FisherKind.Empirical }, new Categorical(), x, y);
+        var (state, _, _) = Step(
+            model,
+            Plain with
+            {
+                Curvature = Plain.Curvature with { Fisher = new FisherOptions.Empirical() },
+            },
+            new Categorical(),
+            x,
+            y
+        );
         Assert.InRange(Dense.RelativeError(state["a.G"], g.T.mm(g) / 6), 0, 1e-12);
     }
 }

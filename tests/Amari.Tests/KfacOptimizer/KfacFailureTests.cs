@@ -71,7 +71,7 @@ public sealed class KfacFailureTests : IDisposable
             void Refused(Func<Tensor, Tensor> change, long examples, string expected)
             {
                 var model = new Returns(change).Registered();
-                using var optimizer = new Kfac(model, new() { Fisher = kind }, new Categorical());
+                using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = FisherOptions.Of(kind) } }, new Categorical());
                 Assert.StartsWith(
                     expected,
                     Assert.Throws<InvalidOperationException>(() => model.call(randn(examples, 5))).Message,
@@ -122,12 +122,17 @@ public sealed class KfacFailureTests : IDisposable
             model,
             new()
             {
-                DampingMethod = method,
-                InverseMethod = inverse,
-                FactorInterval = 1,
-                InverseInterval = 2,
-                RefreshWarmup = null,
-                FactorEma = 0.999,
+                Curvature = new()
+                {
+                    Inverse = method == DampingMethod.FactoredTikhonov ? InverseOptions.Of(inverse) : InverseOptions.Of(method),
+                    FactorEma = 0.999,
+                    Refresh = new()
+                    {
+                        FactorInterval = 1,
+                        InverseInterval = 2,
+                        Warmup = null,
+                    },
+                },
             },
             new Categorical()
         );
@@ -159,10 +164,16 @@ public sealed class KfacFailureTests : IDisposable
             model,
             new()
             {
-                FactorInterval = 1,
-                InverseInterval = 2,
-                RefreshWarmup = null,
-                FactorEma = 0.999,
+                Curvature = new()
+                {
+                    FactorEma = 0.999,
+                    Refresh = new()
+                    {
+                        FactorInterval = 1,
+                        InverseInterval = 2,
+                        Warmup = null,
+                    },
+                },
             },
             new Categorical()
         );
@@ -197,7 +208,13 @@ public sealed class KfacFailureTests : IDisposable
     [Theory, MemberData(nameof(Gaps))]
     public void A_state_with_a_gap_is_refused_and_nothing_is_changed(string missing, string named)
     {
-        Kfac.Options options = new() { FactorInterval = 1, InverseInterval = 2 };
+        Kfac.Options options = new()
+        {
+            Curvature = new()
+            {
+                Refresh = new() { FactorInterval = 1, InverseInterval = 2 },
+            },
+        };
         var (other, model, untouched) = (Model(hides: true), Model(), Model());
         using var saved = new Kfac(other, options with { LearningRate = 0.01 }, new Categorical());
         using var optimizer = new Kfac(model, options, new Categorical());

@@ -67,9 +67,8 @@ public sealed class KfacGoldenTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = FisherKind.Empirical,
-                    FactorEma = 0,
                     LearningRate = 0,
+                    Curvature = new() { Fisher = new FisherOptions.Empirical(), FactorEma = 0 },
                 }
             );
             Backward(model, optimizer, trace);
@@ -154,16 +153,21 @@ public sealed class KfacGoldenTests : IDisposable
             Net(),
             new Kfac.Options
             {
-                Fisher = FisherKind.Empirical,
-                DampingMethod = DampingMethod.Eigenbasis,
                 Damping = squares * (double)hyper["damping"]!,
                 LearningRate = squares * (double)hyper["lr"]!,
-                KlClip = squares * (double)hyper["kl_clip"]!,
-                FactorEma = (double)hyper["factor_decay"]!,
-                Momentum = (double)hyper["momentum"]!,
-                FactorInterval = (int)hyper["factor_update_steps"]!,
-                InverseInterval = (int)hyper["inv_update_steps"]!,
-                RefreshWarmup = null,
+                Step = new AutoStep { KlClip = squares * (double)hyper["kl_clip"]!, Momentum = (double)hyper["momentum"]! },
+                Curvature = new()
+                {
+                    Fisher = new FisherOptions.Empirical(),
+                    Inverse = new InverseOptions.Eigenbasis(),
+                    FactorEma = (double)hyper["factor_decay"]!,
+                    Refresh = new()
+                    {
+                        FactorInterval = (int)hyper["factor_update_steps"]!,
+                        InverseInterval = (int)hyper["inv_update_steps"]!,
+                        Warmup = null,
+                    },
+                },
             }
         );
         using var optimizer = new Kfac(model, options);
@@ -191,13 +195,18 @@ public sealed class KfacGoldenTests : IDisposable
             model,
             new()
             {
-                Fisher = FisherKind.Empirical,
                 LearningRate = (double)hyper["lr"]!,
-                KlClip = (double)hyper["kl_clip"]!,
-                Momentum = (double)hyper["momentum"]!,
-                FactorInterval = 1000,
-                InverseInterval = 1000,
-                RefreshWarmup = null,
+                Step = new AutoStep { KlClip = (double)hyper["kl_clip"]!, Momentum = (double)hyper["momentum"]! },
+                Curvature = new()
+                {
+                    Fisher = new FisherOptions.Empirical(),
+                    Refresh = new()
+                    {
+                        FactorInterval = 1000,
+                        InverseInterval = 1000,
+                        Warmup = null,
+                    },
+                },
             }
         );
         Follow(

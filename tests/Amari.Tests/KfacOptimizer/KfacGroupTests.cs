@@ -12,10 +12,8 @@ public sealed class KfacGroupTests() : KfacTest(87)
 
     private static Kfac Make(nn.Module<Tensor, Tensor> model, Kfac.Options first, Kfac.Options second) =>
         new(
-            [
-                new(model.named_parameters().Where(p => p.name[0] == 'a'), first),
-                new(model.named_parameters().Where(p => p.name[0] == 'b'), second),
-            ],
+            new ParameterGroup<Kfac.Options>(model.named_parameters().Where(p => p.name[0] == 'a'), first),
+            [new(model.named_parameters().Where(p => p.name[0] == 'b'), OwnOf(second))],
             model,
             new Categorical()
         );
@@ -23,21 +21,27 @@ public sealed class KfacGroupTests() : KfacTest(87)
     private static Tensor Flat(nn.Module model) => cat([.. model.parameters().Select(p => p.detach().flatten())]);
 
     /// <summary>Dense blocks A ⊗ G of the optimizer's own factors; Fisher and gradient from autograd.</summary>
-    [Theory, InlineData(StepRule.QuadraticModel), InlineData(StepRule.Fixed)]
-    public void Adapted_damping_scales_each_blocks_own(StepRule rule)
+    [Theory, InlineData(true), InlineData(false)]
+    public void Adapted_damping_scales_each_blocks_own(bool quadratic)
     {
         var model = Net();
         var options = Plain with
         {
-            StepRule = rule,
             MaxGrowth = null,
-            IdentityStart = 0,
-            AdaptiveDamping = true,
-            DampingInterval = 1,
-            DampingDecay = 0.7,
-            FactorInterval = 1,
             Damping = 0.04,
             LearningRate = 0.3,
+            Step = quadratic
+                ? new QuadraticStep
+                {
+                    AdaptiveDamping = new() { Interval = 1, Decay = 0.7 },
+                }
+                : new FixedStep
+                {
+                    KlClip = null,
+                    Momentum = 0,
+                    AdaptiveDamping = new() { Interval = 1, Decay = 0.7 },
+                },
+            Curvature = Plain.Curvature with { IdentityStart = 0, Refresh = Plain.Curvature.Refresh with { FactorInterval = 1 } },
         };
         using var optimizer = Make(model, options, options with { Damping = 0.4, LearningRate = 0.2 });
         var (x, y) = (randn(9, 4), randint(0, 3, [9]));
@@ -57,7 +61,7 @@ public sealed class KfacGroupTests() : KfacTest(87)
             var state = optimizer.Snapshot().Tensors;
             var u = cat([Solve("a", 0, 25), Solve("b", 25, 18)]);
             Tensor expected;
-            if (rule == StepRule.Fixed)
+            if (!quadratic)
                 expected = -cat([0.3 * u.narrow(0, 0, 25), 0.2 * u.narrow(0, 25, 18)]);
             else
             {
@@ -80,18 +84,23 @@ public sealed class KfacGroupTests() : KfacTest(87)
     [Theory, InlineData(false), InlineData(true)]
     public void Resumed_run_with_groups_equals_an_uninterrupted_one_bit_for_bit(bool adaptive)
     {
-        var options = Plain with { FactorInterval = 3, InverseInterval = 4, Momentum = 0.8, LearningRate = 0.2, KlClip = 1e-2 };
+        var options = Plain with
+        {
+            LearningRate = 0.2,
+            Step = (AutoStep)Plain.Step with { KlClip = 1e-2, Momentum = 0.8 },
+            Curvature = Plain.Curvature with { Refresh = Plain.Curvature.Refresh with { FactorInterval = 3, InverseInterval = 4 } },
+        };
         if (adaptive)
             options = options with
             {
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveDamping = true,
-                DampingInterval = 2,
                 StepRejection = true,
-                AdaptiveFactorDamping = true,
-                FactorDampingInterval = 3,
+                Step = new QuadraticStep
+                {
+                    AdaptiveDamping = new() { Interval = 2 },
+                    FactorDamping = new() { Interval = 3 },
+                },
             };
-        var second = options with { LearningRate = 0.05, Damping = 0.3, Momentum = 0.5, WeightDecay = 0.1 };
+        var second = options with { LearningRate = 0.05, Damping = 0.3, WeightDecay = 0.1 };
         double[] Run(int resumeAt)
         {
             manual_seed(88);

@@ -15,14 +15,20 @@ public sealed class KfacInverseChoiceTests : IDisposable
 
     private static readonly Kfac.Options Options = new()
     {
-        Fisher = FisherKind.Empirical,
-        InverseMethod = InverseMethod.Auto,
-        FactorInterval = 1,
-        InverseInterval = 2,
-        RefreshWarmup = null,
         Damping = 0.3,
-        FactorEma = 0.99,
         LearningRate = 0.01,
+        Curvature = new()
+        {
+            Fisher = new FisherOptions.Empirical(),
+            Inverse = new InverseOptions.Auto(),
+            FactorEma = 0.99,
+            Refresh = new()
+            {
+                FactorInterval = 1,
+                InverseInterval = 2,
+                Warmup = null,
+            },
+        },
     };
 
     private static (Kfac Optimizer, nn.Module<Tensor, Tensor> Model) Make(TimeProvider clock, Kfac.Options? options = null)
@@ -48,7 +54,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         InverseMethod method = InverseMethod.Auto
     )
     {
-        var run = Make(clock, Options with { InverseMethod = method });
+        var run = Make(clock, Options with { Curvature = Options.Curvature with { Inverse = InverseOptions.Of(method) } });
         using (run.Optimizer)
         {
             for (int i = 0; i < 20; i++)

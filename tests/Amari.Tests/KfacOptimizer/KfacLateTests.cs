@@ -55,17 +55,30 @@ public sealed class KfacLateTests : IDisposable
 
     private static readonly Kfac.Options Slow = new()
     {
-        FactorInterval = 10,
-        InverseInterval = 20,
-        RefreshWarmup = null,
         Strict = true,
+        Curvature = new()
+        {
+            Refresh = new()
+            {
+                FactorInterval = 10,
+                InverseInterval = 20,
+                Warmup = null,
+            },
+        },
     };
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
     public void A_layer_first_used_between_two_measurements_is_measured_at_its_next_use_and_the_step_that_it_missed_is_told(FisherKind kind)
     {
         var model = Model();
-        using var optimizer = new Kfac(model, Slow with { Fisher = kind }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Slow with
+            {
+                Curvature = Slow.Curvature with { Fisher = FisherOptions.Of(kind) },
+            },
+            new Categorical()
+        );
         bool[] uses = [false, false, true, false, false, true, true, true];
         bool[] moved = [.. uses.Select((late, i) => Step(model, optimizer, i, late))];
         Assert.Equal([false, false, false, false, false, true, true, true], moved);
@@ -100,7 +113,14 @@ public sealed class KfacLateTests : IDisposable
     public void A_first_measurement_that_was_not_finite_is_repeated_at_the_next_step(FisherKind kind)
     {
         var model = Model();
-        using var optimizer = new Kfac(model, Slow with { Fisher = kind }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Slow with
+            {
+                Curvature = Slow.Curvature with { Fisher = FisherOptions.Of(kind) },
+            },
+            new Categorical()
+        );
         var x = randn(6, 4);
         x[2, 1] = double.NaN;
         new Categorical().Loss(model.call(x), zeros([6], dtype: ScalarType.Int64)).backward();
@@ -115,7 +135,14 @@ public sealed class KfacLateTests : IDisposable
     public void A_layer_that_rests_when_factors_are_measured_keeps_its_block()
     {
         var model = Model();
-        using var optimizer = new Kfac(model, Slow with { FactorInterval = 3 }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Slow with
+            {
+                Curvature = Slow.Curvature with { Refresh = Slow.Curvature.Refresh with { FactorInterval = 3 } },
+            },
+            new Categorical()
+        );
         bool[] uses = [false, true, false, false, false, false, false, true]; // factors are measured at the steps 1, 4 and 7
         bool[] moved = [.. uses.Select((late, i) => Step(model, optimizer, i, late))];
         Assert.Equal([.. uses.Select((_, i) => i == 7)], moved);
@@ -132,7 +159,15 @@ public sealed class KfacLateTests : IDisposable
             var model = Model();
             var parts = model.named_parameters().Where(p => !alone || !p.name.StartsWith("late", StringComparison.Ordinal));
             using var optimizer = new Kfac(
-                [new ParameterGroup<Kfac.Options>(parts, Slow with { FactorInterval = 2, Strict = false })],
+                new ParameterGroup<Kfac.Options>(
+                    parts,
+                    Slow with
+                    {
+                        Strict = false,
+                        Curvature = Slow.Curvature with { Refresh = Slow.Curvature.Refresh with { FactorInterval = 2 } },
+                    }
+                ),
+                [],
                 model,
                 new Categorical()
             )
@@ -153,7 +188,17 @@ public sealed class KfacLateTests : IDisposable
         (double[] Bias, double[] Others) Run(bool zero)
         {
             var model = Model();
-            using var optimizer = new Kfac(model, Slow with { FactorInterval = 2 }, new Categorical()) { MaxGradientNorm = 0.5 };
+            using var optimizer = new Kfac(
+                model,
+                Slow with
+                {
+                    Curvature = Slow.Curvature with { Refresh = Slow.Curvature.Refresh with { FactorInterval = 2 } },
+                },
+                new Categorical()
+            )
+            {
+                MaxGradientNorm = 0.5,
+            };
             var bias = model.get_parameter("first.bias")!;
             var before = Optimizers.Problem.Values([bias]);
             using var generator = new Generator(1);
@@ -179,7 +224,18 @@ public sealed class KfacLateTests : IDisposable
             manual_seed(32);
             var model = nn.Sequential(("e", nn.Embedding(9, 4, sparse: sparse)), ("f", nn.Flatten()), ("b", nn.Linear(12, 3)))
                 .to(ScalarType.Float64);
-            using var optimizer = new Kfac(model, Slow with { Fisher = kind, FactorInterval = 2 }, new Categorical())
+            using var optimizer = new Kfac(
+                model,
+                Slow with
+                {
+                    Curvature = Slow.Curvature with
+                    {
+                        Fisher = FisherOptions.Of(kind),
+                        Refresh = Slow.Curvature.Refresh with { FactorInterval = 2 },
+                    },
+                },
+                new Categorical()
+            )
             {
                 MaxGradientNorm = 0.5,
             };

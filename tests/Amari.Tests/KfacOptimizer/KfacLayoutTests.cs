@@ -37,7 +37,15 @@ public sealed class KfacLayoutTests() : KfacTest(91)
     {
         manual_seed(92);
         var (model, x, y) = (new Pooled(timeFirst), randn(5, 3, 4), randn(5, 2));
-        using var optimizer = new Kfac(model, options with { LearningRate = 0, FactorInterval = 1 }, new Gaussian());
+        using var optimizer = new Kfac(
+            model,
+            options with
+            {
+                LearningRate = 0,
+                Curvature = options.Curvature with { Refresh = options.Curvature.Refresh with { FactorInterval = 1 } },
+            },
+            new Gaussian()
+        );
         for (int i = 0; i < steps; i++)
             Step(model, optimizer, new Gaussian(), x, y);
         return (optimizer.Snapshot().Tensors.ToDictionary(t => t.Key, t => t.Value.clone()), optimizer.Events);
@@ -46,9 +54,12 @@ public sealed class KfacLayoutTests() : KfacTest(91)
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical), InlineData(FisherKind.ForwardOnly)]
     public void Reducing_time_first_rows_is_refused_for_expanding_and_told_once(FisherKind kind)
     {
-        var reduced = Plain with { Fisher = kind, WeightSharing = WeightSharing.Reduce };
+        var reduced = Plain with
+        {
+            Curvature = Plain.Curvature with { Fisher = FisherOptions.Of(kind), WeightSharing = WeightSharing.Reduce },
+        };
         var (last, right) = (Measured(true, reduced, 3), Measured(false, reduced));
-        var expanded = Measured(false, Plain with { Fisher = kind });
+        var expanded = Measured(false, Plain with { Curvature = Plain.Curvature with { Fisher = FisherOptions.Of(kind) } });
         foreach (string factor in (string[])["a.A", "a.G"])
             Assert.InRange(Dense.RelativeError(last.State[factor], expanded.State[factor]), 0, 1e-12);
         Assert.InRange(Dense.RelativeError(right.State["a.A"], expanded.State["a.A"]), 0.05, 10);
@@ -64,14 +75,22 @@ public sealed class KfacLayoutTests() : KfacTest(91)
     public void What_was_told_is_not_told_again_by_a_resumed_run()
     {
         var (model, x, y) = (new Pooled(timeFirst: true), randn(5, 3, 4), randn(5, 2));
-        var options = Plain with { WeightSharing = WeightSharing.Reduce, LearningRate = 0, FactorInterval = 1 };
+        var options = Plain with
+        {
+            LearningRate = 0,
+            Curvature = Plain.Curvature with
+            {
+                WeightSharing = WeightSharing.Reduce,
+                Refresh = Plain.Curvature.Refresh with { FactorInterval = 1 },
+            },
+        };
         using var first = new Kfac(model, options, new Gaussian());
         Step(model, first, new Gaussian(), x, y);
         using var resumed = new Kfac(model, options, new Gaussian());
         resumed.Restore(first.Snapshot());
-        using (first.SuspendOthers())
+        using (first.Estimate.SuspendOthers())
             Step(model, first, new Gaussian(), x, y);
-        using (resumed.SuspendOthers())
+        using (resumed.Estimate.SuspendOthers())
             Step(model, resumed, new Gaussian(), x, y);
         Assert.NotEmpty(first.Events);
         Assert.Equal(first.Events, resumed.Events);
@@ -80,7 +99,7 @@ public sealed class KfacLayoutTests() : KfacTest(91)
     [Fact]
     public void Second_moments_of_time_first_rows_are_told()
     {
-        var ekfac = Plain with { DampingMethod = DampingMethod.Ekfac };
+        var ekfac = Plain with { Curvature = Plain.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() } };
         Assert.Equal(["a", "norm"], Measured(true, ekfac).Events.Where(e => e.Message == Layout).Select(e => e.Subject).Order());
         Assert.Empty(Measured(false, ekfac).Events);
         Assert.Equal(["norm"], Measured(true, Plain).Events.Select(e => e.Subject));
@@ -159,7 +178,14 @@ public sealed class KfacLayoutTests() : KfacTest(91)
         {
             var layer = nn.Linear(3, 3);
             var model = nn.Sequential(("a", layer), ("t", nn.Tanh()), ("again", layer), ("b", nn.Linear(3, 2)));
-            using var optimizer = new Kfac(model, Plain with { DampingMethod = method }, new Gaussian());
+            using var optimizer = new Kfac(
+                model,
+                Plain with
+                {
+                    Curvature = Plain.Curvature with { Inverse = InverseOptions.Of(method) },
+                },
+                new Gaussian()
+            );
             new Gaussian().Loss(model.call(randn(6, 3)), zeros(6, 2)).backward();
             optimizer.step();
             Assert.Equal(method == DampingMethod.Ekfac ? [("a", Uses)] : [], optimizer.Events.Select(e => (e.Subject, e.Message)));

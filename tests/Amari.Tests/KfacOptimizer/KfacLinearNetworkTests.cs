@@ -68,7 +68,7 @@ public sealed class KfacLinearNetworkTests() : KfacTest(85)
             Plain with
             {
                 Reduction = reduction,
-                WeightSharing = sharing ?? WeightSharing.Expand,
+                Curvature = Plain.Curvature with { WeightSharing = sharing ?? WeightSharing.Expand },
             },
             likelihood
         );

@@ -14,12 +14,13 @@ public sealed class KfacLowRankTests() : KfacTest(61)
 
     private static readonly Kfac.Options Low = Plain with
     {
-        Fisher = FisherKind.Empirical,
-        DampingMethod = DampingMethod.FactoredTikhonov,
-        InverseMethod = InverseMethod.Nystrom,
-        RankTolerance = 0.1,
         Damping = 1e-3,
-        FactorEma = 0.9,
+        Curvature = Plain.Curvature with
+        {
+            Fisher = new FisherOptions.Empirical(),
+            Inverse = new InverseOptions.Nystrom { RankTolerance = 0.1 },
+            FactorEma = 0.9,
+        },
     };
 
     private static Sequential Net() => nn.Sequential(("a", nn.Linear(In, Out)), ("t", nn.Tanh()), ("b", nn.Linear(Out, 3)));
@@ -51,7 +52,14 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     public void Step_is_that_of_the_dense_factors_but_for_the_tolerance(double tolerance)
     {
         var model = Net();
-        using var optimizer = new Kfac(model, Low with { RankTolerance = tolerance }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Low with
+            {
+                Curvature = Low.Curvature with { Inverse = new InverseOptions.Nystrom { RankTolerance = tolerance } },
+            },
+            new Categorical()
+        );
         using var data = new Generator(5);
         var (change, gradient) = Step(model, optimizer, new Categorical(), Inputs(data), randint(0, 3, [100], generator: data))["a.weight"];
         var state = optimizer.Snapshot().Tensors;
@@ -86,15 +94,15 @@ public sealed class KfacLowRankTests() : KfacTest(61)
                     Low,
                     Low with
                     {
-                        RankTolerance = 0.5,
+                        Curvature = Low.Curvature with { Inverse = new InverseOptions.Nystrom { RankTolerance = 0.5 } },
                     },
                     Low with
                     {
-                        InverseMethod = InverseMethod.Cholesky,
+                        Curvature = Low.Curvature with { Inverse = new InverseOptions.Cholesky() },
                     },
                     Low with
                     {
-                        InversePrecision = MatmulPrecision.BFloat16,
+                        Curvature = Low.Curvature with { Inverse = new InverseOptions.Nystrom { Precision = MatmulPrecision.BFloat16 } },
                     },
                 ]
         )
@@ -120,7 +128,10 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     public void Factors_without_a_low_rank_go_by_Cholesky()
     {
         var options = Low with { Damping = 1e-12 };
-        var (low, cholesky) = (Run(options, 2), Run(options with { InverseMethod = InverseMethod.Cholesky }, 2));
+        var (low, cholesky) = (
+            Run(options, 2),
+            Run(options with { Curvature = options.Curvature with { Inverse = new InverseOptions.Cholesky() } }, 2)
+        );
         using (low.Optimizer)
         using (cholesky.Optimizer)
         {
@@ -135,11 +146,12 @@ public sealed class KfacLowRankTests() : KfacTest(61)
         set_default_dtype(ScalarType.Float32);
         var options = Low with
         {
-            InversePrecision = precision,
-            InverseInterval = 3,
-            FactorInterval = 2,
-            RefreshWarmup = 0.5,
             LearningRate = 0.01,
+            Curvature = Low.Curvature with
+            {
+                Inverse = new InverseOptions.Nystrom { Precision = precision },
+                Refresh = Low.Curvature.Refresh with { InverseInterval = 3, FactorInterval = 2, Warmup = 0.5 },
+            },
         };
         manual_seed(63);
         var (whole, first, second) = (Net(), Net(), Net());
@@ -188,9 +200,8 @@ public sealed class KfacLowRankTests() : KfacTest(61)
             model,
             Low with
             {
-                RefreshWarmup = 0.5,
-                InverseInterval = 20,
                 LearningRate = 0.01,
+                Curvature = Low.Curvature with { Refresh = Low.Curvature.Refresh with { Warmup = 0.5, InverseInterval = 20 } },
             },
             new Categorical()
         );
@@ -204,8 +215,15 @@ public sealed class KfacLowRankTests() : KfacTest(61)
     [Fact]
     public void Growth_refreshes_at_the_beginning()
     {
-        var options = Low with { InverseInterval = 8, FactorInterval = 4, LearningRate = 0.01 };
-        var (grown, given) = (Run(options with { RefreshWarmup = 0.25 }, 3), Run(options, 3));
+        var options = Low with
+        {
+            LearningRate = 0.01,
+            Curvature = Low.Curvature with { Refresh = Low.Curvature.Refresh with { InverseInterval = 8, FactorInterval = 4 } },
+        };
+        var (grown, given) = (
+            Run(options with { Curvature = options.Curvature with { Refresh = options.Curvature.Refresh with { Warmup = 0.25 } } }, 3),
+            Run(options, 3)
+        );
         using (grown.Optimizer)
         using (given.Optimizer)
         {

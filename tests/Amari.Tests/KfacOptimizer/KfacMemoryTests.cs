@@ -47,10 +47,13 @@ public sealed class KfacMemoryTests
                 model,
                 new()
                 {
-                    Fisher = FisherKind.Empirical,
-                    InverseMethod = method,
-                    InverseInterval = 2,
                     LearningRate = 1e-6,
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.Empirical(),
+                        Inverse = InverseOptions.Of(method),
+                        Refresh = new() { InverseInterval = 2 },
+                    },
                 }
             );
         using (var first = Make())

@@ -21,13 +21,17 @@ public sealed class KfacPassesTests : IDisposable
 
     private static readonly Kfac.Options Every = new()
     {
-        FactorInterval = 1,
-        InverseInterval = 1,
-        RefreshWarmup = null,
-        KlClip = null,
-        Momentum = 0,
-        InverseMethod = InverseMethod.Cholesky,
-        DampingMethod = DampingMethod.Eigenbasis,
+        Step = new AutoStep { KlClip = null, Momentum = 0 },
+        Curvature = new()
+        {
+            Inverse = new InverseOptions.Eigenbasis(),
+            Refresh = new()
+            {
+                FactorInterval = 1,
+                InverseInterval = 1,
+                Warmup = null,
+            },
+        },
     };
 
     /// <summary>What a run is made of.</summary>
@@ -65,7 +69,12 @@ public sealed class KfacPassesTests : IDisposable
     public static TheoryData<FisherKind, LossReduction> Kinds =>
         new(from k in Enum.GetValues<FisherKind>() from r in Enum.GetValues<LossReduction>() select (k, r));
 
-    private static Kfac.Options Of(FisherKind kind, LossReduction reduction) => Every with { Fisher = kind, Reduction = reduction };
+    private static Kfac.Options Of(FisherKind kind, LossReduction reduction) =>
+        Every with
+        {
+            Reduction = reduction,
+            Curvature = Every.Curvature with { Fisher = FisherOptions.Of(kind) },
+        };
 
     /// <summary>The generator's step of a GAN propagates back through the discriminator. The draws of its forward pass are made all the
     /// same.</summary>
@@ -267,7 +276,14 @@ public sealed class KfacPassesTests : IDisposable
                 _ => nn.Sequential(("l", nn.Linear(4, 5)), ("t", nn.Tanh()), ("m", nn.Linear(5, 4))),
             };
             var x = name == "convolution" ? randn(1, 3, 3) : randn(4);
-            using var optimizer = new Kfac(model, Every with { Fisher = kind }, likelihood);
+            using var optimizer = new Kfac(
+                model,
+                Every with
+                {
+                    Curvature = Every.Curvature with { Fisher = FisherOptions.Of(kind) },
+                },
+                likelihood
+            );
             var f = batch ? model.call(x.unsqueeze(0)) : model.call(x);
             (0.3 * f.square().sum() + f.exp().mean()).backward();
             optimizer.step();
@@ -297,7 +313,14 @@ public sealed class KfacPassesTests : IDisposable
             nn.Module<Tensor, Tensor> model = flat
                 ? nn.Sequential(("l", nn.Linear(4, 1)), ("f", nn.Flatten(0)))
                 : nn.Sequential(("l", nn.Linear(4, 1)));
-            using var optimizer = new Kfac(model, Every with { Fisher = FisherKind.Exact }, new Gaussian());
+            using var optimizer = new Kfac(
+                model,
+                Every with
+                {
+                    Curvature = Every.Curvature with { Fisher = new FisherOptions.Exact() },
+                },
+                new Gaussian()
+            );
             var x = randn(4, 4);
             model.call(x).square().mean().backward();
             optimizer.step();

@@ -24,7 +24,11 @@ public sealed class KfacQuadraticTests : IDisposable
         _scope.Dispose();
     }
 
-    private static readonly Kfac.Options Quadratic = new() { StepRule = StepRule.QuadraticModel, Fisher = FisherKind.Exact };
+    private static readonly Kfac.Options Quadratic = new()
+    {
+        Step = new QuadraticStep(),
+        Curvature = new() { Fisher = new FisherOptions.Exact() },
+    };
 
     private static nn.Module<Tensor, Tensor> Net()
     {
@@ -49,8 +53,22 @@ public sealed class KfacQuadraticTests : IDisposable
     public void A_step_after_backward_is_the_step_on_the_batch(long? examples)
     {
         var (first, second) = (Net(), Net());
-        using var one = new Kfac(first, Quadratic with { QuadraticModelBatchSize = examples }, new Categorical());
-        using var two = new Kfac(second, Quadratic with { QuadraticModelBatchSize = examples }, new Categorical());
+        using var one = new Kfac(
+            first,
+            Quadratic with
+            {
+                Step = (QuadraticStep)Quadratic.Step with { BatchSize = examples },
+            },
+            new Categorical()
+        );
+        using var two = new Kfac(
+            second,
+            Quadratic with
+            {
+                Step = (QuadraticStep)Quadratic.Step with { BatchSize = examples },
+            },
+            new Categorical()
+        );
         for (int i = 0; i < 6; i++)
         {
             var (x, y) = Batch(16, i);
@@ -63,15 +81,15 @@ public sealed class KfacQuadraticTests : IDisposable
     [Fact]
     public void Large_batches_take_the_quadratic_model_where_one_can_be_made_and_the_choice_is_logged_once()
     {
-        Assert.Equal(StepRule.QuadraticModel, Chosen(new() { QuadraticModelBatchSize = 2 }, 32));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { QuadraticModelBatchSize = 2 }, 31));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { QuadraticModelBatchSize = null }, 600));
-        Assert.Equal(StepRule.Fixed, Chosen(new(), 511));
-        Assert.Equal(StepRule.QuadraticModel, Chosen(new(), 512));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { StepRule = StepRule.Fixed }, 512));
-        Assert.Equal(StepRule.QuadraticModel, Chosen(new() { StepRule = StepRule.QuadraticModel }, 8));
-        Assert.Equal(StepRule.Fixed, Chosen(new() { Fisher = FisherKind.ForwardOnly }, 512));
-        Assert.Equal(StepRule.Fixed, Chosen(new(), 512, likelihood: false));
+        Assert.IsType<QuadraticStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 32));
+        Assert.IsType<FixedStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 31));
+        Assert.IsType<FixedStep>(Chosen(new() { Step = new AutoStep { BatchSize = null } }, 600));
+        Assert.IsType<FixedStep>(Chosen(new(), 511));
+        Assert.IsType<QuadraticStep>(Chosen(new(), 512));
+        Assert.IsType<FixedStep>(Chosen(new() { Step = new FixedStep() }, 512));
+        Assert.IsType<QuadraticStep>(Chosen(new() { Step = new QuadraticStep() }, 8));
+        Assert.IsType<FixedStep>(Chosen(new() { Curvature = new() { Fisher = new FisherOptions.ForwardOnly() } }, 512));
+        Assert.IsType<FixedStep>(Chosen(new(), 512, likelihood: false));
 
         static StepRule Chosen(Kfac.Options options, int batch, bool likelihood = true)
         {
@@ -83,7 +101,7 @@ public sealed class KfacQuadraticTests : IDisposable
                 Step(model, optimizer, x, y);
             }
             Assert.Equal(
-                options.StepRule is null && optimizer.StepRule == StepRule.QuadraticModel ? 1 : 0,
+                options.Step is AutoStep && optimizer.StepRule is QuadraticStep ? 1 : 0,
                 optimizer.Events.Count(e => e.Message.StartsWith("steps are of the quadratic model", StringComparison.Ordinal))
             );
             return optimizer.StepRule;
@@ -94,7 +112,7 @@ public sealed class KfacQuadraticTests : IDisposable
     public void Without_a_likelihood_the_quadratic_model_is_refused() =>
         Assert.Contains(
             "needs a likelihood",
-            Assert.Throws<ArgumentException>(() => new Kfac(Net(), new() { StepRule = StepRule.QuadraticModel })).Message,
+            Assert.Throws<ArgumentException>(() => new Kfac(Net(), new() { Step = new QuadraticStep() })).Message,
             StringComparison.Ordinal
         );
 
@@ -130,12 +148,15 @@ public sealed class KfacQuadraticTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = FisherKind.Exact,
-                    StepRule = StepRule.Fixed,
                     LearningRate = 0,
-                    FactorEma = Decay,
-                    FactorInterval = 1,
-                    IdentityStart = identity,
+                    Step = new FixedStep(),
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.Exact(),
+                        FactorEma = Decay,
+                        IdentityStart = identity,
+                        Refresh = new() { FactorInterval = 1 },
+                    },
                 },
                 new Categorical()
             );
@@ -151,11 +172,14 @@ public sealed class KfacQuadraticTests : IDisposable
                     plain,
                     new()
                     {
-                        Fisher = FisherKind.Exact,
-                        StepRule = StepRule.Fixed,
                         LearningRate = 0,
-                        FactorEma = Decay,
-                        FactorInterval = 1,
+                        Step = new FixedStep(),
+                        Curvature = new()
+                        {
+                            Fisher = new FisherOptions.Exact(),
+                            FactorEma = Decay,
+                            Refresh = new() { FactorInterval = 1 },
+                        },
                     },
                     new Categorical()
                 );
@@ -164,7 +188,9 @@ public sealed class KfacQuadraticTests : IDisposable
                     var (u, v) = Batch(16, k);
                     Step(plain, without, u, v);
                 }
-                foreach (var (a, b) in optimizer.Blocks.OfType<KroneckerBlock>().Zip(without.Blocks.OfType<KroneckerBlock>()))
+                foreach (
+                    var (a, b) in optimizer.Estimate.Blocks.OfType<KroneckerBlock>().Zip(without.Estimate.Blocks.OfType<KroneckerBlock>())
+                )
                 {
                     Assert.InRange(Dense.RelativeError(a.G!, b.G! + Start * Math.Pow(Decay, i + 1) * eye(b.G!.shape[0])), 0, 1e-12);
                     Assert.InRange(Dense.RelativeError(a.A!, b.A!), 0, 1e-15);
@@ -199,7 +225,11 @@ public sealed class KfacQuadraticTests : IDisposable
     [Fact]
     public void A_resumed_run_equals_an_uninterrupted_one_bit_for_bit()
     {
-        Kfac.Options options = new() { QuadraticModelBatchSize = 2, MaxGrowth = 1.2 };
+        Kfac.Options options = new()
+        {
+            MaxGrowth = 1.2,
+            Step = new AutoStep { BatchSize = 2 },
+        };
         Assert.Equal(Run(-1), Run(5));
 
         double[] Run(int resumeAt)
@@ -221,7 +251,7 @@ public sealed class KfacQuadraticTests : IDisposable
                 var (x, y) = Batch(40, i);
                 Step(model, optimizer, x, y);
             }
-            Assert.Equal(StepRule.QuadraticModel, optimizer.StepRule);
+            Assert.IsType<QuadraticStep>(optimizer.StepRule);
             optimizer.Dispose();
             return Optimizers.Problem.Values(model.parameters());
         }
@@ -265,17 +295,16 @@ public sealed class KfacQuadraticTests : IDisposable
                 model,
                 Quadratic with
                 {
-                    QuadraticModelBatchSize = 1,
                     MaxGrowth = growth,
-                    IdentityStart = 0,
-                    DampingMethod = DampingMethod.Eigenbasis,
                     Damping = 1e-6,
+                    Step = (QuadraticStep)Quadratic.Step with { BatchSize = 1 },
+                    Curvature = Quadratic.Curvature with { Inverse = new InverseOptions.Eigenbasis(), IdentityStart = 0 },
                 },
                 new Categorical()
             );
             var before = w.detach().clone();
             Step(model, optimizer, x, y);
-            var (block, change) = (optimizer.Blocks[0], w.detach() - before);
+            var (block, change) = (optimizer.Estimate.Blocks[0], w.detach() - before);
             double length = Math.Sqrt((block.Apply(change) * change).sum().ToDouble() + 1e-6 * change.square().sum().ToDouble());
             var v = w.grad!;
             var u = block.Precondition(v, new(1e-6, DampingMethod.Eigenbasis));
@@ -299,7 +328,7 @@ public sealed class KfacQuadraticTests : IDisposable
         );
         using nn.Module<Tensor, Tensor> model = what == "function" ? new Noisy(layers) : layers;
         Likelihood likelihood = what == "variance" ? new HeteroscedasticGaussian() : new Categorical();
-        using var optimizer = new Kfac(model, new() { QuadraticModelBatchSize = 2 }, likelihood);
+        using var optimizer = new Kfac(model, new() { Step = new AutoStep { BatchSize = 2 } }, likelihood);
         optimizer.zero_grad();
         for (int i = 0; i < (what == "accumulated" ? 2 : 1); i++)
         {
@@ -307,7 +336,7 @@ public sealed class KfacQuadraticTests : IDisposable
             likelihood.Loss(model.call(x), what == "variance" ? randn(32, 2) : randint(0, 4, [32])).backward();
         }
         optimizer.step();
-        Assert.Equal(what == "plain" ? StepRule.QuadraticModel : StepRule.Fixed, optimizer.StepRule);
+        Assert.Equal(what == "plain", optimizer.StepRule is QuadraticStep);
     }
 
     private sealed class Noisy : nn.Module<Tensor, Tensor>
@@ -331,7 +360,7 @@ public sealed class KfacQuadraticTests : IDisposable
     {
         set_default_dtype(ScalarType.Float32);
         var model = Net();
-        using var optimizer = new Kfac(model, new() { StepRule = StepRule.QuadraticModel }, new Categorical());
+        using var optimizer = new Kfac(model, new() { Step = new QuadraticStep() }, new Categorical());
         var (x, y) = Batch(64);
         double loss = double.NaN,
             low = double.NaN;
@@ -354,7 +383,7 @@ public sealed class KfacQuadraticTests : IDisposable
     {
         set_default_dtype(ScalarType.Float32);
         var model = nn.Sequential(("a", nn.Linear(4, 2)));
-        using var optimizer = new Kfac(model, new() { StepRule = StepRule.QuadraticModel }, new Gaussian());
+        using var optimizer = new Kfac(model, new() { Step = new QuadraticStep() }, new Gaussian());
         var x = randn(64, 4);
         for (int i = 0; i < 400; i++)
         {
@@ -395,10 +424,16 @@ public sealed class KfacQuadraticTests : IDisposable
                 model,
                 new()
                 {
-                    StepRule = StepRule.QuadraticModel,
-                    FactorInterval = 4,
-                    InverseInterval = 4,
-                    RefreshWarmup = null,
+                    Step = new QuadraticStep(),
+                    Curvature = new()
+                    {
+                        Refresh = new()
+                        {
+                            FactorInterval = 4,
+                            InverseInterval = 4,
+                            Warmup = null,
+                        },
+                    },
                 },
                 new Gaussian()
             );
@@ -422,7 +457,17 @@ public sealed class KfacQuadraticTests : IDisposable
     public void Passes_that_are_never_propagated_back_leave_no_tensors_behind()
     {
         var model = Net();
-        using var optimizer = new Kfac(model, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            new()
+            {
+                Curvature = new()
+                {
+                    Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                },
+            },
+            new Categorical()
+        );
         for (int i = 0; i < 6; i++)
             Go(i);
         long live = Tensor.TotalCount;

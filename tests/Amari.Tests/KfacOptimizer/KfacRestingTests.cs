@@ -19,10 +19,12 @@ public sealed class KfacRestingTests : IDisposable
     private static readonly Kfac.Options Lively = new()
     {
         WeightDecay = 0.1,
-        Momentum = 0.9,
-        FactorInterval = 1,
-        InverseInterval = 1,
         Fallback = new() { WeightDecay = 0.1 },
+        Step = new AutoStep { Momentum = 0.9 },
+        Curvature = new()
+        {
+            Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+        },
     };
 
     private static void Step(nn.Module<Tensor, Tensor> model, Kfac optimizer)
@@ -54,7 +56,14 @@ public sealed class KfacRestingTests : IDisposable
         string[] frozen = names.Split(',');
         string[] others = [.. new[] { "a.weight", "a.bias", "p.weight", "b.weight", "b.bias" }.Except(frozen)];
         var model = Model();
-        using var optimizer = new Kfac(model, Lively with { Fisher = kind }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Lively with
+            {
+                Curvature = Lively.Curvature with { Fisher = FisherOptions.Of(kind) },
+            },
+            new Categorical()
+        );
         After(4, model, optimizer, frozen);
         foreach (string name in frozen)
             model.get_parameter(name)!.requires_grad = false;
@@ -79,13 +88,10 @@ public sealed class KfacRestingTests : IDisposable
         var model = nn.Sequential(("a", nn.Linear(4, 3)));
         var options = new Kfac.Options
         {
-            Fisher = FisherKind.Exact,
-            Momentum = 0,
-            KlClip = null,
             LearningRate = 1,
-            DampingMethod = DampingMethod.Eigenbasis,
             Damping = 0.1,
-            InverseMethod = InverseMethod.Cholesky,
+            Step = new AutoStep { KlClip = null, Momentum = 0 },
+            Curvature = new() { Fisher = new FisherOptions.Exact(), Inverse = new InverseOptions.Eigenbasis() },
         };
         using var optimizer = new Kfac(model, options, new Categorical());
         var before = model.get_parameter("a.bias")!.detach().clone();

@@ -38,13 +38,16 @@ public sealed class KfacSafetyTests : IDisposable
         var model = nn.Sequential(("a", nn.Linear(6, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
         Kfac.Options options = new()
         {
-            Fisher = kind,
             Strict = true,
-            StepRule = evaluates ? StepRule.QuadraticModel : StepRule.Fixed,
-            AdaptiveDamping = evaluates,
             StepRejection = evaluates,
-            AdaptiveFactorDamping = evaluates,
-            FactorDampingInterval = 1,
+            Step = evaluates
+                ? new QuadraticStep
+                {
+                    AdaptiveDamping = new(),
+                    FactorDamping = new() { Interval = 1 },
+                }
+                : new FixedStep(),
+            Curvature = new() { Fisher = FisherOptions.Of(kind) },
         };
         using var optimizer = new Kfac(model, options, new Categorical());
         var (bad, before) = (randn(8, 6), Optimizers.Problem.Values(model.parameters()));
@@ -78,7 +81,15 @@ public sealed class KfacSafetyTests : IDisposable
     public void A_first_batch_without_finite_factors_is_skipped(bool evaluates)
     {
         var model = nn.Sequential(("a", nn.Linear(6, 3)));
-        using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Empirical, AdaptiveDamping = evaluates }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            new()
+            {
+                Step = new AutoStep { AdaptiveDamping = evaluates ? new() : null },
+                Curvature = new() { Fisher = new FisherOptions.Empirical() },
+            },
+            new Categorical()
+        );
         var before = Optimizers.Problem.Values(model.parameters());
         var x = randn(8, 6) * 1.5e19;
         if (evaluates)
@@ -105,7 +116,7 @@ public sealed class KfacSafetyTests : IDisposable
         foreach (int at in (int[])[0, 3])
         {
             var model = Net();
-            using var optimizer = new Kfac(model, new() { Fisher = kind }, new Categorical());
+            using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = FisherOptions.Of(kind) } }, new Categorical());
             for (int i = 0; i < at; i++)
                 Step(model, optimizer, randn(8, 6));
             optimizer.zero_grad();
@@ -139,9 +150,11 @@ public sealed class KfacSafetyTests : IDisposable
             model,
             new()
             {
-                Fisher = kind,
-                FactorInterval = 1,
-                InverseInterval = 1,
+                Curvature = new()
+                {
+                    Fisher = FisherOptions.Of(kind),
+                    Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                },
             },
             new Categorical()
         );
@@ -186,11 +199,13 @@ public sealed class KfacSafetyTests : IDisposable
             model,
             new()
             {
-                DampingMethod = method,
-                InverseMethod = inverse,
                 Damping = 1e-14,
-                InverseInterval = 2,
                 LearningRate = 1e-3,
+                Curvature = new()
+                {
+                    Inverse = method == DampingMethod.FactoredTikhonov ? InverseOptions.Of(inverse) : InverseOptions.Of(method),
+                    Refresh = new() { InverseInterval = 2 },
+                },
             },
             new Categorical()
         );
@@ -220,11 +235,13 @@ public sealed class KfacSafetyTests : IDisposable
             model,
             new()
             {
-                InverseMethod = inverse,
                 Damping = 1e-14,
-                FactorInterval = 1,
-                InverseInterval = 2,
                 LearningRate = 1e-3,
+                Curvature = new()
+                {
+                    Inverse = InverseOptions.Of(inverse),
+                    Refresh = new() { FactorInterval = 1, InverseInterval = 2 },
+                },
             },
             new Categorical()
         );
@@ -245,27 +262,37 @@ public sealed class KfacSafetyTests : IDisposable
             inputs > 6
                 ? new()
                 {
-                    FactorInterval = 2,
-                    InverseInterval = 4,
-                    RefreshWarmup = 0.5,
+                    Curvature = new()
+                    {
+                        Refresh = new()
+                        {
+                            FactorInterval = 2,
+                            InverseInterval = 4,
+                            Warmup = 0.5,
+                        },
+                    },
                 }
             : adaptive
                 ? new()
                 {
-                    StepRule = StepRule.QuadraticModel,
-                    AdaptiveDamping = true,
-                    AdaptiveFactorDamping = true,
                     StepRejection = true,
-                    QuadraticModelBatchSize = 2,
+                    Step = new QuadraticStep
+                    {
+                        BatchSize = 2,
+                        AdaptiveDamping = new(),
+                        FactorDamping = new(),
+                    },
                 }
             : new()
             {
-                CurvatureTimeFraction = 0.3,
-                InverseMethod = InverseMethod.NewtonSchulz,
-                FactorBatchSize = 4,
-                FactorPrecision = MatmulPrecision.BFloat16,
-                Fisher = FisherKind.MonteCarlo,
-                MonteCarloSamples = 2,
+                Curvature = new()
+                {
+                    Fisher = new FisherOptions.MonteCarlo { Samples = 2 },
+                    Inverse = new InverseOptions.NewtonSchulz(),
+                    FactorBatchSize = 4,
+                    FactorPrecision = MatmulPrecision.BFloat16,
+                    Refresh = new() { TimeFraction = 0.3 },
+                },
             };
         using var optimizer = new Kfac(model, options, new Categorical());
         using var x = randn(8, inputs);

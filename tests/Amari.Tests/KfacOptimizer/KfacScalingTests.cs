@@ -41,7 +41,11 @@ public sealed class KfacScalingTests : IDisposable
     {
         ["linear"] = new(Mlp, Rows),
         ["convolution"] = new(Convolution, Images),
-        ["convolution, reduced"] = new(Convolution, Images, o => o with { WeightSharing = WeightSharing.Reduce }),
+        ["convolution, reduced"] = new(
+            Convolution,
+            Images,
+            o => o with { Curvature = o.Curvature with { WeightSharing = WeightSharing.Reduce } }
+        ),
         ["embedding"] = new(
             () => nn.Sequential(("e", nn.Embedding(7, 3)), ("f", nn.Flatten()), ("b", nn.Linear(6, Classes))),
             () => randint(0, 7, [Batch, 2])
@@ -50,8 +54,12 @@ public sealed class KfacScalingTests : IDisposable
             () => nn.Sequential(("a", nn.Linear(5, 6)), ("n", nn.LayerNorm(6)), ("t", nn.Tanh()), ("b", nn.Linear(6, Classes))),
             Rows
         ),
-        ["EKFAC"] = new(Mlp, Rows, o => o with { DampingMethod = DampingMethod.Ekfac }),
-        ["EKFAC of a convolution"] = new(Convolution, Images, o => o with { DampingMethod = DampingMethod.Ekfac }),
+        ["EKFAC"] = new(Mlp, Rows, o => o with { Curvature = o.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() } }),
+        ["EKFAC of a convolution"] = new(
+            Convolution,
+            Images,
+            o => o with { Curvature = o.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() } }
+        ),
         ["fall-back"] = new(() => nn.Sequential(("a", nn.Linear(5, 6)), ("p", nn.PReLU(6)), ("b", nn.Linear(6, Classes))), Rows),
         ["clipping"] = new(() => nn.Sequential(("a", nn.Linear(5, 6)), ("p", nn.PReLU(6)), ("b", nn.Linear(6, Classes))), Rows, Clip: 0.05),
     };
@@ -67,13 +75,15 @@ public sealed class KfacScalingTests : IDisposable
         var model = c.Model().to(ScalarType.Float64);
         var options = new Kfac.Options
         {
-            Fisher = kind,
             Reduction = way.Sum ? LossReduction.Sum : LossReduction.Mean,
             LearningRate = 0.1,
             Damping = 0.01,
-            FactorInterval = 2,
-            InverseInterval = 2,
             Seed = 4,
+            Curvature = new()
+            {
+                Fisher = FisherOptions.Of(kind),
+                Refresh = new() { FactorInterval = 2, InverseInterval = 2 },
+            },
         };
         using var optimizer = new Kfac(model, c.With?.Invoke(options) ?? options, likelihood) { MaxGradientNorm = c.Clip };
         for (int step = 0; step < 4; step++)
@@ -205,11 +215,14 @@ public sealed class KfacScalingTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = FisherKind.Exact,
-                    DampingScale = scale,
-                    DampingMethod = method,
                     Damping = 0.1,
-                    KlClip = null,
+                    Step = new AutoStep { KlClip = null },
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.Exact(),
+                        Inverse = InverseOptions.Of(method),
+                        DampingScale = scale,
+                    },
                 },
                 likelihood
             );

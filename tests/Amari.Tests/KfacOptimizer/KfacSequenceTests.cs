@@ -124,9 +124,9 @@ public sealed class KfacSequenceTests : IDisposable
             model,
             new()
             {
-                Fisher = FisherKind.Exact,
                 Strict = true,
                 LearningRate = 1e-3,
+                Curvature = new() { Fisher = new FisherOptions.Exact() },
             },
             new Gaussian()
         );
@@ -171,12 +171,14 @@ public sealed class KfacSequenceTests : IDisposable
             model,
             new()
             {
-                Fisher = FisherKind.Exact,
-                StepRule = StepRule.QuadraticModel,
-                AdaptiveDamping = true,
                 StepRejection = true,
-                InverseInterval = 1,
                 Damping = 0.1,
+                Step = new QuadraticStep { AdaptiveDamping = new() },
+                Curvature = new()
+                {
+                    Fisher = new FisherOptions.Exact(),
+                    Refresh = new() { InverseInterval = 1 },
+                },
             },
             new Gaussian()
         );

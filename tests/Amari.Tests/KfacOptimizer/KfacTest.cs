@@ -22,14 +22,15 @@ public abstract class KfacTest : IDisposable
 
     private protected static readonly Kfac.Options Plain = new()
     {
-        Fisher = FisherKind.Exact,
-        DampingMethod = DampingMethod.Eigenbasis,
         Damping = 0.03,
-        Momentum = 0,
-        KlClip = null,
         LearningRate = 1,
-        InverseInterval = 1,
-        RefreshWarmup = null,
+        Step = new AutoStep { KlClip = null, Momentum = 0 },
+        Curvature = new()
+        {
+            Fisher = new FisherOptions.Exact(),
+            Inverse = new InverseOptions.Eigenbasis(),
+            Refresh = new() { InverseInterval = 1, Warmup = null },
+        },
     };
 
     /// <summary>One step of a new optimizer: its state, and the change and gradient of every parameter by name.</summary>
@@ -61,6 +62,17 @@ public abstract class KfacTest : IDisposable
         optimizer.step();
         return model.named_parameters().ToDictionary(p => p.name, p => (p.parameter.detach() - before[p.name], p.parameter.grad!.clone()));
     }
+
+    /// <summary>What of options is a further group's own.</summary>
+    private protected static Kfac.GroupOptions OwnOf(Kfac.Options options) =>
+        new()
+        {
+            LearningRate = options.LearningRate,
+            Momentum = options.Step.OwnMomentum,
+            WeightDecay = options.WeightDecay,
+            Damping = options.Damping,
+            Fallback = options.Fallback,
+        };
 
     /// <summary>TorchSharp leaves the parameters of a GroupNorm uninitialised.</summary>
     private protected static GroupNorm GroupNorm(long groups, long channels)

@@ -18,7 +18,14 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Input_only_solves_with_the_second_moment_of_the_inputs(bool likelihood, int micro)
     {
         var model = Net();
-        using var optimizer = new Kfac(model, Plain with { Fisher = FisherKind.ForwardOnly }, likelihood ? new Categorical() : null);
+        using var optimizer = new Kfac(
+            model,
+            Plain with
+            {
+                Curvature = Plain.Curvature with { Fisher = new FisherOptions.ForwardOnly() },
+            },
+            likelihood ? new Categorical() : null
+        );
         var (x, y) = (randn(8, 4), randint(0, 3, [8]));
         var hidden = ((Linear)model[0]).call(x).tanh().detach();
         var before = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.detach().clone());
@@ -50,7 +57,14 @@ public sealed class KfacVariantTests() : KfacTest(51)
             ("f", nn.Flatten()),
             ("l", nn.Linear(12, 3))
         );
-        using var optimizer = new Kfac(model, Plain with { Fisher = FisherKind.ForwardOnly }, new Categorical());
+        using var optimizer = new Kfac(
+            model,
+            Plain with
+            {
+                Curvature = Plain.Curvature with { Fisher = new FisherOptions.ForwardOnly() },
+            },
+            new Categorical()
+        );
         var x = randint(0, 6, [5, 3]);
         var normal = nn.functional.layer_norm(((Conv1d)model[1]).call(((Embedding)model[0]).call(x)), [3]).detach();
         Step(model, optimizer, x, randint(0, 3, [5]));
@@ -67,7 +81,17 @@ public sealed class KfacVariantTests() : KfacTest(51)
     public void Input_only_is_refused_where_there_are_no_layers_or_gradients_are_needed()
     {
         Assert.Throws<ArgumentException>(() =>
-            new Kfac(Net(), Plain with { Fisher = FisherKind.ForwardOnly, DampingMethod = DampingMethod.Ekfac })
+            new Kfac(
+                Net(),
+                Plain with
+                {
+                    Curvature = Plain.Curvature with
+                    {
+                        Fisher = new FisherOptions.ForwardOnly(),
+                        Inverse = new InverseOptions.EigenvalueCorrection(),
+                    },
+                }
+            )
         );
         var objective = new Objective(Net(), new Categorical(), [(randn(8, 4), randint(0, 3, [8]))]);
         Assert.Throws<ArgumentOutOfRangeException>(() => new Fisher(objective, FisherKind.ForwardOnly));
@@ -76,14 +100,20 @@ public sealed class KfacVariantTests() : KfacTest(51)
         Assert.All(factored.Factors, f => Assert.InRange(Dense.RelativeError(f.G, eye(f.G.shape[0])), 0, 1e-12));
     }
 
-    private static ParameterGroup<Kfac.Options> Group(nn.Module model, Kfac.Options options, Func<string, bool> chosen) =>
-        new(model.named_parameters().Where(p => chosen(p.name)), options);
+    private static ParameterGroup<T> Group<T>(nn.Module model, T options, Func<string, bool> chosen)
+        where T : Kfac.BaseOptions => new(model.named_parameters().Where(p => chosen(p.name)), options);
 
     [Fact]
     public void Groups_have_their_own_learning_rate_damping_momentum_and_decay()
     {
         var (x, y) = (randn(8, 4), randint(0, 3, [8]));
-        var second = Plain with { LearningRate = 0.2, Damping = 0.5, Momentum = 0.7, WeightDecay = 0.1 };
+        var second = Plain with
+        {
+            LearningRate = 0.2,
+            Damping = 0.5,
+            WeightDecay = 0.1,
+            Step = (AutoStep)Plain.Step with { Momentum = 0.7 },
+        };
         List<Dictionary<string, Tensor>> Run(Func<nn.Module, Kfac> make)
         {
             manual_seed(52);
@@ -92,7 +122,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
             return [Step(model, optimizer, x, y), Step(model, optimizer, x, y)];
         }
         var mixed = Run(m =>
-            new([Group(m, Plain, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))], m, new Categorical())
+            new(Group(m, Plain, n => n.StartsWith('a')), [Group(m, OwnOf(second), n => n.StartsWith('b'))], m, new Categorical())
         );
         var (first, other) = (Run(m => new(m, Plain, new Categorical())), Run(m => new(m, second, new Categorical())));
         foreach (string end in (string[])["weight", "bias"]) // in the first step the blocks do not see one another
@@ -103,7 +133,8 @@ public sealed class KfacVariantTests() : KfacTest(51)
         }
         var clipped = Run(m =>
             new(
-                [Group(m, Plain with { KlClip = 1e-4 }, n => n.StartsWith('a')), Group(m, second, n => n.StartsWith('b'))],
+                Group(m, Plain with { Step = (AutoStep)Plain.Step with { KlClip = 1e-4 } }, n => n.StartsWith('a')),
+                [Group(m, OwnOf(second), n => n.StartsWith('b'))],
                 m,
                 new Categorical()
             )
@@ -118,29 +149,30 @@ public sealed class KfacVariantTests() : KfacTest(51)
     {
         var model = Net();
         using var optimizer = new Kfac(
-            [Group(model, Plain, n => n == "a.weight"), Group(model, Plain with { LearningRate = 0.2 }, n => n != "a.weight")],
+            Group(model, Plain, n => n == "a.weight"),
+            [Group(model, OwnOf(Plain) with { LearningRate = 0.2 }, n => n != "a.weight")],
             model,
             new Categorical()
         );
-        Assert.Equal(["a.weight", "a.bias"], optimizer.Groups[0].Parameters.Select(p => p.Name)); // the bias goes with its weight
+        Assert.Equal(["a.weight", "a.bias"], optimizer.Group.Parameters.Select(p => p.Name)); // the bias goes with its weight
         Step(model, optimizer, randn(8, 4), randint(0, 3, [8]));
         optim.lr_scheduler.StepLR(optimizer, 1, 0.5).step();
         Assert.Equal([0.5, 0.1], optimizer.ParamGroups.Take(2).Select(g => g.LearningRate));
         var same = Net();
         using var resumed = new Kfac(
-            [Group(same, Plain, n => n.StartsWith('a')), Group(same, Plain, n => n.StartsWith('b'))],
+            Group(same, Plain, n => n.StartsWith('a')),
+            [Group(same, OwnOf(Plain), n => n.StartsWith('b'))],
             same,
             new Categorical()
         );
         resumed.Restore(optimizer.Snapshot());
-        Assert.Equal(0.1, resumed.Groups[1].LearningRate);
+        Assert.Equal(0.1, resumed.OtherGroups[0].LearningRate);
         using var single = new Kfac(same, Plain, new Categorical());
         Assert.Throws<InvalidDataException>(() => single.Restore(optimizer.Snapshot()));
-        Assert.Throws<ArgumentException>(() => new Kfac([], model));
         Assert.Throws<ArgumentException>(() =>
-            new Kfac([Group(model, Plain, _ => true), Group(model, Plain, n => n == "a.bias")], model, new Categorical())
+            new Kfac(Group(model, Plain, _ => true), [Group(model, OwnOf(Plain), n => n == "a.bias")], model, new Categorical())
         );
-        Assert.Throws<ArgumentException>(() => new Kfac([Group(same, Plain, _ => true)], model, new Categorical()));
+        Assert.Throws<ArgumentException>(() => new Kfac(Group(same, Plain, _ => true), [], model, new Categorical()));
     }
 
     [Fact]
@@ -151,7 +183,14 @@ public sealed class KfacVariantTests() : KfacTest(51)
         {
             manual_seed(53);
             var model = Net();
-            using var optimizer = new Kfac(model, Plain with { FactorPrecision = precision }, new Categorical());
+            using var optimizer = new Kfac(
+                model,
+                Plain with
+                {
+                    Curvature = Plain.Curvature with { FactorPrecision = precision },
+                },
+                new Categorical()
+            );
             Step(model, optimizer, x, y);
             return optimizer.Snapshot().Tensors.Where(t => t.Key[^2..] is ".A" or ".G").ToDictionary(t => t.Key, t => t.Value.clone());
         }
@@ -184,10 +223,12 @@ public sealed class KfacVariantTests() : KfacTest(51)
             var model = Net().to(ScalarType.Float32);
             var options = Plain with
             {
-                DampingMethod = DampingMethod.FactoredTikhonov,
-                InversePrecision = precision,
-                InverseInterval = 5,
                 LearningRate = 0.1,
+                Curvature = Plain.Curvature with
+                {
+                    Inverse = new InverseOptions.Nystrom { Precision = precision },
+                    Refresh = Plain.Curvature.Refresh with { InverseInterval = 5 },
+                },
             };
             var optimizer = new Kfac(model, options, new Categorical());
             for (int i = 0; i < 7; i++)
@@ -255,12 +296,24 @@ public sealed class KfacVariantTests() : KfacTest(51)
     [Fact]
     public void Inverses_by_iteration_are_those_by_Cholesky_and_a_far_start_is_told()
     {
-        var options = Plain with { DampingMethod = DampingMethod.FactoredTikhonov, FactorEma = 0.99, Damping = 0.3 };
+        var options = Plain with
+        {
+            Damping = 0.3,
+            Curvature = Plain.Curvature with { Inverse = new InverseOptions.Nystrom(), FactorEma = 0.99 },
+        };
         (Dictionary<string, Tensor> State, IReadOnlyList<OptimizerEvent> Events) Run(InverseMethod method, double last = 0.3)
         {
             manual_seed(54);
             var model = Net();
-            using var optimizer = new Kfac(model, options with { InverseMethod = method, LearningRate = 0 }, new Categorical());
+            using var optimizer = new Kfac(
+                model,
+                options with
+                {
+                    LearningRate = 0,
+                    Curvature = options.Curvature with { Inverse = InverseOptions.Of(method) },
+                },
+                new Categorical()
+            );
             using var data = new Generator(9);
             for (int i = 0; i < 40; i++)
             {

@@ -163,7 +163,7 @@ public sealed class KfacWarningTests : IDisposable
                     foreach (var p in head.parameters())
                         p.zero_();
             var model = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", head));
-            using var optimizer = new Kfac(model, new() { KlClip = 1e-4 }, likelihood);
+            using var optimizer = new Kfac(model, new() { Step = new AutoStep { KlClip = 1e-4 } }, likelihood);
             for (int i = 0; i < 5; i++)
             {
                 optimizer.zero_grad();
@@ -199,7 +199,7 @@ public sealed class KfacWarningTests : IDisposable
         Error(() =>
         {
             var model = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 4)));
-            using var optimizer = new Kfac(model, new() { KlClip = 1e-4 }, likelihood);
+            using var optimizer = new Kfac(model, new() { Step = new AutoStep { KlClip = 1e-4 } }, likelihood);
             for (int i = 0; i < 8; i++)
                 Step(model, optimizer, loss);
             var told = Assert.Single(optimizer.Events, e => e.Message.Contains(Mismatch, StringComparison.Ordinal));

@@ -316,9 +316,11 @@ public sealed class TargetTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = kind,
-                    FactorInterval = 1,
-                    InverseInterval = 1,
+                    Curvature = new()
+                    {
+                        Fisher = FisherOptions.Of(kind),
+                        Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                    },
                 },
                 new Categorical()
             );
@@ -339,7 +341,7 @@ public sealed class TargetTests : IDisposable
     public void Kfac_that_is_not_shown_ignored_labels_reports_it()
     {
         var (model, x, y, _) = Ignoring();
-        using var optimizer = new Kfac(model, new() { Fisher = FisherKind.Exact }, new Categorical());
+        using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Categorical());
         for (int i = 0; i < 3; i++)
         {
             optimizer.zero_grad();
@@ -362,13 +364,13 @@ public sealed class TargetTests : IDisposable
                 model,
                 new()
                 {
-                    Fisher = FisherKind.Exact,
-                    StepRule = StepRule.QuadraticModel,
-                    AdaptiveDamping = true,
                     StepRejection = true,
-                    QuadraticModelBatchSize = null,
-                    FactorInterval = 1,
-                    InverseInterval = 1,
+                    Step = new QuadraticStep { BatchSize = null, AdaptiveDamping = new() },
+                    Curvature = new()
+                    {
+                        Fisher = new FisherOptions.Exact(),
+                        Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                    },
                 },
                 new Categorical()
             );

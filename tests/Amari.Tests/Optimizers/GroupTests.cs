@@ -178,10 +178,8 @@ public sealed class GroupTests
         using var model = nn.Sequential(("a", nn.Linear(4, 5)), ("b", nn.Linear(5, 3)));
         var layers = model.children().ToList();
         using var kfac = new Kfac(
-            [
-                ParameterGroup.Of(layers[0].parameters(), new Kfac.Options()),
-                ParameterGroup.Of(layers[1].parameters(), new Kfac.Options { LearningRate = 0.01 }),
-            ],
+            ParameterGroup.Of(layers[0].parameters(), new Kfac.Options()),
+            [ParameterGroup.Of(layers[1].parameters(), new Kfac.GroupOptions { LearningRate = 0.01 })],
             model,
             new Categorical()
         );

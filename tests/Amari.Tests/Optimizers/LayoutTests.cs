@@ -138,7 +138,21 @@ public sealed class LayoutTests
     /// <summary>Methods that see layers, or evaluate the loss: a step on a batch.</summary>
     private static readonly Dictionary<string, Func<nn.Module<Tensor, Tensor>, Action<Tensor, Tensor>>> OfModels = new()
     {
-        ["Kfac"] = m => Observed(m, new Kfac(m, new() { FactorInterval = 1, InverseInterval = 1 }, new Categorical())),
+        ["Kfac"] = m =>
+            Observed(
+                m,
+                new Kfac(
+                    m,
+                    new()
+                    {
+                        Curvature = new()
+                        {
+                            Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                        },
+                    },
+                    new Categorical()
+                )
+            ),
         ["Kfac empirical"] = m =>
             Observed(
                 m,
@@ -146,9 +160,11 @@ public sealed class LayoutTests
                     m,
                     new()
                     {
-                        Fisher = FisherKind.Empirical,
-                        FactorInterval = 1,
-                        InverseInterval = 1,
+                        Curvature = new()
+                        {
+                            Fisher = new FisherOptions.Empirical(),
+                            Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                        },
                     }
                 )
             ),
@@ -159,9 +175,11 @@ public sealed class LayoutTests
                     m,
                     new()
                     {
-                        DampingMethod = DampingMethod.Ekfac,
-                        FactorInterval = 1,
-                        InverseInterval = 1,
+                        Curvature = new()
+                        {
+                            Inverse = new InverseOptions.EigenvalueCorrection(),
+                            Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                        },
                     },
                     new Categorical()
                 )
@@ -171,11 +189,12 @@ public sealed class LayoutTests
                 m,
                 new()
                 {
-                    StepRule = StepRule.QuadraticModel,
-                    AdaptiveDamping = true,
                     StepRejection = true,
-                    InverseInterval = 1,
-                    FactorInterval = 1,
+                    Step = new QuadraticStep { AdaptiveDamping = new() },
+                    Curvature = new()
+                    {
+                        Refresh = new() { InverseInterval = 1, FactorInterval = 1 },
+                    },
                 },
                 new Categorical()
             )

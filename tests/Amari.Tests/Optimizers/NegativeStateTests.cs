@@ -123,9 +123,11 @@ public sealed class NegativeStateTests : IDisposable
             model,
             new()
             {
-                DampingMethod = DampingMethod.Ekfac,
-                FactorInterval = 1,
-                InverseInterval = 1,
+                Curvature = new()
+                {
+                    Inverse = new InverseOptions.EigenvalueCorrection(),
+                    Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
+                },
             },
             new Categorical()
         );

@@ -132,19 +132,26 @@ public sealed class OptionChangeTests
     }
 
     /// <summary>The options with each one changed, by itself.</summary>
-    private static List<(string What, OptimizerOptions Options)> Others(OptimizerOptions start)
+    private static List<(string What, OptimizerOptions Options)> Others(OptimizerOptions start) =>
+        [.. Others((object)start).Select(o => (o.What, (OptimizerOptions)o.Options))];
+
+    private static List<(string What, object Options)> Others(object start)
     {
-        List<(string, OptimizerOptions)> found = [];
+        List<(string, object)> found = [];
         foreach (
             var property in start.GetType().GetProperties().Where(p => p.CanWrite && p.GetCustomAttribute<JsonIgnoreAttribute>() is null)
         )
         {
             object? now = property.GetValue(start);
-            if (property.Name == nameof(Kfac.Options.CurvatureTimeFraction))
+            if (property.Name == nameof(RefreshOptions.TimeFraction))
                 continue; // by the clock, and so not repeatable
-            if (now is OptimizerOptions inner)
-                foreach (var (what, other) in Others(inner))
+            if (property.PropertyType.IsClass)
+            {
+                foreach (var (what, other) in now is null ? [] : Others(now))
                     Add(property, other, $"{property.Name}.{what}");
+                foreach (object kind in Kinds(property.PropertyType).Where(k => k.GetType() != now?.GetType()))
+                    Add(property, kind, $"{property.Name} {kind}");
+            }
             else
                 foreach (object? value in Values(property.PropertyType, now))
                     Add(property, value, FormattableString.Invariant($"{property.Name} {now} and {value ?? "none"}"));
@@ -158,7 +165,7 @@ public sealed class OptionChangeTests
             {
                 property.SetValue(copy, value);
                 if (!copy.Equals(start))
-                    found.Add((what, (OptimizerOptions)copy));
+                    found.Add((what, copy));
             }
             catch (TargetInvocationException)
             {
@@ -166,6 +173,15 @@ public sealed class OptionChangeTests
             }
         }
     }
+
+    /// <summary>What a part of options can be, each with its defaults; a method among them cannot change.</summary>
+    private static IEnumerable<object> Kinds(Type type) =>
+        type == typeof(OptimizerOptions)
+            ? []
+            : type
+                .Assembly.GetTypes()
+                .Where(t => t.IsAssignableTo(type) && !t.IsAbstract && t.GetConstructor([]) is not null)
+                .Select(t => Activator.CreateInstance(t)!);
 
     private static IEnumerable<object?> Values(Type type, object? now)
     {

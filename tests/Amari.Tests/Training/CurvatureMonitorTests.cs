@@ -140,9 +140,8 @@ public sealed class CurvatureMonitorTests : IDisposable
             model,
             new()
             {
-                Fisher = FisherKind.Exact,
-                DampingMethod = method,
                 Damping = 0.01,
+                Curvature = new() { Fisher = new FisherOptions.Exact(), Inverse = InverseOptions.Of(method) },
             },
             new Categorical()
         );
@@ -189,7 +188,15 @@ public sealed class CurvatureMonitorTests : IDisposable
         using var model = Sequential(("fc", layer));
         model.to(ScalarType.Float64);
         var (x, y) = (randn(30, 1100, dtype: ScalarType.Float64), randint(0, 2, 30, dtype: ScalarType.Int64));
-        using var kfac = new Kfac(model, new() { Fisher = FisherKind.Exact, Damping = 0.01 }, new Categorical());
+        using var kfac = new Kfac(
+            model,
+            new()
+            {
+                Damping = 0.01,
+                Curvature = new() { Fisher = new FisherOptions.Exact() },
+            },
+            new Categorical()
+        );
         var p = softmax(model.call(x), 1).detach();
         Step(model, x, y, kfac);
         var condition = kfac.FactorConditions().Single();

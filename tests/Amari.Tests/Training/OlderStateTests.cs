@@ -111,8 +111,8 @@ public sealed class OlderStateTests : IDisposable
         );
         var o = ((Kfac)kfac).Group.Options;
         Assert.Equal(
-            (null, 0, 0, StepRule.Fixed, null, null, InverseMethod.Cholesky),
-            (o.MaxGrowth, o.MinDamping, o.IdentityStart, o.StepRule, o.QuadraticModelBatchSize, o.RefreshWarmup, o.InverseMethod)
+            (null, 0, 0, new FixedStep(), null, new InverseOptions.Cholesky()),
+            (o.MaxGrowth, o.Curvature.MinDamping, o.Curvature.IdentityStart, o.Step, o.Curvature.Refresh.Warmup, o.Curvature.Inverse)
         );
         var (_, routed) = Begin("routed-muon");
         Restore(

@@ -75,9 +75,9 @@ public sealed class OptimizerBenchmarkTests
         var defaults = Settings.Describe(
             new Kfac.Options
             {
-                DampingMethod = DampingMethod.Ekfac,
                 Damping = 1e-3,
                 LearningRate = 0.07,
+                Curvature = new() { Inverse = new InverseOptions.EigenvalueCorrection() },
             }
         );
         Assert.Equal(defaults, tried[0]);

@@ -38,10 +38,23 @@ public sealed class PlannerTests
     [Fact]
     public void Only_intervals_of_what_is_switched_on_count()
     {
-        Assert.Equal([("FactorInterval", 10), ("InverseInterval", 20)], Planner.Intervals(new Kfac.Options()));
         Assert.Equal(
-            [("DampingInterval", 5), ("FactorInterval", 10), ("InverseInterval", 20), ("FactorDampingInterval", 20)],
-            Planner.Intervals(new Kfac.Options { AdaptiveDamping = true, AdaptiveFactorDamping = true })
+            [("Curvature.Refresh.FactorInterval", 10), ("Curvature.Refresh.InverseInterval", 20)],
+            Planner.Intervals(new Kfac.Options())
+        );
+        Assert.Equal(
+            [
+                ("Step.AdaptiveDamping.Interval", 5),
+                ("Curvature.Refresh.FactorInterval", 10),
+                ("Step.FactorDamping.Interval", 20),
+                ("Curvature.Refresh.InverseInterval", 20),
+            ],
+            Planner.Intervals(
+                new Kfac.Options
+                {
+                    Step = new QuadraticStep { AdaptiveDamping = new(), FactorDamping = new() },
+                }
+            )
         );
         Assert.Equal(
             [("MatrixOptimizer.RefreshInterval", 10)],

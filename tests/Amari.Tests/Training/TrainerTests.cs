@@ -277,8 +277,15 @@ public sealed class TrainerTests
         Assert.NotEqual(new AdamW.Options { StateFormat = StateFormat.BlockwiseInt8 }, Of<AdamW.Options>("adamw-8bit"));
         Assert.Equal(StateFormat.BFloat16, Of<AdamW.Options>("adamw-8bit", ("state-format", "BFloat16")).StateFormat);
         // an optimizer of its own
-        Assert.Equal(new Kfac.Options { DampingMethod = DampingMethod.Ekfac, Damping = 1e-3 }, Of<Kfac.Options>("ekfac"));
-        Assert.Equal(DampingMethod.Eigenbasis, Of<Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).DampingMethod);
+        Assert.Equal(
+            new Kfac.Options
+            {
+                Damping = 1e-3,
+                Curvature = new() { Inverse = new InverseOptions.EigenvalueCorrection() },
+            },
+            Of<Kfac.Options>("ekfac")
+        );
+        Assert.Equal(new InverseOptions.Eigenbasis(), Of<Kfac.Options>("ekfac", ("damping-method", "Eigenbasis")).Curvature.Inverse);
         Assert.NotEqual(Loss("kfac"), Loss("ekfac"));
 
         double Loss(string name) => trainer.Train(new(name, new Dictionary<string, string>()), 1, Budget.OfEpochs(1)).Losses[^1].Loss;

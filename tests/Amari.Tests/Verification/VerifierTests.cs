@@ -243,7 +243,7 @@ public sealed class VerifierTests : IDisposable
         {
             manual_seed(1);
             var model = nn.Sequential(("a", nn.Linear(4, 5)), ("n", nn.BatchNorm1d(5)), ("d", nn.Dropout(0.2)), ("b", nn.Linear(5, 3)));
-            using var kfac = new Kfac(model, new() { Fisher = FisherKind.Empirical }, new Categorical());
+            using var kfac = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Empirical() } }, new Categorical());
             var (x, y) = (randn(8, 4), Labels(8));
             nint[] handles = [.. model.parameters().Select(p => p.Handle)];
             for (int i = 0; i < 3; i++)

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Amari;
+namespace Amari.Kronecker;
 
 /// <summary>When factors and inverses are due, and how many examples factors are taken from: by fixed intervals, or by the clock.</summary>
 /// <remarks>With a budget s, B the median time of a step without its curvature work, F and I the median times of one measurement of the
@@ -44,19 +44,19 @@ internal sealed class CurvatureSchedule
     private bool _planned;
 
     /// <summary>Examples that factors are taken from, at most; null for all.</summary>
-    public long? Examples(Kfac.Options o) =>
-        o.CurvatureTimeFraction is null || _examples is null
+    public long? Examples(CurvatureOptions o) =>
+        o.Refresh.TimeFraction is null || _examples is null
             ? o.FactorBatchSize
             : Math.Min(_examples.Value, o.FactorBatchSize ?? long.MaxValue);
 
     /// <summary>Whether factors are to be measured in the pass before a step.</summary>
-    public bool FactorsDue(long step, Kfac.Options o) => IsDue(o, _factorInterval, o.FactorInterval, step, _lastFactors);
+    public bool FactorsDue(long step, CurvatureOptions o) => IsDue(o, _factorInterval, o.Refresh.FactorInterval, step, _lastFactors);
 
     /// <summary>Whether inverses are to be made anew in a step.</summary>
-    public bool InverseDue(long step, Kfac.Options o) => IsDue(o, _inverseInterval, o.InverseInterval, step, _lastInverse);
+    public bool InverseDue(long step, CurvatureOptions o) => IsDue(o, _inverseInterval, o.Refresh.InverseInterval, step, _lastInverse);
 
-    private bool IsDue(Kfac.Options o, int chosen, int given, long step, long last) =>
-        o.CurvatureTimeFraction is not null && _planned ? step - last >= chosen : IsDue(step, given, o.RefreshWarmup);
+    private bool IsDue(CurvatureOptions o, int chosen, int given, long step, long last) =>
+        o.Refresh.TimeFraction is not null && _planned ? step - last >= chosen : IsDue(step, given, o.Refresh.Warmup);
 
     /// <summary>Whether a step is one of 1, 1 + T, 1 + 2 T, ...; with growth γ, of 1, .., t, t + max(1, γ t), .. before, as long as γ t
     /// &lt; T.</summary>
@@ -71,8 +71,8 @@ internal sealed class CurvatureSchedule
     }
 
     /// <summary>What was chosen; null before.</summary>
-    public CurvatureChoice? Choice(Kfac.Options o) =>
-        o.CurvatureTimeFraction is not { } budget || !_planned
+    public CurvatureChoice? Choice(CurvatureOptions o) =>
+        o.Refresh.TimeFraction is not { } budget || !_planned
             ? null
             : new(
                 budget,
@@ -88,13 +88,21 @@ internal sealed class CurvatureSchedule
     /// <param name="total">Seconds since the last step; null when unknown.</param>
     /// <param name="factors">Seconds of it for factors; null when none were due.</param>
     /// <param name="inverses">Seconds of it for inverses; null when none were due.</param>
-    /// <param name="others">Seconds of it for a choice of the inverses' damping; null when none was due.</param>
+    /// <param name="others">Seconds of it for a choice of the inverses' damping, null when none was due; and how many steps apart they are.</param>
     /// <param name="batch">Examples of the batch.</param>
-    public void Stepped(long step, Kfac.Options o, double? total, double? factors, double? inverses, double? others, long batch)
+    public void Stepped(
+        long step,
+        CurvatureOptions o,
+        double? total,
+        double? factors,
+        double? inverses,
+        (double? Seconds, int Interval) others,
+        long batch
+    )
     {
         if (batch > 0)
             _batch = batch;
-        if (others is { } c)
+        if (others.Seconds is { } c)
             _others.Add(c);
         if (factors is { } f)
         {
@@ -108,7 +116,7 @@ internal sealed class CurvatureSchedule
         }
         if (total is not { } t)
             return;
-        double spent = (factors ?? 0) + (inverses ?? 0) + (others ?? 0),
+        double spent = (factors ?? 0) + (inverses ?? 0) + (others.Seconds ?? 0),
             rest = Math.Max(0, t - spent);
         _steps.Add(rest);
         if (_planned)
@@ -118,21 +126,21 @@ internal sealed class CurvatureSchedule
         }
         bool known = _steps.Count >= FirstPlan && _factors.Count > 0 && _inverses.Count > 0;
         if (known && (!_planned || inverses is not null || factors is not null))
-            Plan(o);
+            Plan(o, others.Interval);
     }
 
-    private void Plan(Kfac.Options o)
+    private void Plan(CurvatureOptions o, int othersInterval)
     {
         if (!_planned)
-            (_factorInterval, _inverseInterval, _planned) = (o.FactorInterval, o.InverseInterval, true);
-        double s = o.CurvatureTimeFraction!.Value,
+            (_factorInterval, _inverseInterval, _planned) = (o.Refresh.FactorInterval, o.Refresh.InverseInterval, true);
+        double s = o.Refresh.TimeFraction!.Value,
             perStep = s / (1 - s) * _steps.Median,
             f = _factors.Median,
             i = _inverses.Median;
         if (perStep <= 0)
             return;
         if (_others.Count > 0)
-            perStep = Math.Max(perStep - _others.Median / o.FactorDampingInterval, LeastLeft * perStep);
+            perStep = Math.Max(perStep - _others.Median / othersInterval, LeastLeft * perStep);
         long all = Math.Min(_batch, o.FactorBatchSize ?? long.MaxValue),
             now = Math.Min(_examples ?? all, all);
         if (_halved is { } whole && _factors.IsSettled)

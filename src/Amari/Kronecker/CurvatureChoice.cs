@@ -1,8 +1,6 @@
-using System.Text.Json.Nodes;
-
 namespace Amari;
 
-/// <summary>What K-FAC chose to keep to its <see cref="Kfac.Options.CurvatureTimeFraction"/>.</summary>
+/// <summary>What K-FAC chose to keep to its <see cref="RefreshOptions.TimeFraction"/>.</summary>
 /// <param name="Budget">The share of the step time that was asked for.</param>
 /// <param name="Share">The share that curvature took since intervals were first chosen.</param>
 /// <param name="FactorInterval">Steps from one measurement of the factors to the next.</param>

@@ -1,0 +1,63 @@
+using Amari.Native;
+
+namespace Amari;
+
+/// <summary>Chooses at the first step: <see cref="QuadraticStep"/> where the batch has at least 16 times <see cref="BatchSize"/> examples,
+/// so that the model's passes are a small part of the step and the gradient has little noise, and where there is a likelihood and a model
+/// of one tensor; else <see cref="FixedStep"/>. See <see cref="Kfac.StepRule"/>.</summary>
+public sealed record AutoStep : StepRule
+{
+    /// <summary>That of fixed steps: see <see cref="FixedStep.Momentum"/>.</summary>
+    public double Momentum
+    {
+        get;
+        init => field = Require.UnitInterval(value);
+    } = 0.5;
+
+    /// <summary>That of fixed steps: see <see cref="FixedStep.KlClip"/>.</summary>
+    public double? KlClip
+    {
+        get;
+        init => field = Require.PositiveOrNull(value);
+    } = 1e-3;
+
+    /// <summary>That of a quadratic model: see <see cref="QuadraticStep.BatchSize"/>. Null for all examples, and so fixed steps.</summary>
+    public long? BatchSize
+    {
+        get;
+        init => field = value is { } n ? Require.AtLeast(1, n) : null;
+    } = QuadraticStep.Examples;
+
+    /// <summary>Whether λ follows how well the quadratic model predicts the loss; null for a fixed λ. Call
+    /// <see cref="Kfac.StepOnBatch"/>.</summary>
+    public AdaptiveDamping? AdaptiveDamping { get; init; }
+
+    internal override double? OwnMomentum => Momentum;
+
+    internal override StepRule WithMomentum(double value) => this with { Momentum = value };
+
+    internal override AdaptiveDamping? Adaptation => AdaptiveDamping;
+
+    internal override long? ModelBatchSize => BatchSize;
+
+    internal override string Name => "Auto";
+
+    /// <summary>What it is where it chooses fixed steps.</summary>
+    internal FixedStep AsFixed() =>
+        new()
+        {
+            Momentum = Momentum,
+            KlClip = KlClip,
+            AdaptiveDamping = AdaptiveDamping is { } a
+                ? new()
+                {
+                    Decay = a.Decay,
+                    Interval = a.Interval,
+                    BatchSize = BatchSize,
+                }
+                : null,
+        };
+
+    /// <summary>What it is where it chooses the quadratic model.</summary>
+    internal QuadraticStep AsQuadratic() => new() { BatchSize = BatchSize, AdaptiveDamping = AdaptiveDamping };
+}

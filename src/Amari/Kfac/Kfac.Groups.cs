@@ -1,0 +1,157 @@
+using Amari.Curvature;
+using Amari.Kronecker;
+using Amari.Native;
+using Amari.Optimizers;
+
+namespace Amari;
+
+// Which parameters are whose, and under which options.
+public sealed partial class Kfac
+{
+    private readonly List<IParameterGroup<BaseOptions>> _groups;
+    private readonly Dictionary<CurvatureBlock, IParameterGroup<BaseOptions>> _groupOf = [];
+
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// one.</param>
+    /// <param name="options">Defaults if null.</param>
+    /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
+    /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a
+    /// block.</exception>
+    public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
+        : this(WithFrozen(model ?? throw new ArgumentNullException(nameof(model)), options ?? new()), [], model, likelihood) { }
+
+    /// <summary>Over some parameters of the model.</summary>
+    internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
+        : this(new ParameterGroup<Options>(parameters, options), [], model, likelihood) { }
+
+    /// <summary>Groups of parameters: a first one with all options, and others with options of their own in place of the first
+    /// group's.</summary>
+    /// <param name="group">Parameters of the model under its own names or without names, each in one group. What is in none is not
+    /// trained. A layer's bias goes with its weight.</param>
+    /// <param name="others">The same; every setting that is not a group's own is that of the first group.</param>
+    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// one.</param>
+    /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
+    /// <exception cref="ArgumentException">A parameter in two groups, or one that is not the model's; else as without groups.</exception>
+    public Kfac(
+        ParameterGroup<Options> group,
+        IReadOnlyList<ParameterGroup<GroupOptions>> others,
+        nn.Module model,
+        Likelihood? likelihood = null
+    )
+    {
+        ArgumentNullException.ThrowIfNull(model);
+        ArgumentNullException.ThrowIfNull(group);
+        ArgumentNullException.ThrowIfNull(others);
+        (Group, OtherGroups, _groups, _likelihood) = (group, [.. others], [group, .. others], likelihood);
+        _rates = [.. _groups.Select(g => g.LearningRate)];
+        RefuseUnfit(model);
+        foreach (var numbered in _groups.Where(g => g.IsNumbered))
+            numbered.Rename(model);
+        foreach (var one in _groups)
+            one.MomentumCut = () => Log("all", ParameterGroup<Options>.MomentumCutTo);
+        var parameters = _groups.SelectMany(g => g.Parameters).ToList();
+        RefuseUnfit(parameters, model);
+        Estimate = new(model, parameters, likelihood, Shared.Seed, this);
+        var rows = Estimate.Coverage.Rows.ToDictionary(r => r.Parameter);
+        var left = parameters.Where(p => p.Parameter.numel() > 0 && rows[p.Name].Block == KroneckerEstimate.NoBlock).ToList();
+        if (Shared.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
+        {
+            Estimate.Dispose();
+            string names = string.Join("; ", lacking.Select(p => $"{p.Name} ({rows[p.Name].Reason})"));
+            throw new ArgumentException($"No K-FAC block for {names}.", nameof(model));
+        }
+        foreach (var block in Estimate.Blocks)
+            _groupOf[block] = _groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
+        _fallback = new([
+            .. _groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model }),
+        ]);
+        _left.UnionWith(left.Select(p => p.Name));
+        _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
+        foreach (var one in _groups)
+        {
+            var handles = Estimate.Blocks.Where(b => _groupOf[b] == one).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
+            one.Parameters = [.. parameters.Where(p => handles.Contains(p.Parameter.Handle))];
+        }
+        _events.AddUninitialised(parameters);
+        ArmCapture();
+    }
+
+    /// <summary>The parameters with a block, and the options in force; those of the first group where there are others.</summary>
+    public ParameterGroup<Options> Group { get; }
+
+    /// <summary>The other groups of parameters with a block.</summary>
+    public IReadOnlyList<ParameterGroup<GroupOptions>> OtherGroups { get; }
+
+    /// <summary>What holds for all groups.</summary>
+    private Options Shared => Group.Options;
+
+    /// <inheritdoc/>
+    /// <remarks>The groups of parameters with a block. What AdamW trains follows them: see <see cref="BaseOptions.Fallback"/>.</remarks>
+    public override IEnumerable<optim.ILearningRateController> ParamGroups => _groups;
+
+    private protected override IEnumerable<OptimizerOptions> OptionsOfGroups => _groups.Select(g => g.Options);
+
+    // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
+    double optim.IMomentum.Momentum
+    {
+        get => Group.Momentum;
+        set => _groups.ForEach(g => g.Momentum = value);
+    }
+
+    /// <summary>All parameters of a model, frozen ones too: AdamW trains those once they are thawed.</summary>
+    private static ParameterGroup<Options> WithFrozen(nn.Module model, Options options) =>
+        new(model.named_parameters().DistinctBy(p => p.parameter.Handle), options) { Module = model };
+
+    /// <exception cref="ArgumentException">The options need a likelihood, or another model.</exception>
+    private void RefuseUnfit(nn.Module model)
+    {
+        if (_likelihood is null && Shared.Curvature.Fisher?.Kind is { } kind && !FisherSettings.FromLoss(kind))
+            throw new ArgumentException($"The {kind} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.");
+        if (Shared.Step is QuadraticStep && (_likelihood is null || model is not nn.Module<Tensor, Tensor>))
+            throw new ArgumentException(
+                "The quadratic model needs a likelihood and a model of one tensor: pass both, or take a FixedStep."
+            );
+        if (Shared.Step is QuadraticStep && OtherGroups.FirstOrDefault(g => g.Options.Momentum is not null) is { } other)
+            throw new ArgumentException(
+                FormattableString.Invariant(
+                    $"Momentum is {other.Options.Momentum} in a group; the quadratic model finds its own: leave it out (null)."
+                )
+            );
+    }
+
+    /// <exception cref="ArgumentException">There is nothing to train, a parameter is complex, twice there, or not the
+    /// model's, or its numbers share memory.</exception>
+    private static void RefuseUnfit(IReadOnlyList<(string Name, Parameter Parameter)> parameters, nn.Module model)
+    {
+        var known = model.named_parameters().Select(p => (p.name, p.parameter.Handle)).ToHashSet();
+        foreach (var (name, parameter) in parameters)
+            if (!known.Contains((name, parameter.Handle)))
+                throw new ArgumentException($"'{name}' is not a parameter of the model under that name.");
+        if (parameters.GroupBy(p => p.Parameter.Handle).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"The parameter '{twice.First().Name}' is given twice.");
+        if (!parameters.Any(p => p.Parameter.requires_grad && p.Parameter.numel() > 0))
+            throw new ArgumentException("There is no parameter to train: the model has none, or all are frozen.", nameof(parameters));
+        if (parameters.FirstOrDefault(p => p.Parameter.is_complex()) is (string complex, not null))
+            throw new ArgumentException(
+                $"The parameter '{complex}' is complex; K-FAC trains real ones: keep real and imaginary parts as two.",
+                nameof(parameters)
+            );
+        foreach (var trained in parameters.Where(p => p.Parameter.requires_grad))
+            Require.Separate(trained.Name, trained.Parameter);
+    }
+
+    /// <summary>Takes the parameters that stand under the same names in the model now: <c>module.to</c> makes new ones and disposes the
+    /// old.</summary>
+    private void FollowModel()
+    {
+        if (!_groups.Exists(g => g.Parameters.Any(p => p.Parameter.IsInvalid)))
+            return;
+        var current = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+        foreach (var group in _groups)
+            group.Parameters = [.. group.Parameters.Select(p => (p.Name, current[p.Name]))];
+    }
+
+    /// <summary>Takes options whose <see cref="BaseOptions.Fallback"/> has its rate as it is to be now.</summary>
+    internal void Follow(Options options) => (Group.Options, _rates[0]) = (options, options.LearningRate);
+}

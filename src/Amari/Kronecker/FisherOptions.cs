@@ -1,0 +1,81 @@
+using System.Text.Json.Serialization;
+using Amari.Native;
+
+namespace Amari;
+
+/// <summary>Which gradients the factor G is made of, with the settings of each kind: see <see cref="FisherKind"/>.</summary>
+[
+    JsonDerivedType(typeof(Exact), nameof(Exact)),
+    JsonDerivedType(typeof(MonteCarlo), nameof(MonteCarlo)),
+    JsonDerivedType(typeof(CurvaturePropagation), nameof(CurvaturePropagation)),
+    JsonDerivedType(typeof(Empirical), nameof(Empirical)),
+    JsonDerivedType(typeof(ForwardOnly), nameof(ForwardOnly))
+]
+public abstract record FisherOptions
+{
+    private FisherOptions() { }
+
+    internal abstract FisherKind Kind { get; }
+
+    /// <summary>Extra backward passes of a drawn Fisher.</summary>
+    internal virtual int Draws => 1;
+
+    /// <summary>One backward pass for each output: no noise.</summary>
+    public sealed record Exact : FisherOptions
+    {
+        internal override FisherKind Kind => FisherKind.Exact;
+    }
+
+    /// <summary>Labels drawn from the model's own predictions.</summary>
+    public sealed record MonteCarlo : FisherOptions
+    {
+        /// <summary>Draws per pass, ≥ 1.</summary>
+        public int Samples
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 1;
+
+        internal override FisherKind Kind => FisherKind.MonteCarlo;
+
+        internal override int Draws => Samples;
+    }
+
+    /// <summary>Random signs through the root of the outputs' Fisher.</summary>
+    public sealed record CurvaturePropagation : FisherOptions
+    {
+        /// <summary>Draws per pass, ≥ 1.</summary>
+        public int Samples
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 1;
+
+        internal override FisherKind Kind => FisherKind.CurvaturePropagation;
+
+        internal override int Draws => Samples;
+    }
+
+    /// <summary>The training loss's own gradients: no extra pass, and no likelihood.</summary>
+    public sealed record Empirical : FisherOptions
+    {
+        internal override FisherKind Kind => FisherKind.Empirical;
+    }
+
+    /// <summary>The inputs alone, G = I.</summary>
+    public sealed record ForwardOnly : FisherOptions
+    {
+        internal override FisherKind Kind => FisherKind.ForwardOnly;
+    }
+
+    /// <summary>A kind with its defaults.</summary>
+    public static FisherOptions Of(FisherKind kind) =>
+        Require.Defined(kind) switch
+        {
+            FisherKind.Exact => new Exact(),
+            FisherKind.MonteCarlo => new MonteCarlo(),
+            FisherKind.CurvaturePropagation => new CurvaturePropagation(),
+            FisherKind.Empirical => new Empirical(),
+            _ => new ForwardOnly(),
+        };
+}

@@ -1,0 +1,150 @@
+using Amari.Kronecker;
+using Amari.Native;
+
+namespace Amari.Curvature;
+
+// From what was captured to running factors, from those to inverses, and by those to steps.
+public sealed partial class KroneckerEstimate
+{
+    private long _lastTerms;
+    private double? _factorSeconds,
+        _inverseSeconds;
+    private long? _finished; // when the last step was, if curvature goes by the clock
+
+    /// <summary>Loss terms of the passes since the last step; of the step before where there was none.</summary>
+    internal long Terms { get; private set; }
+
+    /// <summary>Whether factors and inverses are due, whatever the intervals.</summary>
+    internal bool IsDue { get; set; }
+
+    /// <summary>Says what the passes before a step are to measure.</summary>
+    /// <param name="step">The step's number.</param>
+    /// <param name="keepsBatch">Whether the batch is kept until the step is over.</param>
+    /// <param name="keepsOutputs">How many outputs are.</param>
+    internal void Arm(long step, bool keepsBatch, long keepsOutputs)
+    {
+        var options = _owner.Curvature;
+        Capture.Active = IsDue || _schedule.FactorsDue(step, options) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
+        Capture.Counts = _owner.Reduction == LossReduction.Sum;
+        Capture.KeepsOutputs = keepsOutputs;
+        Capture.KeepsBatch = keepsBatch;
+        Capture.Clock = options.Refresh.TimeFraction is null ? null : _owner.Clock;
+    }
+
+    /// <summary>Takes what the passes since the last step measured into the running factors, and inverts those where that is due.</summary>
+    /// <param name="step">The step's number.</param>
+    internal void Update(long step)
+    {
+        Terms = Capture.Terms;
+        LogReports();
+        bool finite = _sharing is null ? !Capture.NotFinite : Reduce(_sharing);
+        (_factorSeconds, _inverseSeconds) = (null, null);
+        if (Capture.Active)
+            _factorSeconds = Timed(() => UpdateFactors(finite)) + Capture.Spent.TotalSeconds;
+        if (IsDue || _schedule.InverseDue(step, _owner.Curvature) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
+            _inverseSeconds = Timed(() => Refresh(step));
+        IsDue = false;
+        if (Terms > 0)
+            _lastTerms = Terms;
+        else
+            Terms = _lastTerms; // a step without a pass: on the gradients of the last
+    }
+
+    /// <summary>Logs what the capture has to say, and what is of the whole model on standard error too.</summary>
+    private void LogReports()
+    {
+        foreach (var (subject, message) in Capture.Reports)
+        {
+            _owner.Log(subject, message);
+            if (subject == "all")
+                Warnings.Once("K-FAC: " + message + ".");
+        }
+        Capture.Reports.Clear();
+    }
+
+    private void UpdateFactors(bool finite)
+    {
+        if (Capture.Failure is { } failure)
+            throw new InvalidOperationException($"K-FAC could not measure its factors: {failure.Message}", failure);
+        if (!finite)
+        {
+            foreach (var block in _blocks)
+            {
+                block.Discard();
+                _owner.Log(block.Name, NotFinite);
+            }
+            return;
+        }
+        foreach (var block in _blocks.Where(b => !b.HasPending && (!b.IsMeasured || b.Unseen is not null) && b.IsUsed).ToList())
+        {
+            if (Terms == 0)
+                throw new InvalidOperationException(
+                    "K-FAC has seen no forward pass of the model: call it through call(x), not forward(x), and call backward() before "
+                        + "step()."
+                );
+            if (block.Unseen is null && Capture.HasSeen(block))
+                continue; // in a pass that does not count
+            string reason =
+                block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
+            _owner.Lose(block, reason);
+            Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
+        }
+        double? scale =
+            Capture.Kind == FisherKind.ForwardOnly ? null
+            : Capture.Kind == FisherKind.Empirical && _owner.Reduction == LossReduction.Mean && _sharing is null ? Terms
+            : 1.0 / Terms;
+        double decay = _owner.Curvature.FactorEma,
+            identity = _owner.Identity;
+        foreach (var block in _blocks.Where(b => b.HasPending))
+            if (!block.UpdateRunningAverage(scale, decay, identity))
+                _owner.Log(block.Name, NotFinite);
+    }
+
+    /// <summary>Inverts the running factors again.</summary>
+    internal void Refresh(long step)
+    {
+        var options = _owner.Curvature;
+        var measured = _blocks.Where(b => b.IsMeasured).ToList();
+        bool begins = options.Refresh.Warmup * step < 2;
+        _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), _owner.Clock, begins);
+        if (_sharing is not null)
+            foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))
+                _owner.Log(block.Name, message);
+        else
+            foreach (var block in measured)
+            foreach (string message in block.Refresh(Damped(block), _inverter, options.Inverse.Kept))
+                _owner.Log(block.Name, message);
+        _inverter.End(_sharing?.World);
+    }
+
+    /// <summary>How a block's inverse is damped.</summary>
+    private DampingSettings Damped(CurvatureBlock block) => _owner.Curvature.DampedBy(_owner.DampingOf(block));
+
+    /// <summary>F⁻¹ V for the gradients of a block, joined; a fresh tensor.</summary>
+    internal Tensor Precondition(CurvatureBlock block, Tensor v) =>
+        _sharing is null ? block.Precondition(v, Damped(block)) : _sharing.Precondition(block, v, Damped(block));
+
+    /// <summary>A step is over.</summary>
+    /// <param name="step">Its number.</param>
+    /// <param name="others">Seconds of it for a choice of the inverses' damping, null when none was due; and how many steps apart they
+    /// are.</param>
+    internal void Finish(long step, (double? Seconds, int Interval) others)
+    {
+        var options = _owner.Curvature;
+        if (options.Refresh.TimeFraction is not null)
+        {
+            long now = _owner.Clock.GetTimestamp();
+            double? total = _finished is { } last ? _owner.Clock.GetElapsedTime(last, now).TotalSeconds : null;
+            _schedule.Stepped(step, options, total, _factorSeconds, _inverseSeconds, others, Capture.Examples);
+            _finished = now;
+        }
+        Capture.Reset();
+    }
+
+    private double Timed(Action work)
+    {
+        long start = _owner.Clock.GetTimestamp();
+        work();
+        return _owner.Clock.GetElapsedTime(start).TotalSeconds;
+    }
+}

@@ -1,0 +1,139 @@
+using Amari.Kronecker;
+using Amari.Native;
+
+namespace Amari.Curvature;
+
+/// <summary>The Kronecker-factored curvature of a model in training: sees its layers, keeps running factors of them, and applies their
+/// damped inverse.</summary>
+/// <remarks>Made by the method that steps by it, as <c>Kfac.Estimate</c>. For an operator of what it holds see
+/// <see cref="KroneckerFactored.Of"/>. Each step of the method goes through it in this order:
+/// <code>
+/// Arm         says what the next forward pass is to measure
+/// Complete    the passes are over: sums of products are complete
+/// Update      sums → running factors → inverses, each where it is due
+/// Precondition   U = F⁻¹ V of each block
+/// Finish      notes times, forgets the passes
+/// </code></remarks>
+public sealed partial class KroneckerEstimate : IDisposable
+{
+    internal const string NoBlock = "none"; // a coverage row's block where there is none
+    private const string NotFinite = "its factors were not finite in this step and were not used";
+    private readonly IEstimateOwner _owner;
+    private readonly List<CurvatureBlock> _blocks;
+    private readonly Dictionary<string, CoverageRow> _rows;
+    private readonly IReadOnlyList<string> _order;
+    private readonly Generator _generator;
+    private readonly CurvatureSchedule _schedule = new();
+    private readonly FactorInverter _inverter = new();
+    private InverseSharing? _sharing;
+
+    /// <param name="model">Not owned; hooks are removed when the estimate is disposed.</param>
+    /// <param name="parameters">Of the model, each once.</param>
+    /// <param name="likelihood">Of the model's output; null for a Fisher of the training loss's gradients.</param>
+    /// <param name="seed">Of what is drawn.</param>
+    /// <param name="owner">The method.</param>
+    internal KroneckerEstimate(
+        nn.Module model,
+        IReadOnlyList<(string Name, Parameter Parameter)> parameters,
+        Likelihood? likelihood,
+        long seed,
+        IEstimateOwner owner
+    )
+    {
+        (Model, _owner, _order) = (model, owner, [.. parameters.Select(p => p.Name)]);
+        (var layers, _rows) = BlockCatalog.Match(model, [.. parameters.Where(p => p.Parameter.numel() > 0)], NoBlock);
+        foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0))
+            _rows[name] = new(name, NoBlock, "it has no elements");
+        _blocks = [.. layers.Select(l => l.Block).Distinct()];
+        _generator = new Generator((ulong)seed, CPU);
+        Capture = new(model, layers, Settings, likelihood, _generator, part: PartOf);
+    }
+
+    /// <summary>The model.</summary>
+    internal nn.Module Model { get; }
+
+    /// <summary>The blocks with their running factors.</summary>
+    internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
+
+    /// <summary>The forward passes.</summary>
+    internal Capture Capture { get; }
+
+    /// <summary>Which Fisher is estimated.</summary>
+    public FisherKind Fisher => Capture.Kind;
+
+    /// <summary>Which parameter has which block, and why; those with none are not part of the curvature.</summary>
+    public Coverage Coverage =>
+        new([.. _order.Select(n => _rows[n]).Select(r => r.Block == NoBlock ? r : r with { Reason = $"{r.Reason}, {Fisher} Fisher" })]);
+
+    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are
+    /// normalisations. It costs an eigenvalue decomposition of each factor.</summary>
+    internal IReadOnlyList<FactorCondition> Conditions(Func<CurvatureBlock, double> damping) =>
+        [
+            .. _blocks
+                .OfType<KroneckerBlock>()
+                .Where(b => b.IsMeasured)
+                .Select(b => FactorCondition.Of(b, _owner.Curvature.DampedBy(damping(b)))),
+        ];
+
+    /// <summary>The intervals and the examples that <see cref="RefreshOptions.TimeFraction"/> chose, as they are now; null without one or
+    /// before there is a choice.</summary>
+    public CurvatureChoice? Choice => _schedule.Choice(_owner.Curvature);
+
+    /// <summary>The ways to invert that were chosen, in words.</summary>
+    internal IEnumerable<string> InverseChoices => _inverter.Choices;
+
+    /// <summary>Until it is disposed, no other estimate of the model sees its forward passes.</summary>
+    internal IDisposable SuspendOthers() => Capture.SuspendOthers();
+
+    private FisherSettings Settings()
+    {
+        var o = _owner.Curvature;
+        return new(
+            o.Fisher?.Kind,
+            o.Fisher?.Draws ?? 1,
+            o.WeightSharing,
+            o.Inverse is InverseOptions.EigenvalueCorrection,
+            _schedule.Examples(o),
+            o.FactorPrecision
+        );
+    }
+
+    /// <summary>Takes a block out for good, and disposes it.</summary>
+    internal void Remove(CurvatureBlock block, IEnumerable<string> parameters, string reason)
+    {
+        _blocks.Remove(block);
+        foreach (string name in parameters)
+            _rows[name] = new(name, NoBlock, reason);
+        block.Dispose();
+    }
+
+    /// <summary>Forgets what backward passes brought so far, as their gradients are.</summary>
+    internal void Forget()
+    {
+        Capture.Forget();
+        Discard();
+    }
+
+    /// <summary>Forgets the passes since the last step.</summary>
+    internal void Skip()
+    {
+        Discard();
+        Capture.Reset();
+    }
+
+    private void Discard()
+    {
+        foreach (var block in _blocks)
+            block.Discard();
+    }
+
+    /// <summary>Frees factors and inverses, and no longer sees the model.</summary>
+    public void Dispose()
+    {
+        Capture.Dispose();
+        _sharing?.Dispose();
+        foreach (var block in _blocks)
+            block.Dispose();
+        _generator.Dispose();
+    }
+}
