@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using Amari.Distributed;
 using Amari.Native;
 using Amari.Training;
@@ -59,8 +60,11 @@ public static class CommandLine
         }
     }
 
-    private static RootCommand Root(TextWriter text) =>
-        new("Adaptive and second-order optimization for neural networks: compare optimizers such as K-FAC and AdamW on real data.")
+    private static RootCommand Root(TextWriter text)
+    {
+        var root = new RootCommand(
+            "Adaptive and second-order optimization for neural networks: compare optimizers such as K-FAC and AdamW on real data."
+        )
         {
             CompareCommand.Create(text),
             TrainCommand.Create(text),
@@ -71,6 +75,10 @@ public static class CommandLine
             LandscapeCommand.Create(text),
             InfoCommand.Create(text),
         };
+        if (!ReferenceEquals(text, Console.Out) && root.Options.OfType<HelpOption>().First().Action is HelpAction help)
+            help.MaxWidth = int.MaxValue; // lines are only wrapped on a terminal
+        return root;
+    }
 
     private static bool IsJsonOnOutput(ParseResult parsed) =>
         parsed.Errors.Count == 0

@@ -157,7 +157,7 @@ internal sealed class RunSaver(CheckpointOptions options, nn.Module<Tensor, Tens
         new($"{options.Directory} holds checkpoints of an earlier run: continue it with --resume, or choose another folder.");
 
     /// <summary>Continues from the newest valid checkpoint, if requested and there is one. Damaged checkpoints are reported on standard
-    /// error. Afterwards only rank 0 has the model.</summary>
+    /// error. Only rank 0 restores the model.</summary>
     /// <exception cref="ArgumentException">As in <see cref="Check"/>.</exception>
     /// <exception cref="InvalidDataException">All checkpoints are damaged.</exception>
     public void Resume(RunRecord record)

@@ -121,7 +121,7 @@ internal sealed class TypeReferences
                     code.Offset += 8;
                     break;
                 case OperandType.InlineSwitch:
-                    int targets = code.ReadInt32();
+                    int targets = code.ReadInt32(); // before the offset is read
                     code.Offset += 4 * targets;
                     break;
                 default:

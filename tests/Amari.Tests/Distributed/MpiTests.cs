@@ -268,7 +268,7 @@ public sealed class MpiTests
     public void Other_commands_are_for_one_process()
     {
         var (code, text) = Fails(MpiJob.Start(2, Tool, "lecture", "list"));
-        Assert.Single(Regex.Matches(text, "lecture runs in one process"));
+        Assert.Single(Regex.Matches(text, "lecture runs in a single process"));
         Assert.Equal(2, code);
     }
 

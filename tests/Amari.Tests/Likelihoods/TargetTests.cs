@@ -199,7 +199,7 @@ public sealed class TargetTests : IDisposable
                 }
             )
                 Assert.Contains(
-                    $"one example, [{string.Join(", ", shape)}], without a dimension of examples",
+                    $"one example, [{string.Join(", ", shape)}], without a batch dimension",
                     Refused(use),
                     StringComparison.Ordinal
                 );

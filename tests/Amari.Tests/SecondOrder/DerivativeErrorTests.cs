@@ -209,7 +209,7 @@ public sealed class DerivativeErrorTests : IDisposable
                 )
                 .Message;
             Assert.Contains("calls backward() itself", message, StringComparison.Ordinal);
-            Assert.Contains("take Lbfgs", message, StringComparison.Ordinal);
+            Assert.Contains("use Lbfgs", message, StringComparison.Ordinal);
             Assert.Equal([1.0, 2.0], Optimizers.Problem.Values([w]));
         }
         using var lbfgs = new Lbfgs([w]);

@@ -53,7 +53,7 @@ public sealed class RunRecordTests
             set_num_threads(2);
             var otherwise = resumed.Restore(saved);
             Assert.Equal(2, otherwise.Count);
-            Assert.Contains("fingerprint b, it was a", otherwise[0], StringComparison.Ordinal);
+            Assert.Contains("fingerprint b, before a", otherwise[0], StringComparison.Ordinal);
             Assert.Contains("2 threads, before 1", otherwise[1], StringComparison.Ordinal);
             Assert.Equal(otherwise, resumed.Events.Select(e => e.Message));
             var again = Record("b");

@@ -113,9 +113,9 @@ public sealed class DataTests : IDisposable
         Refused(images, IdxFile.Bytes([20, 14, 14], new byte[20 * 196]), "contains [20, 14, 14]; expected images [n, 28, 28]");
         Refused(images, IdxFile.Bytes([20, 784], new byte[20 * 784]), "contains [20, 784]; expected images [n, 28, 28]");
         Refused(images, IdxFile.Bytes([0, 28, 28], []), "contains [0, 28, 28]; expected images [n, 28, 28]");
-        Refused(labels, IdxFile.Bytes([19], new byte[19]), "holds [19], expected 20 labels");
-        Refused(labels, IdxFile.Bytes([20, 1], new byte[20]), "holds [20, 1], expected 20 labels");
-        Refused(labels, IdxFile.Bytes([20], [.. new byte[19], 10]), "has the label 10, expected 0 to 9");
+        Refused(labels, IdxFile.Bytes([19], new byte[19]), "contains [19]; expected 20 labels");
+        Refused(labels, IdxFile.Bytes([20, 1], new byte[20]), "contains [20, 1]; expected 20 labels");
+        Refused(labels, IdxFile.Bytes([20], [.. new byte[19], 10]), "has the label 10; expected 0 to 9");
         Refused("t10k-labels-idx1-ubyte.gz", [0, 0, 8], "not a valid IDX file");
 
         void Refused(string name, byte[] content, string reason)

@@ -62,7 +62,7 @@ public sealed class IdxTests : IDisposable
             { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2], "announces 3 bytes of data, but it has 2" },
             { [0, 0, 8, 1, 0, 0, 0, 3, 1, 2, 3, 4], "announces 3 bytes of data, but it has 4" },
             { IdxFile.Bytes([3, 2, 2], new byte[6]), "announces 3 x 2 x 2 bytes of data, but it has 6" },
-            { IdxFile.Bytes([uint.MaxValue], new byte[6]), "promises 4294967295 bytes" },
+            { IdxFile.Bytes([uint.MaxValue], new byte[6]), "announces 4294967295 bytes" },
             // 2^64 and 2^128: products that wrap around to the zero bytes that follow.
             { IdxFile.Bytes([1u << 31, 1u << 31, 4], []), "it has 0" },
             { IdxFile.Bytes([1u << 31, 1u << 31, 1u << 31, 1u << 31, 16], []), "it has 0" },

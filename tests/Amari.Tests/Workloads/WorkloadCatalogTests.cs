@@ -98,7 +98,7 @@ public sealed class WorkloadCatalogTests : IDisposable
     public void A_workload_that_cannot_be_made_says_why_in_one_line()
     {
         var path = EmittedWorkloads.WriteBroken(folder.Path, "Broken");
-        Fails(null, path, path, "cannot be made", "first line second line");
+        Fails(null, path, path, "cannot be created", "first line second line");
     }
 
     [Fact]
