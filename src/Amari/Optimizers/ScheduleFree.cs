@@ -130,7 +130,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 2.5e-3)
+    public sealed record Options() : GroupedOptions(learningRate: 2.5e-3)
     {
         /// <summary>What is averaged.</summary>
         [ShapesState]
@@ -160,13 +160,6 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             get;
             init => field = Require.Positive(value);
         } = 1e-8;
-
-        /// <summary>λ ≥ 0, multiplied by η; the decay is at y.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
 
         /// <summary>Steps over which η rises linearly from nothing, ≥ 0.</summary>
         public int WarmupSteps
@@ -201,7 +194,13 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     /// <param name="MeanWeight">The mean of w over the steps so far, a scalar.</param>
     /// <param name="LargestRate">The largest η so far, a scalar.</param>
     /// <param name="Share">β of the last step, a scalar: between x and y there is no way without it.</param>
-    public sealed record State(Tensor Iterate, Tensor? SecondMoment, Tensor MeanWeight, Tensor LargestRate, Tensor Share) : ParameterState
+    public sealed record State(
+        Tensor Iterate,
+        [property: Moment(IsOfSquares = true)] Tensor? SecondMoment,
+        Tensor MeanWeight,
+        Tensor LargestRate,
+        Tensor Share
+    ) : ParameterState
     {
         /// <summary>y, shaped as w, while the parameters hold x; else null.</summary>
         public Tensor? TrainingPoint { get; internal set; }
@@ -333,7 +332,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
             d = gradient.div(v.div(1 - Math.Pow(options.Beta2, t)).sqrt_().add_(options.Epsilon));
         }
-        d = d.add(parameter, alpha: options.WeightDecay);
+        d = WeightStep.WithDecay(d, parameter, options);
         double made = state.Share.ToDouble();
         if (made > 0 && made != beta)
             parameter.lerp_(state.Iterate, 1 - beta / made); // y was made with another β

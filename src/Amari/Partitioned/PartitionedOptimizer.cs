@@ -24,7 +24,6 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     private readonly Likelihood? _likelihood;
     private List<Part> _parts = [];
     private (Communicator Ranks, bool Shard)? _distributed;
-    private readonly EventLog _events = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
     private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? MatrixOptimizer, Member? Fallback)
@@ -57,7 +56,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         foreach (var group in groups)
         {
             group.Distinguish(names);
-            group.MomentumCut = () => _events.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
+            group.MomentumCut = () => EventLog.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
             foreach (var (name, parameter) in group.Parameters)
                 if (!names.Add(name) || !handles.Add(parameter.Handle))
                     throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
@@ -247,7 +246,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         ]);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Members.SelectMany(m => m.Events)];
+    public override IReadOnlyList<OptimizerEvent> Events => [.. EventLog.Events, .. Members.SelectMany(m => m.Events)];
 
     /// <inheritdoc/>
     public override long StateBytes => Members.Sum(m => m.StateBytes);
@@ -267,7 +266,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
             StepScaled(scale);
         else
         {
-            _events.AddSkipped(bad, Steps + 1);
+            EventLog.AddSkipped(bad, Steps + 1);
             Skip();
         }
         return loss;
@@ -334,7 +333,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
             return 1;
         double bound = part.Growth.Scale(scale * scale * part.Fallback!.Optimizer.SumOfSquaredGradients(), growth * growth);
         if (bound < 1)
-            _events.Add(
+            EventLog.Add(
                 "all",
                 FormattableString.Invariant(
                     $"the norm of AdamW's gradients was more than {growth} times its running mean; it was cut to that"

@@ -17,7 +17,7 @@ public sealed class GroupTests
             TOptions second,
             Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make
         )
-            where TOptions : OptimizerOptions
+            where TOptions : GroupedOptions
             where TState : ParameterState
         {
             TOptions[] options = [first, second];

@@ -1,0 +1,30 @@
+using Amari.Optimizers;
+
+namespace Amari.Kernels;
+
+/// <summary>A step of an elementwise optimizer over the rows of a sweep: takes its rule, and chooses the kernels that the options ask
+/// for.</summary>
+/// <param name="Sweep">Rows that share options and step.</param>
+/// <param name="GradientScale">Factor on all gradients.</param>
+/// <param name="Guarded">Whether gradients that are not finite are marked and taken as 0, to be undone.</param>
+/// <param name="Cautious">Whether entries that go against the gradient stay.</param>
+/// <param name="CautiousDecay">Whether entries decay only where the step shrinks them.</param>
+internal readonly record struct FusedStep(Sweep Sweep, double GradientScale, bool Guarded, bool Cautious, bool CautiousDecay)
+{
+    public void Run<TRule>(TRule rule)
+        where TRule : unmanaged, IElementwise
+    {
+        if (!Cautious && !CautiousDecay)
+        {
+            Sweep.Run(new StepKernel<TRule>(rule, GradientScale, Guarded));
+            return;
+        }
+        if (Cautious)
+            Sweep.Tally(new AgreementKernel<TRule>(rule, GradientScale), WeightStep.MinShare);
+        Sweep.Run(new CautiousKernel<TRule>(rule, GradientScale, Cautious, CautiousDecay));
+    }
+
+    /// <summary>Takes a guarded step back.</summary>
+    public void Undo<TRule>(TRule rule)
+        where TRule : unmanaged, IUndoable => Sweep.Run(new UndoKernel<TRule>(rule, GradientScale));
+}
