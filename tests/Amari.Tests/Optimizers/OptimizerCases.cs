@@ -1,3 +1,4 @@
+using System.Reflection;
 using Amari.Optimizers;
 
 namespace Amari.Tests.Optimizers;
@@ -144,6 +145,39 @@ public static class OptimizerCases
             new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BlockwiseInt8, Cautious = true })]) { Fused = fused },
         ["Small AdamW cautious"] = (p, fused) =>
             new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
+        ["Small AdamW AmsGrad"] = (p, fused) =>
+            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, AmsGrad = true })]) { Fused = fused },
+        ["Small Adam blocks"] = (p, fused) =>
+            new Adam([p.Group(new Adam.Options() { StateFormat = StateFormat.BlockwiseInt8, Cautious = true })]) { Fused = fused },
+        ["Small Sgd blocks"] = (p, fused) =>
+            new Sgd([p.Group(new Sgd.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
+        ["Small Sgd bfloat16"] = (p, fused) => new Sgd([p.Group(Caution(StateFormat.BFloat16))]) { Fused = fused },
+        ["Small Lamb"] = (p, fused) =>
+            new Lamb([p.Group(new Lamb.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
+        ["Small Muon"] = (p, fused) =>
+            new Muon([p.Group(new Muon.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
+        ["Small Soap"] = (p, fused) => new Soap([p.Group(new Soap.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
+        ["Small Sophia"] = (p, fused) =>
+            Measured(new Sophia([p.Group(new Sophia.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused }),
+        ["Small AdaHessian"] = (p, fused) =>
+            Measured(new AdaHessian([p.Group(new AdaHessian.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused }),
+        ["Sgd cautious"] = (p, fused) => new Sgd([p.Group(Caution(StateFormat.Full))]) { Fused = fused },
+        ["AdamW cautious decay"] = (p, fused) =>
+            new AdamW([p.Group(new AdamW.Options() { WeightDecay = 0.5, CautiousDecay = true })]) { Fused = fused },
+        ["Lion cautious decay"] = (p, fused) =>
+            new Lion([
+                p.Group(
+                    new Lion.Options()
+                    {
+                        WeightDecay = 0.5,
+                        Cautious = true,
+                        CautiousDecay = true,
+                    }
+                ),
+            ])
+            {
+                Fused = fused,
+            },
         ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
         ["Muon plain"] = (p, fused) =>
             new Muon([
@@ -227,11 +261,59 @@ public static class OptimizerCases
             },
     };
 
+    private static Sgd.Options Caution(StateFormat format) =>
+        new()
+        {
+            LearningRate = 1e-3,
+            Cautious = true,
+            CautiousDecay = true,
+            DecoupledDecay = true,
+            WeightDecay = 1,
+            StateFormat = format,
+        };
+
     public static TheoryData<string> Names => [.. Makers.Keys];
 
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
     public static TheoryData<string> FusedNames =>
-        [.. Makers.Keys.Where(n => n.Split(' ') is ["Sgd" or "Adam" or "AdamW" or "Lion", ..] or ["Small", _, not "cautious"])];
+        [
+            .. Makers.Keys.Where(n =>
+                n.Replace("Small ", "", StringComparison.Ordinal).Split(' ')[0] is "Sgd" or "Adam" or "AdamW" or "Lion"
+                && n != "Small AdamW AmsGrad"
+            ),
+        ];
+
+    /// <summary>The optimizer of these options.</summary>
+    internal static Optimizer Of(GroupedOptions options, Parameter[] parameters, bool fused = true)
+    {
+        var type = options.GetType().DeclaringType!;
+        var group = Activator.CreateInstance(
+            typeof(ParameterGroup<>).MakeGenericType(options.GetType()),
+            parameters.Select((p, i) => ($"p{i}", p)),
+            options
+        );
+        var groups = Array.CreateInstance(group!.GetType(), 1);
+        groups.SetValue(group, 0);
+        var constructor = type.GetConstructors().Single(c => c.GetParameters()[0].ParameterType.IsInstanceOfType(groups));
+        object?[] arguments = [groups, .. constructor.GetParameters().Skip(1).Select(_ => (object?)null)];
+        var optimizer = (Optimizer)constructor.Invoke(arguments);
+        const BindingFlags All = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        type.GetProperty(nameof(Sgd.Fused), All)!.SetValue(optimizer, fused);
+        Measure(optimizer, options.Maximize ? -1 : 1);
+        return optimizer;
+    }
+
+    /// <summary>Gives an optimizer that measures curvature an estimate of it.</summary>
+    internal static void Measure(Optimizer optimizer, double sign)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor[] diagonal = [.. optimizer.parameters().Select(p => (p.grad ?? ones_like(p)).square().add(0.1).mul(sign))];
+        if (optimizer is Sophia sophia)
+            sophia.UpdateCurvature(diagonal);
+        else if (optimizer is AdaHessian hessian)
+            hessian.UpdateCurvature(diagonal);
+    }
 
     /// <summary>With an estimate of the curvature: without one there is no step.</summary>
     private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(

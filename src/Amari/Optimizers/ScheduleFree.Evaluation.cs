@@ -1,0 +1,125 @@
+using Amari.Native;
+using Amari.Optimizers;
+
+namespace Amari;
+
+/// <content>The average x in the parameters, and the training point y again.</content>
+public sealed partial class ScheduleFree
+{
+    private bool _evaluating;
+
+    /// <inheritdoc/>
+    /// <remarks>They hold the average x.</remarks>
+    public override bool Evaluating => _evaluating;
+
+    /// <inheritdoc/>
+    /// <remarks>Weights that were loaded meanwhile, so that a parameter no longer holds x bit for bit, are kept: they become its y, its x
+    /// and its z, and <see cref="Optimizer.Events"/> say so.</remarks>
+    public override void Train()
+    {
+        if (!Evaluating)
+            return;
+        Adopt();
+        using var off = no_grad();
+        ForEach(
+            (_, parameter, state) =>
+            {
+                parameter.copy_(state.TrainingPoint!);
+                state.TrainingPoint!.Dispose();
+                (state.TrainingPoint, state.Evaluated) = (null, null);
+            }
+        );
+        _evaluating = false;
+    }
+
+    /// <summary>Takes weights that were loaded in evaluation as y, x and z.</summary>
+    private void Adopt()
+    {
+        using var off = no_grad();
+        ForEach(
+            (name, parameter, state) =>
+            {
+                using var scope = NewDisposeScope();
+                if (state.Evaluated is null || HoldsAverage(parameter, state))
+                    return;
+                state.Iterate.copy_(parameter);
+                state.TrainingPoint!.copy_(parameter);
+                state.Evaluated = parameter.dtype;
+                Warnings.Once(Loaded);
+                Log(name, Loaded, state.Step);
+            }
+        );
+    }
+
+    private const string Loaded =
+        "Schedule-Free: weights were loaded while it evaluated; training goes on from them, as average and as iterate";
+
+    /// <summary>x, of the dtype of the state.</summary>
+    private static Tensor Average(State state) =>
+        state.Share.ToDouble() is > 0 and var share ? state.TrainingPoint!.lerp(state.Iterate, 1 - 1 / share) : state.TrainingPoint!;
+
+    private static bool HoldsAverage(Tensor parameter, State state) =>
+        parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
+
+    /// <inheritdoc/>
+    /// <remarks>Meanwhile y is kept beside: one more tensor. Weights that were loaded in training since the last step are not seen, for
+    /// nothing is kept to hold them against: they are taken as y, and x is computed of them and the old z. Load weights after
+    /// <see cref="Eval"/>, and go on with <see cref="Train"/>.</remarks>
+    public override void Eval()
+    {
+        if (Evaluating)
+            return;
+        using var off = no_grad();
+        ForEach(
+            (_, parameter, state) =>
+            {
+                using var scope = NewDisposeScope();
+                state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
+                parameter.copy_(Average(state));
+                state.Evaluated = parameter.dtype;
+            }
+        );
+        _evaluating = true;
+    }
+
+    /// <inheritdoc/>
+    /// <remarks>In evaluation, weights that were loaded meanwhile are taken as by <see cref="Train"/>, so that they are saved,
+    /// too.</remarks>
+    public override OptimizerSnapshot Snapshot()
+    {
+        if (Evaluating)
+            Adopt();
+        var snapshot = base.Snapshot();
+        snapshot.Values["evaluating"] = Evaluating;
+        return snapshot;
+    }
+
+    /// <inheritdoc/>
+    public override void Restore(OptimizerSnapshot snapshot)
+    {
+        ArgumentNullException.ThrowIfNull(snapshot);
+        using var scope = NewDisposeScope();
+        bool evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
+        var points = new Dictionary<string, Tensor>(); // copied first: the snapshot may be of this optimizer, whose state now goes
+        string[] names = evaluating ? [.. snapshot.Values["steps"]!.AsObject().Select(s => s.Key)] : [];
+        foreach (string name in names)
+        {
+            if (!snapshot.Tensors.TryGetValue($"{name}.{nameof(State.TrainingPoint)}", out var point))
+                throw new InvalidDataException($"The state lacks '{name}.{nameof(State.TrainingPoint)}'.");
+            points[name] = point.clone();
+        }
+        base.Restore(snapshot);
+        _evaluating = evaluating;
+        if (!Evaluating)
+            return;
+        using var off = no_grad();
+        ForEach(
+            (name, parameter, state) =>
+            {
+                state.TrainingPoint = points[name].DetachFromDisposeScope();
+                if (HoldsAverage(parameter, state))
+                    state.Evaluated = parameter.dtype; // else the model's weights are still to be loaded
+            }
+        );
+    }
+}
