@@ -152,7 +152,7 @@ public sealed unsafe class SweepTests
     }
 
     [Fact]
-    public void Sum_of_squares_is_the_double_precision_sum_of_any_number_of_gradients()
+    public void Sum_of_squares_is_the_double_precision_sum()
     {
         var w = Problem.Parameters([
             [1],

@@ -283,21 +283,53 @@ public static class OptimizerCases
             ),
         ];
 
+    /// <summary>λ of <see cref="Start"/>.</summary>
+    internal const double Decay = 0.3;
+
+    /// <summary>Every method with a group loop in the library.</summary>
+    public static TheoryData<string> Methods => [.. OptionTypes.Select(t => t.DeclaringType!.Name)];
+
+    /// <summary>Their options.</summary>
+    internal static IReadOnlyList<Type> OptionTypes { get; } =
+    [
+        .. typeof(GroupedOptions)
+            .Assembly.GetTypes()
+            .Where(t => t.IsSubclassOf(typeof(GroupedOptions)) && !t.IsAbstract)
+            .OrderBy(t => t.DeclaringType!.Name, StringComparer.Ordinal),
+    ];
+
+    /// <summary>A method's options, with a decay that shows.</summary>
+    internal static GroupedOptions Start(string method, params (string Option, object Value)[] changes)
+    {
+        var options = (GroupedOptions)Activator.CreateInstance(OptionTypes.Single(t => t.DeclaringType!.Name == method))!;
+        return With(
+            options,
+            [("LearningRate", 0.05), ("WeightDecay", Decay), ("DecoupledDecay", true), ("FallbackScale", 1.0), .. changes]
+        );
+    }
+
+    /// <summary>The options with some changed; those that the method lacks are passed over.</summary>
+    internal static GroupedOptions With(GroupedOptions options, params (string Option, object? Value)[] changes)
+    {
+        object copy = options.GetType().GetMethod("<Clone>$")!.Invoke(options, null)!;
+        foreach (var (option, value) in changes)
+            copy.GetType().GetProperty(option)?.SetValue(copy, value);
+        return (GroupedOptions)copy;
+    }
+
     /// <summary>The optimizer of these options.</summary>
     internal static Optimizer Of(GroupedOptions options, Parameter[] parameters, bool fused = true)
     {
-        var type = options.GetType().DeclaringType!;
-        var group = Activator.CreateInstance(
-            typeof(ParameterGroup<>).MakeGenericType(options.GetType()),
-            parameters.Select((p, i) => ($"p{i}", p)),
-            options
-        );
-        var groups = Array.CreateInstance(group!.GetType(), 1);
+        const BindingFlags All = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DoNotWrapExceptions;
+        var named = parameters.Select((p, i) => ($"p{i}", p));
+        var kind = typeof(ParameterGroup<>).MakeGenericType(options.GetType());
+        object group = Activator.CreateInstance(kind, All, null, [named, options], null)!;
+        var groups = Array.CreateInstance(kind, 1);
         groups.SetValue(group, 0);
+        var type = options.GetType().DeclaringType!;
         var constructor = type.GetConstructors().Single(c => c.GetParameters()[0].ParameterType.IsInstanceOfType(groups));
-        object?[] arguments = [groups, .. constructor.GetParameters().Skip(1).Select(_ => (object?)null)];
-        var optimizer = (Optimizer)constructor.Invoke(arguments);
-        const BindingFlags All = BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic;
+        object?[] arguments = [groups, .. new object?[constructor.GetParameters().Length - 1]];
+        var optimizer = (Optimizer)constructor.Invoke(All, null, arguments, null);
         type.GetProperty(nameof(Sgd.Fused), All)!.SetValue(optimizer, fused);
         Measure(optimizer, options.Maximize ? -1 : 1);
         return optimizer;

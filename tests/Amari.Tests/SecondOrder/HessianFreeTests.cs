@@ -118,7 +118,9 @@ public sealed class HessianFreeTests : IDisposable
     public void Backtracking_takes_the_lowest_iterate_from_the_end()
     {
         var (model, x, y) = Network();
-        var c = KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher) + 1e-2 * eye(51, dtype: F64);
+        var c =
+            KfacOptimizer.Dense.Fisher(model, x, [.. model.parameters()], KfacOptimizer.Dense.CategoricalFisher)
+            + 1e-2 * eye(51, dtype: F64);
         var g = Gradient(model, new Categorical(), x, y);
         var before = Flat(model);
         using var optimizer = new HessianFree(

@@ -185,7 +185,10 @@ public sealed class VerifierTests : IDisposable
         var dense = KfacOptimizer.Dense.Fisher(mlp, x, [layer.weight!, layer.bias!], KfacOptimizer.Dense.CategoricalFisher);
         var h = cat([((Linear)((Sequential)mlp)[0]).call(x).tanh(), ones(6, 1, dtype: ScalarType.Float64)], 1);
         var g =
-            Enumerable.Range(0, 6).Select(i => KfacOptimizer.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1)))).Aggregate((p, q) => p + q) / 6;
+            Enumerable
+                .Range(0, 6)
+                .Select(i => KfacOptimizer.Dense.CategoricalFisher(mlp.call(x.narrow(0, i, 1))))
+                .Aggregate((p, q) => p + q) / 6;
         double expected = KfacOptimizer.Dense.RelativeError(KfacOptimizer.Dense.Kronecker(h.T.mm(h) / 6, g, bias: true), dense);
         Assert.Equal(
             expected,

@@ -3,7 +3,7 @@ using Amari.Verification;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Parameter groups with options of their own.</summary>
-public sealed class GroupTests
+public sealed class ParameterGroupTests
 {
     /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
     private sealed record Grouped(
