@@ -1,5 +1,3 @@
-using Amari.Optimizers;
-
 namespace Amari.Kernels;
 
 /// <summary>A step of an elementwise optimizer over the rows of a sweep: takes its rule, and chooses the kernels that the options ask
@@ -11,6 +9,11 @@ namespace Amari.Kernels;
 /// <param name="CautiousDecay">Whether entries decay only where the step shrinks them.</param>
 internal readonly record struct FusedStep(Sweep Sweep, double GradientScale, bool Guarded, bool Cautious, bool CautiousDecay)
 {
+    /// <summary>The least share of entries that agree with the gradient: what is left of a cautious step grows by its inverse at
+    /// most.</summary>
+    public const double MinShare = 1e-3;
+
+    /// <summary>Takes the step.</summary>
     public void Run<TRule>(TRule rule)
         where TRule : unmanaged, IElementwise
     {
@@ -20,7 +23,7 @@ internal readonly record struct FusedStep(Sweep Sweep, double GradientScale, boo
             return;
         }
         if (Cautious)
-            Sweep.Tally(new AgreementKernel<TRule>(rule, GradientScale), WeightStep.MinShare);
+            Sweep.Tally(new AgreementKernel<TRule>(rule, GradientScale), MinShare);
         Sweep.Run(new CautiousKernel<TRule>(rule, GradientScale, Cautious, CautiousDecay));
     }
 

@@ -1,3 +1,5 @@
+using Amari.Kernels;
+
 namespace Amari.Optimizers;
 
 /// <summary>How a direction moves the weights, with what the options say of decay and caution: the last line of every update.</summary>
@@ -7,11 +9,9 @@ namespace Amari.Optimizers;
 /// </code>
 /// Cautious steps: Liang et al. 2024, arXiv:2411.16085, Algorithm 1; the mean keeps the length of the step, its bound is of the authors'
 /// implementation, in place of the paper's d / (Σ φ + 1). Cautious weight decay: Chen et al. 2025, arXiv:2510.12402, Algorithm 1. With
-/// both, u has its mask first. The kernels' way is <see cref="Kernels.CautiousKernel{TRule}"/>.</remarks>
+/// both, u has its mask first. The kernels' way is <see cref="CautiousKernel{TRule}"/>.</remarks>
 internal static class WeightStep
 {
-    internal const double MinShare = 1e-3;
-
     /// <summary>w ← (1 - η λ ψ) w - r u, with the masks that the options ask for, and λ of a decoupled decay.</summary>
     /// <param name="w">Changed.</param>
     /// <param name="g">The gradient that a cautious step agrees with.</param>
@@ -49,7 +49,7 @@ internal static class WeightStep
         if (!options.IsCautious)
             return u;
         var mask = u.mul(g.sign()).gt(0).to_type(u.dtype);
-        return u.mul(mask.div_(mask.mean().clamp_min_(MinShare)));
+        return u.mul(mask.div_(mask.mean().clamp_min_(FusedStep.MinShare)));
     }
 
     /// <summary>w ← (1 - η λ ψ) w, by itself.</summary>
