@@ -44,9 +44,10 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in
     /// float32) that its square would be. By a skipped step nothing moves: weights, state and step counters stay as they are, bit for bit,
     /// and the next batch is taken as if this one had not been. <see cref="Events"/> names the first such parameter. With one exception:
-    /// AdamW and Lion over more than 2¹⁷ float32 numbers, with moments in full and without <see cref="MaxGradientNorm"/>, read only a
-    /// sample of the gradients before a step. What they meet outside of it makes them take the step back to rounding, so that each number
-    /// ends within about a unit in the last place of the larger of itself and of what the step added.</summary>
+    /// AdamW and Lion over more than 2¹⁷ float32 numbers, with moments in full, without cautious masks and without
+    /// <see cref="MaxGradientNorm"/>, read only a sample of the gradients before a step. What they meet outside of it makes them take the
+    /// step back to rounding, so that each number ends within about a unit in the last place of the larger of itself and of what the step
+    /// added.</summary>
     public long SkippedSteps { get; private protected set; }
 
     /// <summary>What happened that the user should know of (a skipped step, a failed factorisation, a fall-back), oldest first.</summary>

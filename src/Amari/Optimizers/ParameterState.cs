@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using Amari.Kernels;
 using Amari.Optimizers;
@@ -120,9 +121,20 @@ public abstract record ParameterState
     private static string ScalesOf(string moment) =>
         moment.Replace("Momentum", "", StringComparison.Ordinal).Replace("Moment", "", StringComparison.Ordinal) + "Scales";
 
-    private static PropertyInfo[] Members(Type type) =>
-        [.. type.GetProperties().Where(p => p.PropertyType == typeof(Tensor)).OrderBy(p => p.MetadataToken)];
+    private static readonly ConcurrentDictionary<Type, (PropertyInfo[] Members, (PropertyInfo, MomentAttribute)[] Moments)> Layouts = new();
 
-    private static IEnumerable<(PropertyInfo Property, MomentAttribute Moment)> Moments(Type type) =>
-        Members(type).Where(m => m.IsDefined(typeof(MomentAttribute))).Select(m => (m, m.GetCustomAttribute<MomentAttribute>()!));
+    private static (PropertyInfo[] Members, (PropertyInfo Property, MomentAttribute Moment)[] Moments) Layout(Type type) =>
+        Layouts.GetOrAdd(
+            type,
+            t =>
+            {
+                var members = t.GetProperties().Where(p => p.PropertyType == typeof(Tensor)).OrderBy(p => p.MetadataToken).ToArray();
+                var moments = members.Select(m => (m, m.GetCustomAttribute<MomentAttribute>())).Where(m => m.Item2 is not null);
+                return (members, [.. moments.Select(m => (m.m, m.Item2!))]);
+            }
+        );
+
+    private static PropertyInfo[] Members(Type type) => Layout(type).Members;
+
+    private static (PropertyInfo Property, MomentAttribute Moment)[] Moments(Type type) => Layout(type).Moments;
 }
