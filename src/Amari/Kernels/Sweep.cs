@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using Amari.Native;
-using Amari.Verification;
 
 namespace Amari.Kernels;
 

@@ -40,9 +40,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// that changed since it was made ask for (<see cref="ParameterState.Replace"/>).</summary>
     private protected virtual bool Suits(TState state, TOptions options) => true;
 
-    /// <summary>Whether a kernel call without cautious masks can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a
-    /// sample is checked before the step, all of
-    /// them in it, and a step that met what is not finite outside of the sample is taken back.</summary>
+    /// <summary>Whether a kernel call without cautious masks can be undone to rounding by <see cref="UndoFused"/>. Then large gradients
+    /// are not read twice: a sample is checked before the step, all of them in it, and a step that met what is not finite outside of the
+    /// sample is taken back.</summary>
     private protected virtual bool CanUndo(TOptions options) => false;
 
     /// <summary>Undoes a guarded <see cref="UpdateFused"/>, called with the same arguments.</summary>

@@ -48,8 +48,8 @@ public abstract record GroupedOptions : OptimizerOptions
     {
         if (CautiousDecay && !CanDecayCautiously)
             throw new ArgumentException(
-                "CautiousDecay is True; it must be False where the decay is a part of the gradient, as Adam's is (AdamW's is not), and Sgd's "
-                    + "without DecoupledDecay."
+                "CautiousDecay is True; it must be False where the decay is a part of the gradient, as Adam's is (AdamW's is not), and "
+                    + "Sgd's without DecoupledDecay."
             );
     }
 }

@@ -1,6 +1,7 @@
 namespace Amari;
 
-/// <summary>Marks a tensor of a state that is kept in the group's <see cref="StateFormat"/>: a running mean shaped as the parameter.</summary>
+/// <summary>Marks a tensor of a state that is kept in the group's <see cref="StateFormat"/>: a running mean shaped as the
+/// parameter.</summary>
 /// <remarks><see cref="GroupedOptimizer{TOptions, TState}.Update"/> sees it in full whatever the format.</remarks>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class MomentAttribute : Attribute

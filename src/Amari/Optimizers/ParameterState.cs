@@ -26,7 +26,8 @@ public abstract record ParameterState
     /// <summary>Whether a tensor holds the scales of a moment.</summary>
     internal bool IsScale(string name) => _scales.Keys.Any(m => ScalesOf(m) == name);
 
-    /// <summary>The record's tensors by member name, in the order of declaration, then scales; members that are null are left out.</summary>
+    /// <summary>The record's tensors by member name, in the order of declaration, then scales; members that are null are left
+    /// out.</summary>
     internal IEnumerable<(string Name, Tensor Tensor)> Tensors()
     {
         foreach (var member in Members(GetType()))

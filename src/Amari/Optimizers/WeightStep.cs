@@ -1,6 +1,6 @@
 using Amari.Kernels;
 
-namespace Amari.Optimizers;
+namespace Amari;
 
 /// <summary>How a direction moves the weights, with what the options say of decay and caution: the last line of every update.</summary>
 /// <remarks><code>
@@ -9,13 +9,13 @@ namespace Amari.Optimizers;
 /// </code>
 /// Cautious steps: Liang et al. 2024, arXiv:2411.16085, Algorithm 1; the mean keeps the length of the step, its bound is of the authors'
 /// implementation, in place of the paper's d / (Σ φ + 1). Cautious weight decay: Chen et al. 2025, arXiv:2510.12402, Algorithm 1. With
-/// both, u has its mask first. The kernels' way is <see cref="CautiousKernel{TRule}"/>.</remarks>
-internal static class WeightStep
+/// both, u has its mask first. An update that ends in it has all of these options.</remarks>
+public static class WeightStep
 {
     /// <summary>w ← (1 - η λ ψ) w - r u, with the masks that the options ask for, and λ of a decoupled decay.</summary>
-    /// <param name="w">Changed.</param>
-    /// <param name="g">The gradient that a cautious step agrees with.</param>
-    /// <param name="u">The direction, or its numerator; not changed.</param>
+    /// <param name="w">Changed, outside of the graph: call it under <c>no_grad</c>, as <c>Update</c> is called.</param>
+    /// <param name="g">The gradient that a cautious step agrees with, shaped as w.</param>
+    /// <param name="u">The direction, or its numerator, shaped as w; not changed.</param>
     /// <param name="options">Of w's group.</param>
     /// <param name="rate">r ≥ 0; η if null.</param>
     /// <param name="over">What u is divided by, > 0; null for 1.</param>
@@ -30,6 +30,8 @@ internal static class WeightStep
         bool decayLast = false
     )
     {
+        ArgumentNullException.ThrowIfNull(options);
+        using var scope = NewDisposeScope();
         u = Masked(u, g, options);
         double alpha = -(rate ?? options.LearningRate);
         var shrinks = options.CautiousDecay ? Shrinks(u, w) : null;
@@ -44,7 +46,7 @@ internal static class WeightStep
     }
 
     /// <summary>u, or with a cautious step a fresh tensor without the entries that go against the gradient.</summary>
-    public static Tensor Masked(Tensor u, Tensor g, GroupedOptions options)
+    internal static Tensor Masked(Tensor u, Tensor g, GroupedOptions options)
     {
         if (!options.IsCautious)
             return u;
@@ -56,11 +58,11 @@ internal static class WeightStep
     /// <param name="w">Changed.</param>
     /// <param name="u">The direction of the step.</param>
     /// <param name="options">Of w's group.</param>
-    public static void Decay(Tensor w, Tensor u, GroupedOptions options) =>
+    internal static void Decay(Tensor w, Tensor u, GroupedOptions options) =>
         DecayWhere(w, options.CautiousDecay ? Shrinks(u, w) : null, options);
 
     /// <summary>u + λ ψ w, of a decay that is a part of the direction; a fresh tensor.</summary>
-    public static Tensor WithDecay(Tensor u, Tensor w, GroupedOptions options) =>
+    internal static Tensor WithDecay(Tensor u, Tensor w, GroupedOptions options) =>
         u.add(options.CautiousDecay ? w.mul(Shrinks(u, w)) : w, alpha: options.WeightDecay);
 
     private static void DecayWhere(Tensor w, Tensor? shrinks, GroupedOptions options)

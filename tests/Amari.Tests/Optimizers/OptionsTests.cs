@@ -93,7 +93,8 @@ public sealed class OptionsTests
         }
     }
 
-    /// <summary>What takes an outlier to show: <see cref="MuonTests"/>; or measures: <see cref="DiagonalCurvatureOptimizerTests"/>.</summary>
+    /// <summary>What takes an outlier to show: <see cref="MuonTests"/>; or measures:
+    /// <see cref="DiagonalCurvatureOptimizerTests"/>.</summary>
     private static bool IsTestedElsewhere(PropertyInfo option) =>
         option.DeclaringType == typeof(DiagonalCurvatureOptions)
         || (option.DeclaringType == typeof(Muon.Options) && option.Name == nameof(Muon.Options.MaxGrowth));
