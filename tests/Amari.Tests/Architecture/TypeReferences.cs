@@ -121,7 +121,8 @@ internal sealed class TypeReferences
                     code.Offset += 8;
                     break;
                 case OperandType.InlineSwitch:
-                    code.Offset += 4 * code.ReadInt32();
+                    int targets = code.ReadInt32(); // read first: it moves the offset
+                    code.Offset += 4 * targets;
                     break;
                 default:
                     code.Offset += 4;
