@@ -2,8 +2,8 @@ namespace Amari.Kernels;
 
 /// <summary>An elementwise algorithm: what each number does by itself in a step w ← keep w + rate u, written once for all
 /// registers.</summary>
-/// <remarks>The drivers are <see cref="StepKernel{TRule}"/>, <see cref="CautiousKernel{TRule}"/> and <see cref="UndoKernel{TRule}"/>;
-/// <see cref="FusedStep"/> chooses among them.</remarks>
+/// <remarks>The drivers are <see cref="StepKernel{TRule, TGuard}"/>, <see cref="CautiousKernel{TRule}"/> and
+/// <see cref="UndoKernel{TRule}"/>; <see cref="FusedStep"/> chooses among them.</remarks>
 internal interface IElementwise
 {
     /// <summary>How many moments there are, 0 to 3.</summary>

@@ -5,12 +5,12 @@ namespace Amari.Kernels;
 /// <summary>A step of an elementwise algorithm: w ← keep w + rate u.</summary>
 /// <remarks>Guarded, it takes gradients that are not usable (<see cref="GradientBound"/>) as 0 and marks their tensors, so that
 /// <see cref="UndoKernel{TRule}"/> can take the step back.</remarks>
-internal readonly struct StepKernel<TRule>(TRule rule, double gradientScale, bool guarded = false) : IKernel
+internal readonly struct StepKernel<TRule, TGuard>(TRule rule, double gradientScale) : IKernel
     where TRule : unmanaged, IElementwise
+    where TGuard : unmanaged, IGuard
 {
     private readonly TRule _rule = rule;
     private readonly float _scale = (float)gradientScale;
-    private readonly bool _guarded = guarded;
 
     public static bool TakesStates => TRule.Moments > 0;
 
@@ -32,7 +32,7 @@ internal readonly struct StepKernel<TRule>(TRule rule, double gradientScale, boo
                 m = default,
                 v = default,
                 largest = default;
-            if (_guarded)
+            if (TGuard.IsOn)
                 g = L.Within(g, bound, ref beyond);
             if (TRule.Moments > 0)
                 m = x.M[i];
@@ -49,13 +49,29 @@ internal readonly struct StepKernel<TRule>(TRule rule, double gradientScale, boo
                 x.U[i] = largest;
             x.W[i] = L.Fma(rate, u, keep * w);
         }
-        if (_guarded)
+        if (TGuard.IsOn)
             x.Mark(beyond);
     }
 }
 
-/// <summary>Undoes a guarded <see cref="StepKernel{TRule}"/> to rounding: each number comes back to within a unit in the last place of the
-/// larger of itself and what the step added to it.</summary>
+/// <summary>Whether a kernel is guarded: a type, so that the loop of each has no branch.</summary>
+internal interface IGuard
+{
+    static abstract bool IsOn { get; }
+}
+
+internal readonly struct Guarded : IGuard
+{
+    public static bool IsOn => true;
+}
+
+internal readonly struct Unguarded : IGuard
+{
+    public static bool IsOn => false;
+}
+
+/// <summary>Undoes a guarded <see cref="StepKernel{TRule, TGuard}"/> to rounding: each number comes back to within a unit in the last
+/// place of the larger of itself and what the step added to it.</summary>
 internal readonly struct UndoKernel<TRule>(TRule rule, double gradientScale) : IKernel
     where TRule : unmanaged, IUndoable
 {
