@@ -12,6 +12,9 @@ internal interface IKernel
 
     /// <summary>Whether it needs the states, which small formats have to widen.</summary>
     static virtual bool TakesStates => true;
+
+    /// <summary>Whether it changes the states, which small formats then have to round.</summary>
+    static virtual bool WritesStates => true;
 }
 
 /// <summary>A piece of one tensor, seen through registers: parameter, gradient (as it is, not scaled), first to third state.</summary>

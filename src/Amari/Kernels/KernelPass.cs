@@ -37,6 +37,8 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
             else
                 Run<float>(&block, i, i + count);
             Interlocked.Add(ref segment->Agreed, block.Agreed);
+            if (!TKernel.WritesStates)
+                continue;
             SmallState.Encode(m, first, i, count, signed: true, SmallState.Salt(segment->Step, 0));
             if (segment->T != 0)
                 SmallState.Encode(v, second, i, count, signed: false, SmallState.Salt(segment->Step, 1));

@@ -26,61 +26,58 @@ internal static unsafe class SmallState
     public static (Tensor Values, Tensor? Scales) Zeros(Tensor like, StateFormat format) =>
         format switch
         {
-            StateFormat.BFloat16 => (zeros_like(like, dtype: ScalarType.BFloat16), null),
+            StateFormat.BFloat16 => (zeros(like.shape, dtype: ScalarType.BFloat16, device: like.device), null),
             StateFormat.BlockwiseInt8 => (
-                zeros_like(like, dtype: ScalarType.Byte),
+                zeros(like.shape, dtype: ScalarType.Byte, device: like.device),
                 zeros(Blocks(like.numel()), dtype: ScalarType.Float32, device: like.device)
             ),
             _ => throw new ArgumentOutOfRangeException(nameof(format), format, "Full needs no such state."),
         };
 
-    /// <summary>Shows moments in full to an update in torch lines, and keeps what it leaves. Moments in full are shown as they
-    /// are.</summary>
-    /// <param name="step">Of the parameter.</param>
-    /// <param name="type">The dtype that the update computes in.</param>
-    /// <param name="values">The first moment, and the second if there is one.</param>
-    /// <param name="scales">Theirs, or nulls.</param>
-    /// <param name="update">Changes the moments that it is given.</param>
-    public static void Update(long step, ScalarType type, Tensor[] values, Tensor?[] scales, Action<Tensor[]> update)
+    /// <summary>A moment in full, a fresh tensor.</summary>
+    /// <param name="values">As it is kept.</param>
+    /// <param name="scales">Of its blocks, where the format has them.</param>
+    /// <param name="signed">Whether it may be negative.</param>
+    /// <param name="type">The dtype of the result.</param>
+    public static Tensor Widen(Tensor values, Tensor? scales, bool signed, ScalarType type)
     {
-        if (!IsSmall(values[0].dtype))
-        {
-            update(values);
-            return;
-        }
         using var scope = NewDisposeScope();
-        Tensor[] codes = [.. values.Select(v => v.cpu().contiguous())],
-            factors = [.. scales.Select(s => s is null ? zeros(1) : s.cpu())];
-        Tensor[] full = [.. codes.Select(c => zeros_like(c, dtype: ScalarType.Float32))];
-        for (int k = 0; k < values.Length; k++)
-            Each(k, (address, from, n, numbers) => Decode(address, from, n, k == 0, numbers));
-        Tensor[] wide = [.. full.Select(f => f.to(type, values[0].device))];
-        update(wide);
-        for (int k = 0; k < values.Length; k++)
-        {
-            full[k].copy_(wide[k]);
-            Each(k, (address, from, n, numbers) => Encode(numbers, address, from, n, k == 0, Salt(step, k)));
-            values[k].copy_(codes[k]);
-            scales[k]?.copy_(factors[k]);
-        }
+        Tensor codes = values.cpu().contiguous(),
+            factors = scales?.cpu() ?? zeros(1),
+            full = zeros_like(codes, dtype: ScalarType.Float32);
+        EachBlock(full, codes, factors, (address, from, n, numbers) => Decode(address, from, n, signed, numbers));
+        return full.to(type, values.device).MoveToOuterDisposeScope();
+    }
 
-        void Each(int k, BlockAction action)
+    /// <summary>Rounds a moment into the tensors that keep it.</summary>
+    /// <param name="full">Not changed.</param>
+    /// <param name="values">Takes the numbers.</param>
+    /// <param name="scales">Takes the scales of the blocks, where the format has them.</param>
+    /// <param name="signed">Whether it may be negative.</param>
+    /// <param name="salt">See <see cref="Salt"/>.</param>
+    public static void Narrow(Tensor full, Tensor values, Tensor? scales, bool signed, uint salt)
+    {
+        using var scope = NewDisposeScope();
+        Tensor codes = values.cpu().contiguous(),
+            factors = scales?.cpu() ?? zeros(1),
+            wide = full.to(ScalarType.Float32, CPU, copy: true).contiguous();
+        EachBlock(wide, codes, factors, (address, from, n, numbers) => Encode(numbers, address, from, n, signed, salt));
+        values.copy_(codes);
+        scales?.copy_(factors);
+    }
+
+    private static void EachBlock(Tensor full, Tensor codes, Tensor factors, BlockAction action)
+    {
+        var address = new Address(codes.dtype, Native.LibTorch.DataPointer(codes.Handle), Native.LibTorch.DataPointer(factors.Handle));
+        float* block = stackalloc float[Block],
+            numbers = (float*)Native.LibTorch.DataPointer(full.Handle);
+        for (long from = 0, count = codes.numel(); from < count; from += Block)
         {
-            var address = new Address(
-                codes[k].dtype,
-                Native.LibTorch.DataPointer(codes[k].Handle),
-                Native.LibTorch.DataPointer(factors[k].Handle)
-            );
-            float* block = stackalloc float[Block],
-                numbers = (float*)Native.LibTorch.DataPointer(full[k].Handle);
-            for (long from = 0, count = codes[k].numel(); from < count; from += Block)
-            {
-                int n = (int)Math.Min(Block, count - from);
-                new Span<float>(block, Block).Clear();
-                new Span<float>(numbers + from, n).CopyTo(new(block, Block));
-                action(address, from, n, block);
-                new Span<float>(block, n).CopyTo(new(numbers + from, n));
-            }
+            int n = (int)Math.Min(Block, count - from);
+            new Span<float>(block, Block).Clear();
+            new Span<float>(numbers + from, n).CopyTo(new(block, Block));
+            action(address, from, n, block);
+            new Span<float>(block, n).CopyTo(new(numbers + from, n));
         }
     }
 

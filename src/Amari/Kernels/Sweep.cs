@@ -1,6 +1,5 @@
 using System.Runtime.Intrinsics;
 using Amari.Native;
-using Amari.Verification;
 
 namespace Amari.Kernels;
 
@@ -187,18 +186,15 @@ internal sealed unsafe class Sweep
             Pass(new KernelPass<TKernel, L>(kernel));
     }
 
-    /// <summary>Runs a kernel that counts entries, then one that sees their share in each tensor.</summary>
-    /// <param name="counting">The first kernel.</param>
-    /// <param name="kernel">The second.</param>
-    /// <param name="leastShare">Bound on the share from below.</param>
-    public void Run<TCounting, TKernel>(TCounting counting, TKernel kernel, double leastShare)
+    /// <summary>Runs a kernel that counts entries; the next one sees their share in each tensor.</summary>
+    /// <param name="counting">Calls <see cref="Chunk{L, T}.Count"/>.</param>
+    /// <param name="minShare">Bound on the share from below.</param>
+    public void Tally<TCounting>(TCounting counting, double minShare)
         where TCounting : unmanaged, IKernel
-        where TKernel : unmanaged, IKernel
     {
         Run(counting);
         foreach (ref var segment in _segments.AsSpan(0, Count))
-            segment.Share = (float)Math.Max(leastShare, (double)segment.Agreed / segment.Length);
-        Run(kernel);
+            segment.Share = (float)Math.Max(minShare, (double)segment.Agreed / segment.Length);
     }
 
     /// <summary>The sum of the squares of all gradients, in double precision.</summary>

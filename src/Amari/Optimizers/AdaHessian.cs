@@ -79,13 +79,6 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
             init => field = Require.Positive(value);
         } = 1e-4;
 
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
-
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
 
@@ -96,8 +89,11 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
     /// <param name="Estimates">n, a scalar.</param>
-    public sealed record State(Tensor FirstMoment, [property: NonNegative] Tensor SecondMoment, [property: NonNegative] Tensor Estimates)
-        : ParameterState;
+    public sealed record State(
+        [property: Moment] Tensor FirstMoment,
+        [property: Moment(IsOfSquares = true)] Tensor SecondMoment,
+        [property: NonNegative] Tensor Estimates
+    ) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) =>
@@ -121,6 +117,6 @@ public sealed class AdaHessian : DiagonalCurvatureOptimizer<AdaHessian.Options, 
         double mHat = 1 - Math.Pow(options.Beta1, state.Step),
             vHat = 1 - Math.Pow(options.Beta2, Math.Max(1, state.Estimates.ToDouble()));
         var curvature = state.SecondMoment.div(vHat).pow_(options.HessianPower / 2).add_(options.Epsilon);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).addcdiv_(m, curvature, -options.LearningRate / mHat);
+        WeightStep.Apply(parameter, gradient, m, options, options.LearningRate / mHat, curvature);
     }
 }

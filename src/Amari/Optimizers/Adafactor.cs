@@ -26,7 +26,7 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Adafactor"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 0.01)
+    public sealed record Options() : GroupedOptions(learningRate: 0.01)
     {
         /// <summary>d > 0: the second moments forget with the share t^(-d).</summary>
         public double DecayPower
@@ -56,13 +56,6 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
             get;
             init => field = Require.Positive(value);
         } = 1;
-
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
     }
 
     /// <param name="Rows">R : [.., rows, 1]; null for a vector.</param>
@@ -71,7 +64,7 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     public sealed record State(
         [property: NonNegative] Tensor? Rows,
         [property: NonNegative] Tensor? Columns,
-        [property: NonNegative] Tensor? Variance
+        [property: Moment(IsOfSquares = true)] Tensor? Variance
     ) : ParameterState;
 
     /// <inheritdoc/>
@@ -105,6 +98,6 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
             clip = Math.Max(1, u.norm().ToDouble() / size / options.ClipThreshold);
         double scale =
             Math.Max(options.MinScale, parameter.norm().ToDouble() / size) * Math.Min(options.LearningRate, 1 / Math.Sqrt(state.Step));
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(u, alpha: -scale / clip);
+        WeightStep.Apply(parameter, gradient, u, options, scale / clip);
     }
 }

@@ -25,7 +25,7 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Adam"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
+    public sealed record Options() : MomentumOptions(learningRate: 1e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1
@@ -48,17 +48,12 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
-
         /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins
         /// with the second moment at that step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
+
+        internal override bool IsDecayDecoupled => false;
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
@@ -69,10 +64,10 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    /// <param name="LargestMoment">u of AmsGrad, shaped as w; else null.</param>
+    /// <param name="LargestMoment">u of AmsGrad, shaped as w, always in full; else null.</param>
     public sealed record State(
-        Tensor FirstMoment,
-        [property: NonNegative] Tensor SecondMoment,
+        [property: Moment] Tensor FirstMoment,
+        [property: Moment(IsOfSquares = true)] Tensor SecondMoment,
         [property: NonNegative] Tensor? LargestMoment = null
     ) : ParameterState;
 
@@ -87,27 +82,58 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         var m = state.FirstMoment.lerp_(g, 1 - options.Beta1);
         var v = state.SecondMoment.mul_(options.Beta2).addcmul_(g, g, 1 - options.Beta2);
         if (options.AmsGrad)
-        {
-            if (state.LargestMoment is { } u)
-                u.copy_(u.maximum(v));
-            else
-                state.Replace(nameof(state.LargestMoment), v.clone());
-            v = state.LargestMoment!;
-        }
+            v = AmsGrad.Largest(v, state.LargestMoment, state);
         double mHat = 1 - Math.Pow(options.Beta1, state.Step),
             vHat = 1 - Math.Pow(options.Beta2, state.Step);
-        parameter.addcdiv_(m, v.div(vHat).sqrt_().add_(options.Epsilon), -options.LearningRate / mHat);
+        var over = v.div(vHat).sqrt_().add_(options.Epsilon);
+        WeightStep.Apply(parameter, gradient, m, options, options.LearningRate / mHat, over);
     }
 
-    private protected override bool HasKernel(Options options) => true;
+    private protected override bool HasKernel => true;
 
-    private protected override bool Suits(State state, Options options) => !options.AmsGrad || state.LargestMoment is not null;
+    private protected override bool Suits(State state, Options options) =>
+        !options.AmsGrad || AmsGrad.HasKernel(state.FirstMoment, state.LargestMoment);
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
+    private protected override void UpdateFused(FusedStep fused, Options options, long step)
     {
         if (options.AmsGrad)
-            sweep.Run(new AmsGradKernel(options, step, gradientScale));
+            fused.Run(AmsGrad.Rule.Of(options, step));
         else
-            sweep.Run(new AdamKernel(options, step, gradientScale));
+            fused.Run(new Rule(options, step));
+    }
+
+    /// <summary>The same lines, for the kernels.</summary>
+    internal readonly struct Rule(Options o, long step) : IElementwise
+    {
+        private readonly float _decay = (float)o.WeightDecay,
+            _epsilon = (float)o.Epsilon,
+            _beta1 = (float)o.Beta1,
+            _rest1 = (float)(1 - o.Beta1),
+            _beta2 = (float)o.Beta2,
+            _rest2 = (float)(1 - o.Beta2),
+            _unbias = (float)(1 / Math.Sqrt(1 - Math.Pow(o.Beta2, step))); // of √v
+
+        public static int Moments => 2;
+
+        public float Rate { get; } = (float)(-o.LearningRate / (1 - Math.Pow(o.Beta1, step)));
+
+        public float Keep => 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+            where L : struct, ILanes<L>
+        {
+            L decay = _decay,
+                epsilon = _epsilon,
+                unbias = _unbias,
+                beta1 = _beta1,
+                rest1 = _rest1,
+                beta2 = _beta2,
+                rest2 = _rest2;
+            g = L.Fma(decay, w, g);
+            m = L.Fma(beta1, m, rest1 * g);
+            v = L.Fma(beta2, v, rest2 * g * g);
+            return m / L.Fma(L.Sqrt(v), unbias, epsilon);
+        }
     }
 }

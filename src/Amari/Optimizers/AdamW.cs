@@ -24,7 +24,7 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="AdamW"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
+    public sealed record Options() : MomentumOptions(learningRate: 1e-3, weightDecay: 0.01)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1
@@ -47,146 +47,115 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        } = 0.01;
-
-        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter
-        /// (Liang et al. 2024, arXiv:2411.16085). With a small <see cref="StateFormat"/> it has no kernel and takes the slower torch
-        /// lines.</summary>
-        public bool Cautious { get; init; }
-
-        /// <summary>Whether the step is divided by the largest second moment so far. It keeps a third tensor, and needs
-        /// <see cref="StateFormat.Full"/>; with <see cref="Cautious"/> it has no kernel. Turned on later, it begins with the second moment
-        /// of then.</summary>
+        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps, in full whatever the
+        /// <see cref="StateFormat"/>; moments in fewer bits then have no kernel. Turned on later, it begins with the second moment at that
+        /// step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
-
-        /// <summary>How the moments are kept.</summary>
-        [ShapesState]
-        public StateFormat StateFormat
-        {
-            get;
-            init => field = Require.Defined(value);
-        }
 
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
 
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
-
-        /// <inheritdoc/>
-        internal override void Validate()
-        {
-            if (AmsGrad && StateFormat != StateFormat.Full)
-                throw new ArgumentException(
-                    $"StateFormat is {StateFormat}; with AmsGrad, whose maximum is not kept in fewer bits, it must be Full."
-                );
-        }
     }
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    /// <param name="FirstScales">Of blocks of m, where the format has them.</param>
-    /// <param name="SecondScales">Of blocks of v.</param>
-    /// <param name="LargestMoment">u of AmsGrad, shaped as w; else null.</param>
+    /// <param name="LargestMoment">u of AmsGrad, shaped as w, always in full; else null.</param>
     public sealed record State(
-        Tensor FirstMoment,
-        [property: NonNegative] Tensor SecondMoment,
-        [property: NonNegative] Tensor? FirstScales = null,
-        [property: NonNegative] Tensor? SecondScales = null,
+        [property: Moment] Tensor FirstMoment,
+        [property: Moment(IsOfSquares = true)] Tensor SecondMoment,
         [property: NonNegative] Tensor? LargestMoment = null
     ) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options)
-    {
-        if (options.StateFormat == StateFormat.Full)
-            return new(ZeroState(parameter), ZeroState(parameter), LargestMoment: options.AmsGrad ? ZeroState(parameter) : null);
-        var (m, first) = SmallState.Zeros(parameter, options.StateFormat);
-        var (v, second) = SmallState.Zeros(parameter, options.StateFormat);
-        return new(m, v, first, second);
-    }
+    protected override State CreateState(Parameter parameter, Options options) =>
+        new(ZeroState(parameter), ZeroState(parameter), options.AmsGrad ? ZeroState(parameter) : null);
 
     /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
+        Step(parameter, gradient, state, options);
+
+    /// <summary>The update, also for optimizers that leave some of their parameters to AdamW.</summary>
+    internal static void Step(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        bool largest = options.AmsGrad && !SmallState.IsSmall(state.FirstMoment.dtype);
-        if (options.AmsGrad && !largest)
-            Log("its moments are kept in fewer bits, as when it was first trained: AmsGrad has no effect on it");
-        SmallState.Update(
-            state.Step,
-            gradient.dtype,
-            [state.FirstMoment, state.SecondMoment],
-            [state.FirstScales, state.SecondScales],
-            s => Update(parameter, gradient, s[0], s[1], state.Step, options, largest ? v => Largest(state, v) : null)
-        );
+        var m = state.FirstMoment.lerp_(gradient, 1 - options.Beta1);
+        var v = state.SecondMoment.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
+        if (options.AmsGrad)
+            v = AmsGrad.Largest(v, state.LargestMoment, state);
+        double mHat = 1 - Math.Pow(options.Beta1, state.Step),
+            vHat = 1 - Math.Pow(options.Beta2, state.Step);
+        var over = v.div(vHat).sqrt_().add_(options.Epsilon);
+        WeightStep.Apply(parameter, gradient, m, options, options.LearningRate / mHat, over);
     }
 
-    private static Tensor Largest(State state, Tensor v)
-    {
-        if (state.LargestMoment is { } u)
-            u.copy_(u.maximum(v));
-        else
-            state.Replace(nameof(state.LargestMoment), v.clone());
-        return state.LargestMoment!;
-    }
-
-    /// <summary>The update of one parameter, also for optimizers that leave some of theirs to AdamW.</summary>
-    internal static void Update(
-        Tensor parameter,
-        Tensor gradient,
-        Tensor m,
-        Tensor v,
-        long step,
-        Options options,
-        Func<Tensor, Tensor>? largest = null
-    )
-    {
-        m.lerp_(gradient, 1 - options.Beta1);
-        v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
-        v = largest?.Invoke(v) ?? v;
-        double mHat = 1 - Math.Pow(options.Beta1, step),
-            vHat = 1 - Math.Pow(options.Beta2, step);
-        parameter
-            .mul_(1 - options.LearningRate * options.WeightDecay)
-            .addcdiv_(
-                options.Cautious ? Cautious.Of(m, gradient) : m,
-                v.div(vHat).sqrt_().add_(options.Epsilon),
-                -options.LearningRate / mHat
-            );
-    }
-
-    private protected override bool HasKernel(Options options) =>
-        !options.Cautious || options is { StateFormat: StateFormat.Full, AmsGrad: false };
+    private protected override bool HasKernel => true;
 
     private protected override bool Suits(State state, Options options) =>
-        options.AmsGrad ? state.LargestMoment is not null : !(options.Cautious && SmallState.IsSmall(state.FirstMoment.dtype));
+        !options.AmsGrad || AmsGrad.HasKernel(state.FirstMoment, state.LargestMoment);
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
+    private protected override void UpdateFused(FusedStep fused, Options options, long step)
     {
-        if (options.Cautious)
-            sweep.Run(
-                new AdamWMomentsKernel(options, gradientScale),
-                new CautiousAdamWKernel(options, step, gradientScale),
-                Cautious.MinShare
-            );
-        else if (options.AmsGrad)
-            sweep.Run(new AmsGradKernel(options, step, gradientScale));
+        if (options.AmsGrad)
+            fused.Run(AmsGrad.Rule.Of(options, step));
         else
-            sweep.Run(new AdamWKernel(options, step, gradientScale, guarded));
+            fused.Run(new Rule(options, step));
     }
 
     // Each number is divided by these, so that they must not make much of its rounding error.
     private protected override bool CanUndo(Options options) =>
-        options is { Cautious: false, AmsGrad: false }
-        && options is { Beta1: >= 0.5, Beta2: >= 0.5 }
-        && options.LearningRate * options.WeightDecay <= 0.5;
+        options is { AmsGrad: false, Beta1: >= 0.5, Beta2: >= 0.5 } && options.LearningRate * options.WeightDecay <= 0.5;
 
-    private protected override void UndoFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new AdamWInverseKernel(options, step, gradientScale));
+    private protected override void UndoFused(FusedStep fused, Options options, long step) => fused.Undo(new Rule(options, step));
+
+    /// <summary>The same lines, for the kernels.</summary>
+    internal readonly struct Rule(Options o, long step) : IUndoable
+    {
+        private readonly float _epsilon = (float)o.Epsilon,
+            _beta1 = (float)o.Beta1,
+            _rest1 = (float)(1 - o.Beta1),
+            _beta2 = (float)o.Beta2,
+            _rest2 = (float)(1 - o.Beta2),
+            _unbias = (float)(1 / Math.Sqrt(1 - Math.Pow(o.Beta2, step))); // of √v
+
+        public static int Moments => 2;
+
+        public float Rate { get; } = (float)(-o.LearningRate / (1 - Math.Pow(o.Beta1, step)));
+
+        public float Keep { get; } = (float)(1 - o.LearningRate * o.WeightDecay);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+            where L : struct, ILanes<L>
+        {
+            L epsilon = _epsilon,
+                unbias = _unbias,
+                beta1 = _beta1,
+                rest1 = _rest1,
+                beta2 = _beta2,
+                rest2 = _rest2;
+            m = L.Fma(beta1, m, rest1 * g);
+            v = L.Fma(beta2, v, rest2 * g * g);
+            return m / L.Fma(L.Sqrt(v), unbias, epsilon);
+        }
+
+        // The products of the gradient are rounded as in the step, so that what they swamped comes back as 0 and never as their rounding
+        // error.
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Undo<L>(L g, ref L m, ref L v)
+            where L : struct, ILanes<L>
+        {
+            L epsilon = _epsilon,
+                unbias = _unbias,
+                beta1 = _beta1,
+                rest1 = _rest1,
+                beta2 = _beta2,
+                rest2 = _rest2,
+                u = m / L.Fma(L.Sqrt(v), unbias, epsilon);
+            m = (m - rest1 * g) / beta1;
+            v = (v - rest2 * g * g) / beta2;
+            return u;
+        }
+    }
 }

@@ -117,7 +117,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
                 {
                     if (own[name] is { } d && IsFinite(name, d, state.Step))
                         Take(name, d, state, group.Options);
-                }
+                },
+                keep: true
             );
             taken += group.Parameters.Count;
         }
@@ -135,7 +136,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
     private void Take(string name, Tensor diagonal, TState state, TOptions options)
     {
         using var scope = NewDisposeScope();
-        Accumulate(diagonal.to_type(StateType(diagonal)), state, options);
+        var measured = diagonal.to_type(StateType(diagonal));
+        Accumulate(options.Maximize ? measured.neg() : measured, state, options);
         _measured.Add(name);
     }
 
@@ -152,7 +154,8 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
                 {
                     foreach (var (_, diagonal) in _pending.Where(p => p.Name == name))
                         Take(name, diagonal, state, group.Options);
-                }
+                },
+                keep: true
             );
         DropPending();
     }

@@ -9,11 +9,11 @@ using Amari.Spectrum;
 namespace Amari;
 
 /// <summary>Hyper-parameters of methods that scale the step by a diagonal of curvature.</summary>
-public abstract record DiagonalCurvatureOptions : OptimizerOptions
+public abstract record DiagonalCurvatureOptions : MomentumOptions
 {
-    /// <inheritdoc cref="OptimizerOptions(double)"/>
-    protected DiagonalCurvatureOptions(double learningRate)
-        : base(learningRate) { }
+    /// <inheritdoc cref="GroupedOptions(double, double)"/>
+    protected DiagonalCurvatureOptions(double learningRate, double weightDecay = 0)
+        : base(learningRate, weightDecay) { }
 
     /// <summary>How it is estimated.</summary>
     public DiagonalEstimate Estimate

@@ -21,7 +21,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         if (!shardState)
             return;
-        if (!_groups.TrueForAll(g => HasKernel(g.Group.Options)))
+        if (!HasKernel)
             throw new NotSupportedException(
                 $"The state of {GetType().Name} cannot be divided over ranks; that of SGD, Adam, AdamW and Lion can."
             );
@@ -98,7 +98,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             if (step == 0)
                 continue;
             var own = shaping.GetValueOrDefault(slot.Name);
-            var state = slot.State ?? CreateState(slot.Parameter, SavedState.Read<TOptions>(SavedState.Write(OptionsOf(slot)), own));
+            var state = slot.State ?? NewState(slot.Parameter, SavedState.Read<TOptions>(SavedState.Write(OptionsOf(slot)), own));
             state.Step = (long)step;
             foreach (var (_, tensor) in state.Tensors())
                 ranks.BroadcastAny(tensor, slot.Owner);

@@ -14,6 +14,15 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     /// <summary>The state of a parameter before its first update; zeros of its shape and <see cref="StateType"/> as a rule.</summary>
     protected abstract TState CreateState(Parameter parameter, TOptions options);
 
+    /// <summary>The state before the first update, its moments in their format.</summary>
+    private TState NewState(Parameter parameter, TOptions options)
+    {
+        var state = CreateState(parameter, options);
+        state.WithMoments(options.StateFormat, StateType(parameter), () => { }, keep: true, rounding: 0);
+        state.IsRenewed = false;
+        return state;
+    }
+
     /// <summary>The dtype of a parameter's state: its own, but float32 for bfloat16 and float16.</summary>
     protected static ScalarType StateType(Tensor parameter) =>
         parameter.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? ScalarType.Float32 : parameter.dtype;
@@ -30,7 +39,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         Require.Separate(slot.Name, slot.Parameter); // it may have been frozen until now
         if (slot.State is null)
         {
-            slot.State = CreateState(slot.Parameter, options);
+            slot.State = NewState(slot.Parameter, options);
             foreach (var (_, tensor) in slot.State.Tensors())
                 tensor.DetachFromDisposeScope();
             slot.Made = options;
@@ -38,16 +47,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         else
         {
             var (device, type) = (slot.Parameter.device, StateType(slot.Parameter));
-            // its format does not depend on the parameter's dtype
-            bool small = slot.State.Tensors().Any(t => SmallState.IsSmall(t.Tensor.dtype));
             foreach (var (name, tensor) in slot.State.Tensors().ToList())
-                if (small)
-                {
-                    if (!tensor.IsOn(device))
-                        slot.State.Replace(name, tensor.to(device));
-                }
-                else if (tensor.dtype != type || !tensor.IsOn(device))
-                    slot.State.Replace(name, tensor.to(type, device));
+            {
+                // the format of moments does not depend on the parameter's dtype
+                var kept = SmallState.IsSmall(tensor.dtype) || slot.State.IsScale(name) ? tensor.dtype : type;
+                if (tensor.dtype != kept || !tensor.IsOn(device))
+                    slot.State.Replace(name, tensor.to(kept, device));
+            }
         }
         Adopt(slot, slot.Made!);
     }
@@ -82,20 +88,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
                 ["parameters"] = new JsonArray([.. g.Slots.Select(s => (JsonNode)s.Name)]),
             }),
         ]);
-        return new(
-            tensors,
-            new()
-            {
-                ["type"] = GetType().Name,
-                ["schema"] = SavedState.Schema,
-                ["groups"] = groups,
-                ["steps"] = steps,
-                ["made"] = made,
-                ["clippedSteps"] = ClippedSteps,
-                ["skippedSteps"] = SkippedSteps,
-                ["events"] = _events.Save(),
-            }
-        );
+        var header = SnapshotHeader();
+        (header["groups"], header["steps"], header["made"]) = (groups, steps, made);
+        return new(tensors, header);
     }
 
     /// <inheritdoc/>
@@ -103,7 +98,34 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        SavedState.RequireHeader(values, GetType().Name);
+        var takeHeader = ReadSnapshotHeader(values);
+        var groups = SavedGroups(values);
+        FollowModules();
+        List<TOptions> options = [.. groups.Select(g => SavedState.Read<TOptions>(g!["options"]))];
+        RefuseUnknown(tensors);
+        using var scope = NewDisposeScope();
+        var states = _groups.SelectMany((g, i) => Saved(g.Slots, groups[i]!, options[i], values, tensors)).ToList();
+
+        foreach (var slot in Slots)
+            Forget(slot); // all checks have passed
+        foreach (var (i, (group, _)) in _groups.Index())
+            (group.Options, group.InitialLearningRate) = (
+                options[i],
+                (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate
+            );
+        foreach (var (slot, made, state) in states)
+        {
+            foreach (var (_, tensor) in state.Tensors())
+                tensor.DetachFromDisposeScope();
+            slot.State = state;
+            Adopt(slot, made);
+        }
+        takeHeader();
+    }
+
+    /// <summary>The saved groups, which are of the same parameters.</summary>
+    private JsonArray SavedGroups(JsonObject values)
+    {
         var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _groups.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_groups.Count}.");
@@ -113,45 +135,24 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
             if (!saved.SequenceEqual(_groups[i].Slots.Select(s => s.Name)))
                 throw new InvalidDataException($"Parameter group {i} of the state names other parameters than the optimizer's.");
         }
-        FollowModules();
-        List<(TOptions Options, JsonNode Saved)> given = [.. groups.Select(g => (SavedState.Read<TOptions>(g!["options"]), g))];
-        var (steps, made) = (SavedState.Required(values, "steps").AsObject(), values["made"] as JsonObject);
-        var (clipped, skipped) = (
-            SavedState.Count(values, "clippedSteps", optional: true),
-            SavedState.Count(values, "skippedSteps", optional: true)
-        );
-        RefuseUnknown(tensors);
-        using var scope = NewDisposeScope();
-        var states = _groups
-            .Zip(
-                given,
-                (g, saved) =>
-                    g
-                        .Slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s))
-                        .Select(s =>
-                        {
-                            var own = made?[s.Name] is { } shaping
-                                ? SavedState.Read<TOptions>(saved.Saved["options"], shaping)
-                                : saved.Options;
-                            return (Slot: s, Made: own, State: Loaded(s, own, tensors, SavedState.Count(steps, s.Name)));
-                        })
-            )
-            .SelectMany(s => s)
-            .ToList();
+        return groups;
+    }
 
-        foreach (var slot in Slots)
-            Forget(slot); // all checks have passed
-        foreach (var ((group, _), (options, saved)) in _groups.Zip(given))
-            (group.Options, group.InitialLearningRate) = (options, (double?)saved["initialLearningRate"] ?? options.LearningRate);
-        foreach (var (slot, own, state) in states)
+    /// <summary>The saved states of a group's parameters, those of this rank, with the options that they were made with.</summary>
+    private IEnumerable<(Slot Slot, TOptions Made, TState State)> Saved(
+        List<Slot> slots,
+        JsonNode group,
+        TOptions options,
+        JsonObject values,
+        IReadOnlyDictionary<string, Tensor> tensors
+    )
+    {
+        var (steps, made) = (SavedState.Required(values, "steps").AsObject(), values["made"] as JsonObject);
+        foreach (var slot in slots.Where(s => steps.ContainsKey(s.Name) && IsMine(s)))
         {
-            foreach (var (_, tensor) in state.Tensors())
-                tensor.DetachFromDisposeScope();
-            slot.State = state;
-            Adopt(slot, own);
+            var own = made?[slot.Name] is { } shaping ? SavedState.Read<TOptions>(group["options"], shaping) : options;
+            yield return (slot, own, Loaded(slot, own, tensors, SavedState.Count(steps, slot.Name)));
         }
-        (ClippedSteps, SkippedSteps) = (clipped, skipped);
-        _events.Load(values["events"]);
     }
 
     private void RefuseUnknown(IReadOnlyDictionary<string, Tensor> tensors)
@@ -163,7 +164,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     private TState Loaded(Slot slot, TOptions options, IReadOnlyDictionary<string, Tensor> tensors, long step)
     {
         using var off = no_grad();
-        var state = CreateState(slot.Parameter, options);
+        var state = NewState(slot.Parameter, options);
         var optional = ParameterState.Names(typeof(TState));
         foreach (var (name, fresh) in state.Tensors().ToList())
         {

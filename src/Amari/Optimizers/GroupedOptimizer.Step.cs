@@ -22,31 +22,31 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         public readonly Sweep Sweep = new();
         public TOptions Options = null!;
         public long Step;
+
+        public FusedStep Fused(double scale, bool guarded) =>
+            new(Sweep, scale * Sign(Options), guarded, Options.IsCautious, Options.CautiousDecay);
     }
 
-    /// <summary>Whether the optimizer has a kernel for these options; without one all parameters take <see cref="Update"/>.</summary>
-    private protected virtual bool HasKernel(TOptions options) => false;
+    /// <summary>Whether the optimizer is elementwise and has kernels; without, all parameters take <see cref="Update"/>.</summary>
+    private protected virtual bool HasKernel => false;
 
-    /// <summary>Runs the optimizer's kernel over all rows of the sweep, whose tensors share options and step.</summary>
-    /// <param name="sweep">The rows.</param>
+    /// <summary>Gives the optimizer's rule to a fused step over tensors that share options and step.</summary>
+    /// <param name="fused">Takes the rule.</param>
     /// <param name="options">Of their group.</param>
     /// <param name="step">Of each parameter.</param>
-    /// <param name="gradientScale">Factor on all gradients.</param>
-    /// <param name="guarded">Whether it has to mark gradients that are not finite and take them as 0; only where
-    /// <see cref="CanUndo"/>.</param>
-    private protected virtual void UpdateFused(Sweep sweep, TOptions options, long step, double gradientScale, bool guarded) { }
+    private protected virtual void UpdateFused(FusedStep fused, TOptions options, long step) { }
 
     /// <summary>Whether a state is what the kernel expects; if not, the torch lines take the step, and may add to the state what options
     /// that changed since it was made ask for (<see cref="ParameterState.Replace"/>).</summary>
     private protected virtual bool Suits(TState state, TOptions options) => true;
 
-    /// <summary>Whether a kernel call can be undone to rounding by <see cref="UndoFused"/>. Then large gradients are not read twice: a
-    /// sample is checked before the step, all of
-    /// them in it, and a step that met what is not finite outside of the sample is taken back.</summary>
+    /// <summary>Whether a kernel call without cautious masks can be undone to rounding by <see cref="UndoFused"/>. Then large gradients
+    /// are not read twice: a sample is checked before the step, all of them in it, and a step that met what is not finite outside of the
+    /// sample is taken back.</summary>
     private protected virtual bool CanUndo(TOptions options) => false;
 
     /// <summary>Undoes a guarded <see cref="UpdateFused"/>, called with the same arguments.</summary>
-    private protected virtual void UndoFused(Sweep sweep, TOptions options, long step, double gradientScale) { }
+    private protected virtual void UndoFused(FusedStep fused, TOptions options, long step) { }
 
     /// <summary>Whether gradients are checked; benchmarks turn it off to see what that costs.</summary>
     internal bool Guarded { get; init; } = true;
@@ -77,7 +77,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
 
     private void Skip(IReadOnlyList<string> parameters)
     {
-        _events.AddSkipped(parameters, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max() + 1);
+        EventLog.AddSkipped(parameters, Slots.Select(s => s.State?.Step ?? 0).DefaultIfEmpty().Max() + 1);
         SkippedSteps++;
         Skip();
     }
@@ -127,7 +127,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         foreach (var (group, slots) in _groups)
         {
             var options = group.Options;
-            bool fused = Fused && HasKernel(options);
+            bool fused = Fused && HasKernel;
             Batch? batch = null;
             foreach (var slot in slots)
             {
@@ -169,7 +169,8 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         long elements = 0;
         for (int i = 0; i < _batchCount; i++)
         {
-            if (!CanUndo(_batches[i].Options) || !_batches[i].Sweep.IsFloat32)
+            var options = _batches[i].Options;
+            if (options.IsCautious || options.CautiousDecay || !CanUndo(options) || !_batches[i].Sweep.IsFloat32)
                 return false;
             elements += _batches[i].Sweep.Elements;
         }
@@ -197,12 +198,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         bool finite = true;
         for (int i = 0; i < _batchCount; i++)
         {
-            var (sweep, options, step) = (_batches[i].Sweep, _batches[i].Options, _batches[i].Step);
-            UpdateFused(sweep, options, step, scale * Sign(options), undoable);
-            finite &= !undoable || !sweep.HasBeyond;
+            UpdateFused(_batches[i].Fused(scale, undoable), _batches[i].Options, _batches[i].Step);
+            finite &= !undoable || !_batches[i].Sweep.HasBeyond;
         }
         for (int i = 0; i < _batchCount && !finite; i++)
-            UndoFused(_batches[i].Sweep, _batches[i].Options, _batches[i].Step, scale * Sign(_batches[i].Options));
+            UndoFused(_batches[i].Fused(scale, undoable), _batches[i].Options, _batches[i].Step);
         return finite;
     }
 
@@ -237,7 +237,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
     }
 
     /// <summary>Of the gradient.</summary>
-    private static int Sign(TOptions options) => options is FirstOrderOptions { Maximize: true } ? -1 : 1;
+    private static int Sign(TOptions options) => options.Maximize ? -1 : 1;
 
     private void UpdateByTorch(Slot slot, TOptions options, double scale)
     {
@@ -252,16 +252,13 @@ public abstract partial class GroupedOptimizer<TOptions, TState>
         g = g.to_type(type);
         if (scale != 1)
             g = g.mul(scale);
-        if (slot.Parameter.dtype == type)
-            Update(slot.Parameter, g, slot.State!, options);
-        else
-        {
-            var w = slot.Parameter.to_type(type);
-            Update(w, g, slot.State!, options);
+        var w = slot.Parameter.dtype == type ? slot.Parameter : slot.Parameter.to_type(type);
+        var format = slot.State!.HasMoments ? slot.Made!.StateFormat : options.StateFormat;
+        slot.State.WithMoments(format, type, () => Update(w, g, slot.State, options), keep: true, slot.State.Step);
+        if (slot.Parameter.dtype != type)
             slot.Parameter.copy_(w);
-        }
-        if (slot.State!.IsRenewed)
-            Adopt(slot, options);
+        if (slot.State.IsRenewed)
+            Adopt(slot, options with { StateFormat = format });
     }
 
     /// <summary>Σ g² over all gradients, in one read of them.</summary>

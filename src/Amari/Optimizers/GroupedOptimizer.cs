@@ -13,11 +13,10 @@ namespace Amari;
 /// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
 /// <typeparam name="TState">What is remembered of a parameter.</typeparam>
 public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
-    where TOptions : OptimizerOptions
+    where TOptions : GroupedOptions
     where TState : ParameterState
 {
     private readonly List<(ParameterGroup<TOptions> Group, List<Slot> Slots)> _groups = [];
-    private readonly EventLog _events = new();
     private Slot? _updated;
 
     private sealed class Slot(string name, Parameter parameter)
@@ -54,7 +53,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
             Add(group);
         if (!_groups.Exists(g => g.Group.IsPart))
             Require.Trainable(parameters(), GetType().Name);
-        _events.AddUninitialised(_groups.SelectMany(g => g.Group.Parameters));
+        EventLog.AddUninitialised(_groups.SelectMany(g => g.Group.Parameters));
     }
 
     /// <summary>Whether kernels are used where they can be; tests turn them off to hold them against <see cref="Update"/>.</summary>
@@ -87,15 +86,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     private protected virtual CoverageRow Covers(string name, Parameter parameter, TOptions options) =>
         new(name, GetType().Name, "every parameter");
 
-    /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => _events.Events;
-
     /// <summary>Remembers something of the parameter under update that is worth a user's attention.</summary>
     private protected void Log(string message) => Log(_updated!.Name, message, _updated.State!.Step);
 
     /// <summary>Remembers something that is worth a user's attention.</summary>
-    private protected void Log(string subject, string message, long step) => _events.Add(subject, message, step);
+    private protected void Log(string subject, string message, long step) => EventLog.Add(subject, message, step);
 
     // OneCycleLR and CyclicLR ask the optimizer for it, and then drive the groups.
     double optim.IMomentum.Momentum
@@ -110,7 +105,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
 
     private IEnumerable<Slot> Slots => _groups.SelectMany(g => g.Slots);
 
-    /// <summary>Visits every parameter that has a state, with its name.</summary>
+    /// <summary>Visits every parameter that has a state, with its name; moments are shown as they are kept.</summary>
     private protected void ForEach(Action<string, Parameter, TState> visit)
     {
         FollowModules();
@@ -120,8 +115,11 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <summary>Visits every parameter of a group that is trained now (neither frozen nor without elements), in order, with its state, made
-    /// where there was none.</summary>
-    private protected void ForEach(ParameterGroup<TOptions> group, Action<string, Parameter, TState> visit)
+    /// where there was none, its moments in full.</summary>
+    /// <param name="group">Of this optimizer.</param>
+    /// <param name="visit">Takes name, parameter and state.</param>
+    /// <param name="keep">Whether changes of moments are kept.</param>
+    private protected void ForEach(ParameterGroup<TOptions> group, Action<string, Parameter, TState> visit, bool keep)
     {
         FollowModules();
         foreach (var slot in _groups.Find(g => ReferenceEquals(g.Group, group)).Slots)
@@ -130,7 +128,14 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
                 continue;
             if (slot.Handle != slot.Parameter.Handle)
                 Prepare(slot, group.Options);
-            visit(slot.Name, slot.Parameter, slot.State!);
+            var state = slot.State!;
+            state.WithMoments(
+                slot.Made!.StateFormat,
+                StateType(slot.Parameter),
+                () => visit(slot.Name, slot.Parameter, state),
+                keep,
+                state.Step + 1
+            );
         }
     }
 
@@ -146,7 +151,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
     }
 
     /// <summary>The names of the parameters of a group that are trained now, as those that
-    /// <see cref="ForEach(ParameterGroup{TOptions}, Action{string, Parameter, TState})"/> visits.</summary>
+    /// <see cref="ForEach(ParameterGroup{TOptions}, Action{string, Parameter, TState}, bool)"/> visits.</summary>
     private protected IEnumerable<string> Trained(ParameterGroup<TOptions> group)
     {
         FollowModules();

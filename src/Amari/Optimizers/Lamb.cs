@@ -25,7 +25,7 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Lamb"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 2e-3)
+    public sealed record Options() : MomentumOptions(learningRate: 2e-3, weightDecay: 0.01)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1
@@ -48,14 +48,7 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
             init => field = Require.Positive(value);
         } = 1e-6;
 
-        /// <summary>λ ≥ 0.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        } = 0.01;
-
-        /// <summary>Whether λ w is left out of u and w is decayed by η λ beside it, as in AdamW.</summary>
+        /// <summary>Whether λ w is left out of u and w is decayed by η λ next to it, as in AdamW.</summary>
         public bool DecoupledDecay { get; init; }
 
         /// <summary>Whether m and v are corrected for starting at zero.</summary>
@@ -68,6 +61,10 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
             init => field = Require.PositiveOrNull(value);
         }
 
+        internal override bool IsDecayDecoupled => DecoupledDecay;
+
+        internal override bool CanDecayCautiously => true;
+
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
 
@@ -77,7 +74,8 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    public sealed record State(Tensor FirstMoment, [property: NonNegative] Tensor SecondMoment) : ParameterState;
+    public sealed record State([property: Moment] Tensor FirstMoment, [property: Moment(IsOfSquares = true)] Tensor SecondMoment)
+        : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
@@ -92,10 +90,11 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
         if (options.BiasCorrection)
             (mHat, vHat) = (1 - Math.Pow(options.Beta1, state.Step), 1 - Math.Pow(options.Beta2, state.Step));
         var u = m.div(mHat).div_(v.div(vHat).sqrt_().add_(options.Epsilon));
+        u = WeightStep.Masked(u, gradient, options);
         if (options.DecoupledDecay)
-            parameter.mul_(1 - options.LearningRate * options.WeightDecay);
+            WeightStep.Decay(parameter, u, options);
         else
-            u.add_(parameter, alpha: options.WeightDecay);
+            u = WeightStep.WithDecay(u, parameter, options);
         double weight = parameter.norm().ToDouble(),
             step = u.norm().ToDouble();
         if (options.MaxWeightNorm is { } most)

@@ -24,7 +24,7 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Lion"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 1e-4)
+    public sealed record Options() : MomentumOptions(learningRate: 1e-4)
     {
         /// <summary>β₁ in [0, 1): share of the momentum in the step direction.</summary>
         public double Beta1
@@ -40,26 +40,6 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
             init => field = Require.UnitInterval(value);
         } = 0.99;
 
-        /// <summary>λ ≥ 0, multiplied by η as in AdamW.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
-
-        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter
-        /// (Liang et al. 2024, arXiv:2411.16085). With a small <see cref="StateFormat"/> it has no kernel and takes the slower torch
-        /// lines.</summary>
-        public bool Cautious { get; init; }
-
-        /// <summary>How the momentum is kept.</summary>
-        [ShapesState]
-        public StateFormat StateFormat
-        {
-            get;
-            init => field = Require.Defined(value);
-        }
-
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
 
@@ -68,51 +48,66 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     }
 
     /// <param name="Momentum">m, shaped as w.</param>
-    /// <param name="Scales">Of blocks of m, where the format has them.</param>
-    public sealed record State(Tensor Momentum, [property: NonNegative] Tensor? Scales = null) : ParameterState;
+    public sealed record State([property: Moment] Tensor Momentum) : ParameterState;
 
     /// <inheritdoc/>
-    protected override State CreateState(Parameter parameter, Options options)
-    {
-        if (options.StateFormat == StateFormat.Full)
-            return new(ZeroState(parameter));
-        var (m, scales) = SmallState.Zeros(parameter, options.StateFormat);
-        return new(m, scales);
-    }
+    protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter));
 
     /// <inheritdoc/>
-    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options) =>
-        SmallState.Update(
-            state.Step,
-            gradient.dtype,
-            [state.Momentum],
-            [state.Scales],
-            s =>
-            {
-                var c = gradient.lerp(s[0], options.Beta1).sign_();
-                if (options.Cautious)
-                    c = Cautious.Of(c, gradient);
-                parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(c, alpha: -options.LearningRate);
-                s[0].lerp_(gradient, 1 - options.Beta2);
-            }
-        );
-
-    private protected override bool HasKernel(Options options) => !options.Cautious || options.StateFormat == StateFormat.Full;
-
-    private protected override bool Suits(State state, Options options) => !(options.Cautious && SmallState.IsSmall(state.Momentum.dtype));
-
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
+    protected override void Update(Tensor parameter, Tensor gradient, State state, Options options)
     {
-        if (options.Cautious)
-            sweep.Run(new LionAgreementKernel(options, gradientScale), new CautiousLionKernel(options, gradientScale), Cautious.MinShare);
-        else
-            sweep.Run(new LionKernel(options, gradientScale, guarded));
+        var c = gradient.lerp(state.Momentum, options.Beta1).sign_();
+        WeightStep.Apply(parameter, gradient, c, options);
+        state.Momentum.lerp_(gradient, 1 - options.Beta2);
     }
+
+    private protected override bool HasKernel => true;
+
+    private protected override void UpdateFused(FusedStep fused, Options options, long step) => fused.Run(new Rule(options));
 
     // Each number is divided by these, so that they must not make much of its rounding error.
-    private protected override bool CanUndo(Options options) =>
-        !options.Cautious && options.Beta2 >= 0.5 && options.LearningRate * options.WeightDecay <= 0.5;
+    private protected override bool CanUndo(Options options) => options.Beta2 >= 0.5 && options.LearningRate * options.WeightDecay <= 0.5;
 
-    private protected override void UndoFused(Sweep sweep, Options options, long step, double gradientScale) =>
-        sweep.Run(new LionInverseKernel(options, gradientScale));
+    // Where the direction was 0 to rounding, its sign, and so η, may come back wrong.
+    private protected override void UndoFused(FusedStep fused, Options options, long step) => fused.Undo(new Rule(options));
+
+    /// <summary>The same lines, for the kernels.</summary>
+    internal readonly struct Rule(Options o) : IUndoable
+    {
+        private readonly float _beta1 = (float)o.Beta1,
+            _rest1 = (float)(1 - o.Beta1),
+            _beta2 = (float)o.Beta2,
+            _rest2 = (float)(1 - o.Beta2);
+
+        public static int Moments => 1;
+
+        public float Rate { get; } = -(float)o.LearningRate;
+
+        public float Keep { get; } = (float)(1 - o.LearningRate * o.WeightDecay);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+            where L : struct, ILanes<L>
+        {
+            L beta1 = _beta1,
+                rest1 = _rest1,
+                beta2 = _beta2,
+                rest2 = _rest2,
+                c = L.Sign(L.Fma(beta1, m, rest1 * g));
+            m = L.Fma(beta2, m, rest2 * g);
+            return c;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Undo<L>(L g, ref L m, ref L v)
+            where L : struct, ILanes<L>
+        {
+            L beta1 = _beta1,
+                rest1 = _rest1,
+                beta2 = _beta2,
+                rest2 = _rest2;
+            m = (m - rest2 * g) / beta2;
+            return L.Sign(L.Fma(beta1, m, rest1 * g));
+        }
+    }
 }

@@ -29,7 +29,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Muon"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 0.02)
+    public sealed record Options() : MomentumOptions(learningRate: 0.02)
     {
         /// <summary>μ in [0, 1): decay of the momentum.</summary>
         public double Momentum
@@ -64,17 +64,6 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             get;
             init => field = Require.Defined(value);
         }
-
-        /// <summary>λ ≥ 0, multiplied by the learning rate of the parameter.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
-
-        /// <summary>Whether only the entries that agree in sign with the gradient move, lengthened by 1 / their share of the parameter
-        /// (Liang et al. 2024, arXiv:2411.16085).</summary>
-        public bool Cautious { get; init; }
 
         /// <summary>Whether the group's matrices are orthogonalised; if not, AdamW trains them.</summary>
         [ShapesState]
@@ -122,6 +111,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
                 Beta2 = Beta2,
                 Epsilon = Epsilon,
                 WeightDecay = WeightDecay,
+                CautiousDecay = CautiousDecay,
                 Cautious = Cautious,
             };
     }
@@ -130,8 +120,8 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
     /// <param name="SecondMoment">AdamW's second moment, shaped as w; null where the step is orthogonalised.</param>
     /// <param name="Norm">The running mean of ‖g‖, a scalar; null where AdamW takes the step.</param>
     public sealed record State(
-        Tensor Momentum,
-        [property: NonNegative] Tensor? SecondMoment,
+        [property: Moment] Tensor Momentum,
+        [property: Moment(IsOfSquares = true)] Tensor? SecondMoment,
         [property: BeforeAdded, NonNegative] Tensor? Norm
     ) : ParameterState;
 
@@ -162,7 +152,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
     {
         if (state.SecondMoment is { } v)
         {
-            AdamW.Update(parameter, gradient, state.Momentum, v, state.Step, options.Fallback);
+            AdamW.Step(parameter, gradient, new(state.Momentum, v) { Step = state.Step }, options.Fallback);
             return;
         }
         gradient = Bounded(gradient, state.Norm!, state.Step, options);
@@ -170,9 +160,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         var u = (options.Nesterov ? gradient.lerp(b, options.Momentum) : b).flatten(1);
         double scale = Math.Sqrt(Math.Max(1, (double)u.shape[0] / u.shape[1]));
         var o = Orthogonal(u, options.Iterations, options.Precision).view_as(parameter);
-        if (options.Cautious)
-            o = Cautious.Of(o, gradient);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(o, alpha: -options.LearningRate * scale);
+        WeightStep.Apply(parameter, gradient, o, options, options.LearningRate * scale);
     }
 
     private static Tensor Bounded(Tensor gradient, Tensor mean, long step, Options options)

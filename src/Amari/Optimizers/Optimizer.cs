@@ -44,13 +44,18 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in
     /// float32) that its square would be. By a skipped step nothing moves: weights, state and step counters stay as they are, bit for bit,
     /// and the next batch is taken as if this one had not been. <see cref="Events"/> names the first such parameter. With one exception:
-    /// AdamW and Lion over more than 2¹⁷ float32 numbers, with moments in full and without <see cref="MaxGradientNorm"/>, read only a
-    /// sample of the gradients before a step. What they meet outside of it makes them take the step back to rounding, so that each number
-    /// ends within about a unit in the last place of the larger of itself and of what the step added.</summary>
+    /// AdamW and Lion over more than 2¹⁷ float32 numbers, with moments in full, without cautious masks and without
+    /// <see cref="MaxGradientNorm"/>, read only a sample of the gradients before a step. What they meet outside of it makes them take the
+    /// step back to rounding, so that each number ends within about a unit in the last place of the larger of itself and of what the step
+    /// added.</summary>
     public long SkippedSteps { get; private protected set; }
 
     /// <summary>What happened that the user should know of (a skipped step, a failed factorisation, a fall-back), oldest first.</summary>
-    public virtual IReadOnlyList<OptimizerEvent> Events => [];
+    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    public virtual IReadOnlyList<OptimizerEvent> Events => EventLog.Events;
+
+    /// <summary>Where <see cref="Events"/> are kept.</summary>
+    private protected EventLog EventLog { get; } = new();
 
     /// <summary>Whether the parameters hold the weights to be used, put there by <see cref="Eval"/>, in place of those in training; false
     /// where the two are the same.</summary>
@@ -105,6 +110,33 @@ public abstract class Optimizer : optim.Optimizer
     /// <exception cref="InvalidDataException">The snapshot is of another optimizer, or names or shapes do not match. Nothing is changed
     /// then.</exception>
     public abstract void Restore(OptimizerSnapshot snapshot);
+
+    /// <summary>What the snapshots of all optimizers begin with: type, schema, counts of steps, events.</summary>
+    private protected JsonObject SnapshotHeader() =>
+        new()
+        {
+            ["type"] = GetType().Name,
+            ["schema"] = SavedState.Schema,
+            ["clippedSteps"] = ClippedSteps,
+            ["skippedSteps"] = SkippedSteps,
+            ["events"] = EventLog.Save(),
+        };
+
+    /// <summary>Reads what <see cref="SnapshotHeader"/> wrote. Nothing is changed before the action that it returns is called.</summary>
+    /// <exception cref="InvalidDataException">It is of another optimizer or a newer version, or a count is none.</exception>
+    private protected Action ReadSnapshotHeader(JsonObject values)
+    {
+        SavedState.RequireHeader(values, GetType().Name);
+        var (clipped, skipped) = (
+            SavedState.Count(values, "clippedSteps", optional: true),
+            SavedState.Count(values, "skippedSteps", optional: true)
+        );
+        return () =>
+        {
+            (ClippedSteps, SkippedSteps) = (clipped, skipped);
+            EventLog.Load(values["events"]);
+        };
+    }
 
     /// <summary>Makes the optimizer one of several that step alike on the ranks of a communicator, whose gradients are averaged before each
     /// step (<see cref="DataParallel"/>). K-FAC then adds up its factors and shares out its inverses; methods that take the batch

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json.Nodes;
 using Amari.Native;
 using Amari.Optimizers;
 
@@ -23,14 +22,9 @@ namespace Amari;
 /// <param name="groups">At least one.</param>
 /// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were
 /// made of. Not owned; hooks are removed when the optimizer is disposed.</param>
-public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null)
+public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null)
     : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
 {
-    private readonly nn.Module? _model = model; // here, and not in a constructor's body: the base adds groups before that
-    private readonly Dictionary<nn.Module, bool> _followed = [];
-    private readonly List<Action> _unhook = [];
-    private bool _evaluating;
-
     /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through
     /// <c>call()</c>.</summary>
     public ScheduleFree(nn.Module model, Options? options = null)
@@ -42,95 +36,8 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     public ScheduleFree(IEnumerable<Parameter> parameters, Options? options = null)
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
-    private protected override void Added(ParameterGroup<Options> group)
-    {
-        var handles = _model?.parameters().Select(p => p.Handle).ToHashSet();
-        var module = handles is not null && group.Parameters.All(p => handles.Contains(p.Parameter.Handle)) ? _model : group.Module;
-        if (module is not null && !_followed.ContainsKey(module))
-            _followed[module] = Hook(module);
-        if (module is null || !_followed[module])
-            Log(
-                "all",
-                "parameters came without a module that can be followed: call Eval() before evaluating and Train() before training",
-                Groups.Max(StepsOf)
-            );
-    }
-
-    /// <summary>Hooks the model, and the modules in it: they may be called by themselves.</summary>
-    /// <returns>Whether no parameter can be used before a hook has run: the model is hooked, or every module that has parameters of its
-    /// own.</returns>
-    private bool Hook(nn.Module model)
-    {
-        bool whole = Hook(model, () => Follow(model)),
-            parts = true;
-        foreach (var part in model.modules().Distinct().Where(m => !ReferenceEquals(m, model)))
-            parts &= Hook(part, () => FollowInside(model)) || !part.parameters(recurse: false).Any();
-        return whole || (parts && !model.parameters(recurse: false).Any());
-    }
-
-    private bool Hook(nn.Module module, Action follow)
-    {
-        switch (module)
-        {
-            case nn.Module<Tensor, Tensor> m:
-                _unhook.Add(
-                    m.register_forward_pre_hook(
-                        (_, x) =>
-                        {
-                            follow();
-                            return x;
-                        }
-                    ).remove
-                );
-                return true;
-            case nn.Module<Tensor, Tensor, Tensor> m:
-                _unhook.Add(
-                    m.register_forward_pre_hook(
-                        (_, x, y) =>
-                        {
-                            follow();
-                            return (x, y);
-                        }
-                    ).remove
-                );
-                return true;
-            case nn.Module<Tensor, Tensor, Tensor, Tensor> m:
-                _unhook.Add(
-                    m.register_forward_pre_hook(
-                        (_, x, y, z) =>
-                        {
-                            follow();
-                            return (x, y, z);
-                        }
-                    ).remove
-                );
-                return true;
-            default:
-                return false;
-        }
-    }
-
-    private void Follow(nn.Module model)
-    {
-        FollowInside(model);
-        if (model.training && !is_grad_enabled() && !Evaluating)
-            Log(
-                "all",
-                "the model was called in training mode without gradients: what it gave is of the training point y, not of the average x",
-                Groups.Max(StepsOf)
-            );
-    }
-
-    private void FollowInside(nn.Module model)
-    {
-        if (!model.training)
-            Eval();
-        else if (is_grad_enabled())
-            Train();
-    }
-
     /// <summary>Hyper-parameters of <see cref="ScheduleFree"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 2.5e-3)
+    public sealed record Options() : GroupedOptions(learningRate: 2.5e-3)
     {
         /// <summary>What is averaged.</summary>
         [ShapesState]
@@ -160,13 +67,6 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             get;
             init => field = Require.Positive(value);
         } = 1e-8;
-
-        /// <summary>λ ≥ 0, multiplied by η; the decay is at y.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
 
         /// <summary>Steps over which η rises linearly from nothing, ≥ 0.</summary>
         public int WarmupSteps
@@ -203,7 +103,7 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     /// <param name="Share">β of the last step, a scalar: between x and y there is no way without it.</param>
     public sealed record State(
         Tensor Iterate,
-        [property: NonNegative] Tensor? SecondMoment,
+        [property: Moment(IsOfSquares = true)] Tensor? SecondMoment,
         [property: NonNegative] Tensor MeanWeight,
         [property: NonNegative] Tensor LargestRate,
         [property: NonNegative] Tensor Share
@@ -220,10 +120,6 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
     }
 
     /// <inheritdoc/>
-    /// <remarks>They hold the average x.</remarks>
-    public override bool Evaluating => _evaluating;
-
-    /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options)
     {
         Tensor Scalar() => zeros([], dtype: StateType(parameter), device: parameter.device);
@@ -234,98 +130,6 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             Scalar(),
             Scalar()
         );
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>Weights that were loaded meanwhile, so that a parameter no longer holds x bit for bit, are kept: they become its y, its x
-    /// and its z, and <see cref="Optimizer.Events"/> say so.</remarks>
-    public override void Train()
-    {
-        if (!Evaluating)
-            return;
-        Adopt();
-        using var off = no_grad();
-        ForEach(
-            (_, parameter, state) =>
-            {
-                parameter.copy_(state.TrainingPoint!);
-                state.TrainingPoint!.Dispose();
-                (state.TrainingPoint, state.Evaluated) = (null, null);
-                state.Left.Take(parameter);
-            }
-        );
-        _evaluating = false;
-    }
-
-    /// <summary>Takes weights that were loaded in evaluation as y, x and z.</summary>
-    private void Adopt()
-    {
-        using var off = no_grad();
-        ForEach(
-            (name, parameter, state) =>
-            {
-                using var scope = NewDisposeScope();
-                if (state.Evaluated is null || HoldsAverage(parameter, state))
-                    return;
-                state.TrainingPoint!.copy_(parameter);
-                state.Evaluated = parameter.dtype;
-                Adopt(name, parameter, state, "evaluated");
-            }
-        );
-    }
-
-    /// <summary>Takes weights that were loaded in training as x and z: they are y already.</summary>
-    private void AdoptTraining()
-    {
-        using var off = no_grad();
-        ForEach(
-            (name, parameter, state) =>
-            {
-                if (!state.Left.IsReplaced(parameter))
-                    return;
-                state.Left.Take(parameter);
-                Adopt(name, parameter, state, "trained");
-            }
-        );
-    }
-
-    private void Adopt(string name, Parameter parameter, State state, string when)
-    {
-        string message = $"Schedule-Free: weights were loaded while it {when}; training goes on from them, as average and as iterate";
-        state.Iterate.copy_(parameter);
-        Warnings.Once(message);
-        Log(name, message, state.Step);
-    }
-
-    /// <summary>x, of the dtype of the state.</summary>
-    private static Tensor Average(State state) =>
-        state.Share.ToDouble() is > 0 and var share ? state.TrainingPoint!.lerp(state.Iterate, 1 - 1 / share) : state.TrainingPoint!;
-
-    private static bool HoldsAverage(Tensor parameter, State state) =>
-        parameter.eq(Average(state).to_type(state.Evaluated ?? parameter.dtype).to(parameter.dtype, parameter.device)).all().ToBoolean();
-
-    /// <inheritdoc/>
-    /// <remarks>Meanwhile y is kept as well: one more tensor. Weights that were loaded in training since the last step become x and z, too,
-    /// and <see cref="Optimizer.Events"/> say so. They are known by a sample of 64 numbers of each parameter, of which more than half
-    /// changed: a constraint on a few weights is no load. Parameters that are not contiguous or not on the CPU have no sample, and their x
-    /// is computed from the new y and the old z: load their weights after <see cref="Eval"/>, and go on with
-    /// <see cref="Train"/>.</remarks>
-    public override void Eval()
-    {
-        if (Evaluating)
-            return;
-        AdoptTraining();
-        using var off = no_grad();
-        ForEach(
-            (_, parameter, state) =>
-            {
-                using var scope = NewDisposeScope();
-                state.TrainingPoint = parameter.detach().to(StateType(parameter), copy: true).DetachFromDisposeScope();
-                parameter.copy_(Average(state));
-                state.Evaluated = parameter.dtype;
-            }
-        );
-        _evaluating = true;
     }
 
     /// <inheritdoc/>
@@ -367,63 +171,12 @@ public sealed class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options
             v.mul_(options.Beta2).addcmul_(gradient, gradient, 1 - options.Beta2);
             d = gradient.div(v.div(1 - Math.Pow(options.Beta2, t)).sqrt_().add_(options.Epsilon));
         }
-        d = d.add(parameter, alpha: options.WeightDecay);
+        d = WeightStep.WithDecay(d, parameter, options);
         double made = state.Share.ToDouble();
         if (made > 0 && made != beta)
             parameter.lerp_(state.Iterate, 1 - beta / made); // y was made with another β
         state.Share.fill_(beta);
         parameter.lerp_(state.Iterate, c).add_(d, alpha: rate * (beta * (1 - c) - 1));
         state.Iterate.sub_(d.mul(rate));
-    }
-
-    /// <inheritdoc/>
-    /// <remarks>Weights that were loaded meanwhile are taken as by <see cref="Train"/> and <see cref="Eval"/>, so that they are saved,
-    /// too.</remarks>
-    public override OptimizerSnapshot Snapshot()
-    {
-        if (Evaluating)
-            Adopt();
-        else
-            AdoptTraining();
-        var snapshot = base.Snapshot();
-        snapshot.Values["evaluating"] = Evaluating;
-        return snapshot;
-    }
-
-    /// <inheritdoc/>
-    public override void Restore(OptimizerSnapshot snapshot)
-    {
-        ArgumentNullException.ThrowIfNull(snapshot);
-        using var scope = NewDisposeScope();
-        bool evaluating = (bool?)snapshot.Values["evaluating"] ?? false;
-        var points = new Dictionary<string, Tensor>(); // copied first: the snapshot may be of this optimizer, whose state now goes
-        string[] names = evaluating ? [.. snapshot.Values["steps"]!.AsObject().Select(s => s.Key)] : [];
-        foreach (string name in names)
-        {
-            if (!snapshot.Tensors.TryGetValue($"{name}.{nameof(State.TrainingPoint)}", out var point))
-                throw new InvalidDataException($"The state lacks '{name}.{nameof(State.TrainingPoint)}'.");
-            points[name] = point.clone();
-        }
-        base.Restore(snapshot);
-        _evaluating = evaluating;
-        if (!Evaluating)
-            return;
-        using var off = no_grad();
-        ForEach(
-            (name, parameter, state) =>
-            {
-                state.TrainingPoint = points[name].DetachFromDisposeScope();
-                if (HoldsAverage(parameter, state))
-                    state.Evaluated = parameter.dtype; // else the model's weights are still to be loaded
-            }
-        );
-    }
-
-    /// <inheritdoc/>
-    protected override void Dispose(bool disposing)
-    {
-        if (disposing)
-            _unhook.ForEach(unhook => unhook());
-        base.Dispose(disposing);
     }
 }

@@ -25,7 +25,7 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Sgd"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 0.1)
+    public sealed record Options() : MomentumOptions(learningRate: 0.1)
     {
         /// <summary>μ in [0, 1): decay of the momentum; 0 keeps no state.</summary>
         [ShapesState]
@@ -45,13 +45,6 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
             init => field = Require.Fraction(value);
         }
 
-        /// <summary>λ ≥ 0: coefficient of w in the gradient.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
-
         /// <summary>Whether λ w is left out of the gradient, and so of the momentum, and w is decayed by η λ next to it, as in
         /// AdamW.</summary>
         public bool DecoupledDecay { get; init; }
@@ -62,16 +55,19 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         /// <inheritdoc/>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Momentum = value };
 
+        internal override bool IsDecayDecoupled => DecoupledDecay;
+
         /// <inheritdoc/>
         internal override void Validate()
         {
+            base.Validate();
             if (Nesterov && Dampening != 0)
                 throw new ArgumentException(FormattableString.Invariant($"Dampening is {Dampening}; with Nesterov it must be 0."));
         }
     }
 
     /// <param name="Momentum">b, shaped as w; null until there was a gradient with a momentum.</param>
-    public sealed record State(Tensor? Momentum) : ParameterState;
+    public sealed record State([property: Moment] Tensor? Momentum) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) => new(options.Momentum > 0 ? ZeroState(parameter) : null);
@@ -88,23 +84,68 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
                 state.Replace(nameof(state.Momentum), g.clone());
             g = options.Nesterov ? g.add(state.Momentum!, alpha: options.Momentum) : state.Momentum!;
         }
-        if (options.DecoupledDecay)
-            parameter.mul_(1 - options.LearningRate * options.WeightDecay);
-        parameter.add_(g, alpha: -options.LearningRate);
+        WeightStep.Apply(parameter, gradient, g, options);
     }
 
     /// <summary>τ; at the first step of all nothing is dampened.</summary>
-    internal static double Dampening(long step, Options options) => step == 1 ? 0 : options.Dampening;
+    private static double Dampening(long step, Options options) => step == 1 ? 0 : options.Dampening;
 
-    private protected override bool HasKernel(Options options) => true;
+    private protected override bool HasKernel => true;
 
     private protected override bool Suits(State state, Options options) => options.Momentum == 0 || state.Momentum is not null;
 
-    private protected override void UpdateFused(Sweep sweep, Options options, long step, double gradientScale, bool guarded)
+    private protected override void UpdateFused(FusedStep fused, Options options, long step)
     {
         if (options.Momentum == 0)
-            sweep.Run(new SgdKernel(options, gradientScale));
+            fused.Run(new Rule(options));
         else
-            sweep.Run(new SgdMomentumKernel(options, step, gradientScale));
+            fused.Run(new MomentumRule(options, step));
+    }
+
+    /// <summary>The same lines without momentum, for the kernels; also where the decay is decoupled, unless it is cautious.</summary>
+    internal readonly struct Rule(Options o) : IElementwise
+    {
+        private readonly float _decay = o.CautiousDecay ? 0 : (float)o.WeightDecay;
+
+        public static int Moments => 0;
+
+        public float Rate { get; } = -(float)o.LearningRate;
+
+        public float Keep { get; } = o.CautiousDecay ? (float)(1 - o.LearningRate * o.WeightDecay) : 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+            where L : struct, ILanes<L>
+        {
+            L decay = _decay;
+            return L.Fma(decay, w, g);
+        }
+    }
+
+    /// <summary>The same lines with a momentum, for the kernels.</summary>
+    internal readonly struct MomentumRule(Options o, long step) : IElementwise
+    {
+        private readonly float _decay = o.DecoupledDecay ? 0 : (float)o.WeightDecay,
+            _momentum = (float)o.Momentum,
+            _rest = (float)(1 - Dampening(step, o));
+        private readonly bool _nesterov = o.Nesterov;
+
+        public static int Moments => 1;
+
+        public float Rate { get; } = -(float)o.LearningRate;
+
+        public float Keep { get; } = o.DecoupledDecay ? (float)(1 - o.LearningRate * o.WeightDecay) : 1;
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+            where L : struct, ILanes<L>
+        {
+            L decay = _decay,
+                momentum = _momentum,
+                rest = _rest;
+            g = L.Fma(decay, w, g);
+            m = L.Fma(momentum, m, rest * g);
+            return _nesterov ? L.Fma(momentum, m, g) : m;
+        }
     }
 }

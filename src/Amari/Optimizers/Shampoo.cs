@@ -29,7 +29,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Shampoo"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 1e-3)
+    public sealed record Options() : MomentumOptions(learningRate: 1e-3)
     {
         /// <summary>β₁ in [0, 1): decay of the momentum.</summary>
         public double Beta1
@@ -51,13 +51,6 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
             get;
             init => field = Require.Positive(value);
         } = 1e-8;
-
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        }
 
         /// <summary>Where the length of the step comes from.</summary>
         [ShapesState]
@@ -111,12 +104,12 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
     /// <param name="RightRoot">Its inverse root, [blocks, q, q]; null for a vector.</param>
     /// <param name="SecondMoment">v of the grafted Adam, shaped as w; else null.</param>
     public sealed record State(
-        Tensor Momentum,
+        [property: Moment] Tensor Momentum,
         [property: NonNegative(OnDiagonal = true)] Tensor Left,
         Tensor LeftRoot,
         [property: NonNegative(OnDiagonal = true)] Tensor? Right,
         Tensor? RightRoot,
-        [property: NonNegative] Tensor? SecondMoment
+        [property: Moment(IsOfSquares = true)] Tensor? SecondMoment
     ) : ParameterState;
 
     /// <summary>A matrix [m, n] as blocks [i, j] of p x q, the last of a side filled up with zeros.</summary>
@@ -214,7 +207,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
             }
             u = blocks.Join(x).reshape(parameter.shape);
         }
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(u, alpha: -options.LearningRate);
+        WeightStep.Apply(parameter, gradient, u, options);
 
         static Tensor Norm(Tensor x) => x.square().sum([-2, -1], keepdim: true).sqrt_();
     }

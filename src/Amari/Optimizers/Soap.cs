@@ -28,7 +28,7 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Soap"/>.</summary>
-    public sealed record Options() : FirstOrderOptions(learningRate: 3e-3)
+    public sealed record Options() : MomentumOptions(learningRate: 3e-3, weightDecay: 0.01)
     {
         /// <summary>β₁ in [0, 1): decay of the first moment.</summary>
         public double Beta1
@@ -57,13 +57,6 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
             get;
             init => field = Require.Positive(value);
         } = 1e-8;
-
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        } = 0.01;
 
         /// <summary>Steps from one refresh of the basis to the next, ≥ 1.</summary>
         public int RefreshInterval
@@ -94,8 +87,8 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     /// <param name="RightFactor">R : [n, n], or null.</param>
     /// <param name="RightBasis">Qr : [n, n], or null.</param>
     public sealed record State(
-        Tensor TurnedMoment,
-        [property: NonNegative] Tensor SecondMoment,
+        [property: Moment] Tensor TurnedMoment,
+        [property: Moment(IsOfSquares = true)] Tensor SecondMoment,
         [property: NonNegative(OnDiagonal = true)] Tensor? LeftFactor,
         Tensor? LeftBasis,
         [property: NonNegative(OnDiagonal = true)] Tensor? RightFactor,
@@ -146,9 +139,7 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
             double mHat = 1 - Math.Pow(options.Beta1, t),
                 vHat = Math.Sqrt(1 - Math.Pow(options.Beta2, t));
             var u = Multiply(ql, m.div(v.sqrt().add_(options.Epsilon)), qr?.t());
-            parameter
-                .add_(u.view_as(parameter), alpha: -options.LearningRate * vHat / mHat)
-                .mul_(1 - options.LearningRate * options.WeightDecay);
+            WeightStep.Apply(parameter, gradient, u.view_as(parameter), options, options.LearningRate * vHat / mHat, decayLast: true);
         }
         state.LeftFactor?.lerp_(SymmetricProduct.Of(g, g.t()), 1 - options.FactorEma);
         state.RightFactor?.lerp_(SymmetricProduct.Of(g.t(), g), 1 - options.FactorEma);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Amari.Native;
+using Amari.Optimizers;
 
 namespace Amari;
 
@@ -32,7 +33,7 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
         : this([ParameterGroup.Of(parameters, options ?? new())]) { }
 
     /// <summary>Hyper-parameters of <see cref="Sophia"/>.</summary>
-    public sealed record Options() : DiagonalCurvatureOptions(learningRate: 6e-4)
+    public sealed record Options() : DiagonalCurvatureOptions(learningRate: 6e-4, weightDecay: 0.1)
     {
         /// <summary>β₁ in [0, 1): decay of the momentum.</summary>
         public double Beta1
@@ -69,13 +70,6 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
             init => field = Require.Positive(value);
         } = 1e-12;
 
-        /// <summary>λ ≥ 0, multiplied by η.</summary>
-        public double WeightDecay
-        {
-            get;
-            init => field = Require.NonNegative(value);
-        } = 0.1;
-
         /// <inheritdoc/>
         public override double CycledMomentum => Beta1;
 
@@ -85,7 +79,7 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
 
     /// <param name="Momentum">m, shaped as w.</param>
     /// <param name="Curvature">h, shaped as w.</param>
-    public sealed record State(Tensor Momentum, Tensor Curvature) : ParameterState;
+    public sealed record State([property: Moment] Tensor Momentum, [property: Moment] Tensor Curvature) : ParameterState;
 
     /// <inheritdoc/>
     protected override State CreateState(Parameter parameter, Options options) => new(ZeroState(parameter), ZeroState(parameter));
@@ -100,7 +94,7 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
         var u = m.div(state.Curvature.mul(options.Gamma).clamp_min_(options.Epsilon));
         if (options.Clip is { } rho)
             u.clamp_(-rho, rho);
-        parameter.mul_(1 - options.LearningRate * options.WeightDecay).add_(u, alpha: -options.LearningRate);
+        WeightStep.Apply(parameter, gradient, u, options);
     }
 
     /// <summary>The share of coordinates that the last step clipped, in [0, 1]; NaN before the first. It reads the whole state.</summary>
@@ -124,7 +118,8 @@ public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.S
                             .gt(state.Curvature.mul(group.Options.Gamma).clamp_min_(group.Options.Epsilon).mul_(rho))
                             .sum()
                             .ToDouble();
-                }
+                },
+                keep: false
             );
         return all > 0 ? clipped / all : double.NaN;
     }

@@ -31,19 +31,9 @@ public sealed partial class PartitionedOptimizer
             }
             groups.Add(values);
         }
-        return new(
-            tensors,
-            new()
-            {
-                ["type"] = nameof(PartitionedOptimizer),
-                ["schema"] = SavedState.Schema,
-                ["groups"] = groups,
-                ["clippedSteps"] = ClippedSteps,
-                ["skippedSteps"] = SkippedSteps,
-                ["steps"] = Steps,
-                ["events"] = _events.Save(),
-            }
-        );
+        var header = SnapshotHeader();
+        (header["groups"], header["steps"]) = (groups, Steps);
+        return new(tensors, header);
     }
 
     private static string Prefix(int group, string member) => FormattableString.Invariant($"{group}.{member}.");
@@ -55,9 +45,8 @@ public sealed partial class PartitionedOptimizer
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        SavedState.RequireHeader(values, nameof(PartitionedOptimizer));
-        long Count(string name) => SavedState.Count(values, name, optional: true);
-        var (clipped, skipped, steps) = (Count("clippedSteps"), Count("skippedSteps"), Count("steps"));
+        var takeHeader = ReadSnapshotHeader(values);
+        long steps = SavedState.Count(values, "steps", optional: true);
         var groups = SavedState.Required(values, "groups").AsArray();
         if (groups.Count != _parts.Count)
             throw new InvalidDataException($"The state has {groups.Count} parameter groups, the optimizer has {_parts.Count}.");
@@ -105,8 +94,8 @@ public sealed partial class PartitionedOptimizer
                 options[i],
                 (double?)groups[i]!["initialLearningRate"] ?? options[i].LearningRate
             );
-        (ClippedSteps, SkippedSteps, Steps) = (clipped, skipped, steps);
-        _events.Load(values["events"]);
+        Steps = steps;
+        takeHeader();
     }
 
     /// <summary>Who trains what by a state, whatever the options were when this optimizer was made.</summary>

@@ -24,7 +24,6 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     private readonly Likelihood? _likelihood;
     private List<Part> _parts = [];
     private (Communicator Ranks, bool Shard)? _distributed;
-    private readonly EventLog _events = new();
 
     /// <summary>A group and who trains it; null where a method has nothing to do.</summary>
     private sealed record Part(ParameterGroup<Options> Group, IReadOnlyList<CoverageRow> Rows, Member? MatrixOptimizer, Member? Fallback)
@@ -57,7 +56,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         foreach (var group in groups)
         {
             group.Distinguish(names);
-            group.MomentumCut = () => _events.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
+            group.MomentumCut = () => EventLog.Add("all", ParameterGroup<Options>.MomentumCutTo, Steps);
             foreach (var (name, parameter) in group.Parameters)
                 if (!names.Add(name) || !handles.Add(parameter.Handle))
                     throw new ArgumentException($"The parameter '{name}' is given twice.", nameof(groups));
@@ -66,19 +65,6 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         if (_parts.Count == 0)
             throw new ArgumentException("There is no parameter group.", nameof(groups));
         Require.Trainable(parameters(), nameof(PartitionedOptimizer));
-    }
-
-    private Part PartOf(ParameterGroup<Options> group, Options options, IReadOnlyList<CoverageRow> rows)
-    {
-        var parted = group.Parameters.Zip(rows).ToLookup(p => p.Second.Block == nameof(AdamW), p => p.First);
-        return new(
-            group,
-            rows,
-            parted[false].Any() ? MatrixOptimizer([.. parted[false]], group, options) : null,
-            parted[true].Any()
-                ? Grouped<AdamW.Options>([.. parted[true]], group, options, o => Scaled(o.Fallback, o), g => new AdamW([g]))
-                : null
-        );
     }
 
     internal override void RefuseUnshareable(int ranks, bool shardState)
@@ -104,119 +90,6 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public PartitionedOptimizer(nn.Module model, Options? options = null, Likelihood? likelihood = null)
         : this(model, [ParameterGroup.Of(model, options ?? new())], likelihood) { }
-
-    /// <summary>Hyper-parameters of <see cref="PartitionedOptimizer"/>. The learning rate η multiplies those of both methods.</summary>
-    public sealed record Options() : OptimizerOptions(learningRate: 1)
-    {
-        /// <summary>The matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>, <see cref="Shampoo.Options"/>
-        /// or <see cref="Kfac.Options"/>. It cannot change later.</summary>
-        public OptimizerOptions MatrixOptimizer
-        {
-            get;
-            init => field = Checked(value);
-        } = new Muon.Options();
-
-        /// <summary>Of AdamW.</summary>
-        public AdamW.Options Fallback { get; init; } = new();
-
-        /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95
-        /// for its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
-        /// steps, in which AdamW hardly moves.</summary>
-        [BeforeAdded(null)]
-        public double? MaxGrowth
-        {
-            get;
-            init => field = Require.AboveOneOrNull(value);
-        } = 20;
-
-        /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
-        public int MaxDimension
-        {
-            get;
-            init => field = Require.AtLeast(1, value);
-        } = 8192;
-
-        /// <summary>Whether embeddings go to the matrix method, too.</summary>
-        public bool Embeddings { get; init; }
-
-        /// <summary>Whether the output layer does; null chooses: not to Muon, but to the others.</summary>
-        public bool? OutputLayer { get; init; }
-
-        /// <summary>Whether AdamW takes the whole group.</summary>
-        public bool FallbackOnly { get; init; }
-
-        /// <inheritdoc/>
-        /// <remarks>Schedulers drive the momentum of both methods; that of the matrix method is shown, or AdamW's where it takes the whole
-        /// group.</remarks>
-        public override double CycledMomentum => FallbackOnly ? Fallback.CycledMomentum : MatrixOptimizer.CycledMomentum;
-
-        /// <inheritdoc/>
-        public override OptimizerOptions WithCycledMomentum(double value) =>
-            this with
-            {
-                MatrixOptimizer = MatrixOptimizer.WithCycledMomentum(value),
-                Fallback = (AdamW.Options)Fallback.WithCycledMomentum(value),
-            };
-
-        /// <inheritdoc/>
-        internal override void Validate()
-        {
-            MatrixOptimizer.Validate();
-            Fallback.Validate();
-        }
-
-        private static OptimizerOptions Checked(OptimizerOptions value) =>
-            value is Kfac.Options { EvaluatesLoss: true }
-                ? throw new ArgumentException(
-                    "K-FAC that evaluates the loss (StepRule, AdaptiveDamping, StepRejection) cannot be a part: it takes whole steps.",
-                    nameof(value)
-                )
-            : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
-            : throw new ArgumentException(
-                $"The matrix method cannot be {value?.GetType().DeclaringType?.Name ?? "null"}; it must be Muon, Soap, Shampoo or Kfac.",
-                nameof(value)
-            );
-    }
-
-    private static T Scaled<T>(T inner, Options options)
-        where T : OptimizerOptions => inner with { LearningRate = inner.LearningRate * options.LearningRate };
-
-    private Member MatrixOptimizer(IReadOnlyList<(string, Parameter)> parameters, ParameterGroup<Options> group, Options options)
-    {
-        switch (options.MatrixOptimizer)
-        {
-            case Muon.Options:
-                return Grouped<Muon.Options>(parameters, group, options, Own<Muon.Options>, g => new Muon([g]));
-            case Soap.Options:
-                return Grouped<Soap.Options>(parameters, group, options, Own<Soap.Options>, g => new Soap([g]));
-            case Shampoo.Options:
-                return Grouped<Shampoo.Options>(parameters, group, options, Own<Shampoo.Options>, g => new Shampoo([g]));
-            default:
-                var kfac = new Kfac(_model, parameters, Own<Kfac.Options>(options), _likelihood);
-                return new(kfac, o => kfac.Follow(Own<Kfac.Options>(o) with { Fallback = Scaled(o.Fallback, o) }));
-        }
-
-        static T Own<T>(Options o)
-            where T : OptimizerOptions =>
-            o.MatrixOptimizer is T matrices
-                ? Scaled(matrices, o)
-                : throw new InvalidOperationException(
-                    $"The matrix method of a group cannot change to {o.MatrixOptimizer.GetType().DeclaringType!.Name}."
-                );
-    }
-
-    private static Member Grouped<T>(
-        IReadOnlyList<(string, Parameter)> parameters,
-        ParameterGroup<Options> group,
-        Options options,
-        Func<Options, T> own,
-        Func<ParameterGroup<T>, Optimizer> make
-    )
-        where T : OptimizerOptions
-    {
-        var inner = new ParameterGroup<T>(parameters, own(options)) { Module = group.Module, IsPart = true };
-        return new(make(inner), o => inner.Options = own(o));
-    }
 
     private IEnumerable<Optimizer> Members => _parts.SelectMany(p => p.Members()).Select(m => m.Member.Optimizer);
 
@@ -247,7 +120,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         ]);
 
     /// <inheritdoc/>
-    public override IReadOnlyList<OptimizerEvent> Events => [.. _events.Events, .. Members.SelectMany(m => m.Events)];
+    public override IReadOnlyList<OptimizerEvent> Events => [.. EventLog.Events, .. Members.SelectMany(m => m.Events)];
 
     /// <inheritdoc/>
     public override long StateBytes => Members.Sum(m => m.StateBytes);
@@ -267,7 +140,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
             StepScaled(scale);
         else
         {
-            _events.AddSkipped(bad, Steps + 1);
+            EventLog.AddSkipped(bad, Steps + 1);
             Skip();
         }
         return loss;
@@ -334,7 +207,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
             return 1;
         double bound = part.Growth.Scale(scale * scale * part.Fallback!.Optimizer.SumOfSquaredGradients(), growth * growth);
         if (bound < 1)
-            _events.Add(
+            EventLog.Add(
                 "all",
                 FormattableString.Invariant(
                     $"the norm of AdamW's gradients was more than {growth} times its running mean; it was cut to that"

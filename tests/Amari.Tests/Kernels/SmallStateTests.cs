@@ -114,7 +114,7 @@ public sealed unsafe class SmallStateTests
         InlineData("Small Lion bfloat16"),
         InlineData("Small Lion blocks")
     ]
-    public void A_step_is_that_of_the_torch_lines_and_does_not_depend_on_threads_or_allocate(string name)
+    public void A_step_is_that_of_the_torch_lines(string name)
     {
         long[][] shapes =
         [
@@ -167,7 +167,7 @@ public sealed unsafe class SmallStateTests
     }
 
     [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
-    public void Small_states_train_as_full_ones_do_where_rounding_to_nearest_would_stall(StateFormat format)
+    public void Small_states_train_where_rounding_to_nearest_would_stall(StateFormat format)
     {
         // Gradients that fall to a tenth: with β₂ = 0.999 the second moment must follow by 0.1 % a step, less than half a step of either
         // format.

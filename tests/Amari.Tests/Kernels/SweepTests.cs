@@ -12,45 +12,41 @@ public sealed unsafe class SweepTests
     [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
     public void Widths_are_bitwise_equal(ScalarType type)
     {
-        Same(type, sweep => sweep.Run(new SgdKernel(new() { WeightDecay = 0.1 }, 0.7)), 0);
-        Same(type, sweep => sweep.Run(new SgdMomentumKernel(new() { WeightDecay = 0.1, Nesterov = true }, 3, 0.7)), 1);
-        Same(
-            type,
-            sweep =>
-                sweep.Run(
-                    new SgdMomentumKernel(
-                        new()
-                        {
-                            WeightDecay = 0.1,
-                            DecoupledDecay = true,
-                            Dampening = 0.3,
-                        },
-                        3,
-                        -0.7
-                    )
-                ),
-            1
-        );
-        Same(type, sweep => sweep.Run(new AmsGradKernel(new AdamW.Options(), 3, 0.7)), 3);
-        Same(type, sweep => sweep.Run(new AmsGradKernel(new Adam.Options() { WeightDecay = 0.1 }, 3, 0.7)), 3);
-        Same(type, sweep => sweep.Run(new AdamKernel(new() { WeightDecay = 0.1 }, 3, 0.7)), 2);
-        Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2);
-        Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1);
-        Same(type, sweep => sweep.Run(new AdamWMomentsKernel(new(), 0.7), new CautiousAdamWKernel(new(), 3, 0.7), 1e-3), 2);
-        Same(
-            type,
-            sweep => sweep.Run(new LionAgreementKernel(new(), 0.7), new CautiousLionKernel(new() { WeightDecay = 0.1 }, 0.7), 1e-3),
-            1
-        );
+        foreach (var (cautious, decay) in Masks)
+        {
+            Same(type, s => Step(s, cautious, decay).Run(new Sgd.Rule(new() { WeightDecay = 0.1, CautiousDecay = decay })), 0);
+            Same(type, s => Step(s, cautious, decay).Run(new Sgd.MomentumRule(new() { WeightDecay = 0.1, Nesterov = true }, 3)), 1);
+            Same(type, s => Step(s, cautious, decay, -0.7).Run(new Sgd.MomentumRule(Dampened, 3)), 1);
+            Same(type, s => Step(s, cautious, decay).Run(AmsGrad.Rule.Of(new AdamW.Options(), 3)), 3);
+            Same(type, s => Step(s, cautious, decay).Run(AmsGrad.Rule.Of(new Adam.Options() { WeightDecay = 0.1 }, 3)), 3);
+            Same(type, s => Step(s, cautious, decay).Run(new Adam.Rule(new() { WeightDecay = 0.1 }, 3)), 2);
+            Same(type, s => Step(s, cautious, decay).Run(new AdamW.Rule(new(), 3)), 2);
+            Same(type, s => Step(s, cautious, decay).Run(new Lion.Rule(new() { WeightDecay = 0.1 })), 1);
+        }
     }
+
+    private static readonly Sgd.Options Dampened = new()
+    {
+        WeightDecay = 0.1,
+        DecoupledDecay = true,
+        Dampening = 0.3,
+    };
+
+    private static readonly (bool Cautious, bool Decay)[] Masks = [(false, false), (true, false), (false, true), (true, true)];
+
+    private static FusedStep Step(Sweep sweep, bool cautious, bool decay, double scale = 0.7) => new(sweep, scale, false, cautious, decay);
 
     [Theory]
     [InlineData(ScalarType.Float32, StateFormat.BFloat16), InlineData(ScalarType.Float32, StateFormat.BlockwiseInt8)]
     [InlineData(ScalarType.BFloat16, StateFormat.BFloat16), InlineData(ScalarType.BFloat16, StateFormat.BlockwiseInt8)]
     public void Widths_are_bitwise_equal_with_small_states(ScalarType type, StateFormat format)
     {
-        Same(type, sweep => sweep.Run(new AdamWKernel(new(), 3, 0.7)), 2, format);
-        Same(type, sweep => sweep.Run(new LionKernel(new() { WeightDecay = 0.1 }, 0.7)), 1, format);
+        foreach (var (cautious, decay) in Masks)
+        {
+            Same(type, s => Step(s, cautious, decay).Run(new AdamW.Rule(new(), 3)), 2, format);
+            Same(type, s => Step(s, cautious, decay).Run(new Lion.Rule(new() { WeightDecay = 0.1 })), 1, format);
+            Same(type, s => Step(s, cautious, decay).Run(new Sgd.MomentumRule(Dampened, 3)), 1, format);
+        }
     }
 
     private static void Same(ScalarType type, Action<Sweep> run, int states, StateFormat format = StateFormat.Full)
@@ -156,7 +152,7 @@ public sealed unsafe class SweepTests
     }
 
     [Fact]
-    public void Sum_of_squares_is_the_double_precision_sum_of_any_number_of_gradients()
+    public void Sum_of_squares_is_the_double_precision_sum()
     {
         var w = Problem.Parameters([
             [1],

@@ -296,15 +296,7 @@ public sealed class ContractTests
     public void A_state_is_restored_with_its_options_whatever_those_of_before(OptimizerOptions options)
     {
         Optimizer Make(Parameter[] p, bool plain) =>
-            options switch
-            {
-                AdamW.Options o => new AdamW([ParameterGroup.Of(p, plain ? new() : o)]),
-                Lion.Options o => new Lion([ParameterGroup.Of(p, plain ? new() : o)]),
-                Shampoo.Options o => new Shampoo([ParameterGroup.Of(p, plain ? new() : o)]),
-                Muon.Options o => new Muon([ParameterGroup.Of(p, plain ? new() : o)]),
-                Soap.Options o => new Soap([ParameterGroup.Of(p, plain ? new() : o)]),
-                var o => new ScheduleFree([ParameterGroup.Of(p, plain ? new() : (ScheduleFree.Options)o)]),
-            };
+            OptimizerCases.Of(plain ? (OptimizerOptions)Activator.CreateInstance(options.GetType())! : options, p);
         long[][] shapes =
         [
             [5, 7],

@@ -105,7 +105,7 @@ public sealed class LayoutTests
     }
 
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
-    public void Gradients_near_the_bound_leave_finite_weights_and_nothing_is_no_obstacle(string name)
+    public void Gradients_near_the_bound_leave_finite_weights(string name)
     {
         using var scope = NewDisposeScope();
         var p = Problem.Parameters([

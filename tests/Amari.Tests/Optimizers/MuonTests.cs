@@ -31,7 +31,7 @@ public sealed class MuonTests
 
     /// <summary>Without a bound it decides the direction for a hundred and fifty steps: 10⁴ μᵏ.</summary>
     [Fact]
-    public void A_gradient_of_ten_thousand_times_the_usual_is_forgotten_within_forty_steps()
+    public void A_huge_gradient_is_forgotten_within_forty_steps()
     {
         using var scope = NewDisposeScope();
         Assert.InRange(Difference(20), 0, 1);

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Amari.Optimizers;
 
 namespace Amari.Tests.Optimizers;
@@ -5,259 +6,254 @@ namespace Amari.Tests.Optimizers;
 /// <summary>Every optimizer with a group loop, in each setting that takes another path: what the contract tests run over.</summary>
 public static class OptimizerCases
 {
-    private static readonly Dictionary<string, Func<Source, bool, Optimizer>> Makers = new()
+    private static readonly Dictionary<string, OptimizerOptions> Cases = new()
     {
-        ["Sgd plain"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Momentum = 0 })]) { Fused = fused },
-        ["Sgd momentum"] = (p, fused) => new Sgd([p.Group(new Sgd.Options())]) { Fused = fused },
-        ["Sgd L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Momentum = 0, WeightDecay = 0.1 })]) { Fused = fused },
-        ["Sgd Nesterov L2"] = (p, fused) => new Sgd([p.Group(new Sgd.Options() { Nesterov = true, WeightDecay = 0.1 })]) { Fused = fused },
-        ["Sgd dampened"] = (p, fused) =>
-            new Sgd([
-                p.Group(
-                    new Sgd.Options()
-                    {
-                        Dampening = 0.5,
-                        WeightDecay = 0.1,
-                        Maximize = true,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Sgd decoupled"] = (p, fused) =>
-            new Sgd([
-                p.Group(
-                    new Sgd.Options()
-                    {
-                        Nesterov = true,
-                        WeightDecay = 0.1,
-                        DecoupledDecay = true,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Adam AmsGrad"] = (p, fused) =>
-            new Adam([
-                p.Group(
-                    new Adam.Options()
-                    {
-                        Beta2 = 0.5,
-                        WeightDecay = 0.1,
-                        AmsGrad = true,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["AdamW AmsGrad"] = (p, fused) =>
-            new AdamW([
-                p.Group(
-                    new AdamW.Options()
-                    {
-                        Beta2 = 0.5,
-                        AmsGrad = true,
-                        Maximize = true,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Adam"] = (p, fused) => new Adam([p.Group(new Adam.Options())]) { Fused = fused },
-        ["Adam L2"] = (p, fused) =>
-            new Adam([
-                p.Group(
-                    new Adam.Options()
-                    {
-                        LearningRate = 0.01,
-                        Beta1 = 0,
-                        Beta2 = 0.9,
-                        Epsilon = 1e-3,
-                        WeightDecay = 0.1,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["AdamW"] = (p, fused) => new AdamW([p.Group(new AdamW.Options())]) { Fused = fused },
-        ["AdamW other"] = (p, fused) =>
-            new AdamW([
-                p.Group(
-                    new AdamW.Options()
-                    {
-                        LearningRate = 0.02,
-                        Beta1 = 0.5,
-                        Beta2 = 0.8,
-                        Epsilon = 1e-2,
-                        WeightDecay = 0.5,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Lion"] = (p, fused) => new Lion([p.Group(new Lion.Options())]) { Fused = fused },
-        ["Lion decay"] = (p, fused) =>
-            new Lion([
-                p.Group(
-                    new Lion.Options()
-                    {
-                        LearningRate = 0.01,
-                        Beta1 = 0.5,
-                        Beta2 = 0.8,
-                        WeightDecay = 0.5,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["AdamW cautious"] = (p, fused) => new AdamW([p.Group(new AdamW.Options() { Cautious = true })]) { Fused = fused },
-        ["Lion cautious"] = (p, fused) =>
-            new Lion([
-                p.Group(
-                    new Lion.Options()
-                    {
-                        LearningRate = 0.01,
-                        WeightDecay = 0.5,
-                        Cautious = true,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Small AdamW bfloat16"] = (p, fused) =>
-            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
-        ["Small AdamW blocks"] = (p, fused) =>
-            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
-        ["Small Lion bfloat16"] = (p, fused) =>
-            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BFloat16 })]) { Fused = fused },
-        ["Small Lion blocks"] = (p, fused) =>
-            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BlockwiseInt8 })]) { Fused = fused },
-        ["Small Lion cautious"] = (p, fused) =>
-            new Lion([p.Group(new Lion.Options() { StateFormat = StateFormat.BlockwiseInt8, Cautious = true })]) { Fused = fused },
-        ["Small AdamW cautious"] = (p, fused) =>
-            new AdamW([p.Group(new AdamW.Options() { StateFormat = StateFormat.BFloat16, Cautious = true })]) { Fused = fused },
-        ["Muon"] = (p, fused) => new Muon([p.Group(new Muon.Options())]) { Fused = fused },
-        ["Muon plain"] = (p, fused) =>
-            new Muon([
-                p.Group(
-                    new Muon.Options()
-                    {
-                        Nesterov = false,
-                        Momentum = 0.8,
-                        WeightDecay = 0.1,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Muon cautious"] = (p, fused) => new Muon([p.Group(new Muon.Options() { Cautious = true })]) { Fused = fused },
-        ["Sophia"] = (p, fused) => Measured(new Sophia([p.Group(new Sophia.Options())]) { Fused = fused }),
-        ["Sophia unclipped"] = (p, fused) =>
-            Measured(
-                new Sophia([
-                    p.Group(
-                        new Sophia.Options()
-                        {
-                            LearningRate = 0.01,
-                            Clip = null,
-                            Gamma = 1,
-                            Beta2 = 0.5,
-                        }
-                    ),
-                ])
-                {
-                    Fused = fused,
-                }
-            ),
-        ["AdaHessian"] = (p, fused) => Measured(new AdaHessian([p.Group(new AdaHessian.Options())]) { Fused = fused }),
-        ["PartitionedOptimizer Muon"] = (p, _) => p.PartitionedOptimizer(new()),
-        ["PartitionedOptimizer Soap"] = (p, _) =>
-            p.PartitionedOptimizer(
-                new()
-                {
-                    MatrixOptimizer = new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 },
-                }
-            ),
-        ["PartitionedOptimizer Shampoo"] = (p, _) =>
-            p.PartitionedOptimizer(new() { MatrixOptimizer = new Shampoo.Options() { RefreshInterval = 2 } }),
+        ["Sgd plain"] = new Sgd.Options { Momentum = 0 },
+        ["Sgd momentum"] = new Sgd.Options(),
+        ["Sgd L2"] = new Sgd.Options { Momentum = 0, WeightDecay = 0.1 },
+        ["Sgd Nesterov L2"] = new Sgd.Options { Nesterov = true, WeightDecay = 0.1 },
+        ["Sgd dampened"] = new Sgd.Options
+        {
+            Dampening = 0.5,
+            WeightDecay = 0.1,
+            Maximize = true,
+        },
+        ["Sgd decoupled"] = new Sgd.Options
+        {
+            Nesterov = true,
+            WeightDecay = 0.1,
+            DecoupledDecay = true,
+        },
+        ["Adam AmsGrad"] = new Adam.Options
+        {
+            Beta2 = 0.5,
+            WeightDecay = 0.1,
+            AmsGrad = true,
+        },
+        ["AdamW AmsGrad"] = new AdamW.Options
+        {
+            Beta2 = 0.5,
+            AmsGrad = true,
+            Maximize = true,
+        },
+        ["Adam"] = new Adam.Options(),
+        ["Adam L2"] = new Adam.Options
+        {
+            LearningRate = 0.01,
+            Beta1 = 0,
+            Beta2 = 0.9,
+            Epsilon = 1e-3,
+            WeightDecay = 0.1,
+        },
+        ["AdamW"] = new AdamW.Options(),
+        ["AdamW other"] = new AdamW.Options
+        {
+            LearningRate = 0.02,
+            Beta1 = 0.5,
+            Beta2 = 0.8,
+            Epsilon = 1e-2,
+            WeightDecay = 0.5,
+        },
+        ["Lion"] = new Lion.Options(),
+        ["Lion decay"] = new Lion.Options
+        {
+            LearningRate = 0.01,
+            Beta1 = 0.5,
+            Beta2 = 0.8,
+            WeightDecay = 0.5,
+        },
+        ["AdamW cautious"] = new AdamW.Options { Cautious = true },
+        ["Lion cautious"] = new Lion.Options
+        {
+            LearningRate = 0.01,
+            WeightDecay = 0.5,
+            Cautious = true,
+        },
+        ["Small AdamW bfloat16"] = new AdamW.Options { StateFormat = StateFormat.BFloat16 },
+        ["Small AdamW blocks"] = new AdamW.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small Lion bfloat16"] = new Lion.Options { StateFormat = StateFormat.BFloat16 },
+        ["Small Lion blocks"] = new Lion.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small Lion cautious"] = new Lion.Options { StateFormat = StateFormat.BlockwiseInt8, Cautious = true },
+        ["Small AdamW cautious"] = new AdamW.Options { StateFormat = StateFormat.BFloat16, Cautious = true },
+        ["Small AdamW AmsGrad"] = new AdamW.Options { StateFormat = StateFormat.BFloat16, AmsGrad = true },
+        ["Small Adam blocks"] = new Adam.Options { StateFormat = StateFormat.BlockwiseInt8, Cautious = true },
+        ["Small Sgd blocks"] = new Sgd.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small Sgd bfloat16"] = Caution(StateFormat.BFloat16),
+        ["Small Lamb"] = new Lamb.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small Muon"] = new Muon.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small Soap"] = new Soap.Options { StateFormat = StateFormat.BFloat16 },
+        ["Small Sophia"] = new Sophia.Options { StateFormat = StateFormat.BlockwiseInt8 },
+        ["Small AdaHessian"] = new AdaHessian.Options { StateFormat = StateFormat.BFloat16 },
+        ["Sgd cautious"] = Caution(StateFormat.Full),
+        ["AdamW cautious decay"] = new AdamW.Options { WeightDecay = 0.5, CautiousDecay = true },
+        ["Lion cautious decay"] = new Lion.Options
+        {
+            WeightDecay = 0.5,
+            Cautious = true,
+            CautiousDecay = true,
+        },
+        ["Muon"] = new Muon.Options(),
+        ["Muon plain"] = new Muon.Options
+        {
+            Nesterov = false,
+            Momentum = 0.8,
+            WeightDecay = 0.1,
+        },
+        ["Muon cautious"] = new Muon.Options { Cautious = true },
+        ["Sophia"] = new Sophia.Options(),
+        ["Sophia unclipped"] = new Sophia.Options
+        {
+            LearningRate = 0.01,
+            Clip = null,
+            Gamma = 1,
+            Beta2 = 0.5,
+        },
+        ["AdaHessian"] = new AdaHessian.Options(),
+        ["Lamb"] = new Lamb.Options(),
+        ["Adafactor"] = new Adafactor.Options { LearningRate = 0.1 },
+        ["ScheduleFree AdamW"] = new ScheduleFree.Options(),
+        ["ScheduleFree Sgd"] = new ScheduleFree.Options
+        {
+            Base = ScheduleFreeBase.Sgd,
+            LearningRate = 0.1,
+            WarmupSteps = 4,
+            AveragingPower = 1,
+        },
+        ["Soap"] = new Soap.Options { LearningRate = 0.05, RefreshInterval = 2 },
+        ["Shampoo"] = new Shampoo.Options { RefreshInterval = 2 },
+        ["Shampoo blocks"] = new Shampoo.Options
+        {
+            Grafting = Grafting.Sgd,
+            BlockSize = 3,
+            Epsilon = 1e-3,
+        },
+        ["PartitionedOptimizer Muon"] = new PartitionedOptimizer.Options(),
+        ["PartitionedOptimizer Soap"] = new PartitionedOptimizer.Options
+        {
+            MatrixOptimizer = new Soap.Options { LearningRate = 0.05, RefreshInterval = 2 },
+        },
+        ["PartitionedOptimizer Shampoo"] = new PartitionedOptimizer.Options
+        {
+            MatrixOptimizer = new Shampoo.Options { RefreshInterval = 2 },
+        },
         // parameters alone have no layer, and go to AdamW; what it does with layers: PartitionedOptimizerTests
-        ["PartitionedOptimizer Kfac"] = (p, _) => p.PartitionedOptimizer(new() { MatrixOptimizer = new Kfac.Options() }),
-        ["Lamb"] = (p, fused) => new Lamb([p.Group(new Lamb.Options())]) { Fused = fused },
-        ["Adafactor"] = (p, fused) => new Adafactor([p.Group(new Adafactor.Options() { LearningRate = 0.1 })]) { Fused = fused },
-        ["ScheduleFree AdamW"] = (p, fused) => new ScheduleFree([p.Group(new ScheduleFree.Options())]) { Fused = fused },
-        ["ScheduleFree Sgd"] = (p, fused) =>
-            new ScheduleFree([
-                p.Group(
-                    new ScheduleFree.Options()
-                    {
-                        Base = ScheduleFreeBase.Sgd,
-                        LearningRate = 0.1,
-                        WarmupSteps = 4,
-                        AveragingPower = 1,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
-        ["Soap"] = (p, fused) => new Soap([p.Group(new Soap.Options() { LearningRate = 0.05, RefreshInterval = 2 })]) { Fused = fused },
-        ["Shampoo"] = (p, fused) => new Shampoo([p.Group(new Shampoo.Options() { RefreshInterval = 2 })]) { Fused = fused },
-        ["Shampoo blocks"] = (p, fused) =>
-            new Shampoo([
-                p.Group(
-                    new Shampoo.Options()
-                    {
-                        Grafting = Grafting.Sgd,
-                        BlockSize = 3,
-                        Epsilon = 1e-3,
-                    }
-                ),
-            ])
-            {
-                Fused = fused,
-            },
+        ["PartitionedOptimizer Kfac"] = new PartitionedOptimizer.Options { MatrixOptimizer = new Kfac.Options() },
     };
 
-    public static TheoryData<string> Names => [.. Makers.Keys];
+    private static Sgd.Options Caution(StateFormat format) =>
+        new()
+        {
+            LearningRate = 1e-3,
+            Cautious = true,
+            CautiousDecay = true,
+            DecoupledDecay = true,
+            WeightDecay = 1,
+            StateFormat = format,
+        };
+
+    public static TheoryData<string> Names => [.. Cases.Keys];
 
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
-    public static TheoryData<string> FusedNames =>
-        [.. Makers.Keys.Where(n => n.Split(' ') is ["Sgd" or "Adam" or "AdamW" or "Lion", ..] or ["Small", _, not "cautious"])];
+    public static TheoryData<string> FusedNames => [.. Cases.Keys.Where(n => HasKernel(n) && n != "Small AdamW AmsGrad")];
 
-    /// <summary>With an estimate of the curvature: without one there is no step.</summary>
-    private static DiagonalCurvatureOptimizer<TOptions, TState> Measured<TOptions, TState>(
-        DiagonalCurvatureOptimizer<TOptions, TState> optimizer
-    )
-        where TOptions : DiagonalCurvatureOptions
-        where TState : ParameterState
+    private static bool HasKernel(string name)
     {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        optimizer.UpdateCurvature([.. optimizer.parameters().Select(p => p.square() + 0.1)]);
+        using var optimizer = Make(
+            name,
+            Problem.Parameters([
+                [1],
+            ])
+        );
+        return optimizer.GetType().GetProperty("HasKernel", BindingFlags.Instance | BindingFlags.NonPublic)?.GetValue(optimizer) is true;
+    }
+
+    /// <summary>λ of <see cref="Start"/>.</summary>
+    internal const double Decay = 0.3;
+
+    /// <summary>Every method with a group loop in the library.</summary>
+    public static TheoryData<string> Methods => [.. OptionTypes.Select(t => t.DeclaringType!.Name)];
+
+    /// <summary>Their options.</summary>
+    internal static IReadOnlyList<Type> OptionTypes { get; } =
+    [
+        .. typeof(GroupedOptions)
+            .Assembly.GetTypes()
+            .Where(t => t.IsSubclassOf(typeof(GroupedOptions)) && !t.IsAbstract)
+            .OrderBy(t => t.DeclaringType!.Name, StringComparer.Ordinal),
+    ];
+
+    /// <summary>A method's options, with a decay that shows.</summary>
+    internal static GroupedOptions Start(string method, params (string Option, object Value)[] changes)
+    {
+        var options = (GroupedOptions)Activator.CreateInstance(OptionTypes.Single(t => t.DeclaringType!.Name == method))!;
+        return With(
+            options,
+            [("LearningRate", 0.05), ("WeightDecay", Decay), ("DecoupledDecay", true), ("FallbackScale", 1.0), .. changes]
+        );
+    }
+
+    /// <summary>The options with some changed; those that the method lacks are passed over.</summary>
+    internal static GroupedOptions With(GroupedOptions options, params (string Option, object? Value)[] changes)
+    {
+        object copy = options.GetType().GetMethod("<Clone>$")!.Invoke(options, null)!;
+        foreach (var (option, value) in changes)
+            copy.GetType().GetProperty(option)?.SetValue(copy, value);
+        return (GroupedOptions)copy;
+    }
+
+    internal static Optimizer Make(string name, IEnumerable<Parameter> parameters, bool fused = true) => Of(Cases[name], parameters, fused);
+
+    internal static Optimizer Make(string name, nn.Module model) =>
+        Cases[name] is PartitionedOptimizer.Options options
+            ? new PartitionedOptimizer(model, options)
+            : Of(GroupOf(Cases[name], model), true);
+
+    /// <summary>The optimizer of these options, with an estimate of the curvature where it measures that: without one there is no
+    /// step.</summary>
+    internal static Optimizer Of(OptimizerOptions options, IEnumerable<Parameter> parameters, bool fused = true)
+    {
+        var named = parameters.Select((p, i) => ($"p{i}", p));
+        if (options is PartitionedOptimizer.Options partitioned)
+            return new PartitionedOptimizer(new Holder(named), partitioned);
+        return Of(
+            Activator.CreateInstance(typeof(ParameterGroup<>).MakeGenericType(options.GetType()), All, null, [named, options], null)!,
+            fused
+        );
+    }
+
+    private const BindingFlags All =
+        BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DoNotWrapExceptions;
+
+    private static object GroupOf(OptimizerOptions options, nn.Module model) =>
+        typeof(ParameterGroup)
+            .GetMethods()
+            .Single(m => m.Name == nameof(ParameterGroup.Of) && m.GetParameters()[0].ParameterType == typeof(nn.Module))
+            .MakeGenericMethod(options.GetType())
+            .Invoke(null, [model, options])!;
+
+    private static Optimizer Of(object group, bool fused)
+    {
+        var groups = Array.CreateInstance(group.GetType(), 1);
+        groups.SetValue(group, 0);
+        var type = group.GetType().GetGenericArguments()[0].DeclaringType!;
+        var constructor = type.GetConstructors().Single(c => c.GetParameters()[0].ParameterType.IsInstanceOfType(groups));
+        object?[] arguments = [groups, .. new object?[constructor.GetParameters().Length - 1]];
+        var optimizer = (Optimizer)constructor.Invoke(All, null, arguments, null);
+        type.GetProperty(nameof(Sgd.Fused), All)!.SetValue(optimizer, fused);
+        Measure(optimizer, ((GroupedOptions)group.GetType().GetProperty("Options")!.GetValue(group)!).Maximize ? -1 : 1);
         return optimizer;
     }
 
-    internal static Optimizer Make(string name, IEnumerable<Parameter> parameters, bool fused = true) =>
-        Makers[name](new(parameters.Select((p, i) => ($"p{i}", p)), null), fused);
-
-    internal static Optimizer Make(string name, nn.Module model) => Makers[name](new([], model), true);
-
-    private sealed record Source(IEnumerable<(string, Parameter)> Parameters, nn.Module? Model)
+    /// <summary>Gives an optimizer that measures curvature an estimate of it.</summary>
+    internal static void Measure(Optimizer optimizer, double sign)
     {
-        public ParameterGroup<T> Group<T>(T options)
-            where T : OptimizerOptions => Model is null ? new(Parameters, options) : ParameterGroup.Of(Model, options);
-
-        public PartitionedOptimizer PartitionedOptimizer(PartitionedOptimizer.Options options) =>
-            new(Model ?? new Holder(Parameters), options);
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        Tensor[] Diagonal() => [.. optimizer.parameters().Select(p => (p.grad ?? p).square().add(0.1).mul(sign))];
+        if (optimizer is Sophia sophia)
+            sophia.UpdateCurvature(Diagonal());
+        else if (optimizer is AdaHessian hessian)
+            hessian.UpdateCurvature(Diagonal());
     }
 
     private sealed class Holder : nn.Module

@@ -24,7 +24,7 @@ public sealed class OptionChangeTests
         ];
 
     [Theory, MemberData(nameof(Names))]
-    public void What_was_saved_after_any_option_changed_is_loaded_and_goes_on(string name)
+    public void A_state_saved_after_any_option_changed_goes_on(string name)
     {
         var entry = OptimizerCatalog.Find(name);
         var start = Settings.Apply(entry.OptionsType, entry.Preset ?? []);
@@ -183,7 +183,8 @@ public sealed class OptionChangeTests
                 .Where(t => t.IsAssignableTo(type) && !t.IsAbstract && t.GetConstructor([]) is not null)
                 .Select(t => Activator.CreateInstance(t)!);
 
-    private static IEnumerable<object?> Values(Type type, object? now)
+    /// <summary>Other values of an option, perhaps out of its range.</summary>
+    internal static IEnumerable<object?> Values(Type type, object? now)
     {
         if (Nullable.GetUnderlyingType(type) is { } inner)
             return Values(inner, now ?? Activator.CreateInstance(inner)).Prepend(now is null ? Activator.CreateInstance(inner) : null);

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Amari.Optimizers;
 using Amari.Ranks;
 using Amari.Training;
@@ -22,22 +23,7 @@ public sealed class OptionsTests
             { "WeightDecay", -1e-3, ">= 0" },
         };
 
-    private static readonly Type[] Options =
-    [
-        typeof(Sgd.Options),
-        typeof(Adam.Options),
-        typeof(AdamW.Options),
-        typeof(Lion.Options),
-        typeof(Muon.Options),
-        typeof(Lamb.Options),
-        typeof(Adafactor.Options),
-        typeof(ScheduleFree.Options),
-        typeof(Soap.Options),
-        typeof(Shampoo.Options),
-        typeof(Sophia.Options),
-        typeof(AdaHessian.Options),
-        typeof(PartitionedOptimizer.Options),
-    ];
+    private static readonly Type[] Options = [.. OptimizerCases.OptionTypes, typeof(PartitionedOptimizer.Options)];
 
     [Theory, MemberData(nameof(BadOptions))]
     public void Bad_options_are_refused_with_value_and_range(string option, double value, string range)
@@ -107,80 +93,78 @@ public sealed class OptionsTests
         }
     }
 
-    [Theory, InlineData(true), InlineData(false)]
-    public void Each_option_changes_the_trajectory(bool fused)
-    {
-        double[] Run(Func<Parameter[], Optimizer> make)
-        {
-            var p = Problem.Parameters([
-                [3333],
-            ]); // so many that a rounded momentum turns some sign of Lion's
-            using var o = make(p);
-            Problem.Steps(o, p, 0, 4);
-            return Problem.Values(p);
-        }
-        double[][] Runs<T>(Func<ParameterGroup<T>, Optimizer> make, params T[] options)
-            where T : OptimizerOptions
-        {
-            Trajectory.Complete(options);
-            return [.. options.Select(o => Run(p => make(ParameterGroup.Of(p, o))))];
-        }
+    /// <summary>What takes an outlier to show: <see cref="MuonTests"/>; or measures:
+    /// <see cref="DiagonalCurvatureOptimizerTests"/>.</summary>
+    private static bool IsTestedElsewhere(PropertyInfo option) =>
+        option.DeclaringType == typeof(DiagonalCurvatureOptions)
+        || (option.DeclaringType == typeof(Muon.Options) && option.Name == nameof(Muon.Options.MaxGrowth));
 
-        Trajectory.AllDiffer(
-            Runs<Sgd.Options>(
-                g => new Sgd([g]) { Fused = fused },
-                new(),
-                new() { LearningRate = 0.2 },
-                new() { Momentum = 0.5 },
-                new() { Nesterov = true },
-                new() { WeightDecay = 0.1 },
-                new() { Maximize = true },
-                new() { Dampening = 0.5 },
-                new() { WeightDecay = 0.1, DecoupledDecay = true }
-            )
+    /// <summary>Those that all methods share: <see cref="SharedOptionsTests"/>.</summary>
+    private static bool IsShared(PropertyInfo option) =>
+        option.DeclaringType == typeof(GroupedOptions) || option.DeclaringType == typeof(MomentumOptions);
+
+    [Theory, MemberData(nameof(OptimizerCases.Methods), MemberType = typeof(OptimizerCases))]
+    public void Each_option_changes_the_trajectory(string name)
+    {
+        foreach (bool fused in new[] { true, false })
+        {
+            double[] Run(GroupedOptions options)
+            {
+                var p = Problem.Parameters([
+                    [6, 5],
+                    [4, 3, 3],
+                    [7],
+                ]);
+                using var o = OptimizerCases.Of(options, p, fused);
+                for (int step = 0; step < 6; step++)
+                {
+                    Problem.SetGradients(p, step);
+                    OptimizerCases.Measure(o, 1);
+                    o.step();
+                }
+                return Problem.Values(p);
+            }
+            var start = OptimizerCases.Start(name);
+            double[] plain = Run(start);
+            foreach (var option in start.GetType().GetProperties().Where(p => p.CanWrite && !IsShared(p) && !IsTestedElsewhere(p)))
+                Assert.True(Others(start, option).Any(o => !plain.SequenceEqual(Run(o))), $"{name}.{option.Name} changes nothing");
+        }
+    }
+
+    /// <summary>The options with one changed, to values of its range.</summary>
+    private static IEnumerable<GroupedOptions> Others(GroupedOptions start, PropertyInfo option)
+    {
+        object? now = option.GetValue(start);
+        object?[] large = now is double number ? [1e12 * number] : []; // a bound from below shows
+        foreach (object? value in OptionChangeTests.Values(option.PropertyType, now).Concat(large))
+        {
+            GroupedOptions other;
+            try
+            {
+                other = OptimizerCases.With(start, (option.Name, value));
+                other.Validate();
+            }
+            catch (Exception e) when (e is TargetInvocationException or ArgumentException)
+            {
+                continue; // out of its range
+            }
+            yield return other;
+        }
+    }
+
+    [Fact]
+    public void Options_that_do_not_go_together_are_refused()
+    {
+        var p = Problem.Parameters([
+            [3],
+        ]);
+        Assert.Contains(
+            "must be 0",
+            Assert.Throws<ArgumentException>(() => new Sgd(p, new() { Nesterov = true, Dampening = 0.5 })).Message,
+            StringComparison.Ordinal
         );
-        Trajectory.AllDiffer(
-            Runs<Adam.Options>(
-                g => new Adam([g]) { Fused = fused },
-                new(),
-                new() { LearningRate = 0.2 },
-                new() { Beta1 = 0.5 },
-                new() { Beta2 = 0.5 },
-                new() { Epsilon = 0.1 },
-                new() { WeightDecay = 0.1 },
-                new() { Maximize = true },
-                new() { AmsGrad = true }
-            )
-        );
-        Trajectory.AllDiffer(
-            Runs<AdamW.Options>(
-                g => new AdamW([g]) { Fused = fused },
-                new(),
-                new() { LearningRate = 0.2 },
-                new() { Beta1 = 0.5 },
-                new() { Beta2 = 0.5 },
-                new() { Epsilon = 0.1 },
-                new() { WeightDecay = 0.1 },
-                new() { Cautious = true },
-                new() { StateFormat = StateFormat.BFloat16 },
-                new() { StateFormat = StateFormat.BlockwiseInt8 },
-                new() { Maximize = true },
-                new() { AmsGrad = true }
-            )
-        );
-        Trajectory.AllDiffer(
-            Runs<Lion.Options>(
-                g => new Lion([g]) { Fused = fused },
-                new(),
-                new() { LearningRate = 0.2 },
-                new() { Beta1 = 0.2 },
-                new() { Beta2 = 0.2 },
-                new() { WeightDecay = 0.1 },
-                new() { Cautious = true },
-                new() { StateFormat = StateFormat.BFloat16 },
-                new() { StateFormat = StateFormat.BlockwiseInt8 },
-                new() { Maximize = true }
-            )
-        );
+        using var o = new Sgd(p, new() { DecoupledDecay = true, CautiousDecay = true });
+        Assert.Throws<ArgumentException>(() => o.Groups[0].Options = o.Groups[0].Options with { DecoupledDecay = false });
+        o.Groups[0].Options = o.Groups[0].Options with { DecoupledDecay = false, CautiousDecay = false };
     }
 }

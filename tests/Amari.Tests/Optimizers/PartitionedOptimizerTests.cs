@@ -77,7 +77,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
     /// <summary>The rest of the model is AdamW of a gradient that is 20 times the usual norm at most; a saved run remembers what is
     /// usual.</summary>
     [Fact]
-    public void A_bad_batch_does_not_stay_in_the_second_moments_of_the_rest()
+    public void A_bad_batch_is_bounded_in_AdamW_s_second_moments()
     {
         double Norm(double? growth, bool resumed, out string events)
         {
@@ -169,7 +169,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
     }
 
     [Fact]
-    public void A_matrix_in_a_layer_without_a_block_goes_to_AdamW_under_KFAC()
+    public void Under_KFAC_a_matrix_without_a_block_goes_to_AdamW()
     {
         using var o = new PartitionedOptimizer(
             nn.Sequential(("a", nn.Linear(4, 3)), ("g", new Odd(nn.Bilinear(3, 3, 2)))),
@@ -344,7 +344,7 @@ public sealed class PartitionedOptimizerTests : IDisposable
     }
 
     [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
-    public void A_resumed_run_equals_an_uninterrupted_one_bitwise_and_bad_states_are_refused(OptimizerOptions matrices)
+    public void A_resumed_run_is_the_same_and_bad_states_are_refused(OptimizerOptions matrices)
     {
         var options = new PartitionedOptimizer.Options()
         {

@@ -205,7 +205,7 @@ public sealed class ScheduleFreeTests
 
     /// <summary>Groups of one's own, with decay and without, and models of several inputs.</summary>
     [Theory, MemberData(nameof(Inputs))]
-    public void ScheduleFree_follows_a_model_whose_parameters_are_in_groups_made_by_hand(int inputs)
+    public void A_model_in_groups_made_by_hand_is_followed(int inputs)
     {
         using var scope = NewDisposeScope();
         manual_seed(5);
@@ -313,7 +313,7 @@ public sealed class ScheduleFreeTests
     }
 
     [Fact]
-    public void ScheduleFree_follows_a_part_of_the_model_that_is_called_by_itself()
+    public void A_part_of_the_model_called_alone_is_followed()
     {
         using var scope = NewDisposeScope();
         Linear encoder = nn.Linear(4, 3),
@@ -344,7 +344,7 @@ public sealed class ScheduleFreeTests
     }
 
     [Fact]
-    public void ScheduleFree_tells_of_parameters_that_may_be_used_before_a_hook_runs()
+    public void Parameters_used_before_a_hook_runs_are_reported()
     {
         using var model = new Raw();
         using var o = new ScheduleFree(model);
@@ -375,7 +375,7 @@ public sealed class ScheduleFreeTests
     }
 
     [Fact]
-    public void ScheduleFree_follows_the_module_of_its_groups_and_tells_when_it_has_none()
+    public void Modules_of_groups_are_followed_and_their_lack_is_reported()
     {
         using var model = nn.Linear(4, 3);
         using var x = randn(8, 4);

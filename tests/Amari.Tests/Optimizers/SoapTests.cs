@@ -25,7 +25,7 @@ public sealed class SoapTests
 
     /// <summary>The basis of a side of one is a number, ±1.</summary>
     [Fact]
-    public void Soap_of_a_row_whose_longer_side_has_no_basis_is_Adam() =>
+    public void Soap_of_a_row_without_a_longer_basis_is_Adam() =>
         SoapIsAdam(
             [
                 [1, 9],
@@ -39,7 +39,7 @@ public sealed class SoapTests
         );
 
     [Fact]
-    public void Soap_in_the_identity_basis_is_Adam_from_the_second_gradient_on() =>
+    public void Soap_in_the_identity_basis_is_a_later_Adam() =>
         SoapIsAdam(
             Shapes,
             new()

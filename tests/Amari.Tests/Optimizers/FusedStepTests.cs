@@ -4,10 +4,10 @@ using Amari.Verification;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>The kernels against the torch lines that they replace.</summary>
-public sealed class FusedTests
+public sealed class FusedStepTests
 {
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
-    public void Equal_the_torch_lines_for_lengths_0_to_256_and_odd_shapes(string name)
+    public void Equal_the_torch_lines_for_all_small_lengths(string name)
     {
         long[][] shapes =
         [
@@ -114,7 +114,7 @@ public sealed class FusedTests
     }
 
     [Theory, MemberData(nameof(OptimizerCases.FusedNames), MemberType = typeof(OptimizerCases))]
-    public void A_parameter_without_a_gradient_stays_and_its_step_is_not_counted(string name)
+    public void A_parameter_without_a_gradient_is_not_stepped(string name)
     {
         Parameter[] fused = Problem.Parameters([
                 [5],

@@ -3,7 +3,7 @@ using Amari.Verification;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Parameter groups with options of their own.</summary>
-public sealed class GroupTests
+public sealed class ParameterGroupTests
 {
     /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
     private sealed record Grouped(
@@ -17,7 +17,7 @@ public sealed class GroupTests
             TOptions second,
             Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make
         )
-            where TOptions : OptimizerOptions
+            where TOptions : GroupedOptions
             where TState : ParameterState
         {
             TOptions[] options = [first, second];

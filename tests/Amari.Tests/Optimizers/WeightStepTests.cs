@@ -6,7 +6,7 @@ using static Amari.Tests.Optimizers.Trajectory;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>Cautious steps: those of AdamW, Lion and Muon that never go against the gradient.</summary>
-public sealed class CautiousTests
+public sealed class WeightStepTests
 {
     /// <summary>The authors' C-AdamW and C-Lion, number by number.</summary>
     [Theory, InlineData(true), InlineData(false)]
@@ -136,7 +136,7 @@ public sealed class CautiousTests
     }
 
     [Fact]
-    public void Cautious_Muon_moves_nothing_against_its_gradient_and_keeps_the_mean_of_a_row_of_signs()
+    public void Cautious_Muon_moves_nothing_against_its_gradient()
     {
         var p = Problem.Parameters(
             [
