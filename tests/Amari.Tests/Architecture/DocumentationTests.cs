@@ -41,6 +41,15 @@ public sealed partial class DocumentationTests
         Assert.All(OptimizerCatalog.All, e => Assert.Contains($"`{e.Name}`", choosing));
     }
 
+    /// <summary>On a page of their own, shared.md.</summary>
+    private static string[] Shared { get; } = ["Cautious", "CautiousDecay", "Maximize", "StateFormat"];
+
+    [Fact]
+    public void Shared_options_have_a_page() =>
+        Assert.Superset([.. Shared], OptionRow().Matches(Page("shared")).Select(m => m.Groups[1].Value).ToHashSet());
+
+    private static string Page(string name) => File.ReadAllText(Path.Combine(SourceTests.Root, "docs/optimizers", $"{name}.md"));
+
     // K-FAC's options are nested records, with a table for each.
     public static TheoryData<string> Names =>
         [.. OptimizerCatalog.All.Where(e => e.OptionsType != typeof(Kfac.Options)).Select(e => e.Name)];
@@ -49,11 +58,11 @@ public sealed partial class DocumentationTests
     public void Its_page_has_every_option_with_its_default(string name)
     {
         var type = OptimizerCatalog.Find(name).OptionsType;
-        string page = File.ReadAllText(Path.Combine(SourceTests.Root, "docs/optimizers", $"{PageOf(type.DeclaringType!.Name)}.md"));
+        string page = Page(PageOf(type.DeclaringType!.Name));
         Assert.Matches($@"\| Command line \|.*`{name}`", page);
         object defaults = Activator.CreateInstance(type)!;
         var expected = type.GetProperties()
-            .Where(p => p.SetMethod is { IsPublic: true })
+            .Where(p => p.SetMethod is { IsPublic: true } && !Shared.Contains(p.Name))
             .Select(p => $"{p.Name} {Shown(p.GetValue(defaults))}");
         string table = page[page.IndexOf("\n## Options\n", StringComparison.Ordinal)..];
         var actual = OptionRow().Matches(table).Select(m => $"{m.Groups[1].Value} {Canonical(m.Groups[2].Value)}");
