@@ -45,8 +45,7 @@ public sealed partial class DocumentationTests
     private static string[] Shared { get; } = ["Cautious", "CautiousDecay", "Maximize", "StateFormat"];
 
     [Fact]
-    public void Shared_options_have_a_page() =>
-        Assert.Superset([.. Shared], OptionRow().Matches(Page("shared")).Select(m => m.Groups[1].Value).ToHashSet());
+    public void Shared_options_have_a_page() => Assert.All(Shared, o => Assert.Contains($"| `{o}` |", Page("shared")));
 
     private static string Page(string name) => File.ReadAllText(Path.Combine(SourceTests.Root, "docs/optimizers", $"{name}.md"));
 
