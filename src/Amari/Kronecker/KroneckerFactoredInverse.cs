@@ -21,9 +21,9 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
         List<string> messages = [];
         foreach (var block in factored.Blocks)
         {
-            var (inverse, told) = block.Invert(method, damping);
+            var (inverse, reports) = block.Invert(method, damping);
             _inverses.Add(inverse);
-            messages.AddRange(told.Select(m => $"{block.Name}: {m}"));
+            messages.AddRange(reports.Select(m => $"{block.Name}: {m}"));
         }
         Messages = messages;
         _status = method != DampingMethod.FactoredTikhonov && messages.Count == 0 ? InverseStatus.Solved : InverseStatus.Approximate;

@@ -1,7 +1,6 @@
 using Amari.Curvature;
 using Amari.Native;
 using Amari.Optimizers;
-using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari;

@@ -1,8 +1,3 @@
-using Amari.Curvature;
-using Amari.Native;
-using Amari.Serialization;
-using Amari.Solvers;
-
 namespace Amari;
 
 /// <summary>What preconditions the conjugate gradient of <see cref="HessianFree"/>.</summary>

@@ -1,5 +1,3 @@
-using Amari.SecondOrder;
-
 namespace Amari;
 
 /// <summary>How far <see cref="Lbfgs"/> goes along a direction.</summary>

@@ -1,7 +1,6 @@
 using Amari.Curvature;
 using Amari.Likelihoods;
 using Amari.Native;
-using Amari.Serialization;
 using Amari.Solvers;
 
 namespace Amari;
@@ -13,12 +12,11 @@ namespace Amari;
 /// KL trust region:   w ← w + η s D,  s = √(2 ε / D'FD), so that KL( p(·|w) ‖ p(·|w + s D) ) = ½ s² D'FD + O(s³) = ε
 /// </code>
 /// The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
-/// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the asked
-/// one.</remarks>
+/// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the target.</remarks>
 public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Options>
 {
     /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the
-    /// KL trust region, whose asked KL is then η² ε.</summary>
+    /// KL trust region: its target KL is then η² ε.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
         /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
@@ -187,9 +185,9 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         if (o.Solver != FisherSolver.Automatic)
             return o.Solver;
         // by ranks that have an example
-        double[] told = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);
+        double[] sums = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);
         long d = Dimension,
-            outputs = (long)(told[0] / told[1]),
+            outputs = (long)(sums[0] / sums[1]),
             rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs),
             size = DenseBytes / (3 * d * d);
         if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes)

@@ -2,17 +2,14 @@ using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Native;
 using Amari.Optimizers;
-using Amari.Serialization;
-using Amari.Verification;
 
 namespace Amari;
 
 /// <summary>An optimizer that takes the loss as a function it can evaluate, differentiate twice and try steps on.</summary>
 /// <remarks>It computes gradients and curvature itself: the parameters' <c>grad</c> is neither read nor written. While it does so the model
-/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. A step
-/// whose
-/// loss, gradient or curvature is not finite is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters are
-/// constants.</remarks>
+/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. Where
+/// the loss, its gradient or the curvature is not finite a step is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters
+/// are constants.</remarks>
 public abstract class SecondOrderOptimizer : Optimizer
 {
     /// <summary>What the last step did; null before the first.</summary>
@@ -159,7 +156,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
             );
         if (Ranks.Size > 1)
             throw new NotSupportedException(
-                "A closure does not tell how many terms a rank's loss is the mean of: over several ranks call StepOnBatch(inputs, "
+                "A closure does not say how many terms a rank's loss is the mean of: over several ranks call StepOnBatch(inputs, "
                     + $"targets) of {GetType().Name}."
             );
         var layout = Layout();

@@ -13,89 +13,6 @@ public sealed class KfacInverseChoiceTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    /// <summary>Three looks are one measurement: Cholesky takes place before the second, the iteration before the third.</summary>
-    private sealed class Clock(int cholesky, int iteration, int first = 0) : TimeProvider
-    {
-        private long _now;
-        private int _looks;
-
-        public override long TimestampFrequency => 1000;
-
-        public override long GetTimestamp() =>
-            _now += (_looks++ - first) switch
-            {
-                < 0 => 0,
-                var i => (i % 3) switch
-                {
-                    1 => cholesky,
-                    2 => iteration,
-                    _ => 0,
-                },
-            };
-
-        /// <summary>A step of the optimizer begins, which looks at the clock thrice before it inverts.</summary>
-        public void Begin() => _looks = 0;
-    }
-
-    private static Tensor Positive(long n)
-    {
-        var b = randn([n, 2 * n], dtype: ScalarType.Float64);
-        return b.mm(b.t()) / (2 * n) + 0.1 * eye(n, dtype: ScalarType.Float64);
-    }
-
-    /// <summary>The inverses of a number of refreshes, each from the last one; whether each is Cholesky's, and the choice.</summary>
-    private static (List<bool> ByCholesky, string Choice) Refresh(
-        Clock clock,
-        int times,
-        long n = FactorInverter.LeastMeasured,
-        double change = 1e-3
-    )
-    {
-        manual_seed(41);
-        var inverter = new FactorInverter();
-        var m = Positive(n);
-        var far = Positive(n);
-        Tensor? inverse = null;
-        List<bool> by = [];
-        for (int i = 0; i < times; i++)
-        {
-            m += change * far;
-            inverter.Begin(new(InverseMethod.Auto, 0.2), [m, ones(n)], clock);
-            inverse = inverter.Invert(m, inverse).Inverse!;
-            inverter.End(null);
-            by.Add(inverse.eq(SpdInverse.Cholesky(m).Inverse!).all().ToBoolean());
-            Assert.InRange(Dense.RelativeError(inverse, linalg.inv(m)), 0, 1e-6);
-        }
-        return (by, string.Join("; ", inverter.Choices));
-    }
-
-    [Fact]
-    public void What_took_less_is_kept_until_it_is_measured_again()
-    {
-        var cholesky = Refresh(new(21, 48), 9);
-        Assert.Equal([true, true, true, true, true, true, true, true, true], cholesky.ByCholesky);
-        Assert.Equal("inverses of size 128 by Cholesky: 21 ms against 48 ms by Newton-Schulz", cholesky.Choice);
-        var iteration = Refresh(new(21, 8), 9); // rounds of measurement, 2, 4 and 8, take Cholesky's
-        Assert.Equal([true, true, false, true, false, false, false, true, false], iteration.ByCholesky);
-        Assert.Equal("inverses of size 128 by Newton-Schulz: 8 ms against 21 ms by Cholesky", iteration.Choice);
-    }
-
-    [Fact]
-    public void Iteration_that_fails_counts_with_the_Cholesky_that_follows()
-    {
-        var (by, choice) = Refresh(new(21, 8), 3, change: 30);
-        Assert.Equal("inverses of size 128 by Cholesky: 21 ms against 29 ms by Newton-Schulz", choice);
-        Assert.Equal([true, true, true], by);
-    }
-
-    [Fact]
-    public void Small_factors_are_not_measured()
-    {
-        var (by, choice) = Refresh(new(21, 8), 5, n: FactorInverter.LeastMeasured - 1);
-        Assert.Equal("", choice);
-        Assert.DoesNotContain(false, by);
-    }
-
     private static readonly Kfac.Options Options = new()
     {
         Damping = 0.3,
@@ -121,7 +38,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
         return (new(model, options ?? Options, new Categorical()) { Clock = clock }, model);
     }
 
-    private static void Step((Kfac Optimizer, nn.Module<Tensor, Tensor> Model) run, Clock? clock, int i)
+    private static void Step((Kfac Optimizer, nn.Module<Tensor, Tensor> Model) run, InverseClock? clock, int i)
     {
         using var generator = new Generator((ulong)i);
         clock?.Begin();
@@ -132,7 +49,10 @@ public sealed class KfacInverseChoiceTests : IDisposable
         run.Optimizer.step();
     }
 
-    private static (double[] Weights, IReadOnlyList<OptimizerEvent> Events) Run(Clock clock, InverseMethod method = InverseMethod.Auto)
+    private static (double[] Weights, IReadOnlyList<OptimizerEvent> Events) Run(
+        InverseClock clock,
+        InverseMethod method = InverseMethod.Auto
+    )
     {
         var run = Make(clock, Options with { Curvature = Options.Curvature with { Inverse = InverseOptions.Of(method) } });
         using (run.Optimizer)
@@ -169,7 +89,7 @@ public sealed class KfacInverseChoiceTests : IDisposable
     [Theory, InlineData(21, 8), InlineData(21, 48)]
     public void Resumed_run_equals_an_uninterrupted_one_bit_for_bit(int cholesky, int iteration)
     {
-        Clock clock = new(cholesky, iteration, first: 3),
+        InverseClock clock = new(cholesky, iteration, first: 3),
             other = new(iteration, cholesky, first: 3);
         var (whole, first, second) = (Make(clock), Make(clock), Make(other, new()));
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());

@@ -180,33 +180,6 @@ public sealed class KfacLowRankTests() : KfacTest(61)
         Assert.Equal(straight.Events, after.Events);
     }
 
-    /// <summary>A factor that goes by Cholesky is tried again at the refreshes 1, 2, 4, 8, ..., in a resumed run at the same ones; one of
-    /// low rank is followed at each.</summary>
-    [Fact]
-    public void Low_rank_is_tried_ever_more_rarely_where_it_was_of_no_use()
-    {
-        var low = diag(pow(0.8, arange(In, dtype: ScalarType.Float64)));
-        var shift = tensor([0.1], dtype: ScalarType.Float64);
-        var near = NystromInverse.Of(low, shift, null, 0.2)!.Value.Root;
-        var inverter = new FactorInverter();
-        List<int> tried = [];
-        for (int refresh = 1; refresh <= 20; refresh++)
-        {
-            if (refresh == 6)
-            {
-                var saved = inverter.ToJson();
-                inverter = new();
-                inverter.Restore(saved);
-            }
-            inverter.Begin(Low.Curvature.InverseSettings, [low], TimeProvider.System);
-            if (inverter.OfLowRank(low, shift, null) is not null)
-                tried.Add(refresh);
-            Assert.NotNull(inverter.OfLowRank(low, shift, near));
-            inverter.End(null);
-        }
-        Assert.Equal([1, 2, 4, 8, 16], tried);
-    }
-
     [Fact]
     public void Intervals_grow_to_the_given_ones()
     {

@@ -170,7 +170,7 @@ public sealed class HostileCheckpointTests : IDisposable
         optimizer.step();
         string file = _folder.File("state");
         Refused("'0.SecondMoment' has numbers that are infinite or NaN", (t, _) => t["0.SecondMoment"] = full(3, float.NaN));
-        Refused("schema 99, this version of Amari reads the schemas 1 to 2", (_, m) => Set(m, "optimizer", "schema", "99"));
+        Refused("schema 99, this version of Amari reads the schemas 1 to 3", (_, m) => Set(m, "optimizer", "schema", "99"));
         Refused("schema is \"a\"", (_, m) => Set(m, "optimizer", "schema", "\"a\""));
         Refused("'0' is -3; it must be a whole number from 0 to 9007199254740992", (_, m) => Set(m, "optimizer", "steps", """{"0":-3}"""));
 

@@ -74,7 +74,7 @@ public sealed class PlannerTests
         string prefix = name == "kfac" ? "" : "matrices.";
         var choice = new OptimizerChoice(
             name,
-            lowRank ? new() { [prefix + "interval-growth"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>()
+            lowRank ? new() { [prefix + "refresh-warmup"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>()
         );
         var plan = Planner.Predict(
             trainer,
@@ -96,7 +96,7 @@ public sealed class PlannerTests
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         StepPlan Predict(string growth, double seconds) =>
-            Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["interval-growth"] = growth }), seconds);
+            Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["refresh-warmup"] = growth }), seconds);
         var whole = Predict("0.25", 0.2);
         Assert.Equal((81, false), (whole.From, whole.Hasty)); // inverses every 20 steps: 0.25 t > 20 from step 81 on
         Assert.True(whole.Steps >= 3 * 8 && whole.Steps % 8 == 0);
