@@ -71,7 +71,7 @@ public sealed class PlannerTests
         bool slow = OptimizerCatalog.Find(name).EvaluatesLoss,
             lowRank = name is "kfac" or "routed-kfac"; // ranks change while training
         using var trainer = new Trainer(WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null), null);
-        string prefix = name == "kfac" ? "" : "matrices.";
+        string prefix = name == "kfac" ? "" : "matrixoptimizer.";
         var choice = new OptimizerChoice(
             name,
             lowRank ? new() { [prefix + "refresh-warmup"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>()
