@@ -73,9 +73,21 @@ public sealed class SettingsTests
     }
 
     [Theory]
-    [InlineData("There is no option 'klclip' for Kfac", "step=quadratic", "klclip=1")]
-    [InlineData("There is no option 'ranktolerance' for Kfac", "inverse=cholesky", "ranktolerance=1")]
-    [InlineData("There is no option 'montecarlosamples' for Kfac", "montecarlosamples=2")]
+    [InlineData(
+        "There is no option 'klclip' for Kfac: it is one of Step=Auto or Fixed, and Step is Quadratic.",
+        "step=quadratic",
+        "klclip=1"
+    )]
+    [InlineData(
+        "There is no option 'ranktolerance' for Kfac: it is one of Inverse=Nystrom, and Inverse is Cholesky.",
+        "inverse=cholesky",
+        "ranktolerance=1"
+    )]
+    [InlineData(
+        "no option 'montecarlosamples' for Kfac: it is one of Fisher=MonteCarlo or CurvaturePropagation, and Fisher is none.",
+        "montecarlosamples=2"
+    )]
+    [InlineData("There is no option 'nonsense' for Kfac; there are LearningRate, Damping", "nonsense=2")]
     [InlineData("Step is 'great'; it must be Auto, Fixed, Quadratic.", "step=great")]
     [InlineData("Fisher is 'x'; it must be Exact, MonteCarlo, CurvaturePropagation, Empirical, ForwardOnly or none.", "fisher=x")]
     [InlineData("Samples is 0; it must be an integer >= 1", "fisher=montecarlo", "fisher.samples=0")]
