@@ -40,8 +40,6 @@ public sealed record AutoStep : StepRule
 
     internal override long? ModelBatchSize => BatchSize;
 
-    internal override string Name => "Auto";
-
     /// <summary>What it is where it chooses fixed steps.</summary>
     internal FixedStep AsFixed() =>
         new()

@@ -32,8 +32,6 @@ public sealed record FixedStep : StepRule
 
     internal override long? ModelBatchSize => AdaptiveDamping?.BatchSize;
 
-    internal override string Name => "Fixed";
-
     /// <summary>Adaptive damping by a quadratic model that is made for it alone.</summary>
     public sealed record ModelledDamping : AdaptiveDamping
     {

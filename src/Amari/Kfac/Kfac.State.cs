@@ -9,7 +9,8 @@ namespace Amari;
 // Saving, restoring and moving.
 public sealed partial class Kfac
 {
-    private const string FallbackPrefix = "fallback.";
+    private const string FallbackPrefix = "fallback.",
+        Quadratic = "QuadraticModel"; // as a state has always called the rule
 
     /// <inheritdoc/>
     public override OptimizerSnapshot Snapshot()
@@ -53,8 +54,6 @@ public sealed partial class Kfac
             tensors[$"{block.Name}.Momentum"] = b;
         return new(tensors, values);
     }
-
-    private const string Quadratic = "QuadraticModel";
 
     /// <inheritdoc/>
     public override void Restore(OptimizerSnapshot snapshot)

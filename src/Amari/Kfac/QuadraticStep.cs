@@ -33,8 +33,6 @@ public sealed record QuadraticStep : StepRule
 
     internal override long? ModelBatchSize => BatchSize;
 
-    internal override string Name => "Quadratic";
-
     /// <summary>The damping γ² of the inverses begins as λ, and every T steps the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² by the model's minimum is
     /// taken, at the cost of four refreshes.</summary>
     public sealed record FactorAdaptation

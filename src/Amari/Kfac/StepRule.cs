@@ -24,7 +24,4 @@ public abstract record StepRule
 
     /// <summary>Most examples of a batch that a quadratic model is made of; null for all.</summary>
     internal abstract long? ModelBatchSize { get; }
-
-    /// <summary>In the singular, as reports call it.</summary>
-    internal abstract string Name { get; }
 }

@@ -217,9 +217,31 @@ internal static class Settings
         string[] outer = name.Split('.');
         if (outer.Length > 1 && Place.Of(record, [outer[0]]) is { Path: [var only] } && !IsRecord(only.PropertyType))
             return new($"The option '{only.Name}' has no parts: '{name}' is not an option.");
-        var names = Properties(record.GetType()).Select(p => p.Name);
         string of = record.GetType().DeclaringType?.Name ?? record.GetType().Name;
+        string[] last = [outer[^1], .. EarlierNames.Flat(Canonical(name), "").Select(f => f.Path.Split('.')[^1])];
+        if (Elsewhere(record, [.. last.Select(Canonical)]).FirstOrDefault() is { } hint)
+            return new($"There is no option '{name}' for {of}: {hint}.");
+        var names = Properties(record.GetType()).Select(p => p.Name);
         return new($"There is no option '{name}' for {of}; there are {string.Join(", ", names)}.");
+    }
+
+    /// <summary>What else would have to be chosen for an option of one of these names.</summary>
+    private static IEnumerable<string> Elsewhere(object record, string[] names)
+    {
+        foreach (var property in Properties(record.GetType()).Where(p => IsRecord(p.PropertyType)))
+        {
+            object? now = property.GetValue(record);
+            if (property.PropertyType.IsAbstract && property.PropertyType != typeof(OptimizerOptions))
+            {
+                var kinds = Kinds(property.PropertyType);
+                var having = kinds.Where(k => Properties(k.Type).Any(p => names.Contains(Canonical(p.Name)))).Select(k => k.Name).ToList();
+                string chosen = kinds.FirstOrDefault(k => k.Type == now?.GetType()).Name ?? None;
+                if (having.Count > 0)
+                    yield return $"it is one of {property.Name}={string.Join(" or ", having)}, and {property.Name} is {chosen}";
+            }
+            foreach (string inner in now is null or OptimizerOptions ? [] : Elsewhere(now, names))
+                yield return inner;
+        }
     }
 
     private static object? Parse(PropertyInfo property, string text, object? now)

@@ -43,7 +43,10 @@ public sealed class NegativeStateTests : IDisposable
             .Tensors.Where(t => Squares.Contains(t.Key.Split('.')[^1]) && t.Value.is_floating_point())
             .Select(t => t.Key)
             .ToList();
-        Assert.Equal(name.Split(' ') is not ["Sgd" or "Lion" or "Sophia", ..] and not ["Small", "Sgd" or "Lion" or "Sophia", ..], names.Count > 0);
+        Assert.Equal(
+            name.Split(' ') is not ["Sgd" or "Lion" or "Sophia", ..] and not ["Small", "Sgd" or "Lion" or "Sophia", ..],
+            names.Count > 0
+        );
         foreach (string bad in names)
         {
             var tensors = kept.Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
