@@ -206,11 +206,21 @@ internal static class Settings
         if (Place.Find(record, name.Split('.')) is { } place)
             return place.With(value);
         object? result = null;
-        foreach (var (path, now) in EarlierNames.Flat(Canonical(name), value))
-            if (Place.Of(result ?? record, path.Split('.'), begins: false) is { } today)
+        string canonical = Canonical(name),
+            prefix = PrefixOf(record, canonical);
+        foreach (var (path, now) in EarlierNames.Flat(canonical[prefix.Length..], value))
+            if (Place.Of(result ?? record, (prefix + path).Split('.'), begins: false) is { } today)
                 result = today.With(now);
         return result;
     }
+
+    /// <summary>Of an option of another optimizer, with the dot; empty for the record's own.</summary>
+    private static string PrefixOf(object record, string name) =>
+        name.IndexOf('.') is > 0 and var dot
+        && Place.Of(record, [name[..dot]]) is { Path: [var outer] }
+        && outer.PropertyType.IsAssignableTo(typeof(OptimizerOptions))
+            ? name[..(dot + 1)]
+            : "";
 
     private static ArgumentException Unknown(object record, string name)
     {
