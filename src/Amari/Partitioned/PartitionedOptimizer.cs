@@ -168,7 +168,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
         private static OptimizerOptions Checked(OptimizerOptions value) =>
             value is Kfac.Options { EvaluatesLoss: true }
                 ? throw new ArgumentException(
-                    "K-FAC that evaluates the loss (StepRule, AdaptiveDamping, StepRejection) cannot be a part: it takes whole steps.",
+                    "K-FAC that evaluates the loss (AdaptiveDamping, StepRejection) cannot be a part: it takes whole steps.",
                     nameof(value)
                 )
             : value is Muon.Options or Soap.Options or Shampoo.Options or Kfac.Options ? value
