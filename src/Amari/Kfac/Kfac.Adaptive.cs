@@ -182,7 +182,8 @@ public sealed partial class Kfac
         _damping = LevenbergMarquardt.Next(rejected ? null : ratio, poor: Damping / change, good: lowered) ?? _damping;
     }
 
-    /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of its
+    /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that
+    /// of its
     /// dtype.</summary>
     private static double LeastAdapted(CurvatureOptions options, ScalarType type) =>
         options.DampingScale == DampingScale.MeanEigenvalue

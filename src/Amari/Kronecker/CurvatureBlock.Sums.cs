@@ -81,7 +81,8 @@ internal abstract partial class CurvatureBlock
     /// <param name="outputScale">Makes Σ g g' the mean over terms of the terms' own gradients; null for
     /// <see cref="FisherKind.ForwardOnly"/>.</param>
     /// <param name="decay">In [0, 1).</param>
-    /// <param name="identity">s of <see cref="CurvatureOptions.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on top of
+    /// <param name="identity">s of <see cref="CurvatureOptions.IdentityStart"/>: what <see cref="StartsAsIdentity"/> has s decayᵏ I on
+    /// top of
     /// the running mean.</param>
     /// <returns>False, and nothing is changed, when the sums are not finite.</returns>
     public bool UpdateRunningAverage(double? outputScale, double decay, double identity = 0)

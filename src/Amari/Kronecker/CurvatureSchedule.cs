@@ -88,7 +88,8 @@ internal sealed class CurvatureSchedule
     /// <param name="total">Seconds since the last step; null when unknown.</param>
     /// <param name="factors">Seconds of it for factors; null when none were due.</param>
     /// <param name="inverses">Seconds of it for inverses; null when none were due.</param>
-    /// <param name="others">Seconds of it for a choice of the inverses' damping, null when none was due; and how many steps apart they are.</param>
+    /// <param name="others">Seconds of it for a choice of the inverses' damping, null when none was due; and how many steps apart they
+    /// are.</param>
     /// <param name="batch">Examples of the batch.</param>
     public void Stepped(
         long step,

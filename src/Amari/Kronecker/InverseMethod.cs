@@ -19,7 +19,8 @@ public enum InverseMethod
     /// chosen, and ranks choose together. Events say which.</summary>
     Auto,
 
-    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="InverseOptions.Nystrom.RankTolerance"/> asks
+    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as
+    /// <see cref="InverseOptions.Nystrom.RankTolerance"/> asks
     /// for, the rest by their mean (randomized Nyström approximation; Frangella, Tropp and Udell 2023): what lies below the damping is
     /// hardly told from it. Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed, in
     /// layers of groups, and while <see cref="RefreshOptions.Warmup"/> refreshes at every step. Events give the
