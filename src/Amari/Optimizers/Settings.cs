@@ -179,13 +179,16 @@ internal static class Settings
         public override string ToString() => string.Join('.', Path.Select(p => p.Name));
 
         /// <summary>The record with another value here.</summary>
-        public object With(string text) => With(Record, 0, text);
+        public object With(string text) => With(Record, 0, (property, now) => Parse(property, text, now));
 
-        private object With(object record, int at, string text)
+        /// <summary>The record with another part here.</summary>
+        public object WithPart(object part) => With(Record, 0, (_, _) => part);
+
+        private object With(object record, int at, Func<PropertyInfo, object?, object?> change)
         {
             var property = Path[at];
             object? now = property.GetValue(record);
-            object? next = at == Path.Count - 1 ? Parse(property, text, now) : With(now ?? Begin(property.PropertyType)!, at + 1, text);
+            object? next = at == Path.Count - 1 ? change(property, now) : With(now ?? Begin(property.PropertyType)!, at + 1, change);
             object copy = record.GetType().GetMethod("<Clone>$")!.Invoke(record, null)!;
             try
             {
@@ -205,25 +208,27 @@ internal static class Settings
         var (name, value) = setting;
         if (Place.Find(record, name.Split('.')) is { } place)
             return place.With(value);
+        if (Inner(record, name) is var (method, inner, rest)) // it has flat names of its own
+            return Set(inner, KeyValuePair.Create(rest, value)) is { } set ? method.WithPart(set) : null;
         object? result = null;
-        string canonical = Canonical(name),
-            prefix = PrefixOf(record, canonical);
-        foreach (var (path, now) in EarlierNames.Flat(canonical[prefix.Length..], value))
-            if (Place.Of(result ?? record, (prefix + path).Split('.'), begins: false) is { } today)
+        foreach (var (path, now) in EarlierNames.Flat(Canonical(name), value))
+            if (Place.Of(result ?? record, path.Split('.'), begins: false) is { } today)
                 result = today.With(now);
         return result;
     }
 
-    /// <summary>Of an option of another optimizer, with the dot; empty for the record's own.</summary>
-    private static string PrefixOf(object record, string name) =>
-        name.IndexOf('.') is > 0 and var dot
-        && Place.Of(record, [name[..dot]]) is { Path: [var outer] }
-        && outer.PropertyType.IsAssignableTo(typeof(OptimizerOptions))
-            ? name[..(dot + 1)]
-            : "";
+    /// <summary>Another optimizer among the options that a name begins with, and the rest of the name.</summary>
+    private static (Place Method, OptimizerOptions Inner, string Name)? Inner(object record, string name) =>
+        name.Split('.', 2) is [var first, var rest]
+        && Place.Of(record, [first]) is { Path: [var property] } method
+        && property.GetValue(record) is OptimizerOptions inner
+            ? (method, inner, rest)
+            : null;
 
     private static ArgumentException Unknown(object record, string name)
     {
+        if (Inner(record, name) is var (_, inner, rest))
+            return Unknown(inner, rest);
         string[] outer = name.Split('.');
         if (outer.Length > 1 && Place.Of(record, [outer[0]]) is { Path: [var only] } && !IsRecord(only.PropertyType))
             return new($"The option '{only.Name}' has no parts: '{name}' is not an option.");

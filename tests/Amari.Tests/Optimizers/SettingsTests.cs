@@ -101,6 +101,20 @@ public sealed class SettingsTests
             StringComparison.Ordinal
         );
 
+    [Theory, InlineData("matrixoptimizer.klclip"), InlineData("MatrixOptimizer.Step.KlClip")]
+    public void A_method_among_others_takes_names_as_it_does_alone(string name)
+    {
+        var options = (PartitionedOptimizer.Options)
+            Settings.Apply(
+                typeof(PartitionedOptimizer.Options),
+                KeyValuePair.Create("matrixoptimizer", "kfac"),
+                KeyValuePair.Create(name, "0.5"),
+                KeyValuePair.Create("matrixoptimizer.refresh-warmup", "none")
+            );
+        var kfac = (Kfac.Options)options.MatrixOptimizer;
+        Assert.Equal((new AutoStep { KlClip = 0.5 }, null), (kfac.Step, kfac.Curvature.Refresh.Warmup));
+    }
+
     [Fact]
     public void What_is_described_is_what_was_applied()
     {
