@@ -11,7 +11,7 @@ public sealed class PackageTests
     private const long Megabyte = 1 << 20;
 
     [Fact]
-    public void The_library_depends_on_TorchSharp_alone_and_brings_docs_readme_start_and_symbols()
+    public void The_library_depends_on_TorchSharp_alone_and_is_complete()
     {
         string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
             project = Path.Combine(Folder(), "..", "..", "src", "Amari");

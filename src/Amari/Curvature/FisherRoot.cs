@@ -38,7 +38,7 @@ internal static class FisherRoot
                 using var generator = batch.Draws(seed, layout.Device);
                 var output = batch.Output.detach();
                 roots.Add([
-                    .. Roots(batch, output, generator)
+                    .. Roots(likelihood, kind, samples, batch, output, generator)
                         .Select(r => batch.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope()),
                 ]);
             }
@@ -84,16 +84,6 @@ internal static class FisherRoot
                 }
             );
         }
-
-        IEnumerable<Tensor> Roots(Objective.Batch batch, Tensor output, Generator generator) =>
-            kind switch
-            {
-                FisherKind.Exact => Enumerable
-                    .Range(0, (int)likelihood.Outputs(output))
-                    .Select(c => likelihood.FisherRootColumn(output, c)),
-                FisherKind.Empirical => [likelihood.Score(output, batch.Target)],
-                _ => Enumerable.Range(0, samples).Select(_ => batch.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
-            };
     }
 
     /// <summary>The k tensors r of a batch, with the shape of the output.</summary>
@@ -101,14 +91,14 @@ internal static class FisherRoot
         Likelihood likelihood,
         FisherKind kind,
         int samples,
+        Objective.Batch batch,
         Tensor output,
-        Tensor target,
         Generator generator
     ) =>
         kind switch
         {
             FisherKind.Exact => Enumerable.Range(0, (int)likelihood.Outputs(output)).Select(c => likelihood.FisherRootColumn(output, c)),
-            FisherKind.Empirical => [likelihood.Score(output, target)],
-            _ => Enumerable.Range(0, samples).Select(_ => likelihood.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
+            FisherKind.Empirical => [likelihood.Score(output, batch.Target)],
+            _ => Enumerable.Range(0, samples).Select(_ => batch.Draw(kind, output, generator).div_(Math.Sqrt(samples))),
         };
 }

@@ -95,6 +95,26 @@ public sealed partial class Kfac
         return Report;
     }
 
+    /// <summary>The reduction of the loss that the quadratic model predicts for a fixed step with its momentum.</summary>
+    private double PredictedReduction(List<Direction> steps, Examples examples, double nu, double clip)
+    {
+        var delta = steps.ConvertAll(s =>
+            (
+                s.V,
+                s.Block,
+                U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block)).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(
+                    -RateOf(s.Block)
+                )
+            )
+        );
+        double slope = delta.Sum(d => InnerProducts.Of(d.V, d.U).AB);
+        List<Tensor> direction = [.. delta.SelectMany(d => d.Block.Split(d.U))];
+        return QuadraticModel
+            .Of(ObjectiveOf(steps, Part(examples)), null, (slope, 0), [direction], default)
+            .Unclipped(clip)
+            .Reduction(1, 0);
+    }
+
     /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
     /// <param name="steps">Where blocks go, by gradients times <paramref name="clip"/>.</param>
     /// <param name="examples">Of the batch; null if none were seen.</param>
@@ -117,29 +137,7 @@ public sealed partial class Kfac
             (mu, predicted) = (best, model.Value.Unclipped(clip).Reduction(alpha * Share(Group), best * Share(Group)));
         }
         else if (adapts && steps.Count > 0 && examples is { } some)
-        {
-            var delta = steps.ConvertAll(s =>
-                (
-                    s.V,
-                    s.Block,
-                    U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block)).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(
-                        -RateOf(s.Block)
-                    )
-                )
-            );
-            predicted = QuadraticModel
-                .Of(
-                    ObjectiveOf(steps, Part(some)),
-                    null,
-                    (delta.Sum(d => InnerProducts.Of(d.V, d.U).AB), 0),
-                    [
-                        [.. delta.SelectMany(d => d.Block.Split(d.U))],
-                    ],
-                    default
-                )
-                .Unclipped(clip)
-                .Reduction(1, 0);
-        }
+            predicted = PredictedReduction(steps, some, nu, clip);
         if (_batch is not { } batch || steps.Count == 0)
         {
             Take(steps, examples, model, alpha, mu);

@@ -116,6 +116,13 @@ public sealed partial class Kfac
         (_step, ClippedSteps, SkippedSteps) = (steps, clipped, skipped);
         _events.Load(events);
         (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], rejected);
+        RestoreAdaptation(values);
+        ArmCapture();
+    }
+
+    /// <summary>What the step rule has learnt of the run.</summary>
+    private void RestoreAdaptation(JsonObject values)
+    {
         _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
         _choosesModel = (string?)values["rule"] is { } rule ? rule == Quadratic : null;
         foreach (var (group, peak) in _groups.Zip(values["peaks"]?.AsArray() ?? []))
@@ -126,7 +133,6 @@ public sealed partial class Kfac
         foreach (var (group, rate) in _groups.Zip(values["momentumRates"]?.AsArray() ?? []))
             if (rate is not null)
                 _momentumRates[group] = (double)rate;
-        ArmCapture();
     }
 
     private void RestoreMomentum(IReadOnlyDictionary<string, Tensor> tensors)

@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Amari.Native;
 
 /// <summary>What libtorch says of a derivative that it cannot take, in a sentence that names the cause and the remedy.</summary>
-internal static partial class DerivativeFailure
+internal static class DerivativeFailure
 {
     /// <summary>What users call an operation where libtorch has another name for it.</summary>
     private static readonly Dictionary<string, string> Names = new()
@@ -70,15 +70,13 @@ internal static partial class DerivativeFailure
             _ => name,
         };
 
-    [GeneratedRegex(@"<--- HERE\s(?:.*\n)*?\w+: ")]
-    private static partial Regex AfterTrace();
+    // Interpreted: they are needed in a failure only.
+    private static Regex AfterTrace() => new(@"<--- HERE\s(?:.*\n)*?\w+: ");
 
-    [GeneratedRegex(@"derivative for '?(aten::)?(?<operation>\w+?)(?<second>_backward\w*)?'? is not implemented")]
-    private static partial Regex Missing();
+    private static Regex Missing() => new(@"derivative for '?(aten::)?(?<operation>\w+?)(?<second>_backward\w*)?'? is not implemented");
 
-    [GeneratedRegex(@"modified by an inplace operation: \[(?<tensor>\w+ \[[^\]]*\])\](, which is (?<source>output \d+ of \w+))?")]
-    private static partial Regex InPlace();
+    private static Regex InPlace() =>
+        new(@"modified by an inplace operation: \[(?<tensor>\w+ \[[^\]]*\])\](, which is (?<source>output \d+ of \w+))?");
 
-    [GeneratedRegex(@"Found dtype (?<found>\w+) but expected (?<expected>\w+)")]
-    private static partial Regex Types();
+    private static Regex Types() => new(@"Found dtype (?<found>\w+) but expected (?<expected>\w+)");
 }

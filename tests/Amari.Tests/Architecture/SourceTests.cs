@@ -6,7 +6,8 @@ namespace Amari.Tests.Architecture;
 /// <summary>What holds of every source file.</summary>
 public sealed partial class SourceTests
 {
-    private const int Width = 140;
+    private const int Width = 140,
+        MaxWords = 12;
 
     public static string Root => Path.GetFullPath(Path.Combine(Path.GetDirectoryName(Here())!, "..", "..", ".."));
 
@@ -35,6 +36,15 @@ public sealed partial class SourceTests
             let types = file.Lines.Select(l => PublicType().Match(l)).Where(m => m.Success).Select(m => m.Groups["name"].Value).ToList()
             where types.Distinct().Count() > 1 || types.Exists(t => t != Path.GetFileNameWithoutExtension(file.Name).Split('.')[0])
             select $"{file.Name}: {string.Join(", ", types)}"
+        );
+
+    [Fact]
+    public void A_tests_name_has_twelve_words_at_most() =>
+        Assert.Empty(
+            from type in typeof(SourceTests).Assembly.GetTypes()
+            from method in type.GetMethods()
+            where method.IsDefined(typeof(FactAttribute), inherit: true) && method.Name.Split('_').Length > MaxWords
+            select method.Name
         );
 
     [GeneratedRegex(@"^public [^(=]*?\b(class|record struct|record|struct|interface|enum) (?<name>\w+)")]

@@ -202,7 +202,7 @@ public sealed class CommandLineTests
     }
 
     [Fact]
-    public void Train_says_that_a_run_came_apart_and_keeps_its_best_weights_for_other_commands()
+    public void Train_reports_a_run_that_came_apart_and_keeps_its_best_weights()
     {
         using var folder = new TemporaryFolder();
         string saved = folder.File("saved"),

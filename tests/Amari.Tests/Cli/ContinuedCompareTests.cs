@@ -107,7 +107,7 @@ public sealed class ContinuedCompareTests
     }
 
     [Fact]
-    public void A_folder_without_anything_to_continue_is_refused_and_stays_as_it_is()
+    public void A_folder_with_nothing_to_continue_is_refused_unchanged()
     {
         using var folder = new TemporaryFolder();
         string nowhere = folder.File("nowhere"),

@@ -173,7 +173,7 @@ public sealed class CurvatureCommandTests
     [InlineData("eigenvectors")]
     [InlineData("random")]
     [InlineData("path")]
-    public void Landscape_holds_the_loss_at_the_weights_and_the_path_that_led_there(string plane)
+    public void Landscape_has_the_loss_at_the_weights_and_their_path(string plane)
     {
         using var folder = new TemporaryFolder();
         string json = folder.File("l.json"),
@@ -210,7 +210,7 @@ public sealed class CurvatureCommandTests
     }
 
     [Fact]
-    public void Landscape_of_initial_weights_has_no_path_and_reaches_as_far_as_asked()
+    public void Landscape_of_initial_weights_has_no_path()
     {
         using var folder = new TemporaryFolder();
         Assert.Equal(

@@ -6,7 +6,7 @@ namespace Amari.Tests.Cli;
 public sealed class CurveTests
 {
     [Fact]
-    public void Median_curve_goes_as_far_as_all_runs_and_counts_divergence_as_infinite()
+    public void Median_curve_ends_with_the_shortest_run_and_counts_divergence_as_infinite()
     {
         Curve a = new([0, 2], [4, 2], false),
             b = new([0, 4], [4, 0], false),

@@ -83,7 +83,7 @@ public sealed class LectureTests : IDisposable
     }
 
     [Fact]
-    public void A_check_that_fails_or_an_item_that_breaks_is_told_and_does_not_pass()
+    public void A_failed_check_or_item_is_reported()
     {
         using var folder = new TemporaryFolder();
         using var results = ResultFolder.Prepare(folder.Path, false, "lecture", null);

@@ -68,7 +68,7 @@ public sealed class LossScaleTests
     }
 
     [Fact]
-    public void Image_and_page_draw_every_loss_of_a_run_that_gets_to_zero()
+    public void Image_and_page_draw_losses_down_to_zero()
     {
         double[] losses = [2.3, 1e-3, 4e-9, 0, 2e-9, 0];
         var comparison = Of(0.001, Make("lion", RunStatus.Completed, losses), Make("sgd", RunStatus.Completed, 2.3, 0.5));

@@ -64,7 +64,7 @@ public sealed class OutputTests : IDisposable
     }
 
     [Fact]
-    public void A_file_is_replaced_only_if_that_is_said_and_keeps_its_mode_and_its_links()
+    public void A_file_is_replaced_only_on_request_and_keeps_mode_and_links()
     {
         string file = _folder.File("f.json"),
             link = _folder.File("l"),
@@ -239,7 +239,7 @@ public sealed class OutputTests : IDisposable
     }
 
     [Fact]
-    public async Task A_terminal_that_closes_ends_a_run_with_its_results_unless_nohup_ignores_it()
+    public async Task A_closed_terminal_ends_a_run_with_results_unless_nohup()
     {
         Assert.SkipWhen(OperatingSystem.IsWindows(), "Windows has no signals to send.");
         string saved = _folder.File("saved"),

@@ -10,7 +10,7 @@ namespace Amari.Tests.Cli;
 public sealed class PlanCommandTests
 {
     [Fact]
-    public void It_leaves_a_table_a_figure_and_the_numbers_and_says_what_cannot_train()
+    public void It_writes_table_figure_and_numbers_and_lists_what_cannot_train()
     {
         using var folder = new TemporaryFolder();
         string result = folder.File("o");

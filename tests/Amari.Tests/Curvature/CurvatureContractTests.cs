@@ -92,7 +92,7 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
-    public void A_batch_or_a_block_may_leave_the_parameters_out_and_a_linear_loss_has_no_curvature()
+    public void Batches_and_blocks_may_leave_parameters_out()
     {
         var (w, rest) = (nn.Parameter(randn(4, 3)), zeros(8, 3));
         int calls = 0;
@@ -119,7 +119,7 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
-    public void Data_is_walked_once_per_product_and_the_product_repeats_bit_for_bit()
+    public void A_product_walks_the_data_once_and_repeats_bit_for_bit()
     {
         var c = CurvatureCases.Make("norms and dropout");
         int walks = 0;
@@ -214,7 +214,7 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
-    public void Failure_in_the_data_leaves_the_model_as_it_was_and_K_FAC_seeing()
+    public void A_failure_in_the_data_leaves_model_and_KFAC_intact()
     {
         var c = CurvatureCases.Make("mlp");
         c.Model.train();
@@ -301,7 +301,7 @@ public sealed class CurvatureContractTests : IDisposable
     }
 
     [Fact]
-    public void A_loss_without_a_graph_is_refused_and_a_linear_one_has_no_curvature()
+    public void A_loss_without_a_graph_is_refused()
     {
         var w = nn.Parameter(ones(3));
         var constant = tensor(2.0f);

@@ -200,7 +200,7 @@ public sealed class KroneckerFactoredTests : IDisposable
     }
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
-    public void Running_factors_of_an_optimizer_are_those_of_the_batch_after_one_step(FisherKind kind)
+    public void Running_factors_are_the_batch_factors_after_one_step(FisherKind kind)
     {
         var c = CurvatureCases.Make("norms and dropout");
         c.Model.eval();

@@ -5,7 +5,7 @@ namespace Amari.Tests.KfacOptimizer;
 public sealed class GrowthBoundTests
 {
     [Fact]
-    public void Lengths_within_the_bound_pass_and_the_mean_is_that_of_all_so_far_then_a_running_one()
+    public void Lengths_within_the_bound_pass_and_enter_the_running_mean()
     {
         var bound = new GrowthBound();
         double mean = 0;
@@ -20,7 +20,7 @@ public sealed class GrowthBoundTests
     }
 
     [Fact]
-    public void A_length_beyond_is_cut_to_kappa_times_the_mean_and_enters_it_as_cut()
+    public void A_length_beyond_is_cut_to_kappa_times_the_mean()
     {
         var bound = new GrowthBound();
         for (int i = 0; i < 100; i++)
@@ -33,7 +33,7 @@ public sealed class GrowthBoundTests
     }
 
     [Fact]
-    public void Without_a_bound_nothing_is_cut_and_what_has_no_length_is_let_through()
+    public void Without_a_bound_or_a_length_nothing_is_cut()
     {
         var bound = new GrowthBound();
         Assert.Equal(1, bound.Scale(1, null));

@@ -130,7 +130,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     /// <summary>But where they do not show that slope: then an example that they lack has most of it, and the curvature that goes with
     /// it.</summary>
     [Theory, InlineData(false), InlineData(true)]
-    public void Curvature_of_the_model_is_that_of_its_first_examples_and_the_slope_that_of_all(bool odd)
+    public void Curvature_is_of_the_first_examples_and_the_slope_of_all(bool odd)
     {
         var (model, unseen) = (Net(), Net()); // K-FAC sees every pass of its own model
         using (no_grad())
@@ -287,7 +287,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     }
 
     [Fact]
-    public void A_step_that_raises_the_loss_is_taken_back_bit_for_bit_and_raises_the_damping()
+    public void A_rising_step_is_taken_back_bit_for_bit_and_raises_damping()
     {
         var model = Net();
         var options = new Kfac.Options
@@ -325,7 +325,7 @@ public sealed class KfacAdaptiveTests : IDisposable
 
     /// <summary>The best of three by dense models: each candidate's direction from a twin that has that damping.</summary>
     [Fact]
-    public void Damping_of_the_inverses_is_the_best_of_three_by_the_dense_model()
+    public void Factor_damping_is_the_best_of_three_by_the_dense_model()
     {
         var model = Net();
         var options = Base with
@@ -434,7 +434,7 @@ public sealed class KfacAdaptiveTests : IDisposable
     }
 
     [Theory, InlineData(true), InlineData(false)]
-    public void Weight_decay_is_multiplied_by_the_learning_rate_and_is_not_part_of_the_promise(bool quadratic)
+    public void Weight_decay_scales_with_the_rate_and_is_not_predicted(bool quadratic)
     {
         var (x, y) = (randn(7, 4), randint(0, 3, [7]));
         var options = Base with

@@ -67,7 +67,7 @@ public sealed class KfacBoundTests : IDisposable
         );
 
     [Theory, MemberData(nameof(Rates))]
-    public void Steps_at_a_rate_of_nothing_leave_the_first_real_one_as_long_as_it_is_without_them(double momentum, double[] rates) =>
+    public void Steps_at_rate_zero_do_not_lengthen_the_next_one(double momentum, double[] rates) =>
         Assert.InRange(Kl(momentum, rates), 0, 4 * Kl(momentum));
 
     [Fact]
@@ -98,7 +98,7 @@ public sealed class KfacBoundTests : IDisposable
     }
 
     [Fact]
-    public void A_gradient_of_ten_thousand_times_the_usual_moves_the_weights_twice_as_far_as_usual_and_has_the_curvature_measured()
+    public void A_huge_gradient_moves_the_weights_twice_as_far_and_remeasures_curvature()
     {
         set_default_dtype(ScalarType.Float64);
         try
@@ -220,7 +220,7 @@ public sealed class KfacBoundTests : IDisposable
         new(from name in (string[])["defaults", "ekfac", "risky", "quadratic"] from seed in (int[])[0, 1] select (name, seed));
 
     [Theory, MemberData(nameof(LongRuns))]
-    public void A_model_that_has_fitted_its_data_stays_so_when_it_is_trained_on(string name, int seed)
+    public void A_fitted_model_stays_fitted_when_trained_further(string name, int seed)
     {
         const int Batch = 128;
         int Steps = name == "quadratic" ? 2000 : 5000; // which take three times as long

@@ -107,7 +107,7 @@ public sealed class KfacBudgetTests : IDisposable
     }
 
     [Fact]
-    public void Costly_factors_are_taken_from_fewer_examples_and_cheap_work_is_done_every_step()
+    public void Costly_factors_use_fewer_examples_and_cheap_work_runs_every_step()
     {
         var costly = Simulate(0.05, 0.01, 0.1, 0.2).Choice;
         Assert.InRange(costly.FactorBatchSize, CurvatureSchedule.LeastExamples, 256);
@@ -122,7 +122,7 @@ public sealed class KfacBudgetTests : IDisposable
     [InlineData(0.9, 512)] // half of the examples would save 5 %
     [InlineData(0.5, 256)] // 25 %, then 17 %
     [InlineData(0.1, CurvatureSchedule.LeastExamples)]
-    public void Fewer_examples_that_save_little_are_taken_back_and_the_budget_is_kept(double whole, long examples)
+    public void Fewer_examples_that_save_little_are_taken_back(double whole, long examples)
     {
         var (share, choice) = Simulate(0.05, 0.01, 0.1, 0.1, whole: whole);
         Assert.Equal(examples, choice.FactorBatchSize);

@@ -579,7 +579,7 @@ public sealed class KfacContractTests : IDisposable
     }
 
     [Theory, InlineData(DampingMethod.Eigenbasis), InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Ekfac)]
-    public void Dead_units_constant_inputs_and_a_batch_of_one_do_not_stop_training(DampingMethod method)
+    public void Dead_units_constant_inputs_and_single_examples_do_not_stop_training(DampingMethod method)
     {
         manual_seed(3);
         var model = nn.Sequential(("a", nn.Linear(6, 8)), ("r", nn.ReLU()), ("b", nn.Linear(8, 3)));

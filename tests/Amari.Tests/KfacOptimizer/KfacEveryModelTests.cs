@@ -391,7 +391,7 @@ public sealed class KfacEveryModelTests : IDisposable
 
     /// <summary>Data-parallel training with overlap looks at the outputs of layers in the same way.</summary>
     [Fact]
-    public void Buckets_may_leave_in_the_backward_pass_of_a_layer_that_saves_its_output()
+    public void Buckets_may_leave_during_the_backward_pass_of_output_saving_layers()
     {
         double[] Run(bool watched)
         {

@@ -110,7 +110,7 @@ public sealed class KfacFailureTests : IDisposable
         };
 
     [Theory, MemberData(nameof(Broken))]
-    public void A_factorisation_that_fails_is_told_and_training_goes_on_with_the_previous_inverse(
+    public void A_failed_factorisation_is_reported_and_the_previous_inverse_stays(
         DampingMethod method,
         InverseMethod inverse,
         string factor,

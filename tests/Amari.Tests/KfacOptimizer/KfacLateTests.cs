@@ -68,7 +68,7 @@ public sealed class KfacLateTests : IDisposable
     };
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
-    public void A_layer_first_used_between_two_measurements_is_measured_at_its_next_use_and_the_step_that_it_missed_is_told(FisherKind kind)
+    public void A_layer_first_used_between_measurements_is_measured_at_its_next_use(FisherKind kind)
     {
         var model = Model();
         using var optimizer = new Kfac(
@@ -110,7 +110,7 @@ public sealed class KfacLateTests : IDisposable
     }
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical)]
-    public void A_first_measurement_that_was_not_finite_is_repeated_at_the_next_step(FisherKind kind)
+    public void A_first_measurement_that_is_not_finite_is_repeated(FisherKind kind)
     {
         var model = Model();
         using var optimizer = new Kfac(

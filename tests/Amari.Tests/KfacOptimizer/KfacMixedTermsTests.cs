@@ -37,7 +37,7 @@ public sealed class KfacMixedTermsTests() : KfacTest(81)
     }
 
     [Fact]
-    public void Exact_Fisher_of_mixed_terms_is_that_of_each_term_in_the_mean()
+    public void Exact_Fisher_of_mixed_terms_is_unbiased()
     {
         const int draws = 2000;
         var (model, x) = (new Mixing(), randn(1, 4));

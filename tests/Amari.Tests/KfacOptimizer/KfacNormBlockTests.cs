@@ -71,7 +71,7 @@ public sealed class KfacNormBlockTests() : KfacTest(6)
     }
 
     [Fact]
-    public void A_normalisation_without_shift_or_with_a_frozen_one_has_a_block_of_its_scale()
+    public void A_normalisation_without_trained_shift_has_a_block_of_its_scale()
     {
         var norm = nn.LayerNorm(4);
         var model = nn.Sequential(("n", norm), ("l", nn.Linear(4, 3)));

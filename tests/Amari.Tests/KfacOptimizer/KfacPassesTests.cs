@@ -110,7 +110,7 @@ public sealed class KfacPassesTests : IDisposable
 
     /// <summary>Propagated back before zero_grad, too: as a discriminator's pass that the generator's loss used.</summary>
     [Theory, MemberData(nameof(Kinds))]
-    public void A_graph_that_is_kept_may_be_propagated_back_again_after_zero_grad(FisherKind kind, LossReduction reduction) =>
+    public void A_kept_graph_may_be_propagated_again_after_zero_grad(FisherKind kind, LossReduction reduction) =>
         Same(
             Of(kind, reduction),
             s => s.Loss(s.Model.call(s.X)).backward(),
@@ -224,7 +224,7 @@ public sealed class KfacPassesTests : IDisposable
 
     /// <summary>Terms divide the sum's gradient, and the second step has those of the first.</summary>
     [Theory, MemberData(nameof(Kinds))]
-    public void A_second_step_on_the_same_gradients_is_as_long_as_the_first(FisherKind kind, LossReduction reduction)
+    public void A_second_step_on_the_same_gradients_is_equally_long(FisherKind kind, LossReduction reduction)
     {
         manual_seed(5);
         var model = nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)));

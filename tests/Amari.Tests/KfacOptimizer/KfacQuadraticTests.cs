@@ -79,7 +79,7 @@ public sealed class KfacQuadraticTests : IDisposable
     }
 
     [Fact]
-    public void Large_batches_take_the_quadratic_model_where_one_can_be_made_and_the_choice_is_logged_once()
+    public void Large_batches_take_the_quadratic_model_and_log_it_once()
     {
         Assert.IsType<QuadraticStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 32));
         Assert.IsType<FixedStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 31));
@@ -259,7 +259,7 @@ public sealed class KfacQuadraticTests : IDisposable
 
     /// <summary>All examples that the model is made of are fitted, so that it has no curvature, and those of the factors are not.</summary>
     [Fact]
-    public void A_step_is_no_longer_than_the_natural_one_where_the_models_examples_have_no_curvature_left()
+    public void A_step_is_at_most_the_natural_one_on_fitted_examples()
     {
         var model = nn.Sequential(("a", nn.Linear(2, 2, hasBias: false)));
         using (no_grad())
@@ -317,7 +317,7 @@ public sealed class KfacQuadraticTests : IDisposable
 
     /// <summary>The model's own dropout, one in a function, micro-batches, and outputs that are no natural parameters.</summary>
     [Theory, InlineData("module"), InlineData("function"), InlineData("accumulated"), InlineData("variance"), InlineData("plain")]
-    public void Steps_are_fixed_where_the_model_would_be_of_another_function_than_the_gradient(string what)
+    public void Steps_are_fixed_where_model_and_gradient_are_of_different_functions(string what)
     {
         manual_seed(3);
         var layers = nn.Sequential(
@@ -410,7 +410,7 @@ public sealed class KfacQuadraticTests : IDisposable
     }
 
     [Fact]
-    public void One_example_without_a_batch_is_a_batch_of_one_in_every_step()
+    public void One_example_without_batch_dimension_is_a_batch_of_one()
     {
         Assert.Equal(Run(false), Run(true));
 

@@ -111,7 +111,7 @@ public sealed class KfacSafetyTests : IDisposable
         );
 
     [Theory, MemberData(nameof(Spoils))]
-    public void One_bad_number_in_any_gradient_skips_the_step_and_is_counted_and_told(double value, string name, FisherKind kind)
+    public void One_bad_number_in_any_gradient_skips_the_step_and_is_logged(double value, string name, FisherKind kind)
     {
         foreach (int at in (int[])[0, 3])
         {

@@ -199,7 +199,7 @@ public sealed class KfacScalingTests : IDisposable
     /// stays.</summary>
     [Theory]
     [InlineData(DampingMethod.FactoredTikhonov), InlineData(DampingMethod.Eigenbasis)]
-    public void Damping_in_mean_eigenvalues_does_not_depend_on_the_scale_of_the_loss(DampingMethod method)
+    public void Damping_in_mean_eigenvalues_is_independent_of_the_loss_scale(DampingMethod method)
     {
         var absolute = Step(DampingScale.Absolute, 1);
         var relative = Step(DampingScale.MeanEigenvalue, 1);

@@ -207,7 +207,7 @@ public sealed class KfacSequenceTests : IDisposable
     }
 
     [Fact]
-    public void Native_recurrence_and_attention_with_biases_of_its_own_are_left_to_AdamW_with_the_reason()
+    public void Native_recurrence_and_biased_attention_go_to_AdamW_with_a_reason()
     {
         set_default_dtype(ScalarType.Float32);
         var model = new Native();

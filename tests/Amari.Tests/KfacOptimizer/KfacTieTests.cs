@@ -114,7 +114,7 @@ public sealed class KfacTieTests() : KfacTest(6)
     }
 
     [Fact]
-    public void Two_layers_of_one_weight_with_their_own_biases_have_a_block_of_the_weight()
+    public void Two_layers_of_one_weight_and_own_biases_share_its_block()
     {
         var model = new Twins(bias: false);
         var (x, y) = (randn(6, 4), randint(0, 4, [6]));

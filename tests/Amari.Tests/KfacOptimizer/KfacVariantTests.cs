@@ -78,7 +78,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     }
 
     [Fact]
-    public void Input_only_is_refused_where_there_are_no_layers_or_gradients_are_needed()
+    public void Forward_only_is_refused_without_layers_or_where_gradients_are_needed()
     {
         Assert.Throws<ArgumentException>(() =>
             new Kfac(
@@ -294,7 +294,7 @@ public sealed class KfacVariantTests() : KfacTest(51)
     }
 
     [Fact]
-    public void Inverses_by_iteration_are_those_by_Cholesky_and_a_far_start_is_told()
+    public void Inverses_by_iteration_are_those_by_Cholesky()
     {
         var options = Plain with
         {

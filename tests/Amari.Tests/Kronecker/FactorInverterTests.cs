@@ -74,7 +74,7 @@ public sealed class FactorInverterTests : IDisposable
     /// <summary>A factor that goes by Cholesky is tried again at the refreshes 1, 2, 4, 8, ..., in a resumed run at the same ones; one of
     /// low rank is followed at each.</summary>
     [Fact]
-    public void Low_rank_is_tried_ever_more_rarely_where_it_was_of_no_use()
+    public void Low_rank_is_tried_ever_more_rarely_where_useless()
     {
         var low = diag(pow(0.8, arange(Size, dtype: ScalarType.Float64)));
         var shift = tensor([0.1], dtype: ScalarType.Float64);

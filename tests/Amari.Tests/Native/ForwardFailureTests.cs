@@ -85,7 +85,7 @@ public sealed class ForwardFailureTests : IDisposable
     }
 
     [Fact]
-    public void A_verifier_takes_inputs_of_any_type_and_describes_those_that_do_not_fit()
+    public void The_verifier_takes_inputs_of_any_type_or_explains()
     {
         Assert.True(Verifier.Verify(Mlp(), new Categorical(), randn([N, 4], dtype: ScalarType.Float64), Labels).Passed);
         Names(() => Verifier.Verify(Mlp(), new Categorical(), randn(N, 5), Labels), "[6, 5]", "shapes cannot be multiplied");

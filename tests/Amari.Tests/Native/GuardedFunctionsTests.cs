@@ -27,7 +27,7 @@ public sealed class GuardedFunctionsTests : IDisposable
     }
 
     [Fact]
-    public void A_derivative_that_cannot_be_taken_is_an_exception_in_the_words_of_libtorch()
+    public void An_impossible_derivative_is_an_exception_with_the_text_of_libtorch()
     {
         var x = ones(3).requires_grad_();
         var y = x.square().sum();

@@ -169,7 +169,7 @@ public sealed unsafe class GuardedProductTests : IDisposable
     }
 
     [Fact]
-    public void A_tensor_of_inference_mode_that_meets_one_with_a_gradient_is_an_exception()
+    public void Inference_tensors_that_meet_gradients_are_an_exception()
     {
         Tensor still;
         using (inference_mode())

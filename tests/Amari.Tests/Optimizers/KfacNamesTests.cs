@@ -18,7 +18,7 @@ public sealed class KfacNamesTests
     };
 
     [Fact]
-    public void What_a_state_lacks_is_as_it_was_before_there_was_the_option() =>
+    public void Missing_options_are_as_before_they_existed() =>
         Assert.Equal(
             new Kfac.Options
             {

@@ -9,7 +9,7 @@ public sealed class SettingsTests
         (Kfac.Options)Settings.Apply(typeof(Kfac.Options), settings.Select(s => KeyValuePair.Create(s.Name, s.Value)));
 
     [Fact]
-    public void A_part_is_chosen_by_its_name_and_an_option_by_its_path()
+    public void Parts_are_chosen_by_name_and_options_by_path()
     {
         var expected = new Kfac.Options
         {

@@ -63,7 +63,7 @@ public sealed class LbfgsTests : IDisposable
     }
 
     [Theory, InlineData(1), InlineData(2)]
-    public void A_loss_without_a_lower_bound_makes_a_bounded_step_and_an_event(int power)
+    public void An_unbounded_loss_makes_a_bounded_step_and_an_event(int power)
     {
         var w = At(0.1, 0.2, 0.3);
         using var optimizer = new Lbfgs([w]);
@@ -317,7 +317,7 @@ public sealed class LbfgsTests : IDisposable
     }
 
     [Fact]
-    public void On_other_data_the_last_ten_pairs_are_used_and_on_the_same_all()
+    public void Other_data_uses_the_last_ten_pairs_and_the_same_all()
     {
         var w = nn.Parameter(randn(30, dtype: ScalarType.Float64));
         var c = rand(30, dtype: ScalarType.Float64) + 0.1;

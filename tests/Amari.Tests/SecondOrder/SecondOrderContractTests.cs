@@ -519,7 +519,7 @@ public sealed class SecondOrderContractTests : IDisposable
     }
 
     [Fact]
-    public void Dense_method_on_a_large_model_is_refused_with_size_limit_and_way_out()
+    public void Dense_methods_refuse_large_models_with_limit_and_remedy()
     {
         var model = nn.Linear(1000, 200);
         var error = Assert.Throws<ArgumentException>(() => new Newton(model, new Categorical()));

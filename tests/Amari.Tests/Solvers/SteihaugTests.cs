@@ -58,7 +58,7 @@ public sealed class SteihaugTests : IDisposable
     }
 
     [Theory, InlineData(0.01), InlineData(0.1), InlineData(0.5)]
-    public void On_the_boundary_of_a_convex_problem_it_gains_at_least_half_of_the_most(double radius)
+    public void On_a_convex_boundary_it_gains_at_least_half(double radius)
     {
         for (int seed = 1; seed < 20; seed++)
         {
@@ -77,7 +77,7 @@ public sealed class SteihaugTests : IDisposable
     }
 
     [Fact]
-    public void With_negative_curvature_it_ends_on_the_boundary_between_cauchy_point_and_solution()
+    public void With_negative_curvature_it_ends_on_the_boundary()
     {
         for (int seed = 1; seed < 20; seed++)
         {

@@ -75,7 +75,7 @@ public class LanczosTests
     }
 
     [Fact]
-    public void Restarts_need_no_more_than_the_basis_and_the_residual_is_a_bound_before_convergence()
+    public void Restarts_stay_within_the_basis_and_residuals_bound_the_error()
     {
         using var c = Matrices.With([.. Enumerable.Range(1, 300).Select(i => i / 300.0)]); // no gap to help
         var op = LinearOperator.FromDense(c);

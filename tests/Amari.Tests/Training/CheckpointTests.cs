@@ -57,7 +57,7 @@ public sealed class CheckpointTests : IDisposable
     }
 
     [Fact]
-    public void Only_complete_ones_count_and_what_a_killed_run_left_is_cleaned_up()
+    public void Only_complete_checkpoints_count_and_leftovers_are_cleaned_up()
     {
         var first = new CheckpointDirectory(folder.Path);
         Save(first, 1);

@@ -87,7 +87,7 @@ public sealed class OlderStateTests : IDisposable
 
     /// <summary>Options of a default that would change the run.</summary>
     [Fact]
-    public void An_option_with_a_new_default_stays_as_it_was_before_there_was_the_option()
+    public void An_option_with_a_new_default_keeps_its_former_meaning()
     {
         using var scope = NewDisposeScope();
         var (_, muon) = Begin("muon");
@@ -126,7 +126,7 @@ public sealed class OlderStateTests : IDisposable
     }
 
     [Theory, MemberData(nameof(Names))]
-    public void Options_of_a_newer_version_are_refused_by_name_and_nothing_is_changed(string name)
+    public void Options_of_a_newer_version_are_refused_by_name(string name)
     {
         using var scope = NewDisposeScope();
         var (model, optimizer) = Begin(name);
@@ -202,7 +202,7 @@ public sealed class OlderStateTests : IDisposable
 
     /// <summary>The numbers of another thread count are others in the last places: nobody should look for the reason.</summary>
     [Fact]
-    public void A_resume_with_other_threads_says_so_on_standard_error_and_in_the_result()
+    public void A_resume_with_other_threads_is_reported()
     {
         using var folder = new TemporaryFolder();
         (int Code, string Output, string Error) Train(string epochs, string threads, string output, params string[] more) =>

@@ -59,7 +59,7 @@ public sealed class OptimizerBenchmarkTests
 
     /// <summary>What is not varied is the optimizer's own default and its preset.</summary>
     [Fact]
-    public void Trials_go_from_the_defaults_over_the_search_space_and_keep_what_was_asked_for()
+    public void Trials_start_at_the_defaults_and_keep_given_settings()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
         var comparison = OptimizerBenchmark.Compare(

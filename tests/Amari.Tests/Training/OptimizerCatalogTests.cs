@@ -81,7 +81,7 @@ public sealed class OptimizerCatalogTests
 
     /// <summary>What is left out has no effect, and what is left in has.</summary>
     [Fact]
-    public void Steps_of_the_quadratic_model_depend_on_the_space_that_is_left_alone()
+    public void Steps_of_the_quadratic_model_depend_on_their_own_space()
     {
         var entry = OptimizerCatalog.Find("kfac");
         using var trainer = new Trainer(new DigitsMlp(), null);

@@ -92,7 +92,7 @@ public sealed class PlannerTests
     }
 
     [Fact]
-    public void It_tells_from_which_step_it_holds_and_when_it_rests_on_little()
+    public void It_reports_its_first_valid_step_and_preliminary_predictions()
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         StepPlan Predict(string growth, double seconds) =>

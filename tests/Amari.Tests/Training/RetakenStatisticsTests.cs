@@ -38,7 +38,7 @@ public sealed class RecomputedStatisticsTests
     private static readonly OptimizerChoice Free = new("schedulefree-sgd", new Dictionary<string, string>());
 
     [Fact]
-    public void An_evaluation_is_by_the_statistics_of_the_weights_that_it_is_of()
+    public void An_evaluation_uses_the_statistics_of_its_weights()
     {
         var workload = new Normalised();
         using var trainer = new Trainer(workload, null);

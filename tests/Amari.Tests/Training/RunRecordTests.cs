@@ -14,7 +14,7 @@ public sealed class RunRecordTests
     private static readonly Dictionary<string, string> None = [];
 
     [Fact]
-    public void A_record_comes_back_as_it_was_with_losses_that_are_not_finite()
+    public void A_record_with_infinite_losses_comes_back_unchanged()
     {
         var record = Record();
         record.Evaluated(2.5, 0.125);
@@ -127,7 +127,7 @@ public sealed class RunRecordTests
     }
 
     [Fact]
-    public void A_run_is_saved_continued_and_reported_though_its_evaluations_are_not_numbers()
+    public void A_run_with_NaN_evaluations_is_saved_continued_and_reported()
     {
         using var folder = new TemporaryFolder();
         var workload = new Blind();

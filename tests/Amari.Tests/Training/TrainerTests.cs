@@ -105,7 +105,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void The_model_is_shown_at_every_evaluation_and_the_run_is_the_same()
+    public void Showing_the_model_at_evaluations_does_not_change_the_run()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
         var choice = new OptimizerChoice("adamw", new Dictionary<string, string>());
@@ -268,7 +268,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void A_variant_takes_the_settings_of_its_original_then_its_preset_then_the_choice()
+    public void A_variant_takes_original_preset_and_chosen_settings_in_order()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
         T Of<T>(string name, params (string Name, string Value)[] settings)

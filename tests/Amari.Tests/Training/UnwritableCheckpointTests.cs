@@ -12,7 +12,7 @@ public sealed class UnwritableCheckpointTests
     private static readonly Dictionary<string, string> None = [];
 
     [Theory, InlineData(true), InlineData(false)]
-    public void The_run_goes_on_reports_it_once_and_saves_again_when_it_can(bool recovers)
+    public void The_run_goes_on_and_saves_again_when_it_can(bool recovers)
     {
         using var folder = new TemporaryFolder();
         string saved = folder.File("saved");

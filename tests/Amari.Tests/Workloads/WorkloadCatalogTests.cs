@@ -49,7 +49,7 @@ public sealed class WorkloadCatalogTests : IDisposable
     }
 
     [Fact]
-    public void A_workload_shares_the_types_of_the_host_and_brings_its_own_dependencies()
+    public void A_workload_shares_host_types_and_brings_its_dependencies()
     {
         var path = EmittedWorkloads.WriteWithDependency(folder.Path, "Child", "Parent", "derived");
 
@@ -65,7 +65,7 @@ public sealed class WorkloadCatalogTests : IDisposable
     }
 
     [Fact]
-    public void A_dependency_of_the_name_of_one_of_the_hosts_is_still_its_own()
+    public void A_dependency_named_like_a_hosts_is_its_own()
     {
         var hosts = typeof(CsCheck.Gen).Assembly;
         var path = EmittedWorkloads.WriteWithDependency(folder.Path, "Clash", hosts.GetName().Name!, "derived");

@@ -1,0 +1,180 @@
+using Amari.Curvature;
+using Amari.Distributed;
+using Amari.Native;
+using Amari.Serialization;
+
+namespace Amari.Kronecker;
+
+// From a gradient at a layer's output to sums over its examples.
+internal sealed partial class Capture
+{
+    /// <summary>The extra backward passes: with g = a column of Λ^½ (exact; signed where terms are mixed) or the score of a draw
+    /// (Monte-Carlo), Σ g g' makes the Fisher.</summary>
+    private void Sample(ForwardPass pass, Tensor f, Tensor? counted)
+    {
+        using var scope = NewDisposeScope();
+        long? start = Clock?.GetTimestamp();
+        var output = Batch(f, pass).detach();
+        long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
+        using var gradients = new KeptGradients(_model.parameters());
+        _sampled.Add(pass);
+        pass.NotFinite = !output.isfinite().all().ToBoolean();
+        for (int i = 0; i < count && !pass.NotFinite; i++)
+        {
+            Draws++;
+            pass.Sample = i;
+            Tensor v;
+            if (Kind == FisherKind.Exact)
+                v = _likelihood!.FisherRootColumn(output, i, _generator, pass.Part);
+            else
+                v = _likelihood!.Draw(Kind, output, _generator, pass.Part).div_(Math.Sqrt(count));
+            if (counted is not null)
+                v.mul_(counted);
+            ReverseMode.Propagate(f, pass.IsUnbatched ? v.squeeze(0) : v, _probe, again: true);
+        }
+        pass.Sample = -1;
+        foreach (var use in _outstanding.Where(u => u.Pass == pass))
+            use.Release();
+        _outstanding.RemoveAll(u => u.Pass == pass);
+        if (start is { } begun)
+            Spent += Clock!.GetElapsedTime(begun);
+        if (Failure is { } failure)
+            throw Unmeasured(failure);
+    }
+
+    /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training
+    /// loss.</summary>
+    public void Propagate(Tensor f, Tensor score)
+    {
+        using var gradients = new KeptGradients(_model.parameters());
+        ReverseMode.Propagate(f, score, _probe);
+        if (Failure is { } failure)
+            throw Unmeasured(failure);
+    }
+
+    private static InvalidOperationException Unmeasured(Exception failure) =>
+        new("K-FAC could not measure its factors: " + failure.Message, failure);
+
+    /// <summary>The gradient at a layer's output has arrived, of a sample or of the training loss.</summary>
+    private void Propagated(LayerUse use, Tensor g)
+    {
+        bool sampling = use.Pass.Sample >= 0;
+        if (Failure is not null || (!sampling && !FisherSettings.FromLoss(Kind)) || use.Input.IsInvalid)
+            return;
+        Guarded(() =>
+        {
+            if (!sampling && LibTorch.KeepsGraph)
+            {
+                if (Kind != FisherKind.ForwardOnly || use.Gradient is null)
+                    use.Hold(g);
+            }
+            else if (use.Gradient is { } held)
+            {
+                using var sum = held + g;
+                Measure(use, sum);
+            }
+            else
+                Measure(use, g);
+        });
+    }
+
+    /// <summary>The gradient of the training loss has arrived at the model's output.</summary>
+    private void Arrived(ForwardPass pass, Tensor g)
+    {
+        Guarded(() =>
+        {
+            bool mayFollow = LibTorch.KeepsGraph;
+            if (pass.Output is not null && !mayFollow)
+                Hold(pass, g);
+            if (pass.Input is not null)
+                pass.Receive(g);
+            Commit(pass, mayFollow);
+        });
+    }
+
+    /// <summary>Nothing may be thrown across the native frames of a backward pass.</summary>
+    private void Guarded(Action action)
+    {
+        try
+        {
+            using var off = no_grad();
+            using var scope = NewDisposeScope();
+            action();
+        }
+        catch (Exception e) when (e is not OutOfMemoryException)
+        {
+            Failure ??= e;
+        }
+    }
+
+    /// <summary>Sums over one use with the gradient at its output: kept by the pass while it is sampled, accumulated in the block
+    /// otherwise.</summary>
+    private void Measure(LayerUse use, Tensor g)
+    {
+        var (block, pass) = (use.Block, use.Pass);
+        Tensor x = OfRows(Batch(use.Input, pass), pass);
+        g = OfRows(Batch(g, pass), pass);
+        long examples = pass.Rows?.Length ?? pass.Examples;
+        bool sampling = pass.Sample >= 0;
+        long? start = sampling ? null : Clock?.GetTimestamp();
+        var settings = _settings();
+        bool perExample = pass.Terms == x.shape[0];
+        var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
+        var sums = block.Measure(
+            rows,
+            gradients,
+            new(
+                pass.Sample <= 0,
+                perExample,
+                SharingOf(block, x, pass, examples, settings),
+                settings.Corrected,
+                Kind == FisherKind.ForwardOnly,
+                settings.Precision
+            )
+        ); // A once, not for every sample
+        if (none)
+            sums = sums.Zeroed();
+        if (sampling)
+            pass.Keep(block, sums);
+        else
+        {
+            block.Accumulate(sums);
+            use.Release();
+            if (start is { } begun)
+                Spent += Clock!.GetElapsedTime(begun);
+        }
+    }
+
+    /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is
+    /// told.</summary>
+    private WeightSharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
+    {
+        bool known = x.shape[0] == examples || x.shape[0] == pass.Terms,
+            moments = block.JoinsPositions(settings with { WeightSharing = WeightSharing.Expand });
+        bool joins =
+            (moments && pass.Terms == examples) || block.JoinsPositions(settings with { Corrected = false, Kind = FisherKind.ForwardOnly });
+        if (joins && !known)
+            Log("examples are not the first dimension of its input: every position counts by itself");
+        if (moments && pass.UsesOf(block) > 1)
+            Log("it is used several times in a pass: second moments are of each use by itself");
+        return known ? settings.WeightSharing : WeightSharing.Expand;
+
+        void Log(string message)
+        {
+            if (_reported.Add((block.Name, message)))
+                Reports.Add((block.Name, message));
+        }
+    }
+
+    /// <summary>The first examples of the batch of all ranks, as many as this one has of them, their gradients scaled so that Σ g g' still
+    /// estimates the sum over all. None of them is one example, for shapes.</summary>
+    private static (Tensor X, Tensor G, bool None) First(Tensor x, Tensor g, long most, ForwardPass pass)
+    {
+        long examples = pass.Rows?.Length ?? pass.Examples;
+        var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples); // those that count are this rank's own
+        if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples)
+            return (x, g, false);
+        long own = Math.Clamp(most - part.Start, 0, examples);
+        return (x.narrow(0, 0, Math.Max(own, 1)), g.narrow(0, 0, Math.Max(own, 1)).mul(Math.Sqrt((double)part.Batch / most)), own == 0);
+    }
+}
