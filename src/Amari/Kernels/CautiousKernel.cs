@@ -19,7 +19,15 @@ internal readonly struct AgreementKernel<TRule>(TRule rule, double gradientScale
         where T : unmanaged
     {
         var rule = _rule;
+        var c = rule.Coefficients;
         L scale = _scale,
+            decay = c.Decay,
+            epsilon = c.Epsilon,
+            unbias = c.Unbias,
+            beta1 = c.Beta1,
+            rest1 = c.Rest1,
+            beta2 = c.Beta2,
+            rest2 = c.Rest2,
             half = 0.5f,
             agreed = 0;
         for (long i = x.From; i < x.To; i += L.Width)
@@ -28,7 +36,9 @@ internal readonly struct AgreementKernel<TRule>(TRule rule, double gradientScale
                 m = TRule.Moments > 0 ? x.M[i] : default,
                 v = TRule.Moments > 1 ? x.V[i] : default,
                 largest = TRule.Moments > 2 ? x.U[i] : default,
-                sign = L.Sign(rule.Direction(x.W[i], g, ref m, ref v, ref largest) * L.Sign(g));
+                sign = L.Sign(
+                    rule.Direction(x.W[i], g, ref m, ref v, ref largest, decay, epsilon, unbias, beta1, rest1, beta2, rest2) * L.Sign(g)
+                );
             agreed += L.Fma(sign, sign, sign) * half; // 1 where the sign is 1, else 0
         }
         x.Count(agreed);
@@ -53,7 +63,15 @@ internal readonly struct CautiousKernel<TRule>(TRule rule, double gradientScale,
         where T : unmanaged
     {
         var rule = _rule;
+        var c = rule.Coefficients;
         L scale = _scale,
+            decay = c.Decay,
+            epsilon = c.Epsilon,
+            unbias = c.Unbias,
+            beta1 = c.Beta1,
+            rest1 = c.Rest1,
+            beta2 = c.Beta2,
+            rest2 = c.Rest2,
             rate = _step ? 0.5f * rule.Rate / x.Share : rule.Rate,
             keep = rule.Keep,
             half = 0.5f,
@@ -65,7 +83,7 @@ internal readonly struct CautiousKernel<TRule>(TRule rule, double gradientScale,
                 m = TRule.Moments > 0 ? x.M[i] : default,
                 v = TRule.Moments > 1 ? x.V[i] : default,
                 largest = TRule.Moments > 2 ? x.U[i] : default,
-                u = rule.Direction(w, g, ref m, ref v, ref largest),
+                u = rule.Direction(w, g, ref m, ref v, ref largest, decay, epsilon, unbias, beta1, rest1, beta2, rest2),
                 kept = keep * w;
             if (_step)
             {

@@ -15,23 +15,20 @@ internal interface IElementwise
     /// <summary>1 - η λ of a decoupled decay; 1 without one.</summary>
     float Keep { get; }
 
-    /// <summary>The direction u; the moments go on by one step.</summary>
-    /// <param name="w">Before the step.</param>
-    /// <param name="g">The gradient, scaled.</param>
-    /// <param name="m">The first moment.</param>
-    /// <param name="v">The second moment.</param>
-    /// <param name="largest">The third moment.</param>
-    L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+    /// <summary>What all entries share; the numbers that the rule does not have are 0.</summary>
+    Coefficients Coefficients { get; }
+
+    /// <summary>The direction u from w before the step and the scaled gradient g; the moments m, v and the largest go on by one step. The
+    /// last parameters are the <see cref="Coefficients"/>.</summary>
+    L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
         where L : struct, ILanes<L>;
 }
 
 /// <summary>An algorithm with steps that can be undone to rounding.</summary>
 internal interface IUndoable : IElementwise
 {
-    /// <summary>The direction u that a step took; the moments go back by it.</summary>
-    /// <param name="g">The gradient, scaled.</param>
-    /// <param name="m">The first moment after the step.</param>
-    /// <param name="v">The second moment after the step.</param>
-    L Undo<L>(L g, ref L m, ref L v)
+    /// <summary>The direction u that a step took, from the scaled gradient g; the moments m and v go back by it. The last parameters are
+    /// the <see cref="IElementwise.Coefficients"/>.</summary>
+    L Undo<L>(L g, ref L m, ref L v, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
         where L : struct, ILanes<L>;
 }

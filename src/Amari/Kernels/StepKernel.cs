@@ -19,8 +19,16 @@ internal readonly struct StepKernel<TRule, TGuard>(TRule rule, double gradientSc
         where L : struct, ILanes<L>
         where T : unmanaged
     {
-        var rule = _rule; // its numbers stay in registers
+        var rule = _rule;
+        var c = rule.Coefficients;
         L scale = _scale,
+            decay = c.Decay,
+            epsilon = c.Epsilon,
+            unbias = c.Unbias,
+            beta1 = c.Beta1,
+            rest1 = c.Rest1,
+            beta2 = c.Beta2,
+            rest2 = c.Rest2,
             rate = rule.Rate,
             keep = rule.Keep,
             bound = GradientBound.Single,
@@ -40,7 +48,7 @@ internal readonly struct StepKernel<TRule, TGuard>(TRule rule, double gradientSc
                 v = x.V[i];
             if (TRule.Moments > 2)
                 largest = x.U[i];
-            L u = rule.Direction(w, g, ref m, ref v, ref largest);
+            L u = rule.Direction(w, g, ref m, ref v, ref largest, decay, epsilon, unbias, beta1, rest1, beta2, rest2);
             if (TRule.Moments > 0)
                 x.M[i] = m;
             if (TRule.Moments > 1)
@@ -84,7 +92,15 @@ internal readonly struct UndoKernel<TRule>(TRule rule, double gradientScale) : I
         where T : unmanaged
     {
         var rule = _rule;
+        var c = rule.Coefficients;
         L scale = _scale,
+            decay = c.Decay,
+            epsilon = c.Epsilon,
+            unbias = c.Unbias,
+            beta1 = c.Beta1,
+            rest1 = c.Rest1,
+            beta2 = c.Beta2,
+            rest2 = c.Rest2,
             back = -rule.Rate,
             keep = rule.Keep,
             bound = GradientBound.Single,
@@ -94,7 +110,7 @@ internal readonly struct UndoKernel<TRule>(TRule rule, double gradientScale) : I
             L g = L.Within(x.G[i] * scale, bound, ref beyond),
                 m = x.M[i],
                 v = TRule.Moments > 1 ? x.V[i] : default;
-            x.W[i] = L.Fma(back, rule.Undo(g, ref m, ref v), x.W[i]) / keep;
+            x.W[i] = L.Fma(back, rule.Undo(g, ref m, ref v, decay, epsilon, unbias, beta1, rest1, beta2, rest2), x.W[i]) / keep;
             x.M[i] = m;
             if (TRule.Moments > 1)
                 x.V[i] = v;

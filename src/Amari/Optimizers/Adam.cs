@@ -105,13 +105,11 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
     /// <summary>The same lines, for the kernels.</summary>
     internal readonly struct Rule(Options o, long step) : IElementwise
     {
-        private readonly float _decay = (float)o.WeightDecay,
-            _epsilon = (float)o.Epsilon,
-            _beta1 = (float)o.Beta1,
-            _rest1 = (float)(1 - o.Beta1),
-            _beta2 = (float)o.Beta2,
-            _rest2 = (float)(1 - o.Beta2),
-            _unbias = (float)(1 / Math.Sqrt(1 - Math.Pow(o.Beta2, step))); // of √v
+        public Coefficients Coefficients { get; } =
+            Coefficients.Of(o.Beta1, o.Beta2, o.Epsilon, step) with
+            {
+                Decay = (float)o.WeightDecay,
+            };
 
         public static int Moments => 2;
 
@@ -120,16 +118,9 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
         public float Keep => 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L decay = _decay,
-                epsilon = _epsilon,
-                unbias = _unbias,
-                beta1 = _beta1,
-                rest1 = _rest1,
-                beta2 = _beta2,
-                rest2 = _rest2;
             g = L.Fma(decay, w, g);
             m = L.Fma(beta1, m, rest1 * g);
             v = L.Fma(beta2, v, rest2 * g * g);

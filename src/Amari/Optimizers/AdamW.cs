@@ -112,12 +112,7 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
     /// <summary>The same lines, for the kernels.</summary>
     internal readonly struct Rule(Options o, long step) : IUndoable
     {
-        private readonly float _epsilon = (float)o.Epsilon,
-            _beta1 = (float)o.Beta1,
-            _rest1 = (float)(1 - o.Beta1),
-            _beta2 = (float)o.Beta2,
-            _rest2 = (float)(1 - o.Beta2),
-            _unbias = (float)(1 / Math.Sqrt(1 - Math.Pow(o.Beta2, step))); // of √v
+        public Coefficients Coefficients { get; } = Coefficients.Of(o.Beta1, o.Beta2, o.Epsilon, step);
 
         public static int Moments => 2;
 
@@ -126,15 +121,9 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         public float Keep { get; } = (float)(1 - o.LearningRate * o.WeightDecay);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L epsilon = _epsilon,
-                unbias = _unbias,
-                beta1 = _beta1,
-                rest1 = _rest1,
-                beta2 = _beta2,
-                rest2 = _rest2;
             m = L.Fma(beta1, m, rest1 * g);
             v = L.Fma(beta2, v, rest2 * g * g);
             return m / L.Fma(L.Sqrt(v), unbias, epsilon);
@@ -143,16 +132,10 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
         // The products of the gradient are rounded as in the step, so that what they swamped comes back as 0 and never as their rounding
         // error.
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Undo<L>(L g, ref L m, ref L v)
+        public L Undo<L>(L g, ref L m, ref L v, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L epsilon = _epsilon,
-                unbias = _unbias,
-                beta1 = _beta1,
-                rest1 = _rest1,
-                beta2 = _beta2,
-                rest2 = _rest2,
-                u = m / L.Fma(L.Sqrt(v), unbias, epsilon);
+            L u = m / L.Fma(L.Sqrt(v), unbias, epsilon);
             m = (m - rest1 * g) / beta1;
             v = (v - rest2 * g * g) / beta2;
             return u;

@@ -74,10 +74,7 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
     /// <summary>The same lines, for the kernels.</summary>
     internal readonly struct Rule(Options o) : IUndoable
     {
-        private readonly float _beta1 = (float)o.Beta1,
-            _rest1 = (float)(1 - o.Beta1),
-            _beta2 = (float)o.Beta2,
-            _rest2 = (float)(1 - o.Beta2);
+        public Coefficients Coefficients { get; } = Coefficients.Of(o.Beta1, o.Beta2);
 
         public static int Moments => 1;
 
@@ -86,26 +83,18 @@ public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : Gro
         public float Keep { get; } = (float)(1 - o.LearningRate * o.WeightDecay);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L beta1 = _beta1,
-                rest1 = _rest1,
-                beta2 = _beta2,
-                rest2 = _rest2,
-                c = L.Sign(L.Fma(beta1, m, rest1 * g));
+            L c = L.Sign(L.Fma(beta1, m, rest1 * g));
             m = L.Fma(beta2, m, rest2 * g);
             return c;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Undo<L>(L g, ref L m, ref L v)
+        public L Undo<L>(L g, ref L m, ref L v, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L beta1 = _beta1,
-                rest1 = _rest1,
-                beta2 = _beta2,
-                rest2 = _rest2;
             m = (m - rest2 * g) / beta2;
             return L.Sign(L.Fma(beta1, m, rest1 * g));
         }

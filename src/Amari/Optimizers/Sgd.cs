@@ -105,7 +105,7 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
     /// <summary>The same lines without momentum, for the kernels; also where the decay is decoupled, unless it is cautious.</summary>
     internal readonly struct Rule(Options o) : IElementwise
     {
-        private readonly float _decay = o.CautiousDecay ? 0 : (float)o.WeightDecay;
+        public Coefficients Coefficients { get; } = new() { Decay = o.CautiousDecay ? 0 : (float)o.WeightDecay };
 
         public static int Moments => 0;
 
@@ -114,10 +114,9 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         public float Keep { get; } = o.CautiousDecay ? (float)(1 - o.LearningRate * o.WeightDecay) : 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L decay = _decay;
             return L.Fma(decay, w, g);
         }
     }
@@ -125,10 +124,15 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
     /// <summary>The same lines with a momentum, for the kernels.</summary>
     internal readonly struct MomentumRule(Options o, long step) : IElementwise
     {
-        private readonly float _decay = o.DecoupledDecay ? 0 : (float)o.WeightDecay,
-            _momentum = (float)o.Momentum,
-            _rest = (float)(1 - Dampening(step, o));
         private readonly bool _nesterov = o.Nesterov;
+
+        public Coefficients Coefficients { get; } =
+            new()
+            {
+                Decay = o.DecoupledDecay ? 0 : (float)o.WeightDecay,
+                Beta1 = (float)o.Momentum,
+                Rest1 = (float)(1 - Dampening(step, o)),
+            };
 
         public static int Moments => 1;
 
@@ -137,15 +141,12 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         public float Keep { get; } = o.DecoupledDecay ? (float)(1 - o.LearningRate * o.WeightDecay) : 1;
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest)
+        public L Direction<L>(L w, L g, ref L m, ref L v, ref L largest, L decay, L epsilon, L unbias, L beta1, L rest1, L beta2, L rest2)
             where L : struct, ILanes<L>
         {
-            L decay = _decay,
-                momentum = _momentum,
-                rest = _rest;
             g = L.Fma(decay, w, g);
-            m = L.Fma(momentum, m, rest * g);
-            return _nesterov ? L.Fma(momentum, m, g) : m;
+            m = L.Fma(beta1, m, rest1 * g);
+            return _nesterov ? L.Fma(beta1, m, g) : m;
         }
     }
 }
