@@ -146,7 +146,7 @@ internal sealed partial class Capture
     }
 
     /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is
-    /// told.</summary>
+    /// reported.</summary>
     private WeightSharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
     {
         bool known = x.shape[0] == examples || x.shape[0] == pass.Terms,

@@ -176,7 +176,7 @@ internal sealed partial class Capture : IDisposable
     /// <summary>What was measured otherwise than asked for, by layer, each once: for the reader to tell and to clear.</summary>
     public List<(string Layer, string Message)> Reports { get; } = [];
 
-    /// <summary>Takes these for told.</summary>
+    /// <summary>Takes these as reported.</summary>
     public void MarkReported(IEnumerable<(string Layer, string Message)> events)
     {
         _reported.Clear();

@@ -57,8 +57,8 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>A running factor by its place.</summary>
     protected Tensor? Factor(int i) => _running[i];
 
-    /// <summary>The dimensions of the layer's input for one example alone, without one of examples; null where that is not told
-    /// apart.</summary>
+    /// <summary>The dimensions of the layer's input for one example alone, without one of examples; null where that is not
+    /// known.</summary>
     public virtual int? ExampleDimensions => null;
 
     /// <summary>Whether some of a batch's examples may stand for all.</summary>

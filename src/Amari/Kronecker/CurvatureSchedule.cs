@@ -52,7 +52,7 @@ internal sealed class CurvatureSchedule
     /// <summary>Whether factors are to be measured in the pass before a step.</summary>
     public bool FactorsDue(long step, CurvatureOptions o) => IsDue(o, _factorInterval, o.Refresh.FactorInterval, step, _lastFactors);
 
-    /// <summary>Whether inverses are to be made anew in a step.</summary>
+    /// <summary>Whether inverses are to be recomputed in a step.</summary>
     public bool InverseDue(long step, CurvatureOptions o) => IsDue(o, _inverseInterval, o.Refresh.InverseInterval, step, _lastInverse);
 
     private bool IsDue(CurvatureOptions o, int chosen, int given, long step, long last) =>
@@ -238,7 +238,7 @@ internal sealed class CurvatureSchedule
             ["fewest"] = _fewest,
         };
 
-    /// <summary>Continues from <see cref="ToJson"/>; times are measured anew.</summary>
+    /// <summary>Continues from <see cref="ToJson"/>; times are measured again.</summary>
     public void Restore(JsonObject? saved)
     {
         foreach (var times in (Times[])[_steps, _factors, _inverses, _others])

@@ -12,7 +12,7 @@ namespace Amari.Kronecker;
 /// F = Σ p p' / terms : [units, 2, 2],     U = (F + λ)⁻¹ V,   V = (∂γ, ∂β) : [units, 2];  without a shift 2 reads 1
 /// </code>
 /// They are exact: nothing is assumed but that units are apart, and, where one example has several terms, that positions are; so are the
-/// uses of a layer that is used several times, which is told. The damping is added as it is, whatever the <see cref="DampingMethod"/>.
+/// uses of a layer that is used several times, which is reported. The damping is added as it is, whatever the <see cref="DampingMethod"/>.
 /// <para>BatchNorm in training mode mixes the examples of a batch in x̂. γ and β act after that, so x̂ is data like any other input, taken
 /// with the statistics of its batch; the gradient of an example is what arrives at its own place in s. That is exact unless a later layer
 /// mixes examples again. Statistics are recomputed from the layer's input: the mode must not change between forward and

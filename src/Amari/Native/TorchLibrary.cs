@@ -24,7 +24,7 @@ public static class TorchLibrary
         whole;
     private static nint handle;
 
-    /// <summary>Whether a failure is written to standard error; a program that tells <see cref="Status"/> itself turns it off.</summary>
+    /// <summary>Whether a failure is written to standard error; a program that reports <see cref="Status"/> itself turns it off.</summary>
     internal static bool ReportsFailure { get; set; } = true;
 
     /// <summary>How the library was loaded, whether the numbers it is given are protected, and whether its errors are exceptions. Loads it

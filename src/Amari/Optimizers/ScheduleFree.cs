@@ -12,13 +12,13 @@ namespace Amari;
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
 /// </code>
-/// The model tells the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with
+/// The model gives the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with
 /// gradients after <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. Every module of one to three tensors is
 /// hooked, so that a part of the model may be called by itself. A pass of the whole model in training mode without gradients leaves the
-/// parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is told in <see cref="Optimizer.Events"/> if they hold
-/// y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot, are
-/// told, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is refused. <c>model.save()</c> is no forward
-/// pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
+/// parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is reported in <see cref="Optimizer.Events"/> if they
+/// hold y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot,
+/// are reported, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is refused. <c>model.save()</c> is no
+/// forward pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
 /// <param name="groups">At least one.</param>
 /// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were
 /// made of. Not owned; hooks are removed when the optimizer is disposed.</param>

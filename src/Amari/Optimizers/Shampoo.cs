@@ -15,7 +15,7 @@ namespace Amari;
 /// </code>
 /// Sides longer than <see cref="Options.BlockSize"/> are cut, and each block is preconditioned and grafted alone. Kernels are flattened to
 /// [out, in ..]. Left out of Distributed Shampoo: a momentum of the preconditioned step, and a third β for the gradient in it. Roots are by
-/// eigendecomposition; one that fails leaves the last root in force and is told in <see cref="Optimizer.Events"/>.</remarks>
+/// eigendecomposition; one that fails leaves the last root in force and is reported in <see cref="Optimizer.Events"/>.</remarks>
 public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups) : GroupedOptimizer<Shampoo.Options, Shampoo.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

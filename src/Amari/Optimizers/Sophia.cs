@@ -10,7 +10,7 @@ namespace Amari;
 /// m ← β₁ m + (1 - β₁) g
 /// w ← (1 - η λ) w - η clip(m / max(γ h, ε), ρ)
 /// </code>A clipped coordinate moves by η ρ, as Lion's do; so does one of negative curvature. γ sets how many are clipped: 50-90 % is usual
-/// (<see cref="ClippedShare"/> tells). Take η a little below AdamW's, λ above. Without clipping it is diagonal Newton, which noise makes
+/// (<see cref="ClippedShare"/> shows it). Take η a little below AdamW's, λ above. Without clipping it is diagonal Newton, which noise makes
 /// diverge.</remarks>
 public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.State>
 {
