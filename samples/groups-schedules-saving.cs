@@ -3,6 +3,7 @@
 #:package libtorch-cpu-linux-x64
 #:property PublishAot=false
 using Amari;
+using Amari.Workloads.Data;
 using TorchSharp;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;
