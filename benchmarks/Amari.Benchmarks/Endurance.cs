@@ -23,6 +23,7 @@ internal static class Endurance
 {
     private const double CorruptShare = 0.01,
         Large = 1e4;
+    private const double Reached = 1e-2; // a loss at which a run has kept what it reached
     private const int Evaluations = 100; // of a run, evenly spaced
     private const long InnerIterationSteps = 300; // of methods that iterate within a step
     private static readonly JsonSerializerOptions Json = new()
@@ -109,7 +110,7 @@ internal static class Endurance
         double end = losses[^1].Loss,
             worst = losses.Where(l => l.Step >= best.Step).Max(l => l.Loss);
         double metric = Mean(model, data.Test ?? data.Train, workload.Metric.Sum, f => f.shape[0], optimizer);
-        bool apart = failure is not null || !double.IsFinite(end) || Stability.CameApart(losses, workload.Target.Value);
+        bool apart = failure is not null || !double.IsFinite(end) || Stability.CameApart(losses, end <= Reached);
         long cut = optimizer.Events.Where(e => e.Message.Contains("the step was cut", StringComparison.Ordinal)).Sum(e => Times(e.Message));
         return new(
             workload.Name,

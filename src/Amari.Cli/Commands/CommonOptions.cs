@@ -50,6 +50,22 @@ internal sealed class CommonOptions
     public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
     public Option<int?> Epochs { get; } =
         new("--epochs") { Description = "passes over the training data, in place of --budget", HelpName = "N" };
+    public Option<string> Schedule { get; } =
+        new("--schedule")
+        {
+            Description =
+                "learning rate over the budget: constant, linear (to zero over the last fifth) or cosine; compare --tune chooses one for "
+                + "each optimizer unless it is given",
+            DefaultValueFactory = _ => Training.Schedule.NameOf(Training.Schedule.Default.Shape),
+            HelpName = "SHAPE",
+        };
+    public Option<double> Warmup { get; } =
+        new("--warmup")
+        {
+            Description = "share of the budget in which the learning rate rises to its peak, 0 to 0.5",
+            DefaultValueFactory = _ => 0,
+            HelpName = "SHARE",
+        };
     public Option<string> Start { get; } =
         new("--start")
         {
@@ -77,7 +93,7 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Budget, Epochs, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options = [Budget, Epochs, Schedule, Warmup, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
         foreach (var option in options)
             command.Add(option);
         AddToAny(command);
@@ -146,6 +162,15 @@ internal sealed class CommonOptions
                 : FormattableString.Invariant($"float32 products stay with MKL: oneDNN's relative error is {error:G2} here")
         );
     }
+
+    /// <summary>The schedule of the command line.</summary>
+    /// <exception cref="ArgumentException">A value is invalid.</exception>
+    public Schedule ScheduleOf(ParseResult parsed) =>
+        new(Training.Schedule.ParseShape(parsed.GetValue(Schedule)!)) { Warmup = parsed.GetValue(Warmup) };
+
+    /// <summary>Whether the command line sets the schedule or the warm-up.</summary>
+    public bool SetsSchedule(ParseResult parsed) =>
+        parsed.GetResult(Schedule) is { Implicit: false } || parsed.GetResult(Warmup) is { Implicit: false };
 
     /// <summary>The folder of results on rank 0; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>

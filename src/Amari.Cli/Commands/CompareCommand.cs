@@ -21,10 +21,14 @@ internal sealed class CompareCommand
     private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);
     private readonly Option<int> _tune = CommonOptions.Integer(
         "--tune",
-        "tuning trials per optimizer, from its defaults over its own search space; 0 uses the workload's settings",
+        "tuning trials per optimizer, from its defaults over its own search space; 0 uses the defaults",
         0,
         0
     );
+    private readonly Option<bool> _workloadSettings = new("--workload-settings")
+    {
+        Description = "use the workload's own settings, found with an unknown number of trials, in place of defaults",
+    };
     private readonly Option<DirectoryInfo?> _resume = new("--resume")
     {
         Description = "continue the interrupted comparison in this folder; arguments that are not repeated are taken from there",
@@ -43,6 +47,7 @@ internal sealed class CompareCommand
             _optimizers,
             _seeds,
             _tune,
+            _workloadSettings,
             _resume,
             _interval,
         };
@@ -156,7 +161,8 @@ internal sealed class CompareCommand
                 log,
                 new ImmediateProgress<BenchmarkResult>(setup.Save),
                 setup.File.SoFar,
-                checkpoint
+                checkpoint,
+                setup.Line.GetValue(_workloadSettings)
             )
         );
     }
@@ -168,9 +174,12 @@ internal sealed class CompareCommand
         var continued = Continued(parsed, saved);
         var line = continued is null ? parsed : _arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(_resume)}'");
         var workload = WorkloadCatalog.Find(line.GetValue(_common.Workload), line.GetValue(_common.Assembly));
+        if (line.GetValue(_tune) > 0 && line.GetValue(_workloadSettings))
+            throw new ArgumentException("Use --tune or --workload-settings, not both.");
+        var schedule = line.GetValue(_tune) > 0 && !_common.SetsSchedule(line) ? null : _common.ScheduleOf(line);
         var choices = line.GetValue(_optimizers)!
             .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
-            .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>()))
+            .Select(name => new OptimizerChoice(OptimizerCatalog.Find(name).Name, new Dictionary<string, string>()) { Schedule = schedule })
             .DistinctBy(c => c.Name)
             .ToList();
         if (choices.Count == 0)

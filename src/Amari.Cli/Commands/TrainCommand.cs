@@ -91,7 +91,12 @@ internal sealed class TrainCommand
                     interrupt.Token
                 )
             );
-        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], []);
+        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], [])
+        {
+            Settings = SettingsSource.Workload,
+            Schedule = run.Schedule,
+            HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
+        };
         if (folder is null)
             return Report.ExitCode(result);
         int code = Report.Write(result, workload, folder, _output);
@@ -140,6 +145,6 @@ internal sealed class TrainCommand
             settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
                 ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
                 : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
-        return new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings);
+        return new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings) { Schedule = _common.ScheduleOf(parsed) };
     }
 }

@@ -74,6 +74,9 @@ internal static class ResultJson
             ["steps"] = run.Steps,
             ["seconds"] = run.Seconds,
             ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
+            ["heldOut"] = new JsonArray([.. run.HeldOut.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss), Finite(p.Metric)))]),
+            ["rates"] = new JsonArray([.. run.Rates.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Rate)))]),
+            ["schedule"] = new JsonObject { ["shape"] = Schedule.NameOf(run.Schedule.Shape), ["warmup"] = run.Schedule.Warmup },
             ["stepsToTarget"] = run.StepsToTarget,
             ["secondsToTarget"] = run.SecondsToTarget,
             ["best"] = run.Best is not { } best
@@ -98,6 +101,14 @@ internal static class ResultJson
             ["finalLoss"] = Finite(run.FinalLoss),
             ["finalMetric"] = Finite(run.FinalMetric),
             ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
+            ["stepMilliseconds"] = new JsonObject
+            {
+                ["low"] = Finite(run.StepTimes.Low),
+                ["median"] = Finite(run.StepTimes.Median),
+                ["high"] = Finite(run.StepTimes.High),
+            },
+            ["cpuSeconds"] = run.CpuSeconds,
+            ["evaluationSeconds"] = run.EvaluationSeconds,
             ["cpuOverWall"] = Finite(run.CpuOverWall),
             ["waitedForCpu"] = run.WaitedForCpu,
             ["parameters"] = run.Parameters,

@@ -16,4 +16,14 @@ public sealed record BenchmarkResult(
     Budget Budget,
     IReadOnlyList<TrainingRun> Runs,
     IReadOnlyList<Trial> Trials
-);
+)
+{
+    /// <summary>Where the settings come from.</summary>
+    public SettingsSource Settings { get; init; }
+
+    /// <summary>The schedule of the runs; null if tuning chose it for each optimizer.</summary>
+    public Schedule? Schedule { get; init; }
+
+    /// <summary>Whether a higher value of the target's quantity is better.</summary>
+    public bool HigherIsBetter { get; init; }
+}

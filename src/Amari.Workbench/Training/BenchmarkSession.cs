@@ -28,14 +28,16 @@ internal sealed class BenchmarkSession(
     public IProgress<BenchmarkResult>? Finished { get; init; }
     public EarlierRuns Earlier { get; init; } = new(null);
     public CheckpointOptions? Checkpoint { get; init; }
+    public bool WorkloadSettings { get; init; }
 
     public BenchmarkResult Run()
     {
-        bool[] trains = [.. optimizers.Select(c => tuneTrials > 0 || seeds.Any(seed => Earlier.Find(trainer, c, seed) is null))];
-        foreach (var (choice, train) in optimizers.Zip(trains))
+        var start = optimizers.Select(Start).ToList();
+        bool[] trains = [.. start.Select(c => tuneTrials > 0 || seeds.Any(seed => Earlier.Find(trainer, c, seed) is null))];
+        foreach (var (choice, train) in start.Zip(trains))
             if (train && !trainer.IsStopped(stop))
                 WarmUp(choice);
-        var chosen = optimizers.Select((c, i) => tuneTrials == 0 ? c : Tune(c, i)).ToList();
+        var chosen = tuneTrials == 0 ? start : Tuned();
         foreach (int seed in seeds) // interleaved, so that a machine that slows down affects all optimizers equally
             for (int i = 0; i < chosen.Count; i++)
             {
@@ -45,6 +47,29 @@ internal sealed class BenchmarkSession(
                     Train(chosen[i], i, seed);
             }
         return SoFar();
+    }
+
+    /// <summary>A choice as it runs without tuning. All options are set, so that the workload's settings, found with an unknown number of
+    /// trials, are not used unless they are requested.</summary>
+    private OptimizerChoice Start(OptimizerChoice choice) =>
+        (WorkloadSettings ? choice : FromDefaults(choice, [])) with
+        {
+            Schedule = choice.Schedule ?? Schedule.Default,
+        };
+
+    private static OptimizerChoice FromDefaults(OptimizerChoice choice, IEnumerable<KeyValuePair<string, string>> varied)
+    {
+        var entry = OptimizerCatalog.Find(choice.Name);
+        return choice with
+        {
+            Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])),
+        };
+    }
+
+    private List<OptimizerChoice> Tuned()
+    {
+        using var tuning = trainer.ForTuning();
+        return [.. optimizers.Select((c, i) => Tune(tuning, c, i))];
     }
 
     /// <summary>An exception here occurs again in the measured run, which reports it.</summary>
@@ -68,43 +93,32 @@ internal sealed class BenchmarkSession(
             Monitor: Monitor,
             Monitored: Monitored
         );
-        _runs.Add((index, Attempt(request)));
+        _runs.Add((index, Attempt(trainer, request)));
         Finish(request, _runs[^1].Run.Status);
     }
 
     /// <summary>A run. If it throws, it has failed, unless other ranks wait for this one.</summary>
-    private TrainingRun Attempt(TrainingRequest request)
+    private TrainingRun Attempt(Trainer with, TrainingRequest request)
     {
         if (request.Checkpoint is { Resume: false } && trainer.IsFirst)
             Delete(request.Checkpoint); // left by an earlier comparison
         try
         {
-            return trainer.Attempt(request, stop);
+            return with.Attempt(request, stop);
         }
         catch (Exception e) when (trainer.IsAlone) // before it started
         {
-            return trainer.Failed(request, e);
+            return with.Failed(request, e);
         }
     }
 
-    private OptimizerChoice Tune(OptimizerChoice choice, int index)
+    private OptimizerChoice Tune(Trainer tuning, OptimizerChoice choice, int index)
     {
         var entry = OptimizerCatalog.Find(choice.Name);
+        bool variesSchedule = choice.Schedule is null && entry.OwnSchedule is null;
+        IReadOnlyList<SearchDimension> space = [.. entry.SearchSpace, .. variesSchedule ? OptimizerBenchmark.ScheduleSpace : []];
         int promoted = (tuneTrials + ReductionFactor - 1) / ReductionFactor;
-        var candidates = Enumerable
-            .Range(0, tuneTrials)
-            .Select(i =>
-                i == 0
-                    ? FromDefaults([])
-                    : FromDefaults(
-                        WithEffect([
-                            .. entry
-                                .SearchSpace.Zip(OptimizerBenchmark.Point(i, entry.SearchSpace.Count))
-                                .Select(d => (d.First, d.First.At(d.Second))),
-                        ])
-                    )
-            )
-            .ToList();
+        var candidates = Enumerable.Range(0, tuneTrials).Select(Candidate).ToList();
         var shortBudget = budget.Seconds is { } s
             ? Budget.OfSeconds(s * FirstRung)
             : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
@@ -112,14 +126,18 @@ internal sealed class BenchmarkSession(
         int number = 0;
         var first = Rung(candidates, shortBudget);
         var second = Rung([.. Ranked(first).Take(promoted)], budget);
-        return Ranked(second.Count > 0 ? second : first).FirstOrDefault(choice); // losses with different budgets are not comparable
+        return Ranked(second.Count > 0 ? second : first).FirstOrDefault(Start(choice)); // losses with different budgets are not comparable
 
-        // All options are set, so that the workload's settings, found with an unknown number of trials, are not used.
-        OptimizerChoice FromDefaults(IEnumerable<KeyValuePair<string, string>> varied) =>
-            choice with
+        OptimizerChoice Candidate(int i)
+        {
+            if (i == 0)
+                return FromDefaults(choice, []) with { Schedule = choice.Schedule ?? Schedule.Default };
+            string[] values = [.. space.Zip(OptimizerBenchmark.Point(i, space.Count), (d, u) => d.At(u))];
+            return FromDefaults(choice, WithEffect([.. entry.SearchSpace.Zip(values)])) with
             {
-                Settings = Settings.Describe(Settings.Apply(entry.OptionsType, [.. entry.Preset ?? [], .. varied, .. choice.Settings])),
+                Schedule = variesSchedule ? OptimizerBenchmark.ScheduleOf(values[^2], values[^1]) : choice.Schedule ?? Schedule.Default,
             };
+        }
 
         // Without the options that a choice among the varied ones makes meaningless.
         IEnumerable<KeyValuePair<string, string>> WithEffect(IReadOnlyList<(SearchDimension Dimension, string Value)> point)
@@ -128,8 +146,8 @@ internal sealed class BenchmarkSession(
                 entry.OptionsType,
                 [.. entry.Preset ?? [], .. Named(point.Where(p => p.Dimension.Unless is null)), .. choice.Settings]
             );
-            var space = entry.SearchSpaceOf(Settings.Describe(always));
-            return Named(point.Where(p => space.Contains(p.Dimension)));
+            var effective = entry.SearchSpaceOf(Settings.Describe(always));
+            return Named(point.Where(p => effective.Contains(p.Dimension)));
         }
 
         static IEnumerable<KeyValuePair<string, string>> Named(IEnumerable<(SearchDimension Dimension, string Value)> point) =>
@@ -141,7 +159,7 @@ internal sealed class BenchmarkSession(
             foreach (var candidate in rung)
             {
                 number++;
-                if (TrialOf(candidate, length, $"tuning {number}/{tuneTrials + promoted}", folder, number) is not { } trial)
+                if (TrialOf(tuning, candidate, length, $"tuning {number}/{tuneTrials + promoted}", folder, number) is not { } trial)
                     break;
                 results.Add((candidate, trial));
             }
@@ -150,17 +168,25 @@ internal sealed class BenchmarkSession(
     }
 
     /// <summary>Best first. Diverged and failed trials, which have no loss, come last, after those that came apart.</summary>
-    private static IEnumerable<OptimizerChoice> Ranked(List<(OptimizerChoice Choice, Trial Trial)> trials) =>
+    private IEnumerable<OptimizerChoice> Ranked(List<(OptimizerChoice Choice, Trial Trial)> trials) =>
         trials
             .OrderBy(t => !double.IsFinite(t.Trial.Loss))
             .ThenBy(t => t.Trial.Status == RunStatus.CameApart)
-            .ThenBy(t => t.Trial.Loss)
+            .ThenBy(t => Judged(t.Trial))
             .Select(t => t.Choice);
 
-    /// <summary>The trial of an earlier comparison, or a new one; null if the comparison was stopped.</summary>
-    private Trial? TrialOf(OptimizerChoice candidate, Budget length, string stage, CheckpointOptions? folder, int number)
+    /// <summary>What the target judges, on the validation part; lower is better.</summary>
+    private double Judged(Trial trial)
     {
-        var trial = Earlier.Take(trainer, candidate, length);
+        var workload = trainer.Workload;
+        bool byMetric = workload.Target.Metric == workload.Metric.Name;
+        return byMetric ? (workload.Metric.HigherIsBetter ? -trial.Metric : trial.Metric) : trial.Loss;
+    }
+
+    /// <summary>The trial of an earlier comparison, or a new one; null if the comparison was stopped.</summary>
+    private Trial? TrialOf(Trainer tuning, OptimizerChoice candidate, Budget length, string stage, CheckpointOptions? folder, int number)
+    {
+        var trial = Earlier.Take(tuning, candidate, length);
         if (trial is not null)
         {
             _trials.Add(trial);
@@ -170,9 +196,15 @@ internal sealed class BenchmarkSession(
             return null;
         var checkpoint = folder is null ? null : folder with { Directory = FormattableString.Invariant($"{folder.Directory}-{number}") };
         var request = new TrainingRequest(candidate, TuningSeed, length, new Staged(Progress, stage), checkpoint);
-        var run = Attempt(request);
-        double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalLoss;
-        trial = new(candidate.Name, run.Options, length, loss) { Status = run.Status, Failure = run.Failure };
+        var run = Attempt(tuning, request);
+        double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalHeldOutLoss;
+        trial = new(candidate.Name, run.Options, length, loss)
+        {
+            Metric = run.FinalMetric,
+            Schedule = run.Schedule,
+            Status = run.Status,
+            Failure = run.Failure,
+        };
         _trials.Add(trial);
         Finish(request, trial.Status);
         return trial;
@@ -186,7 +218,17 @@ internal sealed class BenchmarkSession(
             budget,
             [.. _runs.OrderBy(r => r.Optimizer).Select(r => r.Run)],
             [.. _trials]
-        );
+        )
+        {
+            Settings =
+                tuneTrials > 0 ? SettingsSource.Tuned
+                : WorkloadSettings ? SettingsSource.Workload
+                : SettingsSource.Defaults,
+            Schedule = optimizers.Select(c => c.Schedule ?? (tuneTrials > 0 ? null : Schedule.Default)).Distinct().ToList() is [var one]
+                ? one
+                : null,
+            HigherIsBetter = trainer.Workload.Target.HigherIsBetter(trainer.Workload.Metric),
+        };
 
     private CheckpointOptions? Folder(string name) =>
         Checkpoint is null

@@ -14,7 +14,10 @@ internal sealed class EarlierRuns(BenchmarkResult? earlier)
         _runs.Count == 0 ? null
         : Options(trainer, choice) is var options
             ? _runs.Find(r =>
-                r.Optimizer.Equals(choice.Name, StringComparison.OrdinalIgnoreCase) && r.Seed == seed && Same(r.Options, options)
+                r.Optimizer.Equals(choice.Name, StringComparison.OrdinalIgnoreCase)
+                && r.Seed == seed
+                && r.Schedule == choice.Schedule
+                && Same(r.Options, options)
             )
         : null;
 
@@ -22,7 +25,9 @@ internal sealed class EarlierRuns(BenchmarkResult? earlier)
     public Trial? Take(Trainer trainer, OptimizerChoice choice, Budget budget)
     {
         var options = Options(trainer, choice);
-        int at = _trials.FindIndex(t => t.Optimizer == choice.Name && t.Budget == budget && Same(t.Options, options));
+        int at = _trials.FindIndex(t =>
+            t.Optimizer == choice.Name && t.Budget == budget && t.Schedule == choice.Schedule && Same(t.Options, options)
+        );
         if (at < 0)
             return null;
         var trial = _trials[at];

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Native;
 using Amari.Optimizers;
 using Amari.Reporting;
@@ -16,9 +17,10 @@ public static class OptimizerBenchmark
     /// <param name="optimizers">At least one.</param>
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">The budget of each run.</param>
-    /// <param name="tuneTrials">Trials per optimizer over its search space: quasi-random, all at a quarter of the budget, then the best
-    /// third at the full budget; the best of these is used. The first trial has the optimizer's defaults. The workload's settings are not
-    /// used, because the number of trials behind them is unknown. With 0 they are used, without trials.</param>
+    /// <param name="tuneTrials">Trials per optimizer over its search space and, if its choice has no schedule, over shapes and warm-ups of
+    /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole schedule; the
+    /// best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
+    /// data, by which they are judged, and never see the test set. With 0 every optimizer runs with its defaults.</param>
     /// <param name="progress">Receives the progress of runs.</param>
     /// <param name="stop">Ends the comparison. The runs so far, including the current one, are returned.</param>
     /// <param name="monitor">Curvature monitoring of the measured runs, not of trials; null for none.</param>
@@ -28,6 +30,8 @@ public static class OptimizerBenchmark
     /// kept, except interrupted ones. Null for a new comparison.</param>
     /// <param name="checkpoint">A folder in which the current run saves itself, so that a continued comparison need not repeat it
     /// (<see cref="CheckpointOptions.Resume"/>); null for none. A run that has ended deletes its checkpoints.</param>
+    /// <param name="workloadSettings">Whether, without tuning, the workload's settings are used in place of defaults. The number of trials
+    /// behind them is unknown.</param>
     /// <remarks>A run or trial that throws has the status <see cref="RunStatus.Failed"/>, and the others continue. With several ranks the
     /// exception is thrown. A trial that came apart is only used if there is no other.</remarks>
     public static BenchmarkResult Compare(
@@ -42,7 +46,8 @@ public static class OptimizerBenchmark
         IProgress<MonitorLine>? monitored = null,
         IProgress<BenchmarkResult>? finished = null,
         BenchmarkResult? earlier = null,
-        CheckpointOptions? checkpoint = null
+        CheckpointOptions? checkpoint = null,
+        bool workloadSettings = false
     )
     {
         ArgumentNullException.ThrowIfNull(trainer);
@@ -60,8 +65,17 @@ public static class OptimizerBenchmark
             Finished = finished,
             Earlier = new(earlier),
             Checkpoint = checkpoint,
+            WorkloadSettings = workloadSettings,
         }.Run();
     }
+
+    /// <summary>The dimensions of the schedule in every optimizer's search space.</summary>
+    internal static IReadOnlyList<SearchDimension> ScheduleSpace { get; } =
+    [new SearchChoice("Schedule", [.. Enum.GetValues<ScheduleShape>().Select(Schedule.NameOf)]), new SearchChoice("Warmup", ["0", "0.05"])];
+
+    /// <summary>The schedule of two values of <see cref="ScheduleSpace"/>.</summary>
+    internal static Schedule ScheduleOf(string shape, string warmup) =>
+        new(Schedule.ParseShape(shape)) { Warmup = double.Parse(warmup, CultureInfo.InvariantCulture) };
 
     /// <summary>The i-th point of an additive sequence in [0, 1)ⁿ, evenly spread for few points and many dimensions (Roberts 2018, "The
     /// unreasonable effectiveness of quasirandom sequences"): ½ + i φ⁻¹, ½ + i φ⁻², ... modulo 1, where φⁿ⁺¹ = φ + 1.</summary>

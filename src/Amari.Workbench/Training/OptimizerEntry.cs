@@ -26,6 +26,14 @@ public sealed record OptimizerEntry(
     /// <summary>Whether it takes the loss as a function and may evaluate it many times per step.</summary>
     public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
 
+    /// <summary>Why the schedule of a run has no effect on it, in words that follow its name; null where the rate follows it.</summary>
+    public string? OwnSchedule =>
+        OptionsType == typeof(ScheduleFree.Options) ? "averages its iterates in place of a schedule"
+        : OptionsType == typeof(NewtonCg.Options) ? "bounds its steps by a trust region"
+        : OptionsType == typeof(HessianFree.Options) || OptionsType == typeof(Lbfgs.Options)
+            ? "finds the length of its steps by a line search"
+        : null;
+
     /// <summary>The dimensions of the search space that have an effect with these options.</summary>
     /// <param name="options">Options by name, with defaults, as a run records them.</param>
     public IReadOnlyList<SearchDimension> SearchSpaceOf(IReadOnlyDictionary<string, string> options) =>

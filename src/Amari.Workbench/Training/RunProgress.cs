@@ -32,4 +32,8 @@ public readonly record struct RunProgress(
 {
     /// <summary>How the run ended; null while it trains.</summary>
     public RunStatus? Status { get; init; }
+
+    /// <summary>Estimated seconds until the whole comparison ends, evaluation and the remaining runs included; null for a single
+    /// run.</summary>
+    public double? AllSecondsLeft { get; init; }
 }

@@ -28,10 +28,24 @@ internal sealed class RunRecord(
 
     /// <summary>The <see cref="DataFingerprint"/> of the run's data.</summary>
     public Lazy<string>? Data { get; init; }
+
+    /// <summary>The schedule of the learning rate.</summary>
+    public Schedule Schedule { get; set; } = Schedule.Constant;
+
+    /// <summary>The length of the run.</summary>
+    public Budget? Budget { get; init; }
     public MonitorResult? Monitor { get; set; }
     public long Step { get; private set; }
     public double Seconds { get; private set; }
     public List<LossPoint> Losses { get; private set; } = [];
+    public List<HeldOutPoint> HeldOut { get; private set; } = [];
+    public List<RatePoint> Rates { get; private set; } = [];
+
+    /// <summary>Seconds of evaluation, which do not count as training.</summary>
+    public double EvaluationSeconds { get; set; }
+
+    /// <summary>Processor seconds of training and evaluation.</summary>
+    public double CpuSeconds { get; set; }
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
@@ -49,12 +63,16 @@ internal sealed class RunRecord(
             _times[_next = (_next + 1) % MaxTimes] = 1e3 * seconds;
     }
 
-    /// <param name="loss">The mean over the training set.</param>
-    /// <param name="metric">The workload's metric.</param>
+    /// <param name="measured">What was measured.</param>
+    /// <param name="rate">The learning rate of the next step.</param>
     /// <returns>Whether it is the best evaluation so far.</returns>
-    public bool Evaluated(double loss, double metric)
+    public bool Evaluated(Measurement measured, double rate)
     {
+        var (loss, heldOut, metric) = measured;
         Losses.Add(new(Step, Seconds, loss));
+        if (heldOut is { } other)
+            HeldOut.Add(new(Step, Seconds, other, metric));
+        Rates.Add(new(Step, Seconds, rate));
         Metric = metric;
         if (!double.IsFinite(loss) || loss >= Best?.Loss)
             return false;
@@ -62,12 +80,21 @@ internal sealed class RunRecord(
         return true;
     }
 
+    /// <summary>The target's quantity at every evaluation.</summary>
+    private IEnumerable<double> Judged(Target target) =>
+        Losses.Select((p, i) => target.Of(p.Loss, i + HeldOut.Count - Losses.Count is >= 0 and var at ? HeldOut[at] : null));
+
+    /// <summary>Whether the run lost its progress: <see cref="Stability"/>.</summary>
+    public bool CameApart(Target target, Metric metric) =>
+        Losses.Count > 0 && Stability.CameApart(Losses, target.IsReached(Judged(target).Last(), target.HigherIsBetter(metric)));
+
     /// <param name="target">The target of the run.</param>
+    /// <param name="metric">The workload's metric.</param>
     /// <param name="status">How it ended.</param>
     /// <param name="trained">Null if the run failed before it had an optimizer.</param>
-    public TrainingRun ToRun(Target target, RunStatus status, Optimizer? trained)
+    public TrainingRun ToRun(Target target, Metric metric, RunStatus status, Optimizer? trained)
     {
-        int hit = Losses.FindIndex(p => p.Loss <= target.Value);
+        int hit = Judged(target).ToList().FindIndex(v => target.IsReached(v, target.HigherIsBetter(metric)));
         return new()
         {
             Optimizer = optimizer,
@@ -76,12 +103,18 @@ internal sealed class RunRecord(
             Steps = Step,
             Seconds = Seconds,
             Losses = Losses,
+            HeldOut = HeldOut,
+            Rates = Rates,
+            Schedule = Schedule,
+            CpuSeconds = CpuSeconds,
+            EvaluationSeconds = EvaluationSeconds,
             StepsToTarget = hit < 0 ? null : Losses[hit].Step,
             SecondsToTarget = hit < 0 ? null : Losses[hit].Seconds,
             Best = Best,
             FinalLoss = Losses.Count > 0 ? Losses[^1].Loss : double.NaN,
             FinalMetric = Metric,
             MillisecondsPerStep = RecentMillisecondsPerStep,
+            StepTimes = StepTimes.Of(_times),
             Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
             StateBytes = trained?.StateBytes ?? 0,
             WeightInit = start,
@@ -89,7 +122,7 @@ internal sealed class RunRecord(
             Events = [.. trained?.Events ?? [], .. Events],
             CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
             Status = status,
-            CameApart = status is RunStatus.CameApart or RunStatus.Interrupted && Stability.CameApart(Losses, target.Value),
+            CameApart = status is RunStatus.CameApart or RunStatus.Interrupted && CameApart(target, metric),
             Monitor = Monitor,
         };
     }
@@ -107,6 +140,12 @@ internal sealed class RunRecord(
             ["step"] = Step,
             ["seconds"] = Seconds,
             ["losses"] = JsonSerializer.SerializeToNode(Losses.Select(p => (double[])[p.Step, p.Seconds, p.Loss]), Json),
+            ["heldOut"] = JsonSerializer.SerializeToNode(HeldOut.Select(p => (double[])[p.Step, p.Seconds, p.Loss, p.Metric]), Json),
+            ["rates"] = JsonSerializer.SerializeToNode(Rates.Select(p => (double[])[p.Step, p.Seconds, p.Rate]), Json),
+            ["schedule"] = Schedule.ToString(),
+            ["budget"] = Budget?.ToString(),
+            ["cpuSeconds"] = CpuSeconds,
+            ["evaluationSeconds"] = EvaluationSeconds,
             ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
             ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
             ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
@@ -129,6 +168,7 @@ internal sealed class RunRecord(
                             ("workload", (string?)saved["workload"], workload),
                             ("optimizer", (string?)saved["optimizer"], optimizer),
                             ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
+                            ("schedule", (string?)saved["schedule"] ?? Schedule.ToString(), Schedule.ToString()),
                             ("start", (string?)saved["start"] ?? WeightInits.NameOf(WeightInit.Workload), WeightInits.NameOf(start)),
                         ],
                     OptionsOf(saved)
@@ -170,6 +210,13 @@ internal sealed class RunRecord(
                     ? seconds
                     : throw new InvalidDataException("The checkpoint's training time must be finite and at least 0.");
                 Losses = [.. saved["losses"].Deserialize<double[][]>(Json)!.Select(p => new LossPoint((long)p[0], p[1], p[2]))];
+                HeldOut =
+                [
+                    .. (saved["heldOut"].Deserialize<double[][]>(Json) ?? []).Select(p => new HeldOutPoint((long)p[0], p[1], p[2], p[3])),
+                ];
+                Rates = [.. (saved["rates"].Deserialize<double[][]>(Json) ?? []).Select(p => new RatePoint((long)p[0], p[1], p[2]))];
+                CpuSeconds = (double?)saved["cpuSeconds"] ?? 0;
+                EvaluationSeconds = (double?)saved["evaluationSeconds"] ?? 0;
                 Metric = saved["metric"].Deserialize<double>(Json);
                 Best = saved["best"] is { } best
                     ? BestOf(best)
@@ -195,6 +242,13 @@ internal sealed class RunRecord(
         if ((int?)saved["threads"] is { } threads && threads != get_num_threads())
             yield return $"the run continues with {get_num_threads()} threads, before {threads}: "
                 + "it may differ from an uninterrupted run by rounding";
+        if (saved["schedule"] is null && Schedule != Schedule.Constant)
+        {
+            yield return $"the run started before schedules existed, and continues with a constant rate instead of {Schedule}";
+            Schedule = Schedule.Constant;
+        }
+        if (Schedule != Schedule.Constant && (string?)saved["budget"] is { } budget && budget != Budget?.ToString())
+            yield return $"the schedule now extends over {Budget}, before {budget}: the run differs from an uninterrupted one";
         var before = OptionsOf(saved);
         if (before.Count == 0 || _options.Keys.All(before.ContainsKey))
             yield break;

@@ -1,12 +1,12 @@
 namespace Amari.Training;
 
 /// <summary>Whether a run kept its progress.</summary>
-/// <remarks>Let L₀ be the loss at step 0, L* the best and L the last, all finite, and T the target. A run came apart if
+/// <remarks>Let L₀ be the training loss at step 0, L* the best and L the last, all finite. A run came apart if
 /// <code>
-/// L > L₀                                      it ended worse than it started, or
-/// L > T, L > 10⁻⁶ |L₀| and L > 10 L*          for losses ≥ 0
-/// L > T and L - L* > ½ (L₀ - L*)              for negative L*, as of a density: it lost half of its reduction
-/// </code>A loss below the target, or below a millionth of the first, counts as 0: ten times a best loss of 1e-10 is not significant. A run
+/// L > L₀                                it ended worse than it started, or it ends short of its target and
+/// L > 10⁻⁶ |L₀| and L > 10 L*           for losses ≥ 0
+/// L - L* > ½ (L₀ - L*)                  for negative L*, as of a density: it lost half of its reduction
+/// </code>A loss at the target, or below a millionth of the first, counts as 0: ten times a best loss of 1e-10 is not significant. A run
 /// with one evaluation has no progress to lose. A run that ends at a loss that is not finite has diverged.</remarks>
 internal static class Stability
 {
@@ -16,8 +16,8 @@ internal static class Stability
 
     /// <summary>Whether it came apart.</summary>
     /// <param name="losses">The evaluations; the first is before the first step.</param>
-    /// <param name="target">The target of the run.</param>
-    public static bool CameApart(IReadOnlyList<LossPoint> losses, double target)
+    /// <param name="atTarget">Whether the last evaluation reaches the target of the run.</param>
+    public static bool CameApart(IReadOnlyList<LossPoint> losses, bool atTarget)
     {
         if (losses.Count < 2 || !double.IsFinite(losses[^1].Loss))
             return false;
@@ -26,7 +26,7 @@ internal static class Stability
             best = losses.Select(p => p.Loss).Where(double.IsFinite).Min();
         if (double.IsFinite(first) && last > first + Rounding * Math.Abs(first))
             return true;
-        if (last <= target)
+        if (atTarget)
             return false;
         double start = double.IsFinite(first) ? first : losses.Select(p => p.Loss).Where(double.IsFinite).Max();
         return best < 0 ? last - best > ShareOfFall * (start - best) : last > Math.Max(Factor * best, Rounding * start);

@@ -38,24 +38,31 @@ public sealed class Trainer : IDisposable
     /// <exception cref="ArgumentException">There are too few examples for the batch, the batch is smaller than the number of ranks, or the
     /// target is not a loss.</exception>
     public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null)
+        : this(workload, dataDirectory, null, communicator) { }
+
+    private Trainer(Workload workload, string? dataDirectory, WorkloadData? data, Communicator? communicator)
     {
         ArgumentNullException.ThrowIfNull(workload);
         Workload = workload;
-        if (workload.Target is not { Metric: Target.Loss } || !double.IsFinite(workload.Target.Value))
+        var (metric, value) = workload.Target;
+        if (metric is not (Target.Loss or Target.HeldOutLoss) && metric != workload.Metric.Name || !double.IsFinite(value))
             throw new ArgumentException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The target of {workload.Name} is {workload.Target.Metric} {workload.Target.Value}; it must be a finite value "
-                        + $"of the {Target.Loss}."
+                    $"The target of {workload.Name} is {metric} {value}; it must be a finite value of the {Target.Loss}, the "
+                        + $"{Target.HeldOutLoss} or the {workload.Metric.Name}."
                 )
             );
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
-        _data = workload.Load(dataDirectory).Aligned();
+        _data = data ?? workload.Load(dataDirectory).Aligned();
+        if (workload.Target.IsHeldOut && _data.Test is null)
+            throw new ArgumentException($"The target of {workload.Name} is its {metric}, but it has no test set.");
         _fingerprint = new(() => DataFingerprint.Of(_data));
         _constant = new(ConstantPrediction);
-        if (_data.Train.Count < workload.BatchSize)
+        BatchSize = data is null ? workload.BatchSize : (int)Math.Min(workload.BatchSize, data.Train.Count);
+        if (_data.Train.Count < BatchSize)
             throw new ArgumentException(
                 $"The workload {workload.Name} has {_data.Train.Count} examples, fewer than its batch of {workload.BatchSize}."
             );
@@ -63,6 +70,19 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The workload.</summary>
     public Workload Workload { get; }
+
+    /// <summary>Examples per batch: the workload's, or all of a smaller training set of tuning trials.</summary>
+    internal int BatchSize { get; }
+
+    /// <summary>A trainer of tuning trials: it trains without the validation part, and holds that out in place of the test set, which it
+    /// does not have. The caller disposes it.</summary>
+    internal Trainer ForTuning() =>
+        new(Workload, null, _data.ForTuning(), _ranks)
+        {
+            WeightInit = WeightInit,
+            ShardState = ShardState,
+            Parallelism = Parallelism,
+        };
 
     /// <summary>The data of the workload.</summary>
     public WorkloadData Data => _data;
@@ -100,10 +120,11 @@ public sealed class Trainer : IDisposable
     internal TimeProvider? MonitorClock { get; init; }
 
     /// <summary>Steps per epoch.</summary>
-    public long StepsPerEpoch => _data.Train.Count / Workload.BatchSize;
+    public long StepsPerEpoch => _data.Train.Count / BatchSize;
 
-    // One evaluation per pass over the measured examples: their evaluation takes a fixed share of the training.
-    internal long StepsPerEvaluation => Math.Max(1, (_data.Measured ?? _data.Train).Count / Workload.BatchSize);
+    /// <summary>Steps between evaluations of a run with a budget in epochs, which do not depend on a clock: training sees three times as many
+    /// examples as the loss is measured on, so that evaluations take less than a fifth of the time.</summary>
+    internal long StepsPerEvaluation => 3 * Math.Max(1, (_data.Measured ?? _data.Train).Count / BatchSize);
 
     /// <summary>The effective options of a choice: defaults, then the workload's settings, then the choice's own.</summary>
     /// <exception cref="ArgumentException">The optimizer or an option is unknown, or a value is invalid.</exception>
@@ -148,11 +169,16 @@ public sealed class Trainer : IDisposable
     internal void Check(OptimizerChoice choice, int seed, CheckpointOptions checkpoint)
     {
         if (_ranks.Rank == 0)
-            RunSaver.Check(checkpoint, RecordOf(choice, Options(choice), seed));
+            RunSaver.Check(checkpoint, RecordOf(choice, Options(choice), seed, null));
     }
 
-    private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed) =>
-        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit) { Data = _fingerprint };
+    private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed, Budget? budget) =>
+        new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit)
+        {
+            Data = _fingerprint,
+            Schedule = choice.Schedule ?? Schedule.Constant,
+            Budget = budget,
+        };
 
     /// <summary>Steps of a temporary model, so that the clock of the first run does not count compilation and loading. No run depends on
     /// it: each run seeds torch's generator itself.</summary>
@@ -241,7 +267,8 @@ public sealed class Trainer : IDisposable
 
     /// <summary>The run of a request that could not start.</summary>
     internal TrainingRun Failed(TrainingRequest request, Exception why) =>
-        RecordOf(request.Choice, Options(request.Choice), request.Seed).ToRun(Workload.Target, RunStatus.Failed, null) with
+        RecordOf(request.Choice, Options(request.Choice), request.Seed, request.Budget)
+            .ToRun(Workload.Target, Workload.Metric, RunStatus.Failed, null) with
         {
             Failure = why,
         };
@@ -258,7 +285,8 @@ public sealed class Trainer : IDisposable
             .Add("the budget", request.Budget)
             .Add("the weight initialisation", WeightInit)
             .Add("the data", _fingerprint.Value)
-            .Add("the batch size", Workload.BatchSize)
+            .Add("the batch size", BatchSize)
+            .Add("the schedule", request.Choice.Schedule ?? Schedule.Constant)
             .Add("checkpoints", request.Checkpoint is { } c ? $"every {c.Interval.TotalSeconds} s{(c.Resume ? ", resumed" : "")}" : "none");
 
     /// <summary>Whether this rank writes files.</summary>
@@ -272,7 +300,7 @@ public sealed class Trainer : IDisposable
         var options = Options(request.Choice);
         if (!IsAlone)
             FingerprintOf(request).Agree(_ranks);
-        return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed));
+        return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed, request.Budget));
     }
 
     /// <summary>One step on the batch of that number. Returns the loss before it.</summary>
@@ -315,31 +343,25 @@ public sealed class Trainer : IDisposable
     internal (Tensor X, Tensor Y) Batch(int seed, long step)
     {
         if (_batches?.Seed != seed)
-            _batches = (seed, new(_data.Train.Count, Workload.BatchSize, seed, _ranks.Rank, _ranks.Size, dropLast: true));
+            _batches = (seed, new(_data.Train.Count, BatchSize, seed, _ranks.Rank, _ranks.Size, dropLast: true));
         var rows = tensor(_batches.Value.Batches.Rows(step).ToArray(), dtype: ScalarType.Int64);
         return (_data.Train.Inputs.index_select(0, rows), _data.Train.Targets.index_select(0, rows));
     }
 
-    /// <summary>The mean loss over the training set or its measured part, and the mean metric over the test set or, without one, over the
-    /// same examples.</summary>
-    internal (double Loss, double Metric) Measure(nn.Module<Tensor, Tensor> model)
+    /// <summary>Evaluates a model in evaluation mode.</summary>
+    internal Measurement Measure(nn.Module<Tensor, Tensor> model)
     {
         using var off = no_grad();
         model.eval();
-        double loss = Mean(
-            _data.Measured ?? _data.Train,
-            (f, y) => Workload.Likelihood.SumNegativeLogLikelihood(f, y),
-            Workload.Likelihood.Terms
-        );
-        var held = _data.Test ?? _data.Measured ?? _data.Train;
-        double metric = Mean(held, Workload.Metric.Sum, Workload.Metric.Count ?? ((f, _) => f.shape[0]));
+        var (loss, metric) = Means(_data.Measured ?? _data.Train);
+        (double, double)? heldOut = _data.Test is { } test ? Means(test) : null;
         model.train();
-        return (loss, metric);
+        return new(loss, heldOut?.Item1, heldOut?.Item2 ?? metric);
 
-        double Mean(Dataset set, Func<Tensor, Tensor, Tensor> sum, Func<Tensor, Tensor, long> terms)
+        (double Loss, double Metric) Means(Dataset set)
         {
-            double total = 0,
-                count = 0;
+            var sums = new double[4]; // of losses, their terms, metrics, their summands
+            var count = Workload.Metric.Count ?? ((f, _) => f.shape[0]);
             int chunk = (int)Math.Min(EvaluationChunk, (set.Count + _ranks.Size - 1) / _ranks.Size),
                 index = 0;
             foreach (var (x, y) in set.Batches(_ranks.Size == 1 ? EvaluationChunk : chunk))
@@ -348,11 +370,13 @@ public sealed class Trainer : IDisposable
                     continue;
                 using var scope = NewDisposeScope();
                 var f = ForwardFailure.Call(model, x);
-                total += sum(f, y).to_type(ScalarType.Float64).ToDouble();
-                count += terms(f, y);
+                sums[0] += Workload.Likelihood.SumNegativeLogLikelihood(f, y).to_type(ScalarType.Float64).ToDouble();
+                sums[1] += Workload.Likelihood.Terms(f, y);
+                sums[2] += Workload.Metric.Sum(f, y).to_type(ScalarType.Float64).ToDouble();
+                sums[3] += count(f, y);
             }
-            double[] sums = _ranks.Sum(total, count);
-            return sums[0] / sums[1];
+            sums = _ranks.Sum(sums);
+            return (sums[0] / sums[1], sums[2] / sums[3]);
         }
     }
 

@@ -12,7 +12,8 @@ internal sealed class TrainingLoop : IDisposable
 {
     private const int MaxEvaluations = 200,
         StatisticsBatches = 10;
-    private const double ReportSeconds = 0.1,
+    private const double TrainingPerEvaluation = 4, // seconds of training between evaluations, by those of the last one
+        ReportSeconds = 0.1,
         RetrySeconds = 10; // seconds of training after a failed checkpoint
     private const double MinCpuShare = 0.5,
         MinWall = 0.5; // share of the time in which threads could run; seconds
@@ -28,16 +29,18 @@ internal sealed class TrainingLoop : IDisposable
     private readonly DataParallel _parallel = null!;
     private readonly Dataset? _sample;
     private readonly CurvatureMonitor? _watch;
+    private readonly optim.lr_scheduler.LRScheduler? _scheduler;
     private long? _began;
     private CpuTime _cpu;
     private double _reported = double.NegativeInfinity,
         _saved,
-        _batchLoss = double.NaN;
+        _batchLoss = double.NaN,
+        _evaluation; // seconds of the last one
 
     /// <summary>Creates the model and the optimizer, and restores a checkpoint if the run is resumed.</summary>
     public TrainingLoop(Trainer trainer, Communicator ranks, TrainingRequest request, OptimizerOptions options, RunRecord record)
     {
-        (_trainer, _ranks, _record) = (trainer, ranks, record);
+        (_trainer, _ranks, _record, _request) = (trainer, ranks, record, request);
         int seed = request.Seed;
         manual_seed(seed);
         _model = trainer.CreateModel();
@@ -47,6 +50,8 @@ internal sealed class TrainingLoop : IDisposable
             _optimizer.Distribute(ranks, trainer.ShardState);
             _saver = request.Checkpoint is null ? null : new RunSaver(request.Checkpoint, _model, _optimizer, ranks);
             _saver?.Resume(record);
+            if (record.Schedule != Schedule.Constant && OptimizerCatalog.Find(request.Choice.Name).OwnSchedule is null)
+                _scheduler = record.Schedule.For(_optimizer, () => Fraction);
             _parallel = new DataParallel(_model, ranks, trainer.Parallelism);
             if (ranks.Rank > 0)
             {
@@ -100,7 +105,7 @@ internal sealed class TrainingLoop : IDisposable
         if (status == RunStatus.Completed)
             status =
                 !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
-                : Stability.CameApart(_record.Losses, _trainer.Workload.Target.Value) ? RunStatus.CameApart
+                : _record.CameApart(_trainer.Workload.Target, _trainer.Workload.Metric) ? RunStatus.CameApart
                 : RunStatus.Completed;
         Report(evaluated: true, status);
         if (status == RunStatus.Diverged)
@@ -131,6 +136,7 @@ internal sealed class TrainingLoop : IDisposable
             if (stopping)
                 return RunStatus.Interrupted;
             clock.Restart();
+            _scheduler?.step();
             (_batchLoss, double weight) = _trainer.Step(_model, _optimizer, _parallel, _request.Seed, _record.Step);
             double seconds = clock.Elapsed.TotalSeconds;
             if (_ranks.Size > 1)
@@ -147,7 +153,7 @@ internal sealed class TrainingLoop : IDisposable
             if (!double.IsFinite(_batchLoss))
                 return RunStatus.Diverged;
             Log(_watch?.Observe(_record.Step, _record.Seconds));
-            bool due = _record.Step % _trainer.StepsPerEvaluation == 0 && Fraction - Used(_record.Losses[^1]) >= 1.0 / MaxEvaluations;
+            bool due = IsEvaluationDue();
             if (due)
                 Evaluate();
             if (due || _record.Seconds - _reported > ReportSeconds)
@@ -164,8 +170,22 @@ internal sealed class TrainingLoop : IDisposable
     private double Used(LossPoint at) =>
         _request.Budget.Seconds is { } s ? at.Seconds / s : (double)at.Step / (_request.Budget.Epochs!.Value * _trainer.StepsPerEpoch);
 
+    /// <summary>Whether evaluations so far leave room for another: they take at most a fifth of the time. With a budget in epochs their
+    /// steps do not depend on the clock.</summary>
+    private bool IsEvaluationDue()
+    {
+        var last = _record.Losses[^1];
+        if (Fraction - Used(last) < 1.0 / MaxEvaluations)
+            return false;
+        if (_request.Budget.Epochs is not null)
+            return _record.Step % _trainer.StepsPerEvaluation == 0;
+        bool due = _record.Seconds - last.Seconds >= TrainingPerEvaluation * _evaluation;
+        return _ranks.Size == 1 ? due : _ranks.Sum(_ranks.Rank == 0 && due ? 1 : 0)[0] > 0;
+    }
+
     private void Evaluate()
     {
+        long start = Stopwatch.GetTimestamp();
         _parallel.AverageBuffers();
         _optimizer.Eval();
         using var statistics =
@@ -174,8 +194,10 @@ internal sealed class TrainingLoop : IDisposable
                 : null;
         if (statistics is { Any: true })
             _parallel.AverageBuffers();
-        var (loss, metric) = _trainer.Measure(_model);
-        if (_record.Evaluated(loss, metric))
+        bool best = _record.Evaluated(_trainer.Measure(_model), _optimizer.ParamGroups.First().LearningRate);
+        _evaluation = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _record.EvaluationSeconds += _evaluation;
+        if (best)
             _saver?.TakeBest(_record);
         _request.Evaluated?.Invoke(_model, _record.Losses[^1]);
     }
@@ -258,7 +280,7 @@ internal sealed class TrainingLoop : IDisposable
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train(); // the additional copies of Eval() do not count as state
         var (share, waited) = Processors();
-        return _record.ToRun(_trainer.Workload.Target, status, _optimizer) with
+        return _record.ToRun(_trainer.Workload.Target, _trainer.Workload.Metric, status, _optimizer) with
         {
             Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used),
             CpuOverWall = share,
@@ -275,6 +297,7 @@ internal sealed class TrainingLoop : IDisposable
         var now = CpuTime.Now;
         double wall = Stopwatch.GetElapsedTime(began).TotalSeconds,
             ran = now.Ran - _cpu.Ran;
+        _record.CpuSeconds += ran;
         double? waited = now.Waited - _cpu.Waited is { } seconds ? Math.Max(0, seconds) / (Math.Max(0, seconds) + ran) : null;
         if (waited > MinCpuShare && wall > MinWall && _ranks.Rank == 0)
             Warnings.Once(

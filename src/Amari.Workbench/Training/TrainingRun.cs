@@ -24,6 +24,15 @@ public sealed record TrainingRun
     /// <summary>The evaluations; the first is before the first step.</summary>
     public required IReadOnlyList<LossPoint> Losses { get; init; }
 
+    /// <summary>The evaluations on held-out examples, at the same steps; empty if the workload has none.</summary>
+    public IReadOnlyList<HeldOutPoint> HeldOut { get; init; } = [];
+
+    /// <summary>The learning rate at every evaluation.</summary>
+    public IReadOnlyList<RatePoint> Rates { get; init; } = [];
+
+    /// <summary>The schedule of the learning rate.</summary>
+    public Schedule Schedule { get; init; } = Schedule.Constant;
+
     /// <summary>Steps at the first evaluation that met the target; null if none did.</summary>
     public required long? StepsToTarget { get; init; }
 
@@ -36,11 +45,28 @@ public sealed record TrainingRun
     /// <summary>Loss at the last evaluation; NaN if there is none.</summary>
     public required double FinalLoss { get; init; }
 
-    /// <summary>The workload's metric at the last evaluation.</summary>
+    /// <summary>The workload's metric at the last evaluation, on held-out examples if there are any.</summary>
     public required double FinalMetric { get; init; }
+
+    /// <summary>The held-out loss at the last evaluation; NaN if there is none.</summary>
+    [JsonIgnore]
+    public double FinalHeldOutLoss => HeldOut.Count > 0 ? HeldOut[^1].Loss : double.NaN;
+
+    /// <summary>The evaluation with the lowest held-out loss; null if there is none.</summary>
+    [JsonIgnore]
+    public HeldOutPoint? BestHeldOut => HeldOut.Where(p => double.IsFinite(p.Loss)).Select(p => (HeldOutPoint?)p).MinBy(p => p!.Value.Loss);
 
     /// <summary>Median milliseconds of a step: forward, backward and optimizer.</summary>
     public required double MillisecondsPerStep { get; init; }
+
+    /// <summary>The quartiles of the milliseconds of a step.</summary>
+    public StepTimes StepTimes { get; init; } = new(double.NaN, double.NaN, double.NaN);
+
+    /// <summary>Processor seconds of training and evaluation (this process, all threads).</summary>
+    public double CpuSeconds { get; init; }
+
+    /// <summary>Seconds of evaluation, which are not part of <see cref="Seconds"/>.</summary>
+    public double EvaluationSeconds { get; init; }
 
     /// <summary>Processor seconds divided by wall seconds and threads during training (this process). It is well below 1 if threads wait
     /// for one another, for files or for other processes, or if libtorch does not have work for all of them. NaN if the run did not

@@ -52,8 +52,26 @@ public sealed record Dataset(Tensor Inputs, Tensor Targets) : IDisposable
         int[] order = [.. Enumerable.Range(0, (int)Count)];
         if (Require.AtLeast(1, (int)Math.Min(count, int.MaxValue)) < Count)
             new Random(seed).Shuffle(order);
-        using var rows = tensor(order.AsSpan(0, (int)Math.Min(count, Count)).ToArray(), dtype: ScalarType.Int64);
-        return new(Inputs.index_select(0, rows), Targets.index_select(0, rows));
+        return Rows(order[..(int)Math.Min(count, Count)]);
+    }
+
+    /// <summary>Copies of two disjoint random parts; the caller disposes them.</summary>
+    /// <param name="count">Examples of the second part, fewer than all.</param>
+    /// <param name="seed">Seed of the division.</param>
+    internal (Dataset Remaining, Dataset Part) Split(long count, int seed)
+    {
+        int[] order = [.. Enumerable.Range(0, (int)Count)];
+        new Random(seed).Shuffle(order);
+        return (Rows([.. order.Skip((int)count).Order()]), Rows([.. order.Take((int)count).Order()]));
+    }
+
+    /// <summary>A copy; the caller disposes it.</summary>
+    internal Dataset Copy() => new(Inputs.clone(), Targets.clone());
+
+    private Dataset Rows(int[] rows)
+    {
+        using var index = tensor(rows, dtype: ScalarType.Int64);
+        return new(Inputs.index_select(0, index), Targets.index_select(0, index));
     }
 
     /// <summary>A copy in memory aligned to 64 bytes, as libtorch allocates it and a .NET array may not be. Alignment changes the rounding

@@ -4,11 +4,34 @@ using Amari.Training;
 
 namespace Amari.Workloads;
 
-/// <summary>The loss that defines a run's time to target.</summary>
-/// <param name="Metric">The compared quantity: <see cref="Loss"/>. A <see cref="Trainer"/> refuses any other.</param>
-/// <param name="Value">The target is reached when the loss is at most this value; finite.</param>
+/// <summary>The value that defines a run's time to target.</summary>
+/// <param name="Metric">The quantity: <see cref="Loss"/>, <see cref="HeldOutLoss"/> or the name of the workload's metric, which is measured
+/// on held-out examples.</param>
+/// <param name="Value">A loss reaches it at this value or below, a metric at this value or better; finite.</param>
 public sealed record Target(string Metric, double Value)
 {
     /// <summary>The mean loss over the training set or its measured part.</summary>
     public const string Loss = "loss";
+
+    /// <summary>The mean loss over the held-out examples.</summary>
+    public const string HeldOutLoss = "held-out loss";
+
+    /// <summary>Whether the quantity is measured on held-out examples.</summary>
+    public bool IsHeldOut => Metric != Loss;
+
+    /// <summary>Whether a higher value is better.</summary>
+    /// <param name="metric">The workload's metric.</param>
+    internal bool HigherIsBetter(Metric metric) => Metric == metric.Name && metric.HigherIsBetter;
+
+    /// <summary>The quantity at an evaluation.</summary>
+    internal double Of(double loss, HeldOutPoint? heldOut) =>
+        Metric switch
+        {
+            Loss => loss,
+            HeldOutLoss => heldOut?.Loss ?? double.NaN,
+            _ => heldOut?.Metric ?? double.NaN,
+        };
+
+    /// <summary>Whether a value reaches the target.</summary>
+    internal bool IsReached(double value, bool higherIsBetter) => higherIsBetter ? value >= Value : value <= Value;
 }

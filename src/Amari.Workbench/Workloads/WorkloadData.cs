@@ -6,12 +6,31 @@ namespace Amari.Workloads;
 
 /// <summary>The data of a workload. Owns both sets.</summary>
 /// <param name="Train">The training set.</param>
-/// <param name="Test">The test set for the metric; null if the metric uses the same examples as the loss.</param>
+/// <param name="Test">The held-out examples, by which runs are judged; null if there are none. The metric is then measured on the examples
+/// of the loss.</param>
 /// <param name="Measured">The part of the training set over which reported losses are means; null for all of it.</param>
 public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measured = null) : IDisposable
 {
+    private const double ValidationShare = 0.1;
+    private const int SplitSeed = 0;
+
+    /// <summary>The examples by which tuning chooses, which are no part of <see cref="Train"/>; null for a tenth of the training set, which
+    /// tuning trials then do not train on.</summary>
+    public Dataset? Validation { get; init; }
+
+    /// <summary>The data of tuning trials: the validation part is held out, and the test set is missing. A copy; the caller disposes
+    /// it.</summary>
+    internal WorkloadData ForTuning()
+    {
+        long validation = Validation is null ? Math.Max(1, (long)(ValidationShare * Train.Count)) : 0;
+        if (validation >= Train.Count)
+            throw new ArgumentException($"There is {Train.Count} training example; tuning needs at least 2, for training and validation.");
+        var (rest, part) = validation > 0 ? Train.Split(validation, SplitSeed) : (Train.Copy(), Validation!.Copy());
+        return new(rest, part, Measured is null ? null : rest.Sample(Math.Min(Measured.Count, rest.Count), SplitSeed));
+    }
+
     /// <inheritdoc cref="Dataset.Aligned()"/>
-    internal WorkloadData Aligned() => new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned());
+    internal WorkloadData Aligned() => new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned()) { Validation = Validation?.Aligned() };
 
     /// <inheritdoc/>
     public void Dispose()
@@ -19,5 +38,6 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
         Train.Dispose();
         Test?.Dispose();
         Measured?.Dispose();
+        Validation?.Dispose();
     }
 }

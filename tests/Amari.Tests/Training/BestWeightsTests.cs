@@ -65,13 +65,13 @@ public sealed class BestWeightsTests
         using var trainer = new Trainer(new DigitsMlp(), null);
         string whole = folder.File("whole"),
             parts = folder.File("parts");
-        var straight = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(whole, false, TimeSpan.Zero));
+        var straight = trainer.Train(Wild, 3, Budget.OfEpochs(27), checkpoint: new(whole, false, TimeSpan.Zero));
         long steps = straight.Best!.Value.Step;
-        Assert.InRange(steps, trainer.StepsPerEpoch, straight.Steps - 2 * trainer.StepsPerEpoch);
+        Assert.InRange(steps, trainer.StepsPerEvaluation, straight.Steps - 2 * trainer.StepsPerEvaluation);
         // before its best, after it, to the end
-        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 1, steps / trainer.StepsPerEpoch + 1, 9])
-            trainer.Train(Wild, 3, Budget.OfEpochs((int)Math.Max(1, end)), checkpoint: new(parts, true, Never));
-        var resumed = trainer.Train(Wild, 3, Budget.OfEpochs(9), checkpoint: new(parts, true, Never));
+        foreach (long end in (long[])[steps / trainer.StepsPerEpoch - 3, steps / trainer.StepsPerEpoch + 3, 27])
+            trainer.Train(Wild, 3, Budget.OfEpochs((int)Math.Max(3, end)), checkpoint: new(parts, true, Never));
+        var resumed = trainer.Train(Wild, 3, Budget.OfEpochs(27), checkpoint: new(parts, true, Never));
         Assert.Equal(
             (straight.Best.Value.Step, straight.Best.Value.Loss, straight.Best.Value.Metric),
             (resumed.Best!.Value.Step, resumed.Best.Value.Loss, resumed.Best.Value.Metric)
@@ -126,12 +126,12 @@ public sealed class BestWeightsTests
         }
         Assert.Equal((RunStatus.Completed, 6), (run.Status, run.Steps));
         var withheld = Assert.Single(run.Events, e => e.Subject == "checkpoint");
-        Assert.Equal(3, withheld.Step);
+        Assert.Equal(4, withheld.Step);
         Assert.Contains("model.spare.weight is not finite", withheld.Message, StringComparison.Ordinal);
         Assert.Single(error.ToString().Trim().Split('\n'), l => l.Contains("model.spare.weight is not finite", StringComparison.Ordinal));
         using var last = Checkpoint.Open(folder.Path);
         using var best = Checkpoint.Load(folder.File(Best));
-        Assert.Equal((2, 2), (last.Step, best.Step));
+        Assert.Equal((3, 3), (last.Step, best.Step));
         foreach (var checkpoint in (Checkpoint[])[last, best])
             Assert.All(checkpoint.Tensors.Values.Where(t => t.is_floating_point()), t => Assert.True(t.isfinite().all().ToBoolean()));
     }
@@ -222,7 +222,7 @@ public sealed class BestWeightsTests
 
             public override Tensor forward(Tensor x)
             {
-                if (is_grad_enabled() && ++_batches == 3)
+                if (is_grad_enabled() && ++_batches == 4)
                     using (no_grad())
                         _spare.weight!.fill_(double.PositiveInfinity);
                 return _layer.call(x);

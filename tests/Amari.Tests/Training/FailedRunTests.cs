@@ -11,17 +11,19 @@ public sealed class FailedRunTests
 {
     private static readonly Dictionary<string, string> None = [];
 
+    private static OptimizerChoice Scheduled(string name) => new(name, None) { Schedule = Schedule.Default };
+
     [Fact]
     public void A_run_that_throws_is_one_that_failed_with_what_it_had()
     {
         // two checks, two warm-ups: the first run is the fifth
-        using var trainer = new Trainer(new Fragile(failing: m => m.Model == 5 && m.Batch > 2), null);
+        using var trainer = new Trainer(new Fragile(failing: m => m.Model == 5 && m.Batch > 6), null);
         var finished = new List<int>();
         var comparison = OptimizerBenchmark.Compare(
             trainer,
             [new("sgd", None), new("adamw", None)],
             [0, 1],
-            Budget.OfEpochs(5),
+            Budget.OfEpochs(8),
             0,
             null,
             CancellationToken.None,
@@ -39,13 +41,13 @@ public sealed class FailedRunTests
         );
         var failed = comparison.Runs[0];
         Assert.Equal("the glass is broken", Assert.IsType<InvalidOperationException>(failed.Failure).Message);
-        Assert.Equal((2, 3, 2), (failed.Steps, failed.Losses.Count, (int)failed.Losses[^1].Step));
+        Assert.Equal((6, 3, 6), (failed.Steps, failed.Losses.Count, (int)failed.Losses[^1].Step));
         using var alone = new Trainer(new Fragile(_ => false), null);
-        var expected = alone.Train(new("sgd", None), 0, Budget.OfEpochs(5));
+        var expected = alone.Train(Scheduled("sgd"), 0, Budget.OfEpochs(8));
         Assert.Equal(expected.Losses.Take(3).Select(l => l.Loss), failed.Losses.Select(l => l.Loss));
         Assert.Equal(2, failed.Coverage.Count);
         foreach (var run in comparison.Runs.Skip(1)) // not changed by the failure before them
-            Assert.Equal(alone.Train(new(run.Optimizer, None), run.Seed, Budget.OfEpochs(5)).FinalLoss, run.FinalLoss);
+            Assert.Equal(alone.Train(Scheduled(run.Optimizer), run.Seed, Budget.OfEpochs(8)).FinalLoss, run.FinalLoss);
     }
 
     [Fact]

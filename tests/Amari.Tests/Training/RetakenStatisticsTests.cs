@@ -46,7 +46,7 @@ public sealed class RecomputedStatisticsTests
         trainer.Train(
             Free,
             1,
-            Budget.OfEpochs(6),
+            Budget.OfEpochs(18),
             evaluated: (model, point) =>
             {
                 if (point.Step == 0)

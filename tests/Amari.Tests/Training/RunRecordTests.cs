@@ -17,15 +17,17 @@ public sealed class RunRecordTests
     public void A_record_with_infinite_losses_comes_back_unchanged()
     {
         var record = Record();
-        record.Evaluated(2.5, 0.125);
+        record.Evaluated(new(2.5, 3.5, 0.125), 0.1);
         foreach (double loss in (double[])[double.NaN, double.PositiveInfinity, 0.1])
         {
             record.Add(0.25);
-            record.Evaluated(loss, double.NegativeInfinity);
+            record.Evaluated(new(loss, double.PositiveInfinity, double.NegativeInfinity), 0.05);
         }
         var restored = Record();
         restored.Restore(record.ToJson());
         Assert.Equal(record.Losses, restored.Losses);
+        Assert.Equal(record.HeldOut, restored.HeldOut);
+        Assert.Equal(record.Rates, restored.Rates);
         Assert.Equal((record.Step, record.Seconds, record.Metric), (restored.Step, restored.Seconds, restored.Metric));
         Assert.Equal(new(3, 0.75, 0.1, double.NegativeInfinity), restored.Best);
         Assert.Equal(record.Best, RunRecord.BestOf(record.ToJson()));
@@ -112,7 +114,7 @@ public sealed class RunRecordTests
             Assert.Single(resumed.Restore(earlier.ToJsonString())),
             StringComparison.Ordinal
         );
-        Assert.Equal("none", resumed.ToRun(new(Target.Loss, 1), RunStatus.Completed, null).Options["MaxGrowth"]);
+        Assert.Equal("none", resumed.ToRun(new(Target.Loss, 1), Metric.Accuracy, RunStatus.Completed, null).Options["MaxGrowth"]);
         var later = JsonNode.Parse(saved)!.AsObject();
         later["options"]!["Wisdom"] = "1";
         Assert.Contains(
@@ -137,7 +139,7 @@ public sealed class RunRecordTests
         var run = trainer.Train(
             new("sgd", None),
             0,
-            Budget.OfEpochs(2),
+            Budget.OfEpochs(6),
             checkpoint: new(saved, false, TimeSpan.Zero),
             evaluated: (_, point) =>
             {
@@ -146,7 +148,7 @@ public sealed class RunRecordTests
             },
             stop: stopped.Token
         );
-        Assert.Equal((RunStatus.Interrupted, 1), (run.Status, run.Steps));
+        Assert.Equal((RunStatus.Interrupted, trainer.StepsPerEvaluation), (run.Status, run.Steps));
         Assert.All(run.Losses, l => Assert.True(double.IsNaN(l.Loss)));
 
         using var output = new StringWriter();
@@ -166,9 +168,9 @@ public sealed class RunRecordTests
         Assert.Null(told["finalMetric"]);
         Assert.True(File.Exists(results.FileNamed("report.html")));
 
-        var resumed = trainer.Train(new("sgd", None), 0, Budget.OfEpochs(2), checkpoint: new(saved, true, TimeSpan.Zero));
+        var resumed = trainer.Train(new("sgd", None), 0, Budget.OfEpochs(6), checkpoint: new(saved, true, TimeSpan.Zero));
         Assert.Equal(run.Losses, resumed.Losses.Take(run.Losses.Count));
-        Assert.Equal((RunStatus.Diverged, 2), (resumed.Status, resumed.Steps));
+        Assert.Equal((RunStatus.Diverged, 6), (resumed.Status, resumed.Steps));
     }
 
     /// <summary>Trains well, but what is evaluated is NaN. One batch an epoch.</summary>

@@ -25,12 +25,12 @@ public sealed class UnwritableCheckpointTests
             checkpoint: new(saved, false, TimeSpan.Zero),
             evaluated: (_, point) =>
             {
-                if (point.Step == 2) // a file in its place: also root cannot write there
+                if (point.Step == 3) // a file in its place: also root cannot write there
                 {
                     Directory.Delete(saved, recursive: true);
                     File.WriteAllText(saved, "");
                 }
-                if (point.Step == 5 && recovers)
+                if (point.Step == 6 && recovers)
                     File.Delete(saved);
             }
         );
