@@ -217,13 +217,16 @@ internal sealed class CommonOptions
     public TimeSpan? TimeoutOf(ParseResult parsed) => parsed.GetValue(RankTimeout)?.Seconds is { } s ? TimeSpan.FromSeconds(s) : null;
 
     /// <summary>The requested budget, or the workload's own.</summary>
-    public Budget BudgetOf(ParseResult parsed, Budget preset)
+    public Budget BudgetOf(ParseResult parsed, Budget preset) => BudgetOf(parsed) ?? preset;
+
+    /// <summary>The requested budget; null if there is none.</summary>
+    public Budget? BudgetOf(ParseResult parsed)
     {
         var time = parsed.GetValue(Budget);
         int? epochs = parsed.GetValue(Epochs);
         if (time is not null && epochs is not null)
             throw new ArgumentException("Use --budget or --epochs, not both.");
-        return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time ?? preset;
+        return epochs is { } n ? Workloads.Budget.OfEpochs(n) : time;
     }
 
     /// <summary>The interval between checkpoints.</summary>

@@ -15,7 +15,7 @@ internal sealed class CompareCommand
     private readonly Option<string> _optimizers = new("--optimizers")
     {
         Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-        DefaultValueFactory = _ => "sgd,adamw,lion,kfac",
+        DefaultValueFactory = _ => "sgd,adamw,routed-muon,kfac",
         HelpName = "NAMES",
     };
     private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);
@@ -65,36 +65,36 @@ internal sealed class CompareCommand
 
     public static Command Create(TextWriter output) => new CompareCommand(output)._command;
 
-    /// <summary>A comparison whose arguments are all valid. Owns the trainer and the folder.</summary>
+    /// <summary>The comparison on one workload. Owns the trainer.</summary>
+    private sealed record Panel(Workload Workload, Budget Budget, Trainer Trainer);
+
+    /// <summary>A comparison whose arguments are all valid. Owns the trainers and the folder.</summary>
     /// <param name="Line">The command line, merged with that of an interrupted comparison.</param>
     /// <param name="File">The saved arguments and results so far.</param>
-    /// <param name="Workload">The workload.</param>
     /// <param name="Choices">The optimizers.</param>
-    /// <param name="Budget">The budget of a run.</param>
+    /// <param name="Panels">The workloads.</param>
     /// <param name="Monitor">The monitor options; null for none.</param>
-    /// <param name="Trainer">The trainer.</param>
     /// <param name="Folder">The folder of results; null except on rank 0.</param>
     private sealed record Setup(
         ParseResult Line,
         ComparisonFile File,
-        Workload Workload,
         IReadOnlyList<OptimizerChoice> Choices,
-        Budget Budget,
+        IReadOnlyList<Panel> Panels,
         MonitorOptions? Monitor,
-        Trainer Trainer,
         ResultFolder? Folder
     ) : IDisposable
     {
         public void Dispose()
         {
             Folder?.Dispose();
-            Trainer.Dispose();
+            foreach (var panel in Panels)
+                panel.Trainer.Dispose();
         }
 
         /// <summary>Saves the results so far.</summary>
-        public void Save(BenchmarkResult? soFar)
+        public void Save(IReadOnlyList<BenchmarkResult> soFar)
         {
-            if (soFar is { Runs.Count: > 0 } or { Trials.Count: > 0 })
+            if (soFar.Any(c => c is { Runs.Count: > 0 } or { Trials.Count: > 0 }))
                 Folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(soFar, partial: true));
             Folder?.WriteInterim(ComparisonFile.FileName, (File with { SoFar = soFar }).ToJson());
         }
@@ -104,28 +104,31 @@ internal sealed class CompareCommand
     {
         string saved = world.Broadcast(world.Rank == 0 ? Saved(parsed.GetValue(_resume)) : null, 0);
         using var setup = world.Agree(() => Prepare(parsed, world, saved));
-        int runs = setup.Choices.Count * setup.Line.GetValue(_seeds);
+        int runs = setup.Choices.Count * setup.Line.GetValue(_seeds) * setup.Panels.Count;
         using var interrupt = new Interrupt();
         setup.Save(setup.File.SoFar);
         using var log = setup.Monitor is null || setup.Folder is null ? null : new MonitorLog(setup.Folder);
-        var earlier = (setup.File.SoFar?.Runs ?? []).Where(r => r.Status != RunStatus.Interrupted).ToList();
+        var earlier = setup.File.SoFar.SelectMany(c => c.Runs).Where(r => r.Status != RunStatus.Interrupted).ToList();
         foreach (var run in earlier)
         foreach (var row in run.Monitor?.Rows ?? [])
             log?.Report(new(run.Optimizer, run.Seed, row));
         if (saved.Length > 0)
             _output.WriteLine($"The comparison continues; {earlier.Count} of {runs} runs are done.");
-        var comparison = Compare(parsed, world, setup, saved.Length > 0, log, interrupt.Token);
-        bool partial = comparison.Runs.Count(r => r.Status != RunStatus.Interrupted) < runs;
+        var comparisons = new List<BenchmarkResult>();
+        foreach (var panel in setup.Panels)
+            comparisons.Add(Compare(parsed, world, setup, panel, comparisons, saved.Length > 0, log, interrupt.Token));
+        var all = comparisons.SelectMany(c => c.Runs).ToList();
+        bool partial = all.Count(r => r.Status != RunStatus.Interrupted) < runs;
         if (setup.Folder is not { } folder)
-            return partial ? 1 : Report.ExitCode(comparison);
-        int code = Report.Write(comparison, setup.Workload, folder, _output, partial);
+            return partial ? 1 : Report.ExitCode(comparisons);
+        int code = Report.Write([.. comparisons.Zip(setup.Panels.Select(p => p.Workload))], folder, _output, partial);
         if (partial)
             _output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
-        var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
+        var failed = all.Where(r => r.Failure is not null).ToList();
         if (failed is [var first, ..])
             CommandLine.ReportFailure(
                 parsed,
-                $"{failed.Count} of {comparison.Runs.Count} runs failed, first {first.Optimizer} with seed {first.Seed}",
+                $"{failed.Count} of {all.Count} runs failed, first {first.Optimizer} with seed {first.Seed}",
                 first.Failure!
             );
         return code;
@@ -135,6 +138,8 @@ internal sealed class CompareCommand
         ParseResult parsed,
         Communicator world,
         Setup setup,
+        Panel panel,
+        IReadOnlyList<BenchmarkResult> before,
         bool resume,
         MonitorLog? log,
         CancellationToken stop
@@ -147,20 +152,22 @@ internal sealed class CompareCommand
         );
         using var view = setup.Folder is null
             ? null
-            : new ProgressView(_output, CommonOptions.Title(setup.Trainer, $"{setup.Budget} per run", world));
+            : new ProgressView(_output, CommonOptions.Title(panel.Trainer, $"{panel.Budget} per run", world));
+        var earlier = setup.File.SoFar.FirstOrDefault(c => c.Workload == panel.Workload.Name);
+        var later = setup.File.SoFar.Where(c => c != earlier && before.All(b => b.Workload != c.Workload)).ToList();
         return CommandLine.Running(() =>
             OptimizerBenchmark.Compare(
-                setup.Trainer,
+                panel.Trainer,
                 setup.Choices,
                 [.. Enumerable.Range(setup.Line.GetValue(_common.Seed), setup.Line.GetValue(_seeds))],
-                setup.Budget,
+                panel.Budget,
                 setup.Line.GetValue(_tune),
                 view,
                 stop,
                 setup.Monitor,
                 log,
-                new ImmediateProgress<BenchmarkResult>(setup.Save),
-                setup.File.SoFar,
+                new ImmediateProgress<BenchmarkResult>(soFar => setup.Save([.. before, soFar, .. later])),
+                earlier,
                 checkpoint,
                 setup.Line.GetValue(_workloadSettings)
             )
@@ -173,7 +180,10 @@ internal sealed class CompareCommand
     {
         var continued = Continued(parsed, saved);
         var line = continued is null ? parsed : _arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(_resume)}'");
-        var workload = WorkloadCatalog.Find(line.GetValue(_common.Workload), line.GetValue(_common.Assembly));
+        string? name = line.GetValue(_common.Workload),
+            assembly = line.GetValue(_common.Assembly);
+        bool isDefault = name is null && assembly is null;
+        var workloads = isDefault ? WorkloadCatalog.FirstComparison : [(WorkloadCatalog.Find(name, assembly), (Budget?)null)];
         if (line.GetValue(_tune) > 0 && line.GetValue(_workloadSettings))
             throw new ArgumentException("Use --tune or --workload-settings, not both.");
         var schedule = line.GetValue(_tune) > 0 && !_common.SetsSchedule(line) ? null : _common.ScheduleOf(line);
@@ -184,27 +194,32 @@ internal sealed class CompareCommand
             .ToList();
         if (choices.Count == 0)
             throw new ArgumentException("--optimizers is empty; it must name at least one optimizer.");
-        var budget = _common.BudgetOf(line, workload.DefaultBudget);
         var monitor = _monitoring.Of(line);
         _common.ApplyTo(line, _output);
-        var trainer = _common.TrainerOf(line, workload, world);
+        var panels = workloads
+            .Select(w => new Panel(
+                w.Workload,
+                _common.BudgetOf(line, w.Budget ?? w.Workload.DefaultBudget),
+                _common.TrainerOf(line, w.Workload, world)
+            ))
+            .ToList();
+        foreach (var panel in panels)
         foreach (var choice in choices)
-            trainer.Check(choice);
+            panel.Trainer.Check(choice);
         string? json = parsed.GetValue(_common.Json) is { } path ? FullPath(path) : continued?.Json;
-        var file = new ComparisonFile(continued?.Arguments ?? _arguments.Of(parsed, workload.Name, budget), json, continued?.SoFar);
-        return new(
-            line,
-            file,
-            workload,
-            choices,
-            budget,
-            monitor,
-            trainer,
-            world.Rank > 0 ? null : FolderOf(parsed, workload, json, continued)
-        );
+        var arguments =
+            continued?.Arguments
+            ?? (
+                isDefault
+                    ? _arguments.Of(parsed, null, _common.BudgetOf(line))
+                    : _arguments.Of(parsed, panels[0].Workload.Name, panels[0].Budget)
+            );
+        var folder =
+            world.Rank > 0 ? null : FolderOf(parsed, isDefault ? "compare" : "compare-" + panels[0].Workload.Name, json, continued);
+        return new(line, new(arguments, json, continued?.SoFar ?? []), choices, panels, monitor, folder);
     }
 
-    private ResultFolder FolderOf(ParseResult parsed, Workload workload, string? json, ComparisonFile? continued)
+    private ResultFolder FolderOf(ParseResult parsed, string name, string? json, ComparisonFile? continued)
     {
         bool overwrite = parsed.GetValue(_common.Overwrite);
         bool isOwn = json is not null && json == continued?.Json;
@@ -212,7 +227,7 @@ internal sealed class CompareCommand
         return ResultFolder.Prepare(
             (parsed.GetValue(_resume) ?? parsed.GetValue(_common.Out))?.FullName,
             overwrite || continued is not null,
-            "compare-" + workload.Name,
+            name,
             target,
             [ResultFolder.Document, ComparisonFile.FileName, .. Report.Files],
             parsed.InvocationConfiguration.Output,

@@ -23,14 +23,17 @@ internal sealed class ContinuedArguments(
 
     /// <summary>The complete command line.</summary>
     /// <param name="parsed">The given command line.</param>
-    /// <param name="workload">The workload's name.</param>
-    /// <param name="budget">The budget of a run.</param>
-    public IReadOnlyList<string> Of(ParseResult parsed, string workload, Budget budget) =>
+    /// <param name="workload">The workload's name; null for those of a command without a workload.</param>
+    /// <param name="budget">The budget of a run; null for the workloads' own.</param>
+    public IReadOnlyList<string> Of(ParseResult parsed, string? workload, Budget? budget) =>
         [
-            workload,
-            .. budget.Epochs is { } epochs
-                ? (string[])[common.Epochs.Name, Text(epochs)]
-                : [common.Budget.Name, budget.Seconds!.Value.ToString("0.#################", CultureInfo.InvariantCulture) + "s"],
+            .. workload is null ? (string[])[] : [workload],
+            .. budget switch
+            {
+                null => (string[])[],
+                { Epochs: { } epochs } => [common.Epochs.Name, Text(epochs)],
+                _ => [common.Budget.Name, budget.Seconds!.Value.ToString("0.#################", CultureInfo.InvariantCulture) + "s"],
+            },
             .. Saved.SelectMany(o => Of(parsed, o)),
         ];
 
@@ -44,7 +47,7 @@ internal sealed class ContinuedArguments(
 
     /// <summary>The saved command line, if the given arguments do not differ from it.</summary>
     /// <param name="parsed">The given command line.</param>
-    /// <param name="saved">The result of <see cref="Of(ParseResult, string, Budget)"/>.</param>
+    /// <param name="saved">The result of <see cref="Of(ParseResult, string?, Budget?)"/>.</param>
     /// <param name="folder">The folder where it was saved, in words.</param>
     /// <exception cref="ArgumentException">The arguments differ, or the saved ones are not accepted here. The message gives the
     /// difference.</exception>

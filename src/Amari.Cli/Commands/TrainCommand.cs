@@ -98,8 +98,8 @@ internal sealed class TrainCommand
             HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
         };
         if (folder is null)
-            return Report.ExitCode(result);
-        int code = Report.Write(result, workload, folder, _output);
+            return Report.ExitCode([result]);
+        int code = Report.Write([(result, workload)], folder, _output);
         if (checkpoint is not null && run.Best is { } best && BestWeights.PathIn(checkpoint.Directory) is var file && File.Exists(file))
             _output.WriteLine(
                 FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")

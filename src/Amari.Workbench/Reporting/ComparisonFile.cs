@@ -8,8 +8,8 @@ namespace Amari.Reporting;
 /// continued.</summary>
 /// <param name="Arguments">The complete command line.</param>
 /// <param name="Json">The value of --json as a full path; null if it was not set.</param>
-/// <param name="SoFar">The completed runs and trials; null before the first.</param>
-internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, BenchmarkResult? SoFar)
+/// <param name="SoFar">The completed runs and trials by workload; empty before the first.</param>
+internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, IReadOnlyList<BenchmarkResult> SoFar)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = "comparison.json";
@@ -23,7 +23,7 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
         {
             ["arguments"] = new JsonArray([.. Arguments.Select(a => JsonValue.Create(a))]),
             ["json"] = Json,
-            ["comparison"] = SoFar is null ? null : JsonNode.Parse(SavedComparison.Write(SoFar)),
+            ["comparisons"] = new JsonArray([.. SoFar.Select(c => JsonNode.Parse(SavedComparison.Write(c)))]),
         }.ToJsonString();
 
     /// <summary>Parses the output of <see cref="ToJson"/>.</summary>
@@ -38,7 +38,7 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
             return new(
                 [.. root["arguments"]!.AsArray().Select(a => (string)a!)],
                 (string?)root["json"],
-                root["comparison"] is { } comparison ? SavedComparison.Read(comparison.ToJsonString()) : null
+                [.. root["comparisons"]!.AsArray().Select(c => SavedComparison.Read(c!.ToJsonString()))]
             );
         }
         catch (Exception e) when (e is JsonException or NullReferenceException or InvalidOperationException)

@@ -14,24 +14,68 @@ internal static class Report
 
     /// <summary>The files besides <c>result.json</c>.</summary>
     public static string[] Files { get; } =
-    [.. Figure.Files(SecondsFigure), .. Figure.Files(StepsFigure), .. Figure.Files(MonitorFigure), MonitorLog.FileName, Page];
+    [
+        .. Figure.Files(SecondsFigure + "*"),
+        .. Figure.Files(StepsFigure + "*"),
+        .. Figure.Files(MonitorFigure + "*"),
+        MonitorLog.FileName,
+        Page,
+    ];
 
-    /// <param name="comparison">The results.</param>
-    /// <param name="workload">The workload.</param>
+    /// <param name="comparisons">The results with their workloads.</param>
     /// <param name="folder">The folder of the files.</param>
     /// <param name="output">The console.</param>
     /// <param name="partial">Whether runs are missing.</param>
     /// <returns>As <see cref="ExitCode"/>; 1 if runs are missing.</returns>
-    public static int Write(BenchmarkResult comparison, Workload workload, ResultFolder folder, TextWriter output, bool partial = false)
+    public static int Write(
+        IReadOnlyList<(BenchmarkResult Result, Workload Workload)> comparisons,
+        ResultFolder folder,
+        TextWriter output,
+        bool partial = false
+    )
     {
         var console = ReferenceEquals(output, Console.Out)
             ? AnsiConsole.Console
             : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
-        if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
+        var begun = comparisons.Where(c => c.Result.Runs.Count > 0 || c.Result.Trials.Count > 0).ToList();
+        if (begun.Count == 0)
         {
             console.WriteLine("Stopped before training; there are no results.");
             return 1;
         }
+        foreach (var (comparison, workload) in begun)
+        {
+            if (comparisons.Count > 1)
+                console.WriteLine($"\n{workload.Name}: {workload.Description}");
+            Write(console, comparison);
+        }
+        folder.WriteResult(ResultJson.Of([.. begun.Select(c => c.Result)], partial));
+        var drawn = begun.Where(c => c.Result.Runs.Count > 0).ToList();
+        if (drawn.Count == 0) // stopped during tuning: there is no curve to draw
+        {
+            console.WriteLine($"The {begun.Sum(c => c.Result.Trials.Count)} tuning trials are in {folder.PathOf("result.json")}");
+            return 1;
+        }
+        bool monitored = false;
+        foreach (var (comparison, workload) in drawn)
+        {
+            string title = $"{workload.Name}: loss during training",
+                suffix = comparison == drawn[0].Result ? "" : "-" + workload.Name;
+            LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure + suffix);
+            LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure + suffix);
+            monitored |= MonitorPanel.Save(comparison, folder, MonitorFigure + suffix);
+        }
+        folder.Write(Page, HtmlReport.Of(drawn[0].Result, drawn[0].Workload));
+        console.WriteLine();
+        console.WriteLine(
+            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
+                + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
+        );
+        return folder.ExitCode(partial ? 1 : ExitCode([.. comparisons.Select(c => c.Result)]));
+    }
+
+    private static void Write(IAnsiConsole console, BenchmarkResult comparison)
+    {
         var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
         foreach (string head in Summary.Heads(comparison))
             table.AddColumn(new TableColumn(Markup.Escape(head)));
@@ -48,30 +92,13 @@ internal static class Report
             console.WriteLine(
                 $"{events} events (failed factorisations, fallbacks, skipped steps, choices during training) are listed in the " + "report."
             );
-
         if (MonitorPanel.Cost(comparison) is { } cost)
             console.WriteLine(cost);
-
-        folder.WriteResult(ResultJson.Of(comparison, partial));
-        if (comparison.Runs.Count == 0) // stopped during tuning: there is no curve to draw
-        {
-            console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.PathOf("result.json")}");
-            return 1;
-        }
-        string title = $"{workload.Name}: loss during training";
-        LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure);
-        LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure);
-        bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
-        folder.Write(Page, HtmlReport.Of(comparison, workload));
-        console.WriteLine();
-        console.WriteLine(
-            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
-                + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
-        );
-        return folder.ExitCode(partial ? 1 : ExitCode(comparison));
     }
 
     /// <summary>1 if interrupted, if nothing ran, or if no run completed (all came apart, diverged or failed); otherwise 0.</summary>
-    public static int ExitCode(BenchmarkResult comparison) =>
-        comparison.Runs.All(r => r.Status != RunStatus.Completed) || comparison.Runs.Any(r => r.Status == RunStatus.Interrupted) ? 1 : 0;
+    public static int ExitCode(IReadOnlyList<BenchmarkResult> comparisons) =>
+        comparisons.Any(c => c.Runs.All(r => r.Status != RunStatus.Completed) || c.Runs.Any(r => r.Status == RunStatus.Interrupted))
+            ? 1
+            : 0;
 }

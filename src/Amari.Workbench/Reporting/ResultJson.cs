@@ -11,10 +11,18 @@ internal static class ResultJson
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    /// <param name="comparison">The results.</param>
+    /// <param name="comparisons">The results by workload. The first is the document; others follow under <c>more</c>.</param>
     /// <param name="partial">Whether more runs will follow.</param>
-    public static string Of(BenchmarkResult comparison, bool partial = false) =>
-        new JsonObject
+    public static string Of(IReadOnlyList<BenchmarkResult> comparisons, bool partial = false)
+    {
+        var document = Of(comparisons[0], partial);
+        if (comparisons.Count > 1)
+            document["more"] = new JsonArray([.. comparisons.Skip(1).Select(c => Of(c, partial))]);
+        return document.ToJsonString(Indented);
+    }
+
+    private static JsonObject Of(BenchmarkResult comparison, bool partial) =>
+        new()
         {
             ["partial"] = partial,
             ["workload"] = comparison.Workload,
@@ -34,7 +42,7 @@ internal static class ResultJson
                     ["failure"] = t.Failure is { } why ? Trouble.Reason(why) : null,
                 }),
             ]),
-        }.ToJsonString(Indented);
+        };
 
     private static JsonObject RunOf(TrainingRun run)
     {
