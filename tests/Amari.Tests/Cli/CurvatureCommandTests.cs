@@ -7,6 +7,7 @@ using Amari.Ranks;
 using Amari.Reporting;
 using Amari.Serialization;
 using Amari.Spectrum;
+using Amari.Tests.Serialization;
 using Amari.Tests.Training;
 using Amari.Training;
 using Amari.Workloads;

@@ -1,4 +1,5 @@
 using Amari.Optimizers;
+using Amari.Tests.Contracts;
 using Amari.Training;
 using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;

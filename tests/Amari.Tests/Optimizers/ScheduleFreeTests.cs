@@ -1,3 +1,4 @@
+using Amari.Tests.Contracts;
 using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
 
