@@ -7,236 +7,9 @@ using Amari.Workloads;
 
 namespace Amari.Tests.KfacOptimizer;
 
-/// <summary>Steps from the quadratic model, adaptive damping and rejection against dense Fishers and closed forms, in float64.</summary>
-public sealed class AdaptiveDampingTests : IDisposable
+/// <summary>Adaptive damping, rejection and the damping of the factors against dense Fishers and closed forms, in float64.</summary>
+public sealed class AdaptiveDampingTests : QuadraticModelTest
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public AdaptiveDampingTests()
-    {
-        manual_seed(41);
-        set_default_dtype(ScalarType.Float64);
-    }
-
-    public void Dispose()
-    {
-        set_default_dtype(ScalarType.Float32);
-        _scope.Dispose();
-    }
-
-    private static readonly Kfac.Options Base = new()
-    {
-        Damping = 0.02,
-        MaxGrowth = null,
-        Step = new QuadraticStep(),
-        Curvature = new()
-        {
-            Fisher = new FisherOptions.Exact(),
-            IdentityStart = 0,
-            Refresh = new() { InverseInterval = 1 },
-        },
-    };
-
-    private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
-
-    private static Tensor Flat(nn.Module model) => cat([.. model.parameters().Select(p => p.detach().flatten())]);
-
-    /// <summary>The change of the parameters by one fixed step of length 1 without momentum, from a given state.</summary>
-    private static Tensor Direction(Kfac other, nn.Module<Tensor, Tensor> model, Kfac.Options options, Tensor x, Tensor y)
-    {
-        var twin = Net();
-        using (no_grad())
-            foreach (var (p, q) in twin.parameters().Zip(model.parameters()))
-                p.copy_(q);
-        using var optimizer = new Kfac(twin, options, new Categorical());
-        optimizer.Restore(other.Snapshot());
-        optimizer.Group.Options = options with
-        {
-            LearningRate = 1,
-            StepRejection = false,
-            Step = new FixedStep { KlClip = null, Momentum = 0 },
-        };
-        var before = Flat(twin);
-        new Categorical().Loss(twin.call(x), y).backward();
-        optimizer.step();
-        return Flat(twin) - before;
-    }
-
-    [Fact]
-    public void A_gradient_of_zeros_is_no_step()
-    {
-        var model = Net();
-        using var optimizer = new Kfac(model, Base, new Gaussian());
-        var x = randn(7, 4);
-        foreach (bool moving in (bool[])[false, true])
-        {
-            var w = Flat(model);
-            var f = model.call(x).detach();
-            optimizer.StepOnBatch(x, f);
-            Assert.True(Flat(model).eq(w).all().ToBoolean()); // nor along the last one: the model does not fall there
-            if (!moving)
-                for (int i = 0; i < 3; i++)
-                    optimizer.StepOnBatch(x, f + 1);
-        }
-        Assert.DoesNotContain(optimizer.Events, e => e.Message.Contains("no minimum", StringComparison.Ordinal));
-        Assert.Equal(0, optimizer.SkippedSteps);
-    }
-
-    [Theory, InlineData(DampingScale.Absolute), InlineData(DampingScale.MeanEigenvalue)]
-    public void Learning_rate_and_momentum_minimise_the_dense_quadratic_model(DampingScale scale)
-    {
-        // so that the loss is known after each step
-        var (model, options) = (
-            Net(),
-            Base with
-            {
-                StepRejection = true,
-                MaxGrowth = null,
-                Curvature = Base.Curvature with { DampingScale = scale },
-            }
-        );
-        using var optimizer = new Kfac(model, options, new Categorical());
-        Tensor? last = null;
-        for (int i = 0; i < 3; i++)
-        {
-            var (x, y) = (randn(7, 4), randint(0, 3, [7]));
-            var w = Flat(model);
-            var delta = Direction(optimizer, model, options, x, y);
-            var parameters = model.parameters().ToList();
-            var g = cat([.. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
-            var dense = Dense.Fisher(model, x, parameters, Dense.CategoricalFisher);
-            var report = optimizer.StepOnBatch(x, y);
-            double[] unit = scale == DampingScale.Absolute ? [1, 1] : [Mean(optimizer, "a"), Mean(optimizer, "b")];
-            var lambda = 0.02 * cat([full(25, unit[0]), full(18, unit[1])]);
-            var plane = last is null ? delta.unsqueeze(1) : stack([delta, last], 1);
-            var best = -linalg.solve(plane.T.mm(dense + lambda.diag()).mm(plane), plane.T.mv(g));
-            var expected = plane.mv(best);
-            last = Flat(model) - w;
-            Assert.InRange(Dense.RelativeError(last, expected), 0, 1e-8);
-            Assert.Equal(best[0].ToDouble(), report.StepSize, 1e-8 * Math.Abs(report.StepSize));
-            double predicted = -(g.dot(expected) + 0.5 * expected.dot(dense.mv(expected))).ToDouble();
-            Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-8);
-            Assert.Equal((report.LossBefore - report.LossAfter) / predicted, report.ReductionRatio!.Value, 1e-7);
-            Assert.Equal(new Categorical().Loss(model.call(x), y).ToDouble(), report.LossAfter, 1e-12);
-        }
-
-        static double Mean(Kfac optimizer, string layer)
-        {
-            var state = optimizer.Snapshot().Tensors;
-            return state[$"{layer}.A"].diagonal().mean().ToDouble() * state[$"{layer}.G"].diagonal().mean().ToDouble();
-        }
-    }
-
-    /// <summary>But where they do not show that slope: then an example that they lack has most of it, and the curvature that goes with
-    /// it.</summary>
-    [Theory, InlineData(false), InlineData(true)]
-    public void Curvature_is_of_the_first_examples_and_the_slope_of_all(bool odd)
-    {
-        var (model, unseen) = (Net(), Net()); // K-FAC sees every pass of its own model
-        using (no_grad())
-            foreach (var (p, q) in unseen.parameters().Zip(model.parameters()))
-                p.copy_(q);
-        using var optimizer = new Kfac(model, Base with { Step = (QuadraticStep)Base.Step with { BatchSize = 3 } }, new Categorical());
-        Tensor some = randn(3, 4),
-            x = cat([some, some + 0.05 * randn(3, 4)]),
-            y = tensor([0L, 1, 2, 0, 1, 2]);
-        if (odd)
-        {
-            var others = 3 * randn(20, 4);
-            using (no_grad())
-                (x, y) = (cat([some, others]), cat([unseen.call(some).argmax(1), unseen.call(others).argmin(1)]));
-        }
-        var w = Flat(model);
-        var delta = Direction(optimizer, model, Base, x, y);
-        var parameters = unseen.parameters().ToList();
-        var g = cat([.. autograd.grad([new Categorical().Loss(unseen.call(x), y)], [.. parameters]).Select(t => t.flatten())]);
-        var damped = Dense.Fisher(unseen, odd ? x : x.narrow(0, 0, 3), parameters, Dense.CategoricalFisher) + 0.02 * eye(g.shape[0]);
-        var report = optimizer.StepOnBatch(x, y);
-        Assert.Equal(odd, optimizer.Events.Any(e => e.Message.Contains("did not show the slope", StringComparison.Ordinal)));
-        Assert.Equal(-(g.dot(delta) / delta.dot(damped.mv(delta))).ToDouble(), report.StepSize, 1e-8);
-        Assert.InRange(Dense.RelativeError(Flat(model) - w, report.StepSize * delta), 0, 1e-9);
-        Assert.Equal(double.NaN, report.LossAfter); // nothing asked for it
-        Assert.Null(report.ReductionRatio);
-    }
-
-    /// <summary>Slopes are compared as the gradient was before it was clipped; and not at all where dropout makes training another
-    /// function.</summary>
-    [
-        Theory,
-        InlineData(1e-3, false, false),
-        InlineData(1e-3, true, true),
-        InlineData(null, true, true),
-        InlineData(null, true, false, true)
-    ]
-    public void The_whole_batch_takes_the_place_of_first_examples_where_slopes_differ(
-        double? clip,
-        bool odd,
-        bool told,
-        bool dropout = false
-    )
-    {
-        var model = dropout
-            ? nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("d", nn.Dropout(0.1)), ("b", nn.Linear(5, 3)))
-            : Net();
-        using var optimizer = new Kfac(
-            model,
-            Base with
-            {
-                Step = (QuadraticStep)Base.Step with
-                {
-                    BatchSize = 3,
-                    FactorDamping = new() { Interval = 1 },
-                },
-            },
-            new Categorical()
-        )
-        {
-            MaxGradientNorm = clip,
-        };
-        using (no_grad())
-        {
-            Tensor some = randn(3, 4),
-                x = odd ? cat([some, 3 * randn(20, 4)]) : cat([some, some]),
-                f = model.call(x),
-                y = odd ? cat([f.narrow(0, 0, 3).argmax(1), f.narrow(0, 3, 20).argmin(1)]) : tensor([0L, 1, 2, 0, 1, 2]);
-            optimizer.StepOnBatch(x, y);
-        }
-        Assert.Equal(
-            told ? ["(4 times by now)"] : [],
-            optimizer
-                .Events.Where(e => e.Message.Contains("did not show the slope", StringComparison.Ordinal))
-                .Select(e => e.Message[^16..])
-        ); // three dampings, and the step
-    }
-
-    /// <summary>In single precision, too: the error of differences is far below what a step length needs.</summary>
-    [Theory, InlineData(ScalarType.Float32, 2e-3), InlineData(ScalarType.Float64, 1e-8)]
-    public void Quadratic_forms_by_differences_equal_the_dense_ones(ScalarType type, double tolerance)
-    {
-        var model = Net().to(type);
-        var x = randn(7, 4, dtype: type);
-        var y = randint(0, 3, [7]);
-        var objective = new Amari.Curvature.Objective(model, new Categorical(), [(x, y)]);
-        var before = Optimizers.Problem.Values(model.parameters());
-        var plane = randn(objective.Parameters.Dimension, 2, dtype: type) * tensor([1.0, 300.0]).to(type);
-        var (form, slopes) = new Amari.Curvature.Fisher(objective).Form(
-            [objective.Parameters.Split(plane.select(1, 0)), objective.Parameters.Split(plane.select(1, 1))],
-            new Categorical().Score(model.call(x), y)
-        );
-        var gradient = cat([
-            .. autograd.grad([new Categorical().Loss(model.call(x), y)], [.. model.parameters()]).Select(t => t.flatten()),
-        ]);
-        Assert.Equal(before, Optimizers.Problem.Values(model.parameters()));
-        var wide = Net();
-        using (no_grad())
-            foreach (var (p, q) in wide.parameters().Zip(model.parameters()))
-                p.copy_(q);
-        var dense = Dense.Fisher(wide, x.to(ScalarType.Float64), [.. wide.parameters()], Dense.CategoricalFisher);
-        var exact = plane.to(ScalarType.Float64).T.mm(dense).mm(plane.to(ScalarType.Float64));
-        Assert.InRange(Dense.RelativeError(tensor(form), exact), 0, tolerance);
-        Assert.InRange(Dense.RelativeError(tensor(slopes), plane.T.mv(gradient).to(ScalarType.Float64)), 0, tolerance);
-    }
-
     /// <summary>Squared loss and one linear layer: K-FAC is exact, the model is the loss, and one step is the minimum of the damped
     /// loss.</summary>
     [Fact]
@@ -289,7 +62,7 @@ public sealed class AdaptiveDampingTests : IDisposable
     [Fact]
     public void A_rising_step_is_taken_back_bit_for_bit_and_raises_damping()
     {
-        var model = Net();
+        var model = TwoLayers();
         var options = new Kfac.Options
         {
             LearningRate = 100,
@@ -327,7 +100,7 @@ public sealed class AdaptiveDampingTests : IDisposable
     [Fact]
     public void Factor_damping_is_the_best_of_three_by_the_dense_model()
     {
-        var model = Net();
+        var model = TwoLayers();
         var options = Base with
         {
             Damping = 0.5,
@@ -367,7 +140,7 @@ public sealed class AdaptiveDampingTests : IDisposable
     [Fact]
     public void Poor_ratio_of_the_fixed_rule_is_that_of_the_dense_model()
     {
-        var model = Net();
+        var model = TwoLayers();
         using var optimizer = new Kfac(
             model,
             Base with
@@ -389,76 +162,6 @@ public sealed class AdaptiveDampingTests : IDisposable
             double predicted = -(g.dot(delta) + 0.5 * delta.dot(dense.mv(delta))).ToDouble();
             Assert.Equal(predicted, report.PredictedReduction!.Value, 1e-10);
         }
-    }
-
-    /// <summary>A quadratic loss, of which the model is the truth: what a clipped step does is what was promised of it.</summary>
-    [Theory, InlineData(true), InlineData(false)]
-    public void Clipped_gradient_leaves_the_promise_true(bool quadratic)
-    {
-        var (x, y) = (randn(8, 3), randn(8, 2));
-        Dictionary<double, Tensor> moved = [];
-        foreach (double most in (double[])[0.05, 1000])
-        {
-            manual_seed(43);
-            var model = nn.Sequential(("a", nn.Linear(3, 2)));
-            using var optimizer = new Kfac(
-                model,
-                Base with
-                {
-                    Step = quadratic
-                        ? new QuadraticStep { AdaptiveDamping = new() { Interval = 1 } }
-                        : new FixedStep
-                        {
-                            KlClip = null,
-                            AdaptiveDamping = new() { Interval = 1 },
-                        },
-                },
-                new Gaussian()
-            )
-            {
-                MaxGradientNorm = most,
-            };
-            var before = Flat(model);
-            for (int i = 0; i < 3; i++)
-            {
-                var report = optimizer.StepOnBatch(x, y);
-                if (i == 0)
-                    moved[most] = (Flat(model) - before) * Math.Max(1, report.GradientNorm / most);
-                Assert.Equal(1, report.ReductionRatio!.Value, 1e-6);
-                Assert.Equal(optimizer.GradientNorm, report.GradientNorm, 1e-12);
-                Assert.Equal(report.LossBefore - report.LossAfter, report.PredictedReduction!.Value, 1e-9);
-            }
-            Assert.Equal(most < 1 ? 3 : 0, optimizer.ClippedSteps);
-        }
-        Assert.InRange(Dense.RelativeError(moved[0.05], moved[1000]), 0, 1e-7); // c times the whole step
-    }
-
-    [Theory, InlineData(true), InlineData(false)]
-    public void Weight_decay_scales_with_the_rate_and_is_not_predicted(bool quadratic)
-    {
-        var (x, y) = (randn(7, 4), randint(0, 3, [7]));
-        var options = Base with
-        {
-            LearningRate = 0.2,
-            Step = quadratic
-                ? new QuadraticStep { AdaptiveDamping = new() { Interval = 1 } }
-                : new FixedStep { AdaptiveDamping = new() { Interval = 1 } },
-        };
-        List<(Tensor Before, Tensor Change, StepReport Report)> runs = [];
-        foreach (double decay in (double[])[0, 0.3])
-        {
-            manual_seed(44);
-            var model = Net();
-            using var optimizer = new Kfac(model, options with { WeightDecay = decay }, new Categorical());
-            var before = Flat(model);
-            var report = optimizer.StepOnBatch(x, y);
-            runs.Add((before, Flat(model) - before, report));
-            Assert.Equal(runs[^1].Change.norm().ToDouble(), report.StepNorm, 1e-10);
-        }
-        var isWeight = cat([ones(20), zeros(5), ones(15), zeros(3)]);
-        Assert.InRange(Dense.RelativeError(runs[1].Change - runs[0].Change, -0.2 * 0.3 * isWeight * runs[0].Before), 0, 1e-9);
-        Assert.Equal(runs[0].Report.PredictedReduction!.Value, runs[1].Report.PredictedReduction!.Value, 1e-12);
-        Assert.Equal(runs[0].Report.StepSize, runs[1].Report.StepSize, 1e-12);
     }
 
     [Fact]
@@ -528,7 +231,7 @@ public sealed class AdaptiveDampingTests : IDisposable
             Assert.NotEqual(runs[k], runs[i]);
         foreach (var o in all.Where(o => o.EvaluatesLoss))
         {
-            var model = Net();
+            var model = TwoLayers();
             using var optimizer = new Kfac(model, o, new Categorical());
             model.call(randn(3, 4)).sum().backward();
             Assert.Contains(
@@ -537,14 +240,14 @@ public sealed class AdaptiveDampingTests : IDisposable
                 StringComparison.Ordinal
             );
         }
-        using var without = new Kfac(Net());
+        using var without = new Kfac(TwoLayers());
         Assert.Throws<InvalidOperationException>(() => without.StepOnBatch(randn(3, 4), randint(0, 3, [3])));
     }
 
     private static double[] Run(Kfac.Options options, int steps, int resumeAt = -1)
     {
         manual_seed(42);
-        var model = Net();
+        var model = TwoLayers();
         var optimizer = new Kfac(model, options, new Categorical());
         for (int i = 0; i < steps; i++)
         {

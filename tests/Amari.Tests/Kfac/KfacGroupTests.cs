@@ -8,8 +8,6 @@ namespace Amari.Tests.KfacOptimizer;
 /// λ.</summary>
 public sealed class KfacGroupTests() : KfacTest(87)
 {
-    private static Sequential Net() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
-
     private static Kfac Make(nn.Module<Tensor, Tensor> model, Kfac.Options first, Kfac.Options second) =>
         new(
             new ParameterGroup<Kfac.Options>(model.named_parameters().Where(p => p.name[0] == 'a'), first),
@@ -18,13 +16,11 @@ public sealed class KfacGroupTests() : KfacTest(87)
             new Categorical()
         );
 
-    private static Tensor Flat(nn.Module model) => cat([.. model.parameters().Select(p => p.detach().flatten())]);
-
     /// <summary>Dense blocks A ⊗ G of the optimizer's own factors; Fisher and gradient from autograd.</summary>
     [Theory, InlineData(true), InlineData(false)]
     public void Adapted_damping_scales_each_blocks_own(bool quadratic)
     {
-        var model = Net();
+        var model = TwoLayers();
         var options = Plain with
         {
             MaxGrowth = null,
@@ -104,7 +100,7 @@ public sealed class KfacGroupTests() : KfacTest(87)
         double[] Run(int resumeAt)
         {
             manual_seed(88);
-            var model = Net();
+            var model = TwoLayers();
             var optimizer = Make(model, options, second);
             for (int i = 0; i < 12; i++)
             {

@@ -82,4 +82,13 @@ public abstract class KfacTest : IDisposable
         nn.init.zeros_(norm.bias!);
         return norm;
     }
+
+    private protected static Sequential TwoLayers() => nn.Sequential(("a", nn.Linear(4, 5)), ("t", nn.Tanh()), ("b", nn.Linear(5, 3)));
+
+    /// <summary>All parameters in one row.</summary>
+    private protected static Tensor Flat(nn.Module model) => cat([.. model.parameters().Select(p => p.detach().flatten())]);
+
+    /// <summary>The change of every parameter in one step.</summary>
+    private protected static Dictionary<string, Tensor> Changes(nn.Module<Tensor, Tensor> model, Kfac optimizer, Tensor x, Tensor y) =>
+        Step(model, optimizer, new Categorical(), x, y).ToDictionary(s => s.Key, s => s.Value.Change);
 }

@@ -6,48 +6,14 @@ using Amari.Verification;
 
 namespace Amari.Tests.KfacOptimizer;
 
-/// <summary>The quadratic model's rule behind the ordinary step(): when it is taken, what schedules make of it, the identity that G begins
-/// as, and what holds its steps.</summary>
-public sealed class QuadraticStepTests : IDisposable
+/// <summary>The quadratic model's rule behind the ordinary step(): what schedules make of it, and what bounds its steps.</summary>
+public sealed class QuadraticStepTests : StepRuleTest
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public QuadraticStepTests()
-    {
-        manual_seed(17);
-        set_default_dtype(ScalarType.Float64);
-    }
-
-    public void Dispose()
-    {
-        set_default_dtype(ScalarType.Float32);
-        _scope.Dispose();
-    }
-
     private static readonly Kfac.Options Quadratic = new()
     {
         Step = new QuadraticStep(),
         Curvature = new() { Fisher = new FisherOptions.Exact() },
     };
-
-    private static nn.Module<Tensor, Tensor> Net()
-    {
-        manual_seed(5);
-        return nn.Sequential(("a", nn.Linear(4, 6)), ("t", nn.Tanh()), ("b", nn.Linear(6, 3)));
-    }
-
-    private static (Tensor X, Tensor Y) Batch(int n, int seed = 9)
-    {
-        manual_seed(seed);
-        return (2 * randn(n, 4), randint(0, 3, [n]));
-    }
-
-    private static void Step(nn.Module<Tensor, Tensor> model, Kfac optimizer, Tensor x, Tensor y)
-    {
-        optimizer.zero_grad();
-        new Categorical().Loss(model.call(x), y).backward();
-        optimizer.step();
-    }
 
     [Theory, InlineData(null), InlineData(4L)]
     public void A_step_after_backward_is_the_step_on_the_batch(long? examples)
@@ -79,36 +45,6 @@ public sealed class QuadraticStepTests : IDisposable
     }
 
     [Fact]
-    public void Large_batches_take_the_quadratic_model_and_log_it_once()
-    {
-        Assert.IsType<QuadraticStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 32));
-        Assert.IsType<FixedStep>(Chosen(new() { Step = new AutoStep { BatchSize = 2 } }, 31));
-        Assert.IsType<FixedStep>(Chosen(new() { Step = new AutoStep { BatchSize = null } }, 600));
-        Assert.IsType<FixedStep>(Chosen(new(), 511));
-        Assert.IsType<QuadraticStep>(Chosen(new(), 512));
-        Assert.IsType<FixedStep>(Chosen(new() { Step = new FixedStep() }, 512));
-        Assert.IsType<QuadraticStep>(Chosen(new() { Step = new QuadraticStep() }, 8));
-        Assert.IsType<FixedStep>(Chosen(new() { Curvature = new() { Fisher = new FisherOptions.ForwardOnly() } }, 512));
-        Assert.IsType<FixedStep>(Chosen(new(), 512, likelihood: false));
-
-        static StepRule Chosen(Kfac.Options options, int batch, bool likelihood = true)
-        {
-            var model = Net();
-            using var optimizer = new Kfac(model, options, likelihood ? new Categorical() : null);
-            for (int i = 0; i < 2; i++)
-            {
-                var (x, y) = Batch(batch, i);
-                Step(model, optimizer, x, y);
-            }
-            Assert.Equal(
-                options.Step is AutoStep && optimizer.StepRule is QuadraticStep ? 1 : 0,
-                optimizer.Events.Count(e => e.Message.StartsWith("steps are of the quadratic model", StringComparison.Ordinal))
-            );
-            return optimizer.StepRule;
-        }
-    }
-
-    [Fact]
     public void Without_a_likelihood_the_quadratic_model_is_refused() =>
         Assert.Contains(
             "needs a likelihood",
@@ -133,128 +69,6 @@ public sealed class QuadraticStepTests : IDisposable
             .ToList();
         Assert.InRange(Dense.RelativeError(changes[1], 0.25 * changes[0]), 0, 1e-12);
         Assert.InRange(Dense.RelativeError(changes[2], changes[0]), 0, 1e-12);
-    }
-
-    [Fact]
-    public void Output_factors_begin_as_the_identity_which_fades_with_each_measurement()
-    {
-        const double Decay = 0.8,
-            Start = 3;
-        List<Kfac> optimizers = [];
-        foreach (double identity in new[] { 0, Start })
-        {
-            var model = Net();
-            var optimizer = new Kfac(
-                model,
-                new()
-                {
-                    LearningRate = 0,
-                    Step = new FixedStep(),
-                    Curvature = new()
-                    {
-                        Fisher = new FisherOptions.Exact(),
-                        FactorEma = Decay,
-                        IdentityStart = identity,
-                        Refresh = new() { FactorInterval = 1 },
-                    },
-                },
-                new Categorical()
-            );
-            optimizers.Add(optimizer);
-            for (int i = 0; i < 9; i++)
-            {
-                var (x, y) = Batch(16, i);
-                Step(model, optimizer, x, y);
-                if (identity == 0)
-                    continue;
-                var plain = Net();
-                using var without = new Kfac(
-                    plain,
-                    new()
-                    {
-                        LearningRate = 0,
-                        Step = new FixedStep(),
-                        Curvature = new()
-                        {
-                            Fisher = new FisherOptions.Exact(),
-                            FactorEma = Decay,
-                            Refresh = new() { FactorInterval = 1 },
-                        },
-                    },
-                    new Categorical()
-                );
-                for (int k = 0; k <= i; k++)
-                {
-                    var (u, v) = Batch(16, k);
-                    Step(plain, without, u, v);
-                }
-                foreach (
-                    var (a, b) in optimizer.Estimate.Blocks.OfType<KroneckerBlock>().Zip(without.Estimate.Blocks.OfType<KroneckerBlock>())
-                )
-                {
-                    Assert.InRange(Dense.RelativeError(a.G!, b.G! + Start * Math.Pow(Decay, i + 1) * eye(b.G!.shape[0])), 0, 1e-12);
-                    Assert.InRange(Dense.RelativeError(a.A!, b.A!), 0, 1e-15);
-                }
-            }
-        }
-        foreach (var o in optimizers)
-            o.Dispose();
-    }
-
-    public static TheoryData<string> Natural => ["categorical", "bernoulli", "gaussian", "poisson"];
-
-    /// <summary>How the change of the loss is known without its targets.</summary>
-    [Theory, MemberData(nameof(Natural))]
-    public void The_loss_changes_by_the_score_along_the_outputs_and_the_divergence(string name)
-    {
-        var (f, g) = (randn(8, 3), 3 * randn(8, 3));
-        (Likelihood likelihood, Tensor y) = name switch
-        {
-            "categorical" => ((Likelihood)new Categorical(), randint(0, 3, [8])),
-            "bernoulli" => (new Bernoulli(), randint(0, 2, [8, 3]).to(ScalarType.Float64)),
-            "gaussian" => (new Gaussian(), randn(8, 3)),
-            _ => (new Poisson(), randint(0, 5, [8, 3]).to(ScalarType.Float64)),
-        };
-        Assert.True(likelihood.IsNatural);
-        double change = (likelihood.SumNegativeLogLikelihood(g, y) - likelihood.SumNegativeLogLikelihood(f, y)).ToDouble();
-        double found = (likelihood.Score(f, y).mul(g - f).sum() + likelihood.KlDivergence(f, g).sum()).ToDouble();
-        Assert.Equal(change, found, 1e-9 * Math.Abs(change));
-        Assert.False(new HeteroscedasticGaussian().IsNatural);
-    }
-
-    [Fact]
-    public void A_resumed_run_equals_an_uninterrupted_one_bit_for_bit()
-    {
-        Kfac.Options options = new()
-        {
-            MaxGrowth = 1.2,
-            Step = new AutoStep { BatchSize = 2 },
-        };
-        Assert.Equal(Run(-1), Run(5));
-
-        double[] Run(int resumeAt)
-        {
-            var model = Net();
-            var optimizer = new Kfac(model, options, new Categorical());
-            for (int i = 0; i < 12; i++)
-            {
-                if (i == resumeAt)
-                {
-                    var saved = optimizer.Snapshot();
-                    var values = System.Text.Json.Nodes.JsonNode.Parse(saved.Values.ToJsonString())!.AsObject();
-                    var copies = saved.Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
-                    optimizer.Dispose();
-                    optimizer = new(model, options, new Categorical());
-                    optimizer.Restore(new(copies, values));
-                }
-                optimizer.Group.LearningRate = i < 4 ? 0.1 : 0.05;
-                var (x, y) = Batch(40, i);
-                Step(model, optimizer, x, y);
-            }
-            Assert.IsType<QuadraticStep>(optimizer.StepRule);
-            optimizer.Dispose();
-            return Optimizers.Problem.Values(model.parameters());
-        }
     }
 
     /// <summary>All examples that the model is made of are fitted, so that it has no curvature, and those of the factors are not.</summary>
@@ -312,46 +126,6 @@ public sealed class QuadraticStepTests : IDisposable
             using (no_grad())
                 w.copy_(before);
             return length / natural;
-        }
-    }
-
-    /// <summary>The model's own dropout, one in a function, micro-batches, and outputs that are no natural parameters.</summary>
-    [Theory, InlineData("module"), InlineData("function"), InlineData("accumulated"), InlineData("variance"), InlineData("plain")]
-    public void Steps_are_fixed_where_model_and_gradient_are_of_different_functions(string what)
-    {
-        manual_seed(3);
-        var layers = nn.Sequential(
-            ("a", nn.Linear(4, 6)),
-            ("t", nn.Tanh()),
-            ("d", what == "module" ? nn.Dropout(0.5) : nn.Identity()),
-            ("b", nn.Linear(6, 4))
-        );
-        using nn.Module<Tensor, Tensor> model = what == "function" ? new Noisy(layers) : layers;
-        Likelihood likelihood = what == "variance" ? new HeteroscedasticGaussian() : new Categorical();
-        using var optimizer = new Kfac(model, new() { Step = new AutoStep { BatchSize = 2 } }, likelihood);
-        optimizer.zero_grad();
-        for (int i = 0; i < (what == "accumulated" ? 2 : 1); i++)
-        {
-            var x = randn(32, 4);
-            likelihood.Loss(model.call(x), what == "variance" ? randn(32, 2) : randint(0, 4, [32])).backward();
-        }
-        optimizer.step();
-        Assert.Equal(what == "plain", optimizer.StepRule is QuadraticStep);
-    }
-
-    private sealed class Noisy : nn.Module<Tensor, Tensor>
-    {
-        private readonly nn.Module<Tensor, Tensor> inner;
-
-        public Noisy(nn.Module<Tensor, Tensor> layers)
-            : base("noisy") => (inner, _) = (layers, 0);
-
-        public override Tensor forward(Tensor x) => nn.functional.dropout(inner.call(x), 0.5, training);
-
-        private int _
-        {
-            get => 0;
-            init => RegisterComponents();
         }
     }
 
@@ -450,37 +224,6 @@ public sealed class QuadraticStepTests : IDisposable
                 optimizer.step();
             }
             return [.. Optimizers.Problem.Values(model.parameters()).Select(v => Math.Round(v, 9))];
-        }
-    }
-
-    [Fact]
-    public void Passes_that_are_never_propagated_back_leave_no_tensors_behind()
-    {
-        var model = Net();
-        using var optimizer = new Kfac(
-            model,
-            new()
-            {
-                Curvature = new()
-                {
-                    Refresh = new() { FactorInterval = 1, InverseInterval = 1 },
-                },
-            },
-            new Categorical()
-        );
-        for (int i = 0; i < 6; i++)
-            Go(i);
-        long live = Tensor.TotalCount;
-        for (int i = 0; i < 40; i++)
-            Go(i);
-        Assert.InRange(Tensor.TotalCount - live, -20, 20);
-
-        void Go(int seed)
-        {
-            using var scope = NewDisposeScope();
-            var (x, y) = Batch(16, seed);
-            model.call(x);
-            Step(model, optimizer, x, y);
         }
     }
 }

@@ -281,31 +281,6 @@ public sealed class CaptureModelTests : IDisposable
         Assert.All(report.Checks, c => Assert.True(c.Outcome != Amari.Verification.CheckOutcome.Failed, $"{c}"));
     }
 
-    /// <summary>log softmax of log probabilities is themselves, so that the Fisher of the Categorical at them is that at the
-    /// logits.</summary>
-    [Fact]
-    public void Log_probabilities_have_the_factors_of_logits()
-    {
-        Dictionary<string, double[]> Factors(bool log)
-        {
-            manual_seed(9);
-            var linear = nn.Linear(4, 3);
-            var model = log ? nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))) : nn.Sequential(("a", linear));
-            using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Categorical());
-            var (x, y) = (randn(16, 4), randint(0, 3, [16]));
-            (log ? nn.functional.nll_loss(model.call(x), y) : nn.functional.cross_entropy(model.call(x), y)).backward();
-            optimizer.step();
-            return optimizer
-                .Snapshot()
-                .Tensors.Where(t => t.Key is "a.A" or "a.G")
-                .ToDictionary(t => t.Key, t => t.Value.Elements<double>());
-        }
-        var (log, plain) = (Factors(true), Factors(false));
-        Assert.Equal(["a.A", "a.G"], log.Keys.Order(StringComparer.Ordinal));
-        foreach (var (name, values) in log)
-            Optimizers.Trajectory.Near(plain[name], values, 1e-6);
-    }
-
     /// <summary>Computes a layer without a graph, and again in the backward pass, which writes the layer's gradients itself.</summary>
     private sealed class Recomputed : autograd.SingleTensorFunction<Recomputed>
     {
@@ -360,64 +335,5 @@ public sealed class CaptureModelTests : IDisposable
             }
             Assert.Equal(Run(false), Run(true));
         }
-    }
-
-    [Fact]
-    public void Curvature_of_a_model_of_log_probabilities_is_that_of_the_logits()
-    {
-        var linear = nn.Linear(4, 3);
-        var (x, y) = (randn(16, 4), randint(0, 3, [16]));
-        foreach (var kind in Enum.GetValues<FisherKind>())
-        {
-            using var log = new Amari.Curvature.KroneckerFactored(
-                new(nn.Sequential(("a", linear), ("s", nn.LogSoftmax(1))), new Categorical(), [(x, y)]),
-                kind
-            );
-            using var plain = new Amari.Curvature.KroneckerFactored(new(nn.Sequential(("a", linear)), new Categorical(), [(x, y)]), kind);
-            Optimizers.Trajectory.Near(plain.Factors[0].G.Elements<double>(), log.Factors[0].G.Elements<double>(), 1e-5);
-        }
-    }
-
-    /// <summary>A layer whose backward pass needs its output.</summary>
-    private sealed class Scaled : nn.Module<Tensor, Tensor>
-    {
-        private readonly Parameter scale = nn.Parameter(ones(4));
-
-        public Scaled()
-            : base("scaled") => RegisterComponents();
-
-        public override Tensor forward(Tensor x) => (x * scale).tanh();
-    }
-
-    /// <summary>Data-parallel training with overlap looks at the outputs of layers in the same way.</summary>
-    [Fact]
-    public void Buckets_may_leave_during_the_backward_pass_of_output_saving_layers()
-    {
-        double[] Run(bool watched)
-        {
-            manual_seed(5);
-            var model = nn.Sequential(("w", new Scaled()), ("b", nn.Linear(4, 3)), ("s", nn.LogSoftmax(1)));
-            int complete = 0;
-            using var order = watched ? new Amari.Distributed.BackwardOrder(model, done => complete = done.Count) { IsArmed = true } : null;
-            model.call(randn(6, 4)).square().sum().backward();
-            order?.Reset();
-            if (watched)
-                Assert.Equal(2, complete); // the Linear's parameters, before the gradient goes on to the first
-            return Optimizers.Problem.Values(model.parameters().Select(p => p.grad!));
-        }
-        Assert.Equal(Run(false), Run(true));
-    }
-
-    /// <summary>Where the graph is kept, more may follow.</summary>
-    [Fact]
-    public void A_backward_pass_says_whether_it_keeps_its_graph()
-    {
-        using var probe = zeros(1, requires_grad: true);
-        var kept = new List<bool>();
-        var loss = GradientTap.On(ones(2, requires_grad: true).mul(2), probe, _ => kept.Add(LibTorch.KeepsGraph)).sum();
-        loss.backward(retain_graph: true);
-        loss.backward();
-        Assert.Equal([true, false], kept);
-        Assert.True(LibTorch.KeepsGraph);
     }
 }

@@ -4,44 +4,9 @@ using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;
 
-/// <summary>The blocks of embeddings against a dense float64 Fisher made from Jacobians, and what blocks of all kinds do
-/// together.</summary>
+/// <summary>What blocks of all kinds have in common.</summary>
 public sealed class CurvatureBlockTests() : KfacTest(6)
 {
-    /// <summary>With squared loss and linear layers the output gradients do not depend on the input: A ⊗ G is the Fisher.</summary>
-    [Fact]
-    public void Embedding_of_a_linear_network_has_the_exact_block()
-    {
-        var model = nn.Sequential(("e", nn.Embedding(5, 3)), ("l", nn.Linear(3, 2)));
-        var x = tensor(new long[] { 0, 3, 3, 1, 0, 3 });
-        var y = randn(6, 2);
-        var embedding = (Embedding)model[0];
-        var dense = Dense.Fisher(model, x, [embedding.weight!], f => eye(2));
-        var objective = new Objective(model, new Gaussian(), [(x, y)], ParameterLayout.Of(model, n => n == "e.weight"));
-        foreach (bool corrected in (bool[])[false, true])
-        {
-            using var factored = new KroneckerFactored(objective, corrected: corrected);
-            Assert.InRange(Dense.RelativeError(factored.ToDense(), dense), 0, 1e-12);
-            foreach (var method in Enum.GetValues<DampingMethod>().Where(m => corrected || m != DampingMethod.Ekfac))
-            {
-                using var inverse = factored.Inverse(0.1, method);
-                var damped = dense + 0.1 * eye(15);
-                if (method == DampingMethod.FactoredTikhonov)
-                {
-                    var (_, a, g) = factored.Factors.Single();
-                    double pi = Math.Sqrt(a.mean().ToDouble() / (g.trace().ToDouble() / 3)),
-                        root = Math.Sqrt(0.1);
-                    damped = kron((a + pi * root).diag(), g + root / pi * eye(3)); // the table's rows come first
-                }
-                Assert.InRange(Dense.RelativeError(inverse.ToDense(), linalg.inv(damped)), 0, 1e-10);
-            }
-        }
-        var (state, steps) = Step(model, new Gaussian(), x, y);
-        Assert.InRange(Dense.RelativeError(state["e.A"], tensor([2, 1, 0, 3, 0.0]) / 6), 0, 1e-12);
-        var expected = -linalg.solve(dense + Plain.Damping * eye(15), steps["e.weight"].Gradient.flatten());
-        Assert.InRange(Dense.RelativeError(steps["e.weight"].Change.flatten(), expected), 0, 1e-10);
-    }
-
     [Fact]
     public void Operator_of_all_kinds_is_symmetric_and_its_inverse_inverts_it()
     {
@@ -112,55 +77,6 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
             optimizer.zero_grad();
             new Categorical().Loss(model.call(ids[i]), labels[i]).backward();
             optimizer.step();
-        }
-    }
-
-    private sealed class Pooled : nn.Module<Tensor, Tensor>
-    {
-        private readonly nn.Module<Tensor, Tensor> a,
-            b;
-        private readonly bool _channelsSecond;
-
-        public Pooled(nn.Module<Tensor, Tensor> a, nn.Module<Tensor, Tensor> b, bool channelsSecond = true)
-            : base("pooled")
-        {
-            (this.a, this.b, _channelsSecond) = (a, b, channelsSecond);
-            RegisterComponents();
-        }
-
-        public override Tensor forward(Tensor x)
-        {
-            var y = b.call(a.call(x));
-            return _channelsSecond ? y.flatten(2).mean([2]) : y.mean([1]);
-        }
-    }
-
-    /// <summary>Eschenhagen et al. 2023, propositions 1 and 2: in deep linear networks of squared loss, expand is exact where each position
-    /// has its term, reduce where positions are averaged.</summary>
-    [Fact]
-    public void Sharing_is_exact_in_its_own_setting_and_not_in_the_other()
-    {
-        var positions = nn.Sequential(("a", nn.Linear(4, 3)), ("b", nn.Linear(3, 2)));
-        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), WeightSharing.Expand), 0, 1e-12);
-        Assert.InRange(Error(positions, randn(5, 3, 4), randn(5, 3, 2), WeightSharing.Reduce), 0.05, 10);
-        var pooled = new Pooled(nn.Linear(4, 3), nn.Linear(3, 2), channelsSecond: false);
-        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), WeightSharing.Reduce), 0, 1e-12);
-        Assert.InRange(Error(pooled, randn(5, 3, 4), randn(5, 2), WeightSharing.Expand), 0.05, 10);
-        foreach (
-            var (convolutional, x) in new (Pooled, Tensor)[]
-            {
-                (new(nn.Conv2d(2, 3, 1), nn.Conv2d(3, 2, 2)), randn(4, 2, 3, 3)),
-                (new(nn.Conv1d(2, 3, 1), nn.ConvTranspose1d(3, 2, 2, stride: 2)), randn(4, 2, 5)),
-            }
-        )
-            // a position of the last layer is like any other
-            Assert.InRange(Error(convolutional, x, randn(4, 2), WeightSharing.Reduce, n => n.StartsWith('b')), 0, 1e-12);
-
-        static double Error(nn.Module<Tensor, Tensor> model, Tensor x, Tensor y, WeightSharing sharing, Func<string, bool>? filter = null)
-        {
-            var objective = new Objective(model, new Gaussian(), [(x, y)], ParameterLayout.Of(model, filter));
-            using var factored = new KroneckerFactored(objective, sharing: sharing);
-            return Dense.RelativeError(factored.ToDense(), new BlockDiagonal(new Fisher(objective)).ToDense());
         }
     }
 

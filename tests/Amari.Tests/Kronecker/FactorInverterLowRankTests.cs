@@ -181,17 +181,6 @@ public sealed class FactorInverterLowRankTests() : KfacTest(61)
         Assert.Equal(straight.Events, after.Events);
     }
 
-    [Fact]
-    public void Intervals_grow_to_the_given_ones()
-    {
-        static IEnumerable<long> Due(int interval, double? growth, int steps = 60) =>
-            Enumerable.Range(1, steps).Select(t => (long)t).Where(t => CurvatureSchedule.IsDue(t, interval, growth));
-        Assert.Equal([1, 11, 21, 31, 41, 51], Due(10, null));
-        Assert.Equal([1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 18, 22, 27, 33, 41, 51], Due(10, 0.25));
-        Assert.Equal([1, 2, 3, 4, 6, 9, 11, 16, 21], Due(5, 0.5, 25));
-        Assert.Equal(Enumerable.Range(1, 60).Select(t => (long)t), Due(1, 0.25));
-    }
-
     /// <summary>They live for a step.</summary>
     [Fact]
     public void The_first_inverses_of_growing_intervals_are_of_full_rank()

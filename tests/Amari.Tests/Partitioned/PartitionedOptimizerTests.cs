@@ -5,77 +5,9 @@ using Problem = Amari.Tests.Optimizers.Problem;
 
 namespace Amari.Tests.Partitioned;
 
-/// <summary>Who takes what, that each part is the method it is, and that the user's groups stay.</summary>
-public sealed class PartitionedOptimizerTests : IDisposable
+/// <summary>Each part is the method it is, the user's groups stay, and a state is whole.</summary>
+public sealed class PartitionedOptimizerTests : PartitionedTest
 {
-    private readonly DisposeScope _scope = NewDisposeScope();
-
-    public void Dispose() => _scope.Dispose();
-
-    private static nn.Module<Tensor, Tensor> Model()
-    {
-        manual_seed(4);
-        return nn.Sequential(
-            ("e", nn.Embedding(11, 6)),
-            ("f", nn.Flatten()),
-            ("a", nn.Linear(18, 9)),
-            ("n", nn.LayerNorm([9])),
-            ("t", nn.Tanh()),
-            ("b", nn.Linear(9, 5))
-        );
-    }
-
-    private static (Tensor X, Tensor Y) Batch(int seed)
-    {
-        using var generator = new Generator((ulong)seed);
-        return (randint(0, 11, [16, 3], generator: generator), randint(0, 5, [16], generator: generator));
-    }
-
-    private static void Train(Optimizer optimizer, nn.Module<Tensor, Tensor> model, int from, int to)
-    {
-        for (int step = from; step < to; step++)
-        {
-            using var scope = NewDisposeScope();
-            var (x, y) = Batch(step);
-            optimizer.zero_grad();
-            new Categorical().Loss(model.call(x), y).backward();
-            optimizer.step();
-        }
-    }
-
-    private static string[] Blocks(PartitionedOptimizer.Options options)
-    {
-        using var o = new PartitionedOptimizer(Model(), options, new Categorical());
-        return [.. o.Coverage.Rows.Select(r => r.Block)];
-    }
-
-    [Fact]
-    public void Rules_send_each_parameter_where_they_say()
-    {
-        // e.weight, a.weight, a.bias, n.weight, n.bias, b.weight, b.bias
-        Assert.Equal(["AdamW", "Muon", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"], Blocks(new()));
-        Assert.Equal(["AdamW", "Muon", "AdamW", "AdamW", "AdamW", "Muon", "AdamW"], Blocks(new() { OutputLayer = true }));
-        Assert.Equal(["Muon", "Muon", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"], Blocks(new() { Embeddings = true }));
-        Assert.Equal(
-            ["AdamW", "AdamW", "AdamW", "AdamW", "AdamW", "Soap", "AdamW"],
-            Blocks(new() { MatrixOptimizer = new Soap.Options(), MaxDimension = 17 })
-        );
-        Assert.Equal(
-            ["AdamW", "Shampoo", "AdamW", "AdamW", "AdamW", "AdamW", "AdamW"],
-            Blocks(new() { MatrixOptimizer = new Shampoo.Options(), OutputLayer = false })
-        );
-        Assert.Equal(
-            ["AdamW", "K-FAC Linear", "K-FAC Linear", "AdamW", "AdamW", "K-FAC Linear", "K-FAC Linear"],
-            Blocks(new() { MatrixOptimizer = new Kfac.Options() })
-        );
-        Assert.All(Blocks(new() { FallbackOnly = true }), b => Assert.Equal("AdamW", b));
-        using var o = new PartitionedOptimizer(Model());
-        Assert.Equal(
-            ["an embedding", "a matrix", "not a matrix", "not a matrix", "not a matrix", "the output layer", "not a matrix"],
-            o.Coverage.Rows.Select(r => r.Reason)
-        );
-    }
-
     /// <summary>The rest of the model is AdamW of a gradient that is 20 times the usual norm at most; a saved run remembers what is
     /// usual.</summary>
     [Fact]
@@ -132,74 +64,6 @@ public sealed class PartitionedOptimizerTests : IDisposable
         Assert.Equal(0.5 * all + 0.5 * 9, Norm(3, false, out _), 1e-4);
     }
 
-    /// <summary>TorchSharp lists a model's own layers before those inside them.</summary>
-    [Fact]
-    public void The_output_layer_is_the_last_one_however_deep_others_lie()
-    {
-        static string[] Outputs(nn.Module model)
-        {
-            using var o = new PartitionedOptimizer(model);
-            return [.. o.Coverage.Rows.Where(r => r.Reason == "the output layer").Select(r => r.Parameter)];
-        }
-        Assert.Equal(
-            ["head.weight"],
-            Outputs(
-                nn.Sequential(
-                    ("body", nn.Sequential(("a", nn.Linear(4, 8)), ("t", nn.Tanh()), ("b", nn.Linear(8, 8)))),
-                    ("head", nn.Linear(8, 3))
-                )
-            )
-        );
-        Assert.Equal(
-            ["tail.b.weight"],
-            Outputs(nn.Sequential(("first", nn.Linear(4, 8)), ("tail", nn.Sequential(("a", nn.Linear(8, 8)), ("b", nn.Linear(8, 3))))))
-        );
-        Assert.Equal(["head.weight"], Outputs(new CharTransformer().CreateModel()));
-        Assert.Equal(["b.weight"], Outputs(new Positions()));
-    }
-
-    private sealed class Positions : nn.Module<Tensor, Tensor>
-    {
-        private readonly Linear a = nn.Linear(4, 8),
-            b = nn.Linear(8, 3);
-        private readonly Parameter positions = nn.Parameter(zeros(5, 4));
-
-        public Positions()
-            : base(nameof(Positions)) => RegisterComponents();
-
-        public override Tensor forward(Tensor x) => b.call(a.call(x + positions));
-    }
-
-    [Fact]
-    public void Under_KFAC_a_matrix_without_a_block_goes_to_AdamW()
-    {
-        using var o = new PartitionedOptimizer(
-            nn.Sequential(("a", nn.Linear(4, 3)), ("g", new Odd(nn.Bilinear(3, 3, 2)))),
-            new PartitionedOptimizer.Options() { MatrixOptimizer = new Kfac.Options() }
-        );
-        Assert.Contains(
-            o.Coverage.Rows,
-            r => r is { Parameter: "g.odd.weight", Block: "AdamW" } && r.Reason.Contains("no K-FAC block", StringComparison.Ordinal)
-        );
-    }
-
-    private sealed class Odd : nn.Module<Tensor, Tensor>
-    {
-        private readonly nn.Module<Tensor, Tensor, Tensor> odd;
-
-        public Odd(nn.Module<Tensor, Tensor, Tensor> inner)
-            : base(nameof(Odd))
-        {
-            odd = inner;
-            RegisterComponents();
-        }
-
-        public override Tensor forward(Tensor x) => odd.call(x, x);
-    }
-
-    public static TheoryData<OptimizerOptions> Methods =>
-        [new Muon.Options(), new Soap.Options(), new Shampoo.Options(), new Kfac.Options()];
-
     [Theory, MemberData(nameof(Methods), DisableDiscoveryEnumeration = true)]
     public void Each_part_is_the_method_it_is(OptimizerOptions matrices)
     {
@@ -215,13 +79,9 @@ public sealed class PartitionedOptimizerTests : IDisposable
         );
         var taken = o.Coverage.Rows.Where(r => r.Block != "AdamW").Select(r => r.Parameter).ToHashSet();
         var parts = apart.named_parameters().ToLookup(p => taken.Contains(p.name));
-        using Optimizer first = matrices switch
-        {
-            Muon.Options m => new Muon([new(parts[true], m)]),
-            Soap.Options s => new Soap([new(parts[true], s)]),
-            Shampoo.Options s => new Shampoo([new(parts[true], s)]),
-            var k => new Kfac(apart, [.. parts[true]], (Kfac.Options)k, new Categorical()),
-        };
+        using var first = matrices is Kfac.Options k
+            ? new Kfac(apart, [.. parts[true]], k, new Categorical())
+            : OptimizerCases.Of(matrices, parts[true].Select(p => p.parameter));
         using var second = new AdamW([new(parts[false], new() { LearningRate = 0.01 })]);
         for (int step = 0; step < 5; step++)
         {

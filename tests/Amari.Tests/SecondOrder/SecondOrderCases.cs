@@ -107,4 +107,6 @@ public static class SecondOrderCases
         var (x, y) = Batch(seed, type);
         return optimizer.StepOnBatch(x, y);
     }
+
+    internal static double[] Values(nn.Module model) => Optimizers.Problem.Values(model.parameters());
 }

@@ -4,6 +4,7 @@ using Amari.Reporting;
 using Amari.Solvers;
 using Amari.Training;
 using Amari.Verification;
+using static Amari.Tests.SecondOrder.SecondOrderCases;
 using static TorchSharp.torch.optim;
 
 namespace Amari.Tests.SecondOrder;
@@ -15,225 +16,23 @@ public sealed class SecondOrderOptimizerTests : IDisposable
 
     public void Dispose() => _scope.Dispose();
 
-    private static double[] Values(nn.Module model) => Optimizers.Problem.Values(model.parameters());
-
-    private static double[] Run<TOptimizer>(TOptimizer optimizer, nn.Module model, double? clip = null)
-        where TOptimizer : SecondOrderOptimizer
-    {
-        using (optimizer)
-        {
-            optimizer.MaxGradientNorm = clip;
-            for (int i = 0; i < 4; i++)
-                SecondOrderCases.StepOnBatch(optimizer, i);
-        }
-        return Values(model);
-    }
-
-    private static void EachOptionChanges<T>(
-        Func<nn.Module<Tensor, Tensor>, T, SecondOrderOptimizer> make,
-        string[] without,
-        params T[] options
-    )
-        where T : OptimizerOptions
-    {
-        // Newton-CG on a convex problem: elsewhere every step ends on the boundary, whatever the tolerance
-        nn.Module<Tensor, Tensor> Model() => typeof(T) == typeof(NewtonCg.Options) ? SecondOrderCases.Convex() : SecondOrderCases.Model();
-        var runs = options
-            .Select(o =>
-            {
-                var m = Model();
-                return Run(make(m, o), m);
-            })
-            .ToList();
-        var model = Model();
-        if (typeof(T) == typeof(Lbfgs.Options))
-            Assert.Contains(
-                "cannot clip",
-                Assert.Throws<InvalidOperationException>(() => Run(make(model, options[0]), model, clip: 0.01)).Message,
-                StringComparison.Ordinal
-            );
-        else
-            runs.Add(Run(make(model, options[0]), model, clip: 0.01));
-        for (int i = 0; i < runs.Count; i++)
-        for (int k = 0; k < i; k++)
-            Assert.True(!runs[k].SequenceEqual(runs[i]), $"{typeof(T).DeclaringType!.Name}: {k} and {i} agree");
-        // every option has a row of its own, but for those that choose no other numbers
-        Assert.Equal(typeof(T).GetProperties().Count(p => p.CanWrite) - without.Length + 1, options.Length);
-    }
-
-    [Fact]
-    public void Each_option_changes_the_trajectory()
-    {
-        string[] memory = [nameof(Newton.Options.MaxDenseBytes)];
-        var categorical = new Categorical();
-        EachOptionChanges<Newton.Options>(
-            (m, o) => new Newton(m, categorical, o),
-            memory,
-            new() { Damping = 0.3 },
-            new() { Damping = 0.2 },
-            new() { Damping = 0.3, LearningRate = 0.5 }
-        );
-        EachOptionChanges<SaddleFreeNewton.Options>(
-            (m, o) => new SaddleFreeNewton(m, categorical, o),
-            memory,
-            new() { Damping = 0.3 },
-            new() { Damping = 0.2 },
-            new() { Damping = 0.3, LearningRate = 0.5 }
-        );
-        EachOptionChanges<NewtonCg.Options>(
-            (m, o) => new NewtonCg(m, categorical, o),
-            [],
-            new() { Radius = 20 },
-            new() { Radius = 20, LearningRate = 0.5 },
-            new() { Radius = 1 },
-            new() { Radius = 20, MaxRadius = 0.5 },
-            new() { Radius = 20, AcceptanceRatio = 0.99 },
-            new() { Radius = 20, MaxIterations = 1 },
-            new() { Radius = 20, Tolerance = 1e-3 }
-        );
-        HessianFree.Options free = new() { Damping = 0.02 };
-        EachOptionChanges(
-            (m, o) => new HessianFree(m, categorical, o),
-            [],
-            free,
-            free with
-            {
-                LearningRate = 0.5,
-            },
-            free with
-            {
-                Damping = 0.1,
-            },
-            free with
-            {
-                DampingFactor = 2,
-            },
-            free with
-            {
-                MaxIterations = 2,
-            },
-            free with
-            {
-                ProgressTolerance = 0.05,
-            },
-            free with
-            {
-                WarmStart = 0,
-            },
-            free with
-            {
-                CgBacktracking = false,
-            },
-            free with
-            {
-                Preconditioner = HessianFreePreconditioner.Kfac,
-            },
-            free with
-            {
-                PreconditionerExponent = 0.5,
-            },
-            free with
-            {
-                PreconditionerSamples = 2,
-            },
-            free with
-            {
-                Seed = 7,
-            }
-        );
-        NaturalGradient.Options natural = new()
-        {
-            Damping = 0.1,
-            Fisher = FisherKind.MonteCarlo,
-            Solver = FisherSolver.ConjugateGradient,
-        };
-        EachOptionChanges(
-            (m, o) => new NaturalGradient(m, categorical, o),
-            memory,
-            natural,
-            natural with
-            {
-                LearningRate = 0.5,
-            },
-            natural with
-            {
-                Damping = 0.2,
-            },
-            natural with
-            {
-                Fisher = FisherKind.Exact,
-            },
-            natural with
-            {
-                MonteCarloSamples = 2,
-            },
-            natural with
-            {
-                Solver = FisherSolver.Gram,
-            },
-            natural with
-            {
-                KlRadius = 1e-3,
-            },
-            natural with
-            {
-                MaxIterations = 2,
-            },
-            natural with
-            {
-                Tolerance = 0.1,
-            },
-            natural with
-            {
-                Seed = 7,
-            }
-        );
-        Lbfgs.Options lbfgs = new() { Iterations = 6, LearningRate = 3 };
-        EachOptionChanges(
-            (m, o) => new Lbfgs(m, categorical, o),
-            [nameof(Lbfgs.Options.StepRejection)], // needs a rising step: LbfgsTests
-            lbfgs,
-            lbfgs with
-            {
-                LearningRate = 1,
-            },
-            lbfgs with
-            {
-                Iterations = 5,
-            },
-            lbfgs with
-            {
-                History = 1,
-            },
-            lbfgs with
-            {
-                GradientTolerance = 0.1,
-            },
-            lbfgs with
-            {
-                LineSearch = LineSearch.None,
-            },
-            lbfgs with
-            {
-                SufficientDecrease = 0.6,
-            },
-            lbfgs with
-            {
-                SlopeTolerance = 0.01,
-            },
-            lbfgs with
-            {
-                MaxEvaluations = 1,
-            }
-        );
-    }
-
+    /// <summary>Those that need no model.</summary>
     private static readonly Func<Parameter, SecondOrderOptimizer>[] OfParameters =
     [
-        w => new Newton([w]),
-        w => new SaddleFreeNewton([w]),
-        w => new NewtonCg([w]),
-        w => new Lbfgs([w]),
+        .. from type in typeof(SecondOrderOptimizer).Assembly.GetTypes()
+        where type.IsSubclassOf(typeof(SecondOrderOptimizer)) && !type.IsAbstract
+        from constructor in type.GetConstructors()
+        where constructor.GetParameters()[0].ParameterType == typeof(IEnumerable<Parameter>)
+        select (Func<Parameter, SecondOrderOptimizer>)(
+            w =>
+                (SecondOrderOptimizer)
+                    constructor.Invoke(
+                        BindingFlags.DoNotWrapExceptions,
+                        null,
+                        [new[] { w }, .. new object?[constructor.GetParameters().Length - 1]],
+                        null
+                    )
+        ),
     ];
 
     [Fact]
@@ -289,88 +88,41 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.Equal(After(false), After(true));
     }
 
-    public static TheoryData<Type, string, object> BadOptions =>
-        new()
-        {
-            { typeof(Newton.Options), "Damping", -1.0 },
-            { typeof(Newton.Options), "LearningRate", double.NaN },
-            { typeof(Newton.Options), "MaxDenseBytes", 0L },
-            { typeof(SaddleFreeNewton.Options), "Damping", double.NaN },
-            { typeof(SaddleFreeNewton.Options), "MaxDenseBytes", -1L },
-            { typeof(NewtonCg.Options), "Radius", 0.0 },
-            { typeof(NewtonCg.Options), "MaxRadius", -1.0 },
-            { typeof(NewtonCg.Options), "AcceptanceRatio", 1.0 },
-            { typeof(NewtonCg.Options), "MaxIterations", 0 },
-            { typeof(NewtonCg.Options), "Tolerance", 0.0 },
-            { typeof(HessianFree.Options), "Damping", 0.0 },
-            { typeof(HessianFree.Options), "DampingFactor", 0.5 },
-            { typeof(HessianFree.Options), "MaxIterations", 0 },
-            { typeof(HessianFree.Options), "ProgressTolerance", 0.0 },
-            { typeof(HessianFree.Options), "WarmStart", 1.0 },
-            { typeof(HessianFree.Options), "PreconditionerExponent", -1.0 },
-            { typeof(HessianFree.Options), "PreconditionerSamples", 0 },
-            { typeof(HessianFree.Options), "Preconditioner", (HessianFreePreconditioner)9 },
-            { typeof(NaturalGradient.Options), "Damping", 0.0 },
-            { typeof(NaturalGradient.Options), "Fisher", (FisherKind)9 },
-            { typeof(NaturalGradient.Options), "MonteCarloSamples", 0 },
-            { typeof(NaturalGradient.Options), "Solver", (FisherSolver)9 },
-            { typeof(NaturalGradient.Options), "KlRadius", 0.0 },
-            { typeof(NaturalGradient.Options), "MaxIterations", 0 },
-            { typeof(NaturalGradient.Options), "Tolerance", -1.0 },
-            { typeof(NaturalGradient.Options), "MaxDenseBytes", 0L },
-            { typeof(Lbfgs.Options), "Iterations", 0 },
-            { typeof(Lbfgs.Options), "History", 0 },
-            { typeof(Lbfgs.Options), "GradientTolerance", 0.0 },
-            { typeof(Lbfgs.Options), "LineSearch", (LineSearch)9 },
-            { typeof(Lbfgs.Options), "SufficientDecrease", 0.0 },
-            { typeof(Lbfgs.Options), "SlopeTolerance", 1.0 },
-            { typeof(Lbfgs.Options), "MaxEvaluations", 0 },
-        };
-
-    [Theory, MemberData(nameof(BadOptions), DisableDiscoveryEnumeration = true)]
-    public void Bad_options_are_refused_with_the_value_and_range(Type options, string option, object value)
-    {
-        var error = Assert
-            .Throws<TargetInvocationException>(() => options.GetProperty(option)!.SetValue(Activator.CreateInstance(options), value))
-            .InnerException!;
-        Assert.Contains(FormattableString.Invariant($"{option} is {value}; it must be"), error.Message, StringComparison.Ordinal);
-    }
-
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void A_resumed_run_equals_an_uninterrupted_one_bitwise(string name)
     {
         string file = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
-        var (whole, first, second) = (SecondOrderCases.Model(), SecondOrderCases.Model(), SecondOrderCases.Model());
-        using var straight = SecondOrderCases.Make(name, whole);
+        var (whole, first, second) = (Model(), Model(), Model());
+        using var straight = Make(name, whole);
         for (int i = 0; i < 7; i++)
-            SecondOrderCases.StepOnBatch(straight, i);
-        using (var before = SecondOrderCases.Make(name, first))
+            StepOnBatch(straight, i);
+        using (var before = Make(name, first))
         {
             for (int i = 0; i < 3; i++)
-                SecondOrderCases.StepOnBatch(before, i);
+                StepOnBatch(before, i);
             before.Save(file);
         }
         using (no_grad())
             foreach (var (p, q) in second.parameters().Zip(first.parameters()))
                 p.copy_(q);
-        using var after = SecondOrderCases.Default(name, second);
+        using var after = Default(name, second);
         after.Load(file);
         File.Delete(file);
         for (int i = 3; i < 7; i++)
-            SecondOrderCases.StepOnBatch(after, i);
+            StepOnBatch(after, i);
         Assert.Equal(Values(whole), Values(second));
         Assert.Equal(straight.Report, after.Report);
         Assert.Equal(straight.Snapshot().Values.ToJsonString(), after.Snapshot().Values.ToJsonString());
         Assert.Equal(straight.Events, after.Events);
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void Lowers_the_loss_and_reports_it(string name)
     {
-        var model = SecondOrderCases.Model();
-        using var optimizer = SecondOrderCases.Make(name, model);
+        var model = Model();
+        using var optimizer = Make(name, model);
         Assert.Null(optimizer.Report);
-        var (x, y) = SecondOrderCases.Batch(1);
+        var (x, y) = Batch(1);
         model.eval();
         double before = new Categorical().Loss(model.call(x), y).ToDouble();
         StepReport report = null!;
@@ -388,12 +140,12 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.Equal(model.named_parameters().Select(p => p.name), optimizer.Coverage.Rows.Select(r => r.Parameter));
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void Live_tensors_do_not_grow(string name)
     {
-        var model = SecondOrderCases.Model();
-        using var optimizer = SecondOrderCases.Make(name, model);
-        var (x, y) = SecondOrderCases.Batch(1);
+        var model = Model();
+        using var optimizer = Make(name, model);
+        var (x, y) = Batch(1);
         using var outer = NewDisposeScope();
         for (int i = 0; i < 2; i++)
             optimizer.StepOnBatch(x, y);
@@ -405,22 +157,22 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.Equal(held, (int)outer.DisposablesCount);
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void The_model_is_left_in_its_mode_and_its_gradients_alone(string name)
     {
-        var model = SecondOrderCases.Model();
+        var model = Model();
         model.train();
-        using var optimizer = SecondOrderCases.Make(name, model);
+        using var optimizer = Make(name, model);
         foreach (var p in model.parameters())
             p.grad = ones_like(p);
-        SecondOrderCases.StepOnBatch(optimizer, 1);
+        StepOnBatch(optimizer, 1);
         Assert.All(model.named_modules(), m => Assert.True(m.module.training));
         Assert.All(model.parameters(), p => Assert.True(p.grad!.eq(1).all().ToBoolean()));
         optimizer.zero_grad();
         Assert.All(model.parameters(), p => Assert.Null(p.grad));
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void TorchSharp_s_schedulers_drive_it(string name)
     {
         Func<Amari.Optimizer, lr_scheduler.LRScheduler>[] schedulers =
@@ -433,14 +185,14 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         ];
         foreach (var make in schedulers)
         {
-            var model = SecondOrderCases.Model();
-            using var optimizer = SecondOrderCases.Make(name, model);
+            var model = Model();
+            using var optimizer = Make(name, model);
             var scheduler = make(optimizer);
             var rates = new List<double>();
             for (int epoch = 0; epoch < 3; epoch++)
             {
                 rates.Add(optimizer.ParamGroups.Single().LearningRate);
-                var report = SecondOrderCases.StepOnBatch(optimizer, epoch);
+                var report = StepOnBatch(optimizer, epoch);
                 if (name.StartsWith("Newton", StringComparison.Ordinal))
                     Assert.Equal(rates[^1], report.StepSize);
                 scheduler.step();
@@ -449,25 +201,25 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         }
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void Follows_a_module_that_moves_to_float64_in_the_middle(string name)
     {
-        var model = SecondOrderCases.Model();
-        using var optimizer = SecondOrderCases.Make(name, model);
-        SecondOrderCases.StepOnBatch(optimizer, 1);
+        var model = Model();
+        using var optimizer = Make(name, model);
+        StepOnBatch(optimizer, 1);
         model.to(ScalarType.Float64);
         var before = Values(model);
-        SecondOrderCases.StepOnBatch(optimizer, 2, ScalarType.Float64);
+        StepOnBatch(optimizer, 2, ScalarType.Float64);
         Assert.NotEqual(before, Values(model));
         optimizer.to(CPU);
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void What_is_not_finite_is_skipped_counted_and_told(string name)
     {
-        var model = SecondOrderCases.Model();
-        using var optimizer = SecondOrderCases.Make(name, model);
-        var (x, y) = SecondOrderCases.Batch(1);
+        var model = Model();
+        using var optimizer = Make(name, model);
+        var (x, y) = Batch(1);
         var before = Values(model);
         for (int i = 0; i < 2; i++)
             Assert.Equal(StepOutcome.Skipped, optimizer.StepOnBatch(x * double.NaN, y).Outcome);
@@ -479,22 +231,22 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.NotEqual(StepOutcome.Skipped, optimizer.StepOnBatch(x, y).Outcome);
     }
 
-    [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
+    [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
     public void State_of_another_optimizer_or_model_is_refused(string name)
     {
-        using var optimizer = SecondOrderCases.Make(name, SecondOrderCases.Model());
-        SecondOrderCases.StepOnBatch(optimizer, 1);
+        using var optimizer = Make(name, Model());
+        StepOnBatch(optimizer, 1);
         var snapshot = optimizer.Snapshot();
-        using var other = SecondOrderCases.Make(name == "Newton" ? "Lbfgs" : "Newton", SecondOrderCases.Model());
+        using var other = Make(name == "Newton" ? "Lbfgs" : "Newton", Model());
         Assert.Contains("not of", Assert.Throws<InvalidDataException>(() => other.Restore(snapshot)).Message, StringComparison.Ordinal);
-        using var larger = SecondOrderCases.Default(name, nn.Sequential(("a", nn.Linear(4, 6)), ("b", nn.Linear(6, 3))));
+        using var larger = Default(name, nn.Sequential(("a", nn.Linear(4, 6)), ("b", nn.Linear(6, 3))));
         Assert.Throws<InvalidDataException>(() => larger.Restore(snapshot));
     }
 
     [Fact]
     public void Wrong_use_is_told_in_one_sentence()
     {
-        var model = SecondOrderCases.Model();
+        var model = Model();
         using var newton = new Newton(model, new Categorical());
         Assert.Contains("step(closure)", Assert.Throws<InvalidOperationException>(() => newton.step()).Message, StringComparison.Ordinal);
         using var free = new HessianFree(model, new Categorical());
@@ -508,12 +260,12 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         using var plain = new NewtonCg(model.parameters());
         Assert.Contains(
             "step(closure)",
-            Assert.Throws<InvalidOperationException>(() => SecondOrderCases.StepOnBatch(plain, 1)).Message,
+            Assert.Throws<InvalidOperationException>(() => StepOnBatch(plain, 1)).Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "float32 or float64",
-            Assert.Throws<ArgumentException>(() => new Lbfgs(SecondOrderCases.Model(ScalarType.BFloat16), new Categorical())).Message,
+            Assert.Throws<ArgumentException>(() => new Lbfgs(Model(ScalarType.BFloat16), new Categorical())).Message,
             StringComparison.Ordinal
         );
     }
