@@ -144,7 +144,7 @@ public sealed class CurvatureCommandTests
     }
 
     [Fact]
-    public void Spectrum_trains_first_unless_told_not_to()
+    public void Spectrum_trains_first_unless_asked_not_to()
     {
         using var folder = new TemporaryFolder();
         string[] few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];

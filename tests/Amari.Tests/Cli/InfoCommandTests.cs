@@ -17,7 +17,7 @@ namespace Amari.Tests.Cli;
 public sealed class InfoCommandTests
 {
     [Fact]
-    public void Info_and_help_tell()
+    public void Info_shows_the_machine_and_no_command_shows_the_help()
     {
         using var folder = new TemporaryFolder();
         var (code, output, _) = Run(
@@ -60,7 +60,7 @@ public sealed class InfoCommandTests
     }
 
     [Fact]
-    public void Info_tells_the_settings_that_a_workload_gives_each_optimizer()
+    public void Info_shows_the_settings_that_a_workload_gives_each_optimizer()
     {
         using var folder = new TemporaryFolder();
         var (code, output, _) = Run("info", "autoencoder", "--json", folder.File("info.json"));

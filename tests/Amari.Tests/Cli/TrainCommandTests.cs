@@ -167,7 +167,7 @@ public sealed class TrainCommandTests
     }
 
     [Fact]
-    public void Train_tells_what_a_curvature_budget_chose()
+    public void Train_reports_what_a_curvature_budget_chose()
     {
         using var folder = new TemporaryFolder();
         string json = folder.File("train.json"),

@@ -17,7 +17,7 @@ namespace Amari.Tests.Cli;
 public sealed class VerifyCommandTests
 {
     [Fact]
-    public void Verify_tells_what_agrees_and_leaves_json()
+    public void Verify_shows_what_agrees_and_leaves_json()
     {
         using var folder = new TemporaryFolder();
         string json = folder.File("verify.json"),

@@ -33,10 +33,10 @@ public sealed class UninitialisedTests
         using (no_grad())
             model.get_parameter("norm.weight")!.select(0, 2).fill_(value);
         using var optimizer = Makers[name](model);
-        var told = Assert.Single(optimizer.Events);
-        Assert.Equal((0, "norm.weight"), (told.Step, told.Subject));
-        Assert.Contains("above 1e10 in magnitude", told.Message, StringComparison.Ordinal);
-        Assert.Contains("GroupNorm", told.Message, StringComparison.Ordinal);
+        var logged = Assert.Single(optimizer.Events);
+        Assert.Equal((0, "norm.weight"), (logged.Step, logged.Subject));
+        Assert.Contains("above 1e10 in magnitude", logged.Message, StringComparison.Ordinal);
+        Assert.Contains("GroupNorm", logged.Message, StringComparison.Ordinal);
     }
 
     [Theory, InlineData("adamw"), InlineData("kfac"), InlineData("routed"), InlineData("newton-cg"), InlineData("shampoo")]

@@ -22,13 +22,23 @@ public sealed class CurvatureOperatorContractTests : IDisposable
             new BlockDiagonal(new Fisher(objective, FisherKind.MonteCarlo)),
         ];
 
-    private static readonly FisherKind[] FisherKinds =
-    [
-        FisherKind.Exact,
-        FisherKind.MonteCarlo,
-        FisherKind.CurvaturePropagation,
-        FisherKind.Empirical,
-    ];
+    /// <summary>Those with an operator: forward-only is a kind of K-FAC's factors.</summary>
+    private static readonly FisherKind[] FisherKinds = [.. Enum.GetValues<FisherKind>().Where(k => k != FisherKind.ForwardOnly)];
+
+    /// <summary>K-FAC's factors and their inverse are operators with tests of their own.</summary>
+    [Fact]
+    public void Every_operator_of_a_model_is_among_them()
+    {
+        var c = CurvatureCases.Make("mlp");
+        Assert.Equal(
+            typeof(CurvatureOperator)
+                .Assembly.GetExportedTypes()
+                .Where(t => t.Namespace == typeof(CurvatureOperator).Namespace && t.IsSubclassOf(typeof(LinearOperator)) && !t.IsAbstract)
+                .Except([typeof(KroneckerFactored), typeof(KroneckerFactoredInverse)])
+                .ToHashSet(),
+            Operators(c.Objective()).Select(o => o.GetType()).ToHashSet()
+        );
+    }
 
     private static IEnumerable<(Tensor, Tensor)> Counted(IEnumerable<(Tensor, Tensor)> batches, Action walked)
     {

@@ -31,6 +31,19 @@ public sealed class CurvatureOperatorTests : IDisposable
 
     private static readonly string[] Kinds = ["Hessian", "GaussNewton", "Exact", "Empirical"];
 
+    [Fact]
+    public void Every_kind_of_operator_is_among_them()
+    {
+        var objective = CurvatureCases.Make("mlp").Objective();
+        Assert.Equal(
+            typeof(CurvatureOperator)
+                .Assembly.GetTypes()
+                .Where(t => t.IsSubclassOf(typeof(CurvatureOperator)) && !t.IsAbstract)
+                .ToHashSet(),
+            Kinds.Select(k => Make(k, objective).GetType()).ToHashSet()
+        );
+    }
+
     [Theory, MemberData(nameof(CurvatureCases.Names), MemberType = typeof(CurvatureCases))]
     public void Operator_is_its_dense_matrix(string name)
     {

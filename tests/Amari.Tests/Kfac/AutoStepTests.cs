@@ -134,7 +134,7 @@ public sealed class AutoStepTests : StepRuleTest
         long live = Tensor.TotalCount;
         for (int i = 0; i < 40; i++)
             Go(i);
-        Assert.InRange(Tensor.TotalCount - live, -20, 20);
+        Assert.InRange(Tensor.TotalCount - live, long.MinValue, 20); // fewer where other tests' tensors are collected meanwhile
 
         void Go(int seed)
         {

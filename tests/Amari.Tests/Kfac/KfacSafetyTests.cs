@@ -25,7 +25,7 @@ public sealed class KfacSafetyTests : IDisposable
         optimizer.step();
     }
 
-    /// <summary>Without AdamW's part and without factors from before, nothing else tells of the bad numbers.</summary>
+    /// <summary>Without AdamW's part and without factors from before, nothing else shows the bad numbers.</summary>
     [
         Theory,
         InlineData(FisherKind.Empirical, false),

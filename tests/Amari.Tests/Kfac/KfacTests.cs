@@ -165,7 +165,7 @@ public sealed class KfacTests : MixedModelTest
     }
 
     [Fact]
-    public void Gradient_that_is_not_finite_is_skipped_counted_and_told()
+    public void Gradient_that_is_not_finite_is_skipped_counted_and_logged()
     {
         var model = Model();
         using var optimizer = new Kfac(model, Base, new Categorical());

@@ -202,10 +202,10 @@ public sealed class KfacWarningTests : IDisposable
             using var optimizer = new Kfac(model, new() { Step = new AutoStep { KlClip = 1e-4 } }, likelihood);
             for (int i = 0; i < 8; i++)
                 Step(model, optimizer, loss);
-            var told = Assert.Single(optimizer.Events, e => e.Message.Contains(Mismatch, StringComparison.Ordinal));
-            Assert.Contains(likelihood.GetType().Name, told.Message, StringComparison.Ordinal);
-            Assert.Equal(3, told.Step);
-            Assert.False(Warnings.Once($"K-FAC: {told.Message}."));
+            var logged = Assert.Single(optimizer.Events, e => e.Message.Contains(Mismatch, StringComparison.Ordinal));
+            Assert.Contains(likelihood.GetType().Name, logged.Message, StringComparison.Ordinal);
+            Assert.Equal(3, logged.Step);
+            Assert.False(Warnings.Once($"K-FAC: {logged.Message}."));
         });
     }
 

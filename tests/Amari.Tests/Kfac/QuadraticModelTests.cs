@@ -119,7 +119,7 @@ public sealed class QuadraticModelTests : QuadraticModelTest
     public void The_whole_batch_takes_the_place_of_first_examples_where_slopes_differ(
         double? clip,
         bool odd,
-        bool told,
+        bool reported,
         bool dropout = false
     )
     {
@@ -150,7 +150,7 @@ public sealed class QuadraticModelTests : QuadraticModelTest
             optimizer.StepOnBatch(x, y);
         }
         Assert.Equal(
-            told ? ["(4 times by now)"] : [],
+            reported ? ["(4 times by now)"] : [],
             optimizer
                 .Events.Where(e => e.Message.Contains("did not show the slope", StringComparison.Ordinal))
                 .Select(e => e.Message[^16..])

@@ -4,8 +4,7 @@ using Amari.Tests.KfacOptimizer;
 
 namespace Amari.Tests.Kronecker;
 
-/// <summary>Layers whose rows cannot be told apart by example, and layers used several times: what is measured, and that it is
-/// told.</summary>
+/// <summary>Layers with rows that cannot be assigned to examples, and layers used several times: what is measured and logged.</summary>
 public sealed class CaptureLayoutTests() : KfacTest(91)
 {
     private const string Layout = "examples are not the first dimension of its input: every position counts by itself",
@@ -53,7 +52,7 @@ public sealed class CaptureLayoutTests() : KfacTest(91)
     }
 
     [Theory, InlineData(FisherKind.Exact), InlineData(FisherKind.Empirical), InlineData(FisherKind.ForwardOnly)]
-    public void Reducing_time_first_rows_is_refused_for_expanding_and_told_once(FisherKind kind)
+    public void Reducing_time_first_rows_becomes_expanding_and_is_logged_once(FisherKind kind)
     {
         var reduced = Plain with
         {
@@ -73,7 +72,7 @@ public sealed class CaptureLayoutTests() : KfacTest(91)
     }
 
     [Fact]
-    public void What_was_told_is_not_told_again_by_a_resumed_run()
+    public void What_was_logged_is_not_logged_again_by_a_resumed_run()
     {
         var (model, x, y) = (new Pooled(timeFirst: true), randn(5, 3, 4), randn(5, 2));
         var options = Plain with
@@ -98,7 +97,7 @@ public sealed class CaptureLayoutTests() : KfacTest(91)
     }
 
     [Fact]
-    public void Second_moments_of_time_first_rows_are_told()
+    public void Second_moments_of_time_first_rows_are_logged()
     {
         var ekfac = Plain with { Curvature = Plain.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() } };
         Assert.Equal(["a", "norm"], Measured(true, ekfac).Events.Where(e => e.Message == Layout).Select(e => e.Subject).Order());
@@ -132,7 +131,7 @@ public sealed class CaptureLayoutTests() : KfacTest(91)
     }
 
     [Fact]
-    public void Uses_of_a_normalisation_are_apart_and_told()
+    public void Uses_of_a_normalisation_are_separate_and_logged()
     {
         var (model, twin, x) = (new Twice(apart: false), new Twice(apart: true), randn(6, 3));
         using (no_grad())
@@ -173,7 +172,7 @@ public sealed class CaptureLayoutTests() : KfacTest(91)
     }
 
     [Fact]
-    public void Uses_of_a_layer_are_told_where_its_eigenvalues_are_corrected()
+    public void Uses_of_a_layer_are_logged_where_its_eigenvalues_are_corrected()
     {
         foreach (var method in (DampingMethod[])[DampingMethod.Ekfac, DampingMethod.Eigenbasis])
         {

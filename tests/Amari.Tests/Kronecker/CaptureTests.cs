@@ -6,7 +6,7 @@ using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;
 
-/// <summary>What is seen of a model, and what is told of it.</summary>
+/// <summary>What is seen of a model, and what is reported of it.</summary>
 public sealed class CaptureTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
@@ -111,7 +111,7 @@ public sealed class CaptureTests : IDisposable
     }
 
     [Fact]
-    public void Layer_called_through_forward_is_handed_to_AdamW_and_told()
+    public void Layer_called_through_forward_is_handed_to_AdamW_and_logged()
     {
         var model = new Net(direct: true);
         using var optimizer = new Kfac(model);

@@ -94,6 +94,7 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
             ("f", nn.Flatten()),
             ("l", nn.Linear(12, 3))
         );
+        HashSet<Type> kinds = [typeof(DescribedBlock)]; // a layer of one's own: NativeAttentionTests
         Passes(conv, randn(5, 2, 6), 3);
         Passes(
             nn.Sequential(
@@ -114,8 +115,15 @@ public sealed class CurvatureBlockTests() : KfacTest(6)
         Passes(new CurvatureBlockTieTests.Twins(bias: true), randn(5, 4), 4);
         Passes(new CurvatureBlockTieTests.Twins(bias: false), randn(5, 4), 4);
 
-        static void Passes(nn.Module<Tensor, Tensor> model, Tensor x, int classes)
+        Assert.Equal(
+            typeof(CurvatureBlock).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(CurvatureBlock)) && !t.IsAbstract).ToHashSet(),
+            kinds
+        );
+
+        void Passes(nn.Module<Tensor, Tensor> model, Tensor x, int classes)
         {
+            using (var optimizer = new Kfac(model, Plain, new Categorical()))
+                kinds.UnionWith(optimizer.Estimate.Blocks.Select(b => b.GetType()));
             var report = Amari.Verification.Verifier.Verify(
                 model,
                 new Categorical(),

@@ -138,7 +138,7 @@ public sealed class CurvatureScheduleTests : IDisposable
         Assert.True(with.Choice.InverseInterval > without.Choice.InverseInterval, $"{with.Choice}; {without.Choice}");
     }
 
-    /// <summary>Times are not saved: until both kinds of work have been timed anew, the intervals are those of the run before.</summary>
+    /// <summary>Times are not saved: until both kinds of work have been timed again, the intervals are those of the run before.</summary>
     [Fact]
     public void Resumed_intervals_hold_until_there_are_times_again()
     {

@@ -64,7 +64,7 @@ public sealed class FactorInverterChoiceTests : IDisposable
     }
 
     [Fact]
-    public void Optimizer_inverts_as_the_clock_says_and_tells()
+    public void Optimizer_inverts_as_the_clock_says_and_logs_it()
     {
         var (cholesky, iteration) = (Run(new(21, 48, first: 3)), Run(new(21, 8, first: 3)));
         Assert.Equal(
@@ -126,10 +126,10 @@ public sealed class FactorInverterChoiceTests : IDisposable
         {
             for (int i = 0; i < 12; i++)
                 Step(run, null, i);
-            var told = run.Optimizer.Events.Where(e => e.Message.StartsWith("inverses of size", StringComparison.Ordinal)).ToList();
-            Assert.Equal(3, told.Count);
+            var choices = run.Optimizer.Events.Where(e => e.Message.StartsWith("inverses of size", StringComparison.Ordinal)).ToList();
+            Assert.Equal(3, choices.Count);
             Assert.All(
-                told,
+                choices,
                 e =>
                     Assert.Matches(
                         @"^inverses of size (129|130|141) by (Cholesky: .+ ms against .+ ms by Newton-Schulz|"

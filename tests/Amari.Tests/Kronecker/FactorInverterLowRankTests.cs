@@ -87,7 +87,7 @@ public sealed class FactorInverterLowRankTests() : KfacTest(61)
     }
 
     [Fact]
-    public void Tolerance_and_method_change_the_trajectory_and_are_told()
+    public void Tolerance_and_method_change_the_trajectory_and_are_logged()
     {
         var runs = (
             (Kfac.Options[])

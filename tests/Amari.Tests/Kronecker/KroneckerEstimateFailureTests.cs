@@ -142,14 +142,14 @@ public sealed class KroneckerEstimateFailureTests : IDisposable
         var (before, start) = (Saved(optimizer, kept), Optimizers.Problem.Values(model.parameters()));
         for (int i = 4; i < 8; i++)
             Step(model, optimizer, i);
-        var told = Assert.Single(
+        var logged = Assert.Single(
             optimizer.Events,
             e => e.Message.StartsWith($"the factorisation of {factor[^1]} failed", StringComparison.Ordinal)
         );
-        Assert.Equal((factor[..1], 5), (told.Subject, told.Step));
+        Assert.Equal((factor[..1], 5), (logged.Subject, logged.Step));
         Assert.Equal(
             $"the factorisation of {factor[^1]} failed at first; the previous inverse stays in use (2 times by now)",
-            told.Message
+            logged.Message
         );
         Assert.Equal(before, Saved(optimizer, kept));
         var after = Optimizers.Problem.Values(model.parameters());

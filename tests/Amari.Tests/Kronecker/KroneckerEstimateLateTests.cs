@@ -82,9 +82,9 @@ public sealed class KroneckerEstimateLateTests : IDisposable
         bool[] uses = [false, false, true, false, false, true, true, true];
         bool[] moved = [.. uses.Select((late, i) => Step(model, optimizer, i, late))];
         Assert.Equal([false, false, false, false, false, true, true, true], moved);
-        var told = Assert.Single(optimizer.Events, e => e.Subject == "late");
-        Assert.Equal(3, told.Step);
-        Assert.Contains("no factors yet", told.Message, StringComparison.Ordinal);
+        var logged = Assert.Single(optimizer.Events, e => e.Subject == "late");
+        Assert.Equal(3, logged.Step);
+        Assert.Contains("no factors yet", logged.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -153,7 +153,8 @@ public sealed class KroneckerEstimateScalingTests : IDisposable
             ]
         );
 
-    /// <summary>Draws follow the order of examples; repeated examples are drawn anew, so that a larger batch has other factors.</summary>
+    /// <summary>Draws follow the order of examples; repeated examples have draws of their own, so a larger batch has other
+    /// factors.</summary>
     [
         Theory,
         InlineData("linear"),

@@ -190,7 +190,7 @@ public sealed class KroneckerFactoredTests : IDisposable
     }
 
     [Fact]
-    public void Not_finite_factors_are_left_out_and_told()
+    public void Not_finite_factors_are_left_out_and_reported()
     {
         var c = CurvatureCases.Make("mlp");
         var x = c.Batches[0].X.clone();

@@ -182,7 +182,7 @@ public sealed class NativeAttentionTests() : KfacTest(71)
     }
 
     [Fact]
-    public void Dropout_inside_the_call_leaves_it_to_AdamW_and_is_told()
+    public void Dropout_inside_the_call_leaves_it_to_AdamW_and_is_logged()
     {
         var model = new Native(2, true, null, null, false, dropout: 0.5);
         using var optimizer = new Kfac(model, new() { Curvature = new() { Fisher = new FisherOptions.Exact() } }, new Gaussian());

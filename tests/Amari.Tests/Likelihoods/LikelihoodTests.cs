@@ -2,7 +2,8 @@ using static Amari.Tests.Likelihoods.LikelihoodCases;
 
 namespace Amari.Tests.Likelihoods;
 
-/// <summary>One contract over all likelihoods: loss, score, Hessian, output Fisher and samples against autograd, closed forms and Monte-Carlo.</summary>
+/// <summary>One contract over all likelihoods: loss, score, Hessian, output Fisher and samples against autograd, closed forms and
+/// Monte-Carlo.</summary>
 public sealed class LikelihoodTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();

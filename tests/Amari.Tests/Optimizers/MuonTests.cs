@@ -155,7 +155,7 @@ public sealed class MuonTests
     }
 
     [Fact]
-    public void Muon_tells_when_it_iterates_in_bfloat16()
+    public void Iterations_in_bfloat16_are_logged()
     {
         var p = Problem.Parameters([
             [6, 5],

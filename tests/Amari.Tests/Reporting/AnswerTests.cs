@@ -40,7 +40,7 @@ public sealed class AnswerTests
         Amari.Reporting.Answer.Of(new("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), runs, []));
 
     [Fact]
-    public void Fastest_by_the_clock_wins_and_fewest_steps_is_told()
+    public void Fastest_by_the_clock_wins_and_fewest_steps_is_reported()
     {
         string text = Answer(Make("adamw", 0, 2, 1000, 0.05), Make("kfac", 0, 4, 100, 0.01));
         Assert.StartsWith(
@@ -54,7 +54,7 @@ public sealed class AnswerTests
     }
 
     [Fact]
-    public void Tie_overlap_and_misses_are_told()
+    public void Tie_overlap_and_misses_are_reported()
     {
         string text = Answer(
             Make("a", 0, 2, 10, 0.05),

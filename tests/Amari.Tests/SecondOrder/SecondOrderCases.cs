@@ -108,5 +108,9 @@ public static class SecondOrderCases
         return optimizer.StepOnBatch(x, y);
     }
 
+    /// <summary>Every second-order method of the library.</summary>
+    internal static IReadOnlyList<Type> Methods { get; } =
+    [.. typeof(SecondOrderOptimizer).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(SecondOrderOptimizer)) && !t.IsAbstract)];
+
     internal static double[] Values(nn.Module model) => Optimizers.Problem.Values(model.parameters());
 }

@@ -26,6 +26,8 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
         return SecondOrderCases.Values(model);
     }
 
+    private static readonly HashSet<Type> Changed = [];
+
     private static void EachOptionChanges<T>(
         Func<nn.Module<Tensor, Tensor>, T, SecondOrderOptimizer> make,
         string[] without,
@@ -54,6 +56,7 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
         for (int i = 0; i < runs.Count; i++)
         for (int k = 0; k < i; k++)
             Assert.True(!runs[k].SequenceEqual(runs[i]), $"{typeof(T).DeclaringType!.Name}: {k} and {i} agree");
+        Changed.Add(typeof(T).DeclaringType!);
         // every option has a row of its own, but for those that choose no other numbers
         Assert.Equal(typeof(T).GetProperties().Count(p => p.CanWrite) - without.Length + 1, options.Length);
     }
@@ -223,6 +226,7 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
                 MaxEvaluations = 1,
             }
         );
+        Assert.Equal(SecondOrderCases.Methods.ToHashSet(), Changed);
     }
 
     public static TheoryData<Type, string, object> BadOptions =>
@@ -270,5 +274,19 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             .Throws<TargetInvocationException>(() => options.GetProperty(option)!.SetValue(Activator.CreateInstance(options), value))
             .InnerException!;
         Assert.Contains(FormattableString.Invariant($"{option} is {value}; it must be"), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_option_with_a_range_has_a_bad_value()
+    {
+        var tried = BadOptions.Select(row => (row.Data.Item1, row.Data.Item2)).ToHashSet();
+        Assert.Empty(
+            from method in SecondOrderCases.Methods
+            let options = method.GetNestedType("Options")!
+            from option in options.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+            where option.CanWrite && option.PropertyType != typeof(bool) && option.Name != "Seed"
+            where !tried.Contains((options, option.Name))
+            select $"{method.Name}.{option.Name}"
+        );
     }
 }

@@ -19,8 +19,7 @@ public sealed class SecondOrderOptimizerTests : IDisposable
     /// <summary>Those that need no model.</summary>
     private static readonly Func<Parameter, SecondOrderOptimizer>[] OfParameters =
     [
-        .. from type in typeof(SecondOrderOptimizer).Assembly.GetTypes()
-        where type.IsSubclassOf(typeof(SecondOrderOptimizer)) && !type.IsAbstract
+        .. from type in Methods
         from constructor in type.GetConstructors()
         where constructor.GetParameters()[0].ParameterType == typeof(IEnumerable<Parameter>)
         select (Func<Parameter, SecondOrderOptimizer>)(
@@ -34,6 +33,20 @@ public sealed class SecondOrderOptimizerTests : IDisposable
                     )
         ),
     ];
+
+    [Fact]
+    public void Every_method_is_among_the_cases() => Assert.Equal(Names(Methods), Names(Cases().DistinctBy(t => t.Name)));
+
+    private static IEnumerable<string> Names(IEnumerable<Type> types) => types.Select(t => t.Name).Order(StringComparer.Ordinal);
+
+    private static IEnumerable<Type> Cases()
+    {
+        foreach (string name in SecondOrderCases.Names)
+        {
+            using var optimizer = Make(name, Model());
+            yield return optimizer.GetType();
+        }
+    }
 
     [Fact]
     public void A_loss_without_a_graph_is_refused_and_nothing_moves()
@@ -215,7 +228,7 @@ public sealed class SecondOrderOptimizerTests : IDisposable
     }
 
     [Theory, MemberData(nameof(Names), MemberType = typeof(SecondOrderCases))]
-    public void What_is_not_finite_is_skipped_counted_and_told(string name)
+    public void What_is_not_finite_is_skipped_counted_and_logged(string name)
     {
         var model = Model();
         using var optimizer = Make(name, model);
@@ -225,9 +238,9 @@ public sealed class SecondOrderOptimizerTests : IDisposable
             Assert.Equal(StepOutcome.Skipped, optimizer.StepOnBatch(x * double.NaN, y).Outcome);
         Assert.Equal(before, Values(model));
         Assert.Equal(2, optimizer.SkippedSteps);
-        var told = Assert.Single(optimizer.Events);
-        Assert.Contains("skipped (2 times by now)", told.Message, StringComparison.Ordinal);
-        Assert.Equal(1, told.Step);
+        var logged = Assert.Single(optimizer.Events);
+        Assert.Contains("skipped (2 times by now)", logged.Message, StringComparison.Ordinal);
+        Assert.Equal(1, logged.Step);
         Assert.NotEqual(StepOutcome.Skipped, optimizer.StepOnBatch(x, y).Outcome);
     }
 
@@ -244,7 +257,7 @@ public sealed class SecondOrderOptimizerTests : IDisposable
     }
 
     [Fact]
-    public void Wrong_use_is_told_in_one_sentence()
+    public void Wrong_use_is_refused_in_one_sentence()
     {
         var model = Model();
         using var newton = new Newton(model, new Categorical());

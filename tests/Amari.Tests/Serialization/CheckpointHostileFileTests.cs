@@ -236,16 +236,8 @@ public sealed class CheckpointHostileFileTests : IDisposable
         Assert.Contains("memory", Assert.Throws<IOException>(() => Safetensors.Load(file)).Message, StringComparison.Ordinal);
     }
 
-    private sealed class Little : Workload
+    private sealed class Little() : SmallWorkload("little", 8)
     {
-        public override string Name => "little";
-        public override string Description => Name;
-        public override int BatchSize => 8;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
         public override WorkloadData Load(string? directory)
         {
             using var generator = new Generator(3);

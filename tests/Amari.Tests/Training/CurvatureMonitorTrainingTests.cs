@@ -28,7 +28,7 @@ public sealed class CurvatureMonitorTrainingTests
             Budget.OfEpochs(4),
             checkpoint: Save("watched"),
             monitor: monitor,
-            monitored: new Progress(lines)
+            monitored: new Collect<MonitorLine>(lines.Add)
         );
         trainer.Train(choice, 1, Budget.OfEpochs(2), checkpoint: Save("parts"), monitor: monitor);
         var before = Newest("parts").Monitor;
@@ -39,7 +39,7 @@ public sealed class CurvatureMonitorTrainingTests
             Budget.OfEpochs(4),
             checkpoint: Save("parts", resume: true),
             monitor: monitor,
-            monitored: new Progress(again)
+            monitored: new Collect<MonitorLine>(again.Add)
         );
         Assert.Null(plain.Monitor);
         Assert.Equal(20, watched.Steps);
@@ -74,23 +74,10 @@ public sealed class CurvatureMonitorTrainingTests
         }
     }
 
-    private sealed class Progress(List<MonitorLine> lines) : IProgress<MonitorLine>
-    {
-        public void Report(MonitorLine value) => lines.Add(value);
-    }
-
     /// <summary>Digits of 4x4 pixels, with dropout and batch normalisation.</summary>
-    private sealed class Noisy : Workload
+    private sealed class Noisy() : SmallWorkload("noisy", 240)
     {
-        public override string Name => "noisy";
-        public override string Description => Name;
-        public override int BatchSize => 240;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override Module<Tensor, Tensor> CreateModel() =>
             Sequential(

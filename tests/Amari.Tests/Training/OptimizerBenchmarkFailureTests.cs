@@ -101,23 +101,13 @@ public sealed class OptimizerBenchmarkFailureTests
         Assert.Equal(["best.safetensors"], folder.Names());
     }
 
-    private sealed class Collect<T>(Action<T> take) : IProgress<T>
-    {
-        public void Report(T value) => take(value);
-    }
-
     /// <summary>One batch an epoch; throws where it is asked to: at a batch (from 1) of a model (from 1), or while the model is made
     /// (batch 0).</summary>
-    private sealed class Fragile(Predicate<(int Model, int Batch)> failing) : Workload
+    private sealed class Fragile(Predicate<(int Model, int Batch)> failing) : SmallWorkload("fragile", 8)
     {
         private int _models;
-        public override string Name => "fragile";
-        public override string Description => Name;
-        public override int BatchSize => 8;
         public override Likelihood Likelihood { get; } = new Gaussian();
         public override Metric Metric { get; } = new("error", false, (f, y) => (f - y).square().sum());
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
 
         public override WorkloadData Load(string? directory) => new(new(ones(8, 1), zeros(8, 1)), null);
 

@@ -12,17 +12,9 @@ namespace Amari.Tests.Training;
 public sealed class RecomputedStatisticsTests
 {
     /// <summary>Digits of 4x4 pixels; a batch is all of the data, so that every batch has the same statistics.</summary>
-    private sealed class Normalised : Workload
+    private sealed class Normalised() : SmallWorkload("normalised", 1437)
     {
-        public override string Name => "normalised";
-        public override string Description => Name;
-        public override int BatchSize => 1437;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override Module<Tensor, Tensor> CreateModel() =>
             Sequential(

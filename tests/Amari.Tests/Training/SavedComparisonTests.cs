@@ -31,7 +31,7 @@ public sealed class SavedComparisonTests : IDisposable
         var seen = new HashSet<string>();
         var stopped = Compare(
             null,
-            new Tell<RunProgress>(p =>
+            new Collect<RunProgress>(p =>
             {
                 seen.Add($"{p.Optimizer} {p.Seed} {p.Stage}");
                 if (seen.Count >= part && p.Fraction >= share)
@@ -46,7 +46,7 @@ public sealed class SavedComparisonTests : IDisposable
             earlier,
             null,
             CancellationToken.None,
-            new Tell<BenchmarkResult>(c => finished.Add(c.Runs.Count + c.Trials.Count))
+            new Collect<BenchmarkResult>(c => finished.Add(c.Runs.Count + c.Trials.Count))
         );
         int kept =
             earlier.Runs.Count(r => r.Status != RunStatus.Interrupted) + earlier.Trials.Count(t => t.Status != RunStatus.Interrupted);
@@ -141,10 +141,5 @@ public sealed class SavedComparisonTests : IDisposable
         Assert.NotEmpty(read.Runs[0].Monitor!.Rows);
         Assert.True(double.IsNaN(read.Runs[1].FinalLoss));
         Assert.Throws<InvalidDataException>(() => SavedComparison.Read("{\"runs\": 3}"));
-    }
-
-    private sealed class Tell<T>(Action<T> tell) : IProgress<T>
-    {
-        public void Report(T value) => tell(value);
     }
 }

@@ -68,16 +68,8 @@ public sealed class TrainerUntrainableTests
         Assert.StartsWith(NoGraph, check.Note, StringComparison.Ordinal);
     }
 
-    private sealed class Odd(Func<Tensor, Tensor> between, ScalarType type = ScalarType.Float32) : Workload
+    private sealed class Odd(Func<Tensor, Tensor> between, ScalarType type = ScalarType.Float32) : SmallWorkload("odd", 8)
     {
-        public override string Name => "odd";
-        public override string Description => Name;
-        public override int BatchSize => 8;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
         public override WorkloadData Load(string? directory)
         {
             using var generator = new Generator(3);
