@@ -1,8 +1,5 @@
-using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Reporting;
-using Amari.Solvers;
-using Amari.Training;
 using Amari.Verification;
 using TorchSharp;
 using TorchSharp.Modules;

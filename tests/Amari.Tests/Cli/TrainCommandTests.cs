@@ -1,14 +1,5 @@
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
-using Amari.Optimizers;
-using Amari.Ranks;
-using Amari.Reporting;
-using Amari.Serialization;
-using Amari.Solvers;
 using Amari.Tests.Training;
-using Amari.Tests.Workloads;
-using Amari.Training;
-using Amari.Workloads;
 using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;

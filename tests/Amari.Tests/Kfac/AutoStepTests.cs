@@ -1,7 +1,4 @@
 using Amari.Curvature;
-using Amari.Distributed;
-using Amari.Kronecker;
-using Amari.Training;
 using Amari.Verification;
 
 namespace Amari.Tests.KfacOptimizer;

@@ -1,8 +1,3 @@
-using Amari.Curvature;
-using Amari.Solvers;
-using Amari.Training;
-using Amari.Verification;
-
 namespace Amari.Tests.KfacOptimizer;
 
 /// <summary>Groups with options of their own.</summary>

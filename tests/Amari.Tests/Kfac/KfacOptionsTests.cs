@@ -1,10 +1,7 @@
-using System.Text.Json;
 using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Optimizers;
 using Amari.Solvers;
-using Amari.Training;
-using Amari.Verification;
 
 namespace Amari.Tests.KfacOptimizer;
 

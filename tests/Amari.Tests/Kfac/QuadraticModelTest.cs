@@ -1,9 +1,4 @@
 using Amari.Curvature;
-using Amari.Ranks;
-using Amari.Reporting;
-using Amari.Training;
-using Amari.Verification;
-using Amari.Workloads;
 
 namespace Amari.Tests.KfacOptimizer;
 

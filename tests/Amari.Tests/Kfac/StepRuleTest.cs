@@ -1,9 +1,3 @@
-using Amari.Curvature;
-using Amari.Distributed;
-using Amari.Kronecker;
-using Amari.Training;
-using Amari.Verification;
-
 namespace Amari.Tests.KfacOptimizer;
 
 /// <summary>A network of two layers and batches for it, trained by the ordinary step().</summary>

@@ -1,8 +1,6 @@
 using Amari.Cli.Commands;
 using Amari.Curvature;
-using Amari.Distributed;
 using Amari.Native;
-using Amari.Training;
 using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;

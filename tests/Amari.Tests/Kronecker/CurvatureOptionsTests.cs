@@ -1,9 +1,6 @@
 using Amari.Curvature;
-using Amari.Distributed;
 using Amari.Kronecker;
 using Amari.Tests.KfacOptimizer;
-using Amari.Training;
-using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;
 

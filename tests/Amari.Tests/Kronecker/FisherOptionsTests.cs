@@ -1,8 +1,5 @@
 using Amari.Curvature;
-using Amari.Solvers;
 using Amari.Tests.KfacOptimizer;
-using Amari.Training;
-using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;
 

@@ -1,6 +1,5 @@
 using Amari.Curvature;
 using Amari.Tests.KfacOptimizer;
-using Amari.Verification;
 
 namespace Amari.Tests.Kronecker;
 

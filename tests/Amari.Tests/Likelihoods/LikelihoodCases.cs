@@ -1,5 +1,3 @@
-using Amari.Ranks;
-
 namespace Amari.Tests.Likelihoods;
 
 /// <summary>Every likelihood with targets for it and the closed form of its output Fisher.</summary>

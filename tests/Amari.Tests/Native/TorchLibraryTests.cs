@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using Amari.Native;
-using Amari.Training;
 using TorchSharp;
 
 namespace Amari.Tests.Native;

@@ -1,6 +1,5 @@
 using Amari.Tests.Optimizers;
 using Amari.Verification;
-using Amari.Workloads;
 using Problem = Amari.Tests.Optimizers.Problem;
 
 namespace Amari.Tests.Partitioned;

@@ -1,9 +1,6 @@
 using System.Reflection;
-using Amari.Curvature;
 using Amari.Reporting;
 using Amari.Solvers;
-using Amari.Training;
-using Amari.Verification;
 using static Amari.Tests.SecondOrder.SecondOrderCases;
 using static TorchSharp.torch.optim;
 

@@ -1,5 +1,4 @@
 using Amari.Ranks;
-using Amari.Reporting;
 using Amari.Serialization;
 using Amari.Training;
 using Amari.Workloads;
