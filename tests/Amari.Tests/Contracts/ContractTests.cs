@@ -38,6 +38,21 @@ public sealed class ContractTests
         }
     }
 
+    [Fact]
+    public void Every_method_with_a_group_loop_is_among_the_cases() =>
+        Assert.Empty(OptimizerCases.OptionTypes.Except(OptimizerCases.CaseTypes));
+
+    /// <summary>Twice the same parameters, for two runs that must agree.</summary>
+    private static (Parameter[], Parameter[]) Twins()
+    {
+        long[][] shapes =
+        [
+            [7],
+            [3, 4],
+        ];
+        return (Problem.Parameters(shapes), Problem.Parameters(shapes));
+    }
+
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void TorchSharp_s_schedulers_drive_it(string name) =>
         AreDriven(() =>
@@ -225,16 +240,7 @@ public sealed class ContractTests
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void A_closure_is_evaluated_first_and_its_loss_returned(string name)
     {
-        var (p, q) = (
-            Problem.Parameters([
-                [7],
-                [3, 4],
-            ]),
-            Problem.Parameters([
-                [7],
-                [3, 4],
-            ])
-        );
+        var (p, q) = Twins();
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
         Problem.Steps(a, p, 0, 3);
@@ -258,16 +264,7 @@ public sealed class ContractTests
     [Theory, MemberData(nameof(OptimizerCases.Names), MemberType = typeof(OptimizerCases))]
     public void State_moves_to_a_device(string name)
     {
-        var (p, q) = (
-            Problem.Parameters([
-                [7],
-                [3, 4],
-            ]),
-            Problem.Parameters([
-                [7],
-                [3, 4],
-            ])
-        );
+        var (p, q) = Twins();
         using var a = OptimizerCases.Make(name, p);
         using var b = OptimizerCases.Make(name, q);
         for (int step = 0; step < 3; step++)

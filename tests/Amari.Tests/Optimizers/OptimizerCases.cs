@@ -153,6 +153,9 @@ public static class OptimizerCases
 
     public static TheoryData<string> Names => [.. Cases.Keys];
 
+    /// <summary>The options that cases are of.</summary>
+    internal static IEnumerable<Type> CaseTypes => Cases.Values.Select(o => o.GetType()).Distinct();
+
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
     public static TheoryData<string> FusedNames => [.. Cases.Keys.Where(n => HasKernel(n) && n != "Small AdamW AmsGrad")];
 
