@@ -17,10 +17,10 @@ namespace Amari.Benchmarks;
 /// them.</param>
 /// <param name="Total">With the forward and the backward pass; K-FAC's capture is in them.</param>
 /// <param name="Peer">Whose figure <paramref name="PeerStep"/> is; null for none.</param>
-/// <param name="PeerStep">Of the peer's optimizer on another machine of two cores (see <see cref="Steps.PeerProduct"/>), as it was
-/// told.</param>
+/// <param name="PeerStep">Of the peer's optimizer on another machine of two cores (see <see cref="Steps.PeerProduct"/>), as
+/// reported.</param>
 /// <param name="PeerHere">The same in milliseconds here, by the ratio of the two machines' products: from the least to the most that was
-/// told, one number where that is open.</param>
+/// reported, one number where that is open.</param>
 /// <param name="Against">Ours beside it: below, within or above. K-FAC's is <paramref name="Total"/>, for its capture is in the
 /// passes.</param>
 internal sealed record StepCase(

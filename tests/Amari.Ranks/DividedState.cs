@@ -29,8 +29,8 @@ internal static class DividedState
         {
             using var scope = NewDisposeScope();
             using var model = Model(1);
-            using var optimizer = Methods[name](model);
-            using var plain = Methods[name](model);
+            using var optimizer = Methods.Plain[name](model);
+            using var plain = Methods.Plain[name](model);
             optimizer.Distribute(world, shardState: true);
             model.call(Data().X).sum().backward();
             optimizer.step();
@@ -47,7 +47,7 @@ internal static class DividedState
             var snapshot = optimizer.Snapshot();
             if (world.Rank > 0)
                 continue;
-            using var fresh = Methods[name](model);
+            using var fresh = Methods.Plain[name](model);
             fresh.Restore(snapshot); // one process takes it whole
             var again = fresh.Snapshot();
             Check(
@@ -66,7 +66,7 @@ internal static class DividedState
         {
             using var scope = NewDisposeScope();
             using var model = Model(1);
-            using var optimizer = Methods[name](model);
+            using var optimizer = Methods.Plain[name](model);
             optimizer.Distribute(world, shardState: true);
             for (int step = 0; step < 4; step++)
             {
@@ -92,19 +92,19 @@ internal static class DividedState
         foreach (
             var options in (Kfac.Options[])
                 [
-                    KfacOptions with
+                    Methods.KfacOptions with
                     {
-                        Curvature = KfacOptions.Curvature with
+                        Curvature = Methods.KfacOptions.Curvature with
                         {
-                            Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
+                            Distribution = Methods.KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
                         },
                     },
-                    KfacOptions,
-                    KfacOptions with
+                    Methods.KfacOptions,
+                    Methods.KfacOptions with
                     {
-                        Curvature = KfacOptions.Curvature with
+                        Curvature = Methods.KfacOptions.Curvature with
                         {
-                            Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                            Distribution = Methods.KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
                         },
                     },
                 ]
@@ -140,14 +140,14 @@ internal static class DividedState
                 parallel.AverageGradients();
                 optimizer.step();
             }
-            string told = string.Join(
+            string ways = string.Join(
                 "; ",
                 optimizer.Events.Select(e => e.Message).Where(m => m.StartsWith("inverses of size", StringComparison.Ordinal))
             );
             Check(
-                $"ways to invert: {told}",
-                told.Count(c => c == ';') == 2
-                    && told == world.Broadcast(told, 0)
+                $"ways to invert: {ways}",
+                ways.Count(c => c == ';') == 2
+                    && ways == world.Broadcast(ways, 0)
                     && optimizer.Snapshot().Values["inverses"]!.ToJsonString() is var saved
                     && saved == world.Broadcast(saved, 0)
             );
@@ -170,22 +170,22 @@ internal static class DividedState
             world.AllReduce(sum);
             return sum[0].ToDouble();
         }
-        double everywhere = Bytes(KfacOptions),
+        double everywhere = Bytes(Methods.KfacOptions),
             half = Bytes(
-                KfacOptions with
+                Methods.KfacOptions with
                 {
-                    Curvature = KfacOptions.Curvature with
+                    Curvature = Methods.KfacOptions.Curvature with
                     {
-                        Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0.5 },
+                        Distribution = Methods.KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0.5 },
                     },
                 }
             ),
             lean = Bytes(
-                KfacOptions with
+                Methods.KfacOptions with
                 {
-                    Curvature = KfacOptions.Curvature with
+                    Curvature = Methods.KfacOptions.Curvature with
                     {
-                        Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
+                        Distribution = Methods.KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
                     },
                 }
             );
@@ -193,9 +193,9 @@ internal static class DividedState
         Check(
             "inverses in bfloat16",
             Bytes(
-                KfacOptions with
+                Methods.KfacOptions with
                 {
-                    Curvature = KfacOptions.Curvature with
+                    Curvature = Methods.KfacOptions.Curvature with
                     {
                         Inverse = new InverseOptions.Nystrom { Precision = MatmulPrecision.BFloat16 },
                     },
@@ -205,11 +205,11 @@ internal static class DividedState
         Check(
             "inverses repeated",
             Bytes(
-                KfacOptions with
+                Methods.KfacOptions with
                 {
-                    Curvature = KfacOptions.Curvature with
+                    Curvature = Methods.KfacOptions.Curvature with
                     {
-                        Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
+                        Distribution = Methods.KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
                     },
                 }
             ) == everywhere
@@ -220,7 +220,7 @@ internal static class DividedState
     private static void Live(Communicator world)
     {
         using var model = Model(1);
-        using var optimizer = Methods["kfac half"](model);
+        using var optimizer = Methods.Plain["kfac half"](model);
         optimizer.Distribute(world, shardState: true);
         using var parallel = new DataParallel(model, world, new() { Overlap = true });
         var (x, y) = Data();

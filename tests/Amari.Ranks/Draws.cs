@@ -84,10 +84,14 @@ internal static class Draws
     private static Kfac.Options Of(FisherKind kind) => Of(FisherOptions.Of(kind));
 
     private static Kfac.Options Of(FisherOptions fisher) =>
-        KfacOptions with
+        Methods.KfacOptions with
         {
             Seed = 5,
-            Curvature = KfacOptions.Curvature with { Fisher = fisher, Refresh = KfacOptions.Curvature.Refresh with { FactorInterval = 1 } },
+            Curvature = Methods.KfacOptions.Curvature with
+            {
+                Fisher = fisher,
+                Refresh = Methods.KfacOptions.Curvature.Refresh with { FactorInterval = 1 },
+            },
         };
 
     public static void Run(Communicator world)

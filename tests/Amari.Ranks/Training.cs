@@ -1,8 +1,5 @@
-using Amari.Curvature;
 using Amari.Distributed;
 using Amari.Reporting;
-using Amari.Solvers;
-using Amari.Training;
 using Amari.Verification;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -46,204 +43,15 @@ internal static class Training
         );
     }
 
-    public static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Methods = new()
-    {
-        ["sgd"] = m => new Sgd(m, new() { LearningRate = 0.1, Momentum = 0.9 }),
-        ["adam"] = m => new Adam(m, new() { LearningRate = 0.01, WeightDecay = 0.1 }),
-        ["adamw"] = m => new AdamW(m, new() { LearningRate = 0.01 }),
-        ["lion"] = m => new Lion(m, new() { LearningRate = 1e-3 }),
-        ["muon"] = m => new Muon(m, new() { LearningRate = 0.01 }),
-        ["shampoo"] = m => new Shampoo(m, new() { LearningRate = 0.01, RefreshInterval = 2 }),
-        ["lamb"] = m => new Lamb(m, new() { LearningRate = 0.01 }),
-        ["adafactor"] = m => new Adafactor(m, new() { LearningRate = 0.01 }),
-        ["schedulefree"] = m => new ScheduleFree((nn.Module<Tensor, Tensor>)m, new() { LearningRate = 0.01 }),
-        ["routed"] = m => new PartitionedOptimizer(
-            m,
-            new PartitionedOptimizer.Options { MatrixOptimizer = KfacOptions },
-            new Categorical()
-        ),
-        ["kfac"] = m => new Kfac(m, KfacOptions, new Categorical()),
-        ["kfac lean"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with
-                {
-                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
-                },
-            },
-            new Categorical()
-        ),
-        ["kfac half"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with
-                {
-                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0.5 },
-                },
-            },
-            new Categorical()
-        ),
-        ["kfac repeated"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with
-                {
-                    Inverse = new InverseOptions.Eigenbasis(),
-                    Distribution = KfacOptions.Curvature.Distribution with { InverseWork = InverseWork.Replicated },
-                },
-            },
-            new Categorical()
-        ),
-        ["kfac half repeated"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with
-                {
-                    Distribution = KfacOptions.Curvature.Distribution with
-                    {
-                        GradWorkerFraction = 0.5,
-                        InverseWork = InverseWork.Replicated,
-                    },
-                },
-            },
-            new Categorical()
-        ),
-        ["ekfac"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with { Inverse = new InverseOptions.EigenvalueCorrection() },
-            },
-            new Categorical()
-        ),
-        ["kfac empirical"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Curvature = KfacOptions.Curvature with { Fisher = new FisherOptions.Empirical() },
-            }
-        ),
-    };
-
-    /// <summary>Methods that take the batch.</summary>
-    private static readonly Dictionary<string, Func<nn.Module, Amari.Optimizer>> Batched = new()
-    {
-        ["sophia"] = m => new Sophia(
-            (nn.Module<Tensor, Tensor>)m,
-            new Categorical(),
-            new()
-            {
-                LearningRate = 0.01,
-                Interval = 2,
-                Samples = 2,
-            }
-        ),
-        ["adahessian"] = m => new AdaHessian((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.01 }),
-        ["newton-cg"] = m => new NewtonCg((nn.Module<Tensor, Tensor>)m, new Categorical()) { MaxGradientNorm = 0.5 },
-        ["hessian-free"] = m => new HessianFree((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { MaxIterations = 8 }),
-        ["hessian-free kfac"] = m => new HessianFree(
-            (nn.Module<Tensor, Tensor>)m,
-            new Categorical(),
-            new() { MaxIterations = 8, Preconditioner = HessianFreePreconditioner.Kfac }
-        ),
-        ["natural-gradient gram"] = m => new NaturalGradient(
-            (nn.Module<Tensor, Tensor>)m,
-            new Categorical(),
-            new()
-            {
-                Damping = 0.1,
-                KlRadius = 0.01,
-                Fisher = FisherKind.MonteCarlo,
-                MonteCarloSamples = 2,
-            }
-        ),
-        ["natural-gradient cg"] = m => new NaturalGradient(
-            (nn.Module<Tensor, Tensor>)m,
-            new Categorical(),
-            new()
-            {
-                Damping = 0.1,
-                KlRadius = 0.01,
-                Solver = FisherSolver.ConjugateGradient,
-                MaxIterations = 10,
-            }
-        ),
-        ["lbfgs"] = m => new Lbfgs((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.3, Iterations = 5 }),
-        ["kfac quadratic"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Step = new QuadraticStep
-                {
-                    BatchSize = null,
-                    AdaptiveDamping = new() { Interval = 1 },
-                    FactorDamping = new() { Interval = 2 },
-                },
-            },
-            new Categorical()
-        ),
-        ["kfac quadratic lean"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                Step = new QuadraticStep
-                {
-                    BatchSize = null,
-                    FactorDamping = new() { Interval = 2 },
-                },
-                Curvature = KfacOptions.Curvature with
-                {
-                    Distribution = KfacOptions.Curvature.Distribution with { GradWorkerFraction = 0 },
-                },
-            },
-            new Categorical()
-        ),
-        ["kfac rejecting"] = m => new Kfac(
-            m,
-            KfacOptions with
-            {
-                LearningRate = 2,
-                StepRejection = true,
-                Step = (AutoStep)KfacOptions.Step with
-                {
-                    KlClip = null,
-                    AdaptiveDamping = new() { Interval = 2 },
-                },
-            },
-            new Categorical()
-        ),
-    };
-
-    /// <summary>Those whose state cannot be divided.</summary>
-    private static readonly HashSet<string> Whole = ["muon", "shampoo", "lamb", "adafactor", "schedulefree", "routed"];
-
-    public static Kfac.Options KfacOptions =>
-        new()
-        {
-            LearningRate = 0.05,
-            Damping = 0.1,
-            WeightDecay = 0.01,
-            Step = new AutoStep { Momentum = 0.9, BatchSize = null },
-            Curvature = new()
-            {
-                Fisher = new FisherOptions.Exact(),
-                Refresh = new() { InverseInterval = 3, Warmup = null },
-            },
-        };
-
     public static void Run(Communicator world)
     {
-        foreach (var (name, create) in Methods)
+        foreach (var (name, create) in Methods.Plain)
         {
-            if (world.Size > 2 && (Whole.Contains(name) || name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical")))
+            if (world.Size > 2 && (Methods.Whole.Contains(name) || name is ("sgd" or "adam" or "kfac repeated" or "kfac empirical")))
                 continue; // two ranks have shown them
             var expected = Alone(world, create, null);
             foreach (
-                bool shard in Whole.Contains(name) ? (bool[])[false]
+                bool shard in Methods.Whole.Contains(name) ? (bool[])[false]
                 : world.Size == 2 ? [false, true]
                 : [true]
             )
@@ -255,7 +63,7 @@ internal static class Training
                 Same(world, name, actual);
             }
         }
-        foreach (var (name, create) in Batched)
+        foreach (var (name, create) in Methods.Batched)
         {
             if (
                 world.Size > 2
@@ -271,17 +79,17 @@ internal static class Training
             Check($"{name}: as one process", Distance(expected, actual) < 1e-8 && Distance(expected, Values(Model(100))) > 1e-2);
             Check($"{name}: rejects", name != "kfac rejecting" || made is Kfac { RejectedSteps: > 0 });
             Same(world, name, actual);
-            Same(world, $"{name}: report", Told(made));
+            Same(world, $"{name}: report", Reported(made));
             Check(
                 $"{name}: report as one process",
                 world.Rank > 0
-                    || Told(alone)
-                        .Zip(Told(made))
+                    || Reported(alone)
+                        .Zip(Reported(made))
                         .All(t => t.First.Equals(t.Second) || Math.Abs(t.First - t.Second) <= 1e-6 * Math.Abs(t.First))
             );
         }
         Amari.Optimizer Some(nn.Module m) =>
-            new Kfac(m, KfacOptions with { Step = new QuadraticStep { BatchSize = 8 } }, new Categorical());
+            new Kfac(m, Methods.KfacOptions with { Step = new QuadraticStep { BatchSize = 8 } }, new Categorical());
         var some = Train(world, Some, false, new(), null, examples: 91, steps: 5);
         Check("a part of the batch for the model: as one process", Distance(Alone(world, Some, null, examples: 91, steps: 5), some) < 1e-8);
         Same(world, "a part of the batch for the model", some);
@@ -371,7 +179,7 @@ internal static class Training
     }
 
     /// <summary>Of the report of the last step.</summary>
-    private static double[] Told(Amari.Optimizer? optimizer) =>
+    private static double[] Reported(Amari.Optimizer? optimizer) =>
         ((optimizer as SecondOrderOptimizer)?.Report ?? (optimizer as Kfac)?.Report) is { } r
             ? [r.LossBefore, r.LossAfter, r.GradientNorm, r.StepNorm, r.AchievedKl ?? 0]
             : [];
@@ -407,9 +215,9 @@ internal static class Training
         foreach (string name in (string[])["adamw", "kfac lean"])
         foreach (bool shard in (bool[])[false, true])
         {
-            var expected = Alone(world, Methods[name], o => o.MaxGradientNorm = 0.5);
-            var free = Alone(world, Methods[name], null);
-            var actual = Train(world, Methods[name], shard, new(), o => o.MaxGradientNorm = 0.5);
+            var expected = Alone(world, Methods.Plain[name], o => o.MaxGradientNorm = 0.5);
+            var free = Alone(world, Methods.Plain[name], null);
+            var actual = Train(world, Methods.Plain[name], shard, new(), o => o.MaxGradientNorm = 0.5);
             Check($"clipped {name}", Distance(expected, actual) < 1e-9 && Distance(expected, free) > 1e-6);
         }
     }
@@ -418,10 +226,13 @@ internal static class Training
     {
         Func<nn.Module, Amari.Optimizer> kfac = m => new Kfac(
             m,
-            KfacOptions with
+            Methods.KfacOptions with
             {
                 Reduction = LossReduction.Sum,
-                Curvature = KfacOptions.Curvature with { Refresh = KfacOptions.Curvature.Refresh with { FactorInterval = 2 } },
+                Curvature = Methods.KfacOptions.Curvature with
+                {
+                    Refresh = Methods.KfacOptions.Curvature.Refresh with { FactorInterval = 2 },
+                },
             },
             new Categorical()
         );

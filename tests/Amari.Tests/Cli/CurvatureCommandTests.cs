@@ -7,6 +7,7 @@ using Amari.Ranks;
 using Amari.Reporting;
 using Amari.Serialization;
 using Amari.Spectrum;
+using Amari.Tests.Serialization;
 using Amari.Tests.Training;
 using Amari.Training;
 using Amari.Workloads;
@@ -143,7 +144,7 @@ public sealed class CurvatureCommandTests
     }
 
     [Fact]
-    public void Spectrum_trains_first_unless_told_not_to()
+    public void Spectrum_trains_first_unless_asked_not_to()
     {
         using var folder = new TemporaryFolder();
         string[] few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];

@@ -7,7 +7,7 @@ using static Amari.Tests.Cli.Tool;
 
 namespace Amari.Tests.Cli;
 
-/// <summary>Every item of the lecture holds; the command leaves figures and JSON as told.</summary>
+/// <summary>Every item of the lecture holds; the command leaves figures and JSON where it was asked to.</summary>
 public sealed class LectureTests : IDisposable
 {
     private readonly int _threads = get_num_threads();
@@ -71,7 +71,7 @@ public sealed class LectureTests : IDisposable
     }
 
     [Fact]
-    public void List_tells_every_item_and_an_unknown_one_is_refused()
+    public void List_shows_every_item_and_an_unknown_one_is_refused()
     {
         var (code, output, _) = Run("lecture", "list");
         Assert.Equal(0, code);

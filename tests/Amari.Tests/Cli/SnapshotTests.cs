@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using Amari.Curvature;
 using Amari.Reporting;
+using Amari.Tests.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 

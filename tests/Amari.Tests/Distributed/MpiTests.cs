@@ -257,7 +257,7 @@ public sealed class MpiTests
     }
 
     [Fact]
-    public void Bad_arguments_are_told_once()
+    public void Bad_arguments_are_reported_once()
     {
         var (code, text) = Fails(MpiJob.Start(2, Tool, "train", "digits-mlp", "--optimizer", "newton-cg", "--shard-state"));
         Assert.Single(Regex.Matches(text, "The state of NewtonCg cannot be divided over ranks"));
@@ -273,7 +273,7 @@ public sealed class MpiTests
     }
 
     [Fact]
-    public void Info_tells_library_and_ranks()
+    public void Info_shows_library_and_ranks()
     {
         string text = Succeeds(MpiJob.Start(2, Tool, "info"), "2 ranks");
         Assert.Single(Regex.Matches(text, @"MPI +\S.*\d+\.\d+.*interface\), launcher .*, 2 ranks"));

@@ -1,26 +1,8 @@
 using System.Diagnostics;
 using Amari.Native;
-using Amari.Training;
 using TorchSharp;
 
 namespace Amari.Tests.Native;
-
-/// <summary>Also what each child process of <see cref="TorchLibraryTests"/> runs: TorchSharp first, then Amari.</summary>
-public sealed class TorchLibraryInProcessTests
-{
-    [Fact]
-    public void A_tensor_operation_works_and_the_status_tells_how()
-    {
-        using var x = torch.arange(4, dtype: torch.ScalarType.Float32);
-        using var sum = x.sum();
-        Assert.Equal(6, sum.item<float>());
-
-        var status = TorchLibrary.Status;
-        Assert.Contains(status.State, new[] { TorchLibraryState.NotNeeded, TorchLibraryState.Patched });
-        Assert.Contains("LibTorchSharp", status.Path, StringComparison.Ordinal);
-        Assert.Same(status, TorchLibrary.Status);
-    }
-}
 
 /// <summary>Its tests set variables of the environment, so nothing runs beside them.</summary>
 [CollectionDefinition(nameof(TorchLibraryTests), DisableParallelization = true)]

@@ -310,7 +310,7 @@ public sealed class DiagonalCurvatureOptimizerTests : IDisposable
     }
 
     [Fact]
-    public void Wrong_use_is_told_in_one_sentence()
+    public void Wrong_use_is_refused_in_one_sentence()
     {
         var (model, x, y, _) = Quadratic();
         using var o = new AdaHessian([ParameterGroup.Of(model, new AdaHessian.Options())]);

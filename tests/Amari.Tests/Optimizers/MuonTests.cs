@@ -1,4 +1,5 @@
 using Amari.Optimizers;
+using Amari.Tests.Contracts;
 using Amari.Training;
 using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
@@ -154,7 +155,7 @@ public sealed class MuonTests
     }
 
     [Fact]
-    public void Muon_tells_when_it_iterates_in_bfloat16()
+    public void Iterations_in_bfloat16_are_logged()
     {
         var p = Problem.Parameters([
             [6, 5],

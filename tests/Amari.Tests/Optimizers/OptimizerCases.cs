@@ -153,6 +153,9 @@ public static class OptimizerCases
 
     public static TheoryData<string> Names => [.. Cases.Keys];
 
+    /// <summary>The options that cases are of.</summary>
+    internal static IEnumerable<Type> CaseTypes => Cases.Values.Select(o => o.GetType()).Distinct();
+
     /// <summary>Those with a kernel: for the others the fused path and the torch lines are the same code.</summary>
     public static TheoryData<string> FusedNames => [.. Cases.Keys.Where(n => HasKernel(n) && n != "Small AdamW AmsGrad")];
 
@@ -204,9 +207,7 @@ public static class OptimizerCases
     internal static Optimizer Make(string name, IEnumerable<Parameter> parameters, bool fused = true) => Of(Cases[name], parameters, fused);
 
     internal static Optimizer Make(string name, nn.Module model) =>
-        Cases[name] is PartitionedOptimizer.Options options
-            ? new PartitionedOptimizer(model, options)
-            : Of(GroupOf(Cases[name], model), true);
+        Cases[name] is PartitionedOptimizer.Options options ? new PartitionedOptimizer(model, options) : Of(GroupOf(Cases[name], model));
 
     /// <summary>The optimizer of these options, with an estimate of the curvature where it measures that: without one there is no
     /// step.</summary>
@@ -215,11 +216,12 @@ public static class OptimizerCases
         var named = parameters.Select((p, i) => ($"p{i}", p));
         if (options is PartitionedOptimizer.Options partitioned)
             return new PartitionedOptimizer(new Holder(named), partitioned);
-        return Of(
-            Activator.CreateInstance(typeof(ParameterGroup<>).MakeGenericType(options.GetType()), All, null, [named, options], null)!,
-            fused
-        );
+        return Of(GroupOf(named, options), fused);
     }
+
+    /// <summary>A <see cref="ParameterGroup{TOptions}"/> of the type of these options.</summary>
+    internal static object GroupOf(IEnumerable<(string, Parameter)> named, OptimizerOptions options) =>
+        Activator.CreateInstance(typeof(ParameterGroup<>).MakeGenericType(options.GetType()), All, null, [named, options], null)!;
 
     private const BindingFlags All =
         BindingFlags.Instance | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DoNotWrapExceptions;
@@ -231,17 +233,23 @@ public static class OptimizerCases
             .MakeGenericMethod(options.GetType())
             .Invoke(null, [model, options])!;
 
-    private static Optimizer Of(object group, bool fused)
+    private static Optimizer Of(object group, bool fused = true)
     {
-        var groups = Array.CreateInstance(group.GetType(), 1);
-        groups.SetValue(group, 0);
-        var type = group.GetType().GetGenericArguments()[0].DeclaringType!;
-        var constructor = type.GetConstructors().Single(c => c.GetParameters()[0].ParameterType.IsInstanceOfType(groups));
-        object?[] arguments = [groups, .. new object?[constructor.GetParameters().Length - 1]];
-        var optimizer = (Optimizer)constructor.Invoke(All, null, arguments, null);
-        type.GetProperty(nameof(Sgd.Fused), All)!.SetValue(optimizer, fused);
+        var optimizer = OfGroups([group]);
+        optimizer.GetType().GetProperty(nameof(Sgd.Fused), All)!.SetValue(optimizer, fused);
         Measure(optimizer, ((GroupedOptions)group.GetType().GetProperty("Options")!.GetValue(group)!).Maximize ? -1 : 1);
         return optimizer;
+    }
+
+    /// <summary>The optimizer of groups of one type, without an estimate of the curvature.</summary>
+    internal static Optimizer OfGroups(params object[] made)
+    {
+        var groups = Array.CreateInstance(made[0].GetType(), made.Length);
+        made.CopyTo(groups, 0);
+        var type = made[0].GetType().GetGenericArguments()[0].DeclaringType!;
+        var constructor = type.GetConstructors().Single(c => c.GetParameters()[0].ParameterType.IsInstanceOfType(groups));
+        object?[] arguments = [groups, .. new object?[constructor.GetParameters().Length - 1]];
+        return (Optimizer)constructor.Invoke(All, null, arguments, null);
     }
 
     /// <summary>Gives an optimizer that measures curvature an estimate of it.</summary>

@@ -1,3 +1,4 @@
+using System.Reflection;
 using Amari.Verification;
 
 namespace Amari.Tests.Optimizers;
@@ -5,50 +6,33 @@ namespace Amari.Tests.Optimizers;
 /// <summary>Parameter groups with options of their own.</summary>
 public sealed class ParameterGroupTests
 {
-    /// <summary>Makes an optimizer of groups, one for each part of the parameters, with other options each.</summary>
-    private sealed record Grouped(
-        string Name,
-        Func<IEnumerable<(string, Parameter)>[], Optimizer> Make,
-        Action<Optimizer, IEnumerable<(string, Parameter)>> Add
-    )
+    /// <summary>A group of a method with the first options, or with the second.</summary>
+    private static object Group(string method, IEnumerable<(string, Parameter)> part, bool second) =>
+        OptimizerCases.GroupOf(
+            part,
+            second ? OptimizerCases.Start(method, ("LearningRate", 0.3), ("WeightDecay", 0.1)) : OptimizerCases.Start(method)
+        );
+
+    private static void Add(Optimizer optimizer, object group) =>
+        optimizer.GetType().GetMethod("Add", [group.GetType()])!.Invoke(optimizer, BindingFlags.DoNotWrapExceptions, null, [group], null);
+
+    /// <summary>Steps from (inclusive) to (exclusive), each with gradients and an estimate of the curvature of its own.</summary>
+    private static void Steps(Parameter[] parameters, int from, int to, params Optimizer[] optimizers)
     {
-        public static Grouped Of<TOptions, TState>(
-            TOptions first,
-            TOptions second,
-            Func<IEnumerable<ParameterGroup<TOptions>>, GroupedOptimizer<TOptions, TState>> make
-        )
-            where TOptions : GroupedOptions
-            where TState : ParameterState
+        for (int step = from; step < to; step++)
         {
-            TOptions[] options = [first, second];
-            return new(
-                typeof(TOptions).DeclaringType!.Name,
-                parts => make(parts.Select((p, i) => new ParameterGroup<TOptions>(p, options[i])).Where(g => g.Parameters.Count > 0)),
-                (o, part) => ((GroupedOptimizer<TOptions, TState>)o).Add(new(part, second))
-            );
+            Problem.SetGradients(parameters, step);
+            foreach (var o in optimizers)
+            {
+                OptimizerCases.Measure(o, 1);
+                o.step();
+            }
         }
     }
 
-    private static readonly Grouped[] WithGroups =
-    [
-        Grouped.Of(new Sgd.Options(), new() { LearningRate = 0.3, Nesterov = true }, g => new Sgd(g)),
-        Grouped.Of(new Adam.Options(), new() { LearningRate = 0.3, Beta2 = 0.9 }, g => new Adam(g)),
-        Grouped.Of(new AdamW.Options(), new() { LearningRate = 0.3, WeightDecay = 0.2 }, g => new AdamW(g)),
-        Grouped.Of(new Lion.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lion(g)),
-        Grouped.Of(new Muon.Options(), new() { LearningRate = 0.3, Orthogonalise = false }, g => new Muon(g)),
-        Grouped.Of(new Soap.Options(), new() { LearningRate = 0.3, RefreshInterval = 2 }, g => new Soap(g)),
-        Grouped.Of(new Shampoo.Options(), new() { LearningRate = 0.3, BlockSize = 3 }, g => new Shampoo(g)),
-        Grouped.Of(new ScheduleFree.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new ScheduleFree(g)),
-        Grouped.Of(new Lamb.Options(), new() { LearningRate = 0.3, Beta1 = 0.5 }, g => new Lamb(g)),
-        Grouped.Of(new Adafactor.Options(), new() { LearningRate = 0.3, DecayPower = 0.6 }, g => new Adafactor(g)),
-    ];
-
-    public static TheoryData<string> GroupNames => [.. WithGroups.Select(g => g.Name)];
-
-    [Theory, MemberData(nameof(GroupNames))]
-    public void Two_groups_are_two_optimizers_also_when_one_comes_later(string name)
+    [Theory, MemberData(nameof(OptimizerCases.Methods), MemberType = typeof(OptimizerCases))]
+    public void Two_groups_are_two_optimizers_also_when_one_comes_later(string method)
     {
-        var grouped = Array.Find(WithGroups, g => g.Name == name)!;
         long[][] shapes =
         [
             [33],
@@ -57,45 +41,35 @@ public sealed class ParameterGroupTests
             [11],
         ];
         var (whole, later, apart) = (Problem.Parameters(shapes), Problem.Parameters(shapes), Problem.Parameters(shapes));
-        static (string, Parameter)[] Named(Parameter[] p, Range part) => [.. p.Select((x, i) => ($"p{i}", x)).ToArray()[part]];
-        using var both = grouped.Make([Named(whole, ..2), Named(whole, 2..)]);
-        using var first = grouped.Make([Named(apart, ..2), []]);
-        using var second = grouped.Make([
-            [],
-            Named(apart, 2..),
-        ]);
-        using var grown = grouped.Make([Named(later, ..2), []]);
+        object First(Parameter[] p) => Group(method, p[..2].Select((x, i) => ($"p{i}", x)), second: false);
+        object Second(Parameter[] p) => Group(method, p[2..].Select((x, i) => ($"p{i + 2}", x)), second: true);
+        using var both = OptimizerCases.OfGroups(First(whole), Second(whole));
+        using var first = OptimizerCases.OfGroups(First(apart));
+        using var second = OptimizerCases.OfGroups(Second(apart));
+        using var grown = OptimizerCases.OfGroups(First(later));
         Assert.Equal(2, both.ParamGroups.Count());
-        for (int step = 0; step < 6; step++)
-        {
-            if (step == 3)
-                grouped.Add(grown, Named(later, 2..));
-            Problem.Steps(both, whole, step, step + 1);
-            Problem.SetGradients(apart, step);
-            first.step();
-            second.step();
-            Problem.Steps(grown, later, step, step + 1);
-        }
+        Steps(whole, 0, 6, both);
+        Steps(apart, 0, 6, first, second);
+        Steps(later, 0, 3, grown);
+        Add(grown, Second(later));
+        Steps(later, 3, 6, grown);
         Assert.Equal(Problem.Values(apart), Problem.Values(whole));
         Assert.Equal(first.StateBytes + second.StateBytes, both.StateBytes);
 
         // the second group's first step was the fourth
         Assert.Equal(Problem.Values(whole[..2]), Problem.Values(later[..2]));
         var fresh = Problem.Parameters(shapes);
-        using var alone = grouped.Make([
-            [],
-            Named(fresh, 2..),
-        ]);
-        Problem.Steps(alone, fresh, 3, 6);
+        using var alone = OptimizerCases.OfGroups(Second(fresh));
+        Steps(fresh, 3, 6, alone);
         Assert.Equal(Problem.Values(fresh[2..]), Problem.Values(later[2..]));
         Assert.Contains(
             "is given twice",
-            Assert.Throws<ArgumentException>(() => grouped.Add(both, [("other", whole[0])])).Message,
+            Assert.Throws<ArgumentException>(() => Add(both, Group(method, [("other", whole[0])], second: true))).Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "'p0' occurs twice",
-            Assert.Throws<ArgumentException>(() => grouped.Add(both, [("p0", nn.Parameter(zeros(1)))])).Message,
+            Assert.Throws<ArgumentException>(() => Add(both, Group(method, [("p0", nn.Parameter(zeros(1)))], second: true))).Message,
             StringComparison.Ordinal
         );
     }
@@ -104,22 +78,7 @@ public sealed class ParameterGroupTests
     [Fact]
     public void Every_optimizer_of_groups_takes_the_model_s_parameters()
     {
-        var types = typeof(Optimizer)
-            .Assembly.GetExportedTypes()
-            .Where(t =>
-                !t.IsAbstract
-                && t.IsAssignableTo(typeof(Optimizer))
-                && t != typeof(Kfac)
-                && t != typeof(PartitionedOptimizer)
-                && t.GetConstructors()
-                    .Any(c =>
-                        c.GetParameters()[0].ParameterType is { IsGenericType: true } p
-                        && p.GetGenericArguments()[0] is { IsGenericType: true }
-                    )
-            )
-            .ToList();
-        Assert.True(types.Count >= 12);
-        foreach (var type in types)
+        foreach (var type in OptimizerCases.OptionTypes.Select(o => o.DeclaringType!))
         {
             using var model = nn.Linear(4, 3);
             using var made = (Optimizer)

@@ -6,6 +6,21 @@ namespace Amari.Tests.Optimizers;
 /// <summary>Schedule-Free: weights that are loaded while it evaluates or trains.</summary>
 public sealed class ScheduleFreeLoadedWeightsTests
 {
+    /// <summary>After four steps.</summary>
+    private static (Parameter[] Parameters, ScheduleFree Optimizer) Trained(long columns, ScalarType type)
+    {
+        var p = Problem.Parameters(
+            [
+                [3, columns],
+                [5],
+            ],
+            type
+        );
+        var o = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options { LearningRate = 0.05 })]);
+        Problem.Steps(o, p, 0, 4);
+        return (p, o);
+    }
+
     /// <summary>As <c>model.load("best")</c> does: training goes on from what was loaded, as a new optimizer's would but for the second
     /// moment; what was not touched goes on as ever.</summary>
     [Theory, InlineData(ScalarType.Float32), InlineData(ScalarType.BFloat16)]
@@ -13,24 +28,10 @@ public sealed class ScheduleFreeLoadedWeightsTests
     {
         foreach (bool restored in (bool[])[false, true])
         {
-            Parameter[] p = Problem.Parameters(
-                    [
-                        [3, 4],
-                        [5],
-                    ],
-                    type
-                ),
-                q = Problem.Parameters(
-                    [
-                        [3, 4],
-                        [5],
-                    ],
-                    type
-                );
-            using var made = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options { LearningRate = 0.05 })]);
-            using var untouched = new ScheduleFree([ParameterGroup.Of(q, new ScheduleFree.Options { LearningRate = 0.05 })]);
-            Problem.Steps(made, p, 0, 4);
-            Problem.Steps(untouched, q, 0, 4);
+            var (p, made) = Trained(4, type);
+            var (q, untouched) = Trained(4, type);
+            using var first = made;
+            using var second = untouched;
             made.Eval();
             untouched.Eval();
             var o = made;
@@ -136,24 +137,10 @@ public sealed class ScheduleFreeLoadedWeightsTests
     {
         foreach (string how in (string[])["step", "eval", "snapshot"])
         {
-            Parameter[] p = Problem.Parameters(
-                    [
-                        [3, 400],
-                        [5],
-                    ],
-                    type
-                ),
-                q = Problem.Parameters(
-                    [
-                        [3, 400],
-                        [5],
-                    ],
-                    type
-                );
-            using var o = new ScheduleFree([ParameterGroup.Of(p, new ScheduleFree.Options { LearningRate = 0.05 })]);
-            using var untouched = new ScheduleFree([ParameterGroup.Of(q, new ScheduleFree.Options { LearningRate = 0.05 })]);
-            Problem.Steps(o, p, 0, 4);
-            Problem.Steps(untouched, q, 0, 4);
+            var (p, o) = Trained(400, type);
+            var (q, untouched) = Trained(400, type);
+            using var first = o;
+            using var second = untouched;
             using (no_grad())
                 p[0].fill_(7);
             if (how == "snapshot")
@@ -167,9 +154,9 @@ public sealed class ScheduleFreeLoadedWeightsTests
             Problem.Steps(o, p, 4, 7);
             Problem.Steps(untouched, q, 4, 7);
             Assert.Equal(Problem.Values([q[1]]), Problem.Values([p[1]]));
-            var told = Assert.Single(o.Events, e => e.Message.Contains("loaded", StringComparison.Ordinal));
-            Assert.Equal((4, "0"), (told.Step, told.Subject));
-            Assert.Contains("while it trained", told.Message, StringComparison.Ordinal);
+            var logged = Assert.Single(o.Events, e => e.Message.Contains("loaded", StringComparison.Ordinal));
+            Assert.Equal((4, "0"), (logged.Step, logged.Subject));
+            Assert.Contains("while it trained", logged.Message, StringComparison.Ordinal);
             o.Eval();
             Assert.All(Problem.Values([p[0]]), v => Assert.InRange(v, 6.5, 7.5)); // and not a mixture with the old iterate
         }

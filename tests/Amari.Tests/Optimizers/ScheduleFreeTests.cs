@@ -1,3 +1,4 @@
+using Amari.Tests.Contracts;
 using Amari.Verification;
 using static Amari.Tests.Optimizers.Trajectory;
 
@@ -155,9 +156,9 @@ public sealed class ScheduleFreeTests
         Assert.Empty(o.Events);
         using (no_grad())
             model.call(x).Dispose();
-        var told = Assert.Single(o.Events);
-        Assert.Contains("not of the average x", told.Message, StringComparison.Ordinal);
-        Assert.Equal(6, told.Step);
+        var logged = Assert.Single(o.Events);
+        Assert.Contains("not of the average x", logged.Message, StringComparison.Ordinal);
+        Assert.Equal(6, logged.Step);
     }
 
     private sealed class Two : nn.Module<Tensor, Tensor, Tensor>
@@ -257,7 +258,7 @@ public sealed class ScheduleFreeTests
     }
 
     [Fact]
-    public void ScheduleFree_follows_groups_that_come_later_or_tells_that_it_cannot()
+    public void ScheduleFree_follows_later_groups_or_says_that_it_cannot()
     {
         using Linear body = nn.Linear(4, 4),
             head = nn.Linear(4, 3),
@@ -285,7 +286,7 @@ public sealed class ScheduleFreeTests
         Assert.Contains("call Eval()", Assert.Single(unseen.Events).Message, StringComparison.Ordinal);
     }
 
-    /// <summary>y is made anew with the β of the step; x and z do not depend on β where gradients do not depend on y.</summary>
+    /// <summary>y is made again with the β of the step; x and z do not depend on β where gradients do not depend on y.</summary>
     [Fact]
     public void ScheduleFree_s_interpolation_may_change_between_steps()
     {

@@ -1,3 +1,4 @@
+using Amari.Tests.Contracts;
 using Amari.Verification;
 
 namespace Amari.Tests.Optimizers;

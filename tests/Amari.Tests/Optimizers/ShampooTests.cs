@@ -243,7 +243,7 @@ public sealed class ShampooTests
     }
 
     [Fact]
-    public void Shampoo_tells_of_a_failed_root_and_goes_on()
+    public void A_failed_root_is_logged_and_training_goes_on()
     {
         var p = Problem.Parameters([
             [3, 3],
@@ -254,8 +254,8 @@ public sealed class ShampooTests
         foreach (string factor in (string[])["Left", "Right"])
             o.Snapshot().Tensors["w." + factor].fill_(float.NaN);
         o.step();
-        var told = Assert.Single(o.Events);
-        Assert.Equal((2, "w"), (told.Step, told.Subject));
-        Assert.Contains("2 times", told.Message, StringComparison.Ordinal);
+        var logged = Assert.Single(o.Events);
+        Assert.Equal((2, "w"), (logged.Step, logged.Subject));
+        Assert.Contains("2 times", logged.Message, StringComparison.Ordinal);
     }
 }

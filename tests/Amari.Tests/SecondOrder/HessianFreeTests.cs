@@ -237,7 +237,7 @@ public sealed class HessianFreeTests : IDisposable
     }
 
     [Fact]
-    public void What_k_fac_cannot_precondition_is_told()
+    public void What_k_fac_cannot_precondition_is_logged()
     {
         var model = nn.Sequential(("a", nn.Linear(4, 6)), ("n", nn.PReLU(6)), ("b", nn.Linear(6, 3))).to(F64);
         using var optimizer = new HessianFree(model, new Categorical(), new() { Preconditioner = HessianFreePreconditioner.Kfac });

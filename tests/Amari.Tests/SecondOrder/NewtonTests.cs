@@ -122,7 +122,7 @@ public sealed class NewtonTests : IDisposable
     }
 
     [Fact]
-    public void What_is_singular_is_told_and_still_tried()
+    public void What_is_singular_is_logged_and_still_tried()
     {
         var w = At(1, 1);
         using var optimizer = new Newton([w], new() { Damping = 0 });

@@ -107,4 +107,10 @@ public static class SecondOrderCases
         var (x, y) = Batch(seed, type);
         return optimizer.StepOnBatch(x, y);
     }
+
+    /// <summary>Every second-order method of the library.</summary>
+    internal static IReadOnlyList<Type> Methods { get; } =
+    [.. typeof(SecondOrderOptimizer).Assembly.GetTypes().Where(t => t.IsSubclassOf(typeof(SecondOrderOptimizer)) && !t.IsAbstract)];
+
+    internal static double[] Values(nn.Module model) => Optimizers.Problem.Values(model.parameters());
 }

@@ -41,7 +41,7 @@ public class ConjugateGradientTests
     }
 
     [Fact]
-    public void Negative_curvature_limits_and_stalls_are_told()
+    public void Negative_curvature_limits_and_stalls_are_reported()
     {
         var (m, b) = System(30, 1e6);
         Assert.Equal(CgStatus.NegativeCurvature, ConjugateGradient.Solve(LinearOperator.FromDense(m).Damped(-10), b).Status);

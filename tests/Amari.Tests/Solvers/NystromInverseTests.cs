@@ -80,14 +80,14 @@ public sealed class NystromInverseTests
         using var scope = NewDisposeScope();
         var near = NystromInverse.Of(With(Decaying), Shift(0.1), null, 0.1)!.Value.Root;
         var m = With(Decaying) + 0.02 * With(Decaying.flip(0)); // the same eigenvectors in another order, a little
-        var (followed, anew) = (NystromInverse.Of(m, Shift(0.1), near, 0.2)!.Value, NystromInverse.Of(m, Shift(0.1), null, 0.2)!.Value);
-        Assert.False(followed.Root.shape.SequenceEqual(anew.Root.shape) && followed.Root.eq(anew.Root).all().ToBoolean());
+        var (followed, fresh) = (NystromInverse.Of(m, Shift(0.1), near, 0.2)!.Value, NystromInverse.Of(m, Shift(0.1), null, 0.2)!.Value);
+        Assert.False(followed.Root.shape.SequenceEqual(fresh.Root.shape) && followed.Root.eq(fresh.Root).all().ToBoolean());
         var (least, most) = Factors(m, 0.1, Full(followed));
         Assert.InRange(least, 0.78, 1);
         Assert.InRange(most, 1, 1.22);
     }
 
-    /// <summary>Directions of which the last inverse knew nothing are found by the random ones; rows that told nothing do no
+    /// <summary>Directions of which the last inverse knew nothing are found by the random ones; rows that hold nothing do no
     /// harm.</summary>
     [Fact]
     public void A_new_direction_is_found_beside_the_last_ones()

@@ -146,7 +146,7 @@ public sealed class SteihaugTests : IDisposable
     }
 
     [Fact]
-    public void Symmetric_systems_of_any_sign_are_solved_and_singular_ones_told()
+    public void Symmetric_systems_of_any_sign_are_solved_and_singular_ones_reported()
     {
         var h = Matrix([-3, -1, 2, 5], 5);
         var b = randn(4, dtype: F64);

@@ -49,7 +49,7 @@ public class OutliersTests
     }
 
     [Fact]
-    public void Too_few_eigenvalues_are_told()
+    public void Too_few_eigenvalues_are_reported()
     {
         Assert.Equal((0, false), Outliers.Of([1]) is var one ? (one.Count, one.IsConclusive) : default);
         Assert.Equal((0, false), Outliers.Of([0, -1, -2, -3, -4, -5]) is var none ? (none.Count, none.IsConclusive) : default);

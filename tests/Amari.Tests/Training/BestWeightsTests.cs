@@ -170,17 +170,9 @@ public sealed class BestWeightsTests
     }
 
     /// <summary>Digits through a network with batch normalisation.</summary>
-    private sealed class Normalised : Workload
+    private sealed class Normalised() : SmallWorkload("normalised", 100)
     {
-        public override string Name => "normalised";
-        public override string Description => Name;
-        public override int BatchSize => 100;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
         public override Target Target => new(Target.Loss, 0.01);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override nn.Module<Tensor, Tensor> CreateModel() =>
             nn.Sequential(
@@ -193,15 +185,10 @@ public sealed class BestWeightsTests
     }
 
     /// <summary>Trains well, but after two steps of one batch each a weight that no output depends on is infinite.</summary>
-    private sealed class Poisoned : Workload
+    private sealed class Poisoned() : SmallWorkload("poisoned", 4)
     {
-        public override string Name => "poisoned";
-        public override string Description => Name;
-        public override int BatchSize => 4;
         public override Likelihood Likelihood { get; } = new Gaussian();
         public override Metric Metric { get; } = new("error", false, (f, y) => (f - y).square().sum());
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
 
         public override WorkloadData Load(string? directory) => new(new(ones(4, 1), zeros(4, 1)), null);
 

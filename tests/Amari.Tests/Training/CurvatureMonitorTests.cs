@@ -7,7 +7,7 @@ using static TorchSharp.torch.nn;
 
 namespace Amari.Tests.Training;
 
-/// <summary>The monitor tells the truth and keeps to its share.</summary>
+/// <summary>The monitor reports the truth and keeps to its share.</summary>
 public sealed class CurvatureMonitorTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();

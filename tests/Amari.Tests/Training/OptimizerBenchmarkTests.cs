@@ -145,23 +145,10 @@ public sealed class OptimizerBenchmarkTests
         Assert.True(counted.Batches > few + 3);
     }
 
-    private abstract class Small : Workload
-    {
-        public override string Name => "small";
-        public override string Description => Name;
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-    }
-
     /// <summary>Digits with dropout; counts batches that were trained on.</summary>
-    private sealed class Counted : Small
+    private sealed class Counted() : SmallWorkload("small", 200)
     {
         public int Batches { get; private set; }
-        public override int BatchSize => 200;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override nn.Module<Tensor, Tensor> CreateModel()
         {
@@ -178,10 +165,9 @@ public sealed class OptimizerBenchmarkTests
         }
     }
 
-    /// <summary>One batch an epoch, one weight on its way to 1000; what is evaluated tells of its speed.</summary>
-    private sealed class Misleading : Small
+    /// <summary>One batch an epoch, one weight on its way to 1000; what is evaluated shows its speed.</summary>
+    private sealed class Misleading() : SmallWorkload("small", 8)
     {
-        public override int BatchSize => 8;
         public override Likelihood Likelihood { get; } = new Gaussian();
         public override Metric Metric { get; } = new("none", false, (f, _) => f.sum());
 

@@ -78,7 +78,7 @@ public sealed class RunRecordTests
 
     /// <summary>The data of a run in other numbers, shapes or types is other data; the same again is the same.</summary>
     [Fact]
-    public void A_fingerprint_tells_data_apart()
+    public void Other_data_has_another_fingerprint()
     {
         using var scope = NewDisposeScope();
         WorkloadData Data(Tensor x, Tensor y, Tensor? test = null) => new(new(x, y), test is null ? null : new(test, y));
@@ -162,10 +162,10 @@ public sealed class RunRecordTests
                 output
             )
         );
-        var told = JsonNode.Parse(File.ReadAllText(results.FileNamed("result.json")))!["runs"]![0]!;
-        Assert.Equal("interrupted", (string?)told["status"]);
-        Assert.Null(told["finalLoss"]);
-        Assert.Null(told["finalMetric"]);
+        var written = JsonNode.Parse(File.ReadAllText(results.FileNamed("result.json")))!["runs"]![0]!;
+        Assert.Equal("interrupted", (string?)written["status"]);
+        Assert.Null(written["finalLoss"]);
+        Assert.Null(written["finalMetric"]);
         Assert.True(File.Exists(results.FileNamed("report.html")));
 
         var resumed = trainer.Train(new("sgd", None), 0, Budget.OfEpochs(6), checkpoint: new(saved, true, TimeSpan.Zero));
@@ -174,15 +174,10 @@ public sealed class RunRecordTests
     }
 
     /// <summary>Trains well, but what is evaluated is NaN. One batch an epoch.</summary>
-    private sealed class Blind : Workload
+    private sealed class Blind() : SmallWorkload("blind", 4)
     {
-        public override string Name => "blind";
-        public override string Description => Name;
-        public override int BatchSize => 4;
         public override Likelihood Likelihood { get; } = new Gaussian();
         public override Metric Metric { get; } = new("error", false, (f, y) => (f - y).square().sum());
-        public override Target Target => new(Target.Loss, 0);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
 
         public override WorkloadData Load(string? directory) => new(new(ones(4, 1), zeros(4, 1)), null);
 

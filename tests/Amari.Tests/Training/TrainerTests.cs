@@ -54,17 +54,9 @@ public sealed class TrainerTests
     }
 
     /// <summary>Digits of 2x2 pixels: small enough for dense matrices.</summary>
-    private sealed class SmallDigits : Workload
+    private sealed class SmallDigits() : SmallWorkload("small", 300)
     {
-        public override string Name => "small";
-        public override string Description => Name;
-        public override int BatchSize => 300;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
         public override Target Target => new("loss", 0.1);
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override nn.Module<Tensor, Tensor> CreateModel() =>
             nn.Sequential(("pool", nn.AvgPool2d(4)), ("flatten", nn.Flatten()), ("fc", nn.Linear(4, 10)));
@@ -241,17 +233,9 @@ public sealed class TrainerTests
     }
 
     /// <summary>The small digits with a target.</summary>
-    private sealed class Aiming(Target target) : Workload
+    private sealed class Aiming(Target target) : SmallWorkload("aiming", 300)
     {
-        public override string Name => "aiming";
-        public override string Description => Name;
-        public override int BatchSize => 300;
-        public override Likelihood Likelihood { get; } = new Categorical();
-        public override Metric Metric => Metric.Accuracy;
         public override Target Target => target;
-        public override Budget DefaultBudget => Budget.OfEpochs(1);
-
-        public override WorkloadData Load(string? directory) => Amari.Workloads.Data.Digits.Load();
 
         public override nn.Module<Tensor, Tensor> CreateModel() => nn.Sequential(("flatten", nn.Flatten()), ("fc", nn.Linear(64, 10)));
     }

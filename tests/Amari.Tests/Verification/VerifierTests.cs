@@ -96,7 +96,7 @@ public sealed class VerifierTests : IDisposable
     }
 
     [Fact]
-    public void A_model_that_is_sure_passes_or_says_that_it_cannot_tell()
+    public void A_model_that_is_sure_passes_or_the_check_is_undecided()
     {
         var model = Mlp();
         using (no_grad())
@@ -201,7 +201,7 @@ public sealed class VerifierTests : IDisposable
     }
 
     [Fact]
-    public void Unsupported_parameters_and_the_factorisation_error_are_told()
+    public void Unsupported_parameters_and_the_factorisation_error_are_reported()
     {
         var model = nn.Sequential(
             ("a", nn.Linear(4, 6)),

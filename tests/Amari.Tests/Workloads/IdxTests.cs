@@ -15,7 +15,7 @@ public sealed class IdxTests : IDisposable
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
-    public void Plain_and_compressed_files_are_told_apart_by_content(bool compressed)
+    public void Plain_and_compressed_files_are_distinguished_by_content(bool compressed)
     {
         using var x = Idx.Read(Write(compressed ? IdxFile.Gzip(Good) : Good));
 

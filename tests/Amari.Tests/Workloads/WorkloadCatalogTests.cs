@@ -64,6 +64,26 @@ public sealed class WorkloadCatalogTests : IDisposable
         Assert.Same(context, AssemblyLoadContext.GetLoadContext(workload.GetType().BaseType!.Assembly));
     }
 
+    /// <summary>As <c>dotnet build</c> copies them. The base of the workload is the copy's own, and derives from the tool's type.</summary>
+    [Fact]
+    public void Copies_of_the_tools_assemblies_next_to_a_workload_are_not_used()
+    {
+        var path = EmittedWorkloads.Write(folder.Path, "Whole", "mine");
+        foreach (var type in (Type[])[typeof(Workload), typeof(Optimizer), typeof(Tensor), typeof(NamedWorkload)])
+            File.Copy(type.Assembly.Location, folder.File(Path.GetFileName(type.Assembly.Location)));
+
+        var workload = WorkloadCatalog.Find(null, path);
+
+        var parent = workload.GetType().BaseType!;
+        Assert.Equal(folder.File("Amari.Tests.dll"), parent.Assembly.Location);
+        Assert.Same(typeof(Workload), parent.BaseType);
+        Assert.IsType<Gaussian>(workload.Likelihood);
+        using var model = workload.CreateModel();
+        Assert.IsType<Identity>(model);
+        var context = AssemblyLoadContext.GetLoadContext(parent.Assembly)!;
+        Assert.DoesNotContain(context.Assemblies, a => a.GetName().Name is "Amari" or "Amari.Workbench" or "TorchSharp");
+    }
+
     [Fact]
     public void A_dependency_named_like_a_hosts_is_its_own()
     {

@@ -1,0 +1,289 @@
+using System.Reflection;
+using Amari.Curvature;
+using Amari.Solvers;
+
+namespace Amari.Tests.SecondOrder;
+
+/// <summary>The options of every second-order optimizer: their ranges, and that each has an effect.</summary>
+public sealed class SecondOrderOptimizerOptionsTests : IDisposable
+{
+    private readonly DisposeScope _scope = NewDisposeScope();
+
+    public void Dispose() => _scope.Dispose();
+
+    private static double[] Run<TOptimizer>(TOptimizer optimizer, nn.Module model, double? clip = null)
+        where TOptimizer : SecondOrderOptimizer
+    {
+        using (optimizer)
+        {
+            optimizer.MaxGradientNorm = clip;
+            for (int i = 0; i < 4; i++)
+                SecondOrderCases.StepOnBatch(optimizer, i);
+        }
+        return SecondOrderCases.Values(model);
+    }
+
+    private static readonly HashSet<Type> Changed = [];
+
+    private static void EachOptionChanges<T>(
+        Func<nn.Module<Tensor, Tensor>, T, SecondOrderOptimizer> make,
+        string[] without,
+        params T[] options
+    )
+        where T : OptimizerOptions
+    {
+        // Newton-CG on a convex problem: elsewhere every step ends on the boundary, whatever the tolerance
+        nn.Module<Tensor, Tensor> Model() => typeof(T) == typeof(NewtonCg.Options) ? SecondOrderCases.Convex() : SecondOrderCases.Model();
+        var runs = options
+            .Select(o =>
+            {
+                var m = Model();
+                return Run(make(m, o), m);
+            })
+            .ToList();
+        var model = Model();
+        if (typeof(T) == typeof(Lbfgs.Options))
+            Assert.Contains(
+                "cannot clip",
+                Assert.Throws<InvalidOperationException>(() => Run(make(model, options[0]), model, clip: 0.01)).Message,
+                StringComparison.Ordinal
+            );
+        else
+            runs.Add(Run(make(model, options[0]), model, clip: 0.01));
+        for (int i = 0; i < runs.Count; i++)
+        for (int k = 0; k < i; k++)
+            Assert.True(!runs[k].SequenceEqual(runs[i]), $"{typeof(T).DeclaringType!.Name}: {k} and {i} agree");
+        Changed.Add(typeof(T).DeclaringType!);
+        // every option has a row of its own, but for those that choose no other numbers
+        Assert.Equal(typeof(T).GetProperties().Count(p => p.CanWrite) - without.Length + 1, options.Length);
+    }
+
+    [Fact]
+    public void Each_option_changes_the_trajectory()
+    {
+        string[] memory = [nameof(Newton.Options.MaxDenseBytes)];
+        var categorical = new Categorical();
+        EachOptionChanges<Newton.Options>(
+            (m, o) => new Newton(m, categorical, o),
+            memory,
+            new() { Damping = 0.3 },
+            new() { Damping = 0.2 },
+            new() { Damping = 0.3, LearningRate = 0.5 }
+        );
+        EachOptionChanges<SaddleFreeNewton.Options>(
+            (m, o) => new SaddleFreeNewton(m, categorical, o),
+            memory,
+            new() { Damping = 0.3 },
+            new() { Damping = 0.2 },
+            new() { Damping = 0.3, LearningRate = 0.5 }
+        );
+        EachOptionChanges<NewtonCg.Options>(
+            (m, o) => new NewtonCg(m, categorical, o),
+            [],
+            new() { Radius = 20 },
+            new() { Radius = 20, LearningRate = 0.5 },
+            new() { Radius = 1 },
+            new() { Radius = 20, MaxRadius = 0.5 },
+            new() { Radius = 20, AcceptanceRatio = 0.99 },
+            new() { Radius = 20, MaxIterations = 1 },
+            new() { Radius = 20, Tolerance = 1e-3 }
+        );
+        HessianFree.Options free = new() { Damping = 0.02 };
+        EachOptionChanges(
+            (m, o) => new HessianFree(m, categorical, o),
+            [],
+            free,
+            free with
+            {
+                LearningRate = 0.5,
+            },
+            free with
+            {
+                Damping = 0.1,
+            },
+            free with
+            {
+                DampingFactor = 2,
+            },
+            free with
+            {
+                MaxIterations = 2,
+            },
+            free with
+            {
+                ProgressTolerance = 0.05,
+            },
+            free with
+            {
+                WarmStart = 0,
+            },
+            free with
+            {
+                CgBacktracking = false,
+            },
+            free with
+            {
+                Preconditioner = HessianFreePreconditioner.Kfac,
+            },
+            free with
+            {
+                PreconditionerExponent = 0.5,
+            },
+            free with
+            {
+                PreconditionerSamples = 2,
+            },
+            free with
+            {
+                Seed = 7,
+            }
+        );
+        NaturalGradient.Options natural = new()
+        {
+            Damping = 0.1,
+            Fisher = FisherKind.MonteCarlo,
+            Solver = FisherSolver.ConjugateGradient,
+        };
+        EachOptionChanges(
+            (m, o) => new NaturalGradient(m, categorical, o),
+            memory,
+            natural,
+            natural with
+            {
+                LearningRate = 0.5,
+            },
+            natural with
+            {
+                Damping = 0.2,
+            },
+            natural with
+            {
+                Fisher = FisherKind.Exact,
+            },
+            natural with
+            {
+                MonteCarloSamples = 2,
+            },
+            natural with
+            {
+                Solver = FisherSolver.Gram,
+            },
+            natural with
+            {
+                KlRadius = 1e-3,
+            },
+            natural with
+            {
+                MaxIterations = 2,
+            },
+            natural with
+            {
+                Tolerance = 0.1,
+            },
+            natural with
+            {
+                Seed = 7,
+            }
+        );
+        Lbfgs.Options lbfgs = new() { Iterations = 6, LearningRate = 3 };
+        EachOptionChanges(
+            (m, o) => new Lbfgs(m, categorical, o),
+            [nameof(Lbfgs.Options.StepRejection)], // needs a rising step: LbfgsTests
+            lbfgs,
+            lbfgs with
+            {
+                LearningRate = 1,
+            },
+            lbfgs with
+            {
+                Iterations = 5,
+            },
+            lbfgs with
+            {
+                History = 1,
+            },
+            lbfgs with
+            {
+                GradientTolerance = 0.1,
+            },
+            lbfgs with
+            {
+                LineSearch = LineSearch.None,
+            },
+            lbfgs with
+            {
+                SufficientDecrease = 0.6,
+            },
+            lbfgs with
+            {
+                SlopeTolerance = 0.01,
+            },
+            lbfgs with
+            {
+                MaxEvaluations = 1,
+            }
+        );
+        Assert.Equal(SecondOrderCases.Methods.ToHashSet(), Changed);
+    }
+
+    public static TheoryData<Type, string, object> BadOptions =>
+        new()
+        {
+            { typeof(Newton.Options), "Damping", -1.0 },
+            { typeof(Newton.Options), "LearningRate", double.NaN },
+            { typeof(Newton.Options), "MaxDenseBytes", 0L },
+            { typeof(SaddleFreeNewton.Options), "Damping", double.NaN },
+            { typeof(SaddleFreeNewton.Options), "MaxDenseBytes", -1L },
+            { typeof(NewtonCg.Options), "Radius", 0.0 },
+            { typeof(NewtonCg.Options), "MaxRadius", -1.0 },
+            { typeof(NewtonCg.Options), "AcceptanceRatio", 1.0 },
+            { typeof(NewtonCg.Options), "MaxIterations", 0 },
+            { typeof(NewtonCg.Options), "Tolerance", 0.0 },
+            { typeof(HessianFree.Options), "Damping", 0.0 },
+            { typeof(HessianFree.Options), "DampingFactor", 0.5 },
+            { typeof(HessianFree.Options), "MaxIterations", 0 },
+            { typeof(HessianFree.Options), "ProgressTolerance", 0.0 },
+            { typeof(HessianFree.Options), "WarmStart", 1.0 },
+            { typeof(HessianFree.Options), "PreconditionerExponent", -1.0 },
+            { typeof(HessianFree.Options), "PreconditionerSamples", 0 },
+            { typeof(HessianFree.Options), "Preconditioner", (HessianFreePreconditioner)9 },
+            { typeof(NaturalGradient.Options), "Damping", 0.0 },
+            { typeof(NaturalGradient.Options), "Fisher", (FisherKind)9 },
+            { typeof(NaturalGradient.Options), "MonteCarloSamples", 0 },
+            { typeof(NaturalGradient.Options), "Solver", (FisherSolver)9 },
+            { typeof(NaturalGradient.Options), "KlRadius", 0.0 },
+            { typeof(NaturalGradient.Options), "MaxIterations", 0 },
+            { typeof(NaturalGradient.Options), "Tolerance", -1.0 },
+            { typeof(NaturalGradient.Options), "MaxDenseBytes", 0L },
+            { typeof(Lbfgs.Options), "Iterations", 0 },
+            { typeof(Lbfgs.Options), "History", 0 },
+            { typeof(Lbfgs.Options), "GradientTolerance", 0.0 },
+            { typeof(Lbfgs.Options), "LineSearch", (LineSearch)9 },
+            { typeof(Lbfgs.Options), "SufficientDecrease", 0.0 },
+            { typeof(Lbfgs.Options), "SlopeTolerance", 1.0 },
+            { typeof(Lbfgs.Options), "MaxEvaluations", 0 },
+        };
+
+    [Theory, MemberData(nameof(BadOptions), DisableDiscoveryEnumeration = true)]
+    public void Bad_options_are_refused_with_the_value_and_range(Type options, string option, object value)
+    {
+        var error = Assert
+            .Throws<TargetInvocationException>(() => options.GetProperty(option)!.SetValue(Activator.CreateInstance(options), value))
+            .InnerException!;
+        Assert.Contains(FormattableString.Invariant($"{option} is {value}; it must be"), error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Every_option_with_a_range_has_a_bad_value()
+    {
+        var tried = BadOptions.Select(row => (row.Data.Item1, row.Data.Item2)).ToHashSet();
+        Assert.Empty(
+            from method in SecondOrderCases.Methods
+            let options = method.GetNestedType("Options")!
+            from option in options.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
+            where option.CanWrite && option.PropertyType != typeof(bool) && option.Name != "Seed"
+            where !tried.Contains((options, option.Name))
+            select $"{method.Name}.{option.Name}"
+        );
+    }
+}

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using Amari.Ranks;
+using Amari.Serialization;
+using Amari.Training;
+
+namespace Amari.Tests.Training;
+
+/// <summary>A process that trains is killed (<c>kill -9</c>) at a random moment after its first checkpoint; the run that continues ends bit
+/// for bit where an uninterrupted one does.</summary>
+public sealed class TrainingRunKilledTests
+{
+    private const int AtOnce = 2,
+        LongestWait = 60; // seconds
+    private const string None = "none";
+
+    /// <summary>Every optimizer of the catalog; most of the time is that of starting processes, so that two chains of them go on at
+    /// once.</summary>
+    [Fact]
+    public Task Every_optimizer_continues_to_the_same_end() =>
+        Task.WhenAll(
+            Enumerable
+                .Range(0, AtOnce)
+                .Select(i =>
+                    Task.Run(() => Continue([.. OptimizerCatalog.All.Select(o => o.Name).Where((_, k) => k % AtOnce == i)], seed: i))
+                )
+        );
+
+    private static void Continue(string[] names, int seed)
+    {
+        using var folder = new TemporaryFolder();
+        string whole = folder.File("whole"),
+            parts = folder.File("parts");
+        var random = new Random(seed);
+        using var uninterrupted = Start(whole, None, names);
+        var killed = new Dictionary<string, long>();
+        var said = new List<string>();
+        foreach (var (i, name) in names.Index()) // each process ends the run that was killed before, and begins the next
+        {
+            using var run = Start(parts, held: name, names[Math.Max(0, i - 1)..(i + 1)]);
+            WaitForCheckpoint(run, Path.Combine(parts, name));
+            Thread.Sleep(random.Next(40));
+            Assert.False(run.HasExited, name);
+            run.Kill();
+            said.AddRange(End(run, killed: true));
+            using var left = new CheckpointDirectory(Path.Combine(parts, name)).Load(out var refused)!;
+            Assert.Empty(refused);
+            killed[name] = left.Step;
+        }
+        using var last = Start(parts, None, names[^1]);
+        said.AddRange(End(last));
+        string[] straight = End(uninterrupted);
+        foreach (var (i, name) in names.Index())
+        {
+            var (a, b) = (Of(Path.Combine(whole, name)), Of(Path.Combine(parts, name)));
+            Assert.InRange(killed[name], 1, a.Step - 1);
+            Assert.Matches($"^{name}: 0 to {a.Step}, (Completed|CameApart)$", straight[i]); // a few steps at a default rate need not help
+            Assert.Equal($"{name}: {killed[name]} to {a.Step}, {straight[i].Split(", ")[1]}", said[i]);
+            Assert.Equal(a.Step, b.Step);
+            Assert.Equal(a.Tensors.Keys.Order(), b.Tensors.Keys.Order());
+            Assert.All(a.Tensors, t => Assert.True(t.Value.AsSpan().SequenceEqual(b.Tensors[t.Key]), $"{name}: {t.Key} differs"));
+            (a, b) = (Of(Path.Combine(whole, name, "best.safetensors")), Of(Path.Combine(parts, name, "best.safetensors")));
+            Assert.Equal(a.Step, b.Step);
+            Assert.All(
+                a.Tensors,
+                t => Assert.True(t.Value.AsSpan().SequenceEqual(b.Tensors[t.Key]), $"{name}: {t.Key} of the best weights differs")
+            );
+        }
+    }
+
+    private static Process Start(string folder, string held, params string[] optimizers)
+    {
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [Path.Combine(AppContext.BaseDirectory, "Amari.Ranks.dll"), "saved", folder, held, .. optimizers]
+        )
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment["DOTNET_TieredPGO"] = "0";
+        return Process.Start(start)!;
+    }
+
+    private static void WaitForCheckpoint(Process run, string folder)
+    {
+        for (
+            long start = Stopwatch.GetTimestamp();
+            !Directory.Exists(folder) || Directory.GetFiles(folder, "step-*.safetensors").Length == 0;
+            Thread.Sleep(1)
+        )
+        {
+            if (run.HasExited)
+                Assert.Fail(run.StandardError.ReadToEnd());
+            Assert.True(Stopwatch.GetElapsedTime(start).TotalSeconds < LongestWait, $"no checkpoint came in {folder}");
+        }
+    }
+
+    /// <summary>The lines that the process printed of runs that ended.</summary>
+    private static string[] End(Process run, bool killed = false)
+    {
+        var error = run.StandardError.ReadToEndAsync();
+        string[] lines = [.. run.StandardOutput.ReadToEnd().Split('\n').Where(l => l.Contains(" to ", StringComparison.Ordinal))];
+        run.WaitForExit();
+        Assert.Equal("", Cli.ToolProcess.WithoutStarvation(error.Result));
+        Assert.Equal(killed, run.ExitCode != 0);
+        return lines;
+    }
+
+    private static (long Step, Dictionary<string, byte[]> Tensors) Of(string path)
+    {
+        using var checkpoint = Checkpoint.Open(path);
+        return (checkpoint.Step, checkpoint.Tensors.ToDictionary(t => t.Key, t => t.Value.bytes.ToArray()));
+    }
+}
