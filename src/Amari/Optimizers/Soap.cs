@@ -10,7 +10,7 @@ namespace Amari;
 /// G : [m, n],  G' = Ql' G Qr,   m ← β₁ m + (1 - β₁) G',   V ← β₂ V + (1 - β₂) G'²
 /// w ← (1 - η λ) (w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) Ql [m / (√V + ε)] Qr')
 /// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G        (here ' transposes)
-/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V sorted with them, m transformed to the new basis
+/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by Rayleigh quotients, V sorted with them, m in the new basis
 /// </code>The paper stores m outside of the basis and projects it at each step; this is equivalent, but takes two more products. As in the
 /// authors' code, ε is added to √V before the bias correction; after the correction it would be ε / √(1 - β₂ᵗ). The first gradient only
 /// initialises the basis, by an eigendecomposition: the weights do not move. Kernels are flattened to [out, in ..]. Vectors, and sides
