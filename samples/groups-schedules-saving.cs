@@ -1,4 +1,4 @@
-// From TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
+// Coming from TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
 #:project ../src/Amari.Workbench/Amari.Workbench.csproj
 #:package libtorch-cpu-linux-x64
 #:property PublishAot=false
@@ -16,7 +16,7 @@ var schedule = optim.lr_scheduler.OneCycleLR(optimizer, [0.01, 0.01], total_step
 
 Train(model, optimizer, schedule, epochs: 5);
 
-// Save weights and state; both go on elsewhere, bit by bit.
+// Save weights and state, load them into a copy, and continue both bit by bit.
 string folder = Directory.CreateTempSubdirectory("amari-").FullName;
 model.save(Path.Combine(folder, "weights.dat"));
 optimizer.Save(Path.Combine(folder, "state.safetensors"));
@@ -24,19 +24,19 @@ optimizer.Save(Path.Combine(folder, "state.safetensors"));
 using var copy = Network();
 using var resumed = Make(copy);
 copy.load(Path.Combine(folder, "weights.dat"));
-resumed.Load(Path.Combine(folder, "state.safetensors")); // options and rates of the groups come with the state
+resumed.Load(Path.Combine(folder, "state.safetensors")); // the options and rates of the groups are part of the state
 Directory.Delete(folder, recursive: true);
 
 Train(model, optimizer, null, epochs: 1);
 Train(copy, resumed, null, epochs: 1);
 bool same = model.parameters().Zip(copy.parameters()).All(p => p.First.eq(p.Second).all().ToBoolean());
-Console.WriteLine($"the copy trained on {(same ? "to the same weights" : "to OTHER weights")}");
+Console.WriteLine($"training the copy gave {(same ? "the same weights" : "OTHER weights")}");
 return same ? 0 : 1;
 
 static nn.Module<Tensor, Tensor> Network() =>
     nn.Sequential(("flatten", nn.Flatten()), ("fc1", nn.Linear(64, 64)), ("relu", nn.ReLU()), ("fc2", nn.Linear(64, 10)));
 
-// Decay on matrices alone: two groups, as with torch's parameter groups.
+// To decay only the matrices, make two groups, as with torch's parameter groups.
 static AdamW Make(nn.Module model)
 {
     Parameter[] matrices = [.. model.parameters().Where(p => p.dim() > 1)],

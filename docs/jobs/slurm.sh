@@ -1,6 +1,6 @@
 #!/bin/bash
-# Trains on 4 machines with 2 ranks each under Slurm. Submit again after a time limit or a failure: the run continues from its last complete checkpoint, with whatever
-# number of ranks the new job has.
+# Trains on 4 machines with 2 ranks each under Slurm. Submit again after a time limit or a failure: the run continues from its last complete
+# checkpoint. The number of ranks may change.
 #SBATCH --job-name=amari
 #SBATCH --nodes=4
 #SBATCH --ntasks-per-node=2
@@ -11,12 +11,12 @@
 #SBATCH --output=amari-%j.log
 set -euo pipefail
 
-shared=${AMARI_SHARED:-$HOME/amari}      # seen by rank 0: checkpoints and results
+shared=${AMARI_SHARED:-$HOME/amari}      # checkpoints and results; rank 0 needs access
 mkdir -p "$shared"
 export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
 export OMP_WAIT_POLICY=PASSIVE
 
-# SIGTERM two minutes before the limit: every rank ends its step, rank 0 saves.
+# SIGTERM comes two minutes before the time limit: every rank ends its step, and rank 0 writes a checkpoint.
 srun --mpi=pmix --kill-on-bad-exit=1 --cpu-bind=cores \
   amari train autoencoder --optimizer kfac --set grad-worker-fraction=0.5 --epochs 100 \
   --threads "$OMP_NUM_THREADS" --rank-timeout 2m \

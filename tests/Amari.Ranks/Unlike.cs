@@ -73,7 +73,7 @@ internal static class Unlike
         Refused(world, "Overlap is False on rank 0", "True on rank 1", () => Parallel(Net(), new() { Overlap = odd }));
         Refused(world, "the seed is 1 on rank 0", "2 on rank 1", () => Train(new Images(0), seed: odd ? 2 : 1));
         Refused(world, "the data is ", "on rank 1", () => Train(new Images(odd ? 1 : 0), seed: 1));
-        Refused(world, "the budget is 1 epochs on rank 0", "2 epochs on rank 1", () => Train(new Images(0), 1, epochs: odd ? 2 : 1));
+        Refused(world, "the budget is 1 epoch on rank 0", "2 epochs on rank 1", () => Train(new Images(0), 1, epochs: odd ? 2 : 1));
         Distribute(new AdamW(nn.Linear(3, 2))); // those that are alike go on
         Train(new Images(0), seed: 1);
 

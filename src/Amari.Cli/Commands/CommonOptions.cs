@@ -33,7 +33,7 @@ internal sealed class CommonOptions
         new("--out") { Description = "folder of the results (default: a new one under out/)", HelpName = "DIR" };
     public Option<bool> Overwrite { get; } =
         new("--overwrite") { Description = "replace existing results in --out, and the file of --json" };
-    public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; the first of several", 0, 0);
+    public Option<int> Seed { get; } = Integer("--seed", "seed of weights, data order and sampling; with several seeds the first", 0, 0);
     public Option<int> Threads { get; } =
         Integer(
             "--threads",
@@ -43,13 +43,21 @@ internal sealed class CommonOptions
             4 * Environment.ProcessorCount
         );
     public Option<bool> OneDnn { get; } =
-        new("--onednn") { Description = "multiply float32 matrices with oneDNN, faster on many CPUs; its measured error is reported" };
+        new("--onednn")
+        {
+            Description = "multiply float32 matrices with oneDNN, which is faster on many CPUs; its error is measured and reported",
+        };
     public Option<string?> Data { get; } = Folder(DataName, "folder with the files of the data set");
     public Option<string?> Assembly { get; } =
         Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
     public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
     public Option<int?> Epochs { get; } =
-        new("--epochs") { Description = "passes over the training data, in place of --budget", HelpName = "N" };
+        new("--epochs")
+        {
+            Description = "passes over the training data, in place of --budget",
+            HelpName = "N",
+            CustomParser = result => ReadInteger("--epochs", result, 1),
+        };
     public Option<string> Schedule { get; } =
         new("--schedule")
         {
@@ -81,7 +89,7 @@ internal sealed class CommonOptions
     public Option<Budget?> RankTimeout { get; } =
         Time(
             "--rank-timeout",
-            "with mpirun: how long ranks wait for another rank before the job ends (default 30m; a stopped rank " + "ends it within 15s)"
+            "with mpirun: how long the ranks wait for a rank that hangs (default: 30m; a stopped rank ends the job within 15s)"
         );
     public Argument<string?> Workload { get; } =
         new("WORKLOAD")
@@ -136,17 +144,20 @@ internal sealed class CommonOptions
             Description = description,
             HelpName = "N",
             DefaultValueFactory = _ => preset,
+            CustomParser = result => ReadInteger(name, result, min, max) ?? preset,
         };
-        option.Validators.Add(result =>
-        {
-            if (
-                result.Tokens.Count == 1
-                && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n)
-                && (n < min || n > max)
-            )
-                result.AddError($"{name} is {n}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
-        });
         return option;
+    }
+
+    private static int? ReadInteger(string name, ArgumentResult result, int min, int? max = null)
+    {
+        string text = result.Tokens[0].Value;
+        bool isInteger = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n);
+        if (isInteger && n >= min && !(n > max))
+            return n;
+        string value = isInteger ? text : $"'{text}'";
+        result.AddError($"{name} is {value}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
+        return null;
     }
 
     /// <summary>Configures libtorch as requested, and reports settings that differ from the default.</summary>
@@ -230,7 +241,7 @@ internal sealed class CommonOptions
     }
 
     /// <summary>The interval between checkpoints.</summary>
-    public static Option<Budget?> CheckpointInterval() => Time("--checkpoint-every", "training time between checkpoints (default 30s)");
+    public static Option<Budget?> CheckpointInterval() => Time("--checkpoint-every", "training time between checkpoints (default: 30s)");
 
     /// <summary>The value of --checkpoint-every.</summary>
     public static TimeSpan IntervalOf(ParseResult parsed, Option<Budget?> interval) =>

@@ -50,15 +50,14 @@ internal sealed class CurvatureOptions
         };
     public Option<string> Operator { get; }
     public Option<string?> Layer { get; } =
-        new("--layer") { Description = "curvature in the parameters of this layer only, e.g. fc1", HelpName = "NAME" };
-    public Option<int> Examples { get; } =
-        CommonOptions.Integer("--examples", "number of randomly drawn training examples in the loss", 1, 2048);
+        new("--layer") { Description = "only the curvature in the parameters of this layer, such as fc1", HelpName = "NAME" };
+    public Option<int> Examples { get; } = CommonOptions.Integer("--examples", "training examples, drawn at random, for the loss", 1, 2048);
     public Option<double?> TrainBudget { get; } =
         new("--train-budget")
         {
             Description =
-                "training time before: 10s, 2m; 0 for the weights at initialisation (default: until the workload's target, at most its "
-                + "own budget)",
+                "training time before the measurement: 10s, 2m; 0 for the initial weights (default: until the workload's target is "
+                + "reached, at most its own budget)",
             HelpName = "TIME",
             CustomParser = result =>
             {

@@ -1,4 +1,6 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Reporting;
 using Amari.Serialization;
@@ -18,16 +20,17 @@ internal sealed class LandscapeCommand
     private readonly Option<Plane> _plane = new("--plane")
     {
         Description =
-            "eigenvectors (of the two largest eigenvalues of --operator), random (filter-normalised), path (principal directions of the "
-            + "training path)",
-        DefaultValueFactory = _ => Plane.Eigenvectors,
+            "eigenvectors (default: of the two largest eigenvalues of --operator), random (filter-normalised), path (principal "
+            + "directions of the training path)",
         HelpName = "NAME",
+        CustomParser = ReadPlane,
     };
     private readonly Option<int> _grid = CommonOptions.Integer("--grid", "points per side", 3, 41, max: 1001);
     private readonly Option<double?> _range = new("--range")
     {
         Description = "extent of the plane on each side (default: from the path and the curvature; 1 for random directions)",
         HelpName = "NUMBER",
+        CustomParser = ReadRange,
     };
     private readonly TextWriter _output;
     private readonly Command _command;
@@ -36,11 +39,6 @@ internal sealed class LandscapeCommand
     {
         _output = output;
         _curvature = new(_common);
-        _range.Validators.Add(result =>
-        {
-            if (result.Tokens.Count == 1 && result.GetValueOrDefault<double?>() is not > 0)
-                result.AddError("--range must be a number > 0.");
-        });
         _command = new("landscape", "The loss over a plane through a network's weights, with the training path on it.")
         {
             _plane,
@@ -180,6 +178,28 @@ internal sealed class LandscapeCommand
         using var length = origin.norm();
         double max = length.ToDouble() / 2;
         return Math.Max(far, Math.Min(steep, max)) is > 0 and var extent ? extent : Math.Max(max, 1);
+    }
+
+    private static Plane ReadPlane(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        if (Enum.GetNames<Plane>().FirstOrDefault(n => n.Equals(text, StringComparison.OrdinalIgnoreCase)) is { } name)
+            return Enum.Parse<Plane>(name);
+        result.AddError($"--plane is '{text}'; it must be one of eigenvectors, random, path.");
+        return default;
+    }
+
+    private static double? ReadRange(ArgumentResult result)
+    {
+        string text = result.Tokens[0].Value;
+        if (
+            double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double range)
+            && range > 0
+            && double.IsFinite(range)
+        )
+            return range;
+        result.AddError($"--range is '{text}'; it must be a finite number > 0.");
+        return null;
     }
 
     private enum Plane

@@ -18,7 +18,7 @@ internal static class PlanCommand
         };
         var time = CommonOptions.Time(
             "--calibration",
-            "calibration time per optimizer; no step starts after 30 times this time (default: 1s)"
+            "calibration time per optimizer (default: 1s); with slow steps it may take up to 30 times as long, plus one step"
         );
         var command = new Command(
             "plan",

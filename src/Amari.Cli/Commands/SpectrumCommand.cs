@@ -28,17 +28,17 @@ internal static class SpectrumCommand
         var curvature = new CurvatureOptions(common);
         var top = CommonOptions.Integer(
             "--top",
-            "number of largest eigenvalues, which include the outliers (default: 30, fewer if memory is short)",
+            "number of largest eigenvalues, which include the outliers; by default fewer if memory is short",
             1,
             30
         );
         var probes = CommonOptions.Integer(
             "--probes",
-            "random vectors of the density (default: 10; 3 from a million parameters on, where they nearly agree)",
+            "random vectors for the density; by default 3 from a million parameters, where 3 are enough",
             1,
             10
         );
-        var steps = CommonOptions.Integer("--steps", "Lanczos steps per random vector: more steps give a finer resolution", 2, 80);
+        var steps = CommonOptions.Integer("--steps", "Lanczos steps per random vector; more steps resolve the density more finely", 2, 80);
         var command = new Command(
             "spectrum",
             "Eigenvalues, density, trace and outliers of a network's Hessian, Gauss-Newton matrix or Fisher."

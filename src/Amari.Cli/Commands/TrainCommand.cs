@@ -18,10 +18,14 @@ internal sealed class TrainCommand
         DefaultValueFactory = _ => "kfac",
         HelpName = "NAME",
     };
-    private readonly Option<string?> _rate = new("--lr") { Description = "learning rate", HelpName = "NUMBER" };
+    private readonly Option<string?> _rate = new("--lr")
+    {
+        Description = "learning rate (default: that of the workload's settings)",
+        HelpName = "NUMBER",
+    };
     private readonly Option<string[]> _set = new("--set")
     {
-        Description = "an option of the optimizer, repeatable: --set damping=1e-3",
+        Description = "an option of the optimizer, repeatable: --set damping=1e-3; a wrong name prints the list",
         HelpName = "NAME=VALUE",
     };
     private readonly Option<string?> _checkpoint = CommonOptions.Named(
@@ -126,7 +130,9 @@ internal sealed class TrainCommand
             : !continues ? null
             : throw new ArgumentException("--resume needs --checkpoint DIR.");
         if (checkpoint is not null && resume && world.Rank == 0 && !RunSaver.HoldsAny(checkpoint.Directory))
-            throw new ArgumentException($"'{checkpoint.Directory}' holds no checkpoint to continue from.");
+            throw new ArgumentException(
+                $"'{checkpoint.Directory}' holds no checkpoint to continue from; --resume-if-any then starts a new run."
+            );
         var monitor = _monitoring.Of(parsed);
         _common.ApplyTo(parsed, _output);
         var trainer = _common.TrainerOf(parsed, workload, world);

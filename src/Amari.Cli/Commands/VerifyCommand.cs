@@ -22,7 +22,7 @@ internal static class VerifyCommand
         {
             Description =
                 "load the weights from this checkpoint or safetensors file, or from the newest checkpoint of a run's folder, in place of "
-                + "new ones",
+                + "the initial weights",
             HelpName = "FILE|DIR",
         };
         var command = new Command("verify", "Check gradients, curvature and K-FAC of a model against dense oracles in float64.")

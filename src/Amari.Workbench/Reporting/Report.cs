@@ -90,7 +90,8 @@ internal static class Report
         int events = comparison.Runs.Sum(r => r.Events.Count);
         if (events > 0)
             console.WriteLine(
-                $"{events} events (failed factorisations, fallbacks, skipped steps, choices during training) are listed in the " + "report."
+                $"The report lists {(events == 1 ? "1 event" : $"{events} events")} (failed factorisations, fallbacks, skipped steps, "
+                    + "choices during training)."
             );
         if (MonitorPanel.Cost(comparison) is { } cost)
             console.WriteLine(cost);

@@ -20,5 +20,8 @@ public sealed record Budget
     public static Budget OfEpochs(int epochs) => new() { Epochs = Require.AtLeast(1, epochs, "number of epochs") };
 
     /// <inheritdoc/>
-    public override string ToString() => Seconds is { } s ? FormattableString.Invariant($"{s:0.##} s") : $"{Epochs} epochs";
+    public override string ToString() =>
+        Seconds is { } s ? FormattableString.Invariant($"{s:0.##} s")
+        : Epochs == 1 ? "1 epoch"
+        : $"{Epochs} epochs";
 }

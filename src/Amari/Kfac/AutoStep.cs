@@ -2,33 +2,34 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Chooses at the first step: <see cref="QuadraticStep"/> where the batch has at least 16 times <see cref="BatchSize"/> examples,
-/// so that the model's passes are a small part of the step and the gradient has little noise, and where there is a likelihood and a model
-/// of one tensor; else <see cref="FixedStep"/>. See <see cref="Kfac.StepRule"/>.</summary>
+/// <summary>Chooses at the first step. It takes <see cref="QuadraticStep"/> if the batch has at least 16 times <see cref="BatchSize"/>
+/// examples, and there is a likelihood and a model of one tensor. The passes of the quadratic model are then a small part of the step, and
+/// the gradient has little noise. Otherwise it takes <see cref="FixedStep"/>. See <see cref="Kfac.StepRule"/>.</summary>
 public sealed record AutoStep : StepRule
 {
-    /// <summary>That of fixed steps: see <see cref="FixedStep.Momentum"/>.</summary>
+    /// <summary>The momentum of fixed steps: see <see cref="FixedStep.Momentum"/>.</summary>
     public double Momentum
     {
         get;
         init => field = Require.UnitInterval(value);
     } = 0.5;
 
-    /// <summary>That of fixed steps: see <see cref="FixedStep.KlClip"/>.</summary>
+    /// <summary>The KL clip of fixed steps: see <see cref="FixedStep.KlClip"/>.</summary>
     public double? KlClip
     {
         get;
         init => field = Require.PositiveOrNull(value);
     } = 1e-3;
 
-    /// <summary>That of a quadratic model: see <see cref="QuadraticStep.BatchSize"/>. Null for all examples, and so fixed steps.</summary>
+    /// <summary>The examples of the quadratic model: see <see cref="QuadraticStep.BatchSize"/>. Null means all examples, and therefore
+    /// fixed steps.</summary>
     public long? BatchSize
     {
         get;
         init => field = value is { } n ? Require.AtLeast(1, n) : null;
     } = QuadraticStep.Examples;
 
-    /// <summary>Whether λ follows how well the quadratic model predicts the loss; null for a fixed λ. Call
+    /// <summary>Adapts λ to how well the quadratic model predicts the loss; null for a fixed λ. It requires
     /// <see cref="Kfac.StepOnBatch"/>.</summary>
     public AdaptiveDamping? AdaptiveDamping { get; init; }
 

@@ -2,25 +2,25 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Steps by the learning rate and the momentum of the options, within a bound on the change of predictions.</summary>
+/// <summary>Steps by the learning rate and the momentum of the options. A KL clip bounds how far a step changes the predictions.</summary>
 public sealed record FixedStep : StepRule
 {
-    /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds one direction, of which the momentum adds up to 1 / (1 -
-    /// μ): less than the 0.9 of other methods is right.</summary>
+    /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds a single direction, and the momentum adds up to 1 / (1 - μ)
+    /// of them. So μ should be below the 0.9 of other methods.</summary>
     public double Momentum
     {
         get;
         init => field = Require.UnitInterval(value);
     } = 0.5;
 
-    /// <summary>c > 0: bound on η² ⟨U, V⟩, twice the KL divergence that a step is predicted to cause; null for none.</summary>
+    /// <summary>c > 0: upper bound of η² ⟨U, V⟩, which is twice the predicted KL divergence of a step; null for no bound.</summary>
     public double? KlClip
     {
         get;
         init => field = Require.PositiveOrNull(value);
     } = 1e-3;
 
-    /// <summary>Whether λ follows how well a quadratic model predicts the loss; null for a fixed λ. Call
+    /// <summary>Adapts λ to how well a quadratic model predicts the loss; null for a fixed λ. It requires
     /// <see cref="Kfac.StepOnBatch"/>.</summary>
     public ModelledDamping? AdaptiveDamping { get; init; }
 
@@ -32,7 +32,7 @@ public sealed record FixedStep : StepRule
 
     internal override long? ModelBatchSize => AdaptiveDamping?.BatchSize;
 
-    /// <summary>Adaptive damping by a quadratic model that is made for it alone.</summary>
+    /// <summary>Adaptive damping. The quadratic model is made only for the damping.</summary>
     public sealed record ModelledDamping : AdaptiveDamping
     {
         /// <inheritdoc cref="QuadraticStep.BatchSize"/>

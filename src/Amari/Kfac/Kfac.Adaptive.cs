@@ -16,7 +16,7 @@ public sealed partial class Kfac
         _choosing; // the last: seconds that this step's choice of γ² took
     private DataParallel? _gradients; // over ranks: averages them
 
-    /// <summary>λ of the next step: that of the options, or what <see cref="AdaptiveDamping"/> made of it.</summary>
+    /// <summary>λ of the next step: that of the options, or as adapted by <see cref="AdaptiveDamping"/>.</summary>
     public double Damping => Shared.Step.Adaptation is null ? Shared.Damping : _damping ?? Shared.Damping;
 
     /// <summary>γ² that the next step's inverses are damped by: λ, or what <see cref="QuadraticStep.FactorDamping"/> made of
@@ -28,18 +28,19 @@ public sealed partial class Kfac
     /// <summary>How many steps were taken back because the loss rose.</summary>
     public long RejectedSteps { get; private set; }
 
-    /// <summary>What the last <see cref="StepOnBatch"/> did; null before.</summary>
+    /// <summary>What the last <see cref="StepOnBatch"/> did; null before the first.</summary>
     public StepReport? Report { get; private set; }
 
     /// <inheritdoc/>
     /// <remarks>The options do: adaptive damping and step rejection.</remarks>
     public override bool EvaluatesLoss => Shared.EvaluatesLoss;
 
-    /// <summary>One whole step on one batch: gradients, factors, parameters, and what of the loss the options ask for. Over ranks, each
-    /// gives its part of the batch.</summary>
-    /// <remarks>Gradients in <c>grad</c> are replaced: they do not add up over batches, so micro-batches and what evaluates the loss
-    /// (adaptive damping, the quadratic model, rejection) do not combine. The gradient is that of the model as it is; trial losses and the
-    /// quadratic model are of the same batch in evaluation mode (dropout off, BatchNorm by its running statistics).</remarks>
+    /// <summary>One whole step on one batch: gradients, factors and parameters, and the losses that the options need. With several ranks,
+    /// each gives its part of the batch.</summary>
+    /// <remarks>The gradients in <c>grad</c> are replaced and do not add up over batches. So micro-batches do not combine with what needs
+    /// the loss: adaptive damping, the quadratic model and step rejection. The gradient is that of the model in its present mode. Trial
+    /// losses and the quadratic model are computed on the same batch in evaluation mode: dropout is off, and BatchNorm uses its running
+    /// statistics.</remarks>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">There is no likelihood, or the model takes two tensors.</exception>

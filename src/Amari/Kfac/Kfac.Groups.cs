@@ -11,12 +11,12 @@ public sealed partial class Kfac
     private readonly List<IParameterGroup<BaseOptions>> _groups;
     private readonly Dictionary<CurvatureBlock, IParameterGroup<BaseOptions>> _groupOf = [];
 
-    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// <param name="model">Not owned; its hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
     /// one.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
-    /// <exception cref="ArgumentException">A Fisher other than empirical without a likelihood; or, in strict mode, a parameter without a
-    /// block.</exception>
+    /// <exception cref="ArgumentException">The Fisher needs a likelihood, and there is none; or <see cref="Options.Strict"/> is set, and a
+    /// parameter has no block.</exception>
     public Kfac(nn.Module model, Options? options = null, Likelihood? likelihood = null)
         : this(WithFrozen(model ?? throw new ArgumentNullException(nameof(model)), options ?? new()), [], model, likelihood) { }
 
@@ -24,15 +24,14 @@ public sealed partial class Kfac
     internal Kfac(nn.Module model, IReadOnlyList<(string Name, Parameter Parameter)> parameters, Options options, Likelihood? likelihood)
         : this(new ParameterGroup<Options>(parameters, options), [], model, likelihood) { }
 
-    /// <summary>Groups of parameters: a first one with all options, and others with options of their own in place of the first
-    /// group's.</summary>
-    /// <param name="group">Parameters of the model under its own names or without names, each in one group. What is in none is not
-    /// trained. A layer's bias goes with its weight.</param>
-    /// <param name="others">The same; every setting that is not a group's own is that of the first group.</param>
-    /// <param name="model">Not owned; hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
+    /// <summary>Parameter groups: the first has all options, and each further group has its own <see cref="GroupOptions"/>.</summary>
+    /// <param name="group">Parameters of the model, by their names in the model or without names. A parameter belongs to one group only; a
+    /// parameter in no group is not trained. A layer's bias must be in the group of its weight.</param>
+    /// <param name="others">The further groups. They take all other settings from the first group.</param>
+    /// <param name="model">Not owned; its hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
     /// one.</param>
     /// <param name="likelihood">p(y | f) of the model's output, for the true Fisher; without it the Fisher is empirical.</param>
-    /// <exception cref="ArgumentException">A parameter in two groups, or one that is not the model's; else as without groups.</exception>
+    /// <exception cref="ArgumentException">A parameter is in two groups, or is not the model's; or as without groups.</exception>
     public Kfac(
         ParameterGroup<Options> group,
         IReadOnlyList<ParameterGroup<GroupOptions>> others,
@@ -77,17 +76,18 @@ public sealed partial class Kfac
         ArmCapture();
     }
 
-    /// <summary>The parameters with a block, and the options in force; those of the first group where there are others.</summary>
+    /// <summary>The parameters with a block in the first group, and its options.</summary>
     public ParameterGroup<Options> Group { get; }
 
     /// <summary>The other groups of parameters with a block.</summary>
     public IReadOnlyList<ParameterGroup<GroupOptions>> OtherGroups { get; }
 
-    /// <summary>What holds for all groups.</summary>
+    /// <summary>The options that all groups share.</summary>
     private Options Shared => Group.Options;
 
     /// <inheritdoc/>
-    /// <remarks>The groups of parameters with a block. What AdamW trains follows them: see <see cref="BaseOptions.Fallback"/>.</remarks>
+    /// <remarks>The groups of parameters with a block. The AdamW for all other parameters follows them: see
+    /// <see cref="BaseOptions.Fallback"/>.</remarks>
     public override IEnumerable<optim.ILearningRateController> ParamGroups => _groups;
 
     private protected override IEnumerable<OptimizerOptions> OptionsOfGroups => _groups.Select(g => g.Options);

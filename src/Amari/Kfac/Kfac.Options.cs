@@ -5,29 +5,31 @@ namespace Amari;
 
 public sealed partial class Kfac
 {
-    /// <summary>Hyper-parameters of <see cref="Kfac"/>: those of one group, and those that all groups share.</summary>
+    /// <summary>The options of <see cref="Kfac"/>: those of the first group, and those that all groups share.</summary>
     public sealed record Options : BaseOptions
     {
-        /// <summary>How long steps are, and what momentum they have.</summary>
+        /// <summary>How the length of a step and its momentum are determined.</summary>
         public StepRule Step
         {
             get;
             init => field = value ?? throw new ArgumentNullException(nameof(Step));
         } = new AutoStep();
 
-        /// <summary>κ > 1: bound on ⟨U, V⟩, the squared length of a step without its rate, in units of its running mean; null for none. A
-        /// step beyond is cut to it and counted in <see cref="Kfac.Events"/>; where it is cut to less than half of its length, factors and
-        /// inverses are measured with the next step. A step of the quadratic model is then also no longer than the whole natural step by
-        /// the running factors, and halved where it changed predictions far more than the model says, and for the worse; null leaves that
-        /// out, too.</summary>
+        /// <summary>κ > 1: upper bound of ⟨U, V⟩, the squared length of a step without its rate, relative to its running mean; null for no
+        /// bound. A longer step is cut to the bound, and <see cref="Kfac.Events"/> counts it. If a step is cut to less than half of its
+        /// length, factors and inverses are measured again at the next step.
+        /// A step of the quadratic model has two further bounds. It is at most as long as the full natural-gradient step of the running
+        /// factors. And it is halved if it changes the predictions far more than the model predicts, and raises the loss. Null removes
+        /// these bounds, too.</summary>
         public double? MaxGrowth
         {
             get;
             init => field = Require.AboveOneOrNull(value);
         } = 4;
 
-        /// <summary>Whether a step after which the loss of its batch is higher (or not finite) is taken back: parameters bit for bit, the
-        /// momentum to zero, and an adaptive λ raised. What AdamW trains moves all the same. Call <see cref="StepOnBatch"/>.</summary>
+        /// <summary>Whether a step is undone if the loss of its batch is then higher or not finite. The parameters are restored bit for
+        /// bit, the momentum is set to zero, and an adaptive λ is raised. Parameters that AdamW trains are not restored. It requires
+        /// <see cref="StepOnBatch"/>.</summary>
         public bool StepRejection { get; init; }
 
         /// <summary>How the curvature is estimated, damped and inverted.</summary>
@@ -44,13 +46,13 @@ public sealed partial class Kfac
             init => field = Require.Defined(value);
         }
 
-        /// <summary>Whether a parameter without a block is an error.</summary>
+        /// <summary>Whether a parameter without a block is an error. Otherwise AdamW trains it.</summary>
         public bool Strict { get; init; }
 
-        /// <summary>Seed of the draws, and of the signs of the exact Fisher.</summary>
+        /// <summary>Seed of the random draws, and of the random signs of the exact Fisher.</summary>
         public long Seed { get; init; }
 
-        /// <summary>Whether the loss is to be known: <see cref="StepOnBatch"/> instead of <see cref="step"/>.</summary>
+        /// <summary>Whether a step needs the loss, so that it is <see cref="StepOnBatch"/> instead of <see cref="step"/>.</summary>
         internal bool EvaluatesLoss => Step.Adaptation is not null || StepRejection;
 
         /// <inheritdoc/>
@@ -58,7 +60,7 @@ public sealed partial class Kfac
         public override double CycledMomentum => Step.OwnMomentum ?? double.NaN;
 
         /// <inheritdoc/>
-        /// <remarks>The quadratic model finds its own momentum: nothing changes.</remarks>
+        /// <remarks>No effect with the quadratic model, which determines its own momentum.</remarks>
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Step = Step.WithMomentum(value) };
 
         /// <inheritdoc/>

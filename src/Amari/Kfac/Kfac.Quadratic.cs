@@ -24,8 +24,8 @@ public sealed partial class Kfac
     /// <see cref="QuadraticStep.BatchSize"/> together.</summary>
     private readonly record struct Examples(Tensor Inputs, Tensor? Targets, Tensor? Score, long First);
 
-    /// <summary>The rule in force: that of <see cref="Options.Step"/>, or what an <see cref="AutoStep"/> chose at the first step;
-    /// a <see cref="FixedStep"/> before.</summary>
+    /// <summary>The present rule: that of <see cref="Options.Step"/>, or the choice of an <see cref="AutoStep"/>. Before the first step, an
+    /// AutoStep counts as a <see cref="FixedStep"/>.</summary>
     public StepRule StepRule
     {
         get

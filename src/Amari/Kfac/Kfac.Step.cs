@@ -12,7 +12,7 @@ public sealed partial class Kfac
     private readonly GrowthBound _growth = new();
     private readonly Dictionary<IParameterGroup<BaseOptions>, double> _momentumRates = []; // the last rate of each group that was not 0
 
-    /// <summary>ν of the last step: 1 when the KL clip did not act.</summary>
+    /// <summary>ν of the last step: 1 if the KL clip did not shorten it.</summary>
     public double KlScale { get; private set; } = 1;
 
     /// <summary>Where a block goes.</summary>

@@ -5,29 +5,30 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>K-FAC, natural gradient with Kronecker-factored curvature (Martens and Grosse 2015, arXiv:1503.05671).</summary>
+/// <summary>K-FAC: the natural gradient with Kronecker-factored curvature (Martens and Grosse 2015, arXiv:1503.05671).</summary>
 /// <remarks><code>
 /// for each layer s = W ā:   A ← EMA of E[ā ā'],   G ← EMA of E[g g'],   F ≈ A ⊗ G
-/// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    damping λ: see InverseOptions
+/// V = [∂W ∂b],   U = (F + λ)⁻¹ V                    λ: the damping, see InverseOptions
 /// ν = min(1, √(c / (η² Σ ⟨U, V⟩)), √(κ p̄ / Σ ⟨U, V⟩))
 ///     KL clip: the step changes the prediction by about c at most; growth bound: p̄ is the running mean of Σ ⟨U, V⟩
 /// b ← μ min(1, η₋/η) b + ν U,   w ← (1 - η λw) w - η b
-///     η₋: the rate of the step before; decoupled decay λw, on weights and not on biases nor normalisations
-/// </code>Where the rate rises the momentum shrinks by as much, and at a rate of 0 nothing enters it: no direction is ever longer in a step
-/// than the clip allowed. In large batches the step is that of the quadratic model instead: see <see cref="Options.Step"/>.
-/// <para>Layers are seen through call(), also inside Sequential and when used several times; do not call forward() yourself: a use by
-/// forward(), or of a layer's weight in a function, is not measured, and only a layer that no call was seen of is reported, in
-/// <see cref="Events"/> and on standard error. A pass with gradients that is never propagated back keeps the layers' inputs until the next
-/// step: evaluate under no_grad().</para>
-/// <para>Factors are of the passes that the gradients are of: several backward passes through one forward pass are that of their sum, and
-/// micro-batches add up. <see cref="zero_grad"/> forgets gradients and factors of earlier backward passes; the model's own zero_grad
-/// forgets the gradients alone. A parameter without a gradient, frozen or not used by the loss, stays as it is. One example without a
-/// dimension of examples is taken as [1, ..].</para>
-/// <para>In the first steps the likelihood is compared with the gradient at the model's output, and one that cannot belong to the loss is
-/// reported. A wrong scale (a <see cref="Gaussian"/>'s variance) cannot be noticed, nor can most losses of independent outputs: some
-/// targets have them.</para>
-/// Parameters without a block are trained by AdamW under its own options: see <see cref="Coverage"/>. Factors and step do not depend on the
-/// batch size, on mean or sum (<see cref="Options.Reduction"/>) or on micro-batches.</remarks>
+///     η₋: the rate of the previous step; λw: decoupled decay of weights, not of biases and normalisations
+/// </code>If the rate rises, the momentum shrinks by the same factor. At a rate of 0, nothing is added to it. So no direction of the
+/// momentum is ever longer than the clip allowed. With large batches, the step minimises a quadratic model instead: see
+/// <see cref="Options.Step"/>.
+/// <para>Layers are observed when they are called by <c>call()</c>, also inside a Sequential and when a layer is used several times. Do not
+/// call <c>forward()</c> yourself: such a use, or the use of a layer's weight in a function, is not measured. It is reported, in
+/// <see cref="Events"/> and on standard error, only if no call of the layer was seen at all. A forward pass with gradients but without a
+/// backward pass keeps the inputs of the layers until the next step: evaluate under <c>no_grad()</c>.</para>
+/// <para>The factors come from the same passes as the gradients. Several backward passes through one forward pass count as the backward
+/// pass of their sum, and micro-batches add up. <see cref="zero_grad"/> discards the gradients and the factors of earlier backward passes;
+/// the model's own <c>zero_grad</c> discards only the gradients. A parameter without a gradient does not move, whether it is frozen or
+/// unused. A single example without a dimension of examples counts as [1, ..].</para>
+/// <para>During the first steps, the likelihood is compared with the gradient at the model's output, and a likelihood that cannot belong to
+/// the loss is reported. A wrong scale (the variance of a <see cref="Gaussian"/>) cannot be detected, nor can most losses of independent
+/// outputs, because some targets have these gradients.</para>
+/// AdamW trains parameters without a block, with its own options: see <see cref="Coverage"/>. Factors and step do not depend on the batch
+/// size, on mean or sum (<see cref="Options.Reduction"/>), or on micro-batches.</remarks>
 [System.Diagnostics.CodeAnalysis.SuppressMessage(
     "Naming",
     "CA1708",
@@ -69,21 +70,21 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
         new([.. Estimate.Coverage.Rows.Select(r => _left.Contains(r.Parameter) ? r with { Block = nameof(AdamW) } : r)]);
 
     /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time. Last comes what adapts, as it stands now: steps
-    /// taken back, the damping, what a <see cref="RefreshOptions.TimeFraction"/> and <see cref="InverseOptions.Auto"/> chose, and the
-    /// ranks of <see cref="InverseOptions.Nystrom"/>.</remarks>
+    /// <remarks>A repeated event is counted in the message of its first occurrence. The last events report the present state of what
+    /// adapts: the number of rejected steps, the damping, the choices of <see cref="RefreshOptions.TimeFraction"/> and
+    /// <see cref="InverseOptions.Auto"/>, and the ranks of <see cref="InverseOptions.Nystrom"/>.</remarks>
     public override IReadOnlyList<OptimizerEvent> Events =>
         [.. _events.Events, .. Standing(), .. Estimate.InverseChoices.Select(c => new OptimizerEvent(_step, "all", c))];
 
-    /// <summary>The intervals and the examples that <see cref="RefreshOptions.TimeFraction"/> chose, as they are now; null without one or
-    /// before there is a choice.</summary>
+    /// <summary>The current choice of intervals and examples by <see cref="RefreshOptions.TimeFraction"/>; null without it, or before the
+    /// first choice.</summary>
     public CurvatureChoice? CurvatureChoice => Estimate.Choice;
 
-    /// <summary>How well conditioned the running factors of every layer are now; layers not measured yet are left out, and so are
-    /// normalisations. It costs an eigenvalue decomposition of each factor.</summary>
+    /// <summary>The condition numbers of each layer's running factors. Layers without a measurement, and normalisations, are left out. Each
+    /// call computes the eigenvalues of every factor.</summary>
     public IReadOnlyList<FactorCondition> FactorConditions() => Estimate.Conditions(DampingOf);
 
-    /// <summary>What a curvature budget and ways to invert are measured by.</summary>
+    /// <summary>The clock that measures the time of curvature and of inverses.</summary>
     internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     /// <inheritdoc/>
@@ -94,12 +95,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
         Estimate.Blocks.SelectMany(b => b.Tensors()).Select(t => t.Tensor).Concat(_momentum.Values).Sum(t => t.numel() * t.ElementSize)
         + _fallback.StateBytes;
 
-    /// <summary>One step of every parameter that has a gradient; gradients of several passes since the last step add up, and so do their
+    /// <summary>One step of every parameter that has a gradient. Gradients of several passes since the last step add up, and so do their
     /// factors.</summary>
-    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <param name="closure">Optional: computes and returns the loss, including its gradients. It is called first.</param>
     /// <returns>The closure's loss, or null.</returns>
-    /// <exception cref="InvalidOperationException">The model was never called through call(), so nothing is known of its
-    /// layers.</exception>
+    /// <exception cref="InvalidOperationException">The model was never called by <c>call()</c>, so its layers are unknown.</exception>
     public override Tensor? step(Func<Tensor>? closure = null)
     {
         Tensor? loss = null;
@@ -121,8 +121,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
     }
 
     /// <inheritdoc/>
-    /// <remarks>Of targets that leave terms out of the loss (labels -100) K-FAC learns which ones by this call alone; without it all terms
-    /// of the next forward pass count.</remarks>
+    /// <remarks>Only this call shows K-FAC which targets are ignored by the loss (labels -100). Without it, all terms of the next forward
+    /// pass count.</remarks>
     public override void UpdateCurvature(Tensor inputs, Tensor targets)
     {
         ArgumentNullException.ThrowIfNull(targets);
@@ -162,7 +162,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
         ArmCapture();
     }
 
-    /// <summary>Says what the next pass is to measure.</summary>
+    /// <summary>Sets what the next forward and backward passes measure.</summary>
     private void ArmCapture()
     {
         bool chooses = Shared.Step is AutoStep && _choosesModel is null && HasModel;

@@ -2,8 +2,8 @@ using System.Text.Json.Serialization;
 
 namespace Amari;
 
-/// <summary>How the length of a K-FAC step, and its momentum, come about: <see cref="FixedStep"/>, <see cref="QuadraticStep"/> or, chosen
-/// at the first step, <see cref="AutoStep"/>.</summary>
+/// <summary>How the length of a K-FAC step and its momentum are determined: <see cref="FixedStep"/>, <see cref="QuadraticStep"/>, or
+/// <see cref="AutoStep"/>, which chooses one of the two at the first step.</summary>
 [
     JsonDerivedType(typeof(AutoStep), "Auto"),
     JsonDerivedType(typeof(FixedStep), "Fixed"),

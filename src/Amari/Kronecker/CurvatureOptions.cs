@@ -7,10 +7,11 @@ namespace Amari;
 /// <summary>How Kronecker-factored curvature is estimated: which Fisher, how often, and how it is damped and inverted.</summary>
 public sealed record CurvatureOptions
 {
-    /// <summary>Which gradients G is made of; null for curvature propagation, or empirical where no likelihood is given.</summary>
+    /// <summary>The gradients from which G is computed. Null takes curvature propagation, or the empirical Fisher if there is no
+    /// likelihood.</summary>
     public FisherOptions? Fisher { get; init; }
 
-    /// <summary>How the positions of an example enter the factors of a layer used at several.</summary>
+    /// <summary>How the positions of an example enter the factors, for a layer that is used at several positions.</summary>
     public WeightSharing WeightSharing
     {
         get;
@@ -24,52 +25,52 @@ public sealed record CurvatureOptions
         init => field = Require.UnitInterval(value);
     } = 0.95;
 
-    /// <summary>Most examples of a batch that factors are taken from, ≥ 1, its first ones: batches are to be shuffled. Null for all.
-    /// The first dimension of the model's output and of a layer's input counts examples; a layer that sees another number, and
-    /// normalisations, take all.</summary>
+    /// <summary>Maximum number of examples of a batch from which factors are measured, ≥ 1; null for all. The first examples are taken, so
+    /// batches must be shuffled. Examples are counted by the first dimension of the model's output and of a layer's input. Layers with
+    /// another number of examples, and normalisations, use all.</summary>
     public long? FactorBatchSize
     {
         get;
         init => field = value is { } n ? Require.AtLeast(1, n) : null;
     }
 
-    /// <summary>What the sums Σ ā ā' and Σ g g' of a batch are computed in: the products alone, for the running factors, the inverses
-    /// and the state stay in full. In bfloat16 (around the rows' mean, which is added in full) a damping below some 1 % of the mean
-    /// eigenvalue has no effect, and a factor may fail to be positive, which is reported.</summary>
+    /// <summary>The number type of the sums Σ ā ā' and Σ g g' of a batch. The running factors, the inverses and the state stay in full
+    /// precision. With bfloat16, which is applied around the mean of the rows, a damping below about 1 % of the mean eigenvalue has no
+    /// effect. A factor may then not be positive definite, which is reported.</summary>
     public MatmulPrecision FactorPrecision
     {
         get;
         init => field = Require.Defined(value);
     }
 
-    /// <summary>s ≥ 0: G begins as s I on top of what is measured, which fades by <see cref="FactorEma"/> with each measurement: in
-    /// the unit of the Fisher. While a network predicts the same for all examples, the small eigenvalues of G are noise, and a step by
-    /// their inverse rests there. Null for 1 with the quadratic model, 0 with fixed steps, and for a
-    /// <see cref="FisherOptions.ForwardOnly"/> Fisher, whose G is I.</summary>
+    /// <summary>s ≥ 0, in the unit of the Fisher: G starts as s I plus the measurement, and s I decays by <see cref="FactorEma"/> with each
+    /// measurement. While a network predicts the same for all examples, the small eigenvalues of G are noise, and steps by their inverse
+    /// stay on this plateau. Null takes 1 with the quadratic model, and 0 with fixed steps and with a
+    /// <see cref="FisherOptions.ForwardOnly"/> Fisher, for which G = I.</summary>
     public double? IdentityStart
     {
         get;
         init => field = Require.NonNegativeOrNull(value);
     }
 
-    /// <summary>What the damping λ is measured in.</summary>
+    /// <summary>The unit of the damping λ.</summary>
     public DampingScale DampingScale
     {
         get;
         init => field = Require.Defined(value);
     }
 
-    /// <summary>Least damping, ≥ 0, in the unit of the Fisher whatever the <see cref="DampingScale"/>; also the least λ that adaptive
-    /// damping goes down to: a batch's own model predicts its own loss well even where λ is far too small for the others. Null for 8 ε
-    /// of the factors' dtype (9.5e-7 in float32): an eigenvalue below is a rounding error of probabilities that have become 0 and
-    /// 1.</summary>
+    /// <summary>Lower bound of the damping, ≥ 0, in the unit of the Fisher for every <see cref="DampingScale"/>. It is also the lower bound
+    /// of an adaptive λ, because the model of a batch predicts the loss of this batch well even if λ is far too small for other batches.
+    /// Null takes 8 ε of the factors' dtype (9.5e-7 in float32): a smaller eigenvalue is a rounding error of probabilities that have become
+    /// 0 or 1.</summary>
     public double? MinDamping
     {
         get;
         init => field = Require.NonNegativeOrNull(value);
     }
 
-    /// <summary>When factors are measured and inverses computed.</summary>
+    /// <summary>When factors are measured and inverses are computed.</summary>
     public RefreshOptions Refresh
     {
         get;

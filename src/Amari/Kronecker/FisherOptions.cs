@@ -3,7 +3,7 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Which gradients the factor G is made of, with the settings of each kind: see <see cref="FisherKind"/>.</summary>
+/// <summary>The gradients from which the factor G is computed, with the settings of each kind: see <see cref="FisherKind"/>.</summary>
 [
     JsonDerivedType(typeof(Exact), nameof(Exact)),
     JsonDerivedType(typeof(MonteCarlo), nameof(MonteCarlo)),
@@ -20,13 +20,13 @@ public abstract record FisherOptions
     /// <summary>Extra backward passes of a drawn Fisher.</summary>
     internal virtual int Draws => 1;
 
-    /// <summary>One backward pass for each output: no noise.</summary>
+    /// <summary>The exact Fisher: one backward pass for each output, without sampling noise.</summary>
     public sealed record Exact : FisherOptions
     {
         internal override FisherKind Kind => FisherKind.Exact;
     }
 
-    /// <summary>Labels drawn from the model's own predictions.</summary>
+    /// <summary>Labels drawn from the model's predictions.</summary>
     public sealed record MonteCarlo : FisherOptions
     {
         /// <summary>Draws per pass, ≥ 1.</summary>
@@ -41,7 +41,7 @@ public abstract record FisherOptions
         internal override int Draws => Samples;
     }
 
-    /// <summary>Random signs through the root of the outputs' Fisher.</summary>
+    /// <summary>Random signs times the root of the output Fisher.</summary>
     public sealed record CurvaturePropagation : FisherOptions
     {
         /// <summary>Draws per pass, ≥ 1.</summary>
@@ -56,19 +56,19 @@ public abstract record FisherOptions
         internal override int Draws => Samples;
     }
 
-    /// <summary>The training loss's own gradients: no extra pass, and no likelihood.</summary>
+    /// <summary>The gradients of the training loss: needs no extra pass and no likelihood.</summary>
     public sealed record Empirical : FisherOptions
     {
         internal override FisherKind Kind => FisherKind.Empirical;
     }
 
-    /// <summary>The inputs alone, G = I.</summary>
+    /// <summary>Only the inputs of the layers: G = I.</summary>
     public sealed record ForwardOnly : FisherOptions
     {
         internal override FisherKind Kind => FisherKind.ForwardOnly;
     }
 
-    /// <summary>A kind with its defaults.</summary>
+    /// <summary>The options of a kind, with its defaults.</summary>
     public static FisherOptions Of(FisherKind kind) =>
         Require.Defined(kind) switch
         {

@@ -7,22 +7,23 @@ namespace Amari;
 /// <summary>How the damped factors of <see cref="DampingMethod.FactoredTikhonov"/> are inverted.</summary>
 public enum InverseMethod
 {
-    /// <summary>By Cholesky.</summary>
+    /// <summary>By Cholesky factorisation.</summary>
     Cholesky,
 
-    /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, reported, where it
-    /// is too far: when factors or damping changed much since the last refresh.</summary>
+    /// <summary>By a Newton-Schulz iteration from the last inverse, which needs only products. Cholesky is used if there is no last
+    /// inverse. It is also used, and reported, if the last inverse is too far away because factors or damping changed much since the last
+    /// refresh.</summary>
     NewtonSchulz,
 
-    /// <summary>For each size of factors the one of the two that takes less time here, measured at the second, fourth, eighth, ... refresh;
-    /// below a size of 128 Cholesky. By the clock, so that runs are not repeatable to the last bit; a resumed run goes on with what was
-    /// chosen, and ranks choose together. Events say which.</summary>
+    /// <summary>For each factor size, the faster of the two, measured at the refreshes 2, 4, 8, ...; below a size of 128 Cholesky. The
+    /// choice depends on the clock, so runs are not repeatable to the last bit. A resumed run keeps the choice, and all ranks make the
+    /// same. Events report it.</summary>
     Auto,
 
-    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as
-    /// <see cref="InverseOptions.Nystrom.RankTolerance"/> asks for, the rest by their mean (randomized Nyström approximation; Frangella,
-    /// Tropp and Udell 2023): what lies below the damping hardly differs from it. Refresh and step cost by the rank. By Cholesky where over
-    /// a quarter of the eigenvalues would be needed, in layers of groups, and while <see cref="RefreshOptions.Warmup"/> refreshes at every
-    /// step. Events give the ranks.</summary>
+    /// <summary>For factors of size 128 or more, a low-rank approximation (randomized Nyström approximation; Frangella, Tropp and Udell
+    /// 2023). It keeps as many of the largest eigenvalues as <see cref="InverseOptions.Nystrom.RankTolerance"/> requires, and replaces the
+    /// others by their mean: eigenvalues below the damping hardly differ from it. The cost of a refresh and of a step depends on the rank.
+    /// Cholesky is used if more than a quarter of the eigenvalues would be needed, in layers with groups, and while
+    /// <see cref="RefreshOptions.Warmup"/> refreshes at every step. Events report the ranks.</summary>
     Nystrom,
 }

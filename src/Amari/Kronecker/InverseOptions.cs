@@ -4,9 +4,9 @@ using Amari.Solvers;
 
 namespace Amari;
 
-/// <summary>How the damped curvature of a layer is inverted, with the settings of each way. The factored ways damp A and G by themselves
-/// (<see cref="DampingMethod.FactoredTikhonov"/>); <see cref="Eigenbasis"/> and <see cref="EigenvalueCorrection"/> damp A ⊗ G
-/// exactly.</summary>
+/// <summary>How the damped curvature of a layer is inverted, with the settings of each method. The <see cref="Factored"/> methods damp A
+/// and G separately (<see cref="DampingMethod.FactoredTikhonov"/>). <see cref="Eigenbasis"/> and <see cref="EigenvalueCorrection"/> damp A
+/// ⊗ G exactly.</summary>
 [
     JsonDerivedType(typeof(Cholesky), nameof(Cholesky)),
     JsonDerivedType(typeof(NewtonSchulz), nameof(NewtonSchulz)),
@@ -32,8 +32,8 @@ public abstract record InverseOptions
     {
         private protected Factored() { }
 
-        /// <summary>What the inverses are kept in, and the two products of a step computed in; they are made in full. In bfloat16 they
-        /// take half of the memory. Inverses of low rank stay as the factors are.</summary>
+        /// <summary>The number type in which inverses are stored, and in which the two products of a step are computed. Inverses are
+        /// computed in full precision. In bfloat16 they take half of the memory. Low-rank inverses keep the type of the factors.</summary>
         public MatmulPrecision Precision
         {
             get;
@@ -45,26 +45,26 @@ public abstract record InverseOptions
         internal override MatmulPrecision Kept => Precision;
     }
 
-    /// <summary>By Cholesky: see <see cref="InverseMethod.Cholesky"/>.</summary>
+    /// <summary>By Cholesky factorisation: see <see cref="InverseMethod.Cholesky"/>.</summary>
     public sealed record Cholesky : Factored;
 
-    /// <summary>By iteration from the last inverse: see <see cref="InverseMethod.NewtonSchulz"/>.</summary>
+    /// <summary>By a Newton-Schulz iteration from the last inverse: see <see cref="InverseMethod.NewtonSchulz"/>.</summary>
     public sealed record NewtonSchulz : Factored
     {
         internal override InverseMethod Method => InverseMethod.NewtonSchulz;
     }
 
-    /// <summary>By the faster of these two: see <see cref="InverseMethod.Auto"/>.</summary>
+    /// <summary>By the faster of <see cref="Cholesky"/> and <see cref="NewtonSchulz"/>: see <see cref="InverseMethod.Auto"/>.</summary>
     public sealed record Auto : Factored
     {
         internal override InverseMethod Method => InverseMethod.Auto;
     }
 
-    /// <summary>Of low rank: see <see cref="InverseMethod.Nystrom"/>.</summary>
+    /// <summary>By a low-rank approximation: see <see cref="InverseMethod.Nystrom"/>.</summary>
     public sealed record Nystrom : Factored
     {
-        /// <summary>τ > 0: the least rank is taken at which the inverse of a damped factor is off by a factor of 1 ± τ at most in any
-        /// direction, as far as the directions that are kept show.</summary>
+        /// <summary>τ > 0: the smallest rank is taken for which, in every direction, the inverse of a damped factor is off by a factor of
+        /// at most 1 ± τ, as estimated from the kept directions.</summary>
         public double RankTolerance
         {
             get;
@@ -74,7 +74,7 @@ public abstract record InverseOptions
         internal override InverseMethod Method => InverseMethod.Nystrom;
     }
 
-    /// <summary>A ⊗ G + λ I exactly: see <see cref="DampingMethod.Eigenbasis"/>.</summary>
+    /// <summary>Of A ⊗ G + λ I, exactly: see <see cref="DampingMethod.Eigenbasis"/>.</summary>
     public sealed record Eigenbasis : InverseOptions
     {
         internal override DampingMethod Damping => DampingMethod.Eigenbasis;

@@ -4,12 +4,12 @@ using Amari.Kronecker;
 
 namespace Amari;
 
-/// <summary>Who computes the inverses of a layer's holders.</summary>
+/// <summary>Which ranks compute an inverse that several ranks hold.</summary>
 public enum InverseWork
 {
-    /// <summary>One holder computes them and sends them to the others: the ranks share the work.</summary>
+    /// <summary>One of them computes it and sends it to the others, so the ranks share the work.</summary>
     Broadcast,
 
-    /// <summary>Every holder computes them: nothing is sent.</summary>
+    /// <summary>Each of them computes it, so nothing is sent.</summary>
     Replicated,
 }

@@ -5,13 +5,13 @@ using Amari.Solvers;
 
 namespace Amari.Curvature;
 
-/// <summary>K-FAC's approximation of a Fisher: block-diagonal, A ⊗ G for each layer (Martens and Grosse 2015, arXiv:1503.05671), with the
-/// factors measured over all of the data. The Kronecker products are never formed.</summary>
+/// <summary>K-FAC's approximation of a Fisher: block-diagonal, A ⊗ G for each layer (Martens and Grosse 2015, arXiv:1503.05671), with
+/// factors measured on all batches of an objective. The Kronecker products are never formed.</summary>
 /// <remarks><code>
 /// s = W ā,   A = E[ā ā'],   G = E[g g']     g = ∂ℓ/∂s of one term's own loss ℓ; under LossReduction.Sum, times the number of terms
 /// V = [∂W ∂b] : [out, in+1],   C vec(V) = vec(G V A)
-/// </code>Several positions per example are combined as <see cref="WeightSharing"/> says. Rows of parameters without a block are zero, and
-/// <see cref="Coverage"/> lists them.</remarks>
+/// </code><see cref="WeightSharing"/> determines how several positions of an example are combined. The rows of parameters without a block
+/// are zero; <see cref="Coverage"/> lists them.</remarks>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
     internal const string NoBlock = KroneckerEstimate.NoBlock;
@@ -20,15 +20,15 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
 
     private KroneckerFactored(ParameterLayout parameters, Dictionary<string, CoverageRow> rows) => (Parameters, _rows) = (parameters, rows);
 
-    /// <summary>Measures the factors: one walk over the data, now; they stay as they are when the parameters change.</summary>
-    /// <param name="objective">With a likelihood. Not kept.</param>
-    /// <param name="kind">Which gradients G is made of.</param>
-    /// <param name="samples">Draws for Monte-Carlo, ≥ 1.</param>
-    /// <param name="seed">Of the draws.</param>
+    /// <summary>Measures the factors now, in one pass over the data. They do not change with the parameters afterwards.</summary>
+    /// <param name="objective">An objective with a likelihood. Not kept.</param>
+    /// <param name="kind">The gradients from which G is computed.</param>
+    /// <param name="samples">Random draws per term, ≥ 1, for the kinds that draw.</param>
+    /// <param name="seed">Seed of the draws.</param>
     /// <param name="sharing">How the positions of an example enter the factors.</param>
-    /// <param name="corrected">EKFAC: the eigenvalues are replaced by second moments of the gradients in the eigenbasis, measured by a
-    /// second walk over the data with the same draws.</param>
-    /// <exception cref="ArgumentException">A plain function has no layers.</exception>
+    /// <param name="corrected">EKFAC: replaces the eigenvalues by the second moments of the gradients in the eigenbasis. They are measured
+    /// in a second pass over the data with the same draws.</param>
+    /// <exception cref="ArgumentException">The objective is a plain function, which has no layers.</exception>
     public KroneckerFactored(
         Objective objective,
         FisherKind kind = FisherKind.Exact,
@@ -100,9 +100,9 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         }
     }
 
-    /// <summary>The curvature that an optimizer holds: a copy of its running factors, of the mean over terms.</summary>
-    /// <param name="estimate">As <c>Kfac.Estimate</c>. Not owned.</param>
-    /// <param name="parameters">The rows and columns that are meant; all trainable ones of its model by default.</param>
+    /// <summary>The curvature of an optimizer: a copy of its running factors, as a mean over terms.</summary>
+    /// <param name="estimate">For example <c>Kfac.Estimate</c>. Not owned.</param>
+    /// <param name="parameters">The parameters of the rows and columns; by default all trainable ones of the model.</param>
     public static KroneckerFactored Of(KroneckerEstimate estimate, ParameterLayout? parameters = null)
     {
         ArgumentNullException.ThrowIfNull(estimate);
@@ -145,23 +145,24 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         block.Dispose();
     }
 
-    /// <summary>Which parameters the rows and columns stand for.</summary>
+    /// <summary>The parameters of the rows and columns.</summary>
     public ParameterLayout Parameters { get; }
 
-    /// <summary>Which parameter has which block, and why; those with none have zero rows.</summary>
+    /// <summary>The block of each parameter, and the reason. Parameters without a block have zero rows.</summary>
     public Coverage Coverage => new([.. Parameters.Parameters.Select(p => _rows[p.Name])]);
 
-    /// <summary>The factors by layer: A [in+1, in+1] and G [out, out], with a leading dimension [groups] for grouped layers;
-    /// an embedding's A is its diagonal. Unit-wise blocks have no such factors and are not listed. Owned by the operator.</summary>
+    /// <summary>The factors of each layer: A [in+1, in+1] and G [out, out], for grouped layers with a leading dimension [groups]. The A of
+    /// an embedding is its diagonal. Blocks of normalisations have no such factors and are not listed. Owned by the operator.</summary>
     public IReadOnlyList<(string Layer, Tensor A, Tensor G)> Factors =>
         [.. _blocks.OfType<KroneckerBlock>().Select(b => (b.Name, b.A!, b.G!))];
 
-    /// <summary>(C + λ I)⁻¹ as K-FAC has it, from factorisations made now; parameters without a block are divided by λ.</summary>
+    /// <summary>(C + λ I)⁻¹ as in K-FAC, by factorisations that are computed now. The rows of parameters without a block are divided by
+    /// λ.</summary>
     /// <param name="damping">λ > 0.</param>
-    /// <param name="method">In the eigenbasis exact; factored, the inverse of something larger, and cheaper.
-    /// <see cref="DampingMethod.Ekfac"/> inverts the corrected curvature, exactly; the others, the plain Kronecker products.</param>
-    /// <param name="measureResidual">Whether each product also reports its residual, which costs a product with C.</param>
-    /// <returns>The caller owns it; it does not outlive this operator.</returns>
+    /// <param name="method">The eigenbasis is exact. The factored method is cheaper, and inverts a larger matrix.
+    /// <see cref="DampingMethod.Ekfac"/> inverts the corrected curvature exactly; the others invert the plain Kronecker products.</param>
+    /// <param name="measureResidual">Whether each product also reports its residual. This takes a product with C.</param>
+    /// <returns>The caller owns it. It must not be used after this operator is disposed.</returns>
     /// <exception cref="ArgumentException">EKFAC without corrected eigenvalues.</exception>
     public KroneckerFactoredInverse Inverse(
         double damping,

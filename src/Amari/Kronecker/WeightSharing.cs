@@ -9,10 +9,10 @@ namespace Amari;
 /// arXiv:2311.00636).</summary>
 public enum WeightSharing
 {
-    /// <summary>K-FAC-expand: every position is a row of its own. Right where each position has its own loss term.</summary>
+    /// <summary>K-FAC-expand: every position is a separate row. For positions that each have their own loss term.</summary>
     Expand,
 
-    /// <summary>K-FAC-reduce: one row an example, ā the mean and g the sum over positions. Right where an example's positions are pooled
-    /// into one loss term, and cheaper. Embeddings keep every position.</summary>
+    /// <summary>K-FAC-reduce: one row per example, where ā is the mean and g the sum over its positions. For positions that are pooled into
+    /// one loss term; it is cheaper. Embeddings keep every position.</summary>
     Reduce,
 }

@@ -4,14 +4,14 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>Adafactor: second moments of a matrix by its row and column means alone (Shazeer and Stern 2018, arXiv:1804.04235, Algorithms
+/// <summary>Adafactor: second moments of a matrix from its row and column means (Shazeer and Stern 2018, arXiv:1804.04235, Algorithms
 /// 4-6).</summary>
 /// <remarks><code>
 /// R ← (1 - s) R + s mean over columns of g²,   C ← (1 - s) C + s mean over rows of g²,   s = t^(-d)
-/// V = R C / mean(R) for [.., rows, columns];   a vector keeps V whole
+/// V = R C / mean(R) for [.., rows, columns];   for a vector, V is stored in full
 /// u = g / max(√V, ε₁),   u ← u / max(1, RMS(u) / c)
 /// w ← (1 - η λ) w - max(ε₂, RMS(w)) min(η, 1/√t) u
-/// </code>State of a matrix: rows + columns numbers. The step is relative to the size of the weights; there is no momentum.</remarks>
+/// </code>The state of a matrix is rows + columns numbers. The step is relative to the size of the weights. There is no momentum.</remarks>
 public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> groups)
     : GroupedOptimizer<Adafactor.Options, Adafactor.State>(groups)
 {
@@ -19,7 +19,7 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     public Adafactor(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Adafactor(IEnumerable<Parameter> parameters, Options? options = null)
@@ -28,22 +28,22 @@ public sealed class Adafactor(IEnumerable<ParameterGroup<Adafactor.Options>> gro
     /// <summary>Hyper-parameters of <see cref="Adafactor"/>.</summary>
     public sealed record Options() : GroupedOptions(learningRate: 0.01)
     {
-        /// <summary>d > 0: the second moments forget with the share t^(-d).</summary>
+        /// <summary>d > 0: at step t, the new squares enter the second moments with the weight t^(-d).</summary>
         public double DecayPower
         {
             get;
             init => field = Require.Positive(value);
         } = 0.8;
 
-        /// <summary>ε₁ > 0: the least √V, and of the mean of R; null for the spacing of numbers at 1 of the dtype (1.2e-7 for float32), as
-        /// PyTorch has it.</summary>
+        /// <summary>ε₁ > 0: lower bound of √V, and of the mean of R. Null takes the machine epsilon of the dtype (1.2e-7 for float32), as
+        /// in PyTorch.</summary>
         public double? Epsilon
         {
             get;
             init => field = Require.PositiveOrNull(value);
         }
 
-        /// <summary>ε₂ > 0: the least RMS(w) that a step is relative to; how zero weights get away from zero.</summary>
+        /// <summary>ε₂ > 0: lower bound of RMS(w) in the step. Because of it, weights that are zero can move.</summary>
         public double MinScale
         {
             get;

@@ -10,15 +10,15 @@ namespace Amari;
 /// g ← g + λ w                                L2, which the second moment then rescales: see AdamW
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// w ← w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
-/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it).
-/// With λ > 0 weights with large gradients decay less than the others; use <see cref="AdamW"/> for an equal decay.</remarks>
+/// </code>With AmsGrad, v̂ is computed from u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as in PyTorch). With
+/// λ > 0, weights with large gradients decay less than others; <see cref="AdamW"/> decays all equally.</remarks>
 public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Adam(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Adam(IEnumerable<Parameter> parameters, Options? options = null)
@@ -48,8 +48,8 @@ public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : Gro
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps. Turned on later, it begins
-        /// with the second moment at that step.</summary>
+        /// <summary>Whether the step is divided by the largest second moment so far, which is stored in a third tensor. If it is turned on
+        /// later, the maximum starts with the second moment at that step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
 

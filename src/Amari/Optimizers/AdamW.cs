@@ -9,15 +9,15 @@ namespace Amari;
 /// <remarks><code>
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// w ← (1 - η λ) w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
-/// </code>With AmsGrad v̂ is made of u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as PyTorch has it).
-/// The decay is multiplied by η, as in PyTorch: halving η halves it too.</remarks>
+/// </code>With AmsGrad, v̂ is computed from u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as in PyTorch). As
+/// in PyTorch, the decay is multiplied by η: if you halve η, you also halve the decay.</remarks>
 public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : GroupedOptimizer<AdamW.Options, AdamW.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public AdamW(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public AdamW(IEnumerable<Parameter> parameters, Options? options = null)
@@ -47,9 +47,9 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>Whether the step is divided by the largest second moment so far, which a third tensor keeps, in full whatever the
-        /// <see cref="StateFormat"/>; moments in fewer bits then have no kernel. Turned on later, it begins with the second moment at that
-        /// step.</summary>
+        /// <summary>Whether the step is divided by the largest second moment so far. It is stored in a third tensor, which stays in full
+        /// precision with every <see cref="StateFormat"/>. With moments in fewer bits there is no fused kernel. If it is turned on later,
+        /// the maximum starts with the second moment at that step.</summary>
         [ShapesState]
         public bool AmsGrad { get; init; }
 
@@ -62,7 +62,7 @@ public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : G
 
     /// <param name="FirstMoment">m, shaped as w.</param>
     /// <param name="SecondMoment">v, shaped as w.</param>
-    /// <param name="LargestMoment">u of AmsGrad, shaped as w, always in full; else null.</param>
+    /// <param name="LargestMoment">u of AmsGrad, shaped as w, always in full precision; null without AmsGrad.</param>
     public sealed record State(
         [property: Moment] Tensor FirstMoment,
         [property: Moment(IsOfSquares = true)] Tensor SecondMoment,

@@ -8,15 +8,15 @@ using Amari.Spectrum;
 
 namespace Amari;
 
-/// <summary>The base of first-order methods with a diagonal of curvature: when and how it is measured.</summary>
-/// <remarks>Call <see cref="UpdateCurvature(Tensor, Tensor)"/> with each step's batch: it measures every
-/// <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is still missing, and costs nothing between. The model is in
-/// evaluation mode meanwhile (dropout off). The estimate counts once the step of that batch is taken: one whose gradient is not finite is
-/// skipped with it. A step of a parameter that has no finite estimate yet is refused, before anything moves; later a missed one, or one
-/// that was not finite, is reported in <see cref="Optimizer.Events"/>, and the last stays. Each group is measured by itself, under its own
-/// options.</remarks>
-/// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
-/// <typeparam name="TState">What is remembered of a parameter.</typeparam>
+/// <summary>The base of first-order methods that estimate the diagonal of the curvature: when and how it is measured.</summary>
+/// <remarks>Call <see cref="UpdateCurvature(Tensor, Tensor)"/> with the batch of each step. It measures every
+/// <see cref="DiagonalCurvatureOptions.Interval"/> steps, or while an estimate is missing, and otherwise costs nothing. During a
+/// measurement the model is in evaluation mode (dropout off). An estimate takes effect with the step of its batch; if the gradient of the
+/// batch is not finite, both are skipped. If a parameter has no finite estimate yet, its step is refused before anything moves. If a later
+/// estimate is missing or not finite, the last one is kept, and <see cref="Optimizer.Events"/> reports it. Each group is measured
+/// separately, with its own options.</remarks>
+/// <typeparam name="TOptions">The options of a group.</typeparam>
+/// <typeparam name="TState">The state of a parameter.</typeparam>
 public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOptimizer<TOptions, TState>
     where TOptions : DiagonalCurvatureOptions
     where TState : ParameterState
@@ -90,12 +90,12 @@ public abstract class DiagonalCurvatureOptimizer<TOptions, TState> : GroupedOpti
 
     private bool IsMeasured(string name) => _measured.Contains(name) || _pending.Exists(p => p.Name == name);
 
-    /// <summary>Takes estimates that were made elsewhere, at any step and at once: for models and losses that
+    /// <summary>Takes estimates that were made elsewhere. They take effect at once, at any step. For models and losses that
     /// <see cref="UpdateCurvature(Tensor, Tensor)"/> cannot call.</summary>
-    /// <param name="diagonal">ĥ of every parameter, in the order of <see cref="GroupedOptimizer{TOptions, TState}.parameters"/> and shaped
-    /// alike; those of frozen ones are not used, and may be null.
-    /// Not owned.</param>
-    /// <exception cref="ArgumentException">Another number of tensors, or other shapes.</exception>
+    /// <param name="diagonal">ĥ of every parameter, in the order and with the shapes of
+    /// <see cref="GroupedOptimizer{TOptions, TState}.parameters"/>. Those of frozen parameters are not used, and may be null. Not
+    /// owned.</param>
+    /// <exception cref="ArgumentException">The number of tensors or a shape is different.</exception>
     public void UpdateCurvature(IReadOnlyList<Tensor?> diagonal)
     {
         ArgumentNullException.ThrowIfNull(diagonal);

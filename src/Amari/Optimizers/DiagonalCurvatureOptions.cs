@@ -15,27 +15,27 @@ public abstract record DiagonalCurvatureOptions : MomentumOptions
     protected DiagonalCurvatureOptions(double learningRate, double weightDecay = 0)
         : base(learningRate, weightDecay) { }
 
-    /// <summary>How it is estimated.</summary>
+    /// <summary>How the diagonal is estimated.</summary>
     public DiagonalEstimate Estimate
     {
         get;
         init => field = Require.Defined(value);
     }
 
-    /// <summary>Steps from one estimate to the next, ≥ 1.</summary>
+    /// <summary>Steps between two estimates, ≥ 1.</summary>
     public int Interval
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 10;
 
-    /// <summary>Draws or probes of one estimate, ≥ 1.</summary>
+    /// <summary>Random draws or probes per estimate, ≥ 1.</summary>
     public int Samples
     {
         get;
         init => field = Require.AtLeast(1, value);
     } = 1;
 
-    /// <summary>Seed of the draws; each step makes its own.</summary>
+    /// <summary>Seed of the draws, which differ from step to step.</summary>
     public long Seed { get; init; }
 }

@@ -4,14 +4,15 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>The base of optimizers that treat each parameter alike: group loop, fused sweep, clipping, state, saving, disposal.</summary>
-/// <remarks>Contiguous float32 and bfloat16 parameters on the CPU take the optimizer's kernel, all tensors of a group in one parallel
-/// sweep; everything else takes <see cref="Update"/>, the torch lines that are also the kernel's reference. A bfloat16 or float16
-/// parameter keeps float32 state; its update is computed in float32 and rounded once. A parameter that is frozen, has no gradient or no
-/// elements is left alone, its step is not counted; a sparse gradient is made dense. A step with a gradient that is not finite is skipped:
-/// see <see cref="Optimizer.SkippedSteps"/>.</remarks>
-/// <typeparam name="TOptions">Hyper-parameters of a group.</typeparam>
-/// <typeparam name="TState">What is remembered of a parameter.</typeparam>
+/// <summary>The base of optimizers that update every parameter by the same rule. It has the loop over groups, the fused kernels, clipping,
+/// the state, saving and disposal.</summary>
+/// <remarks>Contiguous float32 and bfloat16 parameters on the CPU are updated by the optimizer's kernel, all tensors of a group in one
+/// parallel pass. All others are updated by <see cref="Update"/>: torch operations, which are also the reference that the kernel is tested
+/// against. For a bfloat16 or float16 parameter, the state is float32, and the update is computed in float32 and rounded once. A parameter
+/// that is frozen, has no gradient or has no elements is not updated, and its steps are not counted. A sparse gradient is converted to a
+/// dense one. A step with a gradient that is not finite is skipped: see <see cref="Optimizer.SkippedSteps"/>.</remarks>
+/// <typeparam name="TOptions">The options of a group.</typeparam>
+/// <typeparam name="TState">The state of a parameter.</typeparam>
 public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, optim.IMomentum
     where TOptions : GroupedOptions
     where TState : ParameterState
@@ -44,8 +45,9 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         }
     }
 
-    /// <param name="groups">At least one; a parameter and a name belong to one group only.</param>
-    /// <exception cref="ArgumentException">There is no trainable parameter, one is complex, or its numbers share memory.</exception>
+    /// <param name="groups">At least one. A parameter or a name belongs to one group only.</param>
+    /// <exception cref="ArgumentException">There is no trainable parameter, a parameter is complex, or its entries share
+    /// memory.</exception>
     protected GroupedOptimizer(IEnumerable<ParameterGroup<TOptions>> groups)
     {
         ArgumentNullException.ThrowIfNull(groups);
@@ -56,7 +58,7 @@ public abstract partial class GroupedOptimizer<TOptions, TState> : Optimizer, op
         EventLog.AddUninitialised(_groups.SelectMany(g => g.Group.Parameters));
     }
 
-    /// <summary>Whether kernels are used where they can be; tests turn them off to hold them against <see cref="Update"/>.</summary>
+    /// <summary>Whether kernels are used where possible. Tests turn them off to compare with <see cref="Update"/>.</summary>
     internal bool Fused { get; init; } = true;
 
     /// <summary>The parameter groups, which TorchSharp's schedulers drive.</summary>

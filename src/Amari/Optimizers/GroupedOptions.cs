@@ -3,7 +3,7 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>Hyper-parameters that every method with a group loop has, and that its base sees to: they combine with all others.</summary>
+/// <summary>Options of all first-order methods. The base class implements them, so they combine with all others.</summary>
 public abstract record GroupedOptions : OptimizerOptions
 {
     /// <param name="learningRate">The optimizer's own default learning rate.</param>
@@ -11,22 +11,23 @@ public abstract record GroupedOptions : OptimizerOptions
     protected GroupedOptions(double learningRate, double weightDecay = 0)
         : base(learningRate) => WeightDecay = weightDecay;
 
-    /// <summary>λ ≥ 0: weight decay, decoupled and so multiplied by η, where the method does not say otherwise.</summary>
+    /// <summary>λ ≥ 0: weight decay. It is decoupled, and so multiplied by η, unless the method says otherwise.</summary>
     public double WeightDecay
     {
         get;
         init => field = Require.NonNegative(value);
     }
 
-    /// <summary>Whether only the entries decay that the step shrinks, or leaves (Chen et al. 2025, arXiv:2510.12402): the decay never works
-    /// against the step. Not for a decay that is a part of the gradient.</summary>
+    /// <summary>Whether entries that the step enlarges do not decay (Chen et al. 2025, arXiv:2510.12402), so that the decay never works
+    /// against the step. Not for a decay that is part of the gradient.</summary>
     public bool CautiousDecay { get; init; }
 
-    /// <summary>Whether the objective is to rise, as with PyTorch's <c>maximize</c>: the step is that of the negated gradient, and of the
-    /// negated curvature where that is measured. Weight decay shrinks the weights all the same.</summary>
+    /// <summary>Whether to maximise the objective, as with PyTorch's <c>maximize</c>: the step is computed from the negated gradient, and
+    /// from the negated curvature if that is measured. Weight decay still shrinks the weights.</summary>
     public bool Maximize { get; init; }
 
-    /// <summary>How the moments are kept: the running means shaped as the parameter. What else a state has is kept in full.</summary>
+    /// <summary>How the moments are stored: the running means with the shape of the parameter. The rest of the state stays in full
+    /// precision.</summary>
     [ShapesState]
     public StateFormat StateFormat
     {

@@ -4,21 +4,21 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>LAMB: Adam whose step is, layer by layer, a share of the weights' norm (You et al. 2020, arXiv:1904.00962, Algorithm
+/// <summary>LAMB: Adam, with a step that is a share of the norm of each parameter tensor (You et al. 2020, arXiv:1904.00962, Algorithm
 /// 2).</summary>
 /// <remarks><code>
 /// m ← β₁ m + (1 - β₁) g,   v ← β₂ v + (1 - β₂) g²
 /// r = m̂ / (√v̂ + ε),   u = r + λ w
-/// w ← w - η φ(‖w‖) / ‖u‖ u          φ(z) = min(z, MaxWeightNorm);  the ratio is 1 where a norm is 0
-/// </code>For large batches. A layer moves by the share η of its norm: weights that start at zero move by η u at first.
-/// Of the paper's appendix N-LAMB and NN-LAMB, with Nesterov's momentum, are left out.</remarks>
+/// w ← w - η φ(‖w‖) / ‖u‖ u          φ(z) = min(z, MaxWeightNorm);  the ratio is 1 if a norm is 0
+/// </code>For large batches. A tensor moves by the share η of its norm. Weights that start at zero first move by η u. The variants N-LAMB
+/// and NN-LAMB of the paper's appendix, with Nesterov momentum, are not implemented.</remarks>
 public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : GroupedOptimizer<Lamb.Options, Lamb.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Lamb(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Lamb(IEnumerable<Parameter> parameters, Options? options = null)
@@ -48,10 +48,10 @@ public sealed class Lamb(IEnumerable<ParameterGroup<Lamb.Options>> groups) : Gro
             init => field = Require.Positive(value);
         } = 1e-6;
 
-        /// <summary>Whether λ w is left out of u and w is decayed by η λ next to it, as in AdamW.</summary>
+        /// <summary>Whether w decays by η λ separately, as in AdamW, and λ w is not part of u.</summary>
         public bool DecoupledDecay { get; init; }
 
-        /// <summary>Whether m and v are corrected for starting at zero.</summary>
+        /// <summary>Whether the bias of m and v towards zero is corrected.</summary>
         public bool BiasCorrection { get; init; } = true;
 
         /// <summary>Bound of φ, > 0; null for none.</summary>

@@ -5,19 +5,19 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>Lion, evolved sign momentum (Chen et al. 2023, arXiv:2302.06675, Algorithm 2).</summary>
+/// <summary>Lion: the sign of a momentum (Chen et al. 2023, arXiv:2302.06675, Algorithm 2).</summary>
 /// <remarks><code>
 /// c = β₁ m + (1 - β₁) g          the step direction, never stored
 /// w ← w - η (sign(c) + λ w)      decoupled weight decay
 /// m ← β₂ m + (1 - β₂) g
-/// </code>Each coordinate moves by η: take η 3-10x below, λ 3-10x above the values for AdamW.</remarks>
+/// </code>Apart from the decay, every entry moves by η. Take η 3-10 times smaller, and λ 3-10 times larger, than for AdamW.</remarks>
 public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : GroupedOptimizer<Lion.Options, Lion.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Lion(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Lion(IEnumerable<Parameter> parameters, Options? options = null)

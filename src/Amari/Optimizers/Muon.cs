@@ -7,22 +7,22 @@ namespace Amari;
 
 /// <summary>Muon: momentum, orthogonalised by a Newton-Schulz iteration (Jordan et al. 2024, kellerjordan.github.io/posts/muon).</summary>
 /// <remarks><code>
-/// g ← min(1, κ n / ‖g‖) g                           n: running mean of the norms of such gradients, see MaxGrowth
-/// b ← μ b + (1 - μ) g,   u = μ b + (1 - μ) g with Nesterov, else b
+/// g ← min(1, κ n / ‖g‖) g                           n: the running mean of the norm of such gradients, see MaxGrowth
+/// b ← μ b + (1 - μ) g,   u = μ b + (1 - μ) g with Nesterov, otherwise u = b
 /// O = NewtonSchulz(u) ≈ (u u')^(-1/2) u              all singular values near 1
 /// w ← (1 - η λ) w - η √max(1, rows / columns) O
 /// </code>
-/// It takes matrices [out, in] and convolution kernels [out, in, ..], flattened to [out, in ..], whose rows and columns are those of the
-/// scale, too (Jordan's code scales a kernel by its last two sides, height and width, which is 1 for square ones); the other parameters are
-/// trained by AdamW with the rate <c>η FallbackScale</c>, and so are groups with <see cref="Options.Orthogonalise"/> off: give it
-/// embeddings and the output layer.</remarks>
+/// Muon updates matrices [out, in] and convolution kernels [out, in, ..], flattened to [out, in ..]. Rows and columns are those of the
+/// flattened kernel. (Jordan's code scales a kernel by its last two sides, height and width, which gives 1 for square ones.) AdamW, with
+/// the rate <c>η FallbackScale</c>, trains all other parameters, and groups with <see cref="Options.Orthogonalise"/> off: use such a group
+/// for embeddings and the output layer.</remarks>
 public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : GroupedOptimizer<Muon.Options, Muon.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Muon(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Muon(IEnumerable<Parameter> parameters, Options? options = null)
@@ -41,9 +41,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
         /// <summary>Whether the step looks ahead along the momentum.</summary>
         public bool Nesterov { get; init; } = true;
 
-        /// <summary>κ > 1: bound on the norm of a matrix's gradient, in units of its running mean (decay 0.95); null for none. All steps
-        /// have the same
-        /// length, so that one gradient of ten thousand times the usual norm would decide the direction of the next hundred.</summary>
+        /// <summary>κ > 1: upper bound of the norm of a matrix's gradient, relative to its running mean (decay 0.95); null for no bound.
+        /// All steps have the same length, so without a bound one gradient of ten thousand times the usual norm would decide the direction
+        /// of the next hundred steps.</summary>
         [BeforeAdded(null)]
         public double? MaxGrowth
         {
@@ -58,7 +58,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             init => field = Require.AtLeast(1, value);
         } = 5;
 
-        /// <summary>What the Newton-Schulz iterations are computed in; the authors' code takes bfloat16.</summary>
+        /// <summary>The number type of the Newton-Schulz iterations. The authors' code uses bfloat16.</summary>
         public MatmulPrecision Precision
         {
             get;
@@ -116,9 +116,9 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             };
     }
 
-    /// <param name="Momentum">b, or AdamW's first moment; shaped as w.</param>
-    /// <param name="SecondMoment">AdamW's second moment, shaped as w; null where the step is orthogonalised.</param>
-    /// <param name="Norm">The running mean of ‖g‖, a scalar; null where AdamW takes the step.</param>
+    /// <param name="Momentum">b, or the first moment of AdamW; shaped as w.</param>
+    /// <param name="SecondMoment">The second moment of AdamW, shaped as w; null if the step is orthogonalised.</param>
+    /// <param name="Norm">The running mean of ‖g‖, a scalar; null if AdamW updates the parameter.</param>
     public sealed record State(
         [property: Moment] Tensor Momentum,
         [property: Moment(IsOfSquares = true)] Tensor? SecondMoment,

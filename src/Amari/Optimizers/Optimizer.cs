@@ -7,8 +7,9 @@ using Amari.Serialization;
 
 namespace Amari;
 
-/// <summary>What every optimizer of Amari offers beside TorchSharp's own contract: coverage, clipping, state that can be saved.</summary>
-/// <remarks>Owns its state, not the parameters. Not thread-safe: step from the thread that trains.</remarks>
+/// <summary>The base of all optimizers of Amari. It adds to TorchSharp's optimizer a coverage report, clipping, events, and a state that
+/// can be saved.</summary>
+/// <remarks>Owns its state, not the parameters. Not thread-safe: call <c>step</c> from the thread that trains.</remarks>
 public abstract class Optimizer : optim.Optimizer
 {
     static Optimizer()
@@ -21,14 +22,14 @@ public abstract class Optimizer : optim.Optimizer
     private protected Optimizer()
         : base(IntPtr.Zero) { }
 
-    /// <summary>Which parameter is updated by what, and why.</summary>
+    /// <summary>Which method updates each parameter, and why.</summary>
     public abstract Coverage Coverage { get; }
 
-    /// <summary>Bytes of optimizer state held now: moments, factors, inverses.</summary>
+    /// <summary>Bytes of the present optimizer state: moments, factors, inverses.</summary>
     public abstract long StateBytes { get; }
 
-    /// <summary>Largest allowed 2-norm of all gradients together; null (the default) for no clipping. Costs one read of the gradients: the
-    /// scaling itself is fused into the step, and the gradients in <c>grad</c> stay as they are.</summary>
+    /// <summary>Upper bound of the 2-norm of all gradients together, > 0; null (the default) for no clipping. It costs one read of the
+    /// gradients. The scaling is fused into the step, and the tensors in <c>grad</c> do not change.</summary>
     public double? MaxGradientNorm
     {
         get;
@@ -38,47 +39,47 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>The 2-norm of all gradients at the last step; NaN unless <see cref="MaxGradientNorm"/> is set.</summary>
     public double GradientNorm { get; private protected set; } = double.NaN;
 
-    /// <summary>How many steps were clipped to <see cref="MaxGradientNorm"/>.</summary>
+    /// <summary>Number of steps that were clipped to <see cref="MaxGradientNorm"/>.</summary>
     public long ClippedSteps { get; private protected set; }
 
-    /// <summary>How many steps were skipped because a gradient was not finite: an entry was NaN or infinite, or so large (above 1.8e19 in
-    /// float32) that its square would be. By a skipped step nothing moves: weights, state and step counters stay as they are, bit for bit,
-    /// and the next batch is taken as if this one had not been. <see cref="Events"/> names the first such parameter. With one exception:
-    /// AdamW and Lion over more than 2¹⁷ float32 numbers, with moments in full, without cautious masks and without
-    /// <see cref="MaxGradientNorm"/>, read only a sample of the gradients before a step. What they meet outside of it makes them take the
-    /// step back to rounding, so that each number ends within about a unit in the last place of the larger of itself and of what the step
-    /// added.</summary>
+    /// <summary>Number of steps that were skipped because an entry of a gradient was NaN, infinite, or so large that its square is not
+    /// finite (above 1.8e19 in float32). A skipped step changes nothing: weights, state and step counters stay as they are, bit for bit.
+    /// <see cref="Events"/> names the first parameter with such a gradient.
+    /// One exception: AdamW and Lion with more than 2¹⁷ float32 parameters, full moments, no cautious masks and no
+    /// <see cref="MaxGradientNorm"/> check only a sample of the gradients before the step. If they find such an entry during the step, they
+    /// undo the step up to rounding. The error of a number is then about a unit in the last place, of the number or of what the step added,
+    /// whichever is larger.</summary>
     public long SkippedSteps { get; private protected set; }
 
-    /// <summary>What happened that the user should know of (a skipped step, a failed factorisation, a fall-back), oldest first.</summary>
-    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    /// <summary>What the user should know about, oldest first: skipped steps, failed factorisations, fallbacks.</summary>
+    /// <remarks>A repeated event is counted in the message of its first occurrence.</remarks>
     public virtual IReadOnlyList<OptimizerEvent> Events => EventLog.Events;
 
     /// <summary>Where <see cref="Events"/> are kept.</summary>
     private protected EventLog EventLog { get; } = new();
 
-    /// <summary>Whether the parameters hold the weights to be used, put there by <see cref="Eval"/>, in place of those in training; false
-    /// where the two are the same.</summary>
+    /// <summary>Whether the parameters hold the weights for evaluation, after <see cref="Eval"/>. Always false if these are the weights in
+    /// training.</summary>
     public virtual bool Evaluating => false;
 
-    /// <summary>Puts the weights to be used into the parameters, for evaluation, for saving the model and at the end; nothing where they
-    /// are those in training, as with most methods.</summary>
+    /// <summary>Puts the weights for evaluation into the parameters: before evaluation, before saving the model, and at the end. With most
+    /// methods these are the weights in training, and nothing changes.</summary>
     public virtual void Eval() { }
 
     /// <summary>Undoes <see cref="Eval"/>, bit for bit: the parameters hold the weights in training again.</summary>
     public virtual void Train() { }
 
-    /// <summary>Shows the batch of the coming step, before its forward pass, to methods that measure curvature on it by themselves; nothing
-    /// for the others.</summary>
+    /// <summary>Gives the batch of the next step to methods that measure curvature on it. Call it before the forward pass. It has no effect
+    /// with other methods.</summary>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     public virtual void UpdateCurvature(Tensor inputs, Tensor targets) { }
 
-    /// <summary>Whether a step evaluates the loss itself, so that it is <see cref="StepOnBatch"/> in place of <c>backward()</c> and
-    /// <c>step()</c>.</summary>
+    /// <summary>Whether the method evaluates the loss itself, so that its step is <see cref="StepOnBatch"/> instead of <c>backward()</c>
+    /// and <c>step()</c>.</summary>
     public virtual bool EvaluatesLoss => false;
 
-    /// <summary>One step on a batch by a method that evaluates the loss itself: gradients, trial steps and all.</summary>
+    /// <summary>One step on a batch, by a method that evaluates the loss itself. It includes the gradients and all trial steps.</summary>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <returns>What the step did.</returns>
@@ -103,10 +104,10 @@ public abstract class Optimizer : optim.Optimizer
     /// <summary>What a step does whose gradients were not finite, in place of <see cref="StepScaled"/>.</summary>
     internal virtual void Skip() { }
 
-    /// <summary>The state by name: tensors alias the live ones (do not dispose them), values are plain JSON.</summary>
+    /// <summary>The state by name. The tensors are those of the optimizer (do not dispose them); values are plain JSON.</summary>
     public abstract OptimizerSnapshot Snapshot();
 
-    /// <summary>Continues from a snapshot of the same optimizer over the same parameter names and shapes; its tensors are copied.</summary>
+    /// <summary>Continues from a snapshot of the same optimizer with the same parameter names and shapes. Its tensors are copied.</summary>
     /// <exception cref="InvalidDataException">The snapshot is of another optimizer, or names or shapes do not match. Nothing is changed
     /// then.</exception>
     public abstract void Restore(OptimizerSnapshot snapshot);
@@ -138,17 +139,17 @@ public abstract class Optimizer : optim.Optimizer
         };
     }
 
-    /// <summary>Makes the optimizer one of several that step alike on the ranks of a communicator, whose gradients are averaged before each
-    /// step (<see cref="DataParallel"/>). K-FAC then adds up its factors and shares out its inverses; methods that take the batch
-    /// (<see cref="UpdateCurvature"/>, <c>Step</c>) add up what they measure on it. Every rank must make the same calls,
-    /// <see cref="Snapshot"/> among them: it is complete on rank 0.</summary>
+    /// <summary>Makes the optimizer one of several, on the ranks of a communicator, that take the same steps. The gradients must be
+    /// averaged before each step (<see cref="DataParallel"/>). K-FAC then sums its factors and shares the inverses. Methods that take a
+    /// batch (<see cref="UpdateCurvature"/>, <see cref="StepOnBatch"/>) sum what they measure on it. Every rank must make the same calls,
+    /// including <see cref="Snapshot"/>, which is complete on rank 0.</summary>
     /// <param name="communicator">Not owned.</param>
     /// <param name="shardState">Whether elementwise optimizers divide their state over the ranks (ZeRO stage 1).</param>
-    /// <exception cref="ArgumentException">Ranks differ in the optimizer, its options, the names or shapes of parameters, or the code: the
-    /// message, the same on all, says in what.</exception>
-    /// <exception cref="InvalidOperationException">Steps were taken already.</exception>
-    /// <exception cref="NotSupportedException">The communicator has several ranks, and the optimizer or its options cannot be shared so:
-    /// the message says why.</exception>
+    /// <exception cref="ArgumentException">The ranks differ in the optimizer, its options, the names or shapes of parameters, or the code.
+    /// The message, which is the same on all ranks, says in which.</exception>
+    /// <exception cref="InvalidOperationException">The optimizer has already taken steps.</exception>
+    /// <exception cref="NotSupportedException">The communicator has several ranks, and the optimizer or its options do not support this.
+    /// The message says why.</exception>
     public void Distribute(Communicator communicator, bool shardState = false)
     {
         ArgumentNullException.ThrowIfNull(communicator);
@@ -184,10 +185,10 @@ public abstract class Optimizer : optim.Optimizer
         return result;
     }
 
-    /// <summary>Over several ranks: where the examples of the coming forward pass lie in the batch of all ranks, so that what a method
-    /// draws for them is what one process draws for the whole batch. Set it before each forward pass. Null (the default) is the order of
-    /// the ranks. K-FAC, which cannot ask the others, then takes the batch as cut by <see cref="ShardedBatches"/>, of the same size as the
-    /// one before or else of equal parts: another cut has draws of its own, which are as good but not those of one process.</summary>
+    /// <summary>With several ranks: the place of the examples of the next forward pass in the batch of all ranks. Random draws for them are
+    /// then those of one process with the whole batch. Set it before each forward pass. Null (the default) takes the order of the ranks.
+    /// K-FAC, which cannot ask the other ranks, then assumes the parts of <see cref="ShardedBatches"/>: the same batch size as before,
+    /// otherwise parts of equal size. With other parts its draws are as good, but not those of one process.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The batch does not have such a part.</exception>
     public virtual BatchPart? BatchPart
     {
@@ -232,8 +233,8 @@ public abstract class Optimizer : optim.Optimizer
     }
 
     /// <summary>Loads what <see cref="Save"/> wrote.</summary>
-    /// <exception cref="InvalidDataException">The file is damaged, holds numbers that are not finite, or negative
-    /// ones where there can be none, or does not fit this optimizer.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, has numbers that are not finite or wrongly negative, or does not fit
+    /// this optimizer.</exception>
     public void Load(string path)
     {
         using var file = Safetensors.Load(path);

@@ -7,8 +7,8 @@ using Amari.Serialization;
 
 namespace Amari;
 
-/// <summary>Something that happened during a step, worth a user's attention.</summary>
-/// <param name="Step">The optimizer step, from 1.</param>
+/// <summary>Something that happened during a step and that the user should know about.</summary>
+/// <param name="Step">The optimizer step, starting at 1.</param>
 /// <param name="Subject">The parameter or layer.</param>
 /// <param name="Message">One sentence.</param>
 public sealed record OptimizerEvent(long Step, string Subject, string Message);

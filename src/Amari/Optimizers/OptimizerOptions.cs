@@ -3,7 +3,7 @@ using Amari.Native;
 
 namespace Amari;
 
-/// <summary>Hyper-parameters of one parameter group: an immutable record, validated as it is made.</summary>
+/// <summary>The options of one parameter group: an immutable record. Each value is checked when it is set.</summary>
 public abstract record OptimizerOptions
 {
     /// <param name="learningRate">The optimizer's own default learning rate.</param>

@@ -8,8 +8,8 @@ namespace Amari;
 public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
     where TOptions : OptimizerOptions
 {
-    /// <param name="parameters">Names (unique over all groups of an optimizer; state is saved under them) and parameters. Not
-    /// owned.</param>
+    /// <param name="parameters">Names and parameters. A name must be unique over all groups of an optimizer; state is saved under it. The
+    /// parameters are not owned.</param>
     /// <param name="options">The group's options.</param>
     public ParameterGroup(IEnumerable<(string name, Parameter parameter)> parameters, TOptions options)
     {
@@ -65,11 +65,11 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
         Parameters = [.. Parameters.Select(p => (p.Name, current[p.Name]))];
     }
 
-    /// <summary>The options in force; replace them at any time between steps.</summary>
-    /// <remarks>Those that say which state is kept (a format, a block size, a grafting) are of effect where there is none yet: a parameter
-    /// keeps the state that it has.</remarks>
-    /// <exception cref="ArgumentNullException">There are none.</exception>
-    /// <exception cref="ArgumentException">Options that do not go together.</exception>
+    /// <summary>The present options. You can replace them between any two steps.</summary>
+    /// <remarks>Options that determine which state is kept (a format, a block size, a grafting) only affect parameters without state: a
+    /// parameter keeps the state that it has.</remarks>
+    /// <exception cref="ArgumentNullException">The options are null.</exception>
+    /// <exception cref="ArgumentException">The options contradict each other.</exception>
     public TOptions Options
     {
         get;
@@ -92,8 +92,8 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
 
     private const double MostMomentum = 0.99;
 
-    /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁). TorchSharp's <c>CyclicLR</c> drives it from the largest
-    /// value upward, to 1 with its defaults: a value of 1 or more is cut to 0.99, and reported once.</summary>
+    /// <summary>The coefficient that momentum-cycling schedulers drive (μ or β₁). TorchSharp's <c>CyclicLR</c> moves it from the largest
+    /// value upwards, with its defaults to 1. A value of 1 or more is replaced by 0.99, and reported once.</summary>
     public double Momentum
     {
         get => Options.CycledMomentum;
@@ -151,9 +151,8 @@ public static class ParameterGroup
 {
     internal static string Number(int i) => FormattableString.Invariant($"{i}");
 
-    /// <summary>All parameters of a module under their names, frozen ones too: they are left alone until they are thawed. A tensor that is
-    /// used under several names is taken once;
-    /// one of whole numbers, which cannot be trained, is left out.</summary>
+    /// <summary>All parameters of a module under their names, also frozen ones, which are trained after they are unfrozen. A tensor with
+    /// several names is taken once; a tensor of integers cannot be trained and is left out.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(nn.Module model, TOptions options)
         where TOptions : OptimizerOptions
     {
@@ -162,8 +161,8 @@ public static class ParameterGroup
         return new(real.DistinctBy(p => p.parameter.Handle), options) { Module = model, IsWhole = true };
     }
 
-    /// <summary>Parameters without names; they are called 0, 1, 2, ... in order, from group to group of an optimizer, and saved state finds
-    /// them by that. One that is given twice is taken once.</summary>
+    /// <summary>Parameters without names. They get the names 0, 1, 2, ..., counted through all groups of an optimizer, and a saved state is
+    /// matched by them. A parameter that is given twice is taken once.</summary>
     public static ParameterGroup<TOptions> Of<TOptions>(IEnumerable<Parameter> parameters, TOptions options)
         where TOptions : OptimizerOptions
     {

@@ -6,16 +6,15 @@ using Amari.Serialization;
 
 namespace Amari;
 
-/// <summary>What an optimizer remembers of one parameter: a record whose tensor properties are saved, loaded, moved and disposed by the
-/// base class.</summary>
-/// <remarks>Those marked as <see cref="MomentAttribute"/> may be kept in few bits; blocks of them then have scales, which are saved beside
-/// them: those of <c>Momentum</c> as <c>Scales</c>, of <c>FirstMoment</c> as <c>FirstScales</c>, of another <c>Name</c> as
+/// <summary>The state of one parameter: a record. The base class saves, loads, moves and disposes its tensor properties.</summary>
+/// <remarks>Tensors marked with <see cref="MomentAttribute"/> may be stored in fewer bits. Their blocks then have scales, which are saved
+/// with them: those of <c>Momentum</c> as <c>Scales</c>, of <c>FirstMoment</c> as <c>FirstScales</c>, and of another <c>Name</c> as
 /// <c>NameScales</c>.</remarks>
 public abstract record ParameterState
 {
     private readonly Dictionary<string, Tensor> _scales = []; // by the moment's name
 
-    /// <summary>t: how many updates this parameter has had; 1 during its first one.</summary>
+    /// <summary>t: the number of updates of this parameter; 1 during the first one.</summary>
     public long Step { get; internal set; }
 
     /// <summary>Whether a tensor was replaced since the optimizer last looked.</summary>

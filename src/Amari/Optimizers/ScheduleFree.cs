@@ -7,30 +7,32 @@ namespace Amari;
 /// <summary>Schedule-Free: an average of the iterates in place of a learning-rate schedule (Defazio et al. 2024, arXiv:2405.15682,
 /// Algorithm 1).</summary>
 /// <remarks><code>
-/// d = g(y) / (√v̂ + ε) + λ y  of AdamW,   g(y) + λ y  of SGD
+/// d = g(y) / (√v̂ + ε) + λ y  with AdamW,   g(y) + λ y  with SGD
 /// z ← z - η d
 /// x ← (1 - c) x + c z,   c = w / Σ w,  w = tʳ max(η)^p
 /// y = (1 - β) z + β x                    the parameters hold y in training, x in evaluation
 /// </code>
-/// The model gives the mode at every forward pass through <c>call()</c>: after <c>model.eval()</c> the parameters change to x, with
-/// gradients after <c>model.train()</c> back to y, bit for bit; so neither can be forgotten. Every module of one to three tensors is
-/// hooked, so that a part of the model may be called by itself. A pass of the whole model in training mode without gradients leaves the
-/// parameters (statistics of BatchNorm are taken so, after <see cref="Eval"/>), and is reported in <see cref="Optimizer.Events"/> if they
-/// hold y. Parameters that come without a module, are not the model's, or are of a module that cannot be hooked inside a model that cannot,
-/// are reported, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. A step in evaluation is refused. <c>model.save()</c> is no
-/// forward pass, and cannot be seen: call <see cref="Eval"/> before saving the model for use.</remarks>
+/// The optimizer follows the mode of the model at every forward pass by <c>call()</c>. After <c>model.eval()</c> the parameters change to
+/// x; after <c>model.train()</c>, in a pass with gradients, back to y, bit for bit. Every module with one to three input tensors has a
+/// hook, so you can call a part of the model by itself.
+/// <para>A pass of the whole model in training mode without gradients does not change the parameters, because statistics of BatchNorm are
+/// collected in this way after <see cref="Eval"/>. If the parameters hold y then, <see cref="Optimizer.Events"/> reports it. A step while
+/// the parameters hold x is refused.</para>
+/// <para>Some parameters cannot be followed: those given without a module, those that are not the model's, and those of modules that cannot
+/// have a hook. They are reported, too: call <see cref="Eval"/> and <see cref="Train"/> yourself. <c>model.save()</c> does not call the
+/// model, so call <see cref="Eval"/> before you save the model for use.</para></remarks>
 /// <param name="groups">At least one.</param>
-/// <param name="model">Whose mode is followed for all of its parameters, whatever their groups; null to follow the modules that groups were
-/// made of. Not owned; hooks are removed when the optimizer is disposed.</param>
+/// <param name="model">The model that determines the mode for all parameters of the optimizer, in every group. Null follows the modules
+/// from which the groups were made. Not owned; hooks are removed when the optimizer is disposed.</param>
 public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null)
     : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
 {
-    /// <summary>Over all trainable parameters of <paramref name="model"/>, whose mode it follows at every forward pass through
-    /// <c>call()</c>.</summary>
+    /// <summary>Over all trainable parameters of <paramref name="model"/>. The optimizer follows the mode of the model at every forward
+    /// pass by <c>call()</c>.</summary>
     public ScheduleFree(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())], model) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public ScheduleFree(IEnumerable<Parameter> parameters, Options? options = null)
@@ -47,7 +49,7 @@ public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree
             init => field = Require.Defined(value);
         }
 
-        /// <summary>β in (0, 1): share of the average in the point where the gradient is taken.</summary>
+        /// <summary>β in (0, 1): the share of the average x in y, the point where the gradient is taken.</summary>
         public double Beta1
         {
             get;
@@ -68,21 +70,21 @@ public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>Steps over which η rises linearly from nothing, ≥ 0.</summary>
+        /// <summary>Number of steps in which η rises linearly from 0, ≥ 0.</summary>
         public int WarmupSteps
         {
             get;
             init => field = Require.AtLeast(0, value);
         }
 
-        /// <summary>r ≥ 0: later iterates weigh more, by tʳ.</summary>
+        /// <summary>r ≥ 0: iterates have the weight tʳ, so later ones have more.</summary>
         public double AveragingPower
         {
             get;
             init => field = Require.NonNegative(value);
         }
 
-        /// <summary>p ≥ 0: iterates weigh by the largest η so far to this power.</summary>
+        /// <summary>p ≥ 0: iterates have the largest η so far, to this power, as a further weight.</summary>
         public double RatePower
         {
             get;

@@ -7,18 +7,18 @@ namespace Amari;
 
 /// <summary>Stochastic gradient descent with momentum (Polyak 1964; Nesterov's form as in Sutskever et al. 2013).</summary>
 /// <remarks><code>
-/// g ← g + λ w                    L2 regularisation; with DecoupledDecay w ← (1 - η λ) w in its place (Loshchilov and Hutter 2019)
-/// b ← μ b + (1 - τ) g            begins as g, at the first gradient with a momentum
+/// g ← g + λ w                    L2 regularisation; with DecoupledDecay w ← (1 - η λ) w instead (Loshchilov and Hutter 2019)
+/// b ← μ b + (1 - τ) g            starts as g, at the first gradient with a momentum
 /// w ← w - η b                    Nesterov: w ← w - η (g + μ b)
-/// </code>The momentum sums gradients, it does not average them: the effective rate is η / (1 - μ), by which it multiplies an L2 term, too,
-/// but not a decoupled decay. While μ is 0 the buffer b rests, as in PyTorch.</remarks>
+/// </code>The momentum is a sum of gradients, not an average: the effective rate is η / (1 - μ). The factor 1 / (1 - μ) also multiplies an
+/// L2 term, but not a decoupled decay. While μ is 0, an existing buffer b does not change, as in PyTorch.</remarks>
 public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : GroupedOptimizer<Sgd.Options, Sgd.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Sgd(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Sgd(IEnumerable<Parameter> parameters, Options? options = null)
@@ -38,15 +38,14 @@ public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : Group
         /// <summary>Whether the step looks ahead along the momentum; without effect when μ = 0.</summary>
         public bool Nesterov { get; init; }
 
-        /// <summary>τ in [0, 1]: share of a gradient that does not enter the momentum; 0 with Nesterov.</summary>
+        /// <summary>τ in [0, 1]: the share of a gradient that does not enter the momentum; it must be 0 with Nesterov.</summary>
         public double Dampening
         {
             get;
             init => field = Require.Fraction(value);
         }
 
-        /// <summary>Whether λ w is left out of the gradient, and so of the momentum, and w is decayed by η λ next to it, as in
-        /// AdamW.</summary>
+        /// <summary>Whether w decays by η λ separately, as in AdamW, and λ w is not part of the gradient and the momentum.</summary>
         public bool DecoupledDecay { get; init; }
 
         /// <inheritdoc/>

@@ -9,20 +9,21 @@ namespace Amari;
 /// arXiv:2309.06497).</summary>
 /// <remarks><code>
 /// L ← β₂ L + (1 - β₂) G G',   R ← β₂ R + (1 - β₂) G' G,   m ← β₁ m + (1 - β₁) G
-/// U = (L̂ + ε I)^(-1/4) m̂ (R̂ + ε I)^(-1/4);   of a vector (L̂ + ε I)^(-1/2) m̂
+/// U = (L̂ + ε I)^(-1/4) m̂ (R̂ + ε I)^(-1/4);   for a vector (L̂ + ε I)^(-1/2) m̂
 /// U ← U ‖A‖ / ‖U‖ with grafting, A the step of SGD or Adam
 /// w ← (1 - η λ) w - η U
 /// </code>
-/// Sides longer than <see cref="Options.BlockSize"/> are cut, and each block is preconditioned and grafted alone. Kernels are flattened to
-/// [out, in ..]. Left out of Distributed Shampoo: a momentum of the preconditioned step, and a third β for the gradient in it. Roots are by
-/// eigendecomposition; one that fails leaves the last root in force and is reported in <see cref="Optimizer.Events"/>.</remarks>
+/// A matrix with a side longer than <see cref="Options.BlockSize"/> is divided into blocks, each with its own preconditioner and grafting.
+/// Kernels are flattened to [out, in ..]. Distributed Shampoo also has a momentum of the preconditioned step, and a third β for its
+/// gradient; they are not implemented. Roots are computed by eigendecomposition. If one fails, the last root stays in use, and
+/// <see cref="Optimizer.Events"/> reports it.</remarks>
 public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups) : GroupedOptimizer<Shampoo.Options, Shampoo.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Shampoo(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Shampoo(IEnumerable<Parameter> parameters, Options? options = null)
@@ -38,7 +39,7 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
             init => field = Require.UnitInterval(value);
         } = 0.9;
 
-        /// <summary>β₂ in [0, 1): decay of the factors, and of the second moment of the grafted Adam.</summary>
+        /// <summary>β₂ in [0, 1): decay of the factors, and of the second moment of the Adam used for grafting.</summary>
         public double Beta2
         {
             get;
@@ -60,22 +61,22 @@ public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups)
             init => field = Require.Defined(value);
         } = Grafting.Adam;
 
-        /// <summary>ε > 0 of the grafted Adam.</summary>
+        /// <summary>ε > 0 of the Adam used for grafting.</summary>
         public double GraftingEpsilon
         {
             get;
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>Steps from one computation of the roots to the next, ≥ 1.</summary>
+        /// <summary>Steps between two computations of the roots, ≥ 1.</summary>
         public int RefreshInterval
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 10;
 
-        /// <summary>The first step that is preconditioned, ≥ 1; before it the grafted step is taken, or the momentum if there is
-        /// none.</summary>
+        /// <summary>The first step that is preconditioned, ≥ 1. Earlier steps are those of the grafting method, or of the momentum if there
+        /// is no grafting.</summary>
         public int StartPreconditioningStep
         {
             get;

@@ -10,18 +10,18 @@ namespace Amari;
 /// G : [m, n],  G' = Ql' G Qr,   m ← β₁ m + (1 - β₁) G',   V ← β₂ V + (1 - β₂) G'²
 /// w ← (1 - η λ) (w - η √(1 - β₂ᵗ) / (1 - β₁ᵗ) Ql [m / (√V + ε)] Qr')
 /// L ← βs L + (1 - βs) G G',   R ← βs R + (1 - βs) G' G        (here ' transposes)
-/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by their Rayleigh quotients, V with them, m turned into the new basis
-/// </code>The paper keeps m outside of the basis and projects it each step: the same, for two products more.
-/// ε stands beside the uncorrected √V, as in the authors' code: beside the corrected one it would be ε / √(1 - β₂ᵗ). The first gradient
-/// only makes the basis, by eigendecomposition: the weights stay. Kernels are flattened to [out, in ..]; vectors, and sides longer than
-/// <see cref="Options.MaxDimension"/>, keep the identity as their basis, which is Adam.</remarks>
+/// every RefreshInterval steps: Q ← QR of (L Q), columns sorted by Rayleigh quotients, V sorted with them, m in the new basis
+/// </code>The paper stores m outside of the basis and projects it at each step; this is equivalent, but takes two more products. As in the
+/// authors' code, ε is added to √V before the bias correction; after the correction it would be ε / √(1 - β₂ᵗ). The first gradient only
+/// initialises the basis, by an eigendecomposition: the weights do not move. Kernels are flattened to [out, in ..]. Vectors, and sides
+/// longer than <see cref="Options.MaxDimension"/>, use the identity as their basis, which is Adam.</remarks>
 public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     public Soap(nn.Module model, Options? options = null)
         : this([ParameterGroup.Of(model, options ?? new())]) { }
 
-    /// <summary>Over parameters as <c>model.parameters()</c> gives them, called 0, 1, 2, ... in saved states: see
+    /// <summary>Over bare parameters, such as <c>model.parameters()</c>. Their names in saved states are 0, 1, 2, ...: see
     /// <see cref="ParameterGroup.Of{TOptions}(IEnumerable{Parameter}, TOptions)"/>.</summary>
     [OverloadResolutionPriority(-1)] // [new(...)] is a list of groups
     public Soap(IEnumerable<Parameter> parameters, Options? options = null)
@@ -58,14 +58,14 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
             init => field = Require.Positive(value);
         } = 1e-8;
 
-        /// <summary>Steps from one refresh of the basis to the next, ≥ 1.</summary>
+        /// <summary>Steps between two refreshes of the basis, ≥ 1.</summary>
         public int RefreshInterval
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 10;
 
-        /// <summary>The longest side that has a basis of its own, ≥ 0; with 0 the method is Adam.</summary>
+        /// <summary>The longest side that has a basis, ≥ 0; with 0 the method is Adam.</summary>
         [ShapesState]
         public int MaxDimension
         {
@@ -80,8 +80,8 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
         public override OptimizerOptions WithCycledMomentum(double value) => this with { Beta1 = value };
     }
 
-    /// <param name="TurnedMoment">m, in the basis, shaped as w.</param>
-    /// <param name="SecondMoment">V, in the basis, shaped as w.</param>
+    /// <param name="TurnedMoment">m in the basis, shaped as w.</param>
+    /// <param name="SecondMoment">V in the basis, shaped as w.</param>
     /// <param name="LeftFactor">L : [m, m], or null.</param>
     /// <param name="LeftBasis">Ql : [m, m], or null.</param>
     /// <param name="RightFactor">R : [n, n], or null.</param>

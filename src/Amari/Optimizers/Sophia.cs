@@ -4,14 +4,15 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>Sophia: momentum over a diagonal of curvature, clipped (Liu et al. 2023, arXiv:2305.14342, Algorithm 3).</summary>
+/// <summary>Sophia: momentum divided by a diagonal of the curvature, with each entry clipped (Liu et al. 2023, arXiv:2305.14342, Algorithm
+/// 3).</summary>
 /// <remarks><code>
 /// every k steps: h ← β₂ h + (1 - β₂) ĥ         ĥ by Gauss-Newton-Bartlett (Algorithm 2) or Hutchinson (Algorithm 1)
 /// m ← β₁ m + (1 - β₁) g
 /// w ← (1 - η λ) w - η clip(m / max(γ h, ε), ρ)
-/// </code>A clipped coordinate moves by η ρ, as Lion's do; so does one of negative curvature. γ sets how many are clipped: 50-90 % is usual
-/// (<see cref="ClippedShare"/> shows it). Take η a little below AdamW's, λ above. Without clipping it is diagonal Newton, which noise makes
-/// diverge.</remarks>
+/// </code>A clipped entry moves by η ρ, as in Lion. So does an entry with negative curvature. γ determines how many entries are clipped:
+/// 50-90 % is usual (see <see cref="ClippedShare"/>). Take η a little smaller, and λ larger, than for AdamW. Without clipping the method is
+/// diagonal Newton, which diverges with noise.</remarks>
 public sealed class Sophia : DiagonalCurvatureOptimizer<Sophia.Options, Sophia.State>
 {
     /// <param name="groups">At least one.</param>

@@ -11,26 +11,26 @@ public sealed record StepReport
     /// <summary>Whether the parameters moved.</summary>
     public required StepOutcome Outcome { get; init; }
 
-    /// <summary>L at the parameters before the step, on the step's batch.</summary>
+    /// <summary>The loss before the step, on the batch of the step.</summary>
     public required double LossBefore { get; init; }
 
-    /// <summary>L on the same batch at the parameters as the step left them; NaN where no option of the method asks for it.</summary>
+    /// <summary>The loss after the step, on the same batch; NaN if no option of the method needs it.</summary>
     public required double LossAfter { get; init; }
 
     /// <summary>|g|, before clipping.</summary>
     public required double GradientNorm { get; init; }
 
-    /// <summary>The factor on the direction: the learning rate, what a line search left of it, or that of the trust region.</summary>
+    /// <summary>The factor on the direction: the learning rate, or the result of a line search or trust region.</summary>
     public double StepSize { get; init; }
 
     /// <summary>|Δw| of the trial step.</summary>
     public double StepNorm { get; init; }
 
-    /// <summary>-(g'Δ + ½ Δ'CΔ): what the quadratic model without damping promised of the trial step.</summary>
+    /// <summary>-(g'Δ + ½ Δ'CΔ): the reduction that the quadratic model without damping predicts for the trial step.</summary>
     public double? PredictedReduction { get; init; }
 
-    /// <summary>ρ, the actual over the predicted reduction of the trial step, with the rounding error of the loss added to both;
-    /// -∞ where the trial loss was not finite.</summary>
+    /// <summary>ρ: the actual divided by the predicted reduction of the trial step, where the rounding error of the loss is added to both.
+    /// -∞ if the trial loss was not finite.</summary>
     public double? ReductionRatio { get; init; }
 
     /// <summary>λ of this step.</summary>
@@ -39,7 +39,7 @@ public sealed record StepReport
     /// <summary>Δ, the trust radius of this step.</summary>
     public double? Radius { get; init; }
 
-    /// <summary>Products with the curvature that the inner iteration made.</summary>
+    /// <summary>Number of curvature products in the inner iteration.</summary>
     public int? CgIterations { get; init; }
 
     /// <summary>Why conjugate gradient stopped.</summary>
@@ -48,25 +48,25 @@ public sealed record StepReport
     /// <summary>Why the truncated conjugate gradient of a trust region stopped.</summary>
     public SteihaugStatus? SteihaugStatus { get; init; }
 
-    /// <summary>How the natural gradient was solved for.</summary>
+    /// <summary>How the system of the natural gradient was solved.</summary>
     public FisherSolver? FisherSolver { get; init; }
 
-    /// <summary>KL( p(·|w) ‖ p(·|w+Δ) ) that the trust region asked for, mean over terms.</summary>
+    /// <summary>The target of the trust region for KL( p(·|w) ‖ p(·|w+Δ) ), as a mean over terms.</summary>
     public double? TargetKl { get; init; }
 
-    /// <summary>The same KL as it came out, exactly.</summary>
+    /// <summary>The actual value of the same KL divergence.</summary>
     public double? AchievedKl { get; init; }
 
-    /// <summary>Quasi-Newton iterations made.</summary>
+    /// <summary>Number of quasi-Newton iterations.</summary>
     public int? Iterations { get; init; }
 
-    /// <summary>Evaluations of the loss and its gradient, the one before the step included.</summary>
+    /// <summary>Number of evaluations of the loss and its gradient, including the one before the step.</summary>
     public int? Evaluations { get; init; }
 
     /// <summary>Whether a direction of negative curvature was met.</summary>
     public bool? NegativeCurvature { get; init; }
 
-    /// <summary>What was measured, in one line; what the method has not is left out.</summary>
+    /// <summary>The values in one line; those that the method does not have are left out.</summary>
     public override string ToString() =>
         string.Join(
             ", ",

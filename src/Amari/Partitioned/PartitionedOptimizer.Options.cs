@@ -6,23 +6,23 @@ namespace Amari;
 /// <content>The options.</content>
 public sealed partial class PartitionedOptimizer
 {
-    /// <summary>Hyper-parameters of <see cref="PartitionedOptimizer"/>. The learning rate η multiplies those of both methods.</summary>
+    /// <summary>The options of <see cref="PartitionedOptimizer"/>. The learning rate η multiplies those of both methods.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
-        /// <summary>The matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>, <see cref="Shampoo.Options"/>
-        /// or <see cref="Kfac.Options"/>. It cannot change later.</summary>
+        /// <summary>Selects the matrix method by its options: <see cref="Muon.Options"/>, <see cref="Soap.Options"/>,
+        /// <see cref="Shampoo.Options"/> or <see cref="Kfac.Options"/>. The method cannot change later.</summary>
         public OptimizerOptions MatrixOptimizer
         {
             get;
             init => field = Checked(value);
         } = new Muon.Options();
 
-        /// <summary>Of AdamW.</summary>
+        /// <summary>The options of AdamW.</summary>
         public AdamW.Options Fallback { get; init; } = new();
 
-        /// <summary>κ > 1: bound on the norm of AdamW's gradients, all of the group's together, in units of its running mean (decay 0.95
-        /// for its square); null for none. One gradient of ten thousand times the usual norm would stay in the second moment for a thousand
-        /// steps, in which AdamW hardly moves.</summary>
+        /// <summary>κ > 1: upper bound of the norm of all gradients of AdamW in the group, relative to its running mean (with a decay of
+        /// 0.95 for its square); null for no bound. Without a bound, one gradient of ten thousand times the usual norm stays in the second
+        /// moment for a thousand steps, during which AdamW hardly moves.</summary>
         [BeforeAdded(null)]
         public double? MaxGrowth
         {
@@ -30,25 +30,25 @@ public sealed partial class PartitionedOptimizer
             init => field = Require.AboveOneOrNull(value);
         } = 20;
 
-        /// <summary>The longest side of a matrix that goes to the matrix method, ≥ 1.</summary>
+        /// <summary>The longest side of a matrix that the matrix method takes, ≥ 1.</summary>
         public int MaxDimension
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 8192;
 
-        /// <summary>Whether embeddings go to the matrix method, too.</summary>
+        /// <summary>Whether the matrix method takes embeddings, too.</summary>
         public bool Embeddings { get; init; }
 
-        /// <summary>Whether the output layer does; null chooses: not to Muon, but to the others.</summary>
+        /// <summary>Whether the matrix method takes the output layer. Null means false for Muon, and true for the others.</summary>
         public bool? OutputLayer { get; init; }
 
-        /// <summary>Whether AdamW takes the whole group.</summary>
+        /// <summary>Whether AdamW takes all parameters of the group.</summary>
         public bool FallbackOnly { get; init; }
 
         /// <inheritdoc/>
-        /// <remarks>Schedulers drive the momentum of both methods; that of the matrix method is shown, or AdamW's where it takes the whole
-        /// group.</remarks>
+        /// <remarks>Schedulers drive the momentum of both methods. This is that of the matrix method, or of AdamW with
+        /// <see cref="FallbackOnly"/>.</remarks>
         public override double CycledMomentum => FallbackOnly ? Fallback.CycledMomentum : MatrixOptimizer.CycledMomentum;
 
         /// <inheritdoc/>

@@ -5,19 +5,19 @@ using Amari.Partitioned;
 
 namespace Amari;
 
-/// <summary>A matrix method for matrices, and AdamW for the rest.</summary>
-/// <remarks>The first rule that holds sends a parameter to AdamW:
+/// <summary>A matrix method (Muon, SOAP, Shampoo or K-FAC) for the matrices of a model, and AdamW for the rest.</summary>
+/// <remarks>The rules are tried in this order. A parameter goes to AdamW if one of them holds:
 /// <code>
 /// 1  its group has FallbackOnly
-/// 2  it has fewer than two dimensions       with K-FAC a bias goes where the matrix of its layer goes
-/// 3  it is an embedding                     unless Embeddings
-/// 4  it is the output layer, the last matrix in the order of named_parameters where OutputLayer is off, as with Muon by default
+/// 2  it has fewer than two dimensions (with K-FAC, a bias goes with the matrix of its layer)
+/// 3  it is an embedding, and Embeddings is false
+/// 4  it is the output layer (the last matrix in the order of named_parameters), and OutputLayer is false, as by default with Muon
 /// 5  a side, flattened to [out, in ..], is longer than MaxDimension
 /// 6  K-FAC has no block for its layer
 /// </code>
-/// All others go to the matrix method. <see cref="Coverage"/> lists who takes what, and why. The groups stay the user's: schedulers drive
-/// η, which multiplies the rates of both methods. Each group has a matrix method of its own; K-FAC's KL clip holds for each by
-/// itself.</remarks>
+/// All others go to the matrix method. <see cref="Coverage"/> lists the method of each parameter, and the reason. Schedulers drive η of a
+/// group, which multiplies the rates of both methods. Each group has its own instance of the matrix method, so K-FAC's KL clip bounds each
+/// group separately.</remarks>
 public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
 {
     private readonly nn.Module _model; // held, for its parameters' sake
@@ -43,9 +43,9 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     /// <summary>An optimizer and the way to give it the group's options.</summary>
     private sealed record Member(Optimizer Optimizer, Action<Options> Follow);
 
-    /// <param name="model">Whose layers the rules are about. Not owned.</param>
-    /// <param name="groups">At least one, of the model's parameters; a parameter belongs to one group only.</param>
-    /// <param name="likelihood">For K-FAC: p(y | f) of the model's output; without it its Fisher is empirical.</param>
+    /// <param name="model">The model that the parameters belong to. Not owned.</param>
+    /// <param name="groups">At least one, of the model's parameters. A parameter belongs to one group only.</param>
+    /// <param name="likelihood">For K-FAC: p(y | f) of the model's output; without it, its Fisher is empirical.</param>
     public PartitionedOptimizer(nn.Module model, IEnumerable<ParameterGroup<Options>> groups, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);
@@ -126,7 +126,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     public override long StateBytes => Members.Sum(m => m.StateBytes);
 
     /// <summary>One step of every parameter that has a gradient.</summary>
-    /// <param name="closure">Optional: computes and returns the loss, gradients included; evaluated first.</param>
+    /// <param name="closure">Optional: computes and returns the loss, including its gradients. It is called first.</param>
     /// <returns>The closure's loss, or null.</returns>
     public override Tensor? step(Func<Tensor>? closure = null)
     {

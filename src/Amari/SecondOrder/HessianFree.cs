@@ -41,31 +41,31 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
             init => field = Require.AtLeast(1, value);
         } = 1.5;
 
-        /// <summary>Most Gauss-Newton products of the inner solve, ≥ 1.</summary>
+        /// <summary>Maximum number of Gauss-Newton products per step, ≥ 1.</summary>
         public int MaxIterations
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 250;
 
-        /// <summary>ε > 0: relative progress an iteration below which CG stops.</summary>
+        /// <summary>ε > 0: CG stops if the relative progress per iteration is smaller.</summary>
         public double ProgressTolerance
         {
             get;
             init => field = Require.Positive(value);
         } = 5e-4;
 
-        /// <summary>ζ in [0, 1): share of the last solution that CG starts from.</summary>
+        /// <summary>ζ in [0, 1): CG starts from this multiple of the last solution.</summary>
         public double WarmStart
         {
             get;
             init => field = Require.UnitInterval(value);
         } = 0.95;
 
-        /// <summary>Whether earlier iterates of CG are tried, too.</summary>
+        /// <summary>Whether earlier iterates of CG are also tried as the step.</summary>
         public bool CgBacktracking { get; init; } = true;
 
-        /// <summary>What preconditions CG.</summary>
+        /// <summary>The preconditioner of CG.</summary>
         public HessianFreePreconditioner Preconditioner
         {
             get;
@@ -79,7 +79,7 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
             init => field = Require.Positive(value);
         } = 0.75;
 
-        /// <summary>Draws of targets that the preconditioner is measured with, ≥ 1.</summary>
+        /// <summary>Random draws of targets from which the preconditioner is estimated, ≥ 1.</summary>
         public int PreconditionerSamples
         {
             get;
@@ -93,7 +93,7 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     public HessianFree(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new()) { }
 

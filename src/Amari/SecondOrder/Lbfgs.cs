@@ -9,14 +9,14 @@ namespace Amari;
 /// <summary>Limited-memory BFGS (Nocedal and Wright 2006, Algorithm 7.5) with a strong Wolfe line search.</summary>
 /// <remarks><code>
 /// p = -H g              H from the last pairs s = Δw, y = Δg of the gradients, H₀ = (s'y / y'y) I
-/// w ← w + t p           t by the line search, η tried first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first,
-///                       or what moves the parameters by √ε of their size
+/// w ← w + t p           t by the line search, which tries η first;  without pairs p = -g, and η min(1, 1 / |g|₁) is first,
+///                       or the t that moves the parameters by √ε of their size
 /// </code>
-/// A step is up to <see cref="Options.Iterations"/> iterations on one batch. A pair is always of one batch. Pairs are kept from step to
-/// step, and saved: many short steps on one loss are as good as one long one. A step that does not begin at the loss where the last one
-/// ended is on other data; it goes on with the last 10 pairs at most, whose curvature is taken to be alike. The history is forgotten, with
-/// an event, when other parameters are trained than before, when a step was rejected, and when it gives no direction along which the loss
-/// falls; the gradient is taken then.</remarks>
+/// A step has up to <see cref="Options.Iterations"/> iterations on one batch. Both gradients of a pair come from the same batch. Pairs are
+/// kept from step to step, and saved, so many short steps on one loss are as good as one long step. If a step does not start at the loss
+/// where the last one ended, the data is taken to be different, and at most the last 10 pairs are used. The history is discarded if other
+/// parameters are trained than before, if a step was rejected, or if it gives no direction of descent. The step then follows the gradient,
+/// and an event is logged.</remarks>
 public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 {
     private const long Memory = 64L << 20,
@@ -29,73 +29,73 @@ public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     /// without one; leave it at 1 with a line search and all of the data.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
-        /// <summary>Most iterations on a batch, ≥ 1.</summary>
+        /// <summary>Maximum number of iterations per step, ≥ 1.</summary>
         public int Iterations
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 20;
 
-        /// <summary>Pairs kept, ≥ 1; null for as many as 64 MiB hold, from 10 to 100. A pair takes the memory of the parameters
-        /// twice.</summary>
+        /// <summary>Number of pairs kept, ≥ 1. Null keeps as many as fit in 64 MiB, but at least 10 and at most 100. A pair takes twice the
+        /// memory of the parameters.</summary>
         public int? History
         {
             get;
             init => field = value is { } n ? Require.AtLeast(1, n) : null;
         }
 
-        /// <summary>Largest gradient entry at which it stops, > 0.</summary>
+        /// <summary>The step ends when no entry of the gradient is larger, > 0.</summary>
         public double GradientTolerance
         {
             get;
             init => field = Require.Positive(value);
         } = 1e-7;
 
-        /// <summary>How far it goes along a direction.</summary>
+        /// <summary>How the step size along a direction is chosen.</summary>
         public LineSearch LineSearch
         {
             get;
             init => field = Require.Defined(value);
         }
 
-        /// <summary>c₁ in (0, 1), below c₂: the share of the decrease that the slope promises which the line search demands.</summary>
+        /// <summary>c₁ in (0, 1), below c₂: the decrease must be at least this share of what the slope predicts.</summary>
         public double SufficientDecrease
         {
             get;
             init => field = Require.Share(value);
         } = 1e-4;
 
-        /// <summary>c₂ in (0, 1): the share of the slope that the line search leaves.</summary>
+        /// <summary>c₂ in (0, 1): the remaining slope must be at most this share of the slope at the start.</summary>
         public double SlopeTolerance
         {
             get;
             init => field = Require.Share(value);
         } = 0.9;
 
-        /// <summary>Most evaluations of a line search, ≥ 1.</summary>
+        /// <summary>Maximum number of evaluations per line search, ≥ 1.</summary>
         public int MaxEvaluations
         {
             get;
             init => field = Require.AtLeast(1, value);
         } = 25;
 
-        /// <summary>Whether a step that raised the loss on its batch is taken back; with a line search none does.</summary>
+        /// <summary>Whether a step that raised the loss of its batch is undone. With a line search no step raises it.</summary>
         public bool StepRejection { get; init; } = true;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     public Lbfgs(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new()) { }
 
-    /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
+    /// <summary>Over the parameters of any function that is passed to <c>step(closure)</c>.</summary>
     public Lbfgs(IEnumerable<Parameter> parameters, Options? options = null)
         : base(parameters, options ?? new()) { }
 
-    /// <summary>How many pairs were not used, since s'y was not positive beyond rounding: the loss curves down there, or not at
-    /// all.</summary>
+    /// <summary>Number of pairs that are not used because s'y is not positive beyond rounding: the loss has no positive curvature
+    /// there.</summary>
     public long SkippedPairs { get; private set; }
 
     /// <inheritdoc/>

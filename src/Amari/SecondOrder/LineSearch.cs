@@ -1,12 +1,12 @@
 namespace Amari;
 
-/// <summary>How far <see cref="Lbfgs"/> goes along a direction.</summary>
+/// <summary>How <see cref="Lbfgs"/> chooses the step size along a direction.</summary>
 public enum LineSearch
 {
-    /// <summary>To the first point found where the loss has fallen and its slope has flattened as the strong Wolfe conditions
-    /// say.</summary>
+    /// <summary>The first point found that satisfies the strong Wolfe conditions: the loss has fallen, and its slope has become
+    /// flatter.</summary>
     StrongWolfe,
 
-    /// <summary>By the learning rate; the first direction, which is the gradient, by η min(1, 1 / |g|₁).</summary>
+    /// <summary>The learning rate. For the first direction, which is the gradient, η min(1, 1 / |g|₁).</summary>
     None,
 }

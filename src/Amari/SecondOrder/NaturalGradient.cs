@@ -26,7 +26,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.Positive(value);
         } = 1e-3;
 
-        /// <summary>Which expectation over targets.</summary>
+        /// <summary>How the expectation over targets is computed.</summary>
         public FisherKind Fisher
         {
             get;
@@ -55,7 +55,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.PositiveOrNull(value);
         }
 
-        /// <summary>Most iterations of conjugate gradient, ≥ 1.</summary>
+        /// <summary>Maximum number of iterations of conjugate gradient, ≥ 1.</summary>
         public int MaxIterations
         {
             get;
@@ -72,7 +72,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         /// <summary>Seed of the Monte-Carlo draws; each step makes its own.</summary>
         public long Seed { get; init; }
 
-        /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
+        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
         public long MaxDenseBytes
         {
             get;
@@ -83,7 +83,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     /// <exception cref="ArgumentException">The dense solver was asked for, and the model is too large for
     /// <see cref="Options.MaxDenseBytes"/>.</exception>
     public NaturalGradient(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)

@@ -7,10 +7,9 @@ namespace Amari;
 /// <summary>Newton's method with the dense Hessian, damped (Nocedal and Wright, §3.3).</summary>
 /// <remarks><code>
 /// (H + λ I) D = -g,   w ← w + η D
-/// </code>
-/// Near a minimum the number of right digits doubles each step when λ = 0 and η = 1. It goes to whatever point has no gradient: from a
-/// saddle's neighbourhood to the saddle (see <see cref="SaddleFreeNewton"/>). d Hessian-vector products, d² numbers and d³ work a step; the
-/// matrix of a mini-batch is as noisy as its gradient: take large batches.</remarks>
+/// </code>With λ = 0 and η = 1, each step near a minimum doubles the number of correct digits. The method goes to any point with zero
+/// gradient: near a saddle, to the saddle (see <see cref="SaddleFreeNewton"/>). A step takes d Hessian-vector products, d² numbers of
+/// memory and d³ work. Take large batches, because the Hessian of a small batch is as noisy as its gradient.</remarks>
 public sealed class Newton : SecondOrderOptimizer<Newton.Options>
 {
     private const string Instead = nameof(NewtonCg);
@@ -18,14 +17,14 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
     /// <summary>Hyper-parameters of <see cref="Newton"/>. The learning rate η multiplies the Newton step; 1 is Newton's own.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
-        /// <summary>λ ≥ 0, added to the Hessian of the mean loss; larger than -λ_min(H) makes the step one of descent.</summary>
+        /// <summary>λ ≥ 0, added to the Hessian of the mean loss. If it is larger than -λ_min(H), the step descends.</summary>
         public double Damping
         {
             get;
             init => field = Require.NonNegative(value);
         } = 1e-3;
 
-        /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
+        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
         public long MaxDenseBytes
         {
             get;
@@ -36,12 +35,12 @@ public sealed class Newton : SecondOrderOptimizer<Newton.Options>
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     /// <exception cref="ArgumentException">The model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
     public Newton(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);
 
-    /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
+    /// <summary>Over the parameters of any function that is passed to <c>step(closure)</c>.</summary>
     /// <exception cref="ArgumentException">There are too many for <see cref="Options.MaxDenseBytes"/>.</exception>
     public Newton(IEnumerable<Parameter> parameters, Options? options = null)
         : base(parameters, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);

@@ -5,15 +5,15 @@ using Amari.Solvers;
 
 namespace Amari;
 
-/// <summary>Newton-CG with a trust region, matrix-free (Steihaug 1983; Nocedal and Wright, Algorithms 4.1 and 7.2).</summary>
+/// <summary>Newton-CG in a trust region, without forming the Hessian (Steihaug 1983; Nocedal and Wright, Algorithms 4.1 and 7.2).</summary>
 /// <remarks><code>
 /// p ≈ argmin g'p + ½ p'Hp,  |p| ≤ Δ          by <see cref="Steihaug"/>, to the residual min(τ, √|g|) |g|
 /// ρ = (L(w) - L(w + η p)) / predicted
 /// w ← w + η p if ρ ≥ ρ₀
 /// Δ ← Δ/4 if ρ &lt; 1/4,   min(2Δ, Δmax) if ρ > 3/4 and p ended on the boundary
 /// </code>
-/// Uses negative curvature, never goes uphill on its batch, and converges superlinearly near a minimum. A product costs about three
-/// gradients.</remarks>
+/// It makes use of negative curvature, never raises the loss of its batch, and converges superlinearly near a minimum. A product costs
+/// about as much as three gradients.</remarks>
 public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
 {
     private const double Shrink = 0.25,
@@ -44,7 +44,7 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
             init => field = Require.UnitInterval(value);
         } = 1e-4;
 
-        /// <summary>Most Hessian-vector products a step, ≥ 1.</summary>
+        /// <summary>Maximum number of Hessian-vector products per step, ≥ 1.</summary>
         public int MaxIterations
         {
             get;
@@ -62,11 +62,11 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     public NewtonCg(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new()) { }
 
-    /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
+    /// <summary>Over the parameters of any function that is passed to <c>step(closure)</c>.</summary>
     public NewtonCg(IEnumerable<Parameter> parameters, Options? options = null)
         : base(parameters, options ?? new()) { }
 

@@ -25,7 +25,7 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
             init => field = Require.NonNegative(value);
         } = 1e-3;
 
-        /// <summary>Largest memory of a step's dense matrices, > 0.</summary>
+        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
         public long MaxDenseBytes
         {
             get;
@@ -36,12 +36,12 @@ public sealed class SaddleFreeNewton : SecondOrderOptimizer<SaddleFreeNewton.Opt
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
     /// <param name="model">Not owned.</param>
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
-    /// <param name="options">Defaults if null.</param>
+    /// <param name="options">Null takes the defaults.</param>
     /// <exception cref="ArgumentException">The model is too large for <see cref="Options.MaxDenseBytes"/>.</exception>
     public SaddleFreeNewton(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);
 
-    /// <summary>Over parameters of any function, which <c>step(closure)</c> is given.</summary>
+    /// <summary>Over the parameters of any function that is passed to <c>step(closure)</c>.</summary>
     /// <exception cref="ArgumentException">There are too many for <see cref="Options.MaxDenseBytes"/>.</exception>
     public SaddleFreeNewton(IEnumerable<Parameter> parameters, Options? options = null)
         : base(parameters, options ?? new()) => RequireDense(Group.Options.MaxDenseBytes, Instead);

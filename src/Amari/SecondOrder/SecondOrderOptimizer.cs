@@ -5,10 +5,10 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-/// <summary>An optimizer that takes the loss as a function it can evaluate, differentiate twice and try steps on.</summary>
-/// <remarks>It computes gradients and curvature itself: the parameters' <c>grad</c> is neither read nor written. While it does so the model
-/// is in evaluation mode (dropout off, BatchNorm by its running statistics), so that all evaluations of a step see one function. Where
-/// the loss, its gradient or the curvature is not finite a step is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters
+/// <summary>An optimizer that gets the loss as a function, which it can evaluate, differentiate twice and use for trial steps.</summary>
+/// <remarks>It computes gradients and curvature itself; the <c>grad</c> of the parameters is neither read nor written. During a step the
+/// model is in evaluation mode (dropout off, BatchNorm with its running statistics), so all evaluations of a step use the same function. If
+/// the loss, its gradient or the curvature is not finite, the step is skipped: see <see cref="Optimizer.SkippedSteps"/>. Frozen parameters
 /// are constants.</remarks>
 public abstract class SecondOrderOptimizer : Optimizer
 {
@@ -21,7 +21,7 @@ public abstract class SecondOrderOptimizer : Optimizer
     /// <inheritdoc/>
     public override bool EvaluatesLoss => true;
 
-    /// <summary>One step on one batch; over ranks, on the batch of which each rank gives its part, and with one report for all.</summary>
+    /// <summary>One step on one batch. With several ranks, each gives its part of the batch, and all get the same report.</summary>
     /// <param name="inputs">x, as the model takes it. Not owned.</param>
     /// <param name="targets">y, as the likelihood takes it. Not owned.</param>
     /// <exception cref="InvalidOperationException">The optimizer was made from parameters, without a model and a likelihood.</exception>
@@ -75,7 +75,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
         _events.AddUninitialised(Group.Parameters);
     }
 
-    /// <summary>The parameters and the options in force, which may be replaced between steps.</summary>
+    /// <summary>The parameters and their present options, which you can replace between steps.</summary>
     public ParameterGroup<TOptions> Group { get; }
 
     /// <inheritdoc/>
@@ -91,14 +91,14 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
         new([.. Group.Parameters.Select(p => new CoverageRow(p.Name, GetType().Name, "every parameter").AsTrained(p.Parameter))]);
 
     /// <inheritdoc/>
-    /// <remarks>What is kept between steps; a dense method needs far more while it steps.</remarks>
+    /// <remarks>This is the state between steps. During a step, a dense method needs far more.</remarks>
     public override long StateBytes => Direction is { } d ? d.numel() * d.ElementSize : 0;
 
     /// <inheritdoc/>
-    /// <remarks>The same thing happening again is counted in the message of the first time.</remarks>
+    /// <remarks>A repeated event is counted in the message of its first occurrence.</remarks>
     public override IReadOnlyList<OptimizerEvent> Events => _events.Events;
 
-    /// <summary>How many steps were begun, without the skipped ones.</summary>
+    /// <summary>Number of steps, without the skipped ones.</summary>
     public long Steps { get; private set; }
 
     /// <summary>The number that a method adapts from step to step (damping, trust radius); null before the first.</summary>

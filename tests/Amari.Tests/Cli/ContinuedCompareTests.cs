@@ -84,7 +84,7 @@ public sealed class ContinuedCompareTests
     [
         ("--seeds 3", "was started with --seeds 1, but this command has --seeds 3"),
         ("--optimizers adamw", "--optimizers sgd, but this command has --optimizers adamw"),
-        ("--epochs 2", "a budget of 1 epochs, but this command has a budget of 2 epochs"),
+        ("--epochs 2", "a budget of 1 epoch, but this command has a budget of 2 epochs"),
         ("--budget 2s", "a budget of 2 s"),
         ("--tune 1", "--tune 0, but this command has --tune 1"),
         ("--seed 4", "--seed 4"),

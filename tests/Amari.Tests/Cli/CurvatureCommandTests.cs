@@ -59,10 +59,13 @@ public sealed class CurvatureCommandTests
     [InlineData("spectrum --checkpoint nowhere", "nowhere")]
     [InlineData("spectrum --checkpoint nowhere --train-budget 1s", "not both")]
     [InlineData("spectrum --train-budget 10", "or 0")]
-    [InlineData("landscape --plane foo", "foo")]
+    [InlineData("landscape --plane foo", "--plane is 'foo'; it must be one of eigenvectors, random, path.")]
+    [InlineData("landscape --plane 1", "--plane is '1'")]
     [InlineData("landscape --plane path --train-budget 0", "needs a training path")]
     [InlineData("landscape --grid 2", "integer >= 3")]
-    [InlineData("landscape --range -1", "> 0")]
+    [InlineData("landscape --range -1", "--range is '-1'; it must be a finite number > 0.")]
+    [InlineData("landscape --range wide", "--range is 'wide'")]
+    [InlineData("landscape --range inf", "--range is 'inf'")]
     public void Bad_arguments_give_one_line_and_exit_code_2(string line, string expected)
     {
         using var folder = new TemporaryFolder();

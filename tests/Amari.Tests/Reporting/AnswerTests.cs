@@ -254,7 +254,7 @@ public sealed class AnswerTests
     {
         var run = Make("sgd", 0, null, null, 0.5, status) with { Best = new(400, 4, 0.25, 0.75), WeightInit = WeightInit.PyTorch };
         var comparison = new BenchmarkResult("w", "accuracy", new("loss", 0.1), Budget.OfSeconds(10), [run], []);
-        var json = System.Text.Json.Nodes.JsonNode.Parse(ResultJson.Of(comparison))!["runs"]![0]!;
+        var json = System.Text.Json.Nodes.JsonNode.Parse(ResultJson.Of([comparison]))!["runs"]![0]!;
         Assert.Equal((name, "pytorch"), ((string)json["status"]!, (string)json["start"]!));
         Assert.Equal(
             (400, 4.0, 0.25, 0.75),
@@ -265,10 +265,10 @@ public sealed class AnswerTests
                 (double)json["best"]!["metric"]!
             )
         );
-        Assert.Equal(code, Report.ExitCode(comparison));
+        Assert.Equal(code, Report.ExitCode([comparison]));
         Assert.Equal(
             status == RunStatus.Interrupted ? 1 : 0,
-            Report.ExitCode(comparison with { Runs = [run, Make("adamw", 0, null, null, 0.5)] })
+            Report.ExitCode([comparison with { Runs = [run, Make("adamw", 0, null, null, 0.5)] }])
         );
     }
 
@@ -308,7 +308,7 @@ public sealed class AnswerTests
     [Fact]
     public void Json_has_null_for_what_is_not_finite()
     {
-        string json = ResultJson.Of(
+        string json = ResultJson.Of([
             new(
                 "w",
                 "accuracy",
@@ -316,8 +316,8 @@ public sealed class AnswerTests
                 Budget.OfSeconds(1),
                 [Make("a", 0, null, null, double.NaN)],
                 [new("a", new Dictionary<string, string>(), Budget.OfSeconds(1), double.NaN)]
-            )
-        );
+            ),
+        ]);
         Assert.Contains("\"finalLoss\": null", json, StringComparison.Ordinal);
         Assert.Contains("\"secondsToTarget\": null", json, StringComparison.Ordinal);
         Assert.DoesNotContain("NaN", json, StringComparison.Ordinal);

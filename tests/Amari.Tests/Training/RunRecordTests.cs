@@ -156,8 +156,7 @@ public sealed class RunRecordTests
         Assert.Equal(
             1,
             Report.Write(
-                new(workload.Name, workload.Metric.Name, workload.Target, Budget.OfEpochs(2), [run], []),
-                workload,
+                [(new(workload.Name, workload.Metric.Name, workload.Target, Budget.OfEpochs(2), [run], []), workload)],
                 results,
                 output
             )

@@ -136,7 +136,7 @@ public sealed class SavedComparisonTests : IDisposable
             (comparison.Budget, comparison.Target, comparison.Trials[0].Budget),
             (read.Budget, read.Target, read.Trials[0].Budget)
         );
-        Assert.Equal(Amari.Reporting.ResultJson.Of(comparison), Amari.Reporting.ResultJson.Of(read));
+        Assert.Equal(Amari.Reporting.ResultJson.Of([comparison]), Amari.Reporting.ResultJson.Of([read]));
         Assert.Equal(run.Losses, read.Runs[0].Losses);
         Assert.NotEmpty(read.Runs[0].Monitor!.Rows);
         Assert.True(double.IsNaN(read.Runs[1].FinalLoss));
