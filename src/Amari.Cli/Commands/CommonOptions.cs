@@ -113,14 +113,25 @@ internal sealed class CommonOptions
     }
 
     /// <summary>An integer option with a minimum and an optional maximum.</summary>
-    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null)
+    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null) =>
+        Bounded(
+            new Option<int>(name)
+            {
+                Description = description,
+                HelpName = "N",
+                DefaultValueFactory = _ => preset,
+            },
+            min,
+            max
+        );
+
+    /// <summary>An integer option with a minimum and an optional maximum; null if it is not set.</summary>
+    public static Option<int?> OptionalInteger(string name, string description, int min, int? max = null) =>
+        Bounded(new Option<int?>(name) { Description = description, HelpName = "N" }, min, max);
+
+    private static T Bounded<T>(T option, int min, int? max)
+        where T : Option
     {
-        var option = new Option<int>(name)
-        {
-            Description = description,
-            HelpName = "N",
-            DefaultValueFactory = _ => preset,
-        };
         option.Validators.Add(result =>
         {
             if (
@@ -128,7 +139,7 @@ internal sealed class CommonOptions
                 && int.TryParse(result.Tokens[0].Value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int n)
                 && (n < min || n > max)
             )
-                result.AddError($"{name} is {n}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
+                result.AddError($"{option.Name} is {n}; it must be an integer >= {min}{(max is null ? "" : $" and <= {max}")}.");
         });
         return option;
     }
