@@ -26,7 +26,7 @@ internal static class PlanCommand
         var time = CommonOptions.Time(
             "--calibration",
             FormattableString.Invariant(
-                $"limit of the calibration time per optimizer; an optimizer that reaches it is reported (default: {Planner.DefaultMaxSeconds}s)"
+                $"limit of the calibration time per optimizer; reaching it is reported (default: {Planner.DefaultMaxSeconds}s)"
             )
         );
         var command = new Command(

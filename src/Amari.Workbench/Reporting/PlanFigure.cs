@@ -10,12 +10,12 @@ internal static class PlanFigure
 {
     private const int Width = 1200,
         RowHeight = 26,
-        FrameHeight = 150, // title and axis
+        FrameHeight = 190, // title, axis and legend
         MinHeight = 360;
     private const double Margin = 1.3, // of the axis, as a factor
         MinSpan = 10, // ratio of both ends, so that there are labels
         LabelRoom = 0.2; // share of the axis to the right of the slowest, for its label
-    private const double LabelledDecades = 4; // with labels at 2 and 5
+    private const double LabelledDecades = 5; // with labels at 2 and 5
 
     public static void Save(Workload workload, IReadOnlyList<StepPlan> plans, ResultFolder folder)
     {
@@ -83,7 +83,8 @@ internal static class PlanFigure
 
     private static void Explain(Plot plot, bool kinds)
     {
-        Figure.Legend(plot);
+        Figure.Legend(plot, Edge.Bottom); // outside: labels may reach every corner
+        plot.Legend.Orientation = Orientation.Horizontal;
         Add("mean in training", MarkerShape.FilledCircle);
         Add("quartiles", MarkerShape.VerticalBar);
         if (!kinds)

@@ -75,12 +75,12 @@ internal static class PlanReport
             yield return $"{p.Choice.Name}: the number of inner iterations varies: {Number.Short(p.Spread.Min)} to "
                 + $"{Number.Short(p.Spread.Max)} ms in the first {p.Steps} steps; later steps may differ.";
         if (possible.Count > 0)
-            yield return "ms / step: the median of each kind of step, weighted by how often the kind occurs in training (the mean where inner "
+            yield return "ms / step: the median of each kind of step, weighted by how often it occurs in training (the mean where inner "
                 + "iterations vary). Quartiles: the middle half of the timed steps. CPU ms: processor time of all threads.";
         if (possible.Max(p => p.WaitedForCpu) is > BusyShare and { } waited)
             yield return FormattableString.Invariant(
                 $"The machine was busy: other processes had the processors for up to {waited:P0} of the "
-            ) + "time in which Amari could run. The times are too long; processor times and bytes are nearly those of an idle machine.";
+            ) + "time in which Amari could run. The times are too long. Processor times depend on it much less, and bytes do not.";
     }
 
     private static string ToJson(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted) =>

@@ -14,20 +14,20 @@ public sealed record StepPlan(OptimizerChoice Choice, long Parameters, int Plann
     /// <summary>Bytes of optimizer state; 0 if refused. Low-rank inverses count as after the calibration.</summary>
     public long StateBytes { get; init; }
 
-    /// <summary>Mean milliseconds per step over the intervals at which curvature is refreshed, with batch, forward and backward pass; NaN if
-    /// refused.</summary>
+    /// <summary>Mean milliseconds per step over the intervals at which curvature is refreshed, with batch, forward and backward pass; NaN
+    /// if refused.</summary>
     public double Milliseconds { get; init; } = double.NaN;
 
-    /// <summary>The spread of <see cref="Milliseconds"/> in the calibration: the mean if each kind of step took its smallest time, its lower
-    /// quartile, and so on. For a method that evaluates the loss itself, the spread of single steps.</summary>
+    /// <summary>The spread of <see cref="Milliseconds"/> in the calibration: the mean if each kind of step took its smallest time, its
+    /// lower quartile, and so on. For a method that evaluates the loss itself, the spread of single steps.</summary>
     public Quartiles Spread { get; init; }
 
     /// <summary>The kinds of steps, from the most frequent to the rarest. There is one if all steps are alike, if they differ in inner
     /// iterations, or if the calibration ended before a whole cycle of kinds; none if refused.</summary>
     public IReadOnlyList<StepKind> Kinds { get; init; } = [];
 
-    /// <summary>Mean processor milliseconds per step, of all threads. Other processes change it less than <see cref="Milliseconds"/>; NaN if
-    /// refused.</summary>
+    /// <summary>Mean processor milliseconds per step, of all threads. Other processes change it less than <see cref="Milliseconds"/>; NaN
+    /// if refused.</summary>
     public double CpuMilliseconds { get; init; } = double.NaN;
 
     /// <summary>The share of the time in which threads of this process could run but other processes had the processors. Above a fifth,
@@ -41,7 +41,7 @@ public sealed record StepPlan(OptimizerChoice Choice, long Parameters, int Plann
     /// <summary>Number of timed steps; 0 if refused.</summary>
     public int Steps { get; init; }
 
-    /// <summary>Whether fewer steps than planned were timed, because the time limit was reached or the calibration was stopped. If not even a
-    /// whole cycle of steps was timed, <see cref="Milliseconds"/> is the mean of the timed steps.</summary>
+    /// <summary>Whether fewer steps than planned were timed, because the time limit was reached or the calibration was stopped. If not even
+    /// a whole cycle of steps was timed, <see cref="Milliseconds"/> is the mean of the timed steps.</summary>
     public bool IsPreliminary { get; init; }
 }

@@ -100,4 +100,15 @@ public sealed class OnceDifferentiableTests : IDisposable
         Assert.Equal(1, code);
         Assert.Contains(Reason, Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
     }
+
+    /// <summary>Its target, a loss of 0, is never met: the default number of steps ends the training, and no clock.</summary>
+    [Fact]
+    public void Training_that_misses_the_target_ends_after_a_set_number_of_steps()
+    {
+        var (code, _, error, json) = Bag("landscape", "--plane", "random", "--grid", "3");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Equal((1000, "trained with AdamW for 1000 steps"), ((int)json!["trainedSteps"]!, (string?)json["weights"]));
+        var path = json["path"]!.AsArray().Select(p => (int)p!["step"]!).ToList();
+        Assert.Equal(Enumerable.Range(0, 101).Select(i => 10 * i), path); // at most a hundred evaluations
+    }
 }
