@@ -39,7 +39,6 @@ internal sealed record PlanCase(
 internal static class PlanAccuracy
 {
     private const double Allowed = 0.25,
-        Calibration = 1,
         Longest = 4;
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
@@ -55,7 +54,7 @@ internal static class PlanAccuracy
         Console.WriteLine(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{get_num_threads()} threads; a calibration of {Calibration} s against a run of {seconds} s, ms a step in the steady "
+                $"{get_num_threads()} threads; a calibration by steps against a run of {seconds} s, ms a step in the steady "
                     + $"state, medians of {rounds} {(rounds == 1 ? "round" : "rounds")}"
             )
         );
@@ -111,7 +110,7 @@ internal static class PlanAccuracy
 
     private static PlanCase Measure(Trainer trainer, OptimizerChoice choice, double seconds)
     {
-        var plan = Planner.Predict(trainer, choice, Calibration);
+        var plan = Planner.Predict(trainer, choice);
         if (plan.Refused is not null)
             return new(trainer.Workload.Name, choice.Name, null, null, null, null, null, 0, null, plan.Refused);
         int cycle = Planner.Intervals(trainer.Options(choice)).Select(i => i.Steps).DefaultIfEmpty(1).Max();

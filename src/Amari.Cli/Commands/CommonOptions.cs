@@ -51,13 +51,7 @@ internal sealed class CommonOptions
     public Option<string?> Assembly { get; } =
         Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
     public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
-    public Option<int?> Epochs { get; } =
-        new("--epochs")
-        {
-            Description = "passes over the training data, in place of --budget",
-            HelpName = "N",
-            CustomParser = result => ReadInteger("--epochs", result, 1),
-        };
+    public Option<int?> Epochs { get; } = OptionalInteger("--epochs", "passes over the training data, in place of --budget", 1);
     public Option<string> Schedule { get; } =
         new("--schedule")
         {
@@ -137,17 +131,23 @@ internal sealed class CommonOptions
     }
 
     /// <summary>An integer option with a minimum and an optional maximum.</summary>
-    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null)
-    {
-        var option = new Option<int>(name)
+    public static Option<int> Integer(string name, string description, int min, int preset, int? max = null) =>
+        new(name)
         {
             Description = description,
             HelpName = "N",
             DefaultValueFactory = _ => preset,
             CustomParser = result => ReadInteger(name, result, min, max) ?? preset,
         };
-        return option;
-    }
+
+    /// <summary>An integer option with a minimum and an optional maximum; null if it is not set.</summary>
+    public static Option<int?> OptionalInteger(string name, string description, int min, int? max = null) =>
+        new(name)
+        {
+            Description = description,
+            HelpName = "N",
+            CustomParser = result => ReadInteger(name, result, min, max),
+        };
 
     private static int? ReadInteger(string name, ArgumentResult result, int min, int? max = null)
     {

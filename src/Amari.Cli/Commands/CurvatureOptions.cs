@@ -15,8 +15,7 @@ internal sealed class CurvatureOptions
     private const int ChunkSize = 512; // examples per pass
     private const long LargeModel = 1 << 20; // parameters from which on saving memory is worth page faults
     private const long PathBytes = 256L << 20; // maximum size of a recorded training path
-    private const string Optimizer = "adamw";
-    private const double DefaultSeconds = 10; // training time for a workload with a budget in epochs
+    private const int DefaultSteps = 1000; // of training, unless the target comes first
 
     private static readonly (string Name, string Title, Func<Objective, long, LinearOperator> Create)[] Operators =
     [
@@ -50,14 +49,20 @@ internal sealed class CurvatureOptions
         };
     public Option<string> Operator { get; }
     public Option<string?> Layer { get; } =
-        new("--layer") { Description = "only the curvature in the parameters of this layer, such as fc1", HelpName = "NAME" };
-    public Option<int> Examples { get; } = CommonOptions.Integer("--examples", "training examples, drawn at random, for the loss", 1, 2048);
+        new("--layer") { Description = "curvature in the parameters of this layer only, e.g. fc1", HelpName = "NAME" };
+    public Option<int> Examples { get; } =
+        CommonOptions.Integer("--examples", "number of randomly drawn training examples in the loss", 1, 2048);
+    public Option<int?> TrainSteps { get; } =
+        CommonOptions.OptionalInteger(
+            "--train-steps",
+            "training steps before the measurement; 0 for the weights at initialisation (default: until the workload's target, at most "
+                + $"{DefaultSteps})",
+            0
+        );
     public Option<double?> TrainBudget { get; } =
         new("--train-budget")
         {
-            Description =
-                "training time before the measurement: 10s, 2m; 0 for the initial weights (default: until the workload's target is "
-                + "reached, at most its own budget)",
+            Description = "training time in place of --train-steps: 10s, 2m; the weights then depend on the machine and on its load",
             HelpName = "TIME",
             CustomParser = result =>
             {
@@ -75,7 +80,8 @@ internal sealed class CurvatureOptions
     {
         command.Add(_common.Workload);
         foreach (
-            Option option in (Option[])[Checkpoint, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]
+            Option option in (Option[])
+                [Checkpoint, TrainSteps, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]
         )
             command.Add(option);
         _common.AddToAny(command);
@@ -95,8 +101,12 @@ internal sealed class CurvatureOptions
     {
         Find(parsed);
         int seed = parsed.GetValue(_common.Seed);
-        if (parsed.GetValue(Checkpoint) is not null && parsed.GetValue(TrainBudget) is not null)
-            throw new ArgumentException("Use --checkpoint or --train-budget, not both.");
+        string[] origins =
+        [
+            .. ((Option[])[Checkpoint, TrainSteps, TrainBudget]).Where(o => parsed.GetResult(o) is not null).Select(o => o.Name),
+        ];
+        if (origins.Length > 1)
+            throw new ArgumentException($"Use {origins[0]} or {origins[1]}, not both.");
         using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);
@@ -110,13 +120,20 @@ internal sealed class CurvatureOptions
         if (saved is null)
             return subject;
         saved.CopyTo(subject.Model);
-        subject.Origin = saved.IsWeights
-            ? $"weights of {parsed.GetValue(Checkpoint)}"
-            : FormattableString.Invariant($"checkpoint of step {saved.Step}");
+        (subject.TrainedSteps, subject.Origin) = saved.IsWeights
+            ? ((long?)null, $"weights of {parsed.GetValue(Checkpoint)}")
+            : (saved.Step, FormattableString.Invariant($"checkpoint of step {saved.Step}"));
         return subject;
     }
 
-    /// <summary>Trains the subject with AdamW, unless it has a checkpoint's weights or --train-budget is 0.</summary>
+    /// <summary>The requested training; null with --checkpoint.</summary>
+    public TrainingLength? LengthOf(ParseResult parsed) =>
+        parsed.GetValue(Checkpoint) is not null ? null
+        : parsed.GetValue(TrainBudget) is { } seconds ? new(null, seconds)
+        : parsed.GetValue(TrainSteps) is { } steps ? new(steps)
+        : new(DefaultSteps, ToTarget: true); // beyond the target, when the training set is fitted, the curvature vanishes with the loss
+
+    /// <summary>Trains the subject with AdamW, unless it has a checkpoint's weights or is to stay as initialised.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="subject">The result of <see cref="Open"/>.</param>
     /// <param name="output">Receives the progress.</param>
@@ -125,46 +142,22 @@ internal sealed class CurvatureOptions
     /// <returns>Whether it was not stopped.</returns>
     public bool Train(ParseResult parsed, Subject subject, TextWriter output, bool path, CancellationToken stop)
     {
-        if (parsed.GetValue(Checkpoint) is not null)
+        if (LengthOf(parsed) is not { } length)
             return true;
-        var workload = subject.Workload;
-        // Beyond the target, when the training set is fitted, the curvature vanishes with the loss.
-        bool toTarget = parsed.GetValue(TrainBudget) is null;
-        double seconds = parsed.GetValue(TrainBudget) ?? workload.DefaultBudget.Seconds ?? DefaultSeconds;
-        if (seconds == 0)
+        if (length.IsZero)
         {
-            subject.Origin = "weights at initialisation";
+            (subject.TrainedSteps, subject.Origin) = (0, "weights at initialisation");
             return true;
         }
-        using var view = new ProgressView(
-            output,
-            FormattableString.Invariant(
-                $"{workload.Name}: {workload.Description}; first trained with AdamW for {(toTarget ? "at most " : "")}{seconds:0.##} s"
-            )
-        );
-        using var reached = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var workload = subject.Workload;
+        using var view = new ProgressView(output, $"{workload.Name}: {workload.Description}; first trained with AdamW for {length}");
         int maxPoints = path ? (int)Math.Clamp(PathBytes / (4 * subject.Objective.Parameters.Dimension), 8, 200) : 0;
-        var run = CommandLine.Running(() =>
-            subject.Trainer.Train(
-                new(Optimizer, new Dictionary<string, string>()),
-                parsed.GetValue(_common.Seed),
-                Budget.OfSeconds(seconds),
-                view,
-                evaluated: (model, point) =>
-                {
-                    subject.Take(model, point, maxPoints);
-                    if (toTarget && point.Loss <= workload.Target.Value)
-                        reached.Cancel();
-                },
-                stop: reached.Token
-            )
-        );
-        if (run.Status == RunStatus.Diverged)
-            throw new InvalidDataException(
+        var training = new SubjectTraining(subject, parsed.GetValue(_common.Seed), length, maxPoints, view);
+        return CommandLine.Running(() => training.Run(stop))
+            ? !stop.IsCancellationRequested
+            : throw new InvalidDataException(
                 $"{workload.Name} diverged during training with AdamW; add settings to the workload, or use --checkpoint."
             );
-        subject.Origin = FormattableString.Invariant($"trained with AdamW for {run.Steps} steps ({run.Seconds:F1} s)");
-        return !stop.IsCancellationRequested;
     }
 
     private (string Name, string Title, Func<Objective, long, LinearOperator> Create) Find(ParseResult parsed)

@@ -67,11 +67,8 @@ internal sealed class LandscapeCommand
         _common.ApplyTo(parsed, _output);
         using var interrupt = new Interrupt();
         using var subject = _curvature.Open(parsed, workload);
-        if (
-            parsed.GetValue(_plane) == Plane.Path
-            && (parsed.GetValue(_curvature.Checkpoint) is not null || parsed.GetValue(_curvature.TrainBudget) == 0)
-        )
-            throw new ArgumentException("--plane path needs a training path: use neither --checkpoint nor --train-budget 0.");
+        if (parsed.GetValue(_plane) == Plane.Path && _curvature.LengthOf(parsed) is not { IsZero: false })
+            throw new ArgumentException("--plane path needs a training path: use neither --checkpoint nor --train-steps 0.");
         using var folder = _common.FolderOf(parsed, "landscape-" + workload.Name, [.. Figure.Files("landscape"), "report.html"]);
         if (!_curvature.Train(parsed, subject, _output, path: true, interrupt.Token))
         {
@@ -114,7 +111,10 @@ internal sealed class LandscapeCommand
             subject.Objective.Loss(),
             [.. path.Select(p => (p.At.A, p.At.B, p.Point.Step, p.Point.Loss))],
             stop.IsCancellationRequested
-        );
+        )
+        {
+            TrainedSteps = subject.TrainedSteps,
+        };
     }
 
     private PlaneAxes AxesOf(ParseResult parsed, Subject subject, StageView view)
@@ -129,7 +129,7 @@ internal sealed class LandscapeCommand
                 );
             case Plane.Path:
                 if (subject.Path.Count < 3)
-                    throw new ArgumentException("The training was too short for a path: increase --train-budget.");
+                    throw new ArgumentException("The training was too short for a path: increase --train-steps.");
                 var (principal, share) = LossSurface.Principal([.. subject.Path.Select(p => p.Weights)]);
                 return new(
                     principal,

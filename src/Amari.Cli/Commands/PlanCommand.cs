@@ -16,9 +16,18 @@ internal static class PlanCommand
             Description = "comma-separated; all by default: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
             HelpName = "NAMES",
         };
+        var steps = CommonOptions.OptionalInteger(
+            "--steps",
+            "timed steps per optimizer, rounded up to whole cycles of its refresh intervals (default: 32 for large models to 512 for "
+                + "small ones; 10 for methods with inner iterations)",
+            1,
+            Planner.MaxSteps
+        );
         var time = CommonOptions.Time(
             "--calibration",
-            "calibration time per optimizer (default: 1s); with slow steps it may take up to 30 times as long, plus one step"
+            FormattableString.Invariant(
+                $"limit of the calibration time per optimizer; reaching it is reported (default: {Planner.DefaultMaxSeconds}s)"
+            )
         );
         var command = new Command(
             "plan",
@@ -27,6 +36,7 @@ internal static class PlanCommand
         {
             common.Workload,
             optimizers,
+            steps,
             time,
             common.Assembly,
             common.Data,
@@ -50,13 +60,14 @@ internal static class PlanCommand
             trainer.RequireParameters("plan");
             using var folder = common.FolderOf(parsed, "plan-" + workload.Name, Figure.Files("plan"));
             using var interrupt = new Interrupt();
-            double seconds = parsed.GetValue(time)?.Seconds ?? 1;
+            double seconds = parsed.GetValue(time)?.Seconds ?? Planner.DefaultMaxSeconds;
             var plans = new List<StepPlan>();
             using (var view = new StageView(output))
                 foreach (var entry in entries.TakeWhile(_ => !interrupt.Token.IsCancellationRequested))
                 {
                     view.Report("calibration", (double)plans.Count / entries.Count, entry.Name);
-                    plans.Add(Planner.Predict(trainer, new(entry.Name, new Dictionary<string, string>()), seconds, interrupt.Token));
+                    var choice = new OptimizerChoice(entry.Name, new Dictionary<string, string>());
+                    plans.Add(Planner.Predict(trainer, choice, parsed.GetValue(steps), seconds, interrupt.Token));
                 }
             return PlanReport.Write(workload, plans, interrupted: plans.Count < entries.Count, folder, output);
         });

@@ -87,6 +87,7 @@ internal static class SpectrumCommand
             Title = title,
             Layer = subject.Layer,
             Weights = subject.Origin,
+            TrainedSteps = subject.TrainedSteps,
             Data = subject.Data,
             Loss = subject.Objective.Loss(),
         };

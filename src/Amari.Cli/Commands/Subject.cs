@@ -45,6 +45,9 @@ internal sealed class Subject : IDisposable
     /// <summary>The origin of the weights, in words.</summary>
     public string Origin { get; set; } = "";
 
+    /// <summary>The training steps of the weights; null if unknown.</summary>
+    public long? TrainedSteps { get; set; }
+
     /// <summary>The examples, in words.</summary>
     public string Data { get; }
 

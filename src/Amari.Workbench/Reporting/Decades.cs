@@ -15,8 +15,9 @@ internal static class Decades
     /// <summary>Powers of ten (every second or third if there are many), with 2 and 5 in between if there are few.</summary>
     /// <param name="low">The lower end of the axis, > 0.</param>
     /// <param name="high">The upper end.</param>
+    /// <param name="few">Fewer decades than this have labels at 2 and 5.</param>
     /// <returns>Ascending.</returns>
-    public static IEnumerable<Mark> Marks(double low, double high)
+    public static IEnumerable<Mark> Marks(double low, double high, double few = 2)
     {
         int first = (int)Math.Floor(Math.Log10(low)),
             last = (int)Math.Ceiling(Math.Log10(high));
@@ -28,7 +29,7 @@ internal static class Decades
             double value = double.Parse(FormattableString.Invariant($"{digit}e{power}"), CultureInfo.InvariantCulture);
             if (value < low || value > high)
                 continue;
-            bool labelled = digit == 1 ? power % stride == 0 : digit is 2 or 5 && decades < 2;
+            bool labelled = digit == 1 ? power % stride == 0 : digit is 2 or 5 && decades < few;
             yield return new(Math.Log10(value), labelled ? Number.Short(value) : null);
         }
     }

@@ -34,6 +34,9 @@ internal sealed record LandscapeResult(
 {
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
+    /// <summary>The training steps of the weights; null if unknown.</summary>
+    public long? TrainedSteps { get; init; }
+
     public string Headline => $"Loss of {Workload}{(Layer is null ? "" : $", layer {Layer}")}";
 
     public string Subtitle => $"{Weights}; {Data}; loss {Number.Short(Loss)}; over {Plane}";
@@ -57,6 +60,7 @@ internal sealed record LandscapeResult(
             ["workload"] = Workload,
             ["layer"] = Layer,
             ["weights"] = Weights,
+            ["trainedSteps"] = TrainedSteps,
             ["data"] = Data,
             ["plane"] = Plane,
             ["axes"] = new JsonArray([.. Axes.Select(a => JsonValue.Create(a))]),

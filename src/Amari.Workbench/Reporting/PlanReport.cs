@@ -1,7 +1,6 @@
 using System.Text.Json;
 using Amari.Training;
 using Amari.Workloads;
-using ScottPlot;
 using Spectre.Console;
 
 namespace Amari.Reporting;
@@ -10,6 +9,7 @@ namespace Amari.Reporting;
 internal static class PlanReport
 {
     private const string Reference = "adamw";
+    private const double BusyShare = 0.2; // of the time that threads could run
     private static readonly JsonSerializerOptions Json = new() { WriteIndented = true, PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
     /// <returns>The exit code: 1 if it was stopped, or no optimizer can train the workload.</returns>
@@ -25,7 +25,7 @@ internal static class PlanReport
             console.WriteLine(note);
         folder.WriteResult(ToJson(workload, plans, interrupted));
         if (possible.Count > 0)
-            Draw(workload, possible, folder);
+            PlanFigure.Save(workload, possible, folder);
         console.WriteLine($"Results: {folder.PathOf("result.json")} (in the same folder: plan.png and plan.svg)");
         return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
     }
@@ -34,27 +34,33 @@ internal static class PlanReport
     {
         double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var table = new Table().Border(TableBorder.Rounded);
-        table.AddColumn(new TableColumn("optimizer").NoWrap());
-        foreach (string head in (string[])["state", "bytes / parameter", "ms / step", $"x {Reference}", "steps / minute"])
-            table.AddColumn(head);
+        foreach (string head in (string[])["optimizer", "state", "B /\nparam", "ms /\nstep", "quartiles", "CPU\nms", $"x\n{Reference}"])
+            table.AddColumn(new TableColumn(head).NoWrap()); // fits into 80 columns
         foreach (var p in possible)
-            table.AddRow([
-                .. (
-                    (string[])
-                        [
-                            p.Choice.Name,
-                            Number.Bytes(p.StateBytes),
-                            Number.Short((double)p.StateBytes / p.Parameters),
-                            Number.Short(p.Milliseconds),
-                            double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2),
-                            Number.Short(60_000 / p.Milliseconds),
-                        ]
-                ).Select(Markup.Escape),
-            ]);
+        {
+            Add(
+                p.Choice.Name,
+                Number.Bytes(p.StateBytes),
+                Number.Short((double)p.StateBytes / p.Parameters),
+                Number.Short(p.Milliseconds),
+                Middle(p.Spread),
+                Number.Short(p.CpuMilliseconds),
+                double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2)
+            );
+            if (p.Kinds.Count > 1)
+                foreach (var kind in p.Kinds)
+                    Add("  " + Words(kind), "", "", Number.Short(kind.Milliseconds.Median), Middle(kind.Milliseconds), "", "");
+        }
         foreach (var p in plans.Where(p => p.Refused is not null))
-            table.AddRow(Markup.Escape(p.Choice.Name), "refused", "", "", "", "");
+            Add(p.Choice.Name, "refused", "", "", "", "", "");
         return table;
+
+        void Add(params string[] cells) => table.AddRow([.. cells.Select(Markup.Escape)]);
     }
+
+    private static string Middle(Quartiles q) => $"{Number.Short(q.Lower)}-{Number.Short(q.Upper)}";
+
+    private static string Words(StepKind kind) => kind.Options.Count == 0 ? "without refresh" : $"every {kind.Interval} steps";
 
     private static IEnumerable<string> Notes(IReadOnlyList<StepPlan> plans, List<StepPlan> possible)
     {
@@ -63,10 +69,18 @@ internal static class PlanReport
         foreach (var p in possible.Where(p => p.FromStep > 1))
             yield return $"{p.Choice.Name}: from step {p.FromStep} on; earlier steps refresh the curvature more often and take longer.";
         foreach (var p in possible.Where(p => p.IsPreliminary))
-            yield return $"{p.Choice.Name}: from only {p.Steps} slow {(p.Steps == 1 ? "step" : "steps")}, so less reliable.";
+            yield return $"{p.Choice.Name}: less reliable, because the calibration ended after {p.Steps} of {p.PlannedSteps} "
+                + $"{(p.PlannedSteps == 1 ? "step" : "steps")}: it reached its time limit (--calibration) or was stopped.";
         foreach (var p in possible.Where(p => p.Steps > 1 && OptimizerCatalog.Find(p.Choice.Name).EvaluatesLoss))
-            yield return $"{p.Choice.Name}: the number of inner iterations varies: {Number.Short(p.MinMilliseconds)} to "
-                + $"{Number.Short(p.MaxMilliseconds)} ms in the first {p.Steps} steps; later steps may differ.";
+            yield return $"{p.Choice.Name}: the number of inner iterations varies: {Number.Short(p.Spread.Min)} to "
+                + $"{Number.Short(p.Spread.Max)} ms in the first {p.Steps} steps; later steps may differ.";
+        if (possible.Count > 0)
+            yield return "ms / step: the median of each kind of step, weighted by how often it occurs in training (the mean where inner "
+                + "iterations vary). Quartiles: the middle half of the timed steps. CPU ms: processor time of all threads.";
+        if (possible.Max(p => p.WaitedForCpu) is > BusyShare and { } waited)
+            yield return FormattableString.Invariant(
+                $"The machine was busy: other processes had the processors for up to {waited:P0} of the "
+            ) + "time in which Amari could run. The times are too long. Processor times depend on it much less, and bytes do not.";
     }
 
     private static string ToJson(Workload workload, IReadOnlyList<StepPlan> plans, bool interrupted) =>
@@ -82,51 +96,21 @@ internal static class PlanReport
                     optimizer = p.Choice.Name,
                     parameters = p.Parameters,
                     stateBytes = p.Refused is null ? p.StateBytes : (long?)null,
-                    millisecondsPerStep = p.Refused is null ? p.Milliseconds : (double?)null,
-                    millisecondsPerPlainStep = p.Refused is null ? p.Plain : (double?)null,
-                    millisecondsOfQuickestStep = p.Refused is null ? p.MinMilliseconds : (double?)null,
-                    millisecondsOfSlowestStep = p.Refused is null ? p.MaxMilliseconds : (double?)null,
+                    millisecondsPerStep = Finite(p.Milliseconds),
+                    millisecondsPerPlainStep = p.Refused is null ? p.Kinds[0].Milliseconds.Median : (double?)null,
+                    quartiles = p.Refused is null ? p.Spread : (Quartiles?)null,
+                    cpuMillisecondsPerStep = Finite(p.CpuMilliseconds),
+                    waitedForCpu = p.WaitedForCpu,
+                    kinds = p.Kinds,
                     fromStep = p.Refused is null ? p.FromStep : (long?)null,
+                    plannedSteps = p.PlannedSteps,
                     timedSteps = p.Steps,
-                    hasty = p.IsPreliminary,
+                    preliminary = p.IsPreliminary,
                     refused = p.Refused,
                 }),
             },
             Json
         );
 
-    /// <summary>Bars of milliseconds per step, the fastest at the top. The dark part is the time of a step without a refresh.</summary>
-    private static void Draw(Workload workload, List<StepPlan> plans, ResultFolder folder)
-    {
-        var plot = Figure.Panel(
-            $"{workload.Name}: time per step",
-            "ms per step (dark: without a curvature refresh, or with the fewest inner iterations), followed by the bytes of state",
-            ""
-        );
-        using var figure = new Figure("plan", plot);
-        var colors = Palette.Of(plans.Select(p => p.Choice.Name));
-        var ticks = new ScottPlot.TickGenerators.NumericManual();
-        for (int i = 0; i < plans.Count; i++)
-        {
-            int y = plans.Count - 1 - i;
-            var color = ScottPlot.Color.FromHex(colors[plans[i].Choice.Name]);
-            var whole = plot.Add.Bar(y, plans[i].Milliseconds);
-            var plain = plot.Add.Bar(y, Math.Min(plans[i].Plain, plans[i].Milliseconds));
-            foreach (var bar in (ScottPlot.Plottables.BarPlot[])[whole, plain])
-            {
-                bar.Horizontal = true;
-                bar.Color = color.WithAlpha(ReferenceEquals(bar, whole) ? 0.45 : 1);
-                foreach (var b in bar.Bars)
-                    b.LineWidth = 0;
-            }
-            whole.Bars[0].Label = Number.Bytes(plans[i].StateBytes);
-            whole.ValueLabelStyle.FontSize = 13;
-            ticks.AddMajor(y, plans[i].Choice.Name);
-        }
-        plot.Axes.Left.TickGenerator = ticks;
-        plot.Axes.Left.MinimumSize = 190;
-        plot.Axes.SetLimits(0, 1.15 * plans.Max(p => p.Milliseconds), -0.8, plans.Count - 0.2);
-        plot.Grid.YAxisStyle.IsVisible = false;
-        figure.Save(folder, "plan");
-    }
+    private static double? Finite(double value) => double.IsFinite(value) ? value : null;
 }

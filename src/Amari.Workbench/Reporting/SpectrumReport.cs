@@ -55,6 +55,8 @@ internal static class SpectrumReport
 
     private static IEnumerable<(string Name, string Value)> Numbers(SpectrumResult result)
     {
+        if (result.TrainedSteps is { } steps)
+            yield return ("training steps", steps.ToString("N0", System.Globalization.CultureInfo.InvariantCulture));
         yield return ("dimension", result.Dimension.ToString("N0", System.Globalization.CultureInfo.InvariantCulture));
         yield return ("outliers", result.Outliers.IsConclusive ? $"{result.Outliers.Count}" : $"{result.Outliers.Count} or more");
         if (result.Trace is { } trace)

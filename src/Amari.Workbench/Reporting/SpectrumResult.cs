@@ -24,6 +24,9 @@ internal sealed record SpectrumResult(
     public string Title { get; init; } = "";
     public string? Layer { get; init; }
     public string Weights { get; init; } = "";
+
+    /// <summary>The training steps of the weights; null if unknown.</summary>
+    public long? TrainedSteps { get; init; }
     public string Data { get; init; } = "";
     public double Loss { get; init; }
 
@@ -106,6 +109,7 @@ internal sealed record SpectrumResult(
             ["operator"] = Operator,
             ["layer"] = Layer,
             ["weights"] = Weights,
+            ["trainedSteps"] = TrainedSteps,
             ["data"] = Data,
             ["loss"] = Finite(Loss),
             ["status"] = Interrupted ? "Interrupted" : Largest.Status.ToString(),

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Amari.Native;
 using Amari.Optimizers;
 using Amari.Workloads;
 
@@ -7,26 +8,22 @@ namespace Amari.Training;
 /// <summary>Times steps of an optimizer on a temporary model, for <see cref="Planner"/>.</summary>
 /// <param name="trainer">A trainer with the workload.</param>
 /// <param name="choice">The optimizer with the intervals of the calibration.</param>
-/// <param name="intervals">These intervals, ascending.</param>
-/// <param name="seconds">Seconds of calibration.</param>
-internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, int[] intervals, double seconds) : IDisposable
+/// <param name="cycle">Steps after which its work repeats.</param>
+/// <param name="steps">The number of timed steps, rounded up to whole cycles; null for the default.</param>
+/// <param name="maxSeconds">No step starts after this time.</param>
+internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, int cycle, int? steps, double maxSeconds) : IDisposable
 {
-    private const int MinCycles = 3,
-        MinWarmUpSteps = 2;
-    private const double MaxWarmUp = 4, // all three in multiples of the calibration's seconds
-        MaxAveraging = 10,
-        MaxTotal = 30;
-    private const double MaxStandardError = 0.06; // of a mean over steps with different costs, relative to it
+    private const int MinSteps = 32,
+        MaxSteps = 512,
+        MinCycles = 3,
+        IterativeSteps = 10; // of a method that evaluates the loss itself
+    private const long Work = 1L << 23; // parameters times steps of the default
+    private const int MinWarmUpSteps = 2;
+    private const double MaxCompileSeconds = 2;
     private readonly OptimizerEntry _entry = OptimizerCatalog.Find(choice.Name);
-    private readonly Compilation _compilation = new();
-    private readonly List<double> _times = []; // milliseconds
-    private readonly int _cycle = intervals.Length == 0 ? 1 : intervals[^1];
-    private nn.Module<Tensor, Tensor> _model = Create(trainer);
+    private readonly nn.Module<Tensor, Tensor> _model = Create(trainer);
+    private readonly List<TimedStep> _steps = [];
     private Optimizer? _optimizer;
-    private int _warm, // steps before the first timed one
-        _begin; // steps before the restart
-    private double _total, // seconds of all steps
-        _timed; // seconds of the timed steps
 
     /// <summary>Number of trained parameters.</summary>
     public long Parameters => field != 0 ? field : field = _model.parameters().Where(p => p.requires_grad).Sum(p => p.numel());
@@ -34,91 +31,75 @@ internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, i
     /// <summary>Bytes of optimizer state after the calibration.</summary>
     public long StateBytes => _optimizer!.StateBytes;
 
-    /// <summary>Milliseconds of the timed steps; if there is none, of all but the first.</summary>
-    public double[] Timed =>
+    /// <summary>The number of steps to time. It depends on the model and the optimizer only: many for a small model, where they are
+    /// short.</summary>
+    public int PlannedSteps
+    {
+        get
+        {
+            int wanted =
+                steps
+                ?? (
+                    _entry.EvaluatesLoss
+                        ? IterativeSteps
+                        : Math.Max(MinCycles * cycle, (int)Math.Clamp(Work / Parameters, MinSteps, MaxSteps))
+                );
+            return (wanted + cycle - 1) / cycle * cycle;
+        }
+    }
+
+    /// <summary>The timed steps; if there is none, those before except the first.</summary>
+    public IReadOnlyList<TimedStep> Timed =>
         [
-            .. _times.Skip(
-                _times.Count > _warm ? _warm
-                : _times.Count > 1 ? 1
+            .. _steps.Skip(
+                IsWarm ? WarmUpSteps
+                : _steps.Count > 1 ? 1
                 : 0
             ),
         ];
 
-    /// <summary>Makes steps until they are timed well enough.</summary>
+    /// <summary>Whether a step was timed after those that create states.</summary>
+    public bool IsWarm => _steps.Count > WarmUpSteps;
+
+    /// <summary>Whether all planned steps were timed.</summary>
+    public bool IsComplete => _steps.Count == WarmUpSteps + PlannedSteps;
+
+    /// <summary>The share of the time in which threads of this process could run but other processes had the processors; null if the system
+    /// does not report it.</summary>
+    public double? WaitedForCpu { get; private set; }
+
+    /// <summary>Makes the planned steps. Before them, steps of another temporary model wait until .NET has compiled their code.</summary>
     public void Run(CancellationToken stop)
     {
         _ = Parameters;
-        _optimizer = CreateOptimizer();
-        while (_times.Count == 0 || (!stop.IsCancellationRequested && _total < MaxTotal * seconds && NeedsMore()))
+        long start = Stopwatch.GetTimestamp();
+        trainer.WarmUp(choice, Math.Min(MaxCompileSeconds, maxSeconds));
+        manual_seed(0);
+        _optimizer = _entry.Create(_model, trainer.Options(choice), trainer.Workload.Likelihood);
+        var began = CpuTime.Now;
+        while (!IsComplete && (_steps.Count == 0 || !(stop.IsCancellationRequested || Elapsed(start).TotalSeconds >= maxSeconds)))
         {
-            long start = Stopwatch.GetTimestamp();
-            trainer.Step(_model, _optimizer, 0, _times.Count - _begin);
-            double took = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            _total += took;
-            _times.Add(1e3 * took);
-            if (!IsWarm())
-                (_warm, _timed) = (_times.Count, 0);
-            else if (_entry.EvaluatesLoss && _begin == 0)
-                Restart();
-            else
-                _timed += took;
+            var cpu = Environment.CpuUsage.TotalTime;
+            long from = Stopwatch.GetTimestamp();
+            trainer.Step(_model, _optimizer, 0, _steps.Count);
+            double wall = Elapsed(from).TotalMilliseconds;
+            _steps.Add(new(wall, (Environment.CpuUsage.TotalTime - cpu).TotalMilliseconds));
         }
+        var end = CpuTime.Now;
+        if (end.Waited - began.Waited is { } seconds)
+            WaitedForCpu = Math.Max(0, seconds) / (Math.Max(0, seconds) + Math.Max(1e-9, end.Ran - began.Ran));
     }
 
-    /// <summary>The mean cost of a step with given intervals.</summary>
-    /// <returns>Mean milliseconds, milliseconds of a step without a refresh, number of timed steps, and whether some kind of step was not
-    /// timed after warm-up.</returns>
-    public (double Mean, double Plain, int Steps, bool IsPreliminary) Cost(int[] target)
-    {
-        double[][] cycles = [.. _times.Skip(_warm).Chunk(_cycle).Where(c => c.Length == _cycle).Select(c => c.Order().ToArray())];
-        double[] timed = Timed;
-        if (_entry.EvaluatesLoss || cycles.Length == 0)
-            return (timed.Average(), timed.Min(), timed.Length, IsPreliminary: MinCycles * _cycle > timed.Length);
-        double[] costs = [.. Enumerable.Range(0, _cycle).Select(i => Median([.. cycles.Select(c => c[i])]))];
-        return (Planner.Mean(costs, intervals, target), costs[(_cycle - 1) / 2], cycles.Length * _cycle, false);
-    }
+    /// <summary>The first cycle creates states. Methods that evaluate the loss are timed from the first step on, as their first steps
+    /// differ.</summary>
+    private int WarmUpSteps => _entry.EvaluatesLoss ? 0 : (MinWarmUpSteps + cycle - 1) / cycle * cycle;
 
-    private bool NeedsMore() =>
-        _times.Count < _warm + MinCycles * _cycle
-        || _timed < seconds
-        || (_entry.EvaluatesLoss && _timed < MaxAveraging * seconds && !IsMeanAccurate());
-
-    /// <summary>Whether steps may be timed: the first ones create states and are compiled.</summary>
-    private bool IsWarm() =>
-        _begin > 0
-        || _warm < _times.Count - 1
-        || ((_compilation.IsOver(_total) || _total >= MaxWarmUp * seconds) && _times.Count > Math.Max(MinWarmUpSteps, _cycle));
-
-    /// <summary>Starts a new run: steps with different costs are timed from the first step on.</summary>
-    private void Restart()
-    {
-        (_warm, _begin) = (_times.Count, _times.Count);
-        _optimizer!.Dispose();
-        _model.Dispose();
-        _model = Create(trainer);
-        _optimizer = CreateOptimizer();
-    }
-
-    private bool IsMeanAccurate()
-    {
-        double[] timed = [.. _times.Skip(_warm)];
-        double mean = timed.Average();
-        return timed.Sum(t => (t - mean) * (t - mean)) / (timed.Length * (timed.Length - 1.0))
-            <= MaxStandardError * MaxStandardError * mean * mean;
-    }
+    private static TimeSpan Elapsed(long since) => Stopwatch.GetElapsedTime(since);
 
     private static nn.Module<Tensor, Tensor> Create(Trainer trainer)
     {
         manual_seed(0);
         return trainer.Workload.CreateModel();
-    }
-
-    private Optimizer CreateOptimizer() => _entry.Create(_model, trainer.Options(choice), trainer.Workload.Likelihood);
-
-    private static double Median(List<double> times)
-    {
-        times.Sort();
-        return times.Count % 2 == 1 ? times[times.Count / 2] : (times[times.Count / 2 - 1] + times[times.Count / 2]) / 2;
     }
 
     /// <summary>Disposes the model and the optimizer.</summary>

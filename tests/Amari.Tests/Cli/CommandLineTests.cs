@@ -53,6 +53,8 @@ public sealed class CommandLineTests
             { "plan --optimizers nope", "'nope'" },
             { "plan --optimizers ,", "must name at least one optimizer" },
             { "plan --calibration 0s", "--calibration is '0s'" },
+            { "plan --steps 0", "--steps is 0; it must be an integer >= 1 and <= 1000000." },
+            { "plan --steps 2000000000", "--steps is 2000000000; it must be an integer >= 1 and <= 1000000." },
             { "train --monitor sharpness,foo", "is 'foo'; it must be one of sharpness, spectrum, noise, kl, factors" },
             { "compare --monitor ,", "sharpness, spectrum, noise, kl, factors" },
             { "train --monitor kl --monitor-share 100%", "--monitor-share is '100%'" },

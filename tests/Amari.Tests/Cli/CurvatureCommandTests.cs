@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Amari.Cli.Commands;
 using Amari.Curvature;
 using Amari.Native;
 using Amari.Ranks;
@@ -58,10 +59,14 @@ public sealed class CurvatureCommandTests
     [InlineData("spectrum --top 0", "integer >= 1")]
     [InlineData("spectrum --checkpoint nowhere", "nowhere")]
     [InlineData("spectrum --checkpoint nowhere --train-budget 1s", "not both")]
+    [InlineData("spectrum --checkpoint nowhere --train-steps 1", "Use --checkpoint or --train-steps, not both.")]
+    [InlineData("landscape --train-steps 5 --train-budget 1s", "Use --train-steps or --train-budget, not both.")]
+    [InlineData("spectrum --train-steps -1", "--train-steps is -1; it must be an integer >= 0.")]
     [InlineData("spectrum --train-budget 10", "or 0")]
     [InlineData("landscape --plane foo", "--plane is 'foo'; it must be one of eigenvectors, random, path.")]
     [InlineData("landscape --plane 1", "--plane is '1'")]
     [InlineData("landscape --plane path --train-budget 0", "needs a training path")]
+    [InlineData("landscape --plane path --train-steps 0", "needs a training path")]
     [InlineData("landscape --grid 2", "integer >= 3")]
     [InlineData("landscape --range -1", "--range is '-1'; it must be a finite number > 0.")]
     [InlineData("landscape --range wide", "--range is 'wide'")]
@@ -103,6 +108,7 @@ public sealed class CurvatureCommandTests
         ]);
         Assert.Equal((0, ""), (code, error));
         Assert.Contains("checkpoint of step 66", output, StringComparison.Ordinal);
+        Assert.Equal(66, (int)JsonNode.Parse(File.ReadAllText(json))!["trainedSteps"]!);
         Assert.Contains("100 of 1,437 training examples", output, StringComparison.Ordinal);
 
         // The same matrix, dense.
@@ -146,31 +152,85 @@ public sealed class CurvatureCommandTests
         Assert.Equal(2, Run(["spectrum", "--out", result, .. Quick]).Code); // results are not overwritten unasked
     }
 
-    [Fact]
-    public void Spectrum_trains_first_unless_asked_not_to()
+    private static readonly string[] Few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];
+
+    [Theory]
+    [InlineData("--train-steps 0", "weights at initialisation", 0)]
+    [InlineData("--train-budget 0", "weights at initialisation", 0)]
+    [InlineData("--train-steps 25", "trained with AdamW for 25 steps;", 25)]
+    [InlineData("--train-budget 50ms", "trained with AdamW for 0.05 s: ", null)]
+    public void Spectrum_trains_first_as_requested(string training, string expected, int? steps)
     {
         using var folder = new TemporaryFolder();
-        string[] few = ["--top", "2", "--probes", "1", "--steps", "5", .. Quick];
-        Assert.Contains(
-            "weights at initialisation",
-            Run(["spectrum", "--train-budget", "0", "--out", folder.File("a"), .. few]).Output,
-            StringComparison.Ordinal
-        );
         var (code, output, _) = Run([
             "spectrum",
-            "--train-budget",
-            "50ms",
+            .. training.Split(' '),
             "--operator",
             "empirical-fisher",
             "--out",
             folder.File("b"),
-            .. few,
+            .. Few,
         ]);
         Assert.Equal(0, code);
-        Assert.Contains("trained with AdamW for", output, StringComparison.Ordinal);
+        Assert.Contains(expected, output, StringComparison.Ordinal);
         Assert.Contains("compute more with --top", output, StringComparison.Ordinal);
-        // one probe has no error
-        Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!["densityError"]![0]);
+        var root = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.File("b"), "result.json")))!;
+        int trained = (int)root["trainedSteps"]!;
+        Assert.True(steps is { } n ? trained == n : trained > 0);
+        Assert.Contains($"training steps {trained}", output, StringComparison.Ordinal);
+        Assert.Contains("training steps", File.ReadAllText(Path.Combine(folder.File("b"), "report.html")), StringComparison.Ordinal);
+        Assert.Null(root["densityError"]![0]); // one probe has no error
+    }
+
+    /// <summary>The default: until the target, at most a number of steps. No clock is in it, so all numbers are the same on a machine with
+    /// other processes.</summary>
+    [Theory, InlineData("digits-softmax", "to the target loss 0.01"), InlineData("digits-conv", "to the target loss 0.01")]
+    public void Spectrum_is_the_same_on_a_busy_machine(string workload, string origin)
+    {
+        using var folder = new TemporaryFolder();
+        string idle = Result("idle");
+        using (new Load())
+            Assert.Equal(idle, Result("busy"));
+        var root = JsonNode.Parse(idle)!;
+        Assert.Contains(origin, (string)root["weights"]!, StringComparison.Ordinal);
+        Assert.InRange((int)root["trainedSteps"]!, 100, 1000);
+
+        string Result(string name)
+        {
+            Assert.Equal(0, Run(["spectrum", workload, "--out", folder.File(name), .. Few]).Code);
+            return File.ReadAllText(Path.Combine(folder.File(name), "result.json"));
+        }
+    }
+
+    /// <summary>Step by step the training of a run with the same seed.</summary>
+    [Fact]
+    public void Subjects_train_as_runs_do()
+    {
+        using var scope = NewDisposeScope();
+        using var trainer = new Trainer(new DigitsMlp(), null);
+        List<(LossPoint Point, Tensor Weights)> expected = [];
+        trainer.Train(
+            new("adamw", new Dictionary<string, string>()),
+            7,
+            Budget.OfEpochs(3),
+            evaluated: (model, point) => expected.Add((point, ParameterLayout.Of(model, _ => true).Read()))
+        );
+        using var subject = new Subject(
+            new Trainer(new DigitsMlp(), null),
+            new DigitsMlp().CreateModel(),
+            trainer.Data.Train.Sample(10, 0),
+            10,
+            null
+        );
+        var reports = new List<RunProgress>();
+        var training = new SubjectTraining(subject, 7, new(33), 8, new ImmediateProgress<RunProgress>(reports.Add));
+        Assert.True(training.Run(default));
+        Assert.Equal(33, subject.TrainedSteps);
+        Assert.Equal(expected.Select(e => (e.Point.Step, e.Point.Loss)), subject.Path.Select(p => (p.Point.Step, p.Point.Loss)));
+        foreach (var (e, p) in expected.Zip(subject.Path))
+            Assert.True(e.Weights.equal(p.Weights).all().ToBoolean());
+        Assert.True(subject.Objective.Parameters.Read().equal(expected[^1].Weights).all().ToBoolean());
+        Assert.Equal((RunStatus.Completed, 1.0), (reports[^1].Status, reports[^1].Fraction));
     }
 
     [Theory]
@@ -186,8 +246,8 @@ public sealed class CurvatureCommandTests
             "landscape",
             "--plane",
             plane,
-            "--train-budget",
-            "100ms",
+            "--train-steps",
+            "60",
             "--grid",
             "5",
             "--json",
@@ -201,8 +261,9 @@ public sealed class CurvatureCommandTests
         var root = JsonNode.Parse(File.ReadAllText(json))!;
         Assert.Equal((double)root["loss"]!, (double)root["losses"]![2]![2]!, 1e-5);
         Assert.True((double)root["a"]![4]! > 0);
+        Assert.Equal(60, (int)root["trainedSteps"]!);
         var path = root["path"]!.AsArray();
-        Assert.True(path.Count > 1);
+        Assert.Equal([0, 11, 22, 33, 44, 55, 60], path.Select(p => (int)p!["step"]!));
         Assert.Equal((0.0, 0.0), (Math.Round((double)path[^1]!["a"]!, 5), Math.Round((double)path[^1]!["b"]!, 5)));
         if (plane == "random")
             Assert.Equal(1, (double)root["a"]![4]!);
@@ -221,7 +282,7 @@ public sealed class CurvatureCommandTests
             0,
             Run([
                 "landscape",
-                "--train-budget",
+                "--train-steps",
                 "0",
                 "--grid",
                 "3",

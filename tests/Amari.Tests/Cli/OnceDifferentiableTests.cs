@@ -44,13 +44,7 @@ public sealed class OnceDifferentiableTests : IDisposable
     [Fact]
     public void Plan_reports_who_cannot_and_plans_the_others()
     {
-        var (code, output, error, json) = Bag(
-            "plan",
-            "--optimizers",
-            "newton-cg,adamw,hessian-free,adahessian,kfac",
-            "--calibration",
-            "1ms"
-        );
+        var (code, output, error, json) = Bag("plan", "--optimizers", "newton-cg,adamw,hessian-free,adahessian,kfac", "--steps", "1");
         Assert.Equal((0, ""), (code, error));
         var rows = json!["optimizers"]!.AsArray().ToDictionary(r => (string)r!["optimizer"]!, r => (string?)r!["refused"]);
         foreach (string name in (string[])["newton-cg", "hessian-free", "adahessian"])
@@ -64,7 +58,7 @@ public sealed class OnceDifferentiableTests : IDisposable
 
     [Fact]
     public void Plan_in_which_nothing_can_run_has_failed() =>
-        Assert.Equal(1, Bag("plan", "--optimizers", "newton-cg", "--calibration", "1ms").Code);
+        Assert.Equal(1, Bag("plan", "--optimizers", "newton-cg", "--steps", "1").Code);
 
     [Fact]
     public void Verify_checks_what_there_is()
@@ -102,8 +96,19 @@ public sealed class OnceDifferentiableTests : IDisposable
     [Theory, InlineData("spectrum", "--top", "2"), InlineData("landscape", "--grid", "3")]
     public void Curvature_commands_end_with_a_sentence(string command, string option, string value)
     {
-        var (code, _, error, _) = Bag(command, "--train-budget", "0", option, value);
+        var (code, _, error, _) = Bag(command, "--train-steps", "0", option, value);
         Assert.Equal(1, code);
         Assert.Contains(Reason, Assert.Single(error.Trim().Split('\n')), StringComparison.Ordinal);
+    }
+
+    /// <summary>Its target, a loss of 0, is never met: the default number of steps ends the training, and no clock.</summary>
+    [Fact]
+    public void Training_that_misses_the_target_ends_after_a_set_number_of_steps()
+    {
+        var (code, _, error, json) = Bag("landscape", "--plane", "random", "--grid", "3");
+        Assert.Equal((0, ""), (code, error));
+        Assert.Equal((1000, "trained with AdamW for 1000 steps"), ((int)json!["trainedSteps"]!, (string?)json["weights"]));
+        var path = json["path"]!.AsArray().Select(p => (int)p!["step"]!).ToList();
+        Assert.Equal(Enumerable.Range(0, 101).Select(i => 10 * i), path); // at most a hundred evaluations
     }
 }

@@ -79,7 +79,7 @@ public sealed class OutputTests : IDisposable
             AssertRefused("which already exists; choose another file or use --overwrite.", Train("--json", path));
             AssertRefused(
                 "which already exists",
-                ["plan", "digits-softmax", "--optimizers", "sgd", "--calibration", "10ms", "--json", path, "--out", _folder.File("p")]
+                ["plan", "digits-softmax", "--optimizers", "sgd", "--steps", "2", "--json", path, "--out", _folder.File("p")]
             );
             AssertRefused("which already exists", ["info", "--json", path]);
             Assert.False(Directory.Exists(_folder.File("o")));

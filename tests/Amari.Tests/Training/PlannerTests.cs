@@ -7,6 +7,10 @@ namespace Amari.Tests.Training;
 public sealed class PlannerTests
 {
     private const double OneStep = 1e-9; // seconds, over before a step is
+    private static readonly Dictionary<string, string> None = [];
+
+    private static StepPlan Predict(Trainer trainer, string name, int? steps = null, double maxSeconds = Planner.DefaultMaxSeconds) =>
+        Planner.Predict(trainer, new(name, None), steps, maxSeconds);
 
     [Fact]
     public void Each_kind_of_step_counts_as_often_as_it_occurs()
@@ -32,7 +36,7 @@ public sealed class PlannerTests
             tried = Planner.CalibrationIntervals(asked);
         Assert.Equal([4, 8], tried);
         Assert.Equal(Costs(100, 5, 10).Average(), Planner.Mean([.. Costs(8, 4, 8).Order()], tried, asked), 0.2);
-        Assert.Equal([2, 3, 16], Planner.CalibrationIntervals([2, 3, 50]));
+        Assert.Equal([4, 8, 16], Planner.CalibrationIntervals([2, 3, 50])); // each divides the next, so that a cycle repeats
     }
 
     [Fact]
@@ -76,19 +80,13 @@ public sealed class PlannerTests
             name,
             lowRank ? new() { [prefix + "refresh-warmup"] = "none", [prefix + "damping"] = "0.1" } : new Dictionary<string, string>()
         );
-        var plan = Planner.Predict(
-            trainer,
-            choice,
-            slow ? OneStep
-                : lowRank ? 0.1
-                : 0.02
-        );
+        var plan = Planner.Predict(trainer, choice, slow ? 1 : 16);
         var run = trainer.Train(choice, 0, slow ? Budget.OfSeconds(OneStep) : Budget.OfEpochs(lowRank ? 3 : 1));
         Assert.Null(plan.Refused);
         Assert.InRange((double)plan.StateBytes, (lowRank ? 0.97 : 1) * run.StateBytes, (lowRank ? 1.03 : 1) * run.StateBytes);
         Assert.Equal(slow ? 650 : 17_226, plan.Parameters);
         Assert.Equal(plan.Parameters, run.Parameters);
-        Assert.True(plan.Milliseconds > 0 && plan.Plain > 0);
+        Assert.True(plan.Milliseconds > 0 && plan.Kinds[0].Milliseconds.Min > 0);
     }
 
     [Fact]
@@ -96,36 +94,93 @@ public sealed class PlannerTests
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
         StepPlan Predict(string growth, double seconds) =>
-            Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["refresh-warmup"] = growth }), seconds);
-        var whole = Predict("0.25", 0.2);
+            Planner.Predict(trainer, new("kfac", new Dictionary<string, string> { ["refresh-warmup"] = growth }), 24, seconds);
+        var whole = Predict("0.25", 1000);
         Assert.Equal((81, false), (whole.FromStep, whole.IsPreliminary)); // inverses every 20 steps: 0.25 t > 20 from step 81 on
-        Assert.True(whole.Steps >= 3 * 8 && whole.Steps % 8 == 0);
+        Assert.Equal((24, 24), (whole.Steps, whole.PlannedSteps));
         var one = Predict("none", OneStep);
-        Assert.Equal((1, 1, true), (one.FromStep, one.Steps, one.IsPreliminary));
+        Assert.Equal((1, 1, 24, true), (one.FromStep, one.Steps, one.PlannedSteps, one.IsPreliminary));
+        Assert.Single(one.Kinds); // which kind it is, is unknown
         Assert.True(one.Milliseconds > 0);
     }
 
-    [Fact]
-    public void Steps_of_inner_iterations_are_timed_until_their_mean_is_known()
+    /// <summary>The machine only changes the times: threads that use the processors change neither the number of steps nor the
+    /// bytes.</summary>
+    [Theory, InlineData("adamw", 8), InlineData("kfac", 16), InlineData("newton-cg", 3)]
+    public void Steps_are_the_same_on_a_busy_machine(string name, int steps)
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
-        StepPlan Predict(string name) => Planner.Predict(trainer, new(name, new Dictionary<string, string>()), 0.02);
-        var (varies, steady) = (Predict("newton-cg"), Predict("adamw"));
-        Assert.All(
-            [varies, steady],
-            p => Assert.True(0 < p.MinMilliseconds && p.MinMilliseconds <= p.Plain && p.Plain < p.MaxMilliseconds)
+        var idle = Predict(trainer, name, steps);
+        using var load = new Load();
+        var busy = Predict(trainer, name, steps);
+        Assert.Equal(
+            (idle.Steps, idle.PlannedSteps, idle.StateBytes, false),
+            (busy.Steps, busy.PlannedSteps, busy.StateBytes, busy.IsPreliminary)
         );
-        Assert.InRange(varies.Milliseconds, varies.MinMilliseconds, varies.MaxMilliseconds);
-        Assert.Equal((varies.MinMilliseconds, false), (varies.Plain, varies.IsPreliminary));
-        Assert.True(varies.Steps >= 3);
+        Assert.Equal(steps, busy.Steps);
+        Assert.Equal(idle.Kinds.Select(k => (k.Interval, k.Steps, k.Share)), busy.Kinds.Select(k => (k.Interval, k.Steps, k.Share)));
+    }
+
+    [Fact]
+    public void Default_steps_depend_on_model_and_optimizer()
+    {
+        using var small = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
+        using var large = new Trainer(WorkloadCatalog.Find("autoencoder", null), null);
+        int Planned(Trainer trainer, string name) => Predict(trainer, name, null, OneStep).PlannedSteps;
+        Assert.Equal((512, 512, 10), (Planned(small, "adamw"), Planned(small, "kfac"), Planned(small, "newton-cg")));
+        Assert.Equal((32, 32), (Planned(large, "sgd"), Planned(large, "kfac")));
+    }
+
+    [Theory, InlineData(1, 8), InlineData(9, 16), InlineData(16, 16)]
+    public void Steps_are_rounded_up_to_whole_cycles(int steps, int timed)
+    {
+        using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
+        var plan = Predict(trainer, "kfac", steps);
+        Assert.Equal((timed, timed), (plan.PlannedSteps, plan.Steps));
+        Assert.Equal([0.75 * timed, 0.125 * timed, 0.125 * timed], plan.Kinds.Select(k => (double)k.Steps));
+    }
+
+    [Fact]
+    public void Kinds_have_the_intervals_of_training()
+    {
+        using var trainer = new Trainer(WorkloadCatalog.Find("digits-mlp", null), null);
+        var plan = Predict(trainer, "kfac", 24);
+        Assert.Equal([1, 10, 20], plan.Kinds.Select(k => k.Interval));
+        Assert.Equal([0.9, 0.05, 0.05], plan.Kinds.Select(k => Math.Round(k.Share, 12)));
+        Assert.Equal(
+            [
+                [],
+                ["Curvature.Refresh.FactorInterval"],
+                ["Curvature.Refresh.InverseInterval"],
+            ],
+            plan.Kinds.Select(k => k.Options)
+        );
+        foreach (var q in plan.Kinds.Select(k => k.Milliseconds).Append(plan.Spread))
+            Assert.True(0 < q.Min && q.Min <= q.Lower && q.Lower <= q.Median && q.Median <= q.Upper && q.Upper <= q.Max);
+        Assert.Equal(plan.Spread.Median, plan.Milliseconds);
+        Assert.True(plan.CpuMilliseconds > 0);
+        Assert.InRange(plan.WaitedForCpu ?? 0, 0, 1);
+    }
+
+    [Fact]
+    public void Steps_of_inner_iterations_have_a_mean_and_one_kind()
+    {
+        using var trainer = new Trainer(WorkloadCatalog.Find("digits-softmax", null), null);
+        var plan = Predict(trainer, "newton-cg", 5);
+        Assert.Equal((5, false), (plan.Steps, plan.IsPreliminary));
+        Assert.InRange(plan.Milliseconds, plan.Spread.Min, plan.Spread.Max);
+        Assert.Equal((1, 1.0, 5), (Assert.Single(plan.Kinds).Interval, plan.Kinds[0].Share, plan.Kinds[0].Steps));
     }
 
     [Fact]
     public void What_cannot_train_the_workload_says_why()
     {
         using var trainer = new Trainer(WorkloadCatalog.Find("autoencoder", null), null);
-        var plan = Planner.Predict(trainer, new("newton", new Dictionary<string, string>()), 0.01);
+        var plan = Predict(trainer, "newton", 1);
         Assert.Contains("MaxDenseBytes", plan.Refused);
-        Assert.Throws<ArgumentOutOfRangeException>(() => Planner.Predict(trainer, new("adamw", new Dictionary<string, string>()), 0));
+        Assert.True(double.IsNaN(plan.Milliseconds) && plan is { Steps: 0, StateBytes: 0, IsPreliminary: false, Kinds: [] });
+        Assert.Throws<ArgumentOutOfRangeException>(() => Predict(trainer, "adamw", 0));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Predict(trainer, "adamw", int.MaxValue));
+        Assert.Throws<ArgumentOutOfRangeException>(() => Predict(trainer, "adamw", 1, 0));
     }
 }

@@ -19,7 +19,7 @@ public sealed class TrainerUntrainableTests
     public void A_detached_model_is_refused_with_every_optimizer(string name)
     {
         using var trainer = Of(h => h.detach());
-        var plan = Planner.Predict(trainer, new(name, None), 1e-9);
+        var plan = Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9);
         Assert.StartsWith(NoGraph, plan.Refused, StringComparison.Ordinal);
         Assert.DoesNotContain("\n", plan.Refused, StringComparison.Ordinal);
         var run = trainer.Attempt(new(new(name, None), 0, Budget.OfEpochs(1)), default);
@@ -38,14 +38,18 @@ public sealed class TrainerUntrainableTests
                 e.add_(1);
             return product;
         });
-        Assert.Contains("was changed in place", Planner.Predict(trainer, new(name, None), 1e-9).Refused, StringComparison.Ordinal);
+        Assert.Contains(
+            "was changed in place",
+            Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9).Refused,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory, MemberData(nameof(Optimizers))]
     public void So_is_one_of_another_type_than_its_data(string name)
     {
         using var trainer = Of(h => h, ScalarType.Float64);
-        string? refused = Planner.Predict(trainer, new(name, None), 1e-9).Refused;
+        string? refused = Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9).Refused;
         Assert.StartsWith("The inputs are Float64 where the model's parameters are Float32", refused, StringComparison.Ordinal);
         Assert.DoesNotContain("\n", refused, StringComparison.Ordinal);
     }
