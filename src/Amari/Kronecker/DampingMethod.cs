@@ -7,8 +7,8 @@ namespace Amari;
 /// <summary>How λ enters the inverse of A ⊗ G.</summary>
 public enum DampingMethod
 {
-    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I), inverted as <see cref="InverseMethod"/> says, π = √((tr A / dim A) / (tr G / dim G)) (Martens
-    /// and Grosse 2015, §6.3). Cheaper; damps more than λ I alone.</summary>
+    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I), inverted by a way of <see cref="InverseOptions.Factored"/>,
+    /// π = √((tr A / dim A) / (tr G / dim G)) (Martens and Grosse 2015, §6.3). Cheaper; damps more than λ I alone.</summary>
     FactoredTikhonov,
 
     /// <summary>A ⊗ G + λ I exactly, in the eigenbasis of A and G. Four products a step instead of two.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Amari.Kronecker;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -45,22 +46,28 @@ public abstract record InverseOptions
         internal override MatmulPrecision Kept => Precision;
     }
 
-    /// <summary>By Cholesky: see <see cref="InverseMethod.Cholesky"/>.</summary>
+    /// <summary>By Cholesky.</summary>
     public sealed record Cholesky : Factored;
 
-    /// <summary>By iteration from the last inverse: see <see cref="InverseMethod.NewtonSchulz"/>.</summary>
+    /// <summary>By Newton-Schulz iteration from the last inverse, products alone; by Cholesky where there is none, and, reported, where it
+    /// is too far: when factors or damping changed much since the last refresh.</summary>
     public sealed record NewtonSchulz : Factored
     {
         internal override InverseMethod Method => InverseMethod.NewtonSchulz;
     }
 
-    /// <summary>By the faster of these two: see <see cref="InverseMethod.Auto"/>.</summary>
+    /// <summary>For each size of factors by <see cref="Cholesky"/> or <see cref="NewtonSchulz"/>, whichever takes less time here, measured
+    /// at the second, fourth, eighth, ... refresh; below a size of 128 by Cholesky. By the clock, so that runs are not repeatable to the
+    /// last bit; a resumed run goes on with what was chosen, and ranks choose together. Events say which.</summary>
     public sealed record Auto : Factored
     {
         internal override InverseMethod Method => InverseMethod.Auto;
     }
 
-    /// <summary>Of low rank: see <see cref="InverseMethod.Nystrom"/>.</summary>
+    /// <summary>Of factors of size 128 and more the largest eigenvalues alone, as many as <see cref="RankTolerance"/> asks for, the rest by
+    /// their mean (randomized Nyström approximation; Frangella, Tropp and Udell 2023): what lies below the damping hardly differs from it.
+    /// Refresh and step cost by the rank. By Cholesky where over a quarter of the eigenvalues would be needed, in layers of groups, and
+    /// while <see cref="RefreshOptions.Warmup"/> refreshes at every step. Events give the ranks.</summary>
     public sealed record Nystrom : Factored
     {
         /// <summary>τ > 0: the least rank is taken at which the inverse of a damped factor is off by a factor of 1 ± τ at most in any

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Solvers;
 using Amari.Training;
 using Amari.Verification;
