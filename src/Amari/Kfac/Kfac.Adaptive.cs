@@ -126,8 +126,8 @@ public sealed partial class Kfac
         {
             RejectedSteps++;
             trial.TakeBack();
-            foreach (var d in step.Directions)
-                _momentum[d.Block].zero_();
+            foreach (var b in step.Directions.Select(d => _momentum.GetValueOrDefault(d.Block)))
+                b?.zero_(); // none in a group that has not moved
             rule.Reject();
         }
         if (Shared.Step.Adaptation is { } adaptation && (adapts || rejected))

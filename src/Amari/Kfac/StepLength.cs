@@ -2,7 +2,7 @@ namespace Amari;
 
 /// <summary>How far a step goes: δ = -η (α U + μ b), as its rule has chosen.</summary>
 /// <param name="alpha">α.</param>
-/// <param name="momentum">μ; not used where that is of the options.</param>
+/// <param name="momentum">μ, where a group has none of its own.</param>
 /// <param name="predicted">The reduction of the loss that a quadratic model predicts; null without one.</param>
 /// <param name="divergence">The KL divergence that it predicts of a whole step.</param>
 internal sealed class StepLength(double alpha, double momentum = 0, double? predicted = null, double divergence = 0)
@@ -10,7 +10,7 @@ internal sealed class StepLength(double alpha, double momentum = 0, double? pred
     /// <summary>α.</summary>
     public double Alpha => alpha;
 
-    /// <summary>μ; not used where that is of the options.</summary>
+    /// <summary>μ, where a group has none of its own.</summary>
     public double Momentum => momentum;
 
     /// <summary>The reduction of the loss that a quadratic model predicts; null without one.</summary>

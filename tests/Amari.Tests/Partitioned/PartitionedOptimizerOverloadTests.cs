@@ -1,4 +1,4 @@
-namespace Amari.Tests.Optimizers;
+namespace Amari.Tests.Partitioned;
 
 /// <summary>Each way to write the arguments means one constructor: what compiles here.</summary>
 public sealed class PartitionedOptimizerOverloadTests
