@@ -7,13 +7,11 @@ using Amari.Optimizers;
 
 namespace Amari;
 
-// What needs the loss itself: Levenberg-Marquardt damping, steps from the quadratic model, rejection (Martens and Grosse 2015, §6.4 to §7).
+// What needs the loss itself: steps that are tried, rejection, Levenberg-Marquardt damping (Martens and Grosse 2015, §6.5).
 public sealed partial class Kfac
 {
     private (Tensor Inputs, Tensor Targets)? _batch;
-    private double? _damping,
-        _factorDamping,
-        _choosing; // the last: seconds that this step's choice of γ² took
+    private double? _damping;
     private DataParallel? _gradients; // over ranks: averages them
 
     /// <summary>λ of the next step: that of the options, or as adapted by <see cref="AdaptiveDamping"/>.</summary>
@@ -21,9 +19,7 @@ public sealed partial class Kfac
 
     /// <summary>γ² that the next step's inverses are damped by: λ, or what <see cref="QuadraticStep.FactorDamping"/> made of
     /// it.</summary>
-    public double FactorDamping => FactorAdaptation is null ? Damping : _factorDamping ?? Damping;
-
-    private QuadraticStep.FactorAdaptation? FactorAdaptation => (Shared.Step as QuadraticStep)?.FactorDamping;
+    public double FactorDamping => _rules.Active.FactorDamping ?? Damping;
 
     /// <summary>How many steps were taken back because the loss rose.</summary>
     public long RejectedSteps { get; private set; }
@@ -96,64 +92,23 @@ public sealed partial class Kfac
         return Report;
     }
 
-    /// <summary>The reduction of the loss that the quadratic model predicts for a fixed step with its momentum.</summary>
-    private double PredictedReduction(List<Direction> steps, Examples examples, double nu, double clip)
-    {
-        var delta = steps.ConvertAll(s =>
-            (
-                s.V,
-                s.Block,
-                U: (_momentum.TryGetValue(s.Block, out var b) ? b.mul(Carried(s.Block)).add_(s.U, alpha: nu) : s.U.mul(nu)).mul_(
-                    -RateOf(s.Block)
-                )
-            )
-        );
-        double slope = delta.Sum(d => InnerProducts.Of(d.V, d.U).AB);
-        List<Tensor> direction = [.. delta.SelectMany(d => d.Block.Split(d.U))];
-        return QuadraticModel
-            .Of(ObjectiveOf(steps, Part(examples)), null, (slope, 0), [direction], default)
-            .Unclipped(clip)
-            .Reduction(1, 0);
-    }
-
-    /// <summary>The step along U of every block, its length by the rule; then what the loss says to it.</summary>
-    /// <param name="steps">Where blocks go, by gradients times <paramref name="clip"/>.</param>
-    /// <param name="examples">Of the batch; null if none were seen.</param>
-    /// <param name="nu">Of the KL clip.</param>
-    /// <param name="clip">What clipping multiplied the gradient by: the step becomes shorter by it, whose promise is by the whole
-    /// gradient.</param>
+    /// <summary>Takes a step on the batch, and does what the loss says to it.</summary>
+    /// <param name="rule">In force.</param>
+    /// <param name="step">Where it goes.</param>
+    /// <param name="chosen">How far.</param>
     /// <param name="norm">Of the whole gradient.</param>
-    private void Move(List<Direction> steps, Examples? examples, double nu, double clip, double norm)
+    private void Try(ActiveStepRule rule, ProposedStep step, StepLength chosen, double norm)
     {
-        var adaptation = Shared.Step.Adaptation;
-        bool exact = StepRule is QuadraticStep && steps.Count > 0,
-            adapts = _batch is not null && adaptation is not null && _step % adaptation.Interval == 0;
-        double alpha = nu;
-        double? mu = null;
-        double? predicted = null;
-        QuadraticModel? model = null;
-        if (exact)
-        {
-            (alpha, double best, model) = Minimum(steps, examples!.Value, clip);
-            (mu, predicted) = (best, model.Value.Unclipped(clip).Reduction(alpha * Share(Group), best * Share(Group)));
-        }
-        else if (adapts && steps.Count > 0 && examples is { } some)
-            predicted = PredictedReduction(steps, some, nu, clip);
-        if (_batch is not { } batch || steps.Count == 0)
-        {
-            Take(steps, examples, model, alpha, mu);
-            return;
-        }
-        var objective = new Objective((nn.Module<Tensor, Tensor>)Model, _likelihood!, [batch], LayoutOf(steps))
-        {
-            Ranks = World ?? SingleProcess.Instance,
-        };
-        bool evaluates = adapts || Shared.StepRejection;
+        var (inputs, targets) = _batch!.Value;
+        var whole = new ModelBatch(World, (nn.Module<Tensor, Tensor>)Model, _likelihood!, inputs, targets);
+        var objective = whole.ObjectiveOf(step.Directions);
+        bool adapts = Adapts,
+            evaluates = adapts || Shared.StepRejection;
         double before = evaluates ? objective.Loss() : Report!.LossBefore;
         using var trial = new TrialStep(objective, before, restorable: Shared.StepRejection);
-        double length = Take(steps, examples, model, alpha, mu),
+        double length = Take(rule, step, chosen),
             after = evaluates ? trial.Loss() : double.NaN;
-        double? ratio = evaluates && predicted is { } p ? trial.ReductionRatio(after, p) : null;
+        double? ratio = evaluates && chosen.Predicted is { } p ? trial.ReductionRatio(after, p) : null;
         bool rejected = Shared.StepRejection && trial.Rises(after);
         Report = new()
         {
@@ -162,9 +117,9 @@ public sealed partial class Kfac
             LossBefore = before,
             LossAfter = rejected ? before : after,
             GradientNorm = norm,
-            StepSize = exact ? alpha : Shared.LearningRate,
+            StepSize = rule.IsModelled ? chosen.Alpha : Shared.LearningRate,
             StepNorm = length,
-            PredictedReduction = predicted,
+            PredictedReduction = chosen.Predicted,
             ReductionRatio = ratio,
             Damping = Damping,
         };
@@ -172,15 +127,23 @@ public sealed partial class Kfac
         {
             RejectedSteps++;
             trial.TakeBack();
-            foreach (var step in steps)
-                _momentum[step.Block].zero_();
-            _length = 0;
+            foreach (var b in step.Directions.Select(d => _momentum.GetValueOrDefault(d.Block)))
+                b?.zero_(); // none in a group that has not moved
+            rule.Reject();
         }
-        if (adaptation is null || !(adapts || rejected))
-            return;
+        if (Shared.Step.Adaptation is { } adaptation && (adapts || rejected))
+            Adapt(adaptation, rejected ? null : ratio, objective.Parameters.Type);
+    }
+
+    /// <summary>Whether λ follows this step.</summary>
+    private bool Adapts => _batch is not null && Shared.Step.Adaptation is { } adaptation && _step % adaptation.Interval == 0;
+
+    /// <summary>λ by how well a model predicted the last step.</summary>
+    private void Adapt(AdaptiveDamping adaptation, double? ratio, ScalarType type)
+    {
         double change = Math.Pow(adaptation.Decay, adaptation.Interval),
-            lowered = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, objective.Parameters.Type));
-        _damping = LevenbergMarquardt.Next(rejected ? null : ratio, poor: Damping / change, good: lowered) ?? _damping;
+            lowered = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, type));
+        _damping = LevenbergMarquardt.Next(ratio, poor: Damping / change, good: lowered) ?? _damping;
     }
 
     /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of
@@ -190,57 +153,19 @@ public sealed partial class Kfac
             ? double.Epsilon / finfo(type).eps
             : options.MinDamping ?? DampingSettings.Least(type);
 
-    /// <summary>What the inverse of a block is damped by: γ² in the place of λ, if they have parted.</summary>
-    private double InverseDampingOf(CurvatureBlock block)
-    {
-        double own = DampingOf(block);
-        return FactorAdaptation is not null && _factorDamping is { } gamma ? own * (gamma / Damping) : own;
-    }
-
-    /// <summary>Takes the γ² whose step the model promises most of.</summary>
-    private void ChooseFactorDamping(List<(CurvatureBlock Block, Tensor V)> gradients, Examples examples, double clip)
-    {
-        var adaptation = FactorAdaptation!;
-        double now = _factorDamping ?? Damping,
-            change = Math.Pow(adaptation.Decay, adaptation.Interval),
-            best = now,
-            least = double.PositiveInfinity;
-        foreach (double candidate in (double[])[now, now * change, now / change])
-        {
-            using var scope = NewDisposeScope();
-            Use(candidate);
-            var steps = gradients.ConvertAll(g => DirectionOf(g.Block, g.V));
-            double value = ModelOf(steps, examples, clip).Least();
-            if (value < least)
-                (best, least) = (candidate, value);
-        }
-        Use(best);
-
-        void Use(double damping)
-        {
-            _factorDamping = damping;
-            Estimate.Refresh(_step);
-        }
-    }
-
     /// <summary>What adapts, as it stands: the last events.</summary>
     private IEnumerable<OptimizerEvent> Standing()
     {
-        if (RejectedSteps > 0)
-            yield return new(
-                _step,
-                "all",
-                FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times")
-            );
-        if (Shared.Step.Adaptation is not null && _damping is { } now)
-            yield return new(_step, "all", FormattableString.Invariant($"damping adapted: from {Shared.Damping:G3} to {now:G3}"));
-        if (FactorAdaptation is not null && _factorDamping is { } gamma)
-            yield return new(
-                _step,
-                "all",
-                FormattableString.Invariant($"damping of the inverses adapted: from {Shared.Damping:G3} to {gamma:G3}")
-            );
-        if (CurvatureChoice is { } choice)
-            yield return new(_step, "all", choice.ToString());
+        string?[] messages =
+        [
+            RejectedSteps > 0 ? FormattableString.Invariant($"the loss rose and the step was taken back: {RejectedSteps} times") : null,
+            Shared.Step.Adaptation is not null && _damping is { } now ? Adapted("damping", now) : null,
+            _rules.Active.FactorDamping is { } gamma ? Adapted("damping of the inverses", gamma) : null,
+            CurvatureChoice?.ToString(),
+            .. Estimate.InverseChoices,
+        ];
+        return messages.OfType<string>().Select(m => new OptimizerEvent(_step, "all", m));
     }
+
+    private string Adapted(string what, double now) => FormattableString.Invariant($"{what} adapted: from {Shared.Damping:G3} to {now:G3}");
 }

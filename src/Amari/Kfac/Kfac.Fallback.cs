@@ -11,8 +11,6 @@ public sealed partial class Kfac
     private readonly Dictionary<string, string> _demoted = [];
     private readonly HashSet<string> _left = []; // parameters that AdamW trains
     private readonly HashSet<string> _frozen = []; // parameters without a block that were frozen when the optimizer was made
-    private readonly Dictionary<IParameterGroup<BaseOptions>, double> _peaks = []; // the largest η of each group so far
-    private double[] _rates; // η of each group as it was made: the fall-back's rate is in proportion
 
     /// <summary>Logs parameters that have been thawed since the optimizer was made, once each.</summary>
     private void LogThawed()
@@ -27,11 +25,11 @@ public sealed partial class Kfac
     /// <summary>The fall-back's options as <see cref="BaseOptions.Fallback"/> says, its rate multiplied by what has become of η.</summary>
     private void FollowGroups()
     {
-        foreach (var (group, fallback, first) in _groups.Zip(_fallback.Groups, _rates))
+        foreach (var (rate, fallback) in _rates.Zip(_fallback.Groups))
         {
-            _peaks[group] = Math.Max(_peaks.GetValueOrDefault(group, first), group.LearningRate);
-            var own = group.Options.Fallback;
-            fallback.Options = first > 0 ? own with { LearningRate = own.LearningRate * (group.LearningRate / first) } : own;
+            rate.Begin();
+            var own = rate.Group.Options.Fallback;
+            fallback.Options = rate.First > 0 ? own with { LearningRate = own.LearningRate * (rate.Now / rate.First) } : own;
         }
     }
 
@@ -42,7 +40,7 @@ public sealed partial class Kfac
             throw new InvalidOperationException($"No K-FAC for the layer {block.Name}: {reason}.");
         if (_momentum.Remove(block, out var b))
             b.Dispose();
-        var (group, names) = (_groupOf[block], Named(block));
+        var (group, names) = (_rateOf[block].Group, Named(block));
         _left.UnionWith(names.Select(p => p.Name));
         group.Parameters = [.. group.Parameters.Except(names)];
         _fallback.Extend(names, _groups.IndexOf(group));
@@ -52,5 +50,5 @@ public sealed partial class Kfac
     }
 
     private List<(string Name, Parameter Parameter)> Named(CurvatureBlock block) =>
-        [.. _groupOf[block].Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle))];
+        [.. _rateOf[block].Group.Parameters.Where(p => block.Parameters.Any(q => q.Handle == p.Parameter.Handle))];
 }

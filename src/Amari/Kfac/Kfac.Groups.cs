@@ -9,7 +9,8 @@ namespace Amari;
 public sealed partial class Kfac
 {
     private readonly List<IParameterGroup<BaseOptions>> _groups;
-    private readonly Dictionary<CurvatureBlock, IParameterGroup<BaseOptions>> _groupOf = [];
+    private readonly Dictionary<CurvatureBlock, GroupRate> _rateOf = [];
+    private readonly List<GroupRate> _rates;
 
     /// <param name="model">Not owned; its hooks are removed when the optimizer is disposed. It takes one or two tensors and returns
     /// one.</param>
@@ -43,7 +44,7 @@ public sealed partial class Kfac
         ArgumentNullException.ThrowIfNull(group);
         ArgumentNullException.ThrowIfNull(others);
         (Group, OtherGroups, _groups, _likelihood) = (group, [.. others], [group, .. others], likelihood);
-        _rates = [.. _groups.Select(g => g.LearningRate)];
+        _rates = [.. _groups.Select(g => new GroupRate(g))];
         RefuseUnfit(model);
         foreach (var numbered in _groups.Where(g => g.IsNumbered))
             numbered.Rename(model);
@@ -52,6 +53,7 @@ public sealed partial class Kfac
         var parameters = _groups.SelectMany(g => g.Parameters).ToList();
         RefuseUnfit(parameters, model);
         Estimate = new(model, parameters, likelihood, Shared.Seed, this);
+        _rules = new(this, Estimate, likelihood, _rates[0]);
         var rows = Estimate.Coverage.Rows.ToDictionary(r => r.Parameter);
         var left = parameters.Where(p => p.Parameter.numel() > 0 && rows[p.Name].Block == KroneckerEstimate.NoBlock).ToList();
         if (Shared.Strict && left.Where(p => p.Parameter.requires_grad).ToList() is { Count: > 0 } lacking)
@@ -61,7 +63,7 @@ public sealed partial class Kfac
             throw new ArgumentException($"No K-FAC block for {names}.", nameof(model));
         }
         foreach (var block in Estimate.Blocks)
-            _groupOf[block] = _groups.First(g => g.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
+            _rateOf[block] = _rates.First(r => r.Group.Parameters.Any(p => p.Parameter.Handle == block.Parameters[0].Handle));
         _fallback = new([
             .. _groups.Select(g => new ParameterGroup<AdamW.Options>(g.Parameters.Intersect(left), g.Options.Fallback) { Module = model }),
         ]);
@@ -69,10 +71,14 @@ public sealed partial class Kfac
         _frozen.UnionWith(left.Where(p => !p.Parameter.requires_grad).Select(p => p.Name));
         foreach (var one in _groups)
         {
-            var handles = Estimate.Blocks.Where(b => _groupOf[b] == one).SelectMany(b => b.Parameters).Select(p => p.Handle).ToHashSet();
+            var handles = Estimate
+                .Blocks.Where(b => _rateOf[b].Group == one)
+                .SelectMany(b => b.Parameters)
+                .Select(p => p.Handle)
+                .ToHashSet();
             one.Parameters = [.. parameters.Where(p => handles.Contains(p.Parameter.Handle))];
         }
-        _events.AddUninitialised(parameters);
+        EventLog.AddUninitialised(parameters);
         ArmCapture();
     }
 
@@ -153,5 +159,5 @@ public sealed partial class Kfac
     }
 
     /// <summary>Takes options whose <see cref="BaseOptions.Fallback"/> has its rate as it is to be now.</summary>
-    internal void Follow(Options options) => (Group.Options, _rates[0]) = (options, options.LearningRate);
+    internal void Follow(Options options) => (Group.Options, _rates[0].First) = (options, options.LearningRate);
 }

@@ -9,46 +9,33 @@ namespace Amari;
 // Saving, restoring and moving.
 public sealed partial class Kfac
 {
-    private const string FallbackPrefix = "fallback.",
-        Quadratic = "QuadraticModel"; // as a state has always called the rule
+    private const string FallbackPrefix = "fallback.";
 
     /// <inheritdoc/>
     public override OptimizerSnapshot Snapshot()
     {
         var inner = _fallback.Snapshot();
         var tensors = inner.Tensors.ToDictionary(t => FallbackPrefix + t.Key, t => t.Value);
-        var values = new JsonObject
-        {
-            ["type"] = nameof(Kfac),
-            ["schema"] = SavedState.Schema,
-            ["step"] = _step,
-            ["options"] = SavedState.Write(Shared),
-            ["initialLearningRate"] = Group.InitialLearningRate,
-            ["rates"] = new JsonArray([.. _rates.Select(r => (JsonNode)r)]),
-            ["groups"] = new JsonArray([
-                .. OtherGroups.Select(g => new JsonObject
-                {
-                    ["options"] = SavedState.Write(g.Options),
-                    ["initialLearningRate"] = g.InitialLearningRate,
-                }),
-            ]),
-            ["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value))),
-            ["events"] = _events.Save(),
-            ["clippedSteps"] = ClippedSteps,
-            ["skippedSteps"] = SkippedSteps,
-            ["damping"] = _damping,
-            ["factorDamping"] = _factorDamping,
-            ["rejectedSteps"] = RejectedSteps,
-            ["growth"] = new JsonObject { ["mean"] = _growth.Mean, ["count"] = _growth.Count },
-            ["rule"] = _choosesModel is { } model ? (model ? Quadratic : "Fixed") : null,
-            ["length"] = _length,
-            ["divergence"] = new JsonObject { ["mean"] = _divergence.Mean, ["count"] = _divergence.Count },
-            ["peaks"] = new JsonArray([.. _groups.Select(g => (JsonNode)_peaks.GetValueOrDefault(g))]),
-            ["momentumRates"] = new JsonArray([
-                .. _groups.Select(g => _momentumRates.TryGetValue(g, out double rate) ? (JsonNode)rate : null),
-            ]),
-            ["fallback"] = inner.Values,
-        };
+        var values = SnapshotHeader();
+        values["step"] = _step;
+        values["options"] = SavedState.Write(Shared);
+        values["initialLearningRate"] = Group.InitialLearningRate;
+        values["rates"] = new JsonArray([.. _rates.Select(r => (JsonNode)r.First)]);
+        values["groups"] = new JsonArray([
+            .. OtherGroups.Select(g => new JsonObject
+            {
+                ["options"] = SavedState.Write(g.Options),
+                ["initialLearningRate"] = g.InitialLearningRate,
+            }),
+        ]);
+        values["demoted"] = new JsonObject(_demoted.Select(d => KeyValuePair.Create(d.Key, (JsonNode?)d.Value)));
+        values["damping"] = _damping;
+        values["rejectedSteps"] = RejectedSteps;
+        values["growth"] = _growth.ToJson();
+        values["peaks"] = new JsonArray([.. _rates.Select(r => (JsonNode)(r.Peak ?? 0))]);
+        values["momentumRates"] = new JsonArray([.. _rates.Select(r => (JsonNode?)r.Last)]);
+        values["fallback"] = inner.Values;
+        _rules.Save(values);
         Estimate.Save(tensors, values);
         foreach (var (block, b) in _momentum)
             tensors[$"{block.Name}.Momentum"] = b;
@@ -61,7 +48,7 @@ public sealed partial class Kfac
         ArgumentNullException.ThrowIfNull(snapshot);
         using var scope = NewDisposeScope();
         var (tensors, values) = snapshot;
-        SavedState.RequireHeader(values, nameof(Kfac));
+        var takeHeader = ReadSnapshotHeader(values);
         JsonArray Listed(string name) => values[name] as JsonArray ?? throw new InvalidDataException($"The state lacks '{name}'.");
         var updates = SavedState.Required(values, "blocks").AsObject();
         var demoted = SavedState.Required(values, "demoted").AsObject();
@@ -83,13 +70,7 @@ public sealed partial class Kfac
             throw new InvalidDataException($"The state has {rates.Length} rates of {_groups.Count} parameter groups.");
         var awaited = Listed("awaited").Select(n => (string)n!).ToHashSet();
         var events = Listed("events");
-        long Count(string name) => SavedState.Count(values, name, optional: true);
-        var (steps, clipped, skipped, rejected) = (
-            SavedState.Count(values, "step"),
-            Count("clippedSteps"),
-            Count("skippedSteps"),
-            Count("rejectedSteps")
-        );
+        var (steps, rejected) = (SavedState.Count(values, "step"), SavedState.Count(values, "rejectedSteps", optional: true));
         long? Updates(string block) => updates.ContainsKey(block) ? SavedState.Count(updates, block) : null;
         Estimate.Check(tensors, Updates);
         var fallback = new OptimizerSnapshot(
@@ -105,7 +86,6 @@ public sealed partial class Kfac
         foreach (var block in left)
             Demote(block, (string)demoted[block.Name]!);
         _fallback.Restore(fallback); // the last check
-        _rates = rates;
         Group.Options = options;
         foreach (var (group, own) in OtherGroups.Zip(others))
             group.Options = own;
@@ -113,26 +93,14 @@ public sealed partial class Kfac
             group.InitialLearningRate = rate ?? group.LearningRate;
         Estimate.Restore(tensors, values, Updates, awaited, events.Select(e => ((string)e![0]!, (string)e[1]!)));
         RestoreMomentum(tensors);
-        (_step, ClippedSteps, SkippedSteps) = (steps, clipped, skipped);
-        _events.Load(events);
-        (_damping, _factorDamping, RejectedSteps) = ((double?)values["damping"], (double?)values["factorDamping"], rejected);
-        RestoreAdaptation(values);
+        takeHeader();
+        (_step, RejectedSteps, _damping) = (steps, rejected, (double?)values["damping"]);
+        _growth.Restore(values["growth"]);
+        var (peaks, last) = (values["peaks"] as JsonArray, values["momentumRates"] as JsonArray);
+        foreach (var (i, rate) in _rates.Index())
+            rate.Restore(rates[i], peaks?.ElementAtOrDefault(i), last?.ElementAtOrDefault(i));
+        _rules.Restore(values);
         ArmCapture();
-    }
-
-    /// <summary>What the step rule has learnt of the run.</summary>
-    private void RestoreAdaptation(JsonObject values)
-    {
-        _growth.Restore((double?)values["growth"]?["mean"], (long?)values["growth"]?["count"] ?? 0);
-        _choosesModel = (string?)values["rule"] is { } rule ? rule == Quadratic : null;
-        foreach (var (group, peak) in _groups.Zip(values["peaks"]?.AsArray() ?? []))
-            _peaks[group] = (double)peak!;
-        _divergence.Restore((double?)values["divergence"]?["mean"], (long?)values["divergence"]?["count"] ?? 0);
-        _length = (double?)values["length"] ?? 0;
-        _momentumRates.Clear();
-        foreach (var (group, rate) in _groups.Zip(values["momentumRates"]?.AsArray() ?? []))
-            if (rate is not null)
-                _momentumRates[group] = (double)rate;
     }
 
     private void RestoreMomentum(IReadOnlyDictionary<string, Tensor> tensors)
@@ -152,11 +120,11 @@ public sealed partial class Kfac
     private void Replay(IReadOnlyList<CurvatureBlock> blocks, OptimizerSnapshot state)
     {
         using var trial = new AdamW(
-            _groups.Zip(
+            _rates.Zip(
                 _fallback.Groups,
-                (group, fallback) =>
+                (rate, fallback) =>
                     new ParameterGroup<AdamW.Options>(
-                        [.. fallback.Parameters, .. blocks.Where(b => _groupOf[b] == group).SelectMany(Named)],
+                        [.. fallback.Parameters, .. blocks.Where(b => _rateOf[b] == rate).SelectMany(Named)],
                         fallback.Options
                     )
             )

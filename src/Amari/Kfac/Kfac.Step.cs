@@ -10,23 +10,34 @@ public sealed partial class Kfac
 {
     private const string Unmeasured = "it has a gradient but no factors yet: it does not move until they are measured, at its next use";
     private readonly GrowthBound _growth = new();
-    private readonly Dictionary<IParameterGroup<BaseOptions>, double> _momentumRates = []; // the last rate of each group that was not 0
+    private readonly StepRuleChoice _rules;
+    private double? _choosing; // seconds that this step's choice of γ² took
+
+    /// <summary>The rule in force: that of <see cref="Options.Step"/>, or what an <see cref="AutoStep"/> chose at the first step;
+    /// a <see cref="FixedStep"/> before.</summary>
+    public StepRule StepRule => _rules.Options;
 
     /// <summary>ν of the last step: 1 if the KL clip did not shorten it.</summary>
-    public double KlScale { get; private set; } = 1;
+    public double KlScale => _rules.Fixed.KlScale;
 
-    /// <summary>Where a block goes.</summary>
-    /// <param name="Block">The block.</param>
-    /// <param name="V">Its gradient.</param>
-    /// <param name="U">F⁻¹ V.</param>
-    /// <param name="Products">Of V, U and, where there is one and the quadratic model asks, the momentum b.</param>
-    private readonly record struct Direction(CurvatureBlock Block, Tensor V, Tensor U, InnerProducts Products);
+    Options IStepOwner.Options => Shared;
+
+    void IStepOwner.Refresh() => Estimate.Refresh(_step);
+
+    void IStepOwner.Remeasure() => Estimate.IsDue = true;
+
+    void IStepOwner.Log(string message) => Log("all", message);
 
     /// <summary>λ of a block: its group's own, adapted as the first group's is.</summary>
     private double DampingOf(CurvatureBlock block) =>
-        _groupOf[block] is var group && ReferenceEquals(group, Group) ? Damping : group.Options.Damping * (Damping / Shared.Damping);
+        _rateOf[block].Group is var group && ReferenceEquals(group, Group) ? Damping : group.Options.Damping * (Damping / Shared.Damping);
 
-    private double RateOf(CurvatureBlock block) => _groupOf[block].Options.LearningRate;
+    /// <summary>What the inverse of a block is damped by: γ² in the place of λ, if they have parted.</summary>
+    private double InverseDampingOf(CurvatureBlock block)
+    {
+        double own = DampingOf(block);
+        return _rules.Active.FactorDamping is { } gamma ? own * (gamma / Damping) : own;
+    }
 
     private void Update(double? gradientScale)
     {
@@ -46,47 +57,31 @@ public sealed partial class Kfac
             var v = block.JoinGradients();
             return (block, scale == 1 ? v : v.mul(scale)); // v may be the gradient itself
         });
-        var rule = StepRule;
-        var examples = ExamplesOf(rule);
-        _choosing =
-            examples is { } some && active.Count > 0 && FactorAdaptation is { } adaptation && _step % adaptation.Interval == 0
-                ? Timed(() => ChooseFactorDamping(gradients, some, clip))
-                : null;
-        var steps = new List<Direction>(active.Count);
-        double product = 0,
-            length = 0,
-            squares = 0; // Σ η² ⟨U, V⟩, Σ ⟨U, V⟩, and |V|² for the report of a step
-        bool finite = true;
-        foreach (var (block, v) in gradients)
-        {
-            var (step, rate) = (DirectionOf(block, v), RateOf(block));
-            product += rate * rate * step.Products.AB;
-            length += step.Products.AB;
-            finite &= double.IsFinite(length);
-            squares += step.Products.AA;
-            steps.Add(step);
-        }
-        if (rule is QuadraticStep && examples is null)
-        {
-            SkippedSteps++;
-            Log("all", "no forward pass of the model since the last step, so that there is no quadratic model; the step was skipped");
-            return;
-        }
+        var (rule, options) = (_rules.Active, StepRule);
+        var batch = options.MakesModel ? ModelBatch.Of(Estimate, _likelihood!, Shared.Reduction, options.ModelBatchSize) : null;
+        bool choosing = batch is not null && active.Count > 0 && _step % rule.FactorDampingInterval == 0;
+        _choosing = choosing ? Timed(() => rule.ChooseFactorDamping(Propose)) : null;
+        var step = Propose();
         bool idle = active.Count == 0 && Estimate.Blocks.Any(b => b.IsReached) && !_fallback.parameters().Any(p => p.grad is not null);
-        if (!finite || idle)
+        string? failure =
+            rule.IsModelled && batch is null ? "no forward pass of the model since the last step, so that there is no quadratic model"
+            : !double.IsFinite(step.Directions.Sum(d => d.Products.AB)) ? "the direction was not finite"
+            : idle ? "no layer with a gradient has factors"
+            : null;
+        if (failure is not null)
         {
             SkippedSteps++;
-            Log("all", (finite ? "no layer with a gradient has factors" : "the direction was not finite") + "; the step was skipped");
+            Log("all", failure + "; the step was skipped");
             return;
         }
-        double nu = 1;
-        if (rule is FixedStep { KlClip: var most })
-        {
-            nu = KlScale = most is { } c && product > c ? Math.Sqrt(c / product) : 1;
-            nu = Math.Min(nu, Bounded(length, nu));
-        }
-        Move(steps, examples, nu, clip, Math.Sqrt(squares) / clip);
+        var length = rule.Choose(step, predicts: Adapts);
+        if (_batch is null || active.Count == 0)
+            Take(rule, step, length);
+        else
+            Try(rule, step, length, Math.Sqrt(step.Directions.Sum(d => d.Products.AA)) / clip);
         _fallback.StepScaled(scale);
+
+        ProposedStep Propose() => new(gradients.ConvertAll(g => DirectionOf(g.block, g.Item2, rule)), batch, clip);
     }
 
     private double Timed(Action work)
@@ -96,9 +91,17 @@ public sealed partial class Kfac
         return Clock.GetElapsedTime(start).TotalSeconds;
     }
 
-    /// <summary>What the growth bound multiplies a step by; a cut below <paramref name="already"/> is counted, and a deep one has the
-    /// curvature measured.</summary>
-    private double Bounded(double square, double already = 1)
+    private Direction DirectionOf(CurvatureBlock block, Tensor v, ActiveStepRule rule)
+    {
+        var u = Estimate.Precondition(block, v);
+        if (block.Parameters.Any(p => !CurvatureBlock.HasGradient(p))) // they stay
+            u = u.mul(block.Join([.. block.Parameters.Select(p => CurvatureBlock.HasGradient(p) ? ones_like(p) : zeros_like(p))]));
+        var b = _momentum.GetValueOrDefault(block);
+        return new(block, _rateOf[block], DampingOf(block), v, u, b, InnerProducts.Of(v, u, rule.IsModelled ? b : null));
+    }
+
+    /// <summary>A deep cut has the curvature measured.</summary>
+    double IStepOwner.Bounded(double square, double already)
     {
         double scale = _growth.Scale(square, Shared.MaxGrowth);
         if (scale >= already)
@@ -113,62 +116,53 @@ public sealed partial class Kfac
         return scale;
     }
 
-    private Direction DirectionOf(CurvatureBlock block, Tensor v)
-    {
-        var u = Estimate.Precondition(block, v);
-        if (block.Parameters.Any(p => !CurvatureBlock.HasGradient(p))) // they stay
-            u = u.mul(block.Join([.. block.Parameters.Select(p => CurvatureBlock.HasGradient(p) ? ones_like(p) : zeros_like(p))]));
-        return new(block, v, u, InnerProducts.Of(v, u, StepRule is QuadraticStep ? _momentum.GetValueOrDefault(block) : null));
-    }
-
-    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b; by the options of the group, or with a given μ and -b as it is.</summary>
+    /// <summary>b ← μ b + α U, w ← (1 - η λw) w - η b, within what the rule lets it do.</summary>
     /// <returns>|Δw|; 0 when nobody asks.</returns>
-    private double Take(List<Direction> steps, Examples? examples, QuadraticModel? model, double alpha, double? given)
+    private double Take(ActiveStepRule rule, ProposedStep step, StepLength length)
     {
-        bool contained = model is not null && Shared.MaxGrowth is not null;
-        using var outputs = contained ? OutputOf(steps, examples!.Value) : null;
+        using var before = rule.Watch(step);
         double squares = 0;
-        foreach (var (block, _, u, _) in steps)
+        foreach (var d in step.Directions)
         {
-            var options = _groupOf[block].Options;
-            double mu = given ?? Carried(block),
-                length = given is null ? options.LearningRate : Share(_groupOf[block]);
+            var (block, options) = (d.Block, d.Rate.Group.Options);
             if (options.LearningRate == 0)
                 continue;
+            var (mu, rate) = rule.Of(d, length);
             if (!_momentum.TryGetValue(block, out var b))
-                _momentum[block] = b = zeros(u.shape, u.dtype, u.device).DetachFromDisposeScope();
-            b.mul_(mu).add_(u, alpha: alpha);
+                _momentum[block] = b = zeros(d.U.shape, d.U.dtype, d.U.device).DetachFromDisposeScope();
+            b.mul_(mu).add_(d.U, alpha: length.Alpha);
             if (_batch is not null && options.WeightDecay == 0)
-                squares += length * length * InnerProducts.Of(b, b).AA;
-            foreach (var (w, d) in block.Parameters.Zip(block.Split(b)))
+                squares += rate * rate * InnerProducts.Of(b, b).AA;
+            foreach (var (w, part) in block.Parameters.Zip(block.Split(b)))
             {
                 if (!CurvatureBlock.HasGradient(w))
                     continue;
                 double decay = w.dim() > 1 && block is not NormBlock ? options.LearningRate * options.WeightDecay : 0;
                 if (_batch is not null && options.WeightDecay > 0)
                 {
-                    var change = decay > 0 ? length * d + decay * w : length * d;
+                    var change = decay > 0 ? rate * part + decay * w : rate * part;
                     squares += InnerProducts.Of(change, change).AA;
                 }
                 if (decay > 0)
                     w.mul_(1 - decay);
-                w.add_(d, alpha: -length);
+                w.add_(part, alpha: -rate);
             }
         }
-        if (contained)
-            squares *= Contain(steps, examples!.Value, outputs, model!.Value.Divergence(alpha, given!.Value));
-        foreach (var group in _groups.Where(g => g.LearningRate > 0))
-            _momentumRates[group] = group.LearningRate;
+        squares *= rule.Contain(step, length, before);
+        _rates.ForEach(r => r.End());
         return Math.Sqrt(squares);
     }
 
-    /// <summary>μ of fixed steps, less where the rate rises: what the momentum holds was clipped at the rate of before.</summary>
-    private double Carried(CurvatureBlock block)
+    void IStepOwner.Shorten(ProposedStep step, double keep)
     {
-        var group = _groupOf[block];
-        double momentum = (group.Options as GroupOptions)?.Momentum ?? Shared.Step.OwnMomentum ?? 0;
-        return _momentumRates.TryGetValue(group, out double before) && before < group.LearningRate
-            ? momentum * (before / group.LearningRate)
-            : momentum;
+        foreach (var d in step.Directions)
+        {
+            if (!_momentum.TryGetValue(d.Block, out var b))
+                continue;
+            foreach (var (w, part) in d.Block.Parameters.Zip(d.Block.Split(b)))
+                if (CurvatureBlock.HasGradient(w))
+                    w.add_(part, alpha: (1 - keep) * d.Rate.Share);
+            b.mul_(keep);
+        }
     }
 }

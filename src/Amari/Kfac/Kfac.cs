@@ -34,10 +34,9 @@ namespace Amari;
     "CA1708",
     Justification = "StepOnBatch(inputs, targets) is what second-order optimizers have; step is TorchSharp's."
 )]
-public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
+public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, IStepOwner
 {
     private readonly Dictionary<CurvatureBlock, Tensor> _momentum = [];
-    private readonly EventLog _events = new();
     private readonly Likelihood? _likelihood;
     private long _step;
 
@@ -55,7 +54,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
 
     LossReduction IEstimateOwner.Reduction => Shared.Reduction;
 
-    double IEstimateOwner.Identity => Identity;
+    double IEstimateOwner.Identity => Shared.Curvature.IdentityStart ?? (_rules.Active.IsModelled ? 1 : 0);
 
     TimeProvider IEstimateOwner.Clock => Clock;
 
@@ -73,8 +72,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
     /// <remarks>A repeated event is counted in the message of its first occurrence. The last events report the present state of what
     /// adapts: the number of rejected steps, the damping, the choices of <see cref="RefreshOptions.TimeFraction"/> and
     /// <see cref="InverseOptions.Auto"/>, and the ranks of <see cref="InverseOptions.Nystrom"/>.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events =>
-        [.. _events.Events, .. Standing(), .. Estimate.InverseChoices.Select(c => new OptimizerEvent(_step, "all", c))];
+    public override IReadOnlyList<OptimizerEvent> Events => [.. EventLog.Events, .. Standing()];
 
     /// <summary>The current choice of intervals and examples by <see cref="RefreshOptions.TimeFraction"/>; null without it, or before the
     /// first choice.</summary>
@@ -144,7 +142,7 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
         FollowModel();
         if (gradientScale is null && NonFiniteGradients(1) is { Count: > 0 } bad)
         {
-            _events.AddSkipped(bad, _step + 1);
+            EventLog.AddSkipped(bad, _step + 1);
             SkippedSteps++;
             Skip();
             return;
@@ -155,25 +153,18 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner
             Move(block, block.Parameters[0].device);
         LogThawed();
         Passes.Complete();
-        ChooseRule();
+        _rules.Choose();
         Estimate.Update(_step);
         Update(gradientScale);
-        Estimate.Finish(_step, (_choosing, FactorAdaptation?.Interval ?? 1));
+        Estimate.Finish(_step, (_choosing, _rules.Active.FactorDampingInterval ?? 1));
         ArmCapture();
     }
 
     /// <summary>Sets what the next forward and backward passes measure.</summary>
-    private void ArmCapture()
-    {
-        bool chooses = Shared.Step is AutoStep && _choosesModel is null && HasModel;
-        Estimate.Arm(
-            _step + 1,
-            keepsBatch: StepRule is QuadraticStep || Shared.Step.Adaptation is not null || chooses,
-            keepsOutputs: chooses ? Shared.Step.ModelBatchSize ?? 0 : 0
-        );
-    }
+    private void ArmCapture() =>
+        Estimate.Arm(_step + 1, keepsBatch: StepRule.MakesModel || _rules.Outputs is not null, keepsOutputs: _rules.Outputs ?? 0);
 
-    private void Log(string subject, string message) => _events.Add(subject, message, _step);
+    private void Log(string subject, string message) => EventLog.Add(subject, message, _step);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

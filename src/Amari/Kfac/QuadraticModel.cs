@@ -8,19 +8,22 @@ namespace Amari;
 /// [ Δ'(F + λ)Δ    Δ'(F + λ)δ₀  ] [α]     [ g'Δ  ]
 /// [ δ₀'(F + λ)Δ   δ₀'(F + λ)δ₀ ] [μ] = - [ g'δ₀ ]
 /// </code></remarks>
-/// <param name="Slopes">g'Δ and g'δ₀.</param>
-/// <param name="Curvatures">Δ'FΔ, Δ'Fδ₀, δ₀'Fδ₀.</param>
-/// <param name="Dampings">The same of λ.</param>
-/// <param name="SeenSlope">g'Δ of the examples alone that the curvatures are of; null if they are those of the slopes.</param>
-internal readonly record struct QuadraticModel(
-    (double New, double Last) Slopes,
-    (double New, double Cross, double Last) Curvatures,
-    (double New, double Cross, double Last) Dampings,
-    double? SeenSlope = null
-)
+internal readonly struct QuadraticModel
 {
     private const double Unseen = 0.5; // of the slope
     private const double Rounding = 1e-6; // of the determinant; below, the directions are one
+
+    /// <summary>g'Δ and g'δ₀.</summary>
+    public (double New, double Last) Slopes { get; private init; }
+
+    /// <summary>Δ'FΔ, Δ'Fδ₀, δ₀'Fδ₀.</summary>
+    private (double New, double Cross, double Last) Curvatures { get; init; }
+
+    /// <summary>The same of λ.</summary>
+    private (double New, double Cross, double Last) Dampings { get; init; }
+
+    /// <summary>g'Δ of the examples alone that the curvatures are of; null if they are those of the slopes.</summary>
+    private double? SeenSlope { get; init; }
 
     /// <summary>The model of an objective at its parameters.</summary>
     /// <param name="objective">F is its exact Fisher.</param>
@@ -39,12 +42,13 @@ internal readonly record struct QuadraticModel(
     )
     {
         var (curvature, seen) = new Fisher(objective).Form(directions, score, norms);
-        return new(
-            slopes,
-            directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]),
-            damping,
-            score is null ? null : seen[0]
-        );
+        return new()
+        {
+            Slopes = slopes,
+            Curvatures = directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]),
+            Dampings = damping,
+            SeenSlope = score is null ? null : seen[0],
+        };
     }
 
     /// <summary>The same with the gradient as it was before it was multiplied by a number.</summary>

@@ -31,6 +31,8 @@ public sealed record QuadraticStep : StepRule
 
     internal override AdaptiveDamping? Adaptation => AdaptiveDamping;
 
+    internal override bool MakesModel => true;
+
     internal override long? ModelBatchSize => BatchSize;
 
     /// <summary>The damping γ² of the inverses starts as λ. Every T steps, the best of γ, ωᵀᐟ² γ and γ / ωᵀᐟ² is chosen by the minimum of

@@ -22,6 +22,9 @@ public abstract record StepRule
     /// <summary>How λ adapts; null where it does not.</summary>
     internal abstract AdaptiveDamping? Adaptation { get; }
 
+    /// <summary>Whether a quadratic model is made of batches.</summary>
+    internal virtual bool MakesModel => Adaptation is not null;
+
     /// <summary>Most examples of a batch that a quadratic model is made of; null for all.</summary>
     internal abstract long? ModelBatchSize { get; }
 }

@@ -147,7 +147,7 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     }
 
     /// <summary>λ in the unit of the Fisher for the running factors as they are.</summary>
-    public double Damping(DampingSettings settings) => settings.InForce(() => MeanEigenvalue, FactorType);
+    public double Damping(DampingSettings settings) => settings.InForce(settings.IsRelative ? MeanEigenvalue : 1, FactorType);
 
     protected void Replace(BlockInverse? next)
     {
@@ -159,7 +159,7 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     public Tensor Precondition(Tensor v, DampingSettings settings)
     {
         var inverse = Inverse!;
-        return inverse.Apply(v, settings.InForce(() => inverse.MeanEigenvalue, FactorType));
+        return inverse.Apply(v, settings.InForce(settings.IsRelative ? inverse.MeanEigenvalue : 1, FactorType));
     }
 
     /// <summary>The dtype of factors: the weight's, but float32 for bfloat16 and float16.</summary>

@@ -7,8 +7,8 @@ namespace Amari;
 /// <summary>How λ enters the inverse of A ⊗ G.</summary>
 public enum DampingMethod
 {
-    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I) with π = √((tr A / dim A) / (tr G / dim G)), inverted by <see cref="InverseMethod"/> (Martens
-    /// and Grosse 2015, §6.3). It is cheaper, and damps more than λ I.</summary>
+    /// <summary>(A + π√λ I) ⊗ (G + √λ/π I) with π = √((tr A / dim A) / (tr G / dim G)), inverted by one of
+    /// <see cref="InverseOptions.Factored"/> (Martens and Grosse 2015, §6.3). It is cheaper, and damps more than λ I.</summary>
     FactoredTikhonov,
 
     /// <summary>A ⊗ G + λ I exactly, in the eigenbasis of A and G. It needs four products per step instead of two.</summary>

@@ -14,11 +14,13 @@ internal readonly record struct DampingSettings(
 {
     private const double LeastPlaces = 8; // of damping, in units of the last place of 1
 
+    /// <summary>Whether the unit of λ is a block's mean eigenvalue, which costs a read of its factors.</summary>
+    public bool IsRelative => Scale == DampingScale.MeanEigenvalue;
+
     /// <summary>λ in the unit of the Fisher.</summary>
-    /// <param name="meanEigenvalue">Of the block; asked for only where it is the unit.</param>
-    /// <param name="type">The dtype of its factors.</param>
-    public double InForce(Func<double> meanEigenvalue, ScalarType type) =>
-        Math.Max(Damping * (Scale == DampingScale.MeanEigenvalue ? meanEigenvalue() : 1), Min ?? Least(type));
+    /// <param name="unit">The mean eigenvalue where that is the unit, else 1.</param>
+    /// <param name="type">The dtype of the block's factors.</param>
+    public double InForce(double unit, ScalarType type) => Math.Max(Damping * unit, Min ?? Least(type));
 
     /// <summary>The least damping of factors of a dtype.</summary>
     public static double Least(ScalarType type) => LeastPlaces * finfo(type).eps;

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Amari.Kronecker;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -45,22 +46,30 @@ public abstract record InverseOptions
         internal override MatmulPrecision Kept => Precision;
     }
 
-    /// <summary>By Cholesky factorisation: see <see cref="InverseMethod.Cholesky"/>.</summary>
+    /// <summary>By Cholesky factorisation.</summary>
     public sealed record Cholesky : Factored;
 
-    /// <summary>By a Newton-Schulz iteration from the last inverse: see <see cref="InverseMethod.NewtonSchulz"/>.</summary>
+    /// <summary>By a Newton-Schulz iteration from the last inverse, which needs only products. Cholesky is used if there is no last
+    /// inverse. It is also used, and reported, if the last inverse is too far away because factors or damping changed much since the last
+    /// refresh.</summary>
     public sealed record NewtonSchulz : Factored
     {
         internal override InverseMethod Method => InverseMethod.NewtonSchulz;
     }
 
-    /// <summary>By the faster of <see cref="Cholesky"/> and <see cref="NewtonSchulz"/>: see <see cref="InverseMethod.Auto"/>.</summary>
+    /// <summary>For each factor size, the faster of <see cref="Cholesky"/> and <see cref="NewtonSchulz"/>, measured at the refreshes 2, 4,
+    /// 8, ...; below a size of 128 Cholesky. The choice depends on the clock, so runs are not repeatable to the last bit. A resumed run
+    /// keeps the choice, and all ranks make the same. Events report it.</summary>
     public sealed record Auto : Factored
     {
         internal override InverseMethod Method => InverseMethod.Auto;
     }
 
-    /// <summary>By a low-rank approximation: see <see cref="InverseMethod.Nystrom"/>.</summary>
+    /// <summary>For factors of size 128 or more, a low-rank approximation (randomized Nyström approximation; Frangella, Tropp and Udell
+    /// 2023). It keeps as many of the largest eigenvalues as <see cref="RankTolerance"/> requires, and replaces the others by their mean:
+    /// eigenvalues below the damping hardly differ from it. The cost of a refresh and of a step depends on the rank. Cholesky is used if
+    /// more than a quarter of the eigenvalues would be needed, in layers with groups, and while <see cref="RefreshOptions.Warmup"/>
+    /// refreshes at every step. Events report the ranks.</summary>
     public sealed record Nystrom : Factored
     {
         /// <summary>τ > 0: the smallest rank is taken for which, in every direction, the inverse of a damped factor is off by a factor of

@@ -31,7 +31,7 @@ internal static class EarlierNames
     private static readonly Dictionary<(string Option, string Value), string> Values = new()
     {
         [("Fisher", "InputOnly")] = nameof(FisherKind.ForwardOnly),
-        [("InverseMethod", "LowRank")] = nameof(InverseMethod.Nystrom),
+        [("InverseMethod", "LowRank")] = nameof(InverseOptions.Nystrom),
         [("InverseWork", "Shared")] = nameof(InverseWork.Broadcast),
         [("InverseWork", "Repeated")] = nameof(InverseWork.Replicated),
         [("StateFormat", "Blocks8")] = nameof(StateFormat.BlockwiseInt8),

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Amari.Optimizers;
 
 /// <summary>A bound on how much longer a step may be than the steps before it.</summary>
@@ -39,6 +41,9 @@ internal sealed class GrowthBound
     /// <summary>Whether a cut is so deep that the curvature of the last measurement can hardly be that of this batch.</summary>
     public static bool IsHard(double scale) => scale < HardCut;
 
-    /// <summary>Continues from saved numbers.</summary>
-    public void Restore(double? mean, long count) => (Mean, Count) = (mean, count);
+    /// <summary>What continues it.</summary>
+    public JsonObject ToJson() => new() { ["mean"] = Mean, ["count"] = Count };
+
+    /// <summary>Continues from <see cref="ToJson"/>; from nothing, it begins.</summary>
+    public void Restore(JsonNode? saved) => (Mean, Count) = ((double?)saved?["mean"], (long?)saved?["count"] ?? 0);
 }

@@ -20,7 +20,7 @@ public sealed partial class PartitionedOptimizer
                 ["initialLearningRate"] = part.Group.InitialLearningRate,
                 ["routes"] = Routes(part),
                 ["reasons"] = new JsonObject(part.Rows.Select(r => KeyValuePair.Create(r.Parameter, (JsonNode?)r.Reason))),
-                ["growth"] = new JsonObject { ["mean"] = part.Growth.Mean, ["count"] = part.Growth.Count },
+                ["growth"] = part.Growth.ToJson(),
             };
             foreach (var (name, member) in part.Members())
             {
@@ -79,7 +79,7 @@ public sealed partial class PartitionedOptimizer
                                 ?? throw new InvalidDataException($"Parameter group {i} of the state lacks '{name}'.")
                         )
                     );
-                part.Growth.Restore((double?)groups[i]!["growth"]?["mean"], (long?)groups[i]!["growth"]?["count"] ?? 0);
+                part.Growth.Restore(groups[i]!["growth"]);
             }
         }
         catch

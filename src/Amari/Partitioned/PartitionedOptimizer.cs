@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.Distributed;
 using Amari.Native;
 using Amari.Optimizers;
@@ -46,6 +47,7 @@ public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
     /// <param name="model">The model that the parameters belong to. Not owned.</param>
     /// <param name="groups">At least one, of the model's parameters. A parameter belongs to one group only.</param>
     /// <param name="likelihood">For K-FAC: p(y | f) of the model's output; without it, its Fisher is empirical.</param>
+    [OverloadResolutionPriority(-1)] // new() { .. } is options
     public PartitionedOptimizer(nn.Module model, IEnumerable<ParameterGroup<Options>> groups, Likelihood? likelihood = null)
     {
         ArgumentNullException.ThrowIfNull(model);

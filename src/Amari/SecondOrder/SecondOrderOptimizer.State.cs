@@ -8,32 +8,25 @@ namespace Amari;
 public abstract partial class SecondOrderOptimizer<TOptions>
 {
     /// <inheritdoc/>
-    public override OptimizerSnapshot Snapshot() =>
-        new(
-            Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [],
-            new()
-            {
-                ["type"] = GetType().Name,
-                ["schema"] = SavedState.Schema,
-                ["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]),
-                ["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel()),
-                ["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]),
-                ["options"] = SavedState.Write(Group.Options),
-                ["initialLearningRate"] = Group.InitialLearningRate,
-                ["steps"] = Steps,
-                ["adapted"] = Adapted,
-                ["clippedSteps"] = ClippedSteps,
-                ["skippedSteps"] = SkippedSteps,
-                ["events"] = _events.Save(),
-            }
-        );
+    public override OptimizerSnapshot Snapshot()
+    {
+        var values = SnapshotHeader();
+        values["parameters"] = new JsonArray([.. Group.Parameters.Select(p => (JsonNode)p.Name)]);
+        values["dimension"] = Group.Parameters.Sum(p => p.Parameter.numel());
+        values["directed"] = new JsonArray([.. _directed.Select(n => (JsonNode)n)]);
+        values["options"] = SavedState.Write(Group.Options);
+        values["initialLearningRate"] = Group.InitialLearningRate;
+        values["steps"] = Steps;
+        values["adapted"] = Adapted;
+        return new(Direction is { } d ? new Dictionary<string, Tensor> { ["Direction"] = d } : [], values);
+    }
 
     /// <inheritdoc/>
     public override void Restore(OptimizerSnapshot snapshot)
     {
         ArgumentNullException.ThrowIfNull(snapshot);
         var (tensors, values) = snapshot;
-        SavedState.RequireHeader(values, GetType().Name);
+        var takeHeader = ReadSnapshotHeader(values);
         if (
             !SavedState.Required(values, "parameters").AsArray().Select(n => (string)n!).SequenceEqual(Group.Parameters.Select(p => p.Name))
             || (long)SavedState.Required(values, "dimension") != Group.Parameters.Sum(p => p.Parameter.numel())
@@ -49,14 +42,9 @@ public abstract partial class SecondOrderOptimizer<TOptions>
         if ((double?)values["adapted"] is { } adapted)
             RequireAdapted(adapted);
         var (options, steps) = (SavedState.Read<TOptions>(values["options"]), SavedState.Count(values, "steps"));
-        var (clipped, skipped) = (
-            SavedState.Count(values, "clippedSteps", optional: true),
-            SavedState.Count(values, "skippedSteps", optional: true)
-        );
         (Group.Options, Group.InitialLearningRate) = (options, (double?)values["initialLearningRate"] ?? options.LearningRate);
         (Steps, Adapted) = (steps, (double?)values["adapted"]);
-        (ClippedSteps, SkippedSteps) = (clipped, skipped);
-        _events.Load(values["events"]);
+        takeHeader();
         (Direction, _directed) = (direction?.clone(), directed);
         Report = null;
     }

@@ -47,7 +47,6 @@ public abstract class SecondOrderOptimizer : Optimizer
 public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimizer
     where TOptions : OptimizerOptions
 {
-    private readonly EventLog _events = new();
     private IReadOnlyList<string> _directed = []; // the parameters that Direction is over
     private readonly nn.Module<Tensor, Tensor>? _model;
     private readonly Likelihood? _likelihood;
@@ -72,7 +71,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
         foreach (var (name, parameter) in Group.Parameters)
             Require.Real(name, parameter);
         _ = Layout();
-        _events.AddUninitialised(Group.Parameters);
+        EventLog.AddUninitialised(Group.Parameters);
     }
 
     /// <summary>The parameters and their present options, which you can replace between steps.</summary>
@@ -93,10 +92,6 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     /// <inheritdoc/>
     /// <remarks>This is the state between steps. During a step, a dense method needs far more.</remarks>
     public override long StateBytes => Direction is { } d ? d.numel() * d.ElementSize : 0;
-
-    /// <inheritdoc/>
-    /// <remarks>A repeated event is counted in the message of its first occurrence.</remarks>
-    public override IReadOnlyList<OptimizerEvent> Events => _events.Events;
 
     /// <summary>Number of steps, without the skipped ones.</summary>
     public long Steps { get; private set; }
@@ -206,7 +201,7 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     }
 
     /// <summary>Remembers something worth a user's attention.</summary>
-    private protected void Log(string message, string subject = "all") => _events.Add(subject, message, Steps);
+    private protected void Log(string message, string subject = "all") => EventLog.Add(subject, message, Steps);
 
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)

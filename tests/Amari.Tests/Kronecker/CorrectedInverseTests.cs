@@ -44,6 +44,28 @@ public sealed class CorrectedInverseTests() : KfacTest(14)
         Assert.InRange(Dense.RelativeError(second.Eigenvalues(first).flatten(), expected), 0, 1e-12);
     }
 
+    /// <summary>A basis comes column by column from LAPACK and row by row from a file: a resumed run rounds as one that went on.</summary>
+    [Theory, InlineData(ScalarType.Float32, 5, 7), InlineData(ScalarType.Float64, 5, 7), InlineData(ScalarType.Float64, 37, 45)]
+    public void Layout_of_a_basis_changes_no_bit_of_eigenvalues(ScalarType type, long outputs, long inputs)
+    {
+        set_default_dtype(type);
+        Tensor a = Positive(inputs),
+            g = Positive(outputs),
+            s = rand(outputs, inputs);
+        using var first = new CorrectedInverse(EigenbasisInverse.Of(a, g, null).Inverse, s);
+        using var second = EigenbasisInverse.Of(a + 0.3 * diag(rand(inputs)), g + 0.2 * diag(rand(outputs)), null).Inverse;
+        using var byRows = second.Map(t => t.contiguous().clone());
+        using var byColumns = second.Map(t => t.dim() > 1 ? t.mT.contiguous().mT : t.clone());
+        Assert.True(byRows.Left.Vectors.is_contiguous() && !byColumns.Left.Vectors.is_contiguous());
+        var eigenvalues = second.Eigenvalues(first);
+        Assert.True(eigenvalues.equal(byRows.Eigenvalues(first)).all().ToBoolean());
+        Assert.True(eigenvalues.equal(byColumns.Eigenvalues(first)).all().ToBoolean());
+        Tensor Double(Tensor t) => t.to_type(ScalarType.Float64);
+        Tensor left = Double(second.Left.Vectors).mT.mm(Double(first.Basis.Left.Vectors)).square(),
+            right = Double(second.Right.Vectors).mT.mm(Double(first.Basis.Right.Vectors)).square();
+        Assert.InRange(Dense.RelativeError(Double(eigenvalues), left.mm(Double(s)).mm(right.mT)), 0, 1e-6);
+    }
+
     [Fact]
     public void Saved_eigenvalues_come_back_with_their_basis()
     {

@@ -1,3 +1,4 @@
+using Amari.Kronecker;
 using Amari.Solvers;
 using Amari.Tests.KfacOptimizer;
 using Amari.Verification;
