@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Amari.Distributed;
 using Amari.Kronecker;
 using Amari.Native;
+using Amari.Serialization;
 
 namespace Amari.Curvature;
 
@@ -131,8 +132,9 @@ public sealed partial class KroneckerEstimate
         )
             throw new InvalidDataException($"The saved 'damping' is {values["damping"]?.ToJsonString() ?? "missing"}; it must be above 0.");
         Check(tensors, Updates);
+        HashSet<string> awaited = [.. (values["awaited"] as JsonArray ?? []).Select(n => $"{n}")];
+        Untrusted.Read("The state of the estimate", () => Restore(tensors, values, Updates, awaited, own.Reports));
         (own.Damping, _steps) = (damping, steps);
-        Restore(tensors, values, Updates, [.. (values["awaited"] as JsonArray ?? []).Select(n => $"{n}")], own.Reports);
         Arm(_steps + 1, keepsBatch: false, keepsOutputs: 0);
     }
 

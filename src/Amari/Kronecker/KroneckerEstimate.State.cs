@@ -48,6 +48,9 @@ public sealed partial class KroneckerEstimate
         IEnumerable<(string, string)> logged
     )
     {
+        IsDue = (bool?)values["remeasures"] ?? false; // what is malformed is found before factors change
+        _schedule.Restore(values["schedule"] as JsonObject);
+        _inverter.Restore(values["inverses"] as JsonObject);
         foreach (var block in _blocks)
         {
             block.Restore(Find(block, tensors), updates(block.Name)!.Value);
@@ -58,9 +61,6 @@ public sealed partial class KroneckerEstimate
         Capture.Draws = 0; // every rank has the same generator now
         Capture.Reset();
         Capture.MarkReported(logged);
-        IsDue = (bool?)values["remeasures"] ?? false;
-        _schedule.Restore(values["schedule"] as JsonObject);
-        _inverter.Restore(values["inverses"] as JsonObject);
         _finished = null;
         _isInverted = _blocks.Exists(HasInverse);
     }

@@ -379,6 +379,8 @@ public sealed class KroneckerEstimateTests : KfacTest
         Refused("The saved 'step' is missing", v => v.Remove("step"));
         Refused("The saved 'a' is \"x\"", v => v["blocks"]!["a"] = "x");
         Refused("The saved 'damping' is 0; it must be above 0.", v => v["damping"] = 0.0);
+        Refused("The state of the estimate is malformed", v => v["schedule"]!["planned"] = "x");
+        Refused("The state of the estimate is malformed", v => v["remeasures"] = 3);
         Refused("lacks 'generator'", other: tensors.Where(t => t.Key != "generator").ToDictionary());
         Refused("lacks 'a.A'", other: tensors.Where(t => t.Key != "a.A").ToDictionary());
         Refused("has the shape", other: new(tensors) { ["a.A"] = eye(3) });
