@@ -112,8 +112,6 @@ public sealed partial class Kfac
     /// <exception cref="ArgumentException">The options need a likelihood, or another model.</exception>
     private void RefuseUnfit(nn.Module model)
     {
-        if (_likelihood is null && Shared.Curvature.Fisher?.Kind is { } kind && !FisherSettings.FromLoss(kind))
-            throw new ArgumentException($"The {kind} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.");
         if (Shared.Step is QuadraticStep && (_likelihood is null || model is not nn.Module<Tensor, Tensor>))
             throw new ArgumentException(
                 "The quadratic model needs a likelihood and a model of one tensor: pass both, or take a FixedStep."

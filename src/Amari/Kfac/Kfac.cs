@@ -1,6 +1,7 @@
 using Amari.Curvature;
 using Amari.Kernels;
 using Amari.Kronecker;
+using Amari.Native;
 using Amari.Optimizers;
 
 namespace Amari;
@@ -62,7 +63,11 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
 
     void IEstimateOwner.Log(string subject, string message) => Log(subject, message);
 
-    void IEstimateOwner.Lose(CurvatureBlock block, string reason) => Demote(block, reason);
+    void IEstimateOwner.Lose(CurvatureBlock block, string reason)
+    {
+        Demote(block, reason);
+        Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
+    }
 
     /// <inheritdoc/>
     public override Coverage Coverage =>

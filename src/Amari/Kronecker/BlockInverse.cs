@@ -3,7 +3,7 @@ using Amari.Solvers;
 namespace Amari.Kronecker;
 
 /// <summary>A damped inverse of one block's curvature.</summary>
-internal abstract record BlockInverse : IDisposable
+internal abstract class BlockInverse : IDisposable
 {
     /// <summary>The mean eigenvalue of the undamped block; 1 where the damping is in the inverse already.</summary>
     public abstract double MeanEigenvalue { get; }

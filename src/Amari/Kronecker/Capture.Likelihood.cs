@@ -6,7 +6,7 @@ internal sealed partial class Capture
     private const int Steps = 3; // that must disagree, all of them: a symmetric start can make one look odd
     private const string LeftOut =
         "the loss leaves positions out (labels -100?), which count in the curvature all the same: "
-        + "call UpdateCurvature(inputs, targets) before the forward pass";
+        + "call UpdateCurvature(inputs, targets), or SetTargets(targets) of an estimate, before the forward pass";
     private int _checks = Steps;
 
     private bool Checks => _checks > 0 && _likelihood is not null && !FisherSettings.FromLoss(Kind);

@@ -17,6 +17,7 @@ internal sealed partial class Capture
         var output = Batch(f, pass).detach();
         long count = Kind == FisherKind.Exact ? _likelihood!.Outputs(output) : _settings().Samples;
         using var gradients = new KeptGradients(_model.parameters());
+        using var alone = SuspendOthers(); // another estimate of the model is not to take these gradients for its loss's
         _sampled.Add(pass);
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
@@ -44,7 +45,7 @@ internal sealed partial class Capture
 
     /// <summary>Measures with the given gradients at the output f of a pass, each term's own: the empirical Fisher without a training
     /// loss.</summary>
-    public void Propagate(Tensor f, Tensor score)
+    private void Propagate(Tensor f, Tensor score)
     {
         using var gradients = new KeptGradients(_model.parameters());
         ReverseMode.Propagate(f, score, _probe);
@@ -59,7 +60,7 @@ internal sealed partial class Capture
     private void Propagated(LayerUse use, Tensor g)
     {
         bool sampling = use.Pass.Sample >= 0;
-        if (Failure is not null || (!sampling && !FisherSettings.FromLoss(Kind)) || use.Input.IsInvalid)
+        if (Failure is not null || (!sampling && !(FisherSettings.FromLoss(Kind) && IsOwnPass)) || use.Input.IsInvalid)
             return;
         Guarded(() =>
         {
@@ -81,6 +82,8 @@ internal sealed partial class Capture
     /// <summary>The gradient of the training loss has arrived at the model's output.</summary>
     private void Arrived(ForwardPass pass, Tensor g)
     {
+        if (!IsOwnPass)
+            return;
         Guarded(() =>
         {
             bool mayFollow = LibTorch.KeepsGraph;

@@ -15,12 +15,12 @@ internal sealed partial class Capture
     /// <returns>1 for terms that count and 0 for others, shaped to multiply an output; null if all do, or if that is not known.</returns>
     private Tensor? Count(ForwardPass pass, Tensor output)
     {
-        var targets = _measuring ? MeasuredTargets.Current : _targets;
+        var targets = _measured is null ? _targets : MeasuredTargets.Current;
         _targets = null;
         LastTerms = pass.Terms = _likelihood?.Terms(output) ?? pass.Examples;
         if (_likelihood is null || targets is null || targets.IsInvalid)
             return null;
-        if (!_measuring && !pass.IsUnbatched && targets.dim() > 0 && targets.shape[0] != pass.Examples)
+        if (_measured is null && !pass.IsUnbatched && targets.dim() > 0 && targets.shape[0] != pass.Examples)
             return null; // of a part of the batch
         if (pass.IsUnbatched)
             targets = targets.unsqueeze(0);

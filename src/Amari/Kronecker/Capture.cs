@@ -26,10 +26,9 @@ internal sealed partial class Capture : IDisposable
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private readonly nn.Module _model;
     private readonly Likelihood? _likelihood;
-    private readonly Generator? _generator;
+    private Generator _generator;
     private readonly Func<FisherSettings> _settings;
-    private readonly bool _measuring;
-    private readonly Func<long, BatchPart?>? _part;
+    private readonly Func<long, BatchPart?> _part;
     private readonly HashSet<(string, string)> _reported = [];
     private ForwardPass? _pass;
 
@@ -38,17 +37,14 @@ internal sealed partial class Capture : IDisposable
     /// <param name="settings">Asked at every pass.</param>
     /// <param name="likelihood">Needed unless empirical.</param>
     /// <param name="generator">The source of draws.</param>
-    /// <param name="measuring">Every pass counts, without a training loss and also where others are suspended; for the empirical Fisher
-    /// call <see cref="Propagate"/>.</param>
     /// <param name="part">Which part of the batch of all ranks a pass is of, by its examples; null for a process alone.</param>
     public Capture(
         nn.Module model,
         IEnumerable<(CurvatureBlock Block, nn.Module Layer)> layers,
         Func<FisherSettings> settings,
         Likelihood? likelihood,
-        Generator? generator,
-        bool measuring = false,
-        Func<long, BatchPart?>? part = null
+        Generator generator,
+        Func<long, BatchPart?> part
     )
     {
         if (model is not (nn.Module<Tensor, Tensor> or nn.Module<Tensor, Tensor, Tensor>))
@@ -56,7 +52,7 @@ internal sealed partial class Capture : IDisposable
                 $"K-FAC needs a model of one or two tensors to a tensor; {model.GetType().Name} is not one.",
                 nameof(model)
             );
-        (_model, _settings, _likelihood, _generator, _measuring, _part) = (model, settings, likelihood, generator, measuring, part);
+        (_model, _settings, _likelihood, _generator, _part) = (model, settings, likelihood, generator, part);
         foreach (var blocks in layers.GroupBy(l => l.Layer, l => l.Block, ReferenceEqualityComparer.Instance))
             switch (blocks.Key)
             {
@@ -231,7 +227,9 @@ internal sealed partial class Capture : IDisposable
     /// <summary>Until it is disposed, this capture alone sees the forward passes on this thread.</summary>
     public IDisposable SuspendOthers() => TrainingPasses.Suspend(this);
 
-    private bool Sees => is_grad_enabled() && (_measuring || TrainingPasses.AreSeenBy(this));
+    private bool Sees => is_grad_enabled() && IsOwnPass;
+
+    private bool IsOwnPass => _measured is not null || TrainingPasses.AreSeenBy(this);
 
     private void Begin(params long[][] inputs) => _pass = Sees ? new(inputs) : null;
 
@@ -282,10 +280,10 @@ internal sealed partial class Capture : IDisposable
         if (Examples == 0)
             throw new InvalidOperationException("The batch has no examples: there is nothing that K-FAC could measure; leave it out.");
         if (Active)
-            pass.Part = _part?.Invoke(pass.InputRows)?.InRows(pass.Examples);
+            pass.Part = (_measured is { } data ? data.Part : _part(pass.InputRows))?.InRows(pass.Examples);
         if (Active && !FisherSettings.FromLoss(Kind))
             Sample(pass, f, counted);
-        if (_measuring)
+        if (_measured is not null)
         {
             Commit(pass, mayFollow: false);
             return f;

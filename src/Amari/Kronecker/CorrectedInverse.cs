@@ -4,10 +4,16 @@ namespace Amari.Kronecker;
 /// <remarks><code>
 /// Apply(V) = Q_G [(Q_G' V Q_A) / (S + λ)] Q_A'
 /// </code>S is what the block measured; a <see cref="CurvatureBlock"/> keeps it apart and makes this of it.</remarks>
-/// <param name="Basis">Of the last refresh.</param>
-/// <param name="Eigenvalues">S : [out, in+1], second moments of the terms' gradients in that basis.</param>
-internal sealed record CorrectedInverse(EigenbasisInverse Basis, Tensor Eigenvalues) : BlockInverse
+/// <param name="basis">Of the last refresh.</param>
+/// <param name="eigenvalues">S : [out, in+1], second moments of the terms' gradients in that basis.</param>
+internal sealed class CorrectedInverse(EigenbasisInverse basis, Tensor eigenvalues) : BlockInverse
 {
+    /// <summary>Of the last refresh.</summary>
+    public EigenbasisInverse Basis => basis;
+
+    /// <summary>S.</summary>
+    public Tensor Eigenvalues => eigenvalues;
+
     public const string Values = nameof(Values); // as saved
 
     public override double MeanEigenvalue => Eigenvalues.mean().ToDouble();

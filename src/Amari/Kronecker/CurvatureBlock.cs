@@ -95,9 +95,6 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     public virtual (BlockInverse Inverse, List<string> Messages) Invert(DampingMethod method, double damping) =>
         Invert(method, damping, null, new());
 
-    /// <summary>Makes the basis in which second moments can be measured.</summary>
-    public virtual void MakeBasis() { }
-
     /// <summary>The mean eigenvalue of the curvature.</summary>
     protected abstract double MeanEigenvalue { get; }
 

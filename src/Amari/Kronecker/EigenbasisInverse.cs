@@ -6,16 +6,22 @@ namespace Amari.Kronecker;
 /// <remarks><code>
 /// Apply(V) = Q_G [(Q_G' V Q_A) / (l r' + λ)] Q_A'       Q_G diag(l) Q_G' = G : Left,   Q_A diag(r) Q_A' = A : Right
 /// </code>Other eigenvalues than l r' in the same basis: <see cref="CorrectedInverse"/>.</remarks>
-internal sealed record EigenbasisInverse(FactorEigenbasis Left, FactorEigenbasis Right) : BlockInverse
+internal sealed class EigenbasisInverse(FactorEigenbasis left, FactorEigenbasis right) : BlockInverse
 {
+    /// <summary>Of G.</summary>
+    public FactorEigenbasis Left => left;
+
+    /// <summary>Of A.</summary>
+    public FactorEigenbasis Right => right;
+
     /// <summary>The inverse for new factors. A decomposition that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (EigenbasisInverse Inverse, List<string> Messages) Of(Tensor a, Tensor g, EigenbasisInverse? previous)
     {
-        var (left, outcomeG) = FactorEigenbasis.Of(g, previous?.Left);
-        var (right, outcomeA) = FactorEigenbasis.Of(a, previous?.Right);
+        var (ofG, outcomeG) = FactorEigenbasis.Of(g, previous?.Left);
+        var (ofA, outcomeA) = FactorEigenbasis.Of(a, previous?.Right);
         string?[] reports = [Report(outcomeG, "G", previous is not null), Report(outcomeA, "A", previous is not null)];
-        return (new(left, right), [.. reports.OfType<string>()]);
+        return (new(ofG, ofA), [.. reports.OfType<string>()]);
     }
 
     public override double MeanEigenvalue => Left.Values.mean().ToDouble() * Right.Values.mean().ToDouble();
@@ -52,12 +58,12 @@ internal sealed record EigenbasisInverse(FactorEigenbasis Left, FactorEigenbasis
     public Tensor Eigenvalues(CorrectedInverse other)
     {
         using var scope = NewDisposeScope();
-        var (left, right) = (other.Basis.Left.Vectors, other.Basis.Right.Vectors);
+        var (otherLeft, otherRight) = (other.Basis.Left.Vectors, other.Basis.Right.Vectors);
         return ColumnMajor(Left.Vectors)
-            .mT.MatrixProduct(left)
+            .mT.MatrixProduct(otherLeft)
             .square()
             .MatrixProduct(other.Eigenvalues)
-            .MatrixProduct(right.mT.MatrixProduct(ColumnMajor(Right.Vectors)).square())
+            .MatrixProduct(otherRight.mT.MatrixProduct(ColumnMajor(Right.Vectors)).square())
             .contiguous()
             .MoveToOuterDisposeScope();
     }

@@ -4,7 +4,7 @@ namespace Amari.Kronecker;
 
 /// <summary>A matrix M in the place of one Kronecker factor, by the way it is stored: [n, n], with a leading [groups] for grouped
 /// layers.</summary>
-internal abstract record FactorMatrix
+internal abstract class FactorMatrix
 {
     /// <summary>M V; a fresh tensor.</summary>
     public abstract Tensor TimesOnLeft(Tensor v);
@@ -45,48 +45,57 @@ internal abstract record FactorMatrix
 }
 
 /// <summary>All of M.</summary>
-internal sealed record DenseFactor(Tensor Matrix) : FactorMatrix
+internal sealed class DenseFactor(Tensor matrix) : FactorMatrix
 {
-    public override Tensor TimesOnLeft(Tensor v) => Matrix.MatrixProduct(v.to_type(Matrix.dtype)).to_type(v.dtype);
+    /// <summary>M.</summary>
+    public Tensor Matrix => matrix;
 
-    public override Tensor TimesOnRight(Tensor v) => v.to_type(Matrix.dtype).MatrixProduct(Matrix).to_type(v.dtype);
+    public override Tensor TimesOnLeft(Tensor v) => matrix.MatrixProduct(v.to_type(matrix.dtype)).to_type(v.dtype);
 
-    public override FactorMatrix Transposed => new DenseFactor(Matrix.mT);
+    public override Tensor TimesOnRight(Tensor v) => v.to_type(matrix.dtype).MatrixProduct(matrix).to_type(v.dtype);
 
-    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, Matrix)];
+    public override FactorMatrix Transposed => new DenseFactor(matrix.mT);
 
-    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new DenseFactor(map(Matrix));
+    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, matrix)];
+
+    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new DenseFactor(map(matrix));
 }
 
 /// <summary>M = diag(d).</summary>
-/// <param name="Diagonal">d : [n].</param>
-internal sealed record DiagonalFactor(Tensor Diagonal) : FactorMatrix
+/// <param name="diagonal">d : [n].</param>
+internal sealed class DiagonalFactor(Tensor diagonal) : FactorMatrix
 {
-    public override Tensor TimesOnLeft(Tensor v) => Diagonal.unsqueeze(-1).mul(v.to_type(Diagonal.dtype)).to_type(v.dtype);
+    public override Tensor TimesOnLeft(Tensor v) => diagonal.unsqueeze(-1).mul(v.to_type(diagonal.dtype)).to_type(v.dtype);
 
-    public override Tensor TimesOnRight(Tensor v) => v.to_type(Diagonal.dtype).mul(Diagonal).to_type(v.dtype);
+    public override Tensor TimesOnRight(Tensor v) => v.to_type(diagonal.dtype).mul(diagonal).to_type(v.dtype);
 
     public override FactorMatrix Transposed => this;
 
-    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, Diagonal)];
+    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, diagonal)];
 
-    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new DiagonalFactor(map(Diagonal));
+    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new DiagonalFactor(map(diagonal));
 }
 
 /// <summary>M = c (I - P P'), of low rank but for a multiple of the identity.</summary>
-/// <param name="Root">P' : [rank, n].</param>
-/// <param name="Scale">c : [1].</param>
-internal sealed record LowRankFactor(Tensor Root, Tensor Scale) : FactorMatrix
+/// <param name="root">P' : [rank, n].</param>
+/// <param name="scale">c : [1].</param>
+internal sealed class LowRankFactor(Tensor root, Tensor scale) : FactorMatrix
 {
-    public override Tensor TimesOnLeft(Tensor v) => v.addmm(Root.t(), Root.mm(v), 1, -1).mul_(Scale);
+    /// <summary>P'.</summary>
+    public Tensor Root => root;
 
-    public override Tensor TimesOnRight(Tensor v) => v.addmm(v.mm(Root.t()), Root, 1, -1).mul_(Scale);
+    /// <summary>c.</summary>
+    public Tensor Scale => scale;
+
+    public override Tensor TimesOnLeft(Tensor v) => v.addmm(root.t(), root.mm(v), 1, -1).mul_(scale);
+
+    public override Tensor TimesOnRight(Tensor v) => v.addmm(v.mm(root.t()), root, 1, -1).mul_(scale);
 
     public override FactorMatrix Transposed => this;
 
-    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, Root), (ScaleOf(name), Scale)];
+    public override IEnumerable<(string Name, Tensor Tensor)> Tensors(string name) => [(name, root), (ScaleOf(name), scale)];
 
-    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new LowRankFactor(map(Root), map(Scale));
+    public override FactorMatrix Map(Func<Tensor, Tensor> map) => new LowRankFactor(map(root), map(scale));
 
     /// <summary>The name that the scale of a matrix is saved under.</summary>
     public static string ScaleOf(string name) => name + nameof(Scale);

@@ -7,8 +7,14 @@ namespace Amari.Kronecker;
 /// <remarks><code>
 /// Apply(V) = Left V Right       Left = (G + √λ/π I)⁻¹,  Right = (A + π√λ I)⁻¹,  π = √((tr A / dim A) / (tr G / dim G))
 /// </code>Each is dense, diagonal, or of low rank up to a multiple of the identity.</remarks>
-internal sealed record FactoredInverse(FactorMatrix Left, FactorMatrix Right) : BlockInverse
+internal sealed class FactoredInverse(FactorMatrix left, FactorMatrix right) : BlockInverse
 {
+    /// <summary>Of G.</summary>
+    public FactorMatrix Left => left;
+
+    /// <summary>Of A.</summary>
+    public FactorMatrix Right => right;
+
     /// <summary>The inverse for new factors. A factorisation that fails falls back on that of <paramref name="previous"/>, and without one
     /// on a multiple of the identity; the messages say what happened.</summary>
     public static (FactoredInverse Inverse, List<string> Messages) Of(
@@ -25,9 +31,9 @@ internal sealed record FactoredInverse(FactorMatrix Left, FactorMatrix Right) : 
         var pi = FactorMatrix.MeanEigenvalue(a).div(FactorMatrix.MeanEigenvalue(g)).sqrt_();
         pi = where(pi.isfinite() & (pi > 0), pi, ones_like(pi));
         double root = Math.Sqrt(damping);
-        var left = Inverted("G", g, pi.reciprocal() * root, previous?.Left);
-        var right = Inverted("A", a, pi * root, previous?.Right);
-        return (new(Kept(left, precision), Kept(right, precision)), messages);
+        var ofG = Inverted("G", g, pi.reciprocal() * root, previous?.Left);
+        var ofA = Inverted("A", a, pi * root, previous?.Right);
+        return (new(Kept(ofG, precision), Kept(ofA, precision)), messages);
 
         FactorMatrix Inverted(string what, Tensor factor, Tensor shift, FactorMatrix? last)
         {
@@ -62,7 +68,7 @@ internal sealed record FactoredInverse(FactorMatrix Left, FactorMatrix Right) : 
     /// <summary>Of saved tensors; null if there are none.</summary>
     /// <exception cref="InvalidDataException">One of the two is missing.</exception>
     public static FactoredInverse? Restored(Func<string, Tensor?> find) =>
-        FactorMatrix.Restored(nameof(Left), find) is { } left
-            ? new(left, FactorMatrix.Restored(nameof(Right), find) ?? throw Missing(nameof(Right)))
+        FactorMatrix.Restored(nameof(Left), find) is { } ofG
+            ? new(ofG, FactorMatrix.Restored(nameof(Right), find) ?? throw Missing(nameof(Right)))
             : null;
 }

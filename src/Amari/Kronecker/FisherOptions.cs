@@ -69,12 +69,15 @@ public abstract record FisherOptions
     }
 
     /// <summary>The options of a kind, with its defaults.</summary>
-    public static FisherOptions Of(FisherKind kind) =>
+    public static FisherOptions Of(FisherKind kind) => Of(kind, 1);
+
+    /// <summary>The options of a kind, and the number of draws of one that is drawn.</summary>
+    internal static FisherOptions Of(FisherKind kind, int samples) =>
         Require.Defined(kind) switch
         {
             FisherKind.Exact => new Exact(),
-            FisherKind.MonteCarlo => new MonteCarlo(),
-            FisherKind.CurvaturePropagation => new CurvaturePropagation(),
+            FisherKind.MonteCarlo => new MonteCarlo { Samples = samples },
+            FisherKind.CurvaturePropagation => new CurvaturePropagation { Samples = samples },
             FisherKind.Empirical => new Empirical(),
             _ => new ForwardOnly(),
         };

@@ -2,7 +2,7 @@ using Amari.Distributed;
 
 namespace Amari.Kronecker;
 
-/// <summary>What a <see cref="Curvature.KroneckerEstimate"/> asks the method that it is made for.</summary>
+/// <summary>What a <see cref="Curvature.KroneckerEstimate"/> asks whoever it is made for.</summary>
 internal interface IEstimateOwner
 {
     /// <summary>The options in force.</summary>
@@ -19,6 +19,9 @@ internal interface IEstimateOwner
 
     /// <summary>What work is timed by.</summary>
     TimeProvider Clock { get; }
+
+    /// <summary>λ, in the unit of the options.</summary>
+    double Damping { get; }
 
     /// <summary>The damping of a block's inverse, in the unit of the options.</summary>
     double DampingOf(CurvatureBlock block);

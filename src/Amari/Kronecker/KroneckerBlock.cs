@@ -136,8 +136,6 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         throw new ArgumentException($"The eigenvalues of {Name} were not corrected.", nameof(method));
     }
 
-    public override void MakeBasis() => Replace(Invert(DampingMethod.Ekfac, 0, null, new()).Inverse);
-
     protected override double MeanEigenvalue =>
         FactorMatrix.MeanEigenvalue(A!).mean().ToDouble() * FactorMatrix.MeanEigenvalue(G!).mean().ToDouble();
 

@@ -23,7 +23,7 @@ public sealed partial class KroneckerEstimate
         values["inverses"] = _inverter.ToJson();
     }
 
-    /// <summary>Throws what <see cref="Restore"/> of the same would.</summary>
+    /// <summary>Throws what restoring the same would.</summary>
     /// <param name="tensors">Of the snapshot.</param>
     /// <param name="updates">By block, how often its factors were updated.</param>
     internal void Check(IReadOnlyDictionary<string, Tensor> tensors, Func<string, long?> updates)
@@ -48,6 +48,9 @@ public sealed partial class KroneckerEstimate
         IEnumerable<(string, string)> logged
     )
     {
+        IsDue = (bool?)values["remeasures"] ?? false; // what is malformed is found before factors change
+        _schedule.Restore(values["schedule"] as JsonObject);
+        _inverter.Restore(values["inverses"] as JsonObject);
         foreach (var block in _blocks)
         {
             block.Restore(Find(block, tensors), updates(block.Name)!.Value);
@@ -58,10 +61,8 @@ public sealed partial class KroneckerEstimate
         Capture.Draws = 0; // every rank has the same generator now
         Capture.Reset();
         Capture.MarkReported(logged);
-        IsDue = (bool?)values["remeasures"] ?? false;
-        _schedule.Restore(values["schedule"] as JsonObject);
-        _inverter.Restore(values["inverses"] as JsonObject);
         _finished = null;
+        _isInverted = _blocks.Exists(HasInverse);
     }
 
     /// <summary>The saved tensors of a block by member, also of a model that had another type.</summary>

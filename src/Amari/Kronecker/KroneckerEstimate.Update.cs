@@ -1,5 +1,6 @@
 using Amari.Kronecker;
 using Amari.Native;
+using Amari.Solvers;
 
 namespace Amari.Curvature;
 
@@ -84,10 +85,7 @@ public sealed partial class KroneckerEstimate
                 );
             if (block.Unseen is null && Capture.HasSeen(block))
                 continue; // in a pass that does not count
-            string reason =
-                block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
-            _owner.Lose(block, reason);
-            Warnings.Once($"K-FAC has no curvature of the layer {block.Name}: {reason}. AdamW trains it.");
+            _owner.Lose(block, block.Unseen ?? NotSeen);
         }
         double? scale =
             Capture.Kind == FisherKind.ForwardOnly ? null
@@ -101,8 +99,10 @@ public sealed partial class KroneckerEstimate
     }
 
     /// <summary>Inverts the running factors again.</summary>
-    internal void Refresh(long step)
+    /// <param name="step">The step's number; null where the factors are of all data.</param>
+    internal void Refresh(long? step)
     {
+        using var off = no_grad();
         var options = _owner.Curvature;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
         bool begins = options.Refresh.Warmup * step < 2;
@@ -115,6 +115,7 @@ public sealed partial class KroneckerEstimate
             foreach (string message in block.Refresh(Damped(block), _inverter, options.Inverse.Kept))
                 _owner.Log(block.Name, message);
         _inverter.End(_sharing?.World);
+        _isInverted = true;
     }
 
     /// <summary>How a block's inverse is damped.</summary>
@@ -123,6 +124,27 @@ public sealed partial class KroneckerEstimate
     /// <summary>F⁻¹ V for the gradients of a block, joined; a fresh tensor.</summary>
     internal Tensor Precondition(CurvatureBlock block, Tensor v) =>
         _sharing is null ? block.Precondition(v, Damped(block)) : _sharing.Precondition(block, v, Damped(block));
+
+    /// <summary>(F + λ I)⁻¹ V by the last inverses; what has none is divided by λ. A fresh tensor.</summary>
+    /// <param name="gradient">V over <see cref="Parameters"/> : [d], or k columns [d, k].</param>
+    /// <exception cref="ArgumentException">The shape or dtype is different.</exception>
+    /// <exception cref="InvalidOperationException">Nothing was measured yet.</exception>
+    public Tensor Precondition(Tensor gradient)
+    {
+        if (!_isInverted)
+            throw new InvalidOperationException(
+                "There is no inverse yet: call Measure(objective), or Update() after a forward and backward pass."
+            );
+        FollowModel();
+        var blocks = _blocks.FindAll(HasInverse);
+        return LinearOperator
+            .FromFunction(
+                Parameters.Dimension,
+                Parameters.Type,
+                v => CurvatureBlock.Map(blocks, Parameters, v, 1 / _owner.Damping, (i, x) => Precondition(blocks[i], x))
+            )
+            .Apply(gradient);
+    }
 
     /// <summary>A step is over.</summary>
     /// <param name="step">Its number.</param>

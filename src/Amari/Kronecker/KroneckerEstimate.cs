@@ -5,8 +5,17 @@ namespace Amari.Curvature;
 
 /// <summary>The Kronecker-factored curvature of a model in training: sees its layers, keeps running factors of them, and applies their
 /// damped inverse.</summary>
-/// <remarks>Made by the method that steps by it, as <c>Kfac.Estimate</c>. For an operator of what it holds see
-/// <see cref="KroneckerFactored.Of"/>. Each step of the method goes through it in this order:
+/// <remarks>Made by an optimizer, as <c>Kfac.Estimate</c>, or by itself. For an operator of what it holds see
+/// <see cref="KroneckerFactored.Of"/>. By itself, with <see cref="Update()"/> once a step or <see cref="Measure(Objective)"/> over all
+/// data:
+/// <code>
+/// using var estimate = new KroneckerEstimate(model, likelihood) { Damping = 1e-3 };
+/// likelihood.Loss(model.call(x), y).backward();
+/// estimate.Update();
+/// var gradient = estimate.Parameters.Flatten([.. estimate.Parameters.Parameters.Select(p => p.Parameter.grad)]);
+/// var direction = estimate.Precondition(gradient);
+/// </code>
+/// Each step of an optimizer goes through it in this order:
 /// <code>
 /// Arm         says what the next forward pass is to measure
 /// Complete    the passes are over: sums of products are complete
@@ -17,6 +26,7 @@ namespace Amari.Curvature;
 public sealed partial class KroneckerEstimate : IDisposable
 {
     internal const string NoBlock = "none"; // a coverage row's block where there is none
+    private const string NotSeen = "its input was not seen: call layer.call(x) instead of layer.forward(x), inside the model's own call";
     private const string NotFinite = "its factors were not finite in this step and were not used";
     private readonly IEstimateOwner _owner;
     private readonly List<CurvatureBlock> _blocks;
@@ -25,13 +35,17 @@ public sealed partial class KroneckerEstimate : IDisposable
     private readonly Generator _generator;
     private readonly CurvatureSchedule _schedule = new();
     private readonly FactorInverter _inverter = new();
+    private readonly long _seed;
     private InverseSharing? _sharing;
+    private ParameterLayout? _layout;
+    private bool _isInverted; // at least once
 
     /// <param name="model">Not owned; hooks are removed when the estimate is disposed.</param>
     /// <param name="parameters">Of the model, each once.</param>
     /// <param name="likelihood">Of the model's output; null for a Fisher of the training loss's gradients.</param>
     /// <param name="seed">Of what is drawn.</param>
-    /// <param name="owner">The method.</param>
+    /// <param name="owner">Whose it is.</param>
+    /// <exception cref="ArgumentException">A Fisher that needs a likelihood without one.</exception>
     internal KroneckerEstimate(
         nn.Module model,
         IReadOnlyList<(string Name, Parameter Parameter)> parameters,
@@ -40,17 +54,49 @@ public sealed partial class KroneckerEstimate : IDisposable
         IEstimateOwner owner
     )
     {
-        (Model, _owner, _order) = (model, owner, [.. parameters.Select(p => p.Name)]);
+        if (likelihood is null && owner.Curvature.Fisher?.Kind is { } kind && !FisherSettings.FromLoss(kind))
+            throw new ArgumentException($"The {kind} Fisher needs a likelihood: pass one, or ask for the empirical Fisher.");
+        (Model, _owner, _order, _seed) = (model, owner, [.. parameters.Select(p => p.Name)], seed);
         (var layers, _rows) = BlockCatalog.Match(model, [.. parameters.Where(p => p.Parameter.numel() > 0)], NoBlock);
         foreach (var (name, _) in parameters.Where(p => p.Parameter.numel() == 0))
             _rows[name] = new(name, NoBlock, "it has no elements");
         _blocks = [.. layers.Select(l => l.Block).Distinct()];
         _generator = new Generator((ulong)seed, CPU);
-        Capture = new(model, layers, Settings, likelihood, _generator, part: PartOf);
+        Capture = new(model, layers, Settings, likelihood, _generator, PartOf);
     }
 
     /// <summary>The model.</summary>
     internal nn.Module Model { get; }
+
+    /// <summary>The parameters, in the order of vectors [d]; as they are now, for <c>module.to</c> makes new ones.</summary>
+    /// <exception cref="InvalidOperationException">A parameter was disposed, and the model has none of its name.</exception>
+    public ParameterLayout Parameters
+    {
+        get
+        {
+            if (_layout is { } known && !known.Parameters.Any(p => p.Parameter.IsInvalid))
+                return known;
+            var now = Model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
+            return _layout = new(
+                _order.Select(n =>
+                    now.TryGetValue(n, out var p)
+                        ? (n, p)
+                        : throw new InvalidOperationException($"The parameter {n} was disposed, and the model has none of that name.")
+                )
+            );
+        }
+    }
+
+    /// <summary>Moves to where the model is now.</summary>
+    /// <exception cref="InvalidOperationException">An optimizer does that.</exception>
+    private void FollowModel()
+    {
+        foreach (var block in _blocks.Where(b => b.HasMoved))
+        {
+            _ = Mine;
+            block.To(block.Parameters[0].device);
+        }
+    }
 
     /// <summary>The blocks with their running factors.</summary>
     internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
@@ -107,8 +153,9 @@ public sealed partial class KroneckerEstimate : IDisposable
         block.Dispose();
     }
 
-    /// <summary>Forgets what backward passes brought so far, as their gradients are.</summary>
-    internal void Forget()
+    /// <summary>Forgets what backward passes brought since the last update, as <c>zero_grad</c> forgets their gradients; forward passes
+    /// may still be propagated back.</summary>
+    public void Forget()
     {
         Capture.Forget();
         Discard();

@@ -15,10 +15,11 @@ namespace Amari.Curvature;
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
     internal const string NoBlock = KroneckerEstimate.NoBlock;
-    private readonly List<CurvatureBlock> _blocks = [];
+    private readonly List<CurvatureBlock> _blocks;
     private readonly Dictionary<string, CoverageRow> _rows;
 
-    private KroneckerFactored(ParameterLayout parameters, Dictionary<string, CoverageRow> rows) => (Parameters, _rows) = (parameters, rows);
+    private KroneckerFactored(ParameterLayout parameters, Dictionary<string, CoverageRow> rows) =>
+        (Parameters, _blocks, _rows) = (parameters, [], rows);
 
     /// <summary>Measures the factors now, in one pass over the data. They do not change with the parameters afterwards.</summary>
     /// <param name="objective">An objective with a likelihood. Not kept.</param>
@@ -28,7 +29,8 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     /// <param name="sharing">How the positions of an example enter the factors.</param>
     /// <param name="corrected">EKFAC: replaces the eigenvalues by the second moments of the gradients in the eigenbasis. They are measured
     /// in a second pass over the data with the same draws.</param>
-    /// <exception cref="ArgumentException">The objective is a plain function, which has no layers.</exception>
+    /// <exception cref="ArgumentException">The objective is a plain function, which has no layers; or the Fisher is the forward-only one,
+    /// which has no gradients to correct by.</exception>
     public KroneckerFactored(
         Objective objective,
         FisherKind kind = FisherKind.Exact,
@@ -41,67 +43,24 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
         ArgumentNullException.ThrowIfNull(objective);
         if (objective.Model is not { } model || objective.Likelihood is not { } likelihood)
             throw new ArgumentException("A plain function has a Hessian, but no layers to take Kronecker factors of.", nameof(objective));
-        Parameters = objective.Parameters;
-        var settings = new FisherSettings(Require.Defined(kind), Require.AtLeast(1, samples), Require.Defined(sharing));
-        (var layers, _rows) = BlockCatalog.Match(model, Parameters.Parameters, NoBlock);
-        _blocks.AddRange(layers.Select(l => l.Block).Distinct());
-        try
-        {
-            Measure();
-            if (!corrected)
-                return;
-            foreach (var block in _blocks)
-                block.MakeBasis();
-            settings = settings with { Corrected = true };
-            Measure();
-        }
-        catch
-        {
-            Dispose();
-            throw;
-        }
-
-        void Measure()
-        {
-            using var generator = new Generator((ulong)HashSeed.OfRank(seed, objective.Part is null ? objective.Ranks.Rank : 0), Device);
-            using var capture = new Capture(model, layers, () => settings, likelihood, generator, measuring: true, _ => objective.Part)
+        using var estimate = new KroneckerEstimate(
+            model,
+            likelihood,
+            new()
             {
-                Active = true,
-            };
-            bool finite = true;
-            long terms = objective.Walk(
-                true,
-                piece =>
-                {
-                    var output = piece.Output;
-                    if (FisherSettings.FromLoss(kind) && output.requires_grad)
-                        using (var f = output.detach())
-                            capture.Propagate(output, likelihood.Score(f, piece.Target));
-                    finite &= !capture.NotFinite;
-                    capture.Reset();
-                }
-            );
-            foreach (var (layer, message) in capture.Reports)
-            foreach (int i in Indices(_blocks.Find(b => b.Name == layer)!))
-            {
-                var (name, row) = (Parameters.Parameters[i].Name, _rows[Parameters.Parameters[i].Name]);
-                if (!row.Reason.EndsWith(message, StringComparison.Ordinal))
-                    _rows[name] = row with { Reason = $"{row.Reason}; {message}" };
-            }
-            if (objective.Ranks.Size > 1)
-                (_, finite) = InverseSharing.Reduce(objective.Ranks, _blocks, terms, finite);
-            foreach (var block in _blocks.ToList())
-                if (!finite)
-                    Drop(block, "the model's outputs were not finite");
-                else if (!block.HasPending)
-                    Drop(block, block.Unseen ?? "its input was not seen: call layer.call(x) instead of layer.forward(x)");
-                else if (!block.UpdateRunningAverage(kind == FisherKind.ForwardOnly ? null : 1 / objective.Divisor(terms), decay: 0))
-                    Drop(block, "its factors were not finite");
-        }
+                Fisher = FisherOptions.Of(kind, Require.AtLeast(1, samples)),
+                WeightSharing = sharing,
+                Inverse = InverseOptions.Of(corrected ? DampingMethod.Ekfac : DampingMethod.Eigenbasis),
+            },
+            Parameters = objective.Parameters,
+            seed: seed
+        );
+        estimate.Measure(objective, inverts: false);
+        (_blocks, _rows) = estimate.Release();
     }
 
-    /// <summary>The curvature of an optimizer: a copy of its running factors, as a mean over terms.</summary>
-    /// <param name="estimate">For example <c>Kfac.Estimate</c>. Not owned.</param>
+    /// <summary>The curvature of an estimate: a copy of its running factors, as a mean over terms.</summary>
+    /// <param name="estimate">An optimizer's, such as <c>Kfac.Estimate</c>, or one of your own. Not owned.</param>
     /// <param name="parameters">The parameters of the rows and columns; by default all trainable ones of the model.</param>
     public static KroneckerFactored Of(KroneckerEstimate estimate, ParameterLayout? parameters = null)
     {
@@ -114,7 +73,7 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
             parameters,
             parameters.Parameters.ToDictionary(
                 p => p.Name,
-                p => rows.GetValueOrDefault(p.Name) ?? new(p.Name, NoBlock, "not a parameter of the optimizer")
+                p => rows.GetValueOrDefault(p.Name) ?? new(p.Name, NoBlock, "not a parameter of the estimate")
             )
         );
         foreach (var block in estimate.Blocks)
@@ -132,17 +91,6 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
                         );
         }
         return result;
-    }
-
-    private void Drop(CurvatureBlock block, string reason)
-    {
-        foreach (int i in Indices(block))
-        {
-            string name = Parameters.Parameters[i].Name;
-            _rows[name] = new(name, NoBlock, reason);
-        }
-        _blocks.Remove(block);
-        block.Dispose();
     }
 
     /// <summary>The parameters of the rows and columns.</summary>
@@ -180,37 +128,9 @@ public sealed class KroneckerFactored : LinearOperator, IDisposable
     public override Device Device => Parameters.Device;
 
     /// <inheritdoc/>
-    protected override Tensor Product(Tensor v) => Map(v, 0, (i, x) => _blocks[i].Apply(x));
+    protected override Tensor Product(Tensor v) => CurvatureBlock.Map(_blocks, Parameters, v, 0, (i, x) => _blocks[i].Apply(x));
 
     internal IReadOnlyList<CurvatureBlock> Blocks => _blocks;
-
-    /// <summary>Applies a map to the part of every block, [k, (groups,) out, in+1]; the rows of other parameters are multiplied by a
-    /// number.</summary>
-    internal Tensor Map(Tensor v, double others, Func<int, Tensor, Tensor> map)
-    {
-        using var scope = NewDisposeScope();
-        long k = v.shape[1];
-        var rows = v.T.contiguous();
-        var result = others == 0 ? zeros_like(rows) : rows.mul(others);
-        for (int b = 0; b < _blocks.Count; b++)
-        {
-            using var inner = NewDisposeScope();
-            int[] indices = Indices(_blocks[b]);
-            var y = map(b, _blocks[b].Join([.. indices.Select(i => Part(rows, i))], k));
-            foreach (var (i, part) in indices.Zip(_blocks[b].Split(y, k)))
-                Part(result, i).copy_(part.reshape(k, -1));
-        }
-        return result.T.contiguous().MoveToOuterDisposeScope();
-
-        Tensor Part(Tensor t, int i) => t.narrow(1, Parameters.Offset(i), Parameters.Parameters[i].Parameter.numel());
-    }
-
-    private int[] Indices(CurvatureBlock block) =>
-        [
-            .. block.Parameters.Select(p =>
-                Enumerable.Range(0, Parameters.Parameters.Count).First(i => Parameters.Parameters[i].Parameter.Handle == p.Handle)
-            ),
-        ];
 
     /// <summary>Frees the factors.</summary>
     public void Dispose()

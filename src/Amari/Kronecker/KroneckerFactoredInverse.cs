@@ -34,7 +34,7 @@ public sealed class KroneckerFactoredInverse : InverseOperator, IDisposable
 
     private protected override (Tensor X, InverseReport Report) Solve(Tensor b)
     {
-        var x = _factored.Map(b, 1 / _damping, (i, v) => _inverses[i].Apply(v, _damping));
+        var x = CurvatureBlock.Map(_factored.Blocks, _factored.Parameters, b, 1 / _damping, (i, v) => _inverses[i].Apply(v, _damping));
         if (!_measureResidual)
             return (x, new(_status, 0, null));
         using var cx = Inverted.Apply(x);

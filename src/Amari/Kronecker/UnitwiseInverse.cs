@@ -4,8 +4,11 @@ using Amari.Solvers;
 namespace Amari.Kronecker;
 
 /// <summary>The inverses of unit-wise blocks, damped when they were made: [units, 2, 2].</summary>
-internal sealed record UnitwiseInverse(Tensor Blocks) : BlockInverse
+internal sealed class UnitwiseInverse(Tensor blocks) : BlockInverse
 {
+    /// <summary>[units, 2, 2].</summary>
+    public Tensor Blocks => blocks;
+
     /// <summary>(F + λ I)⁻¹. Where the factorisation fails, the last one stays, and without it the identity is taken.</summary>
     /// <param name="f">F : [units, 2, 2].</param>
     /// <param name="damping">λ.</param>
@@ -25,7 +28,7 @@ internal sealed record UnitwiseInverse(Tensor Blocks) : BlockInverse
 
     public override double MeanEigenvalue => 1;
 
-    public override Tensor Apply(Tensor v, double damping) => Product(Blocks, v);
+    public override Tensor Apply(Tensor v, double damping) => Product(blocks, v);
 
     /// <summary>[units, 2, 2] times [.., units, 2]; a fresh tensor.</summary>
     public static Tensor Product(Tensor blocks, Tensor v)
@@ -34,10 +37,10 @@ internal sealed record UnitwiseInverse(Tensor Blocks) : BlockInverse
         return blocks.MatrixProduct(v.unsqueeze(-1)).squeeze(-1).MoveToOuterDisposeScope();
     }
 
-    public override IEnumerable<(string Name, Tensor Tensor)> Tensors() => [(nameof(Blocks), Blocks)];
+    public override IEnumerable<(string Name, Tensor Tensor)> Tensors() => [(nameof(Blocks), blocks)];
 
-    public override BlockInverse Map(Func<Tensor, Tensor> map) => new UnitwiseInverse(map(Blocks));
+    public override BlockInverse Map(Func<Tensor, Tensor> map) => new UnitwiseInverse(map(blocks));
 
     /// <summary>Of saved tensors; null if there are none.</summary>
-    public static UnitwiseInverse? Restored(Func<string, Tensor?> find) => find(nameof(Blocks)) is { } blocks ? new(blocks) : null;
+    public static UnitwiseInverse? Restored(Func<string, Tensor?> find) => find(nameof(Blocks)) is { } saved ? new(saved) : null;
 }

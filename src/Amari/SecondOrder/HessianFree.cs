@@ -169,12 +169,26 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         var o = Group.Options;
         using var kfac =
             o.Preconditioner == HessianFreePreconditioner.Kfac
-                ? new KroneckerFactored(objective, FisherKind.MonteCarlo, o.PreconditionerSamples, o.Seed + Steps)
+                ? new KroneckerEstimate(
+                    objective.Model!,
+                    objective.Likelihood,
+                    new()
+                    {
+                        Fisher = new FisherOptions.MonteCarlo { Samples = o.PreconditionerSamples },
+                        Inverse = new InverseOptions.Eigenbasis(),
+                        MinDamping = 0,
+                    },
+                    objective.Parameters,
+                    seed: o.Seed + Steps
+                )
+                {
+                    Damping = lambda,
+                }
                 : null;
-        using var inverse = kfac?.Inverse(lambda, DampingMethod.Eigenbasis, measureResidual: false);
-        foreach (string message in inverse?.Messages ?? [])
-            Log(message);
-        foreach (var row in kfac?.Coverage.Rows.Where(r => r.Block == KroneckerFactored.NoBlock) ?? [])
+        kfac?.Measure(objective);
+        foreach (var (layer, message) in kfac?.Reports ?? [])
+            Log(message, layer);
+        foreach (var row in kfac?.Coverage.Rows.Where(r => r.Block == KroneckerEstimate.NoBlock) ?? [])
             Log($"not preconditioned by K-FAC: {row.Reason}", row.Parameter);
         var iterates = new List<Tensor>();
         int next = 1;
@@ -187,7 +201,9 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
                 Tolerance = Residual,
                 ProgressTolerance = o.ProgressTolerance,
             },
-            o.Preconditioner == HessianFreePreconditioner.Diagonal ? Diagonal(objective, lambda) : inverse,
+            o.Preconditioner == HessianFreePreconditioner.Diagonal ? Diagonal(objective, lambda)
+                : kfac is null ? null
+                : Preconditioner(objective.Parameters, kfac.Precondition),
             Direction?.mul(o.WarmStart),
             (i, x) =>
             {
@@ -211,6 +227,9 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
             .add_(lambda)
             .pow_(-o.PreconditionerExponent)
             .unsqueeze(1);
-        return LinearOperator.FromFunction(objective.Parameters.Dimension, objective.Parameters.Type, v => v * inverse);
+        return Preconditioner(objective.Parameters, v => v * inverse);
     }
+
+    private static LinearOperator Preconditioner(ParameterLayout layout, Func<Tensor, Tensor> product) =>
+        LinearOperator.FromFunction(layout.Dimension, layout.Type, product);
 }
