@@ -1,0 +1,59 @@
+using Amari.Training;
+using Spectre.Console;
+
+namespace Amari.Reporting;
+
+/// <summary>The result table of a comparison for a console: in parts below one another if it is wider than the console.</summary>
+internal static class ResultTable
+{
+    private const int MinColumn = 8, // characters; shorter headings are not broken
+        Padding = 3; // of a column, with its border
+
+    /// <param name="comparison">The results.</param>
+    /// <param name="width">Columns of the console.</param>
+    public static IEnumerable<Table> Of(BenchmarkResult comparison, int width)
+    {
+        var summaries = Summary.Of(comparison);
+        var rows = summaries.Select(s => s.Cells()).ToList();
+        var columns = Summary.Heads(comparison).Select((head, i) => new Column(head, [.. rows.Select(r => r[i])])).ToList();
+        var names = new Column("optimizer", [.. summaries.Select(s => s.Optimizer)]);
+        for (int from = 0; from < columns.Count; )
+        {
+            int used = 1 + names.Width + Padding + columns[from].Width + Padding,
+                to = from + 1;
+            while (to < columns.Count && used + columns[to].Width + Padding <= width)
+                used += columns[to++].Width + Padding;
+            yield return Table([names, .. columns[from..to]]);
+            from = to;
+        }
+    }
+
+    private static Table Table(IReadOnlyList<Column> columns)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (var column in columns)
+            table.AddColumn(new TableColumn(Markup.Escape(column.Heading)).NoWrap());
+        foreach (int row in Enumerable.Range(0, columns[0].Cells.Count))
+            table.AddRow([.. columns.Select(c => Markup.Escape(c.Cells[row]))]);
+        return table;
+    }
+
+    private sealed record Column(string Head, IReadOnlyList<string> Cells)
+    {
+        /// <summary>The longest line of the cells and the longest word of the heading.</summary>
+        public int Width { get; } =
+            Head.Split(' ').Concat(Cells.SelectMany(c => c.Split('\n'))).Append("").Max(l => Math.Max(l.Length, MinColumn));
+
+        /// <summary>The heading in lines of that width.</summary>
+        public string Heading =>
+            Head.Split(' ')
+                .Aggregate(
+                    (Text: "", Line: 0),
+                    (h, word) =>
+                        h.Text.Length == 0 ? (word, word.Length)
+                        : h.Line + 1 + word.Length <= Width ? ($"{h.Text} {word}", h.Line + 1 + word.Length)
+                        : ($"{h.Text}\n{word}", word.Length)
+                )
+                .Text;
+    }
+}
