@@ -57,7 +57,7 @@ internal static class Answer
     {
         if (stable < 2 || !(time.IsTested || end.IsTested))
             yield break;
-        yield return "\"Faster\" and \"better\" mean beyond chance: paired t tests over the seeds at 5 %, with Holm's correction"
+        yield return "Only differences beyond chance count: paired t tests over the seeds at 5 %, with Holm's correction"
             + (time.IsCensored ? "; a run that missed the target counts with its whole budget." : ".");
     }
 

@@ -3,7 +3,8 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>What limits an answer: plateaus, overfitting, a busy machine, an interruption, one seed, settings, schedules, foreknowledge.</summary>
+/// <summary>What limits an answer: plateaus, overfitting, a busy machine, an interruption, one seed, settings, schedules and
+/// foreknowledge.</summary>
 internal static class Cautions
 {
     private const double Overfitting = 0.1; // of the held-out loss's reduction, lost again
@@ -26,7 +27,9 @@ internal static class Cautions
         if (all.Count == 1)
             yield break;
         if (all.All(s => s.Runs.Count == 1))
-            yield return "Only one seed was run, so no test is possible and the order may be chance: use --seeds 5 for a verdict.";
+            yield return "Only one seed was run, so no test is possible"
+                + (all.Count(s => s.IsStable) > 1 ? " and the order may be chance" : "")
+                + ": use --seeds 5 for a verdict.";
         yield return Settings(comparison);
         if (Schedules(comparison, all) is { } schedules)
             yield return schedules;

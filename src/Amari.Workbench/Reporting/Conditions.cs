@@ -30,12 +30,12 @@ internal static class Conditions
         string what =
             comparison.Runs.Count == 1
                 ? $"The machine was busy: the run waited for a processor {share} of its time{cpu}."
-                : $"The machine was busy: {busy.Count} of {comparison.Runs.Count} runs waited for a processor more than a fifth of their time "
-                    + $"({run}{share}{cpu}).";
+                : $"The machine was busy: {busy.Count} of {comparison.Runs.Count} runs waited for a processor more than a fifth of "
+                    + $"their time ({run}{share}{cpu}).";
         return what
             + (
                 timed && comparison.Runs.Count > 1 ? " So steps are compared here, not seconds."
-                : comparison.Budget.Seconds is not null ? " In the same seconds an idle machine takes more steps."
+                : comparison.Budget.Seconds is not null ? " In these seconds an idle machine takes more steps, and the order may differ."
                 : " So its seconds say little."
             );
     }

@@ -2,8 +2,10 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>One quantity of several optimizers: the leader, tested against every other one by <see cref="PairedTest"/> over the seeds, with
-/// <see cref="Holm"/>'s correction.</summary>
+/// <summary>One quantity of several optimizers: the leader, tested against every other one by a <see cref="PairedTest"/> over the
+/// seeds, with <see cref="Holm"/>'s correction.</summary>
+/// <remarks>The leader is chosen by the same data. Among equal optimizers with 3 to 5 seeds, any claim is then made with a probability of
+/// 5 % for two of them, 7 % for four and 10 % for nine (simulated, normal differences).</remarks>
 internal sealed class Contest
 {
     private const int MaxMoreSeeds = 100;

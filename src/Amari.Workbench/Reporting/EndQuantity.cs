@@ -9,7 +9,8 @@ namespace Amari.Reporting;
 /// <param name="Of">Its value at the end of a run.</param>
 internal sealed record EndQuantity(string Name, bool HigherIsBetter, Func<TrainingRun, double> Of)
 {
-    /// <summary>The quantity of a comparison. If the target is the training loss but there are held-out examples, it is their loss.</summary>
+    /// <summary>The quantity of a comparison. If the target is the training loss but there are held-out examples, it is their
+    /// loss.</summary>
     public static EndQuantity In(BenchmarkResult comparison) =>
         comparison.Target.Metric switch
         {

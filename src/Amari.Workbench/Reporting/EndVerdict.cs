@@ -53,7 +53,7 @@ internal sealed class EndVerdict
         var ties = contest.Ties.ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
         if (ties.Count == 0)
-            yield return $"Use {leader.Optimizer}: it ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}, {medians}.";
+            yield return $"Use {leader.Optimizer}: it {Best(leader)}, {medians}.";
         else
         {
             string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];
@@ -62,10 +62,10 @@ internal sealed class EndVerdict
                 ? $"Use {Trouble.Join(names, "or")}: they ended with the {_quantity.Best} {_quantity.Name} and cannot be told apart "
                     + $"({values}; {medians})."
                 : $"{Trouble.Join(names)} cannot be told apart by the {_quantity.Name} at the end ({values}; {medians}).";
-            yield return Phrase.MoreSeeds(ties);
+            yield return Phrase.TiedDifferences(ties, $"{_quantity.Worse} than {leader.Optimizer}");
         }
         if (beaten.Count > 0)
-            yield return $"{leader.Optimizer} is better than the others: {string.Join(", ", beaten.Select(Behind))}.";
+            yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Phrase.Difference)])}.";
     }
 
     /// <summary>The ends of the runs, after the verdict on time.</summary>
@@ -76,21 +76,22 @@ internal sealed class EndVerdict
             return [];
         var leader = contest.Leader;
         bool same = first is [var only] && only.Optimizer == leader.Optimizer;
-        string name = same ? "It also" : leader.Optimizer,
-            best = $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
+        string name = leader.Optimizer + (same ? " also" : ""),
+            best = Best(leader);
+        var slower = contest.Rivals.Where(r => first.Any(f => f.Optimizer == r.Name)).ToList();
         return
         [
-            contest.Rivals.Count == 0 ? $"{(same ? "It" : leader.Optimizer)} ended at {_quantity.Name} {_quantity.Median(leader)}."
+            contest.Rivals.Count == 0 ? $"{leader.Optimizer} ended at {_quantity.Name} {_quantity.Median(leader)}."
             : !contest.IsTested ? $"{name} {best}{(same ? "" : $" ({string.Join(", ", first.Except([leader]).Select(Value))})")}."
             : DiffersFrom(first)
                 ? $"Use {leader.Optimizer} where the end of the budget counts: it {best}; "
-                    + $"{Trouble.Join([.. contest.Rivals.Where(r => first.Any(f => f.Optimizer == r.Name)).Select(Behind)])}."
+                    + $"it is better {Trouble.Join([.. slower.Select(Phrase.Difference)])}."
             : !contest.Ties.Any() ? $"{name} {best}, better than all others."
             : $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}.",
         ];
     }
 
-    private string Value(Summary s) => $"{s.Optimizer} {_quantity.Median(s)}";
+    private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
 
-    private string Behind(Rival rival) => $"{rival.Name} ended {_quantity.Worse} {Phrase.Difference(rival)}";
+    private string Value(Summary s) => $"{s.Optimizer} {_quantity.Median(s)}";
 }

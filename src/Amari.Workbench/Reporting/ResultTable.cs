@@ -6,7 +6,8 @@ namespace Amari.Reporting;
 /// <summary>The result table of a comparison for a console: in parts below one another if it is wider than the console.</summary>
 internal static class ResultTable
 {
-    private const int MinColumn = 8, // characters; shorter headings are not broken
+    private const int Costs = 2, // the last columns: of a step, and of the state
+        MinColumn = 6, // characters
         Padding = 3; // of a column, with its border
 
     /// <param name="comparison">The results.</param>
@@ -17,20 +18,18 @@ internal static class ResultTable
         var rows = summaries.Select(s => s.Cells()).ToList();
         var columns = Summary.Heads(comparison).Select((head, i) => new Column(head, [.. rows.Select(r => r[i])])).ToList();
         var names = new Column("optimizer", [.. summaries.Select(s => s.Optimizer)]);
-        for (int from = 0; from < columns.Count; )
-        {
-            int used = 1 + names.Width + Padding + columns[from].Width + Padding,
-                to = from + 1;
-            while (to < columns.Count && used + columns[to].Width + Padding <= width)
-                used += columns[to++].Width + Padding;
-            yield return Table([names, .. columns[from..to]]);
-            from = to;
-        }
+        foreach (var part in names.Fits(columns, width) ? [columns] : (List<Column>[])[columns[..^Costs], columns[^Costs..]])
+            while (part.Count > 0)
+            {
+                int count = Enumerable.Range(1, part.Count).Last(n => n == 1 || names.Fits(part[..n], width));
+                yield return Table([names, .. part[..count]]);
+                part.RemoveRange(0, count);
+            }
     }
 
     private static Table Table(IReadOnlyList<Column> columns)
     {
-        var table = new Table().Border(TableBorder.Rounded);
+        var table = new Table().Border(TableBorder.Rounded).ShowRowSeparators();
         foreach (var column in columns)
             table.AddColumn(new TableColumn(Markup.Escape(column.Heading)).NoWrap());
         foreach (int row in Enumerable.Range(0, columns[0].Cells.Count))
@@ -43,6 +42,9 @@ internal static class ResultTable
         /// <summary>The longest line of the cells and the longest word of the heading.</summary>
         public int Width { get; } =
             Head.Split(' ').Concat(Cells.SelectMany(c => c.Split('\n'))).Append("").Max(l => Math.Max(l.Length, MinColumn));
+
+        /// <summary>Whether it fits into a width with other columns on its right.</summary>
+        public bool Fits(IEnumerable<Column> others, int width) => 1 + others.Prepend(this).Sum(c => c.Width + Padding) <= width;
 
         /// <summary>The heading in lines of that width.</summary>
         public string Heading =>

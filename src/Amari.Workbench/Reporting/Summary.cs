@@ -51,17 +51,18 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     /// <summary>How many of the runs that count reached the target, in words.</summary>
     public string Share => $"{Reached} of {Eligible.Count} seeds";
 
-    /// <summary>The cells of the result table after the optimizer's name. The first line is the median over seeds; the others are the range,
-    /// the best value during the runs, and remarks.</summary>
+    /// <summary>The cells of the result table after the optimizer's name. The first line is the median over seeds; the others are the
+    /// range, the best value during the runs, and remarks.</summary>
     public IReadOnlyList<string> Cells() =>
         [
             SecondsToTarget is { } s ? Number.Short(s) + " s" + Range(r => r.SecondsToTarget) + (ReachedByAll ? "" : "\n" + Share)
             : Reached > 0 ? Share
             : Eligible.Count > 0 ? "not reached"
             : "stopped",
-            StepsToTarget is { } n ? Number.Short(n, 6) + Range(r => r.StepsToTarget, 6) : "-",
+            StepsToTarget is { } n ? FormattableString.Invariant($"{n:F0}") + Range(r => r.StepsToTarget, 6) : "-",
             .. HasHeldOut
-                ? (string[])[Judging(r => r.FinalHeldOutLoss, r => r.BestHeldOut?.Loss), MetricCell(), Plain(r => r.FinalLoss)]
+                ? (string[])
+                    [Judging(r => r.FinalHeldOutLoss, r => r.BestHeldOut?.Loss), MetricCell(), Plain(r => r.FinalLoss, range: false)]
                 : [Judging(r => r.FinalLoss, r => r.Best?.Loss), MetricCell()],
             TimesCell(),
             Example.Parameters > 0 ? $"{Number.Bytes(Example.StateBytes)}\n{Number.Short(Example.StateBytesPerParameter)} B" : "-",
@@ -104,8 +105,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     }
 
     /// <summary>The final metric, its range, and the median of its best values, or of those where the held-out loss is lowest.</summary>
-    private string MetricCell() =>
-        Plain(r => r.FinalMetric, 4) + (HasHeldOut ? Best(BestMetric, 4, Judged is null ? "at best" : "best") : "");
+    private string MetricCell() => Plain(r => r.FinalMetric, 4) + (HasHeldOut ? Best(BestMetric, 4) : "");
 
     private double? BestMetric(TrainingRun run) =>
         Judged is not { } higherIsBetter ? run.BestHeldOut?.Metric
@@ -116,17 +116,16 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     private string TimesCell()
     {
         var times = Runs.Select(r => r.StepTimes).Where(t => double.IsFinite(t.Low)).ToList();
-        string quartiles =
-            times.Count == 0 ? "" : $"\n{Number.Short(times.Select(t => t.Low).Min())}..{Number.Short(times.Select(t => t.High).Max())}";
+        string quartiles = times.Count == 0 ? "" : $"\n{Number.Short(times.Min(t => t.Low), 2)}..{Number.Short(times.Max(t => t.High), 2)}";
         double cpu = Median(Runs, r => r.CpuSeconds);
         return Formatted(MillisecondsPerStep) + quartiles + (cpu > 0 ? $"\nCPU {Number.Short(cpu)} s" : "");
     }
 
-    private string Plain(Func<TrainingRun, double> value, int digits = 3) =>
-        double.IsFinite(Median(Runs, value)) ? Number.Short(Median(Runs, value), digits) + Range(r => value(r), digits) : "-";
+    private string Plain(Func<TrainingRun, double> value, int digits = 3, bool range = true) =>
+        double.IsFinite(Median(Runs, value)) ? Number.Short(Median(Runs, value), digits) + (range ? Range(r => value(r)) : "") : "-";
 
-    private string Best(Func<TrainingRun, double?> best, int digits = 3, string label = "best") =>
-        Runs.All(r => best(r) is { } b && double.IsFinite(b)) ? $"\n{label} {Number.Short(Median(Runs, r => best(r)!.Value), digits)}" : "";
+    private string Best(Func<TrainingRun, double?> best, int digits = 3) =>
+        Runs.All(r => best(r) is { } b && double.IsFinite(b)) ? $"\nbest {Number.Short(Median(Runs, r => best(r)!.Value), digits)}" : "";
 
     private string Range(Func<TrainingRun, double?> value, int digits = 3)
     {

@@ -67,9 +67,9 @@ internal sealed class TimeVerdict
         string medians = FormattableString.Invariant($"medians of {leader.Eligible.Count} seeds");
         var ties = contest.Ties.Where(t => t.Summary.ReachedByAll).ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
-        string where = endDiffers ? $" where the time to {_target} counts" : "";
+        var (where, reached) = endDiffers ? ($" where the time to {_target} counts", "that") : ("", _target);
         if (ties.Count == 0)
-            yield return $"Use {leader.Optimizer}{where}: it reached {(endDiffers ? "that" : _target)} first, in {Cost(leader)}, {medians}.";
+            yield return $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}.";
         else
         {
             string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];
@@ -78,16 +78,17 @@ internal sealed class TimeVerdict
                 ties.Select(t => t.Summary).Prepend(leader).Select(s => $"{s.Optimizer} {Cost(s, between: ", ", after: "")}")
             );
             yield return beaten.Count > 0
-                ? $"Use {Trouble.Join(names, "or")}{where}: they were first to reach {(endDiffers ? "it" : _target)} and cannot be told apart "
+                ? $"Use {Trouble.Join(names, "or")}{where}: they were first to reach {reached} and cannot be told apart "
                     + $"({costs}; {medians})."
                 : $"{Trouble.Join(names)} cannot be told apart by the {(_bySteps ? "steps" : "time")} to {_target} ({costs}; {medians}).";
-            yield return Phrase.MoreSeeds(ties);
+            yield return Phrase.TiedRatios(ties, $"{Unit} as {leader.Optimizer}");
         }
         if (!_bySteps && ties.Count == 0 && contest.Rivals.FirstOrDefault(r => r.Summary.ReachedByAll) is { } second)
             if (Why(leader, second.Summary) is { } why)
                 yield return why;
         if (beaten.Count > 0)
-            yield return $"{leader.Optimizer} is faster than {Trouble.Join([.. beaten.Select(r => Phrase.Ratio(r, Unit))])}.";
+            yield return $"{leader.Optimizer} {(_bySteps ? "needs fewer steps" : "is faster")} "
+                + $"{Trouble.Join([.. beaten.Select(Phrase.Ratio)])}.";
     }
 
     /// <summary>What the leader owes its place to: fewer steps, or shorter ones; null if neither shows.</summary>
@@ -96,7 +97,7 @@ internal sealed class TimeVerdict
         double length = leader.MillisecondsPerStep / second.MillisecondsPerStep;
         if (leader.StepsToTarget is not { } steps || second.StepsToTarget is not { } others || steps == others || !double.IsFinite(length))
             return null;
-        string counts = $"steps than {second.Optimizer} ({Number.Short(steps, 6)} against {Number.Short(others, 6)})";
+        string counts = $"steps than {second.Optimizer} ({Steps(steps)} against {Steps(others)})";
         return (steps < others, length > 1) switch
         {
             (true, true) => $"{leader.Optimizer} needs fewer {counts}; each takes {Phrase.Factor(length)} times as long.",
@@ -116,15 +117,17 @@ internal sealed class TimeVerdict
             yield return (
                 rival.Summary.SecondsToTarget < leader.SecondsToTarget
                     ? $"{rival.Name} was faster where it reached it ({Cost(rival.Summary, ", ", "")}), but that was with only "
-                    : $"{rival.Name} reached it with only "
+                    : $"{rival.Name} reached the target with only "
             ) + $"{rival.Summary.Share}{Tie(rival)}.";
         var never = missed.Where(r => r.Summary.Reached == 0).ToList();
         foreach (var group in never.GroupBy(Tie))
-            yield return $"{Trouble.Join([.. group.Select(r => r.Name)])} did not reach it within {_comparison.Budget}{group.Key}.";
+            yield return $"{Trouble.Join([.. group.Select(r => r.Name)])} did not reach the target within {_comparison.Budget}{group.Key}.";
 
         string Tie(Rival rival) =>
             rival.Test.IsPossible && !rival.IsBeaten ? $" and cannot be told apart from {leader.Optimizer} by the test" : "";
     }
+
+    private static string Steps(double median) => FormattableString.Invariant($"{median:F0}");
 
     private string Unit => _bySteps ? "as many steps" : "as long";
 
@@ -133,8 +136,8 @@ internal sealed class TimeVerdict
 
     private string Cost(Summary s, string between = " (", string after = ")") =>
         _bySteps
-            ? $"{Number.Short(s.StepsToTarget!.Value, 6)} steps"
-            : $"{Number.Short(s.SecondsToTarget!.Value)} s{between}{Number.Short(s.StepsToTarget!.Value, 6)} steps{after}";
+            ? $"{Steps(s.StepsToTarget!.Value)} steps"
+            : $"{Number.Short(s.SecondsToTarget!.Value)} s{between}{Steps(s.StepsToTarget!.Value)} steps{after}";
 
     /// <summary>The logarithm of the seconds or steps to the target; a target met before the first step counts as one step.</summary>
     private double? Cost(TrainingRun run)
