@@ -41,14 +41,16 @@ internal static class ResultTable
     {
         /// <summary>The longest line of the cells and the longest word of the heading.</summary>
         public int Width { get; } =
-            Head.Split(' ').Concat(Cells.SelectMany(c => c.Split('\n'))).Append("").Max(l => Math.Max(l.Length, MinColumn));
+            Words(Head).Concat(Cells.SelectMany(c => c.Split('\n'))).Append("").Max(l => Math.Max(l.Length, MinColumn));
+
+        private static string[] Words(string text) => text.Split([' ', '\n']);
 
         /// <summary>Whether it fits into a width with other columns on its right.</summary>
         public bool Fits(IEnumerable<Column> others, int width) => 1 + others.Prepend(this).Sum(c => c.Width + Padding) <= width;
 
         /// <summary>The heading in lines of that width.</summary>
         public string Heading =>
-            Head.Split(' ')
+            Words(Head)
                 .Aggregate(
                     (Text: "", Line: 0),
                     (h, word) =>

@@ -77,7 +77,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
                 ? (string[])["held-out loss, best", $"{c.Metric}, {(MetricIsJudged(c) ? "best" : "at best loss")}", "training loss"]
                 : ["final loss, best", "final " + c.Metric],
             "ms/step, quartiles, CPU",
-            "state, /param",
+            "state,\n/param",
         ];
 
     /// <summary>The median of a quantity; NaN without runs.</summary>

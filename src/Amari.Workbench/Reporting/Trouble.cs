@@ -27,7 +27,11 @@ internal static class Trouble
         var parts = new List<string>();
         var apart = summary.Runs.Where(r => r.CameApart).ToList();
         if (apart.Count > 0)
-            parts.Add($"came apart on {Seeds(apart)} ({LossesOf(apart.MaxBy(r => r.FinalLoss)!)})");
+        {
+            var worst = apart.MaxBy(r => r.FinalLoss)!;
+            string what = worst.HeldOut.Count > 0 ? "training loss: " : "";
+            parts.Add(FormattableString.Invariant($"came apart on {Seeds(apart)} ({what}{LossesOf(worst)} at step {worst.Steps})"));
+        }
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
         if (diverged.Count > 0)
             parts.Add(
@@ -108,9 +112,8 @@ internal static class Trouble
     }
 
     private static string LossesOf(TrainingRun run) =>
-        (run.HeldOut.Count > 0 ? "training loss: " : "")
-        + (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
-        + FormattableString.Invariant($"ended at {Number.Short(run.FinalLoss)} at step {run.Steps}");
+        (run.Best is { } best ? FormattableString.Invariant($"best {Number.Short(best.Loss)} at step {best.Step}, ") : "")
+        + $"ended at {Number.Short(run.FinalLoss)}";
 
     private static string Seeds(List<TrainingRun> runs) =>
         (runs.Count == 1 ? "seed " : "seeds ") + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);

@@ -310,7 +310,7 @@ public sealed class CommandLineTests
             result
         );
         Assert.Equal((0, ""), (code, error));
-        Assert.Contains("final loss", output, StringComparison.Ordinal);
+        Assert.Contains("held-out", output, StringComparison.Ordinal);
         Assert.Contains("No optimizer reached", Regex.Replace(output, "\\s+", " "), StringComparison.Ordinal);
 
         var root = JsonNode.Parse(File.ReadAllText(json))!;
