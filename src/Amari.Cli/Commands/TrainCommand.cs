@@ -100,6 +100,7 @@ internal sealed class TrainCommand
             Settings = SettingsSource.Workload,
             Schedule = run.Schedule,
             HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
+            DefaultsChosenHere = workload.DefaultsChosenHere,
         };
         if (folder is null)
             return Report.ExitCode([result]);

@@ -11,6 +11,7 @@ internal static class Report
         StepsFigure = "loss-steps",
         MonitorFigure = "monitor",
         Page = "report.html";
+    private const int FileWidth = 100; // columns of output that is not a terminal
 
     /// <summary>The files besides <c>result.json</c>.</summary>
     public static string[] Files { get; } =
@@ -43,6 +44,8 @@ internal static class Report
             console.WriteLine("Stopped before training; there are no results.");
             return 1;
         }
+        if (!console.Profile.Out.IsTerminal)
+            console.Profile.Width = Math.Max(console.Profile.Width, FileWidth);
         foreach (var (comparison, workload) in begun)
         {
             if (comparisons.Count > 1)
@@ -76,13 +79,9 @@ internal static class Report
 
     private static void Write(IAnsiConsole console, BenchmarkResult comparison)
     {
-        var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
-        foreach (string head in Summary.Heads(comparison))
-            table.AddColumn(new TableColumn(Markup.Escape(head)));
-        foreach (var summary in Summary.Of(comparison))
-            table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
         if (comparison.Runs.Count > 0)
-            console.Write(table);
+            foreach (var table in ResultTable.Of(comparison, console.Profile.Width))
+                console.Write(table);
         console.WriteLine(Answer.Of(comparison));
         foreach (var run in comparison.Runs)
             if (run.CurvatureChoice is { } choice)

@@ -13,22 +13,36 @@ internal static class Trouble
     public static string Words(RunStatus status) => NameOf(status).Replace('-', ' ');
 
     /// <summary>Whether the run rules out a recommendation of its optimizer.</summary>
-    public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed;
+    public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed || LostHeldOut(run);
+
+    /// <summary>Whether it trained to the end but its held-out loss is not finite.</summary>
+    private static bool LostHeldOut(TrainingRun run) =>
+        run is { Status: RunStatus.Completed or RunStatus.Interrupted, CameApart: false, HeldOut.Count: > 0 }
+        && !double.IsFinite(run.FinalHeldOutLoss);
 
     /// <summary>The trouble of an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at
-    /// 853)</c>.</summary>
+    /// 853 at step 1000)</c>.</summary>
     public static string Of(Summary summary)
     {
         var parts = new List<string>();
         var apart = summary.Runs.Where(r => r.CameApart).ToList();
         if (apart.Count > 0)
-            parts.Add($"came apart on {Seeds(apart)} ({LossesOf(apart.MaxBy(r => r.FinalLoss)!)})");
+        {
+            var worst = apart.MaxBy(r => r.FinalLoss)!;
+            string what = worst.HeldOut.Count > 0 ? "training loss: " : "";
+            parts.Add(FormattableString.Invariant($"came apart on {Seeds(apart)} ({what}{LossesOf(worst)} at step {worst.Steps})"));
+        }
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
         if (diverged.Count > 0)
-            parts.Add($"diverged on {Seeds(diverged)}");
+            parts.Add(
+                FormattableString.Invariant($"diverged on {Seeds(diverged)} (at step {string.Join(", ", diverged.Select(r => r.Steps))})")
+            );
         var failed = summary.Runs.Where(r => r.Status == RunStatus.Failed).ToList();
         if (failed.Count > 0)
-            parts.Add($"failed on {Seeds(failed)} ({Reason(failed[0].Failure)})");
+            parts.Add(FormattableString.Invariant($"failed on {Seeds(failed)} (at step {failed[0].Steps}: {Reason(failed[0].Failure)})"));
+        var lost = summary.Runs.Where(LostHeldOut).ToList();
+        if (lost.Count > 0)
+            parts.Add($"ended with a held-out loss that is not finite on {Seeds(lost)}");
         return $"{summary.Optimizer} {string.Join(" and ", parts)}";
     }
 
@@ -39,6 +53,7 @@ internal static class Trouble
             RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
                 + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
             RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",
+            _ when LostHeldOut(run) => FormattableString.Invariant($"The held-out loss was not finite at the end, step {run.Steps}."),
             _ when run.CameApart => $"The run came apart: {LossesOf(run)}.",
             _ => null,
         };
@@ -55,6 +70,7 @@ internal static class Trouble
                     ("came apart", summary.Runs.Count(r => r.CameApart)),
                     ("diverged", summary.Runs.Count(r => r.Status == RunStatus.Diverged)),
                     ("failed", summary.Runs.Count(r => r.Status == RunStatus.Failed)),
+                    ("not finite", summary.Runs.Count(LostHeldOut)),
                 ]
             where part.Count > 0
             select summary.Runs.Count == 1 ? $"\n{part.Name}" : $"\n{part.Name}: {part.Count} of {summary.Runs.Count}"
@@ -102,6 +118,7 @@ internal static class Trouble
     private static string Seeds(List<TrainingRun> runs) =>
         (runs.Count == 1 ? "seed " : "seeds ") + Join([.. runs.Select(r => FormattableString.Invariant($"{r.Seed}"))]);
 
-    private static string Join(List<string> words) =>
-        words.Count == 1 ? words[0] : $"{string.Join(", ", words.SkipLast(1))} and {words[^1]}";
+    /// <summary>Words with commas, and "and" before the last.</summary>
+    public static string Join(IReadOnlyList<string> words, string and = "and") =>
+        words.Count == 1 ? words[0] : $"{string.Join(", ", words.SkipLast(1))} {and} {words[^1]}";
 }

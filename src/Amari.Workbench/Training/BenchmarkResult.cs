@@ -26,4 +26,7 @@ public sealed record BenchmarkResult(
 
     /// <summary>Whether a higher value of the target's quantity is better.</summary>
     public bool HigherIsBetter { get; init; }
+
+    /// <summary><see cref="Workloads.Workload.DefaultsChosenHere"/> of the workload.</summary>
+    public bool DefaultsChosenHere { get; init; }
 }

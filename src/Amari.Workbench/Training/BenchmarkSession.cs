@@ -228,6 +228,7 @@ internal sealed class BenchmarkSession(
                 ? one
                 : null,
             HigherIsBetter = trainer.Workload.Target.HigherIsBetter(trainer.Workload.Metric),
+            DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
         };
 
     private CheckpointOptions? Folder(string name) =>

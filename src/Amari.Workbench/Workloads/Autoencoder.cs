@@ -47,6 +47,9 @@ public class Autoencoder : Workload
     public override Budget DefaultBudget => Budget.OfSeconds(60);
 
     /// <inheritdoc/>
+    public override bool DefaultsChosenHere => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {

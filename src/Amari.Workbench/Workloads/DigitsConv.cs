@@ -29,6 +29,9 @@ public sealed class DigitsConv : Workload
     public override Budget DefaultBudget => Budget.OfSeconds(5);
 
     /// <inheritdoc/>
+    public override bool DefaultsChosenHere => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {

@@ -29,6 +29,9 @@ public sealed class DigitsMlp : Workload
     public override Budget DefaultBudget => Budget.OfSeconds(3);
 
     /// <inheritdoc/>
+    public override bool DefaultsChosenHere => true;
+
+    /// <inheritdoc/>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {

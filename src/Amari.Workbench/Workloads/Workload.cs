@@ -41,4 +41,8 @@ public abstract class Workload
     /// defaults.</summary>
     public virtual IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>();
+
+    /// <summary>Whether defaults or search ranges of Amari's K-FAC were chosen by results on this workload. A comparison then states that
+    /// it supports no claim for others.</summary>
+    public virtual bool DefaultsChosenHere => false;
 }

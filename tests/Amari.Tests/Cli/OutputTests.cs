@@ -27,7 +27,7 @@ public sealed class OutputTests : IDisposable
         var (code, output, error) = Run(Train("--json", path));
         Assert.Equal(0, code);
         Assert.Single(JsonNode.Parse(output)!["runs"]!.AsArray());
-        Assert.Contains("final loss", error, StringComparison.Ordinal);
+        Assert.Contains("held-out", error, StringComparison.Ordinal);
         if (path != "-")
             return;
         foreach (

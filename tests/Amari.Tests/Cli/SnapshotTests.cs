@@ -6,6 +6,8 @@ using Amari.Reporting;
 using Amari.Tests.Reporting;
 using Amari.Training;
 using Amari.Workloads;
+using Spectre.Console;
+using static Amari.Tests.Cli.PlantedRuns;
 
 namespace Amari.Tests.Cli;
 
@@ -60,6 +62,7 @@ public sealed partial class SnapshotTests
         foreach (string command in (string[])["compare", "train", "plan", "verify", "lecture", "spectrum", "landscape", "info"])
             yield return ("help-" + command, Help(command));
         yield return ("answers", Answers());
+        yield return ("tables", Tables());
         yield return ("report", ReportText());
     }
 
@@ -74,36 +77,66 @@ public sealed partial class SnapshotTests
 
     private static string Answers()
     {
-        var planted = new (string Case, TrainingRun[] Runs)[]
+        var planted = new (string Case, BenchmarkResult Comparison)[]
         {
-            ("Two optimizers reach the target", [Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, 4, 100, 0.01)]),
+            ("One seed", Comparison(Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, 4, 100, 0.01))),
+            ("A clear win over several seeds", Win),
             (
                 "A tie over several seeds",
-                [
-                    Run("adamw", 0, 2, 1000, 0.05),
-                    Run("adamw", 1, 2.4, 1100, 0.05),
-                    Run("lion", 0, 2.1, 900, 0.05),
-                    Run("lion", 1, 2.5, 950, 0.06),
-                ]
+                Compared(
+                    "loss",
+                    0.1,
+                    Times("adamw", [2, 2.4, 2.1]),
+                    Times("lion", [2.1, 2.3, 2.3], millisecondsPerStep: 8),
+                    Times("sgd", [5, 5.2, 5.1])
+                )
+            ),
+            ("Two optimizers that cannot be told apart", Compared("loss", 0.1, Times("adamw", [2, 2.4]), Times("lion", [2.1, 2.5]))),
+            (
+                "Equal optimizers",
+                Compared("loss", 0.1, Times("adamw", [2, 2.4, 2.1]), Times("lion", [2, 2.4, 2.1]), Times("sgd", [2, 2.4, 2.1]))
             ),
             (
-                "One optimizer misses the target with a seed",
-                [
-                    Run("adamw", 0, 2, 1000, 0.05),
-                    Run("adamw", 1, null, null, 0.3),
-                    Run("sgd", 0, 5, 2000, 0.08),
-                    Run("sgd", 1, 6, 2100, 0.08),
-                ]
+                "Another optimizer is best at the end",
+                Compared(
+                    "held-out loss",
+                    0.3,
+                    Times("kfac", [1, 1.1, 1.2], 40).HeldOut([0.2, 0.21, 0.2], [0.2, 0.21, 0.2]),
+                    Times("adamw", [3, 3.3, 3.1]).HeldOut([0.12, 0.11, 0.12], [0.12, 0.11, 0.13])
+                )
             ),
-            ("No optimizer reaches the target", [Run("adamw", 0, null, null, 0.5), Run("kfac", 0, null, null, 0.2)]),
-            ("One optimizer diverges", [Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, null, null, double.NaN, RunStatus.Diverged)]),
+            (
+                "Optimizers miss the target with a seed or all",
+                Compared(
+                    "loss",
+                    0.1,
+                    Times("adamw", [1, double.NaN, 1]),
+                    Times("lion", [double.NaN, double.NaN, double.NaN]),
+                    Times("sgd", [2, 2.1, 2.2])
+                )
+            ),
+            ("No optimizer reaches the target", Comparison(Run("adamw", 0, null, null, 0.5), Run("kfac", 0, null, null, 0.2))),
+            (
+                "No optimizer reaches a held-out accuracy",
+                Compared(
+                    "accuracy",
+                    0.99,
+                    Missed("adamw").HeldOut([0.3, 0.3, 0.3], [0.3, 0.3, 0.3], [0.9, 0.91, 0.905]),
+                    Missed("kfac").HeldOut([0.3, 0.3, 0.3], [0.3, 0.3, 0.3], [0.95, 0.96, 0.954]),
+                    Missed("lion").HeldOut([0.3, 0.3, 0.3], [0.3, 0.3, 0.3], [0.94, 0.96, 0.95])
+                )
+            ),
+            (
+                "One optimizer diverges",
+                Comparison(Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, null, null, double.NaN, RunStatus.Diverged))
+            ),
             (
                 "All optimizers come apart",
-                [Run("adamw", 0, 2, 1000, 5, RunStatus.CameApart), Run("kfac", 0, 1, 50, 7, RunStatus.CameApart)]
+                Comparison(Run("adamw", 0, 2, 1000, 5, RunStatus.CameApart), Run("kfac", 0, 1, 50, 7, RunStatus.CameApart))
             ),
             (
                 "A run stays at the loss of a constant prediction",
-                [
+                Comparison(
                     Run("sgd", 0, null, null, 2.3) with
                     {
                         Plateau = new(2.3, 0, 1000, 1, true, 0.01),
@@ -111,16 +144,81 @@ public sealed partial class SnapshotTests
                     Run("adamw", 0, 2, 1000, 0.05) with
                     {
                         Best = new(1000, 10, 0.05, 0.9),
-                    },
-                ]
+                    }
+                )
             ),
-            ("An interrupted comparison", [Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, null, null, 0.5, RunStatus.Interrupted)]),
-            ("A single optimizer", [Run("kfac", 0, 4, 100, 0.01)]),
-            ("No run", []),
+            ("A busy machine", Win with { Runs = [.. Win.Runs.Select(r => r.Seed == 1 ? r with { WaitedForCpu = 0.43 } : r)] }),
+            ("Tuned, on a workload that K-FAC's defaults were chosen on", Tuned),
+            (
+                "Overfitting, and an optimizer without the schedule",
+                Compared(
+                    "held-out loss",
+                    0.3,
+                    Times("adamw", [1, 1.1, 1.2]).HeldOut([0.2, 0.21, 0.2], [0.9, 0.8, 0.85]),
+                    Times("schedulefree-adamw", [3, 3.3, 3.1]).HeldOut([0.2, 0.21, 0.2], [0.9, 0.7, 0.85])
+                )
+            ),
+            (
+                "An interrupted comparison",
+                Comparison(Run("adamw", 0, 2, 1000, 0.05), Run("kfac", 0, null, null, 0.5, RunStatus.Interrupted))
+            ),
+            ("A single optimizer", Comparison(Run("kfac", 0, 4, 100, 0.01))),
+            ("No run", Comparison()),
         };
         var text = new StringBuilder();
-        foreach (var (name, runs) in planted)
-            text.AppendLine(name).AppendLine("  " + Answer.Of(Comparison(runs))).AppendLine();
+        foreach (var (name, comparison) in planted)
+            text.AppendLine(name).AppendLine("  " + Answer.Of(comparison)).AppendLine();
+        return text.ToString();
+    }
+
+    private static readonly BenchmarkResult Win = Compared(
+        "held-out loss",
+        0.3,
+        Times("kfac", [1, 1.1, 1.2], 40).HeldOut([0.2, 0.21, 0.2], [0.2, 0.21, 0.2]),
+        Times("adamw", [3, 3.3, 3.1]).HeldOut([0.25, 0.26, 0.27], [0.25, 0.26, 0.27]),
+        Times("sgd", [double.NaN, double.NaN, double.NaN], 8).HeldOut([0.4, 0.44, 0.43], [0.4, 0.44, 0.43])
+    );
+
+    private static readonly BenchmarkResult Tuned = Win with
+    {
+        Settings = SettingsSource.Tuned,
+        DefaultsChosenHere = true,
+        Trials =
+        [
+            .. ((string[])["kfac", "adamw", "sgd"]).SelectMany(name =>
+                Enumerable
+                    .Range(0, 4)
+                    .Select(i => new Trial(
+                        name,
+                        new Dictionary<string, string> { ["LearningRate"] = $"{i % 3}" },
+                        Budget.OfSeconds(i < 3 ? 2.5 : 10),
+                        0.3
+                    ))
+            ),
+        ],
+    };
+
+    private static TrainingRun[] Missed(string optimizer) => Times(optimizer, [double.NaN, double.NaN, double.NaN]);
+
+    /// <summary>The console's table at two widths.</summary>
+    private static string Tables()
+    {
+        using var text = new StringWriter();
+        foreach (int width in (int[])[100, 80])
+        {
+            var console = AnsiConsole.Create(new() { Ansi = AnsiSupport.No, Out = new AnsiConsoleOutput(text) });
+            console.Profile.Width = width;
+            console.Profile.Capabilities.Unicode = true;
+            foreach (var table in ResultTable.Of(Win, width))
+                console.Write(table);
+            foreach (
+                var table in ResultTable.Of(
+                    Comparison(Run("adamw", 0, 2, 1000, 0.05), Run("sgd", 0, null, null, double.NaN, RunStatus.Diverged)),
+                    width
+                )
+            )
+                console.Write(table);
+        }
         return text.ToString();
     }
 

@@ -1,0 +1,90 @@
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Reporting;
+
+/// <summary>What limits an answer: plateaus, overfitting, a busy machine, an interruption, one seed, settings, schedules and
+/// foreknowledge.</summary>
+internal static class Cautions
+{
+    private const double Overfitting = 0.1; // of the held-out loss's reduction, lost again
+
+    /// <param name="comparison">The comparison.</param>
+    /// <param name="all">Its optimizers.</param>
+    /// <param name="winners">Those that the answer prefers.</param>
+    /// <param name="timed">Whether the answer goes by the time to the target.</param>
+    public static IEnumerable<string> Of(BenchmarkResult comparison, IReadOnlyList<Summary> all, IReadOnlyList<Summary> winners, bool timed)
+    {
+        foreach (string warning in Trouble.Plateaus(all))
+            yield return warning;
+        foreach (var winner in winners)
+            if (Overfit(winner) is { } overfit)
+                yield return overfit;
+        if (Conditions.Remark(comparison, timed) is { } busy)
+            yield return busy;
+        if (!all.All(s => s.IsComplete))
+            yield return "The comparison was interrupted; these are the results so far.";
+        if (all.Count == 1)
+            yield break;
+        if (all.All(s => s.Runs.Count == 1))
+            yield return "Only one seed was run, so no test is possible"
+                + (all.Count(s => s.IsStable) > 1 ? " and the order may be chance" : "")
+                + ": use --seeds 5 for a verdict.";
+        yield return Settings(comparison);
+        if (Schedules(comparison, all) is { } schedules)
+            yield return schedules;
+        if (comparison.DefaultsChosenHere && all.Any(s => s.Optimizer.Contains("kfac", StringComparison.OrdinalIgnoreCase)))
+            yield return "K-FAC's defaults and ranges were chosen on this workload: its result supports no claim for other workloads.";
+    }
+
+    /// <summary>Held-out losses that rose again by more than a tenth of their reduction; null if most seeds' did not.</summary>
+    private static string? Overfit(Summary summary)
+    {
+        var overfit = summary
+            .Runs.Where(r =>
+                r.BestHeldOut is { } best && r.FinalHeldOutLoss - best.Loss > Overfitting * (r.HeldOut[0].Loss - r.FinalHeldOutLoss)
+            )
+            .ToList();
+        if (2 * overfit.Count <= summary.Runs.Count)
+            return null;
+        var (run, point) = (overfit[0], overfit[0].BestHeldOut!.Value);
+        return $"{summary.Optimizer} overfits: its held-out loss was {Number.Short(point.Loss)} at step {point.Step} and "
+            + FormattableString.Invariant($"{Number.Short(run.FinalHeldOutLoss)} at the end (seed {run.Seed}); a shorter budget may do.");
+    }
+
+    private static string Settings(BenchmarkResult comparison) =>
+        comparison.Settings switch
+        {
+            SettingsSource.Tuned => $"Each optimizer was tuned by {TrialsOf(comparison)} on a validation part of the training data.",
+            SettingsSource.Workload => "Each optimizer used the workload's settings, found with an unknown number of trials; "
+                + "--tune N gives every optimizer the same number.",
+            _ => "Each optimizer ran at its defaults; --tune N gives every optimizer the same number of trials.",
+        };
+
+    /// <summary>"8 trials"; "5 to 8 trials" if tuning was stopped.</summary>
+    private static string TrialsOf(BenchmarkResult comparison)
+    {
+        int[] counts =
+        [
+            .. comparison
+                .Trials.GroupBy(t => t.Optimizer)
+                .Select(g => g.DistinctBy(t => string.Join(';', t.Options.OrderBy(o => o.Key)) + t.Schedule).Count()),
+        ];
+        return counts.Length == 0 ? "no trials"
+            : counts.Min() == counts.Max() ? $"{counts[0]} trial{(counts[0] == 1 ? "" : "s")}"
+            : $"{counts.Min()} to {counts.Max()} trials";
+    }
+
+    /// <summary>Which optimizers ran without the schedule, and why; null if there is nothing to say.</summary>
+    private static string? Schedules(BenchmarkResult comparison, IReadOnlyList<Summary> all)
+    {
+        if (comparison.Schedule is { Shape: ScheduleShape.Constant, Warmup: 0 })
+            return "All learning rates were constant; with decay the order may differ.";
+        var own = all.Select(s => (s.Optimizer, Why: OptimizerCatalog.All.FirstOrDefault(o => o.Name == s.Optimizer)?.OwnSchedule))
+            .Where(s => s.Why is not null)
+            .GroupBy(s => s.Why, s => s.Optimizer)
+            .Select(g => g.ToList() is [var one] ? $"{one} {g.Key}" : $"{Trouble.Join([.. g])} each {g.Key}")
+            .ToList();
+        return own.Count == 0 ? null : $"Without the learning-rate schedule of the others: {string.Join("; ", own)}.";
+    }
+}

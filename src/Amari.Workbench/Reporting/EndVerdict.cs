@@ -1,0 +1,97 @@
+using Amari.Training;
+
+namespace Amari.Reporting;
+
+/// <summary>Who ended best with the whole budget, in words: by the <see cref="EndQuantity"/>, over the runs that were not
+/// stopped.</summary>
+internal sealed class EndVerdict
+{
+    private readonly EndQuantity _quantity;
+    private readonly Contest? _contest;
+
+    /// <param name="comparison">The comparison.</param>
+    /// <param name="contenders">The optimizers that had no trouble.</param>
+    public EndVerdict(BenchmarkResult comparison, IReadOnlyList<Summary> contenders)
+    {
+        _quantity = EndQuantity.In(comparison);
+        _contest = Contest.Of(contenders, _quantity.Cost, s => s.IsComplete && s.Runs.All(r => double.IsFinite(_quantity.Of(r))));
+    }
+
+    /// <summary>Whether differences were tested.</summary>
+    public bool IsTested => _contest is { IsTested: true };
+
+    /// <summary>The leader and those that cannot be told apart from it.</summary>
+    public IReadOnlyList<Summary> Winners => _contest is null ? [] : [_contest.Leader, .. _contest.Ties.Select(t => t.Summary)];
+
+    /// <summary>Whether another optimizer is better at the end than all of those that were first.</summary>
+    public bool DiffersFrom(IReadOnlyList<Summary> first) =>
+        _contest is { } contest
+        && first.Count > 0
+        && first.All(f => contest.Rivals.FirstOrDefault(r => r.Name == f.Optimizer) is { IsBeaten: true });
+
+    /// <summary>The verdict if no optimizer reached the target with every seed.</summary>
+    /// <param name="missed">Who did not reach what.</param>
+    public IEnumerable<string> Alone(string missed)
+    {
+        if (_contest is not { } contest)
+            return [$"{missed}."];
+        var leader = contest.Leader;
+        string end = $"{_quantity.Name} {_quantity.Median(leader)}";
+        return contest.Rivals.Count == 0 ? [$"{missed}; {leader.Optimizer} ended at {end}."]
+            : contest.IsTested ? [.. Tested(contest), $"{missed}."]
+            :
+            [
+                $"{missed}; {leader.Optimizer} came closest, at {end} "
+                    + $"({string.Join(", ", contest.Rivals.Select(r => $"{r.Name} {_quantity.Median(r.Summary)}"))}).",
+            ];
+    }
+
+    private IEnumerable<string> Tested(Contest contest)
+    {
+        var leader = contest.Leader;
+        string medians = FormattableString.Invariant($"medians of {leader.Runs.Count} seeds");
+        var ties = contest.Ties.ToList();
+        var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
+        if (ties.Count == 0)
+            yield return $"Use {leader.Optimizer}: it {Best(leader)}, {medians}.";
+        else
+        {
+            string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];
+            string values = string.Join(", ", ties.Select(t => t.Summary).Prepend(leader).Select(Value));
+            yield return beaten.Count > 0
+                ? $"Use {Trouble.Join(names, "or")}: they ended with the {_quantity.Best} {_quantity.Name} and cannot be told apart "
+                    + $"({values}; {medians})."
+                : $"{Trouble.Join(names)} cannot be told apart by the {_quantity.Name} at the end ({values}; {medians}).";
+            yield return Phrase.TiedDifferences(ties, $"{_quantity.Worse} than {leader.Optimizer}");
+        }
+        if (beaten.Count > 0)
+            yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Phrase.Difference)])}.";
+    }
+
+    /// <summary>The ends of the runs, after the verdict on time.</summary>
+    /// <param name="first">The winners by time.</param>
+    public IEnumerable<string> After(IReadOnlyList<Summary> first)
+    {
+        if (_contest is not { } contest)
+            return [];
+        var leader = contest.Leader;
+        bool same = first is [var only] && only.Optimizer == leader.Optimizer;
+        string name = leader.Optimizer + (same ? " also" : ""),
+            best = Best(leader);
+        var slower = contest.Rivals.Where(r => first.Any(f => f.Optimizer == r.Name)).ToList();
+        return
+        [
+            contest.Rivals.Count == 0 ? $"{leader.Optimizer} ended at {_quantity.Name} {_quantity.Median(leader)}."
+            : !contest.IsTested ? $"{name} {best}{(same ? "" : $" ({string.Join(", ", first.Except([leader]).Select(Value))})")}."
+            : DiffersFrom(first)
+                ? $"Use {leader.Optimizer} where the end of the budget counts: it {best}; "
+                    + $"it is better {Trouble.Join([.. slower.Select(Phrase.Difference)])}."
+            : !contest.Ties.Any() ? $"{name} {best}, better than all others."
+            : $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}.",
+        ];
+    }
+
+    private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
+
+    private string Value(Summary s) => $"{s.Optimizer} {_quantity.Median(s)}";
+}
