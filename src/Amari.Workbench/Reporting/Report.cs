@@ -58,11 +58,10 @@ internal static class Report
             console.WriteLine($"The {comparison.Trials.Count} tuning trials are in {folder.PathOf("result.json")}");
             return 1;
         }
-        string title = $"{workload.Name}: loss during training";
-        LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure);
-        LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure);
+        LossFigure.Save(comparison, bySeconds: true, folder, SecondsFigure);
+        LossFigure.Save(comparison, bySeconds: false, folder, StepsFigure);
         bool monitored = MonitorPanel.Save(comparison, folder, MonitorFigure);
-        folder.Write(Page, HtmlReport.Of(comparison, workload));
+        folder.Write(Page, HtmlReport.Of([new(comparison, workload)]));
         console.WriteLine();
         console.WriteLine(
             $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
