@@ -6,7 +6,7 @@ namespace Amari.Reporting;
 /// <remarks>Linear if a higher value is better, as for an accuracy. Otherwise logarithmic if values differ much and none is negative. A
 /// value of exactly 0 (float32 cross-entropy can reach it) has no logarithm: it is drawn on a separate line at the bottom, labelled 0. With
 /// a negative loss (a Gaussian's may be) the axis is linear. Learning rates have a logarithmic axis if their peaks differ much; rates below
-/// a hundredth of the lowest peak are drawn at the line for 0.</remarks>
+/// a hundredth of the lowest peak are drawn at the line for 0. Otherwise their axis begins at 0.</remarks>
 /// <param name="Title">The title.</param>
 /// <param name="Log">Whether it is logarithmic.</param>
 /// <param name="Low">The smallest value of the axis.</param>
@@ -36,6 +36,8 @@ internal sealed record CurveScale(string Title, bool Log, double Low, double Hig
         }
         if (quantity.HigherIsBetter || low < 0 || smallest == 0 || ratio <= LogRatio)
         {
+            if (quantity.IsRate)
+                low = Math.Min(low, 0);
             double margin =
                 high > low ? 0.04 * (high - low)
                 : high != 0 ? 0.5 * Math.Abs(high)

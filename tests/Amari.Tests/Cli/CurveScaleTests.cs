@@ -115,7 +115,7 @@ public sealed class CurveScaleTests
         Assert.Equal(scale.At(0), scale.At(1e-9));
         Assert.True(scale.At(0) < scale.At(1e-5));
         Assert.True(OfRates([0.1, 0.0001, 0]) is { Log: false, Title: "learning rate" }); // of one peak
-        Assert.True(OfRates([0.1, 0.1]) is { Log: false, Low: > 0, High: > 0.1 });
+        Assert.True(OfRates([0.1, 0.09]) is { Log: false, Low: <= 0, High: > 0.1 });
 
         static CurveScale OfRates(params double[][] rates)
         {
