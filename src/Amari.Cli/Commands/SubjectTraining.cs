@@ -83,7 +83,7 @@ internal sealed class SubjectTraining(Subject subject, int seed, TrainingLength 
         var (loss, heldOut, metric) = _trainer.Measure(model);
         (_last, _metric) = (new(_step, _seconds, loss), metric);
         _reached = Target.IsReached(
-            Target.Of(loss, heldOut is { } other ? new HeldOutPoint(_step, _seconds, other, metric) : null),
+            Target.Of(loss, heldOut ?? double.NaN, heldOut is null ? double.NaN : metric),
             Target.HigherIsBetter(subject.Workload.Metric)
         );
         subject.Take(model, _last, maxPoints);

@@ -2,29 +2,31 @@ using Amari.Training;
 
 namespace Amari.Reporting;
 
-/// <summary>The finite losses of a run, or of the median over runs, against seconds or steps.</summary>
+/// <summary>The finite values of a quantity in a run, or of the median over runs, against seconds or steps.</summary>
 /// <param name="X">Seconds or steps, ascending.</param>
-/// <param name="Y">The loss there.</param>
-/// <param name="Diverged">Whether the loss counts as infinite after the last point, because the run diverged or failed.</param>
-internal sealed record Curve(double[] X, double[] Y, bool Diverged)
+/// <param name="Y">The value there.</param>
+/// <param name="Beyond">The value that counts after the last point, infinite because the run diverged or failed; null if the curve ends
+/// there.</param>
+internal sealed record Curve(double[] X, double[] Y, double? Beyond = null)
 {
-    public static Curve Of(TrainingRun run, bool bySeconds)
+    public static Curve Of(TrainingRun run, CurveQuantity quantity, bool bySeconds)
     {
-        var points = run.Losses.Where(p => double.IsFinite(p.Loss)).ToList();
+        var points = quantity.Points(run).Where(p => double.IsFinite(p.Value)).ToList();
         return new(
             [.. points.Select(p => bySeconds ? p.Seconds : p.Step)],
-            [.. points.Select(p => p.Loss)],
-            run.Status is RunStatus.Diverged or RunStatus.Failed
+            [.. points.Select(p => p.Value)],
+            run.Status is RunStatus.Diverged or RunStatus.Failed ? quantity.Worst : null
         );
     }
 
-    /// <summary>The median at every point of any curve, up to the end of the shortest. A diverged curve continues at infinity.</summary>
+    /// <summary>The median at every point of any curve, up to the end of the shortest. A curve with a value beyond its end continues with
+    /// it.</summary>
     public static Curve Median(IReadOnlyList<Curve> curves)
     {
         var drawn = curves.Where(c => c.X.Length > 0).ToList();
         if (drawn.Count <= 1)
-            return drawn.FirstOrDefault() ?? new([], [], false);
-        double end = drawn.Where(c => !c.Diverged).Select(c => c.X[^1]).DefaultIfEmpty(double.PositiveInfinity).Min();
+            return drawn.FirstOrDefault() ?? new([], []);
+        double end = drawn.Where(c => c.Beyond is null).Select(c => c.X[^1]).DefaultIfEmpty(double.PositiveInfinity).Min();
         var points = drawn
             .SelectMany(c => c.X)
             .Where(x => x <= end)
@@ -33,7 +35,7 @@ internal sealed record Curve(double[] X, double[] Y, bool Diverged)
             .Select(x => (X: x, Y: MedianAt(drawn, x)))
             .TakeWhile(p => double.IsFinite(p.Y))
             .ToList();
-        return new([.. points.Select(p => p.X)], [.. points.Select(p => p.Y)], false);
+        return new([.. points.Select(p => p.X)], [.. points.Select(p => p.Y)]);
     }
 
     private static double MedianAt(List<Curve> curves, double x)
@@ -52,7 +54,7 @@ internal sealed record Curve(double[] X, double[] Y, bool Diverged)
         if (right == 0)
             return Y[0];
         if (right == X.Length)
-            return Diverged ? double.PositiveInfinity : Y[^1];
+            return Beyond ?? Y[^1];
         double share = (x - X[right - 1]) / (X[right] - X[right - 1]);
         return Y[right - 1] + share * (Y[right] - Y[right - 1]);
     }

@@ -20,6 +20,10 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <summary>Size of the figure in pixels. A single panel is wider.</summary>
     public (int Width, int Height) Size { get; init; } = Panels.Count == 1 ? (1200, 750) : (0, 0);
 
+    /// <summary>Width in pixels of the data area of every panel of a single row: the columns are as much wider as their axes and legends
+    /// need. By default the columns share the width equally.</summary>
+    public int? DataWidth { get; init; }
+
     /// <summary>An empty panel with titles, readable ticks, a light grid, and no frame at the top and right.</summary>
     public static Plot Panel(string title, string x, string y)
     {
@@ -180,12 +184,14 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     /// <returns>Both paths.</returns>
     public IReadOnlyList<string> Save(ResultFolder folder, string name)
     {
-        int rows = (Panels.Count + Columns - 1) / Columns;
-        var (width, height) = Size is { Width: > 0 } size ? size : (Columns * PanelWidth, rows * PanelHeight);
+        int rows = (Panels.Count + Columns - 1) / Columns,
+            height = Size.Height > 0 ? Size.Height : rows * PanelHeight;
+        int[] columns = ColumnWidths(height);
+        int width = columns.Sum();
         string png;
         using (var surface = SKSurface.Create(new SKImageInfo(width, height)))
         {
-            Draw(surface.Canvas, width, height);
+            Draw(surface.Canvas, columns, height);
             using var image = surface.Snapshot();
             using var encoded = image.Encode(SKEncodedImageFormat.Png, 100);
             png = folder.Write(name + ".png", encoded.ToArray());
@@ -193,7 +199,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         using (var svg = new MemoryStream())
         {
             using (var canvas = SKSvgCanvas.Create(new SKRect(0, 0, width, height), svg))
-                Draw(canvas, width, height);
+                Draw(canvas, columns, height);
             // A viewer without the font uses one of the same width.
             return
             [
@@ -212,18 +218,32 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         }
     }
 
-    private void Draw(SKCanvas canvas, int width, int height)
+    private int[] ColumnWidths(int height) =>
+        DataWidth is { } data
+            ? [.. Panels.Select(p => data + Frame(p, height))]
+            : [.. Enumerable.Range(1, Columns).Select(i => i * Width / Columns - (i - 1) * Width / Columns)];
+
+    private int Width => Size.Width > 0 ? Size.Width : Columns * PanelWidth;
+
+    /// <summary>The width of a panel's axes and legend.</summary>
+    private static int Frame(Plot panel, int height)
+    {
+        panel.RenderInMemory(PanelWidth, height);
+        var drawn = panel.RenderManager.LastRender;
+        return (int)Math.Ceiling(drawn.FigureRect.Width - drawn.DataRect.Width);
+    }
+
+    private void Draw(SKCanvas canvas, int[] columns, int height)
     {
         canvas.Clear(SKColors.White);
         int rows = (Panels.Count + Columns - 1) / Columns;
+        float h = (float)height / rows;
         for (int i = 0; i < Panels.Count; i++)
         {
-            float w = (float)width / Columns,
-                h = (float)height / rows,
-                left = i % Columns * w,
+            float left = columns.Take(i % Columns).Sum(),
                 top = i / Columns * h;
             Panels[i].RenderManager.ClearCanvasBeforeEachRender = false;
-            Panels[i].Render(canvas, new PixelRect(left, left + w, top + h, top));
+            Panels[i].Render(canvas, new PixelRect(left, left + columns[i % Columns], top + h, top));
         }
     }
 

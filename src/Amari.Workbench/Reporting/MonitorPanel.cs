@@ -40,10 +40,11 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     public IEnumerable<Mark> Marks => Decades.Marks(Low, High);
 
     /// <summary>The panels that have data.</summary>
-    public static IReadOnlyList<MonitorPanel> Of(BenchmarkResult comparison)
+    /// <param name="comparison">The results.</param>
+    /// <param name="colors">The colors of the optimizers.</param>
+    public static IReadOnlyList<MonitorPanel> Of(BenchmarkResult comparison, IReadOnlyDictionary<string, string> colors)
     {
         var runs = comparison.Runs.Where(r => r.Monitor is not null).ToList();
-        var colors = Palette.Of(comparison);
         var first = runs.DistinctBy(r => r.Optimizer).ToList(); // for panels where a run has many lines
         string ofFirstSeed = runs.Count == first.Count ? "" : $" (seed {first[0].Seed})";
         MonitorPanel[] all =
@@ -147,7 +148,7 @@ internal sealed record MonitorPanel(string Title, string Axis, IReadOnlyList<Mon
     /// <summary>Writes <c>NAME.png</c> and <c>NAME.svg</c> against training time, if there is data.</summary>
     public static bool Save(BenchmarkResult comparison, ResultFolder folder, string name)
     {
-        var panels = Of(comparison);
+        var panels = Of(comparison, Palette.Of(comparison));
         if (panels.Count == 0)
             return false;
         int columns = Math.Min(2, panels.Count),

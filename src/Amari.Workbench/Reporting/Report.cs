@@ -62,13 +62,12 @@ internal static class Report
         bool monitored = false;
         foreach (var (comparison, workload) in drawn)
         {
-            string title = $"{workload.Name}: loss during training",
-                suffix = comparison == drawn[0].Result ? "" : "-" + workload.Name;
-            LossFigure.Save(comparison, title, bySeconds: true, folder, SecondsFigure + suffix);
-            LossFigure.Save(comparison, title, bySeconds: false, folder, StepsFigure + suffix);
+            string suffix = comparison == drawn[0].Result ? "" : "-" + workload.Name;
+            LossFigure.Save(comparison, bySeconds: true, folder, SecondsFigure + suffix);
+            LossFigure.Save(comparison, bySeconds: false, folder, StepsFigure + suffix);
             monitored |= MonitorPanel.Save(comparison, folder, MonitorFigure + suffix);
         }
-        folder.Write(Page, HtmlReport.Of(drawn[0].Result, drawn[0].Workload));
+        folder.Write(Page, HtmlReport.Of([.. drawn.Select(c => new ReportSection(c.Result, c.Workload))]));
         console.WriteLine();
         console.WriteLine(
             $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "

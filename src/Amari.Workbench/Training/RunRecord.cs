@@ -82,7 +82,12 @@ internal sealed class RunRecord(
 
     /// <summary>The target's quantity at every evaluation.</summary>
     private IEnumerable<double> Judged(Target target) =>
-        Losses.Select((p, i) => target.Of(p.Loss, i + HeldOut.Count - Losses.Count is >= 0 and var at ? HeldOut[at] : null));
+        Losses.Select(
+            (p, i) =>
+                i + HeldOut.Count - Losses.Count is >= 0 and var at
+                    ? target.Of(p.Loss, HeldOut[at].Loss, HeldOut[at].Metric)
+                    : target.Of(p.Loss, double.NaN, double.NaN)
+        );
 
     /// <summary>Whether the run lost its progress: <see cref="Stability"/>.</summary>
     public bool CameApart(Target target, Metric metric) =>

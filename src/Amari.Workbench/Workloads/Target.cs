@@ -24,12 +24,15 @@ public sealed record Target(string Metric, double Value)
     internal bool HigherIsBetter(Metric metric) => Metric == metric.Name && metric.HigherIsBetter;
 
     /// <summary>The quantity at an evaluation.</summary>
-    internal double Of(double loss, HeldOutPoint? heldOut) =>
+    /// <param name="loss">The training loss.</param>
+    /// <param name="heldOutLoss">NaN if there are no held-out examples.</param>
+    /// <param name="metric">On held-out examples; NaN if there are none.</param>
+    internal double Of(double loss, double heldOutLoss, double metric) =>
         Metric switch
         {
             Loss => loss,
-            HeldOutLoss => heldOut?.Loss ?? double.NaN,
-            _ => heldOut?.Metric ?? double.NaN,
+            HeldOutLoss => heldOutLoss,
+            _ => metric,
         };
 
     /// <summary>Whether a value reaches the target.</summary>

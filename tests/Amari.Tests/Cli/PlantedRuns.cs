@@ -1,3 +1,4 @@
+using Amari.Tests.Reporting;
 using Amari.Training;
 using Amari.Workloads;
 

@@ -236,7 +236,7 @@ public sealed partial class SnapshotTests
         var diverged = Run("sgd", 0, null, null, double.NaN, RunStatus.Diverged);
         var options = OptimizerCatalog.Find("adamw").SearchSpace.ToDictionary(d => d.Option, _ => "0.01");
         var comparison = Comparison(adamw, kfac, diverged) with { Trials = [new("adamw", options, Budget.OfSeconds(2.5), 0.3)] };
-        string html = HtmlReport.Of(comparison, WorkloadCatalog.Find("digits-mlp", null));
+        string html = HtmlReport.Of([new(comparison, WorkloadCatalog.Find("digits-mlp", null))]);
         html = Hidden().Replace(html, "");
         html = MachineLine().Replace(html, "$1MACHINE$2");
         html = Blocks().Replace(html, "\n");

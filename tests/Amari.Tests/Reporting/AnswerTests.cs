@@ -419,10 +419,9 @@ public sealed class AnswerTests
         Assert.Equal(["not reached", "-", "failed", "-", "1", "-"], new Summary("lion", [failed]).Cells());
         Assert.Contains(
             "The table is upside down.",
-            HtmlReport.Of(
-                new("digits-mlp", "accuracy", new("loss", 0.1), Budget.OfSeconds(1), [failed], []),
-                new Amari.Workloads.DigitsMlp()
-            ),
+            HtmlReport.Of([
+                new(new("digits-mlp", "accuracy", new("loss", 0.1), Budget.OfSeconds(1), [failed], []), new Amari.Workloads.DigitsMlp()),
+            ]),
             StringComparison.Ordinal
         );
     }
@@ -513,10 +512,9 @@ public sealed class AnswerTests
             Coverage = [new("<b>w</b>", "&block", "\"reason\"")],
             Events = [new(1, "<script>", "</script>alert(1)")],
         };
-        string page = HtmlReport.Of(
-            new("digits-mlp", "accuracy", new("loss", 0.1), Budget.OfSeconds(1), [run], []),
-            new Amari.Workloads.DigitsMlp()
-        );
+        string page = HtmlReport.Of([
+            new(new("digits-mlp", "accuracy", new("loss", 0.1), Budget.OfSeconds(1), [run], []), new Amari.Workloads.DigitsMlp()),
+        ]);
         Assert.DoesNotContain("<b>w</b>", page, StringComparison.Ordinal);
         Assert.DoesNotContain("</script>alert(1)", page, StringComparison.Ordinal);
         Assert.Contains("&lt;b&gt;w&lt;/b&gt;", page, StringComparison.Ordinal);

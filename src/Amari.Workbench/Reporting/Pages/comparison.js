@@ -1,33 +1,68 @@
-const foot = loss => scale.zero === null ? loss : Math.max(loss, scale.zero), axis = v => scale.log ? Math.log10(v) : v;
-let by = 'seconds';
-function draw() {
-  for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color);
-  const traces = curves.map(c => ({ x: c[by].x, y: c[by].y.map(foot), customdata: c[by].y, name: c.legend, legendgroup: c.name,
-    showlegend: c.bold, mode: 'lines', opacity: c.bold ? 1 : .4,
-    line: { color: tone(c.color), width: c.bold ? 3 : 1.2 },
-      hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>loss %{customdata:.4g}<extra></extra>' }));
-  Plotly.react('plot', traces, layout({
-    xaxis: { title: by === 'seconds' ? 'training time (s), without evaluation' : 'optimizer steps', rangemode: 'tozero',
-      gridcolor: grid, zerolinecolor: grid },
-    yaxis: { title: scale.title, type: scale.log ? 'log' : 'linear', range: [axis(scale.low), axis(scale.high)],
-      ...scale.log ? ticks(scale.marks) : {}, gridcolor: grid, zeroline: false },
-    shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: foot(target), y1: foot(target), line: { dash: 'dash', color: ink(),
-      width: 1.5 }, opacity: .6 }],
-    annotations: [{ xref: 'paper', x: 1, xanchor: 'right', y: axis(foot(target)), yanchor: 'bottom', text: 'target ' + target,
-      showarrow: false, opacity: .8 }] }),
-    { responsive: true, displaylogo: false });
-  panels.forEach((p, i) => Plotly.react('monitor' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name,
-    showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
-      line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' },
-        hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
-    layout({ showlegend: true,
-      xaxis: { title: by === 'seconds' ? 'training time (s), without the monitor' : 'optimizer steps', rangemode: 'tozero',
-        gridcolor: grid, zerolinecolor: grid },
-      yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid,
-        zeroline: false } }),
-    { responsive: true, displaylogo: false }));
-  for (const id of ['seconds', 'steps']) document.getElementById(id).setAttribute('aria-pressed', id === by);
+// One section a workload. Its data: the quantities, the judged one first; the curves, with points by quantity and axis; and the monitor.
+const narrow = matchMedia('(max-width: 700px)'),
+  settings = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ['select2d', 'lasso2d'] },
+  range = scale => scale.log ? [Math.log10(scale.low), Math.log10(scale.high)] : [scale.low, scale.high],
+  zeroed = (scale, v) => scale.zero === null ? v : Math.max(v, scale.zero),
+  within = (scale, v) => Math.min(Math.max(zeroed(scale, v), scale.low), scale.high),
+  along = (by, more) => ({ title: by === 'steps' ? 'optimizer steps' : 'training time (s)' + (narrow.matches ? '' : ', without ' + more),
+    rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid }),
+  few = (marks, most) => {                               // of the labelled ticks, every second or third if there are many
+    const labelled = marks.filter(m => m.label !== null), stride = Math.ceil(labelled.length / most);
+    return labelled.filter((m, i) => i % stride === 0);
+  },
+  upright = (q, most) => ({ title: q.scale.title, type: q.scale.log ? 'log' : 'linear', range: range(q.scale), gridcolor: grid,
+    zeroline: false, ...q.scale.log ? ticks(few(q.scale.marks, most)) : { nticks: most } });
+function lines(section, i, by, main, hidden) {           // the curves of quantity i, in the main panel or the one of the rate below it
+  const q = section.quantities[i];
+  return section.curves.flatMap(c => {
+    const { x, y } = c.points[i][by], common = { legendgroup: c.name, name: c.legend, yaxis: main ? 'y' : 'y2',
+      visible: hidden.has(c.name) ? 'legendonly' : true };
+    const line = { ...common, x, y: y.map(v => zeroed(q.scale, v)), customdata: y, showlegend: main && c.bold, mode: 'lines',
+      opacity: c.bold ? 1 : .4, line: { color: tone(c.color), width: c.bold ? (main ? 3 : 2) : 1.2 },
+      hovertemplate: c.name + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>' + q.name + ' %{customdata:.4g}<extra></extra>' };
+    const cross = { ...common, x: x.slice(-1), y: y.slice(-1).map(v => within(q.scale, v)), customdata: y.slice(-1), showlegend: false,
+      mode: 'markers', marker: { symbol: 'x', size: 12, color: tone(c.color) }, cliponaxis: false,
+      hovertemplate: c.legend + ', ' + c.label + '<br>%{x:.4g} ' + by + '<br>' + q.name + ' %{customdata:.4g}<extra></extra>' };
+    return c.trouble && main ? [line, cross] : [line];
+  });
 }
-for (const id of ['seconds', 'steps']) document.getElementById(id).onclick = () => { by = id; draw(); };
-dark.addEventListener('change', draw);
-draw();
+sections.forEach((section, n) => {
+  const plot = document.getElementById('plot' + n), buttons = [...document.querySelectorAll('#curves' + n + ' button')],
+    rate = section.quantities.findIndex(q => q.isRate);
+  let by = 'seconds', shown = 0;
+  function draw() {
+    const q = section.quantities[shown], both = rate >= 0 && shown !== rate,
+      hidden = new Set((plot.data || []).filter(t => t.visible === 'legendonly').map(t => t.legendgroup));
+    const target = q.target === null ? {} : {
+      shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: zeroed(q.scale, q.target), y1: zeroed(q.scale, q.target),
+        line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
+      annotations: [{ xref: 'paper', x: 0, xanchor: 'left', y: q.scale.log ? Math.log10(zeroed(q.scale, q.target)) : q.target,
+        yanchor: 'bottom', text: 'target ' + q.target, showarrow: false, opacity: .8 }] };
+    Plotly.react(plot, [...lines(section, shown, by, true, hidden), ...both ? lines(section, rate, by, false, hidden) : []], layout({
+      xaxis: { ...along(by, 'evaluation'), anchor: both ? 'y2' : 'y' },
+      yaxis: { ...upright(q, 9), domain: [both ? .32 : 0, 1] },
+      ...both ? { yaxis2: { ...upright(section.quantities[rate], 4), title: narrow.matches ? 'rate' : 'learning rate',
+        domain: [0, .2] } } : {},
+      margin: narrow.matches ? { t: 20, r: 10, l: 65 } : { t: 40, r: 20 }, modebar: tools('h'),
+      ...narrow.matches ? {} : { legend: { x: 1.02, y: 1 } }, ...target }),
+      { ...settings, displayModeBar: narrow.matches ? false : 'hover' });
+    section.panels.forEach((p, i) => Plotly.react('monitor' + n + '-' + i, p.traces.map(t => ({ x: t[by], y: t.values, name: t.name,
+      showlegend: t.name !== '', mode: t.dashed ? 'lines' : 'lines+markers', marker: { size: 6 },
+      line: { color: tone(t.color), width: 2, dash: t.dashed ? 'dash' : 'solid' },
+      hovertemplate: (t.name || p.title) + '<br>%{x:.4g} ' + by + '<br>%{y:.4g}<extra></extra>' })),
+      layout({ showlegend: true, xaxis: along(by, 'the monitor'),
+        yaxis: { title: p.axis, type: 'log', range: [Math.log10(p.low), Math.log10(p.high)], ...ticks(p.marks), gridcolor: grid,
+          zeroline: false } }), settings));
+    for (const b of buttons) b.setAttribute('aria-pressed', b.dataset.axis === by || b.dataset.quantity === String(shown));
+  }
+  for (const b of buttons)
+    b.onclick = () => {
+      if (b.dataset.axis) by = b.dataset.axis; else shown = Number(b.dataset.quantity);
+      draw();
+    };
+  for (const query of [dark, narrow]) query.addEventListener('change', draw);
+  draw();
+});
+const paint = () => { for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color); };
+dark.addEventListener('change', paint);
+paint();

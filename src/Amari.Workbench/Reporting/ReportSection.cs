@@ -1,0 +1,14 @@
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Reporting;
+
+/// <summary>A comparison in a report, and what the report says about its workload.</summary>
+/// <param name="Result">The results.</param>
+/// <param name="Description">The data, the network and its size in one line, without a full stop.</param>
+/// <param name="BatchSize">Examples per training batch.</param>
+internal sealed record ReportSection(BenchmarkResult Result, string Description, int BatchSize)
+{
+    public ReportSection(BenchmarkResult result, Workload workload)
+        : this(result, workload.Description, workload.BatchSize) { }
+}

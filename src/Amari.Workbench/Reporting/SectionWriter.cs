@@ -1,0 +1,231 @@
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Reporting;
+
+/// <summary>Writes one comparison into a page: the answer, interactive curves, tables and all settings.</summary>
+/// <param name="page">The page.</param>
+/// <param name="section">The comparison.</param>
+/// <param name="index">Its position in the page; element ids end with it.</param>
+/// <param name="colors">The colors of the page's optimizers.</param>
+/// <param name="level">The level of the headings, 2 or 3.</param>
+internal sealed class SectionWriter(HtmlPage page, ReportSection section, int index, IReadOnlyDictionary<string, string> colors, int level)
+{
+    private const int MaxEvents = 200;
+    private readonly BenchmarkResult _comparison = section.Result;
+
+    /// <summary>The description, the answer, the table and the curves.</summary>
+    /// <returns>The data of the figures, a JavaScript literal.</returns>
+    public string AddResults()
+    {
+        var panels = MonitorPanel.Of(_comparison, colors);
+        AddAnswer();
+        AddCurves();
+        AddCurvature(panels);
+        return CurveTraces.Json(_comparison, colors, panels);
+    }
+
+    /// <summary>The runs, the settings, the coverage, the events and the trials.</summary>
+    public void AddDetails()
+    {
+        AddRuns();
+        AddSettings();
+        AddCoverage();
+        AddEvents();
+        AddTrials();
+    }
+
+    private void AddHead(string text) => page.Add($"<h{level}>{Html(text)}</h{level}>\n");
+
+    private void AddAnswer()
+    {
+        page.Add(
+            $"""
+            <p class="sub">{Html(section.Description)}. {Html(_comparison.Budget.ToString())} per run, batch {section.BatchSize},
+            {Seeds()}{Start()}{Schedule()}.</p>
+            <p class="answer">{Html(Answer.Of(_comparison))}</p>
+
+            """
+        );
+        page.Table(
+            ["optimizer", .. Summary.Heads(_comparison)],
+            Summary
+                .Of(_comparison)
+                .Select(s =>
+                    (IReadOnlyList<string>)
+                        [$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]
+                )
+        );
+    }
+
+    private void AddCurves()
+    {
+        if (index == 0)
+            page.Add(
+                """
+                <p class="sub">Medians over seeds, with the range below. Time counts all work of training: batch, forward, backward and
+                optimizer step. It excludes evaluation, and the warm-up of a comparison: at most 2 s of steps of each optimizer on a
+                temporary model, until they are compiled.</p>
+
+                """
+            );
+        AddHead("Training curves");
+        var quantities = CurveQuantity.Of(_comparison);
+        page.Add($"<div id=\"curves{index}\">\n")
+            .Add(quantities.Count == 1 ? "" : Switch("quantity", "quantity", quantities.Select((q, i) => ($"{i}", q.Name))))
+            .Add(Switch("axis", "horizontal axis", [("seconds", "against seconds"), ("steps", "against steps")]))
+            .Add($"<div id=\"plot{index}\" class=\"plot curves\"></div>\n</div>\n");
+    }
+
+    /// <summary>Buttons of which one is pressed, at first the first.</summary>
+    private static string Switch(string data, string label, IEnumerable<(string Value, string Text)> choices) =>
+        $"<p class=\"switch\" role=\"group\" aria-label=\"{label}\">\n"
+        + string.Concat(
+            choices.Select(
+                (c, i) => $"<button data-{data}=\"{c.Value}\" aria-pressed=\"{(i == 0 ? "true" : "false")}\">{Html(c.Text)}</button>\n"
+            )
+        )
+        + "</p>\n";
+
+    private void AddCurvature(IReadOnlyList<MonitorPanel> panels)
+    {
+        if (panels.Count == 0)
+            return;
+        AddHead("Curvature during training");
+        page.Add($"<p class=\"sub\">{Html(MonitorPanel.Cost(_comparison)!)} {Html(MonitorPanel.Explanation(_comparison))}</p>\n");
+        for (int i = 0; i < panels.Count; i++)
+            page.Add(
+                $"<h{level + 1}>{Html(panels[i].Title)}</h{level + 1}>\n<div id=\"monitor{index}-{i}\" class=\"plot monitor\"></div>\n"
+            );
+    }
+
+    private void AddRuns()
+    {
+        AddHead("Runs");
+        bool heldOut = _comparison.Runs.Any(r => r.HeldOut.Count > 0);
+        page.Table(
+            [
+                "optimizer",
+                "seed",
+                "status",
+                "best loss",
+                "final loss",
+                .. heldOut ? ["best held-out loss", "final held-out loss"] : Array.Empty<string>(),
+                "final " + _comparison.Metric,
+                "steps",
+                "remark",
+            ],
+            _comparison.Runs.Select(r =>
+                (IReadOnlyList<string>)
+                    [
+                        Html(r.Optimizer),
+                        $"{r.Seed}",
+                        Trouble.Words(r.Status),
+                        r.Best is { } best ? At(best.Loss, best.Step, best.Seconds) : "-",
+                        Number.Short(r.FinalLoss),
+                        .. heldOut
+                            ? [r.BestHeldOut is { } held ? At(held.Loss, held.Step, held.Seconds) : "-", Number.Short(r.FinalHeldOutLoss)]
+                            : Array.Empty<string>(),
+                        Number.Short(r.FinalMetric, 4),
+                        $"{r.Steps}",
+                        Html(Trouble.Line(r) ?? ""),
+                    ]
+            )
+        );
+
+        static string At(double value, long step, double seconds) =>
+            FormattableString.Invariant($"{Number.Short(value)}\nstep {step}, {Number.Short(seconds)} s");
+    }
+
+    private void AddSettings()
+    {
+        AddHead("Settings");
+        foreach (var summary in Summary.Of(_comparison))
+        {
+            page.Add($"<details><summary>{Html(summary.Optimizer)}</summary>");
+            page.Table(
+                ["option", "value"],
+                summary
+                    .Example.Options.Select(o => (IReadOnlyList<string>)[Html(o.Key), Html(o.Value)])
+                    .Append(["schedule of the rate", Html(summary.Example.Schedule.ToString())])
+            );
+            page.Add("</details>\n");
+        }
+    }
+
+    private void AddCoverage()
+    {
+        AddHead("Coverage: the method that updates each parameter, and why");
+        foreach (var summary in Summary.Of(_comparison))
+        {
+            page.Add($"<details{(summary.Optimizer == "kfac" ? " open" : "")}><summary>{Html(summary.Optimizer)}</summary>");
+            page.Table(
+                ["parameter", "block", "reason"],
+                summary.Example.Coverage.Select(c => (IReadOnlyList<string>)[Html(c.Parameter), Html(c.Block), Html(c.Reason)])
+            );
+            page.Add("</details>\n");
+        }
+    }
+
+    private void AddEvents()
+    {
+        var events = _comparison.Runs.SelectMany(r => r.Events.Select(e => (Run: r, Event: e))).ToList();
+        AddHead("Events");
+        if (events.Count == 0)
+            page.Add("<p>None: no failed factorisation, skipped step or fallback during training.</p>\n");
+        else
+            page.Table(
+                ["optimizer", "seed", "step", "where", "what"],
+                events
+                    .Take(MaxEvents)
+                    .Select(e =>
+                        (IReadOnlyList<string>)
+                            [Html(e.Run.Optimizer), $"{e.Run.Seed}", $"{e.Event.Step}", Html(e.Event.Subject), Html(e.Event.Message)]
+                    )
+            );
+        if (events.Count > MaxEvents)
+            page.Add($"<p class=\"sub\">The first {MaxEvents} of {events.Count}; result.json has all.</p>\n");
+    }
+
+    private void AddTrials()
+    {
+        if (_comparison.Trials.Count == 0)
+            return;
+        AddHead("Tuning trials");
+        page.Table(
+            ["optimizer", "budget", "validation loss", "validation " + _comparison.Metric, "schedule", "settings tried"],
+            _comparison.Trials.Select(t =>
+                (IReadOnlyList<string>)
+                    [
+                        Html(t.Optimizer),
+                        Html(t.Budget.ToString()),
+                        double.IsFinite(t.Loss)
+                            ? Number.Short(t.Loss, 4) + (t.Status == RunStatus.CameApart ? " (came apart)" : "")
+                            : Trouble.Words(t.Status),
+                        double.IsFinite(t.Metric) ? Number.Short(t.Metric, 4) : "-",
+                        Html(t.Schedule.ToString()),
+                        Html(
+                            string.Join(
+                                ", ",
+                                OptimizerCatalog.Find(t.Optimizer).SearchSpaceOf(t.Options).Select(d => $"{d.Option} {t.Options[d.Option]}")
+                            )
+                        ),
+                    ]
+            )
+        );
+    }
+
+    private string Seeds() => _comparison.Runs.Select(r => r.Seed).Distinct().Count() is var n and not 1 ? $"{n} seeds" : "one seed";
+
+    private string Start() =>
+        _comparison.Runs is [{ WeightInit: not WeightInit.Workload and var start }, ..]
+            ? $", weight initialisation {WeightInits.NameOf(start)}"
+            : "";
+
+    private string Schedule() =>
+        _comparison.Runs.Select(r => r.Schedule).Distinct().ToList() is [var schedule]
+            ? $", schedule of the learning rate: {Html(schedule.ToString())}"
+            : ", schedules of the learning rate by tuning";
+
+    private static string Html(string text) => HtmlPage.Text(text);
+}
