@@ -95,7 +95,7 @@ internal sealed class CompareCommand
         public void Save(BenchmarkResult? soFar)
         {
             if (soFar is { Runs.Count: > 0 } or { Trials.Count: > 0 })
-                Folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(soFar, partial: true));
+                Folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(soFar with { Provenance = File.Provenance }, partial: true));
             Folder?.WriteInterim(ComparisonFile.FileName, (File with { SoFar = soFar }).ToJson());
         }
     }
@@ -118,7 +118,7 @@ internal sealed class CompareCommand
         bool partial = comparison.Runs.Count(r => r.Status != RunStatus.Interrupted) < runs;
         if (setup.Folder is not { } folder)
             return partial ? 1 : Report.ExitCode(comparison);
-        int code = Report.Write(comparison, setup.Workload, folder, _output, partial);
+        int code = Report.Write(comparison with { Provenance = setup.File.Provenance }, setup.Workload, folder, _output, partial);
         if (partial)
             _output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
         var failed = comparison.Runs.Where(r => r.Failure is not null).ToList();
@@ -191,7 +191,14 @@ internal sealed class CompareCommand
         foreach (var choice in choices)
             trainer.Check(choice);
         string? json = parsed.GetValue(_common.Json) is { } path ? FullPath(path) : continued?.Json;
-        var file = new ComparisonFile(continued?.Arguments ?? _arguments.Of(parsed, workload.Name, budget), json, continued?.SoFar);
+        var start = ProgramStart.Of(CommandLine.TextOf(parsed));
+        var file = new ComparisonFile(
+            continued?.Arguments ?? _arguments.Of(parsed, workload.Name, budget),
+            json,
+            continued?.SoFar,
+            continued?.Provenance?.ContinuedBy(start)
+                ?? new(start, [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))])
+        );
         return new(
             line,
             file,

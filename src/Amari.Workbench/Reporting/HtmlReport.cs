@@ -31,7 +31,8 @@ internal static class HtmlReport
                 $"const curves = {Traces(comparison, colors)};\nconst target = {comparison.Target.Value:R}, scale = {scale};\n"
                     + $"const panels = {MonitorPanel.Json(panels)};\n"
             ),
-            "comparison.js"
+            "comparison.js",
+            comparison.Provenance is { } provenance ? [("value", provenance)] : []
         );
     }
 

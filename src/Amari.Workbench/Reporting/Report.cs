@@ -24,22 +24,13 @@ internal static class Report
     /// <returns>As <see cref="ExitCode"/>; 1 if runs are missing.</returns>
     public static int Write(BenchmarkResult comparison, Workload workload, ResultFolder folder, TextWriter output, bool partial = false)
     {
-        var console = ReferenceEquals(output, Console.Out)
-            ? AnsiConsole.Console
-            : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        var console = ConsoleOf(output);
         if (comparison.Runs.Count == 0 && comparison.Trials.Count == 0)
         {
             console.WriteLine("Stopped before training; there are no results.");
             return 1;
         }
-        var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
-        foreach (string head in Summary.Heads(comparison))
-            table.AddColumn(new TableColumn(Markup.Escape(head)));
-        foreach (var summary in Summary.Of(comparison))
-            table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
-        if (comparison.Runs.Count > 0)
-            console.Write(table);
-        console.WriteLine(Answer.Of(comparison));
+        Show(comparison, console);
         foreach (var run in comparison.Runs)
             if (run.CurvatureChoice is { } choice)
                 console.WriteLine($"{run.Optimizer}, seed {run.Seed}: {choice}.");
@@ -70,6 +61,23 @@ internal static class Report
         );
         return folder.ExitCode(partial ? 1 : ExitCode(comparison));
     }
+
+    /// <summary>Shows the table and the answer.</summary>
+    public static void Show(BenchmarkResult comparison, IAnsiConsole console)
+    {
+        var table = new Table().Border(TableBorder.Rounded).AddColumn(new TableColumn("optimizer").NoWrap());
+        foreach (string head in Summary.Heads(comparison))
+            table.AddColumn(new TableColumn(Markup.Escape(head)));
+        foreach (var summary in Summary.Of(comparison))
+            table.AddRow([Markup.Escape(summary.Optimizer), .. summary.Cells().Select(Markup.Escape)]);
+        if (comparison.Runs.Count > 0)
+            console.Write(table);
+        console.WriteLine(Answer.Of(comparison));
+    }
+
+    /// <summary>The console that a command prints to.</summary>
+    public static IAnsiConsole ConsoleOf(TextWriter output) =>
+        ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
 
     /// <summary>1 if interrupted, if nothing ran, or if no run completed (all came apart, diverged or failed); otherwise 0.</summary>
     public static int ExitCode(BenchmarkResult comparison) =>

@@ -26,4 +26,13 @@ public sealed record BenchmarkResult(
 
     /// <summary>Whether a higher value of the target's quantity is better.</summary>
     public bool HigherIsBetter { get; init; }
+
+    /// <summary>The workload's data, network and size in one line.</summary>
+    public string Description { get; init; } = "";
+
+    /// <summary>Examples per training batch; 0 if unknown.</summary>
+    public int BatchSize { get; init; }
+
+    /// <summary>How and where it was made; null if unknown.</summary>
+    internal Provenance? Provenance { get; init; }
 }

@@ -110,7 +110,7 @@ public sealed class FailedRunTests
 
     /// <summary>One batch an epoch; throws where it is asked to: at a batch (from 1) of a model (from 1), or while the model is made
     /// (batch 0).</summary>
-    private sealed class Fragile(Predicate<(int Model, int Batch)> failing) : Workload
+    internal sealed class Fragile(Predicate<(int Model, int Batch)> failing) : Workload
     {
         private int _models;
         public override string Name => "fragile";
