@@ -191,13 +191,12 @@ internal sealed class CompareCommand
         foreach (var choice in choices)
             trainer.Check(choice);
         string? json = parsed.GetValue(_common.Json) is { } path ? FullPath(path) : continued?.Json;
-        var start = ProgramStart.Of(CommandLine.TextOf(parsed));
+        int[] seeds = [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))];
         var file = new ComparisonFile(
             continued?.Arguments ?? _arguments.Of(parsed, workload.Name, budget),
             json,
             continued?.SoFar,
-            continued?.Provenance?.ContinuedBy(start)
-                ?? new(start, [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))])
+            ProvenanceOf(parsed, seeds, continued, runs: choices.Count * seeds.Length)
         );
         return new(
             line,
@@ -209,6 +208,15 @@ internal sealed class CompareCommand
             trainer,
             world.Rank > 0 ? null : FolderOf(parsed, workload, json, continued)
         );
+    }
+
+    /// <summary>The provenance with this start, unless an earlier one has completed all runs.</summary>
+    private static Provenance ProvenanceOf(ParseResult parsed, int[] seeds, ComparisonFile? continued, int runs)
+    {
+        var start = ProgramStart.Of(CommandLine.TextOf(parsed));
+        return continued?.Provenance is not { } earlier ? new(start, seeds)
+            : continued.SoFar?.Runs.Count(r => r.Status != RunStatus.Interrupted) == runs ? earlier
+            : earlier.ContinuedBy(start);
     }
 
     private ResultFolder FolderOf(ParseResult parsed, Workload workload, string? json, ComparisonFile? continued)

@@ -28,8 +28,11 @@ internal static class ReportCommand
     private static int Run(ParseResult parsed, CommonOptions common, Argument<string[]> paths, TextWriter output)
     {
         var results = parsed.GetValue(paths)!.Select(LoadedResult.Of).ToList();
-        if (results.GroupBy(r => r.Path).FirstOrDefault(g => g.Count() > 1) is { Key: var twice })
-            throw new ArgumentException($"'{twice}' is given twice.");
+        if (results.GroupBy(r => r.File).FirstOrDefault(g => g.Count() > 1) is { } twice)
+            throw new ArgumentException($"'{twice.First().Path}' is given twice.");
+        var json = CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite));
+        if (json is not null && results.Exists(r => r.File == json.File))
+            throw new ArgumentException($"--json is '{json.Name}', which is a result to report; choose another file.");
         if (parsed.GetValue(common.Out) is { } target && results.Exists(r => Path.GetRelativePath(r.Path, target.FullName) == "."))
             throw new ArgumentException($"--out is '{target}', which is a result to report; choose another folder.");
         var overlays = Overlay.Of(results);
@@ -37,7 +40,7 @@ internal static class ReportCommand
             parsed.GetValue(common.Out)?.FullName,
             parsed.GetValue(common.Overwrite),
             "report",
-            CommonOptions.JsonOf(parsed, parsed.GetValue(common.Json), parsed.GetValue(common.Overwrite)),
+            json,
             OverlayReport.Files,
             parsed.InvocationConfiguration.Output,
             parsed.InvocationConfiguration.Error

@@ -58,6 +58,9 @@ internal readonly record struct JsonPart(string Place, JsonElement Value)
         : Value.ValueKind == JsonValueKind.Number && double.IsFinite(Value.GetDouble()) ? Value.GetDouble()
         : throw Wrong("a number or null");
 
+    /// <summary>A number that must exist.</summary>
+    public double RequiredNumber() => IsNull ? throw Wrong("a number") : Number();
+
     public double? OptionalNumber() => IsNull ? null : Number();
 
     /// <summary>A number, NaN if it is null; null if it is missing.</summary>
@@ -71,10 +74,10 @@ internal readonly record struct JsonPart(string Place, JsonElement Value)
     /// <summary>An integer in the range of <see cref="int"/>.</summary>
     public int SmallCount() => Count() is >= int.MinValue and <= int.MaxValue and var n ? (int)n : throw Wrong("an integer of 32 bits");
 
-    /// <summary>The numbers of an array of a given length; null is NaN.</summary>
-    public double[] Numbers(int length) =>
+    /// <summary>An array <c>[step, seconds, ...]</c> of a given length; later numbers may be null, which is NaN.</summary>
+    public (long Step, double Seconds, IReadOnlyList<double> Values) Point(int length) =>
         RequiredItems() is { } items && items.Count == length
-            ? [.. items.Select(i => i.Number())]
+            ? (items[0].Count(), items[1].RequiredNumber(), [.. items.Skip(2).Select(i => i.Number())])
             : throw Wrong(FormattableString.Invariant($"an array of {length} numbers"));
 
     /// <summary>The value of the first name that it equals.</summary>

@@ -1,19 +1,21 @@
+using Amari.Serialization;
 using Amari.Training;
 
 namespace Amari.Reporting;
 
 /// <summary>A result of <c>train</c> or <c>compare</c> that was read from its file.</summary>
 /// <param name="Path">The folder of a <c>result.json</c>, or a file with another name.</param>
+/// <param name="File">The file after resolving links.</param>
 /// <param name="Comparison">Its content, with at least one run.</param>
 /// <param name="Partial">Whether runs are missing.</param>
-internal sealed record LoadedResult(string Path, BenchmarkResult Comparison, bool Partial)
+internal sealed record LoadedResult(string Path, string File, BenchmarkResult Comparison, bool Partial)
 {
     /// <summary>Reads a folder of results or a file.</summary>
     /// <exception cref="ArgumentException">There is no result, or it cannot be read; the message says why.</exception>
     public static LoadedResult Of(string path)
     {
         string file = Directory.Exists(path) ? System.IO.Path.Combine(path, ResultFolder.Document) : path;
-        if (!File.Exists(file))
+        if (!System.IO.File.Exists(file))
             throw new ArgumentException(
                 file == path
                     ? $"'{path}' does not exist; it must be a folder of results, or a {ResultFolder.Document}."
@@ -21,10 +23,10 @@ internal sealed record LoadedResult(string Path, BenchmarkResult Comparison, boo
             );
         try
         {
-            var (comparison, partial) = ResultJson.Read(File.ReadAllText(file));
+            var (comparison, partial) = ResultJson.Read(System.IO.File.ReadAllText(file));
             if (comparison.Runs.Count == 0)
                 throw new InvalidDataException("it has no run, because the command was stopped before the first one");
-            return new(Place(file), comparison, partial);
+            return new(Place(file), AtomicFile.Target(System.IO.Path.GetFullPath(file)), comparison, partial);
         }
         catch (Exception e) when (e is InvalidDataException or IOException or UnauthorizedAccessException)
         {

@@ -10,7 +10,7 @@ internal static class MonitorRows
         new()
         {
             Step = json["step"].Count(),
-            Seconds = json["seconds"].Number(),
+            Seconds = json["seconds"].RequiredNumber(),
             LearningRate = json["learningRate"].MeasuredNumber(),
             Sharpness = json["sharpness"].MeasuredNumber(),
             SharpnessResidual = json["sharpnessResidual"].MeasuredNumber(),

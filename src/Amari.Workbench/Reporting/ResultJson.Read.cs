@@ -42,10 +42,7 @@ internal static partial class ResultJson
         new(
             root["workload"].Text(),
             root["metric"].Text(),
-            new(
-                root["target"]["metric"].Text(),
-                root["target"]["value"] is { IsNull: false } value ? value.Number() : throw root["target"]["value"].Wrong("a number")
-            ),
+            new(root["target"]["metric"].Text(), root["target"]["value"].RequiredNumber()),
             BudgetOf(root["budget"]),
             [.. root["runs"].RequiredItems().Select(RunOf)],
             [.. root["trials"].Items().Select(TrialOf)]
@@ -79,33 +76,21 @@ internal static partial class ResultJson
             Failure = FailureOf(json["failure"]),
             WeightInit = json["start"].OneOf(Starts),
             Steps = json["steps"].Count(),
-            Seconds = json["seconds"].Number(),
-            Losses =
-            [
-                .. json["losses"]
-                    .RequiredItems()
-                    .Select(p => (Step: StepOf(p), At: p.Numbers(3)))
-                    .Select(p => new LossPoint(p.Step, p.At[1], p.At[2])),
-            ],
+            Seconds = json["seconds"].RequiredNumber(),
+            Losses = [.. json["losses"].RequiredItems().Select(p => p.Point(3)).Select(p => new LossPoint(p.Step, p.Seconds, p.Values[0]))],
             HeldOut =
             [
                 .. json["heldOut"]
                     .Items()
-                    .Select(p => (Step: StepOf(p), At: p.Numbers(4)))
-                    .Select(p => new HeldOutPoint(p.Step, p.At[1], p.At[2], p.At[3])),
+                    .Select(p => p.Point(4))
+                    .Select(p => new HeldOutPoint(p.Step, p.Seconds, p.Values[0], p.Values[1])),
             ],
-            Rates =
-            [
-                .. json["rates"]
-                    .Items()
-                    .Select(p => (Step: StepOf(p), At: p.Numbers(3)))
-                    .Select(p => new RatePoint(p.Step, p.At[1], p.At[2])),
-            ],
+            Rates = [.. json["rates"].Items().Select(p => p.Point(3)).Select(p => new RatePoint(p.Step, p.Seconds, p.Values[0]))],
             Schedule = ScheduleOf(json["schedule"]),
             StepsToTarget = json["stepsToTarget"].OptionalCount(),
             SecondsToTarget = json["secondsToTarget"].OptionalNumber(),
             Best = json["best"] is { IsNull: false } best
-                ? new(best["step"].Count(), best["seconds"].Number(), best["loss"].Number(), best["metric"].Number())
+                ? new(best["step"].Count(), best["seconds"].RequiredNumber(), best["loss"].RequiredNumber(), best["metric"].Number())
                 : null,
             Plateau = json["plateau"] is { IsNull: false } plateau ? PlateauOf(plateau) : null,
             FinalLoss = json["finalLoss"].Number(),
@@ -132,23 +117,20 @@ internal static partial class ResultJson
             Monitor = json["monitor"].IsNull ? null : MonitorOf(json),
         };
 
-    private static long StepOf(JsonPart point) =>
-        point.RequiredItems() is [var step, ..] ? step.Count() : throw point.Wrong("an array that begins with a step");
-
     private static Plateau PlateauOf(JsonPart json) =>
         new(
-            json["loss"].Number(),
+            json["loss"].RequiredNumber(),
             json["fromStep"].Count(),
             json["toStep"].Count(),
-            json["share"].Number(),
+            json["share"].RequiredNumber(),
             json["toEnd"].Flag(),
-            json["tolerance"].Number()
+            json["tolerance"].RequiredNumber()
         );
 
     private static CurvatureChoice ChoiceOf(JsonPart json) =>
         new(
-            json["budget"].Number(),
-            json["share"].Number(),
+            json["budget"].RequiredNumber(),
+            json["share"].RequiredNumber(),
             json["factorInterval"].SmallCount(),
             json["inverseInterval"].SmallCount(),
             json["factorExamples"].Count()
@@ -160,15 +142,15 @@ internal static partial class ResultJson
         return new(
             run["monitorQuantities"].Items().Aggregate(MonitorQuantities.None, (all, q) => all | q.OneOf(Quantities)),
             [.. run["monitor"].Items().Select(MonitorRows.Read)],
-            cost["askedShare"].Number(),
-            cost["share"].Number(),
-            cost["endSeconds"].Number(),
-            cost["seconds"].Number(),
+            cost["askedShare"].RequiredNumber(),
+            cost["share"].RequiredNumber(),
+            cost["endSeconds"].RequiredNumber(),
+            cost["seconds"].RequiredNumber(),
             run["stabilityBound"].OptionalText()
         );
     }
 
-    private static Schedule ScheduleOf(JsonPart json) => new(json["shape"].OneOf(Shapes)) { Warmup = json["warmup"].Number() };
+    private static Schedule ScheduleOf(JsonPart json) => new(json["shape"].OneOf(Shapes)) { Warmup = json["warmup"].RequiredNumber() };
 
     private static Budget BudgetOf(JsonPart json) =>
         json["seconds"].OptionalNumber() is { } seconds ? Budget.OfSeconds(seconds) : Budget.OfEpochs(json["epochs"].SmallCount());

@@ -74,6 +74,7 @@ public sealed class ContinuedCompareTests
         Assert.False(Directory.Exists(Path.Combine(parts, "unfinished")));
         Assert.Empty(Directory.GetFiles(parts, "*.tmp"));
         Assert.Equal(0, Run("compare", "--resume", parts).Code); // there is nothing left to do, and the answer comes again
+        Assert.Equal(2, Json(parts)["continued"]!.AsArray().Count);
 
         bool Saved(string run) =>
             Path.Combine(parts, "unfinished", run) is var f

@@ -167,7 +167,11 @@ public sealed class ReportCommandTests : IDisposable
         AssertRefused($"'{empty}' holds no results: there is no result.json.", "report", good, empty);
         AssertRefused("it has no run, because the command was stopped before the first one.", "report", none);
         AssertRefused($"'{good}' is given twice.", "report", good, Path.Combine(good, "result.json"));
-        AssertRefused("which is a result to report", "report", good, "--out", good, "--overwrite");
+        AssertRefused("which is a result to report; choose another folder", "report", good, "--out", good, "--overwrite");
+        AssertRefused(
+            "which is a result to report; choose another file",
+            ["report", good, "--overwrite", "--out", _folder.File("report"), "--json", Path.Combine(good, "result.json")]
+        );
         AssertRefused("Required argument 'RESULT' missing", "report");
         foreach (
             var (content, expected) in ((string, string)[])
@@ -184,7 +188,9 @@ public sealed class ReportCommandTests : IDisposable
             AssertRefused(expected, "report", good, text);
         }
         Assert.False(Directory.Exists(_folder.File("report")));
-        Assert.Equal(0, Run("report", good, "--out", _folder.File("report")).Code);
+        var (code, output, _) = Run("report", good, "--out", _folder.File("report"), "--json", "-");
+        Assert.Equal(0, code);
+        Assert.Empty(ResultSchema.Faults(JsonNode.Parse(output)!)); // standard output has nothing else
         AssertRefused("workload is missing", "report", Path.Combine(_folder.File("report"), "report.json")); // is no result itself
     }
 }

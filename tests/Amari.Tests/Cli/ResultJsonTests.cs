@@ -131,4 +131,47 @@ public sealed class ResultJsonTests : IDisposable
         text = text[..at] + bad + text[(at + good.Length)..];
         Assert.Contains(expected, Assert.Throws<InvalidDataException>(() => ResultJson.Read(text)).Message, StringComparison.Ordinal);
     }
+
+    /// <summary>Whatever stands in a place, the result is read and can be written, or refused.</summary>
+    [Fact]
+    public void Any_other_value_in_any_place_is_read_or_refused()
+    {
+        var run = AnswerTests.Make("kfac", 3, 4, 100, 0.5) with
+        {
+            Options = new Dictionary<string, string> { ["Damping"] = "0.1" },
+            HeldOut = [new(0, 0, 2, 0.1)],
+            Rates = [new(0, 0, 0.1)],
+            Best = new(400, 4, 0.25, 0.75),
+            Plateau = new(2.3, 0, 1000, 1, true, 0.01),
+            CurvatureChoice = new(0.1, 0.2, 3, 4, 5),
+            Coverage = [new("w", "K-FAC", "linear")],
+            Events = [new(7, "w", "skipped")],
+            Monitor = new(MonitorQuantities.Kl, [new() { Step = 1, Seconds = 0.5 }], 0.05, 0.04, 0.2, 0.4, null),
+        };
+        string text = ResultJson.Of(ResultSchemaTests.Planted(run));
+        int refused = 0,
+            read = 0;
+        foreach (string other in (string[])["null", "-1", "1e300", "\"x\"", "[]", "{}", "[0]", "true"])
+        {
+            int places = ResultSchemaTests.Objects(JsonNode.Parse(text)).Sum(o => o.Count);
+            for (int place = 0; place < places; place++)
+            {
+                var json = JsonNode.Parse(text)!;
+                var (at, name) = ResultSchemaTests.Objects(json).SelectMany(o => o.Select(p => (o, p.Key))).ElementAt(place);
+                at[name] = JsonNode.Parse(other);
+                try
+                {
+                    var (comparison, partial) = ResultJson.Read(json.ToJsonString());
+                    Assert.NotNull(ResultJson.Of(comparison, partial));
+                    read++;
+                }
+                catch (InvalidDataException e)
+                {
+                    Assert.DoesNotContain('\n', e.Message);
+                    refused++;
+                }
+            }
+        }
+        Assert.True(read > 100 && refused > 500, $"{read} read, {refused} refused");
+    }
 }

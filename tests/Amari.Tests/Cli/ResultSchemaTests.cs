@@ -67,7 +67,8 @@ public sealed class ResultSchemaTests : IDisposable
     public void A_field_that_the_schema_does_not_describe_is_found_anywhere()
     {
         const string Line =
-            "compare digits-softmax --optimizers sgd,kfac --epochs 2 --seeds 1 --tune 1 --monitor all --monitor-share 50% --monitor-examples 32";
+            "compare digits-softmax --optimizers sgd,kfac --epochs 2 --seeds 1 --tune 1 "
+            + "--monitor all --monitor-share 50% --monitor-examples 32";
         Assert.Equal(0, Run([.. Line.Split(' '), "--threads", "1", "--out", _folder.File("o")]).Code);
         var result = JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.File("o"), "result.json")))!;
         Assert.Empty(ResultSchema.Faults(result));
@@ -129,7 +130,7 @@ public sealed class ResultSchemaTests : IDisposable
 
     private static readonly Dictionary<string, string> NoSettings = [];
 
-    private static IEnumerable<JsonObject> Objects(JsonNode? node) =>
+    internal static IEnumerable<JsonObject> Objects(JsonNode? node) =>
         node switch
         {
             JsonObject o => o.Select(p => p.Value).SelectMany(Objects).Prepend(o),
