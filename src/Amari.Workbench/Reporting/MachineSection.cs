@@ -5,6 +5,8 @@ namespace Amari.Reporting;
 /// <summary>The section of a page about how and where its results were made.</summary>
 internal static class MachineSection
 {
+    private const int CommitDigits = 12;
+
     /// <summary>Adds the section.</summary>
     /// <param name="page">The page.</param>
     /// <param name="provenances">One for each result, with its name; without any, this machine is described.</param>
@@ -45,7 +47,9 @@ internal static class MachineSection
         + (later.Threads == first.Threads ? "" : $" with {Threads(later.Threads)}")
         + (Describe(later.Machine) == Describe(first.Machine) ? "" : $" on another machine ({Describe(later.Machine)})");
 
-    private static string VersionOf(ProgramStart start) => start.Version + (start.Commit is { } commit ? $", commit {commit}" : "");
+    private static string VersionOf(ProgramStart start) => start.Version + (start.Commit is { } commit ? $", commit {Short(commit)}" : "");
+
+    private static string Short(string commit) => commit.Length > CommitDigits ? commit[..CommitDigits] : commit;
 
     private static string Describe(Machine machine) =>
         $"{machine.Processor}, {machine.Cores} cores"

@@ -6,7 +6,7 @@ namespace Amari.Reporting;
 /// <summary>Several results on one workload with one target, as one comparison.</summary>
 /// <param name="Comparison">All their runs. An optimizer that several results have is named with the result: <c>adamw (A)</c>.</param>
 /// <param name="Results">The results.</param>
-/// <param name="Names">The shortest ends of their paths that tell them apart.</param>
+/// <param name="Names">The shortest ends of their paths that differ from those of all reported results.</param>
 /// <param name="Notes">The differences between the results that a reader must know, one sentence each.</param>
 internal sealed record Overlay(
     BenchmarkResult Comparison,
@@ -19,16 +19,16 @@ internal sealed record Overlay(
     public bool Partial => Results.Any(r => r.Partial);
 
     /// <summary>One for each workload and target, in the order of the results.</summary>
-    public static IReadOnlyList<Overlay> Of(IEnumerable<LoadedResult> results) =>
+    public static IReadOnlyList<Overlay> Of(IReadOnlyList<LoadedResult> results) =>
         [
             .. results
+                .Zip(NamesOf([.. results.Select(r => r.Path)]), (r, name) => (Result: r, Name: name, r.Comparison))
                 .GroupBy(r => (r.Comparison.Workload, r.Comparison.Metric, r.Comparison.Target, r.Comparison.HigherIsBetter))
-                .Select(g => Joined([.. g])),
+                .Select(g => Joined([.. g.Select(r => r.Result)], [.. g.Select(r => r.Name)])),
         ];
 
-    private static Overlay Joined(List<LoadedResult> results)
+    private static Overlay Joined(List<LoadedResult> results, List<string> names)
     {
-        var names = NamesOf([.. results.Select(r => r.Path)]);
         var shared = results
             .SelectMany(r => r.Comparison.Runs.Select(run => run.Optimizer).Distinct())
             .GroupBy(o => o)
@@ -59,7 +59,7 @@ internal sealed record Overlay(
         );
     }
 
-    private static IEnumerable<string> NotesOf(List<LoadedResult> results, IReadOnlyList<string> names)
+    private static IEnumerable<string> NotesOf(List<LoadedResult> results, List<string> names)
     {
         var partial = names.Where((_, i) => results[i].Partial).ToList();
         if (partial.Count > 0)

@@ -110,6 +110,9 @@ public sealed class ReportCommandTests : IDisposable
         Assert.Equal(["sgd (x/a)", "sgd (y/a)", "sgd (y/b)"], Optimizers(Report(folders)["comparisons"]![0]!));
         Assert.Equal(["sgd (a)", "sgd (b)"], Optimizers(Report(folders[1], folders[2])["comparisons"]![0]!));
         Assert.Equal(["sgd"], Optimizers(Report(folders[0])["comparisons"]![0]!));
+        string elsewhere = Plant("z/a", r => r with { Workload = "other" }, AnswerTests.Make("sgd", 0, 4, 1000, 0.05));
+        var sections = Report(folders[1], elsewhere)["comparisons"]!.AsArray(); // names are those of one page
+        Assert.Equal(["y/a", "z/a"], sections.Select(s => (string)s!["sources"]![0]!["name"]!));
         string copy = Path.Combine(folders[0], "other.json");
         File.Copy(Path.Combine(folders[0], "result.json"), copy);
         Assert.Equal(["sgd (a)", "sgd (other.json)"], Optimizers(Report(folders[0], copy)["comparisons"]![0]!));
