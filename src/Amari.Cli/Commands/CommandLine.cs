@@ -68,6 +68,7 @@ public static class CommandLine
         {
             CompareCommand.Create(text),
             TrainCommand.Create(text),
+            ReportCommand.Create(text),
             PlanCommand.Create(text),
             VerifyCommand.Create(text),
             LectureCommand.Create(text),
@@ -115,6 +116,14 @@ public static class CommandLine
         if (IsTracing)
             error.WriteLine(why);
     }
+
+    /// <summary>The command line as text that a POSIX shell reads.</summary>
+    internal static string TextOf(ParseResult parsed) => string.Join(' ', parsed.Tokens.Select(t => Quoted(t.Value)).Prepend("amari"));
+
+    private static string Quoted(string word) =>
+        word.Length > 0 && word.All(c => char.IsLetterOrDigit(c) || "-_./:=,+@%".Contains(c, StringComparison.Ordinal))
+            ? word
+            : $"'{word.Replace("'", @"'\''", StringComparison.Ordinal)}'";
 
     /// <summary>Whether an error is due to invalid arguments.</summary>
     internal static bool IsArgument(Exception e) =>

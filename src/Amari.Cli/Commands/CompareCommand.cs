@@ -95,7 +95,10 @@ internal sealed class CompareCommand
         public void Save(IReadOnlyList<BenchmarkResult> soFar)
         {
             if (soFar.Any(c => c is { Runs.Count: > 0 } or { Trials.Count: > 0 }))
-                Folder?.WriteInterim(ResultFolder.Document, ResultJson.Of(soFar, partial: true));
+                Folder?.WriteInterim(
+                    ResultFolder.Document,
+                    ResultJson.Of([.. soFar.Select(c => c with { Provenance = File.Provenance })], partial: true)
+                );
             Folder?.WriteInterim(ComparisonFile.FileName, (File with { SoFar = soFar }).ToJson());
         }
     }
@@ -121,7 +124,12 @@ internal sealed class CompareCommand
         bool partial = all.Count(r => r.Status != RunStatus.Interrupted) < runs;
         if (setup.Folder is not { } folder)
             return partial ? 1 : Report.ExitCode(comparisons);
-        int code = Report.Write([.. comparisons.Zip(setup.Panels.Select(p => p.Workload))], folder, _output, partial);
+        int code = Report.Write(
+            [.. comparisons.Zip(setup.Panels, (c, p) => (c with { Provenance = setup.File.Provenance }, p.Workload))],
+            folder,
+            _output,
+            partial
+        );
         if (partial)
             _output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
         var failed = all.Where(r => r.Failure is not null).ToList();
@@ -214,9 +222,20 @@ internal sealed class CompareCommand
                     ? _arguments.Of(parsed, null, _common.BudgetOf(line))
                     : _arguments.Of(parsed, panels[0].Workload.Name, panels[0].Budget)
             );
+        int[] seeds = [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))];
+        var provenance = ProvenanceOf(parsed, seeds, continued, runs: choices.Count * seeds.Length * panels.Count);
         var folder =
             world.Rank > 0 ? null : FolderOf(parsed, isDefault ? "compare" : "compare-" + panels[0].Workload.Name, json, continued);
-        return new(line, new(arguments, json, continued?.SoFar ?? []), choices, panels, monitor, folder);
+        return new(line, new(arguments, json, continued?.SoFar ?? [], provenance), choices, panels, monitor, folder);
+    }
+
+    /// <summary>The provenance with this start, unless an earlier one has completed all runs.</summary>
+    private static Provenance ProvenanceOf(ParseResult parsed, int[] seeds, ComparisonFile? continued, int runs)
+    {
+        var start = ProgramStart.Of(CommandLine.TextOf(parsed));
+        return continued?.Provenance is not { } earlier ? new(start, seeds)
+            : continued.SoFar.Sum(c => c.Runs.Count(r => r.Status != RunStatus.Interrupted)) == runs ? earlier
+            : earlier.ContinuedBy(start);
     }
 
     private ResultFolder FolderOf(ParseResult parsed, string name, string? json, ComparisonFile? continued)

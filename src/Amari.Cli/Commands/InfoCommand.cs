@@ -79,19 +79,20 @@ internal static class InfoCommand
         new()
         {
             ["amari"] = Version(typeof(Kfac).Assembly),
-            [".NET"] = RuntimeInformation.FrameworkDescription,
-            ["system"] = $"{RuntimeInformation.OSDescription}, {RuntimeInformation.RuntimeIdentifier}",
+            [".NET"] = Machine.Current.Runtime,
+            ["system"] = $"{Machine.Current.System}, {RuntimeInformation.RuntimeIdentifier}",
             ["TorchSharp"] = Version(typeof(torch).Assembly),
-            ["libtorch"] = isLoaded ? torch.__version__ : "not loaded",
+            ["libtorch"] = Machine.Current.LibTorch ?? "not loaded",
             ["native library"] = $"{TorchLibrary.Status.State}: {TorchLibrary.Status.Message}",
             ["scalars"] = ScalarRelease.IsDelayed
                 ? "freed a second after use"
                 : "freed by the finalizer: a garbage collection on another thread can break a native call (a defect of TorchSharp)",
-            ["processor"] = Machine.Processor,
+            ["processor"] = Machine.Current.Processor,
             ["cores"] = $"{Environment.ProcessorCount}",
             ["threads"] = isLoaded ? $"{torch.get_num_threads()}" : "none",
-            ["instruction sets"] =
-                Machine.InstructionSets.Count > 0 ? string.Join(", ", Machine.InstructionSets) : "none of the relevant ones",
+            ["instruction sets"] = Machine.Current.InstructionSets is { Count: > 0 } sets
+                ? string.Join(", ", sets)
+                : "none of the relevant ones",
             ["kernels"] =
                 Vector512.IsHardwareAccelerated ? "512-bit vectors"
                 : Vector256.IsHardwareAccelerated ? "256-bit vectors"

@@ -71,7 +71,8 @@ internal sealed class TrainCommand
         MonitorOptions? Monitor,
         Trainer Trainer,
         CheckpointOptions? Checkpoint,
-        ResultFolder? Folder
+        ResultFolder? Folder,
+        Provenance Provenance
     ) : IDisposable
     {
         public void Dispose()
@@ -84,7 +85,7 @@ internal sealed class TrainCommand
     private int Run(ParseResult parsed, Communicator world)
     {
         using var setup = world.Agree(() => Prepare(parsed, world));
-        var (workload, choice, budget, monitor, trainer, checkpoint, folder) = setup;
+        var (workload, choice, budget, monitor, trainer, checkpoint, folder, provenance) = setup;
         using var interrupt = new Interrupt();
         TrainingRun run;
         using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
@@ -97,10 +98,13 @@ internal sealed class TrainCommand
             );
         var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], [])
         {
+            Description = workload.Description,
+            BatchSize = workload.BatchSize,
             Settings = SettingsSource.Workload,
             Schedule = run.Schedule,
             HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
             DefaultsChosenHere = workload.DefaultsChosenHere,
+            Provenance = provenance,
         };
         if (folder is null)
             return Report.ExitCode([result]);
@@ -140,7 +144,16 @@ internal sealed class TrainCommand
         trainer.Check(choice);
         if (checkpoint is not null)
             trainer.Check(choice, parsed.GetValue(_common.Seed), checkpoint);
-        return new(workload, choice, budget, monitor, trainer, checkpoint, _common.FolderOf(parsed, world, "train-" + workload.Name));
+        return new(
+            workload,
+            choice,
+            budget,
+            monitor,
+            trainer,
+            checkpoint,
+            _common.FolderOf(parsed, world, "train-" + workload.Name),
+            new(ProgramStart.Of(CommandLine.TextOf(parsed)), [parsed.GetValue(_common.Seed)])
+        );
     }
 
     private OptimizerChoice ChoiceOf(ParseResult parsed)

@@ -9,7 +9,13 @@ namespace Amari.Reporting;
 /// <param name="Arguments">The complete command line.</param>
 /// <param name="Json">The value of --json as a full path; null if it was not set.</param>
 /// <param name="SoFar">The completed runs and trials by workload; empty before the first.</param>
-internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? Json, IReadOnlyList<BenchmarkResult> SoFar)
+/// <param name="Provenance">How and where it was started, and continued; null if an earlier version began it.</param>
+internal sealed record ComparisonFile(
+    IReadOnlyList<string> Arguments,
+    string? Json,
+    IReadOnlyList<BenchmarkResult> SoFar,
+    Provenance? Provenance = null
+)
 {
     /// <summary>The name of the file.</summary>
     public const string FileName = "comparison.json";
@@ -23,6 +29,7 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
         {
             ["arguments"] = new JsonArray([.. Arguments.Select(a => JsonValue.Create(a))]),
             ["json"] = Json,
+            ["provenance"] = Provenance is null ? null : ProvenanceJson.Of(Provenance),
             ["comparisons"] = new JsonArray([.. SoFar.Select(c => JsonNode.Parse(SavedComparison.Write(c)))]),
         }.ToJsonString();
 
@@ -33,12 +40,15 @@ internal sealed record ComparisonFile(IReadOnlyList<string> Arguments, string? J
         try
         {
             var root = JsonNode.Parse(text) as JsonObject ?? throw new JsonException("it is not a JSON object");
+            using var document = JsonDocument.Parse(text);
+            var provenance = new JsonPart("", document.RootElement)["provenance"];
             if (root["arguments"] is not JsonArray)
                 throw new JsonException("it lacks the arguments of the comparison");
             return new(
                 [.. root["arguments"]!.AsArray().Select(a => (string)a!)],
                 (string?)root["json"],
-                [.. root["comparisons"]!.AsArray().Select(c => SavedComparison.Read(c!.ToJsonString()))]
+                [.. root["comparisons"]!.AsArray().Select(c => SavedComparison.Read(c!.ToJsonString()))],
+                provenance.IsNull ? null : ProvenanceJson.Read(provenance)
             );
         }
         catch (Exception e) when (e is JsonException or NullReferenceException or InvalidOperationException)

@@ -1,7 +1,7 @@
 using System.Net;
 using System.Reflection;
-using System.Runtime.InteropServices;
 using System.Text;
+using Amari.Training;
 
 namespace Amari.Reporting;
 
@@ -50,19 +50,11 @@ internal sealed class HtmlPage
     /// <summary>The complete page, with a description of the machine, Plotly, and the script that draws the figures.</summary>
     /// <param name="data">JavaScript declarations of the data.</param>
     /// <param name="script">A file of the folder <c>Pages</c>.</param>
-    public string Finish(string data, string script)
+    /// <param name="provenances">How and where the shown results were made, each with its name; by default here and now.</param>
+    public string Finish(string data, string script, params IReadOnlyList<(string Name, Provenance Provenance)> provenances)
     {
-        _page.Append(
-            $"""
-            <h2>Machine</h2>
-            <p>{Text(Machine.Processor)}, {Environment.ProcessorCount} cores, {Text(
-                RuntimeInformation.OSDescription
-            )}, {torch.get_num_threads()} thread{(torch.get_num_threads() == 1 ? "" : "s")}, {Text(
-                RuntimeInformation.FrameworkDescription
-            )}, libtorch {Text(torch.__version__)}.</p>
-            <script>
-            """
-        );
+        MachineSection.AddTo(this, provenances);
+        _page.Append("<script>");
         _page.Append(Read(typeof(Plotly.NET.Chart).Assembly, "Plotly.NET.plotly-2.28.0.min.js"));
         return _page
             .Append("</script>\n<script>\n")

@@ -19,13 +19,19 @@ internal static class HtmlReport
             if (!single)
                 page.Add($"<h2 id=\"workload{i}\" class=\"workload\">{Name(sections[i])}</h2>\n");
             data.Add(writer.AddResults());
+            if (sections[i].Notes.Count > 0)
+                page.Add($"<ul>{string.Concat(sections[i].Notes.Select(n => $"<li>{HtmlPage.Text(n)}</li>"))}</ul>\n");
             if (!single)
                 page.Add("<details><summary>Runs, settings, coverage and events</summary>\n");
             writer.AddDetails();
             if (!single)
                 page.Add("</details>\n");
         }
-        return page.Finish($"const sections = [{string.Join(",\n", data)}];\n", "comparison.js");
+        return page.Finish(
+            $"const sections = [{string.Join(",\n", data)}];\n",
+            "comparison.js",
+            [.. sections.SelectMany(s => s.Provenances).Distinct()]
+        );
     }
 
     private static string Name(ReportSection section) => HtmlPage.Text(section.Result.Workload);

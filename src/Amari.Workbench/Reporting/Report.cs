@@ -35,17 +35,13 @@ internal static class Report
         bool partial = false
     )
     {
-        var console = ReferenceEquals(output, Console.Out)
-            ? AnsiConsole.Console
-            : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
+        var console = ConsoleOf(output);
         var begun = comparisons.Where(c => c.Result.Runs.Count > 0 || c.Result.Trials.Count > 0).ToList();
         if (begun.Count == 0)
         {
             console.WriteLine("Stopped before training; there are no results.");
             return 1;
         }
-        if (!console.Profile.Out.IsTerminal)
-            console.Profile.Width = Math.Max(console.Profile.Width, FileWidth);
         foreach (var (comparison, workload) in begun)
         {
             if (comparisons.Count > 1)
@@ -78,10 +74,7 @@ internal static class Report
 
     private static void Write(IAnsiConsole console, BenchmarkResult comparison)
     {
-        if (comparison.Runs.Count > 0)
-            foreach (var table in ResultTable.Of(comparison, console.Profile.Width))
-                console.Write(table);
-        console.WriteLine(Answer.Of(comparison));
+        Show(comparison, console);
         foreach (var run in comparison.Runs)
             if (run.CurvatureChoice is { } choice)
                 console.WriteLine($"{run.Optimizer}, seed {run.Seed}: {choice}.");
@@ -94,6 +87,21 @@ internal static class Report
         if (MonitorPanel.Cost(comparison) is { } cost)
             console.WriteLine(cost);
     }
+
+    /// <summary>Shows the table and the answer.</summary>
+    public static void Show(BenchmarkResult comparison, IAnsiConsole console)
+    {
+        if (!console.Profile.Out.IsTerminal)
+            console.Profile.Width = Math.Max(console.Profile.Width, FileWidth);
+        if (comparison.Runs.Count > 0)
+            foreach (var table in ResultTable.Of(comparison, console.Profile.Width))
+                console.Write(table);
+        console.WriteLine(Answer.Of(comparison));
+    }
+
+    /// <summary>The console that a command prints to.</summary>
+    public static IAnsiConsole ConsoleOf(TextWriter output) =>
+        ReferenceEquals(output, Console.Out) ? AnsiConsole.Console : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
 
     /// <summary>1 if interrupted, if nothing ran, or if no run completed (all came apart, diverged or failed); otherwise 0.</summary>
     public static int ExitCode(IReadOnlyList<BenchmarkResult> comparisons) =>

@@ -9,6 +9,13 @@ namespace Amari.Reporting;
 /// <param name="BatchSize">Examples per training batch.</param>
 internal sealed record ReportSection(BenchmarkResult Result, string Description, int BatchSize)
 {
+    /// <summary>Remarks below the answer.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
+    /// <summary>How and where its results were made, by name.</summary>
+    public IReadOnlyList<(string Name, Provenance Provenance)> Provenances { get; init; } =
+        Result.Provenance is { } own ? [("value", own)] : [];
+
     public ReportSection(BenchmarkResult result, Workload workload)
         : this(result, workload.Description, workload.BatchSize) { }
 }

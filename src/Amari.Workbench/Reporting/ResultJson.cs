@@ -5,43 +5,73 @@ using Amari.Workloads;
 
 namespace Amari.Reporting;
 
-/// <summary>The machine-readable result with stable names. Numbers that are not finite, and targets that were not reached, are
-/// null.</summary>
-internal static class ResultJson
+/// <summary>The machine-readable result of <c>train</c> and <c>compare</c> with stable names, described in
+/// <c>docs/result-schema.json</c>. Numbers that are not finite, and targets that were not reached, are null.</summary>
+internal static partial class ResultJson
 {
+    /// <summary>The version of the schema. A new field does not change it; a field that is removed, or has another meaning, does.</summary>
+    public const int Schema = 1;
+
     private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <param name="comparisons">The results by workload. The first is the document; others follow under <c>more</c>.</param>
     /// <param name="partial">Whether more runs will follow.</param>
     public static string Of(IReadOnlyList<BenchmarkResult> comparisons, bool partial = false)
     {
-        var document = Of(comparisons[0], partial);
+        var document = ObjectOf(comparisons[0], partial);
         if (comparisons.Count > 1)
-            document["more"] = new JsonArray([.. comparisons.Skip(1).Select(c => Of(c, partial))]);
+            document["more"] = new JsonArray([.. comparisons.Skip(1).Select(c => ObjectOf(c, partial))]);
         return document.ToJsonString(Indented);
     }
 
-    private static JsonObject Of(BenchmarkResult comparison, bool partial) =>
+    /// <summary>The result as an object.</summary>
+    public static JsonObject ObjectOf(BenchmarkResult comparison, bool partial)
+    {
+        var json = new JsonObject { ["schema"] = Schema };
+        if (comparison.Provenance is { } provenance)
+            foreach (var (name, value) in ProvenanceJson.Of(provenance))
+                json[name] = value?.DeepClone();
+        foreach (var (name, value) in ContentOf(comparison, partial))
+            json[name] = value;
+        return json;
+    }
+
+    private static IEnumerable<(string Name, JsonNode? Value)> ContentOf(BenchmarkResult comparison, bool partial) =>
+        [
+            ("partial", partial),
+            ("workload", comparison.Workload),
+            ("description", comparison.Description),
+            ("batchSize", comparison.BatchSize),
+            ("defaultsChosenHere", comparison.DefaultsChosenHere),
+            ("metric", comparison.Metric),
+            (
+                "target",
+                new JsonObject
+                {
+                    ["metric"] = comparison.Target.Metric,
+                    ["value"] = comparison.Target.Value,
+                    ["higherIsBetter"] = comparison.HigherIsBetter,
+                }
+            ),
+            ("budget", BudgetOf(comparison.Budget)),
+            ("settings", Sources.First(s => s.Value == comparison.Settings).Name),
+            ("schedule", comparison.Schedule is { } schedule ? ScheduleOf(schedule) : null),
+            ("answer", Answer.Of(comparison)),
+            ("runs", new JsonArray([.. comparison.Runs.Select(RunOf)])),
+            ("trials", new JsonArray([.. comparison.Trials.Select(TrialOf)])),
+        ];
+
+    private static JsonObject TrialOf(Trial trial) =>
         new()
         {
-            ["partial"] = partial,
-            ["workload"] = comparison.Workload,
-            ["metric"] = comparison.Metric,
-            ["target"] = new JsonObject { ["metric"] = comparison.Target.Metric, ["value"] = comparison.Target.Value },
-            ["budget"] = BudgetOf(comparison.Budget),
-            ["answer"] = Answer.Of(comparison),
-            ["runs"] = new JsonArray([.. comparison.Runs.Select(RunOf)]),
-            ["trials"] = new JsonArray([
-                .. comparison.Trials.Select(t => new JsonObject
-                {
-                    ["optimizer"] = t.Optimizer,
-                    ["options"] = Map(t.Options),
-                    ["budget"] = BudgetOf(t.Budget),
-                    ["loss"] = Finite(t.Loss),
-                    ["status"] = Trouble.NameOf(t.Status),
-                    ["failure"] = t.Failure is { } why ? Trouble.Reason(why) : null,
-                }),
-            ]),
+            ["optimizer"] = trial.Optimizer,
+            ["options"] = OptionValues.Of(trial.Options),
+            ["schedule"] = ScheduleOf(trial.Schedule),
+            ["budget"] = BudgetOf(trial.Budget),
+            ["loss"] = Finite(trial.Loss),
+            ["metric"] = Finite(trial.Metric),
+            ["status"] = Trouble.NameOf(trial.Status),
+            ["failure"] = trial.Failure is { } why ? Trouble.Reason(why) : null,
         };
 
     private static JsonObject RunOf(TrainingRun run)
@@ -59,6 +89,9 @@ internal static class ResultJson
         if (run.Monitor is not { } monitor)
             return json;
         json["monitor"] = new JsonArray([.. monitor.Rows.Select(r => MonitorLog.Of(r))]);
+        json["monitorQuantities"] = new JsonArray([
+            .. Quantities.Where(q => (monitor.Quantities & q.Value) != 0).Select(q => JsonValue.Create(q.Name)),
+        ]);
         json["monitorCost"] = new JsonObject
         {
             ["askedShare"] = monitor.TargetShare,
@@ -74,9 +107,10 @@ internal static class ResultJson
         new()
         {
             ["optimizer"] = run.Optimizer,
-            ["options"] = Map(run.Options),
+            ["options"] = OptionValues.Of(run.Options),
             ["seed"] = run.Seed,
             ["status"] = Trouble.NameOf(run.Status),
+            ["cameApart"] = run.CameApart,
             ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
             ["start"] = WeightInits.NameOf(run.WeightInit),
             ["steps"] = run.Steps,
@@ -84,18 +118,11 @@ internal static class ResultJson
             ["losses"] = new JsonArray([.. run.Losses.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss)))]),
             ["heldOut"] = new JsonArray([.. run.HeldOut.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Loss), Finite(p.Metric)))]),
             ["rates"] = new JsonArray([.. run.Rates.Select(p => new JsonArray(p.Step, p.Seconds, Finite(p.Rate)))]),
-            ["schedule"] = new JsonObject { ["shape"] = Schedule.NameOf(run.Schedule.Shape), ["warmup"] = run.Schedule.Warmup },
+            ["schedule"] = ScheduleOf(run.Schedule),
             ["stepsToTarget"] = run.StepsToTarget,
             ["secondsToTarget"] = run.SecondsToTarget,
-            ["best"] = run.Best is not { } best
-                ? null
-                : new JsonObject
-                {
-                    ["step"] = best.Step,
-                    ["seconds"] = best.Seconds,
-                    ["loss"] = best.Loss,
-                    ["metric"] = Finite(best.Metric),
-                },
+            ["best"] = run.Best is { } best ? EvaluationOf(best.Step, best.Seconds, best.Loss, best.Metric) : null,
+            ["bestHeldOut"] = run.BestHeldOut is { } held ? EvaluationOf(held.Step, held.Seconds, held.Loss, held.Metric) : null,
             ["plateau"] = run.Plateau is not { } plateau
                 ? null
                 : new JsonObject
@@ -105,8 +132,10 @@ internal static class ResultJson
                     ["toStep"] = plateau.ToStep,
                     ["share"] = plateau.Share,
                     ["toEnd"] = plateau.ToEnd,
+                    ["tolerance"] = plateau.Tolerance,
                 },
             ["finalLoss"] = Finite(run.FinalLoss),
+            ["finalHeldOutLoss"] = Finite(run.FinalHeldOutLoss),
             ["finalMetric"] = Finite(run.FinalMetric),
             ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
             ["stepMilliseconds"] = new JsonObject
@@ -142,8 +171,29 @@ internal static class ResultJson
 
     private static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
 
-    private static JsonObject Map(IReadOnlyDictionary<string, string> map) =>
-        new(map.Select(p => KeyValuePair.Create(p.Key, (JsonNode?)p.Value)));
+    private static JsonObject ScheduleOf(Schedule schedule) =>
+        new() { ["shape"] = Schedule.NameOf(schedule.Shape), ["warmup"] = schedule.Warmup };
+
+    private static JsonObject EvaluationOf(long step, double seconds, double loss, double metric) =>
+        new()
+        {
+            ["step"] = step,
+            ["seconds"] = seconds,
+            ["loss"] = loss,
+            ["metric"] = Finite(metric),
+        };
+
+    private static readonly (string Name, SettingsSource Value)[] Sources =
+    [
+        .. Enum.GetValues<SettingsSource>().Select(s => (s.ToString().ToLowerInvariant(), s)),
+    ];
+
+    private static readonly (string Name, MonitorQuantities Value)[] Quantities =
+    [
+        .. Enum.GetValues<MonitorQuantities>()
+            .Where(q => q is not (MonitorQuantities.None or MonitorQuantities.All))
+            .Select(q => (q.ToString().ToLowerInvariant(), q)),
+    ];
 
     private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 }

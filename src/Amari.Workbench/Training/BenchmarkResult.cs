@@ -29,4 +29,13 @@ public sealed record BenchmarkResult(
 
     /// <summary><see cref="Workloads.Workload.DefaultsChosenHere"/> of the workload.</summary>
     public bool DefaultsChosenHere { get; init; }
+
+    /// <summary>The workload's data, network and size in one line.</summary>
+    public string Description { get; init; } = "";
+
+    /// <summary>Examples per training batch; 0 if unknown.</summary>
+    public int BatchSize { get; init; }
+
+    /// <summary>How and where it was made; null if unknown.</summary>
+    internal Provenance? Provenance { get; init; }
 }

@@ -220,6 +220,8 @@ internal sealed class BenchmarkSession(
             [.. _trials]
         )
         {
+            Description = trainer.Workload.Description,
+            BatchSize = trainer.Workload.BatchSize,
             Settings =
                 tuneTrials > 0 ? SettingsSource.Tuned
                 : WorkloadSettings ? SettingsSource.Workload

@@ -39,7 +39,9 @@ public sealed class ContinuedCompareTests
             killed.Signal("KILL");
             await killed.End();
         }
-        Assert.True((bool)Json(parts)["partial"]!);
+        var first = Json(parts);
+        Assert.True((bool)first["partial"]!);
+        Assert.Equal("[]", first["continued"]!.ToJsonString());
         using (var hungUp = new ToolProcess(["compare", "--resume", parts]))
         {
             await hungUp.Until(() => Runs(parts) == 2 && Saved("0-sgd-1"));
@@ -61,10 +63,18 @@ public sealed class ContinuedCompareTests
         );
         var (a, b) = (Json(whole), Json(parts));
         Assert.False((bool)b["partial"]!);
+        foreach (string name in (string[])["started", "commandLine"]) // those of the first start
+            Assert.Equal((string)first[name]!, (string)b[name]!);
+        Assert.Equal(
+            [$"amari compare --resume {parts}", $"amari compare --resume {parts} --seeds 2 --optimizers 'sgd, schedulefree-adamw'"],
+            b["continued"]!.AsArray().Select(c => (string)c!["commandLine"]!)
+        );
+        Assert.Empty(ResultSchema.Faults(b));
         Assert.Equal(a["runs"]!.AsArray().Select(Losses), b["runs"]!.AsArray().Select(Losses));
         Assert.False(Directory.Exists(Path.Combine(parts, "unfinished")));
         Assert.Empty(Directory.GetFiles(parts, "*.tmp"));
         Assert.Equal(0, Run("compare", "--resume", parts).Code); // there is nothing left to do, and the answer comes again
+        Assert.Equal(2, Json(parts)["continued"]!.AsArray().Count);
 
         bool Saved(string run) =>
             Path.Combine(parts, "unfinished", run) is var f

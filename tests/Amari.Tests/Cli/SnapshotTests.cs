@@ -59,7 +59,7 @@ public sealed partial class SnapshotTests
     private static IEnumerable<(string Name, string Text)> Texts()
     {
         yield return ("help", Help());
-        foreach (string command in (string[])["compare", "train", "plan", "verify", "lecture", "spectrum", "landscape", "info"])
+        foreach (string command in (string[])["compare", "train", "report", "plan", "verify", "lecture", "spectrum", "landscape", "info"])
             yield return ("help-" + command, Help(command));
         yield return ("answers", Answers());
         yield return ("tables", Tables());

@@ -104,7 +104,7 @@ public sealed class OptimizerBenchmarkFailureTests
 
     /// <summary>One batch an epoch; throws where it is asked to: at a batch (from 1) of a model (from 1), or while the model is made
     /// (batch 0).</summary>
-    private sealed class Fragile(Predicate<(int Model, int Batch)> failing) : SmallWorkload("fragile", 8)
+    internal sealed class Fragile(Predicate<(int Model, int Batch)> failing) : SmallWorkload("fragile", 8)
     {
         private int _models;
         public override Likelihood Likelihood { get; } = new Gaussian();

@@ -1,14 +1,38 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
+using Amari.Native;
 
-namespace Amari.Reporting;
+namespace Amari.Training;
 
-/// <summary>The machine of the measurements.</summary>
-internal static class Machine
+/// <summary>A machine of measurements.</summary>
+/// <param name="Processor">The name of the processor if the system reports it, otherwise its architecture.</param>
+/// <param name="Cores">The processors that .NET may use.</param>
+/// <param name="InstructionSets">The relevant instruction sets.</param>
+/// <param name="System">The operating system and its version.</param>
+/// <param name="Runtime">The version of .NET.</param>
+/// <param name="LibTorch">The version of libtorch; null if it is not loaded.</param>
+internal sealed record Machine(
+    string Processor,
+    int Cores,
+    IReadOnlyList<string> InstructionSets,
+    string System,
+    string Runtime,
+    string? LibTorch
+)
 {
-    /// <summary>The name of the processor if the system reports it, otherwise its architecture.</summary>
-    public static string Processor { get; } =
+    /// <summary>This machine.</summary>
+    public static Machine Current { get; } =
+        new(
+            ProcessorName(),
+            Environment.ProcessorCount,
+            [.. Sets()],
+            RuntimeInformation.OSDescription,
+            RuntimeInformation.FrameworkDescription,
+            TorchLibrary.Status.State == TorchLibraryState.Failed ? null : torch.__version__
+        );
+
+    private static string ProcessorName() =>
         (
             File.Exists("/proc/cpuinfo")
                 ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
@@ -20,9 +44,8 @@ internal static class Machine
 
     /// <summary>The relevant instruction sets that both the processor and .NET support. For bfloat16 and tiles, which .NET itself does not
     /// use, the processor's CPUID flags.</summary>
-    public static IReadOnlyList<string> InstructionSets { get; } =
-    [
-        .. from set in ((string Name, bool Present)[])
+    private static IEnumerable<string> Sets() =>
+        from set in ((string Name, bool Present)[])
             [
                 ("AVX2", Avx2.IsSupported),
                 ("FMA", Fma.IsSupported),
@@ -33,8 +56,7 @@ internal static class Machine
                 ("NEON", AdvSimd.IsSupported),
             ]
         where set.Present
-        select set.Name,
-    ];
+        select set.Name;
 
     private static bool Bit(int word, int bit) => (word >> bit & 1) != 0;
 

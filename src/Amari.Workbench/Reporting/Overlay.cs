@@ -1,0 +1,99 @@
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Reporting;
+
+/// <summary>Several results on one workload with one target, as one comparison.</summary>
+/// <param name="Comparison">All their runs. An optimizer that several results have is named with the result: <c>adamw (A)</c>.</param>
+/// <param name="Results">The results.</param>
+/// <param name="Names">The shortest ends of their paths that differ from those of all reported results.</param>
+/// <param name="Notes">The differences between the results that a reader must know, one sentence each.</param>
+internal sealed record Overlay(
+    BenchmarkResult Comparison,
+    IReadOnlyList<LoadedResult> Results,
+    IReadOnlyList<string> Names,
+    IReadOnlyList<string> Notes
+)
+{
+    /// <summary>Whether runs are missing in a result.</summary>
+    public bool Partial => Results.Any(r => r.Partial);
+
+    /// <summary>One for each workload and target, in the order of the results.</summary>
+    public static IReadOnlyList<Overlay> Of(IReadOnlyList<LoadedResult> results) =>
+        [
+            .. results
+                .Zip(NamesOf([.. results.Select(r => r.Path)]), (r, name) => (Result: r, Name: name, r.Comparison))
+                .GroupBy(r => (r.Comparison.Workload, r.Comparison.Metric, r.Comparison.Target, r.Comparison.HigherIsBetter))
+                .Select(g => Joined([.. g.Select(r => r.Result)], [.. g.Select(r => r.Name)])),
+        ];
+
+    private static Overlay Joined(List<LoadedResult> results, List<string> names)
+    {
+        var shared = results
+            .SelectMany(r => r.Comparison.Runs.Select(run => run.Optimizer).Distinct())
+            .GroupBy(o => o)
+            .Where(g => g.Count() > 1)
+            .Select(g => g.Key)
+            .ToHashSet();
+        var all = results.Select(r => r.Comparison).ToList();
+        return new(
+            all[0] with
+            {
+                Runs =
+                [
+                    .. results.SelectMany(
+                        (r, i) =>
+                            r.Comparison.Runs.Select(run =>
+                                shared.Contains(run.Optimizer) ? run with { Optimizer = $"{run.Optimizer} ({names[i]})" } : run
+                            )
+                    ),
+                ],
+                Trials = [.. all.SelectMany(c => c.Trials)],
+                Settings = Same(all, c => c.Settings) ? all[0].Settings : SettingsSource.Defaults,
+                Schedule = Same(all, c => c.Schedule) ? all[0].Schedule : null,
+                Provenance = results.Count == 1 ? all[0].Provenance : null,
+            },
+            results,
+            names,
+            [.. NotesOf(results, names)]
+        );
+    }
+
+    private static IEnumerable<string> NotesOf(List<LoadedResult> results, List<string> names)
+    {
+        var partial = names.Where((_, i) => results[i].Partial).ToList();
+        if (partial.Count > 0)
+            yield return $"{string.Join(", ", partial)}: runs are missing, because the command was stopped.";
+        if (Differs(c => $"{c.Budget}") is { } budgets)
+            yield return $"The budgets differ ({budgets}): compare the way to the target, not the ends.";
+        if (Differs(c => c.Settings.ToString().ToLowerInvariant()) is { } settings)
+            yield return $"The settings come from different sources ({settings}).";
+        if (Differs(c => c.Schedule?.ToString() ?? "chosen by tuning") is { } schedules)
+            yield return $"The schedules differ ({schedules}).";
+        if (Differs(c => c.Provenance?.First.Machine.Processor ?? "unknown") is { } machines)
+            yield return $"The machines differ ({machines}): compare steps, not seconds.";
+        if (Differs(c => c.Provenance is { First: var f } ? $"{f.Threads * f.Ranks}" : "unknown") is { } threads)
+            yield return $"The numbers of threads differ ({threads}): compare steps, not seconds.";
+        if (Differs(c => c.Provenance is { First: var f } ? f.Commit ?? f.Version : "unknown") is { } builds)
+            yield return $"The results are of different builds of Amari ({builds}).";
+
+        string? Differs(Func<BenchmarkResult, string> property) =>
+            Same(results, r => property(r.Comparison))
+                ? null
+                : string.Join(", ", names.Zip(results, (n, r) => $"{n}: {property(r.Comparison)}"));
+    }
+
+    private static bool Same<T, TValue>(IEnumerable<T> all, Func<T, TValue> property) => all.Select(property).Distinct().Count() == 1;
+
+    /// <summary>The shortest ends of different paths, in whole names, that are different.</summary>
+    internal static IReadOnlyList<string> NamesOf(IReadOnlyList<string> paths)
+    {
+        var parts = paths.Select(p => p.Split(Path.DirectorySeparatorChar, StringSplitOptions.RemoveEmptyEntries)).ToList();
+        for (int length = 1; ; length++)
+        {
+            string[] ends = [.. parts.Select(p => string.Join('/', p.TakeLast(length)))];
+            if (ends.Distinct().Count() == ends.Length || length > parts.Max(p => p.Length))
+                return ends;
+        }
+    }
+}

@@ -1,0 +1,179 @@
+using System.Text.Json;
+using Amari.Training;
+using Amari.Workloads;
+
+namespace Amari.Reporting;
+
+internal static partial class ResultJson
+{
+    /// <summary>Reads a result that <see cref="Of"/> wrote, as this version or an earlier one with the same schema.</summary>
+    /// <returns>The comparisons by workload, and whether runs are missing.</returns>
+    /// <exception cref="InvalidDataException">It has another schema, or is damaged; the message says how.</exception>
+    public static (IReadOnlyList<BenchmarkResult> Comparisons, bool Partial) Read(string json)
+    {
+        try
+        {
+            using var document = JsonDocument.Parse(json);
+            var root = new JsonPart("", document.RootElement);
+            CheckSchema(root["schema"]);
+            return ([ComparisonOf(root), .. root["more"].Items().Select(ComparisonOf)], root["partial"].Flag());
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidDataException($"it is not JSON: {e.Message.Split(" LineNumber")[0]}", e);
+        }
+        catch (ArgumentException e) // a value out of its range
+        {
+            throw new InvalidDataException(e.Message.Split(" (Parameter")[0], e);
+        }
+    }
+
+    private static void CheckSchema(JsonPart schema)
+    {
+        if (schema.IsNull)
+            throw new InvalidDataException(
+                $"it has no schema number; this version reads results of train and compare with schema {Schema}"
+            );
+        if (schema.Count() is not Schema and var other)
+            throw new InvalidDataException($"it has schema {other}; this version reads schema {Schema}");
+    }
+
+    private static BenchmarkResult ComparisonOf(JsonPart root) =>
+        new(
+            root["workload"].Text(),
+            root["metric"].Text(),
+            new(root["target"]["metric"].Text(), root["target"]["value"].RequiredNumber()),
+            BudgetOf(root["budget"]),
+            [.. root["runs"].RequiredItems().Select(RunOf)],
+            [.. root["trials"].Items().Select(TrialOf)]
+        )
+        {
+            Description = root["description"].OptionalText() ?? "",
+            BatchSize = root["batchSize"].IsNull ? 0 : root["batchSize"].SmallCount(),
+            DefaultsChosenHere = root["defaultsChosenHere"].Flag(),
+            HigherIsBetter = root["target"]["higherIsBetter"].Flag(),
+            Settings = root["settings"].OneOf(Sources),
+            Schedule = root["schedule"].IsNull ? null : ScheduleOf(root["schedule"]),
+            Provenance = ProvenanceJson.Read(root),
+        };
+
+    private static Trial TrialOf(JsonPart json) =>
+        new(json["optimizer"].Text(), OptionValues.Read(json["options"]), BudgetOf(json["budget"]), json["loss"].Number())
+        {
+            Metric = json["metric"].Number(),
+            Schedule = ScheduleOf(json["schedule"]),
+            Status = json["status"].OneOf(Statuses),
+            Failure = FailureOf(json["failure"]),
+        };
+
+    private static TrainingRun RunOf(JsonPart json) =>
+        new()
+        {
+            Optimizer = json["optimizer"].Text(),
+            Options = OptionValues.Read(json["options"]),
+            Seed = json["seed"].SmallCount(),
+            Status = json["status"].OneOf(Statuses),
+            CameApart = json["cameApart"].Flag(),
+            Failure = FailureOf(json["failure"]),
+            WeightInit = json["start"].OneOf(Starts),
+            Steps = json["steps"].Count(),
+            Seconds = json["seconds"].RequiredNumber(),
+            Losses = [.. json["losses"].RequiredItems().Select(p => p.Point(3)).Select(p => new LossPoint(p.Step, p.Seconds, p.Values[0]))],
+            HeldOut =
+            [
+                .. json["heldOut"]
+                    .Items()
+                    .Select(p => p.Point(4))
+                    .Select(p => new HeldOutPoint(p.Step, p.Seconds, p.Values[0], p.Values[1])),
+            ],
+            Rates = [.. json["rates"].Items().Select(p => p.Point(3)).Select(p => new RatePoint(p.Step, p.Seconds, p.Values[0]))],
+            Schedule = ScheduleOf(json["schedule"]),
+            StepsToTarget = json["stepsToTarget"].OptionalCount(),
+            SecondsToTarget = json["secondsToTarget"].OptionalNumber(),
+            Best = json["best"] is { IsNull: false } best
+                ? new(best["step"].Count(), best["seconds"].RequiredNumber(), best["loss"].RequiredNumber(), best["metric"].Number())
+                : null,
+            Plateau = json["plateau"] is { IsNull: false } plateau ? PlateauOf(plateau) : null,
+            FinalLoss = json["finalLoss"].Number(),
+            FinalMetric = json["finalMetric"].Number(),
+            MillisecondsPerStep = json["millisecondsPerStep"].Number(),
+            StepTimes = json["stepMilliseconds"] is { IsNull: false } times
+                ? new(times["low"].Number(), times["median"].Number(), times["high"].Number())
+                : new(double.NaN, double.NaN, double.NaN),
+            CpuSeconds = json["cpuSeconds"].OptionalNumber() ?? 0,
+            EvaluationSeconds = json["evaluationSeconds"].OptionalNumber() ?? 0,
+            CpuOverWall = json["cpuOverWall"].Number(),
+            WaitedForCpu = json["waitedForCpu"].OptionalNumber(),
+            Parameters = json["parameters"].Count(),
+            StateBytes = json["stateBytes"].Count(),
+            Coverage =
+            [
+                .. json["coverage"].Items().Select(c => new CoverageRow(c["parameter"].Text(), c["block"].Text(), c["reason"].Text())),
+            ],
+            Events =
+            [
+                .. json["events"].Items().Select(e => new OptimizerEvent(e["step"].Count(), e["subject"].Text(), e["message"].Text())),
+            ],
+            CurvatureChoice = json["curvatureChoice"] is { IsNull: false } choice ? ChoiceOf(choice) : null,
+            Monitor = json["monitor"].IsNull ? null : MonitorOf(json),
+        };
+
+    private static Plateau PlateauOf(JsonPart json) =>
+        new(
+            json["loss"].RequiredNumber(),
+            json["fromStep"].Count(),
+            json["toStep"].Count(),
+            json["share"].RequiredNumber(),
+            json["toEnd"].Flag(),
+            json["tolerance"].RequiredNumber()
+        );
+
+    private static CurvatureChoice ChoiceOf(JsonPart json) =>
+        new(
+            json["budget"].RequiredNumber(),
+            json["share"].RequiredNumber(),
+            json["factorInterval"].SmallCount(),
+            json["inverseInterval"].SmallCount(),
+            json["factorExamples"].Count()
+        );
+
+    private static MonitorResult MonitorOf(JsonPart run)
+    {
+        var cost = run["monitorCost"];
+        return new(
+            run["monitorQuantities"].Items().Aggregate(MonitorQuantities.None, (all, q) => all | q.OneOf(Quantities)),
+            [.. run["monitor"].Items().Select(MonitorRows.Read)],
+            cost["askedShare"].RequiredNumber(),
+            cost["share"].RequiredNumber(),
+            cost["endSeconds"].RequiredNumber(),
+            cost["seconds"].RequiredNumber(),
+            run["stabilityBound"].OptionalText()
+        );
+    }
+
+    private static Schedule ScheduleOf(JsonPart json) => new(json["shape"].OneOf(Shapes)) { Warmup = json["warmup"].RequiredNumber() };
+
+    private static Budget BudgetOf(JsonPart json) =>
+        json["seconds"].OptionalNumber() is { } seconds ? Budget.OfSeconds(seconds) : Budget.OfEpochs(json["epochs"].SmallCount());
+
+    /// <summary>The failure that <see cref="Trouble.Reason"/> described.</summary>
+    private static EarlierFailure? FailureOf(JsonPart json) =>
+        json.OptionalText() is not { } text ? null
+        : text.Split(": ", 2) is [var kind, var message] ? new(kind, message, text)
+        : new("Exception", text, text);
+
+    private static readonly (string Name, RunStatus Value)[] Statuses =
+    [
+        .. Enum.GetValues<RunStatus>().Select(s => (Trouble.NameOf(s), s)),
+    ];
+
+    private static readonly (string Name, WeightInit Value)[] Starts =
+    [
+        .. Enum.GetValues<WeightInit>().Select(s => (WeightInits.NameOf(s), s)),
+    ];
+
+    private static readonly (string Name, ScheduleShape Value)[] Shapes =
+    [
+        .. Enum.GetValues<ScheduleShape>().Select(s => (Schedule.NameOf(s), s)),
+    ];
+}
