@@ -18,8 +18,8 @@ public static class OptimizerBenchmark
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">The budget of each run.</param>
     /// <param name="tuneTrials">Trials per optimizer over its search space and, if its choice has no schedule, over shapes and warm-ups of
-    /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole schedule; the
-    /// best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
+    /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole
+    /// schedule; the best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
     /// data, by which they are judged, and never see the test set. With 0 every optimizer runs with its defaults.</param>
     /// <param name="progress">Receives the progress of runs.</param>
     /// <param name="stop">Ends the comparison. The runs so far, including the current one, are returned.</param>
@@ -78,7 +78,7 @@ public static class OptimizerBenchmark
         new(Schedule.ParseShape(shape)) { Warmup = double.Parse(warmup, CultureInfo.InvariantCulture) };
 
     /// <summary>The i-th point of an additive sequence in [0, 1)ⁿ, evenly spread for few points and many dimensions (Roberts 2018, "The
-    /// unreasonable effectiveness of quasirandom sequences"): ½ + i φ⁻¹, ½ + i φ⁻², ... modulo 1, where φⁿ⁺¹ = φ + 1.</summary>
+    /// unreasonable effectiveness of quasirandom sequences"): ½ + i φ⁻¹, ½ + i φ⁻², ... modulo 1, with φⁿ⁺¹ = φ + 1.</summary>
     internal static double[] Point(int i, int dimensions)
     {
         double root = 2;

@@ -122,8 +122,8 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps per epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / BatchSize;
 
-    /// <summary>Steps between evaluations of a run with a budget in epochs, which do not depend on a clock: training sees three times as many
-    /// examples as the loss is measured on, so that evaluations take less than a fifth of the time.</summary>
+    /// <summary>Steps between evaluations of a run with a budget in epochs, which do not depend on a clock: training sees three times as
+    /// many examples as the loss is measured on, so that evaluations take less than a fifth of the time.</summary>
     internal long StepsPerEvaluation => 3 * Math.Max(1, (_data.Measured ?? _data.Train).Count / BatchSize);
 
     /// <summary>The effective options of a choice: defaults, then the workload's settings, then the choice's own.</summary>

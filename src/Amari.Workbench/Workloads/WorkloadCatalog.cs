@@ -12,7 +12,6 @@ public static class WorkloadCatalog
         new DigitsMlp(),
         new DigitsSoftmax(),
         new DigitsConv(),
-        new DigitsAutoencoder(),
         new Autoencoder(),
         new AutoencoderSigmoid(),
         new FashionConv(),

@@ -17,6 +17,7 @@ public sealed class CompareCommandTests
             result = Path.Combine(folder.Path, "out");
         var (code, output, error) = Run(
             "compare",
+            "digits-mlp",
             "--optimizers",
             "adamw,kfac",
             "--epochs",

@@ -79,7 +79,7 @@ public sealed class ReportCommandTests : IDisposable
             b = Plant("b", AnswerTests.Make("kfac", 0, 2, 100, 0.01));
         var comparison = Report(a, b)["comparisons"]![0]!;
         Assert.Equal(["adamw", "kfac"], Optimizers(comparison));
-        Assert.StartsWith("Use kfac: it reached loss 0.1", (string)comparison["answer"]!, StringComparison.Ordinal);
+        Assert.StartsWith("kfac was first: it reached loss 0.1", (string)comparison["answer"]!, StringComparison.Ordinal);
         Assert.Equal("[]", comparison["notes"]!.ToJsonString());
         Assert.Equal(4, (double)comparison["runs"]![0]!["secondsToTarget"]!);
     }

@@ -147,11 +147,11 @@ public sealed class TrainCommandTests
         Assert.Equal((0, ""), (code, error));
         var run = JsonNode.Parse(File.ReadAllText(json))!["runs"]!.AsArray().Single()!;
         Assert.Equal(
-            ("0.05", "0.01", "0.001"),
+            (0.05, 0.01, 0.001),
             (
-                (string?)run["options"]!["LearningRate"],
-                (string?)run["options"]!["Damping"],
-                (string?)run["options"]!["Fallback.LearningRate"]
+                (double)run["options"]!["LearningRate"]!,
+                (double)run["options"]!["Damping"]!,
+                (double)run["options"]!["Fallback.LearningRate"]!
             )
         );
         Assert.Equal("K-FAC Conv2d", (string?)run["coverage"]![0]!["block"]);

@@ -97,7 +97,7 @@ public sealed class ScheduleTests
     }
 
     [Fact]
-    public void Tuning_varies_the_schedule_unless_it_is_given_and_never_sees_the_test_set()
+    public void Tuning_varies_the_schedule_and_never_sees_the_test_set()
     {
         using var trainer = new Trainer(new DigitsMlp(), null);
         var free = OptimizerBenchmark.Compare(trainer, [new("sgd", None)], [0], Budget.OfEpochs(4), 7, null, CancellationToken.None);

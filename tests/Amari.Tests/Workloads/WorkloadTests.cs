@@ -99,8 +99,8 @@ public sealed class WorkloadTests : IDisposable
     {
         var workload = WorkloadCatalog.Find("autoencoder", null);
         using var data = workload.Load(null);
-        Assert.Null(data.Test);
-        Assert.Equal([10_000, 784], data.Train.Inputs.shape);
+        Assert.Equal([1_000, 784], data.Test!.Inputs.shape);
+        Assert.Equal([9_000, 784], data.Train.Inputs.shape);
         Assert.True(data.Train.Inputs.equal(data.Train.Targets).all().item<bool>());
 
         random.manual_seed(1);

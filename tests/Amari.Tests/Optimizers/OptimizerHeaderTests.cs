@@ -3,7 +3,7 @@ using System.Text.Json.Nodes;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>All optimizers begin their snapshots alike, and restore that part alike.</summary>
-public sealed class SnapshotHeaderTests
+public sealed class OptimizerHeaderTests
 {
     public static TheoryData<string> Names => [nameof(AdamW), nameof(Kfac), nameof(Lbfgs), nameof(NewtonCg), nameof(PartitionedOptimizer)];
 
