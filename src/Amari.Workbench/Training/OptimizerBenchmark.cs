@@ -55,6 +55,45 @@ public static class OptimizerBenchmark
         ArgumentNullException.ThrowIfNull(seeds);
         ArgumentNullException.ThrowIfNull(budget);
         Require.AtLeast(0, tuneTrials, "number of trials");
+        var left = new TimeLeft();
+        left.Plan(BenchmarkSession.Parts(trainer.Workload, optimizers, seeds.Count, budget, tuneTrials));
+        return Compare(
+            trainer,
+            optimizers,
+            seeds,
+            budget,
+            tuneTrials,
+            progress,
+            monitor,
+            monitored,
+            finished,
+            earlier,
+            checkpoint,
+            workloadSettings,
+            left,
+            stop
+        );
+    }
+
+    /// <summary>As the public method, as one of several comparisons of a command, which are all planned in
+    /// <paramref name="left"/>.</summary>
+    internal static BenchmarkResult Compare(
+        Trainer trainer,
+        IReadOnlyList<OptimizerChoice> optimizers,
+        IReadOnlyList<int> seeds,
+        Budget budget,
+        int tuneTrials,
+        IProgress<RunProgress>? progress,
+        MonitorOptions? monitor,
+        IProgress<MonitorLine>? monitored,
+        IProgress<BenchmarkResult>? finished,
+        BenchmarkResult? earlier,
+        CheckpointOptions? checkpoint,
+        bool workloadSettings,
+        TimeLeft left,
+        CancellationToken stop
+    )
+    {
         foreach (var choice in optimizers)
             trainer.Check(choice); // report all invalid arguments before anything runs
         return new BenchmarkSession(trainer, optimizers, seeds, budget, tuneTrials, stop)
@@ -66,6 +105,7 @@ public static class OptimizerBenchmark
             Earlier = new(earlier),
             Checkpoint = checkpoint,
             WorkloadSettings = workloadSettings,
+            Left = left,
         }.Run();
     }
 
