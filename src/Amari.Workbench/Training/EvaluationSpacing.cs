@@ -32,5 +32,5 @@ internal static class EvaluationSpacing
     /// at the start and the end at most a fifth.</summary>
     /// <param name="examples">Examples of an evaluation.</param>
     /// <param name="batch">Examples of a step.</param>
-    public static long Steps(long examples, int batch) => 3 * Math.Max(1, (examples + batch - 1) / batch);
+    public static long Steps(long examples, int batch) => (3 * examples + batch - 1) / batch;
 }
