@@ -51,13 +51,6 @@ internal sealed class LogArguments
     public RunLogs Open(ParseResult parsed, CommonOptions common, ResultFolder? folder, bool continues, bool hasWorkloads = false)
     {
         List<IProgress<RunProgress>> logs = [];
-        if (folder is not null && parsed.GetValue(_lines) is { } path)
-        {
-            bool replace = continues || parsed.GetValue(common.Overwrite);
-            var target = OutputTarget.Of(LinesName, path, replace, parsed.InvocationConfiguration.Output);
-            folder.RequireOther(target);
-            logs.Add(new EvaluationLog(target, target.Open(append: continues)));
-        }
         if (folder is not null && parsed.GetValue(_tensorBoard) is { } directory)
             try
             {
@@ -65,9 +58,15 @@ internal sealed class LogArguments
             }
             catch (ArgumentException e)
             {
-                (logs is [IDisposable open] ? open : null)?.Dispose();
                 throw new ArgumentException($"{TensorBoardName}: {e.Message}", e);
             }
+        if (folder is not null && parsed.GetValue(_lines) is { } path) // last, as it may empty a file
+        {
+            bool replace = continues || parsed.GetValue(common.Overwrite);
+            var target = OutputTarget.Of(LinesName, path, replace, parsed.InvocationConfiguration.Output);
+            folder.RequireOther(target);
+            logs.Add(new EvaluationLog(target, target.Open(append: continues)));
+        }
         return new([.. logs]);
     }
 }

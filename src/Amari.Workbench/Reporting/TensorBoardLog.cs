@@ -5,10 +5,11 @@ using TorchSharp.Modules;
 
 namespace Amari.Reporting;
 
-/// <summary>Writes evaluations as event files for TensorBoard, each run to a sub-folder of its own. TorchSharp's writer closes the file after
-/// every value, so that the files are always complete. If one cannot be written, the log ends with a warning and the run continues.</summary>
-/// <remarks>Files that exist stay, and a run that continues gets one more. The time of an event is the clock's, in whole seconds as TorchSharp
-/// takes it.</remarks>
+/// <summary>Writes evaluations as event files for TensorBoard, each run to a sub-folder of its own. TorchSharp's writer closes the file
+/// after every value, so that the files are always complete. If one cannot be written, the log ends with a warning and the run
+/// continues.</summary>
+/// <remarks>Files that exist stay, and a run that continues gets one more. The time of an event is the clock's, in whole seconds, as
+/// TorchSharp takes it.</remarks>
 internal sealed class TensorBoardLog : IProgress<RunProgress>
 {
     private readonly string _folder;

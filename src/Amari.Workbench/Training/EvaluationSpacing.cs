@@ -2,7 +2,7 @@ namespace Amari.Training;
 
 /// <summary>Spaces the evaluations of a run so that they take at most a fifth of the wall time, those at its start and its end
 /// included.</summary>
-/// <remarks>A run that is too short for more is only evaluated at its start and at its end, and these two may take more than that.</remarks>
+/// <remarks>A run that is too short for more is only evaluated at its start and its end, and these two may take more.</remarks>
 internal static class EvaluationSpacing
 {
     /// <summary>Training per evaluation, by their times.</summary>

@@ -18,8 +18,8 @@ public static class OptimizerBenchmark
     /// <param name="seeds">At least one.</param>
     /// <param name="budget">The budget of each run.</param>
     /// <param name="tuneTrials">Trials per optimizer over its search space and, if its choice has no schedule, over shapes and warm-ups of
-    /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole schedule; the
-    /// best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
+    /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole schedule;
+    /// the best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
     /// data, by which they are judged, and never see the test set. With 0 every optimizer runs with its defaults.</param>
     /// <param name="progress">Receives the progress of runs.</param>
     /// <param name="stop">Ends the comparison. The runs so far, including the current one, are returned.</param>

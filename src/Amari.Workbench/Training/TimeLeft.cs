@@ -1,7 +1,7 @@
 namespace Amari.Training;
 
-/// <summary>Estimates how long the rest of a comparison takes: warm-ups, trials and runs with their evaluations, by the wall time of what is
-/// done.</summary>
+/// <summary>Estimates how long the rest of a comparison takes: warm-ups, trials and runs with their evaluations, by the wall time of what
+/// is done.</summary>
 /// <remarks>Seconds per second or epoch of a part come from parts of the same kind: of any workload first, then of its own, then of its
 /// optimizer, each correcting the estimate before. Until a part with a budget in seconds is known, evaluation is assumed to add a
 /// tenth.</remarks>

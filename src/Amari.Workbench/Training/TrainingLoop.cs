@@ -177,8 +177,8 @@ internal sealed class TrainingLoop : IDisposable
     private double Used(LossPoint at) =>
         _request.Budget.Seconds is { } s ? at.Seconds / s : (double)at.Step / (_request.Budget.Epochs!.Value * _trainer.StepsPerEpoch);
 
-    /// <summary>Whether the run is evaluated here, in addition to its end: <see cref="EvaluationSpacing"/>. With a budget in epochs this does
-    /// not depend on the clock.</summary>
+    /// <summary>Whether the run is evaluated here, in addition to its end: <see cref="EvaluationSpacing"/>. With a budget in epochs this
+    /// does not depend on the clock.</summary>
     private bool IsEvaluationDue()
     {
         var last = _record.Losses[^1];

@@ -89,7 +89,7 @@ public sealed class LogCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task Lines_go_to_a_pipe_as_they_come_and_to_standard_output_alone()
+    public async Task Lines_go_to_pipes_and_alone_to_standard_output()
     {
         var (code, output, error) = Run(Train("--log-jsonl", "-"));
         Assert.Equal(0, code);
@@ -120,6 +120,7 @@ public sealed class LogCommandTests : IDisposable
         AssertRefused("cannot be written to", Train("--log-jsonl", Path.Combine(file, "l")));
         AssertRefused($"--tensorboard: '{file}' is a file; it must be a folder.", Train("--tensorboard", file));
         AssertRefused("--tensorboard: The folder", Train("--tensorboard", Path.Combine(file, "board")));
+        AssertRefused("must be a folder", Train("--overwrite", "--log-jsonl", file, "--tensorboard", file));
         Assert.Equal("mine\n", File.ReadAllText(file));
         Assert.False(Directory.Exists(_folder.File("o")));
         Assert.Equal(0, Run(Train("--log-jsonl", file, "--overwrite")).Code);

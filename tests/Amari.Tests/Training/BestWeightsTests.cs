@@ -40,7 +40,7 @@ public sealed class BestWeightsTests
         var choice = optimizer == "sgd" ? Wild : new(optimizer, new Dictionary<string, string> { ["lr"] = "1000" });
         var run = trainer.Train(
             choice,
-            1,
+            3,
             Budget.OfEpochs(6),
             checkpoint: new(folder.Path, false, Never),
             evaluated: (m, p) => shown.Add((p, Weights(m)))

@@ -33,7 +33,7 @@ public sealed class EvaluationSpacingTests
     [InlineData(2, 0.001, 0.2)]
     [InlineData(8, 0.001, 1)]
     [InlineData(8.1, 0.7, 1)]
-    public void By_the_clock_they_take_a_fifth_with_the_first_and_the_last(double budget, double step, double cost)
+    public void By_the_clock_all_of_them_take_a_fifth(double budget, double step, double cost)
     {
         var (spent, at) = Simulate(budget, step, _ => cost);
         Assert.InRange(spent, 2 * cost, 0.2 * (budget + spent) + 1e-9);
@@ -100,7 +100,7 @@ public sealed class EvaluationSpacingTests
     }
 
     [Fact]
-    public void A_run_that_is_slow_to_evaluate_keeps_to_it_and_reports_each_evaluation_once()
+    public void A_run_with_slow_evaluations_reports_each_of_them_once()
     {
         using var trainer = new Trainer(new Slow(), null);
         List<RunProgress> reports = [];

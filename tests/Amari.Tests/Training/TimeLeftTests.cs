@@ -60,7 +60,7 @@ public sealed class TimeLeftTests
     }
 
     [Fact]
-    public void Warm_ups_runs_that_exist_and_runs_that_end_early_are_accounted_for()
+    public void Warm_ups_earlier_runs_and_early_ends_count()
     {
         var left = new TimeLeft(_clock);
         var run = new WorkPart("w", "sgd", Budget.OfSeconds(100));
