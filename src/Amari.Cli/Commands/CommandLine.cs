@@ -83,9 +83,9 @@ public static class CommandLine
 
     private static bool IsJsonOnOutput(ParseResult parsed) =>
         parsed.Errors.Count == 0
-        && parsed.CommandResult.Command.Options.FirstOrDefault(o => o.Name == CommonOptions.JsonName) is Option<string?> json
-        && parsed.GetValue(json) is { } path
-        && OutputTarget.IsOutput(path);
+        && parsed
+            .CommandResult.Command.Options.Where(o => o.Name is CommonOptions.JsonName or LogArguments.LinesName)
+            .Any(o => parsed.GetValue((Option<string?>)o) is { } path && OutputTarget.IsOutput(path));
 
     /// <summary>Whether unexpected errors are shown with their stack trace.</summary>
     internal static bool IsTracing => Environment.GetEnvironmentVariable(TraceVariable) is not null;

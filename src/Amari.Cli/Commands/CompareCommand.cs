@@ -12,6 +12,7 @@ internal sealed class CompareCommand
 {
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
+    private readonly LogArguments _logging = new();
     private readonly Option<string> _optimizers = new("--optimizers")
     {
         Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
@@ -53,10 +54,11 @@ internal sealed class CompareCommand
         };
         _common.AddTo(_command);
         _monitoring.AddTo(_command);
+        _logging.AddTo(_command);
         _arguments = new(
             _command,
             _common,
-            [_common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume],
+            [_common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume, .. _logging.All],
             [_interval],
             [_optimizers, _seeds, _tune, _common.Seed, _common.Threads, _common.Start]
         );
@@ -108,6 +110,8 @@ internal sealed class CompareCommand
         string saved = world.Broadcast(world.Rank == 0 ? Saved(parsed.GetValue(_resume)) : null, 0);
         using var setup = world.Agree(() => Prepare(parsed, world, saved));
         int runs = setup.Choices.Count * setup.Line.GetValue(_seeds) * setup.Panels.Count;
+        bool continues = parsed.GetValue(_resume) is not null;
+        using var logs = world.Agree(() => _logging.Open(parsed, _common, setup.Folder, continues, setup.Panels.Count > 1));
         using var interrupt = new Interrupt();
         setup.Save(setup.File.SoFar);
         using var log = setup.Monitor is null || setup.Folder is null ? null : new MonitorLog(setup.Folder);
@@ -117,9 +121,14 @@ internal sealed class CompareCommand
             log?.Report(new(run.Optimizer, run.Seed, row));
         if (saved.Length > 0)
             _output.WriteLine($"The comparison continues; {earlier.Count} of {runs} runs are done.");
+        var left = new TimeLeft();
+        foreach (var panel in setup.Panels)
+            left.Plan(
+                BenchmarkSession.Parts(panel.Workload, setup.Choices, setup.Line.GetValue(_seeds), panel.Budget, setup.Line.GetValue(_tune))
+            );
         var comparisons = new List<BenchmarkResult>();
         foreach (var panel in setup.Panels)
-            comparisons.Add(Compare(parsed, world, setup, panel, comparisons, saved.Length > 0, log, interrupt.Token));
+            comparisons.Add(Compare(parsed, world, setup, panel, comparisons, saved.Length > 0, logs, left, log, interrupt.Token));
         var all = comparisons.SelectMany(c => c.Runs).ToList();
         bool partial = all.Count(r => r.Status != RunStatus.Interrupted) < runs;
         if (setup.Folder is not { } folder)
@@ -149,6 +158,8 @@ internal sealed class CompareCommand
         Panel panel,
         IReadOnlyList<BenchmarkResult> before,
         bool resume,
+        RunLogs logs,
+        TimeLeft left,
         MonitorLog? log,
         CancellationToken stop
     )
@@ -170,14 +181,19 @@ internal sealed class CompareCommand
                 [.. Enumerable.Range(setup.Line.GetValue(_common.Seed), setup.Line.GetValue(_seeds))],
                 panel.Budget,
                 setup.Line.GetValue(_tune),
-                view,
-                stop,
+                new ImmediateProgress<RunProgress>(value =>
+                {
+                    view?.Report(value);
+                    logs.Report(value);
+                }),
                 setup.Monitor,
                 log,
                 new ImmediateProgress<BenchmarkResult>(soFar => setup.Save([.. before, soFar, .. later])),
                 earlier,
                 checkpoint,
-                setup.Line.GetValue(_workloadSettings)
+                setup.Line.GetValue(_workloadSettings),
+                left,
+                stop
             )
         );
     }

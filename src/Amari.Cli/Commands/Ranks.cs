@@ -24,7 +24,16 @@ internal static class Ranks
             Agree(
                 world,
                 parsed,
-                [common.Out, common.Json, common.Overwrite, common.Data, common.Threads, common.RankTimeout, common.Assembly]
+                [
+                    common.Out,
+                    common.Json,
+                    common.Overwrite,
+                    common.Data,
+                    common.Threads,
+                    common.RankTimeout,
+                    common.Assembly,
+                    .. parsed.CommandResult.Command.Options.Where(LogArguments.Has),
+                ]
             );
             int code = command(world);
             world.Dispose();

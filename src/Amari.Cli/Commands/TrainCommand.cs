@@ -12,6 +12,7 @@ internal sealed class TrainCommand
 {
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
+    private readonly LogArguments _logging = new();
     private readonly Option<string> _optimizer = new("--optimizer")
     {
         Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
@@ -58,6 +59,7 @@ internal sealed class TrainCommand
         };
         _common.AddTo(_command);
         _monitoring.AddTo(_command);
+        _logging.AddTo(_command);
         _command.SetAction(parsed => Ranks.Run(parsed, _common, world => Run(parsed, world)));
     }
 
@@ -86,13 +88,15 @@ internal sealed class TrainCommand
     {
         using var setup = world.Agree(() => Prepare(parsed, world));
         var (workload, choice, budget, monitor, trainer, checkpoint, folder, provenance) = setup;
+        bool continues = checkpoint is { Resume: true } && RunSaver.HoldsAny(checkpoint.Directory);
+        using var logs = world.Agree(() => _logging.Open(parsed, _common, folder, continues));
         using var interrupt = new Interrupt();
         TrainingRun run;
         using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
         using (var view = folder is null ? null : new ProgressView(_output, CommonOptions.Title(trainer, $"{budget}", world)))
             run = CommandLine.Running(() =>
                 trainer.Attempt(
-                    new(choice, parsed.GetValue(_common.Seed), budget, view, checkpoint, Monitor: monitor, Monitored: log),
+                    new(choice, parsed.GetValue(_common.Seed), budget, Both(view, logs), checkpoint, Monitor: monitor, Monitored: log),
                     interrupt.Token
                 )
             );
@@ -120,6 +124,13 @@ internal sealed class TrainCommand
             parsed.InvocationConfiguration.Error.WriteLine(line);
         return code;
     }
+
+    private static ImmediateProgress<RunProgress> Both(ProgressView? view, RunLogs logs) =>
+        new(value =>
+        {
+            view?.Report(value);
+            logs.Report(value);
+        });
 
     /// <summary>Checks all arguments.</summary>
     /// <exception cref="ArgumentException">One is invalid.</exception>

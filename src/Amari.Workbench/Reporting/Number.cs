@@ -16,6 +16,24 @@ internal static class Number
         return value.ToString("0." + new string('#', decimals), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>A time to wait, rounded: 8 s, 45 s, 1 min 20 s, 12 min, 2 h 5 min.</summary>
+    public static string Wait(double seconds)
+    {
+        double step = seconds switch
+        {
+            < 20 => 1,
+            < 60 => 5,
+            < 600 => 10,
+            < 3600 => 60,
+            _ => 300,
+        };
+        var (minutes, s) = Math.DivRem((long)(step * Math.Round(seconds / step)), 60);
+        var (hours, min) = Math.DivRem(minutes, 60);
+        (long Count, string Unit)[] parts = [(hours, "h"), (min, "min"), (s, "s")];
+        string text = string.Join(' ', parts.Where(p => p.Count > 0).Select(p => $"{p.Count} {p.Unit}"));
+        return text.Length > 0 ? text : "0 s";
+    }
+
     /// <summary>A size in memory: 540 B, 69 kB, 23 MB.</summary>
     public static string Bytes(long bytes) =>
         bytes < 10_000 ? FormattableString.Invariant($"{bytes} B")

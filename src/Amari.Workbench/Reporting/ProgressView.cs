@@ -15,6 +15,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
     private readonly Lock _gate = new();
     private readonly Thread? _painter;
     private (string Key, long Step) _reported;
+    private string? _all;
 
     public ProgressView(TextWriter output, string title)
         : this(
@@ -33,12 +34,12 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         console.WriteLine(title);
         _painter = new Thread(() =>
             console
-                .Live(Table())
+                .Live(Screen())
                 .Start(live =>
                 {
                     while (!_end.Wait(100))
-                        live.UpdateTarget(Table());
-                    live.UpdateTarget(Table());
+                        live.UpdateTarget(Screen());
+                    live.UpdateTarget(Screen());
                 })
         )
         {
@@ -52,6 +53,7 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         string key = $"{value.Optimizer} {value.Seed} {value.Stage}";
         lock (_gate)
         {
+            _all = AllLeft(value);
             int index = _rows.FindIndex(r => r.Key == key);
             if (index < 0)
             {
@@ -71,7 +73,8 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         _reported = (key, value.Step);
         _sinceLine.Restart();
         string run = $"{value.Optimizer, -6} seed {value.Seed} {value.Stage, -12}";
-        Line(run + (isReported ? "     " : Numbers(value)) + end); // the previous line has the numbers
+        string all = isReported || AllLeft(value) is not { } left ? "" : "; " + left;
+        Line(run + (isReported ? "     " : Numbers(value)) + end + all); // the previous line has the numbers
     }
 
     private static string Numbers(RunProgress p) =>
@@ -79,13 +82,25 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
         + string.Create(CultureInfo.InvariantCulture, $"loss {Number.Short(p.Loss), -8} batch {Number.Short(p.BatchLoss), -8} ")
         + string.Create(CultureInfo.InvariantCulture, $"{Number.Short(p.MillisecondsPerStep), 6} ms/step  {p.SecondsLeft, 5:F0} s left");
 
+    /// <summary>How long all runs still take, if that is known and they go on.</summary>
+    private static string? AllLeft(RunProgress p) =>
+        p is { AllSecondsLeft: >= 0.5 and var s, Status: not RunStatus.Interrupted } ? $"all runs: about {Number.Wait(s)} left" : null;
+
+    private Rows Screen()
+    {
+        string? all;
+        lock (_gate)
+            all = _all;
+        return all is null ? new(Table()) : new(Table(), new Text(all));
+    }
+
     private Table Table()
     {
         var table = new Table().Border(TableBorder.Simple); // fits into 80 columns
         foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
             table.AddColumn(new TableColumn(head).NoWrap());
         lock (_gate)
-            foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 6)))
+            foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 7)))
             {
                 int done = (int)Math.Round(10 * p.Fraction);
                 table.AddRow(

@@ -24,7 +24,7 @@ internal sealed class ResultFolder : IDisposable
         BestWeights.FileName,
     ];
 
-    private readonly string _document;
+    private readonly IReadOnlyList<string> _files; // patterns, the machine-readable result first
     private readonly string[] _made; // created folders, innermost first
     private readonly FolderLock.Holder _hold;
     private readonly Manifest _manifest;
@@ -40,7 +40,7 @@ internal sealed class ResultFolder : IDisposable
     private ResultFolder(
         string path,
         bool overwrite,
-        string document,
+        IReadOnlyList<string> files,
         OutputTarget? json,
         string[] made,
         FolderLock.Holder hold,
@@ -48,7 +48,7 @@ internal sealed class ResultFolder : IDisposable
         TextWriter error
     )
     {
-        (Path, _overwrite, _document, _json, _made, _hold) = (path, overwrite, document, json, made, hold);
+        (Path, _overwrite, _files, _json, _made, _hold) = (path, overwrite, files, json, made, hold);
         (_output, _error) = (output, error);
         _manifest = new(path);
     }
@@ -104,9 +104,9 @@ internal sealed class ResultFolder : IDisposable
             {
                 foreach (string folder in needed)
                     AtomicFile.Probe(folder);
-                if (json is { File: not null } && IsDocument(json, path, files))
+                if (json is { File: not null } && IsDocument(json, path, files, $", or {files[0]}"))
                     json = null; // it is written there in any case
-                return new(path, overwrite, files[0], json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
+                return new(path, overwrite, files, json, made, FolderLock.Take(path), output ?? Console.Out, error ?? Console.Error);
             }
             catch (Exception e) when (e is ArgumentException or FolderInUseException)
             {
@@ -126,9 +126,13 @@ internal sealed class ResultFolder : IDisposable
         }
     }
 
-    /// <summary>Whether --json is the machine-readable result of the folder.</summary>
+    /// <summary>Whether an output is the machine-readable result of the folder.</summary>
+    /// <param name="json">The output.</param>
+    /// <param name="path">The folder.</param>
+    /// <param name="files">Patterns of the files that are written there, the machine-readable result first.</param>
+    /// <param name="alternative">What else the user may choose, as the end of a sentence.</param>
     /// <exception cref="ArgumentException">It is another file of the folder, or a folder around it.</exception>
-    private static bool IsDocument(OutputTarget json, string path, IReadOnlyList<string> files)
+    private static bool IsDocument(OutputTarget json, string path, IReadOnlyList<string> files, string alternative)
     {
         string name = System.IO.Path.GetRelativePath(Real(path), Real(json.File!));
         if (name == files[0])
@@ -138,7 +142,7 @@ internal sealed class ResultFolder : IDisposable
             throw Refused("which is the folder of the results or one around it; it must be a file.");
         for (int i = 1; i <= parts.Length; i++)
             if (files.Concat(Others).Any(p => Matches(p, string.Join('/', parts[..i]))))
-                throw Refused($"which the command itself writes in '{path}': choose another name, or {files[0]}.");
+                throw Refused($"which the command itself writes in '{path}': choose another name{alternative}.");
         return false;
 
         ArgumentException Refused(string why) => new($"{json.Option} is '{json.Name}', {why}");
@@ -176,6 +180,16 @@ internal sealed class ResultFolder : IDisposable
                     $"'{System.IO.Path.Combine(path, name)}' was not written by this tool or has changed: move it away, or choose "
                         + "another folder."
                 );
+    }
+
+    /// <summary>Refuses an output that the command writes itself.</summary>
+    /// <exception cref="ArgumentException">It is the destination of --json, or a file of the folder.</exception>
+    public void RequireOther(OutputTarget output)
+    {
+        if (_json?.IsSameAs(output) == true)
+            throw new ArgumentException($"{output.Option} is '{output.Name}', and so is {_json.Option}: choose different outputs.");
+        if (output.File is not null && IsDocument(output, Path, _files, ""))
+            throw new ArgumentException($"{output.Option} is '{output.Name}', which the command itself writes: choose another name.");
     }
 
     /// <summary>The full path of a file in the folder.</summary>
@@ -251,7 +265,7 @@ internal sealed class ResultFolder : IDisposable
     /// <summary>Writes the machine-readable result, and what --json asks for.</summary>
     public void WriteResult(string json)
     {
-        Write(_document, json);
+        Write(_files[0], json);
         if (!Deliver(_json, json, _error))
             _isIncomplete = true;
     }
@@ -339,7 +353,7 @@ internal sealed class ResultFolder : IDisposable
         _elsewhere = "";
         _error.WriteLine(
             $"Neither '{Path}' nor the current folder nor the home directory can be written to ({Reason(why)}); "
-                + $"{_document} follows on standard output."
+                + $"{_files[0]} follows on standard output."
         );
     }
 
@@ -353,7 +367,7 @@ internal sealed class ResultFolder : IDisposable
                 Directory.CreateDirectory(System.IO.Path.GetDirectoryName(file)!);
                 AtomicFile.Write(file, content);
             }
-            else if (name == _document)
+            else if (name == _files[0])
                 _output.WriteLine(Encoding.UTF8.GetString(content));
         }
         catch (Exception e) when (IsRefusal(e))

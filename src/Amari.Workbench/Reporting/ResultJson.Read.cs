@@ -67,6 +67,11 @@ internal static partial class ResultJson
         };
 
     private static TrainingRun RunOf(JsonPart json) =>
+        json["stepsToTarget"].IsNull == json["secondsToTarget"].IsNull
+            ? Read(json)
+            : throw new InvalidDataException("a run has the time or the steps to its target without the other");
+
+    private static TrainingRun Read(JsonPart json) =>
         new()
         {
             Optimizer = json["optimizer"].Text(),

@@ -30,19 +30,59 @@ internal sealed class BenchmarkSession(
     public CheckpointOptions? Checkpoint { get; init; }
     public bool WorkloadSettings { get; init; }
 
+    /// <summary>Holds the <see cref="Parts"/> of this comparison, and of those that follow.</summary>
+    public required TimeLeft Left { get; init; }
+
+    /// <summary>What a comparison has to do if nothing of it is done.</summary>
+    public static IEnumerable<WorkPart> Parts(
+        Workload workload,
+        IReadOnlyList<OptimizerChoice> optimizers,
+        int seeds,
+        Budget budget,
+        int tuneTrials
+    ) =>
+        from choice in optimizers
+        let run = new WorkPart(workload.Name, choice.Name, budget)
+        from part in (IEnumerable<WorkPart>)
+            [
+                WarmUpOf(run),
+                .. Enumerable.Repeat(run with { Budget = FirstRungOf(budget) }, tuneTrials),
+                .. Enumerable.Repeat(run, Promoted(tuneTrials) + seeds),
+            ]
+        select part;
+
+    private static WorkPart WarmUpOf(WorkPart run) =>
+        run with
+        {
+            Budget = Budget.OfSeconds(run.Budget.Seconds is { } s ? Math.Min(MaxWarmUp, s / 2) : MinWarmUp),
+            IsWarmUp = true,
+        };
+
+    private static Budget FirstRungOf(Budget budget) =>
+        budget.Seconds is { } s ? Budget.OfSeconds(s * FirstRung) : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
+
+    private static int Promoted(int trials) => (trials + ReductionFactor - 1) / ReductionFactor;
+
+    private WorkPart PartOf(OptimizerChoice choice) => new(trainer.Workload.Name, choice.Name, budget);
+
     public BenchmarkResult Run()
     {
         var start = optimizers.Select(Start).ToList();
         bool[] trains = [.. start.Select(c => tuneTrials > 0 || seeds.Any(seed => Earlier.Find(trainer, c, seed) is null))];
         foreach (var (choice, train) in start.Zip(trains))
-            if (train && !trainer.IsStopped(stop))
+            if (!train)
+                Left.Skip(WarmUpOf(PartOf(choice)));
+            else if (!trainer.IsStopped(stop))
                 WarmUp(choice);
         var chosen = tuneTrials == 0 ? start : Tuned();
         foreach (int seed in seeds) // interleaved, so that a machine that slows down affects all optimizers equally
             for (int i = 0; i < chosen.Count; i++)
             {
                 if (Earlier.Find(trainer, chosen[i], seed) is { } done)
+                {
                     _runs.Add((i, done));
+                    Left.Skip(PartOf(chosen[i]));
+                }
                 else if (!trainer.IsStopped(stop))
                     Train(chosen[i], i, seed);
             }
@@ -75,9 +115,10 @@ internal sealed class BenchmarkSession(
     /// <summary>An exception here occurs again in the measured run, which reports it.</summary>
     private void WarmUp(OptimizerChoice choice)
     {
+        var part = WarmUpOf(PartOf(choice));
         try
         {
-            trainer.WarmUp(choice, budget.Seconds is { } s ? Math.Min(MaxWarmUp, s / 2) : MinWarmUp);
+            Left.Measure(part, () => trainer.WarmUp(choice, part.Amount));
         }
         catch (Exception) when (trainer.IsAlone) { }
     }
@@ -104,7 +145,13 @@ internal sealed class BenchmarkSession(
             Delete(request.Checkpoint); // left by an earlier comparison
         try
         {
-            return with.Attempt(request, stop);
+            return Left.Measure(
+                PartOf(request.Choice) with
+                {
+                    Budget = request.Budget,
+                },
+                () => with.Attempt(request with { Progress = new Timed(request.Progress, Left) }, stop)
+            );
         }
         catch (Exception e) when (trainer.IsAlone) // before it started
         {
@@ -117,14 +164,11 @@ internal sealed class BenchmarkSession(
         var entry = OptimizerCatalog.Find(choice.Name);
         bool variesSchedule = choice.Schedule is null && entry.OwnSchedule is null;
         IReadOnlyList<SearchDimension> space = [.. entry.SearchSpace, .. variesSchedule ? OptimizerBenchmark.ScheduleSpace : []];
-        int promoted = (tuneTrials + ReductionFactor - 1) / ReductionFactor;
+        int promoted = Promoted(tuneTrials);
         var candidates = Enumerable.Range(0, tuneTrials).Select(Candidate).ToList();
-        var shortBudget = budget.Seconds is { } s
-            ? Budget.OfSeconds(s * FirstRung)
-            : Budget.OfEpochs(Math.Max(1, (int)(budget.Epochs!.Value * FirstRung)));
         var folder = Folder(FormattableString.Invariant($"{index}-{choice.Name}-tuning"));
         int number = 0;
-        var first = Rung(candidates, shortBudget);
+        var first = Rung(candidates, FirstRungOf(budget));
         var second = Rung([.. Ranked(first).Take(promoted)], budget);
         return Ranked(second.Count > 0 ? second : first).FirstOrDefault(Start(choice)); // losses with different budgets are not comparable
 
@@ -190,6 +234,7 @@ internal sealed class BenchmarkSession(
         if (trial is not null)
         {
             _trials.Add(trial);
+            Left.Skip(PartOf(candidate) with { Budget = length });
             return trial;
         }
         if (trainer.IsStopped(stop))
@@ -266,5 +311,11 @@ internal sealed class BenchmarkSession(
     private sealed class Staged(IProgress<RunProgress>? inner, string stage) : IProgress<RunProgress>
     {
         public void Report(RunProgress value) => inner?.Report(value with { Stage = stage });
+    }
+
+    private sealed class Timed(IProgress<RunProgress>? inner, TimeLeft left) : IProgress<RunProgress>
+    {
+        public void Report(RunProgress value) =>
+            inner?.Report(value with { AllSecondsLeft = left.After(value.Fraction, hasEnded: value.Status is not null) });
     }
 }

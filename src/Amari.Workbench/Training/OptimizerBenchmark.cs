@@ -19,8 +19,8 @@ public static class OptimizerBenchmark
     /// <param name="budget">The budget of each run.</param>
     /// <param name="tuneTrials">Trials per optimizer over its search space and, if its choice has no schedule, over shapes and warm-ups of
     /// the schedule: quasi-random, all at a quarter of the budget, then the best third at the full budget, each with its whole
-    /// schedule; the best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of the training
-    /// data, by which they are judged, and never see the test set. With 0 every optimizer runs with its defaults.</param>
+    /// schedule; the best of these is used. The first trial has the optimizer's defaults. Trials do not train on the validation part of
+    /// the training data, by which they are judged, and never see the test set. With 0 every optimizer runs with its defaults.</param>
     /// <param name="progress">Receives the progress of runs.</param>
     /// <param name="stop">Ends the comparison. The runs so far, including the current one, are returned.</param>
     /// <param name="monitor">Curvature monitoring of the measured runs, not of trials; null for none.</param>
@@ -55,6 +55,45 @@ public static class OptimizerBenchmark
         ArgumentNullException.ThrowIfNull(seeds);
         ArgumentNullException.ThrowIfNull(budget);
         Require.AtLeast(0, tuneTrials, "number of trials");
+        var left = new TimeLeft();
+        left.Plan(BenchmarkSession.Parts(trainer.Workload, optimizers, seeds.Count, budget, tuneTrials));
+        return Compare(
+            trainer,
+            optimizers,
+            seeds,
+            budget,
+            tuneTrials,
+            progress,
+            monitor,
+            monitored,
+            finished,
+            earlier,
+            checkpoint,
+            workloadSettings,
+            left,
+            stop
+        );
+    }
+
+    /// <summary>As the public method, as one of several comparisons of a command, which are all planned in
+    /// <paramref name="left"/>.</summary>
+    internal static BenchmarkResult Compare(
+        Trainer trainer,
+        IReadOnlyList<OptimizerChoice> optimizers,
+        IReadOnlyList<int> seeds,
+        Budget budget,
+        int tuneTrials,
+        IProgress<RunProgress>? progress,
+        MonitorOptions? monitor,
+        IProgress<MonitorLine>? monitored,
+        IProgress<BenchmarkResult>? finished,
+        BenchmarkResult? earlier,
+        CheckpointOptions? checkpoint,
+        bool workloadSettings,
+        TimeLeft left,
+        CancellationToken stop
+    )
+    {
         foreach (var choice in optimizers)
             trainer.Check(choice); // report all invalid arguments before anything runs
         return new BenchmarkSession(trainer, optimizers, seeds, budget, tuneTrials, stop)
@@ -66,6 +105,7 @@ public static class OptimizerBenchmark
             Earlier = new(earlier),
             Checkpoint = checkpoint,
             WorkloadSettings = workloadSettings,
+            Left = left,
         }.Run();
     }
 

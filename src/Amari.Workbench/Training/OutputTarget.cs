@@ -24,9 +24,10 @@ internal sealed partial class OutputTarget
         StatBytes = 256,
         CurrentFolder = -100; // of statx
     private readonly Action<byte[]> _write;
+    private readonly Func<bool, Stream>? _open; // for lines, appending or not; null if each line is written as a document
 
-    private OutputTarget(string option, string name, string? file, Action<byte[]> write) =>
-        (Option, Name, File, _write) = (option, name, file, write);
+    private OutputTarget(string option, string name, string? file, Action<byte[]> write, Func<bool, Stream>? open = null) =>
+        (Option, Name, File, _write, _open) = (option, name, file, write, open);
 
     /// <summary>The option that set it on the command line.</summary>
     public string Option { get; }
@@ -47,7 +48,7 @@ internal sealed partial class OutputTarget
     public static OutputTarget Of(string option, string path, bool replace, TextWriter output)
     {
         if (IsOutput(path))
-            return new(option, path, null, bytes => output.WriteLine(Encoding.UTF8.GetString(bytes)));
+            return new(option, path, null, bytes => Print(output, bytes));
         if (DescriptorOf(path) is { } descriptor)
             return IsInherited(descriptor)
                 ? new(option, path, null, bytes => Write(descriptor, bytes))
@@ -55,7 +56,7 @@ internal sealed partial class OutputTarget
         if (Directory.Exists(path))
             throw new ArgumentException($"{option} is '{path}', which is a folder; it must be a file.");
         if (!IsRegular(path))
-            return new(option, path, null, bytes => Stream(path, bytes));
+            return new(option, path, null, bytes => Stream(path, bytes), _ => Stream(path));
         string target;
         try
         {
@@ -75,6 +76,15 @@ internal sealed partial class OutputTarget
             {
                 Directory.CreateDirectory(Path.GetDirectoryName(target)!);
                 AtomicFile.Write(target, bytes, replace);
+            },
+            append =>
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(target)!);
+                var mode =
+                    append ? FileMode.Append
+                    : replace ? FileMode.Create
+                    : FileMode.CreateNew;
+                return new FileStream(target, mode, FileAccess.Write, FileShare.Read, bufferSize: 0);
             }
         );
     }
@@ -86,6 +96,34 @@ internal sealed partial class OutputTarget
     /// <exception cref="IOException">It could not be written. An existing file is unchanged.</exception>
     /// <exception cref="UnauthorizedAccessException">It could not be written. An existing file is unchanged.</exception>
     public void Write(string document) => _write(Encoding.UTF8.GetBytes(document));
+
+    /// <summary>Opens the output for lines, which appear there one by one. A pipe stays open in between.</summary>
+    /// <param name="append">Whether the lines of an existing file stay.</param>
+    /// <exception cref="ArgumentException">It cannot be opened.</exception>
+    public LineWriter Open(bool append)
+    {
+        if (_open is null)
+            return new(Write);
+        try
+        {
+            var stream = _open(append);
+            return new(line => stream.Write(Encoding.UTF8.GetBytes(line + "\n")), stream);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArgumentException($"{Option} is '{Name}', which cannot be written to: {e.Message.ReplaceLineEndings(" ")}", e);
+        }
+    }
+
+    /// <summary>Whether both lead to the same place.</summary>
+    public bool IsSameAs(OutputTarget other) =>
+        File is not null ? File == other.File : other.File is null && (Name == other.Name || IsOutput(Name) && IsOutput(other.Name));
+
+    private static void Print(TextWriter output, byte[] document)
+    {
+        output.WriteLine(Encoding.UTF8.GetString(document));
+        output.Flush();
+    }
 
     /// <summary>The number of the descriptor that a path names, directly or over links.</summary>
     private static int? DescriptorOf(string path)
@@ -145,9 +183,12 @@ internal sealed partial class OutputTarget
 
     private static void Stream(string path, byte[] document)
     {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        using var stream = Stream(path);
         stream.Write([.. document, (byte)'\n']);
     }
+
+    private static FileStream Stream(string path) =>
+        new(path, FileMode.Open, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
 
     private static void Write(int descriptor, byte[] document)
     {

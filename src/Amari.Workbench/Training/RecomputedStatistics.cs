@@ -11,19 +11,18 @@ internal sealed class RecomputedStatistics : IDisposable
     /// <summary>Whether the model has such layers.</summary>
     public bool Any => _buffers.Count > 0;
 
+    /// <summary>Whether a model has layers with running statistics.</summary>
+    public static bool AppliesTo(nn.Module<Tensor, Tensor> model) => Layers(model).Any();
+
+    private static IEnumerable<TorchSharp.Modules.BatchNorm> Layers(nn.Module<Tensor, Tensor> model) =>
+        model.modules().Append(model).OfType<TorchSharp.Modules.BatchNorm>().Where(l => l.track_running_stats).Distinct();
+
     /// <param name="model">Left in evaluation mode. Not owned.</param>
     /// <param name="count">Number of batches.</param>
     /// <param name="inputs">Returns a batch by index in a dispose scope. Called only if there is such a layer.</param>
     public RecomputedStatistics(nn.Module<Tensor, Tensor> model, int count, Func<int, Tensor> inputs)
     {
-        var layers = model
-            .modules()
-            .Append(model)
-            .OfType<TorchSharp.Modules.BatchNorm>()
-            .Where(l => l.track_running_stats)
-            .Distinct()
-            .Select(l => (Layer: l, l.momentum))
-            .ToList();
+        var layers = Layers(model).Select(l => (Layer: l, l.momentum)).ToList();
         model.eval();
         if (layers.Count == 0)
             return;

@@ -14,7 +14,7 @@ namespace Amari.Training;
 /// <param name="Metric">Metric at the last evaluation.</param>
 /// <param name="MillisecondsPerStep">Milliseconds per step, from recent steps.</param>
 /// <param name="SecondsLeft">Estimated training time left of this run.</param>
-/// <param name="Evaluated">Whether this report comes from an evaluation.</param>
+/// <param name="Evaluated">Whether this report has a new evaluation. Each evaluation is reported once.</param>
 public readonly record struct RunProgress(
     string Optimizer,
     int Seed,
@@ -30,10 +30,22 @@ public readonly record struct RunProgress(
     bool Evaluated
 )
 {
+    /// <summary>The name of the workload.</summary>
+    public string Workload { get; init; } = "";
+
+    /// <summary>The name of the metric.</summary>
+    public string MetricName { get; init; } = "";
+
+    /// <summary>Held-out loss at the last evaluation; null without held-out data.</summary>
+    public double? HeldOutLoss { get; init; }
+
+    /// <summary>The learning rate of the next step at the last evaluation.</summary>
+    public double LearningRate { get; init; } = double.NaN;
+
     /// <summary>How the run ended; null while it trains.</summary>
     public RunStatus? Status { get; init; }
 
-    /// <summary>Estimated seconds until the whole comparison ends, evaluation and the remaining runs included; null for a single
-    /// run.</summary>
+    /// <summary>Estimated seconds until the whole comparison ends: remaining warm-ups, trials and runs with their evaluations. Null for a
+    /// single run, and as long as there is nothing to estimate them from.</summary>
     public double? AllSecondsLeft { get; init; }
 }

@@ -122,9 +122,12 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps per epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / BatchSize;
 
-    /// <summary>Steps between evaluations of a run with a budget in epochs, which do not depend on a clock: training sees three times as
-    /// many examples as the loss is measured on, so that evaluations take less than a fifth of the time.</summary>
-    internal long StepsPerEvaluation => 3 * Math.Max(1, (_data.Measured ?? _data.Train).Count / BatchSize);
+    /// <summary>Steps between evaluations of a run with a budget in epochs.</summary>
+    internal long StepsPerEvaluation => StepsBetweenEvaluations(0);
+
+    /// <summary>Steps between evaluations that also have forward passes of some training batches.</summary>
+    internal long StepsBetweenEvaluations(int batches) =>
+        EvaluationSpacing.Steps((_data.Measured ?? _data.Train).Count + (_data.Test?.Count ?? 0) + (long)batches * BatchSize, BatchSize);
 
     /// <summary>The effective options of a choice: defaults, then the workload's settings, then the choice's own.</summary>
     /// <exception cref="ArgumentException">The optimizer or an option is unknown, or a value is invalid.</exception>

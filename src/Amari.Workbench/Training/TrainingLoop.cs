@@ -12,8 +12,7 @@ internal sealed class TrainingLoop : IDisposable
 {
     private const int MaxEvaluations = 200,
         StatisticsBatches = 10;
-    private const double TrainingPerEvaluation = 4, // seconds of training between evaluations, by those of the last one
-        ReportSeconds = 0.1,
+    private const double ReportSeconds = 0.1,
         RetrySeconds = 10; // seconds of training after a failed checkpoint
     private const double MinCpuShare = 0.5,
         MinWall = 0.5; // share of the time in which threads could run; seconds
@@ -32,6 +31,8 @@ internal sealed class TrainingLoop : IDisposable
     private readonly optim.lr_scheduler.LRScheduler? _scheduler;
     private long? _began;
     private CpuTime _cpu;
+    private int _reportedEvaluations;
+    private long _spacing; // steps between evaluations, with a budget in epochs
     private double _reported = double.NegativeInfinity,
         _saved,
         _batchLoss = double.NaN,
@@ -90,9 +91,15 @@ internal sealed class TrainingLoop : IDisposable
         }
         _saved = _record.Seconds;
         (_began, _cpu) = (Stopwatch.GetTimestamp(), CpuTime.Now);
+        _reportedEvaluations = _record.Losses.Count;
+        _evaluation = _record.EvaluationSeconds / Math.Max(1, _record.Losses.Count); // of a resumed run
+        _optimizer.Eval();
+        _spacing = _trainer.StepsBetweenEvaluations(
+            _optimizer.Evaluating && RecomputedStatistics.AppliesTo(_model) ? StatisticsBatches : 0
+        );
         if (_record.Losses.Count == 0)
             Evaluate();
-        Report(evaluated: true);
+        Report();
         Log(_watch?.Observe(_record.Step, _record.Seconds));
         var status = Steps(stop);
         bool isTransient = _request.Checkpoint is { IsTransient: true };
@@ -107,7 +114,7 @@ internal sealed class TrainingLoop : IDisposable
                 !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
                 : _record.CameApart(_trainer.Workload.Target, _trainer.Workload.Metric) ? RunStatus.CameApart
                 : RunStatus.Completed;
-        Report(evaluated: true, status);
+        Report(status);
         if (status == RunStatus.Diverged)
             _saver?.SaveBest(_record);
         else if (!isTransient)
@@ -121,7 +128,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         _saver?.SaveBest(_record);
         if (_record.Losses.Count > 0)
-            Report(evaluated: true, RunStatus.Failed);
+            Report(RunStatus.Failed);
         return End(RunStatus.Failed) with { Failure = why };
     }
 
@@ -157,7 +164,7 @@ internal sealed class TrainingLoop : IDisposable
             if (due)
                 Evaluate();
             if (due || _record.Seconds - _reported > ReportSeconds)
-                Report(due);
+                Report();
             if (_saver is not null && _record.Seconds - _saved >= SaveSeconds)
                 Save();
         }
@@ -170,16 +177,22 @@ internal sealed class TrainingLoop : IDisposable
     private double Used(LossPoint at) =>
         _request.Budget.Seconds is { } s ? at.Seconds / s : (double)at.Step / (_request.Budget.Epochs!.Value * _trainer.StepsPerEpoch);
 
-    /// <summary>Whether evaluations so far leave room for another: they take at most a fifth of the time. With a budget in epochs their
-    /// steps do not depend on the clock.</summary>
+    /// <summary>Whether the run is evaluated here, in addition to its end: <see cref="EvaluationSpacing"/>. With a budget in epochs this
+    /// does not depend on the clock.</summary>
     private bool IsEvaluationDue()
     {
         var last = _record.Losses[^1];
-        if (Fraction - Used(last) < 1.0 / MaxEvaluations)
+        if (Fraction >= 1 || Fraction - Used(last) < 1.0 / MaxEvaluations)
             return false;
-        if (_request.Budget.Epochs is not null)
-            return _record.Step % _trainer.StepsPerEvaluation == 0;
-        bool due = _record.Seconds - last.Seconds >= TrainingPerEvaluation * _evaluation;
+        if (_request.Budget.Epochs is { } epochs)
+            return EvaluationSpacing.IsDue(_record.Step, epochs * _trainer.StepsPerEpoch, _spacing);
+        bool due = EvaluationSpacing.IsDue(
+            _record.Seconds,
+            last.Seconds,
+            _request.Budget.Seconds!.Value,
+            _record.EvaluationSeconds,
+            _evaluation
+        );
         return _ranks.Size == 1 ? due : _ranks.Sum(_ranks.Rank == 0 && due ? 1 : 0)[0] > 0;
     }
 
@@ -246,9 +259,10 @@ internal sealed class TrainingLoop : IDisposable
             Console.Error.WriteLine($"The end of the run was not saved: {why.ReplaceLineEndings(" ")}");
     }
 
-    private void Report(bool evaluated, RunStatus? status = null)
+    private void Report(RunStatus? status = null)
     {
-        _reported = _record.Seconds;
+        bool evaluated = _record.Losses.Count > _reportedEvaluations;
+        (_reported, _reportedEvaluations) = (_record.Seconds, _record.Losses.Count);
         double done = Math.Min(1, Fraction);
         double left =
             _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
@@ -270,6 +284,10 @@ internal sealed class TrainingLoop : IDisposable
                 evaluated
             )
             {
+                Workload = _trainer.Workload.Name,
+                MetricName = _trainer.Workload.Metric.Name,
+                HeldOutLoss = _record.HeldOut.Count > 0 ? _record.HeldOut[^1].Loss : null,
+                LearningRate = _record.Rates.Count > 0 ? _record.Rates[^1].Rate : double.NaN,
                 Status = status,
             }
         );

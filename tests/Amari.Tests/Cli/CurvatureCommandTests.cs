@@ -263,7 +263,7 @@ public sealed class CurvatureCommandTests
         Assert.True((double)root["a"]![4]! > 0);
         Assert.Equal(60, (int)root["trainedSteps"]!);
         var path = root["path"]!.AsArray();
-        Assert.Equal([0, 33, 60], path.Select(p => (int)p!["step"]!));
+        Assert.Equal([0, 43, 60], path.Select(p => (int)p!["step"]!));
         Assert.Equal((0.0, 0.0), (Math.Round((double)path[^1]!["a"]!, 5), Math.Round((double)path[^1]!["b"]!, 5)));
         if (plane == "random")
             Assert.Equal(1, (double)root["a"]![4]!);

@@ -38,7 +38,8 @@ public abstract class KroneckerEstimateTest : KfacTest
 
     private protected nn.Module<Tensor, Tensor> Model { get; }
 
-    private protected KroneckerEstimate Make(CurvatureOptions? options = null) => new(Model, _likelihood, options ?? Exact) { Damping = Damping };
+    private protected KroneckerEstimate Make(CurvatureOptions? options = null) =>
+        new(Model, _likelihood, options ?? Exact) { Damping = Damping };
 
     private protected static (Tensor X, Tensor Y) Batch(long n = 7) => (randn(n, 4), randint(0, 3, [n]));
 
@@ -96,7 +97,8 @@ public abstract class KroneckerEstimateTest : KfacTest
         return linalg.solve(matrix + damping * eye(matrix.shape[0]), v);
     }
 
-    private protected static void IsNear(Tensor actual, Tensor expected) => Assert.InRange(Dense.RelativeError(actual, expected), 0, Tolerance);
+    private protected static void IsNear(Tensor actual, Tensor expected) =>
+        Assert.InRange(Dense.RelativeError(actual, expected), 0, Tolerance);
 
     private protected static void Hold(KroneckerEstimate estimate, (Tensor A, Tensor G)[] expected)
     {

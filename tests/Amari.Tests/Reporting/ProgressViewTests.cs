@@ -41,8 +41,10 @@ public sealed class ProgressViewTests
             view.Report(At(1000, 1, evaluated: true) with { Status = RunStatus.CameApart });
             view.Report(At(7, 0.2, evaluated: true) with { Optimizer = "sgd", Status = RunStatus.Diverged });
             view.Report(At(1000, 1, evaluated: true) with { Optimizer = "lion", Status = RunStatus.Completed });
+            view.Report(At(7, 0.2, evaluated: true) with { Optimizer = "adam", Status = RunStatus.Diverged, AllSecondsLeft = 78.4 });
         }
-        Assert.Equal(5, console.Lines.Count);
+        Assert.Equal(6, console.Lines.Count);
+        Assert.EndsWith(" s left  diverged; all runs: about 1 min 20 s left", console.Lines[5], StringComparison.Ordinal);
         Assert.Equal("kfac   seed 3                    came apart", console.Lines[2]);
         Assert.Matches("^sgd    seed 3              20 %  step       7 .*  diverged$", console.Lines[3]);
         Assert.EndsWith("s left", console.Lines[4], StringComparison.Ordinal);
@@ -65,12 +67,26 @@ public sealed class ProgressViewTests
         {
             view.Report(At(7, 0.5, stage: "tuning 10/11"));
             view.Report(At(123456, 0.5) with { Seed = 2, Status = RunStatus.CameApart });
-            view.Report(At(123456, 0.5));
+            view.Report(At(123456, 0.5) with { AllSecondsLeft = 4000 });
         }
         string[] lines = writer.ToString().TrimEnd().Split('\n');
         Assert.All(lines, line => Assert.True(line.TrimEnd().Length <= 80, line));
-        Assert.Matches("kfac +3 +━{10} +123456 +0.5 +0.25 +1.5 +5 s", lines[^1]);
+        Assert.Equal("all runs: about 1 h 5 min left", lines[^1].TrimEnd());
+        Assert.Matches("kfac +3 +━{10} +123456 +0.5 +0.25 +1.5 +5 s", lines[^3] + lines[^2]);
     }
+
+    [Theory]
+    [InlineData(0.4, "0 s")]
+    [InlineData(8.4, "8 s")]
+    [InlineData(43, "45 s")]
+    [InlineData(59, "1 min")]
+    [InlineData(78, "1 min 20 s")]
+    [InlineData(599, "10 min")]
+    [InlineData(743, "12 min")]
+    [InlineData(3599, "1 h")]
+    [InlineData(7500, "2 h 5 min")]
+    [InlineData(360000, "100 h")]
+    public void Times_to_wait_are_round(double seconds, string words) => Assert.Equal(words, Number.Wait(seconds));
 
     private sealed class Terminal(StringWriter writer) : IAnsiConsoleOutput
     {

@@ -40,7 +40,7 @@ public sealed class BestWeightsTests
         var choice = optimizer == "sgd" ? Wild : new(optimizer, new Dictionary<string, string> { ["lr"] = "1000" });
         var run = trainer.Train(
             choice,
-            1,
+            3,
             Budget.OfEpochs(6),
             checkpoint: new(folder.Path, false, Never),
             evaluated: (m, p) => shown.Add((p, Weights(m)))
@@ -62,7 +62,7 @@ public sealed class BestWeightsTests
     public void Rotation_leaves_it_and_a_resumed_run_knows_its_best()
     {
         using var folder = new TemporaryFolder();
-        using var trainer = new Trainer(new DigitsMlp(), null);
+        using var trainer = new Trainer(new Whole(), null);
         string whole = folder.File("whole"),
             parts = folder.File("parts");
         var straight = trainer.Train(Wild, 3, Budget.OfEpochs(27), checkpoint: new(whole, false, TimeSpan.Zero));
@@ -169,10 +169,27 @@ public sealed class BestWeightsTests
         Same(Weights(b), Weights(a));
     }
 
+    /// <summary>Examples without a test set: an evaluation every three epochs, where they are full of batches.</summary>
+    private static WorkloadData Examples(int count)
+    {
+        using var digits = Digits.Load();
+        return new(digits.Train.Sample(count, 0), null);
+    }
+
+    /// <summary>The model of <see cref="DigitsMlp"/>, evaluated at ends of epochs.</summary>
+    private sealed class Whole() : SmallWorkload("whole", 128)
+    {
+        public override nn.Module<Tensor, Tensor> CreateModel() => new DigitsMlp().CreateModel();
+
+        public override WorkloadData Load(string? directory) => Examples(11 * 128);
+    }
+
     /// <summary>Digits through a network with batch normalisation.</summary>
     private sealed class Normalised() : SmallWorkload("normalised", 100)
     {
         public override Target Target => new(Target.Loss, 0.01);
+
+        public override WorkloadData Load(string? directory) => Examples(1400);
 
         public override nn.Module<Tensor, Tensor> CreateModel() =>
             nn.Sequential(

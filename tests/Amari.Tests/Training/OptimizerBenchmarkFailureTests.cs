@@ -22,7 +22,7 @@ public sealed class OptimizerBenchmarkFailureTests
             trainer,
             [new("sgd", None), new("adamw", None)],
             [0, 1],
-            Budget.OfEpochs(8),
+            Budget.OfEpochs(9),
             0,
             null,
             CancellationToken.None,
@@ -42,11 +42,11 @@ public sealed class OptimizerBenchmarkFailureTests
         Assert.Equal("the glass is broken", Assert.IsType<InvalidOperationException>(failed.Failure).Message);
         Assert.Equal((6, 3, 6), (failed.Steps, failed.Losses.Count, (int)failed.Losses[^1].Step));
         using var alone = new Trainer(new Fragile(_ => false), null);
-        var expected = alone.Train(Scheduled("sgd"), 0, Budget.OfEpochs(8));
+        var expected = alone.Train(Scheduled("sgd"), 0, Budget.OfEpochs(9));
         Assert.Equal(expected.Losses.Take(3).Select(l => l.Loss), failed.Losses.Select(l => l.Loss));
         Assert.Equal(2, failed.Coverage.Count);
         foreach (var run in comparison.Runs.Skip(1)) // not changed by the failure before them
-            Assert.Equal(alone.Train(Scheduled(run.Optimizer), run.Seed, Budget.OfEpochs(8)).FinalLoss, run.FinalLoss);
+            Assert.Equal(alone.Train(Scheduled(run.Optimizer), run.Seed, Budget.OfEpochs(9)).FinalLoss, run.FinalLoss);
     }
 
     [Fact]
@@ -96,8 +96,8 @@ public sealed class OptimizerBenchmarkFailureTests
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new Fragile(m => m.Batch > 3), null);
         var checkpoint = new CheckpointOptions(folder.Path, false, TimeSpan.FromHours(1));
-        Assert.Throws<InvalidOperationException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(5)));
-        var run = trainer.Attempt(new(new("sgd", None), 0, Budget.OfEpochs(5), Checkpoint: checkpoint), CancellationToken.None);
+        Assert.Throws<InvalidOperationException>(() => trainer.Train(new("sgd", None), 0, Budget.OfEpochs(6)));
+        var run = trainer.Attempt(new(new("sgd", None), 0, Budget.OfEpochs(6), Checkpoint: checkpoint), CancellationToken.None);
         Assert.Equal((RunStatus.Failed, 3L), (run.Status, run.Best!.Value.Step));
         Assert.Equal(["best.safetensors"], folder.Names());
     }

@@ -38,7 +38,7 @@ public sealed class RecomputedStatisticsTests
         trainer.Train(
             Free,
             1,
-            Budget.OfEpochs(18),
+            Budget.OfEpochs((int)(3 * trainer.StepsBetweenEvaluations(10))),
             evaluated: (model, point) =>
             {
                 if (point.Step == 0)

@@ -17,20 +17,22 @@ public sealed class RunSaverTests
         using var folder = new TemporaryFolder();
         string saved = folder.File("saved");
         using var trainer = new Trainer(new DigitsSoftmax(), null);
-        var expected = trainer.Train(new("adamw", None), 0, Budget.OfEpochs(8));
+        long evaluation = trainer.StepsPerEvaluation; // an epoch is one step
+        var budget = Budget.OfEpochs((int)(3 * evaluation));
+        var expected = trainer.Train(new("adamw", None), 0, budget);
         var run = trainer.Train(
             new("adamw", None),
             0,
-            Budget.OfEpochs(8),
+            budget,
             checkpoint: new(saved, false, TimeSpan.Zero),
             evaluated: (_, point) =>
             {
-                if (point.Step == 3) // a file in its place: also root cannot write there
+                if (point.Step == evaluation) // a file in its place: also root cannot write there
                 {
                     Directory.Delete(saved, recursive: true);
                     File.WriteAllText(saved, "");
                 }
-                if (point.Step == 6 && recovers)
+                if (point.Step == 2 * evaluation && recovers)
                     File.Delete(saved);
             }
         );
@@ -47,6 +49,6 @@ public sealed class RunSaverTests
             return;
         Assert.Equal("checkpoints are written again", said[1]);
         using var newest = Checkpoint.Open(saved);
-        Assert.Equal(8, newest.Step);
+        Assert.Equal(3 * evaluation, newest.Step);
     }
 }
