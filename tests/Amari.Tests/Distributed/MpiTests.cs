@@ -214,7 +214,7 @@ public sealed class MpiTests
         var (expected, actual) = (Points(folder.File("whole.json")), Points(folder.File("four.json")));
         Assert.Equal(expected.Keys.Max(), actual.Keys.Max());
         Assert.Equal(0, actual.Keys.Min()); // what was before the resumes is kept
-        Assert.All(actual, p => Assert.Equal(expected[p.Key], p.Value, 2e-3 * expected[p.Key]));
+        Assert.All(expected, p => Assert.Equal(p.Value, actual[p.Key], 2e-3 * p.Value)); // the parts also have their own ends
         Assert.Equal(
             ["four", "one", "saved", "two", "whole"],
             Directory.GetDirectories(folder.Path).Select(f => Path.GetFileName(f)!).Order(StringComparer.Ordinal)
@@ -247,12 +247,18 @@ public sealed class MpiTests
                 folder.File(name),
                 "--json",
                 folder.File(name + ".json"),
+                "--log-jsonl",
+                folder.File(name + ".jsonl"),
+                "--tensorboard",
+                folder.File(name + "-board"),
             ];
         Succeeds(MpiJob.Start(2, Tool, [.. Arguments("two"), .. overlap ? (string[])["--overlap"] : []]), "Report:");
         Run(Arguments("one"));
         double[] expected = Losses(folder.File("one.json")),
             actual = Losses(folder.File("two.json"));
-        Assert.Equal(3 * optimizers.Split(',').Length, actual.Length);
+        Assert.Equal(2 * optimizers.Split(',').Length, actual.Length); // at the start and the end
+        Assert.Equal(actual.Length, File.ReadAllLines(folder.File("two.jsonl")).Length); // of rank 0 alone
+        Assert.All(Directory.GetDirectories(folder.File("two-board")), run => Assert.Single(Directory.GetFiles(run)));
         Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-3 * p.First));
     }
 
