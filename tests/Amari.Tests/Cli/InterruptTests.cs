@@ -20,6 +20,7 @@ public sealed class InterruptTests
                 [
                     Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"),
                     "compare",
+                    "digits-mlp",
                     "--optimizers",
                     "sgd,adamw,lion",
                     "--budget",

@@ -15,6 +15,7 @@ public sealed class MonitorCommandTests
         string result = folder.File("o");
         var (code, output, error) = Run(
             "compare",
+            "digits-mlp",
             "--optimizers",
             "sgd,kfac",
             "--epochs",

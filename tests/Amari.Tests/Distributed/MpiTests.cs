@@ -185,6 +185,8 @@ public sealed class MpiTests
         string[] common =
         [
             "train",
+            "--schedule",
+            "constant",
             "digits-mlp",
             "--optimizer",
             optimizer,
