@@ -10,10 +10,17 @@ public sealed partial class KroneckerEstimate
     private long _lastTerms;
     private double? _factorSeconds,
         _inverseSeconds;
+    private (CurvatureOptions Options, TimeProvider Clock)? _step; // of the step that is under way
     private long? _finished; // when the last step was, if curvature goes by the clock
 
     /// <summary>Loss terms of the passes since the last step; of the step before where there was none.</summary>
     internal long Terms { get; private set; }
+
+    /// <summary>The options in force, read once a step.</summary>
+    private CurvatureOptions Options => _step?.Options ?? _owner.Curvature;
+
+    /// <summary>What work is timed by, read once a step.</summary>
+    private TimeProvider Clock => _step?.Clock ?? _owner.Clock;
 
     /// <summary>Whether factors and inverses are due, whatever the intervals.</summary>
     internal bool IsDue { get; set; }
@@ -36,13 +43,14 @@ public sealed partial class KroneckerEstimate
     /// <param name="step">The step's number.</param>
     internal void Update(long step)
     {
+        _step = (_owner.Curvature, _owner.Clock);
         Terms = Capture.Terms;
         LogReports();
         bool finite = _sharing is null ? !Capture.NotFinite : Reduce(_sharing);
         (_factorSeconds, _inverseSeconds) = (null, null);
         if (Capture.Active)
             _factorSeconds = Timed(() => UpdateFactors(finite)) + Capture.Spent.TotalSeconds;
-        if (IsDue || _schedule.InverseDue(step, _owner.Curvature) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
+        if (IsDue || _schedule.InverseDue(step, Options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
             _inverseSeconds = Timed(() => Refresh(step));
         IsDue = false;
         if (Terms > 0)
@@ -91,7 +99,7 @@ public sealed partial class KroneckerEstimate
             Capture.Kind == FisherKind.ForwardOnly ? null
             : Capture.Kind == FisherKind.Empirical && _owner.Reduction == LossReduction.Mean && _sharing is null ? Terms
             : 1.0 / Terms;
-        double decay = _owner.Curvature.FactorEma,
+        double decay = Options.FactorEma,
             identity = _owner.Identity;
         foreach (var block in _blocks.Where(b => b.HasPending))
             if (!block.UpdateRunningAverage(scale, decay, identity))
@@ -103,10 +111,10 @@ public sealed partial class KroneckerEstimate
     internal void Refresh(long? step)
     {
         using var off = no_grad();
-        var options = _owner.Curvature;
+        var options = Options;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
         bool begins = options.Refresh.Warmup * step < 2;
-        _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), _owner.Clock, begins);
+        _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))
                 _owner.Log(block.Name, message);
@@ -119,7 +127,7 @@ public sealed partial class KroneckerEstimate
     }
 
     /// <summary>How a block's inverse is damped.</summary>
-    private DampingSettings Damped(CurvatureBlock block) => _owner.Curvature.DampedBy(_owner.DampingOf(block));
+    private DampingSettings Damped(CurvatureBlock block) => Options.DampedBy(_owner.DampingOf(block));
 
     /// <summary>F⁻¹ V for the gradients of a block, joined; a fresh tensor.</summary>
     internal Tensor Precondition(CurvatureBlock block, Tensor v) =>
@@ -152,21 +160,22 @@ public sealed partial class KroneckerEstimate
     /// are.</param>
     internal void Finish(long step, (double? Seconds, int Interval) others)
     {
-        var options = _owner.Curvature;
+        var options = Options;
         if (options.Refresh.TimeFraction is not null)
         {
-            long now = _owner.Clock.GetTimestamp();
-            double? total = _finished is { } last ? _owner.Clock.GetElapsedTime(last, now).TotalSeconds : null;
+            long now = Clock.GetTimestamp();
+            double? total = _finished is { } last ? Clock.GetElapsedTime(last, now).TotalSeconds : null;
             _schedule.Stepped(step, options, total, _factorSeconds, _inverseSeconds, others, Capture.Examples);
             _finished = now;
         }
+        _step = null;
         Capture.Reset();
     }
 
     private double Timed(Action work)
     {
-        long start = _owner.Clock.GetTimestamp();
+        long start = Clock.GetTimestamp();
         work();
-        return _owner.Clock.GetElapsedTime(start).TotalSeconds;
+        return Clock.GetElapsedTime(start).TotalSeconds;
     }
 }
