@@ -75,7 +75,7 @@ public sealed class CompareCommandTests
         {
             byte[] png = File.ReadAllBytes(Path.Combine(result, figure + ".png"));
             Assert.Equal("PNG"u8, png.AsSpan(1, 3));
-            Assert.Equal(1200, System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
+            Assert.Equal(1590, System.Buffers.Binary.BinaryPrimitives.ReadInt32BigEndian(png.AsSpan(16)));
             Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, figure + ".svg")), StringComparison.Ordinal);
         }
         string page = File.ReadAllText(Path.Combine(result, "report.html"));

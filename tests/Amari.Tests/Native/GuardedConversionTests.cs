@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Amari.Native;
 
 namespace Amari.Tests.Native;
@@ -5,6 +6,8 @@ namespace Amari.Tests.Native;
 /// <summary>Numbers that do not fit the type they are asked for as. A failure here ends the process.</summary>
 public sealed class GuardedConversionTests
 {
+    private const string Alone = "AMARI_TEST_ALONE";
+
     public GuardedConversionTests() => Assert.Null(TorchLibrary.Status.Unguarded);
 
     [Fact]
@@ -25,8 +28,32 @@ public sealed class GuardedConversionTests
         Assert.True(float.IsNaN(((Scalar)double.NaN).ToSingle()));
     }
 
+    /// <summary>In a process of its own. In that of the runner, after thousands of other tests, the native function was called in place of
+    /// the guard; the cause is not found yet (docs/torchsharp.md).</summary>
     [Fact]
-    public void Others_become_the_nearest_that_fits()
+    public async Task Others_become_the_nearest_that_fits()
+    {
+        if (Environment.GetEnvironmentVariable(Alone) is not null)
+        {
+            Convert();
+            return;
+        }
+        var start = new ProcessStartInfo(
+            "dotnet",
+            [typeof(GuardedConversionTests).Assembly.Location, "-class", typeof(GuardedConversionTests).FullName!]
+        )
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+        start.Environment[Alone] = "1";
+        using var child = Process.Start(start)!;
+        string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
+        await child.WaitForExitAsync();
+        Assert.True(child.ExitCode == 0, string.Concat(output));
+    }
+
+    private static void Convert()
     {
         Assert.Equal(long.MaxValue, ((Scalar)1e19).ToInt64());
         Assert.Equal(long.MinValue, ((Scalar)double.NegativeInfinity).ToInt64());
