@@ -89,7 +89,9 @@ internal sealed class CommonOptions
         new("WORKLOAD")
         {
             Arity = ArgumentArity.ZeroOrOne,
-            Description = string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name)) + "; the first is the default",
+            Description =
+                string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name))
+                + "; the first is the default, for compare autoencoder and digits-mlp",
         };
 
     public void AddTo(Command command)
