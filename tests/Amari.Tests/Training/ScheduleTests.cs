@@ -72,16 +72,23 @@ public sealed class ScheduleTests
         using var folder = new TemporaryFolder();
         using var trainer = new Trainer(new DigitsMlp(), null);
         var choice = new OptimizerChoice(optimizer, None) { Schedule = new(ScheduleShape.Linear) { Warmup = 0.1 } };
-        var whole = trainer.Train(choice, 1, Budget.OfEpochs(6));
+        var whole = trainer.Train(choice, 1, Budget.OfEpochs(12));
         using var stop = new CancellationTokenSource();
-        var steps = new Collect<Amari.Training.RunProgress>(p =>
-        {
-            if (p.Step >= 30)
-                stop.Cancel();
-        });
-        var part = trainer.Train(choice, 1, Budget.OfEpochs(6), steps, new(folder.Path, false, TimeSpan.FromHours(1)), stop: stop.Token);
+        var part = trainer.Train(
+            choice,
+            1,
+            Budget.OfEpochs(12),
+            null,
+            new(folder.Path, false, TimeSpan.FromHours(1)),
+            (_, point) =>
+            {
+                if (point.Step > 0)
+                    stop.Cancel();
+            },
+            stop: stop.Token
+        );
         Assert.Equal(RunStatus.Interrupted, part.Status);
-        var resumed = trainer.Train(choice, 1, Budget.OfEpochs(6), null, new(folder.Path, true, TimeSpan.FromHours(1)));
+        var resumed = trainer.Train(choice, 1, Budget.OfEpochs(12), null, new(folder.Path, true, TimeSpan.FromHours(1)));
         Assert.Equal(whole.FinalLoss, resumed.FinalLoss);
         Assert.Equal(whole.Rates[^1].Rate, resumed.Rates[^1].Rate);
         var other = choice with { Schedule = Schedule.Constant };
@@ -89,7 +96,7 @@ public sealed class ScheduleTests
             "schedule linear, warm-up 10 %",
             Assert
                 .Throws<ArgumentException>(() =>
-                    trainer.Train(other, 1, Budget.OfEpochs(6), null, new(folder.Path, true, TimeSpan.FromHours(1)))
+                    trainer.Train(other, 1, Budget.OfEpochs(12), null, new(folder.Path, true, TimeSpan.FromHours(1)))
                 )
                 .Message,
             StringComparison.Ordinal
@@ -128,10 +135,5 @@ public sealed class ScheduleTests
         Assert.Single(trainer.Train(choice, 0, Budget.OfEpochs(6)).Rates.Select(r => r.Rate).Distinct());
         Assert.NotNull(OptimizerCatalog.Find("schedulefree-adamw").OwnSchedule);
         Assert.Null(OptimizerCatalog.Find("kfac").OwnSchedule);
-    }
-
-    private sealed class Collect<T>(Action<T> take) : IProgress<T>
-    {
-        public void Report(T value) => take(value);
     }
 }
