@@ -8,12 +8,22 @@ internal static class EvaluationSpacing
     /// <summary>Training per evaluation, by their times.</summary>
     private const double TrainingPerEvaluation = 4;
 
+    /// <summary>The seconds that the next evaluation is expected to take: the median, so that one that waited for compilation or for
+    /// another process does not keep a run without evaluations.</summary>
+    /// <param name="seconds">Those of this run so far, at least one.</param>
+    /// <param name="least">The shortest of earlier runs; infinite if there is none.</param>
+    public static double Cost(IReadOnlyList<double> seconds, double least)
+    {
+        var sorted = seconds.Append(least).Where(double.IsFinite).Order().ToList();
+        return sorted[(sorted.Count - 1) / 2];
+    }
+
     /// <summary>By the clock: as many evaluations as the rest of the run allows, at equal distances.</summary>
     /// <param name="seconds">Training time so far.</param>
     /// <param name="last">Training time at the last evaluation.</param>
     /// <param name="budget">Training time of the whole run.</param>
     /// <param name="spent">Seconds of all evaluations so far.</param>
-    /// <param name="cost">Seconds of the last evaluation, which the next ones are expected to take.</param>
+    /// <param name="cost">Seconds that an evaluation is expected to take.</param>
     public static bool IsDue(double seconds, double last, double budget, double spent, double cost)
     {
         double allowed = Math.Floor((budget / TrainingPerEvaluation - spent) / cost); // the one at the end included

@@ -122,6 +122,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps per epoch.</summary>
     public long StepsPerEpoch => _data.Train.Count / BatchSize;
 
+    /// <summary>Seconds of the shortest evaluation of any run so far; infinite before the first.</summary>
+    internal double LeastEvaluation { get; set; } = double.PositiveInfinity;
+
     /// <summary>Steps between evaluations of a run with a budget in epochs.</summary>
     internal long StepsPerEvaluation => StepsBetweenEvaluations(0);
 
@@ -198,6 +201,7 @@ public sealed class Trainer : IDisposable
         var compilation = new Compilation();
         for (int step = 0; _ranks.Sum(GoesOn(step) ? 1 : 0)[0] > 0; step++) // the same number on all ranks
             Step(model, optimizer, parallel, seed: 0, step);
+        Measure(model);
 
         bool GoesOn(int step)
         {

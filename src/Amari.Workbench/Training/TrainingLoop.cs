@@ -36,7 +36,8 @@ internal sealed class TrainingLoop : IDisposable
     private double _reported = double.NegativeInfinity,
         _saved,
         _batchLoss = double.NaN,
-        _evaluation; // seconds of the last one
+        _evaluation; // seconds that the next one is expected to take
+    private readonly List<double> _evaluations = []; // seconds of those so far
 
     /// <summary>Creates the model and the optimizer, and restores a checkpoint if the run is resumed.</summary>
     public TrainingLoop(Trainer trainer, Communicator ranks, TrainingRequest request, OptimizerOptions options, RunRecord record)
@@ -208,8 +209,11 @@ internal sealed class TrainingLoop : IDisposable
         if (statistics is { Any: true })
             _parallel.AverageBuffers();
         bool best = _record.Evaluated(_trainer.Measure(_model), _optimizer.ParamGroups.First().LearningRate);
-        _evaluation = Stopwatch.GetElapsedTime(start).TotalSeconds;
-        _record.EvaluationSeconds += _evaluation;
+        double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+        _record.EvaluationSeconds += seconds;
+        _evaluations.Add(seconds);
+        _evaluation = EvaluationSpacing.Cost(_evaluations, _trainer.LeastEvaluation);
+        _trainer.LeastEvaluation = Math.Min(_trainer.LeastEvaluation, seconds);
         if (best)
             _saver?.TakeBest(_record);
         _request.Evaluated?.Invoke(_model, _record.Losses[^1]);

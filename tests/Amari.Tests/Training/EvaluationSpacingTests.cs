@@ -7,24 +7,40 @@ namespace Amari.Tests.Training;
 public sealed class EvaluationSpacingTests
 {
     /// <summary>A run by the clock: the seconds of its evaluations, and their times.</summary>
-    private static (double Spent, List<double> At) Simulate(double budget, double step, Func<int, double> cost)
+    private static (double Spent, List<double> At) Simulate(
+        double budget,
+        double step,
+        Func<int, double> cost,
+        double least = double.PositiveInfinity
+    )
     {
         double spent = cost(0),
-            last = spent,
             seconds = 0;
-        List<double> at = [0];
+        List<double> at = [0],
+            costs = [spent];
         for (seconds = step; seconds < budget; seconds += step)
-            if (EvaluationSpacing.IsDue(seconds, at[^1], budget, spent, last))
+            if (EvaluationSpacing.IsDue(seconds, at[^1], budget, spent, EvaluationSpacing.Cost(costs, least)))
                 Evaluate();
         Evaluate();
         return (spent, at);
 
         void Evaluate()
         {
-            last = cost(at.Count);
-            spent += last;
+            costs.Add(cost(at.Count));
+            spent += costs[^1];
             at.Add(seconds);
         }
+    }
+
+    /// <summary>The first one of a K-FAC run took 0.1 s, the others 2 ms: the run had no other before half of its time.</summary>
+    [Fact]
+    public void One_slow_evaluation_does_not_keep_a_run_without_others()
+    {
+        var (spent, at) = Simulate(1, 0.0005, i => i == 0 ? 0.1 : 0.002, least: 0.002);
+        Assert.InRange(spent, 0, 0.2 * (1 + spent) + 1e-9);
+        Assert.InRange(at[1], 0, 0.05);
+        (_, at) = Simulate(1, 0.0005, i => i == 5 ? 0.1 : 0.002);
+        Assert.All(at.Zip(at.Skip(1)), p => Assert.InRange(p.Second - p.First, 0, 0.05));
     }
 
     [Theory]
