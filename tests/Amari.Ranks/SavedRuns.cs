@@ -13,11 +13,11 @@ namespace Amari.Ranks;
 internal static class SavedRuns
 {
     private const int Seed = 3,
-        Epochs = 4,
+        Epochs = 22, // long enough for an evaluation between the first and the last one of every method
         HoldFrom = 3; // epochs
 
     /// <param name="folder">Each optimizer's checkpoints are in a folder of its name here.</param>
-    /// <param name="held">The optimizer whose run does not end, but waits in its last epoch but one to be killed, and is saved at every
+    /// <param name="held">The optimizer whose run does not end, but waits at its second evaluation to be killed, and is saved at every
     /// step; another word for none.</param>
     /// <param name="optimizers">By name.</param>
     public static void Run(string folder, string held, IEnumerable<string> optimizers)
