@@ -7,9 +7,9 @@ public sealed class FloorTests
     [
         ["Native"],
         ["Serialization", "Kernels", "Solvers", "Likelihoods"],
-        ["Spectrum", "Distributed"],
+        ["Spectrum", "Distributed", "Jets"],
         ["Curvature"],
-        ["Kronecker"],
+        ["Kronecker", "LeastSquares"],
         ["Optimizers"],
         ["Kfac", "SecondOrder"],
         ["Partitioned", "Verification"],

@@ -1,0 +1,44 @@
+using Amari.Solvers;
+
+namespace Amari.LeastSquares;
+
+/// <summary>Residuals and their Jacobian at one w: r(w + v) = R + J v + O(‖v‖²).</summary>
+/// <remarks>The gradient of ½ ‖r‖² is J'R, and its Gauss-Newton matrix is J'J.</remarks>
+public abstract class Linearization : IDisposable
+{
+    /// <summary>r : [n]. Owned by the linearization.</summary>
+    public abstract Tensor R { get; }
+
+    /// <summary>n.</summary>
+    public long Rows => R.shape[0];
+
+    /// <summary>d.</summary>
+    public abstract long Columns { get; }
+
+    /// <summary>J v : [n], or [n, k]; the caller owns it.</summary>
+    /// <param name="v">[d], or k columns [d, k].</param>
+    public abstract Tensor Apply(Tensor v);
+
+    /// <summary>J'u : [d], or [d, k]; the caller owns it.</summary>
+    /// <param name="u">[n], or k columns [n, k].</param>
+    public abstract Tensor ApplyTransposed(Tensor u);
+
+    /// <summary>J : [n, d]; the caller owns it.</summary>
+    public abstract Tensor Jacobian();
+
+    /// <summary>J'J on R^d.</summary>
+    public abstract LinearOperator Normal { get; }
+
+    /// <summary>J J' on R^n. Its <see cref="LinearOperator.ToDense"/> does not form J where that saves memory.</summary>
+    public abstract LinearOperator Gram { get; }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        Dispose(true);
+        GC.SuppressFinalize(this);
+    }
+
+    /// <summary>Releases the tensors.</summary>
+    protected virtual void Dispose(bool disposing) { }
+}
