@@ -100,13 +100,13 @@ internal sealed class TrainCommand
                     interrupt.Token
                 )
             );
-        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], [])
+        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, trainer.Target, budget, [run], [])
         {
             Description = workload.Description,
             BatchSize = workload.BatchSize,
             Settings = SettingsSource.Workload,
             Schedule = run.Schedule,
-            HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
+            HigherIsBetter = trainer.Target.HigherIsBetter(workload.Metric),
             DefaultsChosenHere = workload.DefaultsChosenHere,
             Provenance = provenance,
         };
