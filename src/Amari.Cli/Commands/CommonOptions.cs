@@ -102,10 +102,17 @@ internal sealed class CommonOptions
                 + "; the first is the default, for compare autoencoder, digits-mlp and diabetes-mlp",
         };
 
+    public Option<string[]> Set { get; } =
+        new("--set")
+        {
+            Description = "a setting of the workload, repeatable: --set hidden=32,32; a wrong name prints the list",
+            HelpName = "NAME=VALUE",
+        };
+
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Budget, Epochs, Schedule, Warmup, Target, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options = [Set, Budget, Epochs, Schedule, Warmup, Target, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
         foreach (var option in options)
             command.Add(option);
         AddToAny(command);
@@ -192,6 +199,23 @@ internal sealed class CommonOptions
     /// <summary>Whether the command line sets the schedule or the warm-up.</summary>
     public bool SetsSchedule(ParseResult parsed) =>
         parsed.GetResult(Schedule) is { Implicit: false } || parsed.GetResult(Warmup) is { Implicit: false };
+
+    /// <summary>The pairs of --set; the last one of a name counts.</summary>
+    /// <exception cref="ArgumentException">One is not NAME=VALUE.</exception>
+    public IReadOnlyDictionary<string, string> PairsOf(ParseResult parsed)
+    {
+        var pairs = new Dictionary<string, string>();
+        foreach (string pair in parsed.GetValue(Set) ?? [])
+            pairs[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
+                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
+                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+        return pairs;
+    }
+
+    /// <summary>The workload of the command line with the settings of --set.</summary>
+    /// <exception cref="ArgumentException">The workload or a setting does not exist, or a value is invalid.</exception>
+    public Workload WorkloadOf(ParseResult parsed) =>
+        WorkloadCatalog.Find(parsed.GetValue(Workload), parsed.GetValue(Assembly)).With(PairsOf(parsed));
 
     /// <summary>The folder of results on rank 0; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>

@@ -42,6 +42,7 @@ internal static partial class ResultJson
         [
             ("partial", partial),
             ("workload", comparison.Workload),
+            ("workloadSettings", OptionValues.Of(comparison.WorkloadSettings)),
             ("description", comparison.Description),
             ("batchSize", comparison.BatchSize),
             ("defaultsChosenHere", comparison.DefaultsChosenHere),

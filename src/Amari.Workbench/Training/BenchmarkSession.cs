@@ -265,6 +265,7 @@ internal sealed class BenchmarkSession(
             [.. _trials]
         )
         {
+            WorkloadSettings = trainer.Workload.SettingValues,
             Description = trainer.Workload.Description,
             BatchSize = trainer.Workload.BatchSize,
             Settings =

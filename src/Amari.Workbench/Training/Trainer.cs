@@ -59,7 +59,8 @@ public sealed class Trainer : IDisposable
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = data ?? workload.Load(dataDirectory).Aligned();
-        if (Target.IsHeldOut && _data.Test is null)
+        bool ofModel = metric == name && workload.Metric.OfModel is not null;
+        if (Target.IsHeldOut && _data.Test is null && !ofModel)
             throw new ArgumentException($"The target of {workload.Name} is its {metric}, but it has no test set.");
         _fingerprint = new(() => DataFingerprint.Of(_data));
         _constant = new(ConstantPrediction);
@@ -186,6 +187,7 @@ public sealed class Trainer : IDisposable
     private RunRecord RecordOf(OptimizerChoice choice, OptimizerOptions options, int seed, Budget? budget) =>
         new(Workload.Name, choice.Name.ToLowerInvariant(), Settings.Describe(options), seed, WeightInit)
         {
+            WorkloadSettings = Workload.SettingValues,
             Data = _fingerprint,
             Schedule = choice.Schedule ?? Schedule.Constant,
             Budget = budget,
@@ -292,6 +294,7 @@ public sealed class Trainer : IDisposable
         new Fingerprint()
             .AddCode(Workload.GetType().Assembly)
             .Add("the workload", Workload.Name)
+            .Add("the workload's settings", string.Join(' ', Workload.SettingValues.Select(s => $"{s.Key}={s.Value}")))
             .Add("the optimizer", request.Choice.Name)
             .Add("the seed", request.Seed)
             .Add("the budget", request.Budget)
@@ -366,9 +369,10 @@ public sealed class Trainer : IDisposable
         using var off = no_grad();
         model.eval();
         var (loss, metric) = Means(_data.Measured ?? _data.Train);
-        (double, double)? heldOut = _data.Test is { } test ? Means(test) : null;
+        (double Loss, double Metric)? heldOut = _data.Test is { } test ? Means(test) : null;
+        double? ofModel = OfModel(model);
         model.train();
-        return new(loss, heldOut?.Item1, heldOut?.Item2 ?? metric);
+        return new(loss, heldOut?.Loss ?? (ofModel is null ? null : double.NaN), ofModel ?? heldOut?.Metric ?? metric);
 
         (double Loss, double Metric) Means(Dataset set)
         {
@@ -384,12 +388,24 @@ public sealed class Trainer : IDisposable
                 var f = ForwardFailure.Call(model, x);
                 sums[0] += Workload.Likelihood.SumNegativeLogLikelihood(f, y).to_type(ScalarType.Float64).ToDouble();
                 sums[1] += Workload.Likelihood.Terms(f, y);
+                if (Workload.Metric.OfModel is not null)
+                    continue;
                 sums[2] += Workload.Metric.Sum(f, y).to_type(ScalarType.Float64).ToDouble();
                 sums[3] += count(f, y);
             }
             sums = _ranks.Sum(sums);
             return (sums[0] / sums[1], sums[2] / sums[3]);
         }
+    }
+
+    /// <summary>The metric of the model itself; null if it is one over examples. All ranks get what the first one measures.</summary>
+    private double? OfModel(nn.Module<Tensor, Tensor> model)
+    {
+        if (Workload.Metric.OfModel is not { } measure)
+            return null;
+        using var scope = NewDisposeScope();
+        double value = _ranks.Rank == 0 ? measure(model) : 0;
+        return _ranks.Size > 1 ? _ranks.Sum(value)[0] : value;
     }
 
     /// <inheritdoc/>
