@@ -50,6 +50,22 @@ public abstract class Linearization : IDisposable
     /// <summary>J J' on R^n. Its <see cref="LinearOperator.ToDense"/> does not form J where that saves memory.</summary>
     public abstract LinearOperator Gram { get; }
 
+    /// <summary>Bytes of <see cref="Jacobian"/>.</summary>
+    public long JacobianBytes => Rows * Columns * R.ElementSize;
+
+    /// <summary>Bytes that <see cref="Normal"/> takes as a matrix [d, d], with what it needs to make it.</summary>
+    public virtual long NormalBytes => Columns * Columns * R.ElementSize + JacobianBytes;
+
+    /// <summary>Bytes that <see cref="Gram"/> takes as a matrix [n, n], with what it needs to make it; the largest number where it cannot be
+    /// made, because rows are divided over ranks.</summary>
+    public virtual long GramBytes => Rows * Rows * R.ElementSize + JacobianBytes;
+
+    /// <summary>Bytes that the linearization holds, from which products stream.</summary>
+    public virtual long HeldBytes => JacobianBytes;
+
+    /// <summary>Why a slower way was taken, in words that follow "because"; null if none was.</summary>
+    public virtual string? Fallback => null;
+
     /// <inheritdoc/>
     public void Dispose()
     {
