@@ -18,6 +18,7 @@ public sealed class WorkloadCatalogTests : IDisposable
                 "digits-mlp",
                 "digits-softmax",
                 "digits-conv",
+                "diabetes-mlp",
                 "autoencoder",
                 "autoencoder-sigmoid",
                 "fashion-conv",
@@ -40,7 +41,7 @@ public sealed class WorkloadCatalogTests : IDisposable
             "nope",
             null,
             "'nope'",
-            "digits-mlp, digits-softmax, digits-conv, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer, "
+            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer, "
                 + "poisson, heat, burgers, monge-ampere, poisson-5d"
         );
 
