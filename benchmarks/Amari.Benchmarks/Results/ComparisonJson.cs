@@ -24,7 +24,8 @@ internal static class ComparisonJson
             ["budget"] = c.Budget.ToString(),
             ["settings"] = c.Settings.ToString().ToLowerInvariant(),
             ["schedule"] = c.Schedule?.ToString(),
-            ["trials"] = c.Trials.Count == 0 ? 0 : c.Trials.GroupBy(t => t.Optimizer).Max(g => g.Count()),
+            ["trials"] = TrialsOf(c, full: false),
+            ["fullTrials"] = TrialsOf(c, full: true),
             ["defaultsChosenHere"] = c.DefaultsChosenHere,
             ["busyRuns"] = c.Runs.Count(Conditions.IsBusy),
             ["answer"] = Answer.Of(c),
@@ -49,6 +50,10 @@ internal static class ComparisonJson
             ["stepsTest"] = race?.Steps.GetValueOrDefault(s.Optimizer) is { } steps ? Of(steps.Test, steps.P, Math.Exp) : null,
             ["runs"] = new JsonArray([.. s.Runs.Select(r => Of(r, race))]),
         };
+
+    /// <summary>The number of an optimizer's trials with a part of the budget, or with the full one.</summary>
+    private static int TrialsOf(BenchmarkResult c, bool full) =>
+        c.Trials.Where(t => t.Budget == c.Budget == full).GroupBy(t => t.Optimizer).Select(g => g.Count()).DefaultIfEmpty().Max();
 
     /// <summary>The options that differ from the optimizer's defaults.</summary>
     private static IEnumerable<KeyValuePair<string, string>> Chosen(Summary s)

@@ -40,7 +40,10 @@ internal static class ComparisonTable
         int trials = (int)c["trials"]!,
             seeds = c["optimizers"]![0]!["runs"]!.AsArray().Count;
         string tuned =
-            trials == 0 ? "" : $" Tuning: {trials} trials for each optimizer, those that ran again with the full budget included.";
+            trials == 0
+                ? ""
+                : $" Tuning: {trials} trials for each optimizer at a quarter of the budget, and the best {c["fullTrials"]} again at the "
+                    + "full one.";
         string busy =
             (int)c["busyRuns"]! == 0
                 ? ""
