@@ -68,6 +68,14 @@ internal sealed class CommonOptions
             DefaultValueFactory = _ => 0,
             HelpName = "SHARE",
         };
+    public Option<string?> Target { get; } =
+        new("--target")
+        {
+            Description =
+                "value that defines the time to target (default: the workload's): loss=V, \"held-out loss=V\", or the workload's metric, "
+                + "such as accuracy=V",
+            HelpName = "NAME=V",
+        };
     public Option<string> Start { get; } =
         new("--start")
         {
@@ -91,13 +99,20 @@ internal sealed class CommonOptions
             Arity = ArgumentArity.ZeroOrOne,
             Description =
                 string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name))
-                + "; the first is the default, for compare autoencoder and digits-mlp",
+                + "; the first is the default, for compare autoencoder, digits-mlp and diabetes-mlp",
+        };
+
+    public Option<string[]> Set { get; } =
+        new("--set")
+        {
+            Description = "a setting of the workload, repeatable: --set hidden=32,32; a wrong name prints the list",
+            HelpName = "NAME=VALUE",
         };
 
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Budget, Epochs, Schedule, Warmup, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options = [Set, Budget, Epochs, Schedule, Warmup, Target, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
         foreach (var option in options)
             command.Add(option);
         AddToAny(command);
@@ -185,6 +200,23 @@ internal sealed class CommonOptions
     public bool SetsSchedule(ParseResult parsed) =>
         parsed.GetResult(Schedule) is { Implicit: false } || parsed.GetResult(Warmup) is { Implicit: false };
 
+    /// <summary>The pairs of --set; the last one of a name counts.</summary>
+    /// <exception cref="ArgumentException">One is not NAME=VALUE.</exception>
+    public IReadOnlyDictionary<string, string> PairsOf(ParseResult parsed)
+    {
+        var pairs = new Dictionary<string, string>();
+        foreach (string pair in parsed.GetValue(Set) ?? [])
+            pairs[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
+                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
+                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+        return pairs;
+    }
+
+    /// <summary>The workload of the command line with the settings of --set.</summary>
+    /// <exception cref="ArgumentException">The workload or a setting does not exist, or a value is invalid.</exception>
+    public Workload WorkloadOf(ParseResult parsed) =>
+        WorkloadCatalog.Find(parsed.GetValue(Workload), parsed.GetValue(Assembly)).With(PairsOf(parsed));
+
     /// <summary>The folder of results on rank 0; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>
         world.Rank > 0 ? null : FolderOf(parsed, name, Report.Files);
@@ -212,13 +244,20 @@ internal sealed class CommonOptions
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
         var start = WeightInits.Parse(parsed.GetValue(Start)!);
-        return new(workload, parsed.GetValue(Data), world)
+        return new(workload, parsed.GetValue(Data), world, TargetOf(parsed))
         {
             WeightInit = start,
             ShardState = parsed.GetValue(ShardState),
             Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
         };
     }
+
+    private Target? TargetOf(ParseResult parsed) =>
+        parsed.GetValue(Target) is not { } text ? null
+        : text.LastIndexOf('=') is > 0 and var at
+        && double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? new(text[..at].Trim(), value)
+        : throw new ArgumentException($"--target is '{text}'; it must be NAME=V, such as loss=0.01 or \"held-out loss=90\".");
 
     /// <summary>One line that describes the runs of a trainer.</summary>
     public static string Title(Trainer trainer, string budget, Communicator world) =>

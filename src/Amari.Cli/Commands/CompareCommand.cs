@@ -16,7 +16,7 @@ internal sealed class CompareCommand
     private readonly Option<string> _optimizers = new("--optimizers")
     {
         Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-        DefaultValueFactory = _ => "sgd,adamw,routed-muon,kfac",
+        DefaultValueFactory = _ => "adamw,routed-muon,kfac",
         HelpName = "NAMES",
     };
     private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);
@@ -58,7 +58,7 @@ internal sealed class CompareCommand
         _arguments = new(
             _command,
             _common,
-            [_common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume, .. _logging.All],
+            [_common.Set, _common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume, .. _logging.All],
             [_interval],
             [_optimizers, _seeds, _tune, _common.Seed, _common.Threads, _common.Start]
         );
@@ -207,7 +207,9 @@ internal sealed class CompareCommand
         string? name = line.GetValue(_common.Workload),
             assembly = line.GetValue(_common.Assembly);
         bool isDefault = name is null && assembly is null;
-        var workloads = isDefault ? WorkloadCatalog.FirstComparison : [(WorkloadCatalog.Find(name, assembly), (Budget?)null)];
+        IReadOnlyList<(Workload Workload, Budget? Budget)> workloads = isDefault
+            ? [.. WorkloadCatalog.FirstComparison.Select(w => (w.Workload.With(_common.PairsOf(line)), w.Budget))]
+            : [(_common.WorkloadOf(line), null)];
         if (line.GetValue(_tune) > 0 && line.GetValue(_workloadSettings))
             throw new ArgumentException("Use --tune or --workload-settings, not both.");
         var schedule = line.GetValue(_tune) > 0 && !_common.SetsSchedule(line) ? null : _common.ScheduleOf(line);
@@ -236,7 +238,7 @@ internal sealed class CompareCommand
             ?? (
                 isDefault
                     ? _arguments.Of(parsed, null, _common.BudgetOf(line))
-                    : _arguments.Of(parsed, panels[0].Workload.Name, panels[0].Budget)
+                    : _arguments.Of(parsed, panels[0].Workload, panels[0].Budget)
             );
         int[] seeds = [.. Enumerable.Range(line.GetValue(_common.Seed), line.GetValue(_seeds))];
         var provenance = ProvenanceOf(parsed, seeds, continued, runs: choices.Count * seeds.Length * panels.Count);

@@ -8,7 +8,8 @@ namespace Amari.Cli.Commands;
 /// that continues it.</summary>
 /// <param name="command">The command.</param>
 /// <param name="common">Its common options.</param>
-/// <param name="unsaved">Options that belong to one process.</param>
+/// <param name="unsaved">Options that belong to one process, or that <see cref="Of(ParseResult, Workload?, Budget?)"/> writes
+/// itself.</param>
 /// <param name="free">Options that may change when it is continued.</param>
 /// <param name="stated">Options that are saved even if they have their defaults.</param>
 internal sealed class ContinuedArguments(
@@ -23,11 +24,12 @@ internal sealed class ContinuedArguments(
 
     /// <summary>The complete command line.</summary>
     /// <param name="parsed">The given command line.</param>
-    /// <param name="workload">The workload's name; null for those of a command without a workload.</param>
+    /// <param name="workload">The workload; null for those of a command without a workload.</param>
     /// <param name="budget">The budget of a run; null for the workloads' own.</param>
-    public IReadOnlyList<string> Of(ParseResult parsed, string? workload, Budget? budget) =>
+    public IReadOnlyList<string> Of(ParseResult parsed, Workload? workload, Budget? budget) =>
         [
-            .. workload is null ? (string[])[] : [workload],
+            .. workload is null ? (string[])[] : [workload.Name],
+            .. (workload?.SettingValues.AsEnumerable() ?? []).SelectMany(s => (string[])[common.Set.Name, $"{s.Key}={s.Value}"]),
             .. budget switch
             {
                 null => (string[])[],
@@ -47,7 +49,7 @@ internal sealed class ContinuedArguments(
 
     /// <summary>The saved command line, if the given arguments do not differ from it.</summary>
     /// <param name="parsed">The given command line.</param>
-    /// <param name="saved">The result of <see cref="Of(ParseResult, string?, Budget?)"/>.</param>
+    /// <param name="saved">The result of <see cref="Of(ParseResult, Workload?, Budget?)"/>.</param>
     /// <param name="folder">The folder where it was saved, in words.</param>
     /// <exception cref="ArgumentException">The arguments differ, or the saved ones are not accepted here. The message gives the
     /// difference.</exception>
@@ -58,6 +60,12 @@ internal sealed class ContinuedArguments(
             throw new ArgumentException($"The arguments saved in {folder} are not accepted here: {error.Message}");
         if (parsed.GetValue(common.Workload) is { } workload)
             Same("workload", earlier.GetValue(common.Workload), workload);
+        if (common.PairsOf(parsed) is { Count: > 0 } pairs)
+        {
+            var before = common.WorkloadOf(earlier);
+            foreach (var (name, value) in before.With(pairs).SettingValues)
+                Same(name, before.SettingValues[name], value);
+        }
         if (parsed.GetValue(common.Budget) is not null || parsed.GetValue(common.Epochs) is not null)
             Same("a budget of", common.BudgetOf(earlier, null!), common.BudgetOf(parsed, null!));
         foreach (var option in Saved.Except(free))

@@ -81,7 +81,18 @@ internal sealed class CurvatureOptions
         command.Add(_common.Workload);
         foreach (
             Option option in (Option[])
-                [Checkpoint, TrainSteps, TrainBudget, Operator, Layer, Examples, _common.Assembly, _common.Data, _common.OneDnn]
+                [
+                    Checkpoint,
+                    TrainSteps,
+                    TrainBudget,
+                    Operator,
+                    Layer,
+                    Examples,
+                    _common.Set,
+                    _common.Assembly,
+                    _common.Data,
+                    _common.OneDnn,
+                ]
         )
             command.Add(option);
         _common.AddToAny(command);

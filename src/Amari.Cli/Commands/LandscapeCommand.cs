@@ -63,7 +63,7 @@ internal sealed class LandscapeCommand
 
     private int Run(ParseResult parsed)
     {
-        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
+        var workload = _common.WorkloadOf(parsed);
         _common.ApplyTo(parsed, _output);
         using var interrupt = new Interrupt();
         using var subject = _curvature.Open(parsed, workload);

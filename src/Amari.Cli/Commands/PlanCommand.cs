@@ -35,6 +35,7 @@ internal static class PlanCommand
         )
         {
             common.Workload,
+            common.Set,
             optimizers,
             steps,
             time,
@@ -45,7 +46,7 @@ internal static class PlanCommand
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
-            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var workload = common.WorkloadOf(parsed);
             var entries = parsed.GetValue(optimizers) is { } names
                 ? names
                     .Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)

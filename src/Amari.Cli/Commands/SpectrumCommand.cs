@@ -62,7 +62,7 @@ internal static class SpectrumCommand
     )
     {
         var (top, probes, steps) = own;
-        var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+        var workload = common.WorkloadOf(parsed);
         common.ApplyTo(parsed, output);
         using var interrupt = new Interrupt();
         using var subject = curvature.Open(parsed, workload);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Amari.Distributed;
+using Amari.Optimizers;
 using Amari.Reporting;
 using Amari.Training;
 using Amari.Verification;
@@ -24,11 +25,6 @@ internal sealed class TrainCommand
         Description = "learning rate (default: that of the workload's settings)",
         HelpName = "NUMBER",
     };
-    private readonly Option<string[]> _set = new("--set")
-    {
-        Description = "an option of the optimizer, repeatable: --set damping=1e-3; a wrong name prints the list",
-        HelpName = "NAME=VALUE",
-    };
     private readonly Option<string?> _checkpoint = CommonOptions.Named(
         new("--checkpoint") { Description = "folder of the run's checkpoints", HelpName = "DIR" }
     );
@@ -51,12 +47,13 @@ internal sealed class TrainCommand
         {
             _optimizer,
             _rate,
-            _set,
             _checkpoint,
             _interval,
             _resume,
             _resumeIfAny,
         };
+        _common.Set.Description =
+            "an option of the optimizer or a setting of the workload, repeatable: --set damping=1e-3; a wrong name prints both lists";
         _common.AddTo(_command);
         _monitoring.AddTo(_command);
         _logging.AddTo(_command);
@@ -100,13 +97,14 @@ internal sealed class TrainCommand
                     interrupt.Token
                 )
             );
-        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], [])
+        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, trainer.Target, budget, [run], [])
         {
+            WorkloadSettings = workload.SettingValues,
             Description = workload.Description,
             BatchSize = workload.BatchSize,
             Settings = SettingsSource.Workload,
             Schedule = run.Schedule,
-            HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
+            HigherIsBetter = trainer.Target.HigherIsBetter(workload.Metric),
             DefaultsChosenHere = workload.DefaultsChosenHere,
             Provenance = provenance,
         };
@@ -136,8 +134,7 @@ internal sealed class TrainCommand
     /// <exception cref="ArgumentException">One is invalid.</exception>
     private Setup Prepare(ParseResult parsed, Communicator world)
     {
-        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
-        var choice = ChoiceOf(parsed);
+        var (workload, choice) = SubjectOf(parsed);
         var budget = _common.BudgetOf(parsed, workload.DefaultBudget);
         bool resume = parsed.GetValue(_resume),
             continues = resume || parsed.GetValue(_resumeIfAny);
@@ -152,7 +149,7 @@ internal sealed class TrainCommand
         var monitor = _monitoring.Of(parsed);
         _common.ApplyTo(parsed, _output);
         var trainer = _common.TrainerOf(parsed, workload, world);
-        trainer.Check(choice);
+        Check(trainer, choice);
         if (checkpoint is not null)
             trainer.Check(choice, parsed.GetValue(_common.Seed), checkpoint);
         return new(
@@ -167,15 +164,31 @@ internal sealed class TrainCommand
         );
     }
 
-    private OptimizerChoice ChoiceOf(ParseResult parsed)
+    /// <summary>The workload and the optimizer. Pairs of --set go to the workload where it has a setting of that name, and to the optimizer
+    /// otherwise.</summary>
+    private (Workload, OptimizerChoice) SubjectOf(ParseResult parsed)
     {
-        var settings = new Dictionary<string, string>();
+        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
+        var pairs = _common.PairsOf(parsed).ToLookup(p => workload.SettingNamed(p.Key) is not null);
+        var settings = new Dictionary<string, string>(pairs[false]);
         if (parsed.GetValue(_rate) is { } rate)
-            settings["LearningRate"] = rate;
-        foreach (string pair in parsed.GetValue(_set) ?? [])
-            settings[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
-                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
-                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
-        return new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings) { Schedule = _common.ScheduleOf(parsed) };
+            settings.TryAdd("LearningRate", rate);
+        return (
+            workload.With(new Dictionary<string, string>(pairs[true])),
+            new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings) { Schedule = _common.ScheduleOf(parsed) }
+        );
+    }
+
+    private static void Check(Trainer trainer, OptimizerChoice choice)
+    {
+        try
+        {
+            trainer.Check(choice);
+        }
+        catch (UnknownOptionException e)
+        {
+            var workload = trainer.Workload;
+            throw new ArgumentException($"{e.Message} Nor is it a setting of {workload.Name}{workload.Known}.", e);
+        }
     }
 }

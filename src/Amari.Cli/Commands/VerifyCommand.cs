@@ -28,6 +28,7 @@ internal static class VerifyCommand
         var command = new Command("verify", "Check gradients, curvature and K-FAC of a model against dense oracles in float64.")
         {
             common.Workload,
+            common.Set,
             examples,
             checkpoint,
             common.Assembly,
@@ -36,7 +37,7 @@ internal static class VerifyCommand
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
-            var workload = WorkloadCatalog.Find(parsed.GetValue(common.Workload), parsed.GetValue(common.Assembly));
+            var workload = common.WorkloadOf(parsed);
             torch.set_num_threads(parsed.GetValue(common.Threads));
             int seed = parsed.GetValue(common.Seed);
             using var saved = parsed.GetValue(checkpoint) is { } file ? Checkpoint.Open(file) : null;

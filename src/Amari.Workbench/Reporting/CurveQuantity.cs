@@ -5,7 +5,7 @@ namespace Amari.Reporting;
 
 /// <summary>A quantity that the figures of a comparison show against seconds or steps.</summary>
 /// <param name="Name">The name on axes and buttons: <see cref="TrainingLoss"/>, <see cref="HeldOutLoss"/>, <c>held-out</c> and the
-/// workload's metric, or <see cref="LearningRate"/>.</param>
+/// workload's metric (which alone where it is a metric of the model and no examples are held out), or <see cref="LearningRate"/>.</param>
 /// <param name="Points">Its values at the evaluations of a run.</param>
 internal sealed record CurveQuantity(string Name, Func<TrainingRun, IEnumerable<CurvePoint>> Points)
 {
@@ -65,7 +65,7 @@ internal sealed record CurveQuantity(string Name, Func<TrainingRun, IEnumerable<
     private static CurveQuantity MetricOf(BenchmarkResult comparison)
     {
         var metric = new CurveQuantity(
-            $"held-out {comparison.Metric}",
+            comparison.Runs.Any(r => r.HasHeldOutLoss) ? $"held-out {comparison.Metric}" : comparison.Metric,
             r => r.HeldOut.Select(p => new CurvePoint(p.Step, p.Seconds, p.Metric))
         );
         return TargetOf(comparison, comparison.Metric) is { } target

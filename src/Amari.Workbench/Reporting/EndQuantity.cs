@@ -14,7 +14,7 @@ internal sealed record EndQuantity(string Name, bool HigherIsBetter, Func<Traini
     public static EndQuantity In(BenchmarkResult comparison) =>
         comparison.Target.Metric switch
         {
-            Target.Loss when !comparison.Runs.Any(r => r.HeldOut.Count > 0) => new(Target.Loss, false, r => r.FinalLoss),
+            Target.Loss when !comparison.Runs.Any(r => r.HasHeldOutLoss) => new(Target.Loss, false, r => r.FinalLoss),
             Target.Loss or Target.HeldOutLoss => new(Target.HeldOutLoss, false, r => r.FinalHeldOutLoss),
             var metric => new(metric, comparison.HigherIsBetter, r => r.FinalMetric),
         };

@@ -18,14 +18,19 @@ internal sealed record Overlay(
     /// <summary>Whether runs are missing in a result.</summary>
     public bool Partial => Results.Any(r => r.Partial);
 
-    /// <summary>One for each workload and target, in the order of the results.</summary>
+    /// <summary>One for each workload with its settings and target, in the order of the results.</summary>
     public static IReadOnlyList<Overlay> Of(IReadOnlyList<LoadedResult> results) =>
         [
             .. results
                 .Zip(NamesOf([.. results.Select(r => r.Path)]), (r, name) => (Result: r, Name: name, r.Comparison))
-                .GroupBy(r => (r.Comparison.Workload, r.Comparison.Metric, r.Comparison.Target, r.Comparison.HigherIsBetter))
+                .GroupBy(r =>
+                    (r.Comparison.Workload, SettingsOf(r.Comparison), r.Comparison.Metric, r.Comparison.Target, r.Comparison.HigherIsBetter)
+                )
                 .Select(g => Joined([.. g.Select(r => r.Result)], [.. g.Select(r => r.Name)])),
         ];
+
+    private static string SettingsOf(BenchmarkResult comparison) =>
+        string.Join(' ', comparison.WorkloadSettings.Select(s => $"{s.Key}={s.Value}").Order(StringComparer.Ordinal));
 
     private static Overlay Joined(List<LoadedResult> results, List<string> names)
     {

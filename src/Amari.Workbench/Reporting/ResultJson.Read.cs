@@ -48,6 +48,9 @@ internal static partial class ResultJson
             [.. root["trials"].Items().Select(TrialOf)]
         )
         {
+            WorkloadSettings = root["workloadSettings"].IsNull
+                ? new Dictionary<string, string>()
+                : OptionValues.Read(root["workloadSettings"]),
             Description = root["description"].OptionalText() ?? "",
             BatchSize = root["batchSize"].IsNull ? 0 : root["batchSize"].SmallCount(),
             DefaultsChosenHere = root["defaultsChosenHere"].Flag(),

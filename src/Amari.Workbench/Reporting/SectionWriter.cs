@@ -102,7 +102,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
     private void AddRuns()
     {
         AddHead("Runs");
-        bool heldOut = _comparison.Runs.Any(r => r.HeldOut.Count > 0);
+        bool heldOut = _comparison.Runs.Any(r => r.HasHeldOutLoss);
         page.Table(
             [
                 "optimizer",

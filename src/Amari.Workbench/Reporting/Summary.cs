@@ -18,7 +18,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
         ];
 
     /// <summary>Whether the comparison has held-out losses.</summary>
-    private bool HasHeldOut { get; init; } = Runs.Any(r => r.HeldOut.Count > 0);
+    private bool HasHeldOut { get; init; } = Runs.Any(r => r.HasHeldOutLoss);
 
     /// <summary>Whether higher values of the metric are better, if the target is one of the metric; otherwise null.</summary>
     private bool? Judged { get; init; }
@@ -75,7 +75,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
             "steps",
             .. HeldOutIn(c)
                 ? (string[])["held-out loss, best", $"{c.Metric}, {(MetricIsJudged(c) ? "best" : "at best loss")}", "training loss"]
-                : ["final loss, best", "final " + c.Metric],
+                : ["final loss, best", $"final {c.Metric}{(MetricIsJudged(c) ? ", best" : "")}"],
             "ms/step, quartiles, CPU",
             "state,\n/param",
         ];
@@ -105,7 +105,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     }
 
     /// <summary>The final metric, its range, and the median of its best values, or of those where the held-out loss is lowest.</summary>
-    private string MetricCell() => Plain(r => r.FinalMetric, 4) + (HasHeldOut ? Best(BestMetric, 4) : "");
+    private string MetricCell() => Plain(r => r.FinalMetric, 4) + (Runs.Any(r => r.HeldOut.Count > 0) ? Best(BestMetric, 4) : "");
 
     private double? BestMetric(TrainingRun run) =>
         Judged is not { } higherIsBetter ? run.BestHeldOut?.Metric
@@ -137,7 +137,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
         return min == max ? "" : $"\n{min}..{max}";
     }
 
-    private static bool HeldOutIn(BenchmarkResult comparison) => comparison.Runs.Any(r => r.HeldOut.Count > 0);
+    private static bool HeldOutIn(BenchmarkResult comparison) => comparison.Runs.Any(r => r.HasHeldOutLoss);
 
     private static bool MetricIsJudged(BenchmarkResult c) => c.Target.Metric is not (Target.Loss or Target.HeldOutLoss);
 

@@ -58,7 +58,7 @@ internal sealed class TensorBoardLog : IProgress<RunProgress>
             _writers[folder] = writer = utils.tensorboard.SummaryWriter(folder);
         long now = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         Add("loss/train", p.Loss);
-        if (p.HeldOutLoss is { } heldOut)
+        if (p.HeldOutLoss is { } heldOut && !double.IsNaN(heldOut))
             Add("loss/held-out", heldOut);
         Add($"metric/{p.MetricName}", p.Metric);
         Add("learning rate", p.LearningRate);

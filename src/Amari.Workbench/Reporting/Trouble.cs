@@ -17,7 +17,7 @@ internal static class Trouble
 
     /// <summary>Whether it trained to the end but its held-out loss is not finite.</summary>
     private static bool LostHeldOut(TrainingRun run) =>
-        run is { Status: RunStatus.Completed or RunStatus.Interrupted, CameApart: false, HeldOut.Count: > 0 }
+        run is { Status: RunStatus.Completed or RunStatus.Interrupted, CameApart: false, HasHeldOutLoss: true }
         && !double.IsFinite(run.FinalHeldOutLoss);
 
     /// <summary>The trouble of an optimizer's runs: <c>kfac came apart on seeds 1 and 2 (best 3e-10 at step 500, ended at
@@ -29,7 +29,7 @@ internal static class Trouble
         if (apart.Count > 0)
         {
             var worst = apart.MaxBy(r => r.FinalLoss)!;
-            string what = worst.HeldOut.Count > 0 ? "training loss: " : "";
+            string what = worst.HasHeldOutLoss ? "training loss: " : "";
             parts.Add(FormattableString.Invariant($"came apart on {Seeds(apart)} ({what}{LossesOf(worst)} at step {worst.Steps})"));
         }
         var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();

@@ -18,7 +18,10 @@ public sealed record BenchmarkResult(
     IReadOnlyList<Trial> Trials
 )
 {
-    /// <summary>Where the settings come from.</summary>
+    /// <summary>The workload's <see cref="Workloads.Workload.SettingValues"/>.</summary>
+    public IReadOnlyDictionary<string, string> WorkloadSettings { get; init; } = new Dictionary<string, string>();
+
+    /// <summary>Where the settings of the optimizers come from.</summary>
     public SettingsSource Settings { get; init; }
 
     /// <summary>The schedule of the runs; null if tuning chose it for each optimizer.</summary>

@@ -26,6 +26,9 @@ internal sealed class RunRecord(
 
     public string Optimizer => optimizer;
 
+    /// <summary>The workload's <see cref="Workload.SettingValues"/>.</summary>
+    public IReadOnlyDictionary<string, string> WorkloadSettings { get; init; } = new Dictionary<string, string>();
+
     /// <summary>The <see cref="DataFingerprint"/> of the run's data.</summary>
     public Lazy<string>? Data { get; init; }
 
@@ -136,6 +139,7 @@ internal sealed class RunRecord(
         new JsonObject
         {
             ["workload"] = workload,
+            ["workloadSettings"] = JsonSerializer.SerializeToNode(WorkloadSettings),
             ["optimizer"] = optimizer,
             ["options"] = JsonSerializer.SerializeToNode(_options),
             ["seed"] = seed,
@@ -171,6 +175,7 @@ internal sealed class RunRecord(
                     ((string What, string? Saved, string Requested)[])
                         [
                             ("workload", (string?)saved["workload"], workload),
+                            .. WorkloadSettings.Select(s => (s.Key, (string?)saved["workloadSettings"]?[s.Key] ?? s.Value, s.Value)),
                             ("optimizer", (string?)saved["optimizer"], optimizer),
                             ("seed", saved["seed"]?.ToString(), FormattableString.Invariant($"{seed}")),
                             ("schedule", (string?)saved["schedule"] ?? Schedule.ToString(), Schedule.ToString()),

@@ -24,7 +24,8 @@ public sealed record TrainingRun
     /// <summary>The evaluations; the first is before the first step.</summary>
     public required IReadOnlyList<LossPoint> Losses { get; init; }
 
-    /// <summary>The evaluations on held-out examples, at the same steps; empty if the workload has none.</summary>
+    /// <summary>The evaluations on held-out examples, or of the model itself (<see cref="Metric.OfModel"/>), at the same steps; empty if
+    /// the workload has neither.</summary>
     public IReadOnlyList<HeldOutPoint> HeldOut { get; init; } = [];
 
     /// <summary>The learning rate at every evaluation.</summary>
@@ -51,6 +52,9 @@ public sealed record TrainingRun
     /// <summary>The held-out loss at the last evaluation; NaN if there is none.</summary>
     [JsonIgnore]
     public double FinalHeldOutLoss => HeldOut.Count > 0 ? HeldOut[^1].Loss : double.NaN;
+
+    /// <summary>Whether there is a held-out loss, and not only a metric of the model (<see cref="Metric.OfModel"/>).</summary>
+    internal bool HasHeldOutLoss => HeldOut.Any(p => !double.IsNaN(p.Loss));
 
     /// <summary>The evaluation with the lowest held-out loss; null if there is none.</summary>
     [JsonIgnore]

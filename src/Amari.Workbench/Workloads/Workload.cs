@@ -37,6 +37,41 @@ public abstract class Workload
     /// <summary>A new model with random weights from torch's generator. The caller disposes it.</summary>
     public abstract nn.Module<Tensor, Tensor> CreateModel();
 
+    /// <summary>What can be chosen about the workload, by name, with the present values as on the command line
+    /// (<c>amari train NAME --set hidden=32,32</c>). Empty if nothing can.</summary>
+    /// <remarks>A workload that has some also overrides <see cref="Configure"/>. A path should be a full one, so that a run that is
+    /// continued from another folder finds it.</remarks>
+    public virtual IReadOnlyDictionary<string, string> SettingValues { get; } = new Dictionary<string, string>();
+
+    /// <summary>The names in <see cref="SettingValues"/>.</summary>
+    public IReadOnlyList<string> SettingNames => [.. SettingValues.Keys];
+
+    /// <summary>The workload with other values of some settings.</summary>
+    /// <param name="settings">Names (any case, with or without hyphens) and values; without any, the result is this workload.</param>
+    /// <exception cref="ArgumentException">There is no such setting, and the message lists those that exist; or a value is
+    /// invalid.</exception>
+    public Workload With(IReadOnlyDictionary<string, string> settings)
+    {
+        ArgumentNullException.ThrowIfNull(settings);
+        var values = new Dictionary<string, string>(SettingValues);
+        foreach (var (name, value) in settings)
+            values[SettingNamed(name) ?? throw new ArgumentException($"There is no setting '{name}' for {Name}{Known}.")] = value;
+        return settings.Count == 0 ? this : Configure(values);
+    }
+
+    /// <summary>The workload with these settings: what <see cref="With"/> returns.</summary>
+    /// <param name="values">A value for every name in <see cref="SettingValues"/>.</param>
+    /// <exception cref="ArgumentException">A value is invalid; the message has the value and what is allowed.</exception>
+    protected virtual Workload Configure(IReadOnlyDictionary<string, string> values) =>
+        throw new NotSupportedException($"{GetType().Name} has settings, but it does not override {nameof(Configure)}.");
+
+    /// <summary>The exact name of a setting in any spelling; null if there is none.</summary>
+    internal string? SettingNamed(string name) =>
+        SettingNames.FirstOrDefault(n => Optimizers.Settings.Canonical(n) == Optimizers.Settings.Canonical(name));
+
+    /// <summary>The names of the settings, as the end of a sentence.</summary>
+    internal string Known => SettingNames.Count == 0 ? ", which has none" : $"; there are {string.Join(", ", SettingNames)}";
+
     /// <summary>Tuned settings per optimizer name, as on the command line (<c>LearningRate=0.1</c>). Missing settings take the optimizer's
     /// defaults.</summary>
     public virtual IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =

@@ -225,7 +225,7 @@ internal static class Settings
             ? (method, inner, rest)
             : null;
 
-    private static ArgumentException Unknown(object record, string name)
+    private static UnknownOptionException Unknown(object record, string name)
     {
         if (Inner(record, name) is var (_, inner, rest))
             return Unknown(inner, rest);

@@ -75,7 +75,11 @@ public sealed class ResultSchemaTests : IDisposable
         Assert.Empty(ResultSchema.Faults(result));
         var places = Objects(result)
             .DistinctBy(o => Place(o))
-            .Where(o => !o.GetPath().EndsWith(".options", StringComparison.Ordinal))
+            .Where(o =>
+                o.GetPath() is var path
+                && !path.EndsWith(".options", StringComparison.Ordinal)
+                && !path.EndsWith(".workloadSettings", StringComparison.Ordinal)
+            )
             .ToList();
         Assert.InRange(places.Count, 15, 100);
         foreach (var place in places)

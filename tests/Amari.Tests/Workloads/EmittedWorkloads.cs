@@ -67,6 +67,42 @@ public abstract class OnceDifferentiableWorkload() : NamedWorkload("bag")
     public override nn.Module<Tensor, Tensor> CreateModel() => new SecondOrder.Bag();
 }
 
+/// <summary>A base with settings: a linear fit of y = x, whose error |w - 1| is a metric of the model.</summary>
+public abstract class AdjustableWorkload() : NamedWorkload("adjustable")
+{
+    private (string Slope, string Rows) _chosen = ("0", "8");
+
+    public override string Description => $"slope from {_chosen.Slope}, {_chosen.Rows} rows";
+    public override Metric Metric { get; } = new("error", false, model => model.parameters().Single().sub(1).abs().item<float>());
+    public override Target Target { get; } = new("error", 0.5);
+
+    public override IReadOnlyDictionary<string, string> SettingValues =>
+        new Dictionary<string, string> { ["start-slope"] = _chosen.Slope, ["rows"] = _chosen.Rows };
+
+    protected override Workload Configure(IReadOnlyDictionary<string, string> values)
+    {
+        var other = (AdjustableWorkload)Activator.CreateInstance(GetType())!;
+        other._chosen = (values["start-slope"], values["rows"]);
+        return int.TryParse(other._chosen.Rows, out _)
+            ? other
+            : throw new ArgumentException($"rows is '{values["rows"]}'; it must be an integer.");
+    }
+
+    public override WorkloadData Load(string? directory)
+    {
+        var x = torch.linspace(-1, 1, int.Parse(_chosen.Rows, CultureInfo.InvariantCulture)).unsqueeze(1);
+        return new(new(x, x.alias()), null);
+    }
+
+    public override nn.Module<Tensor, Tensor> CreateModel()
+    {
+        var model = nn.Linear(1, 1, hasBias: false);
+        using var off = torch.no_grad();
+        model.weight!.fill_(float.Parse(_chosen.Slope, CultureInfo.InvariantCulture));
+        return model;
+    }
+}
+
 /// <summary>Writes assemblies of workloads, as a user's compiler would.</summary>
 internal static class EmittedWorkloads
 {
