@@ -74,8 +74,8 @@ internal sealed class B1Equation() : LectureItem("B1", "Beyond the lecture: wher
             string.Create(
                 CultureInfo.InvariantCulture,
                 $"Levenberg-Marquardt reaches a relative error of {Number.Short(lm.FinalMetric, 2)} where the better Adam ends at "
-                    + $"{Number.Short(best.Run.FinalMetric, 2)}: {100.0 * beyond / spectrum.Length:F0} % of the directions have too little curvature "
-                    + "for a method that does not invert it."
+                    + $"{Number.Short(best.Run.FinalMetric, 2)}: {100.0 * beyond / spectrum.Length:F0} % of the directions "
+                    + $"have too little curvature for a method that does not invert it."
             )
         );
 
