@@ -26,6 +26,24 @@ public abstract class Linearization : IDisposable
     /// <summary>J : [n, d]; the caller owns it.</summary>
     public abstract Tensor Jacobian();
 
+    /// <summary>The 2-norms of the columns of J : [d]; the caller owns it. Here by blocks of rows of J.</summary>
+    public virtual Tensor ColumnNorms()
+    {
+        const long rows = 128;
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var sums = zeros(Columns, dtype: R.dtype, device: R.device);
+        for (long start = 0; start < Rows; start += rows)
+        {
+            using var inner = NewDisposeScope();
+            long count = Math.Min(rows, Rows - start);
+            var units = zeros([Rows, count], dtype: R.dtype, device: R.device);
+            units.narrow(0, start, count).diagonal().fill_(1);
+            sums.add_(ApplyTransposed(units).pow_(2).sum([1L]));
+        }
+        return sums.sqrt_().MoveToOuterDisposeScope();
+    }
+
     /// <summary>J'J on R^d.</summary>
     public abstract LinearOperator Normal { get; }
 
