@@ -75,8 +75,8 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(input);
         if (input.dim() != 2 || input.shape[1] != Dimensions + 1)
             throw new ArgumentException(
-                $"The input is [{string.Join(", ", input.shape)}]; it must be [n, {Dimensions + 1}]: points of {Dimensions} numbers, and the "
-                    + "number of their term.",
+                $"The input is [{string.Join(", ", input.shape)}]; it must be [n, {Dimensions + 1}]: points of {Dimensions} numbers, and "
+                    + "the number of their term.",
                 nameof(input)
             );
         using var scope = NewDisposeScope();
@@ -151,7 +151,8 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
         points is { } p && p.dim() == 2 && p.shape[1] == Dimensions
             ? p
             : throw new ArgumentException(
-                $"The points of the term {Terms[term].Name} are [{string.Join(", ", points?.shape ?? [])}]; they must be [n, {Dimensions}].",
+                $"The points of the term {Terms[term].Name} are [{string.Join(", ", points?.shape ?? [])}]; "
+                    + $"they must be [n, {Dimensions}].",
                 nameof(points)
             );
 }
