@@ -23,6 +23,11 @@ public sealed class WorkloadCatalogTests : IDisposable
                 "autoencoder-sigmoid",
                 "fashion-conv",
                 "char-transformer",
+                "poisson",
+                "heat",
+                "burgers",
+                "monge-ampere",
+                "poisson-5d",
             ],
             WorkloadCatalog.All.Select(w => w.Name)
         );
@@ -36,7 +41,8 @@ public sealed class WorkloadCatalogTests : IDisposable
             "nope",
             null,
             "'nope'",
-            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer"
+            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer, "
+                + "poisson, heat, burgers, monge-ampere, poisson-5d"
         );
 
     [Fact]
