@@ -68,6 +68,14 @@ internal sealed class CommonOptions
             DefaultValueFactory = _ => 0,
             HelpName = "SHARE",
         };
+    public Option<string?> Target { get; } =
+        new("--target")
+        {
+            Description =
+                "value that defines the time to target (default: the workload's): loss=V, \"held-out loss=V\", or the workload's metric, "
+                + "such as accuracy=V",
+            HelpName = "NAME=V",
+        };
     public Option<string> Start { get; } =
         new("--start")
         {
@@ -91,7 +99,7 @@ internal sealed class CommonOptions
             Arity = ArgumentArity.ZeroOrOne,
             Description =
                 string.Join(", ", Workloads.WorkloadCatalog.All.Select(w => w.Name))
-                + "; the first is the default, for compare autoencoder and digits-mlp",
+                + "; the first is the default, for compare autoencoder, digits-mlp and diabetes-mlp",
         };
 
     public Option<string[]> Set { get; } =
@@ -104,7 +112,7 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Set, Budget, Epochs, Schedule, Warmup, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options = [Set, Budget, Epochs, Schedule, Warmup, Target, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
         foreach (var option in options)
             command.Add(option);
         AddToAny(command);
@@ -236,13 +244,20 @@ internal sealed class CommonOptions
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
         var start = WeightInits.Parse(parsed.GetValue(Start)!);
-        return new(workload, parsed.GetValue(Data), world)
+        return new(workload, parsed.GetValue(Data), world, TargetOf(parsed))
         {
             WeightInit = start,
             ShardState = parsed.GetValue(ShardState),
             Parallelism = new() { Overlap = parsed.GetValue(Overlap) },
         };
     }
+
+    private Target? TargetOf(ParseResult parsed) =>
+        parsed.GetValue(Target) is not { } text ? null
+        : text.LastIndexOf('=') is > 0 and var at
+        && double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? new(text[..at].Trim(), value)
+        : throw new ArgumentException($"--target is '{text}'; it must be NAME=V, such as loss=0.01 or \"held-out loss=90\".");
 
     /// <summary>One line that describes the runs of a trainer.</summary>
     public static string Title(Trainer trainer, string budget, Communicator world) =>

@@ -16,7 +16,7 @@ internal sealed class CompareCommand
     private readonly Option<string> _optimizers = new("--optimizers")
     {
         Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-        DefaultValueFactory = _ => "sgd,adamw,routed-muon,kfac",
+        DefaultValueFactory = _ => "adamw,routed-muon,kfac",
         HelpName = "NAMES",
     };
     private readonly Option<int> _seeds = CommonOptions.Integer("--seeds", "runs per optimizer, with consecutive seeds", 1, 3);

@@ -96,14 +96,14 @@ internal sealed class TrainCommand
                     interrupt.Token
                 )
             );
-        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, workload.Target, budget, [run], [])
+        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, trainer.Target, budget, [run], [])
         {
             WorkloadSettings = workload.SettingValues,
             Description = workload.Description,
             BatchSize = workload.BatchSize,
             Settings = SettingsSource.Workload,
             Schedule = run.Schedule,
-            HigherIsBetter = workload.Target.HigherIsBetter(workload.Metric),
+            HigherIsBetter = trainer.Target.HigherIsBetter(workload.Metric),
             DefaultsChosenHere = workload.DefaultsChosenHere,
             Provenance = provenance,
         };

@@ -35,6 +35,18 @@ internal static class Answer
         );
     }
 
+    /// <summary>The optimizers without trouble that were best and cannot be told apart: by the time to the target where some reached it,
+    /// otherwise at the end. None without a paired test.</summary>
+    public static IReadOnlyList<Summary> WinnersOf(BenchmarkResult comparison)
+    {
+        List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
+        var time = new TimeVerdict(comparison, stable, Target(comparison));
+        if (time.IsMade)
+            return time.IsTested ? time.Winners : [];
+        var end = new EndVerdict(comparison, stable);
+        return end.IsTested ? end.Winners : [];
+    }
+
     private static IEnumerable<string> NotReached(BenchmarkResult comparison, IReadOnlyList<Summary> all, EndVerdict end)
     {
         if (all.All(s => s.Eligible.Count == 0))

@@ -11,6 +11,8 @@ internal static class HtmlReport
         var page = new HtmlPage($"Amari: optimizers on {(single ? sections[0].Result.Workload : $"{sections.Count} workloads")}");
         if (!single)
             page.Add($"<p class=\"sub\">{string.Join(", ", sections.Select((s, i) => $"<a href=\"#workload{i}\">{Name(s)}</a>"))}</p>\n");
+        if (Overview.Of([.. sections.Select(s => s.Result)]) is { } overview)
+            page.Add($"<p class=\"answer\">{HtmlPage.Text(overview)}</p>\n");
         var colors = Palette.Of(sections.SelectMany(s => s.Result.Runs).Select(r => r.Optimizer));
         var data = new List<string>();
         for (int i = 0; i < sections.Count; i++)

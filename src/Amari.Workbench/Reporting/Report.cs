@@ -48,6 +48,8 @@ internal static class Report
                 console.WriteLine($"\n{workload.Name}: {workload.Description}");
             Write(console, comparison);
         }
+        if (Overview.Of([.. begun.Select(c => c.Result)]) is { } overview)
+            console.WriteLine("\n" + overview);
         folder.WriteResult(ResultJson.Of([.. begun.Select(c => c.Result)], partial));
         var drawn = begun.Where(c => c.Result.Runs.Count > 0).ToList();
         if (drawn.Count == 0) // stopped during tuning: there is no curve to draw

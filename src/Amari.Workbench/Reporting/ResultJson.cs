@@ -19,6 +19,8 @@ internal static partial class ResultJson
     public static string Of(IReadOnlyList<BenchmarkResult> comparisons, bool partial = false)
     {
         var document = ObjectOf(comparisons[0], partial);
+        if (Overview.Of(comparisons) is { } overview)
+            document["overview"] = overview;
         if (comparisons.Count > 1)
             document["more"] = new JsonArray([.. comparisons.Skip(1).Select(c => ObjectOf(c, partial))]);
         return document.ToJsonString(Indented);

@@ -223,7 +223,7 @@ internal sealed class BenchmarkSession(
     private double Judged(Trial trial)
     {
         var workload = trainer.Workload;
-        bool byMetric = workload.Target.Metric == workload.Metric.Name;
+        bool byMetric = trainer.Target.Metric == workload.Metric.Name;
         return byMetric ? (workload.Metric.HigherIsBetter ? -trial.Metric : trial.Metric) : trial.Loss;
     }
 
@@ -259,7 +259,7 @@ internal sealed class BenchmarkSession(
         new(
             trainer.Workload.Name,
             trainer.Workload.Metric.Name,
-            trainer.Workload.Target,
+            trainer.Target,
             budget,
             [.. _runs.OrderBy(r => r.Optimizer).Select(r => r.Run)],
             [.. _trials]
@@ -275,7 +275,7 @@ internal sealed class BenchmarkSession(
             Schedule = optimizers.Select(c => c.Schedule ?? (tuneTrials > 0 ? null : Schedule.Default)).Distinct().ToList() is [var one]
                 ? one
                 : null,
-            HigherIsBetter = trainer.Workload.Target.HigherIsBetter(trainer.Workload.Metric),
+            HigherIsBetter = trainer.Target.HigherIsBetter(trainer.Workload.Metric),
             DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
         };
 

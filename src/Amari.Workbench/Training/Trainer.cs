@@ -34,30 +34,33 @@ public sealed class Trainer : IDisposable
     /// <param name="workload">The workload.</param>
     /// <param name="dataDirectory">The directory of the data, or null for the default locations.</param>
     /// <param name="communicator">The ranks that train together; null for this process alone. Not owned.</param>
+    /// <param name="target">The target of the runs; null for the workload's own.</param>
     /// <exception cref="FileNotFoundException">The data is missing. The message says how to get it.</exception>
     /// <exception cref="ArgumentException">There are too few examples for the batch, the batch is smaller than the number of ranks, or the
-    /// target is not a loss.</exception>
-    public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null)
-        : this(workload, dataDirectory, null, communicator) { }
+    /// target is neither a loss nor the workload's metric.</exception>
+    public Trainer(Workload workload, string? dataDirectory, Communicator? communicator = null, Target? target = null)
+        : this(workload, dataDirectory, null, communicator, target) { }
 
-    private Trainer(Workload workload, string? dataDirectory, WorkloadData? data, Communicator? communicator)
+    private Trainer(Workload workload, string? dataDirectory, WorkloadData? data, Communicator? communicator, Target? target)
     {
         ArgumentNullException.ThrowIfNull(workload);
         Workload = workload;
-        var (metric, value) = workload.Target;
-        if (metric is not (Target.Loss or Target.HeldOutLoss) && metric != workload.Metric.Name || !double.IsFinite(value))
+        Target = target ?? workload.Target;
+        var ((metric, value), name) = (Target, workload.Metric.Name);
+        if (metric is not (Workloads.Target.Loss or Workloads.Target.HeldOutLoss) && metric != name || !double.IsFinite(value))
             throw new ArgumentException(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The target of {workload.Name} is {metric} {value}; it must be a finite value of the {Target.Loss}, the "
-                        + $"{Target.HeldOutLoss} or the {workload.Metric.Name}."
+                    $"The target of {workload.Name} is {metric} {value}; it must be a finite value of the {Workloads.Target.Loss}, the "
+                        + $"{Workloads.Target.HeldOutLoss} or the {name}."
                 )
             );
         _ranks = communicator ?? SingleProcess.Instance;
         if (workload.BatchSize < _ranks.Size)
             throw new ArgumentException($"A batch of {workload.BatchSize} cannot be divided over {_ranks.Size} ranks.");
         _data = data ?? workload.Load(dataDirectory).Aligned();
-        if (workload.Target.IsHeldOut && _data.Test is null && !(metric == workload.Metric.Name && workload.Metric.OfModel is not null))
+        bool ofModel = metric == name && workload.Metric.OfModel is not null;
+        if (Target.IsHeldOut && _data.Test is null && !ofModel)
             throw new ArgumentException($"The target of {workload.Name} is its {metric}, but it has no test set.");
         _fingerprint = new(() => DataFingerprint.Of(_data));
         _constant = new(ConstantPrediction);
@@ -71,13 +74,16 @@ public sealed class Trainer : IDisposable
     /// <summary>The workload.</summary>
     public Workload Workload { get; }
 
+    /// <summary>The value that defines the time to target.</summary>
+    public Target Target { get; }
+
     /// <summary>Examples per batch: the workload's, or all of a smaller training set of tuning trials.</summary>
     internal int BatchSize { get; }
 
     /// <summary>A trainer of tuning trials: it trains without the validation part, and holds that out in place of the test set, which it
     /// does not have. The caller disposes it.</summary>
     internal Trainer ForTuning() =>
-        new(Workload, null, _data.ForTuning(), _ranks)
+        new(Workload, null, _data.ForTuning(), _ranks, Target)
         {
             WeightInit = WeightInit,
             ShardState = ShardState,
@@ -276,7 +282,7 @@ public sealed class Trainer : IDisposable
     /// <summary>The run of a request that could not start.</summary>
     internal TrainingRun Failed(TrainingRequest request, Exception why) =>
         RecordOf(request.Choice, Options(request.Choice), request.Seed, request.Budget)
-            .ToRun(Workload.Target, Workload.Metric, RunStatus.Failed, null) with
+            .ToRun(Target, Workload.Metric, RunStatus.Failed, null) with
         {
             Failure = why,
         };

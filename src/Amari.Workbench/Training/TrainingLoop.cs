@@ -113,7 +113,7 @@ internal sealed class TrainingLoop : IDisposable
         if (status == RunStatus.Completed)
             status =
                 !double.IsFinite(_record.Losses[^1].Loss) ? RunStatus.Diverged
-                : _record.CameApart(_trainer.Workload.Target, _trainer.Workload.Metric) ? RunStatus.CameApart
+                : _record.CameApart(_trainer.Target, _trainer.Workload.Metric) ? RunStatus.CameApart
                 : RunStatus.Completed;
         Report(status);
         if (status == RunStatus.Diverged)
@@ -302,7 +302,7 @@ internal sealed class TrainingLoop : IDisposable
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train(); // the additional copies of Eval() do not count as state
         var (share, waited) = Processors();
-        return _record.ToRun(_trainer.Workload.Target, _trainer.Workload.Metric, status, _optimizer) with
+        return _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status, _optimizer) with
         {
             Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used),
             CpuOverWall = share,

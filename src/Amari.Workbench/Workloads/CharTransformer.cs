@@ -33,7 +33,7 @@ public sealed class CharTransformer : Workload
         new("accuracy", true, (f, y) => f.argmax(-1).eq(y).to_type(ScalarType.Float32).mean([1]).sum());
 
     /// <inheritdoc/>
-    public override Target Target => new("loss", 1.6);
+    public override Target Target => new(Target.HeldOutLoss, 1.8);
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);

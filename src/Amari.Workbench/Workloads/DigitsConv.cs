@@ -23,7 +23,7 @@ public sealed class DigitsConv : Workload
     public override Metric Metric => Metric.Accuracy;
 
     /// <inheritdoc/>
-    public override Target Target => new("loss", 1e-2);
+    public override Target Target => new(Metric.Name, 0.92);
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(5);

@@ -23,7 +23,7 @@ public sealed class DigitsMlp : Workload
     public override Metric Metric => Metric.Accuracy;
 
     /// <inheritdoc/>
-    public override Target Target => new("loss", 1e-3);
+    public override Target Target => new(Metric.Name, 0.9);
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(3);

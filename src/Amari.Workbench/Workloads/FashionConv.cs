@@ -26,7 +26,7 @@ public sealed class FashionConv : Workload
     public override Metric Metric => Metric.Accuracy;
 
     /// <inheritdoc/>
-    public override Target Target => new("loss", 0.25);
+    public override Target Target => new(Metric.Name, 0.88);
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(60);

@@ -143,7 +143,7 @@ public sealed partial class Kfac
     {
         double change = Math.Pow(adaptation.Decay, adaptation.Interval),
             lowered = Math.Max(Damping * change, LeastAdapted(Shared.Curvature, type));
-        _damping = LevenbergMarquardt.Next(ratio, poor: Damping / change, good: lowered) ?? _damping;
+        _damping = TrustRule.Next(ratio, poor: Damping / change, good: lowered) ?? _damping;
     }
 
     /// <summary>That of <see cref="CurvatureOptions.MinDamping"/>; a damping in mean eigenvalues is in another unit, and has only that of

@@ -13,6 +13,8 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     /// <summary>σ².</summary>
     public double Variance { get; } = Require.Positive(variance, nameof(variance));
 
+    internal override double? Precision => 1 / Variance;
+
     /// <inheritdoc/>
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {

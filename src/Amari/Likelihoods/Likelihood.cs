@@ -39,6 +39,9 @@ public abstract class Likelihood
     /// <summary>Whether f are the natural parameters, in which log p is linear except for its normaliser.</summary>
     internal virtual bool IsNatural => true;
 
+    /// <summary>1 / σ² where -log p(y | f) is |y - f|² / (2 σ²) up to a constant; null for other distributions.</summary>
+    internal virtual double? Precision => null;
+
     /// <summary>-log p(y | f) summed over all terms that count: a scalar, differentiable in the output.</summary>
     /// <exception cref="ArgumentException">The target does not fit the output, or a value is out of range.</exception>
     public abstract Tensor SumNegativeLogLikelihood(Tensor output, Tensor target);

@@ -60,8 +60,29 @@ public sealed record StepReport
     /// <summary>Number of quasi-Newton iterations.</summary>
     public int? Iterations { get; init; }
 
-    /// <summary>Number of evaluations of the loss and its gradient, including the one before the step.</summary>
+    /// <summary>Number of evaluations of the loss and its gradient, including the one before the step; of a least-squares method, of the
+    /// residuals, not counting the one linearization.</summary>
     public int? Evaluations { get; init; }
+
+    /// <summary>How the system of a least-squares step was solved.</summary>
+    public LeastSquaresSolver? LeastSquaresSolver { get; init; }
+
+    /// <summary>Number of dampings, or of step lengths, that a least-squares method tried.</summary>
+    public int? Trials { get; init; }
+
+    /// <summary>2 |δ₂| / |δ₁| of the trial step v + ½ a: how large the geodesic acceleration δ₂ = ½ a is against the velocity δ₁ =
+    /// v.</summary>
+    public double? Acceleration { get; init; }
+
+    /// <summary>The largest |cos| of an angle between the residuals and a column of their Jacobian, before the step: 0 at a minimum, of no
+    /// unit (MINPACK's gtol).</summary>
+    public double? GradientCosine { get; init; }
+
+    /// <summary>|D Δ| / |D (w + Δ)| of the trial step, where D are the norms of the Jacobian's columns.</summary>
+    public double? RelativeStep { get; init; }
+
+    /// <summary>Why a further step on the same residuals would change nothing; null where it may.</summary>
+    public LeastSquaresStatus? LeastSquaresStatus { get; init; }
 
     /// <summary>Whether a direction of negative curvature was met.</summary>
     public bool? NegativeCurvature { get; init; }

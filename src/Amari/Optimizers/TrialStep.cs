@@ -3,26 +3,34 @@ using Amari.Curvature;
 namespace Amari.Optimizers;
 
 /// <summary>A step that is judged by the loss of its own batch, and may be taken back.</summary>
-/// <param name="objective">L, at the parameters w before the step.</param>
+/// <param name="parameters">w, as they are before the step.</param>
+/// <param name="loss">Computes L at the parameters as they are then.</param>
 /// <param name="before">L(w).</param>
 /// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
-internal sealed class TrialStep(Objective objective, double before, bool restorable = true) : IDisposable
+internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, double before, bool restorable = true) : IDisposable
 {
+    /// <inheritdoc cref="TrialStep"/>
+    /// <param name="objective">L, at the parameters w before the step.</param>
+    /// <param name="before">L(w).</param>
+    /// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
+    public TrialStep(Objective objective, double before, bool restorable = true)
+        : this(objective.Parameters, objective.Loss, before, restorable) { }
+
     private const double RoundingErrors = 10; // of the loss, in units of its last place (Conn, Gould and Toint 2000, §17.4.2)
-    private readonly Tensor? _start = restorable ? objective.Parameters.Read().DetachFromDisposeScope() : null;
+    private readonly Tensor? _start = restorable ? parameters.Read().DetachFromDisposeScope() : null;
 
     /// <summary>w : [d]; not to be changed.</summary>
     public Tensor Start => _start ?? throw new InvalidOperationException("The parameters before the step were not kept.");
 
     /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
-    public double Rounding { get; } = RoundingError(objective, before);
+    public double Rounding { get; } = RoundingError(parameters, before);
 
     /// <inheritdoc cref="Rounding"/>
-    public static double RoundingError(Objective objective, double loss) =>
-        RoundingErrors * finfo(objective.Parameters.Type).eps * Math.Abs(loss);
+    public static double RoundingError(ParameterLayout parameters, double loss) =>
+        RoundingErrors * finfo(parameters.Type).eps * Math.Abs(loss);
 
     /// <summary>L at the parameters as they are now.</summary>
-    public double Loss() => objective.Loss();
+    public double Loss() => loss();
 
     /// <summary>L(w + s D), where the parameters then are.</summary>
     /// <param name="direction">D : [d].</param>
@@ -37,11 +45,11 @@ internal sealed class TrialStep(Objective objective, double before, bool restora
     public void Move(Tensor direction, double size)
     {
         using var scope = NewDisposeScope();
-        objective.Parameters.Write(Start.add(direction, alpha: size));
+        parameters.Write(Start.add(direction, alpha: size));
     }
 
     /// <summary>Puts w back, bit for bit.</summary>
-    public void TakeBack() => objective.Parameters.Write(Start);
+    public void TakeBack() => parameters.Write(Start);
 
     /// <summary>Whether a loss is above L(w) beyond rounding, or no number.</summary>
     public bool Rises(double after) => !(after <= before + Rounding);

@@ -118,7 +118,7 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         double slope = Dot(gradient, p),
             predicted = -(slope + 0.5 * Dot(p, gaussNewton.Apply(p))),
             ratio = trial.ReductionRatio(whole, predicted);
-        Adapted = LevenbergMarquardt.Next(ratio, poor: lambda * o.DampingFactor, good: lambda / o.DampingFactor) ?? lambda;
+        Adapted = TrustRule.Next(ratio, poor: lambda * o.DampingFactor, good: lambda / o.DampingFactor) ?? lambda;
 
         double size = o.LearningRate,
             after = size == 1 ? whole : trial.LossAt(p, size);

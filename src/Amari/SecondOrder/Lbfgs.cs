@@ -225,7 +225,7 @@ public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
     }
 
     private bool IsContinued(Objective objective, double loss) =>
-        Adapted is { } last && Math.Abs(loss - last) <= TrialStep.RoundingError(objective, last);
+        Adapted is { } last && Math.Abs(loss - last) <= TrialStep.RoundingError(objective.Parameters, last);
 
     private static double LargestEntry(Tensor x) => GradientCheck.LargestMagnitude(x);
 

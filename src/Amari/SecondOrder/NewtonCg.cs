@@ -100,7 +100,7 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
         bool bounded = inner.Status is SteihaugStatus.Boundary or SteihaugStatus.NegativeCurvature;
         double shrunk = Math.Max(Shrink * radius, double.Epsilon),
             grown = bounded ? Math.Min(Grow * radius, o.MaxRadius) : radius;
-        Adapted = LevenbergMarquardt.Next(report.ReductionRatio, poor: shrunk, good: grown) ?? radius;
+        Adapted = TrustRule.Next(report.ReductionRatio, poor: shrunk, good: grown) ?? radius;
         return report with
         {
             Radius = radius,

@@ -7,7 +7,7 @@ namespace Amari;
 public abstract partial class SecondOrderOptimizer<TOptions>
 {
     /// <summary>The parameters that are trained now, without frozen ones, as they are now, for <c>module.to</c> makes new ones.</summary>
-    private ParameterLayout Layout()
+    private protected ParameterLayout Layout()
     {
         if (Group.Parameters.Any(p => p.Parameter.IsInvalid))
             Group.Refresh();

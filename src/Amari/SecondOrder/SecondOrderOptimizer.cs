@@ -48,20 +48,24 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     where TOptions : OptimizerOptions
 {
     private IReadOnlyList<string> _directed = []; // the parameters that Direction is over
-    private readonly nn.Module<Tensor, Tensor>? _model;
-    private readonly Likelihood? _likelihood;
 
     private protected SecondOrderOptimizer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TOptions options)
     {
         ArgumentNullException.ThrowIfNull(model);
         ArgumentNullException.ThrowIfNull(likelihood);
-        (_model, _likelihood, Group) = (model, likelihood, ParameterGroup.Of(model, options));
+        (Model, Likelihood, Group) = (model, likelihood, ParameterGroup.Of(model, options));
         Check();
     }
 
     private protected SecondOrderOptimizer(IEnumerable<Parameter> parameters, TOptions options)
     {
         Group = ParameterGroup.Of(parameters, options);
+        Check();
+    }
+
+    private protected SecondOrderOptimizer(ParameterLayout parameters, TOptions options)
+    {
+        Group = new(parameters.Parameters, options);
         Check();
     }
 
@@ -73,6 +77,12 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
         _ = Layout();
         EventLog.AddUninitialised(Group.Parameters);
     }
+
+    /// <summary>The model; null where the optimizer was made without one.</summary>
+    private protected nn.Module<Tensor, Tensor>? Model { get; }
+
+    /// <summary>p(y | f) of the model's output; null without a model.</summary>
+    private protected Likelihood? Likelihood { get; }
 
     /// <summary>The parameters and their present options, which you can replace between steps.</summary>
     public ParameterGroup<TOptions> Group { get; }
@@ -124,13 +134,13 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     /// <inheritdoc/>
     public override StepReport StepOnBatch(Tensor inputs, Tensor targets)
     {
-        if (_model is null)
+        if (Model is null)
             throw new InvalidOperationException(
                 $"This {GetType().Name} was made from parameters, without a model and a likelihood: give step(closure) the loss instead."
             );
         using var scope = NewDisposeScope();
         var part = PartAmong(Ranks, inputs.shape[0]);
-        return Step(new Objective(_model, _likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks, Part = part });
+        return Advance(new Objective(Model, Likelihood!, [(inputs, targets)], Layout()) { Ranks = Ranks, Part = part });
     }
 
     /// <summary>One step on a loss given as a function of the parameters.</summary>
@@ -159,23 +169,38 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
                     + $"targets) of {GetType().Name}."
             );
         var layout = Layout();
-        var report = Step(new Objective(closure, layout));
+        var report = Advance(new Objective(closure, layout));
         return tensor(report.LossBefore, dtype: layout.Type, device: layout.Device);
     }
 
-    private StepReport Step(Objective objective)
+    private StepReport Advance(Objective objective) =>
+        Advance(
+            objective.Parameters,
+            objective.Gradient,
+            (loss, gradient, scale) => Update(objective, loss, scale == 1 ? gradient : gradient.mul_(scale))
+        );
+
+    /// <summary>One step: its count, the clipping, and what is done where the loss or its gradient is not finite.</summary>
+    /// <param name="parameters">w.</param>
+    /// <param name="evaluate">Computes L(w) and g : [d].</param>
+    /// <param name="update">Makes the step of L(w), g, and the factor on g that clips it.</param>
+    private protected StepReport Advance(
+        ParameterLayout parameters,
+        Func<(double Loss, Tensor Gradient)> evaluate,
+        Func<double, Tensor, double, StepReport> update
+    )
     {
         using var scope = NewDisposeScope();
         Steps++;
-        Follow(objective.Parameters);
-        var (loss, gradient) = objective.Gradient();
+        Follow(parameters);
+        var (loss, gradient) = evaluate();
         double norm = gradient.norm().ToDouble(),
             scale = 1;
         GradientNorm = norm;
         long clipped = ClippedSteps;
         if (MaxGradientNorm is not null && double.IsFinite(norm))
             scale = ClipScale(norm * norm);
-        Report = double.IsFinite(loss) && double.IsFinite(norm) ? Move() : Skipped(loss, NotFinite(objective.Parameters, loss, gradient));
+        Report = double.IsFinite(loss) && double.IsFinite(norm) ? Move() : Skipped(loss, NotFinite(parameters, loss, gradient));
         if (Report.Outcome == StepOutcome.Rejected)
             Log("the step was rejected");
         if (Report.Outcome == StepOutcome.Skipped)
@@ -184,10 +209,8 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
 
         StepReport Move()
         {
-            if (scale != 1)
-                gradient.mul_(scale);
             using var off = no_grad();
-            return Update(objective, loss, gradient);
+            return update(loss, gradient, scale);
         }
     }
 

@@ -25,6 +25,10 @@ public sealed class CommandLineTests
             { "compare --tune -1", "integer >= 0" },
             { "compare --budget 1s --epochs 2", "not both" },
             { "compare --assembly missing.dll", "missing.dll" },
+            { "compare --target 0.9", "--target is '0.9'; it must be NAME=V, such as loss=0.01" },
+            { "train --target accuracy=high", "--target is 'accuracy=high'" },
+            { "train --target accuracy=NaN", "The target of digits-mlp is accuracy NaN; it must be a finite value of the loss" },
+            { "train --target error=0.1", "is error 0.1; it must be a finite value of the loss, the held-out loss or the accuracy." },
             { "compare --nonsense", "--nonsense" },
             { "compare fashion-conv --data /nowhere", "--data is '/nowhere'; this folder does not exist" },
             { "compare fashion-conv --data /dev", "dataset-fashion-mnist" },
@@ -150,7 +154,7 @@ public sealed class CommandLineTests
 
     [Theory]
     [InlineData("train", "The run failed: The table is upside down. (ArgumentException", 1)]
-    [InlineData("compare", "12 of 12 runs failed, first sgd with seed 0: The table is upside down. (ArgumentException", 12)]
+    [InlineData("compare", "9 of 9 runs failed, first adamw with seed 0: The table is upside down. (ArgumentException", 9)]
     [InlineData("spectrum", "The run failed: The table is upside down. (ArgumentException", null)]
     public void What_a_workload_throws_while_it_trains_is_a_failed_run(string command, string expected, int? runs)
     {

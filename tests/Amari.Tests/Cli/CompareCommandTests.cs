@@ -24,6 +24,8 @@ public sealed class CompareCommandTests
             "3",
             "--seeds",
             "2",
+            "--target",
+            "loss=1e-3",
             "--json",
             json,
             "--out",

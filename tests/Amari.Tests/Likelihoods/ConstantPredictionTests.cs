@@ -18,7 +18,7 @@ public sealed class ConstantPredictionTests : IDisposable
     public void Dispose() => _scope.Dispose();
 
     public static TheoryData<string> Names =>
-        [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(Poisson), nameof(HeteroscedasticGaussian)];
+        [nameof(Categorical), nameof(Bernoulli), nameof(Gaussian), nameof(SquaredError), nameof(Poisson), nameof(HeteroscedasticGaussian)];
 
     private static (Likelihood, Tensor) Make(string name) =>
         name switch
@@ -26,6 +26,7 @@ public sealed class ConstantPredictionTests : IDisposable
             nameof(Categorical) => (new Categorical(), randint(0, C, [N], dtype: ScalarType.Int64)),
             nameof(Bernoulli) => (new Bernoulli(), rand(N, C, dtype: F64)),
             nameof(Gaussian) => (new Gaussian(0.7), randn(N, C, dtype: F64) + 3),
+            nameof(SquaredError) => (new SquaredError(), randn(N, C, dtype: F64) + 3),
             nameof(Poisson) => (new Poisson(), randint(0, 6, [N, C], dtype: ScalarType.Int64).to_type(F64)),
             _ => (new HeteroscedasticGaussian(), randn(N, C / 2, dtype: F64) * 2 - 1),
         };

@@ -16,6 +16,7 @@ public static class LikelihoodCases
             nameof(Categorical) => new Categorical(),
             nameof(Bernoulli) => new Bernoulli(),
             nameof(Gaussian) => new Gaussian(0.7),
+            nameof(SquaredError) => new SquaredError(),
             nameof(Poisson) => new Poisson(),
             nameof(HeteroscedasticGaussian) => new HeteroscedasticGaussian(),
             _ => throw new ArgumentException($"{name} has no row here."),
@@ -26,7 +27,7 @@ public static class LikelihoodCases
         {
             nameof(Categorical) => randint(0, C, [n], dtype: ScalarType.Int64),
             nameof(Bernoulli) => rand(n, C, dtype: type),
-            nameof(Gaussian) => randn(n, C, dtype: type),
+            nameof(Gaussian) or nameof(SquaredError) => randn(n, C, dtype: type),
             nameof(Poisson) => randint(0, 6, [n, C], dtype: ScalarType.Int64).to_type(type),
             _ => randn(n, C / 2, dtype: type),
         };
@@ -38,6 +39,7 @@ public static class LikelihoodCases
             nameof(Categorical) => diag(f.softmax(0)) - f.softmax(0).outer(f.softmax(0)),
             nameof(Bernoulli) => diag(f.sigmoid() * (1 - f.sigmoid())),
             nameof(Gaussian) => eye(C, dtype: F64) / 0.7,
+            nameof(SquaredError) => eye(C, dtype: F64),
             nameof(Poisson) => diag(f.exp()),
             _ => diag(cat([1 / f.narrow(0, C / 2, C / 2).exp(), full(C / 2, 0.5, dtype: F64)])),
         };

@@ -24,6 +24,7 @@ public sealed class LikelihoodDivergenceTests : IDisposable
                 nameof(Categorical) => (f.softmax(1) * (f.softmax(1) / g.softmax(1)).log()).sum(1),
                 nameof(Bernoulli) => Ratio(f.sigmoid(), g.sigmoid()) + Ratio(1 - f.sigmoid(), 1 - g.sigmoid()),
                 nameof(Gaussian) => (f - g).square().sum(1) / 1.4,
+                nameof(SquaredError) => (f - g).square().sum(1) / 2,
                 nameof(Poisson) => Enumerable.Range(0, 100).Select(y => Ratio(Mass(f, y), Mass(g, y))).Aggregate((a, b) => a + b),
                 _ => Enumerable
                     .Range(-4000, 8001)

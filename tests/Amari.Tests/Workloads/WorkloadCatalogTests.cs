@@ -14,7 +14,16 @@ public sealed class WorkloadCatalogTests : IDisposable
     public void Built_in_workloads_are_found_by_name()
     {
         Assert.Equal(
-            ["digits-mlp", "digits-softmax", "digits-conv", "autoencoder", "autoencoder-sigmoid", "fashion-conv", "char-transformer"],
+            [
+                "digits-mlp",
+                "digits-softmax",
+                "digits-conv",
+                "diabetes-mlp",
+                "autoencoder",
+                "autoencoder-sigmoid",
+                "fashion-conv",
+                "char-transformer",
+            ],
             WorkloadCatalog.All.Select(w => w.Name)
         );
         Assert.All(WorkloadCatalog.All, w => Assert.Same(w, WorkloadCatalog.Find(w.Name, null)));
@@ -27,7 +36,7 @@ public sealed class WorkloadCatalogTests : IDisposable
             "nope",
             null,
             "'nope'",
-            "digits-mlp, digits-softmax, digits-conv, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer"
+            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer"
         );
 
     [Fact]

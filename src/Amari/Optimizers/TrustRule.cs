@@ -7,7 +7,7 @@ namespace Amari.Optimizers;
 /// trust radius Δ   lowered if ρ &lt; 1/4,  raised if ρ > 3/4
 /// </code>Moré 1978, "The Levenberg-Marquardt algorithm"; Nocedal and Wright 2006, Algorithm 4.1, for the radius; Martens 2010, §4.1, and
 /// Martens and Grosse 2015, arXiv:1503.05671, §6.5, for the damping of networks.</remarks>
-internal static class LevenbergMarquardt
+internal static class TrustRule
 {
     private const double Poor = 0.25,
         Good = 0.75; // of ρ

@@ -3,7 +3,7 @@ using Amari.Optimizers;
 namespace Amari.Tests.Optimizers;
 
 /// <summary>The rule for damping and trust radius at and around its thresholds.</summary>
-public sealed class LevenbergMarquardtTests
+public sealed class TrustRuleTests
 {
     [Theory]
     [InlineData(double.NegativeInfinity, 2.0)]
@@ -16,5 +16,5 @@ public sealed class LevenbergMarquardtTests
     [InlineData(double.NaN, 2.0)]
     [InlineData(null, 2.0)]
     public void Damping_rises_below_a_quarter_and_falls_above_three(double? ratio, double? expected) =>
-        Assert.Equal(expected, LevenbergMarquardt.Next(ratio, poor: 2, good: 0.5));
+        Assert.Equal(expected, TrustRule.Next(ratio, poor: 2, good: 0.5));
 }

@@ -1,0 +1,38 @@
+using Amari.Training;
+
+namespace Amari.Reporting;
+
+/// <summary>The verdicts on several workloads in a sentence or two: who wins where.</summary>
+internal static class Overview
+{
+    /// <param name="comparisons">The results by workload.</param>
+    /// <returns>Null for fewer than two workloads, or if there is a verdict on none.</returns>
+    public static string? Of(IReadOnlyList<BenchmarkResult> comparisons)
+    {
+        var verdicts = comparisons.Select(c => (c.Workload, Winners: Answer.WinnersOf(c))).ToList();
+        if (verdicts.Count < 2 || verdicts.TrueForAll(v => v.Winners.Count == 0))
+            return null;
+        var alone = verdicts.Where(v => v.Winners.Count == 1).GroupBy(v => v.Winners[0].Optimizer).ToList();
+        var level = verdicts.Where(v => v.Winners.Count > 1).ToList();
+        var open = verdicts.Where(v => v.Winners.Count == 0).Select(v => v.Workload).ToList();
+        IEnumerable<string> sentences =
+        [
+            .. alone.Select(g => $"{g.Key} wins on {Trouble.Join([.. g.Select(v => v.Workload)])}."),
+            .. level.Select(v => $"On {v.Workload}, {Trouble.Join([.. v.Winners.Select(w => w.Optimizer)])} {Cheapest(v.Winners)}."),
+            .. open.Count > 0 ? [$"There is no verdict on {Trouble.Join(open)}."] : Array.Empty<string>(),
+            .. alone.Count + level.Count > 1 && (alone.Count > 1 || level.Count > 0)
+                ? ["Which optimizer to use depends on the workload: compare them on your own with --assembly."]
+                : Array.Empty<string>(),
+        ];
+        return $"In short: {string.Join(" ", sentences)}";
+    }
+
+    /// <summary>What decides between optimizers of one quality.</summary>
+    private static string Cheapest(IReadOnlyList<Summary> level)
+    {
+        var fastest = level.MinBy(s => s.MillisecondsPerStep)!;
+        return $"cannot be told apart; {fastest.Optimizer} has the cheapest steps "
+            + $"({Number.Short(fastest.MillisecondsPerStep)} ms, "
+            + $"{Number.Short(fastest.Example.StateBytesPerParameter)} bytes of state per parameter)";
+    }
+}

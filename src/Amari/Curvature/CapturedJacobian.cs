@@ -1,0 +1,193 @@
+using Amari.Solvers;
+
+namespace Amari.Curvature;
+
+/// <summary>A Jacobian J : [N, d] as parts that are never put together unless asked for: passes of examples, and for each the columns of
+/// each parameter. Columns without a part are zero.</summary>
+/// <remarks>Results are fresh tensors that the caller owns.</remarks>
+internal sealed class CapturedJacobian : IDisposable
+{
+    private const long ChunkBytes = 32L << 20, // of J's rows that are formed at a time
+        PanelNumbers = 1L << 18; // of a Gram matrix that are computed at a time, to stay in the cache
+
+    /// <summary>Bytes that <see cref="Gram"/> needs besides its result, without an order of rows.</summary>
+    public const long GramChunkBytes = 3 * ParameterRows.ChunkBytes;
+
+    private readonly IReadOnlyList<IReadOnlyList<ParameterRows>> _passes;
+    private readonly long[] _starts; // the first row of each pass
+    private readonly ParameterLayout _layout;
+    private readonly Tensor? _order,
+        _inverse;
+
+    /// <param name="layout">The columns.</param>
+    /// <param name="passes">Each with at least one part; all parts of one pass have the same examples and outputs. Owned.</param>
+    /// <param name="order">[N]: row g of J is row order[g] of the passes one after another; null if they are in order. Owned.</param>
+    public CapturedJacobian(ParameterLayout layout, IReadOnlyList<IReadOnlyList<ParameterRows>> passes, Tensor? order = null)
+    {
+        (_layout, _passes, _order, _inverse) = (layout, passes, order, order?.argsort());
+        _starts = new long[passes.Count + 1];
+        for (int i = 0; i < passes.Count; i++)
+            _starts[i + 1] = _starts[i] + passes[i][0].Rows;
+    }
+
+    /// <summary>N.</summary>
+    public long Rows => _starts[^1];
+
+    /// <summary>d.</summary>
+    public long Columns => _layout.Dimension;
+
+    /// <summary>Why the rows were computed one by one; null if they were captured.</summary>
+    public string? Fallback { get; init; }
+
+    /// <summary>Bytes held.</summary>
+    public long Bytes => _passes.Sum(p => p.Sum(r => r.Bytes));
+
+    /// <summary>J ← s J.</summary>
+    public void Scale(double s)
+    {
+        using var off = no_grad();
+        foreach (var rows in _passes.SelectMany(p => p))
+            rows.Scale(s);
+    }
+
+    /// <summary>J v : [N], or [N, k] for [d, k].</summary>
+    public Tensor Apply(Tensor v)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return Columnwise(v, Product).MoveToOuterDisposeScope();
+
+        Tensor Product(Tensor v)
+        {
+            var sums = zeros(Rows, dtype: _layout.Type, device: _layout.Device);
+            for (int i = 0; i < _passes.Count; i++)
+            {
+                var part = sums.narrow(0, _starts[i], _starts[i + 1] - _starts[i]);
+                foreach (var rows in _passes[i])
+                    part.add_(rows.Apply(v.narrow(0, rows.Offset, rows.Columns)));
+            }
+            return _order is null ? sums : sums.index_select(0, _order);
+        }
+    }
+
+    /// <summary>J'u : [d], or [d, k] for [N, k].</summary>
+    public Tensor ApplyTransposed(Tensor u)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        return Columnwise(u, Product).MoveToOuterDisposeScope();
+
+        Tensor Product(Tensor u)
+        {
+            var sums = zeros(Columns, dtype: _layout.Type, device: _layout.Device);
+            var ordered = _inverse is null ? u : u.index_select(0, _inverse);
+            for (int i = 0; i < _passes.Count; i++)
+            {
+                var part = ordered.narrow(0, _starts[i], _starts[i + 1] - _starts[i]);
+                foreach (var rows in _passes[i])
+                    sums.narrow(0, rows.Offset, rows.Columns).add_(rows.ApplyTransposed(part));
+            }
+            return sums;
+        }
+    }
+
+    /// <summary>J : [N, d].</summary>
+    public Tensor ToDense()
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var j = zeros(Rows, Columns, dtype: _layout.Type, device: _layout.Device);
+        for (int i = 0; i < _passes.Count; i++)
+            foreach (var rows in _passes[i])
+                rows.WriteTo(j.narrow(0, _starts[i], rows.Rows), 0, rows.Examples);
+        return (_order is null ? j : j.index_select(0, _order)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Bytes of the rows of J that <see cref="Normal"/> forms at a time.</summary>
+    public long NormalChunkBytes => _passes.Count == 0 ? 0 : _passes.Max(p => NormalChunk(p) * p[0].Outputs * Columns * p[0].ElementSize);
+
+    private long NormalChunk(IReadOnlyList<ParameterRows> pass) =>
+        Math.Min(pass[0].Examples, Math.Max(1, ChunkBytes / (pass[0].Outputs * Columns * pass[0].ElementSize)));
+
+    /// <summary>J'J : [d, d], by symmetric products of a few rows of J at a time.</summary>
+    public Tensor Normal()
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var sum = zeros(Columns, Columns, dtype: _layout.Type, device: _layout.Device);
+        foreach (var pass in _passes)
+        {
+            long examples = pass[0].Examples,
+                chunk = NormalChunk(pass);
+            for (long first = 0; first < examples; first += chunk)
+            {
+                using var inner = NewDisposeScope();
+                long count = Math.Min(chunk, examples - first);
+                var j = zeros(count * pass[0].Outputs, Columns, dtype: _layout.Type, device: _layout.Device);
+                foreach (var rows in pass)
+                    rows.WriteTo(j, first, count);
+                SymmetricProduct.AddTo(sum, j.t(), j);
+            }
+        }
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>J J' : [N, N], without forming J: each parameter adds its part by whichever takes fewer operations, products of its
+    /// layer's inputs and gradients or a few columns of J at a time.</summary>
+    public Tensor Gram()
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var gram = zeros(Rows, Rows, dtype: _layout.Type, device: _layout.Device);
+        for (int i = 0; i < _passes.Count; i++)
+        {
+            var panels = Panels(_passes[i][0]);
+            for (int j = 0; j <= i; j++)
+            {
+                var region = gram.narrow(0, _starts[i], _starts[i + 1] - _starts[i]).narrow(1, _starts[j], _starts[j + 1] - _starts[j]);
+                foreach (var rows in _passes[i])
+                    if (_passes[j].FirstOrDefault(r => r.Offset == rows.Offset) is { } other)
+                        rows.AddGram(other, region, panels);
+            }
+            foreach (var (first, count) in panels)
+            {
+                long row = _starts[i] + first * _passes[i][0].Outputs,
+                    size = count * _passes[i][0].Outputs;
+                if (row > 0)
+                    gram.narrow(0, 0, row).narrow(1, row, size).copy_(gram.narrow(0, row, size).narrow(1, 0, row).t());
+            }
+        }
+        return (_order is null ? gram : gram.index_select(0, _order).index_select(1, _order)).MoveToOuterDisposeScope();
+    }
+
+    private List<(long First, long Count)> Panels(ParameterRows rows)
+    {
+        const long MinRows = 64;
+        long examples = Math.Max(1, Math.Max(MinRows, PanelNumbers / Math.Max(1, Rows)) / rows.Outputs);
+        List<(long, long)> panels = [];
+        for (long first = 0; first < rows.Examples; first += examples)
+            panels.Add((first, Math.Min(examples, rows.Examples - first)));
+        return panels;
+    }
+
+    private static Tensor Columnwise(Tensor x, Func<Tensor, Tensor> product)
+    {
+        if (x.dim() == 1)
+            return product(x);
+        List<Tensor> columns = [];
+        for (long k = 0; k < x.shape[1]; k++)
+        {
+            using var scope = NewDisposeScope();
+            columns.Add(product(x.select(1, k).contiguous()).MoveToOuterDisposeScope());
+        }
+        return stack(columns, 1);
+    }
+
+    public void Dispose()
+    {
+        foreach (var rows in _passes.SelectMany(p => p))
+            rows.Dispose();
+        _order?.Dispose();
+        _inverse?.Dispose();
+    }
+}

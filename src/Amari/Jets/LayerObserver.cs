@@ -1,0 +1,33 @@
+namespace Amari.Jets;
+
+/// <summary>Sees the linear layers of jet passes on this thread: what row n of a Jacobian is made of, Σ_c δ_{n,c} ⊗ a_{n,c}.</summary>
+/// <remarks>The bias belongs to component 0 alone: its gradient is δ_{n,0}.</remarks>
+internal sealed class LayerObserver : IDisposable
+{
+    /// <param name="layer">The layer.</param>
+    /// <param name="input">a : [C, n, in], in the graph.</param>
+    /// <param name="output">z : [C, n, out], in the graph; perhaps without the bias, which leaves its gradient δ as it is.</param>
+    /// <returns>What the pass goes on with: z, or z behind a tap.</returns>
+    /// <remarks>a and z are disposed at the end of the pass, unless the observer detaches them from their dispose scope.</remarks>
+    public delegate Tensor Sees(Linear layer, Tensor input, Tensor output);
+
+    [ThreadStatic]
+    private static LayerObserver? _current;
+
+    private readonly LayerObserver? _outer = _current;
+    private readonly Sees _sees;
+
+    /// <summary>Until it is disposed, layers are shown to it, after earlier observers.</summary>
+    public LayerObserver(Sees sees)
+    {
+        _sees = sees;
+        _current = this;
+    }
+
+    /// <summary>Shows a layer to the observers of this thread.</summary>
+    public static Tensor Show(Linear layer, Tensor input, Tensor output) => _current?.See(layer, input, output) ?? output;
+
+    private Tensor See(Linear layer, Tensor input, Tensor output) => _sees(layer, input, _outer?.See(layer, input, output) ?? output);
+
+    public void Dispose() => _current = _outer;
+}

@@ -1,0 +1,23 @@
+namespace Amari;
+
+/// <summary>Why a least-squares method ended.</summary>
+public enum LeastSquaresStatus
+{
+    /// <summary>The gradient is small: the residuals are orthogonal to the columns of J up to the tolerance.</summary>
+    Gradient,
+
+    /// <summary>The step is small against the parameters.</summary>
+    Step,
+
+    /// <summary>The step reduced the loss by little, as was predicted.</summary>
+    Reduction,
+
+    /// <summary>No step reduced the loss, however large the damping or short the step: rounding hides the reduction, or J is wrong.</summary>
+    Stuck,
+
+    /// <summary>The residuals or their Jacobian are not finite at the present parameters.</summary>
+    NotFinite,
+
+    /// <summary>The limit on the number of steps was reached.</summary>
+    StepLimit,
+}

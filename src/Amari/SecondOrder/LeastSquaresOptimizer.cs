@@ -1,0 +1,170 @@
+using System.Diagnostics;
+using Amari.Curvature;
+using Amari.LeastSquares;
+using Amari.SecondOrder;
+using Amari.Solvers;
+
+namespace Amari;
+
+/// <summary>The base of methods for nonlinear least squares, L(w) = ½ |r(w)|²: they linearize the residuals, r(w + v) ≈ r + J v.</summary>
+/// <remarks>They are made of <see cref="Residuals"/>, for <see cref="StepOnResiduals()"/> and <see cref="Solve"/>, or of a model and a likelihood, for
+/// <see cref="StepOnBatch"/>.</remarks>
+/// <typeparam name="TOptions">The method's options.</typeparam>
+public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOptions>
+    where TOptions : OptimizerOptions
+{
+    private readonly Residuals? _residuals;
+
+    private protected LeastSquaresOptimizer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TOptions options)
+        : base(model, likelihood, options) { }
+
+    private protected LeastSquaresOptimizer(Residuals residuals, TOptions options)
+        : base((residuals ?? throw new ArgumentNullException(nameof(residuals))).Parameters, options) => _residuals = residuals;
+
+    /// <summary>One step on the residuals that the optimizer was made of.</summary>
+    /// <exception cref="InvalidOperationException">It was made of a model and a likelihood; or the number of residuals changed in the
+    /// step. The parameters are then as before.</exception>
+    public StepReport StepOnResiduals() =>
+        StepOnResiduals(
+            _residuals
+                ?? throw new InvalidOperationException(
+                    $"This {GetType().Name} was made of a model and a likelihood, without residuals: call StepOnBatch(inputs, targets), or "
+                        + "StepOnResiduals(residuals)."
+                )
+        );
+
+    /// <summary>One step on these residuals of the same parameters: for new points in each step.</summary>
+    /// <param name="residuals">r. Not owned.</param>
+    /// <exception cref="ArgumentException">They are of other parameters than the optimizer's.</exception>
+    /// <exception cref="InvalidOperationException">The number of residuals changed in the step. The parameters are then as
+    /// before.</exception>
+    public StepReport StepOnResiduals(Residuals residuals)
+    {
+        ArgumentNullException.ThrowIfNull(residuals);
+        RequireOwn(residuals.Parameters);
+        Linearization? at = null;
+        DampedSystem? system = null;
+        try
+        {
+            var report = Advance(
+                residuals.Parameters,
+                () =>
+                {
+                    at = residuals.Linearize();
+                    using var off = no_grad();
+                    system = System(at);
+                    return (HalfSquare(at.R), system.Gradient);
+                },
+                (loss, _, scale) => Update(residuals, at!, system!, loss, scale)
+            );
+            if (report.Outcome == StepOutcome.Skipped)
+                Report = report with { LeastSquaresStatus = Amari.LeastSquaresStatus.NotFinite };
+            return Report!;
+        }
+        finally
+        {
+            at?.Dispose();
+        }
+    }
+
+    /// <summary>Steps on the residuals that the optimizer was made of, until a tolerance is met or no step helps.</summary>
+    /// <param name="maxSteps">Maximum number of steps, ≥ 1.</param>
+    /// <param name="tolerances">Null takes the defaults.</param>
+    /// <param name="visit">Called with the report of each step.</param>
+    /// <returns>The status with its reason. The parameters are those of the last good step.</returns>
+    /// <exception cref="InvalidOperationException">As of <see cref="StepOnResiduals()"/>.</exception>
+    public LeastSquaresResult Solve(int maxSteps = 1000, LeastSquaresTolerances? tolerances = null, Action<StepReport>? visit = null)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxSteps, 1);
+        tolerances ??= new();
+        long evaluations = 0;
+        for (int steps = 1; ; steps++)
+        {
+            var report = StepOnResiduals();
+            evaluations += report.Evaluations ?? 0;
+            visit?.Invoke(report);
+            var status = tolerances.Met(report) ?? report.LeastSquaresStatus ?? (steps == maxSteps ? LeastSquaresStatus.StepLimit : null);
+            if (status is { } reached)
+                return new(reached, report.LossAfter, steps, evaluations, steps, report);
+        }
+    }
+
+    /// <inheritdoc/>
+    public override StepReport StepOnBatch(Tensor inputs, Tensor targets) => throw new NotImplementedException();
+
+    /// <inheritdoc/>
+    public override Tensor step(Func<Tensor>? closure = null) =>
+        throw new InvalidOperationException(
+            $"{GetType().Name} needs residuals, not only their loss: call StepOnBatch(inputs, targets), or StepOnResiduals() if it was made of "
+                + "residuals."
+        );
+
+    /// <summary>The systems to solve at a linearization.</summary>
+    private protected abstract DampedSystem System(Linearization at);
+
+    /// <summary>One step from parameters where the residuals and the gradient are finite.</summary>
+    /// <param name="residuals">r.</param>
+    /// <param name="at">Its linearization at w.</param>
+    /// <param name="system">Of <paramref name="at"/>.</param>
+    /// <param name="loss">½ |r|².</param>
+    /// <param name="clip">The factor in (0, 1] by which the gradient, and so the step, is clipped.</param>
+    private protected abstract StepReport Update(Residuals residuals, Linearization at, DampedSystem system, double loss, double clip);
+
+    private protected sealed override StepReport Update(Objective objective, double loss, Tensor gradient) =>
+        throw new UnreachableException(); // steps are of residuals
+
+    /// <summary>½ |x|², in float64.</summary>
+    private protected static double HalfSquare(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var wide = x.to_type(ScalarType.Float64);
+        return 0.5 * wide.dot(wide).ToDouble();
+    }
+
+    /// <summary>max |g_j| / (|J_j| |r|).</summary>
+    private protected static double GradientCosine(Linearization at, DampedSystem system, double loss)
+    {
+        using var scope = NewDisposeScope();
+        double norm = Math.Sqrt(2 * loss);
+        return norm == 0 ? 0 : system.Gradient.abs().div_(system.ColumnNorms).nan_to_num_(0, 0, 0).max().ToDouble() / norm;
+    }
+
+    /// <summary>L at the present parameters, of as many residuals as a linearization has.</summary>
+    private protected static double Loss(Residuals residuals, Linearization at)
+    {
+        using var values = residuals.ValuesOf(at);
+        return HalfSquare(values);
+    }
+
+    /// <summary>|D x|; D is the identity if null.</summary>
+    private protected static double Norm(Tensor x, Tensor? scale)
+    {
+        using var scope = NewDisposeScope();
+        return (scale is null ? x : x.mul(scale)).norm().ToDouble();
+    }
+
+    /// <summary>|D δ| / |D (w + δ)|, where D are the column norms of J: in no unit.</summary>
+    private protected static double RelativeStep(DampedSystem system, Tensor step, Tensor start)
+    {
+        using var scope = NewDisposeScope();
+        var norms = WithoutZeros(system.ColumnNorms);
+        double change = Norm(step, norms);
+        return change == 0 ? 0 : change / Norm(start.add(step), norms);
+    }
+
+    /// <summary>Column norms, where one whose square is 0 counts as 1: no residual depends on its parameter.</summary>
+    private protected static Tensor WithoutZeros(Tensor norms) => norms.masked_fill(norms.square().eq(0), 1);
+
+    private void RequireOwn(ParameterLayout parameters)
+    {
+        var own = Layout();
+        if (!Handles(own).SequenceEqual(Handles(parameters)))
+            throw new ArgumentException(
+                $"The residuals are of other parameters ({string.Join(", ", parameters.Parameters.Select(p => p.Name))}) than those that "
+                    + $"{GetType().Name} trains ({string.Join(", ", own.Parameters.Select(p => p.Name))}).",
+                nameof(parameters)
+            );
+    }
+
+    private static IEnumerable<nint> Handles(ParameterLayout layout) => layout.Parameters.Select(p => p.Parameter.Handle);
+}

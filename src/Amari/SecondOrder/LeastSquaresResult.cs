@@ -1,0 +1,41 @@
+namespace Amari;
+
+/// <summary>How a least-squares problem was solved. The parameters hold the solution.</summary>
+/// <param name="Status">Why it ended.</param>
+/// <param name="Loss">½ |r|² at the end.</param>
+/// <param name="Steps">Number of steps, rejected ones included.</param>
+/// <param name="Evaluations">Number of evaluations of the residuals, not counting the linearizations.</param>
+/// <param name="Linearizations">Number of Jacobians.</param>
+/// <param name="Last">The report of the last step.</param>
+public sealed record LeastSquaresResult(
+    LeastSquaresStatus Status,
+    double Loss,
+    long Steps,
+    long Evaluations,
+    long Linearizations,
+    StepReport Last
+)
+{
+    /// <summary>Whether the parameters are a minimum up to a tolerance.</summary>
+    public bool Converged => Status is LeastSquaresStatus.Gradient or LeastSquaresStatus.Step or LeastSquaresStatus.Reduction;
+
+    /// <summary>The status in one sentence, with its numbers and, if it is no minimum, what to try next.</summary>
+    public string Reason =>
+        FormattableString.Invariant(
+            Status switch
+            {
+                LeastSquaresStatus.Gradient =>
+                    $"Converged: the residuals are orthogonal to the columns of their Jacobian up to {Last.GradientCosine:G3}.",
+                LeastSquaresStatus.Step => $"Converged: the last step changed the parameters by {Last.RelativeStep:G3} of their size.",
+                LeastSquaresStatus.Reduction =>
+                    $"Converged: the last step changed the loss by {Math.Abs(Last.LossBefore - Last.LossAfter) / Last.LossBefore:G3} of it.",
+                LeastSquaresStatus.Stuck =>
+                    $"No step reduced the loss {Loss:G6} after {Steps} steps, at the damping {Last.Damping:G3}: rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
+                LeastSquaresStatus.NotFinite when Steps <= 1 =>
+                    $"The residuals or their Jacobian are not finite at the start: choose another one.",
+                LeastSquaresStatus.NotFinite =>
+                    $"The residuals or their Jacobian are not finite after {Steps} steps: the parameters are those of the last good step.",
+                _ => $"The limit of {Steps} steps was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more.",
+            }
+        );
+}

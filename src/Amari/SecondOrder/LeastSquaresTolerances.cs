@@ -1,0 +1,45 @@
+using Amari.Native;
+
+namespace Amari;
+
+/// <summary>When a least-squares problem counts as solved: each is reached at the first step that meets it.</summary>
+public sealed record LeastSquaresTolerances
+{
+    /// <summary>Largest <see cref="StepReport.GradientCosine"/>, ≥ 0.</summary>
+    public double Gradient
+    {
+        get;
+        init => field = Require.NonNegative(value);
+    } = 1e-12;
+
+    /// <summary>Largest <see cref="StepReport.RelativeStep"/> of a step that was taken, ≥ 0.</summary>
+    public double Step
+    {
+        get;
+        init => field = Require.NonNegative(value);
+    } = 1e-11;
+
+    /// <summary>Largest reduction of the loss, actual and predicted, as a share of the loss, ≥ 0.</summary>
+    public double Reduction
+    {
+        get;
+        init => field = Require.NonNegative(value);
+    } = 1e-15;
+
+    /// <summary>The tolerance that a step meets; null if none.</summary>
+    internal LeastSquaresStatus? Met(StepReport report)
+    {
+        if (report.Outcome == StepOutcome.Skipped)
+            return null;
+        if (report.GradientCosine <= Gradient)
+            return LeastSquaresStatus.Gradient;
+        if (report.Outcome != StepOutcome.Accepted)
+            return null;
+        if (report.RelativeStep <= Step)
+            return LeastSquaresStatus.Step;
+        double bound = Reduction * report.LossBefore;
+        return Math.Abs(report.LossBefore - report.LossAfter) <= bound && report.PredictedReduction <= bound
+            ? LeastSquaresStatus.Reduction
+            : null;
+    }
+}

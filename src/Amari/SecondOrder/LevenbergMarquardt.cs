@@ -1,0 +1,259 @@
+using Amari.LeastSquares;
+using Amari.Native;
+using Amari.Optimizers;
+using Amari.SecondOrder;
+using Amari.Solvers;
+
+namespace Amari;
+
+/// <summary>The method of Levenberg (1944) and Marquardt (1963) for nonlinear least squares, L(w) = ½ |r(w)|², with geodesic
+/// acceleration.</summary>
+/// <remarks><code>
+/// (J'J + λ D²) v = -J'r                 velocity; J = ∂r/∂w
+/// (J'J + λ D²) a = -J'r''               acceleration; r'' = d²/dt² r(w + t v)      Transtrum and Sethna 2012, arXiv:1201.5885
+/// δ = η v + ½ η² a                      tried if |D a| ≤ α |D v|
+/// ρ = (L(w) - L(w + δ)) / predicted     of the linear model r + J v
+/// ρ > 0:   w ← w + δ,  λ ← λ max(1/3, 1 - (2ρ - 1)³),  ν ← 2                       Nielsen 1999, IMM-REP-1999-05
+/// else:    λ ← λ ν,  ν ← 2ν,  and again with the same J
+/// D ← max(0.9 D, column norms of J)     in its first form max(D, column norms): Moré 1978
+/// </code>
+/// λ begins at τ times the largest entry of diag(D⁻¹J'J D⁻¹), which is 1 with a scaling. A step has one Jacobian and as many evaluations as
+/// trials, twice that with acceleration, which costs no factorisation of its own. λ adapts from step to step: give it all of the data, or
+/// large batches. For fresh batches take <see cref="DampedGaussNewton"/>.</remarks>
+public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<LevenbergMarquardt.Options>
+{
+    private const double Decay = 0.9,
+        LeastShrink = 1.0 / 3,
+        FirstGrowth = 2,
+        MaxDamping = 1e16,
+        MinDamping = 1e-30; // relative to the largest entry of diag(D⁻¹J'J D⁻¹)
+
+    private double _growth = FirstGrowth; // ν
+
+    /// <summary>Hyper-parameters of <see cref="LevenbergMarquardt"/>. The learning rate η multiplies the step; 1 is the method's
+    /// own.</summary>
+    public sealed record Options() : OptimizerOptions(learningRate: 1)
+    {
+        /// <summary>τ > 0: λ of the first step, relative to the largest entry of diag(D⁻¹J'J D⁻¹). Less where the start is good.</summary>
+        public double InitialDamping
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-3;
+
+        /// <summary>D.</summary>
+        public LeastSquaresScaling Scaling
+        {
+            get;
+            init => field = Require.Defined(value);
+        }
+
+        /// <summary>α > 0: the largest ratio of acceleration to velocity with which a step is tried; above it, λ is raised. Null for steps
+        /// without acceleration.</summary>
+        public double? MaxAcceleration
+        {
+            get;
+            init => field = Require.PositiveOrNull(value);
+        } = 0.75;
+
+        /// <summary>Maximum number of λ tried in a step, ≥ 1.</summary>
+        public int MaxTrials
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 20;
+
+        /// <summary>How the systems are solved.</summary>
+        public LeastSquaresSolver Solver
+        {
+            get;
+            init => field = Require.Defined(value);
+        }
+
+        /// <summary>Maximum number of iterations of a solve by conjugate gradient, ≥ 1.</summary>
+        public int MaxIterations
+        {
+            get;
+            init => field = Require.AtLeast(1, value);
+        } = 250;
+
+        /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
+        public double Tolerance
+        {
+            get;
+            init => field = Require.Positive(value);
+        } = 1e-6;
+
+        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
+        public long MaxDenseBytes
+        {
+            get;
+            init => field = Require.AtLeast(1L, value);
+        } = 1L << 30;
+    }
+
+    /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
+    /// <param name="model">Not owned.</param>
+    /// <param name="likelihood">p(y | f) of its output, with a loss that is a sum of squares.</param>
+    /// <param name="options">Null takes the defaults.</param>
+    public LevenbergMarquardt(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
+        : base(model, likelihood, options ?? new()) { }
+
+    /// <summary>Over the parameters of residuals.</summary>
+    /// <param name="residuals">Not owned.</param>
+    /// <param name="options">Null takes the defaults.</param>
+    public LevenbergMarquardt(Residuals residuals, Options? options = null)
+        : base(residuals, options ?? new()) { }
+
+    /// <summary>λ of the next step; null before the first.</summary>
+    public double? Damping => Adapted;
+
+    private protected override DampedSystem System(Linearization at)
+    {
+        var o = Group.Options;
+        return DampedSystem.Of(
+            at,
+            o.Solver,
+            o.Scaling != LeastSquaresScaling.None,
+            o.MaxDenseBytes,
+            new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
+        );
+    }
+
+    private protected override StepReport Update(Residuals residuals, Linearization at, DampedSystem system, double loss, double clip)
+    {
+        double largest = system.ColumnNorms.max().ToDouble();
+        if (!double.IsFinite(largest))
+            return Skipped(loss, curvature: true);
+        var scale = Scale(system.ColumnNorms);
+        system.Scale(scale);
+        double unit = scale is null ? largest * largest : Math.Pow(system.ColumnNorms.div(scale).max().ToDouble(), 2);
+        if (unit == 0)
+            unit = 1;
+        Adapted = Math.Clamp(Adapted ?? Group.Options.InitialDamping * unit, MinDamping * unit, MaxDamping * unit);
+        using var trial = new TrialStep(residuals.Parameters, () => Loss(residuals, at), loss);
+        try
+        {
+            return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with
+            {
+                LeastSquaresSolver = system.Solver,
+                GradientCosine = GradientCosine(at, system, loss),
+                CgIterations = system.Iterations,
+                CgStatus = system.Status,
+            };
+        }
+        catch
+        {
+            trial.TakeBack();
+            throw;
+        }
+    }
+
+    /// <summary>What the trials of a step have in common.</summary>
+    private readonly record struct Problem(
+        Residuals Residuals,
+        Linearization At,
+        DampedSystem System,
+        Tensor? Scale,
+        TrialStep Trial,
+        double Loss,
+        double Size
+    );
+
+    /// <summary>Raises λ until a step reduces the loss.</summary>
+    private StepReport Search(in Problem problem, double unit)
+    {
+        double epsilon = finfo(problem.At.R.dtype).eps;
+        int evaluations = 0;
+        for (int trials = 1; ; trials++)
+        {
+            using var scope = NewDisposeScope();
+            double lambda = Adapted!.Value;
+            bool definite = problem.System.Factorise(lambda);
+            var report = (definite ? Try(problem, ref evaluations) : Untried(problem.Loss)) with
+            {
+                Damping = lambda,
+                Trials = trials,
+                Evaluations = evaluations,
+            };
+            if (report.Outcome == StepOutcome.Accepted)
+            {
+                double shrink = Math.Max(LeastShrink, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
+                (Adapted, _growth) = (Math.Max(lambda * shrink, MinDamping * unit), FirstGrowth);
+                return report with { LeastSquaresStatus = GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient : null };
+            }
+            if (report.RelativeStep <= epsilon)
+                return report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Step };
+            if (lambda >= MaxDamping * unit)
+                return report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Stuck };
+            double raised = lambda * _growth;
+            if (!definite)
+            {
+                Log("the damped matrix was not positive definite to rounding; the damping was raised");
+                raised = Math.Max(raised, epsilon * unit);
+            }
+            (Adapted, _growth) = (Math.Min(raised, MaxDamping * unit), 2 * _growth);
+            if (trials == Group.Options.MaxTrials)
+                return report;
+        }
+    }
+
+    /// <summary>Tries the step of the damping in force; the parameters stay there if it is accepted.</summary>
+    private StepReport Try(in Problem problem, ref int evaluations)
+    {
+        var (residuals, at, system, scale, trial, loss, size) = problem;
+        var v = system.Solve(at.R);
+        var change = system.Apply(v); // J v
+        double predicted = -(size * Dot(system.Gradient, v) + 0.5 * size * size * Dot(change, change)),
+            after = double.NaN;
+        bool tried = double.IsFinite(predicted);
+        double? acceleration = null;
+        var step = v.mul(size);
+        if (tried && Group.Options.MaxAcceleration is { } most && GradientNorm > 0)
+        {
+            var a = system.Solve(residuals.SecondDerivative(at, v));
+            evaluations++;
+            acceleration = Norm(a, scale) / Norm(v, scale);
+            tried = acceleration <= most;
+            step.add_(a, alpha: 0.5 * size * size);
+        }
+        if (tried)
+        {
+            after = trial.LossAt(step, 1);
+            evaluations++;
+        }
+        double ratio = trial.ReductionRatio(after, predicted);
+        bool accepted = ratio > 0;
+        if (tried && !accepted)
+            trial.TakeBack();
+        return Made(accepted, loss, after, step, 1, predicted, ratio) with
+        {
+            StepSize = size,
+            Acceleration = acceleration,
+            RelativeStep = RelativeStep(system, step, trial.Start),
+        };
+    }
+
+    private StepReport Untried(double loss) =>
+        new()
+        {
+            Step = Steps,
+            Outcome = StepOutcome.Rejected,
+            LossBefore = loss,
+            LossAfter = loss,
+            GradientNorm = GradientNorm,
+        };
+
+    /// <summary>D : [d] of this step, null for the identity; a column of zeros counts as one of norm 1.</summary>
+    private Tensor? Scale(Tensor norms)
+    {
+        var scaling = Group.Options.Scaling;
+        if (scaling == LeastSquaresScaling.None)
+        {
+            Direction = null;
+            return null;
+        }
+        Direction = Direction is { } last ? last.mul(scaling == LeastSquaresScaling.Decaying ? Decay : 1).maximum(norms) : norms.clone();
+        return WithoutZeros(Direction);
+    }
+}
