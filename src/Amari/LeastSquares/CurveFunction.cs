@@ -90,7 +90,8 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
     /// <summary>b : [p] as [p, n], a column for each datum.</summary>
     public static Tensor Repeated(Tensor b, long n) => b.unsqueeze(1).expand(b.shape[0], n).clone();
 
-    private static Tensor Derivative(Tensor y, Tensor b, Tensor c) => ReverseMode.Derivative([y], [b], [c], again: true)[0] ?? zeros_like(b);
+    private static Tensor Derivative(Tensor y, Tensor b, Tensor c) =>
+        ReverseMode.Derivative([y], [b], [c], again: true)[0] ?? zeros_like(b);
 
     private static bool Close(Tensor found, Tensor expected)
     {

@@ -44,8 +44,7 @@ public sealed record CurveFit
     public required long DegreesOfFreedom { get; init; }
 
     /// <summary>The standard deviation of a weighted residual, √(RSS / (n - p)); NaN without degrees of freedom.</summary>
-    public double ResidualStandardDeviation =>
-        DegreesOfFreedom > 0 ? Math.Sqrt(ResidualSumOfSquares / DegreesOfFreedom) : double.NaN;
+    public double ResidualStandardDeviation => DegreesOfFreedom > 0 ? Math.Sqrt(ResidualSumOfSquares / DegreesOfFreedom) : double.NaN;
 
     /// <summary>Why it ended.</summary>
     public required LeastSquaresStatus Status { get; init; }
@@ -82,7 +81,7 @@ public sealed record CurveFit
     }
 
     /// <summary>f(b, x) at every point of one predictor.</summary>
-    public double[] Predict(IReadOnlyList<double> x)
+    public double[] Predict(double[] x)
     {
         using var points = Points(x);
         using var values = Predict(points);
@@ -104,15 +103,16 @@ public sealed record CurveFit
         double[] values = at.R.Elements<double>(),
             jacobian = at.Jacobian().Elements<double>();
         int p = Parameters.Count;
-        double t = DegreesOfFreedom > 0 || IsAbsolute
-            ? StudentT.Quantile(level, IsAbsolute ? long.MaxValue : DegreesOfFreedom)
-            : double.PositiveInfinity;
+        double t =
+            DegreesOfFreedom > 0 || IsAbsolute
+                ? StudentT.Quantile(level, IsAbsolute ? long.MaxValue : DegreesOfFreedom)
+                : double.PositiveInfinity;
         double[] half = [.. values.Select((_, m) => t * Math.Sqrt(Variance(jacobian.AsSpan(m * p, p))))];
         return new(values, [.. values.Zip(half, (f, h) => f - h)], [.. values.Zip(half, (f, h) => f + h)]);
     }
 
     /// <inheritdoc cref="Band(Tensor, double)"/>
-    public CurveBand Band(IReadOnlyList<double> x, double level = 0.95)
+    public CurveBand Band(double[] x, double level = 0.95)
     {
         using var points = Points(x);
         return Band(points, level);
@@ -140,10 +140,10 @@ public sealed record CurveFit
             );
     }
 
-    private static Tensor Points(IReadOnlyList<double> x)
+    private static Tensor Points(double[] x)
     {
         ArgumentNullException.ThrowIfNull(x);
-        return tensor((double[])[.. x], dtype: ScalarType.Float64);
+        return tensor(x, dtype: ScalarType.Float64);
     }
 
     /// <summary>A table of the parameters with their standard errors, then the quality of the fit, the reason and the notes.</summary>

@@ -43,7 +43,7 @@ public sealed record CurveFitOptions
         init => field = Require.AtLeast(1, value);
     } = 5000;
 
-    /// <summary>When the fit counts as converged; null takes the defaults.</summary>
+    /// <summary>When the fit counts as converged; null takes the defaults, with a reduction of 1e-20.</summary>
     public LeastSquaresTolerances? Tolerances { get; init; }
 
     /// <summary>The options of the method; null takes the defaults.</summary>

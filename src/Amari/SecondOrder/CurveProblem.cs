@@ -6,6 +6,9 @@ namespace Amari.SecondOrder;
 /// <summary>A curve fit: checks its data, solves it, and measures the result. Its tensors belong to the scope of the caller.</summary>
 internal sealed class CurveProblem
 {
+    /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
+    private static readonly LeastSquaresTolerances Tolerances = new() { Reduction = 1e-20 };
+
     private readonly CurveFunction _f;
     private readonly Tensor _x,
         _y;
@@ -88,7 +91,9 @@ internal sealed class CurveProblem
         {
             if (!(lower[i] < upper[i]))
                 throw new ArgumentException(
-                    FormattableString.Invariant($"The bounds of parameter {i} are {lower[i]} and {upper[i]}; the lower one must be smaller.")
+                    FormattableString.Invariant(
+                        $"The bounds of parameter {i} are {lower[i]} and {upper[i]}; the lower one must be smaller."
+                    )
                 );
             if (_start[i] < lower[i] || _start[i] > upper[i])
                 throw new ArgumentException(
@@ -109,37 +114,108 @@ internal sealed class CurveProblem
         using var bounds = _bounds;
         using var free = new Parameter(tensor(bounds?.Inner(_start) ?? _start, dtype: ScalarType.Float64));
         var residuals = new CurveResiduals(_f, _x, _y, free, _weights, _options.Loss, _options.LossScale, bounds);
-        using var method = new LevenbergMarquardt(residuals, _options.Method);
-        var result = method.Solve(_options.MaxSteps, _options.Tolerances);
+        var held = new double?[_start.Length];
+        var result = Run(residuals);
+        if (bounds is not null && result.Status != LeastSquaresStatus.NotFinite)
+            result = AtBounds(residuals, bounds, free, held, result);
         using var off = no_grad();
-        return Measure(bounds is null ? free.detach() : bounds.Outer(free), result);
+        return Measure(bounds is null ? free.detach() : bounds.Outer(free), held, result);
     }
 
-    private CurveFit Measure(Tensor b, LeastSquaresResult result)
+    private LeastSquaresResult Run(CurveResiduals residuals)
+    {
+        using var method = new LevenbergMarquardt(residuals, _options.Method);
+        return method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
+    }
+
+    /// <summary>Puts the parameters that ended near a bound there, and solves for the others; lets those go from where the loss falls to the
+    /// inside. If that does not give a lower loss, the parameters stay as they were.</summary>
+    /// <param name="residuals">r.</param>
+    /// <param name="bounds">The bounds.</param>
+    /// <param name="free">u.</param>
+    /// <param name="held">Receives the bounds that hold parameters.</param>
+    /// <param name="first">The solution so far.</param>
+    private LeastSquaresResult AtBounds(
+        CurveResiduals residuals,
+        ParameterBounds bounds,
+        Parameter free,
+        double?[] held,
+        LeastSquaresResult first
+    )
+    {
+        var start = free.detach().clone();
+        double[] b = Values();
+        for (int i = 0; i < b.Length; i++)
+            held[i] = bounds.Near(i, b[i]);
+        var all = first;
+        while (held.Any(h => h is not null))
+        {
+            bounds.Hold(held);
+            var result = Run(residuals);
+            all = result with
+            {
+                Steps = all.Steps + result.Steps,
+                Evaluations = all.Evaluations + result.Evaluations,
+                Linearizations = all.Linearizations + result.Linearizations,
+            };
+            double[] gradient = Gradient(bounds.Outer(free));
+            int[] leaving = [.. Enumerable.Range(0, held.Length).Where(i => held[i] is { } h && !bounds.IsMinimal(i, h, gradient[i]))];
+            if (leaving.Length == 0 && all.Loss <= first.Loss)
+                return all;
+            foreach (int i in leaving.Length == 0 ? Enumerable.Range(0, held.Length) : leaving)
+                held[i] = null;
+            Return();
+        }
+        bounds.Hold(held);
+        return first with { Steps = all.Steps, Evaluations = all.Evaluations, Linearizations = all.Linearizations };
+
+        double[] Values()
+        {
+            using var off = no_grad();
+            return bounds.Outer(free).Elements<double>();
+        }
+
+        void Return()
+        {
+            using var off = no_grad();
+            free.copy_(start);
+        }
+    }
+
+    /// <summary>The derivative of the loss with respect to b.</summary>
+    private double[] Gradient(Tensor b)
+    {
+        using var off = no_grad();
+        using var at = Linearize(b);
+        return at.ApplyTransposed(RobustResiduals.Influence(at.R, _options.Loss, _options.LossScale).Influence).Elements<double>();
+    }
+
+    /// <summary>The weighted residuals and their derivatives with respect to b, without bounds and robust loss.</summary>
+    private CurveLinearization Linearize(Tensor b) =>
+        CurveLinearization.Of(w => Weighted(_f.Values(w, _x) - _y), b, _y.shape[0], _f.IsPointwise == true);
+
+    private CurveFit Measure(Tensor b, double?[] at, LeastSquaresResult result)
     {
         double[] parameters = b.Elements<double>();
         string[] names = [.. _options.Names ?? Enumerable.Range(0, parameters.Length).Select(i => $"b[{i}]")];
         var notes = new List<string>();
-        int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => _bounds?.IsAtBound(i, parameters[i]) == true)];
+        int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => at[i] is not null)];
         if (held.Length > 0)
             notes.Add(
                 $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: it counts as fixed in the other standard errors, and has "
                     + "none itself."
             );
-        using var at = CurveLinearization.Of(w => Weighted(_f.Values(w, _x) - _y), b, _y.shape[0], _f.IsPointwise == true);
-        double rss = at.R.dot(at.R).ToDouble();
-        bool finite = double.IsFinite(rss) && at.Jacobian().isfinite().all().ToBoolean();
+        using var linear = Linearize(b);
+        double rss = linear.R.dot(linear.R).ToDouble();
+        bool finite = double.IsFinite(rss) && linear.Jacobian().isfinite().all().ToBoolean();
         var covariance = new double[parameters.Length, parameters.Length];
         if (finite)
-            Fill(covariance, at, held, names, notes);
+            Fill(covariance, linear, held, names, notes);
         return new(_f, _x.dim() == 1 ? 0 : _x.shape[1], covariance)
         {
             Parameters = parameters,
             Names = names,
-            StandardErrors =
-            [
-                .. parameters.Select((_, i) => !finite || held.Contains(i) ? double.NaN : Math.Sqrt(covariance[i, i])),
-            ],
+            StandardErrors = [.. parameters.Select((_, i) => !finite || held.Contains(i) ? double.NaN : Math.Sqrt(covariance[i, i]))],
             ResidualSumOfSquares = rss,
             Loss = result.Loss,
             RSquared = RSquared(rss),

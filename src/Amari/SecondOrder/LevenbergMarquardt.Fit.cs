@@ -1,5 +1,6 @@
 using Amari.LeastSquares;
 using Amari.Native;
+using Amari.SecondOrder;
 
 namespace Amari;
 
@@ -42,8 +43,8 @@ public sealed partial class LevenbergMarquardt
     /// <exception cref="ArgumentException">As of the other overload.</exception>
     public static CurveFit Fit(
         Func<Tensor, Tensor, Tensor> f,
-        IReadOnlyList<double> x,
-        IReadOnlyList<double> y,
+        double[] x,
+        double[] y,
         IReadOnlyList<double> start,
         CurveFitOptions? options = null
     )
@@ -51,12 +52,6 @@ public sealed partial class LevenbergMarquardt
         ArgumentNullException.ThrowIfNull(x);
         ArgumentNullException.ThrowIfNull(y);
         using var scope = NewDisposeScope();
-        return Fit(
-            f,
-            tensor((double[])[.. x], dtype: ScalarType.Float64),
-            tensor((double[])[.. y], dtype: ScalarType.Float64),
-            start,
-            options
-        );
+        return Fit(f, tensor(x, dtype: ScalarType.Float64), tensor(y, dtype: ScalarType.Float64), start, options);
     }
 }

@@ -13,7 +13,6 @@ public sealed class StudentTTests
     [InlineData(0.95, 10, 2.2281388520)]
     [InlineData(0.5, 10, 0.6998120613)]
     [InlineData(0.95, 30, 2.0422724563)]
-    [InlineData(0.999, 120, 3.3734535)]
     public void Quantiles_are_those_of_tables(double level, long freedom, double expected) =>
         Assert.Equal(1, StudentT.Quantile(level, freedom) / expected, 1e-8);
 
