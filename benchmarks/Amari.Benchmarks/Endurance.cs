@@ -41,6 +41,7 @@ internal static class Endurance
     /// <param name="corrupted">Whether batches are corrupted.</param>
     /// <param name="part">Which runs are this process's: every n-th from k on.</param>
     /// <param name="folder">Of results.</param>
+    /// <param name="file">For the results of all runs in the folder as JSON; null for none.</param>
     public static void Run(
         IReadOnlyList<Workload> workloads,
         IReadOnlyList<OptimizerEntry> optimizers,
@@ -48,7 +49,8 @@ internal static class Endurance
         long steps,
         bool corrupted,
         (int K, int N) part,
-        string folder
+        string folder,
+        string? file
     )
     {
         set_num_threads(1);
@@ -63,16 +65,25 @@ internal static class Endurance
                     if (number++ % part.N != part.K - 1)
                         continue;
                     string name = $"{workload.Name}.{optimizer.Name}.{(corrupted ? "corrupted" : "clean")}";
-                    string file = Path.Combine(folder, FormattableString.Invariant($"{name}.{seed:D3}.json"));
-                    if (File.Exists(file))
+                    string result = Path.Combine(folder, FormattableString.Invariant($"{name}.{seed:D3}.json"));
+                    if (File.Exists(result))
                         continue;
                     long length = optimizer.EvaluatesLoss ? Math.Min(steps, InnerIterationSteps) : steps;
                     var outcome = Train(workload, data, optimizer, seed, length, corrupted);
-                    AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, outcome, Json));
+                    AtomicFile.Write(result, stream => JsonSerializer.Serialize(stream, outcome, Json));
                     Console.WriteLine($"{name} {outcome}");
                 }
         }
-        Print(folder);
+        EnduranceRun[] all =
+        [
+            .. Directory
+                .GetFiles(folder, "*.json")
+                .Order()
+                .Select(f => JsonSerializer.Deserialize<EnduranceRun>(File.ReadAllText(f), Json)!),
+        ];
+        Print(all);
+        if (file is not null)
+            AtomicFile.Write(file, stream => JsonSerializer.Serialize(stream, new { runs = all }, Json));
     }
 
     private static EnduranceRun Train(Workload workload, WorkloadData data, OptimizerEntry entry, int seed, long steps, bool corrupted)
@@ -192,9 +203,8 @@ internal static class Endurance
         return total / terms;
     }
 
-    private static void Print(string folder)
+    private static void Print(IReadOnlyList<EnduranceRun> all)
     {
-        var all = Directory.GetFiles(folder, "*.json").Select(f => JsonSerializer.Deserialize<EnduranceRun>(File.ReadAllText(f), Json)!);
         Console.WriteLine();
         Console.WriteLine(
             "| workload | optimizer | batches | runs x steps | came apart | best loss, median | largest after it | end, median | end, "

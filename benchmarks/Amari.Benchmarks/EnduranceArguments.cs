@@ -21,6 +21,7 @@ internal static class EnduranceArguments
         string workloads = "digits-mlp",
             optimizers = "kfac,ekfac,routed-kfac,routed-muon,routed-soap",
             folder = "endurance";
+        string? file = null;
         var (seeds, steps, corrupted, part) = (100, 10_000L, false, (1, 1));
         if (args.Length % 2 != 0)
             return fail($"{args[^1]} has no value.");
@@ -37,6 +38,9 @@ internal static class EnduranceArguments
                     break;
                 case "--out":
                     folder = pair[1];
+                    break;
+                case "--json":
+                    file = pair[1];
                     break;
                 case "--seeds":
                     known = Whole(pair[1], out seeds);
@@ -55,7 +59,7 @@ internal static class EnduranceArguments
                 default:
                     return fail(
                         $"There is no option {pair[0]}; endurance has --workloads, --optimizers, --seeds, --steps, --batches, --part, "
-                            + "--out."
+                            + "--out, --json."
                     );
             }
             string wanted =
@@ -71,7 +75,7 @@ internal static class EnduranceArguments
             [
                 .. workloads.Split(',').Select(w => w == Sample ? new OwnWorkload.TwoSpirals() : WorkloadCatalog.Find(w, null)),
             ];
-            Endurance.Run(chosen, [.. optimizers.Split(',').Select(OptimizerCatalog.Find)], seeds, steps, corrupted, part, folder);
+            Endurance.Run(chosen, [.. optimizers.Split(',').Select(OptimizerCatalog.Find)], seeds, steps, corrupted, part, folder, file);
             return 0;
         }
         catch (Exception e) when (e is ArgumentException or FileNotFoundException)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using Amari.Benchmarks;
+using Amari.Benchmarks.Results;
 using Amari.Training;
 using Amari.Workloads;
 using static TorchSharp.torch;
@@ -8,7 +9,10 @@ const string Usage =
     "usage: ratios|curvature|scaling|steps|kfac|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; plan, steps: [--optimizers "
     + "NAMES]; plan: [--workloads NAMES] [--seconds N]; "
     + "faults [--kinds NAMES] [--repeats N] [--seed N] [--json FILE]; endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] "
-    + "[--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR]";
+    + "[--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR] [--json FILE]; "
+    + ResultsArguments.Usage;
+if (args is ["results", ..])
+    return ResultsCommand.Run(args[1..], Fail);
 if (args is ["faults", ..])
     return Amari.Benchmarks.Faults.Campaign.Run(args[1..], Fail);
 if (args is ["endurance", ..])

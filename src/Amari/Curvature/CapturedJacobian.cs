@@ -112,9 +112,23 @@ internal sealed class CapturedJacobian : IDisposable
     /// <summary>J'J : [d, d], by symmetric products of a few rows of J at a time.</summary>
     public Tensor Normal()
     {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
         var sum = zeros(Columns, Columns, dtype: _layout.Type, device: _layout.Device);
+        ForRows(j => SymmetricProduct.AddTo(sum, j.t(), j));
+        return sum;
+    }
+
+    /// <summary>The squares of the 2-norms of the columns of J : [d].</summary>
+    public Tensor SquaredColumns()
+    {
+        var sum = zeros(Columns, dtype: _layout.Type, device: _layout.Device);
+        ForRows(j => sum.add_(j.pow_(2).sum([0L])));
+        return sum;
+    }
+
+    /// <summary>Forms a few rows of J at a time, in any order.</summary>
+    private void ForRows(Action<Tensor> visit)
+    {
+        using var off = no_grad();
         foreach (var pass in _passes)
         {
             long examples = pass[0].Examples,
@@ -126,10 +140,9 @@ internal sealed class CapturedJacobian : IDisposable
                 var j = zeros(count * pass[0].Outputs, Columns, dtype: _layout.Type, device: _layout.Device);
                 foreach (var rows in pass)
                     rows.WriteTo(j, first, count);
-                SymmetricProduct.AddTo(sum, j.t(), j);
+                visit(j);
             }
         }
-        return sum.MoveToOuterDisposeScope();
     }
 
     /// <summary>J J' : [N, N], without forming J: each parameter adds its part by whichever takes fewer operations, products of its

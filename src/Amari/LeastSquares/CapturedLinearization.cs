@@ -24,6 +24,12 @@ internal sealed class CapturedLinearization(Tensor r, CapturedJacobian jacobian,
 
     public override Tensor Jacobian() => jacobian.ToDense();
 
+    public override Tensor ColumnNorms()
+    {
+        using var off = no_grad();
+        return OverRanks(jacobian.SquaredColumns()).sqrt_();
+    }
+
     public override LinearOperator Normal => new NormalOperator(this);
 
     public override LinearOperator Gram =>

@@ -19,6 +19,8 @@ internal sealed class DenseLinearization(Tensor r, Tensor j) : Linearization
 
     public override Tensor Jacobian() => _j.clone();
 
+    public override Tensor ColumnNorms() => linalg.vector_norm(_j, 2, [0L]);
+
     public override LinearOperator Normal => LinearOperator.FromFunction(Columns, _j.dtype, v => _j.mT.matmul(_j.matmul(v)));
 
     public override LinearOperator Gram => LinearOperator.FromFunction(Rows, _j.dtype, u => _j.matmul(_j.mT.matmul(u)));

@@ -108,6 +108,17 @@ public sealed class ModelResiduals : Residuals
         }
     }
 
+    /// <summary>The part of the mean loss that no parameter changes: the loss of a model that is always right.</summary>
+    internal double Constant()
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        var right = _targets.to_type(Parameters.Type);
+        double own = right.shape[0] == 0 ? 0 : _likelihood.SumNegativeLogLikelihood(right, right).ToDouble();
+        double[] sums = Ranks.Sum(own, right.shape[0]);
+        return sums[0] / sums[1];
+    }
+
     private Objective Objective() => new(_model, _likelihood, [(_inputs, _targets)], Parameters) { Ranks = Ranks };
 
     /// <summary>(f - y) / σ² : [n K].</summary>

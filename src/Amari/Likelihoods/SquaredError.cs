@@ -6,6 +6,8 @@ namespace Amari;
 /// Fisher, Λ = I.</remarks>
 public sealed class SquaredError : Likelihood
 {
+    internal override double? Precision => 1;
+
     /// <inheritdoc/>
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {

@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.LeastSquares;
 using Amari.Native;
 using Amari.Optimizers;
@@ -88,10 +89,19 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
     public DampedGaussNewton(Residuals residuals, Options? options = null)
         : base(residuals, options ?? new()) { }
 
-    private protected override DampedSystem System(Linearization at)
+    private protected override LeastSquaresSolver Solver => Group.Options.Solver;
+
+    private protected override DampedSystem System(Linearization at, Communicator ranks)
     {
         var o = Group.Options;
-        return DampedSystem.Of(at, o.Solver, false, o.MaxDenseBytes, new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance });
+        return DampedSystem.Of(
+            at,
+            ranks,
+            o.Solver,
+            false,
+            o.MaxDenseBytes,
+            new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
+        );
     }
 
     private protected override StepReport Update(Residuals residuals, Linearization at, DampedSystem system, double loss, double clip)
@@ -110,7 +120,7 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
         var direction = Propose(system, at);
         var change = system.Apply(direction);
         double slope = Dot(system.Gradient, direction),
-            curvature = Dot(change, change);
+            curvature = 2 * HalfSquare(change, residuals.Ranks);
         if (!double.IsFinite(slope + curvature))
             return Skipped(loss, curvature: true);
         using var trial = new TrialStep(residuals.Parameters, () => Loss(residuals, at), loss);

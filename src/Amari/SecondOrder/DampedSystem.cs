@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.LeastSquares;
 using Amari.Solvers;
 
@@ -54,41 +55,38 @@ internal abstract class DampedSystem(Linearization at)
 
     /// <summary>The system that a solver of the options makes of a linearization.</summary>
     /// <param name="at">r and J. Not owned.</param>
+    /// <param name="ranks">The ranks over which rows are divided.</param>
     /// <param name="solver">As asked for.</param>
     /// <param name="scaled">Whether D is not the identity.</param>
     /// <param name="limit">Most bytes of dense matrices.</param>
     /// <param name="cg">Stopping criteria of conjugate gradient.</param>
     /// <exception cref="ArgumentException">The matrices of the solver that was asked for are larger than the limit.</exception>
-    public static DampedSystem Of(Linearization at, LeastSquaresSolver solver, bool scaled, long limit, CgOptions cg)
+    public static DampedSystem Of(Linearization at, Communicator ranks, LeastSquaresSolver solver, bool scaled, long limit, CgOptions cg)
     {
         double n = at.Rows,
             d = at.Columns,
             size = at.R.ElementSize,
-            jacobian = n * d * size;
-        double gram = 3 * n * n * size,
-            normal = 3 * d * d * size,
-            qr = 2 * jacobian + 6 * d * d * size;
-        bool formsGram = scaled || 2 * jacobian + gram <= limit;
-        double gramBytes = formsGram ? 2 * jacobian + gram : gram;
-        bool formsNormal = jacobian + normal <= limit;
+            gram = scaled ? 2.0 * at.JacobianBytes + 3 * n * n * size : at.GramBytes + 2 * n * n * size,
+            normal = at.NormalBytes + 2 * d * d * size;
         if (solver == LeastSquaresSolver.Automatic)
             solver =
-                n < d && gramBytes <= limit ? LeastSquaresSolver.Gram
-                : normal <= limit ? LeastSquaresSolver.Normal
+                ranks.Size == 1 && n < d && gram <= limit ? LeastSquaresSolver.Gram
+                : ranks.Sum(normal <= limit ? 0 : 1)[0] == 0 ? LeastSquaresSolver.Normal
                 : LeastSquaresSolver.ConjugateGradient;
-        RequireBytes(
-            solver switch
-            {
-                LeastSquaresSolver.Gram => gramBytes,
-                LeastSquaresSolver.Normal => normal,
-                LeastSquaresSolver.Qr => qr,
-                _ => 0,
-            }
-        );
+        else
+            RequireBytes(
+                solver switch
+                {
+                    LeastSquaresSolver.Gram => gram,
+                    LeastSquaresSolver.Normal => normal,
+                    LeastSquaresSolver.Qr => 2.0 * at.JacobianBytes + 6 * d * d * size,
+                    _ => 0,
+                }
+            );
         return solver switch
         {
-            LeastSquaresSolver.Gram => new GramSystem(at, formsGram ? at.Jacobian() : null),
-            LeastSquaresSolver.Normal => new NormalSystem(at, formsNormal ? at.Jacobian() : null),
+            LeastSquaresSolver.Gram => new GramSystem(at, scaled ? at.Jacobian() : null),
+            LeastSquaresSolver.Normal => new NormalSystem(at),
             LeastSquaresSolver.Qr => new QrSystem(at),
             _ => new ConjugateGradientSystem(at, cg),
         };

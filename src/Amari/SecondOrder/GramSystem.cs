@@ -6,7 +6,7 @@ namespace Amari.SecondOrder;
 /// <summary>Damped least squares with fewer residuals than parameters, by the Gram matrix of the scaled Jacobian K = J D⁻² J' : [n, n]:
 /// v = -D⁻² J' (K + λ I)⁻¹ u.</summary>
 /// <param name="at">r and J.</param>
-/// <param name="jacobian">J; null where it is too large to form, and D is the identity.</param>
+/// <param name="jacobian">J, where there is a scaling D; without one it is not formed.</param>
 internal sealed class GramSystem(Linearization at, Tensor? jacobian) : DampedSystem(at)
 {
     private Tensor? _scale;

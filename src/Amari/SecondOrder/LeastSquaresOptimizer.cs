@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Amari.Curvature;
+using Amari.Distributed;
 using Amari.LeastSquares;
 using Amari.SecondOrder;
 using Amari.Solvers;
@@ -16,7 +17,7 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     private readonly Residuals? _residuals;
 
     private protected LeastSquaresOptimizer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TOptions options)
-        : base(model, likelihood, options) { }
+        : base(model, likelihood, options) => ModelResiduals.PrecisionOf(likelihood);
 
     private protected LeastSquaresOptimizer(Residuals residuals, TOptions options)
         : base((residuals ?? throw new ArgumentNullException(nameof(residuals))).Parameters, options) => _residuals = residuals;
@@ -51,9 +52,11 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
                 () =>
                 {
                     at = residuals.Linearize();
+                    if (at.Fallback is { } reason)
+                        Log($"the Jacobian was computed row by row because {reason}");
                     using var off = no_grad();
-                    system = System(at);
-                    return (HalfSquare(at.R), system.Gradient);
+                    system = System(at, residuals.Ranks);
+                    return (HalfSquare(at.R, residuals.Ranks), system.Gradient);
                 },
                 (loss, _, scale) => Update(residuals, at!, system!, loss, scale)
             );
@@ -90,7 +93,20 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     }
 
     /// <inheritdoc/>
-    public override StepReport StepOnBatch(Tensor inputs, Tensor targets) => throw new NotImplementedException();
+    /// <exception cref="InvalidOperationException">The optimizer was made of residuals, without a model and a likelihood.</exception>
+    public override StepReport StepOnBatch(Tensor inputs, Tensor targets)
+    {
+        if (Model is null)
+            throw new InvalidOperationException(
+                $"This {GetType().Name} was made of residuals, without a model and a likelihood: call StepOnResiduals()."
+            );
+        using var scope = NewDisposeScope();
+        var residuals = new ModelResiduals(Model, Likelihood!, inputs, targets, Layout(), Ranks);
+        var report = StepOnResiduals(residuals);
+        double constant = residuals.Constant();
+        return Report =
+            constant == 0 ? report : report with { LossBefore = report.LossBefore + constant, LossAfter = report.LossAfter + constant };
+    }
 
     /// <inheritdoc/>
     public override Tensor step(Func<Tensor>? closure = null) =>
@@ -100,7 +116,9 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
         );
 
     /// <summary>The systems to solve at a linearization.</summary>
-    private protected abstract DampedSystem System(Linearization at);
+    /// <param name="at">r and J.</param>
+    /// <param name="ranks">The ranks over which rows are divided.</param>
+    private protected abstract DampedSystem System(Linearization at, Communicator ranks);
 
     /// <summary>One step from parameters where the residuals and the gradient are finite.</summary>
     /// <param name="residuals">r.</param>
@@ -113,12 +131,12 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     private protected sealed override StepReport Update(Objective objective, double loss, Tensor gradient) =>
         throw new UnreachableException(); // steps are of residuals
 
-    /// <summary>½ |x|², in float64.</summary>
-    private protected static double HalfSquare(Tensor x)
+    /// <summary>½ |x|² over all ranks, in float64.</summary>
+    private protected static double HalfSquare(Tensor x, Communicator ranks)
     {
         using var scope = NewDisposeScope();
         var wide = x.to_type(ScalarType.Float64);
-        return 0.5 * wide.dot(wide).ToDouble();
+        return 0.5 * ranks.Sum(wide.dot(wide).ToDouble())[0];
     }
 
     /// <summary>max |g_j| / (|J_j| |r|).</summary>
@@ -133,7 +151,7 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     private protected static double Loss(Residuals residuals, Linearization at)
     {
         using var values = residuals.ValuesOf(at);
-        return HalfSquare(values);
+        return HalfSquare(values, residuals.Ranks);
     }
 
     /// <summary>|D x|; D is the identity if null.</summary>
@@ -154,6 +172,24 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
 
     /// <summary>Column norms, where one whose square is 0 counts as 1: no residual depends on its parameter.</summary>
     private protected static Tensor WithoutZeros(Tensor norms) => norms.masked_fill(norms.square().eq(0), 1);
+
+    internal override void RefuseUnshareable(int ranks, bool shardState)
+    {
+        base.RefuseUnshareable(ranks, shardState);
+        if (_residuals is not null)
+            throw new NotSupportedException(
+                $"This {GetType().Name} was made of residuals, and does not know their rows on other ranks: make it of a model and a "
+                    + "likelihood."
+            );
+        if (Solver is LeastSquaresSolver.Gram or LeastSquaresSolver.Qr)
+            throw new NotSupportedException(
+                $"The solver {Solver} needs the rows of J of all ranks: leave it {LeastSquaresSolver.Automatic}, or take "
+                    + $"{LeastSquaresSolver.Normal} or {LeastSquaresSolver.ConjugateGradient}."
+            );
+    }
+
+    /// <summary>The solver of the options.</summary>
+    private protected abstract LeastSquaresSolver Solver { get; }
 
     private void RequireOwn(ParameterLayout parameters)
     {

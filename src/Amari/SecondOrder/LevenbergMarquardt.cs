@@ -1,3 +1,4 @@
+using Amari.Distributed;
 using Amari.LeastSquares;
 using Amari.Native;
 using Amari.Optimizers;
@@ -108,11 +109,14 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
     /// <summary>λ of the next step; null before the first.</summary>
     public double? Damping => Adapted;
 
-    private protected override DampedSystem System(Linearization at)
+    private protected override LeastSquaresSolver Solver => Group.Options.Solver;
+
+    private protected override DampedSystem System(Linearization at, Communicator ranks)
     {
         var o = Group.Options;
         return DampedSystem.Of(
             at,
+            ranks,
             o.Solver,
             o.Scaling != LeastSquaresScaling.None,
             o.MaxDenseBytes,
@@ -204,7 +208,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         var (residuals, at, system, scale, trial, loss, size) = problem;
         var v = system.Solve(at.R);
         var change = system.Apply(v); // J v
-        double predicted = -(size * Dot(system.Gradient, v) + 0.5 * size * size * Dot(change, change)),
+        double predicted = -(size * Dot(system.Gradient, v) + size * size * HalfSquare(change, residuals.Ranks)),
             after = double.NaN;
         bool tried = double.IsFinite(predicted);
         double? acceleration = null;

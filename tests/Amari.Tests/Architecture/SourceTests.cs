@@ -69,7 +69,10 @@ public sealed partial class SourceTests
     [Fact]
     public void A_test_class_is_named_after_a_class_of_its_folder()
     {
-        var sources = Files("src").Select(f => f.Name.Split('/')).Where(f => f.Length > 3).ToLookup(f => f[2], f => f[^1].Split('.')[0]);
+        var sources = Files("src", "benchmarks")
+            .Select(f => f.Name.Split('/'))
+            .Where(f => f.Length > 3)
+            .ToLookup(f => f[2], f => f[^1].Split('.')[0]);
         Assert.Empty(
             from file in Files("tests/Amari.Tests")
             let parts = file.Name.Split('/')

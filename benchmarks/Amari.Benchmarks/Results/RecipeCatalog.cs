@@ -1,0 +1,156 @@
+using System.Globalization;
+
+namespace Amari.Benchmarks.Results;
+
+/// <summary>The recipes with their sizes: together at most 100 minutes on two cores.</summary>
+internal static class RecipeCatalog
+{
+    /// <summary>The optimizers of the comparisons.</summary>
+    public const string Optimizers = "sgd,adamw,lion,routed-muon,soap,shampoo,schedulefree-adamw,kfac,ekfac";
+
+    private const string Scheduled = "adamw,routed-muon,kfac";
+    private const int Seeds = 3,
+        Trials = 6,
+        ScheduleSeeds = 2,
+        ScheduleEpochs = 8;
+    private const double EpochSeconds = 10.4; // of the autoencoder, the three scheduled optimizers together
+    private const double Evaluated = 1.25, // evaluations take at most a fifth of the wall time
+        Start = 12, // of a process, and the figures at its end
+        MaxWarmUp = 2;
+
+    private static readonly (string Workload, double Budget)[] Workloads =
+    [
+        ("autoencoder", 15),
+        ("fashion-conv", 8),
+        ("char-transformer", 15),
+        ("digits-conv", 2),
+    ];
+
+    private static readonly string[] Shapes = ["constant", "linear", "cosine"];
+    private static readonly string[] Warmups = ["0", "0.05"];
+
+    /// <summary>All recipes.</summary>
+    /// <param name="scale">What budgets and counts are multiplied by; a small one makes a trial, whose results say nothing.</param>
+    public static IReadOnlyList<Recipe> All(double scale = 1) =>
+        [
+            .. Workloads.Select(w => Tuned(w.Workload, w.Budget, scale)),
+            .. Workloads.Select(w => Defaults(w.Workload, w.Budget, scale)),
+            Schedules(scale),
+            Endurance(scale),
+            Benchmark("kfac", "the cost of a K-FAC step", 420 * scale, "kfac", "--rounds", Count(3, scale)),
+            Benchmark("ratios", "fused steps", 150 * scale, "ratios", "--rounds", Count(15, scale)),
+            Benchmark("curvature", "curvature products", 60 * scale, "curvature", "--rounds", Count(9, scale)),
+            Benchmark("plan", "predictions of amari plan", 360 * scale, PlanArguments(scale)),
+            Scaling(scale),
+            Benchmark("faults", "injected faults", 240 * Math.Max(scale, 0.1), FaultArguments(scale)),
+        ];
+
+    private static Recipe Tuned(string workload, double budget, double scale) =>
+        Compared(
+            $"tuned-{workload}",
+            $"{workload}, every optimizer tuned alike",
+            workload,
+            budget * scale,
+            int.Parse(Count(Trials, scale, 2), CultureInfo.InvariantCulture)
+        );
+
+    private static Recipe Defaults(string workload, double budget, double scale) =>
+        Compared($"defaults-{workload}", $"{workload}, every optimizer at its defaults", workload, budget * scale, 0);
+
+    private static Recipe Compared(string id, string title, string workload, double budget, int trials)
+    {
+        string[] tune = trials == 0 ? [] : ["--tune", trials.ToString(CultureInfo.InvariantCulture)];
+        double runs = trials / 4.0 + (trials + 2) / 3 + Seeds;
+        double each = Math.Min(MaxWarmUp, budget / 2) + Evaluated * budget * runs;
+        string[] arguments =
+        [
+            "compare",
+            workload,
+            "--optimizers",
+            Optimizers,
+            .. tune,
+            "--seeds",
+            Seeds.ToString(CultureInfo.InvariantCulture),
+            "--budget",
+            Time(budget),
+            "--threads",
+            "1",
+        ];
+        return new(id, title, [new(id, PartKind.Comparison, arguments, Start + Optimizers.Split(',').Length * each)]);
+    }
+
+    private static Recipe Schedules(double scale)
+    {
+        string epochs = Count(ScheduleEpochs, scale);
+        double seconds = Start + Evaluated * ScheduleSeeds * EpochSeconds * double.Parse(epochs, CultureInfo.InvariantCulture);
+        return new(
+            "schedules",
+            "autoencoder, rankings by the shape of the schedule",
+            [
+                .. from shape in Shapes
+                from warmup in Warmups
+                select new Part(
+                    $"{shape}-{warmup}",
+                    PartKind.Comparison,
+                    [
+                        .. $"compare autoencoder --optimizers {Scheduled} --seeds {ScheduleSeeds} --epochs {epochs}".Split(' '),
+                        .. $"--schedule {shape} --warmup {warmup} --threads 1".Split(' '),
+                    ],
+                    seconds
+                ),
+            ]
+        );
+    }
+
+    private static Recipe Scaling(double scale)
+    {
+        string[] arguments = ["scaling", "--rounds", Count(20, scale)];
+        return new(
+            "scaling",
+            "one and two ranks",
+            [new("one-rank", PartKind.Benchmark, arguments, 60 * scale), new("two-ranks", PartKind.RankedBenchmark, arguments, 60 * scale)]
+        )
+        {
+            IsAlone = true,
+        };
+    }
+
+    private static Recipe Benchmark(string id, string title, double seconds, params string[] arguments) =>
+        new(id, title, [new(id, PartKind.Benchmark, arguments, Start / 2 + seconds)]) { IsAlone = true };
+
+    private static Recipe Endurance(double scale) =>
+        new(
+            "endurance",
+            "training long past convergence",
+            [
+                .. from batches in (string[])["clean", "corrupted"]
+                select new Part(
+                    batches,
+                    PartKind.Benchmark,
+                    [
+                        .. "endurance --workloads digits-mlp,two-spirals".Split(' '),
+                        .. "--optimizers kfac,ekfac,routed-kfac,routed-muon,soap,adamw".Split(' '),
+                        .. $"--seeds {Count(3, scale)} --steps {Count(3000, scale)} --batches {batches}".Split(' '),
+                    ],
+                    Start / 2 + 160 * scale
+                ),
+            ]
+        );
+
+    private static string[] PlanArguments(double scale) =>
+        [
+            .. $"plan --workloads digits-conv --seconds {Count(2, scale)} --rounds {Count(2, scale)}".Split(' '),
+            .. scale < 1 ? (string[])["--optimizers", "adamw,kfac"] : [],
+        ];
+
+    private static string[] FaultArguments(double scale) =>
+        [.. "faults --repeats 1 --seed 1".Split(' '), .. scale < 1 ? (string[])["--kinds", "signals,input"] : []];
+
+    private static string Count(int whole, double scale, int least = 1) =>
+        Math.Max(least, (int)Math.Round(whole * scale)).ToString(CultureInfo.InvariantCulture);
+
+    private static string Time(double seconds) =>
+        seconds == Math.Floor(seconds)
+            ? FormattableString.Invariant($"{seconds:F0}s")
+            : FormattableString.Invariant($"{Math.Max(100, 1000 * seconds):F0}ms");
+}

@@ -1,0 +1,146 @@
+using System.Text.Json.Nodes;
+
+namespace Amari.Benchmarks.Results.Tables;
+
+/// <summary>The tables of the timings on one process: K-FAC's step, fused steps, curvature products, predictions.</summary>
+internal static class CostTables
+{
+    /// <summary>K-FAC's step.</summary>
+    public static string Kfac(JsonObject recipe) =>
+        Markdown.Table(
+            ["workload", "batch", "K-FAC", "AdamW, ms", "K-FAC, ms", "ratio", "goal"],
+            Cases(recipe)
+                .Select(c =>
+                    Cells(c, "workload", "batch", "settings").Concat(Numbers(c, "adamW", "kfac", "ratio")).Append(StepGoal(c)).ToArray()
+                )
+        );
+
+    private static string StepGoal(JsonNode c)
+    {
+        double? most = ((string)c["settings"]!, (string)c["workload"]!, (int)c["batch"]!) switch
+        {
+            ("defaults", "autoencoder", 512) => 2,
+            ("defaults", "autoencoder", _) or ("defaults", "fashion-conv", _) => 1.5,
+            _ => null,
+        };
+        return most is not { } m ? "" : FormattableString.Invariant($"{m:F1}: ") + ((double)c["ratio"]! <= m ? "met" : "**not met**");
+    }
+
+    /// <summary>Fused steps.</summary>
+    public static string Ratios(JsonObject recipe)
+    {
+        var cases = Cases(recipe).ToList();
+        string times = Markdown.Table(
+            ["case", "AdamW", "its roofline", "libtorch fused", "TorchSharp", "Lion", "its roofline"],
+            cases.Select(c =>
+                Cells(c, "name")
+                    .Concat(Numbers(c, "amariAdamW", "rooflineAdamW", "libtorchFusedAdamW", "torchSharpAdamW", "amariLion", "rooflineLion"))
+                    .ToArray()
+            )
+        );
+        string moments = Markdown.Table(
+            ["case", "AdamW, bfloat16", "AdamW, 8 bits", "Lion, bfloat16", "Lion, 8 bits"],
+            cases.Select(c =>
+                (IReadOnlyList<string>)
+                    [
+                        (string)c["name"]!,
+                        Share(c, "adamWBFloat16", "amariAdamW"),
+                        Share(c, "adamWBlocks8", "amariAdamW"),
+                        Share(c, "lionBFloat16", "amariLion"),
+                        Share(c, "lionBlocks8", "amariLion"),
+                    ]
+            )
+        );
+        string guard = Markdown.Table(
+            ["case", "AdamW", "AdamW, read first", "Lion", "Lion, read first"],
+            cases.Select(c => Cells(c, "name").Concat(Numbers(c, "adamWGuard", "adamWExactGuard", "lionGuard", "lionExactGuard")).ToArray())
+        );
+        string goals = Markdown.Table(["case", "what", "measured", "goal", "answer"], cases.SelectMany(FusedGoals));
+        return $"Nanoseconds per parameter:\n\n{times}\n\nThe goals, as ratios of times:\n\n{goals}\n\n"
+            + $"Moments in fewer bits, the time of a step divided by that with full moments:\n\n{moments}\n\n"
+            + "The check of gradients, the time of a step divided by that without it (\"read first\": with `MaxGradientNorm`, which "
+            + $"reads all gradients before the step):\n\n{guard}";
+    }
+
+    private static IEnumerable<IReadOnlyList<string>> FusedGoals(JsonNode c)
+    {
+        bool isSmall = (string)c["name"]! == "small400";
+        (string What, double Value, double AtLeast)[] goals =
+        [
+            ("TorchSharp / AdamW", Ratio("torchSharpAdamW", "amariAdamW"), isSmall ? 100 : 50),
+            ("libtorch fused / AdamW", Ratio("libtorchFusedAdamW", "amariAdamW"), isSmall ? 15 : 1),
+            ("roofline / AdamW", Ratio("rooflineAdamW", "amariAdamW"), 0.9),
+            ("roofline / Lion", Ratio("rooflineLion", "amariLion"), 0.9),
+        ];
+        return goals.Select(g =>
+            (IReadOnlyList<string>)
+                [
+                    (string)c["name"]!,
+                    g.What,
+                    Amari.Reporting.Number.Short(g.Value),
+                    $"at least {Amari.Reporting.Number.Short(g.AtLeast)}",
+                    g.Value >= g.AtLeast ? "met" : "**not met**",
+                ]
+        );
+
+        double Ratio(string of, string to) => (double)c[of]! / (double)c[to]!;
+    }
+
+    /// <summary>Curvature products.</summary>
+    public static string Curvature(JsonObject recipe) =>
+        Markdown.Table(
+            [
+                "model",
+                "batch",
+                "gradient, ms",
+                "Hessian",
+                "Gauss-Newton",
+                "empirical Fisher",
+                "Hessian, each of 8",
+                "Gauss-Newton, each of 8",
+            ],
+            Cases(recipe)
+                .Select(c =>
+                    Cells(c, "name", "batch")
+                        .Concat(
+                            Numbers(
+                                c,
+                                "gradientMilliseconds",
+                                "hessian",
+                                "gaussNewton",
+                                "empiricalFisher",
+                                "hessianOfEight",
+                                "gaussNewtonOfEight"
+                            )
+                        )
+                        .ToArray()
+                )
+        );
+
+    /// <summary>Predictions.</summary>
+    public static string Plan(JsonObject recipe)
+    {
+        var cases = Cases(recipe).ToList();
+        var judged = cases.Where(c => c["inside"] is not null).ToList();
+        string table = Markdown.Table(
+            ["workload", "optimizer", "predicted, ms", "measured, ms", "ratio", "predicted bytes / measured", "remark"],
+            cases.Select(c =>
+                Cells(c, "workload", "optimizer")
+                    .Concat(Numbers(c, "predicted", "measured", "ratio"))
+                    .Append(Share(c, "predictedBytes", "measuredBytes"))
+                    .Append((string?)c["remark"] ?? "")
+                    .ToArray()
+            )
+        );
+        return $"{judged.Count(c => (bool)c["inside"]!)} of {judged.Count} predicted times are within 25 %.\n\n{table}";
+    }
+
+    private static IEnumerable<JsonNode> Cases(JsonObject recipe) => recipe["parts"]![0]!["document"]!["cases"]!.AsArray().Select(c => c!);
+
+    private static IEnumerable<string> Cells(JsonNode c, params IEnumerable<string> names) => names.Select(n => $"{c[n]}");
+
+    private static IEnumerable<string> Numbers(JsonNode c, params IEnumerable<string> names) => names.Select(n => Markdown.Number(c[n]));
+
+    private static string Share(JsonNode c, string of, string whole) =>
+        c[of] is { } a && c[whole] is { } b ? Amari.Reporting.Number.Short((double)a / (double)b) : "-";
+}
