@@ -17,6 +17,7 @@ public static class WorkloadCatalog
         new AutoencoderSigmoid(),
         new FashionConv(),
         new CharTransformer(),
+        new Nist(),
     ];
 
     /// <summary>The workloads of <c>amari compare</c> without a name, and the budget of a run: a deep autoencoder, by its error on held-out

@@ -7,7 +7,7 @@ namespace Amari.SecondOrder;
 internal sealed class CurveProblem
 {
     /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
-    private static readonly LeastSquaresTolerances Tolerances = new() { Reduction = 1e-20 };
+    private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 };
 
     private readonly CurveFunction _f;
     private readonly Tensor _x,

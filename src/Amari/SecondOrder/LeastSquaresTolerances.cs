@@ -40,7 +40,8 @@ public sealed record LeastSquaresTolerances
         if (report.RelativeStep <= Step)
             return LeastSquaresStatus.Step;
         double bound = Reduction * report.LossBefore;
-        return Math.Abs(report.LossBefore - report.LossAfter) <= Math.Max(bound, Rounding * report.LossBefore)
+        return
+            Math.Abs(report.LossBefore - report.LossAfter) <= Math.Max(bound, Rounding * report.LossBefore)
             && report.PredictedReduction <= bound
             ? LeastSquaresStatus.Reduction
             : null;

@@ -113,6 +113,56 @@ public sealed class LevenbergMarquardtFitTests
         Assert.Equal(1, fit.ResidualSumOfSquares / problem.ResidualSumOfSquares, 1e-6);
     }
 
+    private static readonly double[] Misra = [10.07, 14.73, 17.94, 23.93, 29.61, 35.18, 40.02, 44.82, 50.76, 55.05, 61.01, 66.40, 75.47, 81.78],
+        Pressure = [77.6, 114.9, 141.1, 190.8, 239.9, 289.0, 332.8, 378.4, 434.8, 477.3, 536.8, 593.1, 689.1, 760.0];
+
+    /// <summary>Classical problems with published minima, which are not among the embedded ones.</summary>
+    private static readonly Dictionary<string, (string Model, double[] X, double[] Y, double[] Start, double[] Minimum)> Classics = new()
+    {
+        ["Meyer 1970"] = (
+            "b1 * exp[b2/(x1+b3)]",
+            [.. Enumerable.Range(0, 16).Select(i => 50.0 + 5 * i)],
+            [34780, 28610, 23650, 19630, 16370, 13720, 11540, 9744, 8261, 7030, 6005, 5147, 4427, 3820, 3307, 2872],
+            [2, 400000, 25000],
+            [5.6096364710E-03, 6.1813463463E+03, 3.4522363462E+02]
+        ),
+        ["Kowalik and Osborne 1978"] = (
+            "b1*(x1**2+x1*b2) / (x1**2+x1*b3+b4)",
+            [4, 2, 1, 0.5, 0.25, 0.167, 0.125, 0.1, 0.0833, 0.0714, 0.0625],
+            [0.1957, 0.1947, 0.1735, 0.16, 0.0844, 0.0627, 0.0456, 0.0342, 0.0323, 0.0235, 0.0246],
+            [25, 39, 41.5, 39],
+            [1.9280693458E-01, 1.9128232873E-01, 1.2305650693E-01, 1.3606233068E-01]
+        ),
+        ["Ratkowsky 1983"] = (
+            "b1 / ((1+exp[b2-b3*x1])**(1/b4))",
+            [.. Enumerable.Range(1, 15).Select(i => (double)i)],
+            [16.08, 33.83, 65.80, 97.20, 191.55, 326.20, 386.87, 520.53, 590.03, 651.92, 724.93, 699.56, 689.96, 637.56, 717.41],
+            [100, 10, 1, 1],
+            [6.9964151270E+02, 5.2771253025E+00, 7.5962938329E-01, 1.2792483859E+00]
+        ),
+        ["Misra b"] = ("b1 * (1-(1+b2*x1/2)**(-2))", Pressure, Misra, [500, 0.0001], [3.3799746163E+02, 3.9039091287E-04]),
+        ["Misra c"] = ("b1 * (1-(1+2*b2*x1)**(-.5))", Pressure, Misra, [500, 0.0001], [6.3642725809E+02, 2.0813627256E-04]),
+        ["Misra d"] = ("b1*b2*x1*((1+b2*x1)**(-1))", Pressure, Misra, [500, 0.0001], [4.3736970754E+02, 3.0227324449E-04]),
+    };
+
+    public static TheoryData<string> ClassicNames => [.. Classics.Keys];
+
+    [Theory, MemberData(nameof(ClassicNames))]
+    public void Classical_minima_are_found(string name)
+    {
+        var (model, x, y, start, minimum) = Classics[name];
+        var formula = Formula.Parse(model, [.. start.Select((_, i) => $"b{i + 1}"), "x1"]);
+        var fit = LevenbergMarquardt.Fit(
+            (b, z) => formula(start.Select((_, i) => ($"b{i + 1}", b[i])).Append(("x1", z)).ToDictionary(v => v.Item1, v => v.Item2)),
+            x,
+            y,
+            start
+        );
+        TestContext.Current.SendDiagnosticMessage($"{name}: {fit.Steps} {fit.Evaluations} {fit.Status}");
+        Assert.True(fit.Converged, fit.Reason);
+        Assert.All(fit.Parameters.Zip(minimum), p => Assert.Equal(1, p.First / p.Second, 1e-6));
+    }
+
     [Fact]
     public void Other_forms_of_a_function_have_the_same_fit()
     {
@@ -181,7 +231,15 @@ public sealed class LevenbergMarquardtFitTests
         double[] y = [.. X.Select(x => 5 * Math.Exp(-0.3 * x) + Math.Sin(9 * x) / 50)];
         long Steps(CurveFitOptions options) => LevenbergMarquardt.Fit(Decay, X, y, [1, 1], options).Steps;
         long steps = Steps(new());
-        Assert.NotEqual(steps, Steps(new() { Method = new() { MaxAcceleration = null, InitialDamping = 1 } }));
+        Assert.NotEqual(
+            steps,
+            Steps(
+                new()
+                {
+                    Method = new() { MaxAcceleration = null, InitialDamping = 1 },
+                }
+            )
+        );
         Assert.True(Steps(new() { Tolerances = new() { Step = 0.1 } }) < steps);
     }
 
