@@ -52,6 +52,17 @@ public static class SecondOrderCases
                     Fisher = FisherKind.Empirical,
                 }
             ),
+        ["NaturalGradient adaptive, searching"] = (m, l) =>
+            new NaturalGradient(
+                m,
+                l,
+                new()
+                {
+                    Damping = 0.1,
+                    AdaptiveDamping = new() { Decay = 0.5, Interval = 1 },
+                    LineSearch = LineSearch.StrongWolfe,
+                }
+            ),
         ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { Iterations = 3, History = 4 }),
         ["Lbfgs without search"] = (m, l) =>
             new Lbfgs(

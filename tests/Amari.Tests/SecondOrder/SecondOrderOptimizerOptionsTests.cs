@@ -159,6 +159,15 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             },
             natural with
             {
+                AdaptiveDamping = new() { Decay = 0.5, Interval = 1 },
+            },
+            natural with
+            {
+                LineSearch = LineSearch.StrongWolfe,
+                LearningRate = 20,
+            },
+            natural with
+            {
                 Fisher = FisherKind.Exact,
             },
             natural with
@@ -332,6 +341,7 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             { typeof(HessianFree.Options), "PreconditionerSamples", 0 },
             { typeof(HessianFree.Options), "Preconditioner", (HessianFreePreconditioner)9 },
             { typeof(NaturalGradient.Options), "Damping", 0.0 },
+            { typeof(NaturalGradient.Options), "LineSearch", (LineSearch)9 },
             { typeof(NaturalGradient.Options), "Fisher", (FisherKind)9 },
             { typeof(NaturalGradient.Options), "MonteCarloSamples", 0 },
             { typeof(NaturalGradient.Options), "Solver", (FisherSolver)9 },
