@@ -22,6 +22,7 @@ internal static class LectureCatalog
         new E3Scaling(),
         new D1Plateau(),
         new D2KfacStep(),
+        new B1Equation(),
     ];
 
     /// <summary>The items with these ids (<c>all</c> for all items), case-insensitive, in the order of the lecture.</summary>

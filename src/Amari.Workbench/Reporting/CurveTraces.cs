@@ -6,8 +6,8 @@ namespace Amari.Reporting;
 /// <summary>The curves of a comparison as data of its page.</summary>
 internal static class CurveTraces
 {
-    /// <summary>The quantities with their axes, and the lines: for each optimizer a thin one per seed and a bold median, with the points of
-    /// every quantity. JSON escapes text that could end the script.</summary>
+    /// <summary>The quantities with their axes, the frames of a solution, and the lines: for each optimizer a thin one per seed and a bold
+    /// median, with the points of every quantity. JSON escapes text that could end the script.</summary>
     /// <param name="comparison">The results.</param>
     /// <param name="colors">The colors of the optimizers.</param>
     /// <param name="panels">The monitor's figures.</param>
@@ -26,6 +26,7 @@ internal static class CurveTraces
                 }),
                 curves = comparison.Runs.GroupBy(r => r.Optimizer).SelectMany(g => Lines([.. g], colors[g.Key], quantities)),
                 panels,
+                solution = SolutionFrames.Of(comparison),
             },
             JsonSerializerOptions.Web
         );

@@ -99,19 +99,23 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
     {
         double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
         var map = plot.Add.Heatmap(matrix);
-        map.Colormap = new ScottPlot.Colormaps.CustomInterpolated([
-            Color.FromHex("#2166AC"),
-            Color.FromHex("#92C5DE"),
-            Colors.White,
-            Color.FromHex("#F4A582"),
-            Color.FromHex("#B2182B"),
-        ]);
+        map.Colormap = Diverging();
         map.ManualRange = new ScottPlot.Range(-top, top);
         plot.HideGrid();
         plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
         plot.Axes.Left.MinimumSize = 40;
         plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
     }
+
+    /// <summary>Blue, white, red.</summary>
+    public static IColormap Diverging() =>
+        new ScottPlot.Colormaps.CustomInterpolated([
+            Color.FromHex("#2166AC"),
+            Color.FromHex("#92C5DE"),
+            Colors.White,
+            Color.FromHex("#F4A582"),
+            Color.FromHex("#B2182B"),
+        ]);
 
     /// <summary>A function of two variables as colors, dark for small values, with contour lines.</summary>
     /// <param name="plot">A panel.</param>

@@ -10,6 +10,7 @@ internal static class Report
     private const string SecondsFigure = "loss-seconds",
         StepsFigure = "loss-steps",
         MonitorFigure = "monitor",
+        EquationFigure = "solution",
         Page = "report.html";
     private const int FileWidth = 100; // columns of output that is not a terminal
 
@@ -19,6 +20,7 @@ internal static class Report
         .. Figure.Files(SecondsFigure + "*"),
         .. Figure.Files(StepsFigure + "*"),
         .. Figure.Files(MonitorFigure + "*"),
+        .. Figure.Files(EquationFigure + "*"),
         MonitorLog.FileName,
         Page,
     ];
@@ -57,19 +59,28 @@ internal static class Report
             console.WriteLine($"The {begun.Sum(c => c.Result.Trials.Count)} tuning trials are in {folder.PathOf("result.json")}");
             return 1;
         }
-        bool monitored = false;
+        bool monitored = false,
+            solved = false;
         foreach (var (comparison, workload) in drawn)
         {
             string suffix = comparison == drawn[0].Result ? "" : "-" + workload.Name;
             LossFigure.Save(comparison, bySeconds: true, folder, SecondsFigure + suffix);
             LossFigure.Save(comparison, bySeconds: false, folder, StepsFigure + suffix);
             monitored |= MonitorPanel.Save(comparison, folder, MonitorFigure + suffix);
+            solved |= SolutionFigure.Save(comparison, folder, EquationFigure + suffix);
         }
         folder.Write(Page, HtmlReport.Of([.. drawn.Select(c => new ReportSection(c.Result, c.Workload))]));
         console.WriteLine();
+        string[] figures =
+        [
+            SecondsFigure,
+            StepsFigure,
+            .. monitored ? [MonitorFigure] : (string[])[],
+            .. solved ? [EquationFigure] : (string[])[],
+        ];
         console.WriteLine(
-            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, "
-                + $"{(monitored ? "monitor.jsonl, loss-seconds, loss-steps and monitor" : "loss-seconds and loss-steps")} as PNG and SVG)"
+            $"Report: {folder.PathOf(Page)} (in the same folder: result.json, {(monitored ? "monitor.jsonl, " : "")}"
+                + $"{string.Join(", ", figures[..^1])} and {figures[^1]} as PNG and SVG)"
         );
         return folder.ExitCode(partial ? 1 : ExitCode([.. comparisons.Select(c => c.Result)]));
     }

@@ -21,6 +21,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         var panels = MonitorPanel.Of(_comparison, colors);
         AddAnswer();
         AddCurves();
+        AddSolution();
         AddCurvature(panels);
         return CurveTraces.Json(_comparison, colors, panels);
     }
@@ -76,6 +77,26 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             .Add(quantities.Count == 1 ? "" : Switch("quantity", "quantity", quantities.Select((q, i) => ($"{i}", q.Name))))
             .Add(Switch("axis", "horizontal axis", [("seconds", "against seconds"), ("steps", "against steps")]))
             .Add($"<div id=\"plot{index}\" class=\"plot curves\"></div>\n</div>\n");
+    }
+
+    private void AddSolution()
+    {
+        if (SolutionFrames.Optimizers(_comparison) is not { Count: > 0 } names)
+            return;
+        AddHead("Solution, network and error during training");
+        page.Add(
+            $"""
+            <p class="sub">The run with the first seed of each optimizer. The color of the error is logarithmic, with one scale for all of
+            them.</p>
+            <div id="solution{index}">
+            {(names.Count == 1 ? "" : Switch("run", "optimizer", names.Select((n, i) => ($"{i}", n))))}
+            <p class="frames"><button data-play="" aria-label="play">&#9654; play</button>
+            <input type="range" min="0" step="1" aria-label="evaluation"><output></output></p>
+            <div id="field{index}" class="plot field"></div>
+            </div>
+
+            """
+        );
     }
 
     /// <summary>Buttons of which one is pressed, at first the first.</summary>

@@ -11,7 +11,8 @@ namespace Amari.Training;
 
 /// <summary>Trains a workload with one optimizer at a time, and holds its data. Seeds fix weights, data order and sampling. A run is
 /// therefore repeatable, and a run resumed from a checkpoint is bit-identical to an uninterrupted one.</summary>
-/// <remarks>Batches are drawn without replacement from the epoch's permutation; the remainder at the end of an epoch is dropped. The clock
+/// <remarks>Batches are drawn without replacement from the epoch's permutation, and the remainder at the end of an epoch is dropped; or the
+/// data draws new examples for each step (<see cref="WorkloadData.Draw"/>). The clock
 /// counts drawing the batch, forward and backward passes and the whole optimizer step. It does not count evaluation, saving, or the warm-up
 /// steps of a temporary model with which <see cref="OptimizerBenchmark"/> compiles code before the first run.
 /// <para>If the evaluation weights differ from the training weights (<see cref="ScheduleFree"/>), an evaluation recomputes BatchNorm's
@@ -268,14 +269,17 @@ public sealed class Trainer : IDisposable
     /// record so far. With several ranks the exception is thrown, because the other ranks wait and the job has to end.</summary>
     internal TrainingRun Attempt(TrainingRequest request, CancellationToken stop)
     {
+        using var recorder = IsFirst ? SolutionRecorder.Of(Workload) : null;
+        if (recorder is not null)
+            request = request with { Evaluated = request.Evaluated + recorder.Record };
         using var loop = Begin(request);
         try
         {
-            return loop.Train(stop);
+            return loop.Train(stop) with { Solution = recorder?.Result };
         }
         catch (Exception e) when (IsAlone)
         {
-            return loop.Fail(e);
+            return loop.Fail(e) with { Solution = recorder?.Result };
         }
     }
 
@@ -337,7 +341,9 @@ public sealed class Trainer : IDisposable
         using var scope = NewDisposeScope();
         var (x, y) = Batch(seed, step);
         if (_ranks.Size > 1)
-            optimizer.BatchPart = _batches!.Value.Batches.Part(step);
+            optimizer.BatchPart = _data.Draw is null
+                ? _batches!.Value.Batches.Part(step)
+                : BatchPart.Of(BatchSize, _ranks.Rank, _ranks.Size);
         if (optimizer.EvaluatesLoss)
             return (optimizer.StepOnBatch(x, y).LossBefore, 1);
         optimizer.Train();
@@ -357,11 +363,25 @@ public sealed class Trainer : IDisposable
     /// <summary>This rank's part of the batch of a step. The batch depends only on the seed and the step.</summary>
     internal (Tensor X, Tensor Y) Batch(int seed, long step)
     {
+        if (_data.Draw is { } draw)
+        {
+            using var all = draw(seed, step);
+            var part = BatchPart.Of(Drawn(all.Count), _ranks.Rank, _ranks.Size);
+            return (all.Inputs.narrow(0, part.Start, part.Length), all.Targets.narrow(0, part.Start, part.Length));
+        }
         if (_batches?.Seed != seed)
             _batches = (seed, new(_data.Train.Count, BatchSize, seed, _ranks.Rank, _ranks.Size, dropLast: true));
         var rows = tensor(_batches.Value.Batches.Rows(step).ToArray(), dtype: ScalarType.Int64);
         return (_data.Train.Inputs.index_select(0, rows), _data.Train.Targets.index_select(0, rows));
     }
+
+    /// <exception cref="InvalidOperationException">The number of drawn examples is not that of a batch.</exception>
+    private long Drawn(long count) =>
+        count == BatchSize
+            ? count
+            : throw new InvalidOperationException(
+                $"The workload {Workload.Name} drew {count} examples for a step; its batch has {BatchSize}."
+            );
 
     /// <summary>Evaluates a model in evaluation mode.</summary>
     internal Measurement Measure(nn.Module<Tensor, Tensor> model)

@@ -126,4 +126,8 @@ public sealed record TrainingRun
 
     /// <summary>The curvature monitor's measurements; null without one.</summary>
     public MonitorResult? Monitor { get; init; }
+
+    /// <summary>The solution and the network's error during training, for figures; null if there is nothing to show.</summary>
+    [JsonInclude]
+    internal SolutionField? Solution { get; init; }
 }

@@ -17,6 +17,11 @@ public static class WorkloadCatalog
         new AutoencoderSigmoid(),
         new FashionConv(),
         new CharTransformer(),
+        new PoissonEquation(),
+        new HeatEquation(),
+        new BurgersEquation(),
+        new MongeAmpereEquation(),
+        new Poisson5dEquation(),
         new Nist(),
     ];
 

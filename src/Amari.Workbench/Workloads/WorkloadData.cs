@@ -18,6 +18,11 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
     /// tuning trials then do not train on.</summary>
     public Dataset? Validation { get; init; }
 
+    /// <summary>The examples of all ranks for a step, drawn from its seed and number; the receiver disposes them. They are as many as a
+    /// batch of the workload. Null to take batches from <see cref="Train"/>; reported losses are means over that in either case.</summary>
+    /// <remarks>It has to be repeatable: a resumed run then equals an uninterrupted one, and all ranks see the same batch.</remarks>
+    public Func<int, long, Dataset>? Draw { get; init; }
+
     /// <summary>The data of tuning trials: the validation part is held out, and the test set is missing. A copy; the caller disposes
     /// it.</summary>
     internal WorkloadData ForTuning()
@@ -26,11 +31,12 @@ public sealed record WorkloadData(Dataset Train, Dataset? Test, Dataset? Measure
         if (validation >= Train.Count)
             throw new ArgumentException($"There is {Train.Count} training example; tuning needs at least 2, for training and validation.");
         var (rest, part) = validation > 0 ? Train.Split(validation, SplitSeed) : (Train.Copy(), Validation!.Copy());
-        return new(rest, part, Measured is null ? null : rest.Sample(Math.Min(Measured.Count, rest.Count), SplitSeed));
+        return new(rest, part, Measured is null ? null : rest.Sample(Math.Min(Measured.Count, rest.Count), SplitSeed)) { Draw = Draw };
     }
 
     /// <inheritdoc cref="Dataset.Aligned()"/>
-    internal WorkloadData Aligned() => new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned()) { Validation = Validation?.Aligned() };
+    internal WorkloadData Aligned() =>
+        new(Train.Aligned(), Test?.Aligned(), Measured?.Aligned()) { Validation = Validation?.Aligned(), Draw = Draw };
 
     /// <inheritdoc/>
     public void Dispose()

@@ -13,21 +13,28 @@ internal sealed class CapturedJacobian : IDisposable
     /// <summary>Bytes that <see cref="Gram"/> needs besides its result, without an order of rows.</summary>
     public const long GramChunkBytes = 3 * ParameterRows.ChunkBytes;
 
-    private readonly IReadOnlyList<IReadOnlyList<ParameterRows>> _passes;
+    private readonly IReadOnlyList<JacobianPass> _passes;
     private readonly long[] _starts; // the first row of each pass
     private readonly ParameterLayout _layout;
-    private readonly Tensor? _order,
+    private readonly Tensor? _order, // row g of J is row order[g] of the passes one after another; null where that is g
         _inverse;
 
     /// <param name="layout">The columns.</param>
-    /// <param name="passes">Each with at least one part; all parts of one pass have the same examples and outputs. Owned.</param>
-    /// <param name="order">[N]: row g of J is row order[g] of the passes one after another; null if they are in order. Owned.</param>
-    public CapturedJacobian(ParameterLayout layout, IReadOnlyList<IReadOnlyList<ParameterRows>> passes, Tensor? order = null)
+    /// <param name="passes">Owned.</param>
+    public CapturedJacobian(ParameterLayout layout, IReadOnlyList<JacobianPass> passes)
     {
-        (_layout, _passes, _order, _inverse) = (layout, passes, order, order?.argsort());
+        (_layout, _passes) = (layout, passes);
         _starts = new long[passes.Count + 1];
         for (int i = 0; i < passes.Count; i++)
-            _starts[i + 1] = _starts[i] + passes[i][0].Rows;
+            _starts[i + 1] = _starts[i] + passes[i].Rows;
+        long[] positions =
+        [
+            .. passes.SelectMany((p, i) => p.Positions ?? Enumerable.Range(0, (int)p.Rows).Select(row => _starts[i] + row)),
+        ];
+        if (!positions.Where((position, row) => position != row).Any())
+            return;
+        _inverse = tensor(positions, dtype: ScalarType.Int64, device: layout.Device).DetachFromDisposeScope();
+        _order = _inverse.argsort().DetachFromDisposeScope();
     }
 
     /// <summary>N.</summary>
@@ -40,13 +47,13 @@ internal sealed class CapturedJacobian : IDisposable
     public string? Fallback { get; init; }
 
     /// <summary>Bytes held.</summary>
-    public long Bytes => _passes.Sum(p => p.Sum(r => r.Bytes));
+    public long Bytes => _passes.Sum(p => p.Parts.Sum(r => r.Bytes));
 
     /// <summary>J ← s J.</summary>
     public void Scale(double s)
     {
         using var off = no_grad();
-        foreach (var rows in _passes.SelectMany(p => p))
+        foreach (var rows in _passes.SelectMany(p => p.Parts))
             rows.Scale(s);
     }
 
@@ -63,7 +70,7 @@ internal sealed class CapturedJacobian : IDisposable
             for (int i = 0; i < _passes.Count; i++)
             {
                 var part = sums.narrow(0, _starts[i], _starts[i + 1] - _starts[i]);
-                foreach (var rows in _passes[i])
+                foreach (var rows in _passes[i].Parts)
                     part.add_(rows.Apply(v.narrow(0, rows.Offset, rows.Columns)));
             }
             return _order is null ? sums : sums.index_select(0, _order);
@@ -84,7 +91,7 @@ internal sealed class CapturedJacobian : IDisposable
             for (int i = 0; i < _passes.Count; i++)
             {
                 var part = ordered.narrow(0, _starts[i], _starts[i + 1] - _starts[i]);
-                foreach (var rows in _passes[i])
+                foreach (var rows in _passes[i].Parts)
                     sums.narrow(0, rows.Offset, rows.Columns).add_(rows.ApplyTransposed(part));
             }
             return sums;
@@ -98,16 +105,17 @@ internal sealed class CapturedJacobian : IDisposable
         using var scope = NewDisposeScope();
         var j = zeros(Rows, Columns, dtype: _layout.Type, device: _layout.Device);
         for (int i = 0; i < _passes.Count; i++)
-            foreach (var rows in _passes[i])
+            foreach (var rows in _passes[i].Parts)
                 rows.WriteTo(j.narrow(0, _starts[i], rows.Rows), 0, rows.Examples);
         return (_order is null ? j : j.index_select(0, _order)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Bytes of the rows of J that <see cref="Normal"/> forms at a time.</summary>
-    public long NormalChunkBytes => _passes.Count == 0 ? 0 : _passes.Max(p => NormalChunk(p) * p[0].Outputs * Columns * p[0].ElementSize);
+    public long NormalChunkBytes => _passes.Count == 0 ? 0 : _passes.Max(p => NormalChunk(p) * p.Outputs * RowBytes);
 
-    private long NormalChunk(IReadOnlyList<ParameterRows> pass) =>
-        Math.Min(pass[0].Examples, Math.Max(1, ChunkBytes / (pass[0].Outputs * Columns * pass[0].ElementSize)));
+    private long NormalChunk(JacobianPass pass) => Math.Min(pass.Examples, Math.Max(1, ChunkBytes / (pass.Outputs * RowBytes)));
+
+    private long RowBytes => Columns * (_layout.Type == ScalarType.Float64 ? sizeof(double) : sizeof(float));
 
     /// <summary>J'J : [d, d], by symmetric products of a few rows of J at a time.</summary>
     public Tensor Normal()
@@ -131,14 +139,14 @@ internal sealed class CapturedJacobian : IDisposable
         using var off = no_grad();
         foreach (var pass in _passes)
         {
-            long examples = pass[0].Examples,
+            long examples = pass.Examples,
                 chunk = NormalChunk(pass);
             for (long first = 0; first < examples; first += chunk)
             {
                 using var inner = NewDisposeScope();
                 long count = Math.Min(chunk, examples - first);
-                var j = zeros(count * pass[0].Outputs, Columns, dtype: _layout.Type, device: _layout.Device);
-                foreach (var rows in pass)
+                var j = zeros(count * pass.Outputs, Columns, dtype: _layout.Type, device: _layout.Device);
+                foreach (var rows in pass.Parts)
                     rows.WriteTo(j, first, count);
                 visit(j);
             }
@@ -154,18 +162,18 @@ internal sealed class CapturedJacobian : IDisposable
         var gram = zeros(Rows, Rows, dtype: _layout.Type, device: _layout.Device);
         for (int i = 0; i < _passes.Count; i++)
         {
-            var panels = Panels(_passes[i][0]);
+            var panels = Panels(_passes[i]);
             for (int j = 0; j <= i; j++)
             {
                 var region = gram.narrow(0, _starts[i], _starts[i + 1] - _starts[i]).narrow(1, _starts[j], _starts[j + 1] - _starts[j]);
-                foreach (var rows in _passes[i])
-                    if (_passes[j].FirstOrDefault(r => r.Offset == rows.Offset) is { } other)
+                foreach (var rows in _passes[i].Parts)
+                    if (_passes[j].Parts.FirstOrDefault(r => r.Offset == rows.Offset) is { } other)
                         rows.AddGram(other, region, panels);
             }
             foreach (var (first, count) in panels)
             {
-                long row = _starts[i] + first * _passes[i][0].Outputs,
-                    size = count * _passes[i][0].Outputs;
+                long row = _starts[i] + first * _passes[i].Outputs,
+                    size = count * _passes[i].Outputs;
                 if (row > 0)
                     gram.narrow(0, 0, row).narrow(1, row, size).copy_(gram.narrow(0, row, size).narrow(1, 0, row).t());
             }
@@ -173,7 +181,7 @@ internal sealed class CapturedJacobian : IDisposable
         return (_order is null ? gram : gram.index_select(0, _order).index_select(1, _order)).MoveToOuterDisposeScope();
     }
 
-    private List<(long First, long Count)> Panels(ParameterRows rows)
+    private List<(long First, long Count)> Panels(JacobianPass rows)
     {
         const long MinRows = 64;
         long examples = Math.Max(1, Math.Max(MinRows, PanelNumbers / Math.Max(1, Rows)) / rows.Outputs);
@@ -198,7 +206,7 @@ internal sealed class CapturedJacobian : IDisposable
 
     public void Dispose()
     {
-        foreach (var rows in _passes.SelectMany(p => p))
+        foreach (var rows in _passes.SelectMany(p => p.Parts))
             rows.Dispose();
         _order?.Dispose();
         _inverse?.Dispose();

@@ -6,7 +6,7 @@ namespace Amari.Curvature;
 /// F = 1/M Σ_m J_m' B_m J_m,   B_m = Σ_k r_mk r_mk'      k runs over the C columns of Λ^½ (exact),
 ///                                                      over the draws (Monte Carlo, curvature propagation), or is 1 (empirical)
 /// A = rows r_mk' J_m / √M                                R = M k
-/// </code>A row is a backward pass through one example, which must not depend on other examples of its batch.</remarks>
+/// </code>The rows are those of a <see cref="ModelJacobian"/>: examples must not depend on each other.</remarks>
 internal static class FisherRoot
 {
     /// <summary>R for <paramref name="terms"/> terms with <paramref name="outputs"/> outputs.</summary>
@@ -21,68 +21,50 @@ internal static class FisherRoot
             }
         );
 
-    /// <summary>A, with the draws of a <see cref="Fisher"/> with the same seed. The caller owns it.</summary>
+    /// <summary>A, with the draws of a <see cref="Fisher"/> with the same seed. The caller owns it. Over several ranks, every rank has the rows of
+    /// all.</summary>
     /// <param name="objective">An objective with a likelihood and a mean loss.</param>
     /// <param name="kind">The expectation over targets.</param>
     /// <param name="samples">Draws per term, for the kinds that draw.</param>
     /// <param name="seed">Seed of the draws.</param>
-    public static Tensor Of(Objective objective, FisherKind kind, int samples, long seed)
+    public static CapturedJacobian Of(Objective objective, FisherKind kind, int samples, long seed)
     {
-        using var scope = NewDisposeScope();
         var (layout, likelihood, ranks) = (objective.Parameters, objective.Likelihood!, objective.Ranks);
-        var roots = new List<Tensor[]>(); // k tensors [M, C] per batch
-        long all = objective.Walk(
-            false,
-            batch =>
-            {
-                using var generator = batch.Draws(seed, layout.Device);
-                var output = batch.Output.detach();
-                roots.Add([
-                    .. Roots(likelihood, kind, samples, batch, output, generator)
-                        .Select(r => batch.OfCounted(r).reshape(likelihood.Terms(output), -1).clone().DetachFromDisposeScope()),
-                ]);
-            }
-        );
-        scope.Attach(roots.SelectMany(r => r));
+        var own = ModelJacobian.Of(objective, Cotangents, out long all);
+        own.Scale(1 / Math.Sqrt(all));
+        if (ranks.Size == 1)
+            return own;
+        using var scope = NewDisposeScope();
+        using var mine = own;
         double[] parts = new double[ranks.Size]; // rows of each rank
-        parts[ranks.Rank] = roots.Sum(r => r[0].shape[0] * r.Length);
+        parts[ranks.Rank] = own.Rows;
         parts = ranks.Sum(parts);
-        long row = (long)parts.Take(ranks.Rank).Sum();
         var a = zeros((long)parts.Sum(), layout.Dimension, dtype: layout.Type, device: layout.Device);
-        if (roots.Count > 0)
-            Fill();
+        if (own.Rows > 0)
+            a.narrow(0, (long)parts.Take(ranks.Rank).Sum(), own.Rows).copy_(own.ToDense());
         objective.AddOverRanks(a);
-        return a.div_(Math.Sqrt(all)).MoveToOuterDisposeScope();
+        return new(layout, [new(a.shape[0], 1, [new DenseRows(a.DetachFromDisposeScope(), 0, a.shape[0])])]) { Fallback = own.Fallback };
 
-        void Fill()
+        IReadOnlyList<Tensor> Cotangents(Objective.Batch batch)
         {
-            int index = 0;
-            long first = 0; // index of the next example's first term within its batch
-            var examples = objective.Batches.SelectMany(b =>
-                Enumerable.Range(0, (int)b.Inputs.shape[0]).Select(n => (b.Inputs.narrow(0, n, 1), b.Targets.narrow(0, n, 1)))
-            );
-            new Objective(objective.Model!, likelihood, examples, layout).Walk(
-                true,
-                batch =>
+            using var off = no_grad();
+            using var generator = batch.Draws(seed, layout.Device);
+            var output = batch.Output.detach();
+            long n = output.shape[0],
+                each = likelihood.Terms(output) / n; // terms of an example
+            List<Tensor> cotangents = [];
+            foreach (var root in Roots(likelihood, kind, samples, batch, output, generator).Select(batch.OfCounted))
+            {
+                var terms = root.reshape(n, each, -1);
+                for (long t = 0; t < each; t++)
                 {
-                    if (first == roots[index][0].shape[0])
-                        (index, first) = (index + 1, 0);
-                    long terms = likelihood.Terms(batch.Output); // ignored terms have rows of zeros
-                    foreach (var root in roots[index])
-                        for (long t = 0; t < terms; t++, row++)
-                        {
-                            using var inner = NewDisposeScope();
-                            var cotangent = zeros(terms, root.shape[1], dtype: root.dtype, device: root.device);
-                            cotangent[t].copy_(root[first + t]);
-                            using (no_grad())
-                                a[row]
-                                    .copy_(
-                                        layout.Flatten(objective.Derivative(batch.Output, cotangent.view(batch.Output.shape), again: true))
-                                    );
-                        }
-                    first += terms;
+                    var only = each == 1 ? terms.clone() : zeros_like(terms);
+                    if (each > 1)
+                        only.select(1, t).copy_(terms.select(1, t));
+                    cotangents.Add(only.reshape(output.shape));
                 }
-            );
+            }
+            return cotangents;
         }
     }
 

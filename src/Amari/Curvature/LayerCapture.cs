@@ -1,3 +1,4 @@
+using Amari.Jets;
 using Amari.Native;
 
 namespace Amari.Curvature;
@@ -17,8 +18,9 @@ internal sealed class LayerCapture : IDisposable
     /// <summary>A call of a layer.</summary>
     /// <param name="Layer">Whose.</param>
     /// <param name="Input">x, as the layer took it.</param>
-    /// <param name="Stacked">Whether the first dimension is of components, of which only the first has the bias.</param>
-    private sealed record Use(Layer Layer, Tensor Input, bool Stacked)
+    /// <param name="Stacked">Whether the first dimension is of the components of a jet, of which only the first has the bias.</param>
+    /// <param name="Part">The examples that it is of; null for all.</param>
+    private sealed record Use(Layer Layer, Tensor Input, bool Stacked, long[]? Part)
     {
         public Tensor? Gradient { get; set; }
 
@@ -33,14 +35,45 @@ internal sealed class LayerCapture : IDisposable
         Ignored,
     }
 
+    [ThreadStatic]
+    private static LayerCapture? _current;
+
+    private readonly LayerCapture? _outer = _current;
     private readonly ParameterLayout _layout;
+    private readonly LayerObserver _jets;
+    private readonly List<long[]> _parts = [];
+    private long[]? _part;
     private readonly List<Action> _unhook = [];
     private readonly List<Use> _uses = [];
     private readonly Tensor _probe = zeros(1, requires_grad: true).DetachFromDisposeScope();
     private Stage _stage;
     private bool _differentiatesInside; // the output then depends on parameters in ways that are not seen
 
-    private LayerCapture(ParameterLayout layout) => _layout = layout;
+    private LayerCapture(ParameterLayout layout, IEnumerable<Layer> layers)
+    {
+        _layout = layout;
+        var linear = layers.Where(l => l.Module is Linear).ToDictionary(l => l.Module);
+        _jets = new((layer, x, z) => linear.TryGetValue(layer, out var known) ? Seen(known, x, z, stacked: true) : z);
+        _current = this;
+    }
+
+    /// <summary>Until it is disposed, the calls of layers on this thread are of some of the examples only.</summary>
+    /// <param name="rows">Their numbers, each in one part.</param>
+    /// <returns>Null if nothing is captured.</returns>
+    public static IDisposable? Part(Func<long[]> rows) => _current is { } capture ? new PartScope(capture, rows()) : null;
+
+    private sealed class PartScope : IDisposable
+    {
+        private readonly LayerCapture _capture;
+
+        public PartScope(LayerCapture capture, long[] rows)
+        {
+            (_capture, capture._part) = (capture, rows);
+            capture._parts.Add(rows);
+        }
+
+        public void Dispose() => _capture._part = null;
+    }
 
     /// <summary>Starts to see a model's layers; null if a parameter belongs to none that can be seen.</summary>
     /// <param name="model">Not owned.</param>
@@ -67,7 +100,7 @@ internal sealed class LayerCapture : IDisposable
             .FirstOrDefault();
         if (reason is not null)
             return null;
-        var capture = new LayerCapture(layout);
+        var capture = new LayerCapture(layout, layers);
         foreach (var layer in layers)
             if (layer.Module is nn.Module<Tensor, Tensor> module)
                 capture._unhook.Add(module.register_forward_hook((_, x, z) => capture.Seen(layer, x, z, stacked: false)).remove);
@@ -94,6 +127,7 @@ internal sealed class LayerCapture : IDisposable
         foreach (var t in _uses.SelectMany(u => u.Gradients.Append(u.Input)))
             t?.Dispose();
         _uses.Clear();
+        _parts.Clear();
         _stage = Stage.Forward;
     }
 
@@ -101,7 +135,7 @@ internal sealed class LayerCapture : IDisposable
     {
         if (!z.requires_grad || !is_grad_enabled())
             return z;
-        var use = new Use(layer, x.detach().DetachFromDisposeScope(), stacked);
+        var use = new Use(layer, x.detach().DetachFromDisposeScope(), stacked, _part);
         _uses.Add(use);
         return GradientTap.On(z, _probe, g => Arrived(use, g));
     }
@@ -122,28 +156,24 @@ internal sealed class LayerCapture : IDisposable
     /// <param name="check">Whether to hold J'c, for a random combination of the rows, against a backward pass for the parameters: they
     /// differ where examples depend on each other, or where a weight is used outside its layer's call.</param>
     /// <returns>Null, or why these are not the rows, in words that follow "because".</returns>
-    public string? Add(
-        Objective objective,
-        Tensor output,
-        IReadOnlyList<Tensor> cotangents,
-        List<IReadOnlyList<ParameterRows>> passes,
-        bool check
-    )
+    public string? Add(Objective objective, Tensor output, IReadOnlyList<Tensor> cotangents, List<JacobianPass> passes, bool check)
     {
         if (_differentiatesInside)
             return "its forward pass takes derivatives";
-        var rows = Rows(output, cotangents);
-        if (rows is null)
+        var added = Passes(output, cotangents);
+        if (added is null)
             return "a layer's input has another number of examples";
-        if (rows.Count == 0)
-            return "no output depends on a layer";
-        passes.Add(rows);
-        return !check || Agrees(objective, output, cotangents, rows)
+        long start = passes.Sum(p => p.Rows);
+        passes.AddRange(added.Select((p, i) => _parts.Count == 0 ? p : p with { Positions = Positions(_parts[i], p.Outputs, start) }));
+        return !check || Agrees(objective, output, cotangents, added)
             ? null
             : "its examples depend on each other, or a weight is used outside its layer's call";
     }
 
-    private bool Agrees(Objective objective, Tensor output, IReadOnlyList<Tensor> cotangents, IReadOnlyList<ParameterRows> rows)
+    private static long[] Positions(long[] part, long outputs, long start) =>
+        [.. part.SelectMany(m => Enumerable.Range(0, (int)outputs).Select(k => start + (m * outputs) + k))];
+
+    private bool Agrees(Objective objective, Tensor output, IReadOnlyList<Tensor> cotangents, List<JacobianPass> passes)
     {
         using var scope = NewDisposeScope();
         long examples = output.shape[0];
@@ -153,19 +183,22 @@ internal sealed class LayerCapture : IDisposable
         var combination = cotangents.Select((c, k) => c * u.select(1, k).view(shape)).Aggregate((a, b) => a + b);
         var expected = _layout.Flatten(objective.Derivative(output, combination, again: true));
         var captured = zeros_like(expected);
-        foreach (var r in rows)
-            captured.narrow(0, r.Offset, r.Columns).copy_(r.ApplyTransposed(u.view(-1)));
+        for (int i = 0; i < passes.Count; i++)
+        {
+            var own = (_parts.Count == 0 ? u : u.index_select(0, tensor(_parts[i], device: u.device))).reshape(-1);
+            foreach (var r in passes[i].Parts)
+                captured.narrow(0, r.Offset, r.Columns).add_(r.ApplyTransposed(own));
+        }
         double scale = expected.norm().ToDouble(),
             difference = captured.sub(expected).norm().ToDouble();
         Checked = double.IsFinite(scale);
         return !Checked || difference <= Math.Sqrt(finfo(captured.dtype).eps) * scale;
     }
 
-    /// <summary>Rows (m, k) of the Jacobian: ⟨cotangent k of example m, ∂f_m/∂w⟩. The graph is kept. The caller owns them.</summary>
-    /// <param name="output">f : [n, ..], of the forward pass since <see cref="Clear"/>.</param>
-    /// <param name="cotangents">K tensors shaped as f.</param>
-    /// <returns>Null if a layer's input is not one of n examples.</returns>
-    private List<ParameterRows>? Rows(Tensor output, IReadOnlyList<Tensor> cotangents)
+    /// <summary>Rows (m, k) of the Jacobian, ⟨cotangent k of example m, ∂f_m/∂w⟩, part by part. The graph is kept. The caller owns
+    /// them.</summary>
+    /// <returns>Null if a layer's input is not one of the examples of its part.</returns>
+    private List<JacobianPass>? Passes(Tensor output, IReadOnlyList<Tensor> cotangents)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
@@ -182,20 +215,35 @@ internal sealed class LayerCapture : IDisposable
         }
         _stage = Stage.Ignored;
         LibTorch.ReleaseGradient(_probe.Handle);
-        long examples = output.shape[0];
-        List<ParameterRows> rows = [];
-        foreach (int index in _uses.SelectMany(u => new[] { u.Layer.Weight, u.Layer.Bias }).Where(i => i >= 0).Distinct().Order())
+        long all = output.shape[0];
+        long[]?[] parts = _parts.Count == 0 ? [null] : [.. _parts];
+        if (_parts.Sum(p => p.LongLength) != (_parts.Count == 0 ? 0 : all))
+            return null;
+        List<JacobianPass> passes = [];
+        foreach (long[]? part in parts)
         {
-            var parts = _uses
-                .Where(u => (u.Layer.Weight == index || u.Layer.Bias == index) && u.Gradients.Exists(g => g is not null))
-                .ToList();
-            if (parts.Count == 0)
-                continue;
-            if (parts.Exists(u => !u.Stacked && u.Input.shape[0] % examples != 0))
+            var uses = _uses.Where(u => ReferenceEquals(u.Part, part)).ToList();
+            long examples = part?.LongLength ?? all;
+            if (uses.Exists(u => u.Stacked ? u.Input.shape[1] != examples : u.Input.shape[0] % examples != 0))
                 return null;
-            rows.Add(parts.Exists(u => u.Layer.Weight == index) ? OfWeight(index, parts, examples) : OfBias(index, parts, examples));
+            passes.Add(new(examples, cotangents.Count, Parts(uses, examples)));
         }
-        rows.ForEach(r => r.Detach());
+        if (passes.Sum(p => p.Parts.Count) == 0 || _uses.Exists(u => !parts.Contains(u.Part)))
+            return null;
+        foreach (var rows in passes.SelectMany(p => p.Parts))
+            rows.Detach();
+        return passes;
+    }
+
+    private List<ParameterRows> Parts(List<Use> uses, long examples)
+    {
+        List<ParameterRows> rows = [];
+        foreach (int index in uses.SelectMany(u => new[] { u.Layer.Weight, u.Layer.Bias }).Where(i => i >= 0).Distinct().Order())
+        {
+            var own = uses.FindAll(u => (u.Layer.Weight == index || u.Layer.Bias == index) && u.Gradients.Exists(g => g is not null));
+            if (own.Count > 0)
+                rows.Add(own.Exists(u => u.Layer.Weight == index) ? OfWeight(index, own, examples) : OfBias(index, own, examples));
+        }
         return rows;
     }
 
@@ -238,6 +286,8 @@ internal sealed class LayerCapture : IDisposable
 
     public void Dispose()
     {
+        _current = _outer;
+        _jets.Dispose();
         foreach (var remove in _unhook)
             remove();
         _unhook.Clear();

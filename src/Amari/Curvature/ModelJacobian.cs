@@ -40,7 +40,7 @@ internal static class ModelJacobian
         return new(layout, OneByOne(objective, cotangents, out terms)) { Fallback = reason };
     }
 
-    private static List<IReadOnlyList<ParameterRows>>? Captured(
+    private static List<JacobianPass>? Captured(
         Objective objective,
         Func<Objective.Batch, IReadOnlyList<Tensor>> cotangents,
         bool check,
@@ -53,7 +53,7 @@ internal static class ModelJacobian
         using var capture = LayerCapture.TryStart(objective.Model!, objective.Parameters, out reason);
         if (capture is null)
             return null;
-        List<IReadOnlyList<ParameterRows>> passes = [];
+        List<JacobianPass> passes = [];
         string? failed = null;
         try
         {
@@ -81,16 +81,12 @@ internal static class ModelJacobian
 
         void Release()
         {
-            foreach (var rows in passes.SelectMany(p => p))
+            foreach (var rows in passes.SelectMany(p => p.Parts))
                 rows.Dispose();
         }
     }
 
-    private static List<IReadOnlyList<ParameterRows>> OneByOne(
-        Objective objective,
-        Func<Objective.Batch, IReadOnlyList<Tensor>> cotangents,
-        out long terms
-    )
+    private static List<JacobianPass> OneByOne(Objective objective, Func<Objective.Batch, IReadOnlyList<Tensor>> cotangents, out long terms)
     {
         using var scope = NewDisposeScope();
         var layout = objective.Parameters;
@@ -143,7 +139,12 @@ internal static class ModelJacobian
         [
             .. parts.Zip(
                 batches,
-                (j, b) => (IReadOnlyList<ParameterRows>)[new DenseRows(j.DetachFromDisposeScope(), 0, b.Output.shape[0])]
+                (j, b) =>
+                    new JacobianPass(
+                        b.Output.shape[0],
+                        b.Cotangents.Length,
+                        [new DenseRows(j.DetachFromDisposeScope(), 0, b.Output.shape[0])]
+                    )
             ),
         ];
     }

@@ -14,6 +14,7 @@ public sealed class Objective
     private readonly nn.Module? _model;
     private readonly Func<IEnumerable<Batch>> _batches;
     private bool? _callsBackward; // for a plain function; unknown before the first call
+    private bool? _differentiates; // whether model or function take derivatives themselves; unknown before the first call
     private Tensor? _backwardGradient; // [d], left by the last call's backward; owned by that walk
     private bool? _depends; // whether the loss or output depends on a parameter, in this walk; null if no derivative was taken
 
@@ -42,8 +43,33 @@ public sealed class Objective
         Tensor Call(Tensor x, Tensor y)
         {
             using var shown = MeasuredTargets.Show(y);
-            return Unbatched.Refuse(model, x) ?? throw new InvalidOperationException($"The model {model.GetName()} returned null.");
+            return Evaluated(() =>
+                Unbatched.Refuse(model, x) ?? throw new InvalidOperationException($"The model {model.GetName()} returned null.")
+            );
         }
+    }
+
+    /// <summary>Evaluates a function, with gradients enabled where it takes derivatives itself, as physics-informed losses do. The value
+    /// has a graph only if gradients are enabled outside.</summary>
+    private Tensor Evaluated(Func<Tensor> function)
+    {
+        bool outside = is_grad_enabled(),
+            inside = outside || _differentiates == true || (_differentiates is null && !GuardedFunctions.SeesDerivatives);
+        long before = ReverseMode.Calls;
+        Tensor value;
+        try
+        {
+            using var mode = set_grad_enabled(inside);
+            value = function();
+        }
+        catch (Exception) when (!inside && ReverseMode.Calls > before) // without a graph there is no derivative
+        {
+            using var mode = set_grad_enabled(true);
+            (inside, value) = (true, function());
+        }
+        if (GuardedFunctions.SeesDerivatives)
+            _differentiates = ReverseMode.Calls > before;
+        return inside && !outside ? value.detach() : value;
     }
 
     /// <summary>Any differentiable function of the parameters. It has a Hessian, but no output and therefore no Fisher.</summary>
@@ -117,7 +143,7 @@ public sealed class Objective
     {
         using var kept = new KeptGradients(Parameters.Parameters.Select(p => p.Parameter));
         using var mode = set_grad_enabled(_callsBackward != false || is_grad_enabled());
-        var value = loss() ?? throw new InvalidOperationException("The function that computes the loss returned null.");
+        var value = Evaluated(() => loss() ?? throw new InvalidOperationException("The function that computes the loss returned null."));
         if (value.numel() != 1 || value.is_complex())
             throw new ArgumentException(
                 $"The loss must be a real scalar; the function returned {value.dtype} [{string.Join(", ", value.shape)}]: "

@@ -12,22 +12,20 @@ internal sealed class LayerObserver : IDisposable
     public delegate Tensor Sees(Linear layer, Tensor input, Tensor output);
 
     [ThreadStatic]
-    private static LayerObserver? _current;
+    private static List<LayerObserver>? _present;
 
-    private readonly LayerObserver? _outer = _current;
     private readonly Sees _sees;
 
-    /// <summary>Until it is disposed, layers are shown to it, after earlier observers.</summary>
+    /// <summary>Until it is disposed, on the same thread, layers are shown to it, after earlier observers.</summary>
     public LayerObserver(Sees sees)
     {
         _sees = sees;
-        _current = this;
+        (_present ??= []).Add(this);
     }
 
     /// <summary>Shows a layer to the observers of this thread.</summary>
-    public static Tensor Show(Linear layer, Tensor input, Tensor output) => _current?.See(layer, input, output) ?? output;
+    public static Tensor Show(Linear layer, Tensor input, Tensor output) =>
+        _present is null ? output : _present.Aggregate(output, (z, observer) => observer._sees(layer, input, z));
 
-    private Tensor See(Linear layer, Tensor input, Tensor output) => _sees(layer, input, _outer?.See(layer, input, output) ?? output);
-
-    public void Dispose() => _current = _outer;
+    public void Dispose() => _present?.Remove(this);
 }

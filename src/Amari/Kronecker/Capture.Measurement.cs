@@ -115,13 +115,15 @@ internal sealed partial class Capture
     private void Measure(LayerUse use, Tensor g)
     {
         var (block, pass) = (use.Block, use.Pass);
-        Tensor x = OfRows(Batch(use.Input, pass), pass);
+        if (use.IsJet)
+            g = g.transpose(0, 1);
+        Tensor x = OfRows(Batch(use.IsJet ? use.Input.transpose(0, 1) : use.Input, pass), pass);
         g = OfRows(Batch(g, pass), pass);
         long examples = pass.Rows?.Length ?? pass.Examples;
         bool sampling = pass.Sample >= 0;
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
-        bool perExample = pass.Terms == x.shape[0];
+        bool perExample = pass.Terms == (use.IsJet ? examples : x.shape[0]); // a jet may be of some of the examples
         var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
         var sums = block.Measure(
             rows,
@@ -129,10 +131,11 @@ internal sealed partial class Capture
             new(
                 pass.Sample <= 0,
                 perExample,
-                SharingOf(block, x, pass, examples, settings),
+                SharingOf(use, x, examples, settings),
                 settings.Corrected,
                 Kind == FisherKind.ForwardOnly,
-                settings.Precision
+                settings.Precision,
+                use.IsJet
             )
         ); // A once, not for every sample
         if (none)
@@ -150,8 +153,15 @@ internal sealed partial class Capture
 
     /// <summary>How positions are combined in this use: as asked for, where they are known to be one example's. What is not as asked for is
     /// reported.</summary>
-    private WeightSharing SharingOf(CurvatureBlock block, Tensor x, ForwardPass pass, long examples, FisherSettings settings)
+    private WeightSharing SharingOf(LayerUse use, Tensor x, long examples, FisherSettings settings)
     {
+        var (block, pass) = (use.Block, use.Pass);
+        if (use.IsJet)
+        {
+            if (settings.WeightSharing == WeightSharing.Reduce)
+                Log("the components of a jet are expanded: they are not of one mean");
+            return WeightSharing.Expand;
+        }
         bool known = x.shape[0] == examples || x.shape[0] == pass.Terms,
             moments = block.JoinsPositions(settings with { WeightSharing = WeightSharing.Expand });
         bool joins =

@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Jets;
 using Amari.Native;
 using Amari.Serialization;
 
@@ -30,6 +31,8 @@ internal sealed partial class Capture : IDisposable
     private readonly Func<FisherSettings> _settings;
     private readonly Func<long, BatchPart?> _part;
     private readonly HashSet<(string, string)> _reported = [];
+    private readonly Dictionary<Linear, CurvatureBlock> _linear = new(ReferenceEqualityComparer.Instance);
+    private LayerObserver? _jets; // while the model runs
     private ForwardPass? _pass;
 
     /// <param name="model">Its call() marks a pass.</param>
@@ -58,6 +61,8 @@ internal sealed partial class Capture : IDisposable
             {
                 case nn.Module<Tensor, Tensor> layer:
                     var only = blocks.Single();
+                    if (layer is Linear linear)
+                        _linear[linear] = only;
                     _unhook.Add(layer.register_forward_hook((_, x, s) => Seen(only, x, s)).remove);
                     break;
                 case MultiheadAttention module:
@@ -231,7 +236,12 @@ internal sealed partial class Capture : IDisposable
 
     private bool IsOwnPass => _measured is not null || TrainingPasses.AreSeenBy(this);
 
-    private void Begin(params long[][] inputs) => _pass = Sees ? new(inputs) : null;
+    private void Begin(params long[][] inputs)
+    {
+        _pass = Sees ? new(inputs) : null;
+        _jets?.Dispose(); // of a pass that failed
+        _jets = _pass is null ? null : new((layer, x, s) => _linear.TryGetValue(layer, out var block) ? Seen(block, x, s, jet: true) : s);
+    }
 
     private void Keep(Tensor x)
     {
@@ -243,13 +253,15 @@ internal sealed partial class Capture : IDisposable
 
     private bool IsSeen(Tensor s) => Active && Sees && _pass is not null && s.requires_grad;
 
-    private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s)
+    private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s) => Seen(block, x, s, jet: false);
+
+    private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s, bool jet)
     {
         if (Sees && (Active || KeepsBatch))
             _pass?.Uses(block, x, block.ExampleDimensions);
         if (!IsSeen(s) || !block.Parameters.Any(p => p.requires_grad))
             return s;
-        var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!);
+        var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!, jet);
         _outstanding.Add(use);
         _seen.Add(block);
         return GradientTap.On(s, _probe, g => Propagated(use, g));
@@ -257,6 +269,8 @@ internal sealed partial class Capture : IDisposable
 
     private Tensor End(Tensor? f)
     {
+        _jets?.Dispose();
+        _jets = null;
         if (f is null)
             throw new InvalidOperationException(
                 $"The model {_model.GetName()} returned null; K-FAC needs its outputs, a tensor [examples, ...]."
@@ -319,6 +333,7 @@ internal sealed partial class Capture : IDisposable
         foreach (var remove in _unhook)
             remove();
         _unhook.Clear();
+        _jets?.Dispose();
         Reset();
         Reset(); // of the passes before the last step, too
         _probe.Dispose();

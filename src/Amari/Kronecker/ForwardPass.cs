@@ -128,7 +128,12 @@ internal sealed class ForwardPass(params long[][] inputs)
 }
 
 /// <summary>One call of one layer: its input, and the gradient at its output where more of it may follow.</summary>
-internal sealed class LayerUse(CurvatureBlock block, Tensor input, ForwardPass pass)
+/// <param name="block">Of the layer.</param>
+/// <param name="input">Detached; owned.</param>
+/// <param name="pass">The model's forward pass.</param>
+/// <param name="isJet">Whether input and output are stacks [C, n, ..] of the components of a jet, each the use of an example at another
+/// position, and the first alone with the bias.</param>
+internal sealed class LayerUse(CurvatureBlock block, Tensor input, ForwardPass pass, bool isJet)
 {
     private Tensor? _gradient;
 
@@ -138,6 +143,8 @@ internal sealed class LayerUse(CurvatureBlock block, Tensor input, ForwardPass p
     public Tensor Input => input;
 
     public ForwardPass Pass => pass;
+
+    public bool IsJet => isJet;
 
     /// <summary>What arrived in earlier backward passes through the same graph.</summary>
     public Tensor? Gradient => _gradient;

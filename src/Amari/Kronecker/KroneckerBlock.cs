@@ -11,6 +11,8 @@ namespace Amari.Kronecker;
 /// </code>Several positions per example are combined as <see cref="WeightSharing"/> says; for convolutions, expanding is KFC
 /// (Grosse and Martens 2016, arXiv:1602.01407). A grouped layer has a leading dimension [groups] on everything, a block for each. An A of
 /// one dimension is the diagonal of a diagonal matrix.
+/// <para>In a physics-informed model (<see cref="LeastSquares.PdeModel"/>) the components of a jet are positions of an example, expanded,
+/// and ā = (a, 1) for its value, (a, 0) for its derivatives (Dangel et al. 2024, arXiv:2405.15603).</para>
 /// <para>With the eigenvalue correction (EKFAC, George et al. 2018, arXiv:1806.03884) the eigenvalues l r' of A ⊗ G = (Q_G ⊗ Q_A) diag
 /// (..)' are replaced by the second moments S of the terms' own gradients in that basis, S = Σ (Q_G' V Q_A)² / terms, V = Σ g ā' over all
 /// positions of one use. At a change of basis S becomes the diagonal of the old matrix in the new basis.</para></remarks>
@@ -43,11 +45,11 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         var b = Outputs(g).to_type(FactorType);
         bool corrected = what.Corrected && !what.ForwardOnly && Inverse is CorrectedInverse;
         var a = what.First || corrected ? Inputs(x).to_type(FactorType) : null;
-        var moments = corrected ? Moments(a!, b, what.PerExample) : null;
+        var moments = corrected ? Moments(a!, b, what) : null;
         if (what.WeightSharing == WeightSharing.Reduce && b.shape[^2] > 1)
             (a, b) = (a?.mean([-2], keepdim: true), b.sum(-2, keepdim: true));
         var rows = b.flatten(-3, -2);
-        var (gram, count) = what.First ? InputGram(a!.flatten(-3, -2), what) : (null, 0);
+        var (gram, count) = what.First ? InputGram(a!, what) : (null, 0);
         Tensor?[] sums = [gram, what.ForwardOnly ? Identity(rows, count) : what.Gram(rows), .. corrected ? (Tensor?[])[moments] : []];
         foreach (var t in sums)
             t?.MoveToOuterDisposeScope();
@@ -59,8 +61,9 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         (eye(g.shape[^1], dtype: g.dtype, device: g.device) * rows).expand([.. g.shape[..^2], g.shape[^1], g.shape[^1]]).clone();
 
     /// <summary>Σ ā ā' and the number of rows.</summary>
-    private (Tensor Sum, double Rows) InputGram(Tensor a, Measurement what)
+    private (Tensor Sum, double Rows) InputGram(Tensor inputs, Measurement what)
     {
+        var a = inputs.flatten(-3, -2);
         long rows = a.shape[^2],
             n = a.shape[^1];
         var gram = what.Gram(a);
@@ -68,24 +71,27 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
             return (gram, rows);
         // border of ones, without a copy of a
         var full = empty([.. gram.shape[..^2], n + 1, n + 1], dtype: gram.dtype, device: gram.device);
-        var sum = a.sum(-2);
+        var biased = what.IsJet ? inputs.select(-2, 0) : a;
+        var sum = biased.sum(-2);
         full.narrow(-2, 0, n).narrow(-1, 0, n).copy_(gram);
         full.narrow(-2, n, 1).narrow(-1, 0, n).copy_(sum.unsqueeze(-2));
         full.narrow(-1, n, 1).narrow(-2, 0, n).copy_(sum.unsqueeze(-1));
-        full.narrow(-2, n, 1).narrow(-1, n, 1).fill_(rows);
+        full.narrow(-2, n, 1).narrow(-1, n, 1).fill_(biased.shape[^2]);
         return (full, rows);
     }
 
     /// <summary>Σ (Q_G' V Q_A)² over terms, V = Σ g ā' over the positions of one.</summary>
-    private Tensor Moments(Tensor a, Tensor g, bool perExample)
+    private Tensor Moments(Tensor a, Tensor g, Measurement what)
     {
         var basis = ((CorrectedInverse)Inverse!).Basis;
         var (left, right) = (basis.Left.Vectors, basis.Right.Vectors);
         long n = a.shape[^1];
         var q = right.unsqueeze(-3); // beside [n, r, in]
-        var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)).add_(q.narrow(-2, n, 1)) : a.MatrixProduct(q);
+        var p = HasBias ? a.MatrixProduct(q.narrow(-2, 0, n)) : a.MatrixProduct(q);
+        if (HasBias)
+            (what.IsJet ? p.narrow(-2, 0, 1) : p).add_(q.narrow(-2, n, 1));
         var o = g.MatrixProduct(left.unsqueeze(-3));
-        if (!perExample || o.shape[^2] == 1)
+        if (!what.PerExample || o.shape[^2] == 1)
             return o.flatten(-3, -2).square().mT.MatrixProduct(p.flatten(-3, -2).square());
         long piece = Math.Max(1, LargestPiece / (o.shape[^1] * p.shape[^1]));
         Tensor? sum = null;

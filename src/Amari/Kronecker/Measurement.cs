@@ -12,13 +12,15 @@ namespace Amari;
 /// <param name="Corrected">Whether second moments in the eigenbasis are due.</param>
 /// <param name="ForwardOnly">Whether the gradients are taken as of unit covariance.</param>
 /// <param name="Precision">What sums are computed in.</param>
+/// <param name="IsJet">Whether positions are components of a jet, of which the first alone has the bias.</param>
 internal readonly record struct Measurement(
     bool First,
     bool PerExample,
     WeightSharing WeightSharing,
     bool Corrected,
     bool ForwardOnly = false,
-    MatmulPrecision Precision = MatmulPrecision.Full
+    MatmulPrecision Precision = MatmulPrecision.Full,
+    bool IsJet = false
 )
 {
     private const long LeastPanelled = 512; // rows; with fewer, the calls of two threads for each panel cost what they save

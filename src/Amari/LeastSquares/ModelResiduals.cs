@@ -21,7 +21,7 @@ public sealed class ModelResiduals : Residuals
     private readonly double _precision;
 
     /// <param name="model">Not owned.</param>
-    /// <param name="likelihood">With a negative logarithm that is a sum of squares: <see cref="Gaussian"/>.</param>
+    /// <param name="likelihood">With a negative logarithm that is a sum of squares: <see cref="SquaredError"/> or <see cref="Gaussian"/>.</param>
     /// <param name="inputs">x : [M, ..]. Not owned.</param>
     /// <param name="targets">y, shaped as the model's output. Not owned.</param>
     /// <exception cref="ArgumentException">The likelihood's loss is not a sum of squares; or the model has no trainable
@@ -127,15 +127,13 @@ public sealed class ModelResiduals : Residuals
         );
     }
 
-    /// <summary>The part of the mean loss that no parameter changes: the loss of a model that is always right.</summary>
+    /// <summary>The part of the mean loss that is the same for all parameters, which ½ ‖r‖² leaves out.</summary>
     internal double Constant()
     {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        var right = _targets.to_type(Parameters.Type);
-        double own = right.shape[0] == 0 ? 0 : _likelihood.SumNegativeLogLikelihood(right, right).ToDouble();
-        double[] sums = Ranks.Sum(own, right.shape[0]);
-        return sums[0] / sums[1];
+        if (_likelihood.ConstantOfOutput == 0)
+            return 0;
+        double[] sums = Ranks.Sum(_targets.numel(), _targets.shape[0]);
+        return _likelihood.ConstantOfOutput * sums[0] / sums[1];
     }
 
     private Objective Objective() => new(_model, _likelihood, [(_inputs, _targets)], Parameters) { Ranks = Ranks };

@@ -1,3 +1,4 @@
+using Amari.Curvature;
 using Amari.Jets;
 using Amari.Native;
 
@@ -75,8 +76,8 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
         ArgumentNullException.ThrowIfNull(input);
         if (input.dim() != 2 || input.shape[1] != Dimensions + 1)
             throw new ArgumentException(
-                $"The input is [{string.Join(", ", input.shape)}]; it must be [n, {Dimensions + 1}]: points of {Dimensions} numbers, and the "
-                    + "number of their term.",
+                $"The input is [{string.Join(", ", input.shape)}]; it must be [n, {Dimensions + 1}]: points of {Dimensions} numbers, and "
+                    + "the number of their term.",
                 nameof(input)
             );
         using var scope = NewDisposeScope();
@@ -86,15 +87,16 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
             return zeros([0, 1], dtype: input.dtype, device: input.device).MoveToOuterDisposeScope();
         var residuals =
             runs.Select(r => r.Term).Distinct().Count() == runs.Count
-                ? runs.ConvertAll(r => Residual(r.Term, points.narrow(0, r.Start, r.Length)))
+                ? runs.ConvertAll(r => Residual(r.Term, points.narrow(0, r.Start, r.Length), () => Range(r)))
                 : Gathered(points, runs);
         return (residuals.Count == 1 ? residuals[0] : cat(residuals)).MoveToOuterDisposeScope();
     }
 
     /// <summary>The residuals of one term, [n, 1], times the root of its weight.</summary>
-    private Tensor Residual(int number, Tensor points)
+    private Tensor Residual(int number, Tensor points, Func<long[]> rows)
     {
         var term = Terms[number];
+        using var part = LayerCapture.Part(rows); // for the Jacobian
         using var u = Solution.At(points, term.Spec);
         var r =
             term.Residual(u, points)
@@ -111,10 +113,8 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
     /// <summary>Rows of a term that lie apart are brought together, and their residuals back in order.</summary>
     private List<Tensor> Gathered(Tensor points, List<(int Term, long Start, long Length)> runs)
     {
-        var byTerm = runs.GroupBy(r => r.Term)
-            .Select(g => (Term: g.Key, Rows: g.SelectMany(r => Enumerable.Range(0, (int)r.Length).Select(i => r.Start + i)).ToArray()))
-            .ToList();
-        var residuals = byTerm.ConvertAll(t => Residual(t.Term, points.index_select(0, Index(t.Rows))));
+        var byTerm = runs.GroupBy(r => r.Term).Select(g => (Term: g.Key, Rows: g.SelectMany(Range).ToArray())).ToList();
+        var residuals = byTerm.ConvertAll(t => Residual(t.Term, points.index_select(0, Index(t.Rows)), () => t.Rows));
         long[] order = [.. byTerm.SelectMany(t => t.Rows)],
             back = new long[order.Length];
         for (int i = 0; i < order.Length; i++)
@@ -123,6 +123,9 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
 
         Tensor Index(long[] rows) => tensor(rows, dtype: ScalarType.Int64, device: points.device);
     }
+
+    private static long[] Range((int Term, long Start, long Length) run) =>
+        [.. Enumerable.Range(0, (int)run.Length).Select(i => run.Start + i)];
 
     /// <summary>Rows of the same term that follow each other.</summary>
     private List<(int Term, long Start, long Length)> Runs(Tensor input)
@@ -151,7 +154,8 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
         points is { } p && p.dim() == 2 && p.shape[1] == Dimensions
             ? p
             : throw new ArgumentException(
-                $"The points of the term {Terms[term].Name} are [{string.Join(", ", points?.shape ?? [])}]; they must be [n, {Dimensions}].",
+                $"The points of the term {Terms[term].Name} are [{string.Join(", ", points?.shape ?? [])}]; "
+                    + $"they must be [n, {Dimensions}].",
                 nameof(points)
             );
 }

@@ -33,16 +33,11 @@ public sealed class PdeResiduals : Residuals
     }
 
     /// <inheritdoc/>
+    /// <remarks>One forward and one backward pass: see <see cref="ModelResiduals"/>.</remarks>
     public override Linearization Linearize()
     {
-        using var on = enable_grad();
-        using var scope = NewDisposeScope();
-        var r = Scaled(_model.call(_rows));
-        Tensor[] w = [.. Parameters.Tensors];
-        var rows = new List<Tensor>();
-        for (long n = 0; n < r.shape[0]; n++)
-            rows.Add(Parameters.Flatten(ReverseMode.Derivative([r[n]], w, again: true)));
-        return new DenseLinearization(r.detach().MoveToOuterDisposeScope(), stack(rows).MoveToOuterDisposeScope());
+        using var none = zeros([_rows.shape[0], 1], dtype: _rows.dtype, device: _rows.device);
+        return new ModelResiduals(_model, new SquaredError(), _rows, none, Parameters, Ranks).Linearize();
     }
 
     private static Tensor Scaled(Tensor f) => f.reshape(-1) / Math.Sqrt(f.shape[0]);

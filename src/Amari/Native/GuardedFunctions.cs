@@ -27,9 +27,19 @@ internal static unsafe class GuardedFunctions
         _cummax,
         _cummin;
 
+    /// <summary>Whether derivatives that users take by <c>autograd.grad</c> come here.</summary>
+    public static bool SeesDerivatives { get; private set; }
+
     /// <summary>Puts them in the place of the native functions; once.</summary>
     /// <returns>Why one cannot be, in words that follow "because"; null where all are.</returns>
     public static string? TryInstall()
+    {
+        string? reason = Install();
+        SeesDerivatives = reason is null;
+        return reason;
+    }
+
+    private static string? Install()
     {
         using var generator = new Generator(0);
         using var state = generator.get_state();

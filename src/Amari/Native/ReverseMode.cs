@@ -22,6 +22,10 @@ internal static class ReverseMode
 
         """;
 
+    /// <summary>How many derivatives were taken on this thread: also by users, where <see cref="GuardedFunctions.SeesDerivatives"/>.</summary>
+    [ThreadStatic]
+    public static long Calls;
+
     private static readonly Lazy<jit.CompilationUnit> Unit = new(() => jit.compile(Script));
 
     /// <summary>Σ over outputs of ∂⟨output, its cotangent⟩ / ∂input, for each input: a tensor of its shape, null where no output depends on
@@ -55,6 +59,7 @@ internal static class ReverseMode
         bool unused
     )
     {
+        Calls++;
         try
         {
             var result = (object?[])Unit.Value.invoke(Function, outputs, inputs, cotangents, keep, createGraph, unused);

@@ -1,6 +1,9 @@
 using Amari.Curvature;
+using Amari.Kronecker;
 using Amari.Likelihoods;
 using Amari.Native;
+using Amari.Optimizers;
+using Amari.SecondOrder;
 using Amari.Solvers;
 
 namespace Amari;
@@ -10,21 +13,39 @@ namespace Amari;
 /// D = -(F + λ I)⁻¹ g
 /// fixed step:        w ← w + η D
 /// KL trust region:   w ← w + η s D,  s = √(2 ε / D'FD), so that KL( p(·|w) ‖ p(·|w + s D) ) = ½ s² D'FD + O(s³) = ε
+/// line search:       w ← w + t D,  the first t found from η on that satisfies the strong Wolfe conditions
+/// adaptive damping:  λ by how well -(g'D + ½ D'FD) predicted the reduction
 /// </code>
 /// The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
 /// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the target.</remarks>
 public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Options>
 {
+    private const double Decrease = 1e-4,
+        Flatness = 0.9;
+    private const int MaxEvaluations = 25;
+
     /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the
-    /// KL trust region: its target KL is then η² ε.</summary>
+    /// KL trust region: its target KL is then η² ε. A line search tries it first.</summary>
     public sealed record Options() : OptimizerOptions(learningRate: 1)
     {
-        /// <summary>λ > 0, added to the Fisher of the mean over terms.</summary>
+        /// <summary>λ > 0, added to the Fisher of the mean over terms; that of the first step, if it adapts.</summary>
         public double Damping
         {
             get;
             init => field = Require.Positive(value);
         } = 1e-3;
+
+        /// <summary>How λ adapts to the loss of each step's batch (Levenberg-Marquardt); null keeps it. A step that raises this loss is then
+        /// taken back, and λ rises at once.</summary>
+        public AdaptiveDamping? AdaptiveDamping { get; init; }
+
+        /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes
+        /// <see cref="KlRadius"/>.</summary>
+        public LineSearch LineSearch
+        {
+            get;
+            init => field = Require.Defined(value);
+        } = LineSearch.None;
 
         /// <summary>How the expectation over targets is computed.</summary>
         public FisherKind Fisher
@@ -93,11 +114,15 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             RequireDense(Group.Options.MaxDenseBytes, $"{nameof(FisherSolver)}.{nameof(FisherSolver.ConjugateGradient)}");
     }
 
+    /// <summary>λ of the next step.</summary>
+    public double Damping => Group.Options.AdaptiveDamping is null ? Group.Options.Damping : Adapted ?? Group.Options.Damping;
+
     private protected override bool NeedsOutputs => true;
 
     private protected override StepReport Update(Objective objective, double loss, Tensor gradient)
     {
-        var (o, lambda, likelihood) = (Group.Options, Group.Options.Damping, objective.Likelihood!);
+        RequireUsable();
+        var (o, lambda, likelihood) = (Group.Options, Damping, objective.Likelihood!);
         var (before, counted, terms) = Output(objective);
         var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
@@ -121,7 +146,11 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
                 };
             size *= Math.Sqrt(2 * epsilon / curvature);
         }
-        var report = Try(objective, loss, d, size, -(size * slope + 0.5 * size * size * curvature));
+        var report =
+            o.LineSearch == LineSearch.StrongWolfe
+                ? Search(objective, loss, gradient, d, size, Promised)
+                : Try(objective, loss, d, size, Promised(size), o.AdaptiveDamping is null ? double.NegativeInfinity : 0);
+        Adapt(report, objective.Parameters.Type);
         return report with
         {
             Damping = lambda,
@@ -131,6 +160,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             TargetKl = o.KlRadius * o.LearningRate * o.LearningRate,
             AchievedKl = report.Outcome == StepOutcome.Accepted ? MeanKl() : null,
         };
+
+        double Promised(double t) => -(t * slope + 0.5 * t * t * curvature);
 
         StepReport Skipped() => this.Skipped(loss, curvature: true) with { Damping = lambda, FisherSolver = solver };
 
@@ -144,9 +175,63 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         }
     }
 
+    private void RequireUsable()
+    {
+        if (Group.Options.LineSearch == LineSearch.None)
+            return;
+        if (Group.Options.KlRadius is { } epsilon)
+            throw new InvalidOperationException(
+                FormattableString.Invariant($"KlRadius is {epsilon} and sets the step size, as the line search does: choose one of them.")
+            );
+        if (MaxGradientNorm is not null)
+            throw new InvalidOperationException(
+                "The line search needs the slope of the loss, and a clipped gradient has another: leave MaxGradientNorm null."
+            );
+    }
+
+    /// <summary>The step to the point that a line search finds; none where the loss does not fall.</summary>
+    private StepReport Search(Objective objective, double loss, Tensor gradient, Tensor d, double first, Func<double, double> promised)
+    {
+        using var trial = new TrialStep(objective, loss);
+        int evaluations = 0;
+        StrongWolfe.Point start = new(0, loss, Dot(gradient, d), gradient);
+        double rounding = finfo(objective.Parameters.Type).eps * Math.Abs(loss);
+        var end = start.Slope < 0 ? new StrongWolfe(At, Decrease, Flatness, MaxEvaluations, rounding).Search(start, first) : start;
+        if (!ReferenceEquals(end.Gradient, gradient))
+            end.Gradient.Dispose();
+        bool accepted = end.Step > 0;
+        if (accepted)
+            trial.Move(d, end.Step);
+        else
+            trial.TakeBack();
+        double predicted = promised(end.Step);
+        return Made(accepted, loss, end.Loss, d, end.Step, predicted, accepted ? trial.ReductionRatio(end.Loss, predicted) : null) with
+        {
+            Evaluations = evaluations,
+        };
+
+        StrongWolfe.Point At(double t)
+        {
+            trial.Move(d, t);
+            var (value, at) = objective.Gradient();
+            evaluations++;
+            return new(t, value, Dot(at, d), at);
+        }
+    }
+
+    private void Adapt(StepReport report, ScalarType type)
+    {
+        bool rejected = report.Outcome == StepOutcome.Rejected;
+        if (Group.Options.AdaptiveDamping is not { } adaptation || (!rejected && Steps % adaptation.Interval != 0))
+            return;
+        double change = Math.Pow(adaptation.Decay, adaptation.Interval),
+            lowered = Math.Max(Damping * change, DampingSettings.Least(type));
+        Adapted = LevenbergMarquardt.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
+    }
+
     private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
     {
-        var (o, lambda) = (Group.Options, Group.Options.Damping);
+        var (o, lambda) = (Group.Options, Damping);
         switch (solver)
         {
             case FisherSolver.ConjugateGradient:
@@ -159,10 +244,16 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
                     Log($"conjugate gradient stopped early: {cg.Status}");
                 return (cg.Status == CgStatus.NotFinite ? null : cg.Solution, cg);
             case FisherSolver.Gram:
-                var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
-                var gram = a.mm(a.T);
-                gram.diagonal().add_(lambda);
-                return Factorised(gram, a.mv(gradient)) is { } y ? (gradient.sub(a.T.mv(y)).div_(lambda), null) : (null, null);
+                using (var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps))
+                {
+                    if (a.Fallback is { } reason)
+                        Log($"rows of the Jacobian are computed one example at a time, because {reason}");
+                    var gram = a.Gram();
+                    gram.diagonal().add_(lambda);
+                    return Factorised(gram, a.Apply(gradient)) is { } y
+                        ? (gradient.sub(a.ApplyTransposed(y)).div_(lambda), null)
+                        : (null, null);
+                }
             default:
                 var f = fisher.ToDense();
                 f.diagonal().add_(lambda);

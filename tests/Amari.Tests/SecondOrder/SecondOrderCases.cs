@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Ranks;
 using Amari.Solvers;
 
 namespace Amari.Tests.SecondOrder;
@@ -51,6 +52,17 @@ public static class SecondOrderCases
                     Fisher = FisherKind.Empirical,
                 }
             ),
+        ["NaturalGradient adaptive, searching"] = (m, l) =>
+            new NaturalGradient(
+                m,
+                l,
+                new()
+                {
+                    Damping = 0.1,
+                    AdaptiveDamping = new() { Decay = 0.5, Interval = 1 },
+                    LineSearch = LineSearch.StrongWolfe,
+                }
+            ),
         ["Lbfgs"] = (m, l) => new Lbfgs(m, l, new() { Iterations = 3, History = 4 }),
         ["Lbfgs without search"] = (m, l) =>
             new Lbfgs(
@@ -64,12 +76,46 @@ public static class SecondOrderCases
                     LineSearch = LineSearch.None,
                 }
             ),
+        ["LevenbergMarquardt"] = (m, l) => new LevenbergMarquardt(m, l),
+        ["LevenbergMarquardt plain, Moré, QR"] = (m, l) =>
+            new LevenbergMarquardt(
+                m,
+                l,
+                new()
+                {
+                    MaxAcceleration = null,
+                    Scaling = LeastSquaresScaling.Columns,
+                    Solver = LeastSquaresSolver.Qr,
+                }
+            ),
+        ["LevenbergMarquardt unscaled, CG"] = (m, l) =>
+            new LevenbergMarquardt(m, l, new() { Scaling = LeastSquaresScaling.None, Solver = LeastSquaresSolver.ConjugateGradient }),
+        ["DampedGaussNewton"] = (m, l) => new DampedGaussNewton(m, l, new() { Damping = 1e-3 }),
+        ["DampedGaussNewton SPRING, grid, Gram"] = (m, l) =>
+            new DampedGaussNewton(
+                m,
+                l,
+                new()
+                {
+                    Damping = 1e-2,
+                    Momentum = 0.5,
+                    Search = StepSearch.Grid,
+                    Solver = LeastSquaresSolver.Gram,
+                }
+            ),
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 
     internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model, Likelihood? likelihood = null) =>
-        Makers[name](model, likelihood ?? new Categorical());
+        Makers[name](model, likelihood ?? LikelihoodOf(name));
+
+    /// <summary>What the method can train with on labels.</summary>
+    internal static Likelihood LikelihoodOf(string name) =>
+        name.StartsWith(nameof(LevenbergMarquardt), StringComparison.Ordinal)
+        || name.StartsWith(nameof(DampedGaussNewton), StringComparison.Ordinal)
+            ? new LabelSquares()
+            : new Categorical();
 
     /// <summary>The same optimizer with its default options.</summary>
     internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) =>
@@ -80,6 +126,8 @@ public static class SecondOrderCases
             "NewtonCg" => new NewtonCg(model, new Categorical()),
             "HessianFree" => new HessianFree(model, new Categorical()),
             "NaturalGradient" => new NaturalGradient(model, new Categorical()),
+            "LevenbergMarquardt" => new LevenbergMarquardt(model, new LabelSquares()),
+            "DampedGaussNewton" => new DampedGaussNewton(model, new LabelSquares()),
             _ => new Lbfgs(model, new Categorical()),
         };
 

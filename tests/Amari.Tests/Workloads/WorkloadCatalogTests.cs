@@ -23,6 +23,12 @@ public sealed class WorkloadCatalogTests : IDisposable
                 "autoencoder-sigmoid",
                 "fashion-conv",
                 "char-transformer",
+                "poisson",
+                "heat",
+                "burgers",
+                "monge-ampere",
+                "poisson-5d",
+                "nist",
             ],
             WorkloadCatalog.All.Select(w => w.Name)
         );
@@ -36,7 +42,8 @@ public sealed class WorkloadCatalogTests : IDisposable
             "nope",
             null,
             "'nope'",
-            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer"
+            "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer, "
+                + "poisson, heat, burgers, monge-ampere, poisson-5d, nist"
         );
 
     [Fact]

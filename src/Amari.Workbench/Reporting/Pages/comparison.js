@@ -63,6 +63,69 @@ sections.forEach((section, n) => {
   for (const query of [dark, narrow]) query.addEventListener('change', draw);
   draw();
 });
+// The solution of an equation, and a network with its error at an evaluation that the slider chooses.
+sections.forEach((section, n) => {
+  const f = section.solution;
+  if (!f) return;
+  const place = document.getElementById('solution' + n), plot = 'field' + n, play = place.querySelector('[data-play]'),
+    slider = place.querySelector('input'), label = place.querySelector('output'), runs = [...place.querySelectorAll('[data-run]')],
+    square = values => f.y.map((_, j) => f.x.map((_, i) => values[i * f.y.length + j])),
+    logs = values => values.map(v => v === null ? null : Math.log10(Math.max(Math.abs(v), 1e-16))),
+    most = frame => Math.max(...logs(frame.error)), all = f.runs.flatMap(r => r.frames.map(most)),
+    high = Math.ceil(Math.max(...all)), low = Math.floor(Math.min(...all)) - 1,
+    marks = [...Array(high - low + 1).keys()].map(i => low + i).filter((_, i) => i % Math.ceil((high - low) / 8) === 0),
+    range = [Math.min(...f.exact), Math.max(...f.exact)];
+  let run = 0, timer = null;
+  const frames = () => f.runs[run].frames, frame = () => frames()[slider.value],
+    fields = () => [square(f.exact.map((u, i) => frame().error[i] === null ? null : u + frame().error[i])), square(logs(frame().error))];
+  function say() {
+    const at = frame();
+    label.textContent = 'step ' + at.step + ', ' + at.seconds.toPrecision(3) + ' s, largest error ' + (10 ** most(at)).toExponential(1);
+  }
+  function draw() {
+    const [network, error] = fields(), down = narrow.matches,
+      part = i => down ? [[0, .82], [1 - (i + 1) / 3 + .06, 1 - i / 3 - .04]] : [[i / 3, i / 3 + .24], [0, 1]],
+      bar = (i, more) => ({ x: part(i)[0][1] + .005, y: (part(i)[1][0] + part(i)[1][1]) / 2, len: part(i)[1][1] - part(i)[1][0],
+        thickness: 12, xpad: 4, outlinewidth: 0, ...more }),
+      map = (i, z, more, ticks) => ({ type: 'heatmap', x: f.x, y: f.y, z, xaxis: 'x' + (i ? i + 1 : ''), yaxis: 'y' + (i ? i + 1 : ''), colorbar: bar(i, ticks), ...more }),
+      axes = Object.assign({}, ...[0, 1, 2].map(i => ({
+        ['xaxis' + (i ? i + 1 : '')]: { domain: part(i)[0], anchor: 'y' + (i ? i + 1 : ''), title: f.axes[0], gridcolor: grid },
+        ['yaxis' + (i ? i + 1 : '')]: { domain: part(i)[1], anchor: 'x' + (i ? i + 1 : ''), title: i && !down ? '' : f.axes[1],
+          gridcolor: grid } }))),
+      titles = ['solution', 'network', 'error |network - solution|'].map((text, i) => ({ text, showarrow: false, xref: 'paper',
+        yref: 'paper', x: (part(i)[0][0] + part(i)[0][1]) / 2, y: part(i)[1][1], xanchor: 'center', yanchor: 'bottom' })),
+      values = { zmin: range[0], zmax: range[1], colorscale: 'Viridis', hovertemplate: '(%{x:.3g}, %{y:.3g})<br>%{z:.5g}<extra></extra>' };
+    Plotly.react(plot, [map(0, square(f.exact), values), map(1, network, values), map(2, error, { zmin: low, zmax: high,
+      colorscale: 'Cividis', hovertemplate: '(%{x:.3g}, %{y:.3g})<br>10^%{z:.2f}<extra></extra>' },
+    { tickvals: marks, ticktext: marks.map(t => '10<sup>' + t + '</sup>') })],
+    layout({ ...axes, annotations: titles, margin: { t: 40, r: 40, l: 50, b: 50 } }), { ...settings, displayModeBar: false });
+    say();
+  }
+  function show() {
+    const [network, error] = fields();
+    Plotly.restyle(plot, { z: [network, error] }, [1, 2]);
+    say();
+  }
+  function stop() { clearInterval(timer); timer = null; play.innerHTML = '&#9654; play'; }
+  function choose(i) {
+    run = i;
+    slider.max = frames().length - 1;
+    slider.value = slider.max;
+    runs.forEach((b, k) => b.setAttribute('aria-pressed', k === i));
+  }
+  runs.forEach((b, i) => b.onclick = () => { stop(); choose(i); show(); });
+  slider.oninput = () => { stop(); show(); };
+  play.onclick = () => {
+    if (timer !== null) return stop();
+    if (slider.value === slider.max) slider.value = 0;
+    play.innerHTML = '&#10074;&#10074; pause';
+    show();
+    timer = setInterval(() => { if (slider.value === slider.max) stop(); else { slider.value++; show(); } }, 350);
+  };
+  choose(0);
+  for (const query of [dark, narrow]) query.addEventListener('change', draw);
+  draw();
+});
 const paint = () => { for (const dot of document.getElementsByClassName('dot')) dot.style.background = tone(dot.dataset.color); };
 dark.addEventListener('change', paint);
 paint();

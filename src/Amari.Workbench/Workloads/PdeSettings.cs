@@ -1,0 +1,87 @@
+using System.Globalization;
+using Amari.Native;
+
+namespace Amari.Workloads;
+
+/// <summary>What can be chosen about a <see cref="PdeWorkload"/>.</summary>
+public sealed record PdeSettings
+{
+    private const string HiddenName = "hidden",
+        PointsName = "points",
+        BoundaryPointsName = "boundary-points",
+        BoundaryWeightName = "boundary-weight",
+        ResampleName = "resample";
+
+    /// <summary>Units of the hidden layers, each ≥ 1; empty for a linear model.</summary>
+    public IReadOnlyList<int> Hidden
+    {
+        get;
+        init => field = [.. value.Select(units => Require.AtLeast(1, units, "number of hidden units"))];
+    } = [32];
+
+    /// <summary>Points in the interior, ≥ 1.</summary>
+    public int Points
+    {
+        get;
+        init => field = Require.AtLeast(1, value, "number of points");
+    } = 900;
+
+    /// <summary>Points of all other conditions together, ≥ 0.</summary>
+    public int BoundaryPoints
+    {
+        get;
+        init => field = Require.AtLeast(0, value, "number of boundary points");
+    } = 120;
+
+    /// <summary>The factor > 0 of the mean squared residual of each boundary or initial condition; that of the equation has 1.</summary>
+    public double BoundaryWeight
+    {
+        get;
+        init => field = Require.Positive(value, "boundary weight");
+    } = 1;
+
+    /// <summary>Training uses new points after this many steps; 0 for the same points in all steps.</summary>
+    public int Resample
+    {
+        get;
+        init => field = Require.AtLeast(0, value, "number of steps between new points");
+    }
+
+    /// <summary>By name, as on the command line.</summary>
+    internal IReadOnlyDictionary<string, string> Values =>
+        new Dictionary<string, string>
+        {
+            [HiddenName] = string.Join(',', Hidden),
+            [PointsName] = FormattableString.Invariant($"{Points}"),
+            [BoundaryPointsName] = FormattableString.Invariant($"{BoundaryPoints}"),
+            [BoundaryWeightName] = FormattableString.Invariant($"{BoundaryWeight}"),
+            [ResampleName] = FormattableString.Invariant($"{Resample}"),
+        };
+
+    /// <summary>Parses all values of <see cref="Values"/>.</summary>
+    /// <exception cref="ArgumentException">A value is invalid.</exception>
+    internal static PdeSettings Parse(IReadOnlyDictionary<string, string> values) =>
+        new()
+        {
+            Hidden =
+            [
+                .. values[HiddenName]
+                    .Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                    .Select(units => Whole(HiddenName, units, "whole numbers separated by commas, as 32,32")),
+            ],
+            Points = Whole(PointsName, values[PointsName]),
+            BoundaryPoints = Whole(BoundaryPointsName, values[BoundaryPointsName]),
+            BoundaryWeight = double.TryParse(values[BoundaryWeightName], CultureInfo.InvariantCulture, out double weight)
+                ? weight
+                : throw Invalid(BoundaryWeightName, values[BoundaryWeightName], "a number"),
+            Resample = Whole(ResampleName, values[ResampleName]),
+        };
+
+    private static int Whole(string name, string value, string allowed = "a whole number") =>
+        int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)
+            ? number
+            : throw Invalid(name, value, allowed);
+
+    private static ArgumentException Invalid(string name, string value, string allowed) =>
+        new($"The setting {name} is '{value}'; it must be {allowed}.");
+}
