@@ -108,6 +108,25 @@ public sealed class ModelResiduals : Residuals
         }
     }
 
+    /// <summary>The same residuals with the exact second derivative of a <see cref="CurveModel"/>; null for other models, and for several
+    /// ranks.</summary>
+    internal CurveResiduals? OfCurve()
+    {
+        if (_model is not CurveModel curve || Ranks.Size > 1)
+            return null;
+        var y = _targets.to_type(Parameters.Type);
+        return new(
+            curve.Function,
+            _inputs,
+            y,
+            curve.B,
+            full_like(y, Math.Sqrt(_precision / y.shape[0])),
+            RobustLoss.Squares,
+            lossScale: 1,
+            bounds: null
+        );
+    }
+
     /// <summary>The part of the mean loss that is the same for all parameters, which ½ ‖r‖² leaves out.</summary>
     internal double Constant()
     {
