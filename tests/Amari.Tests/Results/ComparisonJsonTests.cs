@@ -71,4 +71,18 @@ public sealed class ComparisonJsonTests
     [InlineData(1.5, "| a third or less | **not met**: 3 of 3 seeds do not get there |")]
     public void The_goal_is_answered(double end, string answer) =>
         Assert.Contains(answer, GoalTable.Of(id => id == "defaults-autoencoder" ? Recipe(end) : null), StringComparison.Ordinal);
+
+    [Fact]
+    public void Trouble_of_kfac_misses_the_goal()
+    {
+        var recipe = Recipe();
+        var kfac = Optimizer(recipe, "kfac").AsObject();
+        (kfac["secondsTest"], kfac["stepsTest"]) = (null, null);
+        recipe["parts"]![0]!["comparison"]!["busyRuns"] = 3;
+        Assert.Contains(
+            "**not met**: not compared, because of trouble",
+            GoalTable.Of(id => id == "defaults-autoencoder" ? recipe : null),
+            StringComparison.Ordinal
+        );
+    }
 }
