@@ -35,8 +35,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.Positive(value);
         } = 1e-3;
 
-        /// <summary>How λ adapts to the loss of each step's batch (Levenberg-Marquardt); null keeps it. A step that raises this loss is then
-        /// taken back, and λ rises at once.</summary>
+        /// <summary>How λ adapts to the loss of each step's batch (Levenberg-Marquardt); null keeps it. A step that raises this loss is
+        /// then taken back, and λ rises at once.</summary>
         public AdaptiveDamping? AdaptiveDamping { get; init; }
 
         /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes
@@ -226,7 +226,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             return;
         double change = Math.Pow(adaptation.Decay, adaptation.Interval),
             lowered = Math.Max(Damping * change, DampingSettings.Least(type));
-        Adapted = LevenbergMarquardt.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
+        Adapted = TrustRule.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
     }
 
     private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
