@@ -44,7 +44,7 @@ internal static class Catalog
     /// <summary>The run, and the weights at its end: rank 0's.</summary>
     private static (TrainingRun TrainingRun, Tensor Weights) Train(string optimizer, Communicator? ranks)
     {
-        using var trainer = new Trainer(new Small(), null, ranks);
+        using var trainer = new Trainer(LabelSquares.For(optimizer, new Small()), null, ranks);
         var weights = zeros(0);
         var run = trainer.Train(
             new(optimizer, new Dictionary<string, string>()),
@@ -111,6 +111,7 @@ internal static class Catalog
                 ["natural-gradient"] = new Dictionary<string, string> { ["Damping"] = "0.1" },
                 ["hessian-free"] = new Dictionary<string, string> { ["MaxIterations"] = "8" },
                 ["lbfgs"] = new Dictionary<string, string> { ["LearningRate"] = "0.3", ["Iterations"] = "6" },
+                ["gauss-newton"] = new Dictionary<string, string> { ["Damping"] = "0.1" },
             };
     }
 }

@@ -134,6 +134,22 @@ internal static class Methods
             }
         ),
         ["lbfgs"] = m => new Lbfgs((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.3, Iterations = 5 }),
+        ["levenberg-marquardt"] = m => new LevenbergMarquardt((nn.Module<Tensor, Tensor>)m, new LabelSquares()),
+        ["levenberg-marquardt cg"] = m => new LevenbergMarquardt(
+            (nn.Module<Tensor, Tensor>)m,
+            new LabelSquares(),
+            new()
+            {
+                Solver = LeastSquaresSolver.ConjugateGradient,
+                MaxIterations = 10,
+                MaxAcceleration = null,
+            }
+        ),
+        ["gauss-newton"] = m => new DampedGaussNewton(
+            (nn.Module<Tensor, Tensor>)m,
+            new LabelSquares(),
+            new() { Damping = 0.01, Momentum = 0.5 }
+        ),
         ["kfac quadratic"] = m => new Kfac(
             m,
             KfacOptions with

@@ -22,9 +22,9 @@ internal static class SavedRuns
     /// <param name="optimizers">By name.</param>
     public static void Run(string folder, string held, IEnumerable<string> optimizers)
     {
-        using var trainer = new Trainer(new Noisy(), null);
         foreach (string name in optimizers)
         {
+            using var trainer = new Trainer(LabelSquares.For(name, new Noisy()), null);
             bool holds = name == held;
             var start = new Start();
             var run = trainer.Train(

@@ -12,7 +12,7 @@ internal static class RecipeCatalog
     private const int Seeds = 3,
         Trials = 6,
         ScheduleSeeds = 2,
-        ScheduleEpochs = 8;
+        ScheduleEpochs = 6;
     private const double EpochSeconds = 10.4; // of the autoencoder, the three scheduled optimizers together
     private const double Evaluated = 1.25, // evaluations take at most a fifth of the wall time
         Start = 12, // of a process, and the figures at its end
@@ -20,10 +20,10 @@ internal static class RecipeCatalog
 
     private static readonly (string Workload, double Budget)[] Workloads =
     [
-        ("autoencoder", 15),
-        ("fashion-conv", 8),
-        ("char-transformer", 15),
-        ("digits-conv", 2),
+        ("autoencoder", 12),
+        ("fashion-conv", 6),
+        ("char-transformer", 12),
+        ("digits-conv", 1.5),
     ];
 
     private static readonly string[] Shapes = ["constant", "linear", "cosine"];

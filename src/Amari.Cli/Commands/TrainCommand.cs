@@ -14,10 +14,9 @@ internal sealed class TrainCommand
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
     private readonly LogArguments _logging = new();
-    private readonly Option<string> _optimizer = new("--optimizer")
+    private readonly Option<string?> _optimizer = new("--optimizer")
     {
-        Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
-        DefaultValueFactory = _ => "kfac",
+        Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)) + " (default: kfac, or the workload's own)",
         HelpName = "NAME",
     };
     private readonly Option<string?> _rate = new("--lr")
@@ -175,7 +174,10 @@ internal sealed class TrainCommand
             settings.TryAdd("LearningRate", rate);
         return (
             workload.With(new Dictionary<string, string>(pairs[true])),
-            new(OptimizerCatalog.Find(parsed.GetValue(_optimizer)!).Name, settings) { Schedule = _common.ScheduleOf(parsed) }
+            new(OptimizerCatalog.Find(parsed.GetValue(_optimizer) ?? workload.DefaultOptimizer).Name, settings)
+            {
+                Schedule = _common.ScheduleOf(parsed),
+            }
         );
     }
 

@@ -23,6 +23,8 @@ internal static class Palette
         "shampoo",
         "schedulefree-adamw",
         "ekfac",
+        "levenberg-marquardt",
+        "gauss-newton",
     ];
     private static readonly string[] Colors =
     [

@@ -109,6 +109,8 @@ internal static class Report
         if (comparison.Runs.Count > 0)
             foreach (var table in ResultTable.Of(comparison, console.Profile.Width))
                 console.Write(table);
+        if (comparison.Runs is [{ Table: { } own }])
+            console.Write(ResultTable.Of(own));
         console.WriteLine(Answer.Of(comparison));
     }
 

@@ -104,6 +104,13 @@ internal static partial class ResultJson
             Plateau = json["plateau"] is { IsNull: false } plateau ? PlateauOf(plateau) : null,
             FinalLoss = json["finalLoss"].Number(),
             FinalMetric = json["finalMetric"].Number(),
+            Table = json["table"] is { IsNull: false } table
+                ? new(
+                    table["title"].Text(),
+                    [.. table["heads"].RequiredItems().Select(h => h.Text())],
+                    [.. table["rows"].RequiredItems().Select(r => (IReadOnlyList<string>)[.. r.RequiredItems().Select(c => c.Text())])]
+                )
+                : null,
             MillisecondsPerStep = json["millisecondsPerStep"].Number(),
             StepTimes = json["stepMilliseconds"] is { IsNull: false } times
                 ? new(times["low"].Number(), times["median"].Number(), times["high"].Number())

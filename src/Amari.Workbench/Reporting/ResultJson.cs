@@ -140,6 +140,14 @@ internal static partial class ResultJson
             ["finalLoss"] = Finite(run.FinalLoss),
             ["finalHeldOutLoss"] = Finite(run.FinalHeldOutLoss),
             ["finalMetric"] = Finite(run.FinalMetric),
+            ["table"] = run.Table is not { } table
+                ? null
+                : new JsonObject
+                {
+                    ["title"] = table.Title,
+                    ["heads"] = Texts(table.Heads),
+                    ["rows"] = new JsonArray([.. table.Rows.Select(Texts)]),
+                },
             ["millisecondsPerStep"] = Finite(run.MillisecondsPerStep),
             ["stepMilliseconds"] = new JsonObject
             {
@@ -171,6 +179,8 @@ internal static partial class ResultJson
                 }),
             ]),
         };
+
+    private static JsonArray Texts(IReadOnlyList<string> texts) => new([.. texts.Select(t => JsonValue.Create(t))]);
 
     private static JsonObject BudgetOf(Budget budget) => new() { ["seconds"] = budget.Seconds, ["epochs"] = budget.Epochs };
 

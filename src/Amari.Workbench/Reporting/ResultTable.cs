@@ -1,4 +1,5 @@
 using Amari.Training;
+using Amari.Workloads;
 using Spectre.Console;
 
 namespace Amari.Reporting;
@@ -26,6 +27,10 @@ internal static class ResultTable
                 part.RemoveRange(0, count);
             }
     }
+
+    /// <summary>A workload's table about a model.</summary>
+    public static Table Of(ModelTable table) =>
+        Table([.. table.Heads.Select((head, i) => new Column(head, [.. table.Rows.Select(r => r[i])]))]).Title(Markup.Escape(table.Title));
 
     private static Table Table(IReadOnlyList<Column> columns)
     {

@@ -30,6 +30,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
     public void AddDetails()
     {
         AddRuns();
+        AddTables();
         AddSettings();
         AddCoverage();
         AddEvents();
@@ -156,6 +157,16 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
 
         static string At(double value, long step, double seconds) =>
             FormattableString.Invariant($"{Number.Short(value)}\nstep {step}, {Number.Short(seconds)} s");
+    }
+
+    private void AddTables()
+    {
+        foreach (var run in _comparison.Runs)
+            if (run.Table is { } table)
+            {
+                AddHead(_comparison.Runs.Count == 1 ? table.Title : $"{table.Title}: {run.Optimizer}, seed {run.Seed}");
+                page.Table([.. table.Heads.Select(Html)], table.Rows.Select(row => (IReadOnlyList<string>)[.. row.Select(Html)]));
+            }
     }
 
     private void AddSettings()

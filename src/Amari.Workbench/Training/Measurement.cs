@@ -6,4 +6,8 @@ namespace Amari.Training;
 /// metric is (<see cref="Workloads.Metric.OfModel"/>).</param>
 /// <param name="Metric">The workload's metric over the test set, or without one over the examples of the loss; or that of the
 /// model.</param>
-internal readonly record struct Measurement(double Loss, double? HeldOutLoss, double Metric);
+internal readonly record struct Measurement(double Loss, double? HeldOutLoss, double Metric)
+{
+    /// <summary>The workload's <see cref="Workloads.Workload.Describe"/>.</summary>
+    public Workloads.ModelTable? Table { get; init; }
+}

@@ -310,6 +310,20 @@ public static class OptimizerCatalog
             (m, o, p) => new Lbfgs(m, p, (Lbfgs.Options)o),
             [new SearchRange("LearningRate", 1e-2, 1)]
         ),
+        new(
+            "levenberg-marquardt",
+            "least squares, adaptive damping, geodesic acceleration",
+            typeof(LevenbergMarquardt.Options),
+            (m, o, p) => new LevenbergMarquardt(m, p, (LevenbergMarquardt.Options)o),
+            [new SearchRange("InitialDamping", 1e-6, 1), new SearchChoice("Scaling", ["Decaying", "None"])]
+        ),
+        new(
+            "gauss-newton",
+            "least squares, fixed damping, line search; energy natural gradient",
+            typeof(DampedGaussNewton.Options),
+            (m, o, p) => new DampedGaussNewton(m, p, (DampedGaussNewton.Options)o),
+            [new SearchRange("Damping", 1e-12, 1e-2), new SearchChoice("Search", ["Halving", "Grid"])]
+        ),
     ];
 
     /// <summary>The name of the first entry with these options.</summary>

@@ -26,11 +26,23 @@ public sealed record OptimizerEntry(
     /// <summary>Whether it takes the loss as a function and may evaluate it many times per step.</summary>
     public bool EvaluatesLoss => OptionsType.DeclaringType is { } type && type.IsSubclassOf(typeof(SecondOrderOptimizer));
 
+    /// <summary>Whether it can train with a likelihood: a least-squares method needs one whose negative logarithm is a sum of
+    /// squares.</summary>
+    public bool Takes(Likelihood likelihood)
+    {
+        ArgumentNullException.ThrowIfNull(likelihood);
+        return likelihood.Precision is not null
+            || (OptionsType != typeof(LevenbergMarquardt.Options) && OptionsType != typeof(DampedGaussNewton.Options));
+    }
+
     /// <summary>Why the schedule of a run has no effect on it, in words that follow its name; null where the rate follows it.</summary>
     public string? OwnSchedule =>
         OptionsType == typeof(ScheduleFree.Options) ? "averages its iterates in place of a schedule"
         : OptionsType == typeof(NewtonCg.Options) ? "bounds its steps by a trust region"
-        : OptionsType == typeof(HessianFree.Options) || OptionsType == typeof(Lbfgs.Options)
+        : OptionsType == typeof(LevenbergMarquardt.Options) ? "bounds its steps by an adaptive damping"
+        : OptionsType == typeof(HessianFree.Options)
+        || OptionsType == typeof(Lbfgs.Options)
+        || OptionsType == typeof(DampedGaussNewton.Options)
             ? "finds the length of its steps by a line search"
         : null;
 

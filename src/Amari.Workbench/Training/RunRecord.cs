@@ -52,6 +52,9 @@ internal sealed class RunRecord(
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
+    /// <summary>What the workload says about the model at the last evaluation.</summary>
+    public ModelTable? Table { get; private set; }
+
     /// <summary>The events of the run, except those of its optimizer.</summary>
     public List<OptimizerEvent> Events { get; } = [];
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
@@ -72,6 +75,7 @@ internal sealed class RunRecord(
     public bool Evaluated(Measurement measured, double rate)
     {
         var (loss, heldOut, metric) = measured;
+        Table = measured.Table;
         Losses.Add(new(Step, Seconds, loss));
         if (heldOut is { } other)
             HeldOut.Add(new(Step, Seconds, other, metric));
@@ -121,6 +125,7 @@ internal sealed class RunRecord(
             Best = Best,
             FinalLoss = Losses.Count > 0 ? Losses[^1].Loss : double.NaN,
             FinalMetric = Metric,
+            Table = Table,
             MillisecondsPerStep = RecentMillisecondsPerStep,
             StepTimes = StepTimes.Of(_times),
             Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
@@ -156,6 +161,7 @@ internal sealed class RunRecord(
             ["cpuSeconds"] = CpuSeconds,
             ["evaluationSeconds"] = EvaluationSeconds,
             ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
+            ["table"] = JsonSerializer.SerializeToNode(Table),
             ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
             ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
             ["events"] = JsonSerializer.SerializeToNode(Events),
@@ -228,6 +234,7 @@ internal sealed class RunRecord(
                 CpuSeconds = (double?)saved["cpuSeconds"] ?? 0;
                 EvaluationSeconds = (double?)saved["evaluationSeconds"] ?? 0;
                 Metric = saved["metric"].Deserialize<double>(Json);
+                Table = saved["table"].Deserialize<ModelTable>();
                 Best = saved["best"] is { } best
                     ? BestOf(best)
                     : Losses

@@ -391,8 +391,9 @@ public sealed class Trainer : IDisposable
         var (loss, metric) = Means(_data.Measured ?? _data.Train);
         (double Loss, double Metric)? heldOut = _data.Test is { } test ? Means(test) : null;
         double? ofModel = OfModel(model);
+        var table = Workload.Describe(model);
         model.train();
-        return new(loss, heldOut?.Loss ?? (ofModel is null ? null : double.NaN), ofModel ?? heldOut?.Metric ?? metric);
+        return new(loss, heldOut?.Loss ?? (ofModel is null ? null : double.NaN), ofModel ?? heldOut?.Metric ?? metric) { Table = table };
 
         (double Loss, double Metric) Means(Dataset set)
         {

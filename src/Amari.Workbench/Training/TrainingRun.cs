@@ -121,6 +121,9 @@ public sealed record TrainingRun
     /// <summary>The longest plateau at the loss of a constant prediction; null if there is none or that loss is unknown.</summary>
     public Plateau? Plateau { get; init; }
 
+    /// <summary>What the workload says about the model at the last evaluation (<see cref="Workload.Describe"/>); null if nothing.</summary>
+    public ModelTable? Table { get; init; }
+
     /// <summary>The curvature monitor's measurements; null without one.</summary>
     public MonitorResult? Monitor { get; init; }
 

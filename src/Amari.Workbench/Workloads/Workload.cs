@@ -29,6 +29,14 @@ public abstract class Workload
     /// <summary>The length of a run if the command does not set it.</summary>
     public abstract Budget DefaultBudget { get; }
 
+    /// <summary>The optimizer of <c>amari train</c> if the command does not name one: its name in the catalog.</summary>
+    public virtual string DefaultOptimizer => "kfac";
+
+    /// <summary>A table about a trained model for reports; null if there is nothing to show. It is called at every evaluation, in evaluation
+    /// mode and without gradients.</summary>
+    /// <param name="model">A result of <see cref="CreateModel"/>. Not owned, not to be changed.</param>
+    public virtual ModelTable? Describe(nn.Module<Tensor, Tensor> model) => null;
+
     /// <summary>Loads the data. The caller disposes it.</summary>
     /// <param name="directory">The directory that the user specified, or null for the default locations.</param>
     /// <exception cref="FileNotFoundException">The files are missing. The message says how to get them.</exception>

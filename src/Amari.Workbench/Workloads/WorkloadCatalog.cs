@@ -22,6 +22,7 @@ public static class WorkloadCatalog
         new BurgersEquation(),
         new MongeAmpereEquation(),
         new Poisson5dEquation(),
+        new Nist(),
     ];
 
     /// <summary>The workloads of <c>amari compare</c> without a name, and the budget of a run: a deep autoencoder, by its error on held-out

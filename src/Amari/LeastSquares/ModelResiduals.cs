@@ -109,15 +109,32 @@ public sealed class ModelResiduals : Residuals
         }
     }
 
-    /// <summary>The part of the mean loss that no parameter changes: the loss of a model that is always right.</summary>
+    /// <summary>The same residuals with the exact second derivative of a <see cref="CurveModel"/>; null for other models, and for several
+    /// ranks.</summary>
+    internal CurveResiduals? OfCurve()
+    {
+        if (_model is not CurveModel curve || Ranks.Size > 1)
+            return null;
+        var y = _targets.to_type(Parameters.Type);
+        return new(
+            curve.Function,
+            _inputs,
+            y,
+            curve.B,
+            full_like(y, Math.Sqrt(_precision / y.shape[0])),
+            RobustLoss.Squares,
+            lossScale: 1,
+            bounds: null
+        );
+    }
+
+    /// <summary>The part of the mean loss that is the same for all parameters, which ½ ‖r‖² leaves out.</summary>
     internal double Constant()
     {
-        using var off = no_grad();
-        using var scope = NewDisposeScope();
-        var right = _targets.to_type(Parameters.Type);
-        double own = right.shape[0] == 0 ? 0 : _likelihood.SumNegativeLogLikelihood(right, right).ToDouble();
-        double[] sums = Ranks.Sum(own, right.shape[0]);
-        return sums[0] / sums[1];
+        if (_likelihood.ConstantOfOutput == 0)
+            return 0;
+        double[] sums = Ranks.Sum(_targets.numel(), _targets.shape[0]);
+        return _likelihood.ConstantOfOutput * sums[0] / sums[1];
     }
 
     private Objective Objective() => new(_model, _likelihood, [(_inputs, _targets)], Parameters) { Ranks = Ranks };

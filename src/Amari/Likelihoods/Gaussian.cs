@@ -15,13 +15,15 @@ public sealed class Gaussian(double variance = 1) : Likelihood
 
     internal override double? Precision => 1 / Variance;
 
+    internal override double ConstantOfOutput => 0.5 * Math.Log(2 * Math.PI * Variance);
+
     /// <inheritdoc/>
     public override Tensor SumNegativeLogLikelihood(Tensor output, Tensor target)
     {
         using var scope = NewDisposeScope();
         return (
             nn.functional.mse_loss(output, Fit(output, target), reduction: nn.Reduction.Sum) / (2 * Variance)
-            + output.numel() * 0.5 * Math.Log(2 * Math.PI * Variance)
+            + output.numel() * ConstantOfOutput
         ).MoveToOuterDisposeScope();
     }
 
@@ -80,7 +82,7 @@ public sealed class Gaussian(double variance = 1) : Likelihood
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        double constant = (double)targets.numel() / targets.shape[0] * 0.5 * Math.Log(2 * Math.PI * Variance);
+        double constant = (double)targets.numel() / targets.shape[0] * ConstantOfOutput;
         var y = targets.is_floating_point() ? targets : targets.to_type(ScalarType.Float64);
         return new(constant + MeanOfExamples((y - y.mean([0], keepdim: true)).square()) / (2 * Variance), constant);
     }

@@ -42,6 +42,9 @@ public abstract class Likelihood
     /// <summary>1 / σ² where -log p(y | f) is |y - f|² / (2 σ²) up to a constant; null for other distributions.</summary>
     internal virtual double? Precision => null;
 
+    /// <summary>What -log p(y | f) has besides that square, for each output.</summary>
+    internal virtual double ConstantOfOutput => 0;
+
     /// <summary>-log p(y | f) summed over all terms that count: a scalar, differentiable in the output.</summary>
     /// <exception cref="ArgumentException">The target does not fit the output, or a value is out of range.</exception>
     public abstract Tensor SumNegativeLogLikelihood(Tensor output, Tensor target);

@@ -102,7 +102,7 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
             );
         using var scope = NewDisposeScope();
         var residuals = new ModelResiduals(Model, Likelihood!, inputs, targets, Layout(), Ranks);
-        var report = StepOnResiduals(residuals);
+        var report = StepOnResiduals(residuals.OfCurve() ?? (Residuals)residuals);
         double constant = residuals.Constant();
         return Report =
             constant == 0 ? report : report with { LossBefore = report.LossBefore + constant, LossAfter = report.LossAfter + constant };

@@ -5,6 +5,8 @@ namespace Amari;
 /// <summary>When a least-squares problem counts as solved: each is reached at the first step that meets it.</summary>
 public sealed record LeastSquaresTolerances
 {
+    private const double Rounding = 1e-14; // of a loss in float64: below it, only the predicted reduction is known
+
     /// <summary>Largest <see cref="StepReport.GradientCosine"/>, ≥ 0.</summary>
     public double Gradient
     {
@@ -38,7 +40,9 @@ public sealed record LeastSquaresTolerances
         if (report.RelativeStep <= Step)
             return LeastSquaresStatus.Step;
         double bound = Reduction * report.LossBefore;
-        return Math.Abs(report.LossBefore - report.LossAfter) <= bound && report.PredictedReduction <= bound
+        return
+            Math.Abs(report.LossBefore - report.LossAfter) <= Math.Max(bound, Rounding * report.LossBefore)
+            && report.PredictedReduction <= bound
             ? LeastSquaresStatus.Reduction
             : null;
     }

@@ -77,6 +77,8 @@ public sealed partial class DocumentationTests
             nameof(NewtonCg) => "newton-cg",
             nameof(HessianFree) => "hessian-free",
             nameof(NaturalGradient) => "natural-gradient",
+            nameof(LevenbergMarquardt) => "levenberg-marquardt",
+            nameof(DampedGaussNewton) => "damped-gauss-newton",
             _ => optimizer.ToLowerInvariant(),
         };
 

@@ -32,7 +32,7 @@ internal static class OlderState
 
     public static Optimizer Make(string name, nn.Module<Tensor, Tensor> model) =>
         OptimizerCatalog.Find(name) is var entry
-            ? entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), new Categorical())
+            ? entry.Create(model, Settings.Apply(entry.OptionsType, entry.Preset ?? []), LabelSquares.For(name))
             : null!;
 
     /// <summary>Step number <paramref name="step"/> on its own batch.</summary>

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Text.Json.Serialization;
 using Amari.Optimizers;
+using Amari.Ranks;
 using Amari.Tests.Training;
 using Amari.Training;
 using Amari.Verification;
@@ -105,7 +106,7 @@ public sealed class OptionChangeTests
     {
         try
         {
-            return entry.Create(model, options, new Categorical());
+            return entry.Create(model, options, LabelSquares.For(entry.Name));
         }
         catch (ArgumentException)
         {

@@ -1,4 +1,5 @@
 using Amari.Curvature;
+using Amari.Ranks;
 using Amari.Solvers;
 
 namespace Amari.Tests.SecondOrder;
@@ -75,12 +76,46 @@ public static class SecondOrderCases
                     LineSearch = LineSearch.None,
                 }
             ),
+        ["LevenbergMarquardt"] = (m, l) => new LevenbergMarquardt(m, l),
+        ["LevenbergMarquardt plain, Moré, QR"] = (m, l) =>
+            new LevenbergMarquardt(
+                m,
+                l,
+                new()
+                {
+                    MaxAcceleration = null,
+                    Scaling = LeastSquaresScaling.Columns,
+                    Solver = LeastSquaresSolver.Qr,
+                }
+            ),
+        ["LevenbergMarquardt unscaled, CG"] = (m, l) =>
+            new LevenbergMarquardt(m, l, new() { Scaling = LeastSquaresScaling.None, Solver = LeastSquaresSolver.ConjugateGradient }),
+        ["DampedGaussNewton"] = (m, l) => new DampedGaussNewton(m, l, new() { Damping = 1e-3 }),
+        ["DampedGaussNewton SPRING, grid, Gram"] = (m, l) =>
+            new DampedGaussNewton(
+                m,
+                l,
+                new()
+                {
+                    Damping = 1e-2,
+                    Momentum = 0.5,
+                    Search = StepSearch.Grid,
+                    Solver = LeastSquaresSolver.Gram,
+                }
+            ),
     };
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 
     internal static SecondOrderOptimizer Make(string name, nn.Module<Tensor, Tensor> model, Likelihood? likelihood = null) =>
-        Makers[name](model, likelihood ?? new Categorical());
+        Makers[name](model, likelihood ?? LikelihoodOf(name));
+
+    /// <summary>What the method can train with on labels.</summary>
+    internal static Likelihood LikelihoodOf(string name) =>
+        name.StartsWith(nameof(LevenbergMarquardt), StringComparison.Ordinal)
+        || name.StartsWith(nameof(DampedGaussNewton), StringComparison.Ordinal)
+            ? new LabelSquares()
+            : new Categorical();
 
     /// <summary>The same optimizer with its default options.</summary>
     internal static SecondOrderOptimizer Default(string name, nn.Module<Tensor, Tensor> model) =>
@@ -91,6 +126,8 @@ public static class SecondOrderCases
             "NewtonCg" => new NewtonCg(model, new Categorical()),
             "HessianFree" => new HessianFree(model, new Categorical()),
             "NaturalGradient" => new NaturalGradient(model, new Categorical()),
+            "LevenbergMarquardt" => new LevenbergMarquardt(model, new LabelSquares()),
+            "DampedGaussNewton" => new DampedGaussNewton(model, new LabelSquares()),
             _ => new Lbfgs(model, new Categorical()),
         };
 

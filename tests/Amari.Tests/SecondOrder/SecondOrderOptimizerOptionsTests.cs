@@ -1,5 +1,6 @@
 using System.Reflection;
 using Amari.Curvature;
+using Amari.Ranks;
 using Amari.Solvers;
 
 namespace Amari.Tests.SecondOrder;
@@ -232,6 +233,89 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
                 MaxEvaluations = 1,
             }
         );
+        var squares = new LabelSquares();
+        LevenbergMarquardt.Options damped = new()
+        {
+            InitialDamping = 1e-6,
+            Solver = LeastSquaresSolver.ConjugateGradient,
+            Tolerance = 0.01,
+        };
+        EachOptionChanges(
+            (m, o) => new LevenbergMarquardt(m, squares, o),
+            memory,
+            damped,
+            damped with
+            {
+                LearningRate = 0.5,
+            },
+            damped with
+            {
+                InitialDamping = 0.1,
+            },
+            damped with
+            {
+                Scaling = LeastSquaresScaling.None,
+            },
+            damped with
+            {
+                MaxAcceleration = null,
+            },
+            damped with
+            {
+                MaxTrials = 1,
+            },
+            damped with
+            {
+                Solver = LeastSquaresSolver.Normal,
+            },
+            damped with
+            {
+                MaxIterations = 2,
+            },
+            damped with
+            {
+                Tolerance = 0.1,
+            }
+        );
+        DampedGaussNewton.Options fixedDamping = new()
+        {
+            Damping = 0.01,
+            Solver = LeastSquaresSolver.ConjugateGradient,
+            Tolerance = 0.01,
+        };
+        EachOptionChanges(
+            (m, o) => new DampedGaussNewton(m, squares, o),
+            memory,
+            fixedDamping,
+            fixedDamping with
+            {
+                LearningRate = 0.5,
+            },
+            fixedDamping with
+            {
+                Damping = 0.1,
+            },
+            fixedDamping with
+            {
+                Search = StepSearch.Grid,
+            },
+            fixedDamping with
+            {
+                Momentum = 0.5,
+            },
+            fixedDamping with
+            {
+                Solver = LeastSquaresSolver.Normal,
+            },
+            fixedDamping with
+            {
+                MaxIterations = 2,
+            },
+            fixedDamping with
+            {
+                Tolerance = 0.1,
+            }
+        );
         Assert.Equal(SecondOrderCases.Methods.ToHashSet(), Changed);
     }
 
@@ -265,6 +349,21 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             { typeof(NaturalGradient.Options), "MaxIterations", 0 },
             { typeof(NaturalGradient.Options), "Tolerance", -1.0 },
             { typeof(NaturalGradient.Options), "MaxDenseBytes", 0L },
+            { typeof(LevenbergMarquardt.Options), "InitialDamping", 0.0 },
+            { typeof(LevenbergMarquardt.Options), "Scaling", (LeastSquaresScaling)9 },
+            { typeof(LevenbergMarquardt.Options), "MaxAcceleration", 0.0 },
+            { typeof(LevenbergMarquardt.Options), "MaxTrials", 0 },
+            { typeof(LevenbergMarquardt.Options), "Solver", (LeastSquaresSolver)9 },
+            { typeof(LevenbergMarquardt.Options), "MaxIterations", 0 },
+            { typeof(LevenbergMarquardt.Options), "Tolerance", double.NaN },
+            { typeof(LevenbergMarquardt.Options), "MaxDenseBytes", 0L },
+            { typeof(DampedGaussNewton.Options), "Damping", 0.0 },
+            { typeof(DampedGaussNewton.Options), "Search", (StepSearch)9 },
+            { typeof(DampedGaussNewton.Options), "Momentum", 1.0 },
+            { typeof(DampedGaussNewton.Options), "Solver", (LeastSquaresSolver)9 },
+            { typeof(DampedGaussNewton.Options), "MaxIterations", 0 },
+            { typeof(DampedGaussNewton.Options), "Tolerance", 0.0 },
+            { typeof(DampedGaussNewton.Options), "MaxDenseBytes", 0L },
             { typeof(Lbfgs.Options), "Iterations", 0 },
             { typeof(Lbfgs.Options), "History", 0 },
             { typeof(Lbfgs.Options), "GradientTolerance", 0.0 },

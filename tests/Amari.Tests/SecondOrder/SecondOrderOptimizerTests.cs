@@ -134,7 +134,8 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.Null(optimizer.Report);
         var (x, y) = Batch(1);
         model.eval();
-        double before = new Categorical().Loss(model.call(x), y).ToDouble();
+        var likelihood = LikelihoodOf(name);
+        double before = likelihood.Loss(model.call(x), y).ToDouble();
         StepReport report = null!;
         for (int i = 1; i <= 10; i++)
         {
@@ -143,7 +144,7 @@ public sealed class SecondOrderOptimizerTests : IDisposable
             Assert.Same(report, optimizer.Report);
             if (i == 1)
                 Assert.Equal(before, report.LossBefore, 1e-6);
-            Assert.Equal(new Categorical().Loss(model.call(x), y).ToDouble(), report.LossAfter, 1e-6);
+            Assert.Equal(likelihood.Loss(model.call(x), y).ToDouble(), report.LossAfter, 1e-6);
         }
         Assert.True(report.LossAfter < 0.95 * before, $"{before} to {report.LossAfter}");
         Assert.All(optimizer.Coverage.Rows, r => Assert.Equal(optimizer.GetType().Name, r.Block));

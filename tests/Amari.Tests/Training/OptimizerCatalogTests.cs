@@ -32,7 +32,7 @@ public sealed class OptimizerCatalogTests
             var described = Settings.Describe(options);
             Assert.All(values, v => Assert.Equal(v.Value, described[v.Key]));
             Assert.Equal(defaults.Keys.Where(IsAlways), described.Keys.Where(IsAlways));
-            using var optimizer = entry.Create(model, options, new Categorical());
+            using var optimizer = entry.Create(model, options, LabelSquares.For(name));
         }
 
         static bool IsAlways(string option) => !option.StartsWith("Step.", StringComparison.Ordinal);

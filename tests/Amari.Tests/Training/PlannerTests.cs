@@ -74,7 +74,7 @@ public sealed class PlannerTests
     {
         bool slow = OptimizerCatalog.Find(name).EvaluatesLoss,
             lowRank = name is "kfac" or "routed-kfac"; // ranks change while training
-        using var trainer = new Trainer(WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null), null);
+        using var trainer = new Trainer(LabelSquares.For(name, WorkloadCatalog.Find(slow ? "digits-softmax" : "digits-mlp", null)), null);
         string prefix = name == "kfac" ? "" : "matrix-optimizer.";
         var choice = new OptimizerChoice(
             name,

@@ -30,6 +30,7 @@ public sealed class TrainerTests
         var workload = OptimizerCatalog.Find(optimizer).OptionsType.DeclaringType!.IsSubclassOf(typeof(SecondOrderOptimizer))
             ? new SmallDigits()
             : (Workload)new DigitsMlp();
+        workload = LabelSquares.For(optimizer, workload);
         using var trainer = new Trainer(workload, null);
         string whole = Path.Combine(folder.Path, "whole"),
             parts = Path.Combine(folder.Path, "parts");

@@ -1,3 +1,4 @@
+using Amari.Ranks;
 using Amari.Training;
 using Amari.Verification;
 using Amari.Workloads;
@@ -13,12 +14,13 @@ public sealed class TrainerUntrainableTests
 
     public static TheoryData<string> Optimizers => [.. OptimizerCatalog.All.Select(o => o.Name)];
 
-    private static Trainer Of(Func<Tensor, Tensor> between, ScalarType type = ScalarType.Float32) => new(new Odd(between, type), null);
+    private static Trainer Of(Func<Tensor, Tensor> between, ScalarType type = ScalarType.Float32, string optimizer = "sgd") =>
+        new(LabelSquares.For(optimizer, new Odd(between, type)), null);
 
     [Theory, MemberData(nameof(Optimizers))]
     public void A_detached_model_is_refused_with_every_optimizer(string name)
     {
-        using var trainer = Of(h => h.detach());
+        using var trainer = Of(h => h.detach(), optimizer: name);
         var plan = Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9);
         Assert.StartsWith(NoGraph, plan.Refused, StringComparison.Ordinal);
         Assert.DoesNotContain("\n", plan.Refused, StringComparison.Ordinal);
@@ -48,7 +50,7 @@ public sealed class TrainerUntrainableTests
     [Theory, MemberData(nameof(Optimizers))]
     public void So_is_one_of_another_type_than_its_data(string name)
     {
-        using var trainer = Of(h => h, ScalarType.Float64);
+        using var trainer = Of(h => h, ScalarType.Float64, name);
         string? refused = Planner.Predict(trainer, new(name, None), steps: 1, maxSeconds: 1e-9).Refused;
         Assert.StartsWith("The inputs are Float64 where the model's parameters are Float32", refused, StringComparison.Ordinal);
         Assert.DoesNotContain("\n", refused, StringComparison.Ordinal);

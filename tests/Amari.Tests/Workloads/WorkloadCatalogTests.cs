@@ -28,6 +28,7 @@ public sealed class WorkloadCatalogTests : IDisposable
                 "burgers",
                 "monge-ampere",
                 "poisson-5d",
+                "nist",
             ],
             WorkloadCatalog.All.Select(w => w.Name)
         );
@@ -42,7 +43,7 @@ public sealed class WorkloadCatalogTests : IDisposable
             null,
             "'nope'",
             "digits-mlp, digits-softmax, digits-conv, diabetes-mlp, autoencoder, autoencoder-sigmoid, fashion-conv, char-transformer, "
-                + "poisson, heat, burgers, monge-ampere, poisson-5d"
+                + "poisson, heat, burgers, monge-ampere, poisson-5d, nist"
         );
 
     [Fact]

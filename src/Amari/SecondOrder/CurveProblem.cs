@@ -1,0 +1,266 @@
+using Amari.LeastSquares;
+using Amari.Native;
+
+namespace Amari.SecondOrder;
+
+/// <summary>A curve fit: checks its data, solves it, and measures the result. Its tensors belong to the scope of the caller.</summary>
+internal sealed class CurveProblem
+{
+    /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
+    private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 };
+
+    private readonly CurveFunction _f;
+    private readonly Tensor _x,
+        _y;
+    private readonly Tensor? _weights;
+    private readonly double[] _start;
+    private readonly CurveFitOptions _options;
+    private readonly ParameterBounds? _bounds;
+    private readonly long _counted; // data with a weight above 0
+
+    /// <exception cref="ArgumentException">As of <see cref="LevenbergMarquardt"/>'s <c>Fit</c>.</exception>
+    public CurveProblem(Func<Tensor, Tensor, Tensor> f, Tensor x, Tensor y, IReadOnlyList<double> start, CurveFitOptions options)
+    {
+        (_f, _start, _options) = (new(f), [.. start], options);
+        if (x.dim() is not (1 or 2) || x.shape[0] == 0)
+            throw new ArgumentException(
+                $"x is [{string.Join(", ", x.shape)}]; it must be [n], or [n, k] for k predictors, with at least one datum.",
+                nameof(x)
+            );
+        long n = x.shape[0];
+        if (y.dim() != 1 || y.shape[0] != n)
+            throw new ArgumentException(
+                $"y is [{string.Join(", ", y.shape)}]; it must be [{n}], a number for each of the {n} values of x.",
+                nameof(y)
+            );
+        (_x, _y) = (Finite("x", x), Finite("y", y));
+        RequireStart();
+        _bounds = Bounds();
+        if (options.Names is { } names && names.Count != _start.Length)
+            throw new ArgumentException($"There are {names.Count} names for {_start.Length} parameters; there must be one for each.");
+        _counted = n;
+        if (options.Weights is { } weights)
+        {
+            if (weights.Count != n)
+                throw new ArgumentException($"There are {weights.Count} weights for {n} data; there must be one for each.");
+            if (weights.FirstOrDefault(w => !(w >= 0 && double.IsFinite(w)), 0) is not 0.0 and var bad)
+                throw new ArgumentException(FormattableString.Invariant($"A weight is {bad}; it must be a finite number >= 0."));
+            _weights = tensor((double[])[.. weights], dtype: ScalarType.Float64);
+            _counted = weights.Count(w => w > 0);
+        }
+        else if (options.AbsoluteWeights)
+            throw new ArgumentException("AbsoluteWeights needs Weights, which are then 1 / σ of each datum.");
+        if (options is { AbsoluteWeights: true, Loss: not RobustLoss.Squares })
+            throw new ArgumentException(
+                $"AbsoluteWeights needs the loss Squares; it is {options.Loss}, for which the spread of the residuals is estimated."
+            );
+        if (_counted < _start.Length)
+            throw new ArgumentException(
+                $"There are {_counted} data for {_start.Length} parameters; there must be at least as many data, with weights above 0."
+            );
+    }
+
+    private void RequireStart()
+    {
+        if (_start.Length == 0)
+            throw new ArgumentException("start is empty; it must have a number for each parameter.", nameof(_start));
+        int bad = Array.FindIndex(_start, s => !double.IsFinite(s));
+        if (bad >= 0)
+            throw new ArgumentException(FormattableString.Invariant($"start[{bad}] is {_start[bad]}; it must be finite."));
+    }
+
+    private static Tensor Finite(string name, Tensor data)
+    {
+        if (!data.is_floating_point() && !data.is_integral())
+            throw new ArgumentException($"{name} is {data.dtype}; it must be of real numbers.");
+        var numbers = data.to_type(ScalarType.Float64).detach();
+        double[] all = numbers.Elements<double>();
+        int bad = Array.FindIndex(all, v => !double.IsFinite(v));
+        if (bad < 0)
+            return numbers;
+        string place = data.dim() == 1 ? $"{bad}" : $"{bad / data.shape[1]}, {bad % data.shape[1]}";
+        throw new ArgumentException(FormattableString.Invariant($"{name}[{place}] is {all[bad]}; the data must be finite."));
+    }
+
+    private ParameterBounds? Bounds()
+    {
+        int p = _start.Length;
+        double[] lower = Of("Lower", _options.Lower, double.NegativeInfinity),
+            upper = Of("Upper", _options.Upper, double.PositiveInfinity);
+        for (int i = 0; i < p; i++)
+        {
+            if (!(lower[i] < upper[i]))
+                throw new ArgumentException(
+                    FormattableString.Invariant(
+                        $"The bounds of parameter {i} are {lower[i]} and {upper[i]}; the lower one must be smaller."
+                    )
+                );
+            if (_start[i] < lower[i] || _start[i] > upper[i])
+                throw new ArgumentException(
+                    FormattableString.Invariant($"start[{i}] is {_start[i]}; it must be within its bounds, {lower[i]} and {upper[i]}.")
+                );
+        }
+        return lower.All(double.IsNegativeInfinity) && upper.All(double.IsPositiveInfinity) ? null : new(lower, upper);
+
+        double[] Of(string name, IReadOnlyList<double>? bounds, double none) =>
+            bounds is null ? [.. Enumerable.Repeat(none, p)]
+            : bounds.Count == p ? [.. bounds]
+            : throw new ArgumentException($"{name} has {bounds.Count} bounds for {p} parameters; there must be one for each.");
+    }
+
+    /// <summary>The fit.</summary>
+    public CurveFit Solve()
+    {
+        using var bounds = _bounds;
+        using var free = new Parameter(tensor(bounds?.Inner(_start) ?? _start, dtype: ScalarType.Float64));
+        var residuals = new CurveResiduals(_f, _x, _y, free, _weights, _options.Loss, _options.LossScale, bounds);
+        var held = new double?[_start.Length];
+        var result = Run(residuals);
+        if (bounds is not null && result.Status != LeastSquaresStatus.NotFinite)
+            result = AtBounds(residuals, bounds, free, held, result);
+        using var off = no_grad();
+        return Measure(bounds is null ? free.detach() : bounds.Outer(free), held, result);
+    }
+
+    private LeastSquaresResult Run(CurveResiduals residuals)
+    {
+        using var method = new LevenbergMarquardt(residuals, _options.Method);
+        return method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
+    }
+
+    /// <summary>Puts the parameters that ended near a bound there, and solves for the others; lets those go from where the loss falls to the
+    /// inside. If that does not give a lower loss, the parameters stay as they were.</summary>
+    /// <param name="residuals">r.</param>
+    /// <param name="bounds">The bounds.</param>
+    /// <param name="free">u.</param>
+    /// <param name="held">Receives the bounds that hold parameters.</param>
+    /// <param name="first">The solution so far.</param>
+    private LeastSquaresResult AtBounds(
+        CurveResiduals residuals,
+        ParameterBounds bounds,
+        Parameter free,
+        double?[] held,
+        LeastSquaresResult first
+    )
+    {
+        var start = free.detach().clone();
+        double[] b = Values();
+        for (int i = 0; i < b.Length; i++)
+            held[i] = bounds.Near(i, b[i]);
+        var all = first;
+        while (held.Any(h => h is not null))
+        {
+            bounds.Hold(held);
+            var result = Run(residuals);
+            all = result with
+            {
+                Steps = all.Steps + result.Steps,
+                Evaluations = all.Evaluations + result.Evaluations,
+                Linearizations = all.Linearizations + result.Linearizations,
+            };
+            double[] gradient = Gradient(bounds.Outer(free));
+            int[] leaving = [.. Enumerable.Range(0, held.Length).Where(i => held[i] is { } h && !bounds.IsMinimal(i, h, gradient[i]))];
+            if (leaving.Length == 0 && all.Loss <= first.Loss)
+                return all;
+            foreach (int i in leaving.Length == 0 ? Enumerable.Range(0, held.Length) : leaving)
+                held[i] = null;
+            Return();
+        }
+        bounds.Hold(held);
+        return first with { Steps = all.Steps, Evaluations = all.Evaluations, Linearizations = all.Linearizations };
+
+        double[] Values()
+        {
+            using var off = no_grad();
+            return bounds.Outer(free).Elements<double>();
+        }
+
+        void Return()
+        {
+            using var off = no_grad();
+            free.copy_(start);
+        }
+    }
+
+    /// <summary>The derivative of the loss with respect to b.</summary>
+    private double[] Gradient(Tensor b)
+    {
+        using var off = no_grad();
+        using var at = Linearize(b);
+        return at.ApplyTransposed(RobustResiduals.Influence(at.R, _options.Loss, _options.LossScale).Influence).Elements<double>();
+    }
+
+    /// <summary>The weighted residuals and their derivatives with respect to b, without bounds and robust loss.</summary>
+    private CurveLinearization Linearize(Tensor b) =>
+        CurveLinearization.Of(w => Weighted(_f.Values(w, _x) - _y), b, _y.shape[0], _f.IsPointwise == true);
+
+    private CurveFit Measure(Tensor b, double?[] at, LeastSquaresResult result)
+    {
+        double[] parameters = b.Elements<double>();
+        string[] names = [.. _options.Names ?? Enumerable.Range(0, parameters.Length).Select(i => $"b[{i}]")];
+        var notes = new List<string>();
+        int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => at[i] is not null)];
+        if (held.Length > 0)
+            notes.Add(
+                $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: it counts as fixed in the other standard errors, and has "
+                    + "none itself."
+            );
+        using var linear = Linearize(b);
+        double rss = linear.R.dot(linear.R).ToDouble();
+        bool finite = double.IsFinite(rss) && linear.Jacobian().isfinite().all().ToBoolean();
+        var covariance = new double[parameters.Length, parameters.Length];
+        if (finite)
+            Fill(covariance, linear, held, names, notes);
+        return new(_f, _x.dim() == 1 ? 0 : _x.shape[1], covariance)
+        {
+            Parameters = parameters,
+            Names = names,
+            StandardErrors = [.. parameters.Select((_, i) => !finite || held.Contains(i) ? double.NaN : Math.Sqrt(covariance[i, i]))],
+            ResidualSumOfSquares = rss,
+            Loss = result.Loss,
+            RSquared = RSquared(rss),
+            DegreesOfFreedom = _counted - parameters.Length + held.Length,
+            Status = result.Status,
+            Converged = result.Converged,
+            Reason = result.Reason,
+            Notes = notes,
+            Steps = result.Steps,
+            Evaluations = result.Evaluations,
+            Jacobians = result.Linearizations,
+            IsAbsolute = _options.AbsoluteWeights,
+        };
+    }
+
+    /// <summary>The covariance of the parameters that are not held at a bound.</summary>
+    private void Fill(double[,] covariance, CurveLinearization at, int[] held, string[] names, List<string> notes)
+    {
+        int[] free = [.. Enumerable.Range(0, names.Length).Except(held)];
+        if (free.Length == 0)
+            return;
+        var columns = tensor(free.Select(i => (long)i).ToArray(), dtype: ScalarType.Int64);
+        var (inverse, rank) = CurveCovariance.Inverse(at.Jacobian().index_select(1, columns));
+        var counted = _weights is null ? at.R : at.R[_weights.gt(0)];
+        double variance = _options.AbsoluteWeights ? 1 : CurveCovariance.Variance(counted, free.Length, _options.Loss, _options.LossScale);
+        if (rank < free.Length)
+            notes.Add(
+                $"The data determine {rank} combinations of the {free.Length} parameters: the standard errors are infinite. Fix a parameter, "
+                    + "or bound it."
+            );
+        else if (double.IsPositiveInfinity(variance))
+            notes.Add("There are as many data as parameters: the standard errors are infinite, because the data do not show their noise.");
+        double[] values = inverse.Elements<double>();
+        for (int i = 0; i < free.Length; i++)
+        for (int j = 0; j < free.Length; j++)
+            covariance[free[i], free[j]] = double.IsPositiveInfinity(variance) ? variance : variance * values[i * free.Length + j];
+    }
+
+    private double RSquared(double rss)
+    {
+        var square = _weights?.square() ?? ones_like(_y);
+        var mean = square.dot(_y) / square.sum();
+        double total = square.dot((_y - mean).square()).ToDouble();
+        return total > 0 ? 1 - rss / total : double.NaN;
+    }
+
+    private Tensor Weighted(Tensor r) => _weights is null ? r : r * _weights;
+}
