@@ -226,7 +226,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             return;
         double change = Math.Pow(adaptation.Decay, adaptation.Interval),
             lowered = Math.Max(Damping * change, DampingSettings.Least(type));
-        Adapted = LevenbergMarquardt.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
+        Adapted = TrustRule.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
     }
 
     private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
