@@ -17,9 +17,9 @@ namespace Amari.Cli.Lecture;
 /// </code></remarks>
 internal sealed class B1Equation() : LectureItem("B1", "Beyond the lecture: where curvature decides")
 {
-    private const int FirstOrderSteps = 1500,
-        LbfgsSteps = 30,
-        LeastSquaresSteps = 150;
+    private const int FirstOrderSteps = 1000,
+        LbfgsSteps = 20,
+        LeastSquaresSteps = 120;
     private const string LeastSquares = "levenberg-marquardt";
     private static readonly double[] Rates = [3e-3, 1e-2];
 
