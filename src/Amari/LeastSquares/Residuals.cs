@@ -43,6 +43,10 @@ public abstract class Residuals
         }
     }
 
+    /// <summary>The error of ‖r‖ by rounding beyond that of its last places: residuals are differences of numbers that may be far larger
+    /// than they. 0 if unknown.</summary>
+    internal virtual double RoundingOfNorm => 0;
+
     /// <summary><see cref="Values"/>, as many as a linearization has.</summary>
     /// <exception cref="InvalidOperationException">There are more, or fewer.</exception>
     internal Tensor ValuesOf(Linearization at)
