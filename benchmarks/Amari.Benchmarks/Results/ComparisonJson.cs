@@ -74,7 +74,7 @@ internal static class ComparisonJson
 
     private static JsonObject Of(TrainingRun r, Race? race)
     {
-        var (seconds, steps) = race?.Reached(r) ?? (null, null);
+        var reached = race?.Reached(r);
         return new()
         {
             ["seed"] = r.Seed,
@@ -89,7 +89,7 @@ internal static class ComparisonJson
             ["metric"] = CompactJson.Of(r.FinalMetric),
             ["training"] = CompactJson.Of(r.FinalLoss),
             ["target"] = r.SecondsToTarget is { } t ? CompactJson.Array(t, r.StepsToTarget!.Value) : null,
-            ["race"] = seconds is null ? null : CompactJson.Array(seconds.Value, steps!.Value),
+            ["race"] = reached is { } at ? CompactJson.Array(at.Seconds, at.Steps) : null,
             ["stepMilliseconds"] = CompactJson.Array(r.StepTimes.Low, r.StepTimes.Median, r.StepTimes.High),
             ["evaluationSeconds"] = CompactJson.Of(r.EvaluationSeconds),
             ["cpuSeconds"] = CompactJson.Of(r.CpuSeconds),

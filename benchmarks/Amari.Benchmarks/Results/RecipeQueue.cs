@@ -117,8 +117,16 @@ internal sealed class RecipeQueue(
     {
         if (!_parts.Where(p => p.Recipe == recipe).All(p => p.IsDone))
             return;
-        complete(recipe);
-        Say($"{recipe.Id} is complete: {space.JsonOf(recipe)}");
+        try
+        {
+            complete(recipe);
+            Say($"{recipe.Id} is complete: {space.JsonOf(recipe)}");
+        }
+        catch (Exception e) when (e is not OutOfMemoryException) // the other recipes still run
+        {
+            _failed = true;
+            Say($"{recipe.Id} FAILED after its parts: {e.Message}");
+        }
     }
 
     private async Task Report(CancellationToken ended)

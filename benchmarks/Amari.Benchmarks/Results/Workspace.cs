@@ -71,8 +71,13 @@ internal sealed record Workspace(string Work, string Out)
     public void Begin(Recipe recipe, Part part)
     {
         Directory.CreateDirectory(FolderOf(recipe, part));
-        var start = ProvenanceJson.Of(new Provenance(ProgramStart.Of(part.Command), []));
-        AtomicFile.Write(StartOf(recipe, part), System.Text.Encoding.UTF8.GetBytes(start.ToJsonString()));
+        var start = ProgramStart.Of(part.Command) with { Ranks = part.Kind == PartKind.RankedBenchmark ? 2 : 1 };
+        if (part.Arguments[0] is "endurance" or "scaling")
+            start = start with { Threads = 1 }; // they set it themselves
+        AtomicFile.Write(
+            StartOf(recipe, part),
+            System.Text.Encoding.UTF8.GetBytes(ProvenanceJson.Of(new Provenance(start, [])).ToJsonString())
+        );
     }
 
     /// <summary>The file of <see cref="Begin"/>.</summary>
@@ -82,8 +87,9 @@ internal sealed record Workspace(string Work, string Out)
     public bool IsDone(Recipe recipe, Part part) =>
         part.Kind != PartKind.Comparison
             ? File.Exists(DocumentOf(recipe, part))
-            : File.Exists(Path.Combine(FolderOf(recipe, part), ResultFolder.Document))
-                && LoadedResult.Of(FolderOf(recipe, part)) is [{ Partial: false }];
+            : Path.Combine(FolderOf(recipe, part), ResultFolder.Document) is var file
+                && File.Exists(file)
+                && !ResultJson.Read(File.ReadAllText(file)).Partial;
 
     /// <summary>Whether a comparison was begun, so that it continues.</summary>
     public bool IsBegun(Recipe recipe, Part part) => File.Exists(Path.Combine(FolderOf(recipe, part), ComparisonFile.FileName));

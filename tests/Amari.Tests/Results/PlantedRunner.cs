@@ -29,6 +29,7 @@ internal sealed class PlantedRunner : IPartRunner
         {
             Directory.CreateDirectory(target);
             File.WriteAllText(Path.Combine(target, ComparisonFile.FileName), "begun");
+            File.WriteAllText(Path.Combine(target, ResultFolder.Document), ResultJson.Of([Comparison() with { Runs = [] }], partial: true));
         }
         if (!Ends(line))
             return Task.FromResult(1);

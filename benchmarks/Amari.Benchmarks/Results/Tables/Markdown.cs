@@ -37,12 +37,14 @@ internal static class Markdown
         return (sorted[sorted.Length / 2] + sorted[(sorted.Length - 1) / 2]) / 2;
     }
 
-    /// <summary>An interval and the corrected p of a test.</summary>
-    public static string Interval(JsonNode test)
+    /// <summary>The mean of a test with its interval and p.</summary>
+    /// <param name="test">The test.</param>
+    /// <param name="p">Which p: <c>holm</c> among several tests, <c>p</c> for a single one.</param>
+    public static string Interval(JsonNode test, string p = "holm")
     {
         var interval = test["interval"]!;
         string range = interval[0] is null ? "" : $" ({Number(interval[0])}..{Number(interval[1])})";
-        return $"{Number(test["mean"])}{range}, p {Number(test["holm"], 2)}";
+        return $"{Number(test["mean"])}{range}, p {Number(test[p], 2)}";
     }
 
     /// <summary>Names in a sentence.</summary>
