@@ -11,6 +11,8 @@ internal static class RecipeCatalog
     private const string Scheduled = "adamw,routed-muon,kfac";
     private const int Seeds = 3,
         Trials = 6,
+        EquationTrials = 8,
+        EquationBudget = 10,
         ScheduleSeeds = 2,
         ScheduleEpochs = 6;
     private const double EpochSeconds = 10.4; // of the autoencoder, the three scheduled optimizers together
@@ -36,6 +38,8 @@ internal static class RecipeCatalog
             .. Workloads.Select(w => Tuned(w.Workload, w.Budget, scale)),
             .. Workloads.Select(w => Defaults(w.Workload, w.Budget, scale)),
             Schedules(scale),
+            TunedEquation(scale),
+            Equations(scale),
             Endurance(scale),
             Benchmark("kfac", "the cost of a K-FAC step", 420 * scale, "kfac", "--rounds", Count(3, scale)),
             Benchmark("ratios", "fused steps", 150 * scale, "ratios", "--rounds", Count(15, scale)),
@@ -57,7 +61,50 @@ internal static class RecipeCatalog
     private static Recipe Defaults(string workload, double budget, double scale) =>
         Compared($"defaults-{workload}", $"{workload}, every optimizer at its defaults", workload, budget * scale, 0);
 
-    private static Recipe Compared(string id, string title, string workload, double budget, int trials)
+    /// <summary>The solvers of least squares against tuned first-order methods.</summary>
+    private static Recipe TunedEquation(double scale) =>
+        Compared(
+            "tuned-poisson",
+            "poisson, every optimizer tuned alike",
+            "poisson",
+            EquationBudget * scale,
+            int.Parse(Count(EquationTrials, scale, 2), CultureInfo.InvariantCulture),
+            "adamw,lbfgs,levenberg-marquardt,gauss-newton,kfac"
+        );
+
+    /// <summary>How small the error becomes, at the library's defaults.</summary>
+    private static Recipe Equations(double scale)
+    {
+        return new(
+            "equations",
+            "the error of differential equations",
+            [
+                Part("poisson", "levenberg-marquardt", 10, "1e-6"),
+                Part("poisson", "levenberg-marquardt", 30, "1e-6", "--set", "hidden=32,32"),
+                Part("heat", "levenberg-marquardt", 30, "1e-6"),
+                Part("monge-ampere", "levenberg-marquardt", 30, "1e-6"),
+                Part("burgers", "levenberg-marquardt", 60, "1e-5"),
+                Part("poisson-5d", "gauss-newton", 60, "2e-4"),
+            ]
+        );
+
+        Part Part(string workload, string optimizer, double budget, string goal, params string[] settings) =>
+            new(
+                string.Join('-', [workload, .. settings.Skip(1)]).Replace('=', '-').Replace(',', '-'),
+                PartKind.Comparison,
+                [
+                    .. $"compare {workload} --optimizers {optimizer} --seeds {Seeds} --budget {Time(budget * scale)} --threads 1".Split(
+                        ' '
+                    ),
+                    .. settings,
+                    "--target",
+                    "relative L2 error=" + goal,
+                ],
+                Start + MaxWarmUp + Evaluated * Seeds * budget * scale
+            );
+    }
+
+    private static Recipe Compared(string id, string title, string workload, double budget, int trials, string optimizers = Optimizers)
     {
         string[] tune = trials == 0 ? [] : ["--tune", trials.ToString(CultureInfo.InvariantCulture)];
         double runs = trials / 4.0 + (trials + 2) / 3 + Seeds;
@@ -67,7 +114,7 @@ internal static class RecipeCatalog
             "compare",
             workload,
             "--optimizers",
-            Optimizers,
+            optimizers,
             .. tune,
             "--seeds",
             Seeds.ToString(CultureInfo.InvariantCulture),
@@ -76,7 +123,7 @@ internal static class RecipeCatalog
             "--threads",
             "1",
         ];
-        return new(id, title, [new(id, PartKind.Comparison, arguments, Start + Optimizers.Split(',').Length * each)]);
+        return new(id, title, [new(id, PartKind.Comparison, arguments, Start + optimizers.Split(',').Length * each)]);
     }
 
     private static Recipe Schedules(double scale)

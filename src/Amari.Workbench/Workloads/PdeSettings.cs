@@ -48,20 +48,27 @@ public sealed record PdeSettings
     }
 
     /// <summary>By name, as on the command line.</summary>
-    internal IReadOnlyDictionary<string, string> Values =>
-        new Dictionary<string, string>
+    /// <param name="boundary">Whether there are conditions on the boundary, and so settings for them.</param>
+    internal IReadOnlyDictionary<string, string> Values(bool boundary)
+    {
+        var values = new Dictionary<string, string>
         {
             [HiddenName] = string.Join(',', Hidden),
             [PointsName] = FormattableString.Invariant($"{Points}"),
-            [BoundaryPointsName] = FormattableString.Invariant($"{BoundaryPoints}"),
-            [BoundaryWeightName] = FormattableString.Invariant($"{BoundaryWeight}"),
             [ResampleName] = FormattableString.Invariant($"{Resample}"),
         };
+        if (!boundary)
+            return values;
+        values[BoundaryPointsName] = FormattableString.Invariant($"{BoundaryPoints}");
+        values[BoundaryWeightName] = FormattableString.Invariant($"{BoundaryWeight}");
+        return values;
+    }
 
-    /// <summary>Parses all values of <see cref="Values"/>.</summary>
+    /// <summary>These settings with the values of <see cref="Values"/>.</summary>
     /// <exception cref="ArgumentException">A value is invalid.</exception>
-    internal static PdeSettings Parse(IReadOnlyDictionary<string, string> values) =>
-        new()
+    internal PdeSettings With(IReadOnlyDictionary<string, string> values)
+    {
+        var read = this with
         {
             Hidden =
             [
@@ -70,12 +77,18 @@ public sealed record PdeSettings
                     .Select(units => Whole(HiddenName, units, "whole numbers separated by commas, as 32,32")),
             ],
             Points = Whole(PointsName, values[PointsName]),
-            BoundaryPoints = Whole(BoundaryPointsName, values[BoundaryPointsName]),
-            BoundaryWeight = double.TryParse(values[BoundaryWeightName], CultureInfo.InvariantCulture, out double weight)
-                ? weight
-                : throw Invalid(BoundaryWeightName, values[BoundaryWeightName], "a number"),
             Resample = Whole(ResampleName, values[ResampleName]),
         };
+        return values.TryGetValue(BoundaryWeightName, out string? weight)
+            ? read with
+            {
+                BoundaryPoints = Whole(BoundaryPointsName, values[BoundaryPointsName]),
+                BoundaryWeight = double.TryParse(weight, CultureInfo.InvariantCulture, out double factor)
+                    ? factor
+                    : throw Invalid(BoundaryWeightName, weight, "a number"),
+            }
+            : read;
+    }
 
     private static int Whole(string name, string value, string allowed = "a whole number") =>
         int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)

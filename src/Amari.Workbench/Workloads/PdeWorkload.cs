@@ -52,13 +52,14 @@ public abstract class PdeWorkload : Workload
     public PdeSettings Choice => _settings ??= Defaults;
 
     /// <inheritdoc/>
-    public override IReadOnlyDictionary<string, string> SettingValues => Choice.Values;
+    /// <remarks>Without boundary conditions those about boundaries are missing.</remarks>
+    public override IReadOnlyDictionary<string, string> SettingValues => Choice.Values(boundary: HasBoundary);
 
     /// <inheritdoc/>
     protected override Workload Configure(IReadOnlyDictionary<string, string> values)
     {
         var copy = (PdeWorkload)MemberwiseClone();
-        copy._settings = PdeSettings.Parse(values);
+        copy._settings = Choice.With(values);
         return copy;
     }
 
@@ -69,7 +70,9 @@ public abstract class PdeWorkload : Workload
         {
             int[] sizes = Sizes;
             int parameters = sizes.Zip(sizes.Skip(1), (from, to) => (from + 1) * to).Sum();
-            string points = $"{Choice.Points} interior and {Choice.BoundaryPoints} boundary points";
+            string points = HasBoundary
+                ? $"{Choice.Points} interior and {Choice.BoundaryPoints} boundary points"
+                : $"{Choice.Points} points";
             string fresh = Choice.Resample switch
             {
                 0 => "",
@@ -99,6 +102,14 @@ public abstract class PdeWorkload : Workload
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(10);
+
+    /// <inheritdoc/>
+    /// <remarks>Levenberg-Marquardt without a scaling: the weights of a network have similar scales, and J need not be formed.</remarks>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["levenberg-marquardt"] = new Dictionary<string, string> { ["Scaling"] = "None" },
+        };
 
     /// <inheritdoc/>
     public override WorkloadData Load(string? directory) =>
@@ -178,11 +189,14 @@ public abstract class PdeWorkload : Workload
             .Select(c =>
             {
                 var points = Domain.Points(c.Condition.Where, c.Count, HashSeed.Of(seed, c.Index));
+                points = c.Condition.Placement?.Invoke(points) ?? points;
                 return cat([points, points.new_full([c.Count, 1], c.Index)], 1);
             });
         var inputs = cat([.. rows]);
         return new(inputs.MoveToOuterDisposeScope(), inputs.new_zeros(inputs.shape[0], 1).MoveToOuterDisposeScope());
     }
+
+    private bool HasBoundary => Conditions.Any(c => !c.Where.IsInterior);
 
     private int[] Sizes => [Domain.Axes.Count, .. Choice.Hidden, 1];
 

@@ -9,8 +9,8 @@ public abstract class Residuals
     /// <summary>w.</summary>
     public abstract ParameterLayout Parameters { get; }
 
-    /// <summary>The ranks over which the residuals are divided: each has rows of its own, and ‖r‖² is the sum over all ranks. All ranks must
-    /// make the same calls.</summary>
+    /// <summary>The ranks over which the residuals are divided: each has rows of its own, and ‖r‖² is the sum over all ranks. All ranks
+    /// must make the same calls.</summary>
     internal virtual Communicator Ranks => SingleProcess.Instance;
 
     /// <summary>r(w) : [n], without a graph; the caller owns it. It may have values that are not finite; it does not throw for

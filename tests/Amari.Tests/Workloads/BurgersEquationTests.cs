@@ -1,3 +1,4 @@
+using Amari.LeastSquares;
 using Amari.Native;
 using Amari.Workloads;
 
@@ -36,5 +37,29 @@ public sealed class BurgersEquationTests
         var points = stack([full_like(x, time), x], 1);
         var solution = new BurgersEquation().Solution(points).squeeze(1);
         Assert.Equal(0, (solution - expected).abs().max().ToDouble(), tolerance: 1e-9);
+    }
+
+    [Fact]
+    public void Any_network_satisfies_the_initial_and_the_wall_conditions()
+    {
+        using var scope = NewDisposeScope();
+        var workload = new BurgersEquation();
+        using var model = (PdeModel)workload.CreateModel();
+        Tensor start = workload.Domain.Points(Region.Low(0), 50, 1),
+            walls = workload.Domain.Points(Region.Ends(1), 50, 1);
+        Assert.Equal(0, (model.Evaluate(start) - workload.Solution(start)).abs().max().ToDouble(), tolerance: 1e-14);
+        Assert.Equal(0, model.Evaluate(walls).abs().max().ToDouble(), tolerance: 1e-14);
+    }
+
+    [Fact]
+    public void Points_are_denser_at_the_front_and_settings_are_of_the_interior()
+    {
+        var workload = new BurgersEquation();
+        using var data = workload.Load(null);
+        using var distance = data.Train.Inputs.select(1, 1).abs();
+        double near = distance.lt(0.01).to_type(ScalarType.Float64).mean().ToDouble();
+        Assert.Equal(0.1, near, tolerance: 0.01); // √0.01, and not 0.01
+        Assert.Equal(["hidden", "points", "resample"], workload.SettingNames);
+        Assert.Equal(64, workload.With(new Dictionary<string, string> { ["points"] = "64" }).BatchSize);
     }
 }

@@ -111,10 +111,10 @@ public sealed class PdeWorkloadTests
         foreach (var p in model.parameters())
             p.zero_();
         double error = workload.Metric.OfModel!(model);
-        if (name != "monge-ampere")
-            Assert.Equal(1, error, tolerance: 1e-14);
+        if (name is "monge-ampere" or "burgers")
+            Assert.InRange(error, 0.1, 0.9); // ½ |x|² against exp(½ |x|²); the initial values against the solution
         else
-            Assert.InRange(error, 0.5, 0.9); // ½ |x|² against exp(½ |x|²)
+            Assert.Equal(1, error, tolerance: 1e-14);
     }
 
     [Fact]

@@ -24,6 +24,7 @@ internal static class ResultTables
         (string)recipe["id"]! switch
         {
             "schedules" => ScheduleTable.Of(recipe),
+            "equations" => EquationTable.Of(recipe),
             "kfac" => Timed(recipe, CostTables.Kfac(recipe)),
             "ratios" => Timed(recipe, CostTables.Ratios(recipe)),
             "curvature" => Timed(recipe, CostTables.Curvature(recipe)),
