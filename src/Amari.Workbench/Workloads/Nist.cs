@@ -12,6 +12,8 @@ public sealed class Nist : Workload
 {
     private const string ProblemName = "problem",
         StartName = "start";
+    private const string Full = "0.0000000000E+00", // as NIST writes them
+        Short = "0.0000E+00";
     private readonly string _problem;
     private readonly int _start;
 
@@ -87,11 +89,11 @@ public sealed class Nist : Workload
                         (IReadOnlyList<string>)
                             [
                                 $"b{i + 1}",
-                                Text(Problem.Certified[i], "E10"),
-                                Text(value, "E10"),
-                                Text(NistProblem.Digits(value, Problem.Certified[i]), "F1"),
-                                Text(Problem.Deviations[i], "E10"),
-                                Text(errors[i], "E10"),
+                                Text(Problem.Certified[i], Full),
+                                Text(value, Full),
+                                Text(NistProblem.Digits(value, Problem.Certified[i]), "0.0"),
+                                Text(Problem.Deviations[i], Short),
+                                Text(errors[i], Short),
                             ]
                 ),
             ]

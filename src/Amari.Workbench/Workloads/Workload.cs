@@ -32,8 +32,8 @@ public abstract class Workload
     /// <summary>The optimizer of <c>amari train</c> if the command does not name one: its name in the catalog.</summary>
     public virtual string DefaultOptimizer => "kfac";
 
-    /// <summary>A table about a trained model for reports; null if there is nothing to show. It is called at every evaluation, in evaluation
-    /// mode and without gradients.</summary>
+    /// <summary>A table about a trained model for reports; null if there is nothing to show. It is called at every evaluation, in
+    /// evaluation mode and without gradients.</summary>
     /// <param name="model">A result of <see cref="CreateModel"/>. Not owned, not to be changed.</param>
     public virtual ModelTable? Describe(nn.Module<Tensor, Tensor> model) => null;
 

@@ -21,8 +21,8 @@ internal static class FisherRoot
             }
         );
 
-    /// <summary>A, with the draws of a <see cref="Fisher"/> with the same seed. The caller owns it. Over several ranks, every rank has the rows of
-    /// all.</summary>
+    /// <summary>A, with the draws of a <see cref="Fisher"/> with the same seed. The caller owns it. Over several ranks, every rank has the
+    /// rows of all.</summary>
     /// <param name="objective">An objective with a likelihood and a mean loss.</param>
     /// <param name="kind">The expectation over targets.</param>
     /// <param name="samples">Draws per term, for the kinds that draw.</param>

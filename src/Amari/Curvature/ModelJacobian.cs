@@ -18,8 +18,8 @@ internal static class ModelJacobian
 
     /// <summary>J. The caller owns it.</summary>
     /// <param name="objective">With a model.</param>
-    /// <param name="cotangents">c of a batch: K tensors shaped as its output, of the same values in each walk. Called with the output, which
-    /// has a graph.</param>
+    /// <param name="cotangents">c of a batch: K tensors shaped as its output, of the same values in each walk. The output has a
+    /// graph.</param>
     /// <param name="terms">Terms of all batches of all ranks.</param>
     /// <exception cref="ArgumentException">The output of an example depends on other examples of its batch.</exception>
     public static CapturedJacobian Of(Objective objective, Func<Objective.Batch, IReadOnlyList<Tensor>> cotangents, out long terms)

@@ -37,9 +37,9 @@ public sealed class FourierFeatures : nn.Module<Tensor, Tensor>, IJetModule
     public Jet Push(Jet x)
     {
         ArgumentNullException.ThrowIfNull(x);
-        Jet phase = new(x.Spec, nn.functional.linear(x.Stack, B));
+        var phase = x.Each(o => nn.functional.linear(o, B));
         Jet sin = phase.Map(z => (z.sin(), z.cos(), -z.sin())),
             cos = phase.Map(z => (z.cos(), -z.sin(), -z.cos()));
-        return new(x.Spec, cat([sin.Stack, cos.Stack], -1));
+        return new(x.Spec, [.. sin.Orders.Zip(cos.Orders, (s, c) => cat([s, c], -1))]);
     }
 }

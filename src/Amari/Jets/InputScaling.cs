@@ -39,6 +39,6 @@ public sealed class InputScaling : nn.Module<Tensor, Tensor>, IJetModule
     public Jet Push(Jet x)
     {
         ArgumentNullException.ThrowIfNull(x);
-        return new(x.Spec, x.Less(get_buffer(Center)!).Stack * get_buffer(Scale)!);
+        return x.WithValue(x.Orders[0] - get_buffer(Center)!).Each(o => o * get_buffer(Scale)!);
     }
 }

@@ -49,22 +49,9 @@ public sealed class JetNetwork
                 nameof(points)
             );
         using var scope = NewDisposeScope();
-        Jet x = new(spec, Inputs(points, spec));
+        var x = Jet.Of(points, spec);
         var u = _push(x);
         return (Ansatz is null ? u : Ansatz(x, u)).MoveToOuterDisposeScope();
-    }
-
-    /// <summary>x with its derivatives: rows of the identity, and zeros.</summary>
-    private static Tensor Inputs(Tensor points, JetSpec spec)
-    {
-        var value = points.unsqueeze(0);
-        if (spec.Components == 1)
-            return value;
-        double[] rows = new double[(spec.Components - 1) * spec.Dimensions];
-        for (int i = 0; i < spec.First.Length; i++)
-            rows[(i * spec.Dimensions) + spec.First[i]] = 1;
-        var derivatives = tensor(rows, [spec.Components - 1, 1, spec.Dimensions], dtype: points.dtype, device: points.device);
-        return cat([value, derivatives.expand(-1, points.shape[0], -1)]);
     }
 
     private static Func<Jet, Jet> Rule(nn.Module module, string name)
@@ -84,7 +71,7 @@ public sealed class JetNetwork
                 Func<Jet, Jet>[] rules = [.. sequence.named_children().Select(c => Rule(c.module, Join(name, c.name)))];
                 return x => rules.Aggregate(x, (jet, rule) => rule(jet));
             case nn.Module<Tensor, Tensor> activation when Activation.Of(module) is { } derivatives:
-                return x => x.Spec.Components == 1 ? new(x.Spec, activation.forward(x.Stack)) : x.Map(derivatives);
+                return x => x.Spec.Components == 1 ? new(x.Spec, [activation.forward(x.Orders[0])]) : x.Map(derivatives);
             default:
                 string which = $"the layer{(name.Length > 0 ? " " : "")}{name} of type {module.GetType().Name}";
                 throw new ArgumentException(
@@ -102,17 +89,18 @@ public sealed class JetNetwork
     /// <summary>s = W z for every component; b is added to the value alone.</summary>
     private static Jet Push(Linear layer, string name, Jet x)
     {
-        var (z, weight) = (x.Stack, layer.weight!);
-        if (z.shape[2] != layer.in_features || z.dtype != weight.dtype)
+        var (value, weight, bias) = (x.Orders[0], layer.weight!, layer.bias);
+        if (value.shape[2] != layer.in_features || value.dtype != weight.dtype)
             throw new ArgumentException(
-                $"The layer {name} takes {weight.dtype} of {layer.in_features} features; it was given {z.dtype} of {z.shape[2]}.",
+                $"The layer {name} takes {weight.dtype} of {layer.in_features} features; it was given {value.dtype} of {value.shape[2]}.",
                 nameof(x)
             );
-        var s = LayerObserver.Show(layer, z, nn.functional.linear(z, weight));
-        if (layer.bias is not { } bias)
-            return new(x.Spec, s);
-        // [C, 1, out], zero but for the value
-        var shift = x.Spec.Components == 1 ? bias : nn.functional.pad(bias.view(1, 1, -1), [0, 0, 0, 0, 0, x.Spec.Components - 1]);
-        return new(x.Spec, s + shift);
+        if (!LayerObserver.IsPresent && (x.IsAffine || x.Spec.Components == 1))
+            return new(x.Spec, [.. x.Orders.Select((o, order) => nn.functional.linear(o, weight, order == 0 ? bias : null))])
+            {
+                IsAffine = x.IsAffine,
+            };
+        Jet s = new(x.Spec, LayerObserver.Show(layer, x.Stack, nn.functional.linear(x.Stack, weight)));
+        return bias is null ? s : new(x.Spec, [s.Orders[0] + bias, .. s.Orders[1..]]);
     }
 }

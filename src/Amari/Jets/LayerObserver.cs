@@ -23,6 +23,9 @@ internal sealed class LayerObserver : IDisposable
         (_present ??= []).Add(this);
     }
 
+    /// <summary>Whether there are any on this thread.</summary>
+    public static bool IsPresent => _present is { Count: > 0 };
+
     /// <summary>Shows a layer to the observers of this thread.</summary>
     public static Tensor Show(Linear layer, Tensor input, Tensor output) =>
         _present is null ? output : _present.Aggregate(output, (z, observer) => observer._sees(layer, input, z));

@@ -6,8 +6,8 @@ namespace Amari.LeastSquares;
 
 /// <summary>A linearization by captured layers: products stream over their inputs and output gradients, and J is formed only if asked
 /// for.</summary>
-/// <remarks>With several ranks, rows are divided over them: R, J v and J are of this rank's rows, J'u and J'J are summed over ranks, so that
-/// every rank has the same. J J' would need the rows of others; it is refused there, and J'J takes its place.</remarks>
+/// <remarks>With several ranks, rows are divided over them: R, J v and J are of this rank's rows, J'u and J'J are summed over ranks, so
+/// that every rank has the same. J J' would need the rows of others; it is refused there, and J'J takes its place.</remarks>
 /// <param name="r">[n]. Owned.</param>
 /// <param name="jacobian">J. Owned.</param>
 /// <param name="layout">The columns.</param>

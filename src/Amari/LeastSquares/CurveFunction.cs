@@ -60,7 +60,7 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
         if (IsPointwise == false)
             Warnings.Once(
                 "A curve's values depend on other data than their own, or on the shape of the parameters: its Jacobian is computed row by "
-                    + "row, one backward pass for each datum. Write it in terms of b[0], b[1], ... and elementwise operations to avoid that."
+                    + "row, one backward pass for each datum. Write it in terms of b[0], b[1], ... and elementwise operations."
             );
     }
 

@@ -1,6 +1,7 @@
 namespace Amari.LeastSquares;
 
-/// <summary>A function f(b, x) of few parameters as a model, so that any optimizer can fit it to data: x : [n] or [n, k] → f : [n].</summary>
+/// <summary>A function f(b, x) of few parameters as a model, so that any optimizer can fit it to data: x : [n] or [n, k] → f :
+/// [n].</summary>
 /// <remarks><c>LevenbergMarquardt</c> takes its exact second derivatives. To fit a curve in one line, use
 /// <c>LevenbergMarquardt.Fit</c>.</remarks>
 public sealed class CurveModel : nn.Module<Tensor, Tensor>

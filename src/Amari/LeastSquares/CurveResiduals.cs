@@ -73,11 +73,17 @@ public sealed class CurveResiduals : Residuals
                     $"{name} is {tensor.dtype} [{Shape(tensor)}]; it must be {b.dtype} [{x.shape[0]}], a number for each row of x."
                 );
 
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        RoundingOfNorm = finfo(b.dtype).eps * (weights is null ? y : y * weights).norm().ToDouble();
+
         static string Shape(Tensor t) => string.Join(", ", t.shape);
     }
 
     /// <inheritdoc/>
     public override ParameterLayout Parameters { get; }
+
+    internal override double RoundingOfNorm { get; }
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The function did not return one number for each datum.</exception>

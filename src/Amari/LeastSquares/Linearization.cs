@@ -56,8 +56,8 @@ public abstract class Linearization : IDisposable
     /// <summary>Bytes that <see cref="Normal"/> takes as a matrix [d, d], with what it needs to make it.</summary>
     public virtual long NormalBytes => Columns * Columns * R.ElementSize + JacobianBytes;
 
-    /// <summary>Bytes that <see cref="Gram"/> takes as a matrix [n, n], with what it needs to make it; the largest number where it cannot be
-    /// made, because rows are divided over ranks.</summary>
+    /// <summary>Bytes that <see cref="Gram"/> takes as a matrix [n, n], with what it needs to make it; the largest number where it cannot
+    /// be made, because rows are divided over ranks.</summary>
     public virtual long GramBytes => Rows * Rows * R.ElementSize + JacobianBytes;
 
     /// <summary>Bytes that the linearization holds, from which products stream.</summary>

@@ -21,7 +21,8 @@ public sealed class ModelResiduals : Residuals
     private readonly double _precision;
 
     /// <param name="model">Not owned.</param>
-    /// <param name="likelihood">With a negative logarithm that is a sum of squares: <see cref="SquaredError"/> or <see cref="Gaussian"/>.</param>
+    /// <param name="likelihood">With a negative logarithm that is a sum of squares: <see cref="SquaredError"/> or
+    /// <see cref="Gaussian"/>.</param>
     /// <param name="inputs">x : [M, ..]. Not owned.</param>
     /// <param name="targets">y, shaped as the model's output. Not owned.</param>
     /// <exception cref="ArgumentException">The likelihood's loss is not a sum of squares; or the model has no trainable
@@ -58,8 +59,8 @@ public sealed class ModelResiduals : Residuals
         ArgumentNullException.ThrowIfNull(likelihood);
         return likelihood.Precision
             ?? throw new ArgumentException(
-                $"The loss of {likelihood.GetType().Name} is not a sum of squared residuals: use NaturalGradient, HessianFree or Kfac, which "
-                    + "take any likelihood.",
+                $"The loss of {likelihood.GetType().Name} is not a sum of squared residuals: use NaturalGradient, HessianFree or Kfac, "
+                    + "which take any likelihood.",
                 nameof(likelihood)
             );
     }

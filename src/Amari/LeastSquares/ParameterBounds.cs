@@ -42,7 +42,8 @@ internal sealed class ParameterBounds : IDisposable
     {
         var v = u.dim() == 1 ? u.unsqueeze(1) : u;
         var root = v.square().add(1).sqrt() - 1;
-        var between = _low + (_high - _low) / 2 * (v.sin() + 1);
+        var (sine, half) = (v.sin(), (_high - _low) / 2);
+        var between = where(sine.lt(0), _low + half * (1 + sine), _high - half * (1 - sine)); // rounding leaves no bound
         var b = where(_hasLow & _hasHigh, between, where(_hasLow, _low + root, where(_hasHigh, _high - root, v)));
         if (_held is not null)
             b = where(_held, _at!, b);

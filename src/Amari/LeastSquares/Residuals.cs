@@ -9,8 +9,8 @@ public abstract class Residuals
     /// <summary>w.</summary>
     public abstract ParameterLayout Parameters { get; }
 
-    /// <summary>The ranks over which the residuals are divided: each has rows of its own, and ‖r‖² is the sum over all ranks. All ranks must
-    /// make the same calls.</summary>
+    /// <summary>The ranks over which the residuals are divided: each has rows of its own, and ‖r‖² is the sum over all ranks. All ranks
+    /// must make the same calls.</summary>
     internal virtual Communicator Ranks => SingleProcess.Instance;
 
     /// <summary>r(w) : [n], without a graph; the caller owns it. It may have values that are not finite; it does not throw for
@@ -42,6 +42,10 @@ public abstract class Residuals
             Parameters.Write(start);
         }
     }
+
+    /// <summary>The error of ‖r‖ by rounding beyond that of its last places: residuals are differences of numbers that may be far larger
+    /// than they. 0 if unknown.</summary>
+    internal virtual double RoundingOfNorm => 0;
 
     /// <summary><see cref="Values"/>, as many as a linearization has.</summary>
     /// <exception cref="InvalidOperationException">There are more, or fewer.</exception>

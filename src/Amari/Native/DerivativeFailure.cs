@@ -38,8 +38,8 @@ internal static class DerivativeFailure
     private static string Sentence(string reason)
     {
         if (reason.Contains("backward through the graph a second time", StringComparison.Ordinal))
-            return "The graph of the function was used up before its derivative was taken, as by a closure that calls backward() itself, or "
-                + "autograd.grad with create_graph: true but not retain_graph: true: return the differentiable loss without calling "
+            return "The graph of the function was used up before its derivative was taken, as by a closure that calls backward() itself, "
+                + "or autograd.grad with create_graph: true but not retain_graph: true: return the differentiable loss without calling "
                 + "backward(), and keep the graph.";
         if (Missing().Match(reason) is { Success: true } missing)
             return $"The operation {NameOf(missing.Groups["operation"].Value)} has no "

@@ -22,7 +22,8 @@ internal static class ReverseMode
 
         """;
 
-    /// <summary>How many derivatives were taken on this thread: also by users, where <see cref="GuardedFunctions.SeesDerivatives"/>.</summary>
+    /// <summary>How many derivatives were taken on this thread; with those of users, if
+    /// <see cref="GuardedFunctions.SeesDerivatives"/>.</summary>
     [ThreadStatic]
     public static long Calls;
 

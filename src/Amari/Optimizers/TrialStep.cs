@@ -7,7 +7,10 @@ namespace Amari.Optimizers;
 /// <param name="loss">Computes L at the parameters as they are then.</param>
 /// <param name="before">L(w).</param>
 /// <param name="restorable">Whether w is kept, to move from it and to put it back.</param>
-internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, double before, bool restorable = true) : IDisposable
+/// <param name="rounding">An error of the loss by rounding beyond that of its last places, as of small differences of large
+/// numbers.</param>
+internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, double before, bool restorable = true, double rounding = 0)
+    : IDisposable
 {
     /// <inheritdoc cref="TrialStep"/>
     /// <param name="objective">L, at the parameters w before the step.</param>
@@ -23,7 +26,7 @@ internal sealed class TrialStep(ParameterLayout parameters, Func<double> loss, d
     public Tensor Start => _start ?? throw new InvalidOperationException("The parameters before the step were not kept.");
 
     /// <summary>How far two evaluations of the loss may lie apart by rounding.</summary>
-    public double Rounding { get; } = RoundingError(parameters, before);
+    public double Rounding { get; } = RoundingError(parameters, before) + rounding;
 
     /// <inheritdoc cref="Rounding"/>
     public static double RoundingError(ParameterLayout parameters, double loss) =>

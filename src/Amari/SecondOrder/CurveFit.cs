@@ -21,8 +21,8 @@ public sealed record CurveFit
     /// <summary>Their names.</summary>
     public required IReadOnlyList<string> Names { get; init; }
 
-    /// <summary>The standard error of each parameter. NaN for one at a bound, and after a failure; infinite if the data do not determine the
-    /// parameters, or are as many as they.</summary>
+    /// <summary>The standard error of each parameter. NaN for one at a bound, and after a failure; infinite if the data do not determine
+    /// the parameters, or are as many as they.</summary>
     public required IReadOnlyList<double> StandardErrors { get; init; }
 
     /// <summary>The covariance of two parameters; as for <see cref="StandardErrors"/>, which are the roots of its diagonal.</summary>
@@ -135,7 +135,8 @@ public sealed record CurveFit
         return (_predictors == 0 ? x.dim() == 1 : x.dim() == 2 && x.shape[1] == _predictors) && x.shape[0] > 0
             ? x.to_type(ScalarType.Float64)
             : throw new ArgumentException(
-                $"x is [{string.Join(", ", x.shape)}]; it must be [m{(_predictors == 0 ? "" : $", {_predictors}")}] with m > 0, as in the fit.",
+                $"x is [{string.Join(", ", x.shape)}]; it must be [m{(_predictors == 0 ? "" : $", {_predictors}")}] with m > 0, "
+                    + "as in the fit.",
                 nameof(x)
             );
     }

@@ -8,8 +8,8 @@ public sealed record CurveFitOptions
     /// <summary>A weight for each datum, at least 0, usually 1 / σ of its noise: the fit minimises Σ (w (f - y))². Null for ones.</summary>
     public IReadOnlyList<double>? Weights { get; init; }
 
-    /// <summary>Whether the weights are 1 / σ with known σ, so that the spread of the residuals does not enter the standard errors. It needs
-    /// <see cref="Weights"/> and the loss <see cref="RobustLoss.Squares"/>.</summary>
+    /// <summary>Whether the weights are 1 / σ with known σ, so that the spread of the residuals does not enter the standard errors. It
+    /// needs <see cref="Weights"/> and the loss <see cref="RobustLoss.Squares"/>.</summary>
     public bool AbsoluteWeights { get; init; }
 
     /// <summary>A lower bound for each parameter, -∞ for none; null for none at all.</summary>
@@ -47,6 +47,6 @@ public sealed record CurveFitOptions
     /// 1e-20, which few parameters in float64 are worth.</summary>
     public LeastSquaresTolerances? Tolerances { get; init; }
 
-    /// <summary>The options of the method; null takes the defaults.</summary>
+    /// <summary>The options of the method; null takes the defaults with the solver QR, the most exact.</summary>
     public LevenbergMarquardt.Options? Method { get; init; }
 }

@@ -9,6 +9,9 @@ internal sealed class CurveProblem
     /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
     private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 };
 
+    private static readonly LevenbergMarquardt.Options Method = new() { Solver = LeastSquaresSolver.Qr };
+
+    private const double Rounding = 1e-9; // of a loss, with parameters that are almost at their bounds
     private readonly CurveFunction _f;
     private readonly Tensor _x,
         _y;
@@ -124,12 +127,12 @@ internal sealed class CurveProblem
 
     private LeastSquaresResult Run(CurveResiduals residuals)
     {
-        using var method = new LevenbergMarquardt(residuals, _options.Method);
+        using var method = new LevenbergMarquardt(residuals, _options.Method ?? Method);
         return method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
     }
 
-    /// <summary>Puts the parameters that ended near a bound there, and solves for the others; lets those go from where the loss falls to the
-    /// inside. If that does not give a lower loss, the parameters stay as they were.</summary>
+    /// <summary>Puts the parameters that ended near a bound there, and solves for the others; lets those go from where the loss falls to
+    /// the inside. If that does not give a lower loss, the parameters stay as they were.</summary>
     /// <param name="residuals">r.</param>
     /// <param name="bounds">The bounds.</param>
     /// <param name="free">u.</param>
@@ -160,7 +163,7 @@ internal sealed class CurveProblem
             };
             double[] gradient = Gradient(bounds.Outer(free));
             int[] leaving = [.. Enumerable.Range(0, held.Length).Where(i => held[i] is { } h && !bounds.IsMinimal(i, h, gradient[i]))];
-            if (leaving.Length == 0 && all.Loss <= first.Loss)
+            if (leaving.Length == 0 && all.Loss <= first.Loss * (1 + Rounding))
                 return all;
             foreach (int i in leaving.Length == 0 ? Enumerable.Range(0, held.Length) : leaving)
                 held[i] = null;
@@ -202,8 +205,8 @@ internal sealed class CurveProblem
         int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => at[i] is not null)];
         if (held.Length > 0)
             notes.Add(
-                $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: it counts as fixed in the other standard errors, and has "
-                    + "none itself."
+                $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: it counts as fixed in the other standard errors, and "
+                    + "has none itself."
             );
         using var linear = Linearize(b);
         double rss = linear.R.dot(linear.R).ToDouble();
@@ -243,8 +246,8 @@ internal sealed class CurveProblem
         double variance = _options.AbsoluteWeights ? 1 : CurveCovariance.Variance(counted, free.Length, _options.Loss, _options.LossScale);
         if (rank < free.Length)
             notes.Add(
-                $"The data determine {rank} combinations of the {free.Length} parameters: the standard errors are infinite. Fix a parameter, "
-                    + "or bound it."
+                $"The data determine {rank} combinations of the {free.Length} parameters: the standard errors are infinite. Fix a "
+                    + "parameter, or bound it."
             );
         else if (double.IsPositiveInfinity(variance))
             notes.Add("There are as many data as parameters: the standard errors are infinite, because the data do not show their noise.");

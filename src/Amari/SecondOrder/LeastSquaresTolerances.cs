@@ -5,7 +5,7 @@ namespace Amari;
 /// <summary>When a least-squares problem counts as solved: each is reached at the first step that meets it.</summary>
 public sealed record LeastSquaresTolerances
 {
-    private const double Rounding = 1e-14; // of a loss in float64: below it, only the predicted reduction is known
+    private const double Noise = 1e-9; // of a loss: below it, an actual reduction may be rounding, and the predicted one counts
 
     /// <summary>Largest <see cref="StepReport.GradientCosine"/>, ≥ 0.</summary>
     public double Gradient
@@ -21,7 +21,7 @@ public sealed record LeastSquaresTolerances
         init => field = Require.NonNegative(value);
     } = 1e-11;
 
-    /// <summary>Largest reduction of the loss, actual and predicted, as a share of the loss, ≥ 0.</summary>
+    /// <summary>Largest predicted reduction of the loss, as a share of the loss, ≥ 0; the actual one is then small too.</summary>
     public double Reduction
     {
         get;
@@ -41,7 +41,7 @@ public sealed record LeastSquaresTolerances
             return LeastSquaresStatus.Step;
         double bound = Reduction * report.LossBefore;
         return
-            Math.Abs(report.LossBefore - report.LossAfter) <= Math.Max(bound, Rounding * report.LossBefore)
+            Math.Abs(report.LossBefore - report.LossAfter) <= Math.Max(bound, Noise * report.LossBefore)
             && report.PredictedReduction <= bound
             ? LeastSquaresStatus.Reduction
             : null;

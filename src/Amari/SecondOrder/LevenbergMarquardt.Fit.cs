@@ -14,8 +14,8 @@ public sealed partial class LevenbergMarquardt
     /// <param name="y">[n], finite. Not owned.</param>
     /// <param name="start">The parameters from which the fit begins, as many as f has; finite and within the bounds.</param>
     /// <param name="options">Weights, bounds, a robust loss, tolerances; null takes the defaults.</param>
-    /// <returns>The fit; its status says whether it converged. A function that is not finite at the start, or later, or has no minimum is no
-    /// exception: then the parameters are those of the last good step.</returns>
+    /// <returns>The fit; its status says whether it converged. A function that is not finite at the start, or later, or has no minimum is
+    /// no exception: then the parameters are those of the last good step.</returns>
     /// <exception cref="ArgumentException">Lengths differ; a number is not finite; there are fewer data than parameters; the start is
     /// outside of the bounds; or f does not return one number for each datum.</exception>
     public static CurveFit Fit(

@@ -135,7 +135,12 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         if (unit == 0)
             unit = 1;
         Adapted = Math.Clamp(Adapted ?? Group.Options.InitialDamping * unit, MinDamping * unit, MaxDamping * unit);
-        using var trial = new TrialStep(residuals.Parameters, () => Loss(residuals, at), loss);
+        using var trial = new TrialStep(
+            residuals.Parameters,
+            () => Loss(residuals, at),
+            loss,
+            rounding: residuals.RoundingOfNorm * Math.Sqrt(2 * loss)
+        );
         try
         {
             return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with

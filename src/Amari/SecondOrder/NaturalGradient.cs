@@ -35,8 +35,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.Positive(value);
         } = 1e-3;
 
-        /// <summary>How λ adapts to the loss of each step's batch (Levenberg-Marquardt); null keeps it. A step that raises this loss is then
-        /// taken back, and λ rises at once.</summary>
+        /// <summary>How λ adapts to the loss of each step's batch (Levenberg-Marquardt); null keeps it. A step that raises this loss is
+        /// then taken back, and λ rises at once.</summary>
         public AdaptiveDamping? AdaptiveDamping { get; init; }
 
         /// <summary>How the step size is chosen along D: a line search costs a gradient per size that it tries, and excludes

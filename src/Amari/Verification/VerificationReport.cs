@@ -20,6 +20,8 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
         ("Fisher", "fisher product (exact)"),
         ("empirical", "fisher product (empirical)"),
         ("draws", "fisher product (monte-carlo)"),
+        ("J", "jacobian"),
+        ("J'Jv", "normal product"),
         ("capture", "k-fac capture"),
         ("factors", "k-fac factors"),
         ("inverse", "k-fac inverse"),

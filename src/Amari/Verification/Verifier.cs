@@ -7,10 +7,12 @@ namespace Amari.Verification;
 /// <summary>Checks the derivatives and the curvature of a user's model against dense oracles and finite differences in float64, on a small
 /// batch, parameter by parameter.</summary>
 /// <remarks>The checks cover the likelihood (score, Hessian, output Fisher, draws, KL divergence), the gradient, products with the Hessian,
-/// the Gauss-Newton matrix and the exact, empirical and Monte Carlo Fisher, and K-FAC's factors, damped inverse and step. The model runs in
-/// evaluation mode. A model of millions of parameters takes seconds to a minute. If a quantity cannot be computed, for example because an
-/// operation has no second derivative or a custom backward throws, the reason is reported and the other checks continue. A model that does
-/// not run in float64 cannot be checked, and the report gives the reason.</remarks>
+/// the Gauss-Newton matrix and the exact, empirical and Monte Carlo Fisher, and K-FAC's factors, damped inverse and step. Where the loss
+/// is a sum of squares, they cover the Jacobian J, products with J'J and the Gram matrix J J'; for a
+/// <see cref="LeastSquares.PdeModel"/> also the jets, against derivatives by nested reverse mode. The model runs in evaluation mode. A
+/// model of millions of parameters takes seconds to a minute. If a quantity cannot be computed, for example because an operation has no
+/// second derivative or a custom backward throws, the reason is reported and the other checks continue. A model that does not run in
+/// float64 cannot be checked, and the report gives the reason.</remarks>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch that have a target (the label -100 is none).</summary>
@@ -72,6 +74,7 @@ public static class Verifier
         Try("hessian product", () => DerivativeChecks.Hessian(problem));
         foreach (var (name, products) in ProductChecks.Of(problem))
             Try(name, products);
+        Try("jacobian", () => LeastSquaresChecks.Run(problem));
         Try(
             "k-fac",
             () =>

@@ -42,6 +42,7 @@ public sealed class CommandLineTests
             },
             { "compare digits-mlp --optimizers adamw,saddle-free-newton", "use NewtonCg" },
             { "train digits-mlp --optimizer natural-gradient --set solver=dense", "ConjugateGradient" },
+            { "train digits-mlp --optimizer levenberg-marquardt", "The loss of Categorical is not a sum of squared residuals" },
             { "train --optimizer newton-cg --set radius=0", "Radius is 0; it must be a finite number > 0." },
             { "train --resume", "--checkpoint" },
             { "train --checkpoint nowhere --resume", "--resume-if-any" },

@@ -46,8 +46,11 @@ public sealed class PlanCommandTests
         Assert.Equal((0, ""), (code, error));
         var rows = JsonNode.Parse(File.ReadAllText(json))!["optimizers"]!.AsArray();
         Assert.Equal(OptimizerCatalog.All.Select(o => o.Name), rows.Select(r => (string)r!["optimizer"]!));
+        var (timed, refused) = (rows.Where(r => r!["refused"] is null).ToList(), rows.Where(r => r!["refused"] is not null));
+        Assert.Equal(["levenberg-marquardt", "gauss-newton"], refused.Select(r => (string)r!["optimizer"]!)); // of labels
+        Assert.All(refused, r => Assert.Contains("is not a sum of squared residuals", (string)r!["refused"]!, StringComparison.Ordinal));
         Assert.All(
-            rows,
+            timed,
             r =>
                 Assert.True(
                     (int)r!["timedSteps"]! >= 1

@@ -60,7 +60,7 @@ public sealed class NaturalGradientAdaptationTests : IDisposable
                 Damping = 1e-1,
                 AdaptiveDamping = new() { Decay = 0.5, Interval = 3 },
             },
-            12
+            9
         );
         Assert.All(reports, r => Assert.Equal(StepOutcome.Accepted, r.Outcome));
         double[] dampings = [.. reports.Select(r => r.Damping!.Value)];

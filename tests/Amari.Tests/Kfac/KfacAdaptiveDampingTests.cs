@@ -8,7 +8,7 @@ using Amari.Workloads;
 namespace Amari.Tests.KfacOptimizer;
 
 /// <summary>Adaptive damping, rejection and the damping of the factors against dense Fishers and closed forms, in float64.</summary>
-public sealed class AdaptiveDampingTests : QuadraticModelTest
+public sealed class KfacAdaptiveDampingTests : QuadraticModelTest
 {
     /// <summary>Squared loss and one linear layer: K-FAC is exact, the model is the loss, and one step is the minimum of the damped
     /// loss.</summary>
