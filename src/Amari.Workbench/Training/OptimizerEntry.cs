@@ -40,9 +40,7 @@ public sealed record OptimizerEntry(
         OptionsType == typeof(ScheduleFree.Options) ? "averages its iterates in place of a schedule"
         : OptionsType == typeof(NewtonCg.Options) ? "bounds its steps by a trust region"
         : OptionsType == typeof(LevenbergMarquardt.Options) ? "bounds its steps by an adaptive damping"
-        : OptionsType == typeof(HessianFree.Options)
-        || OptionsType == typeof(Lbfgs.Options)
-        || OptionsType == typeof(DampedGaussNewton.Options)
+        : OptionsType == typeof(HessianFree.Options) || OptionsType == typeof(Lbfgs.Options)
             ? "finds the length of its steps by a line search"
         : null;
 

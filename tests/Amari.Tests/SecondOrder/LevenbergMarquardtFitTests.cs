@@ -55,6 +55,18 @@ public sealed class LevenbergMarquardtFitTests
     }
 
     [Fact]
+    public void Data_and_start_may_be_arrays_or_tensors()
+    {
+        using var scope = torch.NewDisposeScope();
+        double[] start = [5, 0.1];
+        double[] expected = [.. LevenbergMarquardt.Fit(Decay, X, Y, start).Parameters];
+        var (x, y) = (torch.tensor(X), torch.tensor(Y));
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, start).Parameters);
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, [5, 0.1]).Parameters);
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, torch.tensor(start)).Parameters);
+    }
+
+    [Fact]
     public void The_band_of_a_line_is_as_in_closed_form()
     {
         var fit = LevenbergMarquardt.Fit(Line, X, Y, [0, 0]);
