@@ -219,11 +219,13 @@ internal sealed class BenchmarkSession(
             .ThenBy(t => Judged(t.Trial))
             .Select(t => t.Choice);
 
-    /// <summary>What the target judges, on the validation part; lower is better.</summary>
+    /// <summary>What the target judges, on the validation part; lower is better. A metric of the model, such as the error against a known
+    /// solution, is for the end: where there is a validation loss, that is judged.</summary>
     private double Judged(Trial trial)
     {
         var workload = trainer.Workload;
-        bool byMetric = trainer.Target.Metric == workload.Metric.Name;
+        bool byMetric =
+            trainer.Target.Metric == workload.Metric.Name && !(workload.Metric.OfModel is not null && double.IsFinite(trial.Loss));
         return byMetric ? (workload.Metric.HigherIsBetter ? -trial.Metric : trial.Metric) : trial.Loss;
     }
 

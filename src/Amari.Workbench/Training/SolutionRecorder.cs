@@ -22,7 +22,7 @@ internal sealed class SolutionRecorder : IDisposable
     {
         _workload = workload;
         _points = workload.Slice(Size).DetachFromDisposeScope();
-        using var solution = workload.Solution(_points);
+        using var solution = workload.SolutionAt(_points);
         _solution = solution.Elements<double>();
     }
 

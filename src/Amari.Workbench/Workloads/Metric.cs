@@ -19,7 +19,8 @@ public sealed record Metric(string Name, bool HigherIsBetter, Func<Tensor, Tenso
     /// <summary>The value for a model, in place of a mean over examples, such as its error against a known solution; not finite if it is
     /// unknown. Null for a metric over examples.</summary>
     /// <remarks>It is measured in evaluation mode without gradients, by the first rank only. It counts as held-out: a target may use it
-    /// although there are no held-out examples. Tuning trials are then judged by it.</remarks>
+    /// although there are no held-out examples. Tuning trials are judged by the loss of validation examples; by it
+    /// only where there are none.</remarks>
     public Func<nn.Module<Tensor, Tensor>, double>? OfModel { get; init; }
 
     /// <summary>The number of summands in <see cref="Sum"/> for a batch, from (output, target); null for the number of examples.</summary>

@@ -11,7 +11,8 @@ namespace Amari.Workloads;
 /// its solution are enough.</summary>
 /// <remarks>The loss is ½ Σ_c w_c mean(r_c²) over the conditions c, with r_c the residual at the condition's points. w_c is 1 in the
 /// interior and <see cref="PdeSettings.BoundaryWeight"/> elsewhere. All is float64, and a batch has all points. Held-out points are as
-/// many others; their loss shows whether the network satisfies the equation between its training points.</remarks>
+/// many others; their loss shows whether the network satisfies the equation between its training points. With two or more axes, runs record
+/// the error over the plane of the first two for figures.</remarks>
 public abstract class PdeWorkload : Workload
 {
     private const int GridPoints = 101, // per axis, of the error in two dimensions
@@ -178,7 +179,20 @@ public abstract class PdeWorkload : Workload
             2 => Domain.Grid(GridPoints),
             _ => Domain.Points(Region.Interior, ManyPoints, ErrorSeed),
         };
-        return (points.DetachFromDisposeScope(), Solution(points).DetachFromDisposeScope());
+        return (points.DetachFromDisposeScope(), SolutionAt(points).DetachFromDisposeScope());
+    }
+
+    /// <summary>The solution at points [n, axes]: [n, 1]; the caller owns it.</summary>
+    /// <exception cref="ArgumentException">The workload's solution has another shape.</exception>
+    internal Tensor SolutionAt(Tensor points)
+    {
+        var solution = Solution(points);
+        return solution.dim() == 2 && solution.shape[0] == points.shape[0] && solution.shape[1] == 1
+            ? solution
+            : throw new ArgumentException(
+                $"The solution of {Name} is [{string.Join(", ", solution.shape)}] at {points.shape[0]} points; it must be "
+                    + $"[{points.shape[0]}, 1]."
+            );
     }
 
     /// <summary>Rows of points, the number of their condition in the last column, with targets 0.</summary>

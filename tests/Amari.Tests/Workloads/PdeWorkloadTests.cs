@@ -159,4 +159,25 @@ public sealed class PdeWorkloadTests
         using var fixedPoints = Find("heat").Load(null);
         Assert.Null(fixedPoints.Draw);
     }
+
+    [Fact]
+    public void A_solution_of_another_shape_is_refused()
+    {
+        using var scope = NewDisposeScope();
+        var workload = new Flat();
+        using var model = workload.CreateModel();
+        string message = Assert.Throws<ArgumentException>(() => workload.Metric.OfModel!(model)).Message;
+        Assert.Contains("must be [2001, 1]", message, StringComparison.Ordinal);
+    }
+
+    /// <summary>u' = 0 with a solution [n] in place of [n, 1].</summary>
+    private sealed class Flat : PdeWorkload
+    {
+        public override string Name => "flat";
+        public override string Equation => "u' = 0";
+        public override Box Domain { get; } = Box.Unit(1);
+        public override IReadOnlyList<Condition> Conditions => [new("equation", Region.Interior, JetSpec.Gradient(1), (u, _) => u.D(0))];
+
+        public override Tensor Solution(Tensor points) => ones(points.shape[0], dtype: ScalarType.Float64);
+    }
 }

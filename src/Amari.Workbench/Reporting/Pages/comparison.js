@@ -84,7 +84,7 @@ sections.forEach((section, n) => {
   }
   function draw() {
     const [network, error] = fields(), down = narrow.matches,
-      part = i => down ? [[0, .82], [1 - (i + 1) / 3 + .09, 1 - i / 3 - .03]] : [[i / 3, i / 3 + .24], [0, 1]],
+      part = i => down ? [[0, .82], [1 - (i + 1) / 3 + .09, 1 - i / 3 - .03]] : [[i * .345, i * .345 + .23], [0, 1]],
       bar = (i, more) => ({ x: part(i)[0][1] + .005, y: (part(i)[1][0] + part(i)[1][1]) / 2, len: part(i)[1][1] - part(i)[1][0],
         thickness: 12, xpad: 4, outlinewidth: 0, ...more }),
       map = (i, z, more, ticks) => ({ type: 'heatmap', x: f.x, y: f.y, z, xaxis: 'x' + (i ? i + 1 : ''), yaxis: 'y' + (i ? i + 1 : ''), colorbar: bar(i, ticks), ...more }),
