@@ -106,7 +106,7 @@ public sealed partial class JetNetworkPageTests : IDisposable
             Assert.Equal([2.0, 2.0], (jet.Laplacian - plain.Laplacian).data<double>().ToArray().Select(d => Math.Round(d, 12)));
     }
 
-    sealed class Cube() : nn.Module<Tensor, Tensor>("cube"), IJetModule
+    private sealed class Cube() : nn.Module<Tensor, Tensor>("cube"), IJetModule
     {
         public override Tensor forward(Tensor z) => z.pow(3);
 
