@@ -42,10 +42,10 @@ internal sealed class Race
     /// there.</summary>
     public (double Seconds, double Steps)? Reached(TrainingRun run)
     {
-        if (!_reference.TryGetValue(run.Seed, out var reference))
+        if (run.HeldOut.Count == 0 || !_reference.TryGetValue(run.Seed, out var reference))
             return null;
         double end = reference.FinalHeldOutLoss;
-        var before = run.HeldOut.FirstOrDefault();
+        var before = run.HeldOut[0];
         foreach (var point in run.HeldOut)
         {
             if (point.Loss <= end)

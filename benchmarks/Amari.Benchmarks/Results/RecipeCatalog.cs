@@ -41,10 +41,10 @@ internal static class RecipeCatalog
             TunedEquation(scale),
             Equations(scale),
             Endurance(scale),
-            Benchmark("kfac", "the cost of a K-FAC step", 420 * scale, "kfac", "--rounds", Count(3, scale)),
-            Benchmark("ratios", "fused steps", 150 * scale, "ratios", "--rounds", Count(15, scale)),
+            Benchmark("kfac", "the cost of a K-FAC step", 280 * scale, "kfac", "--rounds", Count(2, scale)),
+            Benchmark("ratios", "fused steps", 90 * scale, "ratios", "--rounds", Count(9, scale)),
             Benchmark("curvature", "curvature products", 60 * scale, "curvature", "--rounds", Count(9, scale)),
-            Benchmark("plan", "predictions of amari plan", 360 * scale, PlanArguments(scale)),
+            Benchmark("plan", "predictions of amari plan", 220 * scale, PlanArguments(scale)),
             Scaling(scale),
             Benchmark("faults", "injected faults", 240 * Math.Max(scale, 0.1), FaultArguments(scale)),
         ];
@@ -186,7 +186,7 @@ internal static class RecipeCatalog
 
     private static string[] PlanArguments(double scale) =>
         [
-            .. $"plan --workloads digits-conv --seconds {Count(2, scale)} --rounds {Count(2, scale)}".Split(' '),
+            .. $"plan --workloads digits-conv --seconds {Count(1, scale)} --rounds {Count(2, scale)}".Split(' '),
             .. scale < 1 ? (string[])["--optimizers", "adamw,kfac"] : [],
         ];
 

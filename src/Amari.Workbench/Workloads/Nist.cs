@@ -17,9 +17,9 @@ public sealed class Nist : Workload
     private readonly string _problem;
     private readonly int _start;
 
-    /// <summary>The problem Misra1a from its first start.</summary>
+    /// <summary>The problem Rat42 from its first start: a logistic curve of growth.</summary>
     public Nist()
-        : this("Misra1a", 1) { }
+        : this("Rat42", 1) { }
 
     /// <param name="problem">The name of an embedded problem (<see cref="NistProblem.Embedded"/>), or a file of the same format.</param>
     /// <param name="start">1 for the far start, 2 for the near one.</param>
@@ -116,6 +116,14 @@ public sealed class Nist : Workload
         inverse.Dispose();
         return roots.Elements<double>();
     }
+
+    /// <summary>QR, because some of the problems are as ill-conditioned as float64 allows.</summary>
+    public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
+        new Dictionary<string, IReadOnlyDictionary<string, string>>
+        {
+            ["levenberg-marquardt"] = new Dictionary<string, string> { ["Solver"] = "Qr" },
+            ["gauss-newton"] = new Dictionary<string, string> { ["Solver"] = "Qr" },
+        };
 
     /// <inheritdoc/>
     public override WorkloadData Load(string? directory) => new(new(Problem.X(), Problem.Y()), null);

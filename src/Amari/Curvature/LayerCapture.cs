@@ -276,7 +276,9 @@ internal sealed class LayerCapture : IDisposable
     private static Tensor Gradients(Use use, long examples)
     {
         var some = use.Gradients.First(g => g is not null)!;
-        return stack([.. use.Gradients.Select(g => Components(g ?? zeros_like(some)))], 2);
+        return use.Gradients.Count == 1
+            ? Components(some).unsqueeze(2)
+            : stack([.. use.Gradients.Select(g => Components(g ?? zeros_like(some)))], 2);
 
         Tensor Components(Tensor g) =>
             use.Stacked ? g

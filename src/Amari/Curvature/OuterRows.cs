@@ -14,7 +14,9 @@ internal sealed class OuterRows(Tensor a, Tensor delta, long offset)
     : ParameterRows(offset, a.shape[2] * delta.shape[3], a.shape[1], delta.shape[2])
 {
     // A product of two numbers that is added to a third in memory takes as long as this many operations of a matrix product.
-    private const long ElementwiseCost = 12;
+    private const long ElementwiseCost = 12,
+        LongRow = 16, // inputs that elementwise products need to be fast
+        SmallBlock = 512; // numbers of a row for which a matrix product costs more than elementwise products
 
     private readonly Tensor _a = a;
     private readonly long _components = a.shape[0],
@@ -50,11 +52,20 @@ internal sealed class OuterRows(Tensor a, Tensor delta, long offset)
         long outs = columns / _in;
         var x = _a.narrow(1, example, count);
         var g = _delta.narrow(1, example, count).narrow(3, column / _in, outs);
-        var part =
-            _components == 1
-                ? g.view(count, Outputs, outs, 1).mul(x.view(count, 1, 1, _in))
-                : g.permute(1, 2, 3, 0).reshape(count, Outputs * outs, _components).bmm(x.permute(1, 0, 2));
+        Tensor part;
+        if (_in >= LongRow && (_components == 1 || outs * _in <= SmallBlock))
+        {
+            part = Factor(g, 0).mul(Input(0));
+            for (int c = 1; c < _components; c++)
+                part.addcmul_(Factor(g, c), Input(c), 1);
+        }
+        else
+            part = g.permute(1, 2, 3, 0).reshape(count, Outputs * outs, _components).bmm(x.permute(1, 0, 2));
         return part.reshape(count * Outputs, columns).MoveToOuterDisposeScope();
+
+        Tensor Factor(Tensor g, int c) => g.select(0, c).unsqueeze(3);
+
+        Tensor Input(int c) => x.select(0, c).view(count, 1, 1, _in);
     }
 
     public override void Scale(double s)

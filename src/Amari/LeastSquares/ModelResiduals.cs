@@ -80,10 +80,12 @@ public sealed class ModelResiduals : Residuals
         using var scope = NewDisposeScope();
         Tensor? values = null;
         CapturedJacobian? jacobian = null;
+        double examples = Ranks.Sum(_inputs.shape[0])[0]; // as a rule the terms
         try
         {
             jacobian = ModelJacobian.Of(Objective(), Cotangents, out long terms);
-            jacobian.Scale(Math.Sqrt(_precision / terms));
+            if (terms != examples)
+                jacobian.Scale(Math.Sqrt(examples / terms));
             return new CapturedLinearization(Scaled(values, terms).DetachFromDisposeScope(), jacobian, Parameters, Ranks);
         }
         catch
@@ -102,7 +104,7 @@ public sealed class ModelResiduals : Residuals
             for (long k = 0; k < outputs; k++)
             {
                 cotangents[k] = zeros(batch.Output.shape[0], outputs, dtype: batch.Output.dtype, device: batch.Output.device);
-                cotangents[k].select(1, k).fill_(1);
+                cotangents[k].select(1, k).fill_(Math.Sqrt(_precision / examples));
                 cotangents[k] = cotangents[k].view(batch.Output.shape);
             }
             return cotangents;

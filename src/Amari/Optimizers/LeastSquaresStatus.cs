@@ -12,7 +12,8 @@ public enum LeastSquaresStatus
     /// <summary>The step reduced the loss by little, as was predicted.</summary>
     Reduction,
 
-    /// <summary>No step reduced the loss, however large the damping or short the step: rounding hides the reduction, or J is wrong.</summary>
+    /// <summary>No step reduced the loss, however large the damping or short the step: rounding hides the reduction, or J is
+    /// wrong.</summary>
     Stuck,
 
     /// <summary>The residuals or their Jacobian are not finite at the present parameters.</summary>

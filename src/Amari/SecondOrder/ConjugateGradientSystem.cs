@@ -34,7 +34,7 @@ internal sealed class ConjugateGradientSystem(Linearization at, CgOptions option
 
     public override Tensor Solve(Tensor u)
     {
-        var result = ConjugateGradient.Solve(_damped!, Transposed(u).neg_(), options, _preconditioner);
+        var result = ConjugateGradient.Solve(_damped!, Right(u).neg(), options, _preconditioner);
         _iterations += result.Iterations;
         _status = result.Status;
         return result.Status == CgStatus.NotFinite ? result.Solution.fill_(double.NaN) : result.Solution;

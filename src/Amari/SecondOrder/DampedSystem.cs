@@ -28,6 +28,9 @@ internal abstract class DampedSystem(Linearization at)
     /// <summary>J'u.</summary>
     protected virtual Tensor Transposed(Tensor u) => At.ApplyTransposed(u);
 
+    /// <summary>J'u, which is known where u is r.</summary>
+    protected Tensor Right(Tensor u) => ReferenceEquals(u, At.R) ? Gradient : Transposed(u);
+
     /// <summary>Takes D.</summary>
     /// <param name="scale">Its diagonal [d], > 0; null for the identity.</param>
     public abstract void Scale(Tensor? scale);

@@ -8,8 +8,8 @@ using Amari.Solvers;
 namespace Amari;
 
 /// <summary>The base of methods for nonlinear least squares, L(w) = ½ |r(w)|²: they linearize the residuals, r(w + v) ≈ r + J v.</summary>
-/// <remarks>They are made of <see cref="Residuals"/>, for <see cref="StepOnResiduals()"/> and <see cref="Solve"/>, or of a model and a likelihood, for
-/// <see cref="StepOnBatch"/>.</remarks>
+/// <remarks>They are made of <see cref="Residuals"/>, for <see cref="StepOnResiduals()"/> and <see cref="Solve"/>, or of a model and a
+/// likelihood, for <see cref="StepOnBatch"/>.</remarks>
 /// <typeparam name="TOptions">The method's options.</typeparam>
 public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOptions>
     where TOptions : OptimizerOptions
@@ -111,8 +111,8 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     /// <inheritdoc/>
     public override Tensor step(Func<Tensor>? closure = null) =>
         throw new InvalidOperationException(
-            $"{GetType().Name} needs residuals, not only their loss: call StepOnBatch(inputs, targets), or StepOnResiduals() if it was made of "
-                + "residuals."
+            $"{GetType().Name} needs residuals, not only their loss: call StepOnBatch(inputs, targets), or StepOnResiduals() if it was "
+                + "made of residuals."
         );
 
     /// <summary>The systems to solve at a linearization.</summary>

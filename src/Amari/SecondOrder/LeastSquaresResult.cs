@@ -1,3 +1,5 @@
+using static System.FormattableString;
+
 namespace Amari;
 
 /// <summary>How a least-squares problem was solved. The parameters hold the solution.</summary>
@@ -21,21 +23,27 @@ public sealed record LeastSquaresResult(
 
     /// <summary>The status in one sentence, with its numbers and, if it is no minimum, what to try next.</summary>
     public string Reason =>
-        FormattableString.Invariant(
-            Status switch
-            {
-                LeastSquaresStatus.Gradient =>
-                    $"Converged: the residuals are orthogonal to the columns of their Jacobian up to {Last.GradientCosine:G3}.",
-                LeastSquaresStatus.Step => $"Converged: the last step changed the parameters by {Last.RelativeStep:G3} of their size.",
-                LeastSquaresStatus.Reduction =>
-                    $"Converged: the last step changed the loss by {Math.Abs(Last.LossBefore - Last.LossAfter) / Last.LossBefore:G3} of it.",
-                LeastSquaresStatus.Stuck =>
-                    $"No step reduced the loss {Loss:G6} after {Steps} steps, at the damping {Last.Damping:G3}: rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
-                LeastSquaresStatus.NotFinite when Steps <= 1 =>
-                    $"The residuals or their Jacobian are not finite at the start: choose another one.",
-                LeastSquaresStatus.NotFinite =>
-                    $"The residuals or their Jacobian are not finite after {Steps} steps: the parameters are those of the last good step.",
-                _ => $"The limit of {Steps} steps was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more.",
-            }
-        );
+        Status switch
+        {
+            LeastSquaresStatus.Gradient => Invariant(
+                $"Converged: the residuals are orthogonal to the columns of their Jacobian up to {Last.GradientCosine:G3}."
+            ),
+            LeastSquaresStatus.Step => Invariant(
+                $"Converged: the last step changed the parameters by {Last.RelativeStep:G3} of their size."
+            ),
+            LeastSquaresStatus.Reduction => Invariant(
+                $"Converged: the last step changed the loss by {Math.Abs(Last.LossBefore - Last.LossAfter) / Last.LossBefore:G3} of it."
+            ),
+            LeastSquaresStatus.Stuck => Invariant(
+                $"No step reduced the loss {Loss:G6} after {Steps} steps, at the damping {Last.Damping:G3}: "
+            ) + "rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
+            LeastSquaresStatus.NotFinite when Steps <= 1 =>
+                "The residuals or their Jacobian are not finite at the start: choose another one.",
+            LeastSquaresStatus.NotFinite => Invariant(
+                $"The residuals or their Jacobian are not finite after {Steps} steps: the parameters are those of the last good step."
+            ),
+            _ => Invariant(
+                $"The limit of {Steps} steps was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more."
+            ),
+        };
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Amari.LeastSquares;
 using Amari.Native;
 using Amari.SecondOrder;
@@ -18,6 +19,7 @@ public sealed partial class LevenbergMarquardt
     /// no exception: then the parameters are those of the last good step.</returns>
     /// <exception cref="ArgumentException">Lengths differ; a number is not finite; there are fewer data than parameters; the start is
     /// outside of the bounds; or f does not return one number for each datum.</exception>
+    [OverloadResolutionPriority(1)] // an array of numbers is also a tensor
     public static CurveFit Fit(
         Func<Tensor, Tensor, Tensor> f,
         Tensor x,
@@ -34,6 +36,20 @@ public sealed partial class LevenbergMarquardt
         return new CurveProblem(f, x, y, start, options ?? new()).Solve();
     }
 
+    /// <summary>Fits a curve to data, from parameters in a tensor: see the other overload.</summary>
+    /// <param name="f">f(b, x) : [n].</param>
+    /// <param name="x">[n], or [n, k]. Not owned.</param>
+    /// <param name="y">[n]. Not owned.</param>
+    /// <param name="start">[p]. Not owned, and not changed.</param>
+    /// <param name="options">Null takes the defaults.</param>
+    /// <exception cref="ArgumentException">As of the other overload.</exception>
+    public static CurveFit Fit(Func<Tensor, Tensor, Tensor> f, Tensor x, Tensor y, Tensor start, CurveFitOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(start);
+        using var scope = NewDisposeScope();
+        return Fit(f, x, y, start.detach().to(ScalarType.Float64, CPU).flatten().Elements<double>(), options);
+    }
+
     /// <summary>Fits a curve of one predictor to data: see the other overload.</summary>
     /// <param name="f">f(b, x) : [n].</param>
     /// <param name="x">The predictor of each datum.</param>
@@ -41,6 +57,7 @@ public sealed partial class LevenbergMarquardt
     /// <param name="start">The parameters from which the fit begins.</param>
     /// <param name="options">Null takes the defaults.</param>
     /// <exception cref="ArgumentException">As of the other overload.</exception>
+    [OverloadResolutionPriority(2)]
     public static CurveFit Fit(
         Func<Tensor, Tensor, Tensor> f,
         double[] x,

@@ -14,7 +14,7 @@ namespace Amari;
 /// (J'J + λ D²) a = -J'r''               acceleration; r'' = d²/dt² r(w + t v)      Transtrum and Sethna 2012, arXiv:1201.5885
 /// δ = η v + ½ η² a                      tried if |D a| ≤ α |D v|
 /// ρ = (L(w) - L(w + δ)) / predicted     of the linear model r + J v
-/// ρ > 0:   w ← w + δ,  λ ← λ max(1/3, 1 - (2ρ - 1)³),  ν ← 2                       Nielsen 1999, IMM-REP-1999-05
+/// ρ > 0:   w ← w + δ,  λ ← λ max(1/γ, 1 - (2ρ - 1)³),  ν ← 2                       Nielsen 1999, IMM-REP-1999-05; γ = 5
 /// else:    λ ← λ ν,  ν ← 2ν,  and again with the same J
 /// D ← max(0.9 D, column norms of J)     in its first form max(D, column norms): Moré 1978
 /// </code>
@@ -24,7 +24,7 @@ namespace Amari;
 public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<LevenbergMarquardt.Options>
 {
     private const double Decay = 0.9,
-        LeastShrink = 1.0 / 3,
+        LeastShrink = 0.2, // 1/γ
         FirstGrowth = 2,
         MaxDamping = 1e16,
         MinDamping = 1e-30; // relative to the largest entry of diag(D⁻¹J'J D⁻¹)

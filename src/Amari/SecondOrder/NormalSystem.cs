@@ -28,5 +28,5 @@ internal sealed class NormalSystem(Linearization at) : DampedSystem(at)
         return _factor is not null;
     }
 
-    public override Tensor Solve(Tensor u) => Transposed(u).unsqueeze(1).cholesky_solve(_factor!).squeeze(1).neg_();
+    public override Tensor Solve(Tensor u) => Right(u).unsqueeze(1).cholesky_solve(_factor!).squeeze(1).neg_();
 }

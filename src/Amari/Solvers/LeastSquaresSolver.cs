@@ -14,7 +14,8 @@ public enum LeastSquaresSolver
     /// <summary>The matrix J D⁻² J' : [n, n] and Cholesky: v = -D⁻² J' (J D⁻² J' + λ)⁻¹ r. One process only.</summary>
     Gram,
 
-    /// <summary>QR of J, then of [R; √λ D]: the condition of J and not its square; two to four times the time of Normal. One process only.</summary>
+    /// <summary>QR of J, then of [R; √λ D]: the condition of J and not its square; two to four times the time of Normal. One process
+    /// only.</summary>
     Qr,
 
     /// <summary>Products with J and J' only, preconditioned by diag(J'J) + λ D².</summary>

@@ -55,6 +55,18 @@ public sealed class LevenbergMarquardtFitTests
     }
 
     [Fact]
+    public void Data_and_start_may_be_arrays_or_tensors()
+    {
+        using var scope = torch.NewDisposeScope();
+        double[] start = [5, 0.1];
+        double[] expected = [.. LevenbergMarquardt.Fit(Decay, X, Y, start).Parameters];
+        var (x, y) = (torch.tensor(X), torch.tensor(Y));
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, start).Parameters);
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, [5, 0.1]).Parameters);
+        Assert.Equal(expected, LevenbergMarquardt.Fit(Decay, x, y, torch.tensor(start)).Parameters);
+    }
+
+    [Fact]
     public void The_band_of_a_line_is_as_in_closed_form()
     {
         var fit = LevenbergMarquardt.Fit(Line, X, Y, [0, 0]);
@@ -239,12 +251,23 @@ public sealed class LevenbergMarquardtFitTests
     [Fact]
     public void The_text_has_names_values_and_the_reason()
     {
-        var fit = LevenbergMarquardt.Fit(Line, X, Y, [0, 0], new() { Names = ["intercept", "slope"] });
+        double[] x = [1, 2, 3, 5, 7, 10],
+            y = [109, 149, 149, 191, 213, 224];
+        var fit = LevenbergMarquardt.Fit(
+            (b, t) => b[0] * (1 - torch.exp(-b[1] * t)),
+            x,
+            y,
+            [100, 0.75],
+            new() { Names = ["demand", "rate"] }
+        );
+        var band = fit.Band([4.0]);
+        TestContext.Current.SendDiagnosticMessage($"{fit}\n{band.Lower[0]} {band.Values[0]} {band.Upper[0]}");
         string[] lines = fit.ToString().Split(Environment.NewLine);
-        Assert.Matches(@"^intercept +\S+ ± \S+$", lines[0]);
-        Assert.Matches(@"^slope +1\.\d+ ± 0\.0\d+$", lines[1]);
+        Assert.Matches("^demand +213.80941 ± 12.4$", lines[0]);
+        Assert.Matches("^rate +0.54723749 ± 0.105$", lines[1]);
+        Assert.Matches(@"^RSS 1168.01, R² 0.880468, \d+ steps$", lines[2]);
         Assert.StartsWith("Converged", lines[3], StringComparison.Ordinal);
-        Assert.Equal(["intercept", "slope"], fit.Names);
+        Assert.Equal(["demand", "rate"], fit.Names);
     }
 
     [Fact]

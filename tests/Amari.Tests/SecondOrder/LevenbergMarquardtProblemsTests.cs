@@ -19,7 +19,12 @@ public sealed class LevenbergMarquardtProblemsTests : IDisposable
             using var inner = NewDisposeScope();
             using var optimizer = new LevenbergMarquardt(
                 new FunctionResiduals(problem.Residuals, problem.Start),
-                new() { Solver = solver, MaxAcceleration = acceleration }
+                new()
+                {
+                    Solver = solver,
+                    MaxAcceleration = acceleration,
+                    Scaling = problem.Scaling,
+                }
             );
             var result = optimizer.Solve(600);
             Assert.True(

@@ -96,7 +96,7 @@ public sealed class LevenbergMarquardtTests : IDisposable
                     report.Damping!.Value,
                     first * 1e-9
                 );
-            double shrink = Math.Max(1.0 / 3, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
+            double shrink = Math.Max(0.2, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
             Assert.Equal(report.Damping!.Value * shrink, optimizer.Damping!.Value, 1e-9 * report.Damping.Value);
             last = optimizer.Damping;
         }
@@ -119,7 +119,7 @@ public sealed class LevenbergMarquardtTests : IDisposable
         Assert.Equal(3, traces.Select(t => t[0]).Distinct().Count());
     }
 
-    [Theory, InlineData(ScalarType.Float64, 1e-12), InlineData(ScalarType.Float32, 1e-5)]
+    [Theory, InlineData(ScalarType.Float64, 1e-12), InlineData(ScalarType.Float32, 1e-4)]
     public void Solves_rosenbrock_and_says_why_it_ended(ScalarType type, double tolerance)
     {
         var problem = new FunctionResiduals(Valley, nn.Parameter(tensor((double[])[-1.2, 1], dtype: type)));

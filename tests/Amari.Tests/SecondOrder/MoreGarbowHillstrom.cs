@@ -7,7 +7,10 @@ internal static class MoreGarbowHillstrom
     /// <param name="Residuals">r of the parameters [d].</param>
     /// <param name="Start">The standard start.</param>
     /// <param name="Minima">Σ r² at minima, six digits.</param>
-    internal sealed record Problem(Func<Tensor, Tensor> Residuals, double[] Start, params double[] Minima);
+    internal sealed record Problem(Func<Tensor, Tensor> Residuals, double[] Start, params double[] Minima)
+    {
+        public LeastSquaresScaling Scaling { get; init; }
+    }
 
     private static readonly double[] BardData = [.14, .18, .22, .25, .29, .32, .35, .39, .37, .58, .73, .96, 1.34, 2.10, 4.39];
 
@@ -127,7 +130,10 @@ internal static class MoreGarbowHillstrom
                     + (x[2] + x[3] * sin(Count(20) / 5) - cos(Count(20) / 5)).square(),
                 [25, 5, -5, -1],
                 85822.2
-            ),
+            )
+            {
+                Scaling = LeastSquaresScaling.Columns, // the residuals are large; D must not fall with the columns
+            },
             ["20 Watson, 6"] = Watson(6, 2.28767e-3),
             ["20 Watson, 9"] = Watson(9, 1.39976e-6),
             ["25 variably dimensioned"] = new(

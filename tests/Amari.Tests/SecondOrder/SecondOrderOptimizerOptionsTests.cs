@@ -390,11 +390,7 @@ public sealed class SecondOrderOptimizerOptionsTests : IDisposable
             from method in SecondOrderCases.Methods
             let options = method.GetNestedType("Options")!
             from option in options.GetProperties(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly)
-            where
-                option.CanWrite
-                && option.PropertyType != typeof(bool)
-                && option.PropertyType != typeof(AdaptiveDamping)
-                && option.Name != "Seed"
+            where option is { CanWrite: true, Name: not ("Seed" or "AdaptiveDamping") } && option.PropertyType != typeof(bool)
             where !tried.Contains((options, option.Name))
             select $"{method.Name}.{option.Name}"
         );

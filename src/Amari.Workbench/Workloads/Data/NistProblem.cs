@@ -52,8 +52,8 @@ public sealed record NistProblem(
         ArgumentNullException.ThrowIfNull(nameOrPath);
         if (Embedded.FirstOrDefault(n => n.Equals(nameOrPath, StringComparison.OrdinalIgnoreCase)) is { } name)
         {
-            using var resource = typeof(NistProblem).Assembly.GetManifestResourceStream($"{Prefix}{name}.txt")!;
-            return new NistReader(name, resource).Read();
+            using var resource = new NistReader(name, typeof(NistProblem).Assembly.GetManifestResourceStream($"{Prefix}{name}.txt")!);
+            return resource.Read();
         }
         if (!File.Exists(nameOrPath))
             throw new ArgumentException(
@@ -61,8 +61,8 @@ public sealed record NistProblem(
             );
         try
         {
-            using var file = File.OpenRead(nameOrPath);
-            return new NistReader(nameOrPath, file).Read();
+            using var file = new NistReader(nameOrPath, File.OpenRead(nameOrPath));
+            return file.Read();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

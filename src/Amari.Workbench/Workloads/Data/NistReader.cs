@@ -4,8 +4,8 @@ namespace Amari.Workloads.Data;
 
 /// <summary>Reads a <see cref="NistProblem"/>.</summary>
 /// <param name="source">The name of the file, for messages.</param>
-/// <param name="stream">Not owned.</param>
-internal sealed class NistReader(string source, Stream stream)
+/// <param name="stream">Owned.</param>
+internal sealed class NistReader(string source, Stream stream) : IDisposable
 {
     private const int MaxLines = 1_000_000,
         MaxWidth = 10_000; // of a line
@@ -147,6 +147,9 @@ internal sealed class NistReader(string source, Stream stream)
             ),
         ];
     }
+
+    /// <inheritdoc/>
+    public void Dispose() => _reader.Dispose();
 
     private string Next(string otherwise)
     {
