@@ -105,8 +105,8 @@ public abstract class PdeWorkload : Workload
     public override Budget DefaultBudget => Budget.OfSeconds(10);
 
     /// <inheritdoc/>
-    /// <remarks>Levenberg-Marquardt without a scaling where there are several hidden layers: chosen on <c>poisson</c>, where it ends lower with
-    /// two hidden layers, and higher with one.</remarks>
+    /// <remarks>Levenberg-Marquardt without a scaling where there are several hidden layers: chosen on <c>poisson</c>, where it ends lower
+    /// with two hidden layers, and higher with one.</remarks>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings =>
         Choice.Hidden.Count < 2
             ? base.Settings
