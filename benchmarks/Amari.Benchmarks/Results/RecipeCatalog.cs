@@ -72,7 +72,7 @@ internal static class RecipeCatalog
             "adamw,lbfgs,levenberg-marquardt,gauss-newton,kfac"
         );
 
-    /// <summary>How small the error becomes, at the library's defaults.</summary>
+    /// <summary>How small the error becomes, with the workloads' settings.</summary>
     private static Recipe Equations(double scale)
     {
         return new(
@@ -96,6 +96,7 @@ internal static class RecipeCatalog
                     .. $"compare {workload} --optimizers {optimizer} --seeds {Seeds} --budget {Time(budget * scale)} --threads 1".Split(
                         ' '
                     ),
+                    "--workload-settings",
                     .. settings,
                     "--target",
                     "relative L2 error=" + goal,

@@ -8,9 +8,9 @@ namespace Amari.Workloads;
 /// <code>
 /// u(t, x) = -∫ sin π(x - η) F(x - η) e^(-η²/4νt) dη / ∫ F(x - η) e^(-η²/4νt) dη,   F(y) = e^(-cos πy / 2πν)
 /// </code>by the trapezoidal rule in η/√(4νt), which converges exponentially for these functions.
-/// <para>u = -sin πx + t (1 - x²) network satisfies the initial and the boundary conditions exactly. Points are denser at the front: x is the
-/// signed square of an even one. Evenly spread points miss the front, and a network then satisfies the equation at all of them without being
-/// near the solution. For the same reason they are resampled, and more than there are weights.</para></remarks>
+/// <para>u = -sin πx + t (1 - x²) network satisfies the initial and the boundary conditions exactly. Points are denser at the front: x is
+/// the signed square of an even one. Evenly spread points miss the front, and a network then satisfies the equation at all of them without
+/// being near the solution. For the same reason they are resampled, and more than there are weights.</para></remarks>
 public sealed class BurgersEquation : PdeWorkload
 {
     private const double Viscosity = 0.01 / Math.PI;
