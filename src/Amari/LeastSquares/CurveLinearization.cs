@@ -87,14 +87,14 @@ internal sealed class CurveLinearization : Linearization
     {
         using var off = no_grad();
         using var jacobian = _jacobian.t();
-        return jacobian.matmul(v);
+        return DenseLinearization.Product(jacobian, v);
     }
 
     /// <inheritdoc/>
     public override Tensor ApplyTransposed(Tensor u)
     {
         using var off = no_grad();
-        return _jacobian.matmul(u);
+        return DenseLinearization.Product(_jacobian, u);
     }
 
     /// <inheritdoc/>

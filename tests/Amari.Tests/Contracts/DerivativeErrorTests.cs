@@ -52,7 +52,9 @@ public sealed class DerivativeErrorTests : IDisposable
     [Theory, MemberData(nameof(SecondOrderCases.Names), MemberType = typeof(SecondOrderCases))]
     public void An_operation_without_second_derivative_is_named(string name)
     {
-        bool first = name.StartsWith("Lbfgs", StringComparison.Ordinal);
+        bool first = ((string[])["Lbfgs", "LevenbergMarquardt", "DampedGaussNewton"]).Any(n =>
+            name.StartsWith(n, StringComparison.Ordinal)
+        );
         foreach (
             var (model, x, operation) in (IEnumerable<(nn.Module<Tensor, Tensor>, Tensor, string)>)
                 [(new Bag(), randint(0, 10, [12, 5]), "EmbeddingBag"), (new Grid(), randn(12, 1, 4, 4), "grid_sample")]
