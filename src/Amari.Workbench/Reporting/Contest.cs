@@ -34,13 +34,13 @@ internal sealed class Contest
     /// <param name="contenders">The optimizers.</param>
     /// <param name="cost">What is compared, lower is better; null where a run does not count.</param>
     /// <param name="mayLead">Whether an optimizer can be the leader.</param>
-    /// <param name="isFar">Whether the second of two mean costs is larger by <see cref="LargeFactor"/>.</param>
+    /// <param name="isFar">Whether the second of two mean costs is larger by <see cref="LargeFactor"/>; null if none is.</param>
     /// <returns>Null if no optimizer can lead.</returns>
     public static Contest? Of(
         IReadOnlyList<Summary> contenders,
         Func<TrainingRun, double?> cost,
         Func<Summary, bool> mayLead,
-        Func<double, double, bool> isFar
+        Func<double, double, bool>? isFar = null
     )
     {
         var costs = contenders
@@ -63,7 +63,7 @@ internal sealed class Contest
 
         bool IsFar(Dictionary<int, double> bySeed) =>
             bySeed.Keys.Where(leader.BySeed.ContainsKey).ToList() is { Count: > 0 } common
-            && isFar(common.Average(seed => leader.BySeed[seed]), common.Average(seed => bySeed[seed]));
+            && isFar?.Invoke(common.Average(seed => leader.BySeed[seed]), common.Average(seed => bySeed[seed])) == true;
 
         Dictionary<int, double> BySeed(Summary s) =>
             s
