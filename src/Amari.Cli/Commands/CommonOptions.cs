@@ -3,6 +3,7 @@ using System.CommandLine.Parsing;
 using System.Globalization;
 using Amari.Distributed;
 using Amari.Native;
+using Amari.Optimizers;
 using Amari.Reporting;
 using Amari.Training;
 using Amari.Workloads;
@@ -200,15 +201,19 @@ internal sealed class CommonOptions
     public bool SetsSchedule(ParseResult parsed) =>
         parsed.GetResult(Schedule) is { Implicit: false } || parsed.GetResult(Warmup) is { Implicit: false };
 
-    /// <summary>The pairs of --set; the last one of a name counts.</summary>
-    /// <exception cref="ArgumentException">One is not NAME=VALUE.</exception>
+    /// <summary>The pairs of --set.</summary>
+    /// <exception cref="ArgumentException">One is not NAME=VALUE, or a name is given twice, in any spelling.</exception>
     public IReadOnlyDictionary<string, string> PairsOf(ParseResult parsed)
     {
         var pairs = new Dictionary<string, string>();
         foreach (string pair in parsed.GetValue(Set) ?? [])
-            pairs[pair.Split('=')[0]] = pair.Contains('=', StringComparison.Ordinal)
-                ? pair[(pair.IndexOf('=', StringComparison.Ordinal) + 1)..]
-                : throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+        {
+            if (pair.Split('=', 2) is not [var name, var value])
+                throw new ArgumentException($"--set is '{pair}'; it must be NAME=VALUE.");
+            if (pairs.Keys.FirstOrDefault(other => Settings.Canonical(other) == Settings.Canonical(name)) is { } before)
+                throw new ArgumentException($"--set has {before}={pairs[before]} and {pair}; give each name once.");
+            pairs.Add(name, value);
+        }
         return pairs;
     }
 

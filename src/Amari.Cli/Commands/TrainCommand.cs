@@ -171,7 +171,12 @@ internal sealed class TrainCommand
         var pairs = _common.PairsOf(parsed).ToLookup(p => workload.SettingNamed(p.Key) is not null);
         var settings = new Dictionary<string, string>(pairs[false]);
         if (parsed.GetValue(_rate) is { } rate)
-            settings.TryAdd("LearningRate", rate);
+            settings.Add(
+                "LearningRate",
+                settings.Keys.FirstOrDefault(name => Settings.Canonical(name) == Settings.Canonical("lr")) is { } before
+                    ? throw new ArgumentException($"The learning rate has --lr {rate} and --set {before}={settings[before]}; give it once.")
+                    : rate
+            );
         return (
             workload.With(new Dictionary<string, string>(pairs[true])),
             new(OptimizerCatalog.Find(parsed.GetValue(_optimizer) ?? workload.DefaultOptimizer).Name, settings)

@@ -29,6 +29,7 @@ internal static class Answer
             [
                 .. verdict,
                 .. Troubles(all, stable.Count > 0),
+                .. all.Select(Ending).OfType<string>(),
                 .. Method(time, end, stable.Count),
                 .. Cautions.Of(comparison, all, stable.Count == 0 ? [] : winners, time.IsMade),
             ]
@@ -78,8 +79,26 @@ internal static class Answer
     {
         foreach (var s in all.Where(s => !s.IsStable))
             yield return $"{Trouble.Of(s)}{(recommends || all.Count == 1 ? ": not recommended" : "")}.";
-        if (all.SelectMany(s => s.Runs).Any(r => r.CameApart || r.Status == RunStatus.Diverged))
+        List<TrainingRun> runs = [.. all.SelectMany(s => s.Runs)];
+        if (runs.Exists(r => (r.CameApart || r.Status == RunStatus.Diverged) && !Trouble.IsAtStart(r)))
             yield return "A smaller learning rate or more damping may help.";
+        if (runs.Exists(Trouble.IsAtStart))
+            yield return "No step can be taken where the loss is not finite: choose another start.";
+    }
+
+    /// <summary>Why a least-squares method ended before its budget; null if it did not.</summary>
+    private static string? Ending(Summary summary)
+    {
+        List<TrainingRun> ended = [.. summary.Runs.Where(r => r.Ending is not null)];
+        return ended is not [var run, ..]
+            ? null
+            : FormattableString.Invariant($"{summary.Optimizer} ended before its budget was used, after {run.Steps} steps")
+                + (
+                    summary.Runs.Count == 1
+                        ? ""
+                        : FormattableString.Invariant($" with seed {run.Seed} ({ended.Count} of {summary.Runs.Count})")
+                )
+                + $". {run.Ending}";
     }
 
     private static string Target(BenchmarkResult comparison) => $"{comparison.Target.Metric} {Number.Short(comparison.Target.Value)}";

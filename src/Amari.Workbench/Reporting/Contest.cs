@@ -8,6 +8,9 @@ namespace Amari.Reporting;
 /// 5 % for two of them, 7 % for four and 10 % for nine (simulated, normal differences).</remarks>
 internal sealed class Contest
 {
+    /// <summary>How many times as much a rival costs on average that is not recommended, whatever the test says.</summary>
+    public const double LargeFactor = 2;
+
     private const int MaxMoreSeeds = 100;
 
     private Contest(Summary leader, IReadOnlyList<Rival> rivals) => (Leader, Rivals) = (leader, rivals);
@@ -21,14 +24,24 @@ internal sealed class Contest
     /// <summary>Whether any rival could be tested: each side needs two common seeds.</summary>
     public bool IsTested => Rivals.Any(r => r.Test.IsPossible);
 
-    /// <summary>The rivals that cannot be told apart from the leader.</summary>
-    public IEnumerable<Rival> Ties => Rivals.Where(r => r.Test.IsPossible && !r.IsBeaten);
+    /// <summary>The rivals that cannot be told apart from the leader, and are not far from it on average.</summary>
+    public IEnumerable<Rival> Ties => Rivals.Where(r => r.Test.IsPossible && !r.IsBeaten && !r.IsFar);
+
+    /// <summary>The rivals that are far from the leader on average, and vary too much over the seeds for the test to exclude
+    /// them.</summary>
+    public IEnumerable<Rival> Unclear => Rivals.Where(r => r.Test.IsPossible && !r.IsBeaten && r.IsFar);
 
     /// <param name="contenders">The optimizers.</param>
     /// <param name="cost">What is compared, lower is better; null where a run does not count.</param>
     /// <param name="mayLead">Whether an optimizer can be the leader.</param>
+    /// <param name="isFar">Whether the second of two mean costs is larger by <see cref="LargeFactor"/>; null if none is.</param>
     /// <returns>Null if no optimizer can lead.</returns>
-    public static Contest? Of(IReadOnlyList<Summary> contenders, Func<TrainingRun, double?> cost, Func<Summary, bool> mayLead)
+    public static Contest? Of(
+        IReadOnlyList<Summary> contenders,
+        Func<TrainingRun, double?> cost,
+        Func<Summary, bool> mayLead,
+        Func<double, double, bool>? isFar = null
+    )
     {
         var costs = contenders
             .Select(s => (Summary: s, BySeed: BySeed(s)))
@@ -46,7 +59,11 @@ internal sealed class Contest
             ),
         ];
         double[] p = Holm.Adjust([.. tests.Select(t => t.P)]);
-        return new(leader.Summary, [.. costs.Select((c, i) => new Rival(c.Summary, tests[i], p[i], MoreSeeds(tests, i)))]);
+        return new(leader.Summary, [.. costs.Select((c, i) => new Rival(c.Summary, tests[i], p[i], MoreSeeds(tests, i), IsFar(c.BySeed)))]);
+
+        bool IsFar(Dictionary<int, double> bySeed) =>
+            bySeed.Keys.Where(leader.BySeed.ContainsKey).ToList() is { Count: > 0 } common
+            && isFar?.Invoke(common.Average(seed => leader.BySeed[seed]), common.Average(seed => bySeed[seed])) == true;
 
         Dictionary<int, double> BySeed(Summary s) =>
             s

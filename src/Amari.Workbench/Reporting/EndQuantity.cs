@@ -25,6 +25,11 @@ internal sealed record EndQuantity(string Name, bool HigherIsBetter, Func<Traini
         : HigherIsBetter ? -Of(run)
         : Of(run);
 
+    /// <summary>Whether the second of two mean costs is worse by <see cref="Contest.LargeFactor"/>; false where a ratio says nothing, as of
+    /// two negative losses.</summary>
+    public bool IsFar(double leader, double rival) =>
+        HigherIsBetter ? -leader > 0 && -leader > Contest.LargeFactor * -rival : leader >= 0 && rival > Contest.LargeFactor * leader;
+
     /// <summary>Its median over the complete runs, formatted.</summary>
     public string Median(Summary summary) =>
         Number.Short(Summary.Median([.. summary.Runs.Where(r => r.Status != RunStatus.Interrupted)], Of), 4);

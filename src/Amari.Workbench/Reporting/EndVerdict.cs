@@ -14,7 +14,12 @@ internal sealed class EndVerdict
     public EndVerdict(BenchmarkResult comparison, IReadOnlyList<Summary> contenders)
     {
         _quantity = EndQuantity.In(comparison);
-        _contest = Contest.Of(contenders, _quantity.Cost, s => s.IsComplete && s.Runs.All(r => double.IsFinite(_quantity.Of(r))));
+        _contest = Contest.Of(
+            contenders,
+            _quantity.Cost,
+            s => s.IsComplete && s.Runs.All(r => double.IsFinite(_quantity.Of(r))),
+            _quantity.IsFar
+        );
     }
 
     /// <summary>Whether differences were tested.</summary>
@@ -52,8 +57,11 @@ internal sealed class EndVerdict
         string medians = FormattableString.Invariant($"medians of {leader.Runs.Count} seeds");
         var ties = contest.Ties.ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
+        List<Rival> unclear = [.. contest.Unclear];
         if (ties.Count == 0)
-            yield return $"Use {leader.Optimizer}: it {Best(leader)}, {medians}.";
+            yield return beaten.Count > 0 || unclear.Count == 0
+                ? $"Use {leader.Optimizer}: it {Best(leader)}, {medians}."
+                : $"{leader.Optimizer} {Best(leader)}, {medians}, but no difference is beyond chance.";
         else
         {
             string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];
@@ -62,8 +70,11 @@ internal sealed class EndVerdict
                 ? $"Use {Trouble.Join(names, "or")}: they ended with the {_quantity.Best} {_quantity.Name} and cannot be told apart "
                     + $"({values}; {medians})."
                 : $"{Trouble.Join(names)} cannot be told apart by the {_quantity.Name} at the end ({values}; {medians}).";
-            yield return Phrase.TiedDifferences(ties, $"{_quantity.Worse} than {leader.Optimizer}");
         }
+        foreach (string sentence in Unclear(contest))
+            yield return sentence;
+        if (ties.Count + unclear.Count > 0)
+            yield return Phrase.TiedDifferences([.. ties, .. unclear], $"{_quantity.Worse} than {leader.Optimizer}");
         if (beaten.Count > 0)
             yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Phrase.Difference)])}.";
     }
@@ -86,10 +97,21 @@ internal sealed class EndVerdict
             : DiffersFrom(first)
                 ? $"Use {leader.Optimizer} where the end of the budget counts: it {best}; "
                     + $"it is better {Trouble.Join([.. slower.Select(Phrase.Difference)])}."
-            : !contest.Ties.Any() ? $"{name} {best}, better than all others."
-            : $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}.",
+            : contest.Ties.Any()
+                ? $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}."
+            : contest.Unclear.Any() ? $"{name} {best}."
+            : $"{name} {best}, better than all others.",
+            .. Unclear(contest),
         ];
     }
+
+    private IEnumerable<string> Unclear(Contest contest) =>
+        Phrase.Unclear(
+            [.. contest.Unclear],
+            (_quantity.HigherIsBetter ? "ended less than half as high as " : "ended more than twice as high as ")
+                + contest.Leader.Optimizer,
+            s => $"{s.Optimizer} ({_quantity.Median(s)})"
+        );
 
     private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
 

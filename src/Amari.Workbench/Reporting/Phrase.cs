@@ -30,6 +30,18 @@ internal static class Phrase
     public static string TiedDifferences(IReadOnlyList<Rival> ties, string worse) =>
         MoreSeeds(ties, r => $"{worse} by {Number.Short(r.Test.Mean)}; {Interval(r, v => v)}");
 
+    /// <summary>The rivals that only their scatter keeps from being excluded; empty without any.</summary>
+    /// <param name="rivals">Far from the leader on average.</param>
+    /// <param name="how">"took more than twice as long as adamw".</param>
+    /// <param name="name">A rival with its result.</param>
+    public static IEnumerable<string> Unclear(IReadOnlyList<Rival> rivals, string how, Func<Summary, string> name)
+    {
+        if (rivals.Count > 0)
+            yield return $"{Trouble.Join([.. rivals.Select(r => name(r.Summary))])} {how} on average, but "
+                + $"{(rivals.Count == 1 ? "varies too much over the seeds for the test to exclude it" : "vary too much over the seeds for the test to exclude them")}"
+                + ": not recommended.";
+    }
+
     /// <summary>A ratio with two digits, or three above ten.</summary>
     public static string Factor(double value) => value < 9.95 ? Number.Short(value, 2) : Number.Short(value);
 

@@ -83,6 +83,7 @@ internal static partial class ResultJson
             Status = json["status"].OneOf(Statuses),
             CameApart = json["cameApart"].Flag(),
             Failure = FailureOf(json["failure"]),
+            Ending = json["ending"].IsNull ? null : json["ending"].Text(),
             WeightInit = json["start"].OneOf(Starts),
             Steps = json["steps"].Count(),
             Seconds = json["seconds"].RequiredNumber(),

@@ -115,6 +115,7 @@ internal static partial class ResultJson
             ["status"] = Trouble.NameOf(run.Status),
             ["cameApart"] = run.CameApart,
             ["failure"] = run.Failure is { } why ? Trouble.Reason(why) : null,
+            ["ending"] = run.Ending,
             ["start"] = WeightInits.NameOf(run.WeightInit),
             ["steps"] = run.Steps,
             ["seconds"] = run.Seconds,

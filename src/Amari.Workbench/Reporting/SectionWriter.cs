@@ -254,10 +254,18 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             ? $", weight initialisation {WeightInits.NameOf(start)}"
             : "";
 
-    private string Schedule() =>
-        _comparison.Runs.Select(r => r.Schedule).Distinct().ToList() is [var schedule]
-            ? $", schedule of the learning rate: {Html(schedule.ToString())}"
-            : ", schedules of the learning rate by tuning";
+    /// <summary>The schedules of the runs, and whose learning rates do not follow one.</summary>
+    private string Schedule()
+    {
+        var own = _comparison.Runs.ToLookup(r => OptimizerCatalog.All.FirstOrDefault(o => o.Name == r.Optimizer)?.OwnSchedule is not null);
+        if (!own[false].Any())
+            return ", no schedule: the learning rate is the method's own";
+        string schedules = own[false].Select(r => r.Schedule).Distinct().ToList() is [var schedule]
+            ? $"schedule of the learning rate: {schedule}"
+            : "schedules of the learning rate by tuning";
+        string[] others = [.. own[true].Select(r => r.Optimizer).Distinct()];
+        return Html($", {schedules}{(others.Length == 0 ? "" : $" (not of {Trouble.Join(others, "or")})")}");
+    }
 
     private static string Html(string text) => HtmlPage.Text(text);
 }

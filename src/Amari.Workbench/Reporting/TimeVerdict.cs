@@ -18,7 +18,7 @@ internal sealed class TimeVerdict
     {
         (_comparison, _target) = (comparison, target);
         _bySteps = comparison.Runs.Any(Conditions.IsBusy);
-        _contest = Contest.Of(contenders, Cost, s => s.ReachedByAll);
+        _contest = Contest.Of(contenders, Cost, s => s.ReachedByAll, (leader, rival) => rival - leader > Math.Log(Contest.LargeFactor));
     }
 
     /// <summary>Whether any optimizer reached the target with every seed.</summary>
@@ -68,8 +68,11 @@ internal sealed class TimeVerdict
         var ties = contest.Ties.Where(t => t.Summary.ReachedByAll).ToList();
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
         var (where, reached) = endDiffers ? ($" where the time to {_target} counts", "that") : ("", _target);
+        List<Rival> unclear = [.. contest.Unclear.Where(t => t.Summary.ReachedByAll)];
         if (ties.Count == 0)
-            yield return $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}.";
+            yield return beaten.Count > 0 || unclear.Count == 0
+                ? $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}."
+                : $"{leader.Optimizer} reached {_target} first, in {Cost(leader)}, {medians}, but no difference is beyond chance.";
         else
         {
             string[] names = [leader.Optimizer, .. ties.Select(t => t.Name)];
@@ -81,8 +84,12 @@ internal sealed class TimeVerdict
                 ? $"Use {Trouble.Join(names, "or")}{where}: they were first to reach {reached} and cannot be told apart "
                     + $"({costs}; {medians})."
                 : $"{Trouble.Join(names)} cannot be told apart by the {(_bySteps ? "steps" : "time")} to {_target} ({costs}; {medians}).";
-            yield return Phrase.TiedRatios(ties, $"{Unit} as {leader.Optimizer}");
         }
+        string how = (_bySteps ? "needed more than twice as many steps as " : "took more than twice as long as ") + leader.Optimizer;
+        foreach (string sentence in Phrase.Unclear(unclear, how, s => $"{s.Optimizer} ({Cost(s, ", ", "")})"))
+            yield return sentence;
+        if (ties.Count + unclear.Count > 0)
+            yield return Phrase.TiedRatios([.. ties, .. unclear], $"{Unit} as {leader.Optimizer}");
         if (!_bySteps && ties.Count == 0 && contest.Rivals.FirstOrDefault(r => r.Summary.ReachedByAll) is { } second)
             if (Why(leader, second.Summary) is { } why)
                 yield return why;

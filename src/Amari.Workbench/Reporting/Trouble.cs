@@ -15,6 +15,10 @@ internal static class Trouble
     /// <summary>Whether the run rules out a recommendation of its optimizer.</summary>
     public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed || LostHeldOut(run);
 
+    /// <summary>Whether its loss was not finite before the first step.</summary>
+    public static bool IsAtStart(TrainingRun run) =>
+        run.Status == RunStatus.Diverged && run.Losses is [{ Step: 0, Loss: var loss }, ..] && !double.IsFinite(loss);
+
     /// <summary>Whether it trained to the end but its held-out loss is not finite.</summary>
     private static bool LostHeldOut(TrainingRun run) =>
         run is { Status: RunStatus.Completed or RunStatus.Interrupted, CameApart: false, HasHeldOutLoss: true }
@@ -32,7 +36,10 @@ internal static class Trouble
             string what = worst.HasHeldOutLoss ? "training loss: " : "";
             parts.Add(FormattableString.Invariant($"came apart on {Seeds(apart)} ({what}{LossesOf(worst)} at step {worst.Steps})"));
         }
-        var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged).ToList();
+        var atStart = summary.Runs.Where(IsAtStart).ToList();
+        if (atStart.Count > 0)
+            parts.Add($"had a loss that is not finite at the start on {Seeds(atStart)}");
+        var diverged = summary.Runs.Where(r => r.Status == RunStatus.Diverged && !IsAtStart(r)).ToList();
         if (diverged.Count > 0)
             parts.Add(
                 FormattableString.Invariant($"diverged on {Seeds(diverged)} (at step {string.Join(", ", diverged.Select(r => r.Steps))})")
@@ -50,6 +57,7 @@ internal static class Trouble
     public static string? Line(TrainingRun run) =>
         run.Status switch
         {
+            RunStatus.Diverged when IsAtStart(run) => "The loss is not finite at the start, before the first step: choose another start.",
             RunStatus.Diverged => FormattableString.Invariant($"The run diverged: its loss was not finite at step {run.Steps}")
                 + (run.Best is { } b ? FormattableString.Invariant($"; the best was {Number.Short(b.Loss)} at step {b.Step}.") : "."),
             RunStatus.Failed => $"The run failed: {Reason(run.Failure)}",

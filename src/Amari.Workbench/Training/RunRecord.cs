@@ -52,6 +52,9 @@ internal sealed class RunRecord(
     public double Metric { get; private set; } = double.NaN;
     public BestEvaluation? Best { get; private set; }
 
+    /// <summary>Why no further step would change anything; null while one may.</summary>
+    public string? Ending { get; private set; }
+
     /// <summary>What the workload says about the model at the last evaluation.</summary>
     public ModelTable? Table { get; private set; }
 
@@ -67,6 +70,14 @@ internal sealed class RunRecord(
             _times.Add(1e3 * seconds);
         else
             _times[_next = (_next + 1) % MaxTimes] = 1e3 * seconds;
+    }
+
+    /// <summary>The run ends here, with its budget unused.</summary>
+    /// <param name="reason">One sentence.</param>
+    public void End(string reason)
+    {
+        Ending = reason;
+        Events.Add(new(Step, "end of the run", reason));
     }
 
     /// <param name="measured">What was measured.</param>
@@ -126,6 +137,7 @@ internal sealed class RunRecord(
             FinalLoss = Losses.Count > 0 ? Losses[^1].Loss : double.NaN,
             FinalMetric = Metric,
             Table = Table,
+            Ending = Ending,
             MillisecondsPerStep = RecentMillisecondsPerStep,
             StepTimes = StepTimes.Of(_times),
             Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
@@ -162,6 +174,7 @@ internal sealed class RunRecord(
             ["evaluationSeconds"] = EvaluationSeconds,
             ["metric"] = JsonSerializer.SerializeToNode(Metric, Json),
             ["table"] = JsonSerializer.SerializeToNode(Table),
+            ["ending"] = Ending,
             ["best"] = Best is { } b ? JsonSerializer.SerializeToNode((double[])[b.Step, b.Seconds, b.Loss, b.Metric], Json) : null,
             ["monitor"] = JsonSerializer.SerializeToNode(Monitor, Json),
             ["events"] = JsonSerializer.SerializeToNode(Events),
@@ -235,6 +248,7 @@ internal sealed class RunRecord(
                 EvaluationSeconds = (double?)saved["evaluationSeconds"] ?? 0;
                 Metric = saved["metric"].Deserialize<double>(Json);
                 Table = saved["table"].Deserialize<ModelTable>();
+                Ending = (string?)saved["ending"];
                 Best = saved["best"] is { } best
                     ? BestOf(best)
                     : Losses

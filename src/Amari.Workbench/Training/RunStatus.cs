@@ -3,7 +3,8 @@ namespace Amari.Training;
 /// <summary>How a run ended.</summary>
 public enum RunStatus
 {
-    /// <summary>The budget was used up, and the run kept its progress.</summary>
+    /// <summary>The budget was used up, or a least-squares method could do no more (<see cref="TrainingRun.Ending"/>), and the run kept
+    /// its progress.</summary>
     Completed,
 
     /// <summary>The user stopped it. Its results are kept.</summary>

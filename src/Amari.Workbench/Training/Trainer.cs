@@ -322,6 +322,9 @@ public sealed class Trainer : IDisposable
         return new(this, _ranks, request, options, RecordOf(request.Choice, options, request.Seed, request.Budget));
     }
 
+    /// <summary>Whether every step has the same data, and all of it.</summary>
+    internal bool StepsOnAllData => _data.Draw is null && BatchSize == _data.Train.Count;
+
     /// <summary>One step on the batch of that number. Returns the loss before it.</summary>
     internal double Step(nn.Module<Tensor, Tensor> model, Optimizer optimizer, int seed, long step)
     {

@@ -81,7 +81,7 @@ internal sealed class TrainingLoop : IDisposable
         }
     }
 
-    /// <summary>Trains until the budget is used, the loss diverges, or <paramref name="stop"/> is requested.</summary>
+    /// <summary>Trains until the budget is used, no further step would change anything, the loss diverges, or <paramref name="stop"/> is requested.</summary>
     public TrainingRun Train(CancellationToken stop)
     {
         if (_watch is not null && _record.Monitor is { } earlier)
@@ -137,7 +137,7 @@ internal sealed class TrainingLoop : IDisposable
     {
         var clock = new Stopwatch();
         bool stopping = false; // agreed on by all ranks
-        while (Fraction < 1)
+        while (Fraction < 1 && _record.Ending is null)
         {
             if (_ranks.Size == 1)
                 stopping = stop.IsCancellationRequested;
@@ -161,6 +161,11 @@ internal sealed class TrainingLoop : IDisposable
             if (!double.IsFinite(_batchLoss))
                 return RunStatus.Diverged;
             Log(_watch?.Observe(_record.Step, _record.Seconds));
+            if (Ending() is { } reason)
+            {
+                _record.End(reason);
+                break;
+            }
             bool due = IsEvaluationDue();
             if (due)
                 Evaluate();
@@ -171,6 +176,14 @@ internal sealed class TrainingLoop : IDisposable
         }
         return RunStatus.Completed;
     }
+
+    /// <summary>Why a least-squares method would do no more on the same data, by the tolerances of its own loop; null if it may.</summary>
+    private string? Ending() =>
+        _trainer.StepsOnAllData
+        && _optimizer is SecondOrderOptimizer { Report: { GradientCosine: not null } report }
+        && (new LeastSquaresTolerances().Met(report) ?? report.LeastSquaresStatus) is { } status
+            ? new LeastSquaresResult(status, report.LossAfter, _record.Step, report.Evaluations ?? 0, _record.Step, report).Reason
+            : null;
 
     /// <summary>The used share of the budget.</summary>
     private double Fraction => Used(new(_record.Step, _record.Seconds, double.NaN));
@@ -267,9 +280,10 @@ internal sealed class TrainingLoop : IDisposable
     {
         bool evaluated = _record.Losses.Count > _reportedEvaluations;
         (_reported, _reportedEvaluations) = (_record.Seconds, _record.Losses.Count);
-        double done = Math.Min(1, Fraction);
+        double done = _record.Ending is null ? Math.Min(1, Fraction) : 1;
         double left =
-            _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
+            done == 1 ? 0
+            : _request.Budget.Seconds is { } s ? Math.Max(0, s - _record.Seconds)
             : done > 0 ? _record.Seconds * (1 - done) / done
             : double.NaN;
         _request.Progress?.Report(

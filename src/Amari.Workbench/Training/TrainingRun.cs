@@ -118,6 +118,10 @@ public sealed record TrainingRun
     /// <summary>The exception that ended it; null unless its status is <see cref="RunStatus.Failed"/>.</summary>
     public Exception? Failure { get; init; }
 
+    /// <summary>Why a least-squares method ended it before its budget was used, in one sentence: no further step on the same data would
+    /// change anything. Null if the budget or something else ended it.</summary>
+    public string? Ending { get; init; }
+
     /// <summary>The longest plateau at the loss of a constant prediction; null if there is none or that loss is unknown.</summary>
     public Plateau? Plateau { get; init; }
 

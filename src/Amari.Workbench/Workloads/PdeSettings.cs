@@ -6,9 +6,9 @@ namespace Amari.Workloads;
 /// <summary>What can be chosen about a <see cref="PdeWorkload"/>.</summary>
 public sealed record PdeSettings
 {
+    internal const string PointsName = "points",
+        BoundaryPointsName = "boundary-points";
     private const string HiddenName = "hidden",
-        PointsName = "points",
-        BoundaryPointsName = "boundary-points",
         BoundaryWeightName = "boundary-weight",
         ResampleName = "resample";
 
@@ -26,7 +26,7 @@ public sealed record PdeSettings
         init => field = Require.AtLeast(1, value, "number of points");
     } = 900;
 
-    /// <summary>Points of all other conditions together, ≥ 0.</summary>
+    /// <summary>Points of all other conditions together: at least one for each.</summary>
     public int BoundaryPoints
     {
         get;

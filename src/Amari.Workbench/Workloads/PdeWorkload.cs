@@ -61,6 +61,7 @@ public abstract class PdeWorkload : Workload
     {
         var copy = (PdeWorkload)MemberwiseClone();
         copy._settings = Choice.With(values);
+        copy.RequirePoints();
         return copy;
     }
 
@@ -118,6 +119,7 @@ public abstract class PdeWorkload : Workload
     /// <inheritdoc/>
     public override WorkloadData Load(string? directory)
     {
+        RequirePoints();
         _ = _grid.Value; // a reference solution takes time, which no evaluation should
         return new(Examples(TrainSeed), Examples(TestSeed))
         {
@@ -214,6 +216,24 @@ public abstract class PdeWorkload : Workload
             });
         var inputs = cat([.. rows]);
         return new(inputs.MoveToOuterDisposeScope(), inputs.new_zeros(inputs.shape[0], 1).MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Every condition has a point: without, training would ignore it.</summary>
+    private void RequirePoints()
+    {
+        int inside = Conditions.Count(c => c.Where.IsInterior),
+            outside = Conditions.Count - inside;
+        Require(PdeSettings.PointsName, Choice.Points, inside, "in the interior");
+        Require(PdeSettings.BoundaryPointsName, Choice.BoundaryPoints, outside, "on the boundary");
+
+        void Require(string setting, int points, int conditions, string where)
+        {
+            if (points < conditions)
+                throw new ArgumentException(
+                    $"The setting {setting} is {points}; it must be an integer >= {conditions}, because {Name} has {conditions} "
+                        + $"condition{(conditions == 1 ? "" : "s")} {where}."
+                );
+        }
     }
 
     private bool HasBoundary => Conditions.Any(c => !c.Where.IsInterior);

@@ -56,14 +56,20 @@ public abstract class Workload
 
     /// <summary>The workload with other values of some settings.</summary>
     /// <param name="settings">Names (any case, with or without hyphens) and values; without any, the result is this workload.</param>
-    /// <exception cref="ArgumentException">There is no such setting, and the message lists those that exist; or a value is
-    /// invalid.</exception>
+    /// <exception cref="ArgumentException">There is no such setting, and the message lists those that exist; or one is given
+    /// twice; or a value is invalid.</exception>
     public Workload With(IReadOnlyDictionary<string, string> settings)
     {
         ArgumentNullException.ThrowIfNull(settings);
         var values = new Dictionary<string, string>(SettingValues);
+        HashSet<string> given = [];
         foreach (var (name, value) in settings)
-            values[SettingNamed(name) ?? throw new ArgumentException($"There is no setting '{name}' for {Name}{Known}.")] = value;
+        {
+            string setting = SettingNamed(name) ?? throw new ArgumentException($"There is no setting '{name}' for {Name}{Known}.");
+            if (!given.Add(setting))
+                throw new ArgumentException($"The setting {setting} is given twice, the second time as {name}={value}; give it once.");
+            values[setting] = value;
+        }
         return settings.Count == 0 ? this : Configure(values);
     }
 

@@ -133,7 +133,8 @@ internal sealed class LayerCapture : IDisposable
 
     private Tensor Seen(Layer layer, Tensor x, Tensor z, bool stacked)
     {
-        if (!z.requires_grad || !is_grad_enabled())
+        bool biasFollows = stacked && layer.Bias >= 0; // then z depends on no parameter where the weight is frozen
+        if (!is_grad_enabled() || (!z.requires_grad && !biasFollows))
             return z;
         var use = new Use(layer, x.detach().DetachFromDisposeScope(), stacked, _part);
         _uses.Add(use);

@@ -60,7 +60,8 @@ internal static class Activation
 
     private static (Tensor, Tensor, Tensor) OfSoftplus(Tensor z, double beta, double threshold)
     {
-        var s = (beta * z).sigmoid();
+        var scaled = beta * z;
+        var s = scaled.sigmoid().masked_fill(scaled > threshold, 1); // beyond the threshold torch takes z itself
         return (nn.functional.softplus(z, beta, threshold), s, beta * s * (1 - s));
     }
 

@@ -24,8 +24,8 @@ public sealed class InputScaling : nn.Module<Tensor, Tensor>, IJetModule
                 );
             (center[i], scale[i]) = ((low[i] + high[i]) / 2, 2 / width);
         }
-        register_buffer(Center, tensor(center).to_type(get_default_dtype()).DetachFromDisposeScope());
-        register_buffer(Scale, tensor(scale).to_type(get_default_dtype()).DetachFromDisposeScope());
+        register_buffer(Center, tensor(center, dtype: get_default_dtype()).DetachFromDisposeScope());
+        register_buffer(Scale, tensor(scale, dtype: get_default_dtype()).DetachFromDisposeScope());
     }
 
     /// <inheritdoc/>

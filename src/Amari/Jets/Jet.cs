@@ -210,7 +210,7 @@ public sealed class Jet : IDisposable
     }
 
     private static JetSpec Common(Jet u, Jet v) =>
-        ReferenceEquals(NotNull(u).Spec, NotNull(v).Spec)
+        NotNull(u).Spec.Equals(NotNull(v).Spec)
             ? u.Spec
             : throw new ArgumentException($"Jets of different specs cannot be joined: one has {u.Spec}, the other {v.Spec}.", nameof(v));
 

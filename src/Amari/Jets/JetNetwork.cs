@@ -66,7 +66,7 @@ public sealed class JetNetwork
                 return x => x;
             case Residual residual:
                 var inner = Rule(residual.Inner, Join(name, "inner"));
-                return x => x + inner(x);
+                return x => Residual.Push(x, inner);
             case Sequential sequence:
                 Func<Jet, Jet>[] rules = [.. sequence.named_children().Select(c => Rule(c.module, Join(name, c.name)))];
                 return x => rules.Aggregate(x, (jet, rule) => rule(jet));

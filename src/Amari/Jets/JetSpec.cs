@@ -3,7 +3,7 @@ using Amari.Native;
 namespace Amari.Jets;
 
 /// <summary>Which derivatives with respect to the inputs x : [d] a <see cref="Jet"/> has: the value, first derivatives ∂ᵢ, second
-/// derivatives ∂ᵢ∂ⱼ, and the Laplacian Σ ∂ᵢ² over all or some axes. Immutable.</summary>
+/// derivatives ∂ᵢ∂ⱼ, and the Laplacian Σ ∂ᵢ² over all or some axes. Immutable, and equal to another of the same derivatives.</summary>
 /// <remarks>Every derivative is one component, and a pass costs as much as a forward pass with as many times the examples. A Laplacian is
 /// a single component, whatever the number of its axes (the forward Laplacian, Li et al. 2023, arXiv:2307.08214). A second derivative
 /// needs the first ones of its axes, so it includes them.
@@ -11,7 +11,7 @@ namespace Amari.Jets;
 /// JetSpec.Value(2).With(0).With(1, 1)      u, ∂₀u, ∂₁u and ∂₁²u: four components
 /// JetSpec.Laplacian(5)                     u, ∂₀u .. ∂₄u and Δu: seven components
 /// </code></remarks>
-public sealed class JetSpec
+public sealed class JetSpec : IEquatable<JetSpec>
 {
     private readonly (int I, int J)[] _pairs;
     private readonly int[] _laplacian;
@@ -29,11 +29,11 @@ public sealed class JetSpec
 
     /// <summary>The value alone.</summary>
     /// <param name="dimensions">d ≥ 1, the number of inputs.</param>
-    public static JetSpec Value(int dimensions) => new(Require.AtLeast(1, dimensions), [], [], []);
+    public static JetSpec Value(int dimensions) => new(Checked(dimensions), [], [], []);
 
     /// <summary>The value and all first derivatives.</summary>
     /// <param name="dimensions">d ≥ 1.</param>
-    public static JetSpec Gradient(int dimensions) => new(Require.AtLeast(1, dimensions), Enumerable.Range(0, dimensions), [], []);
+    public static JetSpec Gradient(int dimensions) => new(Checked(dimensions), Enumerable.Range(0, dimensions), [], []);
 
     /// <summary>The value, all first derivatives and the Laplacian over all axes.</summary>
     /// <param name="dimensions">d ≥ 1.</param>
@@ -43,7 +43,7 @@ public sealed class JetSpec
     /// <param name="dimensions">d ≥ 1.</param>
     public static JetSpec Hessian(int dimensions) =>
         new(
-            Require.AtLeast(1, dimensions),
+            Checked(dimensions),
             [],
             Enumerable.Range(0, dimensions).SelectMany(i => Enumerable.Range(i, dimensions - i).Select(j => (i, j))),
             []
@@ -74,6 +74,20 @@ public sealed class JetSpec
 
     /// <summary>C: the number of components, with the value.</summary>
     public int Components => 1 + First.Length + SecondCount;
+
+    /// <summary>Whether it says the same derivatives of as many inputs.</summary>
+    public bool Equals(JetSpec? other) =>
+        other is not null
+        && Dimensions == other.Dimensions
+        && First.AsSpan().SequenceEqual(other.First)
+        && _pairs.AsSpan().SequenceEqual(other._pairs)
+        && _laplacian.AsSpan().SequenceEqual(other._laplacian);
+
+    /// <inheritdoc/>
+    public override bool Equals(object? obj) => Equals(obj as JetSpec);
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => HashCode.Combine(Dimensions, ToString());
 
     /// <inheritdoc/>
     public override string ToString() =>
@@ -117,6 +131,8 @@ public sealed class JetSpec
                 $"The jet has {(what.StartsWith("no ", StringComparison.Ordinal) ? what : "no " + what)}, only {this}: "
                     + $"ask for it by {remedy} of its JetSpec."
             );
+
+    private static int Checked(int dimensions) => Require.AtLeast(1, dimensions, nameof(dimensions));
 
     private int Axis(int i) => i >= 0 && i < Dimensions ? i : throw Require.Error("axis", i, $"in [0, {Dimensions})");
 }

@@ -251,7 +251,9 @@ internal sealed partial class Capture : IDisposable
         _kept.Add(_pass);
     }
 
-    private bool IsSeen(Tensor s) => Active && Sees && _pass is not null && s.requires_grad;
+    /// <summary>Whether a layer's output counts. That of a jet is without its bias, and may depend on no parameter before it.</summary>
+    private bool IsSeen(Tensor s, bool jet = false) =>
+        Active && Sees && _pass is not null && (s.requires_grad || (jet && is_grad_enabled()));
 
     private Tensor Seen(CurvatureBlock block, Tensor x, Tensor s) => Seen(block, x, s, jet: false);
 
@@ -259,7 +261,7 @@ internal sealed partial class Capture : IDisposable
     {
         if (Sees && (Active || KeepsBatch))
             _pass?.Uses(block, x, block.ExampleDimensions);
-        if (!IsSeen(s) || !block.Parameters.Any(p => p.requires_grad))
+        if (!IsSeen(s, jet) || !block.Parameters.Any(p => p.requires_grad))
             return s;
         var use = new LayerUse(block, x.detach().DetachFromDisposeScope(), _pass!, jet);
         _outstanding.Add(use);

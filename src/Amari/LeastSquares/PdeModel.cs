@@ -56,7 +56,7 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
     {
         using var off = no_grad();
         using var u = Solution.At(points, JetSpec.Value(Dimensions));
-        return u.Stack.squeeze(0).clone();
+        return u.Value.clone();
     }
 
     /// <summary>Inputs of this model: the points of every term, one term after the other. The caller owns them.</summary>
@@ -102,9 +102,10 @@ public sealed class PdeModel : nn.Module<Tensor, Tensor>
             term.Residual(u, points)
             ?? throw new InvalidOperationException($"The residual of the term {term.Name} is null; it must be a tensor [n].");
         long n = points.shape[0];
-        if (r.numel() != n || r.shape[0] != n)
+        if (r.dim() is not (1 or 2) || r.shape[0] != n || r.numel() != n)
             throw new InvalidOperationException(
-                $"The residual of the term {term.Name} is [{string.Join(", ", r.shape)}] at {n} points; it must be [{n}] or [{n}, 1]."
+                $"The residual of the term {term.Name} is [{string.Join(", ", r.shape)}] at {n} point{(n == 1 ? "" : "s")}; "
+                    + $"it must be [{n}] or [{n}, 1]."
             );
         r = r.reshape(n, 1);
         return term.Weight == 1 ? r : r * Math.Sqrt(term.Weight);

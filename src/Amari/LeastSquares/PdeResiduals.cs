@@ -28,8 +28,8 @@ public sealed class PdeResiduals : Residuals
     public override Tensor Values()
     {
         using var off = no_grad();
-        using var f = _model.call(_rows);
-        return Scaled(f);
+        using var scope = NewDisposeScope();
+        return (_model.call(_rows).reshape(-1) / Math.Sqrt(_rows.shape[0])).MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
@@ -39,6 +39,4 @@ public sealed class PdeResiduals : Residuals
         using var none = zeros([_rows.shape[0], 1], dtype: _rows.dtype, device: _rows.device);
         return new ModelResiduals(_model, new SquaredError(), _rows, none, Parameters, Ranks).Linearize();
     }
-
-    private static Tensor Scaled(Tensor f) => f.reshape(-1) / Math.Sqrt(f.shape[0]);
 }

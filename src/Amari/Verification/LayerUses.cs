@@ -1,15 +1,17 @@
+using Amari.Jets;
 using Amari.Native;
 
 namespace Amari.Verification;
 
 /// <summary>Records every call of every layer with a K-FAC block in one forward pass, by plain hooks. It is the oracle of K-FAC's
 /// factors.</summary>
-/// <remarks>A layer's output is replaced by a copy, so that an in-place activation does not change the tensor that is differentiated.
+/// <remarks>In a physics-informed model layers are not called but shown the components of jets [C, n, ..], of which the first alone has the
+/// bias. A layer's output is replaced by a copy, so that an in-place activation does not change the tensor that is differentiated.
 /// Patches of a convolution are computed by a convolution with unit vectors as kernels, not by unfolding. Normalisations are computed from
 /// their definition. Layers of the same kind that share a weight share their uses.</remarks>
 internal sealed class LayerUses : IDisposable
 {
-    private readonly Dictionary<string, List<(Tensor X, Tensor S)>> _uses = [];
+    private readonly Dictionary<string, List<(Tensor X, Tensor S, bool IsJet)>> _uses = [];
     private readonly Dictionary<string, nn.Module> _layers = [];
 
     public LayerUses(nn.Module<Tensor, Tensor> model, Tensor inputs)
@@ -30,18 +32,12 @@ internal sealed class LayerUses : IDisposable
                     )
                     .Key;
                 _uses[name] = twin is null ? [] : _uses[twin];
-                var hook = ((nn.Module<Tensor, Tensor>)module).register_forward_hook(
-                    (_, x, s) =>
-                    {
-                        var kept = s.clone().DetachFromDisposeScope(); // a container may dispose the tensors that pass through it
-                        _uses[name].Add((x.detach().DetachFromDisposeScope(), kept));
-                        return kept.clone();
-                    }
-                );
-                unhook.Add(hook.remove);
+                unhook.Add(((nn.Module<Tensor, Tensor>)module).register_forward_hook((_, x, s) => Seen(name, x, s, isJet: false)).remove);
             }
+        var names = _layers.ToDictionary(l => l.Value, l => l.Key);
         try
         {
+            using var jets = new LayerObserver((layer, x, s) => names.TryGetValue(layer, out var name) ? Seen(name, x, s, isJet: true) : s);
             Output = model.call(inputs);
         }
         finally
@@ -49,6 +45,15 @@ internal sealed class LayerUses : IDisposable
             foreach (var remove in unhook)
                 remove();
         }
+    }
+
+    private Tensor Seen(string name, Tensor x, Tensor s, bool isJet)
+    {
+        var kept = s.clone().DetachFromDisposeScope(); // a container may dispose the tensors that pass through it
+        if (isJet && !kept.requires_grad)
+            kept.requires_grad = true; // its weight is frozen, and its bias follows
+        _uses[name].Add((x.detach().DetachFromDisposeScope(), kept, isJet));
+        return kept.clone();
     }
 
     /// <summary>The model's output, with its graph.</summary>
@@ -66,7 +71,7 @@ internal sealed class LayerUses : IDisposable
             return stack([.. Enumerable.Range(0, (int)e.weight!.shape[0]).Select(i => ids.eq(i).sum())]).to_type(Output.dtype)
                 / ids.numel();
         }
-        var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X, bias));
+        var rows = _uses[layer].ConvertAll(u => Inputs(_layers[layer], u.X, bias, u.IsJet));
         return rows.Select(r => r.mT.MatrixProduct(r)).Aggregate((a, b) => a + b) / rows.Sum(r => r.shape[^2]);
     }
 
@@ -98,7 +103,7 @@ internal sealed class LayerUses : IDisposable
                         g.mT.MatrixProduct(
                             module is Embedding e
                                 ? nn.functional.one_hot(u.X.flatten(), e.weight!.shape[0]).to_type(g.dtype)
-                                : Inputs(module, u.X, bias)
+                                : Inputs(module, u.X, bias, u.IsJet)
                         )
                 )
                 .Aggregate((a, b) => a + b);
@@ -167,7 +172,7 @@ internal sealed class LayerUses : IDisposable
         Problem.Derivative(Output, cotangent, [.. _uses[layer].Select(u => u.S)], true).Select(g => Outputs(_layers[layer], g));
 
     /// <summary>ā as rows: [rows, in+1] or [groups, rows, in+1].</summary>
-    private static Tensor Inputs(nn.Module layer, Tensor x, bool bias)
+    private static Tensor Inputs(nn.Module layer, Tensor x, bool bias, bool isJet)
     {
         Tensor rows;
         if (layer is Convolution conv)
@@ -183,7 +188,12 @@ internal sealed class LayerUses : IDisposable
         }
         else
             rows = x.reshape(-1, x.shape[^1]);
-        return bias ? cat([rows, ones([.. rows.shape[..^1], 1], dtype: rows.dtype, device: rows.device)], -1) : rows;
+        if (!bias)
+            return rows;
+        var one = ones([.. rows.shape[..^1], 1], dtype: rows.dtype, device: rows.device);
+        if (isJet)
+            one.narrow(0, x.shape[1], one.shape[0] - x.shape[1]).zero_();
+        return cat([rows, one], -1);
     }
 
     private static Tensor Outputs(nn.Module layer, Tensor g) =>
@@ -236,7 +246,7 @@ internal sealed class LayerUses : IDisposable
 
     public void Dispose()
     {
-        foreach (var (x, s) in _uses.Values.SelectMany(u => u))
+        foreach (var (x, s, _) in _uses.Values.SelectMany(u => u))
         {
             x.Dispose();
             s.Dispose();

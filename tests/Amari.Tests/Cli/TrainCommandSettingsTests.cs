@@ -46,6 +46,16 @@ public sealed class TrainCommandSettingsTests : IDisposable
     }
 
     [Fact]
+    public void A_setting_given_twice_is_refused()
+    {
+        AssertRefused("--set has rows=6 and rows=7; give each name once.", Train("--set", "rows=6", "--set", "rows=7"));
+        AssertRefused("--set has StartSlope=1 and start-slope=2; give", Train("--set", "StartSlope=1", "--set", "start-slope=2"));
+        AssertRefused("--set has lr=1 and LearningRate=1; give", Train("--set", "lr=1", "--set", "LearningRate=1"));
+        AssertRefused("The learning rate has --lr 1 and --set lr=2; give it once.", Train("--lr", "1", "--set", "lr=2"));
+        AssertRefused("--set has rows=6 and rows=6", ["compare", .. _mine, "--set", "rows=6", "--set", "rows=6"]);
+    }
+
+    [Fact]
     public void Checkpoints_of_other_settings_are_refused()
     {
         string saved = _folder.File("saved");

@@ -19,6 +19,7 @@ public sealed class JetNetworkTests : IDisposable
         ["sigmoid"] = () => Two(nn.Sigmoid()),
         ["softplus"] = () => Two(nn.Softplus()),
         ["sharp softplus"] = () => Two(nn.Softplus(beta: 3)),
+        ["softplus beyond its threshold"] = () => Two(nn.Softplus(beta: 2, threshold: 0.5)),
         ["gelu"] = () => Two(nn.GELU()),
         ["gelu by tanh"] = () => Two(nn.GELU(GELU.Approximate.tanh)),
         ["silu"] = () => Two(nn.SiLU()),
@@ -191,6 +192,16 @@ public sealed class JetNetworkTests : IDisposable
         Assert.Contains("it was given Float64 of 3", Refused(() => u.At(randn(5, 3, dtype: F64), JetSpec.Value(3))));
 
         static string Refused(Action action) => Assert.Throws<ArgumentException>(action).Message;
+    }
+
+    [Theory, InlineData(4, 1), InlineData(1, 4)]
+    public void Residual_connections_need_outputs_of_the_shape_of_inputs(int from, int to)
+    {
+        var module = nn.Sequential(nn.Linear(2, from), new Residual(nn.Linear(from, to)));
+        string jet = Assert.Throws<ArgumentException>(() => new JetNetwork(module).At(randn(3, 2), JetSpec.Laplacian(2))).Message;
+        Assert.StartsWith($"The inner module of a residual connection makes {to} of {from} features; its outputs must have", jet);
+        string plain = Assert.Throws<ArgumentException>(() => module.call(randn(3, 2))).Message;
+        Assert.Contains($"makes [3, {to}] of [3, {from}]; its outputs must have the shape of its inputs.", plain);
     }
 
     [Fact]

@@ -22,6 +22,27 @@ public sealed class JetSpecTests
     }
 
     [Fact]
+    public void Specs_of_the_same_derivatives_are_equal()
+    {
+        JetSpec laplacian = JetSpec.Laplacian(2);
+        foreach (var same in (JetSpec[])[JetSpec.Gradient(2).WithLaplacian(1, 0), JetSpec.Value(2).WithLaplacian().With(1)])
+            Assert.Equal((laplacian, laplacian.GetHashCode()), (same, same.GetHashCode()));
+        foreach (var other in (JetSpec[])[JetSpec.Laplacian(3), laplacian.With(0, 1), JetSpec.Gradient(2), JetSpec.Hessian(2)])
+            Assert.NotEqual(laplacian, other);
+        Assert.NotEqual(JetSpec.Value(2), JetSpec.Value(3));
+    }
+
+    [Fact]
+    public void Dimensions_are_named_in_their_refusal()
+    {
+        foreach (var make in (Func<int, JetSpec>[])[JetSpec.Value, JetSpec.Gradient, JetSpec.Laplacian, JetSpec.Hessian])
+            Assert.StartsWith(
+                "dimensions is 0; it must be an integer >= 1.",
+                Assert.Throws<ArgumentOutOfRangeException>(() => make(0)).Message
+            );
+    }
+
+    [Fact]
     public void Axes_out_of_range_are_refused()
     {
         foreach (

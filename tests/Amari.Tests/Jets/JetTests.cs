@@ -29,6 +29,18 @@ public sealed class JetTests
     }
 
     [Fact]
+    public void Jets_of_equal_specs_are_joined()
+    {
+        using var scope = NewDisposeScope();
+        var points = randn(4, 2);
+        JetNetwork u = new(nn.Identity());
+        using var x = u.At(points, JetSpec.Laplacian(2));
+        using var y = u.At(points, JetSpec.Gradient(2).WithLaplacian());
+        Assert.Equal(0, ((x + y).Stack - 2 * x.Stack).abs().max().ToDouble());
+        Assert.Equal(0, ((x * y).Laplacian - 2).abs().max().ToDouble());
+    }
+
+    [Fact]
     public void Jets_of_different_specs_are_not_joined()
     {
         using var scope = NewDisposeScope();

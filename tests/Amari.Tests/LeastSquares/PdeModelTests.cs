@@ -150,9 +150,28 @@ public sealed class PdeModelTests : IDisposable
             "The residual of the term short is [3, 1] at 20 points; it must be [20] or [20, 1].",
             Assert.Throws<InvalidOperationException>(() => broken.call(broken.Rows(interior))).Message
         );
+        PdeModel scalar = new(model.Solution, new ResidualTerm("scalar", JetSpec.Value(2), (u, _) => u.Value.sum()));
+        Assert.Contains(
+            "The residual of the term scalar is [] at 1 point; it must be [1] or [1, 1].",
+            Assert.Throws<InvalidOperationException>(() => scalar.call(scalar.Rows(interior.narrow(0, 0, 1)))).Message
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Terms[0] with { Weight = 0 });
 
         static string Refused(Action action) => Assert.Throws<ArgumentException>(action).Message;
+    }
+
+    [Fact]
+    public void Evaluations_leave_nothing_but_their_result()
+    {
+        var (model, (interior, boundary)) = (Poisson(), Points());
+        PdeResiduals residuals = new(model, model.Rows(interior, boundary));
+        long live = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+        for (int i = 0; i < 10; i++)
+        {
+            model.Evaluate(interior).Dispose();
+            residuals.Values().Dispose();
+        }
+        Assert.Equal(live, DisposeScopeManager.Statistics.ThreadTotalLiveCount);
     }
 
     [Fact]

@@ -33,6 +33,9 @@ public sealed class PdeResidualsJacobianTests : IDisposable
         if (name == "frozen")
             foreach (var p in net.parameters().Take(2).Skip(1))
                 p.requires_grad = false;
+        if (name == "frozen weights")
+            foreach (var (_, p) in net.named_parameters().Where(p => p.name is "0.weight" or "4.weight"))
+                p.requires_grad = false;
         return net.to(F64);
     }
 
@@ -72,7 +75,9 @@ public sealed class PdeResidualsJacobianTests : IDisposable
         InlineData("deep", false),
         InlineData("deep", true),
         InlineData("residual", true),
-        InlineData("frozen", true)
+        InlineData("frozen", true),
+        InlineData("frozen weights", false),
+        InlineData("frozen weights", true)
     ]
     public void Everything_is_that_of_nested_autograd(string name, bool shuffled)
     {

@@ -26,6 +26,25 @@ public sealed class AnswerTroubleTests
     }
 
     [Fact]
+    public void A_loss_that_is_not_finite_at_the_start_needs_another_start()
+    {
+        var run = Make("levenberg-marquardt", 0, null, null, double.NaN, RunStatus.Diverged) with
+        {
+            Steps = 1,
+            Losses = [new(0, 0, double.NaN)],
+        };
+        string text = Answer(run);
+        Starts(
+            "levenberg-marquardt had a loss that is not finite at the start on seed 0. No step can be taken where the loss is not finite: "
+                + "choose another start.",
+            text
+        );
+        Lacks("diverged", text);
+        Lacks("smaller learning rate", text);
+        Contains("not finite at the start", Trouble.Line(run)!);
+    }
+
+    [Fact]
     public void Some_seeds_are_not_all_of_them()
     {
         TrainingRun[] sgd = [Make("sgd", 0, 1, 10, 0.05), Make("sgd", 1, null, null, 0.5)];

@@ -71,6 +71,21 @@ public sealed partial class HtmlReportTests
     }
 
     [Fact]
+    public void Learning_rates_without_a_schedule_are_named()
+    {
+        Assert.Contains(
+            "schedule of the learning rate: constant (not of lbfgs or levenberg-marquardt)",
+            HtmlReport.Of([Section("w", "loss", Make("adamw", 0), Make("lbfgs", 0), Make("levenberg-marquardt", 0))]),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "no schedule: the learning rate is the method's own",
+            HtmlReport.Of([Section("w", "loss", Make("levenberg-marquardt", 0))]),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
     public void Several_workloads_have_a_section_each_with_its_own_ids_and_data()
     {
         string page = HtmlReport.Of([

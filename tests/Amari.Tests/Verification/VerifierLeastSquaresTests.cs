@@ -32,6 +32,10 @@ public sealed class VerifierLeastSquaresTests : IDisposable
         Assert.Equal(2 + 4 + 4 + 1, exact.Count);
         Assert.All(exact, c => Assert.InRange(c.RelativeError, 0, 1e-12));
         Assert.All(exact, c => Assert.Equal("nested reverse mode", c.Oracle));
+        Assert.DoesNotContain(report.Checks, c => c.Outcome == CheckOutcome.Inconclusive);
+        var kfac = report.Checks.Where(c => c.Name.StartsWith("k-fac", StringComparison.Ordinal)).ToList();
+        foreach (string check in (string[])["k-fac capture", "k-fac factors (exact)", "k-fac step"])
+            Assert.Contains(kfac, c => c.Name == check);
         string text = report.ToString();
         Assert.Contains("J'Jv", text);
         Assert.Matches("jets +to 1[2-6] digits or more with nested reverse mode", text);

@@ -43,6 +43,24 @@ public sealed class NistTests
         Assert.All(run.HeldOut.Where(p => p.Step > run.StepsToTarget), p => Assert.InRange(p.Metric, 6, 11));
     }
 
+    [Fact]
+    public void A_run_ends_when_no_step_would_change_anything()
+    {
+        using var folder = new TemporaryFolder();
+        using var trainer = new Trainer(new Nist("Misra1a", 1), null);
+        var saved = new CheckpointOptions(folder.Path, false, TimeSpan.FromHours(1));
+        var run = trainer.Train(new("levenberg-marquardt", None), 0, Budget.OfEpochs(2000), checkpoint: saved);
+        Assert.Equal(RunStatus.Completed, run.Status);
+        Assert.InRange(run.Steps, 5, 50);
+        Assert.InRange(run.FinalMetric, 6.5, 11);
+        Assert.Equal(run.Steps, run.Losses[^1].Step);
+        Assert.StartsWith("Converged: ", run.Ending, StringComparison.Ordinal);
+        Assert.Contains(run.Events, e => e.Step == run.Steps && e.Message == run.Ending);
+        var again = trainer.Train(new("levenberg-marquardt", None), 0, Budget.OfEpochs(2000), checkpoint: saved with { Resume = true });
+        Assert.Equal((run.Steps, run.Ending), (again.Steps, again.Ending));
+        Assert.Equal(40, trainer.Train(new("adamw", None), 0, Budget.OfEpochs(40)).Steps);
+    }
+
     [Theory, InlineData("adamw"), InlineData("lbfgs"), InlineData("kfac")]
     public void Other_optimizers_train_it_too(string optimizer)
     {
@@ -107,6 +125,9 @@ public sealed class NistTests
         Assert.Equal("levenberg-marquardt", (string)run["optimizer"]!);
         Assert.Equal((file, 1), ((string)json["workloadSettings"]!["problem"]!, (int)json["workloadSettings"]!["start"]!));
         Assert.InRange((double)run["finalMetric"]!, 8, 11);
+        Assert.Contains($"ended before its budget was used, after {run["steps"]} steps. Converged: ", (string)json["answer"]!);
+        Assert.StartsWith("Converged: ", (string)run["ending"]!, StringComparison.Ordinal);
+        Assert.Contains("no schedule: the learning rate is the method's own", File.ReadAllText(Path.Combine(result, "report.html")));
         string[] row = [.. run["table"]!["rows"]![1]!.AsArray().Select(c => (string)c!)];
         Assert.Equal(["b2", "3.9039091287E-04", "4.2547E-06", "4.2547E-06"], [row[0], row[1], .. row[4..]]);
         Assert.StartsWith("3.9039091", row[2], StringComparison.Ordinal);

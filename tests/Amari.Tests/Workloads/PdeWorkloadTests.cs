@@ -145,6 +145,13 @@ public sealed class PdeWorkloadTests
         Assert.Contains(allowed, message, StringComparison.Ordinal);
     }
 
+    [Theory, InlineData("poisson", 0, 1), InlineData("heat", 1, 2)]
+    public void Every_condition_on_the_boundary_needs_a_point(string workload, int points, int conditions) =>
+        Assert.StartsWith(
+            $"The setting boundary-points is {points}; it must be an integer >= {conditions}, because {workload} has {conditions} condition",
+            Assert.Throws<ArgumentException>(() => With(workload, ("boundary-points", $"{points}"))).Message
+        );
+
     [Fact]
     public void Drawn_points_change_with_their_period_and_the_seed()
     {

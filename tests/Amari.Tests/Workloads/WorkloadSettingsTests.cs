@@ -31,6 +31,8 @@ public sealed class WorkloadSettingsTests
         why = Assert.Throws<ArgumentException>(() => new DigitsMlp().With(Of("slope", "3")));
         Assert.Equal("There is no setting 'slope' for digits-mlp, which has none.", why.Message);
         Assert.Throws<ArgumentException>(() => new Adjustable().With(Of("rows", "many")));
+        var twice = new Dictionary<string, string> { ["start-slope"] = "1", ["StartSlope"] = "2" };
+        Assert.Contains("start-slope is given twice", Assert.Throws<ArgumentException>(() => new Adjustable().With(twice)).Message);
     }
 
     [Fact]
