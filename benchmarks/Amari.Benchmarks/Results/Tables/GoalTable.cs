@@ -25,7 +25,14 @@ internal static class GoalTable
     /// <param name="read">The JSON of a recipe; null if it has not been run.</param>
     public static string Of(Func<string, JsonObject?> read) =>
         Markdown.Table(
-            ["recipe", "best first-order method", "K-FAC's time as a share of its time (95 % interval, p)", "goal", "answer"],
+            [
+                "recipe",
+                "best first-order method",
+                "K-FAC's time as a share of its time (95 % interval, p)",
+                "goal",
+                "answer",
+                "K-FAC's time beyond its median steps",
+            ],
             Goals.Select(g => (IReadOnlyList<string>)Row(g.Id, g.AtMost, read(g.Id)))
         );
 
@@ -33,7 +40,7 @@ internal static class GoalTable
     {
         string goal = atMost is null ? "not later, significantly" : "a third or less";
         if (recipe is null)
-            return [id, "not run yet", "-", goal, "-"];
+            return [id, "not run yet", "-", goal, "-", "-"];
         var c = recipe["parts"]![0]!["comparison"]!;
         var kfac = c["optimizers"]!.AsArray().First(o => (string)o!["optimizer"]! == Judged)!;
         string first = (string?)c["firstOrder"] ?? "none without trouble",
@@ -41,8 +48,22 @@ internal static class GoalTable
                 ? $"; the machine was busy, in steps {Markdown.Interval(steps, Planned)}"
                 : "";
         return kfac["secondsTest"] is { } test
-            ? [id, first, Markdown.Interval(test, Planned) + by, goal, Answer(test, kfac["runs"]!.AsArray(), atMost)]
-            : [id, first, "-", goal, "**not met**: not compared, because of trouble"];
+            ? [id, first, Markdown.Interval(test, Planned) + by, goal, Answer(test, kfac["runs"]!.AsArray(), atMost), Beyond(kfac)]
+            : [id, first, "-", goal, "**not met**: not compared, because of trouble", Beyond(kfac)];
+    }
+
+    /// <summary>The share of the time that is not its steps' median: measurements and refreshes of the curvature, and the long first
+    /// steps.</summary>
+    private static string Beyond(JsonNode kfac)
+    {
+        double[] shares =
+        [
+            .. kfac["runs"]!
+                .AsArray()
+                .Where(r => r!["stepMilliseconds"]![1] is not null)
+                .Select(r => 1 - (double)r!["steps"]! * (double)r["stepMilliseconds"]![1]! / 1000 / (double)r["seconds"]!),
+        ];
+        return shares.Length == 0 ? "-" : FormattableString.Invariant($"{100 * Markdown.Median(shares):F0} %");
     }
 
     private static string Answer(JsonNode test, JsonArray runs, double? atMost)
