@@ -9,13 +9,14 @@ namespace Amari.LeastSquares;
 /// One backward pass of Σ f gives all of its Jacobian.</remarks>
 internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
 {
-    /// <summary>Whether it is pointwise; null before <see cref="Examine"/>.</summary>
+    /// <summary>Whether it is pointwise; null while <see cref="Examine"/> has not found it out.</summary>
     public bool? IsPointwise { get; private set; }
 
     /// <summary>f(b, x) : [n], with the graph that b gives it.</summary>
     /// <param name="b">[p], or [p, n].</param>
     /// <param name="x">[n] or [n, k].</param>
-    /// <exception cref="ArgumentException">The function failed in libtorch, or returned anything but n numbers.</exception>
+    /// <exception cref="ArgumentException">The function failed in libtorch, or returned anything but n numbers of the type of
+    /// b.</exception>
     public Tensor Values(Tensor b, Tensor x)
     {
         long n = x.shape[0];
@@ -36,6 +37,8 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
             throw new ArgumentException(
                 $"The function returned {(y is null ? "null" : Shape(y.shape))} for {n} data; it must return one number for each, [{n}]."
             );
+        if (!y.is_floating_point() || (y.dtype != b.dtype && x.dtype == b.dtype))
+            throw new ArgumentException($"The function returned numbers of type {y.dtype}; they must be {b.dtype}, as its parameters are.");
         if (y.dim() == 0)
             y = y.expand(n);
         return y.dtype == b.dtype ? y : y.to_type(b.dtype);
@@ -45,22 +48,39 @@ internal sealed class CurveFunction(Func<Tensor, Tensor, Tensor> f)
 
     /// <summary>Finds out whether the function is pointwise: with a column of parameters for each datum it has the same values, the
     /// derivative of Σ c f with respect to column i is c_i times that of Σ f, and their sum is the derivative with respect to b; at b and
-    /// near b. One that is not is reported on standard error.</summary>
+    /// near b. One that is not is reported on standard error. A single datum cannot show it, and leaves it open.</summary>
     /// <param name="b">[p].</param>
     /// <param name="x">The data.</param>
-    public void Examine(Tensor b, Tensor x)
+    /// <exception cref="ArgumentException">The values do not depend on b through operations on tensors.</exception>
+    /// <returns>Whether it is so on these data.</returns>
+    public bool Examine(Tensor b, Tensor x)
     {
-        if (IsPointwise is not null)
-            return;
+        if (IsPointwise is { } known)
+            return known;
         using var scope = NewDisposeScope();
+        RequireDerivative(b, x);
         var (at, last) = (b.detach(), b.shape[0]);
         var pattern = linspace(1, 2, last, dtype: b.dtype, device: b.device);
         var near = at + 0.01 * pattern * (at.abs() + 0.01);
-        IsPointwise = AgreesAt(at, x) && AgreesAt(near, x);
-        if (IsPointwise == false)
+        bool pointwise = AgreesAt(at, x) && AgreesAt(near, x);
+        if (x.shape[0] == 1)
+            return pointwise;
+        IsPointwise = pointwise;
+        if (!pointwise)
             Warnings.Once(
                 "A curve's values depend on other data than their own, or on the shape of the parameters: its Jacobian is computed row by "
                     + "row, one backward pass for each datum. Write it in terms of b[0], b[1], ... and elementwise operations."
+            );
+        return pointwise;
+    }
+
+    private void RequireDerivative(Tensor b, Tensor x)
+    {
+        using var on = enable_grad();
+        if (!Values(b.detach().clone().requires_grad_(true), x).requires_grad)
+            throw new ArgumentException(
+                "The function's values do not depend on its parameters through operations on tensors, so they have no derivative: use "
+                    + "b[0], b[1], ... as tensors, without ToDouble(), detach() or no_grad()."
             );
     }
 

@@ -11,6 +11,7 @@ internal sealed class CurveLinearization : Linearization
     private readonly Tensor _jacobian; // J' : [d, n]
     private readonly Tensor? _graph, // J' with its graph; null if it does not depend on the parameters
         _columns; // W, a leaf; null if J was made row by row
+    private bool _isHeld;
 
     private CurveLinearization(Tensor r, Tensor jacobian, Tensor? graph = null, Tensor? columns = null) =>
         (R, _jacobian, _graph, _columns) = (r, jacobian, graph, columns);
@@ -56,6 +57,28 @@ internal sealed class CurveLinearization : Linearization
         }
         return new(r.detach().clone().DetachFromDisposeScope(), jacobian.DetachFromDisposeScope());
     }
+
+    /// <summary>Holds some parameters: the columns of J become zeros, so that no step moves them.</summary>
+    /// <param name="held">Which : [d].</param>
+    public void Hold(Tensor held)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        _jacobian.masked_fill_(held.unsqueeze(1), 0);
+        _isHeld = held.any().ToBoolean();
+    }
+
+    /// <summary>Whether all numbers of J are finite.</summary>
+    public bool IsFinite
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return _jacobian.isfinite().all().ToBoolean();
+        }
+    }
+
+    internal override bool IsHeld => _isHeld;
 
     /// <inheritdoc/>
     public override Tensor R { get; }

@@ -16,8 +16,11 @@ public sealed class CurveResiduals : Residuals
     private readonly Tensor? _weights;
     private readonly ParameterBounds? _bounds;
     private readonly RobustLoss _loss;
-    private readonly double _scale;
+    private readonly double _scale,
+        _size; // |y|, with weights
+    private bool? _isPointwise; // of f on these data; null before the first linearization
     private bool _isOnceDifferentiable;
+    private double[]? _last; // with bounds: b at the last linearization
 
     /// <param name="f">f(b, x) : [n], in operations on tensors; <c>b[0]</c>, <c>b[1]</c>, ... are its parameters.</param>
     /// <param name="x">[n], or [n, k] for k predictors. Not owned.</param>
@@ -41,11 +44,12 @@ public sealed class CurveResiduals : Residuals
     /// <param name="f">f.</param>
     /// <param name="x">x.</param>
     /// <param name="y">y.</param>
-    /// <param name="b">The parameters; with bounds, the free variables u.</param>
+    /// <param name="b">The parameters. With bounds, the residuals are those of the nearest point within them, where each linearization
+    /// puts b.</param>
     /// <param name="weights">w.</param>
     /// <param name="loss">ρ.</param>
     /// <param name="lossScale">s.</param>
-    /// <param name="bounds">b of u; null for b = u. Not owned.</param>
+    /// <param name="bounds">Null for none. Not owned.</param>
     internal CurveResiduals(
         CurveFunction f,
         Tensor x,
@@ -75,7 +79,7 @@ public sealed class CurveResiduals : Residuals
 
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        RoundingOfNorm = finfo(b.dtype).eps * (weights is null ? y : y * weights).norm().ToDouble();
+        _size = (weights is null ? y : y * weights).norm().ToDouble();
 
         static string Shape(Tensor t) => string.Join(", ", t.shape);
     }
@@ -83,7 +87,7 @@ public sealed class CurveResiduals : Residuals
     /// <inheritdoc/>
     public override ParameterLayout Parameters { get; }
 
-    internal override double RoundingOfNorm { get; }
+    internal override double RoundingOfNorm(double size) => finfo(_b.dtype).eps * (_size + size);
 
     /// <inheritdoc/>
     /// <exception cref="ArgumentException">The function did not return one number for each datum.</exception>
@@ -91,36 +95,74 @@ public sealed class CurveResiduals : Residuals
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var w = _f.IsPointwise == true ? CurveFunction.Repeated(_b, _y.shape[0]) : _b.detach();
+        var b = _bounds?.Project(_b) ?? _b.detach();
+        var w = _isPointwise == true ? CurveFunction.Repeated(b, _y.shape[0]) : b;
         return Residual(w).clone().MoveToOuterDisposeScope();
     }
 
     /// <inheritdoc/>
-    /// <exception cref="ArgumentException">The function did not return one number for each datum.</exception>
+    /// <exception cref="ArgumentException">The function did not return one number for each datum, or does not depend on the parameters
+    /// through operations on tensors.</exception>
     /// <exception cref="InvalidOperationException">It has no derivative; the message says why.</exception>
     public override Linearization Linearize()
     {
-        if (_f.IsPointwise is null)
+        if (_isPointwise is null)
         {
             using var scope = NewDisposeScope();
             using var off = no_grad();
-            _f.Examine(_bounds?.Outer(_b) ?? _b, _x);
+            _isPointwise = _f.Examine(_b, _x);
         }
-        return CurveLinearization.Of(Residual, _b, _y.shape[0], _f.IsPointwise == true);
+        return _bounds is null ? At() : Within(_bounds);
+    }
+
+    private CurveLinearization At() => CurveLinearization.Of(Residual, _b, _y.shape[0], _isPointwise == true);
+
+    /// <summary>Puts b within the bounds, and linearizes there. If J is not finite at a bound that was just reached, as that of a root at 0,
+    /// b goes a little back.</summary>
+    private CurveLinearization Within(ParameterBounds bounds)
+    {
+        using var scope = NewDisposeScope();
+        Put(bounds.Project(_b));
+        var at = At();
+        if (_last is not null && !at.IsFinite)
+        {
+            at.Dispose();
+            Put(bounds.Inside(_b, tensor(_last, dtype: ScalarType.Float64)));
+            at = At();
+        }
+        _last = _b.Elements<double>();
+        at.Hold(bounds.Holds(_b, at.ApplyTransposed(at.R)));
+        return at;
+    }
+
+    private void Put(Tensor b)
+    {
+        using var off = no_grad();
+        _b.copy_(b);
     }
 
     /// <inheritdoc/>
     public override Tensor SecondDerivative(Linearization at, Tensor v)
     {
+        const string differences = "The acceleration of a curve fit is computed by differences.";
         if (at is CurveLinearization { HasSecondDerivative: true } curve && !_isOnceDifferentiable)
             try
             {
-                return curve.SecondDerivative(v);
+                var exact = curve.SecondDerivative(v);
+                using var scope = NewDisposeScope();
+                using var off = no_grad();
+                var finite = exact.isfinite();
+                if (finite.all().ToBoolean())
+                    return exact;
+                Warnings.Once($"{differences} At some data it has no finite derivative, as a power of 0.");
+                var mixed = where(finite, exact, base.SecondDerivative(at, v)).MoveToOuterDisposeScope();
+                exact.Dispose();
+                return mixed;
             }
             catch (InvalidOperationException e)
             {
                 _isOnceDifferentiable = true;
-                Warnings.Once($"The acceleration of a curve fit is computed by differences. {e.Message}");
+                Warnings.Once($"{differences} {e.Message}");
             }
         return base.SecondDerivative(at, v);
     }
@@ -128,7 +170,7 @@ public sealed class CurveResiduals : Residuals
     /// <summary>r of the parameters [p], or [p, n].</summary>
     private Tensor Residual(Tensor w)
     {
-        var r = _f.Values(_bounds?.Outer(w) ?? w, _x) - _y;
+        var r = _f.Values(w, _x) - _y;
         return RobustResiduals.Of(_weights is null ? r : r * _weights, _loss, _scale);
     }
 }

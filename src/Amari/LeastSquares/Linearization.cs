@@ -66,6 +66,9 @@ public abstract class Linearization : IDisposable
     /// <summary>Why a slower way was taken, in words that follow "because"; null if none was.</summary>
     public virtual string? Fallback => null;
 
+    /// <summary>Whether columns of J are zeros because their parameters are held at a bound.</summary>
+    internal virtual bool IsHeld => false;
+
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -45,7 +45,8 @@ public abstract class Residuals
 
     /// <summary>The error of ‖r‖ by rounding beyond that of its last places: residuals are differences of numbers that may be far larger
     /// than they. 0 if unknown.</summary>
-    internal virtual double RoundingOfNorm => 0;
+    /// <param name="size">|D w| with the column norms D of J: w itself is known to its last place.</param>
+    internal virtual double RoundingOfNorm(double size) => 0;
 
     /// <summary><see cref="Values"/>, as many as a linearization has.</summary>
     /// <exception cref="InvalidOperationException">There are more, or fewer.</exception>

@@ -6,7 +6,8 @@ namespace Amari.LeastSquares;
 /// negative.</remarks>
 internal static class RobustResiduals
 {
-    private const double Small = 1e-6; // z below which log(1 + z) / z is a polynomial
+    private const double Small = 1e-6, // z below which log(1 + z) / z is a polynomial
+        Large = 1e100; // |r / s| from which z is not formed: it would overflow
 
     /// <summary>φ(r), differentiable twice, except at the scale for Huber's loss; with the shape of r.</summary>
     /// <param name="r">Weighted residuals.</param>
@@ -16,8 +17,8 @@ internal static class RobustResiduals
         loss switch
         {
             RobustLoss.Huber => where(r.abs().le(scale), r, Far(r, scale)),
-            RobustLoss.SoftL1 => r * (2 / (Square(r, scale).add(1).sqrt() + 1)).sqrt(),
-            RobustLoss.Cauchy => r * LogRatio(Square(r, scale)).sqrt(),
+            RobustLoss.SoftL1 => r * (2 / (Root(r, scale) + 1)).sqrt(),
+            RobustLoss.Cauchy => Cauchy(r, scale),
             _ => r,
         };
 
@@ -25,29 +26,35 @@ internal static class RobustResiduals
     /// graphs.</summary>
     public static (Tensor Influence, Tensor Slope) Influence(Tensor r, RobustLoss loss, double scale)
     {
-        var z = Square(r, scale);
         switch (loss)
         {
             case RobustLoss.Huber:
                 return (r.clamp(-scale, scale), r.abs().le(scale).to_type(r.dtype));
             case RobustLoss.SoftL1:
-                var root = z.add(1).rsqrt();
+                var root = 1 / Root(r, scale);
                 return (r * root, root.pow(3));
             case RobustLoss.Cauchy:
-                return (r / (z + 1), (1 - z) / (z + 1).square());
+                var weight = 1 / ((r / scale).square() + 1);
+                return (r * weight, weight * (2 * weight - 1)); // (1 - z) / (1 + z)²
             default:
                 return (r.clone(), ones_like(r));
         }
     }
 
-    private static Tensor Square(Tensor r, double scale) => (r / scale).square();
+    /// <summary>√(1 + z), which is finite where z is not.</summary>
+    private static Tensor Root(Tensor r, double scale) => (r / scale).hypot(ones_like(r));
 
     // Its argument is kept at 1 or above where it does not count: there the root has no derivative.
     private static Tensor Far(Tensor r, double scale) => r.sign() * scale * (2 / scale * r.abs() - 1).clamp(min: 1).sqrt();
 
-    private static Tensor LogRatio(Tensor z)
+    // Near 0, r √(log(1 + z) / z); elsewhere the root of log(1 + z) itself, where z ≥ Small keeps its derivative finite.
+    private static Tensor Cauchy(Tensor r, double scale)
     {
-        var large = z.clamp(min: Small);
-        return where(z.lt(Small), 1 - z / 2 + z.square() / 3, large.log1p() / large);
+        var q = (r / scale).abs();
+        double least = Math.Sqrt(Small);
+        var (near, far) = (q.clamp(max: least).square(), q.clamp(min: least));
+        var bounded = far.clamp(max: Large);
+        var log = bounded.square().log1p() + 2 * (far / bounded).log();
+        return where(q.lt(least), r * (1 - near / 2 + near.square() / 3).sqrt(), r.sign() * scale * log.sqrt());
     }
 }

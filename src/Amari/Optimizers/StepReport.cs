@@ -78,8 +78,13 @@ public sealed record StepReport
     /// unit (MINPACK's gtol).</summary>
     public double? GradientCosine { get; init; }
 
-    /// <summary>|D Δ| / |D (w + Δ)| of the trial step, where D are the norms of the Jacobian's columns.</summary>
+    /// <summary>|D Δ| / max(|J w|, |r|) of the trial step, where D are the norms of the columns of the Jacobian J, and r the
+    /// residuals.</summary>
     public double? RelativeStep { get; init; }
+
+    /// <summary>Whether the step is short because of its damping, though the gradient promises more: then its size says nothing about the
+    /// distance to a minimum.</summary>
+    internal bool IsDamped { get; init; }
 
     /// <summary>Why a further step on the same residuals would change nothing; null where it may.</summary>
     public LeastSquaresStatus? LeastSquaresStatus { get; init; }

@@ -95,7 +95,7 @@ public sealed record CurveFit
     /// <param name="level">The probability with which the band covers the curve at a point, in (0, 1).</param>
     public CurveBand Band(Tensor x, double level = 0.95)
     {
-        Require.Share(level);
+        Require.Share(level, nameof(level));
         using var scope = NewDisposeScope();
         var points = Checked(x);
         var b = tensor((double[])[.. Parameters], dtype: ScalarType.Float64);

@@ -11,7 +11,7 @@ internal sealed class CurveProblem
 
     private static readonly LevenbergMarquardt.Options Method = new() { Solver = LeastSquaresSolver.Qr };
 
-    private const double Rounding = 1e-9; // of a loss, with parameters that are almost at their bounds
+    private const double Smallest = 1e-140; // of numbers whose squares are added
     private readonly CurveFunction _f;
     private readonly Tensor _x,
         _y;
@@ -40,12 +40,12 @@ internal sealed class CurveProblem
         RequireStart();
         _bounds = Bounds();
         if (options.Names is { } names && names.Count != _start.Length)
-            throw new ArgumentException($"There are {names.Count} names for {_start.Length} parameters; there must be one for each.");
+            throw new ArgumentException($"{Are(names.Count, "name")} for {Count(_start.Length, "parameter")}; there must be one for each.");
         _counted = n;
         if (options.Weights is { } weights)
         {
             if (weights.Count != n)
-                throw new ArgumentException($"There are {weights.Count} weights for {n} data; there must be one for each.");
+                throw new ArgumentException($"{Are(weights.Count, "weight")} for {Data(n)}; there must be one for each.");
             if (weights.FirstOrDefault(w => !(w >= 0 && double.IsFinite(w)), 0) is not 0.0 and var bad)
                 throw new ArgumentException(FormattableString.Invariant($"A weight is {bad}; it must be a finite number >= 0."));
             _weights = tensor((double[])[.. weights], dtype: ScalarType.Float64);
@@ -59,7 +59,34 @@ internal sealed class CurveProblem
             );
         if (_counted < _start.Length)
             throw new ArgumentException(
-                $"There are {_counted} data for {_start.Length} parameters; there must be at least as many data, with weights above 0."
+                $"There {(_counted == 1 ? "is" : "are")} {Data(_counted)} for {Count(_start.Length, "parameter")}; there must be at least as many "
+                    + "data, with weights above 0."
+            );
+        RequireRange();
+        if (options.Method is { LearningRate: 0 })
+            throw new ArgumentException("LearningRate of Method is 0, so no step changes the parameters; it must be > 0.");
+    }
+
+    private static string Count(long count, string noun) => $"{count} {noun}{(count == 1 ? "" : "s")}";
+
+    private static string Are(long count, string noun) => $"There {(count == 1 ? "is" : "are")} {Count(count, noun)}";
+
+    private static string Data(long count) => count == 1 ? "1 datum" : $"{count} data";
+
+    /// <summary>Numbers whose squares would vanish: a loss of 0 would pass for a perfect fit.</summary>
+    private void RequireRange()
+    {
+        double largest = Weighted(_y).abs().max().ToDouble();
+        if (largest is > 0 and < Smallest)
+            throw new ArgumentException(
+                FormattableString.Invariant($"The largest |w y| is {largest}, whose square vanishes in float64; ")
+                    + FormattableString.Invariant($"scale y or the weights so that it is at least {Smallest}.")
+            );
+        if (_options.Loss != RobustLoss.Squares && _options.LossScale < Smallest)
+            throw new ArgumentException(
+                FormattableString.Invariant(
+                    $"LossScale is {_options.LossScale}; it must be at least {Smallest}, or squares vanish in float64."
+                )
             );
     }
 
@@ -108,105 +135,39 @@ internal sealed class CurveProblem
         double[] Of(string name, IReadOnlyList<double>? bounds, double none) =>
             bounds is null ? [.. Enumerable.Repeat(none, p)]
             : bounds.Count == p ? [.. bounds]
-            : throw new ArgumentException($"{name} has {bounds.Count} bounds for {p} parameters; there must be one for each.");
+            : throw new ArgumentException(
+                $"{name} has {Count(bounds.Count, "bound")} for {Count(p, "parameter")}; there must be one for each."
+            );
     }
 
     /// <summary>The fit.</summary>
     public CurveFit Solve()
     {
         using var bounds = _bounds;
-        using var free = new Parameter(tensor(bounds?.Inner(_start) ?? _start, dtype: ScalarType.Float64));
-        var residuals = new CurveResiduals(_f, _x, _y, free, _weights, _options.Loss, _options.LossScale, bounds);
-        var held = new double?[_start.Length];
-        var result = Run(residuals);
-        if (bounds is not null && result.Status != LeastSquaresStatus.NotFinite)
-            result = AtBounds(residuals, bounds, free, held, result);
-        using var off = no_grad();
-        return Measure(bounds is null ? free.detach() : bounds.Outer(free), held, result);
-    }
-
-    private LeastSquaresResult Run(CurveResiduals residuals)
-    {
+        using var b = new Parameter(tensor(_start, dtype: ScalarType.Float64));
+        var residuals = new CurveResiduals(_f, _x, _y, b, _weights, _options.Loss, _options.LossScale, bounds);
         using var method = new LevenbergMarquardt(residuals, _options.Method ?? Method);
-        return method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
-    }
-
-    /// <summary>Puts the parameters that ended near a bound there, and solves for the others; lets those go from where the loss falls to
-    /// the inside. If that does not give a lower loss, the parameters stay as they were.</summary>
-    /// <param name="residuals">r.</param>
-    /// <param name="bounds">The bounds.</param>
-    /// <param name="free">u.</param>
-    /// <param name="held">Receives the bounds that hold parameters.</param>
-    /// <param name="first">The solution so far.</param>
-    private LeastSquaresResult AtBounds(
-        CurveResiduals residuals,
-        ParameterBounds bounds,
-        Parameter free,
-        double?[] held,
-        LeastSquaresResult first
-    )
-    {
-        var start = free.detach().clone();
-        double[] b = Values();
-        for (int i = 0; i < b.Length; i++)
-            held[i] = bounds.Near(i, b[i]);
-        var all = first;
-        while (held.Any(h => h is not null))
-        {
-            bounds.Hold(held);
-            var result = Run(residuals);
-            all = result with
-            {
-                Steps = all.Steps + result.Steps,
-                Evaluations = all.Evaluations + result.Evaluations,
-                Linearizations = all.Linearizations + result.Linearizations,
-            };
-            double[] gradient = Gradient(bounds.Outer(free));
-            int[] leaving = [.. Enumerable.Range(0, held.Length).Where(i => held[i] is { } h && !bounds.IsMinimal(i, h, gradient[i]))];
-            if (leaving.Length == 0 && all.Loss <= first.Loss * (1 + Rounding))
-                return all;
-            foreach (int i in leaving.Length == 0 ? Enumerable.Range(0, held.Length) : leaving)
-                held[i] = null;
-            Return();
-        }
-        bounds.Hold(held);
-        return first with { Steps = all.Steps, Evaluations = all.Evaluations, Linearizations = all.Linearizations };
-
-        double[] Values()
-        {
-            using var off = no_grad();
-            return bounds.Outer(free).Elements<double>();
-        }
-
-        void Return()
-        {
-            using var off = no_grad();
-            free.copy_(start);
-        }
-    }
-
-    /// <summary>The derivative of the loss with respect to b.</summary>
-    private double[] Gradient(Tensor b)
-    {
-        using var off = no_grad();
-        using var at = Linearize(b);
-        return at.ApplyTransposed(RobustResiduals.Influence(at.R, _options.Loss, _options.LossScale).Influence).Elements<double>();
+        var result = method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
+        var end = bounds?.Project(b) ?? b.detach();
+        return Measure(end, bounds?.At(end) ?? new bool[_start.Length], result);
     }
 
     /// <summary>The weighted residuals and their derivatives with respect to b, without bounds and robust loss.</summary>
     private CurveLinearization Linearize(Tensor b) =>
         CurveLinearization.Of(w => Weighted(_f.Values(w, _x) - _y), b, _y.shape[0], _f.IsPointwise == true);
 
-    private CurveFit Measure(Tensor b, double?[] at, LeastSquaresResult result)
+    private CurveFit Measure(Tensor b, bool[] atBound, LeastSquaresResult result)
     {
         double[] parameters = b.Elements<double>();
         string[] names = [.. _options.Names ?? Enumerable.Range(0, parameters.Length).Select(i => $"b[{i}]")];
         var notes = new List<string>();
-        int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => at[i] is not null)];
+        int[] held = [.. Enumerable.Range(0, parameters.Length).Where(i => atBound[i])];
         if (held.Length > 0)
             notes.Add(
-                $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: it counts as fixed in the other standard errors, and "
-                    + "has none itself."
+                $"{string.Join(", ", held.Select(i => names[i]))} ended at a bound: "
+                    + (held.Length == 1 ? "it counts" : "they count")
+                    + " as fixed in the other standard errors, and "
+                    + (held.Length == 1 ? "has none itself." : "have none themselves.")
             );
         using var linear = Linearize(b);
         double rss = linear.R.dot(linear.R).ToDouble();
@@ -246,8 +207,8 @@ internal sealed class CurveProblem
         double variance = _options.AbsoluteWeights ? 1 : CurveCovariance.Variance(counted, free.Length, _options.Loss, _options.LossScale);
         if (rank < free.Length)
             notes.Add(
-                $"The data determine {rank} combinations of the {free.Length} parameters: the standard errors are infinite. Fix a "
-                    + "parameter, or bound it."
+                $"The data determine {Count(rank, "combination")} of the {Count(free.Length, "parameter")}: the standard errors are "
+                    + "infinite. Fix a parameter, or bound it."
             );
         else if (double.IsPositiveInfinity(variance))
             notes.Add("There are as many data as parameters: the standard errors are infinite, because the data do not show their noise.");

@@ -126,7 +126,7 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
         using var trial = new TrialStep(residuals.Parameters, () => Loss(residuals, at), loss);
         try
         {
-            var (size, after, evaluations) = Search(trial, direction, o.LearningRate * clip, loss);
+            var (size, after, evaluations, finite) = Search(trial, direction, o.LearningRate * clip, loss);
             bool accepted = size > 0;
             if (accepted)
                 trial.Move(direction, size);
@@ -141,9 +141,10 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
                 LeastSquaresStatus =
                     GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
                     : accepted || o.Momentum is not null ? null
+                    : !finite ? Amari.LeastSquaresStatus.NotFinite
                     : Amari.LeastSquaresStatus.Stuck,
                 GradientCosine = GradientCosine(at, system, loss),
-                RelativeStep = RelativeStep(system, direction.mul(size), trial.Start),
+                RelativeStep = Ratio(size * WeightedNorm(system, direction), ResidualScale(residuals, system, trial.Start, loss)),
                 Evaluations = evaluations,
                 Trials = evaluations,
                 CgIterations = system.Iterations,
@@ -166,20 +167,23 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
     }
 
     /// <summary>The length of the step, 0 if none is good, and the loss there.</summary>
-    private (double Size, double After, int Evaluations) Search(TrialStep trial, Tensor direction, double first, double loss)
+    /// <returns>Also the number of evaluations, and whether any loss was finite.</returns>
+    private (double Size, double After, int Evaluations, bool Finite) Search(TrialStep trial, Tensor direction, double first, double loss)
     {
         var search = Group.Options.Search;
         (double Size, double After) best = (0, loss);
         double size = first;
+        bool finite = false;
         for (int i = 0; ; i++, size /= 2)
         {
             double after = trial.LossAt(direction, size);
+            finite |= double.IsFinite(after);
             if (search == StepSearch.None)
-                return double.IsFinite(after) ? (size, after, 1) : (0, loss, 1);
+                return finite ? (size, after, 1, true) : (0, loss, 1, false);
             if (after < best.After || (best.Size == 0 && !trial.Rises(after)))
                 best = (size, after);
             if (i == Halvings || (search == StepSearch.Halving && best.Size > 0))
-                return (best.Size, best.After, i + 1);
+                return (best.Size, best.After, i + 1, finite);
         }
     }
 }

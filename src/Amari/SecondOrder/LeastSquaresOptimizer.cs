@@ -58,7 +58,13 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
                     system = System(at, residuals.Ranks);
                     return (HalfSquare(at.R, residuals.Ranks), system.Gradient);
                 },
-                (loss, _, scale) => Update(residuals, at!, system!, loss, scale)
+                (loss, _, scale) =>
+                    IsFlat(at!, system!, loss)
+                        ? NoStep(loss, "the Jacobian is zero") with
+                        {
+                            LeastSquaresStatus = Amari.LeastSquaresStatus.Stuck,
+                        }
+                        : Update(residuals, at!, system!, loss, scale)
             );
             if (report.Outcome == StepOutcome.Skipped)
                 Report = report with { LeastSquaresStatus = Amari.LeastSquaresStatus.NotFinite };
@@ -75,10 +81,12 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     /// <param name="tolerances">Null takes the defaults.</param>
     /// <param name="visit">Called with the report of each step.</param>
     /// <returns>The status with its reason. The parameters are those of the last good step.</returns>
-    /// <exception cref="InvalidOperationException">As of <see cref="StepOnResiduals()"/>.</exception>
+    /// <exception cref="InvalidOperationException">As of <see cref="StepOnResiduals()"/>; or the learning rate is 0.</exception>
     public LeastSquaresResult Solve(int maxSteps = 1000, LeastSquaresTolerances? tolerances = null, Action<StepReport>? visit = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxSteps, 1);
+        if (Group.Options.LearningRate == 0)
+            throw new InvalidOperationException("LearningRate is 0, so no step changes the parameters; it must be > 0 to solve a problem.");
         tolerances ??= new();
         long evaluations = 0;
         for (int steps = 1; ; steps++)
@@ -131,6 +139,11 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     private protected sealed override StepReport Update(Objective objective, double loss, Tensor gradient) =>
         throw new UnreachableException(); // steps are of residuals
 
+    /// <summary>Whether no residual depends on a parameter, though the loss is above 0. Then there is no step, and nothing says that this is
+    /// a minimum.</summary>
+    private bool IsFlat(Linearization at, DampedSystem system, double loss) =>
+        GradientNorm == 0 && loss > 0 && !at.IsHeld && system.ColumnNorms.max().ToDouble() == 0;
+
     /// <summary>½ |x|² over all ranks, in float64.</summary>
     private protected static double HalfSquare(Tensor x, Communicator ranks)
     {
@@ -161,14 +174,23 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
         return (scale is null ? x : x.mul(scale)).norm().ToDouble();
     }
 
-    /// <summary>|D δ| / |D (w + δ)|, where D are the column norms of J: in no unit.</summary>
-    private protected static double RelativeStep(DampedSystem system, Tensor step, Tensor start)
+    /// <summary>|D δ|, where D are the column norms of J: in the unit of the residuals.</summary>
+    private protected static double WeightedNorm(DampedSystem system, Tensor step)
     {
         using var scope = NewDisposeScope();
-        var norms = WithoutZeros(system.ColumnNorms);
-        double change = Norm(step, norms);
-        return change == 0 ? 0 : change / Norm(start.add(step), norms);
+        return Norm(step, WithoutZeros(system.ColumnNorms));
     }
+
+    /// <summary>max(|J w|, |r|), the size of what the residuals are differences of. |D w| is no such size: its terms may
+    /// cancel.</summary>
+    private protected static double ResidualScale(Residuals residuals, DampedSystem system, Tensor start, double loss)
+    {
+        using var scope = NewDisposeScope();
+        return Math.Sqrt(2 * Math.Max(loss, HalfSquare(system.Apply(start), residuals.Ranks)));
+    }
+
+    /// <summary>A change relative to a scale; 0 if there is none.</summary>
+    private protected static double Ratio(double change, double scale) => change == 0 ? 0 : change / scale;
 
     /// <summary>Column norms, where one whose square is 0 counts as 1: no residual depends on its parameter.</summary>
     private protected static Tensor WithoutZeros(Tensor norms) => norms.masked_fill(norms.square().eq(0), 1);

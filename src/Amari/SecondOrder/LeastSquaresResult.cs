@@ -29,14 +29,20 @@ public sealed record LeastSquaresResult(
                 $"Converged: the residuals are orthogonal to the columns of their Jacobian up to {Last.GradientCosine:G3}."
             ),
             LeastSquaresStatus.Step => Invariant(
-                $"Converged: the last step changed the parameters by {Last.RelativeStep:G3} of their size."
+                $"Converged: the last step was {Last.RelativeStep:G3} of the size of the problem, in units of the residuals."
             ),
             LeastSquaresStatus.Reduction => Invariant(
                 $"Converged: the last step changed the loss by {Math.Abs(Last.LossBefore - Last.LossAfter) / Last.LossBefore:G3} of it."
             ),
+            LeastSquaresStatus.Stuck when Last.GradientNorm == 0 => Invariant(
+                $"The Jacobian is zero at the loss {Loss:G6}, so there is no step: "
+            ) + "the residuals do not depend on the parameters here. Choose another start, or check the derivatives.",
             LeastSquaresStatus.Stuck => Invariant(
                 $"No step reduced the loss {Loss:G6} after {Steps} steps, at the damping {Last.Damping:G3}: "
             ) + "rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
+            LeastSquaresStatus.NotFinite when Last.Outcome == StepOutcome.Rejected => Invariant(
+                $"The residuals are not finite at any step that was tried after {Steps} steps: the parameters are those of the last good step."
+            ),
             LeastSquaresStatus.NotFinite when Steps <= 1 =>
                 "The residuals or their Jacobian are not finite at the start: choose another one.",
             LeastSquaresStatus.NotFinite => Invariant(

@@ -14,7 +14,7 @@ public sealed record LeastSquaresTolerances
         init => field = Require.NonNegative(value);
     } = 1e-12;
 
-    /// <summary>Largest <see cref="StepReport.RelativeStep"/> of a step that was taken, ≥ 0.</summary>
+    /// <summary>Largest <see cref="StepReport.RelativeStep"/> of a step that was taken, and that no damping made short, ≥ 0.</summary>
     public double Step
     {
         get;
@@ -35,7 +35,7 @@ public sealed record LeastSquaresTolerances
             return null;
         if (report.GradientCosine <= Gradient)
             return LeastSquaresStatus.Gradient;
-        if (report.Outcome != StepOutcome.Accepted)
+        if (report.Outcome != StepOutcome.Accepted || report.IsDamped)
             return null;
         if (report.RelativeStep <= Step)
             return LeastSquaresStatus.Step;

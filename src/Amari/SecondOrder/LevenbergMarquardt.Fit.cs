@@ -18,7 +18,8 @@ public sealed partial class LevenbergMarquardt
     /// <returns>The fit; its status says whether it converged. A function that is not finite at the start, or later, or has no minimum is
     /// no exception: then the parameters are those of the last good step.</returns>
     /// <exception cref="ArgumentException">Lengths differ; a number is not finite; there are fewer data than parameters; the start is
-    /// outside of the bounds; or f does not return one number for each datum.</exception>
+    /// outside of the bounds; or f does not return one number in float64 for each datum, or does not depend on b through operations on
+    /// tensors.</exception>
     [OverloadResolutionPriority(1)] // an array of numbers is also a tensor
     public static CurveFit Fit(
         Func<Tensor, Tensor, Tensor> f,

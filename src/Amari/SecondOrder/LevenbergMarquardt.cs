@@ -12,7 +12,7 @@ namespace Amari;
 /// <remarks><code>
 /// (J'J + λ D²) v = -J'r                 velocity; J = ∂r/∂w
 /// (J'J + λ D²) a = -J'r''               acceleration; r'' = d²/dt² r(w + t v)      Transtrum and Sethna 2012, arXiv:1201.5885
-/// δ = η v + ½ η² a                      tried if |D a| ≤ α |D v|
+/// δ = η v + ½ η² a                      tried if |D a| ≤ α |D v|; without a where it is not finite
 /// ρ = (L(w) - L(w + δ)) / predicted     of the linear model r + J v
 /// ρ > 0:   w ← w + δ,  λ ← λ max(1/γ, 1 - (2ρ - 1)³),  ν ← 2                       Nielsen 1999, IMM-REP-1999-05; γ = 5
 /// else:    λ ← λ ν,  ν ← 2ν,  and again with the same J
@@ -135,18 +135,18 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         if (unit == 0)
             unit = 1;
         Adapted = Math.Clamp(Adapted ?? Group.Options.InitialDamping * unit, MinDamping * unit, MaxDamping * unit);
+        double size = WeightedNorm(system, residuals.Parameters.Read());
         using var trial = new TrialStep(
             residuals.Parameters,
             () => Loss(residuals, at),
             loss,
-            rounding: residuals.RoundingOfNorm * Math.Sqrt(2 * loss)
+            rounding: double.IsFinite(size) ? residuals.RoundingOfNorm(size) * Math.Sqrt(2 * loss) : 0
         );
         try
         {
             return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with
             {
                 LeastSquaresSolver = system.Solver,
-                GradientCosine = GradientCosine(at, system, loss),
                 CgIterations = system.Iterations,
                 CgStatus = system.Status,
             };
@@ -169,32 +169,63 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         double Size
     );
 
+    /// <summary>The work of a step's trials.</summary>
+    private sealed class Tally
+    {
+        public int Evaluations;
+        public bool HasTried,
+            HasFinite; // whether a trial had a finite loss
+    }
+
     /// <summary>Raises λ until a step reduces the loss.</summary>
     private StepReport Search(in Problem problem, double unit)
     {
-        double epsilon = finfo(problem.At.R.dtype).eps;
-        int evaluations = 0;
+        var (_, at, system, _, trial, loss, _) = problem;
+        double epsilon = finfo(at.R.dtype).eps,
+            cosine = GradientCosine(at, system, loss),
+            size = WeightedNorm(system, trial.Start),
+            least = epsilon * epsilon * unit, // which damps nothing that is left of J beyond rounding
+            noise = trial.Rounding + epsilon * size * Math.Sqrt(2 * loss), // w itself is known to its last place
+            scale = ResidualScale(problem.Residuals, system, trial.Start, loss);
+        bool promising = cosine * cosine * loss > noise; // cos² is the share of the loss that one parameter alone can remove
+        var tally = new Tally();
         for (int trials = 1; ; trials++)
         {
             using var scope = NewDisposeScope();
             double lambda = Adapted!.Value;
-            bool definite = problem.System.Factorise(lambda);
-            var report = (definite ? Try(problem, ref evaluations) : Untried(problem.Loss)) with
+            bool definite = system.Factorise(lambda);
+            var (report, change) = definite ? Try(problem, tally) : (Untried(loss), double.PositiveInfinity);
+            report = report with
             {
                 Damping = lambda,
                 Trials = trials,
-                Evaluations = evaluations,
+                Evaluations = tally.Evaluations,
+                GradientCosine = cosine,
+                RelativeStep = !definite ? null : Ratio(change, scale),
+                IsDamped = promising && lambda > unit,
             };
-            if (report.Outcome == StepOutcome.Accepted)
+            bool accepted = report.Outcome == StepOutcome.Accepted,
+                isLast = accepted ? trials > 1 || lambda > unit || lambda <= least : true;
+            if (isLast && change <= epsilon * size)
+                report = report with { LeastSquaresStatus = End(report, tally) };
+            if (accepted)
             {
                 double shrink = Math.Max(LeastShrink, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
                 (Adapted, _growth) = (Math.Max(lambda * shrink, MinDamping * unit), FirstGrowth);
-                return report with { LeastSquaresStatus = GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient : null };
+                bool hidden = report.IsDamped && report.LossAfter >= loss && report.PredictedReduction <= trial.Rounding;
+                return GradientNorm == 0 ? report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Gradient }
+                    : hidden ? report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Stuck }
+                    : lambda <= least && report.PredictedReduction <= trial.Rounding
+                        ? report with
+                        {
+                            LeastSquaresStatus = Amari.LeastSquaresStatus.Reduction,
+                        }
+                    : report;
             }
-            if (report.RelativeStep <= epsilon)
-                return report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Step };
+            if (report.LeastSquaresStatus is not null)
+                return report;
             if (lambda >= MaxDamping * unit)
-                return report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Stuck };
+                return report with { LeastSquaresStatus = End(report with { IsDamped = true }, tally) };
             double raised = lambda * _growth;
             if (!definite)
             {
@@ -207,8 +238,15 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         }
     }
 
+    /// <summary>What it means that a trial changes the parameters no more than rounding does.</summary>
+    private static LeastSquaresStatus End(StepReport report, Tally tally) =>
+        tally is { HasTried: true, HasFinite: false } ? Amari.LeastSquaresStatus.NotFinite
+        : report.IsDamped ? Amari.LeastSquaresStatus.Stuck
+        : Amari.LeastSquaresStatus.Step;
+
     /// <summary>Tries the step of the damping in force; the parameters stay there if it is accepted.</summary>
-    private StepReport Try(in Problem problem, ref int evaluations)
+    /// <returns>Its report, and |D δ| with the column norms D.</returns>
+    private (StepReport Report, double Change) Try(in Problem problem, Tally tally)
     {
         var (residuals, at, system, scale, trial, loss, size) = problem;
         var v = system.Solve(at.R);
@@ -221,26 +259,36 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         if (tried && Group.Options.MaxAcceleration is { } most && GradientNorm > 0)
         {
             var a = system.Solve(residuals.SecondDerivative(at, v));
-            evaluations++;
-            acceleration = Norm(a, scale) / Norm(v, scale);
-            tried = acceleration <= most;
-            step.add_(a, alpha: 0.5 * size * size);
+            tally.Evaluations++;
+            double ratio = Norm(a, scale) / Norm(v, scale);
+            if (double.IsFinite(ratio))
+            {
+                (acceleration, tried) = (ratio, ratio <= most);
+                step.add_(a, alpha: 0.5 * size * size);
+            }
+            else
+                WithoutAcceleration();
         }
         if (tried)
         {
             after = trial.LossAt(step, 1);
-            evaluations++;
+            tally.Evaluations++;
+            tally.HasTried = true;
+            tally.HasFinite |= double.IsFinite(after);
         }
-        double ratio = trial.ReductionRatio(after, predicted);
-        bool accepted = ratio > 0;
+        double gain = trial.ReductionRatio(after, predicted);
+        bool accepted = gain > 0;
         if (tried && !accepted)
             trial.TakeBack();
-        return Made(accepted, loss, after, step, 1, predicted, ratio) with
-        {
-            StepSize = size,
-            Acceleration = acceleration,
-            RelativeStep = RelativeStep(system, step, trial.Start),
-        };
+        var report = Made(accepted, loss, after, step, 1, predicted, gain) with { StepSize = size, Acceleration = acceleration };
+        return (report, WeightedNorm(system, step));
+    }
+
+    private void WithoutAcceleration()
+    {
+        const string message = "the acceleration was not finite; the step was tried without it";
+        Log(message);
+        Warnings.Once($"{nameof(LevenbergMarquardt)}: {message}.");
     }
 
     private StepReport Untried(double loss) =>
