@@ -36,10 +36,11 @@ internal static class Phrase
     /// <param name="name">A rival with its result.</param>
     public static IEnumerable<string> Unclear(IReadOnlyList<Rival> rivals, string how, Func<Summary, string> name)
     {
-        if (rivals.Count > 0)
-            yield return $"{Trouble.Join([.. rivals.Select(r => name(r.Summary))])} {how} on average, but "
-                + $"{(rivals.Count == 1 ? "varies too much over the seeds for the test to exclude it" : "vary too much over the seeds for the test to exclude them")}"
-                + ": not recommended.";
+        if (rivals.Count == 0)
+            yield break;
+        var (vary, them) = rivals.Count == 1 ? ("varies", "it") : ("vary", "them");
+        yield return $"{Trouble.Join([.. rivals.Select(r => name(r.Summary))])} {how} on average, but {vary} too much over the seeds for the "
+            + $"test to exclude {them}: not recommended.";
     }
 
     /// <summary>A ratio with two digits, or three above ten.</summary>

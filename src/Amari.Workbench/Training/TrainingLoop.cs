@@ -81,7 +81,8 @@ internal sealed class TrainingLoop : IDisposable
         }
     }
 
-    /// <summary>Trains until the budget is used, no further step would change anything, the loss diverges, or <paramref name="stop"/> is requested.</summary>
+    /// <summary>Trains until the budget is used, no further step would change anything, the loss diverges, or <paramref name="stop"/> is
+    /// requested.</summary>
     public TrainingRun Train(CancellationToken stop)
     {
         if (_watch is not null && _record.Monitor is { } earlier)

@@ -74,7 +74,7 @@ public sealed partial class HtmlReportTests
     public void Learning_rates_without_a_schedule_are_named()
     {
         Assert.Contains(
-            "schedule of the learning rate: constant (not of lbfgs or levenberg-marquardt)",
+            "schedule of the learning rate: linear (not of lbfgs or levenberg-marquardt)",
             HtmlReport.Of([Section("w", "loss", Make("adamw", 0), Make("lbfgs", 0), Make("levenberg-marquardt", 0))]),
             StringComparison.Ordinal
         );

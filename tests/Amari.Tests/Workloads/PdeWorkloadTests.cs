@@ -148,7 +148,7 @@ public sealed class PdeWorkloadTests
     [Theory, InlineData("poisson", 0, 1), InlineData("heat", 1, 2)]
     public void Every_condition_on_the_boundary_needs_a_point(string workload, int points, int conditions) =>
         Assert.StartsWith(
-            $"The setting boundary-points is {points}; it must be an integer >= {conditions}, because {workload} has {conditions} condition",
+            $"The setting boundary-points is {points}; it must be an integer >= {conditions}, because {workload} has {conditions} ",
             Assert.Throws<ArgumentException>(() => With(workload, ("boundary-points", $"{points}"))).Message
         );
 
