@@ -6,7 +6,7 @@ public enum LeastSquaresStatus
     /// <summary>The gradient is small: the residuals are orthogonal to the columns of J up to the tolerance.</summary>
     Gradient,
 
-    /// <summary>The step is small against the parameters.</summary>
+    /// <summary>The step is small, and no damping made it so.</summary>
     Step,
 
     /// <summary>The step reduced the loss by little, as was predicted.</summary>
@@ -16,7 +16,7 @@ public enum LeastSquaresStatus
     /// wrong.</summary>
     Stuck,
 
-    /// <summary>The residuals or their Jacobian are not finite at the present parameters.</summary>
+    /// <summary>The residuals or their Jacobian are not finite at the present parameters, or the residuals at every trial.</summary>
     NotFinite,
 
     /// <summary>The limit on the number of steps was reached.</summary>

@@ -21,6 +21,8 @@ public sealed record LeastSquaresResult(
     /// <summary>Whether the parameters are a minimum up to a tolerance.</summary>
     public bool Converged => Status is LeastSquaresStatus.Gradient or LeastSquaresStatus.Step or LeastSquaresStatus.Reduction;
 
+    private string Count => Steps == 1 ? "1 step" : $"{Steps} steps";
+
     /// <summary>The status in one sentence, with its numbers and, if it is no minimum, what to try next.</summary>
     public string Reason =>
         Status switch
@@ -37,19 +39,16 @@ public sealed record LeastSquaresResult(
             LeastSquaresStatus.Stuck when Last.GradientNorm == 0 => Invariant(
                 $"The Jacobian is zero at the loss {Loss:G6}, so there is no step: "
             ) + "the residuals do not depend on the parameters here. Choose another start, or check the derivatives.",
-            LeastSquaresStatus.Stuck => Invariant(
-                $"No step reduced the loss {Loss:G6} after {Steps} steps, at the damping {Last.Damping:G3}: "
-            ) + "rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
+            LeastSquaresStatus.Stuck => Invariant($"No step reduced the loss {Loss:G6} after {Count}, at the damping {Last.Damping:G3}: ")
+                + "rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
             LeastSquaresStatus.NotFinite when Last.Outcome == StepOutcome.Rejected => Invariant(
-                $"The residuals are not finite at any step that was tried after {Steps} steps: the parameters are those of the last good step."
+                $"The residuals are not finite at any step that was tried after {Count}: the parameters are those of the last good step."
             ),
             LeastSquaresStatus.NotFinite when Steps <= 1 =>
                 "The residuals or their Jacobian are not finite at the start: choose another one.",
             LeastSquaresStatus.NotFinite => Invariant(
-                $"The residuals or their Jacobian are not finite after {Steps} steps: the parameters are those of the last good step."
+                $"The residuals or their Jacobian are not finite after {Count}: the parameters are those of the last good step."
             ),
-            _ => Invariant(
-                $"The limit of {Steps} steps was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more."
-            ),
+            _ => Invariant($"The limit of {Count} was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more."),
         };
 }

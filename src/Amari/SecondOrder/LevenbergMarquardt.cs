@@ -212,15 +212,16 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
             {
                 double shrink = Math.Max(LeastShrink, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
                 (Adapted, _growth) = (Math.Max(lambda * shrink, MinDamping * unit), FirstGrowth);
-                bool hidden = report.IsDamped && report.LossAfter >= loss && report.PredictedReduction <= trial.Rounding;
-                return GradientNorm == 0 ? report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Gradient }
-                    : hidden ? report with { LeastSquaresStatus = Amari.LeastSquaresStatus.Stuck }
-                    : lambda <= least && report.PredictedReduction <= trial.Rounding
-                        ? report with
-                        {
-                            LeastSquaresStatus = Amari.LeastSquaresStatus.Reduction,
-                        }
-                    : report;
+                bool hidden = report.IsDamped && report.LossAfter >= loss && report.PredictedReduction <= trial.Rounding,
+                    invisible = // rounding hides the change of an almost undamped step, as was predicted or not
+                        Math.Abs(loss - report.LossAfter) <= trial.Rounding
+                        && lambda <= (report.PredictedReduction <= trial.Rounding ? least : epsilon * unit);
+                LeastSquaresStatus? status =
+                    GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
+                    : hidden || (invisible && promising) ? Amari.LeastSquaresStatus.Stuck
+                    : invisible ? Amari.LeastSquaresStatus.Reduction
+                    : report.LeastSquaresStatus;
+                return report with { LeastSquaresStatus = status };
             }
             if (report.LeastSquaresStatus is not null)
                 return report;
