@@ -34,6 +34,9 @@ internal sealed record EndQuantity(string Name, bool HigherIsBetter, Func<Traini
     public string Median(Summary summary) =>
         Number.Short(Summary.Median([.. summary.Runs.Where(r => r.Status != RunStatus.Interrupted)], Of), 4);
 
+    /// <summary>Its mean over the complete runs, formatted.</summary>
+    public string Mean(Summary summary) => Number.Short(summary.Runs.Where(r => r.Status != RunStatus.Interrupted).Average(Of), 4);
+
     /// <summary>"lowest" or "highest".</summary>
     public string Best => HigherIsBetter ? "highest" : "lowest";
 

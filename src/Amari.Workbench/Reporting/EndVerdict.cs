@@ -110,7 +110,7 @@ internal sealed class EndVerdict
             [.. contest.Unclear],
             (_quantity.HigherIsBetter ? "ended less than half as high as " : "ended more than twice as high as ")
                 + contest.Leader.Optimizer,
-            s => $"{s.Optimizer} ({_quantity.Median(s)})"
+            s => $"{s.Optimizer} ({_quantity.Mean(s)})"
         );
 
     private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";

@@ -39,8 +39,8 @@ internal static class Phrase
         if (rivals.Count == 0)
             yield break;
         var (vary, them) = rivals.Count == 1 ? ("varies", "it") : ("vary", "them");
-        yield return $"{Trouble.Join([.. rivals.Select(r => name(r.Summary))])} {how} on average, but {vary} too much over the seeds for the "
-            + $"test to exclude {them}: not recommended.";
+        yield return $"{Trouble.Join([.. rivals.Select(r => name(r.Summary))])} {how} on average, but {vary} too much over the seeds for "
+            + $"the test to exclude {them}: not recommended.";
     }
 
     /// <summary>A ratio with two digits, or three above ten.</summary>

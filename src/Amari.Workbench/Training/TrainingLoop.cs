@@ -18,6 +18,8 @@ internal sealed class TrainingLoop : IDisposable
         MinWall = 0.5; // share of the time in which threads could run; seconds
     private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)]; // of the last checkpoint
 
+    private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 }; // as of a curve fit
+
     private readonly Trainer _trainer;
     private readonly Communicator _ranks;
     private readonly TrainingRequest _request = null!;
@@ -178,11 +180,11 @@ internal sealed class TrainingLoop : IDisposable
         return RunStatus.Completed;
     }
 
-    /// <summary>Why a least-squares method would do no more on the same data, by the tolerances of its own loop; null if it may.</summary>
+    /// <summary>Why a least-squares method would do no more on the same data; null if it may.</summary>
     private string? Ending() =>
         _trainer.StepsOnAllData
         && _optimizer is SecondOrderOptimizer { Report: { GradientCosine: not null } report }
-        && (new LeastSquaresTolerances().Met(report) ?? report.LeastSquaresStatus) is { } status
+        && (Tolerances.Met(report) ?? report.LeastSquaresStatus) is { } status
             ? new LeastSquaresResult(status, report.LossAfter, _record.Step, report.Evaluations ?? 0, _record.Step, report).Reason
             : null;
 

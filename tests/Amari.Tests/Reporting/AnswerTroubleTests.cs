@@ -35,8 +35,8 @@ public sealed class AnswerTroubleTests
         };
         string text = Answer(run);
         Starts(
-            "levenberg-marquardt had a loss that is not finite at the start on seed 0: not recommended. No step can be taken where the loss is not finite: "
-                + "choose another start.",
+            "levenberg-marquardt had a loss that is not finite at the start on seed 0: not recommended. "
+                + "No step can be taken where the loss is not finite: choose another start.",
             text
         );
         Lacks("diverged", text);
