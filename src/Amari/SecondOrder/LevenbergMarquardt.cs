@@ -29,7 +29,10 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         MaxDamping = 1e16,
         MinDamping = 1e-30; // relative to the largest entry of diag(D⁻¹J'J D⁻¹)
 
+    private const int MaxUnseen = 40; // 1/γ to this power is far below the square of eps: by then λ damps nothing
+
     private double _growth = FirstGrowth; // ν
+    private int _unseen; // the last steps that changed the loss by no more than rounding
 
     /// <summary>Hyper-parameters of <see cref="LevenbergMarquardt"/>. The learning rate η multiplies the step; 1 is the method's
     /// own.</summary>
@@ -212,14 +215,13 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
             {
                 double shrink = Math.Max(LeastShrink, 1 - Math.Pow(2 * report.ReductionRatio!.Value - 1, 3));
                 (Adapted, _growth) = (Math.Max(lambda * shrink, MinDamping * unit), FirstGrowth);
-                bool hidden = report.IsDamped && report.LossAfter >= loss && report.PredictedReduction <= trial.Rounding,
-                    invisible = // rounding hides the change of an almost undamped step, as was predicted or not
-                        Math.Abs(loss - report.LossAfter) <= trial.Rounding
-                        && lambda <= (report.PredictedReduction <= trial.Rounding ? least : epsilon * unit);
+                bool hidden = report.IsDamped && report.LossAfter >= loss && report.PredictedReduction <= trial.Rounding;
+                _unseen = Math.Abs(loss - report.LossAfter) <= trial.Rounding ? _unseen + 1 : 0;
+                bool ended = _unseen >= MaxUnseen;
                 LeastSquaresStatus? status =
                     GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
-                    : hidden || (invisible && promising) ? Amari.LeastSquaresStatus.Stuck
-                    : invisible ? Amari.LeastSquaresStatus.Reduction
+                    : hidden || (ended && promising) ? Amari.LeastSquaresStatus.Stuck
+                    : ended ? Amari.LeastSquaresStatus.Reduction
                     : report.LeastSquaresStatus;
                 return report with { LeastSquaresStatus = status };
             }

@@ -51,6 +51,24 @@ public sealed class RobustResidualsTests
         double Half(double r) => 0.5 * scale * scale * Rho(loss, r * r / (scale * scale));
     }
 
+    /// <summary>r² is beyond float64, the loss is not.</summary>
+    [Theory, InlineData(RobustLoss.Huber), InlineData(RobustLoss.SoftL1), InlineData(RobustLoss.Cauchy)]
+    public void Huge_residuals_do_not_vanish(RobustLoss loss)
+    {
+        const double huge = 1e200;
+        using var scope = torch.NewDisposeScope();
+        var r = torch.tensor((double[])[huge, -huge], dtype: ScalarType.Float64).requires_grad_(true);
+        var values = RobustResiduals.Of(r, loss, 1);
+        double expected = loss == RobustLoss.Cauchy ? Math.Sqrt(2 * Math.Log(huge)) : Math.Sqrt(2 * huge);
+        Assert.Equal(1, values[0].item<double>() / expected, 1e-12);
+        Assert.Equal(-1, values[1].item<double>() / expected, 1e-12);
+        double slope = loss == RobustLoss.Cauchy ? 1 / (huge * expected) : 1 / expected;
+        Assert.Equal(1, ReverseMode.Derivative([values.sum()], [r])[0]![0].item<double>() / slope, 1e-12);
+        var (influence, second) = RobustResiduals.Influence(r, loss, 1);
+        Assert.Equal(loss == RobustLoss.Cauchy ? 0 : 1, influence[0].item<double>(), 1e-12);
+        Assert.Equal(0, second[0].item<double>(), 1e-12);
+    }
+
     [Theory, MemberData(nameof(Losses))]
     public void Derivatives_are_finite_everywhere(RobustLoss loss)
     {

@@ -16,7 +16,12 @@ public sealed class StudentTTests
     public void Quantiles_are_those_of_tables(double level, long freedom, double expected) =>
         Assert.Equal(1, StudentT.Quantile(level, freedom) / expected, 1e-8);
 
-    [Theory, InlineData(0.95, 1.9599639845), InlineData(0.6826894921, 1)]
+    [Theory, InlineData(0.95, 1.95996398454005), InlineData(0.682689492137086, 1), InlineData(0.999999, 4.8916384757)]
     public void Many_degrees_of_freedom_give_the_normal_distribution(double level, double expected) =>
-        Assert.Equal(expected, StudentT.Quantile(level, long.MaxValue), 2e-5);
+        Assert.Equal(expected, StudentT.Quantile(level, long.MaxValue), 1e-9);
+
+    /// <summary>Where the sums end and the expansion begins.</summary>
+    [Theory, InlineData(0.5), InlineData(0.95), InlineData(0.9999)]
+    public void Sums_and_expansion_agree(double level) =>
+        Assert.Equal(StudentT.Quantile(level, 199_998), StudentT.Quantile(level, 200_002), 1e-9);
 }

@@ -21,6 +21,9 @@ internal sealed class FunctionResiduals : Residuals
 
     public int Linearizations { get; private set; }
 
+    /// <summary>A factor on J, which makes it wrong.</summary>
+    public double JacobianFactor { get; init; } = 1;
+
     public override ParameterLayout Parameters { get; }
 
     public override Tensor Values()
@@ -40,7 +43,7 @@ internal sealed class FunctionResiduals : Residuals
         var rows = r.requires_grad
             ? [.. Enumerable.Range(0, (int)n).Select(i => ReverseMode.Derivative([r[i]], [W], again: true)[0] ?? zeros_like(W))]
             : Enumerable.Repeat(zeros_like(W), (int)n).ToArray();
-        var (values, jacobian) = (r.detach().clone(), stack(rows).detach());
+        var (values, jacobian) = (r.detach().clone(), stack(rows).detach().mul(JacobianFactor));
         return new Dense(values.DetachFromDisposeScope(), jacobian.DetachFromDisposeScope());
     }
 

@@ -110,7 +110,7 @@ public sealed class LeastSquaresOptimizerBadResidualsTests : IDisposable
     }
 
     [Theory, MemberData(nameof(Methods))]
-    public void A_jacobian_of_zeros_is_a_stationary_point(string name, LeastSquaresSolver solver)
+    public void A_jacobian_of_zeros_is_no_minimum(string name, LeastSquaresSolver solver)
     {
         foreach (Func<Tensor, Tensor> residuals in (Func<Tensor, Tensor>[])[w => w * 0 + 3, w => w.detach(), w => (w - 1).pow(3) + 1])
         {
@@ -119,12 +119,59 @@ public sealed class LeastSquaresOptimizerBadResidualsTests : IDisposable
             using (optimizer)
             {
                 var result = solve();
-                Assert.Equal(LeastSquaresStatus.Gradient, result.Status);
-                Assert.Equal(0, result.Last.GradientNorm);
+                Assert.Equal(LeastSquaresStatus.Stuck, result.Status);
+                Assert.StartsWith("The Jacobian is zero", result.Reason, StringComparison.Ordinal);
                 Assert.Equal(1, result.Steps);
             }
             Assert.Equal([1, 1], problem.Position);
         }
+    }
+
+    [Theory, MemberData(nameof(Methods))]
+    public void A_jacobian_of_the_wrong_sign_gets_stuck(string name, LeastSquaresSolver solver)
+    {
+        var problem = new FunctionResiduals(w => stack([w[0].exp() - 3, 2 * w[0] - 1]), 1) { JacobianFactor = -1 };
+        var (solve, _, optimizer) = Make(name, solver, problem);
+        using (optimizer)
+            Assert.Equal(LeastSquaresStatus.Stuck, solve().Status);
+        Assert.Equal(1, problem.Position[0], 1e-12);
+    }
+
+    [Theory, MemberData(nameof(Methods))]
+    public void A_jacobian_of_the_wrong_size_does_not_converge_early(string name, LeastSquaresSolver solver)
+    {
+        var problem = new FunctionResiduals(w => stack([w[0].exp() - 3, 2 * w[0] - 1]), 1) { JacobianFactor = 5 };
+        var (solve, _, optimizer) = Make(name, solver, problem);
+        using (optimizer)
+        {
+            var result = solve();
+            Assert.True(!result.Converged || Math.Abs(result.Loss - 0.4617223742860526) < 1e-6, result.Reason);
+        }
+    }
+
+    [Theory, MemberData(nameof(Methods))]
+    public void Residuals_that_are_nan_at_every_trial_are_not_finite(string name, LeastSquaresSolver solver)
+    {
+        var problem = new FunctionResiduals(w => where(w.eq(3), w.square() - 2, w * double.NaN), 3, 3);
+        var (solve, _, optimizer) = Make(name, solver, problem);
+        using (optimizer)
+        {
+            var result = solve();
+            Assert.Equal(LeastSquaresStatus.NotFinite, result.Status);
+            Assert.Contains("not finite at any step that was tried", result.Reason, StringComparison.Ordinal);
+        }
+        Assert.Equal([3, 3], problem.Position);
+    }
+
+    [Fact]
+    public void A_learning_rate_of_zero_solves_nothing()
+    {
+        using var optimizer = new LevenbergMarquardt(new FunctionResiduals(w => w - 1, 2), new() { LearningRate = 0 });
+        Assert.StartsWith(
+            "LearningRate is 0, so",
+            Assert.Throws<InvalidOperationException>(() => optimizer.Solve()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory, MemberData(nameof(Methods))]
