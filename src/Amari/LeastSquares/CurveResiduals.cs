@@ -117,8 +117,8 @@ public sealed class CurveResiduals : Residuals
 
     private CurveLinearization At() => CurveLinearization.Of(Residual, _b, _y.shape[0], _isPointwise == true);
 
-    /// <summary>Puts b within the bounds, and linearizes there. If J is not finite at a bound that was just reached, as that of a root at 0,
-    /// b goes a little back.</summary>
+    /// <summary>Puts b within the bounds, and linearizes there. If J is not finite at a bound that was just reached, as that of a root at
+    /// 0, b goes a little back.</summary>
     private CurveLinearization Within(ParameterBounds bounds)
     {
         using var scope = NewDisposeScope();

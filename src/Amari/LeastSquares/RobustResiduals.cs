@@ -17,7 +17,7 @@ internal static class RobustResiduals
         loss switch
         {
             RobustLoss.Huber => where(r.abs().le(scale), r, Far(r, scale)),
-            RobustLoss.SoftL1 => r * (2 / (Root(r, scale) + 1)).sqrt(),
+            RobustLoss.SoftL1 => r * Math.Sqrt(2) / (Root(r, scale) + 1).sqrt(),
             RobustLoss.Cauchy => Cauchy(r, scale),
             _ => r,
         };

@@ -59,8 +59,8 @@ internal sealed class CurveProblem
             );
         if (_counted < _start.Length)
             throw new ArgumentException(
-                $"There {(_counted == 1 ? "is" : "are")} {Data(_counted)} for {Count(_start.Length, "parameter")}; there must be at least as many "
-                    + "data, with weights above 0."
+                $"There {(_counted == 1 ? "is" : "are")} {Data(_counted)} for {Count(_start.Length, "parameter")}; "
+                    + "there must be at least as many data, with weights above 0."
             );
         RequireRange();
         if (options.Method is { LearningRate: 0 })

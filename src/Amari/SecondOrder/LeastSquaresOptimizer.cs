@@ -139,8 +139,8 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     private protected sealed override StepReport Update(Objective objective, double loss, Tensor gradient) =>
         throw new UnreachableException(); // steps are of residuals
 
-    /// <summary>Whether no residual depends on a parameter, though the loss is above 0. Then there is no step, and nothing says that this is
-    /// a minimum.</summary>
+    /// <summary>Whether no residual depends on a parameter, though the loss is above 0. Then there is no step, and nothing says that this
+    /// is a minimum.</summary>
     private bool IsFlat(Linearization at, DampedSystem system, double loss) =>
         GradientNorm == 0 && loss > 0 && !at.IsHeld && system.ColumnNorms.max().ToDouble() == 0;
 

@@ -190,14 +190,17 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
             least = epsilon * epsilon * unit, // which damps nothing that is left of J beyond rounding
             noise = trial.Rounding + epsilon * size * Math.Sqrt(2 * loss), // w itself is known to its last place
             scale = ResidualScale(problem.Residuals, system, trial.Start, loss);
-        bool promising = cosine * cosine * loss > noise; // cos² is the share of the loss that one parameter alone can remove
+        // cos² is the share of the loss that one parameter alone can remove
+        bool promising = cosine * cosine * loss > noise && cosine > Math.Cbrt(epsilon);
         var tally = new Tally();
         for (int trials = 1; ; trials++)
         {
             using var scope = NewDisposeScope();
             double lambda = Adapted!.Value;
             bool definite = system.Factorise(lambda);
-            var (report, change) = definite ? Try(problem, tally) : (Untried(loss), double.PositiveInfinity);
+            var (report, change) = definite
+                ? Try(problem, tally, epsilon * size, Math.Sqrt(epsilon) * scale)
+                : (Untried(loss), double.PositiveInfinity);
             report = report with
             {
                 Damping = lambda,
@@ -220,10 +223,12 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
                 bool ended = _unseen >= MaxUnseen;
                 LeastSquaresStatus? status =
                     GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
-                    : hidden || (ended && promising) ? Amari.LeastSquaresStatus.Stuck
+                    : hidden ? End(report, tally)
+                    : ended && promising ? Amari.LeastSquaresStatus.Stuck
                     : ended ? Amari.LeastSquaresStatus.Reduction
                     : report.LeastSquaresStatus;
-                return report with { LeastSquaresStatus = status };
+                var outcome = status == Amari.LeastSquaresStatus.NotFinite ? StepOutcome.Rejected : report.Outcome;
+                return report with { LeastSquaresStatus = status, Outcome = outcome };
             }
             if (report.LeastSquaresStatus is not null)
                 return report;
@@ -248,8 +253,12 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         : Amari.LeastSquaresStatus.Step;
 
     /// <summary>Tries the step of the damping in force; the parameters stay there if it is accepted.</summary>
+    /// <param name="problem">The step.</param>
+    /// <param name="tally">Counts the work.</param>
+    /// <param name="unchanged">|D δ| that rounding hides.</param>
+    /// <param name="straight">|D v| up to which a large acceleration is rounding: it is left out.</param>
     /// <returns>Its report, and |D δ| with the column norms D.</returns>
-    private (StepReport Report, double Change) Try(in Problem problem, Tally tally)
+    private (StepReport Report, double Change) Try(in Problem problem, Tally tally, double unchanged, double straight)
     {
         var (residuals, at, system, scale, trial, loss, size) = problem;
         var v = system.Solve(at.R);
@@ -264,27 +273,29 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
             var a = system.Solve(residuals.SecondDerivative(at, v));
             tally.Evaluations++;
             double ratio = Norm(a, scale) / Norm(v, scale);
-            if (double.IsFinite(ratio))
+            bool isStraight = ratio > most && WeightedNorm(system, v) <= straight;
+            if (double.IsFinite(ratio) && !isStraight)
             {
                 (acceleration, tried) = (ratio, ratio <= most);
                 step.add_(a, alpha: 0.5 * size * size);
             }
-            else
+            else if (!isStraight)
                 WithoutAcceleration();
         }
+        double length = WeightedNorm(system, step);
         if (tried)
         {
             after = trial.LossAt(step, 1);
             tally.Evaluations++;
             tally.HasTried = true;
-            tally.HasFinite |= double.IsFinite(after);
+            tally.HasFinite |= length > unchanged && double.IsFinite(after);
         }
         double gain = trial.ReductionRatio(after, predicted);
         bool accepted = gain > 0;
         if (tried && !accepted)
             trial.TakeBack();
         var report = Made(accepted, loss, after, step, 1, predicted, gain) with { StepSize = size, Acceleration = acceleration };
-        return (report, WeightedNorm(system, step));
+        return (report, length);
     }
 
     private void WithoutAcceleration()
