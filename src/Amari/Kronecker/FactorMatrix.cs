@@ -87,9 +87,9 @@ internal sealed class LowRankFactor(Tensor root, Tensor scale) : FactorMatrix
     /// <summary>c.</summary>
     public Tensor Scale => scale;
 
-    public override Tensor TimesOnLeft(Tensor v) => v.addmm(root.t(), root.mm(v), 1, -1).mul_(scale);
+    public override Tensor TimesOnLeft(Tensor v) => v.PlusProduct(root.t(), root.MatrixProduct(v), 1, -1).mul_(scale);
 
-    public override Tensor TimesOnRight(Tensor v) => v.addmm(v.mm(root.t()), root, 1, -1).mul_(scale);
+    public override Tensor TimesOnRight(Tensor v) => v.PlusProduct(v.MatrixProduct(root.t()), root, 1, -1).mul_(scale);
 
     public override FactorMatrix Transposed => this;
 

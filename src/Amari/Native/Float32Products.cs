@@ -1,35 +1,99 @@
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Amari.Native;
 
 /// <summary>Which library multiplies float32 matrices on the CPU: MKL, libtorch's default, or oneDNN.</summary>
 /// <remarks>MKL leaves the wide vectors of some CPUs (AMD's) unused; oneDNN is about twice as fast there at the same rounding. On CPUs with
-/// bfloat16 matrix units (AMX) the same switch multiplies in bfloat16: so it is never on unless asked for, and measures its own
-/// error.</remarks>
+/// bfloat16 matrix units (AMX) the same switch multiplies in bfloat16. So it measures its own error, and the products of a model are left
+/// alone unless <see cref="UseOneDnn"/> is called. The library's own large products (of factors, inverses and orthogonalisations) take
+/// oneDNN where MKL is the slower one and the error is that of float32: see <see cref="OwnUseOneDnn"/>.</remarks>
 public static partial class Float32Products
 {
     private const int OneDnn = 2,
         Matmul = 3,
         On = 3,
         Off = 1,
-        Size = 256;
+        Size = 256,
+        GenuineIntel = 0x756e6547; // "Genu" of the vendor's name
     private const double LargestError = 1e-5;
+    private static readonly Lazy<bool> Chosen = new(() =>
+    {
+        try
+        {
+            return IsSlowWithMkl && MeasureWithOneDnn() <= LargestError;
+        }
+        catch (PlatformNotSupportedException)
+        {
+            return false;
+        }
+    });
+    private static volatile bool _always;
+    private static int _uses; // at the moment, by all threads
+
+    /// <summary>Operations of a product, m k n, from which oneDNN's preparation is worth its time.</summary>
+    internal const long LeastOperations = 128 * 128 * 128;
+
+    /// <summary>Whether this library's own large float32 products on the CPU go through oneDNN: on processors with AVX-512 of other
+    /// vendors than Intel, where a 256x256 product has a relative error of at most 1e-5. It depends on nothing else, so that runs are
+    /// repeatable on a machine.</summary>
+    public static bool OwnUseOneDnn => Chosen.Value;
+
+    /// <summary>Until it is disposed, products are of the library that is the faster one for own products.</summary>
+    internal static Use Own()
+    {
+        if (_always || !Chosen.Value)
+            return default;
+        if (Interlocked.Increment(ref _uses) == 1)
+            Set(On);
+        return new(true);
+    }
+
+    /// <summary>A product of this library under way.</summary>
+    internal readonly struct Use(bool isOneDnn) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (isOneDnn && Interlocked.Decrement(ref _uses) == 0 && !_always)
+                Set(Off);
+        }
+    }
+
+    private static bool IsSlowWithMkl =>
+        Avx512F.IsSupported && X86Base.CpuId(0, 0) is not (_, GenuineIntel, _, _);
 
     /// <summary>Turns oneDNN on for this process, or leaves MKL when the error would be that of a shorter format.</summary>
     /// <returns>The relative error (Frobenius) of a 256x256 product against float64, and whether oneDNN is on.</returns>
     /// <exception cref="PlatformNotSupportedException">This build of libtorch has no such switch.</exception>
     public static (double RelativeError, bool IsOn) UseOneDnn()
     {
-        Set(On);
-        double error = RelativeError();
-        bool good = error <= LargestError;
-        if (!good)
-            Set(Off);
-        return (error, good);
+        double error = MeasureWithOneDnn();
+        _always = error <= LargestError;
+        if (_always)
+            Set(On);
+        return (error, _always);
     }
 
     /// <summary>Back to libtorch's default.</summary>
-    public static void UseDefault() => Set(Off);
+    public static void UseDefault()
+    {
+        _always = false;
+        Set(Off);
+    }
+
+    /// <summary>The error of a product with oneDNN; MKL is back afterwards.</summary>
+    private static double MeasureWithOneDnn()
+    {
+        Set(On);
+        try
+        {
+            return RelativeError();
+        }
+        finally
+        {
+            Set(Off);
+        }
+    }
 
     private static double RelativeError()
     {

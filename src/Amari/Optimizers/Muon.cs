@@ -214,7 +214,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
             var gram = SymmetricProduct.Of(x, x.t());
             var rest = gram.mul(B / Math.Sqrt(C));
             SymmetricProduct.AddTo(rest, gram, gram);
-            x = x.mul(A).addmm_(rest, x, 1, 1);
+            x = x.mul(A).AddProduct(rest, x, 1, 1);
         }
         return x;
     }
@@ -237,7 +237,7 @@ public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : Gro
                 if (i < last)
                     gram = SymmetricProduct.Of(SymmetricProduct.Of(p, gram), p);
             }
-            x = product.mm(x);
+            x = product.MatrixProduct(x);
         }
         return x;
     }

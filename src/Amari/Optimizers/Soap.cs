@@ -160,8 +160,8 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     private static Tensor Multiply(Tensor? left, Tensor x, Tensor? right)
     {
         if (left is not null)
-            x = left.mm(x);
-        return right is null ? x : x.mm(right);
+            x = left.MatrixProduct(x);
+        return right is null ? x : x.MatrixProduct(right);
     }
 
     /// <summary>The first basis: eigenvectors, by falling eigenvalue.</summary>
@@ -183,7 +183,7 @@ public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : Gro
     {
         if (factor is null)
             return;
-        var power = factor.mm(basis!);
+        var power = factor.MatrixProduct(basis!);
         var order = basis!.mul(power).sum([0]).argsort(-1, descending: true);
         var next = linalg.qr(power.index_select(1, order)).Q;
         if (!next.isfinite().all().ToBoolean())

@@ -52,7 +52,7 @@ internal static class SymmetricProduct
         {
             long rows = Math.Min(width, n - row);
             var panel = c.narrow(0, row, rows);
-            panel.narrow(1, 0, row + rows).addmm_(a.narrow(0, row, rows), b.narrow(1, 0, row + rows), beta, 1);
+            panel.narrow(1, 0, row + rows).AddProduct(a.narrow(0, row, rows), b.narrow(1, 0, row + rows), beta, 1);
             if (row > 0)
                 c.narrow(0, 0, row).narrow(1, row, rows).copy_(panel.narrow(1, 0, row).t());
         }
