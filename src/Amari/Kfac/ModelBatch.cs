@@ -1,5 +1,6 @@
 using Amari.Curvature;
 using Amari.Distributed;
+using Amari.Native;
 
 namespace Amari;
 
@@ -95,6 +96,7 @@ internal sealed class ModelBatch
     /// <summary>f of the model's examples, in evaluation mode; null where this rank has none. The caller owns it.</summary>
     public Tensor? OutputOf(List<Direction> steps)
     {
+        using var library = Float32Products.Own();
         Tensor? output = null;
         Part.ObjectiveOf(steps).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());
         return output;

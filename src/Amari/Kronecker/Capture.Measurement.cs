@@ -124,7 +124,8 @@ internal sealed partial class Capture
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
         bool perExample = pass.Terms == (use.IsJet ? examples : x.shape[0]); // a jet may be of some of the examples
-        var (rows, gradients, none) = settings.Examples is { } most && block.TakesExamples ? First(x, g, most, pass) : (x, g, false);
+        long enough = settings.IsEnough && !use.IsJet && _measured is null ? block.ExamplesFor(g, settings.WeightSharing) : long.MaxValue;
+        var (rows, gradients, none) = block.TakesExamples ? Some(x, g, settings.Examples, enough, pass) : (x, g, false);
         var sums = block.Measure(
             rows,
             gradients,
@@ -179,15 +180,28 @@ internal sealed partial class Capture
         }
     }
 
-    /// <summary>The first examples of the batch of all ranks, as many as this one has of them, their gradients scaled so that Σ g g' still
-    /// estimates the sum over all. None of them is one example, for shapes.</summary>
-    private static (Tensor X, Tensor G, bool None) First(Tensor x, Tensor g, long most, ForwardPass pass)
+    /// <summary>Some examples of the batch of all ranks, as many as this one has of them: of the first ones, every k-th, so that an order
+    /// of the batch does no harm. Their gradients are scaled so that Σ g g' still estimates the sum over all. None of them is one example,
+    /// for shapes.</summary>
+    /// <param name="x">Inputs, by example.</param>
+    /// <param name="g">Gradients at the output, by example.</param>
+    /// <param name="most">How many come first; null for all.</param>
+    /// <param name="enough">How many of those suffice.</param>
+    /// <param name="pass">What they are of.</param>
+    private static (Tensor X, Tensor G, bool None) Some(Tensor x, Tensor g, long? most, long enough, ForwardPass pass)
     {
         long examples = pass.Rows?.Length ?? pass.Examples;
         var part = (pass.Rows is null ? pass.Part : null) ?? new(0, examples, examples); // those that count are this rank's own
-        if (most >= part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples)
+        long first = Math.Min(most ?? long.MaxValue, part.Batch),
+            stride = Math.Max(1, first / enough),
+            taken = (first + stride - 1) / stride;
+        if (taken == part.Batch || g.dim() < 2 || x.shape[0] != examples || g.shape[0] != examples)
             return (x, g, false);
-        long own = Math.Clamp(most - part.Start, 0, examples);
-        return (x.narrow(0, 0, Math.Max(own, 1)), g.narrow(0, 0, Math.Max(own, 1)).mul(Math.Sqrt((double)part.Batch / most)), own == 0);
+        long begin = (stride - part.Start % stride) % stride,
+            end = Math.Clamp(first - part.Start, 0, examples);
+        bool none = begin >= end;
+        return (Own(x), Own(g).mul(Math.Sqrt((double)part.Batch / taken)), none);
+
+        Tensor Own(Tensor t) => none ? t.narrow(0, 0, 1) : t.slice(0, begin, end, stride);
     }
 }

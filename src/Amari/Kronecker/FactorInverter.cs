@@ -10,7 +10,7 @@ namespace Amari.Kronecker;
 /// <remarks><code>
 /// refresh 2, 4, 8, ...   every factor that has an inverse is inverted both ways, by the clock; Cholesky's inverse is taken
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
-/// low rank               tried at 1, 2, 4, 8, ...; wherever it was of use the last time, and Cholesky where it was not
+/// low rank               tried at 1, 4, 16, 64, ...; wherever it was of use the last time, and Cholesky where it was not
 /// </code>
 /// As long as intervals grow and are of a single step it is Cholesky (and no refresh is counted): the first factors, of one batch or a few,
 /// change too much for directions to last until the next, and steps by their full inverses get further. How far the last inverse is, and so
@@ -117,7 +117,8 @@ internal sealed class FactorInverter
         long n = factor.shape[^1];
         if (_method != InverseMethod.Nystrom || _begins || factor.dim() != 2 || n < LeastMeasured)
             return null;
-        var low = near is not null || BitOperations.IsPow2(_refreshes) ? NystromInverse.Of(factor, shift, near, _tolerance) : null;
+        bool tries = BitOperations.IsPow2(_refreshes) && BitOperations.Log2((ulong)_refreshes) % 2 == 0;
+        var low = near is not null || tries ? NystromInverse.Of(factor, shift, near, _tolerance) : null;
         _ranks = new(_ranks.All + 1, _ranks.Low + (low is null ? 0 : 1), _ranks.Share + ((low?.Root.shape[0] ?? 0) / (double)n));
         return low;
     }

@@ -8,6 +8,7 @@ namespace Amari.Kronecker;
 /// <param name="WeightSharing">How positions are combined.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
 /// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
+/// <param name="IsEnough">Whether no more of them are used than a layer's factors need.</param>
 /// <param name="Precision">What sums are computed in.</param>
 internal readonly record struct FisherSettings(
     FisherKind? Kind,
@@ -15,6 +16,7 @@ internal readonly record struct FisherSettings(
     WeightSharing WeightSharing = WeightSharing.Expand,
     bool Corrected = false,
     long? Examples = null,
+    bool IsEnough = false,
     MatmulPrecision Precision = MatmulPrecision.Full
 )
 {

@@ -18,6 +18,8 @@ namespace Amari.Kronecker;
 /// positions of one use. At a change of basis S becomes the diagonal of the old matrix in the new basis.</para></remarks>
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : CurvatureBlock(name, hasBias, "A", "G")
 {
+    private const long RowsPerDimension = 4,
+        LeastExamples = 16; // of a batch, for positions of one example are alike
     private const long LargestPiece = 1 << 22; // elements of examples' gradients that are formed at once
 
     public Tensor? A => Factor(0);
@@ -38,6 +40,15 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     protected long[] Lead(long[] batch) => groups == 1 ? batch : [.. batch, groups];
 
     public override bool JoinsPositions(FisherSettings settings) => settings.WeightSharing == WeightSharing.Reduce || settings.Corrected;
+
+    /// <summary>As many as have <see cref="RowsPerDimension"/> rows for each dimension of the larger factor.</summary>
+    public override long ExamplesFor(Tensor g, WeightSharing sharing)
+    {
+        long outputs = Weight.shape[0],
+            dimension = Math.Max(outputs / groups, Weight.numel() / outputs),
+            positions = sharing == WeightSharing.Reduce || g.dim() < 3 ? 1 : g.numel() / (g.shape[0] * outputs);
+        return Math.Max(LeastExamples, (RowsPerDimension * dimension + positions - 1) / Math.Max(1, positions));
+    }
 
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)
     {

@@ -140,6 +140,7 @@ public sealed partial class KroneckerEstimate : IDisposable
             o.WeightSharing,
             o.Inverse is InverseOptions.EigenvalueCorrection,
             _schedule.Examples(o),
+            o.FactorBatchSize is null,
             o.FactorPrecision
         );
     }

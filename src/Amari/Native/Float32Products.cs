@@ -59,8 +59,7 @@ public static partial class Float32Products
         }
     }
 
-    private static bool IsSlowWithMkl =>
-        Avx512F.IsSupported && X86Base.CpuId(0, 0) is not (_, GenuineIntel, _, _);
+    private static bool IsSlowWithMkl => Avx512F.IsSupported && X86Base.CpuId(0, 0) is not (_, GenuineIntel, _, _);
 
     /// <summary>Turns oneDNN on for this process, or leaves MKL when the error would be that of a shorter format.</summary>
     /// <returns>The relative error (Frobenius) of a 256x256 product against float64, and whether oneDNN is on.</returns>

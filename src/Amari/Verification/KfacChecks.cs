@@ -34,7 +34,12 @@ internal sealed class KfacChecks : IDisposable
             {
                 LearningRate = LearningRate,
                 Damping = problem.Options.Damping,
-                Curvature = new() { Fisher = FisherOptions.Of(kind), Inverse = InverseOptions.Of(method) },
+                Curvature = new()
+                {
+                    Fisher = FisherOptions.Of(kind),
+                    Inverse = InverseOptions.Of(method),
+                    FactorBatchSize = long.MaxValue,
+                },
                 Step = new AutoStep { KlClip = clip, Momentum = 0 },
                 Fallback = new() { LearningRate = LearningRate, WeightDecay = 0 },
             },

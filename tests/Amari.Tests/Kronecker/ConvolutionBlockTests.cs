@@ -75,6 +75,41 @@ public sealed class ConvolutionBlockTests() : KfacTest(6)
         }
     }
 
+    /// <summary>64 examples at 36 positions have many more rows than factors of at most 10 dimensions need: every fourth example of those
+    /// makes them, whatever their order; a batch size as large as the batch takes all.</summary>
+    [Fact]
+    public void Factors_are_of_every_fourth_example_where_those_suffice()
+    {
+        var x = randn(64, 1, 8, 8);
+        var y = zeros(64, 72);
+        var (some, all, quarter) = (Factors(x, null), Factors(x, 64), Factors(x.slice(0, 0, 64, 4), 16));
+        foreach (string name in (string[])["c.A", "c.G"])
+        {
+            Assert.InRange(Dense.RelativeError(some[name], quarter[name]), 0, 1e-12);
+            Assert.True(name == "c.G" || Dense.RelativeError(some[name], all[name]) > 1e-3);
+        }
+        var patches = nn.functional.unfold(x, 3).transpose(1, 2).reshape(-1, 9);
+        patches = cat([patches, ones(patches.shape[0], 1)], 1);
+        Assert.InRange(Dense.RelativeError(all["c.A"], patches.T.mm(patches) / patches.shape[0]), 0, 1e-12);
+
+        Dictionary<string, Tensor> Factors(Tensor inputs, long? most)
+        {
+            manual_seed(7);
+            var model = nn.Sequential(("c", nn.Conv2d(1, 2, 3)), ("flatten", nn.Flatten()));
+            using var optimizer = new Kfac(
+                model,
+                new()
+                {
+                    Curvature = new() { Fisher = new FisherOptions.Exact(), FactorBatchSize = most },
+                },
+                new Gaussian()
+            );
+            new Gaussian().Loss(model.call(inputs), y.narrow(0, 0, inputs.shape[0])).backward();
+            optimizer.step();
+            return optimizer.Snapshot().Tensors.ToDictionary(t => t.Key, t => t.Value.clone());
+        }
+    }
+
     /// <summary>One example and one output position: one row, so A ⊗ G is the Fisher itself (within a group).</summary>
     [Fact]
     public void One_position_makes_convolution_blocks_exact()

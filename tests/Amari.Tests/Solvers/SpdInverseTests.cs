@@ -24,6 +24,35 @@ public sealed class SpdInverseTests : IDisposable
         Assert.True(q.matmul(d.diag_embed()).matmul(q.mT).sub(m).abs().max().ToDouble() < 1e-10);
     }
 
+    /// <summary>Sizes that recursion does not halve evenly, in float32, beside LAPACK in float64.</summary>
+    [Theory]
+    [InlineData(384, 1e2)]
+    [InlineData(515, 1e4)]
+    public void Large_inverse_is_by_recursion_to_rounding(int n, double condition)
+    {
+        manual_seed(2);
+        var q = linalg.qr(randn(n, n, dtype: ScalarType.Float64)).Q;
+        var values = logspace(0, -Math.Log10(condition), n, 10, dtype: ScalarType.Float64);
+        var exact = q.div(values).matmul(q.t());
+        var m = q.mul(values).matmul(q.t()).to_type(ScalarType.Float32);
+        var (inverse, outcome) = SpdInverse.Cholesky(m);
+        Assert.Equal(FactorisationOutcome.Clean, outcome);
+        Assert.True(inverse!.Equals(inverse.t())); // to the last bit
+        double error = ((inverse.to_type(ScalarType.Float64) - exact).norm() / exact.norm()).ToDouble();
+        Assert.InRange(error, 0, condition * 1.2e-7);
+    }
+
+    [Fact]
+    public void Large_matrix_that_is_not_positive_definite_has_no_inverse()
+    {
+        var m = eye(400);
+        m[300, 300] = -1;
+        Assert.Null(RecursiveCholesky.Inverse(m));
+        Assert.Equal(FactorisationOutcome.Failed, SpdInverse.Cholesky(m).Outcome);
+        m[300, 300] = double.NaN;
+        Assert.Equal(FactorisationOutcome.Failed, SpdInverse.Cholesky(m).Outcome);
+    }
+
     [Fact]
     public void Matrix_that_is_singular_to_rounding_is_jittered()
     {
