@@ -16,7 +16,24 @@ namespace Amari.Benchmarks;
 /// <param name="AdamW">Milliseconds of a whole step, forward and backward pass included.</param>
 /// <param name="Kfac">The same of K-FAC, measurements and refreshes shared out over the steps between them.</param>
 /// <param name="Ratio">Of the two, from samples that follow each other.</param>
-internal sealed record KfacCase(string Workload, int Batch, string Settings, double AdamW, double Kfac, double Ratio);
+/// <param name="LeastRatio">The lowest of these ratios.</param>
+/// <param name="MostRatio">The highest.</param>
+/// <param name="Plain">Milliseconds of a K-FAC step in which nothing is measured or refreshed.</param>
+/// <param name="Measurement">Milliseconds that a measurement of the factors adds to a step; 0 if none comes without a refresh.</param>
+/// <param name="Refresh">Milliseconds that a refresh of the inverses adds to a step.</param>
+internal sealed record KfacCase(
+    string Workload,
+    int Batch,
+    string Settings,
+    double AdamW,
+    double Kfac,
+    double Ratio,
+    double LeastRatio,
+    double MostRatio,
+    double Plain,
+    double Measurement,
+    double Refresh
+);
 
 /// <summary>What a training step of K-FAC costs beside one of AdamW: in one process, in turns, medians. A sample is as many steps as lie
 /// between two refreshes of the inverses, over batches that differ: factors of one batch alone have no more rank than it has examples, and
@@ -36,7 +53,10 @@ internal static class KfacCost
         Console.WriteLine(
             FormattableString.Invariant($"{get_num_threads()} threads, medians of {rounds} samples; ms of a whole training step, amortised")
         );
-        Console.WriteLine($"{"workload", -18} {"batch", 6}  {"K-FAC", -34} {"AdamW", 8} {"K-FAC", 8} {"ratio", 6}");
+        Console.WriteLine(
+            $"{"workload", -18} {"batch", 6}  {"K-FAC", -34} {"AdamW", 8} {"K-FAC", 8} {"ratio", 6} "
+                + $"{"plain", 8} {"measure", 8} {"refresh", 8}"
+        );
         foreach (
             var (name, batch, title, settings) in ((string, int, string, IReadOnlyDictionary<string, string>?)[])
                 [
@@ -50,8 +70,9 @@ internal static class KfacCost
                     ("fashion-conv", 256, "defaults, empirical Fisher", empirical),
                     ("fashion-conv", 256, "defaults, exact Fisher", exact),
                     ("fashion-conv", 256, "the workload's", null),
+                    ("char-transformer", 32, "defaults", defaults),
                     ("char-transformer", 32, "the workload's", null),
-                    ("digits-mlp", 128, "the workload's", null),
+                    ("digits-mlp", 128, "defaults", defaults),
                 ]
         )
         {
@@ -59,8 +80,8 @@ internal static class KfacCost
             cases.Add(c);
             Console.WriteLine(
                 FormattableString.Invariant(
-                    $"{c.Workload, -18} {c.Batch, 6}  {c.Settings, -34} {c.AdamW, 8:F2} {c.Kfac, 8:F2} {c.Ratio, 6:F2}"
-                )
+                    $"{c.Workload, -18} {c.Batch, 6}  {c.Settings, -34} {c.AdamW, 8:F2} {c.Kfac, 8:F2} {c.Ratio, 6:F2} "
+                ) + FormattableString.Invariant($"{c.Plain, 8:F2} {c.Measurement, 8:F2} {c.Refresh, 8:F2}")
             );
         }
         target?.Write(JsonSerializer.Serialize(new { threads = get_num_threads(), cases }, Json));
@@ -87,38 +108,62 @@ internal static class KfacCost
             .Select(rows => (trainer.Data.Train.Inputs.index_select(0, rows), trainer.Data.Train.Targets.index_select(0, rows)))
             .ToList();
         List<(double AdamW, double Kfac)> samples = [];
+        List<double> plain = [],
+            measured = [],
+            refreshed = [];
         for (int round = -1; round < rounds; round++)
         {
-            var sample = (Sample(first, adamw), Sample(second, kfac));
-            if (round >= 0)
-                samples.Add(sample);
+            double[] ofAdamW = Sample(first, adamw),
+                ofKfac = Sample(second, kfac);
+            if (round < 0)
+                continue;
+            samples.Add((ofAdamW.Average(), ofKfac.Average()));
+            for (int i = 0; i < ofKfac.Length; i++)
+                (
+                    i % refresh.FactorInterval > 0 ? plain
+                    : i == 0 ? refreshed
+                    : measured
+                ).Add(ofKfac[i]); // a refresh comes with a measurement
         }
+        double median = Measurements.Median(plain),
+            measurement = measured.Count == 0 ? 0 : Measurements.Median(measured) - median;
         return new(
             workload.Name,
             batch,
             title,
             Measurements.Median(samples.Select(s => s.AdamW)),
             Measurements.Median(samples.Select(s => s.Kfac)),
-            Measurements.Median(samples.Select(s => s.Kfac / s.AdamW))
+            Measurements.Median(samples.Select(s => s.Kfac / s.AdamW)),
+            samples.Min(s => s.Kfac / s.AdamW),
+            samples.Max(s => s.Kfac / s.AdamW),
+            median,
+            measurement,
+            Measurements.Median(refreshed) - median - measurement
         );
 
-        double Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
+        double[] Sample(nn.Module<Tensor, Tensor> model, Optimizer optimizer)
         {
-            long start = Stopwatch.GetTimestamp();
-            for (int i = 0; i < refresh.InverseInterval; i++)
+            double[] steps = new double[refresh.InverseInterval];
+            for (int i = 0; i < steps.Length; i++)
             {
-                using var inner = NewDisposeScope();
-                var (x, y) = batches[i % Batches];
+                long start = Stopwatch.GetTimestamp();
+                using (NewDisposeScope())
+                    Step(batches[i % Batches]);
+                steps[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            }
+            return steps;
+
+            void Step((Tensor X, Tensor Y) batch)
+            {
                 if (optimizer is Kfac { EvaluatesLoss: true } whole)
                 {
-                    whole.StepOnBatch(x, y);
-                    continue;
+                    whole.StepOnBatch(batch.X, batch.Y);
+                    return;
                 }
                 optimizer.zero_grad();
-                workload.Likelihood.Loss(model.call(x), y).backward();
+                workload.Likelihood.Loss(model.call(batch.X), batch.Y).backward();
                 optimizer.step();
             }
-            return Stopwatch.GetElapsedTime(start).TotalMilliseconds / refresh.InverseInterval;
         }
     }
 }

@@ -98,6 +98,10 @@ internal static class InfoCommand
                 : Vector256.IsHardwareAccelerated ? "256-bit vectors"
                 : Vector128.IsHardwareAccelerated ? "128-bit vectors"
                 : "scalar",
+            ["products"] =
+                !isLoaded ? "none"
+                : Float32Products.OwnUseOneDnn ? "float32 products of factors and inverses by oneDNN, those of models by MKL"
+                : "float32 by MKL",
             ["digits"] = "embedded",
             ["mnist10k"] = "embedded",
             ["pride-and-prejudice"] = "embedded",

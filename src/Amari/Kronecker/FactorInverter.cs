@@ -12,7 +12,7 @@ namespace Amari.Kronecker;
 /// in between             the way that took less time at the last of these, all factors of a size together; Cholesky before
 /// low rank               tried at 1, 4, 16, 64, ...; wherever it was of use the last time, and Cholesky where it was not
 /// </code>
-/// As long as intervals grow and are of a single step it is Cholesky (and no refresh is counted): the first factors, of one batch or a few,
+/// As long as intervals grow and are of a few steps it is Cholesky (and no refresh is counted): the first factors, of one batch or a few,
 /// change too much for directions to last until the next, and steps by their full inverses get further. How far the last inverse is, and so
 /// how long the iteration takes, changes most at the beginning; rounds ever further apart follow it and cost next to nothing. An iteration
 /// that fails is counted with the Cholesky that has to follow. Ranks go by the sum of their times, and so all the same way.</remarks>
@@ -26,7 +26,7 @@ internal sealed class FactorInverter
     private double _tolerance;
     private Ranks _ranks;
     private long _refreshes;
-    private bool _begins; // intervals grow, and are of one step
+    private bool _begins; // intervals grow, and are of a few steps
     private TimeProvider? _clock; // while a round goes on
 
     /// <summary>Seconds of a number of inverses, each way.</summary>
@@ -65,7 +65,7 @@ internal sealed class FactorInverter
     /// <param name="settings">How.</param>
     /// <param name="factors">Of all blocks, also those of other ranks.</param>
     /// <param name="clock">Times are by it.</param>
-    /// <param name="begins">Whether the run begins: intervals grow, and are of a single step.</param>
+    /// <param name="begins">Whether the run begins: intervals grow, and are of a few steps.</param>
     public void Begin(InverseSettings settings, IEnumerable<Tensor> factors, TimeProvider clock, bool begins = false)
     {
         var method = settings.Method;

@@ -69,7 +69,7 @@ public abstract record InverseOptions
     /// 2023). It keeps as many of the largest eigenvalues as <see cref="RankTolerance"/> requires, and replaces the others by their mean:
     /// eigenvalues below the damping hardly differ from it. The cost of a refresh and of a step depends on the rank. Cholesky is used if
     /// more than a quarter of the eigenvalues would be needed, in layers with groups, and while <see cref="RefreshOptions.Warmup"/>
-    /// refreshes at every step. Events report the ranks.</summary>
+    /// refreshes more often than every 8 steps. Events report the ranks.</summary>
     public sealed record Nystrom : Factored
     {
         /// <summary>τ > 0: the smallest rank is taken for which, in every direction, the inverse of a damped factor is off by a factor of

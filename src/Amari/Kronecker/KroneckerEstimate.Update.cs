@@ -7,6 +7,7 @@ namespace Amari.Curvature;
 // From what was captured to running factors, from those to inverses, and by those to steps.
 public sealed partial class KroneckerEstimate
 {
+    private const int LastingInterval = 8; // steps that an inverse of low rank is to last
     private long _lastTerms;
     private double? _factorSeconds,
         _inverseSeconds;
@@ -113,7 +114,7 @@ public sealed partial class KroneckerEstimate
         using var off = no_grad();
         var options = Options;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        bool begins = options.Refresh.Warmup * step < 2;
+        bool begins = options.Refresh.Warmup * step < LastingInterval;
         _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))

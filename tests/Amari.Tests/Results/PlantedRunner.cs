@@ -75,7 +75,8 @@ internal sealed class PlantedRunner : IPartRunner
             "kfac",
             """
             {"threads": 2, "cases": [{"workload": "autoencoder", "batch": 512, "settings": "defaults", "adamW": 80.123456,
-            "kfac": 160, "ratio": 2.0}]}
+            "kfac": 160, "ratio": 2.0, "leastRatio": 1.9, "mostRatio": 2.1, "plain": 150, "measurement": 60,
+             "refresh": 80}]}
             """
         ),
         (
