@@ -48,6 +48,15 @@ internal static class Answer
         return end.IsTested ? end.Winners : [];
     }
 
+    /// <summary>What the ends of the runs say against the optimizers that reached the target first: that they overfit, or that another one
+    /// ends better. Null if there is nothing, or if the order is not one of time.</summary>
+    public static string? ReservationOf(BenchmarkResult comparison)
+    {
+        List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
+        var time = new TimeVerdict(comparison, stable, Target(comparison));
+        return time is { IsMade: true, IsTested: true } ? new EndVerdict(comparison, stable).Against(time.Winners) : null;
+    }
+
     private static IEnumerable<string> NotReached(BenchmarkResult comparison, IReadOnlyList<Summary> all, EndVerdict end)
     {
         if (all.All(s => s.Eligible.Count == 0))
