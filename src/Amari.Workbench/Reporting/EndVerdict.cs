@@ -26,6 +26,10 @@ internal sealed class EndVerdict
     /// <summary>Whether differences were tested.</summary>
     public bool IsTested => _contest is { IsTested: true };
 
+    /// <summary>Whether a test shows who the winners are: that a rival is worse, or that they are about equal. Otherwise all rivals are far
+    /// from the leader, and vary too much for the test.</summary>
+    public bool IsShown => _contest is { IsTested: true } c && (Winners.Count > 1 || c.Rivals.Any(r => r.IsBeaten) || !c.Unclear.Any());
+
     /// <summary>The leader and those that cannot be told apart from it.</summary>
     public IReadOnlyList<Summary> Winners => _contest is null ? [] : [_contest.Leader, .. _contest.Ties.Select(t => t.Summary)];
 
@@ -77,7 +81,7 @@ internal sealed class EndVerdict
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
         List<Rival> unclear = [.. contest.Unclear];
         if (ties.Count == 0)
-            yield return beaten.Count > 0 || unclear.Count == 0
+            yield return IsShown
                 ? $"Use {leader.Optimizer}: it {Best(leader)}, {medians}."
                 : $"{leader.Optimizer} {Best(leader)}, {medians}, but no difference is beyond chance.";
         else
