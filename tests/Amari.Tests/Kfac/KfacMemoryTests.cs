@@ -8,6 +8,7 @@ namespace Amari.Tests.KfacOptimizer;
 
 /// <summary>What a process keeps beside the model, against what the optimizer states. The process is one of its own: in that of the other
 /// tests, what they left is freed at any time.</summary>
+[Collection(nameof(Processes))]
 public sealed class KfacMemoryTests
 {
     private const string Alone = "AMARI_TEST_ALONE";

@@ -5,16 +5,17 @@ using Amari.Training;
 
 namespace Amari.Tests.Training;
 
-/// <summary>A process that trains is killed (<c>kill -9</c>) at a random moment after its first checkpoint; the run that continues ends bit
-/// for bit where an uninterrupted one does.</summary>
+/// <summary>A process that trains is killed (<c>kill -9</c>) at a random moment after the first checkpoint of its last run, while its earlier
+/// ones wait at an evaluation; the runs that continue end bit for bit where uninterrupted ones do.</summary>
+[Collection(nameof(Processes))]
 public sealed class TrainingRunKilledTests
 {
     private const int AtOnce = 2,
-        LongestWait = 60; // seconds
+        Killed = 3, // runs of a process, for most of its time is that of its start
+        LongestWait = 120; // seconds
     private const string None = "none";
 
-    /// <summary>Every optimizer of the catalog; most of the time is that of starting processes, so that two chains of them go on at
-    /// once.</summary>
+    /// <summary>Every optimizer of the catalog, in two chains of processes at once.</summary>
     [Fact]
     public Task Every_optimizer_continues_to_the_same_end() =>
         Task.WhenAll(
@@ -34,19 +35,24 @@ public sealed class TrainingRunKilledTests
         using var uninterrupted = Start(whole, None, names);
         var killed = new Dictionary<string, long>();
         var said = new List<string>();
-        foreach (var (i, name) in names.Index()) // each process ends the run that was killed before, and begins the next
+        string[] before = [];
+        foreach (string[] batch in names.Chunk(Killed)) // each process ends the runs that were killed before, and begins the next
         {
-            using var run = Start(parts, held: name, names[Math.Max(0, i - 1)..(i + 1)]);
-            WaitForCheckpoint(run, Path.Combine(parts, name));
+            using var run = Start(parts, held: string.Join(',', batch), [.. before, .. batch]);
+            WaitForCheckpoint(run, Path.Combine(parts, batch[^1]));
             Thread.Sleep(random.Next(40));
-            Assert.False(run.HasExited, name);
+            Assert.False(run.HasExited, batch[^1]);
             run.Kill();
             said.AddRange(End(run, killed: true));
-            using var left = new CheckpointDirectory(Path.Combine(parts, name)).Load(out var refused)!;
-            Assert.Empty(refused);
-            killed[name] = left.Step;
+            foreach (string name in batch)
+            {
+                using var left = new CheckpointDirectory(Path.Combine(parts, name)).Load(out var refused)!;
+                Assert.Empty(refused);
+                killed[name] = left.Step;
+            }
+            before = batch;
         }
-        using var last = Start(parts, None, names[^1]);
+        using var last = Start(parts, None, before);
         said.AddRange(End(last));
         string[] straight = End(uninterrupted);
         foreach (var (i, name) in names.Index())
@@ -78,6 +84,7 @@ public sealed class TrainingRunKilledTests
             RedirectStandardError = true,
         };
         start.Environment["DOTNET_TieredPGO"] = "0";
+        Processes.LeaveNothing(start);
         return Process.Start(start)!;
     }
 
