@@ -14,7 +14,17 @@ internal static class SavedRuns
 {
     private const int Seed = 3,
         Epochs = 22, // long enough for an evaluation between the first and the last one of every method
+        EpochsOfLongSteps = 8,
         HoldFrom = 3; // epochs
+
+    private static readonly string[] LongSteps =
+    [
+        "newton",
+        "saddle-free-newton",
+        "natural-gradient",
+        "levenberg-marquardt",
+        "gauss-newton",
+    ];
 
     /// <param name="folder">Each optimizer's checkpoints are in a folder of its name here.</param>
     /// <param name="held">The optimizers whose runs do not end, but wait at their second evaluation to be killed, and are saved at every
@@ -45,7 +55,7 @@ internal static class SavedRuns
         var run = trainer.Train(
             new(name, new Dictionary<string, string>()),
             Seed,
-            Budget.OfEpochs(Epochs),
+            Budget.OfEpochs(LongSteps.Contains(name) ? EpochsOfLongSteps : Epochs),
             start,
             new(Path.Combine(folder, name), Resume: true, hold is null ? TimeSpan.FromHours(1) : TimeSpan.Zero),
             (_, point) =>
