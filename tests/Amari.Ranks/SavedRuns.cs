@@ -14,7 +14,7 @@ internal static class SavedRuns
 {
     private const int Seed = 3,
         Epochs = 22, // long enough for an evaluation between the first and the last one of every method
-        EpochsOfLongSteps = 8,
+        EpochsOfLongSteps = 11,
         HoldFrom = 3; // epochs
 
     private static readonly string[] LongSteps =
