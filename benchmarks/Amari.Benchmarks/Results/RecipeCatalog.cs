@@ -33,7 +33,7 @@ internal static class RecipeCatalog
             .. Workloads.Select(w => Tuned(w.Workload, w.Budget, scale)),
             .. Workloads.Select(w => Defaults(w.Workload, w.Budget, scale)),
             Schedules("schedules", "autoencoder", "adamw,routed-muon,kfac", 2, 6, 10.4, ["0", "0.05"], scale),
-            Schedules("schedules-digits", "digits-mlp", "sgd,adamw,routed-muon,kfac", 12, 10, 0.2, ["0"], scale),
+            Schedules("schedules-digits", "digits-mlp", "sgd,routed-muon,kfac", 12, 10, 0.2, ["0"], scale),
             TunedEquation(scale),
             Equations(scale),
             Endurance(scale),

@@ -78,7 +78,7 @@ public sealed class OverviewTests
             StringComparison.Ordinal
         );
         Assert.Matches(
-            "On noise, adamw and sgd cannot be told apart; .*, but sgd overfits and ends at 0.6 unless stopped early \\(kfac ends at 0.2\\)\\. ",
+            "adamw and sgd cannot be told apart; .*, but sgd overfits and ends at 0.6 unless stopped early \\(kfac ends at 0.2\\)\\. ",
             Of(
                 Times("adamw", [1, 1.2, 1.1]).HeldOut([0.35, 0.35, 0.35], [0.35, 0.36, 0.35]),
                 Times("sgd", [1.1, 1, 1.3]).HeldOut([0.35, 0.35, 0.35], [0.6, 0.61, 0.6]),

@@ -5,8 +5,8 @@ using Amari.Training;
 
 namespace Amari.Tests.Training;
 
-/// <summary>A process that trains is killed (<c>kill -9</c>) at a random moment after the first checkpoint of its last run, while its earlier
-/// ones wait at an evaluation; the runs that continue end bit for bit where uninterrupted ones do.</summary>
+/// <summary>A process that trains is killed (<c>kill -9</c>) at a random moment after the first checkpoint of its last run, while its
+/// earlier ones wait at an evaluation; the runs that continue end bit for bit where uninterrupted ones do.</summary>
 [Collection(nameof(Processes))]
 public sealed class TrainingRunKilledTests
 {

@@ -3,8 +3,8 @@ using Amari.Reporting;
 
 namespace Amari.Benchmarks.Results.Tables;
 
-/// <summary>The held-out loss at the end by the shape of the schedule, with each optimizer's rank; and which optimizers change places beyond
-/// chance.</summary>
+/// <summary>The held-out loss at the end by the shape of the schedule, with each optimizer's rank; and which optimizers change places
+/// beyond chance.</summary>
 internal static class ScheduleTable
 {
     /// <summary>The table.</summary>
