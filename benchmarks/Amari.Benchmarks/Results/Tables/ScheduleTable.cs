@@ -31,7 +31,7 @@ internal static class ScheduleTable
     }
 
     /// <summary>A sentence for each pair of optimizers of which one is better with one shape and the other with another.</summary>
-    private static IEnumerable<string> Flips(IReadOnlyList<JsonNode> comparisons, IReadOnlyList<string> names)
+    private static IEnumerable<string> Flips(List<JsonNode> comparisons, List<string> names)
     {
         for (int i = 0; i < names.Count; i++)
         for (int j = i + 1; j < names.Count; j++)
