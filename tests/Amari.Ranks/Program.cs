@@ -32,7 +32,7 @@ try
             Catalog.Run(world);
             break;
         case "saved":
-            SavedRuns.Run(args[1], args[2], args[3..]);
+            SavedRuns.Run(args[1], args[2].Split(','), args[3..]);
             break;
         case "endless":
             Failure.Run(world, args[2]);

@@ -14,33 +14,59 @@ internal static class SavedRuns
 {
     private const int Seed = 3,
         Epochs = 22, // long enough for an evaluation between the first and the last one of every method
+        EpochsOfLongSteps = 11,
         HoldFrom = 3; // epochs
 
+    private static readonly string[] LongSteps =
+    [
+        "newton",
+        "saddle-free-newton",
+        "natural-gradient",
+        "levenberg-marquardt",
+        "gauss-newton",
+    ];
+
     /// <param name="folder">Each optimizer's checkpoints are in a folder of its name here.</param>
-    /// <param name="held">The optimizer whose run does not end, but waits at its second evaluation to be killed, and is saved at every
-    /// step; another word for none.</param>
+    /// <param name="held">The optimizers whose runs do not end, but wait at their second evaluation to be killed, and are saved at every
+    /// step. The next run begins when the one before waits.</param>
     /// <param name="optimizers">By name.</param>
-    public static void Run(string folder, string held, IEnumerable<string> optimizers)
+    public static void Run(string folder, IReadOnlyList<string> held, IReadOnlyList<string> optimizers)
     {
         foreach (string name in optimizers)
         {
-            using var trainer = new Trainer(LabelSquares.For(name, new Noisy()), null);
-            bool holds = name == held;
-            var start = new Start();
-            var run = trainer.Train(
-                new(name, new Dictionary<string, string>()),
-                Seed,
-                Budget.OfEpochs(Epochs),
-                start,
-                new(Path.Combine(folder, name), Resume: true, holds ? TimeSpan.Zero : TimeSpan.FromHours(1)),
-                (_, point) =>
-                {
-                    if (holds && point.Step >= HoldFrom * trainer.StepsPerEpoch)
-                        Thread.Sleep(Timeout.Infinite);
-                }
-            );
-            Console.WriteLine($"{name}: {start.Step} to {run.Steps}, {run.Status}");
+            if (!held.Contains(name) || name == optimizers[^1])
+            {
+                Train(folder, name, held.Contains(name) ? () => { } : null);
+                continue;
+            }
+            using var waits = new ManualResetEventSlim();
+            new Thread(() => Train(folder, name, waits.Set)) { IsBackground = true }.Start();
+            waits.Wait();
         }
+    }
+
+    /// <param name="folder">As above.</param>
+    /// <param name="name">The optimizer.</param>
+    /// <param name="hold">Called before a run waits for ever; null for one that ends.</param>
+    private static void Train(string folder, string name, Action? hold)
+    {
+        using var trainer = new Trainer(LabelSquares.For(name, new Noisy()), null);
+        var start = new Start();
+        var run = trainer.Train(
+            new(name, new Dictionary<string, string>()),
+            Seed,
+            Budget.OfEpochs(LongSteps.Contains(name) ? EpochsOfLongSteps : Epochs),
+            start,
+            new(Path.Combine(folder, name), Resume: true, hold is null ? TimeSpan.FromHours(1) : TimeSpan.Zero),
+            (_, point) =>
+            {
+                if (hold is null || point.Step < HoldFrom * trainer.StepsPerEpoch)
+                    return;
+                hold();
+                Thread.Sleep(Timeout.Infinite);
+            }
+        );
+        Console.WriteLine($"{name}: {start.Step} to {run.Steps}, {run.Status}");
     }
 
     /// <summary>The step that a run begins at.</summary>

@@ -6,6 +6,7 @@ using Amari.Tests.Training;
 namespace Amari.Tests;
 
 /// <summary>What <c>dotnet pack</c> makes of the library.</summary>
+[Collection(nameof(Processes))]
 public sealed class PackageTests
 {
     private const long LargestLibrary = 3L << 19; // 1.5 MiB: code alone, no data
@@ -16,12 +17,12 @@ public sealed class PackageTests
         string configuration = new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
             project = Path.Combine(Folder(), "..", "..", "src", "Amari");
         using var folder = new TemporaryFolder();
-        using var pack = Process.Start(
-            new ProcessStartInfo("dotnet", ["pack", project, "--no-build", "-c", configuration, "-o", folder.Path, "-v", "quiet"])
-            {
-                RedirectStandardOutput = true,
-            }
-        )!;
+        var start = new ProcessStartInfo("dotnet", ["pack", project, "--no-build", "-c", configuration, "-o", folder.Path, "-v", "quiet"])
+        {
+            RedirectStandardOutput = true,
+        };
+        Processes.WorkIn(folder.Path, start);
+        using var pack = Process.Start(start)!;
         string said = pack.StandardOutput.ReadToEnd();
         pack.WaitForExit();
         Assert.True(pack.ExitCode == 0, said);

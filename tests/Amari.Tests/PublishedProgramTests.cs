@@ -8,6 +8,7 @@ namespace Amari.Tests;
 
 /// <summary>A program that is compiled ahead of time (ReadyToRun), and what the settings of the runtime's compiler change: numbers are
 /// protected there, too, and errors are exceptions.</summary>
+[Collection(nameof(Processes))]
 public sealed class PublishedProgramTests
 {
     private const string Source = """
@@ -86,6 +87,7 @@ public sealed class PublishedProgramTests
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "published for linux-x64");
         using var folder = new TemporaryFolder();
+        using var temporary = new TemporaryFolder();
         File.WriteAllText(folder.File("Program.cs"), Source);
         File.WriteAllText(
             folder.File("published.csproj"),
@@ -106,7 +108,7 @@ public sealed class PublishedProgramTests
             """
         );
         var (code, text) = Run(
-            "dotnet",
+            temporary,
             [],
             "publish",
             folder.Path,
@@ -135,7 +137,7 @@ public sealed class PublishedProgramTests
                 ]
         )
         {
-            (code, text) = Run("dotnet", [variable], [folder.File("out/published.dll"), .. argument]);
+            (code, text) = Run(temporary, [variable], [folder.File("out/published.dll"), .. argument]);
             Assert.True(code == 0 && text.Contains(Expected, StringComparison.Ordinal), $"{variable} {string.Join(' ', argument)}: {text}");
         }
     }
@@ -156,9 +158,10 @@ public sealed class PublishedProgramTests
             StringComparison.Ordinal
         );
 
-    private static (int Code, string Text) Run(string file, string[] environment, params string[] arguments)
+    private static (int Code, string Text) Run(TemporaryFolder temporary, string[] environment, params string[] arguments)
     {
-        var start = new ProcessStartInfo(file, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        Processes.WorkIn(temporary.Path, start);
         foreach (string pair in environment)
             start.Environment[pair.Split('=')[0]] = pair.Split('=')[1];
         using var process = Process.Start(start)!;

@@ -8,14 +8,10 @@ internal static class RecipeCatalog
     /// <summary>The optimizers of the comparisons.</summary>
     public const string Optimizers = "sgd,adamw,lion,routed-muon,soap,shampoo,schedulefree-adamw,kfac,ekfac";
 
-    private const string Scheduled = "adamw,routed-muon,kfac";
     private const int Seeds = 3,
         Trials = 6,
         EquationTrials = 8,
-        EquationBudget = 10,
-        ScheduleSeeds = 2,
-        ScheduleEpochs = 6;
-    private const double EpochSeconds = 10.4; // of the autoencoder, the three scheduled optimizers together
+        EquationBudget = 10;
     private const double Evaluated = 1.25, // evaluations take at most a fifth of the wall time
         Start = 12, // of a process, and the figures at its end
         MaxWarmUp = 2;
@@ -29,7 +25,6 @@ internal static class RecipeCatalog
     ];
 
     private static readonly string[] Shapes = ["constant", "linear", "cosine"];
-    private static readonly string[] Warmups = ["0", "0.05"];
 
     /// <summary>All recipes.</summary>
     /// <param name="scale">What budgets and counts are multiplied by; a small one makes a trial, whose results say nothing.</param>
@@ -37,7 +32,8 @@ internal static class RecipeCatalog
         [
             .. Workloads.Select(w => Tuned(w.Workload, w.Budget, scale)),
             .. Workloads.Select(w => Defaults(w.Workload, w.Budget, scale)),
-            Schedules(scale),
+            Schedules("schedules", "autoencoder", "adamw,routed-muon,kfac", 2, 6, 10.4, ["0", "0.05"], scale),
+            Schedules("schedules-digits", "digits-mlp", "sgd,routed-muon,kfac", 12, 10, 0.2, ["0"], scale),
             TunedEquation(scale),
             Equations(scale),
             Endurance(scale),
@@ -127,21 +123,38 @@ internal static class RecipeCatalog
         return new(id, title, [new(id, PartKind.Comparison, arguments, Start + optimizers.Split(',').Length * each)]);
     }
 
-    private static Recipe Schedules(double scale)
+    /// <param name="id">The recipe.</param>
+    /// <param name="workload">The workload.</param>
+    /// <param name="optimizers">By name.</param>
+    /// <param name="seeds">Of each optimizer.</param>
+    /// <param name="epochs">Of each run.</param>
+    /// <param name="epochSeconds">The seconds of an epoch of all optimizers together.</param>
+    /// <param name="warmups">The shares of warm-up, with each shape.</param>
+    /// <param name="scale">As above.</param>
+    private static Recipe Schedules(
+        string id,
+        string workload,
+        string optimizers,
+        int seeds,
+        int epochs,
+        double epochSeconds,
+        string[] warmups,
+        double scale
+    )
     {
-        string epochs = Count(ScheduleEpochs, scale);
-        double seconds = Start + Evaluated * ScheduleSeeds * EpochSeconds * double.Parse(epochs, CultureInfo.InvariantCulture);
+        string count = Count(epochs, scale);
+        double seconds = Start + Evaluated * seeds * epochSeconds * double.Parse(count, CultureInfo.InvariantCulture);
         return new(
-            "schedules",
-            "autoencoder, rankings by the shape of the schedule",
+            id,
+            $"{workload}, rankings by the shape of the schedule",
             [
                 .. from shape in Shapes
-                from warmup in Warmups
+                from warmup in warmups
                 select new Part(
                     $"{shape}-{warmup}",
                     PartKind.Comparison,
                     [
-                        .. $"compare autoencoder --optimizers {Scheduled} --seeds {ScheduleSeeds} --epochs {epochs}".Split(' '),
+                        .. $"compare {workload} --optimizers {optimizers} --seeds {seeds} --epochs {count}".Split(' '),
                         .. $"--schedule {shape} --warmup {warmup} --threads 1".Split(' '),
                     ],
                     seconds

@@ -37,15 +37,24 @@ internal static class Answer
     }
 
     /// <summary>The optimizers without trouble that were best and cannot be told apart: by the time to the target where some reached it,
-    /// otherwise at the end. None without a paired test.</summary>
+    /// otherwise at the end. None without a paired test, or without any difference that it shows.</summary>
     public static IReadOnlyList<Summary> WinnersOf(BenchmarkResult comparison)
     {
         List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
         var time = new TimeVerdict(comparison, stable, Target(comparison));
         if (time.IsMade)
-            return time.IsTested ? time.Winners : [];
+            return time.IsShown ? time.Winners : [];
         var end = new EndVerdict(comparison, stable);
-        return end.IsTested ? end.Winners : [];
+        return end.IsShown ? end.Winners : [];
+    }
+
+    /// <summary>What the ends of the runs say against the optimizers that reached the target first: that they overfit, or that another one
+    /// ends better. Null if there is nothing, or if the order is not one of time.</summary>
+    public static string? ReservationOf(BenchmarkResult comparison)
+    {
+        List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
+        var time = new TimeVerdict(comparison, stable, Target(comparison));
+        return time.IsShown ? new EndVerdict(comparison, stable).Against(time.Winners) : null;
     }
 
     private static IEnumerable<string> NotReached(BenchmarkResult comparison, IReadOnlyList<Summary> all, EndVerdict end)

@@ -17,9 +17,8 @@ internal static class Cautions
     {
         foreach (string warning in Trouble.Plateaus(all))
             yield return warning;
-        foreach (var winner in winners)
-            if (Overfit(winner) is { } overfit)
-                yield return overfit;
+        foreach (var winner in winners.Where(Overfits))
+            yield return Rise(winner);
         if (Conditions.Remark(comparison, timed) is { } busy)
             yield return busy;
         if (!all.All(s => s.IsComplete))
@@ -37,17 +36,20 @@ internal static class Cautions
             yield return "K-FAC's defaults and ranges were chosen on this workload: its result supports no claim for other workloads.";
     }
 
-    /// <summary>Held-out losses that rose again by more than a tenth of their reduction; null if most seeds' did not.</summary>
-    private static string? Overfit(Summary summary)
-    {
-        var overfit = summary
-            .Runs.Where(r =>
+    /// <summary>Whether the held-out losses of most seeds rose again by more than a tenth of their reduction.</summary>
+    public static bool Overfits(Summary summary) => 2 * Overfit(summary).Count > summary.Runs.Count;
+
+    private static List<TrainingRun> Overfit(Summary summary) =>
+        [
+            .. summary.Runs.Where(r =>
                 r.BestHeldOut is { } best && r.FinalHeldOutLoss - best.Loss > Overfitting * (r.HeldOut[0].Loss - r.FinalHeldOutLoss)
-            )
-            .ToList();
-        if (2 * overfit.Count <= summary.Runs.Count)
-            return null;
-        var (run, point) = (overfit[0], overfit[0].BestHeldOut!.Value);
+            ),
+        ];
+
+    private static string Rise(Summary summary)
+    {
+        var run = Overfit(summary)[0];
+        var point = run.BestHeldOut!.Value;
         return $"{summary.Optimizer} overfits: its held-out loss was {Number.Short(point.Loss)} at step {point.Step} and "
             + FormattableString.Invariant($"{Number.Short(run.FinalHeldOutLoss)} at the end (seed {run.Seed}); a shorter budget may do.");
     }

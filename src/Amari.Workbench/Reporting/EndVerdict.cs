@@ -1,4 +1,5 @@
 using Amari.Training;
+using Amari.Workloads;
 
 namespace Amari.Reporting;
 
@@ -25,6 +26,10 @@ internal sealed class EndVerdict
     /// <summary>Whether differences were tested.</summary>
     public bool IsTested => _contest is { IsTested: true };
 
+    /// <summary>Whether a test shows who the winners are: that a rival is worse, or that they are about equal. Otherwise all rivals are far
+    /// from the leader, and vary too much for the test.</summary>
+    public bool IsShown => _contest is { IsTested: true } c && (Winners.Count > 1 || c.Rivals.Any(r => r.IsBeaten) || !c.Unclear.Any());
+
     /// <summary>The leader and those that cannot be told apart from it.</summary>
     public IReadOnlyList<Summary> Winners => _contest is null ? [] : [_contest.Leader, .. _contest.Ties.Select(t => t.Summary)];
 
@@ -33,6 +38,23 @@ internal sealed class EndVerdict
         _contest is { } contest
         && first.Count > 0
         && first.All(f => contest.Rivals.FirstOrDefault(r => r.Name == f.Optimizer) is { IsBeaten: true });
+
+    /// <summary>What the ends of the runs say against the winners by time, as the end of a sentence; null if there is nothing.</summary>
+    /// <param name="first">The winners by time.</param>
+    public string? Against(IReadOnlyList<Summary> first)
+    {
+        List<Summary> overfit = _quantity.Name == Target.HeldOutLoss ? [.. first.Where(s => s.IsComplete && Cautions.Overfits(s))] : [];
+        bool differs = DiffersFrom(first);
+        if (overfit.Count == 0)
+            return differs
+                ? $"{_contest!.Leader.Optimizer} ends best, at {_quantity.Name} {_quantity.Median(_contest.Leader)} "
+                    + $"({string.Join(", ", first.Select(Value))})"
+                : null;
+        string who = first.Count == 1 ? "it" : Trouble.Join([.. overfit.Select(s => s.Optimizer)]);
+        return $"{who} {(overfit.Count == 1 ? "overfits and ends" : "overfit and end")} at "
+            + $"{Trouble.Join([.. overfit.Select(_quantity.Median)])} unless stopped early"
+            + (differs ? $" ({_contest!.Leader.Optimizer} ends at {_quantity.Median(_contest.Leader)})" : "");
+    }
 
     /// <summary>The verdict if no optimizer reached the target with every seed.</summary>
     /// <param name="missed">Who did not reach what.</param>
@@ -59,7 +81,7 @@ internal sealed class EndVerdict
         var beaten = contest.Rivals.Where(r => r.IsBeaten).ToList();
         List<Rival> unclear = [.. contest.Unclear];
         if (ties.Count == 0)
-            yield return beaten.Count > 0 || unclear.Count == 0
+            yield return IsShown
                 ? $"Use {leader.Optimizer}: it {Best(leader)}, {medians}."
                 : $"{leader.Optimizer} {Best(leader)}, {medians}, but no difference is beyond chance.";
         else

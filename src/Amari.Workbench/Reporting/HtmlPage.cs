@@ -11,6 +11,8 @@ internal sealed class HtmlPage
 {
     private const string Policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
 
+    private const int MaxNarrowColumns = 3;
+
     private readonly StringBuilder _page = new();
 
     public HtmlPage(string title) =>
@@ -38,12 +40,20 @@ internal sealed class HtmlPage
         return this;
     }
 
-    /// <summary>Adds a table. Headings are text, cells are HTML.</summary>
+    /// <summary>Adds a table. Headings are text, cells are HTML. On a narrow screen, the cells of a table with many columns are below each
+    /// other, each with its heading.</summary>
     public void Table(IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<string>> rows)
     {
-        _page.Append("<div class=\"wide\"><table><tr>").AppendJoin("", heads.Select(h => $"<th>{Text(h)}</th>")).Append("</tr>\n");
+        bool stacks = heads.Count > MaxNarrowColumns;
+        _page
+            .Append($"<div class=\"wide{(stacks ? " stack" : "")}\"><table><tr>")
+            .AppendJoin("", heads.Select(h => $"<th>{Text(h)}</th>"))
+            .Append("</tr>\n");
         foreach (var row in rows)
-            _page.Append("<tr>").AppendJoin("", row.Select(c => $"<td>{c}</td>")).Append("</tr>\n");
+            _page
+                .Append("<tr>")
+                .AppendJoin("", row.Select((c, i) => stacks ? $"<td data-head=\"{Text(heads[i])}\">{c}</td>" : $"<td>{c}</td>"))
+                .Append("</tr>\n");
         _page.Append("</table></div>\n");
     }
 

@@ -88,6 +88,7 @@ internal static class LossFigure
         var text = plot.Add.Text($"target {Number.Short(target)}", 0, y); // at the start, where no curve has reached it yet
         text.LabelFontSize = 15;
         text.LabelFontColor = Colors.DimGray;
+        text.LabelBackgroundColor = Colors.White.WithAlpha(0.7);
         bool below = 2 * y > plot.Axes.Left.Min + plot.Axes.Left.Max;
         text.LabelAlignment = below ? Alignment.UpperLeft : Alignment.LowerLeft;
         (text.OffsetX, text.OffsetY) = (4, below ? 4 : -2);

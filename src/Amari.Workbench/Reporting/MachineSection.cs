@@ -52,7 +52,7 @@ internal static class MachineSection
     private static string Short(string commit) => commit.Length > CommitDigits ? commit[..CommitDigits] : commit;
 
     private static string Describe(Machine machine) =>
-        $"{machine.Processor}, {machine.Cores} cores"
+        $"{machine.Processor}, {machine.CoresInWords}"
         + (machine.InstructionSets.Count > 0 ? $" with {string.Join(", ", machine.InstructionSets)}" : "")
         + $"; {machine.System}, {machine.Runtime}"
         + (machine.LibTorch is { } libtorch ? $", libtorch {libtorch}" : "");

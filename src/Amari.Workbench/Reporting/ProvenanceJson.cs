@@ -39,6 +39,7 @@ internal static class ProvenanceJson
             {
                 ["processor"] = start.Machine.Processor,
                 ["cores"] = start.Machine.Cores,
+                ["systemCores"] = start.Machine.SystemCores,
                 ["instructionSets"] = new JsonArray([.. start.Machine.InstructionSets.Select(s => JsonValue.Create(s))]),
                 ["os"] = start.Machine.System,
                 ["dotnet"] = start.Machine.Runtime,
@@ -63,7 +64,10 @@ internal static class ProvenanceJson
                 machine["os"].Text(),
                 machine["dotnet"].Text(),
                 machine["libtorch"].OptionalText()
-            ),
+            )
+            {
+                SystemCores = (int?)machine["systemCores"].OptionalCount(),
+            },
             json["threads"].SmallCount(),
             json["ranks"].SmallCount()
         );

@@ -27,6 +27,10 @@ internal sealed class TimeVerdict
     /// <summary>Whether differences were tested.</summary>
     public bool IsTested => _contest is { IsTested: true };
 
+    /// <summary>Whether a test shows who the winners are: that a rival is worse, or that they are about equal. Otherwise all rivals are far
+    /// from the leader, and vary too much for the test.</summary>
+    public bool IsShown => _contest is { IsTested: true } c && (Winners.Count > 1 || c.Rivals.Any(r => r.IsBeaten) || !c.Unclear.Any());
+
     /// <summary>Whether runs in the test missed the target.</summary>
     public bool IsCensored => _contest?.Rivals.Any(r => r.Test.IsPossible && !r.Summary.ReachedByAll) == true;
 
@@ -70,7 +74,7 @@ internal sealed class TimeVerdict
         var (where, reached) = endDiffers ? ($" where the time to {_target} counts", "that") : ("", _target);
         List<Rival> unclear = [.. contest.Unclear.Where(t => t.Summary.ReachedByAll)];
         if (ties.Count == 0)
-            yield return beaten.Count > 0 || unclear.Count == 0
+            yield return IsShown
                 ? $"Use {leader.Optimizer}{where}: it reached {reached} first, in {Cost(leader)}, {medians}."
                 : $"{leader.Optimizer} reached {_target} first, in {Cost(leader)}, {medians}, but no difference is beyond chance.";
         else

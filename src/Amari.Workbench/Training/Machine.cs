@@ -21,6 +21,15 @@ internal sealed record Machine(
     string? LibTorch
 )
 {
+    private const string ProcessorInfo = "/proc/cpuinfo"; // of Linux
+
+    /// <summary>The processors of the whole machine: more than <see cref="Cores"/> if the process is pinned to some of them, or a container
+    /// has a share. Null if unknown.</summary>
+    public int? SystemCores { get; init; }
+
+    /// <summary>"2 cores", or "1 of 2 cores" for a part of the machine.</summary>
+    public string CoresInWords => InWords(Cores, SystemCores);
+
     /// <summary>This machine.</summary>
     public static Machine Current { get; } =
         new(
@@ -30,12 +39,27 @@ internal sealed record Machine(
             RuntimeInformation.OSDescription,
             RuntimeInformation.FrameworkDescription,
             TorchLibrary.Status.State == TorchLibraryState.Failed ? null : torch.__version__
-        );
+        )
+        {
+            SystemCores = CountCores(),
+        };
+
+    /// <summary>As <see cref="CoresInWords"/>.</summary>
+    public static string InWords(int cores, int? systemCores) =>
+        systemCores > cores
+            ? FormattableString.Invariant($"{cores} of {systemCores} cores")
+            : FormattableString.Invariant($"{cores} core{(cores == 1 ? "" : "s")}");
+
+    private static int? CountCores() =>
+        File.Exists(ProcessorInfo)
+        && File.ReadLines(ProcessorInfo).Count(line => line.StartsWith("processor\t", StringComparison.Ordinal)) is > 0 and var count
+            ? count
+            : null;
 
     private static string ProcessorName() =>
         (
-            File.Exists("/proc/cpuinfo")
-                ? File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
+            File.Exists(ProcessorInfo)
+                ? File.ReadLines(ProcessorInfo).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))
                 : null
         )
             ?.Split(':', 2)[1]

@@ -5,6 +5,7 @@ using Amari.Tests.Training;
 namespace Amari.Tests.Cli;
 
 /// <summary>Ctrl-C at a process of the tool.</summary>
+[Collection(nameof(Processes))]
 public sealed class InterruptTests
 {
     [Fact]

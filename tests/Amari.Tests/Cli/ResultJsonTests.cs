@@ -36,6 +36,9 @@ public sealed class ResultJsonTests : IDisposable
         foreach (string name in (string[])["commandLine", "started", "version"])
             Assert.Contains((string)json[name]!, section, StringComparison.Ordinal);
         Assert.Contains((string)json["machine"]!["processor"]!, section, StringComparison.Ordinal);
+        if (OperatingSystem.IsLinux())
+            Assert.InRange((int)json["machine"]!["systemCores"]!, Environment.ProcessorCount, int.MaxValue);
+        Assert.Contains(Machine.Current.CoresInWords, section, StringComparison.Ordinal);
     }
 
     [Theory]

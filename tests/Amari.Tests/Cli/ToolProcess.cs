@@ -15,7 +15,9 @@ internal sealed class ToolProcess : IDisposable
     public ToolProcess(string[] arguments, params string[] before)
     {
         string[] line = [.. before, "dotnet", Path.Combine(AppContext.BaseDirectory, "Amari.Cli.dll"), .. arguments];
-        _process = Process.Start(new ProcessStartInfo(line[0], line[1..]) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        var start = new ProcessStartInfo(line[0], line[1..]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        Processes.LeaveNothing(start);
+        _process = Process.Start(start)!;
         (_output, _error) = (_process.StandardOutput.ReadToEndAsync(), _process.StandardError.ReadToEndAsync());
     }
 

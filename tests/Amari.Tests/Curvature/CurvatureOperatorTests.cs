@@ -8,8 +8,15 @@ public sealed class CurvatureOperatorTests : IDisposable
 {
     private const double Tolerance = 1e-10;
     private readonly DisposeScope _scope = NewDisposeScope();
+    private readonly int _threads = get_num_threads();
 
-    public void Dispose() => _scope.Dispose();
+    public CurvatureOperatorTests() => set_num_threads(1); // the problems are small
+
+    public void Dispose()
+    {
+        set_num_threads(_threads);
+        _scope.Dispose();
+    }
 
     private static CurvatureOperator Make(string kind, Objective objective) =>
         kind switch

@@ -22,6 +22,7 @@ internal sealed class MpiJob : IDisposable
         start.Environment["OMP_NUM_THREADS"] = "1";
         start.Environment["OMP_WAIT_POLICY"] = "PASSIVE";
         start.Environment["DOTNET_TieredPGO"] = "0";
+        Processes.LeaveNothing(start);
         start.Environment["OMPI_MCA_mpi_yield_when_idle"] = "1";
         _process = new() { StartInfo = start };
         _process.OutputDataReceived += Read;

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Amari.Cli.Commands;
 using Amari.Distributed;
 using Amari.Tests.Training;
 using Amari.Training;
@@ -11,6 +10,7 @@ namespace Amari.Tests.Distributed;
 
 /// <summary>Ranks under the installed MPI: collectives, training equal to one process, resume with another number of ranks,
 /// failures.</summary>
+[Collection(nameof(Processes))]
 public sealed class MpiTests
 {
     private const string Ranks = "Amari.Ranks",
@@ -314,15 +314,9 @@ public sealed class MpiTests
         }
     }
 
-    private static void Run(string[] arguments)
-    {
-        using var output = new StringWriter();
-        using var error = new StringWriter();
-        int threads = get_num_threads();
-        int code = CommandLine.Run(arguments, output, error);
-        set_num_threads(threads);
-        Assert.True(code == 0, error.ToString());
-    }
+    /// <summary>Runs the tool in one process.</summary>
+    private static void Run(string[] arguments) =>
+        Succeeds(MpiJob.StartCommand("dotnet", [.. MpiJob.Program(Tool)[1..], .. arguments]), "Report:");
 
     /// <summary>Losses by step.</summary>
     private static Dictionary<long, double> Points(string file) =>

@@ -6,19 +6,13 @@ using Amari.Workloads;
 
 namespace Amari.Tests.KfacOptimizer;
 
-/// <summary>That steps are bounded by more than the Fisher where they start: schedules that touch 0, the growth of steps, the least
-/// damping, and training on long after a model has fitted its data.</summary>
+/// <summary>That steps are bounded by more than the Fisher where they start: schedules that touch 0, the growth of steps, and the least
+/// damping.</summary>
 public sealed class KfacBoundTests : IDisposable
 {
     private readonly DisposeScope _scope = NewDisposeScope();
 
-    private readonly int _threads = get_num_threads();
-
-    public void Dispose()
-    {
-        set_num_threads(_threads);
-        _scope.Dispose();
-    }
+    public void Dispose() => _scope.Dispose();
 
     private static nn.Module<Tensor, Tensor> Net()
     {
@@ -195,71 +189,5 @@ public sealed class KfacBoundTests : IDisposable
             optimizer.step();
             return optimizer.Estimate.Blocks[0].Damping(options.Curvature.DampedBy(options.Damping));
         }
-    }
-
-    /// <summary>Settings that destroyed the model on all of twenty seeds by step 5,000, before steps were bounded.</summary>
-    private static readonly Kfac.Options Risky = new()
-    {
-        LearningRate = 0.05,
-        Damping = 10,
-        Step = new AutoStep { KlClip = 1.3e-3, Momentum = 0.9 },
-        Curvature = new()
-        {
-            DampingScale = DampingScale.MeanEigenvalue,
-            FactorEma = 0.85,
-            Refresh = new()
-            {
-                FactorInterval = 5,
-                InverseInterval = 20,
-                Warmup = null,
-            },
-        },
-    };
-
-    public static TheoryData<string, int> LongRuns =>
-        new(from name in (string[])["defaults", "ekfac", "risky", "quadratic"] from seed in (int[])[0, 1] select (name, seed));
-
-    [Theory, MemberData(nameof(LongRuns))]
-    public void A_fitted_model_stays_fitted_when_trained_further(string name, int seed)
-    {
-        const int Batch = 128;
-        int Steps = name == "quadratic" ? 2000 : 5000; // which take three times as long
-        set_num_threads(1);
-        var workload = WorkloadCatalog.Find("digits-mlp", null);
-        using var data = workload.Load(null);
-        manual_seed(seed);
-        using var model = workload.CreateModel();
-        using var optimizer = name is "risky" or "quadratic"
-            ? new Kfac(model, name == "risky" ? Risky : new() { Step = new QuadraticStep() }, new Categorical())
-            : (Kfac)
-                OptimizerCatalog
-                    .Find(name == "ekfac" ? "ekfac" : "kfac")
-                    .Create(
-                        model,
-                        Settings.Apply(typeof(Kfac.Options), OptimizerCatalog.Find(name == "ekfac" ? "ekfac" : "kfac").Preset ?? []),
-                        new Categorical()
-                    );
-        var (x, y) = (data.Train.Inputs, data.Train.Targets);
-        double best = double.PositiveInfinity,
-            last = double.NaN,
-            worst = 0;
-        for (int step = 1; step <= Steps; step++)
-        {
-            using var scope = NewDisposeScope();
-            var rows = randint(0, x.shape[0], [Batch]);
-            optimizer.zero_grad();
-            nn.functional.cross_entropy(model.call(x.index_select(0, rows)), y.index_select(0, rows)).backward();
-            optimizer.step();
-            if (step % 50 != 0)
-                continue;
-            using var off = no_grad();
-            last = nn.functional.cross_entropy(model.call(x), y).ToDouble();
-            best = Math.Min(best, last);
-            if (step > Steps / 2)
-                worst = Math.Max(worst, last);
-        }
-        Assert.InRange(best, 0, 1e-4);
-        Assert.InRange(last, 0, Math.Max(10 * best, 1e-6));
-        Assert.InRange(worst, 0, 1e-3);
     }
 }

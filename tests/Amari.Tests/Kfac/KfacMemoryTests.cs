@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using Amari.Curvature;
 using Amari.Kronecker;
@@ -8,10 +7,9 @@ namespace Amari.Tests.KfacOptimizer;
 
 /// <summary>What a process keeps beside the model, against what the optimizer states. The process is one of its own: in that of the other
 /// tests, what they left is freed at any time.</summary>
+[Collection(nameof(Processes))]
 public sealed class KfacMemoryTests
 {
-    private const string Alone = "AMARI_TEST_ALONE";
-
     /// <param name="method">How factors are inverted.</param>
     /// <param name="matrices">A, G and the momentum; and two inverses, or a few directions.</param>
     [Theory, InlineData(nameof(InverseOptions.Cholesky), 5), InlineData(nameof(InverseOptions.Nystrom), 3)]
@@ -19,22 +17,10 @@ public sealed class KfacMemoryTests
     {
         if (!OperatingSystem.IsLinux())
             return;
-        if (Environment.GetEnvironmentVariable(Alone) is { } asked)
-        {
-            if (asked == method)
-                Measure(method, matrices);
-            return;
-        }
-        var start = new ProcessStartInfo("dotnet", [typeof(KfacMemoryTests).Assembly.Location, "-class", typeof(KfacMemoryTests).FullName!])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment[Alone] = method;
-        using var child = Process.Start(start)!;
-        string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
-        await child.WaitForExitAsync();
-        Assert.True(child.ExitCode == 0, string.Concat(output));
+        if (Processes.Alone is null)
+            await Processes.RunAlone(typeof(KfacMemoryTests), method);
+        else if (Processes.Alone == method)
+            Measure(method, matrices);
     }
 
     /// <summary>Large factors, for small blocks stay with the allocator.</summary>

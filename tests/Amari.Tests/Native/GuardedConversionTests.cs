@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using Amari.Native;
 
 namespace Amari.Tests.Native;
@@ -6,8 +5,6 @@ namespace Amari.Tests.Native;
 /// <summary>Numbers that do not fit the type they are asked for as. A failure here ends the process.</summary>
 public sealed class GuardedConversionTests
 {
-    private const string Alone = "AMARI_TEST_ALONE";
-
     public GuardedConversionTests() => Assert.Null(TorchLibrary.Status.Unguarded);
 
     [Fact]
@@ -33,24 +30,10 @@ public sealed class GuardedConversionTests
     [Fact]
     public async Task Others_become_the_nearest_that_fits()
     {
-        if (Environment.GetEnvironmentVariable(Alone) is not null)
-        {
+        if (Processes.Alone is null)
+            await Processes.RunAlone(typeof(GuardedConversionTests), nameof(Convert));
+        else
             Convert();
-            return;
-        }
-        var start = new ProcessStartInfo(
-            "dotnet",
-            [typeof(GuardedConversionTests).Assembly.Location, "-class", typeof(GuardedConversionTests).FullName!]
-        )
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        start.Environment[Alone] = "1";
-        using var child = Process.Start(start)!;
-        string[] output = await Task.WhenAll(child.StandardOutput.ReadToEndAsync(), child.StandardError.ReadToEndAsync());
-        await child.WaitForExitAsync();
-        Assert.True(child.ExitCode == 0, string.Concat(output));
     }
 
     private static void Convert()

@@ -4,9 +4,8 @@ using TorchSharp;
 
 namespace Amari.Tests.Native;
 
-/// <summary>Its tests set variables of the environment, so nothing runs beside them.</summary>
-[CollectionDefinition(nameof(TorchLibraryTests), DisableParallelization = true)]
-[Collection(nameof(TorchLibraryTests))]
+/// <summary>Where the patched library is kept, in processes with folders of their own.</summary>
+[Collection(nameof(Processes))]
 public sealed class TorchLibraryTests : IDisposable
 {
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("amari-test-");
@@ -67,7 +66,7 @@ public sealed class TorchLibraryTests : IDisposable
             "/proc/temporary"
         );
 
-        Assert.Equal((0, ""), (child.ExitCode, child.Error));
+        Assert.Equal((0, ""), (child.ExitCode, Cli.ToolProcess.WithoutStarvation(child.Error)));
         Assert.True(File.Exists(Path.Combine(results, "report.html")));
         Assert.True(File.Exists(Path.Combine(results, "loss-steps.png")));
     }

@@ -36,6 +36,7 @@ public sealed class AnswerUnclearTests
         string text = Amari.Reporting.Answer.Of(Equation());
         Starts("lm ended with the lowest loss, 0.1, medians of 2 seeds, but no difference is beyond chance. lbfgs", text);
         Lacks("Use ", text);
+        Assert.Empty(Amari.Reporting.Answer.WinnersOf(Equation()));
     }
 
     [Fact]

@@ -126,6 +126,29 @@ public sealed partial class HtmlReportTests
         Assert.Equal(2, Regex.Count(page, "<button [^>]*aria-pressed=\"true\""));
     }
 
+    [Fact]
+    public void Cells_of_wide_tables_have_their_headings_for_narrow_screens()
+    {
+        var page = new HtmlPage("t");
+        page.Table(
+            ["a", "b", "c"],
+            [
+                ["1", "2", "3"],
+            ]
+        );
+        page.Table(
+            ["name", "a < b", "c", "d"],
+            [
+                ["x", "1", "2", "3"],
+            ]
+        );
+        string text = page.Finish("", "comparison.js");
+        Assert.Contains("<div class=\"wide\"><table><tr><th>a</th>", text, StringComparison.Ordinal);
+        Assert.Contains("<tr><td>1</td><td>2</td>", text, StringComparison.Ordinal);
+        Assert.Contains("<div class=\"wide stack\">", text, StringComparison.Ordinal);
+        Assert.Contains("<td data-head=\"name\">x</td><td data-head=\"a &lt; b\">1</td>", text, StringComparison.Ordinal);
+    }
+
     [GeneratedRegex(@"^const sections = (\[.*?\]);$", RegexOptions.Multiline | RegexOptions.Singleline)]
     private static partial Regex Sections();
 

@@ -41,4 +41,49 @@ public sealed class OverviewTests
             StringComparison.Ordinal
         );
     }
+
+    private static BenchmarkResult Overfit(params TrainingRun[][] runs) => Compared("held-out loss", 0.4, runs) with { Workload = "noise" };
+
+    [Fact]
+    public void The_first_that_overfits_does_not_simply_win()
+    {
+        var first = Times("adamw", [1, 1.1, 1.05]).HeldOut([0.3, 0.3, 0.3], [0.58, 0.59, 0.585]);
+        Assert.StartsWith(
+            "In short: kfac wins on hills. On noise, adamw reaches held-out loss 0.4 first, but it overfits and ends at 0.585 "
+                + "unless stopped early (kfac ends at 0.31). Which",
+            Amari.Reporting.Overview.Of([
+                Won,
+                Overfit(first, Times("kfac", [3, 3.3, 3.2]).HeldOut([0.31, 0.31, 0.31], [0.31, 0.32, 0.31])),
+            ]),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "but it overfits and ends at 0.585 unless stopped early. Which", // the other does, too
+            Amari.Reporting.Overview.Of([
+                Won,
+                Overfit(first, Times("kfac", [3, 3.3, 3.2]).HeldOut([0.31, 0.31, 0.31], [0.58, 0.59, 0.586])),
+            ]),
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void The_best_at_the_end_is_named_beside_the_first()
+    {
+        var slow = Times("kfac", [3, 3.3, 3.2]).HeldOut([0.2, 0.2, 0.2], [0.2, 0.21, 0.2]);
+        string Of(params TrainingRun[][] runs) => Amari.Reporting.Overview.Of([Won, Overfit(runs)])!;
+        Assert.Contains(
+            "On noise, adamw reaches held-out loss 0.4 first, but kfac ends best, at held-out loss 0.2 (adamw 0.35). ",
+            Of(Times("adamw", [1, 1.1, 1.05]).HeldOut([0.35, 0.35, 0.35], [0.35, 0.36, 0.35]), slow),
+            StringComparison.Ordinal
+        );
+        Assert.Matches(
+            "adamw and sgd cannot be told apart; .*, but sgd overfits and ends at 0.6 unless stopped early \\(kfac ends at 0.2\\)\\. ",
+            Of(
+                Times("adamw", [1, 1.2, 1.1]).HeldOut([0.35, 0.35, 0.35], [0.35, 0.36, 0.35]),
+                Times("sgd", [1.1, 1, 1.3]).HeldOut([0.35, 0.35, 0.35], [0.6, 0.61, 0.6]),
+                slow
+            )
+        );
+    }
 }

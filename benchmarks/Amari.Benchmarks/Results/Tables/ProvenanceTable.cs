@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Amari.Training;
 
 namespace Amari.Benchmarks.Results.Tables;
 
@@ -23,9 +24,11 @@ internal static class ProvenanceTable
             (string)recipe["id"]!,
             starts.Select(s => (string)s["started"]!).Min(StringComparer.Ordinal)!,
             Each(s => $"{s["version"]}, {((string?)s["commit"])?[..Math.Min(8, ((string)s["commit"]!).Length)] ?? "unknown"}"),
-            Each(s => $"{s["machine"]!["cores"]} cores, {s["machine"]!["processor"]}"),
+            Each(s => $"{Cores(s["machine"]!)}, {s["machine"]!["processor"]}"),
             Each(s => $"{s["threads"]}"),
             $"{recipe["jobs"]}",
         ];
     }
+
+    private static string Cores(JsonNode machine) => Machine.InWords((int)machine["cores"]!, (int?)machine["systemCores"]);
 }

@@ -23,7 +23,7 @@ internal static class ResultTables
     public static string Of(JsonObject recipe) =>
         (string)recipe["id"]! switch
         {
-            "schedules" => ScheduleTable.Of(recipe),
+            "schedules" or "schedules-digits" => ScheduleTable.Of(recipe),
             "equations" => EquationTable.Of(recipe),
             "kfac" => Timed(recipe, CostTables.Kfac(recipe)),
             "ratios" => Timed(recipe, CostTables.Ratios(recipe)),

@@ -37,7 +37,8 @@ sections.forEach((section, n) => {
       shapes: [{ type: 'line', xref: 'paper', x0: 0, x1: 1, y0: zeroed(q.scale, q.target), y1: zeroed(q.scale, q.target),
         line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
       annotations: [{ xref: 'paper', x: 0, xanchor: 'left', y: q.scale.log ? Math.log10(zeroed(q.scale, q.target)) : q.target,
-        yanchor: 'bottom', text: 'target ' + q.target, showarrow: false, opacity: .8 }] };
+        yanchor: 'bottom', text: 'target ' + Number(q.target.toPrecision(3)), showarrow: false, opacity: .8, borderpad: 0,
+        bgcolor: dark.matches ? 'rgba(18,18,18,.7)' : 'rgba(255,255,255,.7)' }] };
     Plotly.react(plot, [...lines(section, shown, by, true, hidden), ...both ? lines(section, rate, by, false, hidden) : []], layout({
       xaxis: { ...along(by, 'evaluation'), anchor: both ? 'y2' : 'y' },
       yaxis: { ...upright(q, 9), domain: [both ? .32 : 0, 1] },
