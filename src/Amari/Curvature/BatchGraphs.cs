@@ -53,9 +53,9 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
         Clear();
         _blocks = blocks;
         Fallback =
-            objective.Model is null ? "A plain function is evaluated for each product, because it may depend on more than its parameters."
+            objective.Model is null ? "a plain function is evaluated for each product, because it may depend on more than its parameters"
             : objective.Parameters.Device.type != DeviceType.CPU
-                ? $"Graphs are made for each product on {objective.Parameters.Device}, because their memory is only measured on the CPU."
+                ? $"graphs are made for each product on {objective.Parameters.Device}, because their memory is only measured on the CPU"
             : null;
         _full = Fallback is not null;
         if (!_full)
@@ -103,16 +103,13 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
         using var draws = get_rng_state();
         long bytes = Math.Max(0, NativeHeap.BytesInUse - _before);
         if (!draws.Equals(_draws!))
-            Fallback = "Graphs are made for each product, because the forward pass draws random numbers.";
+            Fallback = "graphs are made for each product, because the forward pass draws random numbers";
         else if (Bytes + bytes + _state!.Bytes > budget)
         {
             Fallback =
-                $"The graphs of {Count} batches are kept in {Bytes >> 20} MiB; the next, of {bytes >> 20} MiB, exceeds the "
-                + $"{nameof(Objective.GraphBudget)} of {budget >> 20} MiB.";
-            Warnings.Once(
-                $"curvature products make the graphs of some batches again, because they exceed the {nameof(Objective.GraphBudget)} of "
-                    + $"{budget >> 20} MiB: raise it if there is more memory."
-            );
+                $"graphs of some batches are made for each product, because they exceed the {nameof(Objective.GraphBudget)} of "
+                + $"{budget >> 20} MiB";
+            Warnings.Once($"{Fallback}: raise it if there is more memory.");
         }
         else
         {

@@ -54,7 +54,7 @@ public abstract class CurvatureOperator : LinearOperator
     /// <summary>The memory of these graphs, measured, in bytes.</summary>
     public long KeptBytes => _run?.Bytes ?? 0;
 
-    /// <summary>Why not all graphs are kept in this run, in one sentence; null if they are, or outside of a run.</summary>
+    /// <summary>Why not all graphs are kept in this run; null if they are, or outside of a run.</summary>
     public string? Fallback => _run?.Fallback;
 
     private BatchGraphs? _run;
