@@ -1,11 +1,13 @@
-using Amari.Kernels;
+using System.Diagnostics.CodeAnalysis;
 using Amari.Solvers;
 
 namespace Amari.Curvature;
 
 /// <summary>The curvature of an <see cref="Objective"/> with respect to its parameters, without forming the matrix: a sum over batches of
 /// products by backward passes.</summary>
-/// <remarks>A product iterates over the data once, for any number of columns. Memory does not grow with the number of batches.</remarks>
+/// <remarks>A product iterates over the data once, for any number of columns. Memory does not grow with the number of batches, except in a
+/// run, up to <see cref="Objective.GraphBudget"/>.</remarks>
+[SuppressMessage("Design", "CA1001", Justification = "Whoever begins a run owns it, and its end disposes the graphs.")]
 public abstract class CurvatureOperator : LinearOperator
 {
     private protected CurvatureOperator(Objective objective)
