@@ -100,7 +100,7 @@ public sealed class Objective
     public LossReduction Reduction { get; }
 
     /// <summary>Bytes, ≥ 0, that the graphs of batches may take which are kept between the products of a run
-    /// (<see cref="Solvers.LinearOperator.BeginRun"/>). The graphs of further batches are made again for each product; 0 keeps none.</summary>
+    /// (<see cref="Solvers.LinearOperator.BeginRun"/>). The graphs of further batches are made for each product; 0 keeps none.</summary>
     public long GraphBudget
     {
         get;
