@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using Amari.Curvature;
-using Amari.Solvers;
 using Amari.Training;
 using Amari.Workloads;
 using TorchSharp;
@@ -10,18 +9,41 @@ using static TorchSharp.torch;
 
 namespace Amari.Benchmarks;
 
-/// <summary>One model's medians: milliseconds of a gradient (forward and backward pass by plain TorchSharp), and how many gradients a
-/// product costs; with eight columns, how many each.</summary>
+/// <summary>The time of a gradient in ms, or of a product in gradients of the same round.</summary>
+/// <param name="Median">Over the rounds.</param>
+/// <param name="Lower">Their lower quartile.</param>
+/// <param name="Upper">Their upper quartile.</param>
+internal sealed record CurvatureTime(double Median, double Lower, double Upper);
+
+/// <summary>One model's times: a gradient (forward and backward pass by plain TorchSharp), and how many gradients a product with a column
+/// costs.</summary>
+/// <param name="Name">The model.</param>
+/// <param name="Parameters">How many.</param>
+/// <param name="Batch">Examples.</param>
+/// <param name="Gradient">In milliseconds.</param>
+/// <param name="Hessian">A product on its own, as over data of many batches.</param>
+/// <param name="GaussNewton">The same.</param>
+/// <param name="EmpiricalFisher">The same.</param>
+/// <param name="HessianInRun">In a run on one batch, after the first.</param>
+/// <param name="GaussNewtonInRun">The same.</param>
+/// <param name="EmpiricalFisherInRun">The same.</param>
+/// <param name="HessianOfEight">Each of eight columns.</param>
+/// <param name="GaussNewtonOfEight">The same.</param>
+/// <param name="GraphBytes">What the run of the Hessian keeps.</param>
 internal sealed record CurvatureCase(
     string Name,
     long Parameters,
     long Batch,
-    double GradientMilliseconds,
-    double Hessian,
-    double GaussNewton,
-    double EmpiricalFisher,
-    double HessianOfEight,
-    double GaussNewtonOfEight
+    CurvatureTime Gradient,
+    CurvatureTime Hessian,
+    CurvatureTime GaussNewton,
+    CurvatureTime EmpiricalFisher,
+    CurvatureTime HessianInRun,
+    CurvatureTime GaussNewtonInRun,
+    CurvatureTime EmpiricalFisherInRun,
+    CurvatureTime HessianOfEight,
+    CurvatureTime GaussNewtonOfEight,
+    long GraphBytes
 );
 
 /// <summary>Measures curvature products against a gradient of the same batch: in one process, in turns, medians.</summary>
@@ -33,10 +55,13 @@ internal static class CurvatureCost
     /// <summary>Measures all cases, prints the table, and writes the file if one is named.</summary>
     public static void Run(int rounds, OutputTarget? target)
     {
-        Console.WriteLine($"{get_num_threads()} threads, medians of {rounds} rounds; a gradient in ms, products in gradients");
         Console.WriteLine(
-            $"{"case", -12} {"gradient", 9} {"Hessian", 8} {"target", 7} {"GGN", 6} {"target", 7} {"emp. Fisher", 12} {"Hessian of 8", 13} "
-                + $"{"GGN of 8", 9}"
+            $"{get_num_threads()} threads, medians of {rounds} interleaved rounds; a gradient in ms, a product with a column in gradients"
+        );
+        Console.WriteLine($"{"", -12} {"", 9} {"single", 24} {"in a run", 24} {"of eight", 16} {"graph", 8}");
+        Console.WriteLine(
+            $"{"case", -12} {"gradient", 9} {"Hessian", 8} {"GGN", 7} {"Fisher", 7} {"Hessian", 8} {"GGN", 7} {"Fisher", 7} "
+                + $"{"Hessian", 8} {"GGN", 7} {"MiB", 8}"
         );
         List<CurvatureCase> cases = [];
         manual_seed(0);
@@ -55,12 +80,24 @@ internal static class CurvatureCost
             Console.WriteLine(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{c.Name, -12} {c.GradientMilliseconds, 9:F2} {c.Hessian, 8:F2} {3, 7} {c.GaussNewton, 6:F2} {4, 7} "
-                        + $"{c.EmpiricalFisher, 12:F2} {c.HessianOfEight, 13:F2} {c.GaussNewtonOfEight, 9:F2}"
+                    $"{c.Name, -12} {c.Gradient.Median, 9:F2} {c.Hessian.Median, 8:F2} {c.GaussNewton.Median, 7:F2} "
+                        + $"{c.EmpiricalFisher.Median, 7:F2} {c.HessianInRun.Median, 8:F2} {c.GaussNewtonInRun.Median, 7:F2} "
+                        + $"{c.EmpiricalFisherInRun.Median, 7:F2} {c.HessianOfEight.Median, 8:F2} {c.GaussNewtonOfEight.Median, 7:F2} "
+                        + $"{c.GraphBytes / (double)(1 << 20), 8:F1}"
                 )
             );
         }
-        target?.Write(JsonSerializer.Serialize(new { cases }, Json));
+        target?.Write(
+            JsonSerializer.Serialize(
+                new
+                {
+                    threads = get_num_threads(),
+                    rounds,
+                    cases,
+                },
+                Json
+            )
+        );
     }
 
     private static CurvatureCase Measure(
@@ -74,19 +111,17 @@ internal static class CurvatureCost
     {
         using var scope = NewDisposeScope();
         var objective = new Objective(model, likelihood, [(x, y)]);
-        LinearOperator hessian = new Hessian(objective),
-            gaussNewton = new GaussNewton(objective),
-            empirical = new Fisher(objective, FisherKind.Empirical);
+        CurvatureOperator[] single = Operators(),
+            inRun = Operators();
+        var runs = inRun.Select(op => op.BeginRun()).ToList();
         var v = randn(objective.Parameters.Dimension);
         var block = randn(objective.Parameters.Dimension, Columns);
         (Action Run, int Columns)[] work =
         [
             (Gradient, 1),
-            (() => hessian.Apply(v), 1),
-            (() => gaussNewton.Apply(v), 1),
-            (() => empirical.Apply(v), 1),
-            (() => hessian.Apply(block), Columns),
-            (() => gaussNewton.Apply(block), Columns),
+            .. single.Concat(inRun).Select(op => ((Action)(() => op.Apply(v)), 1)),
+            (() => single[0].Apply(block), Columns),
+            (() => single[1].Apply(block), Columns),
         ];
         var times = work.Select(_ => new List<double>()).ToArray();
         for (int round = -3; round < rounds; round++)
@@ -98,9 +133,31 @@ internal static class CurvatureCost
             if (round >= 0)
                 times[i].Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds / work[i].Columns);
         }
-        double gradient = Measurements.Median(times[0]);
-        double At(int i) => Measurements.Median(times[i]) / gradient;
-        return new(name, objective.Parameters.Dimension, x.shape[0], gradient, At(1), At(2), At(3), At(4), At(5));
+        long bytes = inRun[0].KeptBytes;
+        runs.ForEach(run => run.Dispose());
+        return new(
+            name,
+            objective.Parameters.Dimension,
+            x.shape[0],
+            Of(times[0]),
+            At(1),
+            At(2),
+            At(3),
+            At(4),
+            At(5),
+            At(6),
+            At(7),
+            At(8),
+            bytes
+        );
+
+        CurvatureOperator[] Operators() =>
+            [new Hessian(objective), new GaussNewton(objective), new Fisher(objective, FisherKind.Empirical)];
+
+        CurvatureTime At(int i) => Of([.. times[i].Zip(times[0], (product, gradient) => product / gradient)]);
+
+        static CurvatureTime Of(List<double> rounds) =>
+            new(Measurements.Quantile(rounds, 0.5), Measurements.Quantile(rounds, 0.25), Measurements.Quantile(rounds, 0.75));
 
         void Gradient()
         {

@@ -9,4 +9,11 @@ internal static class Measurements
         double[] sorted = [.. values.Order()];
         return sorted[sorted.Length / 2];
     }
+
+    /// <summary>The one at a place in [0, 1] of the sorted values, the nearest.</summary>
+    public static double Quantile(IEnumerable<double> values, double place)
+    {
+        double[] sorted = [.. values.Order()];
+        return sorted[(int)Math.Round(place * (sorted.Length - 1))];
+    }
 }

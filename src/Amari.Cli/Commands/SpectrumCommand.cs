@@ -80,6 +80,7 @@ internal static class SpectrumCommand
             count = (int)Math.Clamp(BasisBytes / (4 * matrix.Dimension) * 3 / 5, 1, count); // leaves memory for restarts
         int vectors =
             parsed.GetResult(probes) is not { Implicit: false } && matrix.Dimension >= Large ? FewProbes : parsed.GetValue(probes);
+        using var run = matrix.BeginRun();
         var result = Measure(matrix, count, vectors, parsed.GetValue(steps), seed, view, interrupt.Token) with
         {
             Workload = workload.Name,

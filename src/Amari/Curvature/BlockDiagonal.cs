@@ -38,6 +38,9 @@ public sealed class BlockDiagonal : LinearOperator
     public override Device Device => _curvature.Device;
 
     /// <inheritdoc/>
+    public override IDisposable BeginRun() => _curvature.BeginRun();
+
+    /// <inheritdoc/>
     protected override Tensor Product(Tensor v) => _curvature.Product(v, _blocks);
 
     private static string LayerOf(string parameter) => parameter.LastIndexOf('.') is var dot and >= 0 ? parameter[..dot] : "";

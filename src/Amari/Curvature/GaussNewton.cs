@@ -30,28 +30,23 @@ public class GaussNewton : CurvatureOperator
 
     private protected override bool DifferentiatesCotangents => true;
 
-    private protected override IEnumerable<IReadOnlyList<Tensor?>> Columns(
-        Objective.Batch batch,
-        Tensor[] parameters,
-        IEnumerable<IReadOnlyList<Tensor>> directions
-    )
+    private protected override BatchProduct? Linearize(Objective.Batch batch, Tensor[] parameters)
     {
         var output = batch.Output;
         if (!output.requires_grad)
-            yield break;
+            return null;
         var u = zeros_like(output, requires_grad: true);
         var transposed = Objective.Derivative(output, u, parameters, createGraph: true); // J'u
         int[] used = [.. Enumerable.Range(0, transposed.Count).Where(i => transposed[i] is { requires_grad: true })];
         if (used.Length == 0)
-            yield break;
+            return null;
         Tensor[] usedParts = [.. used.Select(i => transposed[i]!)];
         var b = Metric(batch, output.detach());
-        foreach (var v in directions)
+        return v =>
         {
-            using var scope = NewDisposeScope();
             var t = ReverseMode.Derivative(usedParts, [u], [.. used.Select(i => v[i])], again: true)[0]!;
-            yield return Objective.Derivative(output, b(t), parameters, again: true);
-        }
+            return Objective.Derivative(output, b(t), parameters, again: true);
+        };
     }
 
     private const double MinNorm = 1e-19; // the square of a smaller norm underflows in float32

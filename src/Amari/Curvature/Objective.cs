@@ -99,6 +99,14 @@ public sealed class Objective
     /// <summary>Mean or sum over terms.</summary>
     public LossReduction Reduction { get; }
 
+    /// <summary>Bytes, ≥ 0, that the graphs of batches may take which are kept between the products of a run
+    /// (<see cref="Solvers.LinearOperator.BeginRun"/>). The graphs of further batches are made for each product; 0 keeps none.</summary>
+    public long GraphBudget
+    {
+        get;
+        init => field = Require.AtLeast(0, value);
+    } = 512L << 20;
+
     /// <summary>The ranks over whose batches L is the mean or the sum. Each rank has its own batches, or none. All ranks must take part in
     /// every call and in every product with a curvature, and all get the same result. Drawn targets differ between ranks, unless there is
     /// a <see cref="Part"/>.</summary>
@@ -169,10 +177,13 @@ public sealed class Objective
     }
 
     /// <summary>Visits every batch in its own dispose scope, with the model in evaluation mode and without capture by K-FAC.</summary>
+    /// <param name="gradients">Whether outputs have a graph.</param>
+    /// <param name="visit">Called with each batch.</param>
+    /// <param name="graphs">Those of earlier walks, which are used again; null for none.</param>
     /// <returns>The number of terms of all batches of all ranks.</returns>
     /// <exception cref="InvalidOperationException">There is no term, all derivatives are absent, or the ranks are in different walks
     /// because they made different decisions.</exception>
-    internal long Walk(bool gradients, Action<Batch> visit)
+    internal long Walk(bool gradients, Action<Batch> visit, BatchGraphs? graphs = null)
     {
         var modes = _model is null ? [] : new[] { _model }.Concat(_model.modules()).Select(m => (Module: m, m.training)).ToList();
         if (gradients)
@@ -190,19 +201,24 @@ public sealed class Objective
             long terms = 0;
             Batch? last = null;
             _depends = null;
-            foreach (var batch in _batches())
+            foreach (var given in graphs?.Whole ?? _batches())
             {
-                last?.Release(made, batch);
-                last = batch;
-                if (batch.IsEmpty)
+                last?.Release(made, given);
+                last = given;
+                if (given.IsEmpty)
                     continue;
-                using var scope = NewDisposeScope();
-                var output = batch.Output; // the forward pass, in this scope
-                if (gradients && _callsBackward != true)
-                    _depends = output.requires_grad ? _depends : _depends == true;
-                terms += batch.Terms;
-                visit(batch);
+                var batch = graphs?.Kept(given) ?? given;
+                using (NewDisposeScope())
+                {
+                    var output = batch.Output; // the forward pass, in this scope
+                    if (gradients && _callsBackward != true)
+                        _depends = output.requires_grad ? _depends : _depends == true;
+                    terms += batch.Terms;
+                    visit(batch);
+                }
+                graphs?.Settle();
             }
+            graphs?.Complete();
             double[] sums = Ranks.Sum(terms, gradients ? 1 : 0, _depends == true ? 1 : 0, _depends == false ? 1 : 0);
             if (sums[1] != (gradients ? Ranks.Size : 0))
                 throw new InvalidOperationException(
@@ -285,6 +301,24 @@ public sealed class Objective
         public Tensor Draw(FisherKind kind, Tensor f, Generator draws) => likelihood!.Draw(kind, f, draws, Rows);
 
         private BatchPart? Rows => part?.InRows(Output.shape[0]);
+
+        /// <summary>Its place among the batches of a walk.</summary>
+        public int Index => index;
+
+        /// <summary>The same batch, whose output and targets outlive the walk. The caller owns these tensors.</summary>
+        /// <param name="own">Called with each.</param>
+        public Batch Outliving(Action<Tensor> own)
+        {
+            return new(index, rank, part, () => Own(output()), null, target is null ? null : Own(target), likelihood);
+
+            Tensor Own(Tensor t)
+            {
+                var shared = LibTorch.Shared(t.Handle).DetachFromDisposeScope();
+                GC.KeepAlive(t);
+                own(shared);
+                return shared;
+            }
+        }
 
         /// <summary>Whether it has no examples.</summary>
         public bool IsEmpty => inputs is { } x && x.dim() > 0 && x.shape[0] == 0;

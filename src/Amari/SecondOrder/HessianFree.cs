@@ -107,7 +107,9 @@ public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
         using var scope = NewDisposeScope();
         var (o, lambda) = (Group.Options, Damping);
         var gaussNewton = new GaussNewton(objective);
+        using var run = gaussNewton.BeginRun();
         var (cg, iterates) = Solve(objective, gaussNewton.Damped(lambda), gradient, lambda, scope);
+        LogFallback(gaussNewton);
         if (cg.Status == CgStatus.NotFinite)
             return Skipped(loss, curvature: true) with { Damping = lambda, CgIterations = cg.Iterations, CgStatus = cg.Status };
         if (cg.Status == CgStatus.NegativeCurvature)

@@ -126,7 +126,9 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         var (before, counted, terms) = Output(objective);
         var solver = Choose(o, objective, before, terms);
         var fisher = new Fisher(objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps);
+        using var run = fisher.BeginRun();
         var (solution, cg) = Solve(solver, fisher, gradient);
+        LogFallback(fisher);
         if (solution is null)
             return Skipped() with { CgIterations = cg?.Iterations, CgStatus = cg?.Status };
 

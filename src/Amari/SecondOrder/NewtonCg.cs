@@ -86,12 +86,18 @@ public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
                 CgIterations = 0,
                 SteihaugStatus = SteihaugStatus.Interior,
             };
-        var inner = Steihaug.Solve(
-            new Hessian(objective),
-            gradient,
-            radius,
-            new() { MaxIterations = o.MaxIterations, Tolerance = Math.Min(o.Tolerance, Math.Sqrt(norm)) }
-        );
+        var hessian = new Hessian(objective);
+        SteihaugResult inner;
+        using (hessian.BeginRun())
+        {
+            inner = Steihaug.Solve(
+                hessian,
+                gradient,
+                radius,
+                new() { MaxIterations = o.MaxIterations, Tolerance = Math.Min(o.Tolerance, Math.Sqrt(norm)) }
+            );
+            LogFallback(hessian);
+        }
         if (inner.Status == SteihaugStatus.NotFinite)
             return Skipped(loss, curvature: true) with { Radius = radius, CgIterations = inner.Iterations, SteihaugStatus = inner.Status };
         double slope = Dot(gradient, inner.Step),

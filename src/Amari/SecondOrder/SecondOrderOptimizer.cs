@@ -226,6 +226,13 @@ public abstract partial class SecondOrderOptimizer<TOptions> : SecondOrderOptimi
     /// <summary>Remembers something worth a user's attention.</summary>
     private protected void Log(string message, string subject = "all") => EventLog.Add(subject, message, Steps);
 
+    /// <summary>Remembers why a model's graph was made for each product of a run.</summary>
+    private protected void LogFallback(CurvatureOperator curvature)
+    {
+        if (curvature.Objective.Model is not null && curvature.Fallback is { } reason)
+            Log(reason);
+    }
+
     /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {

@@ -36,12 +36,25 @@ public abstract class LinearOperator
         return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
     }
 
+    /// <summary>Begins a run of products: until the result is disposed, they may share work, as a curvature keeps the graphs of its
+    /// batches. Every product is the same as outside of a run.</summary>
+    /// <remarks>A run within a run is part of it. Operators that share nothing ignore it.</remarks>
+    public virtual IDisposable BeginRun() => NoRun.Instance;
+
+    private sealed class NoRun : IDisposable
+    {
+        public static readonly NoRun Instance = new();
+
+        public void Dispose() { }
+    }
+
     /// <summary>C V for V : [d, k], a fresh tensor.</summary>
     protected abstract Tensor Product(Tensor v);
 
     /// <summary>C as a matrix [d, d], for small d. It is also the oracle of tests.</summary>
     public virtual Tensor ToDense()
     {
+        using var run = BeginRun();
         using var scope = NewDisposeScope();
         var identity = eye(Dimension, dtype: Type, device: Device);
         var columns = new List<Tensor>();
@@ -86,6 +99,17 @@ public abstract class LinearOperator
         public override ScalarType Type => first.Type;
         public override Device Device => first.Device;
 
+        public override IDisposable BeginRun() => _second is null ? first.BeginRun() : new Both(first.BeginRun(), _second.BeginRun());
+
+        private sealed class Both(IDisposable one, IDisposable other) : IDisposable
+        {
+            public void Dispose()
+            {
+                one.Dispose();
+                other.Dispose();
+            }
+        }
+
         protected override Tensor Product(Tensor v)
         {
             var result = first.Apply(v);
@@ -127,6 +151,8 @@ public abstract class LinearOperator
         public override long Dimension => op.Dimension;
         public override ScalarType Type => ScalarType.Float32;
         public override Device Device => op.Device;
+
+        public override IDisposable BeginRun() => op.BeginRun();
 
         protected override Tensor Product(Tensor v) => op.Apply(v.to_type(op.Type)).to_type(Type);
     }

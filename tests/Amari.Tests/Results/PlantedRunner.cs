@@ -90,8 +90,13 @@ internal sealed class PlantedRunner : IPartRunner
         (
             "curvature",
             """
-            {"cases": [{"name": "autoencoder", "parameters": 9, "batch": 512, "gradientMilliseconds": 50, "hessian": 2.8,
-            "gaussNewton": 2.1, "empiricalFisher": 2, "hessianOfEight": 2.2, "gaussNewtonOfEight": 1.7}]}
+            {"cases": [{"name": "autoencoder", "parameters": 9, "batch": 512, "gradient": {"median": 50, "lower": 50, "upper": 50},
+            "hessian": {"median": 2.8, "lower": 2.8, "upper": 2.8},
+            "gaussNewton": {"median": 2.1, "lower": 2.1, "upper": 2.1}, "empiricalFisher": {"median": 2, "lower": 2, "upper": 2},
+            "hessianInRun": {"median": 1.7, "lower": 1.7, "upper": 1.7}, "gaussNewtonInRun": {"median": 1.3, "lower": 1.3, "upper": 1.3},
+            "empiricalFisherInRun": {"median": 1.3, "lower": 1.3, "upper": 1.3},
+            "hessianOfEight": {"median": 2.2, "lower": 2.2, "upper": 2.2},
+            "gaussNewtonOfEight": {"median": 1.7, "lower": 1.7, "upper": 1.7}, "graphBytes": 1048576}]}
             """
         ),
         (

@@ -116,26 +116,40 @@ internal static class CostTables
                 "Hessian",
                 "Gauss-Newton",
                 "empirical Fisher",
+                "Hessian in a run",
+                "Gauss-Newton in a run",
+                "empirical Fisher in a run",
                 "Hessian, each of 8",
                 "Gauss-Newton, each of 8",
+                "graph, MiB",
             ],
             Cases(recipe)
                 .Select(c =>
                     Cells(c, "name", "batch")
                         .Concat(
-                            Numbers(
-                                c,
-                                "gradientMilliseconds",
-                                "hessian",
-                                "gaussNewton",
-                                "empiricalFisher",
-                                "hessianOfEight",
-                                "gaussNewtonOfEight"
+                            CurvatureTimes.Select(key =>
+                                FormattableString.Invariant(
+                                    $"{(double)c[key]!["median"]!:F2} ({(double)c[key]!["lower"]!:F2}-{(double)c[key]!["upper"]!:F2})"
+                                )
                             )
                         )
+                        .Append(FormattableString.Invariant($"{(double)c["graphBytes"]! / (1 << 20):F0}"))
                         .ToArray()
                 )
         );
+
+    private static readonly string[] CurvatureTimes =
+    [
+        "gradient",
+        "hessian",
+        "gaussNewton",
+        "empiricalFisher",
+        "hessianInRun",
+        "gaussNewtonInRun",
+        "empiricalFisherInRun",
+        "hessianOfEight",
+        "gaussNewtonOfEight",
+    ];
 
     /// <summary>Predictions.</summary>
     public static string Plan(JsonObject recipe)
