@@ -68,11 +68,10 @@ public static class LanczosQuadrature
             using var scope = NewDisposeScope();
             int count = Math.Min(block, options.Probes - done);
             var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous(); // [p, d]
-            var (alpha, beta) = Tridiagonalise(
+            var (alpha, beta) = (reorthogonalise ? (Tridiagonalisation)Reorthogonalised : ThreeTerms)(
                 op,
                 start,
                 m,
-                reorthogonalise,
                 step => progress?.Report((done + (double)count * step / m) / options.Probes),
                 stop
             );
@@ -81,14 +80,58 @@ public static class LanczosQuadrature
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d] at once. Returns the diagonals and off-diagonals, shorter if a probe's space is
-    /// exhausted.</summary>
-    private static (List<double>[] Alpha, List<double>[] Beta) Tridiagonalise(
+    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once. Gives the diagonals and off-diagonals, shorter if a probe's space
+    /// is exhausted.</summary>
+    private delegate (List<double>[] Alpha, List<double>[] Beta) Tridiagonalisation(
         LinearOperator op,
         Tensor v,
         int m,
-        bool reorthogonalise,
-        Action<int> tell,
+        Action<int> report,
+        CancellationToken stop
+    );
+
+    private static (List<double>[] Alpha, List<double>[] Beta) Reorthogonalised(
+        LinearOperator op,
+        Tensor v,
+        int m,
+        Action<int> report,
+        CancellationToken stop
+    )
+    {
+        using var scope = NewDisposeScope();
+        int p = (int)v.shape[0];
+        var (alpha, beta) = (Lists(p), Lists(p));
+        bool[] ended = new bool[p];
+        var rows = empty([p, m, op.Dimension], dtype: op.Type, device: op.Device);
+        KrylovBasis[] bases = [.. Enumerable.Range(0, p).Select(i => new KrylovBasis(rows[i]))];
+        for (int i = 0; i < p; i++)
+            bases[i].Set(0, v[i]);
+        for (int j = 0; j < m && !Array.TrueForAll(ended, e => e); j++)
+        {
+            using var inner = NewDisposeScope();
+            var w = op.Apply(rows.select(1, j).T).T.contiguous();
+            for (int i = 0; i < p; i++)
+            {
+                if (ended[i])
+                    continue;
+                double b = bases[i].Extend(j, w[i]);
+                alpha[i].Add(bases[i].T[j, j]);
+                ended[i] = !(b > 0);
+                if (!ended[i])
+                    beta[i].Add(b);
+            }
+            report(j + 1);
+            if (stop.IsCancellationRequested)
+                break;
+        }
+        return (alpha, beta);
+    }
+
+    private static (List<double>[] Alpha, List<double>[] Beta) ThreeTerms(
+        LinearOperator op,
+        Tensor v,
+        int m,
+        Action<int> report,
         CancellationToken stop
     )
     {
@@ -97,23 +140,16 @@ public static class LanczosQuadrature
         var (alpha, beta) = (Lists(p), Lists(p));
         bool[] ended = new bool[p];
         double[] scale = new double[p];
-        var basis = reorthogonalise ? empty([p, m, op.Dimension], dtype: op.Type, device: op.Device) : null;
         Tensor? previous = null,
             coupling = null;
         for (int j = 0; j < m; j++)
         {
             using var inner = NewDisposeScope();
-            basis?.select(1, j).copy_(v);
             var w = op.Apply(v.T).T.contiguous();
             var a = v.mul(w).sum(dim: 1, keepdim: true);
             w.addcmul_(a, v, -1);
             if (previous is not null)
                 w.addcmul_(coupling!, previous, -1);
-            for (int pass = 0; basis is not null && pass < 2; pass++)
-            {
-                var span = basis.narrow(1, 0, j + 1); // [p, j+1, d]
-                w.sub_(span.transpose(1, 2).MatrixProduct(span.MatrixProduct(w.unsqueeze(2))).squeeze(2));
-            }
             var b = Probes.Length(w, 1);
             double[] an = a.squeeze(1).Elements<double>(),
                 bn = b.squeeze(1).Elements<double>();
@@ -127,7 +163,7 @@ public static class LanczosQuadrature
                 if (!ended[i])
                     beta[i].Add(bn[i]);
             }
-            tell(j + 1);
+            report(j + 1);
             if (stop.IsCancellationRequested || Array.TrueForAll(ended, e => e))
                 break;
             previous?.Dispose();
