@@ -26,6 +26,9 @@ internal sealed class KrylovBasis(Tensor rows)
     /// <summary>T.</summary>
     public double[,] T { get; } = new double[rows.shape[0], rows.shape[0]];
 
+    /// <summary>How often the vectors were read.</summary>
+    public int Reads { get; private set; }
+
     /// <summary>Vector j : [d].</summary>
     public Tensor this[int j] => rows[j];
 
@@ -139,6 +142,7 @@ internal sealed class KrylovBasis(Tensor rows)
         for (int pass = 0; pass < MaxPasses; pass++)
         {
             length = Sweep(basis, w);
+            Reads++;
             double left = 0;
             for (int i = 0; i < count; i++)
                 left = Math.Max(left, Math.Abs(_along[i]));

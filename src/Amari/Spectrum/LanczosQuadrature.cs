@@ -13,6 +13,8 @@ namespace Amari.Spectrum;
 /// above stay correct.</remarks>
 public static class LanczosQuadrature
 {
+    private const int RecurrenceVectors = 6; // of a probe without a basis: three terms, and what a product holds
+
     /// <summary>The options of <see cref="Run"/>.</summary>
     public sealed record Options
     {
@@ -30,8 +32,9 @@ public static class LanczosQuadrature
             init => field = Require.AtLeast(1, value);
         } = 80;
 
-        /// <summary>Maximum bytes of the bases for reorthogonalisation, ≥ 0. Probes are processed together as far as they fit. If the m
-        /// vectors of one probe do not fit, there is no reorthogonalisation, and the result says so.</summary>
+        /// <summary>Maximum bytes of vectors, ≥ 0. Probes are processed together as far as they fit: m vectors each for reorthogonalisation.
+        /// If the m vectors of one probe do not fit, there is no reorthogonalisation, and the result says so; a probe is then
+        /// counted as six vectors.</summary>
         public long MemoryLimit
         {
             get;
@@ -57,9 +60,9 @@ public static class LanczosQuadrature
         ArgumentNullException.ThrowIfNull(op);
         options ??= new();
         int m = (int)Math.Min(options.Steps, op.Dimension);
-        long fit = options.MemoryLimit / (op.Dimension * (op.Type == ScalarType.Float64 ? 8 : 4)) / m;
-        bool reorthogonalise = fit > 0;
-        int block = (int)Math.Clamp(fit, 1, options.Probes);
+        long vectors = options.MemoryLimit / (op.Dimension * (op.Type == ScalarType.Float64 ? 8 : 4));
+        bool reorthogonalise = vectors >= m;
+        int block = (int)Math.Clamp(vectors / (reorthogonalise ? m : RecurrenceVectors), 1, options.Probes);
         using var off = no_grad();
         using var generator = Probes.Generator(options.Seed);
         var rules = new List<Quadrature>();
