@@ -35,7 +35,7 @@ internal static class SpectrumCost
         FewExamples = 32;
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase, WriteIndented = true };
 
-    private static readonly (string Name, Action<LinearOperator, Tensor> Run)[] Methods0 =
+    private static readonly (string Name, Action<LinearOperator, Tensor> Run)[] Methods =
     [
         (
             $"Lanczos, {Vectors} vectors",
@@ -110,11 +110,6 @@ internal static class SpectrumCost
         ),
     ];
 
-    private static readonly (string Name, Action<LinearOperator, Tensor> Run)[] Methods =
-    [
-        .. Methods0.Where(m => Environment.GetEnvironmentVariable("DEV_M") is not { } f || f.Split('|').Any(m.Name.StartsWith)),
-    ];
-
     /// <summary>Measures all cases, prints the table, and writes the file if one is named.</summary>
     public static void Run(int rounds, OutputTarget? target)
     {
@@ -125,15 +120,13 @@ internal static class SpectrumCost
         List<SpectrumCase> cases = [];
         manual_seed(0);
         foreach (
-            var (name, create, likelihood, targets) in new (string, Func<nn.Module<Tensor, Tensor>>, Likelihood, Func<int, Tensor>)[]
+            var (create, likelihood, targets) in new (Func<nn.Module<Tensor, Tensor>>, Likelihood, Func<int, Tensor>)[]
             {
-                ("autoencoder", new Autoencoder().CreateModel, new Bernoulli(), n => rand(n, 784)),
-                ("wide", Wide, new Categorical(), n => randint(0, 10, [n], dtype: ScalarType.Int64)),
+                (new Autoencoder().CreateModel, new Bernoulli(), n => rand(n, 784)),
+                (Wide, new Categorical(), n => randint(0, 10, [n], dtype: ScalarType.Int64)),
             }
         )
         {
-            if (Environment.GetEnvironmentVariable("DEV_B") is { } e && e != name)
-                continue;
             using var scope = NewDisposeScope();
             using var model = create();
             foreach (var c in Measure(Of(Examples), Of(FewExamples), rounds))

@@ -17,55 +17,47 @@ internal static unsafe class RowSweep
     public static bool IsUsable(Tensor rows, Tensor w) => IsDense(rows) && IsDense(w);
 
     /// <param name="rows">V' : [k, d].</param>
-    /// <param name="coefficients">c.</param>
+    /// <param name="chosen">The indices i; other rows are not read.</param>
+    /// <param name="coefficients">cᵢ, by the index of the row.</param>
     /// <param name="w">[d], changed in place.</param>
-    /// <param name="along">Receives h.</param>
-    /// <param name="lastCoefficients">If not empty, the last row is changed first: by the same with these k - 1 coefficients and the rows
-    /// before.</param>
-    /// <param name="alongLast">Receives its k - 1 products with them.</param>
+    /// <param name="along">Receives hᵢ, by the index of the row; that of other rows is left as it is.</param>
     /// <returns>w'w.</returns>
-    public static double Run(
-        Tensor rows,
-        ReadOnlySpan<double> coefficients,
-        Tensor w,
-        Span<double> along,
-        ReadOnlySpan<double> lastCoefficients = default,
-        Span<double> alongLast = default
-    )
+    public static double Run(Tensor rows, ReadOnlySpan<int> chosen, ReadOnlySpan<double> coefficients, Tensor w, Span<double> along)
     {
-        int count = (int)rows.size(0),
-            sums = count + alongLast.Length,
-            chunks = SweepPass.Chunks(w.numel());
-        double[] partial = ArrayPool<double>.Shared.Rent((sums + 1) * chunks);
-        float[] scales = new float[sums];
-        for (int i = 0; i < sums; i++)
-            scales[i] = (float)-(i < count ? coefficients[i] : lastCoefficients[i - count]);
+        long d = w.numel();
+        int count = chosen.Length,
+            chunks = SweepPass.Chunks(d);
+        double[] sums = ArrayPool<double>.Shared.Rent((count + 1) * chunks);
         var segment = new SweepSegment
         {
             W = LibTorch.DataPointer(w.Handle),
-            G = LibTorch.DataPointer(rows.Handle),
-            Length = w.numel(),
-            End = w.numel(),
+            Length = d,
+            End = d,
         };
+        var addresses = new nint[count];
+        var scales = new float[count];
+        for (int i = 0; i < count; i++)
+        {
+            addresses[i] = LibTorch.DataPointer(rows.Handle) + (nint)(chosen[i] * d * sizeof(float));
+            scales[i] = (float)-coefficients[chosen[i]];
+        }
         double squares = 0;
-        fixed (double* partials = partial)
+        fixed (double* partial = sums)
+        fixed (nint* address = addresses)
         fixed (float* scale = scales)
         {
-            SweepPass.Run(new Pass(count, sums, scale, partials), &segment, segment.End, partials + ((long)sums * chunks));
-            for (int i = 0; i < sums; i++)
+            SweepPass.Run(new Pass(count, (float**)address, scale, partial), &segment, d, partial + ((long)count * chunks));
+            for (int i = 0; i < count; i++)
             {
                 double sum = 0;
                 for (int chunk = 0; chunk < chunks; chunk++)
-                    sum += partials[((long)chunk * sums) + i];
-                if (i < count)
-                    along[i] = sum;
-                else
-                    alongLast[i - count] = sum;
+                    sum += partial[((long)chunk * count) + i];
+                along[chosen[i]] = sum;
             }
             for (int chunk = 0; chunk < chunks; chunk++)
-                squares += partials[((long)sums * chunks) + chunk];
+                squares += partial[((long)count * chunks) + chunk];
         }
-        ArrayPool<double>.Shared.Return(partial);
+        ArrayPool<double>.Shared.Return(sums);
         GC.KeepAlive(rows);
         GC.KeepAlive(w);
         return squares;
@@ -74,51 +66,43 @@ internal static unsafe class RowSweep
     private static bool IsDense(Tensor t) =>
         LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
 
-    private readonly struct Pass(int count, int sums, float* scales, double* along) : ISweepPass
+    private readonly struct Pass(int count, float** rows, float* scales, double* along) : ISweepPass
     {
         private const int Block = 1024, // columns: a hundred rows of it fit in a cache of the second level
             Width = 16;
-        private readonly int _count = count,
-            _sums = sums; // more than there are rows if the last one is changed
+        private readonly int _count = count;
+        private readonly float** _rows = rows;
         private readonly float* _scales = scales;
         private readonly double* _along = along;
 
         public void Run(SweepSegment* segment, long from, long to, ref double sum)
         {
-            float* w = (float*)segment->W,
-                rows = (float*)segment->G;
-            long d = segment->Length;
-            double* h = _along + (_sums * (from / SweepPass.ChunkSize));
-            new Span<double>(h, _sums).Clear();
+            float* w = (float*)segment->W;
+            double* h = _along + (_count * (from / SweepPass.ChunkSize));
+            new Span<double>(h, _count).Clear();
             for (long start = from; start < to; start += Block)
             {
                 long end = Math.Min(start + Block, to);
-                if (_sums > _count)
-                    Sweep(rows, d, _count - 1, _scales + _count, rows + ((_count - 1) * d), start, end, h + _count);
-                Sweep(rows, d, _count, _scales, w, start, end, h);
+                int i = 0;
+                for (; i + 4 <= _count; i += 4)
+                    Take(_rows + i, _scales + i, w, start, end);
+                for (; i < _count; i++)
+                    TakeOne(_rows[i], _scales[i], w, start, end);
+                for (i -= i % 4; i < _count; i++)
+                    h[i] += Dot(_rows[i], w, start, end);
+                for (i = (_count & ~3) - 4; i >= 0; i -= 4) // backwards: the last read are the nearest
+                    Dots(_rows + i, w, start, end, h + i);
                 sum += Squares(w, start, end);
             }
         }
 
-        private static void Sweep(float* rows, long d, int count, float* scales, float* w, long start, long end, double* h)
-        {
-            int i = 0;
-            for (; i + 4 <= count; i += 4)
-                Take(rows + (i * d), d, scales + i, w, start, end);
-            for (; i < count; i++)
-                TakeOne(rows + (i * d), scales[i], w, start, end);
-            for (i -= i % 4; i < count; i++)
-                h[i] += Dot(rows + (i * d), w, start, end);
-            for (i = (count & ~3) - 4; i >= 0; i -= 4) // backwards: the last read are the nearest
-                Dots(rows + (i * d), d, w, start, end, h + i);
-        }
-
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Take(float* a, long stride, float* scales, float* w, long x, long end)
+        private static void Take(float** rows, float* scales, float* w, long x, long end)
         {
-            float* b = a + stride,
-                c = b + stride,
-                d = c + stride;
+            float* a = rows[0],
+                b = rows[1],
+                c = rows[2],
+                d = rows[3];
             if (scales[0] == 0 && scales[1] == 0 && scales[2] == 0 && scales[3] == 0)
                 return;
             Vector256<float> p = Vector256.Create(scales[0]),
@@ -157,11 +141,12 @@ internal static unsafe class RowSweep
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        private static void Dots(float* a, long stride, float* w, long x, long end, double* h)
+        private static void Dots(float** rows, float* w, long x, long end, double* h)
         {
-            float* b = a + stride,
-                c = b + stride,
-                d = c + stride;
+            float* a = rows[0],
+                b = rows[1],
+                c = rows[2],
+                d = rows[3];
             Vector256<float> a0 = default,
                 b0 = default,
                 c0 = default,

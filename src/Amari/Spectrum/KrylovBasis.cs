@@ -9,28 +9,19 @@ namespace Amari.Spectrum;
 /// w = C vⱼ,   α = vⱼ'w,   β v₊ = w - Σᵢ cᵢ vᵢ
 /// cᵢ = tᵢⱼ + Σₖ tᵢₖ eₖⱼ - α eᵢⱼ - tⱼ₋₁ⱼ eᵢⱼ₋₁      the part of w along vᵢ, from the recurrence (Simon 1984)
 /// </code>
-/// E of the last two vectors predicts how much of each older one C brings back. So one read of V both takes that away and measures what is
-/// left, and a second read follows only where that is above rounding. While predictions are that good, only every other vector is orthogonalised
-/// at once: of one between, only the neighbours are taken away, what is predicted along the others enters the next prediction, and both
-/// are orthogonalised in one read.</remarks>
+/// The measured E of the last two vectors predicts how much of each older one C brings back. So one read of V both takes that away and
+/// measures what is left; more reads follow only where it is above rounding.</remarks>
 /// <param name="rows">V', one vector in each row: [m, d]; not owned.</param>
 internal sealed class KrylovBasis(Tensor rows)
 {
     private const int MaxPasses = 4;
-    private const int Patience = 8; // steps without pending vectors after a prediction that was not good enough
     private const double Rounding = 16; // in units of the dtype's: what may be left along a vector
-
-    // what may be predicted along a pending vector: T has an error of the square of it
-    private readonly double _mostPending = Math.Pow(finfo(rows.dtype).eps, 2 / 3.0);
 
     private readonly double _epsilon = finfo(rows.dtype).eps;
     private double[] _lost = new double[rows.shape[0]], // E of the last vector, and of the one before
         _lostBefore = new double[rows.shape[0]],
         _coefficients = new double[rows.shape[0]],
         _along = new double[rows.shape[0]];
-    private bool _isPending; // whether the last vector is still to be orthogonalised: its E is predicted
-    private int _arrow, // the column of T that is full
-        _patience; // steps until a vector may be pending again
 
     /// <summary>T.</summary>
     public double[,] T { get; } = new double[rows.shape[0], rows.shape[0]];
@@ -62,14 +53,9 @@ internal sealed class KrylovBasis(Tensor rows)
         if (!double.IsFinite(alpha))
             return double.NaN;
         Predict(j, alpha);
-        if (_patience > 0)
-            _patience--;
-        double beta = TryPend(j, w) ?? Orthogonalise(j + 1, w);
+        double beta = Orthogonalise(j + 1, w);
         if (beta <= 10 * _epsilon * Scale(j + 1))
-        {
-            _isPending = false;
             return 0;
-        }
         if (double.IsFinite(beta) && j + 1 < rows.shape[0])
         {
             T[j, j + 1] = T[j + 1, j] = beta;
@@ -91,7 +77,6 @@ internal sealed class KrylovBasis(Tensor rows)
         Array.Clear(T);
         Array.Clear(_lost);
         Array.Clear(_lostBefore);
-        (_arrow, _isPending) = (l, false);
         for (int i = 0; i < l; i++)
         {
             T[i, i] = values[i];
@@ -149,23 +134,6 @@ internal sealed class KrylovBasis(Tensor rows)
         _coefficients[j] = last;
     }
 
-    /// <summary>Takes only the neighbours from w, where what is predicted along the other vectors is little. Returns its length, or null
-    /// if all have to be taken.</summary>
-    private double? TryPend(int j, Tensor w)
-    {
-        // the last row is of no step that could orthogonalise it
-        if (_isPending || _patience > 0 || j < 2 || j == _arrow || j + 2 >= rows.shape[0] || !RowSweep.IsUsable(rows, w))
-            return null;
-        using var neighbours = rows.narrow(0, j - 1, 2);
-        double length = Math.Sqrt(RowSweep.Run(neighbours, _coefficients.AsSpan(j - 1, 2), w, _along.AsSpan(j - 1, 2)));
-        _coefficients.AsSpan(0, j - 1).CopyTo(_along);
-        double left = Largest(_along.AsSpan(0, j + 1));
-        if (_isPending = left <= _mostPending * length)
-            return length;
-        _along.AsSpan(j - 1, 2).CopyTo(_coefficients.AsSpan(j - 1));
-        return double.IsFinite(length) ? null : double.NaN;
-    }
-
     /// <summary>w ← w - V c for the predicted c and the first vectors, then again for what is left. Returns its length.</summary>
     private double Orthogonalise(int count, Tensor w)
     {
@@ -175,40 +143,26 @@ internal sealed class KrylovBasis(Tensor rows)
         {
             length = Sweep(basis, w);
             Reads++;
-            double left = Largest(_along.AsSpan(0, count));
-            _isPending = _isPending && Largest(_lost.AsSpan(0, count - 1)) > Rounding * _epsilon;
-            if (!(_isPending || left > Rounding * _epsilon * length))
+            double left = 0;
+            for (int i = 0; i < count; i++)
+                left = Math.Max(left, Math.Abs(_along[i]));
+            if (!(left > Rounding * _epsilon * length))
                 break;
-            _patience = Patience;
             (_coefficients, _along) = (_along, _coefficients);
         }
-        _isPending = false;
         return length;
     }
 
-    /// <summary>w ← w - V c, and what is left along V. Returns the length of w. A pending last vector comes first.</summary>
+    /// <summary>w ← w - V c, and what is left along V. Returns the length of w.</summary>
     private double Sweep(Tensor basis, Tensor w)
     {
         int count = (int)basis.shape[0];
-        Span<double> c = _coefficients.AsSpan(0, count),
-            h = _along.AsSpan(0, count);
         if (RowSweep.IsUsable(basis, w))
-        {
-            var last = _isPending ? _lost.AsSpan(0, count - 1) : [];
-            return Math.Sqrt(RowSweep.Run(basis, c, w, h, last, last));
-        }
+            return Math.Sqrt(RowSweep.Run(basis, [.. Enumerable.Range(0, count)], _coefficients, w, _along));
         using var scope = NewDisposeScope();
-        w.sub_(basis.T.mv(tensor(c.ToArray()).to_type(w.dtype).to(w.device)));
-        Probes.Along(basis, w).Elements<double>().CopyTo(h);
+        w.sub_(basis.T.mv(tensor(_coefficients.AsSpan(0, count).ToArray()).to_type(w.dtype).to(w.device)));
+        Probes.Along(basis, w).Elements<double>().CopyTo(_along, 0);
         return Probes.Length(w).ToDouble();
-    }
-
-    private static double Largest(ReadOnlySpan<double> numbers)
-    {
-        double largest = 0;
-        foreach (double x in numbers)
-            largest = Math.Max(largest, Math.Abs(x)); // NaN stays
-        return largest;
     }
 
     private void Add(int j, Tensor w, double length)
