@@ -36,9 +36,9 @@ public static class ConjugateGradient
         options ??= new();
         using var off = no_grad();
         using var scope = NewDisposeScope();
-        var right = b.dim() == 1 ? b.unsqueeze(1) : b;
-        var x = start is null ? zeros_like(right) : start.view(right.shape).clone();
-        var r = start is null ? right.clone() : right - c.Apply(x);
+        var right = Rows(b); // [k, d], as all vectors here
+        var x = start is null ? zeros_like(right) : Rows(start).clone();
+        var r = start is null ? right.clone() : right - Product(c, x);
         var z = Precondition(r);
         var p = z.clone();
         double[] norms = Dots(right, right),
@@ -50,7 +50,7 @@ public static class ConjugateGradient
         while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
-            var cp = c.Apply(p);
+            var cp = Product(c, p);
             double[] curvature = Dots(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
@@ -59,16 +59,19 @@ public static class ConjugateGradient
                 status = CgStatus.NegativeCurvature;
             if (status != CgStatus.IterationLimit)
                 break;
-            var alpha = Row(rz.Zip(curvature, (up, down) => down > 0 ? up / down : 0));
+            var alpha = Column(rz.Zip(curvature, (up, down) => down > 0 ? up / down : 0));
             x.addcmul_(p, alpha, 1);
             r.addcmul_(cp, alpha, -1);
-            z.Dispose();
-            z = Precondition(r).MoveToOuterDisposeScope();
+            if (preconditioner is not null)
+            {
+                z.Dispose();
+                z = Precondition(r).MoveToOuterDisposeScope();
+            }
             double[] next = Dots(r, z);
-            p.mul_(Row(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
+            p.mul_(Column(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
             rz = next;
             iterations++;
-            visit?.Invoke(iterations, x.view(b.shape));
+            visit?.Invoke(iterations, b.dim() == 1 ? x.squeeze(0) : x.T);
             residual = Residual();
             if (!double.IsFinite(residual))
                 status = CgStatus.NotFinite;
@@ -82,19 +85,29 @@ public static class ConjugateGradient
                     status = CgStatus.Stalled;
             }
         }
-        return new(x.view(b.shape).clone().MoveToOuterDisposeScope(), status, iterations, residual);
+        return new(
+            (b.dim() == 1 ? x.squeeze(0).clone() : x.T.contiguous().clone()).MoveToOuterDisposeScope(),
+            status,
+            iterations,
+            residual
+        );
 
-        Tensor Precondition(Tensor v) => preconditioner?.Apply(v) ?? v.clone();
+        Tensor Precondition(Tensor v) => preconditioner is null ? v : Product(preconditioner, v);
 
-        Tensor Row(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(0);
+        Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
         double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
     }
 
-    /// <summary>The inner products of corresponding columns.</summary>
+    /// <summary>Vectors as rows: entries of one vector lie together, and its coefficient is the same for all of them.</summary>
+    private static Tensor Rows(Tensor columns) => columns.dim() == 1 ? columns.unsqueeze(0) : columns.T.contiguous();
+
+    private static Tensor Product(LinearOperator c, Tensor rows) => c.Apply(rows.T).T.contiguous();
+
+    /// <summary>The inner products of corresponding rows.</summary>
     private static double[] Dots(Tensor u, Tensor v)
     {
         using var inner = NewDisposeScope();
-        return u.mul(v).sum(dim: 0).Elements<double>();
+        return u.mul(v).sum(dim: 1).Elements<double>();
     }
 }

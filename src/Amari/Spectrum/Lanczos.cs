@@ -15,8 +15,6 @@ namespace Amari.Spectrum;
 /// subspace. Then Lanczos continues with a new random direction.</remarks>
 public static class Lanczos
 {
-    private const int GramSchmidtPasses = 2; // of Gram-Schmidt: two are enough
-
     /// <param name="op">C.</param>
     /// <param name="options">Which pairs, and how accurate.</param>
     /// <param name="progress">Called after each product.</param>
@@ -38,9 +36,9 @@ public static class Lanczos
         using var off = no_grad();
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
-        var basis = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device); // V', one vector per row, and v₊
-        var t = new double[m, m];
-        basis[0].copy_(options.Start is null ? Random(op, generator) : Unit(op, options));
+        var rows = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);
+        var basis = new KrylovBasis(rows);
+        basis.Set(0, options.Start is null ? Random(op, generator) : Start(op, options));
         int retained = 0,
             products = 0,
             converged = 0;
@@ -51,37 +49,19 @@ public static class Lanczos
             for (int j = retained; j < m; j++)
             {
                 using var inner = NewDisposeScope();
-                var v = basis.narrow(0, 0, j + 1);
-                var w = op.Apply(basis[j]);
-                var alpha = v[j].mul(w).sum();
-                w.addcmul_(alpha, v[j], -1);
-                t[j, j] = alpha.ToDouble() + Orthogonalise(w, v)[j];
-                beta = Probes.Length(w).ToDouble();
+                beta = basis.Extend(j, op.Apply(basis[j]));
                 products++;
                 if (!double.IsFinite(beta))
                     return new([], [], null, products, LanczosStatus.NotFinite);
                 progress?.Report(new(products, converged, requested));
-                if (beta <= 10 * finfo(op.Type).eps * Scale(t, j + 1)) // V is invariant: continue in its complement, if any
-                {
-                    beta = 0;
-                    if (j + 1 < op.Dimension)
-                    {
-                        w = Random(op, generator);
-                        Orthogonalise(w, v);
-                        w.div_(Probes.Length(w));
-                    }
-                }
-                else
-                    w.div_(beta);
-                basis[j + 1].copy_(w);
-                if (j + 1 < m)
-                    t[j, j + 1] = t[j + 1, j] = beta;
+                if (beta == 0 && j + 1 < op.Dimension) // V is invariant: continue in its complement
+                    basis.Set(j + 1, Random(op, generator));
                 if (!stop.IsCancellationRequested && products < options.MaxProducts)
                     continue;
                 size = j + 1;
                 break;
             }
-            var (values, vectors) = linalg.eigh(tensor(Leading(t, size))); // ascending
+            var (values, vectors) = linalg.eigh(tensor(basis.Leading(size))); // ascending
             double[] theta = values.Elements<double>(),
                 last = vectors[size - 1].Elements<double>();
             double accuracy = finfo(op.Type).eps * Math.Max(Math.Abs(theta[0]), Math.Abs(theta[^1]));
@@ -99,83 +79,32 @@ public static class Lanczos
                 Tensor? pairs = null;
                 if (options.Vectors)
                 {
-                    Rotate(basis, vectors, size, chosen);
-                    pairs = basis.narrow(0, 0, chosen.Length).clone().T.MoveToOuterDisposeScope();
+                    basis.Rotate(Columns(vectors, chosen));
+                    pairs = rows.narrow(0, 0, chosen.Length).clone().T.MoveToOuterDisposeScope();
                 }
                 return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
             }
             int[] best = options.End.Choose(size, requested + (m - requested) / 2);
             retained = best.Length;
-            Rotate(basis, vectors, m, best);
-            basis[retained].copy_(basis[m]);
-            Array.Clear(t);
-            for (int i = 0; i < retained; i++)
-            {
-                t[i, i] = theta[best[i]];
-                t[i, retained] = t[retained, i] = beta * last[best[i]];
-            }
+            basis.Restart(Columns(vectors, best), [.. best.Select(i => theta[i])], [.. best.Select(i => beta * last[i])]);
         }
     }
 
-    private static Tensor Unit(LinearOperator op, LanczosOptions options)
+    /// <summary>The chosen columns, as rows.</summary>
+    private static Tensor Columns(Tensor matrix, int[] chosen) => matrix.index_select(1, tensor(Array.ConvertAll(chosen, i => (long)i))).T;
+
+    private static Tensor Start(LinearOperator op, LanczosOptions options)
     {
         var start = options.Start!;
         double norm = start.dim() == 1 && start.shape[0] == op.Dimension ? Probes.Length(start).ToDouble() : double.NaN;
         return norm > 0 && double.IsFinite(norm)
-            ? start / norm
+            ? start.clone()
             : throw new ArgumentException(
                 $"Start is [{string.Join(", ", start.shape)}]; it must be [{op.Dimension}], finite and not 0.",
                 nameof(options)
             );
     }
 
-    private static Tensor Random(LinearOperator op, Generator generator)
-    {
-        var r = randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
-        return r.div_(Probes.Length(r));
-    }
-
-    /// <summary>w ← (I - V V') w; returns V'w.</summary>
-    private static double[] Orthogonalise(Tensor w, Tensor rows)
-    {
-        var along = new double[rows.shape[0]];
-        for (int pass = 0; pass < GramSchmidtPasses; pass++)
-        {
-            using var scope = NewDisposeScope();
-            var h = Probes.Along(rows, w);
-            w.sub_(rows.T.mv(h.to_type(w.dtype)));
-            double[] part = h.Elements<double>();
-            for (int i = 0; i < along.Length; i++)
-                along[i] += part[i];
-        }
-        return along;
-    }
-
-    /// <summary>Replaces the first rows of V' by the chosen Ritz vectors, a few columns at a time, so that no second basis is
-    /// needed.</summary>
-    private static void Rotate(Tensor basis, Tensor vectors, int size, int[] chosen)
-    {
-        const long Columns = 1 << 18;
-        using var scope = NewDisposeScope();
-        var s = vectors.index_select(1, tensor(Array.ConvertAll(chosen, i => (long)i))).T.to_type(basis.dtype).to(basis.device);
-        for (long start = 0; start < basis.shape[1]; start += Columns)
-        {
-            using var inner = NewDisposeScope();
-            var part = basis.narrow(1, start, Math.Min(Columns, basis.shape[1] - start));
-            part.narrow(0, 0, chosen.Length).copy_(s.mm(part.narrow(0, 0, size)));
-        }
-    }
-
-    private static double[,] Leading(double[,] t, int size)
-    {
-        var part = new double[size, size];
-        for (int i = 0; i < size; i++)
-        for (int j = 0; j < size; j++)
-            part[i, j] = t[i, j];
-        return part;
-    }
-
-    /// <summary>The largest entry so far: the size of C up to a factor.</summary>
-    private static double Scale(double[,] t, int size) =>
-        Enumerable.Range(0, size).Max(i => Enumerable.Range(0, size).Max(j => Math.Abs(t[i, j])));
+    private static Tensor Random(LinearOperator op, Generator generator) =>
+        randn(op.Dimension, dtype: op.Type, generator: generator).to(op.Device);
 }

@@ -13,6 +13,8 @@ namespace Amari.Spectrum;
 /// above stay correct.</remarks>
 public static class LanczosQuadrature
 {
+    private const int RecurrenceVectors = 6; // of a probe without a basis: three terms, and what a product holds
+
     /// <summary>The options of <see cref="Run"/>.</summary>
     public sealed record Options
     {
@@ -30,8 +32,9 @@ public static class LanczosQuadrature
             init => field = Require.AtLeast(1, value);
         } = 80;
 
-        /// <summary>Maximum bytes of the bases for reorthogonalisation, ≥ 0. Probes are processed together as far as they fit. If the m
-        /// vectors of one probe do not fit, there is no reorthogonalisation, and the result says so.</summary>
+        /// <summary>Maximum bytes of vectors, ≥ 0. Probes are processed together as far as they fit: m vectors each for reorthogonalisation.
+        /// If the m vectors of one probe do not fit, there is no reorthogonalisation, and the result says so; a probe is then
+        /// counted as six vectors.</summary>
         public long MemoryLimit
         {
             get;
@@ -57,9 +60,9 @@ public static class LanczosQuadrature
         ArgumentNullException.ThrowIfNull(op);
         options ??= new();
         int m = (int)Math.Min(options.Steps, op.Dimension);
-        long fit = options.MemoryLimit / (op.Dimension * (op.Type == ScalarType.Float64 ? 8 : 4)) / m;
-        bool reorthogonalise = fit > 0;
-        int block = (int)Math.Clamp(fit, 1, options.Probes);
+        long vectors = options.MemoryLimit / (op.Dimension * (op.Type == ScalarType.Float64 ? 8 : 4));
+        bool reorthogonalise = vectors >= m;
+        int block = (int)Math.Clamp(vectors / (reorthogonalise ? m : RecurrenceVectors), 1, options.Probes);
         using var off = no_grad();
         using var generator = Probes.Generator(options.Seed);
         var rules = new List<Quadrature>();
@@ -68,11 +71,10 @@ public static class LanczosQuadrature
             using var scope = NewDisposeScope();
             int count = Math.Min(block, options.Probes - done);
             var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous(); // [p, d]
-            var (alpha, beta) = Tridiagonalise(
+            var (alpha, beta) = (reorthogonalise ? (Tridiagonalisation)Reorthogonalised : ThreeTerms)(
                 op,
                 start,
                 m,
-                reorthogonalise,
                 step => progress?.Report((done + (double)count * step / m) / options.Probes),
                 stop
             );
@@ -81,14 +83,58 @@ public static class LanczosQuadrature
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d] at once. Returns the diagonals and off-diagonals, shorter if a probe's space is
-    /// exhausted.</summary>
-    private static (List<double>[] Alpha, List<double>[] Beta) Tridiagonalise(
+    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once. Gives the diagonals and off-diagonals, shorter if a probe's space
+    /// is exhausted.</summary>
+    private delegate (List<double>[] Alpha, List<double>[] Beta) Tridiagonalisation(
         LinearOperator op,
         Tensor v,
         int m,
-        bool reorthogonalise,
-        Action<int> tell,
+        Action<int> report,
+        CancellationToken stop
+    );
+
+    private static (List<double>[] Alpha, List<double>[] Beta) Reorthogonalised(
+        LinearOperator op,
+        Tensor v,
+        int m,
+        Action<int> report,
+        CancellationToken stop
+    )
+    {
+        using var scope = NewDisposeScope();
+        int p = (int)v.shape[0];
+        var (alpha, beta) = (Lists(p), Lists(p));
+        bool[] ended = new bool[p];
+        var rows = empty([p, m, op.Dimension], dtype: op.Type, device: op.Device);
+        KrylovBasis[] bases = [.. Enumerable.Range(0, p).Select(i => new KrylovBasis(rows[i]))];
+        for (int i = 0; i < p; i++)
+            bases[i].Set(0, v[i]);
+        for (int j = 0; j < m && !Array.TrueForAll(ended, e => e); j++)
+        {
+            using var inner = NewDisposeScope();
+            var w = op.Apply(rows.select(1, j).T).T.contiguous();
+            for (int i = 0; i < p; i++)
+            {
+                if (ended[i])
+                    continue;
+                double b = bases[i].Extend(j, w[i]);
+                alpha[i].Add(bases[i].T[j, j]);
+                ended[i] = !(b > 0);
+                if (!ended[i])
+                    beta[i].Add(b);
+            }
+            report(j + 1);
+            if (stop.IsCancellationRequested)
+                break;
+        }
+        return (alpha, beta);
+    }
+
+    private static (List<double>[] Alpha, List<double>[] Beta) ThreeTerms(
+        LinearOperator op,
+        Tensor v,
+        int m,
+        Action<int> report,
         CancellationToken stop
     )
     {
@@ -97,23 +143,16 @@ public static class LanczosQuadrature
         var (alpha, beta) = (Lists(p), Lists(p));
         bool[] ended = new bool[p];
         double[] scale = new double[p];
-        var basis = reorthogonalise ? empty([p, m, op.Dimension], dtype: op.Type, device: op.Device) : null;
         Tensor? previous = null,
             coupling = null;
         for (int j = 0; j < m; j++)
         {
             using var inner = NewDisposeScope();
-            basis?.select(1, j).copy_(v);
             var w = op.Apply(v.T).T.contiguous();
             var a = v.mul(w).sum(dim: 1, keepdim: true);
             w.addcmul_(a, v, -1);
             if (previous is not null)
                 w.addcmul_(coupling!, previous, -1);
-            for (int pass = 0; basis is not null && pass < 2; pass++)
-            {
-                var span = basis.narrow(1, 0, j + 1); // [p, j+1, d]
-                w.sub_(span.transpose(1, 2).MatrixProduct(span.MatrixProduct(w.unsqueeze(2))).squeeze(2));
-            }
             var b = Probes.Length(w, 1);
             double[] an = a.squeeze(1).Elements<double>(),
                 bn = b.squeeze(1).Elements<double>();
@@ -127,7 +166,7 @@ public static class LanczosQuadrature
                 if (!ended[i])
                     beta[i].Add(bn[i]);
             }
-            tell(j + 1);
+            report(j + 1);
             if (stop.IsCancellationRequested || Array.TrueForAll(ended, e => e))
                 break;
             previous?.Dispose();
