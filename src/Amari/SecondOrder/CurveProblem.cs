@@ -9,7 +9,7 @@ internal sealed class CurveProblem
     /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
     private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 };
 
-    private static readonly LevenbergMarquardt.Options Method = new() { Solver = LeastSquaresSolver.Qr };
+    private static readonly LevenbergMarquardt.Options Method = new() { Solver = new LinearSolver.Qr() };
 
     private const double Smallest = 1e-140; // of numbers whose squares are added
     private readonly CurveFunction _f;

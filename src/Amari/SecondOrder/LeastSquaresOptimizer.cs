@@ -203,15 +203,15 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
                 $"This {GetType().Name} was made of residuals, and does not know their rows on other ranks: make it of a model and a "
                     + "likelihood."
             );
-        if (Solver is LeastSquaresSolver.Gram or LeastSquaresSolver.Qr)
+        if (Solver.Kind is (LinearSolverKind.Gram or LinearSolverKind.Qr) and var kind)
             throw new NotSupportedException(
-                $"The solver {Solver} needs the rows of J of all ranks: leave it {LeastSquaresSolver.Automatic}, or take "
-                    + $"{LeastSquaresSolver.Normal} or {LeastSquaresSolver.ConjugateGradient}."
+                $"The solver {kind} needs the rows of J of all ranks: leave it {nameof(LinearSolver.Automatic)}, or take "
+                    + $"{LinearSolverKind.Normal} or {LinearSolverKind.ConjugateGradient}."
             );
     }
 
     /// <summary>The solver of the options.</summary>
-    private protected abstract LeastSquaresSolver Solver { get; }
+    private protected abstract LinearSolver Solver { get; }
 
     private void RequireOwn(ParameterLayout parameters)
     {
