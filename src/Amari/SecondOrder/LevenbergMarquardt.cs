@@ -256,7 +256,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         {
             after = trial.LossAt(step, 1);
             tally.Evaluations++;
-            tally.HasTried = true;
+            tally.HasTried |= length > unchanged;
             tally.HasFinite |= length > unchanged && double.IsFinite(after);
         }
         double gain = trial.ReductionRatio(after, predicted);
