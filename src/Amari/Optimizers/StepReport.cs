@@ -83,6 +83,10 @@ public sealed record StepReport
     /// distance to a minimum.</summary>
     internal bool IsDamped { get; init; }
 
+    /// <summary>Whether the damping is as large as it is because rounding makes the matrix indefinite, or its solutions wrong, below
+    /// it.</summary>
+    internal bool IsSingular { get; init; }
+
     /// <summary>Why a further step on the same residuals would change nothing; null where it may.</summary>
     public LeastSquaresStatus? LeastSquaresStatus { get; init; }
 

@@ -26,6 +26,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
     private const double Decay = 0.9,
         LeastShrink = 0.2, // 1/γ
         FirstGrowth = 2,
+        Singular = 1e3, // in units of eps: where less damping than this fails, rounding does
         MaxDamping = 1e16,
         MinDamping = 1e-30; // relative to the largest entry of diag(D⁻¹J'J D⁻¹)
 
@@ -162,6 +163,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         // cos² is the share of the loss that one parameter alone can remove
         bool promising = cosine * cosine * loss > noise && cosine > Math.Cbrt(epsilon);
         var tally = new Tally();
+        bool singular = false;
         for (int trials = 1; ; trials++)
         {
             using var scope = NewDisposeScope();
@@ -178,6 +180,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
                 GradientCosine = cosine,
                 RelativeStep = !definite ? null : Ratio(change, scale),
                 IsDamped = promising && lambda > unit,
+                IsSingular = singular |= !definite || (trials > 1 && lambda < Singular * epsilon * unit),
             };
             bool accepted = report.Outcome == StepOutcome.Accepted,
                 isLast = accepted ? trials > 1 || lambda > unit || lambda <= least : true;
