@@ -68,7 +68,7 @@ internal static class LeastSquaresCost
                 $"{memory.Residuals:N0} residuals, {memory.Parameters:N0} parameters, float64 (J: {memory.JacobianBytes / 1e6:F0} MB): "
             )
                 + FormattableString.Invariant(
-                    $"{memory.Solver}, peak {memory.PeakBytes / 1e6:F0} MB of the process ({memory.BytesBefore / 1e6:F0} MB before), target "
+                    $"{memory.Solver}, peak {memory.PeakBytes / 1e6:F0} MB of the process, {memory.BytesBefore / 1e6:F0} before, target "
                 )
                 + FormattableString.Invariant($"{MemoryGoal / 1e6:F0} MB: {(memory.PeakBytes <= MemoryGoal ? "reached" : "missed")}")
         );

@@ -6,8 +6,8 @@ using Amari.Workloads;
 using static TorchSharp.torch;
 
 const string Usage =
-    "usage: ratios|curvature|scaling|steps|kfac|least-squares|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; plan, steps: [--optimizers "
-    + "NAMES]; plan: [--workloads NAMES] [--seconds N]; "
+    "usage: ratios|curvature|scaling|steps|kfac|least-squares|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; "
+    + "plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]; "
     + "faults [--kinds NAMES] [--repeats N] [--seed N] [--json FILE]; endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] "
     + "[--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR] [--json FILE]; "
     + ResultsArguments.Usage;

@@ -11,8 +11,8 @@ namespace Amari.Workloads;
 /// <para>u = -sin πx + t (1 - x²) network satisfies the initial and the boundary conditions exactly. Evenly spread points miss the front,
 /// and a network then satisfies the equation at all of them without being near the solution. So points have the density 1/√(x² + δ²), δ =
 /// 0.02, and residuals the weight √(x² + δ²): the loss is the mean of r² over the domain as before. For the same reason points are
-/// resampled, and are three times as many as the weights. The network, the points and δ were chosen on this problem with Levenberg-Marquardt,
-/// by the error against the solution, with seeds of their own.</para></remarks>
+/// resampled, and are three times as many as the weights. The network, the points and δ were chosen on this problem itself, with
+/// Levenberg-Marquardt, by the error against the solution on other seeds than those of the results.</para></remarks>
 public sealed class BurgersEquation : PdeWorkload
 {
     private const double Viscosity = 0.01 / Math.PI;

@@ -2,7 +2,7 @@ using Amari.LeastSquares;
 
 namespace Amari.SecondOrder;
 
-/// <summary>Whether J is the derivative of the residuals: J v against differences of them, row by row, along v with entries ± |w|.</summary>
+/// <summary>Whether J is the derivative of the residuals: J v against differences of them, row by row, with v = ± |w|.</summary>
 /// <remarks><code>
 /// c(h) = (r(w + h v) - r(w - h v)) / 2h,   b(h) = (r(w + h v) - 2 r + r(w - h v)) / h,   h = 0.01, 0.01/4, ..
 /// </code>A row of J is wrong if no h confirms it, and if at three h in a row it is ten times as far from c(h) as the slopes of both sides

@@ -57,8 +57,8 @@ public sealed record LeastSquaresResult(
                 $"The residuals or their Jacobian are not finite after {Count}: the parameters are those of the last good step."
             ),
             _ when Last.IsSingular => Invariant($"The limit of {Count} was reached at the loss {Loss:G6}: ")
-                + $"columns of the Jacobian are collinear up to the precision of the solver {Last.Solver}, and the damping that it needs makes "
-                + $"steps short. Take {nameof(LinearSolver)}.{nameof(LinearSolver.Qr)}, or fewer parameters.",
+                + $"columns of the Jacobian are collinear up to the precision of the solver {Last.Solver}, and the damping that it needs "
+                + $"makes steps short. Take {nameof(LinearSolver)}.{nameof(LinearSolver.Qr)}, or fewer parameters.",
             _ => Invariant($"The limit of {Count} was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more."),
         };
 }
