@@ -6,8 +6,8 @@ using Amari.Workloads;
 using static TorchSharp.torch;
 
 const string Usage =
-    "usage: ratios|curvature|spectrum|scaling|steps|kfac|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; plan, steps: [--optimizers "
-    + "NAMES]; plan: [--workloads NAMES] [--seconds N]; "
+    "usage: ratios|curvature|spectrum|scaling|steps|kfac|least-squares|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; "
+    + "plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]; "
     + "faults [--kinds NAMES] [--repeats N] [--seed N] [--json FILE]; endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] "
     + "[--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR] [--json FILE]; "
     + ResultsArguments.Usage;
@@ -19,7 +19,10 @@ if (args is ["endurance", ..])
     return EnduranceArguments.Run(args[1..], Fail);
 bool overwrite = args.Contains("--overwrite");
 args = [.. args.Where(a => a != "--overwrite")];
-if (args is not ["ratios" or "curvature" or "spectrum" or "scaling" or "steps" or "kfac" or "plan", ..] || args.Length % 2 == 0)
+if (
+    args is not ["ratios" or "curvature" or "spectrum" or "scaling" or "steps" or "kfac" or "least-squares" or "plan", ..]
+    || args.Length % 2 == 0
+)
     return Fail(Usage);
 var (file, rounds, seconds, workloads, optimizers) = (
     (string?)null,
@@ -82,6 +85,8 @@ int Measure()
         SpectrumCost.Run(rounds, target);
     else if (args[0] == "kfac")
         KfacCost.Run(rounds, target);
+    else if (args[0] == "least-squares")
+        LeastSquaresCost.Run(rounds, target);
     else if (args[0] == "scaling")
         Scaling.Run(rounds, target);
     else

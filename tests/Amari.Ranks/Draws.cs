@@ -61,12 +61,12 @@ internal static class Draws
         ),
         ["Sophia of counts"] = m => new Sophia(m, new Poisson(), new() { LearningRate = 0.01, Interval = 2 }),
         ["Hessian-free"] = m => new HessianFree(m, new Categorical(), new() { MaxIterations = 6, PreconditionerSamples = 2 }),
-        ["natural gradient by labels"] = m => Natural(m, FisherSolver.Gram, FisherKind.MonteCarlo),
-        ["natural gradient by products"] = m => Natural(m, FisherSolver.ConjugateGradient, FisherKind.MonteCarlo),
-        ["natural gradient by signs"] = m => Natural(m, FisherSolver.Gram, FisherKind.CurvaturePropagation),
+        ["natural gradient by labels"] = m => Natural(m, new LinearSolver.Gram(), FisherKind.MonteCarlo),
+        ["natural gradient by products"] = m => Natural(m, new LinearSolver.ConjugateGradient { MaxIterations = 4 }, FisherKind.MonteCarlo),
+        ["natural gradient by signs"] = m => Natural(m, new LinearSolver.Gram(), FisherKind.CurvaturePropagation),
     };
 
-    private static NaturalGradient Natural(nn.Module<Tensor, Tensor> model, FisherSolver solver, FisherKind fisher) =>
+    private static NaturalGradient Natural(nn.Module<Tensor, Tensor> model, LinearSolver solver, FisherKind fisher) =>
         new(
             model,
             new Categorical(),
@@ -77,7 +77,6 @@ internal static class Draws
                 Fisher = fisher,
                 MonteCarloSamples = 2,
                 Solver = solver,
-                MaxIterations = 4,
             }
         );
 

@@ -129,8 +129,7 @@ internal static class Methods
             {
                 Damping = 0.1,
                 KlRadius = 0.01,
-                Solver = FisherSolver.ConjugateGradient,
-                MaxIterations = 10,
+                Solver = new LinearSolver.ConjugateGradient { MaxIterations = 10 },
             }
         ),
         ["lbfgs"] = m => new Lbfgs((nn.Module<Tensor, Tensor>)m, new Categorical(), new() { LearningRate = 0.3, Iterations = 5 }),
@@ -140,8 +139,7 @@ internal static class Methods
             new LabelSquares(),
             new()
             {
-                Solver = LeastSquaresSolver.ConjugateGradient,
-                MaxIterations = 10,
+                Solver = new LinearSolver.ConjugateGradient { MaxIterations = 10 },
                 MaxAcceleration = null,
             }
         ),

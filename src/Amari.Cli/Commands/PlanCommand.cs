@@ -8,6 +8,8 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari plan</c>: predicts the milliseconds and bytes per step of each optimizer on this machine.</summary>
 internal static class PlanCommand
 {
+    private const double LeastSeconds = 3; // one is for .NET to compile the steps
+
     public static Command Create(TextWriter output)
     {
         var common = new CommonOptions();
@@ -26,8 +28,8 @@ internal static class PlanCommand
         var time = CommonOptions.Time(
             "--calibration",
             FormattableString.Invariant(
-                $"limit of the calibration time per optimizer; reaching it is reported (default: {Planner.DefaultMaxSeconds}s)"
-            )
+                $"limit of the calibration time per optimizer; the table shows where it was reached (default: {Planner.DefaultMaxSeconds}s "
+            ) + FormattableString.Invariant($"divided by the number of optimizers, at least {LeastSeconds}s)")
         );
         var command = new Command(
             "plan",
@@ -61,7 +63,7 @@ internal static class PlanCommand
             trainer.RequireParameters("plan");
             using var folder = common.FolderOf(parsed, "plan-" + workload.Name, Figure.Files("plan"));
             using var interrupt = new Interrupt();
-            double seconds = parsed.GetValue(time)?.Seconds ?? Planner.DefaultMaxSeconds;
+            double seconds = parsed.GetValue(time)?.Seconds ?? Math.Max(LeastSeconds, Planner.DefaultMaxSeconds / entries.Count);
             var plans = new List<StepPlan>();
             using (var view = new StageView(output))
                 foreach (var entry in entries.TakeWhile(_ => !interrupt.Token.IsCancellationRequested))

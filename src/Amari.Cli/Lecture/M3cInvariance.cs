@@ -191,7 +191,7 @@ internal sealed class M3cInvariance() : LectureItem("M3c", "Invariance of the na
             {
                 LearningRate = rate,
                 Damping = damping,
-                Solver = FisherSolver.Dense,
+                Solver = new LinearSolver.Normal(),
             }
         );
         return model.Descend(optimizer, p.X, p.Y, steps);

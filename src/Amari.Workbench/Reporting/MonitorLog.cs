@@ -106,7 +106,7 @@ internal sealed class MonitorLog(ResultFolder folder) : IProgress<MonitorLine>, 
                 json[name] = Finite(number);
         foreach (
             var (name, value) in ((string, Enum?)[])
-                [("cgStatus", report.CgStatus), ("steihaugStatus", report.SteihaugStatus), ("fisherSolver", report.FisherSolver)]
+                [("cgStatus", report.CgStatus), ("steihaugStatus", report.SteihaugStatus), ("solver", report.Solver)]
         )
             if (value is not null)
                 json[name] = value.ToString();

@@ -51,7 +51,7 @@ internal static class MonitorRows
             AchievedKl = json["achievedKl"].MeasuredNumber(),
             CgStatus = json["cgStatus"].IsNull ? null : json["cgStatus"].OneOf(Names<CgStatus>()),
             SteihaugStatus = json["steihaugStatus"].IsNull ? null : json["steihaugStatus"].OneOf(Names<SteihaugStatus>()),
-            FisherSolver = json["fisherSolver"].IsNull ? null : json["fisherSolver"].OneOf(Names<FisherSolver>()),
+            Solver = json["solver"].IsNull ? null : json["solver"].OneOf(Names<LinearSolverKind>()),
             NegativeCurvature = json["negativeCurvature"].IsNull ? null : json["negativeCurvature"].Flag(),
         };
 

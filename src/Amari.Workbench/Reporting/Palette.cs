@@ -59,7 +59,7 @@ internal static class Palette
             .Select(n => (Name: n, Color: names.Contains(Routed(n)) && Routed(n) != n ? n : Routed(n)))
             .Where(n => Known.Contains(n.Color))
             .ToDictionary(n => n.Name, n => Of(n.Color));
-        string[] left = [.. Colors.Except(own.Values)];
+        string[] left = own.Values.Distinct().Count() < Colors.Length ? [.. Colors.Except(own.Values)] : Colors;
         return names.Except(own.Keys).Select((name, i) => KeyValuePair.Create(name, left[i % left.Length])).Concat(own).ToDictionary();
     }
 

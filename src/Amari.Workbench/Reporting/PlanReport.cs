@@ -34,7 +34,10 @@ internal static class PlanReport
     {
         double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
         var table = new Table().Border(TableBorder.Rounded);
-        foreach (string head in (string[])["optimizer", "state", "B /\nparam", "ms /\nstep", "quartiles", "CPU\nms", $"x\n{Reference}"])
+        foreach (
+            string head in (string[])
+                ["optimizer", "state", "B /\nparam", "ms /\nstep", "quartiles", "CPU\nms", $"x\n{Reference}", "timed\nsteps"]
+        )
             table.AddColumn(new TableColumn(head).NoWrap()); // fits into 80 columns
         foreach (var p in possible)
         {
@@ -45,14 +48,15 @@ internal static class PlanReport
                 Number.Short(p.Milliseconds),
                 Middle(p.Spread),
                 Number.Short(p.CpuMilliseconds),
-                double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2)
+                double.IsNaN(reference) ? "" : Number.Short(p.Milliseconds / reference, 2),
+                p.IsPreliminary ? $"{p.Steps}/{p.PlannedSteps}" : $"{p.Steps}"
             );
             if (p.Kinds.Count > 1)
                 foreach (var kind in p.Kinds)
-                    Add("  " + Words(kind), "", "", Number.Short(kind.Milliseconds.Median), Middle(kind.Milliseconds), "", "");
+                    Add("  " + Words(kind), "", "", Number.Short(kind.Milliseconds.Median), Middle(kind.Milliseconds), "", "", "");
         }
         foreach (var p in plans.Where(p => p.Refused is not null))
-            Add(p.Choice.Name, "refused", "", "", "", "", "");
+            Add(p.Choice.Name, "refused", "", "", "", "", "", "");
         return table;
 
         void Add(params string[] cells) => table.AddRow([.. cells.Select(Markup.Escape)]);
@@ -68,9 +72,10 @@ internal static class PlanReport
             yield return $"{p.Choice.Name}: {p.Refused}";
         foreach (var p in possible.Where(p => p.FromStep > 1))
             yield return $"{p.Choice.Name}: from step {p.FromStep} on; earlier steps refresh the curvature more often and take longer.";
-        foreach (var p in possible.Where(p => p.IsPreliminary))
-            yield return $"{p.Choice.Name}: less reliable, because the calibration ended after {p.Steps} of {p.PlannedSteps} "
-                + $"{(p.PlannedSteps == 1 ? "step" : "steps")}: it reached its time limit (--calibration) or was stopped.";
+        string[] limited = [.. possible.Where(p => p.IsPreliminary).Select(p => $"{p.Choice.Name} ({p.Steps} of {p.PlannedSteps} steps)")];
+        if (limited.Length > 0)
+            yield return $"Less reliable, because the calibration reached its time limit (--calibration) or was stopped: "
+                + $"{string.Join(", ", limited)}.";
         foreach (var p in possible.Where(p => p.Steps > 1 && OptimizerCatalog.Find(p.Choice.Name).EvaluatesLoss))
             yield return $"{p.Choice.Name}: the number of inner iterations varies: {Number.Short(p.Spread.Min)} to "
                 + $"{Number.Short(p.Spread.Max)} ms in the first {p.Steps} steps; later steps may differ.";

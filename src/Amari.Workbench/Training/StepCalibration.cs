@@ -19,7 +19,8 @@ internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, i
         IterativeSteps = 10; // of a method that evaluates the loss itself
     private const long Work = 1L << 23; // parameters times steps of the default
     private const int MinWarmUpSteps = 2;
-    private const double MaxCompileSeconds = 2;
+    private const double MaxCompileSeconds = 2,
+        MaxCompileShare = 1.0 / 3; // of the limit
     private readonly OptimizerEntry _entry = OptimizerCatalog.Find(choice.Name);
     private readonly nn.Module<Tensor, Tensor> _model = Create(trainer);
     private readonly List<TimedStep> _steps = [];
@@ -73,7 +74,7 @@ internal sealed class StepCalibration(Trainer trainer, OptimizerChoice choice, i
     {
         _ = Parameters;
         long start = Stopwatch.GetTimestamp();
-        trainer.WarmUp(choice, Math.Min(MaxCompileSeconds, maxSeconds));
+        trainer.WarmUp(choice, Math.Min(MaxCompileSeconds, maxSeconds * MaxCompileShare));
         manual_seed(0);
         _optimizer = _entry.Create(_model, trainer.Options(choice), trainer.Workload.Likelihood);
         var began = CpuTime.Now;

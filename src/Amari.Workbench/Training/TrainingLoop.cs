@@ -18,8 +18,6 @@ internal sealed class TrainingLoop : IDisposable
         MinWall = 0.5; // share of the time in which threads could run; seconds
     private static readonly TimeSpan[] LastRetries = [TimeSpan.FromSeconds(0.5), TimeSpan.FromSeconds(1.5)]; // of the last checkpoint
 
-    private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 }; // as of a curve fit
-
     private readonly Trainer _trainer;
     private readonly Communicator _ranks;
     private readonly TrainingRequest _request = null!;
@@ -184,7 +182,7 @@ internal sealed class TrainingLoop : IDisposable
     private string? Ending() =>
         _trainer.StepsOnAllData
         && _optimizer is SecondOrderOptimizer { Report: { GradientCosine: not null } report }
-        && (Tolerances.Met(report) ?? report.LeastSquaresStatus) is { } status
+        && (LeastSquaresTolerances.ToRounding.Met(report) ?? report.LeastSquaresStatus) is { } status
             ? new LeastSquaresResult(status, report.LossAfter, _record.Step, report.Evaluations ?? 0, _record.Step, report).Reason
             : null;
 

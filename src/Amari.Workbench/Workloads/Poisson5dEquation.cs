@@ -32,7 +32,8 @@ public sealed class Poisson5dEquation : PdeWorkload
     public override Budget DefaultBudget => Budget.OfSeconds(60);
 
     /// <inheritdoc/>
-    /// <remarks>More damping than the default: with fresh points a step should not fit those of a batch exactly.</remarks>
+    /// <remarks>More damping than the default: with fresh points a step should not fit those of a batch exactly. Chosen on this problem
+    /// itself.</remarks>
     public override IReadOnlyDictionary<string, IReadOnlyDictionary<string, string>> Settings { get; } =
         new Dictionary<string, IReadOnlyDictionary<string, string>>
         {

@@ -12,9 +12,12 @@ public enum LeastSquaresStatus
     /// <summary>The step reduced the loss by little, as was predicted.</summary>
     Reduction,
 
-    /// <summary>No step reduced the loss, however large the damping or short the step: rounding hides the reduction, or J is
-    /// wrong.</summary>
+    /// <summary>No step reduced the loss, however large the damping or short the step: rounding hides the reduction, or J is wrong in a
+    /// way that finite differences do not show.</summary>
     Stuck,
+
+    /// <summary>J is not the derivative of the residuals: finite differences of them contradict it.</summary>
+    WrongJacobian,
 
     /// <summary>The residuals or their Jacobian are not finite at the present parameters, or the residuals at every trial.</summary>
     NotFinite,

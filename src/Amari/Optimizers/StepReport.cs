@@ -48,8 +48,8 @@ public sealed record StepReport
     /// <summary>Why the truncated conjugate gradient of a trust region stopped.</summary>
     public SteihaugStatus? SteihaugStatus { get; init; }
 
-    /// <summary>How the system of the natural gradient was solved.</summary>
-    public FisherSolver? FisherSolver { get; init; }
+    /// <summary>How the linear system of the step was solved, where there is a choice.</summary>
+    public LinearSolverKind? Solver { get; init; }
 
     /// <summary>The target of the trust region for KL( p(·|w) ‖ p(·|w+Δ) ), as a mean over terms.</summary>
     public double? TargetKl { get; init; }
@@ -63,9 +63,6 @@ public sealed record StepReport
     /// <summary>Number of evaluations of the loss and its gradient, including the one before the step; of a least-squares method, of the
     /// residuals, not counting the one linearization.</summary>
     public int? Evaluations { get; init; }
-
-    /// <summary>How the system of a least-squares step was solved.</summary>
-    public LeastSquaresSolver? LeastSquaresSolver { get; init; }
 
     /// <summary>Number of dampings, or of step lengths, that a least-squares method tried.</summary>
     public int? Trials { get; init; }
@@ -85,6 +82,10 @@ public sealed record StepReport
     /// <summary>Whether the step is short because of its damping, though the gradient promises more: then its size says nothing about the
     /// distance to a minimum.</summary>
     internal bool IsDamped { get; init; }
+
+    /// <summary>Whether the damping is as large as it is because rounding makes the matrix indefinite, or its solutions wrong, below
+    /// it.</summary>
+    internal bool IsSingular { get; init; }
 
     /// <summary>Why a further step on the same residuals would change nothing; null where it may.</summary>
     public LeastSquaresStatus? LeastSquaresStatus { get; init; }

@@ -15,7 +15,7 @@ internal sealed class ConjugateGradientSystem(Linearization at, CgOptions option
     private int _iterations;
     private CgStatus? _status;
 
-    public override LeastSquaresSolver Solver => LeastSquaresSolver.ConjugateGradient;
+    public override LinearSolverKind Solver => LinearSolverKind.ConjugateGradient;
 
     public override Tensor ColumnNorms => field ??= At.ColumnNorms();
 

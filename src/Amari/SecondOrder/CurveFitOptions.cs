@@ -43,8 +43,7 @@ public sealed record CurveFitOptions
         init => field = Require.AtLeast(1, value);
     } = 5000;
 
-    /// <summary>When the fit counts as converged; null takes steps of 1e-13 and reductions of
-    /// 1e-20, which few parameters in float64 are worth.</summary>
+    /// <summary>When the fit counts as converged; null takes <see cref="LeastSquaresTolerances.ToRounding"/>.</summary>
     public LeastSquaresTolerances? Tolerances { get; init; }
 
     /// <summary>The options of the method; null takes the defaults with the solver QR, the most exact.</summary>

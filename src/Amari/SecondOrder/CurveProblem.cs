@@ -6,10 +6,7 @@ namespace Amari.SecondOrder;
 /// <summary>A curve fit: checks its data, solves it, and measures the result. Its tensors belong to the scope of the caller.</summary>
 internal sealed class CurveProblem
 {
-    /// <summary>Few parameters in float64 are worth steps below the rounding of the loss.</summary>
-    private static readonly LeastSquaresTolerances Tolerances = new() { Step = 1e-13, Reduction = 1e-20 };
-
-    private static readonly LevenbergMarquardt.Options Method = new() { Solver = LeastSquaresSolver.Qr };
+    private static readonly LevenbergMarquardt.Options Method = new() { Solver = new LinearSolver.Qr() };
 
     private const double Smallest = 1e-140; // of numbers whose squares are added
     private readonly CurveFunction _f;
@@ -147,7 +144,7 @@ internal sealed class CurveProblem
         using var b = new Parameter(tensor(_start, dtype: ScalarType.Float64));
         var residuals = new CurveResiduals(_f, _x, _y, b, _weights, _options.Loss, _options.LossScale, bounds);
         using var method = new LevenbergMarquardt(residuals, _options.Method ?? Method);
-        var result = method.Solve(_options.MaxSteps, _options.Tolerances ?? Tolerances);
+        var result = method.Solve(_options.MaxSteps, _options.Tolerances ?? LeastSquaresTolerances.ToRounding);
         var end = bounds?.Project(b) ?? b.detach();
         return Measure(end, bounds?.At(end) ?? new bool[_start.Length], result);
     }

@@ -48,32 +48,11 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
         }
 
         /// <summary>How the systems are solved.</summary>
-        public LeastSquaresSolver Solver
+        public LinearSolver Solver
         {
             get;
-            init => field = Require.Defined(value);
-        }
-
-        /// <summary>Maximum number of iterations of a solve by conjugate gradient, ≥ 1.</summary>
-        public int MaxIterations
-        {
-            get;
-            init => field = Require.AtLeast(1, value);
-        } = 250;
-
-        /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
-        public double Tolerance
-        {
-            get;
-            init => field = Require.Positive(value);
-        } = 1e-6;
-
-        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
-        public long MaxDenseBytes
-        {
-            get;
-            init => field = Require.AtLeast(1L, value);
-        } = 1L << 30;
+            init => field = value ?? throw new ArgumentNullException(nameof(value));
+        } = new LinearSolver.Automatic();
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
@@ -89,20 +68,10 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
     public DampedGaussNewton(Residuals residuals, Options? options = null)
         : base(residuals, options ?? new()) { }
 
-    private protected override LeastSquaresSolver Solver => Group.Options.Solver;
+    private protected override LinearSolver Solver => Group.Options.Solver;
 
-    private protected override DampedSystem System(Linearization at, Communicator ranks)
-    {
-        var o = Group.Options;
-        return DampedSystem.Of(
-            at,
-            ranks,
-            o.Solver,
-            false,
-            o.MaxDenseBytes,
-            new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
-        );
-    }
+    private protected override DampedSystem System(Linearization at, Communicator ranks) =>
+        DampedSystem.Of(at, ranks, Solver, scaled: false);
 
     private protected override StepReport Update(Residuals residuals, Linearization at, DampedSystem system, double loss, double clip)
     {
@@ -137,7 +106,7 @@ public sealed class DampedGaussNewton : LeastSquaresOptimizer<DampedGaussNewton.
             return Made(accepted, loss, after, direction, size, predicted, trial.ReductionRatio(after, predicted)) with
             {
                 Damping = lambda,
-                LeastSquaresSolver = system.Solver,
+                Solver = system.Solver,
                 LeastSquaresStatus =
                     GradientNorm == 0 ? Amari.LeastSquaresStatus.Gradient
                     : accepted || o.Momentum is not null ? null

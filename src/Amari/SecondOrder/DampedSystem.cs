@@ -14,7 +14,7 @@ internal abstract class DampedSystem(Linearization at)
     protected Linearization At { get; } = at;
 
     /// <summary>How it solves them.</summary>
-    public abstract LeastSquaresSolver Solver { get; }
+    public abstract LinearSolverKind Solver { get; }
 
     /// <summary>g = J'r : [d].</summary>
     public Tensor Gradient => field ??= Transposed(At.R);
@@ -61,49 +61,50 @@ internal abstract class DampedSystem(Linearization at)
     /// <param name="ranks">The ranks over which rows are divided.</param>
     /// <param name="solver">As asked for.</param>
     /// <param name="scaled">Whether D is not the identity.</param>
-    /// <param name="limit">Most bytes of dense matrices.</param>
-    /// <param name="cg">Stopping criteria of conjugate gradient.</param>
-    /// <exception cref="ArgumentException">The matrices of the solver that was asked for are larger than the limit.</exception>
-    public static DampedSystem Of(Linearization at, Communicator ranks, LeastSquaresSolver solver, bool scaled, long limit, CgOptions cg)
+    /// <exception cref="ArgumentException">The matrices of the solver that was asked for are larger than its limit.</exception>
+    public static DampedSystem Of(Linearization at, Communicator ranks, LinearSolver solver, bool scaled)
     {
         double n = at.Rows,
             d = at.Columns,
             size = at.R.ElementSize,
             gram = scaled ? 2.0 * at.JacobianBytes + 3 * n * n * size : at.GramBytes + 2 * n * n * size,
             normal = at.NormalBytes + 2 * d * d * size;
-        if (solver == LeastSquaresSolver.Automatic)
-            solver =
-                ranks.Size == 1 && n < d && gram <= limit ? LeastSquaresSolver.Gram
-                : ranks.Sum(normal <= limit ? 0 : 1)[0] == 0 ? LeastSquaresSolver.Normal
-                : LeastSquaresSolver.ConjugateGradient;
-        else
-            RequireBytes(
-                solver switch
-                {
-                    LeastSquaresSolver.Gram => gram,
-                    LeastSquaresSolver.Normal => normal,
-                    LeastSquaresSolver.Qr => 2.0 * at.JacobianBytes + 6 * d * d * size,
-                    _ => 0,
-                }
-            );
-        return solver switch
+        if (solver is LinearSolver.Automatic { MaxDenseBytes: var most })
+            return ranks.Size == 1 && n < d && gram <= most ? Gram()
+                : ranks.Sum(normal <= most ? 0 : 1)[0] == 0 ? new NormalSystem(at)
+                : Iterative();
+        var kind = solver.Kind!.Value;
+        RequireBytes(
+            kind switch
+            {
+                LinearSolverKind.Gram => gram,
+                LinearSolverKind.Normal => normal,
+                LinearSolverKind.Qr => 2.0 * at.JacobianBytes + 6 * d * d * size,
+                _ => 0,
+            }
+        );
+        return kind switch
         {
-            LeastSquaresSolver.Gram => new GramSystem(at, scaled ? at.Jacobian() : null),
-            LeastSquaresSolver.Normal => new NormalSystem(at),
-            LeastSquaresSolver.Qr => new QrSystem(at),
-            _ => new ConjugateGradientSystem(at, cg),
+            LinearSolverKind.Gram => Gram(),
+            LinearSolverKind.Normal => new NormalSystem(at),
+            LinearSolverKind.Qr => new QrSystem(at),
+            _ => Iterative(),
         };
+
+        GramSystem Gram() => new(at, scaled ? at.Jacobian() : null);
+
+        ConjugateGradientSystem Iterative() => new(at, solver.Iteration!.Stopping);
 
         void RequireBytes(double bytes)
         {
             const double Gigabyte = 1 << 30;
-            if (bytes > limit)
+            if (solver is LinearSolver.Dense { MaxDenseBytes: var limit } && bytes > limit)
                 throw new ArgumentException(
                     string.Create(
                         System.Globalization.CultureInfo.InvariantCulture,
-                        $"The solver {solver} forms dense matrices: {n:N0} residuals of {d:N0} parameters need {bytes / Gigabyte:F1} GiB, "
+                        $"The solver {kind} forms dense matrices: {n:N0} residuals of {d:N0} parameters need {bytes / Gigabyte:F1} GiB, "
                             + $"above the limit of {limit / Gigabyte:F1} GiB (MaxDenseBytes); use "
-                            + $"{nameof(LeastSquaresSolver)}.{nameof(LeastSquaresSolver.ConjugateGradient)}, which forms none."
+                            + $"{nameof(LinearSolver)}.{nameof(LinearSolver.ConjugateGradient)}, which forms none."
                     )
                 );
         }

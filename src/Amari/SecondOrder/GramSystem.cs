@@ -14,7 +14,7 @@ internal sealed class GramSystem(Linearization at, Tensor? jacobian) : DampedSys
     private Tensor? _gram;
     private Tensor? _factor;
 
-    public override LeastSquaresSolver Solver => LeastSquaresSolver.Gram;
+    public override LinearSolverKind Solver => LinearSolverKind.Gram;
 
     public override Tensor ColumnNorms => field ??= jacobian is null ? At.ColumnNorms() : linalg.vector_norm(jacobian, 2, [0L]);
 

@@ -14,6 +14,8 @@ namespace Amari;
 public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOptions>
     where TOptions : OptimizerOptions
 {
+    private const int FirstCheck = 20; // of the Jacobian, after as many steps that it did not predict; then twice as many
+    private const double Unpredicted = 0.25; // |ρ - 1|
     private readonly Residuals? _residuals;
 
     private protected LeastSquaresOptimizer(nn.Module<Tensor, Tensor> model, Likelihood likelihood, TOptions options)
@@ -77,6 +79,8 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
     }
 
     /// <summary>Steps on the residuals that the optimizer was made of, until a tolerance is met or no step helps.</summary>
+    /// <remarks>If many steps in a row change the loss by other amounts than the linear model says, or no step helps, or the limit is
+    /// reached, then the Jacobian is compared with finite differences of the residuals.</remarks>
     /// <param name="maxSteps">Maximum number of steps, ≥ 1.</param>
     /// <param name="tolerances">Null takes the defaults.</param>
     /// <param name="visit">Called with the report of each step.</param>
@@ -89,16 +93,35 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
             throw new InvalidOperationException("LearningRate is 0, so no step changes the parameters; it must be > 0 to solve a problem.");
         tolerances ??= new();
         long evaluations = 0;
+        int unpredicted = 0, // steps in a row
+            bearable = FirstCheck,
+            checks = 0;
         for (int steps = 1; ; steps++)
         {
             var report = StepOnResiduals();
             evaluations += report.Evaluations ?? 0;
             visit?.Invoke(report);
             var status = tolerances.Met(report) ?? report.LeastSquaresStatus ?? (steps == maxSteps ? LeastSquaresStatus.StepLimit : null);
+            unpredicted = IsPredicted(report) ? 0 : unpredicted + 1;
+            WrongRow? wrong = null;
+            bool doubtful =
+                status is LeastSquaresStatus.Stuck or LeastSquaresStatus.StepLimit || (status is null && unpredicted >= bearable);
+            if (doubtful && GradientNorm > 0)
+            {
+                wrong = JacobianCheck.Find(_residuals!);
+                (checks, bearable) = (checks + 1, 2 * bearable);
+                evaluations += JacobianCheck.Evaluations;
+            }
+            if (wrong is not null)
+                status = LeastSquaresStatus.WrongJacobian;
             if (status is { } reached)
-                return new(reached, report.LossAfter, steps, evaluations, steps, report);
+                return new(reached, report.LossAfter, steps, evaluations, steps + checks, report) { Wrong = wrong };
         }
     }
+
+    /// <summary>Whether a step was taken that changed the loss about as the linear model said.</summary>
+    private static bool IsPredicted(StepReport report) =>
+        report.Outcome == StepOutcome.Accepted && Math.Abs(report.ReductionRatio!.Value - 1) <= Unpredicted;
 
     /// <inheritdoc/>
     /// <exception cref="InvalidOperationException">The optimizer was made of residuals, without a model and a likelihood.</exception>
@@ -203,15 +226,15 @@ public abstract class LeastSquaresOptimizer<TOptions> : SecondOrderOptimizer<TOp
                 $"This {GetType().Name} was made of residuals, and does not know their rows on other ranks: make it of a model and a "
                     + "likelihood."
             );
-        if (Solver is LeastSquaresSolver.Gram or LeastSquaresSolver.Qr)
+        if (Solver.Kind is (LinearSolverKind.Gram or LinearSolverKind.Qr) and var kind)
             throw new NotSupportedException(
-                $"The solver {Solver} needs the rows of J of all ranks: leave it {LeastSquaresSolver.Automatic}, or take "
-                    + $"{LeastSquaresSolver.Normal} or {LeastSquaresSolver.ConjugateGradient}."
+                $"The solver {kind} needs the rows of J of all ranks: leave it {nameof(LinearSolver.Automatic)}, or take "
+                    + $"{LinearSolverKind.Normal} or {LinearSolverKind.ConjugateGradient}."
             );
     }
 
     /// <summary>The solver of the options.</summary>
-    private protected abstract LeastSquaresSolver Solver { get; }
+    private protected abstract LinearSolver Solver { get; }
 
     private void RequireOwn(ParameterLayout parameters)
     {

@@ -1,3 +1,4 @@
+using Amari.SecondOrder;
 using static System.FormattableString;
 
 namespace Amari;
@@ -21,6 +22,9 @@ public sealed record LeastSquaresResult(
     /// <summary>Whether the parameters are a minimum up to a tolerance.</summary>
     public bool Converged => Status is LeastSquaresStatus.Gradient or LeastSquaresStatus.Step or LeastSquaresStatus.Reduction;
 
+    /// <summary>The row of the Jacobian that is wrong.</summary>
+    internal WrongRow? Wrong { get; init; }
+
     private string Count => Steps == 1 ? "1 step" : $"{Steps} steps";
 
     /// <summary>The status in one sentence, with its numbers and, if it is no minimum, what to try next.</summary>
@@ -40,7 +44,10 @@ public sealed record LeastSquaresResult(
                 $"The Jacobian is zero at the loss {Loss:G6}, so there is no step: "
             ) + "the residuals do not depend on the parameters here. Choose another start, or check the derivatives.",
             LeastSquaresStatus.Stuck => Invariant($"No step reduced the loss {Loss:G6} after {Count}, at the damping {Last.Damping:G3}: ")
-                + "rounding hides the reduction (then float64 helps), or the Jacobian is not that of the residuals.",
+                + "rounding hides the reduction (then float64 helps), or the residuals have a kink here.",
+            LeastSquaresStatus.WrongJacobian => Invariant(
+                $"The Jacobian is not that of the residuals after {Count} at the loss {Loss:G6}: along a direction, residual {Wrong!.Row} "
+            ) + Invariant($"changes by {Wrong.Actual:G4}, the Jacobian says {Wrong.Claimed:G4}. Check the derivatives."),
             LeastSquaresStatus.NotFinite when Last.Outcome == StepOutcome.Rejected => Invariant(
                 $"The residuals are not finite at any step that was tried after {Count}: the parameters are those of the last good step."
             ),
@@ -49,6 +56,9 @@ public sealed record LeastSquaresResult(
             LeastSquaresStatus.NotFinite => Invariant(
                 $"The residuals or their Jacobian are not finite after {Count}: the parameters are those of the last good step."
             ),
+            _ when Last.IsSingular => Invariant($"The limit of {Count} was reached at the loss {Loss:G6}: ")
+                + $"columns of the Jacobian are collinear up to the precision of the solver {Last.Solver}, and the damping that it needs "
+                + $"makes steps short. Take {nameof(LinearSolver)}.{nameof(LinearSolver.Qr)}, or fewer parameters.",
             _ => Invariant($"The limit of {Count} was reached at the loss {Loss:G6} and gradient norm {Last.GradientNorm:G3}: allow more."),
         };
 }

@@ -5,6 +5,10 @@ namespace Amari;
 /// <summary>When a least-squares problem counts as solved: each is reached at the first step that meets it.</summary>
 public sealed record LeastSquaresTolerances
 {
+    /// <summary>Steps of 1e-13 and reductions of 1e-20: down to the rounding of float64. Those of a curve fit, whose steps are cheap, and
+    /// of training on all data, which nothing else ends.</summary>
+    public static LeastSquaresTolerances ToRounding { get; } = new() { Step = 1e-13, Reduction = 1e-20 };
+
     private const double Noise = 1e-9; // of a loss: below it, an actual reduction may be rounding, and the predicted one counts
 
     /// <summary>Largest <see cref="StepReport.GradientCosine"/>, ≥ 0.</summary>

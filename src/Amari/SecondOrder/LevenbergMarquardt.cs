@@ -26,6 +26,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
     private const double Decay = 0.9,
         LeastShrink = 0.2, // 1/γ
         FirstGrowth = 2,
+        Singular = 1e3, // in units of eps: where less damping than this fails, rounding does
         MaxDamping = 1e16,
         MinDamping = 1e-30; // relative to the largest entry of diag(D⁻¹J'J D⁻¹)
 
@@ -68,32 +69,11 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         } = 20;
 
         /// <summary>How the systems are solved.</summary>
-        public LeastSquaresSolver Solver
+        public LinearSolver Solver
         {
             get;
-            init => field = Require.Defined(value);
-        }
-
-        /// <summary>Maximum number of iterations of a solve by conjugate gradient, ≥ 1.</summary>
-        public int MaxIterations
-        {
-            get;
-            init => field = Require.AtLeast(1, value);
-        } = 250;
-
-        /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
-        public double Tolerance
-        {
-            get;
-            init => field = Require.Positive(value);
-        } = 1e-6;
-
-        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
-        public long MaxDenseBytes
-        {
-            get;
-            init => field = Require.AtLeast(1L, value);
-        } = 1L << 30;
+            init => field = value ?? throw new ArgumentNullException(nameof(value));
+        } = new LinearSolver.Automatic();
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
@@ -112,20 +92,10 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
     /// <summary>λ of the next step; null before the first.</summary>
     public double? Damping => Adapted;
 
-    private protected override LeastSquaresSolver Solver => Group.Options.Solver;
+    private protected override LinearSolver Solver => Group.Options.Solver;
 
-    private protected override DampedSystem System(Linearization at, Communicator ranks)
-    {
-        var o = Group.Options;
-        return DampedSystem.Of(
-            at,
-            ranks,
-            o.Solver,
-            o.Scaling != LeastSquaresScaling.None,
-            o.MaxDenseBytes,
-            new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
-        );
-    }
+    private protected override DampedSystem System(Linearization at, Communicator ranks) =>
+        DampedSystem.Of(at, ranks, Solver, Group.Options.Scaling != LeastSquaresScaling.None);
 
     private protected override StepReport Update(Residuals residuals, Linearization at, DampedSystem system, double loss, double clip)
     {
@@ -149,7 +119,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         {
             return Search(new(residuals, at, system, scale, trial, loss, Group.Options.LearningRate * clip), unit) with
             {
-                LeastSquaresSolver = system.Solver,
+                Solver = system.Solver,
                 CgIterations = system.Iterations,
                 CgStatus = system.Status,
             };
@@ -193,6 +163,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         // cos² is the share of the loss that one parameter alone can remove
         bool promising = cosine * cosine * loss > noise && cosine > Math.Cbrt(epsilon);
         var tally = new Tally();
+        bool singular = false;
         for (int trials = 1; ; trials++)
         {
             using var scope = NewDisposeScope();
@@ -209,6 +180,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
                 GradientCosine = cosine,
                 RelativeStep = !definite ? null : Ratio(change, scale),
                 IsDamped = promising && lambda > unit,
+                IsSingular = singular |= !definite || (trials > 1 && lambda < Singular * epsilon * unit),
             };
             bool accepted = report.Outcome == StepOutcome.Accepted,
                 isLast = accepted ? trials > 1 || lambda > unit || lambda <= least : true;
@@ -287,7 +259,7 @@ public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<Levenberg
         {
             after = trial.LossAt(step, 1);
             tally.Evaluations++;
-            tally.HasTried = true;
+            tally.HasTried |= length > unchanged;
             tally.HasFinite |= length > unchanged && double.IsFinite(after);
         }
         double gain = trial.ReductionRatio(after, predicted);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Kronecker;
 using Amari.Likelihoods;
@@ -23,6 +24,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     private const double Decrease = 1e-4,
         Flatness = 0.9;
     private const int MaxEvaluations = 25;
+    private const string Iterative = $"{nameof(LinearSolver)}.{nameof(LinearSolver.ConjugateGradient)}";
 
     /// <summary>Hyper-parameters of <see cref="NaturalGradient"/>. The learning rate η multiplies the natural gradient, or the step of the
     /// KL trust region: its target KL is then η² ε. A line search tries it first.</summary>
@@ -62,12 +64,21 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.AtLeast(1, value);
         } = 1;
 
-        /// <summary>How the system is solved.</summary>
-        public FisherSolver Solver
+        /// <summary>How the system is solved; not by <see cref="LinearSolver.Qr"/>.</summary>
+        public LinearSolver Solver
         {
             get;
-            init => field = Require.Defined(value);
-        }
+            init =>
+                field = value switch
+                {
+                    null => throw new ArgumentNullException(nameof(value)),
+                    LinearSolver.Qr => throw new ArgumentException(
+                        $"{nameof(Solver)} is {LinearSolverKind.Qr}; it must be {nameof(LinearSolver.Automatic)}, "
+                            + $"{LinearSolverKind.Normal}, {LinearSolverKind.Gram} or {LinearSolverKind.ConjugateGradient}."
+                    ),
+                    _ => value,
+                };
+        } = new LinearSolver.Automatic();
 
         /// <summary>ε > 0: KL divergence of a step, mean over terms; null for a fixed step.</summary>
         public double? KlRadius
@@ -76,29 +87,8 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
             init => field = Require.PositiveOrNull(value);
         }
 
-        /// <summary>Maximum number of iterations of conjugate gradient, ≥ 1.</summary>
-        public int MaxIterations
-        {
-            get;
-            init => field = Require.AtLeast(1, value);
-        } = 250;
-
-        /// <summary>Relative residual at which conjugate gradient stops, > 0.</summary>
-        public double Tolerance
-        {
-            get;
-            init => field = Require.Positive(value);
-        } = 1e-6;
-
         /// <summary>Seed of the Monte-Carlo draws; each step makes its own.</summary>
         public long Seed { get; init; }
-
-        /// <summary>Upper bound of the bytes of a step's dense matrices, > 0.</summary>
-        public long MaxDenseBytes
-        {
-            get;
-            init => field = Require.AtLeast(1L, value);
-        } = 1L << 30;
     }
 
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>
@@ -106,12 +96,12 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
     /// <param name="likelihood">p(y | f) of its output: the loss is its mean negative logarithm.</param>
     /// <param name="options">Null takes the defaults.</param>
     /// <exception cref="ArgumentException">The dense solver was asked for, and the model is too large for
-    /// <see cref="Options.MaxDenseBytes"/>.</exception>
+    /// <see cref="LinearSolver.Dense.MaxDenseBytes"/>.</exception>
     public NaturalGradient(nn.Module<Tensor, Tensor> model, Likelihood likelihood, Options? options = null)
         : base(model, likelihood, options ?? new())
     {
-        if (Group.Options.Solver == FisherSolver.Dense)
-            RequireDense(Group.Options.MaxDenseBytes, $"{nameof(FisherSolver)}.{nameof(FisherSolver.ConjugateGradient)}");
+        if (Group.Options.Solver is LinearSolver.Normal { MaxDenseBytes: var limit })
+            RequireDense(limit, Iterative);
     }
 
     /// <summary>λ of the next step.</summary>
@@ -144,7 +134,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
                 return NoStep(loss, "the step does not change the distribution: no length of it has the asked KL") with
                 {
                     Damping = lambda,
-                    FisherSolver = solver,
+                    Solver = solver,
                 };
             size *= Math.Sqrt(2 * epsilon / curvature);
         }
@@ -156,7 +146,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         return report with
         {
             Damping = lambda,
-            FisherSolver = solver,
+            Solver = solver,
             CgIterations = cg?.Iterations,
             CgStatus = cg?.Status,
             TargetKl = o.KlRadius * o.LearningRate * o.LearningRate,
@@ -165,7 +155,7 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
 
         double Promised(double t) => -(t * slope + 0.5 * t * t * curvature);
 
-        StepReport Skipped() => this.Skipped(loss, curvature: true) with { Damping = lambda, FisherSolver = solver };
+        StepReport Skipped() => this.Skipped(loss, curvature: true) with { Damping = lambda, Solver = solver };
 
         double MeanKl()
         {
@@ -231,21 +221,17 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         Adapted = TrustRule.Next(rejected ? null : report.ReductionRatio, poor: Damping / change, good: lowered) ?? Damping;
     }
 
-    private (Tensor? Solution, CgResult? Cg) Solve(FisherSolver solver, Fisher fisher, Tensor gradient)
+    private (Tensor? Solution, CgResult? Cg) Solve(LinearSolverKind solver, Fisher fisher, Tensor gradient)
     {
         var (o, lambda) = (Group.Options, Damping);
         switch (solver)
         {
-            case FisherSolver.ConjugateGradient:
-                var cg = ConjugateGradient.Solve(
-                    fisher.Damped(lambda),
-                    gradient,
-                    new() { MaxIterations = o.MaxIterations, Tolerance = o.Tolerance }
-                );
+            case LinearSolverKind.ConjugateGradient:
+                var cg = ConjugateGradient.Solve(fisher.Damped(lambda), gradient, o.Solver.Iteration!.Stopping);
                 if (cg.Status == CgStatus.NegativeCurvature)
                     Log($"conjugate gradient stopped early: {cg.Status}");
                 return (cg.Status == CgStatus.NotFinite ? null : cg.Solution, cg);
-            case FisherSolver.Gram:
+            case LinearSolverKind.Gram:
                 using (var a = FisherRoot.Of(fisher.Objective, o.Fisher, o.MonteCarloSamples, o.Seed + Steps))
                 {
                     if (a.Fallback is { } reason)
@@ -273,19 +259,30 @@ public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Optio
         return solution;
     }
 
-    private FisherSolver Choose(Options o, Objective objective, Tensor? output, long terms)
+    private LinearSolverKind Choose(Options o, Objective objective, Tensor? output, long terms)
     {
-        if (o.Solver != FisherSolver.Automatic)
-            return o.Solver;
+        if (o.Solver.Kind is { } kind and not LinearSolverKind.Gram)
+            return kind;
         // by ranks that have an example
         double[] sums = objective.Ranks.Sum(output is null ? [0, 0] : [objective.Likelihood!.Outputs(output), 1]);
         long d = Dimension,
             outputs = (long)(sums[0] / sums[1]),
             rows = FisherRoot.Rows(o.Fisher, o.MonteCarloSamples, terms, outputs),
-            size = DenseBytes / (3 * d * d);
-        if (rows < d && (2 * rows + d) * rows * size <= o.MaxDenseBytes)
-            return FisherSolver.Gram;
-        return d <= o.MaxIterations && DenseBytes <= o.MaxDenseBytes ? FisherSolver.Dense : FisherSolver.ConjugateGradient;
+            size = DenseBytes / (3 * d * d),
+            most = ((LinearSolver.Dense)o.Solver).MaxDenseBytes;
+        double bytes = (2.0 * rows + d) * rows * size;
+        if (o.Solver is not LinearSolver.Automatic { Otherwise.MaxIterations: var products })
+            return bytes <= most
+                ? LinearSolverKind.Gram
+                : throw TooLarge(
+                    string.Create(CultureInfo.InvariantCulture, $"{rows:N0} rows of {d:N0} parameters"),
+                    bytes,
+                    most,
+                    Iterative
+                );
+        return rows < d && bytes <= most ? LinearSolverKind.Gram
+            : d <= products && DenseBytes <= most ? LinearSolverKind.Normal
+            : LinearSolverKind.ConjugateGradient;
     }
 
     /// <summary>The model's output on this rank's part of the step's batch, null where that is empty; which of its terms count; and how

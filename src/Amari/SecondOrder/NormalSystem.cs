@@ -10,7 +10,7 @@ internal sealed class NormalSystem(Linearization at) : DampedSystem(at)
     private Tensor? _squares; // of D
     private Tensor? _factor;
 
-    public override LeastSquaresSolver Solver => LeastSquaresSolver.Normal;
+    public override LinearSolverKind Solver => LinearSolverKind.Normal;
 
     public override Tensor ColumnNorms => field ??= _normal.diagonal().clamp_min(0).sqrt_();
 

@@ -14,7 +14,7 @@ internal sealed class QrSystem(Linearization at) : DampedSystem(at)
         _damped,
         _rotation;
 
-    public override LeastSquaresSolver Solver => LeastSquaresSolver.Qr;
+    public override LinearSolverKind Solver => LinearSolverKind.Qr;
 
     public override Tensor ColumnNorms => field ??= linalg.vector_norm(_jacobian, 2, [0L]);
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Amari.Curvature;
 using Amari.Native;
 
@@ -36,13 +37,18 @@ public abstract partial class SecondOrderOptimizer<TOptions>
     /// <summary>Refuses a model that is too large for a dense matrix.</summary>
     private protected void RequireDense(long limit, string instead)
     {
+        if (DenseBytes > limit)
+            throw TooLarge(string.Create(CultureInfo.InvariantCulture, $"{Dimension:N0} parameters"), DenseBytes, limit, instead);
+    }
+
+    /// <summary>What is said of dense matrices that are too large.</summary>
+    private protected ArgumentException TooLarge(string what, double bytes, long limit, string instead)
+    {
         const double Gigabyte = 1 << 30;
-        if (DenseBytes <= limit)
-            return;
-        throw new ArgumentException(
+        return new(
             string.Create(
-                System.Globalization.CultureInfo.InvariantCulture,
-                $"{GetType().Name} forms a dense matrix: {Dimension:N0} parameters need {DenseBytes / Gigabyte:F1} GiB, above the limit of "
+                CultureInfo.InvariantCulture,
+                $"{GetType().Name} forms a dense matrix: {what} need {bytes / Gigabyte:F1} GiB, above the limit of "
                     + $"{limit / Gigabyte:F1} GiB (MaxDenseBytes); use {instead}, which forms none."
             )
         );

@@ -1,11 +1,13 @@
 using Amari.Curvature;
+using Amari.Native;
 
 namespace Amari.Verification;
 
 /// <summary>The gradient against finite differences of the loss, and Hessian-vector products against finite differences of the gradient,
 /// parameter by parameter.</summary>
-/// <remarks>If they are inconclusive, as when many units of a ReLU network are at their kinks, the check is repeated at slightly perturbed
-/// weights.</remarks>
+/// <remarks>Steps are relative to the norm of a parameter. Where that confirms nothing and the parameter has few numbers, as those of a
+/// curve, they are also tried relative to each number, because numbers of one parameter may differ by orders of magnitude. If they are
+/// inconclusive, as when many units of a ReLU network are at their kinks, the check is repeated at slightly perturbed weights.</remarks>
 internal static class DerivativeChecks
 {
     private const int FewNumbers = 16; // up to this size a parameter is checked in every coordinate
@@ -79,16 +81,19 @@ internal static class DerivativeChecks
                 foreach (var (u, claim) in directions.Zip(claims))
                 {
                     using var inner = NewDisposeScope();
-                    var slope = new FiniteDifference(
-                        t =>
-                        {
-                            using var off = no_grad();
-                            w.copy_(original).add_(u, alpha: t);
-                            return problem.Loss;
-                        },
-                        Math.Max(1, original.norm().ToDouble())
+                    double[] sizes = [Math.Max(1, original.norm().ToDouble()), .. OwnScale(original, u)];
+                    var (e, o) = FirstPassed(
+                        sizes.Select(size =>
+                            new FiniteDifference(Moved, size).Compare(claim, d => d, floor, problem.Options.DifferenceTolerance)
+                        )
                     );
-                    var (e, o) = slope.Compare(claim, d => d, floor, problem.Options.DifferenceTolerance);
+
+                    Tensor Moved(double t)
+                    {
+                        using var off = no_grad();
+                        w.copy_(original).add_(u, alpha: t);
+                        return problem.Loss;
+                    }
                     error = Math.Max(error, e);
                     if (LikelihoodChecks.Rank(o) > LikelihoodChecks.Rank(outcome))
                         outcome = o;
@@ -108,6 +113,35 @@ internal static class DerivativeChecks
                 outcome == CheckOutcome.Failed ? "the backward pass does not differentiate the forward pass" : ""
             );
         }
+    }
+
+    /// <summary>The first result that confirms the value, else the one that speaks most against it.</summary>
+    private static (double Error, CheckOutcome Outcome) FirstPassed(IEnumerable<(double Error, CheckOutcome Outcome)> results)
+    {
+        var worst = (Error: 0.0, Outcome: CheckOutcome.Passed);
+        foreach (var result in results)
+        {
+            if (result.Outcome == CheckOutcome.Passed)
+                return result;
+            worst = Worse(worst, result);
+        }
+        return worst;
+    }
+
+    private static (double Error, CheckOutcome Outcome) Worse(
+        (double Error, CheckOutcome Outcome) a,
+        (double Error, CheckOutcome Outcome) b
+    ) => (LikelihoodChecks.Rank(a.Outcome), a.Error).CompareTo((LikelihoodChecks.Rank(b.Outcome), b.Error)) >= 0 ? a : b;
+
+    /// <summary>The step along u that changes one of few numbers of w by as much as it is, and others by less; none where there are many,
+    /// or all that would move are zeros.</summary>
+    private static IEnumerable<double> OwnScale(Tensor w, Tensor u)
+    {
+        if (w.numel() > FewNumbers)
+            yield break;
+        double scale = (w / u).abs().nan_to_num(0, 0, 0).flatten().Elements<double>().Where(r => r > 0).DefaultIfEmpty(0).Min();
+        if (scale > 0)
+            yield return scale;
     }
 
     private static List<Tensor> Directions(Problem problem, Parameter w)
@@ -141,15 +175,10 @@ internal static class DerivativeChecks
             var u = problem.Direction();
             var product = hessian.Apply(u);
             var w = layout.Read();
-            FiniteDifference slope;
+            List<FiniteDifference> slopes;
             try
             {
-                slope = new(t =>
-                {
-                    using var inner = NewDisposeScope();
-                    layout.Write(w + u * t);
-                    return problem.Gradient.MoveToOuterDisposeScope();
-                });
+                slopes = [.. ((double[])[1, .. OwnScale(w, u)]).Select(size => new FiniteDifference(Moved, size))];
             }
             finally
             {
@@ -159,13 +188,21 @@ internal static class DerivativeChecks
             {
                 int at = i;
                 double floor = Problem.Floor(product) * Math.Sqrt(layout.Offset(i + 1) - layout.Offset(i));
-                var result = slope.Compare(problem.Part(product, i), d => problem.Part(d, at), floor, problem.Options.DifferenceTolerance);
-                if (
-                    (LikelihoodChecks.Rank(result.Outcome), result.Error).CompareTo(
-                        (LikelihoodChecks.Rank(worst[i].Outcome), worst[i].Error)
-                    ) > 0
-                )
-                    worst[i] = result;
+                worst[i] = Worse(
+                    worst[i],
+                    FirstPassed(
+                        slopes.Select(slope =>
+                            slope.Compare(problem.Part(product, at), d => problem.Part(d, at), floor, problem.Options.DifferenceTolerance)
+                        )
+                    )
+                );
+            }
+
+            Tensor Moved(double t)
+            {
+                using var inner = NewDisposeScope();
+                layout.Write(w + u * t);
+                return problem.Gradient.MoveToOuterDisposeScope();
             }
         }
         for (int i = 0; i < worst.Length; i++)

@@ -86,6 +86,7 @@ public sealed partial class DocumentationTests
         value switch
         {
             null => "none",
+            LinearSolver solver => solver.GetType().Name,
             OptimizerOptions o => $"{o.GetType().DeclaringType!.Name}.Options",
             bool b => b ? "true" : "false",
             Enum e => e.ToString(),

@@ -101,9 +101,9 @@ public sealed class PlanCommandTests
         Assert.Equal((21, 21, false), many);
         Assert.Equal((100_000, true), (limited.Planned, limited.Preliminary));
         Assert.InRange(limited.Timed, 1, 99_999);
-        Assert.DoesNotContain("less reliable", complete, StringComparison.Ordinal);
+        Assert.DoesNotContain("Less reliable", complete, StringComparison.Ordinal);
         Assert.Contains(
-            $"sgd: less reliable, because the calibration ended after {limited.Timed} of 100000 steps",
+            $"reached its time limit (--calibration) or was stopped: sgd ({limited.Timed} of 100000 steps).",
             stopped,
             StringComparison.Ordinal
         );

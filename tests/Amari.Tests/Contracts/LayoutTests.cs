@@ -222,9 +222,9 @@ public sealed class LayoutTests
                     y
                 ),
         ["NaturalGradient"] = m =>
-            (x, y) => Of(new NaturalGradient(m, new Categorical(), new() { Damping = 0.1, Solver = FisherSolver.Dense }), x, y),
+            (x, y) => Of(new NaturalGradient(m, new Categorical(), new() { Damping = 0.1, Solver = new LinearSolver.Normal() }), x, y),
         ["NaturalGradient Gram"] = m =>
-            (x, y) => Of(new NaturalGradient(m, new Categorical(), new() { Damping = 0.1, Solver = FisherSolver.Gram }), x, y),
+            (x, y) => Of(new NaturalGradient(m, new Categorical(), new() { Damping = 0.1, Solver = new LinearSolver.Gram() }), x, y),
         ["Lbfgs"] = m => new Lbfgs(m, new Categorical(), new() { Iterations = 4 }) is var o ? (x, y) => o.StepOnBatch(x, y) : null!,
     };
 

@@ -75,8 +75,8 @@ public sealed class ObjectiveNestedTests : IDisposable
         SquaredError likelihood = new();
         using SecondOrderOptimizer optimizer = name switch
         {
-            "NaturalGradient" => new NaturalGradient(model, likelihood, new() { Damping = 1e-2, Solver = FisherSolver.Dense }),
-            "NaturalGradient Gram" => new NaturalGradient(model, likelihood, new() { Damping = 1e-2, Solver = FisherSolver.Gram }),
+            "NaturalGradient" => new NaturalGradient(model, likelihood, new() { Damping = 1e-2, Solver = new LinearSolver.Normal() }),
+            "NaturalGradient Gram" => new NaturalGradient(model, likelihood, new() { Damping = 1e-2, Solver = new LinearSolver.Gram() }),
             "NaturalGradient search" => new NaturalGradient(
                 model,
                 likelihood,

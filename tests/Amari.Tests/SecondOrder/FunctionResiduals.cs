@@ -21,8 +21,8 @@ internal sealed class FunctionResiduals : Residuals
 
     public int Linearizations { get; private set; }
 
-    /// <summary>A factor on J, which makes it wrong.</summary>
-    public double JacobianFactor { get; init; } = 1;
+    /// <summary>A factor on J, or one on each row [n, 1], which makes it wrong.</summary>
+    public Tensor JacobianFactor { get; init; } = 1;
 
     public override ParameterLayout Parameters { get; }
 

@@ -13,7 +13,7 @@ public sealed class LevenbergMarquardtProblemsTests : IDisposable
     public void Reaches_the_published_minimum(string name)
     {
         var problem = MoreGarbowHillstrom.All[name];
-        foreach (var solver in (LeastSquaresSolver[])[LeastSquaresSolver.Automatic, LeastSquaresSolver.Qr])
+        foreach (var solver in (LinearSolver[])[new LinearSolver.Automatic(), new LinearSolver.Qr()])
         foreach (double? acceleration in (double?[])[0.75, null])
         {
             using var inner = NewDisposeScope();

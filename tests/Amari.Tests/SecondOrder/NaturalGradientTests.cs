@@ -45,14 +45,13 @@ public sealed class NaturalGradientTests : IDisposable
             Fisher = kind,
             MonteCarloSamples = 2,
             Damping = 1e-2,
-            Tolerance = 1e-12,
             Seed = 3,
         };
-        var dense = Run(options with { Solver = FisherSolver.Dense });
-        foreach (var solver in (FisherSolver[])[FisherSolver.ConjugateGradient, FisherSolver.Gram])
+        var dense = Run(options with { Solver = new LinearSolver.Normal() });
+        foreach (var solver in (LinearSolver[])[new LinearSolver.ConjugateGradient { Tolerance = 1e-12 }, new LinearSolver.Gram()])
         {
             var other = Run(options with { Solver = solver });
-            Assert.Equal(solver, other.Report.FisherSolver);
+            Assert.Equal(solver.Kind, other.Report.Solver);
             Assert.True((other.After - dense.After).abs().max().ToDouble() < 1e-8);
             Assert.Equal(dense.Report.AchievedKl!.Value, other.Report.AchievedKl!.Value, 1e-8);
         }
@@ -72,7 +71,7 @@ public sealed class NaturalGradientTests : IDisposable
             {
                 LearningRate = 0.3,
                 Damping = 0.05,
-                Solver = FisherSolver.Gram,
+                Solver = new LinearSolver.Gram(),
             }
         );
         Assert.True((after - expected).abs().max().ToDouble() < 1e-9);
@@ -85,17 +84,19 @@ public sealed class NaturalGradientTests : IDisposable
     public void Solver_is_chosen_by_size()
     {
         // 43 parameters, 3 outputs
-        Assert.Equal(FisherSolver.Gram, Run(new(), examples: 8).Report.FisherSolver);
-        Assert.Equal(FisherSolver.Dense, Run(new(), examples: 30).Report.FisherSolver);
-        Assert.Equal(FisherSolver.Gram, Run(new() { Fisher = FisherKind.Empirical }, examples: 30).Report.FisherSolver);
-        Assert.Equal(FisherSolver.ConjugateGradient, Run(new() { MaxIterations = 42 }, examples: 30).Report.FisherSolver);
-        Assert.Equal(FisherSolver.ConjugateGradient, Run(new() { MaxDenseBytes = 1000 }, examples: 8).Report.FisherSolver);
+        Assert.Equal(LinearSolverKind.Gram, Run(new(), examples: 8).Report.Solver);
+        Assert.Equal(LinearSolverKind.Normal, Run(new(), examples: 30).Report.Solver);
+        Assert.Equal(LinearSolverKind.Gram, Run(new() { Fisher = FisherKind.Empirical }, examples: 30).Report.Solver);
+        Assert.Equal(LinearSolverKind.ConjugateGradient, Of(new() { Otherwise = new() { MaxIterations = 42 } }, 30));
+        Assert.Equal(LinearSolverKind.ConjugateGradient, Of(new() { MaxDenseBytes = 1000 }, 8));
+
+        static LinearSolverKind? Of(LinearSolver.Automatic solver, int examples) => Run(new() { Solver = solver }, examples).Report.Solver;
     }
 
     [Fact]
     public void Gram_takes_positions_of_an_example_as_terms()
     {
-        Tensor After(FisherSolver solver)
+        Tensor After(LinearSolver solver)
         {
             manual_seed(6);
             var model = nn.Sequential(("a", nn.Linear(3, 4)), ("t", nn.Tanh()), ("b", nn.Linear(4, 3))).to(F64);
@@ -104,7 +105,7 @@ public sealed class NaturalGradientTests : IDisposable
             optimizer.StepOnBatch(x, y);
             return Flat(model);
         }
-        Assert.True((After(FisherSolver.Gram) - After(FisherSolver.Dense)).abs().max().ToDouble() < 1e-9);
+        Assert.True((After(new LinearSolver.Gram()) - After(new LinearSolver.Normal())).abs().max().ToDouble() < 1e-9);
     }
 
     [Fact]
@@ -162,7 +163,7 @@ public sealed class NaturalGradientTests : IDisposable
                     {
                         LearningRate = rate,
                         Damping = 1e-12,
-                        Solver = FisherSolver.Dense,
+                        Solver = new LinearSolver.Normal(),
                     }
                 );
                 optimizer.StepOnBatch(x, y);

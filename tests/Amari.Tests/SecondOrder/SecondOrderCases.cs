@@ -25,7 +25,7 @@ public static class SecondOrderCases
                 {
                     Damping = 0.01,
                     KlRadius = 1e-3,
-                    Solver = FisherSolver.Dense,
+                    Solver = new LinearSolver.Normal(),
                 }
             ),
         ["NaturalGradient CG Monte-Carlo"] = (m, l) =>
@@ -36,7 +36,7 @@ public static class SecondOrderCases
                 {
                     Damping = 0.1,
                     LearningRate = 0.1,
-                    Solver = FisherSolver.ConjugateGradient,
+                    Solver = new LinearSolver.ConjugateGradient(),
                     Fisher = FisherKind.MonteCarlo,
                 }
             ),
@@ -48,7 +48,7 @@ public static class SecondOrderCases
                 {
                     Damping = 0.1,
                     LearningRate = 0.1,
-                    Solver = FisherSolver.Gram,
+                    Solver = new LinearSolver.Gram(),
                     Fisher = FisherKind.Empirical,
                 }
             ),
@@ -85,11 +85,11 @@ public static class SecondOrderCases
                 {
                     MaxAcceleration = null,
                     Scaling = LeastSquaresScaling.Columns,
-                    Solver = LeastSquaresSolver.Qr,
+                    Solver = new LinearSolver.Qr(),
                 }
             ),
         ["LevenbergMarquardt unscaled, CG"] = (m, l) =>
-            new LevenbergMarquardt(m, l, new() { Scaling = LeastSquaresScaling.None, Solver = LeastSquaresSolver.ConjugateGradient }),
+            new LevenbergMarquardt(m, l, new() { Scaling = LeastSquaresScaling.None, Solver = new LinearSolver.ConjugateGradient() }),
         ["DampedGaussNewton"] = (m, l) => new DampedGaussNewton(m, l, new() { Damping = 1e-3 }),
         ["DampedGaussNewton SPRING, grid, Gram"] = (m, l) =>
             new DampedGaussNewton(
@@ -100,10 +100,19 @@ public static class SecondOrderCases
                     Damping = 1e-2,
                     Momentum = 0.5,
                     Search = StepSearch.Grid,
-                    Solver = LeastSquaresSolver.Gram,
+                    Solver = new LinearSolver.Gram(),
                 }
             ),
     };
+
+    /// <summary>Every solver; null for the automatic one.</summary>
+    internal static IEnumerable<LinearSolverKind?> Solvers => [null, .. Enum.GetValues<LinearSolverKind>()];
+
+    /// <summary>A solver by its kind, the tolerance for conjugate gradient.</summary>
+    internal static LinearSolver Solver(LinearSolverKind? kind, double tolerance = 1e-6) =>
+        kind == LinearSolverKind.ConjugateGradient ? new LinearSolver.ConjugateGradient { Tolerance = tolerance }
+        : kind is { } one ? LinearSolver.Of(one)
+        : new LinearSolver.Automatic();
 
     public static TheoryData<string> Names => [.. Makers.Keys];
 

@@ -295,7 +295,9 @@ public sealed class SecondOrderOptimizerTests : IDisposable
         Assert.Contains(
             "ConjugateGradient",
             Assert
-                .Throws<ArgumentException>(() => new NaturalGradient(model, new Categorical(), new() { Solver = FisherSolver.Dense }))
+                .Throws<ArgumentException>(() =>
+                    new NaturalGradient(model, new Categorical(), new() { Solver = new LinearSolver.Normal() })
+                )
                 .Message,
             StringComparison.Ordinal
         );

@@ -30,7 +30,7 @@ public sealed class WorkloadTests : IDisposable
             { "fashion-conv", (9 + 1) * 16 + (9 * 16 + 1) * 32 + (9 * 32 + 1) * 64 + (1024 + 1) * 128 + (128 + 1) * 10 },
             { "poisson", 3 * 32 + 33 },
             { "heat", 3 * 32 + 33 * 32 + 33 },
-            { "burgers", 3 * 32 + 33 * 32 + 33 },
+            { "burgers", 3 * 20 + 21 * 20 + 21 * 20 + 21 },
             { "monge-ampere", 3 * 32 + 33 * 32 + 33 },
             { "poisson-5d", 6 * 64 + 65 * 64 + 65 * 48 + 49 * 48 + 49 },
         };
