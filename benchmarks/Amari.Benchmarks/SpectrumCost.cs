@@ -24,7 +24,7 @@ internal sealed record SpectrumCase(string Method, long Parameters, int Products
     public double Share => Outside / (Outside + Product);
 }
 
-/// <summary>What Lanczos, quadrature, traces and conjugate gradient cost beside their products: in one process, in turns, medians.</summary>
+/// <summary>What Lanczos, quadrature, traces and conjugate gradient cost beside products: in one process, in turns, medians.</summary>
 /// <remarks>The methods run with the Gauss-Newton matrix of few examples, whose products cost little and are subtracted; the product of 512
 /// examples is measured in the same rounds. With it, all methods would take an hour at ten million parameters.</remarks>
 internal static class SpectrumCost

@@ -9,8 +9,8 @@ namespace Amari.Kernels;
 /// rows from memory.</summary>
 /// <remarks><code>
 /// w ← w - Σ cᵢ vᵢ,   then   hᵢ = vᵢ'w   and   w'w
-/// </code>Some columns at a time: what the first half has read is in the cache for the second. Products are rounded to float32 and summed in
-/// float32 over 64 numbers, in float64 beyond. Results do not depend on the number of threads.</remarks>
+/// </code>Some columns at a time: what the first half has read is in the cache for the second. Products are rounded to float32 and summed
+/// in float32 over 64 numbers, in float64 beyond. Results do not depend on the number of threads.</remarks>
 internal static unsafe class RowSweep
 {
     /// <summary>Whether these are float32 and dense on the CPU.</summary>

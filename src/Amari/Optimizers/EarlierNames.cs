@@ -46,6 +46,10 @@ internal static class EarlierNames
     public static IReadOnlyDictionary<string, string> Update(Type options, IReadOnlyDictionary<string, string> saved)
     {
         var named = saved.Select(Rename).ToDictionary();
+        if (named.TryGetValue(Solver, out string? solver) && named.ContainsKey(SolverBytes))
+            foreach (var (name, place) in SolverPlaces(named[Solver] = SolverOf(solver)))
+                if (named.Remove(name, out string? value) && place is not null)
+                    named[$"{Solver}.{place}"] = value;
         if (options.DeclaringType?.Name == "Kfac")
             return KfacNames.Nested(named, "", isWhole: options.Name == "Options");
         return named.GetValueOrDefault("MatrixOptimizer") == "kfac" ? KfacNames.Nested(named, "MatrixOptimizer.", isWhole: true) : named;
@@ -57,6 +61,46 @@ internal static class EarlierNames
         return new(string.Join('.', parts), Values.GetValueOrDefault((parts[^1], option.Value), option.Value));
     }
 
+    private const string Solver = "Solver",
+        SolverBytes = "MaxDenseBytes";
+
+    private static string SolverOf(string saved) => saved == "Dense" ? nameof(LinearSolver.Normal) : saved;
+
+    /// <summary>Where the settings of a linear solver are today that were options beside it; null for those that it lacks.</summary>
+    private static (string Name, string? Place)[] SolverPlaces(string kind)
+    {
+        const string Otherwise = nameof(LinearSolver.Automatic.Otherwise);
+        bool iterates = kind == nameof(LinearSolver.ConjugateGradient);
+        string? prefix =
+            iterates ? ""
+            : kind == nameof(LinearSolver.Automatic) ? Otherwise + "."
+            : null;
+        return
+        [
+            (SolverBytes, iterates ? null : SolverBytes),
+            ("MaxIterations", prefix is null ? null : prefix + "MaxIterations"),
+            ("Tolerance", prefix is null ? null : prefix + "Tolerance"),
+        ];
+    }
+
+    /// <summary>The options of a linear solver as an object of their own.</summary>
+    private static void NestSolver(JsonObject options)
+    {
+        if (options[Solver] is JsonObject || !(options.ContainsKey(Solver) || options.ContainsKey(SolverBytes)))
+            return;
+        string now = SolverOf((string?)options[Solver] ?? nameof(LinearSolver.Automatic));
+        JsonObject nested = new() { ["$type"] = now };
+        foreach (var (name, place) in SolverPlaces(now))
+        {
+            options.Remove(name, out var value);
+            if (place?.Split('.') is [var outer, var inner])
+                (nested[outer] ??= new JsonObject()).AsObject()[inner] = value;
+            else if (place is not null)
+                nested[place] = value;
+        }
+        options[Solver] = nested;
+    }
+
     /// <summary>Where an option may be today that was one of a flat record, and its value.</summary>
     /// <param name="name">Its name in lower case.</param>
     /// <param name="value">As it was written.</param>
@@ -65,6 +109,7 @@ internal static class EarlierNames
     /// <summary>Options of today, nested ones too, in the place of those that a state was saved with.</summary>
     public static void Update(JsonObject options)
     {
+        NestSolver(options);
         foreach (var (name, value) in options.ToList())
         {
             if (value is JsonObject inner)

@@ -32,7 +32,7 @@ public static class LanczosQuadrature
             init => field = Require.AtLeast(1, value);
         } = 80;
 
-        /// <summary>Maximum bytes of vectors, ≥ 0. Probes are processed together as far as they fit: m vectors each for reorthogonalisation.
+        /// <summary>Maximum bytes of vectors, ≥ 0. Probes are processed together as far as they fit: m vectors each to reorthogonalise.
         /// If the m vectors of one probe do not fit, there is no reorthogonalisation, and the result says so; a probe is then
         /// counted as six vectors.</summary>
         public long MemoryLimit
@@ -65,6 +65,7 @@ public static class LanczosQuadrature
         int block = (int)Math.Clamp(vectors / (reorthogonalise ? m : RecurrenceVectors), 1, options.Probes);
         using var off = no_grad();
         using var generator = Probes.Generator(options.Seed);
+        using var run = op.BeginRun();
         var rules = new List<Quadrature>();
         for (int done = 0; done < options.Probes && !(stop.IsCancellationRequested && done > 0); done += block)
         {
@@ -83,8 +84,8 @@ public static class LanczosQuadrature
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once. Gives the diagonals and off-diagonals, shorter if a probe's space
-    /// is exhausted.</summary>
+    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once. Gives the diagonals and off-diagonals, shorter if a probe's
+    /// space is exhausted.</summary>
     private delegate (List<double>[] Alpha, List<double>[] Beta) Tridiagonalisation(
         LinearOperator op,
         Tensor v,

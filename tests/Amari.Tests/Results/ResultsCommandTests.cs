@@ -44,7 +44,11 @@ public sealed class ResultsCommandTests : IDisposable
             Assert.False((bool)Json(recipe.Id)["trial"]!);
             Assert.DoesNotContain($"`{recipe.Id}` ({recipe.Title}) has not been run yet", Page, StringComparison.Ordinal);
         }
-        Assert.Contains("| autoencoder | 512 | defaults | 80.1 | 160 | 2 (1.9..2.1) | 1.7: **not met** | 150 | 60 | 80 |", Page, StringComparison.Ordinal);
+        Assert.Contains(
+            "| autoencoder | 512 | defaults | 80.1 | 160 | 2 (1.9..2.1) | 1.7: **not met** | 150 | 60 | 80 |",
+            Page,
+            StringComparison.Ordinal
+        );
         Assert.Contains("two-ranks: not run, no MPI is installed.", Page, StringComparison.Ordinal);
         Assert.Contains("2 faults, **1 losses**", Page, StringComparison.Ordinal);
         Assert.Contains("1 of 1 predicted times are within 25 %", Page, StringComparison.Ordinal);
