@@ -108,10 +108,10 @@ public sealed class LinearSolverTests : IDisposable
     {
         foreach (var kind in Enum.GetValues<LinearSolverKind>())
             Assert.Equal(kind, LinearSolver.Of(kind).Kind);
-        Assert.Contains("MaxDenseBytes is 0; it must be", Refused(() => new LinearSolver.Normal { MaxDenseBytes = 0 }));
-        Assert.Contains("MaxIterations is 0; it must be", Refused(() => new LinearSolver.ConjugateGradient { MaxIterations = 0 }));
-        Assert.Contains("Tolerance is NaN; it must be", Refused(() => new LinearSolver.ConjugateGradient { Tolerance = double.NaN }));
-        Assert.Contains("Solver is Qr; it must be", Refused(() => new NaturalGradient.Options { Solver = new LinearSolver.Qr() }));
+        Assert.Contains("MaxDenseBytes is 0; it must be", Refused(() => _ = new LinearSolver.Normal { MaxDenseBytes = 0 }));
+        Assert.Contains("MaxIterations is 0; it must be", Refused(() => _ = new LinearSolver.ConjugateGradient { MaxIterations = 0 }));
+        Assert.Contains("Tolerance is NaN; it must be", Refused(() => _ = new LinearSolver.ConjugateGradient { Tolerance = double.NaN }));
+        Assert.Contains("Solver is Qr; it must be", Refused(() => _ = new NaturalGradient.Options { Solver = new LinearSolver.Qr() }));
         Assert.Throws<ArgumentNullException>(() => new LevenbergMarquardt.Options { Solver = null! });
         Assert.Throws<ArgumentNullException>(() => new LinearSolver.Automatic { Otherwise = null! });
 
