@@ -114,7 +114,7 @@ public sealed partial class KroneckerEstimate
         using var off = no_grad();
         var options = Options;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        bool begins = options.Refresh.Warmup * step < LastingInterval;
+        bool begins = options.Refresh.Warmup * step < Math.Min(options.Refresh.InverseInterval, LastingInterval);
         _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))
