@@ -46,7 +46,7 @@ internal static class EarlierNames
     public static IReadOnlyDictionary<string, string> Update(Type options, IReadOnlyDictionary<string, string> saved)
     {
         var named = saved.Select(Rename).ToDictionary();
-        if (named.TryGetValue(Solver, out string? solver) && named.ContainsKey(SolverBytes))
+        if (HasSolver(options) && named.TryGetValue(Solver, out string? solver))
             foreach (var (name, place) in SolverPlaces(named[Solver] = SolverOf(solver)))
                 if (named.Remove(name, out string? value) && place is not null)
                     named[$"{Solver}.{place}"] = value;
@@ -83,16 +83,19 @@ internal static class EarlierNames
         ];
     }
 
+    private static bool HasSolver(Type options) => options.GetProperty(Solver)?.PropertyType == typeof(LinearSolver);
+
     /// <summary>The options of a linear solver as an object of their own.</summary>
     private static void NestSolver(JsonObject options)
     {
-        if (options[Solver] is JsonObject || !(options.ContainsKey(Solver) || options.ContainsKey(SolverBytes)))
+        if (options[Solver] is JsonObject)
             return;
         string now = SolverOf((string?)options[Solver] ?? nameof(LinearSolver.Automatic));
         JsonObject nested = new() { ["$type"] = now };
         foreach (var (name, place) in SolverPlaces(now))
         {
-            options.Remove(name, out var value);
+            if (!options.Remove(name, out var value))
+                continue;
             if (place?.Split('.') is [var outer, var inner])
                 (nested[outer] ??= new JsonObject()).AsObject()[inner] = value;
             else if (place is not null)
@@ -107,9 +110,17 @@ internal static class EarlierNames
     public static IEnumerable<(string Path, string Value)> Flat(string name, string value) => KfacNames.Flat(name, value);
 
     /// <summary>Options of today, nested ones too, in the place of those that a state was saved with.</summary>
-    public static void Update(JsonObject options)
+    /// <param name="options">As they were saved.</param>
+    /// <param name="type">Their record.</param>
+    public static void Update(JsonObject options, Type type)
     {
-        NestSolver(options);
+        if (HasSolver(type))
+            NestSolver(options);
+        Update(options);
+    }
+
+    private static void Update(JsonObject options)
+    {
         foreach (var (name, value) in options.ToList())
         {
             if (value is JsonObject inner)

@@ -72,7 +72,7 @@ internal static class SavedState
             options[name] = value?.DeepClone();
         if (KfacNames.IsFlat(options, typeof(T)))
             return (T)Settings.Restore(typeof(T), KfacNames.Texts(options, "").ToDictionary());
-        EarlierNames.Update(options);
+        EarlierNames.Update(options, typeof(T));
         var unknown = new List<string>();
         Complete(options, typeof(T), "", unknown);
         RefuseUnknown(unknown, "option", typeof(T).DeclaringType?.Name);
