@@ -3,6 +3,7 @@ using System.Text.Json;
 using Amari.Curvature;
 using Amari.Jets;
 using Amari.LeastSquares;
+using Amari.Native;
 using Amari.Solvers;
 using Amari.Training;
 using TorchSharp;
@@ -168,10 +169,10 @@ internal static class LeastSquaresCost
     {
         network.zero_grad();
         using var x = interior.detach().requires_grad_();
-        var first = autograd.grad([network.call(x).sum()], [x], create_graph: true, retain_graph: true)[0];
+        var first = ReverseMode.Derivative([network.call(x).sum()], [x], createGraph: true)[0]!;
         var laplacian = Enumerable
             .Range(0, 2)
-            .Select(i => autograd.grad([first.select(1, i).sum()], [x], create_graph: true, retain_graph: true)[0].select(1, i))
+            .Select(i => ReverseMode.Derivative([first.select(1, i).sum()], [x], createGraph: true)[0]!.select(1, i))
             .Aggregate((a, b) => a + b);
         var squares = (laplacian + Source(interior)).square().sum() + network.call(boundary).square().sum();
         (squares / (2 * (Interior + Boundary))).backward();

@@ -26,7 +26,11 @@ internal sealed class BadBatches : IFaultKind
     {
         foreach (var entry in OptimizerCatalog.All)
         {
-            var workload = WorkloadCatalog.Find(entry.EvaluatesLoss ? "digits-softmax" : "digits-mlp", null); // some form dense matrices
+            string name =
+                !entry.Takes(new Categorical()) ? "diabetes-mlp"
+                : entry.EvaluatesLoss ? "digits-softmax" // some form dense matrices
+                : "digits-mlp";
+            var workload = WorkloadCatalog.Find(name, null);
             using var data = workload.Load(null);
             for (int i = 0; i < repeats; i++)
                 foreach (var fault in Train(workload, data, entry, random))
