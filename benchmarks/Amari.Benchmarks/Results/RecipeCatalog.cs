@@ -39,11 +39,16 @@ internal static class RecipeCatalog
             Endurance(scale),
             Benchmark("kfac", "the cost of a K-FAC step", 450 * scale, "kfac", "--rounds", Count(5, scale)),
             Benchmark("ratios", "fused steps", 90 * scale, "ratios", "--rounds", Count(9, scale)),
+            Benchmark("steps", "steps of all kinds of methods", 180 * scale, StepArguments(scale)),
+            Benchmark("spectrum", "the cost of Lanczos and traces", 900 * scale, "spectrum", "--rounds", Count(5, scale)),
             Benchmark("curvature", "curvature products", 60 * scale, "curvature", "--rounds", Count(9, scale)),
             Benchmark("plan", "predictions of amari plan", 220 * scale, PlanArguments(scale)),
             Scaling(scale),
             Benchmark("faults", "injected faults", 240 * Math.Max(scale, 0.1), FaultArguments(scale)),
         ];
+
+    private static string[] StepArguments(double scale) =>
+        ["steps", "--optimizers", "adamw,lion,muon,routed-muon,soap,shampoo,kfac,ekfac", "--rounds", Count(5, scale)];
 
     private static Recipe Tuned(string workload, double budget, double scale) =>
         Compared(

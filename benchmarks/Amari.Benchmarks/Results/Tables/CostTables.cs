@@ -106,6 +106,46 @@ internal static class CostTables
         double Ratio(string of, string to) => (double)c[of]! / (double)c[to]!;
     }
 
+    /// <summary>Steps of all kinds of methods.</summary>
+    public static string Steps(JsonObject recipe)
+    {
+        var document = recipe["parts"]![0]!["document"]!;
+        var cases = Cases(recipe).ToList();
+        double adamW = (double)cases.First(c => (string)c["name"]! == "adamw")["total"]!;
+        string table = Markdown.Table(
+            ["optimizer", "its own step, ms (range)", "with forward and backward pass, ms", "as a share of AdamW's"],
+            cases.Select(c =>
+                (IReadOnlyList<string>)
+                    [
+                        (string)c["name"]!,
+                        $"{Short(c, "step")} ({Short(c, "leastStep")}..{Short(c, "mostStep")})",
+                        Short(c, "total"),
+                        Amari.Reporting.Number.Short((double)c["total"]! / adamW),
+                    ]
+            )
+        );
+        return $"A product of two 1,024 x 1,024 matrices takes {Short(document, "product")} ms.\n\n{table}";
+    }
+
+    /// <summary>Lanczos, quadrature, traces and conjugate gradient.</summary>
+    public static string Spectrum(JsonObject recipe) =>
+        Markdown.Table(
+            ["parameters", "method", "products", "a product, ms", "outside products, for each, ms (range)", "share", "goal"],
+            Cases(recipe)
+                .Select(c =>
+                    (IReadOnlyList<string>)
+                        [
+                            FormattableString.Invariant($"{(long)c["parameters"]!:N0}"),
+                            (string)c["method"]!,
+                            $"{c["products"]}",
+                            Short(c, "product"),
+                            $"{Short(c, "outside")} ({Short(c, "least")}..{Short(c, "most")})",
+                            FormattableString.Invariant($"{(double)c["share"]!:P1}"),
+                            (double)c["share"]! <= 0.1 ? "met" : "**10 %: not met**",
+                        ]
+                )
+        );
+
     /// <summary>Curvature products.</summary>
     public static string Curvature(JsonObject recipe) =>
         Markdown.Table(

@@ -27,6 +27,8 @@ internal static class ResultTables
             "equations" => EquationTable.Of(recipe),
             "kfac" => Timed(recipe, CostTables.Kfac(recipe)),
             "ratios" => Timed(recipe, CostTables.Ratios(recipe)),
+            "steps" => Timed(recipe, CostTables.Steps(recipe)),
+            "spectrum" => Timed(recipe, CostTables.Spectrum(recipe)),
             "curvature" => Timed(recipe, CostTables.Curvature(recipe)),
             "plan" => Timed(recipe, CostTables.Plan(recipe)),
             "scaling" => Timed(recipe, RunTables.Scaling(recipe)),
