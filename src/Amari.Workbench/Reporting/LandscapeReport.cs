@@ -49,6 +49,7 @@ internal static class LandscapeReport
                 a = result.A,
                 b = result.B,
                 log,
+                marks = log ? HtmlPage.Ticks(result.Lowest, result.Highest) : null,
                 axes = result.Axes,
                 loss = Enumerable
                     .Range(0, result.B.Length)

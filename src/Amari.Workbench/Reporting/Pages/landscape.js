@@ -2,11 +2,11 @@ const height = v => v === null ? null : d.log ? Math.log10(v) : v, z = d.loss.ma
 let type = 'heatmap';
 function draw() {
   const accent = type === 'heatmap' ? '#fff' : '#D55E00';
-  const all = z.flat().filter(v => v !== null), low = Math.floor(Math.min(...all)), high = Math.ceil(Math.max(...all));
-  const ticks = d.log ? [...Array(high - low + 1).keys()].map(i => low + i) : undefined;
+  const marks = d.log ? d.marks.filter(m => m.label !== null) : null, name = d.log ? 'loss (log scale)' : 'loss',
+    losses = marks ? { tickvals: marks.map(m => m.at), ticktext: marks.map(m => m.label) } : {};
   const traces = [{ x: d.a, y: d.b, z, text: d.loss, type, colorscale: 'Viridis', ncontours: 24,
     contours: type === 'contour' ? { coloring: 'lines' } : undefined, line: { width: 2 },
-    colorbar: { title: 'loss', tickvals: ticks, ticktext: ticks && ticks.map(t => '10<sup>' + t + '</sup>') },
+    colorbar: { title: { text: name, side: 'right' }, ...losses },
       hovertemplate: '(%{x:.3g}, %{y:.3g})<br>loss %{text:.4g}<extra></extra>' }];
   const p = { x: d.path.map(q => q.A), y: d.path.map(q => q.B),
     text: d.path.map(q => 'step ' + q.Step + ', loss ' + q.Loss.toPrecision(4)), name: 'training path', mode: 'lines+markers',
@@ -18,7 +18,7 @@ function draw() {
   const axis = (i, more) => Object.assign({ title: d.axes[i], gridcolor: grid, zerolinecolor: grid }, more);
   Plotly.react('plot', traces, layout({ showlegend: false, margin: { t: 40, r: 20 }, modebar: tools('h'), xaxis: axis(0,
     { range: [d.a[0], d.a[d.a.length - 1]] }), yaxis: axis(1, { range: [d.b[0], d.b[d.b.length - 1]] }),
-    scene: { xaxis: axis(0), yaxis: axis(1), zaxis: { title: d.log ? 'log10 loss' : 'loss', gridcolor: grid }, camera: { eye: { x: 1.45,
+    scene: { xaxis: axis(0), yaxis: axis(1), zaxis: { title: name, gridcolor: grid, ...losses }, camera: { eye: { x: 1.45,
       y: 1.45, z: 1.2 }, center: { x: 0, y: 0, z: -.2 } } } }), { responsive: true, displaylogo: false });
   for (const id of ['heatmap', 'contour', 'surface']) document.getElementById(id).setAttribute('aria-pressed', id === type);
 }
