@@ -62,8 +62,8 @@ internal static class LectureCommand
             LectureReport.Write(runs[^1], console);
             folder.WriteInterim(ResultFolder.Document, LectureReport.Json(runs));
         }
-        folder.Write(LecturePage.FileName, LecturePage.Of(runs));
         folder.WriteResult(LectureReport.Json(runs));
+        folder.Write(LecturePage.FileName, LecturePage.Of(runs));
 
         console.WriteLine();
         console.WriteLine($"The lecture with these figures: {folder.PathOf(LecturePage.FileName)}");

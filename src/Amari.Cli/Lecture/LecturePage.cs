@@ -91,7 +91,7 @@ internal static partial class LecturePage
         string name = Path.GetFileName(image.Url!),
             text = HtmlPage.Text(TextOf(image));
         return runs.SelectMany(r => r.Files).FirstOrDefault(f => Path.GetFileName(f) == name) is { } file && File.Exists(file)
-            ? "<span class=\"figure\" tabindex=\"0\">"
+            ? "<span class=\"figure\">"
                 + $"<img alt=\"{text}\" src=\"data:image/png;base64,{Convert.ToBase64String(File.ReadAllBytes(file))}\"></span>"
             : $"<span class=\"sub\">Figure: {text}. The item that draws it is not part of this run.</span>";
     }

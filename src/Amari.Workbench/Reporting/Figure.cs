@@ -146,7 +146,7 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
             Color.FromHex("#B2182B"),
         ]);
 
-    /// <summary>The logarithm of a function of two variables as colors, dark for small values, with contour lines and a color bar.</summary>
+    /// <summary>The logarithm of a function of two variables as colors, dark for small values, with contours and a color bar.</summary>
     /// <param name="plot">A panel.</param>
     /// <param name="values">log₁₀ of the function, [rows, columns], row 0 at the minimum of y. Values are at the corners of cells.</param>
     /// <param name="x">The x of the first and the last column.</param>

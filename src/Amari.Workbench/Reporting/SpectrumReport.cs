@@ -126,7 +126,7 @@ internal static class SpectrumReport
         static object Ticks(IEnumerable<double> values)
         {
             var positive = values.Where(v => v > 0).DefaultIfEmpty(1).ToList();
-            return HtmlPage.Ticks(positive.Min() / 2, 2 * positive.Max());
+            return HtmlPage.Ticks(positive.Min() / 1.2, 1.2 * positive.Max());
         }
     }
 }

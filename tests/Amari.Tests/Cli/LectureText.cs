@@ -27,7 +27,7 @@ internal static partial class LectureText
                 "M2a" => [$"memory grows as $d^{{{Value(result, "exponent in d of the Hessian's memory"):F2}}}$"],
                 "M2b" =>
                 [
-                    $"ends there from {10 * Value(result, "linear network: share of starts from which Newton ends at the saddle")} of 10 starts",
+                    $"from {10 * Value(result, "linear network: share of starts from which Newton ends at the saddle")} of 10 starts",
                 ],
                 "M2c" => [$"is {Cell(result, 0, "Newton, λ = 0.001: spread", 6) / Cell(result, 0, "gradient: spread", 6):F1} times"],
                 "M3b" => M3b(result),
@@ -44,7 +44,7 @@ internal static partial class LectureText
                     $"= {Value(result, "AdamW moves 0.1 x 0.5 / 0.1"):G4} \\\\",
                     $"\\operatorname{{sign}}({Value(result, "Lion's c = sign(0.9 m + 0.1 g), argument"):G4}) = 1",
                     $"\\eta\\, c = {Value(result, "Lion moves its learning rate"):G4}",
-                    $"0.05$ it is {(double)result.Tables[0].Rows[1][3]:G4}, with $\\sqrt v = 0.2$ it is {(double)result.Tables[0].Rows[2][3]:G4}",
+                    $"0.05$ it is {Step(result, 1):G4}, with $\\sqrt v = 0.2$ it is {Step(result, 2):G4}",
                 ],
                 "D1" =>
                 [
@@ -123,6 +123,8 @@ internal static partial class LectureText
                 return (FormattableString)$"| {w} | {string.Join(" | ", shown)} |";
             }),
         ];
+
+    private static double Step(LectureResult result, int row) => (double)result.Tables[0].Rows[row][3];
 
     private static double[] Quarters(LectureResult result, int column) => [.. result.Tables[1].Rows.Select(r => (double)r[column])];
 
