@@ -47,7 +47,7 @@ internal static class LectureCommand
         using var folder = common.FolderOf(
             parsed,
             "lecture",
-            [.. items.SelectMany(i => Figure.Files(i.Id + "-*")), .. Figure.Files("figures/*")]
+            [.. items.SelectMany(i => Figure.Files(i.Id + "-*")), .. Figure.Files("figures/*"), LecturePage.FileName]
         );
         using var interrupt = new Interrupt();
         var console = ReferenceEquals(output, Console.Out)
@@ -63,8 +63,10 @@ internal static class LectureCommand
             folder.WriteInterim(ResultFolder.Document, LectureReport.Json(runs));
         }
         folder.WriteResult(LectureReport.Json(runs));
+        folder.Write(LecturePage.FileName, LecturePage.Of(runs));
 
         console.WriteLine();
+        console.WriteLine($"The lecture with these figures: {folder.PathOf(LecturePage.FileName)}");
         if (runs.Count < items.Count)
             console.WriteLine($"Stopped after {runs.Count} of {items.Count} items.");
         var failed = runs.Where(r => !r.Passed).Select(r => r.Item.Id).ToList();

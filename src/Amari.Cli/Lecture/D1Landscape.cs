@@ -16,6 +16,7 @@ internal sealed class D1Landscape
     private const int Steps = 100,
         Examples = 300,
         Grid = 81;
+    private const double Offset = 1e-3; // the logarithm is finite at the minima
     private static readonly Likelihood Likelihood = new Bernoulli();
     private static readonly (double Low, double High) X = (-3, 5),
         Y = (-4.5, 4.5);
@@ -94,14 +95,15 @@ internal sealed class D1Landscape
             .functional.binary_cross_entropy_with_logits(w2 * (w1 * x).tanh(), y.expand(Grid, Grid, Examples), reduction: nn.Reduction.None)
             .mean([2]);
         var plot = Figure.Panel("100 steps on the landscape of σ(w₂ tanh(w₁ x))", "w₁", "w₂");
-        Figure.Surface(plot, Figure.Array((loss - _minimum + 1e-3).log10()), X, Y);
+        Figure.Surface(plot, Figure.Array((loss - _minimum + Offset).log10()), X, Y, $"loss above the minimum + {Offset}");
         foreach (var t in Traces)
         {
             var line = Figure.Line(plot, t.Path.Select(w => w[0]), t.Path.Select(w => w[1]), t.Color, t.Name);
             line.MarkerSize = 5;
         }
         Figure.Marks(plot, [Begin[0]], [Begin[1]], "#000000", "start", 14);
-        Figure.Marks(plot, [Best[0], -Best[0]], [Best[1], -Best[1]], "#FFFFFF", size: 14);
+        Figure.Marks(plot, [0], [0], "#D50000", "saddle", 13);
+        Figure.OutlinedMarks(plot, [Best[0], -Best[0]], [Best[1], -Best[1]], "minima");
         Figure.Legend(plot, Edge.Right);
         plot.Axes.SetLimits(X.Low, X.High, Y.Low, Y.High);
         return new("D1-landscape", plot);

@@ -136,7 +136,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
     {
         Plot Of(string title, Tensor matrix, Tensor like)
         {
-            var panel = Figure.Panel(title, "", "");
+            var panel = Figure.Panel(title, "weight, in rows of W", "weight, in rows of W");
             Figure.Matrix(panel, Figure.Array(matrix), like.abs().quantile(tensor(0.99, dtype: ScalarType.Float64)).ToDouble());
             return panel;
         }
@@ -149,7 +149,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         )
         {
             Columns = 2,
-            Size = (1200, 1200),
+            Size = (1500, 1280),
         };
     }
 }

@@ -76,7 +76,7 @@ internal sealed class E1Bernoulli() : LectureItem("E1", "Fisher information of a
         double[] w = [.. Enumerable.Range(0, 481).Select(i => -12 + i / 20.0)];
         double[] p = [.. w.Select(Neuron.Sigmoid)],
             q = [.. w.Select(v => Neuron.Sigmoid(-v))];
-        var left = Figure.Panel("p = sigmoid(w) and its Fisher information", "w", "");
+        var left = Figure.Panel("p = sigmoid(w) and its Fisher information", "w", "p, and p (1 - p)");
         Figure.Line(left, w, p, "#777777", "p");
         Figure.Line(left, w, p.Zip(q, (a, b) => a * b), Palette.Of("natural-gradient"), "Fisher p (1 - p)");
         Figure.Legend(left, corner: Alignment.UpperLeft);

@@ -86,7 +86,7 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
             [
                 .. matrices.Select(m =>
                 {
-                    var panel = Figure.Panel($"{m.Name}   {m.Matrix.shape[0]} x {m.Matrix.shape[0]}", "", "");
+                    var panel = Figure.Panel($"{m.Name}   {m.Matrix.shape[0]} x {m.Matrix.shape[0]}", "column", "row");
                     Figure.Matrix(panel, Figure.Array(m.Matrix));
                     return panel;
                 }),
@@ -94,7 +94,7 @@ internal sealed class E2Kronecker() : LectureItem("E2", "Identities of the Krone
         )
         {
             Columns = 3,
-            Size = (1500, 1000),
+            Size = (1800, 1060),
         };
     }
 }

@@ -76,7 +76,8 @@ internal static class LectureReport
         return item;
     }
 
-    private static string Text(object cell) =>
+    /// <summary>A cell for readers.</summary>
+    public static string Text(object cell) =>
         cell is double number
             ? Number.Short(double.IsSubnormal(number) ? 0 : number, 4)
             : Convert.ToString(cell, System.Globalization.CultureInfo.InvariantCulture)!;
@@ -92,7 +93,8 @@ internal static class LectureReport
 
     private static JsonValue? Finite(double value) => double.IsFinite(value) ? JsonValue.Create(value) : null;
 
-    private static string Expectation(Check check) =>
+    /// <summary>What a value must be.</summary>
+    public static string Expectation(Check check) =>
         check.Relation switch
         {
             Relation.AtLeast => ">= " + Number.Short(check.Expected, 8),

@@ -194,13 +194,19 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         var plane = Figure.Panel("½ (uv - 1)² + 0.05 (u² + v²)", "u", "v");
         Tensor u = linspace(Range.Low, Range.High, Grid, dtype: ScalarType.Float64).view(1, Grid),
             v = u.view(Grid, 1);
-        Figure.Surface(plane, Figure.Array((0.5 * (u * v - 1).square() + 0.5 * Decay * (u.square() + v.square())).log10()), Range, Range);
+        Figure.Surface(
+            plane,
+            Figure.Array((0.5 * (u * v - 1).square() + 0.5 * Decay * (u.square() + v.square())).log10()),
+            Range,
+            Range,
+            "loss"
+        );
         foreach (var (name, color, path) in traces)
             Figure.Line(plane, path.Select(w => w[0]), path.Select(w => w[1]), color, name).MarkerSize = 6;
         double minimum = Math.Sqrt(1 - Decay);
         Figure.Marks(plane, [NextToRidge[0], Ridge[0]], [NextToRidge[1], Ridge[1]], "#000000", "starts", 13);
         Figure.Marks(plane, [0], [0], "#D50000", "saddle", 13);
-        Figure.Marks(plane, [minimum, -minimum], [minimum, -minimum], "#FFFFFF", size: 13);
+        Figure.OutlinedMarks(plane, [minimum, -minimum], [minimum, -minimum], "minima");
         plane.Axes.SetLimits(Range.Low, Range.High, Range.Low, Range.High);
         Figure.Legend(plane, corner: Alignment.UpperLeft);
 
@@ -217,6 +223,6 @@ internal sealed class M2bSaddle() : LectureItem("M2b", "Newton's method and sadd
         Figure.Logarithmic(losses.Axes.Bottom, 1, Long + 1);
         losses.Axes.SetLimitsY(-0.05, 1.3);
         Figure.Legend(losses);
-        return new("M2b-saddle", plane, losses);
+        return new("M2b-saddle", plane, losses) { Size = (1800, 640) };
     }
 }

@@ -189,7 +189,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
         double limit = b.Dense.abs().quantile(tensor(0.995, dtype: ScalarType.Float64)).ToDouble();
         Plot Of(string title, Tensor matrix)
         {
-            var panel = Figure.Panel(title, "", "");
+            var panel = Figure.Panel(title, "weight, in rows of [W b]", "weight, in rows of [W b]");
             Figure.Matrix(panel, Figure.Array(matrix), limit);
             return panel;
         }
@@ -200,7 +200,7 @@ internal sealed class M4Kfac() : LectureItem("M4", "K-FAC: error of the factoris
             Of(FormattableString.Invariant($"difference, {100 * b.Error:F0} % of the norm"), b.Dense - b.Factored)
         )
         {
-            Size = (1800, 630),
+            Size = (2220, 640),
         };
     }
 

@@ -17,7 +17,7 @@ internal static class Decades
     /// <param name="high">The upper end.</param>
     /// <param name="few">Fewer decades than this have labels at 2 and 5.</param>
     /// <returns>Ascending.</returns>
-    public static IEnumerable<Mark> Marks(double low, double high, double few = 2)
+    public static IEnumerable<Mark> Marks(double low, double high, double few = 2.5)
     {
         int first = (int)Math.Floor(Math.Log10(low)),
             last = (int)Math.Ceiling(Math.Log10(high));

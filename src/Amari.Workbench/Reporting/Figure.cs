@@ -91,20 +91,49 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         return marks;
     }
 
-    /// <summary>A matrix as colors, row 0 at the top: white at 0, blue below, red above.</summary>
-    /// <param name="plot">A panel. Its ticks are removed.</param>
+    /// <summary>White markers with a black outline, visible on any color.</summary>
+    public static void OutlinedMarks(Plot plot, IEnumerable<double> x, IEnumerable<double> y, string legend)
+    {
+        var style = Marks(plot, x, y, "#FFFFFF", legend, 13).MarkerStyle;
+        (style.OutlineColor, style.OutlineWidth) = (Colors.Black, 1.8f);
+    }
+
+    /// <summary>A matrix as colors, row 1 at the top, with a color bar: white at 0, blue below, red above.</summary>
+    /// <param name="plot">A panel. Its ticks become numbers of rows and columns.</param>
     /// <param name="matrix">[rows, columns].</param>
-    /// <param name="limit">The value of the strongest color; by default the largest absolute entry.</param>
+    /// <param name="limit">The value of the strongest color, which larger entries have too; by default the largest absolute entry.</param>
     public static void Matrix(Plot plot, double[,] matrix, double? limit = null)
     {
         double top = limit ?? matrix.Cast<double>().Max(Math.Abs);
         var map = plot.Add.Heatmap(matrix);
         map.Colormap = Diverging();
         map.ManualRange = new ScottPlot.Range(-top, top);
+        Bar(plot, map, limit is null ? "entry" : $"entry (the colors end at ±{Number.Short(top, 2)})");
         plot.HideGrid();
-        plot.Axes.Left.TickGenerator = plot.Axes.Bottom.TickGenerator = new EmptyTickGenerator();
-        plot.Axes.Left.MinimumSize = 40;
-        plot.Axes.SetLimits(-0.5, matrix.GetLength(1) - 0.5, -0.5, matrix.GetLength(0) - 0.5);
+        int rows = matrix.GetLength(0),
+            columns = matrix.GetLength(1);
+        Mark(plot.Axes.Bottom, Counted(columns).Select(c => new Mark(c - 1, $"{c}")));
+        Mark(plot.Axes.Left, Counted(rows).Select(r => new Mark(rows - r, $"{r}")));
+        plot.Axes.Left.MinimumSize = 70;
+        plot.Axes.SetLimits(-0.5, columns - 0.5, -0.5, rows - 0.5);
+    }
+
+    /// <summary>Round numbers from 1 to a count, at most seven.</summary>
+    private static IEnumerable<int> Counted(int count)
+    {
+        int[] steps = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000];
+        int step = steps.First(s => count / s <= 7);
+        return Enumerable.Range(1, count / step).Select(i => i * step);
+    }
+
+    /// <summary>The color bar of a panel.</summary>
+    public static ScottPlot.Panels.ColorBar Bar(Plot plot, IHasColorAxis colors, string label)
+    {
+        var bar = plot.Add.ColorBar(colors);
+        bar.Label = label;
+        bar.LabelStyle.FontSize = 14;
+        bar.Axis.TickLabelStyle.FontSize = 13;
+        return bar;
     }
 
     /// <summary>Blue, white, red.</summary>
@@ -117,12 +146,13 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
             Color.FromHex("#B2182B"),
         ]);
 
-    /// <summary>A function of two variables as colors, dark for small values, with contour lines.</summary>
+    /// <summary>The logarithm of a function of two variables as colors, dark for small values, with contours and a color bar.</summary>
     /// <param name="plot">A panel.</param>
-    /// <param name="values">[rows, columns], row 0 at the minimum of y. Values are at the corners of cells.</param>
+    /// <param name="values">log₁₀ of the function, [rows, columns], row 0 at the minimum of y. Values are at the corners of cells.</param>
     /// <param name="x">The x of the first and the last column.</param>
     /// <param name="y">The y of the first and the last row.</param>
-    public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y)
+    /// <param name="name">The function, in a few words.</param>
+    public static void Surface(Plot plot, double[,] values, (double Low, double High) x, (double Low, double High) y, string name)
     {
         int rows = values.GetLength(0),
             columns = values.GetLength(1);
@@ -145,6 +175,8 @@ internal sealed record Figure(string Name, params IReadOnlyList<Plot> Panels) : 
         ]);
         map.Position = new CoordinateRect(x.Low - dx / 2, x.High + dx / 2, y.Low - dy / 2, y.High + dy / 2);
         map.Smooth = true;
+        var all = values.Cast<double>();
+        Logarithmic(Bar(plot, map, name + " (log scale)").Axis, Math.Pow(10, all.Min()), Math.Pow(10, all.Max()));
         var lines = plot.Add.ContourLines(grid);
         lines.LineColor = Colors.Black.WithAlpha(0.25);
         lines.ContourLineCount = 16;

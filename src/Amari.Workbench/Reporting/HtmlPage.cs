@@ -30,6 +30,9 @@ internal sealed class HtmlPage
             """
         );
 
+    /// <summary>The ticks of a logarithmic axis, for the scripts.</summary>
+    public static object Ticks(double low, double high) => Decades.Marks(low, high).Select(m => new { at = m.At, label = m.Label });
+
     /// <summary>Text escaped for HTML.</summary>
     public static string Text(string text) => WebUtility.HtmlEncode(text);
 
@@ -73,6 +76,13 @@ internal sealed class HtmlPage
             .Append(Resource(script))
             .Append("\n</script></body></html>\n")
             .ToString();
+    }
+
+    /// <summary>The complete page, without figures that a script draws.</summary>
+    public string Finish()
+    {
+        MachineSection.AddTo(this, []);
+        return _page.Append("</body></html>\n").ToString();
     }
 
     private static string Resource(string page) => Read(typeof(HtmlPage).Assembly, page);

@@ -34,12 +34,9 @@ internal static class LandscapeFigure
         map.Colormap = new ScottPlot.Colormaps.Viridis();
         map.Extent = Cells(result);
         map.NaNCellColor = Colors.LightGray;
-        var bar = plot.Add.ColorBar(map);
-        bar.Label = Log(result) ? "loss (log scale)" : "loss";
-        bar.LabelStyle.FontSize = 14;
+        var bar = Figure.Bar(plot, map, Log(result) ? "loss (log scale)" : "loss");
         if (Log(result))
             Figure.Logarithmic(bar.Axis, result.Lowest, result.Highest);
-        bar.Axis.TickLabelStyle.FontSize = 13;
         Path(plot, result, "#FFFFFF");
         plot.HideLegend(); // the other panel has the legend of both
         return plot;

@@ -49,6 +49,9 @@ internal static class LandscapeReport
                 a = result.A,
                 b = result.B,
                 log,
+                marks = log
+                    ? HtmlPage.Ticks(result.Lowest, result.Path.Select(p => p.Loss).Where(double.IsFinite).Append(result.Highest).Max())
+                    : null,
                 axes = result.Axes,
                 loss = Enumerable
                     .Range(0, result.B.Length)

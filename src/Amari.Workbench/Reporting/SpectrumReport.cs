@@ -113,11 +113,20 @@ internal static class SpectrumReport
                 low = shown.Select(p => p.Low),
                 high = shown.Select(p => p.High),
                 floor = SpectrumFigure.Floor(result),
+                marks = Ticks(shown.Select(p => p.High)),
                 values = result.Largest.Values,
+                eigenvalueMarks = Ticks(result.Largest.Values),
+                rankMarks = Ticks([1, result.Largest.Values.Count]),
                 outliers = result.Outliers.Count,
                 tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
             }
         );
         return page.Finish($"const d = {data};\n", "spectrum.js");
+
+        static object Ticks(IEnumerable<double> values)
+        {
+            var positive = values.Where(v => v > 0).DefaultIfEmpty(1).ToList();
+            return HtmlPage.Ticks(positive.Min() / 1.2, 1.2 * positive.Max());
+        }
     }
 }

@@ -33,6 +33,12 @@ public sealed class LectureTests : IDisposable
         Assert.NotEmpty(run.Result.Tables);
         Assert.NotEmpty(run.Result.Sentence);
         Assert.Equal(2 * run.Result.Figures.Count, run.Files.Count);
+        string section = LectureText.Section(id);
+        Assert.All(
+            run.Result.Figures,
+            f => Assert.Contains($"(figures/{Path.GetFileName(f.Name)}.png)", section, StringComparison.Ordinal)
+        );
+        Assert.All(LectureText.Phrases(id, run.Result), phrase => Assert.Contains(phrase, section, StringComparison.Ordinal));
         foreach (string file in run.Files)
         {
             byte[] bytes = File.ReadAllBytes(file);
@@ -52,6 +58,11 @@ public sealed class LectureTests : IDisposable
         Assert.Equal((0, ""), (code, error));
         Assert.Contains("All checks of E1, E2 hold.", output, StringComparison.Ordinal);
         Assert.Equal(File.ReadAllText(json), File.ReadAllText(Path.Combine(folder.File("o"), "result.json")));
+        Assert.StartsWith(
+            "<!doctype html>",
+            File.ReadAllText(Path.Combine(folder.File("o"), LecturePage.FileName)),
+            StringComparison.Ordinal
+        );
         var items = JsonNode.Parse(File.ReadAllText(json))!["items"]!.AsArray();
         Assert.Equal(["E1", "E2"], items.Select(i => (string)i!["id"]!));
         foreach (var item in items)
