@@ -21,6 +21,15 @@ namespace Amari.Training;
 /// process up to rounding, except that BatchNorm normalises each part by its own statistics, and that dropout and random draws of methods
 /// other than K-FAC differ between ranks. All ranks make the same calls. Only rank 0 reports progress, runs monitors and callbacks, and
 /// writes files.</para></remarks>
+/// <example><code>
+/// using Amari.Training;
+/// using Amari.Workloads;
+///
+/// using var trainer = new Trainer(new DigitsSoftmax(), dataDirectory: null);
+/// var lion = new OptimizerChoice("lion", new Dictionary&lt;string, string> { ["LearningRate"] = "1e-3" });
+/// TrainingRun run = trainer.Train(lion, seed: 1, Budget.OfEpochs(1));
+/// Console.WriteLine($"{run.Status}: loss {run.FinalLoss} after {run.Steps} steps");
+/// </code></example>
 public sealed partial class Trainer : IDisposable
 {
     private const int EvaluationChunk = 1000,

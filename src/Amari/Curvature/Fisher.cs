@@ -8,6 +8,16 @@ namespace Amari.Curvature;
 /// over draws (Monte Carlo: s is the score of a label drawn from the model; curvature propagation: s = Λ^½ ξ with random signs ξ), or s s'
 /// of the data's targets (empirical).</summary>
 /// <remarks>Every product makes the same draws: the operator is a fixed matrix for a fixed seed.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var objective = new Objective(model, new Categorical(), [(x, y)]);
+/// using var exact = new Fisher(objective).ToDense();
+/// using var empirical = new Fisher(objective, FisherKind.Empirical).ToDense();
+/// Console.WriteLine((exact - empirical).norm().ToDouble() / exact.norm().ToDouble());
+/// </code></example>
 public sealed class Fisher : GaussNewton
 {
     private readonly long _seed;

@@ -9,6 +9,17 @@ namespace Amari.Curvature;
 /// t = J v            by double backward: J v = ∂/∂u ⟨ J'u, v ⟩, linear in u
 /// C v = J' (B t)     one more backward pass
 /// </code>Positive semidefinite if -log p is convex in f. For natural parameters it then equals the exact Fisher.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+/// using Amari.Solvers;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var objective = new Objective(model, new Categorical(), [(x, y)]);
+/// var matrix = new GaussNewton(objective).Damped(1e-2);   // G + λ I
+/// CgResult result = ConjugateGradient.Solve(matrix, objective.Gradient().Gradient);
+/// Console.WriteLine($"{result.Status} after {result.Iterations} products");
+/// </code></example>
 public class GaussNewton : CurvatureOperator
 {
     /// <param name="objective">An objective with a likelihood.</param>

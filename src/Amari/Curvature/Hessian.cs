@@ -10,6 +10,19 @@ namespace Amari.Curvature;
 /// </code>A product with k columns takes one forward pass, one backward pass and k second backward passes, which cost twice a
 /// forward and backward pass. In a run only the first product of a batch takes the first two.</remarks>
 /// <param name="objective">L.</param>
+/// <example><code>
+/// using Amari.Curvature;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var hessian = new Hessian(new Objective(model, new Categorical(), [(x, y)]));
+/// using var v = ones(hessian.Dimension);
+/// using (hessian.BeginRun())                              // products share the graph of each batch
+/// {
+///     using var first = hessian.Apply(v);                 // H v
+///     using var second = hessian.Apply(first);            // H H v
+/// }
+/// </code></example>
 public sealed class Hessian(Objective objective) : CurvatureOperator(objective)
 {
     private protected override bool DifferentiatesCotangents => false;

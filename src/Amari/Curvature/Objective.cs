@@ -9,6 +9,15 @@ namespace Amari.Curvature;
 /// <remarks>L is the mean (or the sum) over the terms of all batches. The model runs in evaluation mode, so that products are repeatable,
 /// and its mode is restored afterwards. Each call iterates over the data once. Memory does not grow with the number of batches. Batches
 /// without examples are skipped.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var objective = new Objective(model, new Categorical(), [(x, y)]);
+/// var (loss, gradient) = objective.Gradient();            // over all batches
+/// Console.WriteLine($"{loss}, |g| = {gradient.norm().ToDouble()}");
+/// </code></example>
 public sealed class Objective
 {
     private readonly nn.Module? _model;

@@ -6,12 +6,16 @@ namespace Amari.Jets;
 /// <remarks>It reads an ordinary model: Linear, Tanh, Sigmoid, Softplus, GELU, SiLU, Identity and <see cref="Sin"/>, in any nesting of
 /// Sequential and <see cref="Residual"/>, and what implements <see cref="IJetModule"/>, as <see cref="FourierFeatures"/> and
 /// <see cref="InputScaling"/> do. All components travel as one tensor [C, n, features], of plain torch operations: one backward pass
-/// differentiates a loss of derivatives with respect to the parameters.
-/// <code>
+/// differentiates a loss of derivatives with respect to the parameters.</remarks>
+/// <example><code>
+/// using Amari.Jets;
+///
 /// JetNetwork u = new(nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 1)));
+/// Tensor points = rand(100, 2), f = ones(100, 1);
 /// using var jet = u.At(points, JetSpec.Laplacian(2));
-/// var loss = (jet.Laplacian + f).square().mean();
-/// </code></remarks>
+/// var loss = (jet.Laplacian + f).square().mean();         // -Δu = f
+/// loss.backward();
+/// </code></example>
 public sealed class JetNetwork
 {
     private readonly Func<Jet, Jet> _push;

@@ -30,6 +30,21 @@ namespace Amari;
 /// outputs, because some targets have these gradients.</para>
 /// AdamW trains parameters without a block, with its own options: see <see cref="Coverage"/>. Factors and step do not depend on the batch
 /// size, on mean or sum (<see cref="Options.Reduction"/>), or on micro-batches.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Kfac(model, new() { LearningRate = 0.1, Damping = 1e-2 }, new Categorical());
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// Console.WriteLine(optimizer.Coverage);      // which method trains each parameter, and why
+/// foreach (var e in optimizer.Events)
+///     Console.WriteLine(e);                   // choices, fallbacks and skipped steps
+/// </code></example>
 [System.Diagnostics.CodeAnalysis.SuppressMessage(
     "Naming",
     "CA1708",

@@ -5,6 +5,24 @@ using Amari.Solvers;
 namespace Amari;
 
 /// <summary>How Kronecker-factored curvature is estimated: which Fisher, how often, and how it is damped and inverted.</summary>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var curvature = new CurvatureOptions
+/// {
+///     Fisher = new FisherOptions.Empirical(),
+///     Inverse = new InverseOptions.EigenvalueCorrection(),
+///     Refresh = new() { FactorInterval = 5, InverseInterval = 10 },
+/// };
+/// using var optimizer = new Kfac(model, new() { Damping = 1e-2, Curvature = curvature }, new Categorical());
+/// for (int step = 0; step &lt; 10; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// </code></example>
 public sealed record CurvatureOptions
 {
     /// <summary>The gradients from which G is computed. Null takes curvature propagation, or the empirical Fisher if there is no

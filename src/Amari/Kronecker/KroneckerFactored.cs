@@ -12,6 +12,16 @@ namespace Amari.Curvature;
 /// V = [∂W ∂b] : [out, in+1],   C vec(V) = vec(G V A)
 /// </code><see cref="WeightSharing"/> determines how several positions of an example are combined. The rows of parameters without a block
 /// are zero; <see cref="Coverage"/> lists them.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var objective = new Objective(model, new Categorical(), [(x, y)]);
+/// using var kfac = new KroneckerFactored(objective);      // A and G of each layer, measured on all batches
+/// using var inverse = kfac.Inverse(damping: 1e-3, DampingMethod.Eigenbasis);
+/// using var step = inverse.Apply(objective.Gradient().Gradient);
+/// </code></example>
 public sealed class KroneckerFactored : LinearOperator, IDisposable
 {
     internal const string NoBlock = KroneckerEstimate.NoBlock;

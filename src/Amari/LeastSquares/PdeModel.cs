@@ -11,15 +11,22 @@ namespace Amari.LeastSquares;
 /// input  [n, d + 1]   points, and in the last column the number of each row's term
 /// output [n, 1]       √weight r of each row
 /// loss   Σ weight r² / (2 n), the mean over the rows of all terms
-/// </code>Rows of one term are best kept together: then nothing is copied.
-/// <code>
-/// JetNetwork u = new(nn.Sequential(nn.Linear(2, 32), nn.Tanh(), nn.Linear(32, 1)));
+/// </code>Rows of one term are best kept together: then nothing is copied.</remarks>
+/// <example><code>
+/// using Amari.Jets;
+/// using Amari.LeastSquares;
+///
 /// PdeModel model = new(
-///     u,
-///     new("interior", JetSpec.Laplacian(2), (u, x) => u.Laplacian + f(x)),
-///     new("boundary", JetSpec.Value(2), (u, x) => u.Value) { Weight = 10 });
-/// var rows = model.Rows(interior, boundary);
-/// </code></remarks>
+///     new JetNetwork(nn.Sequential(nn.Linear(1, 8), nn.Tanh(), nn.Linear(8, 1)).to(float64)),
+///     new ResidualTerm("u'' = -u", JetSpec.Hessian(1), (u, x) => u.D(0, 0) + u.Value),
+///     new ResidualTerm("u = cos x at the ends", JetSpec.Value(1), (u, x) => u.Value - x.cos()) { Weight = 10 }
+/// );
+/// using var rows = model.Rows(rand(30, 1, dtype: float64), tensor([0.0, 1.0]).unsqueeze(1));
+/// using var zero = zeros(rows.shape[0], 1, float64);
+/// using var optimizer = new LevenbergMarquardt(model, new SquaredError());
+/// for (int step = 0; step &lt; 5; step++)
+///     Console.WriteLine(optimizer.StepOnBatch(rows, zero).LossAfter);
+/// </code></example>
 public sealed class PdeModel : nn.Module<Tensor, Tensor>
 {
     /// <param name="solution">u. Its network becomes a part of this model, and is disposed with it.</param>

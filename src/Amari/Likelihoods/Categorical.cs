@@ -7,6 +7,13 @@ namespace Amari;
 /// C) or -100.</summary>
 /// <remarks>Every position is a term, so the mean loss is torch's cross-entropy. Score: softmax(f) - onehot(y). A position with the label
 /// -100 is ignored, as with torch's <c>ignore_index</c>: it is no term, and its score and its rows of the curvature are 0.</remarks>
+/// <example><code>
+/// Tensor f = rand(3, 5), y = tensor([4L, 0L, -100L]);       // the label -100 is ignored
+/// var likelihood = new Categorical();
+/// using var loss = likelihood.Loss(f, y);                     // torch's cross-entropy
+/// using var score = likelihood.Score(f, y);                   // softmax(f) - onehot(y), [3, 5]
+/// using var product = likelihood.FisherProduct(f, rand(3, 5));
+/// </code></example>
 public sealed class Categorical : Likelihood
 {
     /// <inheritdoc/>

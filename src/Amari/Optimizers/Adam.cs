@@ -12,6 +12,18 @@ namespace Amari;
 /// w ← w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
 /// </code>With AmsGrad, v̂ is computed from u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as in PyTorch). With
 /// λ > 0, weights with large gradients decay less than others; <see cref="AdamW"/> decays all equally.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Adam(model, new() { LearningRate = 1e-2, AmsGrad = true }) { MaxGradientNorm = 1 };
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// </code></example>
 public sealed class Adam(IEnumerable<ParameterGroup<Adam.Options>> groups) : GroupedOptimizer<Adam.Options, Adam.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

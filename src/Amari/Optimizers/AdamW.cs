@@ -11,6 +11,20 @@ namespace Amari;
 /// w ← (1 - η λ) w - η m̂ / (√v̂ + ε),  m̂ = m / (1 - β₁ᵗ),  v̂ = v / (1 - β₂ᵗ)
 /// </code>With AmsGrad, v̂ is computed from u ← max(u, v) in place of v (Reddi, Kale and Kumar 2018, arXiv:1904.09237, as in PyTorch). As
 /// in PyTorch, the decay is multiplied by η: if you halve η, you also halve the decay.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new AdamW(model, new() { LearningRate = 1e-2, WeightDecay = 0.05 });
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     var loss = nn.functional.cross_entropy(model.call(x), y);
+///     loss.backward();
+///     optimizer.step();
+///     Console.WriteLine(loss.ToDouble());
+/// }
+/// </code></example>
 public sealed class AdamW(IEnumerable<ParameterGroup<AdamW.Options>> groups) : GroupedOptimizer<AdamW.Options, AdamW.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

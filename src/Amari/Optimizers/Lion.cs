@@ -11,6 +11,20 @@ namespace Amari;
 /// w ← w - η (sign(c) + λ w)      decoupled weight decay
 /// m ← β₂ m + (1 - β₂) g
 /// </code>Apart from the decay, every entry moves by η. Take η 3-10 times smaller, and λ 3-10 times larger, than for AdamW.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Lion(model, new() { LearningRate = 1e-3, WeightDecay = 0.1 });
+/// var schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max: 20);
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+///     schedule.step();
+/// }
+/// </code></example>
 public sealed class Lion(IEnumerable<ParameterGroup<Lion.Options>> groups) : GroupedOptimizer<Lion.Options, Lion.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -16,6 +16,19 @@ namespace Amari;
 /// flattened kernel. (Jordan's code scales a kernel by its last two sides, height and width, which gives 1 for square ones.) AdamW, with
 /// the rate <c>η FallbackScale</c>, trains all other parameters, and groups with <see cref="Options.Orthogonalise"/> off: use such a group
 /// for embeddings and the output layer.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Muon(model, new() { LearningRate = 0.02 });   // the biases are trained by AdamW
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// Console.WriteLine(optimizer.Coverage);
+/// </code></example>
 public sealed class Muon(IEnumerable<ParameterGroup<Muon.Options>> groups) : GroupedOptimizer<Muon.Options, Muon.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -147,6 +147,16 @@ public sealed class ParameterGroup<TOptions> : IParameterGroup<TOptions>
 }
 
 /// <summary>Makes parameter groups.</summary>
+/// <example><code>
+/// nn.Module body = nn.Linear(4, 16), head = nn.Linear(16, 3);
+/// using var optimizer = new AdamW([
+///     ParameterGroup.Of(body.parameters(), new AdamW.Options { LearningRate = 1e-4 }),
+///     ParameterGroup.Of(head.parameters(), new AdamW.Options { LearningRate = 1e-3, WeightDecay = 0 }),
+/// ]);
+/// var group = optimizer.Groups[0];
+/// group.Options = group.Options with { WeightDecay = 0.1 };   // from the next step on
+/// optim.lr_scheduler.StepLR(optimizer, step_size: 10);        // schedulers drive the rates of all groups
+/// </code></example>
 public static class ParameterGroup
 {
     internal static string Number(int i) => FormattableString.Invariant($"{i}");

@@ -24,6 +24,22 @@ namespace Amari;
 /// <param name="groups">At least one.</param>
 /// <param name="model">The model that determines the mode for all parameters of the optimizer, in every group. Null follows the modules
 /// from which the groups were made. Not owned; hooks are removed when the optimizer is disposed.</param>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new ScheduleFree(model, new() { LearningRate = 1e-2, WarmupSteps = 5 });
+/// model.train();
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// model.eval();
+/// Console.WriteLine(nn.functional.cross_entropy(model.call(x), y).ToDouble());   // at the average
+/// optimizer.Train();                                                             // back to the training point
+/// </code></example>
 public sealed partial class ScheduleFree(IEnumerable<ParameterGroup<ScheduleFree.Options>> groups, nn.Module? model = null)
     : GroupedOptimizer<ScheduleFree.Options, ScheduleFree.State>(groups)
 {

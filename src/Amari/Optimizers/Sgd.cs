@@ -12,6 +12,18 @@ namespace Amari;
 /// w ← w - η b                    Nesterov: w ← w - η (g + μ b)
 /// </code>The momentum is a sum of gradients, not an average: the effective rate is η / (1 - μ). The factor 1 / (1 - μ) also multiplies an
 /// L2 term, but not a decoupled decay. While μ is 0, an existing buffer b does not change, as in PyTorch.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Sgd(model, new() { LearningRate = 0.05, Momentum = 0.9, Nesterov = true });
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// </code></example>
 public sealed class Sgd(IEnumerable<ParameterGroup<Sgd.Options>> groups) : GroupedOptimizer<Sgd.Options, Sgd.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

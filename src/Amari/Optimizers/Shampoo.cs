@@ -17,6 +17,18 @@ namespace Amari;
 /// Kernels are flattened to [out, in ..]. Distributed Shampoo also has a momentum of the preconditioned step, and a third β for its
 /// gradient; they are not implemented. Roots are computed by eigendecomposition. If one fails, the last root stays in use, and
 /// <see cref="Optimizer.Events"/> reports it.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Shampoo(model, new() { LearningRate = 1e-2, RefreshInterval = 10, Grafting = Grafting.Adam });
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// </code></example>
 public sealed class Shampoo(IEnumerable<ParameterGroup<Shampoo.Options>> groups) : GroupedOptimizer<Shampoo.Options, Shampoo.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -15,6 +15,19 @@ namespace Amari;
 /// authors' code, ε is added to √V before the bias correction; after the correction it would be ε / √(1 - β₂ᵗ). The first gradient only
 /// initialises the basis, by an eigendecomposition: the weights do not move. Kernels are flattened to [out, in ..]. Vectors, and sides
 /// longer than <see cref="Options.MaxDimension"/>, use the identity as their basis, which is Adam.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Soap(model, new() { LearningRate = 3e-3, RefreshInterval = 10 });
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// Console.WriteLine(optimizer.StateBytes);
+/// </code></example>
 public sealed class Soap(IEnumerable<ParameterGroup<Soap.Options>> groups) : GroupedOptimizer<Soap.Options, Soap.State>(groups)
 {
     /// <summary>Over all trainable parameters of <paramref name="model"/>.</summary>

@@ -19,6 +19,22 @@ namespace Amari;
 /// All others go to the matrix method. <see cref="Coverage"/> lists the method of each parameter, and the reason. Schedulers drive η of a
 /// group, which multiplies the rates of both methods. Each group has its own instance of the matrix method, so K-FAC's KL clip bounds each
 /// group separately.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 16)), ("relu", nn.ReLU()), ("fc2", nn.Linear(16, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new PartitionedOptimizer(
+///     model,
+///     new PartitionedOptimizer.Options { MatrixOptimizer = new Muon.Options { LearningRate = 0.02 } }
+/// );
+/// for (int step = 0; step &lt; 20; step++)
+/// {
+///     using var scope = NewDisposeScope();
+///     optimizer.zero_grad();
+///     nn.functional.cross_entropy(model.call(x), y).backward();
+///     optimizer.step();
+/// }
+/// Console.WriteLine(optimizer.Coverage);   // which method trains each parameter, and why
+/// </code></example>
 public sealed partial class PartitionedOptimizer : Optimizer, optim.IMomentum
 {
     private readonly nn.Module _model; // held, for its parameters' sake

@@ -6,6 +6,13 @@ using Amari.Native;
 namespace Amari;
 
 /// <summary>A curve f(b, x) fitted to data: the result of <see cref="LevenbergMarquardt"/>'s <c>Fit</c>.</summary>
+/// <example><code>
+/// double[] x = [1, 2, 3, 5, 7, 10], y = [109, 149, 149, 191, 213, 224];
+/// CurveFit fit = LevenbergMarquardt.Fit((b, x) => b[0] * (1 - exp(-b[1] * x)), x, y, [100, 0.75]);
+/// Console.WriteLine(fit);                                 // parameters with standard errors, and why the fit ended
+/// CurveBand band = fit.Band([4.0]);
+/// Console.WriteLine($"{band.Lower[0]} to {band.Upper[0]}");
+/// </code></example>
 public sealed record CurveFit
 {
     private readonly CurveFunction _f;

@@ -15,6 +15,13 @@ namespace Amari;
 /// </code>
 /// Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about four
 /// gradients.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new HessianFree(model, new Categorical(), new() { Preconditioner = HessianFreePreconditioner.Kfac });
+/// for (int step = 0; step &lt; 5; step++)
+///     Console.WriteLine(optimizer.StepOnBatch(x, y).LossAfter);
+/// </code></example>
 public sealed class HessianFree : SecondOrderOptimizer<HessianFree.Options>
 {
     private const double Residual = 1e-10,

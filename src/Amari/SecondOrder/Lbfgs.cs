@@ -17,6 +17,13 @@ namespace Amari;
 /// where the last one ended, the data is taken to be different, and at most the last 10 pairs are used. The history is discarded if other
 /// parameters are trained than before, if a step was rejected, or if it gives no direction of descent. The step then follows the gradient,
 /// and an event is logged.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Lbfgs(model, new Categorical());
+/// for (int step = 0; step &lt; 3; step++)
+///     Console.WriteLine(optimizer.StepOnBatch(x, y).LossAfter);
+/// </code></example>
 public sealed partial class Lbfgs : SecondOrderOptimizer<Lbfgs.Options>
 {
     private const long Memory = 64L << 20,

@@ -21,6 +21,14 @@ namespace Amari;
 /// λ begins at τ times the largest entry of diag(D⁻¹J'J D⁻¹), which is 1 with a scaling. A step has one Jacobian and as many evaluations as
 /// trials, twice that with acceleration, which costs no factorisation of its own. λ adapts from step to step: give it all of the data, or
 /// large batches. For fresh batches take <see cref="DampedGaussNewton"/>.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(1, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 1))).to(float64);
+/// Tensor x = linspace(-2, 2, 50, dtype: float64).unsqueeze(1), y = x.sin();
+/// using var optimizer = new LevenbergMarquardt(model, new SquaredError());
+/// for (int step = 0; step &lt; 10; step++)
+///     Console.WriteLine(optimizer.StepOnBatch(x, y).LossAfter);
+/// // a formula of a few parameters: LevenbergMarquardt.Fit, see CurveFit
+/// </code></example>
 public sealed partial class LevenbergMarquardt : LeastSquaresOptimizer<LevenbergMarquardt.Options>
 {
     private const double Decay = 0.9,

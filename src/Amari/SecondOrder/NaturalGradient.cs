@@ -19,6 +19,13 @@ namespace Amari;
 /// </code>
 /// The path of the distribution does not depend on the coordinates, to first order in the step. In a trust region the step does not shrink
 /// near the minimum: lower η by a schedule. The empirical Fisher is not the Hessian of the KL: with it the KL is not the target.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new NaturalGradient(model, new Categorical(), new() { KlRadius = 1e-3, Damping = 1e-4 });
+/// StepReport report = optimizer.StepOnBatch(x, y);
+/// Console.WriteLine($"target KL {report.TargetKl}, achieved {report.AchievedKl}");
+/// </code></example>
 public sealed class NaturalGradient : SecondOrderOptimizer<NaturalGradient.Options>
 {
     private const double Decrease = 1e-4,

@@ -10,6 +10,13 @@ namespace Amari;
 /// </code>With λ = 0 and η = 1, each step near a minimum doubles the number of correct digits. The method goes to any point with zero
 /// gradient: near a saddle, to the saddle (see <see cref="SaddleFreeNewton"/>). A step takes d Hessian-vector products, d² numbers of
 /// memory and d³ work. Take large batches, because the Hessian of a small batch is as noisy as its gradient.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new Newton(model, new Categorical(), new() { Damping = 1 });
+/// for (int step = 0; step &lt; 5; step++)
+///     Console.WriteLine(optimizer.StepOnBatch(x, y).LossAfter);
+/// </code></example>
 public sealed class Newton : SecondOrderOptimizer<Newton.Options>
 {
     private const string Instead = nameof(NewtonCg);

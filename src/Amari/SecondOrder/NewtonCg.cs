@@ -14,6 +14,16 @@ namespace Amari;
 /// </code>
 /// It makes use of negative curvature, never raises the loss of its batch, and converges superlinearly near a minimum. A product costs
 /// about as much as three gradients.</remarks>
+/// <example><code>
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// using var optimizer = new NewtonCg(model, new Categorical());
+/// for (int step = 0; step &lt; 10; step++)
+/// {
+///     StepReport report = optimizer.StepOnBatch(x, y);
+///     Console.WriteLine($"{report.LossAfter}, radius {report.Radius}, {report.CgIterations} products");
+/// }
+/// </code></example>
 public sealed class NewtonCg : SecondOrderOptimizer<NewtonCg.Options>
 {
     private const double Shrink = 0.25,

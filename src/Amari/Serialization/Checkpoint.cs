@@ -4,6 +4,16 @@ namespace Amari.Serialization;
 
 /// <summary>The state of a training run after a step: a safetensors file with a checksum and the step number.</summary>
 /// <remarks>The object owns its tensors: dispose it. The tensors are on the CPU and in no dispose scope.</remarks>
+/// <example><code>
+/// using Amari.Serialization;
+///
+/// var model = nn.Linear(4, 3);
+/// string file = Path.GetTempFileName();
+/// Safetensors.Save(file, model.state_dict());             // as save_file of PyTorch's safetensors writes it
+/// using (var checkpoint = Checkpoint.Open(file))          // or the folder of a run: its newest checkpoint
+///     checkpoint.CopyTo(model);
+/// File.Delete(file);
+/// </code></example>
 public sealed class Checkpoint : IDisposable
 {
     private const string StepKey = "step";

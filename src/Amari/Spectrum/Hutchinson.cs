@@ -7,6 +7,16 @@ namespace Amari.Spectrum;
 /// <remarks><code>
 /// tr C = E[ z'C z ]       ‖C‖²_F = E[ ‖C z‖² ]       diag C = E[ z ∘ C z ]
 /// </code>The standard error falls as 1 / √probes. <see cref="XTrace"/> is more accurate if the spectrum decays.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+/// using Amari.Spectrum;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var hessian = new Hessian(new Objective(model, new Categorical(), [(x, y)]));
+/// Estimate trace = Hutchinson.Trace(hessian, probes: 30);
+/// Console.WriteLine($"{trace.Value} ± {trace.StandardError}");
+/// </code></example>
 public static class Hutchinson
 {
     private const long Entries = 1 << 23; // maximum number of entries in the probes of one product

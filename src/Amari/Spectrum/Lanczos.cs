@@ -13,6 +13,17 @@ namespace Amari.Spectrum;
 /// </code>
 /// Memory is m + 1 vectors for any number of products. One starting vector finds a multiple eigenvalue once, until V spans an invariant
 /// subspace. Then Lanczos continues with a new random direction.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+/// using Amari.Spectrum;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var hessian = new Hessian(new Objective(model, new Categorical(), [(x, y)]));
+/// using var top = Lanczos.Run(hessian, new() { Count = 5 });
+/// for (int i = 0; i &lt; 5; i++)
+///     Console.WriteLine($"{top.Values[i]} ± {top.Residuals[i]}");
+/// </code></example>
 public static class Lanczos
 {
     /// <param name="op">C.</param>

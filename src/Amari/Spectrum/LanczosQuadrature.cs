@@ -11,6 +11,16 @@ namespace Amari.Spectrum;
 /// </code>
 /// All probes go through the operator together. Without reorthogonalisation, copies of converged θ appear and share their weight. The sums
 /// above stay correct.</remarks>
+/// <example><code>
+/// using Amari.Curvature;
+/// using Amari.Spectrum;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// var matrix = new GaussNewton(new Objective(model, new Categorical(), [(x, y)]));
+/// var density = LanczosQuadrature.Run(matrix, new() { Steps = 30, Probes = 4 });
+/// Console.WriteLine($"rank {density.EffectiveRank()}, log det(G + 0.01 I) {density.LogDeterminant(damping: 0.01)}");
+/// </code></example>
 public static class LanczosQuadrature
 {
     private const int RecurrenceVectors = 6; // of a probe without a basis: three terms, and what a product holds

@@ -13,6 +13,16 @@ namespace Amari.Verification;
 /// model of millions of parameters takes seconds to a minute. If a quantity cannot be computed, for example because an operation has no
 /// second derivative or a custom backward throws, the reason is reported and the other checks continue. A model that does not run in
 /// float64 cannot be checked, and the report gives the reason.</remarks>
+/// <example><code>
+/// using Amari.Verification;
+///
+/// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
+/// Tensor x = rand(64, 4), y = randint(3, [64]);
+/// VerificationReport report = Verifier.Verify(model, new Categorical(), x, y, new() { Examples = 4 });
+/// Console.WriteLine(report);                              // agreeing digits of each quantity, parameter by parameter
+/// if (!report.Passed)
+///     throw new InvalidOperationException("Do not trust the curvature of this model.");
+/// </code></example>
 public static class Verifier
 {
     /// <summary>Verifies a model with a likelihood on the first examples of a batch that have a target (the label -100 is none).</summary>

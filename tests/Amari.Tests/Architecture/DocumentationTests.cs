@@ -13,9 +13,9 @@ public sealed partial class DocumentationTests
     [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \|[^|]*\|[^|]*\|$", RegexOptions.Multiline)]
     private static partial Regex OptionRow();
 
-    private static string[] Pages { get; } =
+    internal static string[] Pages { get; } =
     [
-        .. new[] { "README.md", "CONTRIBUTING.md" }.Select(f => Path.Combine(SourceTests.Root, f)),
+        .. new[] { "README.md", "CONTRIBUTING.md", "CHANGELOG.md" }.Select(f => Path.Combine(SourceTests.Root, f)),
         .. Directory.EnumerateFiles(Path.Combine(SourceTests.Root, "docs"), "*.md", SearchOption.AllDirectories),
     ];
 
@@ -29,6 +29,17 @@ public sealed partial class DocumentationTests
             where !Path.Exists(file) || (link.Groups[2].Length > 0 && !Anchors(file).Contains(link.Groups[2].Value))
             select $"{Path.GetRelativePath(SourceTests.Root, page)}: {link.Value}";
         Assert.Empty(broken);
+    }
+
+    [Fact]
+    public void Every_page_is_in_the_table_of_contents()
+    {
+        string docs = Path.Combine(SourceTests.Root, "docs"),
+            contents = File.ReadAllText(Path.Combine(docs, "toc.yml"));
+        var pages = Pages
+            .Select(p => Path.GetRelativePath(docs, p).Replace('\\', '/'))
+            .Where(p => p[0] != '.' && !p.StartsWith("site/", StringComparison.Ordinal));
+        Assert.All(pages, p => Assert.Contains($"href: {p}\n", contents));
     }
 
     [Fact]
