@@ -95,6 +95,7 @@ internal sealed class CurvatureOptions
                 ]
         )
             command.Add(option);
+        _common.AddCsvTo(command);
         _common.AddToAny(command);
     }
 

@@ -167,7 +167,7 @@ internal sealed class TrainCommand
     /// otherwise.</summary>
     private (Workload, OptimizerChoice) SubjectOf(ParseResult parsed)
     {
-        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
+        var workload = _common.UnsetWorkloadOf(parsed);
         var pairs = _common.PairsOf(parsed).ToLookup(p => workload.SettingNamed(p.Key) is not null);
         var settings = new Dictionary<string, string>(pairs[false]);
         if (parsed.GetValue(_rate) is { } rate)

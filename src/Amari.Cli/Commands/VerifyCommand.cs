@@ -34,6 +34,7 @@ internal static class VerifyCommand
             common.Assembly,
             common.Data,
         };
+        common.AddCsvTo(command);
         common.AddToAny(command);
         command.SetAction(parsed =>
         {
