@@ -13,7 +13,8 @@ namespace Amari.Serialization;
 /// memory in the file also do here.</para></remarks>
 public sealed class PyTorchFile : IDisposable
 {
-    private const int MaxDepth = 32; // of lists in lists
+    private const int MaxDepth = 32, // of lists in lists
+        MaxName = 1024; // characters
     private readonly Dictionary<string, Tensor> _tensors = [];
 
     private PyTorchFile(object? content) => Content = content;
@@ -128,6 +129,8 @@ public sealed class PyTorchFile : IDisposable
     /// <summary>The tensors in a value, each list once.</summary>
     private static IEnumerable<(string Name, PyTorchTensor Tensor)> Found(object? value, string name, int depth, HashSet<object> seen)
     {
+        if (name.Length > MaxName)
+            throw new InvalidDataException($"it has a name of more than {MaxName} characters");
         if (value is PyTorchTensor tensor)
             return [(name, tensor)];
         IEnumerable<(string Key, object? Value)> parts = value switch

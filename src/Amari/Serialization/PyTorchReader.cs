@@ -67,6 +67,8 @@ internal static class PyTorchReader
                     throw new InvalidDataException($"its numbers are in the byte order '{other}'; little is read");
         var unpickler = new Unpickler(pickle);
         object? content = unpickler.Read();
+        if (unpickler.Storages.Values.Sum(s => s.Bytes) > file.Length)
+            throw new InvalidDataException("its storages have more bytes than the file");
         foreach (var (key, storage) in unpickler.Storages)
         {
             var entry = archive.GetEntry($"{folder}data/{key}") ?? throw new InvalidDataException($"its archive has no data/{key}");

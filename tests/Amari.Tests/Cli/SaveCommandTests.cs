@@ -1,5 +1,6 @@
 using Amari.Native;
 using Amari.Serialization;
+using Amari.Tests.Serialization;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
 using static Amari.Tests.Cli.Tool;
@@ -62,6 +63,17 @@ public sealed class SaveCommandTests : IDisposable
             foreach (var (key, tensor) in weights.Tensors)
                 Assert.Equal(last.Tensors["model." + key].Elements<float>(), tensor.Elements<float>());
         }
+    }
+
+    [Theory, InlineData("malicious.pt"), InlineData("malicious-legacy.pt")]
+    public void A_file_that_would_run_a_program_is_refused(string name)
+    {
+        string file = PyTorchFixture.PathOf(name);
+        var (code, _, error) = Run("spectrum", "digits-softmax", "--checkpoint", file, "--out", _folder.File("out"));
+        Assert.Equal(1, code); // as of a damaged checkpoint
+        Assert.Contains("its pickle refers to posix.system, which is no part of a state dict of tensors; nothing was executed.", error);
+        Assert.Single(error.Trim().Split('\n'));
+        Assert.False(Directory.Exists(_folder.File("out")));
     }
 
     [Fact]

@@ -114,7 +114,7 @@ public sealed class PyTorchFileTests : IDisposable
         byte[] bytes = File.ReadAllBytes(PathOf(name));
         string path = _folder.File("changed.pt");
         var random = new Random(0);
-        for (int i = 0; i < bytes.Length; i += 3)
+        for (int i = 0; i < bytes.Length; i += 7)
         {
             byte before = bytes[i];
             bytes[i] ^= (byte)random.Next(1, 256);
@@ -160,6 +160,18 @@ public sealed class PyTorchFileTests : IDisposable
                 Write(a, "x/data.pkl", "N.");
                 Write(a, "x/byteorder", "big");
             }
+        );
+        Refused(
+            "its storages have more bytes than the file",
+            a =>
+            {
+                const string storage = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\0kX\x03\0\0\0cpuJ\xff\xff\xff\x7ftQ";
+                Write(a, "x/data.pkl", storage + ".");
+            }
+        );
+        Refused(
+            "it has a name of more than 1024 characters",
+            a => Write(a, "x/data.pkl", $"}}X\x01\x10\0\0{new string('n', 4097)}K\x01s.")
         );
         File.WriteAllText(_folder.File("text.pt"), "weights");
         Assert.Contains(

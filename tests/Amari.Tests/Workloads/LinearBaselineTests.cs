@@ -28,7 +28,7 @@ public sealed class LinearBaselineTests
         using var test = Made(2, classes: false);
         var (x, y) = (training.Inputs.Elements<double>(), training.Targets.Elements<double>());
         var w = new double[Features + 1];
-        for (int step = 0; step < 2000; step++)
+        for (int step = 0; step < 500; step++)
         {
             var g = (double[])w.Clone();
             for (int i = 0; i < Rows; i++)
@@ -59,7 +59,7 @@ public sealed class LinearBaselineTests
         var w = new double[classes][];
         for (int c = 0; c < classes; c++)
             w[c] = new double[Features + 1];
-        for (int step = 0; step < 1500; step++)
+        for (int step = 0; step < 600; step++)
         {
             double[][] g = [.. w.Select(row => (double[])row.Clone())];
             for (int i = 0; i < Rows; i++)
@@ -71,7 +71,7 @@ public sealed class LinearBaselineTests
             }
             for (int c = 0; c < classes; c++)
             for (int j = 0; j <= Features; j++)
-                w[c][j] -= g[c][j] / Rows;
+                w[c][j] -= 2 * g[c][j] / Rows;
         }
         var (u, v) = (test.Inputs.Elements<double>(), test.Targets.Elements<long>());
         double expected = -Enumerable.Range(0, Rows).Average(i => Math.Log(Probabilities(w, u, i)[v[i]]));

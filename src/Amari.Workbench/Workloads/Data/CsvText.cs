@@ -79,7 +79,7 @@ internal static class CsvText
         }
         catch (ArgumentException)
         {
-            return equal; // most likely this delimiter, which then reports the fault
+            return 1 + text.Split(['\r', '\n'], 2)[0].Count(c => c == delimiter); // the chosen delimiter reports the fault
         }
         return fields > 1 ? fields + equal : fields;
     }
