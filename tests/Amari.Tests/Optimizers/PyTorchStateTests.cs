@@ -64,6 +64,16 @@ public sealed class PyTorchStateTests
     public void Sgd_without_momentum_continues() => Continues("sgd-plain.pt", l => new Sgd(l.All));
 
     [Fact]
+    public void The_rate_of_schedulers_is_that_of_the_file()
+    {
+        using var layers = new Layers();
+        using var optimizer = new Sgd(layers.All);
+        optimizer.Load(PathOf("sgd-plain.pt"));
+        Assert.Equal(0.05, optimizer.Groups[0].LearningRate, 1e-8); // saved as a tensor
+        Assert.Equal(0.2, optimizer.Groups[0].InitialLearningRate);
+    }
+
+    [Fact]
     public void Options_are_those_of_the_file_and_others_stay()
     {
         using var layers = new Layers();

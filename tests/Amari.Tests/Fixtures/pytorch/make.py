@@ -74,7 +74,7 @@ save(
 )
 
 
-def continued(name, make):
+def continued(name, make, **options):
     """The state after 3 steps, the gradients of 3 further ones, and the parameters before and after those."""
     used, unused = nn.Linear(3, 4), nn.Linear(2, 2)
     optimizer = make(used, unused)
@@ -88,7 +88,9 @@ def continued(name, make):
         return [numbers(p) for p in [*used.parameters(), *unused.parameters()]]
 
     before = steps(gradients[:3])
-    torch.save(optimizer.state_dict(), name)
+    state = optimizer.state_dict()
+    state["param_groups"][0].update(options)
+    torch.save(state, name)
     expected[name] = {"before": before, "gradients": [[numbers(g) for g in step] for step in gradients[3:]], "after": steps(gradients[3:])}
 
 
@@ -115,7 +117,12 @@ continued(
         lr=0.05,
     ),
 )
-continued("sgd-plain.pt", lambda used, unused: torch.optim.SGD([*used.parameters(), *unused.parameters()], lr=0.05))
+continued(
+    "sgd-plain.pt",
+    lambda used, unused: torch.optim.SGD([*used.parameters(), *unused.parameters()], lr=0.05),
+    lr=torch.tensor(0.05),  # as later versions allow
+    initial_lr=0.2,  # as schedulers note
+)
 
 
 class Malicious:
