@@ -64,8 +64,6 @@ internal static class KfacCost
                     ("autoencoder", 512, "defaults, empirical Fisher", empirical),
                     ("autoencoder", 512, "the workload's (quadratic model)", null),
                     ("autoencoder", 2048, "defaults", defaults),
-                    ("autoencoder", 2048, "defaults, empirical Fisher", empirical),
-                    ("autoencoder", 2048, "the workload's (quadratic model)", null),
                     ("fashion-conv", 256, "defaults", defaults),
                     ("fashion-conv", 256, "defaults, empirical Fisher", empirical),
                     ("fashion-conv", 256, "defaults, exact Fisher", exact),

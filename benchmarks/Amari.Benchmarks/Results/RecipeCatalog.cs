@@ -37,7 +37,7 @@ internal static class RecipeCatalog
             TunedEquation(scale),
             Equations(scale),
             Endurance(scale),
-            Benchmark("kfac", "the cost of a K-FAC step", 280 * scale, "kfac", "--rounds", Count(2, scale)),
+            Benchmark("kfac", "the cost of a K-FAC step", 450 * scale, "kfac", "--rounds", Count(5, scale)),
             Benchmark("ratios", "fused steps", 90 * scale, "ratios", "--rounds", Count(9, scale)),
             Benchmark("curvature", "curvature products", 60 * scale, "curvature", "--rounds", Count(9, scale)),
             Benchmark("plan", "predictions of amari plan", 220 * scale, PlanArguments(scale)),
