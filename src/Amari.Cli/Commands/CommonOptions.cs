@@ -18,7 +18,8 @@ internal sealed class CommonOptions
 
     /// <summary>Options with paths.</summary>
     public const string DataName = "--data",
-        AssemblyName = "--assembly";
+        AssemblyName = "--assembly",
+        CsvName = "--csv";
 
     public Option<string?> Json { get; } =
         Named(
@@ -51,6 +52,14 @@ internal sealed class CommonOptions
     public Option<string?> Data { get; } = Folder(DataName, "folder with the files of the data set");
     public Option<string?> Assembly { get; } =
         Named(new(AssemblyName) { Description = "load the workload from this .dll", HelpName = "FILE" });
+    public Option<string?> Csv { get; } =
+        Named(
+            new(CsvName)
+            {
+                Description = "the workload is to predict a column of this CSV file, which --target names: --csv data.csv --target price",
+                HelpName = "FILE",
+            }
+        );
     public Option<Budget?> Budget { get; } = Time("--budget", "training time per run: 60s, 2m, 500ms; evaluation does not count");
     public Option<int?> Epochs { get; } = OptionalInteger("--epochs", "passes over the training data, in place of --budget", 1);
     public Option<string> Schedule { get; } =
@@ -69,13 +78,13 @@ internal sealed class CommonOptions
             DefaultValueFactory = _ => 0,
             HelpName = "SHARE",
         };
-    public Option<string?> Target { get; } =
+    public Option<string[]> Target { get; } =
         new("--target")
         {
             Description =
                 "value that defines the time to target (default: the workload's): loss=V, \"held-out loss=V\", or the workload's metric, "
-                + "such as accuracy=V",
-            HelpName = "NAME=V",
+                + "such as accuracy=V; also, with --csv, the column to predict",
+            HelpName = "NAME=V|COLUMN",
         };
     public Option<string> Start { get; } =
         new("--start")
@@ -113,10 +122,34 @@ internal sealed class CommonOptions
     public void AddTo(Command command)
     {
         command.Add(Workload);
-        Option[] options = [Set, Budget, Epochs, Schedule, Warmup, Target, Start, Assembly, Data, OneDnn, ShardState, Overlap, RankTimeout];
+        Option[] options =
+        [
+            Set,
+            Budget,
+            Epochs,
+            Schedule,
+            Warmup,
+            Csv,
+            Target,
+            Start,
+            Assembly,
+            Data,
+            OneDnn,
+            ShardState,
+            Overlap,
+            RankTimeout,
+        ];
         foreach (var option in options)
             command.Add(option);
         AddToAny(command);
+    }
+
+    /// <summary>Adds the options of a CSV file to a command that measures no time to target.</summary>
+    public void AddCsvTo(Command command)
+    {
+        (Target.Description, Target.HelpName) = ("the column of the file of --csv that is predicted", "COLUMN");
+        command.Add(Csv);
+        command.Add(Target);
     }
 
     /// <summary>Adds the options of every command.</summary>
@@ -219,8 +252,23 @@ internal sealed class CommonOptions
 
     /// <summary>The workload of the command line with the settings of --set.</summary>
     /// <exception cref="ArgumentException">The workload or a setting does not exist, or a value is invalid.</exception>
-    public Workload WorkloadOf(ParseResult parsed) =>
-        WorkloadCatalog.Find(parsed.GetValue(Workload), parsed.GetValue(Assembly)).With(PairsOf(parsed));
+    public Workload WorkloadOf(ParseResult parsed) => UnsetWorkloadOf(parsed).With(PairsOf(parsed));
+
+    /// <summary>The workload of the command line without the settings of --set.</summary>
+    /// <exception cref="ArgumentException">The workload does not exist, or its file cannot be used.</exception>
+    public Workload UnsetWorkloadOf(ParseResult parsed)
+    {
+        var (column, _) = TargetsOf(parsed);
+        var (name, assembly) = (parsed.GetValue(Workload), parsed.GetValue(Assembly));
+        if (parsed.GetValue(Csv) is not { } file)
+            return WorkloadCatalog.Find(name, assembly);
+        if (assembly is not null)
+            throw new ArgumentException("Use --csv or --assembly, not both.");
+        var workload = new CsvWorkload(file, column ?? throw new ArgumentException("--csv needs --target COLUMN: the column to predict."));
+        return name is null || name == workload.Name
+            ? workload
+            : throw new ArgumentException($"Use --csv or the workload '{name}', not both.");
+    }
 
     /// <summary>The folder of results on rank 0; null on other ranks.</summary>
     public ResultFolder? FolderOf(ParseResult parsed, Communicator world, string name) =>
@@ -249,7 +297,7 @@ internal sealed class CommonOptions
     public Trainer TrainerOf(ParseResult parsed, Workload workload, Communicator world)
     {
         var start = WeightInits.Parse(parsed.GetValue(Start)!);
-        return new(workload, parsed.GetValue(Data), world, TargetOf(parsed))
+        return new(workload, parsed.GetValue(Data), world, TargetsOf(parsed).Value)
         {
             WeightInit = start,
             ShardState = parsed.GetValue(ShardState),
@@ -257,12 +305,29 @@ internal sealed class CommonOptions
         };
     }
 
-    private Target? TargetOf(ParseResult parsed) =>
-        parsed.GetValue(Target) is not { } text ? null
-        : text.LastIndexOf('=') is > 0 and var at
+    /// <summary>The values of --target: the column of --csv, and the value that defines the time to target.</summary>
+    private (string? Column, Target? Value) TargetsOf(ParseResult parsed)
+    {
+        string[] all = parsed.GetValue(Target) ?? [];
+        bool isTimed = parsed.CommandResult.Command.Options.Contains(Budget);
+        var values = all.Select(text => isTimed ? TargetOf(text) : null).OfType<Target>().ToList();
+        List<string> columns = [.. all.Where(text => !isTimed || TargetOf(text) is null)];
+        if (columns is [var column, ..] && parsed.GetValue(Csv) is null)
+            throw new ArgumentException(
+                isTimed
+                    ? $"--target is '{column}'; it must be NAME=V, such as loss=0.01 or \"held-out loss=90\", or a column of --csv."
+                    : "--target needs --csv FILE: it names the column to predict."
+            );
+        return columns.Count <= 1 && values.Count <= 1
+            ? (columns.FirstOrDefault(), values.FirstOrDefault())
+            : throw new ArgumentException($"--target is given twice, as '{all[0]}' and '{all[1]}'; give a column or a value once.");
+    }
+
+    private static Target? TargetOf(string text) =>
+        text.LastIndexOf('=') is > 0 and var at
         && double.TryParse(text[(at + 1)..], NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
             ? new(text[..at].Trim(), value)
-        : throw new ArgumentException($"--target is '{text}'; it must be NAME=V, such as loss=0.01 or \"held-out loss=90\".");
+            : null;
 
     /// <summary>One line that describes the runs of a trainer.</summary>
     public static string Title(Trainer trainer, string budget, Communicator world) =>

@@ -204,9 +204,8 @@ internal sealed class CompareCommand
     {
         var continued = Continued(parsed, saved);
         var line = continued is null ? parsed : _arguments.Continue(parsed, continued.Arguments, $"'{parsed.GetValue(_resume)}'");
-        string? name = line.GetValue(_common.Workload),
-            assembly = line.GetValue(_common.Assembly);
-        bool isDefault = name is null && assembly is null;
+        bool isDefault =
+            line.GetValue(_common.Workload) is null && line.GetValue(_common.Assembly) is null && line.GetValue(_common.Csv) is null;
         IReadOnlyList<(Workload Workload, Budget? Budget)> workloads = isDefault
             ? [.. WorkloadCatalog.FirstComparison.Select(w => (w.Workload.With(_common.PairsOf(line)), w.Budget))]
             : [(_common.WorkloadOf(line), null)];

@@ -42,7 +42,10 @@ internal sealed class ContinuedArguments(
     private IEnumerable<string> Of(ParseResult parsed, Option option) =>
         parsed.GetResult(option) switch
         {
-            { Implicit: false } result => [option.Name, .. result.Tokens.Select(t => IsPath(option) ? Path.GetFullPath(t.Value) : t.Value)],
+            { Implicit: false, Tokens: [] } => [option.Name],
+            { Implicit: false } result => result.Tokens.SelectMany(t =>
+                (string[])[option.Name, IsPath(option) ? Path.GetFullPath(t.Value) : t.Value]
+            ),
             _ when stated.Contains(option) => [option.Name, Text(parsed.GetValue<object>(option.Name))],
             _ => [],
         };
@@ -87,11 +90,13 @@ internal sealed class ContinuedArguments(
         parsed.GetValue<object>(option.Name) switch
         {
             string path when IsPath(option) => Path.GetFullPath(path),
+            string[] repeated => string.Join(" and ", repeated),
             string list => string.Join(",", list.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)),
             var value => value,
         };
 
-    private static bool IsPath(Option option) => option.Name is CommonOptions.DataName or CommonOptions.AssemblyName;
+    private static bool IsPath(Option option) =>
+        option.Name is CommonOptions.DataName or CommonOptions.AssemblyName or CommonOptions.CsvName;
 
     private static string Text(object? value) =>
         Convert.ToString(value, CultureInfo.InvariantCulture) is { Length: > 0 } text ? text : "none";

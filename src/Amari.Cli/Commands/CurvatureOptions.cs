@@ -43,8 +43,8 @@ internal sealed class CurvatureOptions
         new("--checkpoint")
         {
             Description =
-                "load the weights from this checkpoint or safetensors file, or from the newest checkpoint of a run's folder; "
-                + "without it the workload is first trained with AdamW",
+                "load the weights from this checkpoint, safetensors file or file of PyTorch, or from the newest checkpoint of a run's "
+                + "folder; without it the workload is first trained with AdamW",
             HelpName = "FILE|DIR",
         };
     public Option<string> Operator { get; }
@@ -95,6 +95,7 @@ internal sealed class CurvatureOptions
                 ]
         )
             command.Add(option);
+        _common.AddCsvTo(command);
         _common.AddToAny(command);
     }
 

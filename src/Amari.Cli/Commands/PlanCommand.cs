@@ -45,6 +45,7 @@ internal static class PlanCommand
             common.Data,
             common.OneDnn,
         };
+        common.AddCsvTo(command);
         common.AddToAny(command);
         command.SetAction(parsed =>
         {

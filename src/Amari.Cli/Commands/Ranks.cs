@@ -32,6 +32,7 @@ internal static class Ranks
                     common.Threads,
                     common.RankTimeout,
                     common.Assembly,
+                    common.Csv,
                     .. parsed.CommandResult.Command.Options.Where(LogArguments.Has),
                 ]
             );

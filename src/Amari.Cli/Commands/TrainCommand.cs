@@ -11,6 +11,7 @@ namespace Amari.Cli.Commands;
 /// <summary><c>amari train</c>: trains a workload with one optimizer, with checkpoints.</summary>
 internal sealed class TrainCommand
 {
+    private const string SaveName = "--save";
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
     private readonly LogArguments _logging = new();
@@ -36,6 +37,13 @@ internal sealed class TrainCommand
     {
         Description = "like --resume if there is a checkpoint, otherwise start a new run: for jobs that are submitted again",
     };
+    private readonly Option<string?> _save = CommonOptions.Named(
+        new(SaveName)
+        {
+            Description = "write the weights at the end of the run to this file: .pt or .pth for PyTorch's torch.load, or .safetensors",
+            HelpName = "FILE",
+        }
+    );
     private readonly TextWriter _output;
     private readonly Command _command;
 
@@ -50,6 +58,7 @@ internal sealed class TrainCommand
             _interval,
             _resume,
             _resumeIfAny,
+            _save,
         };
         _common.Set.Description =
             "an option of the optimizer or a setting of the workload, repeatable: --set damping=1e-3; a wrong name prints both lists";
@@ -69,6 +78,7 @@ internal sealed class TrainCommand
         MonitorOptions? Monitor,
         Trainer Trainer,
         CheckpointOptions? Checkpoint,
+        WeightsFile? Weights,
         ResultFolder? Folder,
         Provenance Provenance
     ) : IDisposable
@@ -76,6 +86,7 @@ internal sealed class TrainCommand
         public void Dispose()
         {
             Folder?.Dispose();
+            Weights?.Dispose();
             Trainer.Dispose();
         }
     }
@@ -83,7 +94,7 @@ internal sealed class TrainCommand
     private int Run(ParseResult parsed, Communicator world)
     {
         using var setup = world.Agree(() => Prepare(parsed, world));
-        var (workload, choice, budget, monitor, trainer, checkpoint, folder, provenance) = setup;
+        var (workload, choice, budget, monitor, trainer, checkpoint, weights, folder, provenance) = setup;
         bool continues = checkpoint is { Resume: true } && RunSaver.HoldsAny(checkpoint.Directory);
         using var logs = world.Agree(() => _logging.Open(parsed, _common, folder, continues));
         using var interrupt = new Interrupt();
@@ -92,7 +103,16 @@ internal sealed class TrainCommand
         using (var view = folder is null ? null : new ProgressView(_output, CommonOptions.Title(trainer, $"{budget}", world)))
             run = CommandLine.Running(() =>
                 trainer.Attempt(
-                    new(choice, parsed.GetValue(_common.Seed), budget, Both(view, logs), checkpoint, Monitor: monitor, Monitored: log),
+                    new(
+                        choice,
+                        parsed.GetValue(_common.Seed),
+                        budget,
+                        Both(view, logs),
+                        checkpoint,
+                        weights is null ? null : weights.Take,
+                        monitor,
+                        log
+                    ),
                     interrupt.Token
                 )
             );
@@ -115,6 +135,8 @@ internal sealed class TrainCommand
                 FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
                     + Path.GetRelativePath(Environment.CurrentDirectory, file)
             );
+        if (weights is not null)
+            _output.WriteLine(weights.Write(checkpoint?.Directory));
         if (run.Failure is { } why)
             CommandLine.ReportFailure(parsed, "The run failed", why);
         else if (Trouble.Line(run) is { } line)
@@ -146,6 +168,7 @@ internal sealed class TrainCommand
                 $"'{checkpoint.Directory}' holds no checkpoint to continue from; --resume-if-any then starts a new run."
             );
         var monitor = _monitoring.Of(parsed);
+        var weights = parsed.GetValue(_save) is { } file ? WeightsFile.Of(SaveName, file, parsed.GetValue(_common.Overwrite)) : null;
         _common.ApplyTo(parsed, _output);
         var trainer = _common.TrainerOf(parsed, workload, world);
         Check(trainer, choice);
@@ -158,6 +181,7 @@ internal sealed class TrainCommand
             monitor,
             trainer,
             checkpoint,
+            weights,
             _common.FolderOf(parsed, world, "train-" + workload.Name),
             new(ProgramStart.Of(CommandLine.TextOf(parsed)), [parsed.GetValue(_common.Seed)])
         );
@@ -167,7 +191,7 @@ internal sealed class TrainCommand
     /// otherwise.</summary>
     private (Workload, OptimizerChoice) SubjectOf(ParseResult parsed)
     {
-        var workload = WorkloadCatalog.Find(parsed.GetValue(_common.Workload), parsed.GetValue(_common.Assembly));
+        var workload = _common.UnsetWorkloadOf(parsed);
         var pairs = _common.PairsOf(parsed).ToLookup(p => workload.SettingNamed(p.Key) is not null);
         var settings = new Dictionary<string, string>(pairs[false]);
         if (parsed.GetValue(_rate) is { } rate)

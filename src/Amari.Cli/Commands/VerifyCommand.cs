@@ -21,8 +21,8 @@ internal static class VerifyCommand
         var checkpoint = new Option<string?>("--checkpoint")
         {
             Description =
-                "load the weights from this checkpoint or safetensors file, or from the newest checkpoint of a run's folder, in place of "
-                + "the initial weights",
+                "load the weights from this checkpoint, safetensors file or file of PyTorch, or from the newest checkpoint of a run's "
+                + "folder, in place of the initial weights",
             HelpName = "FILE|DIR",
         };
         var command = new Command("verify", "Check gradients, curvature and K-FAC of a model against dense oracles in float64.")
@@ -34,6 +34,7 @@ internal static class VerifyCommand
             common.Assembly,
             common.Data,
         };
+        common.AddCsvTo(command);
         common.AddToAny(command);
         command.SetAction(parsed =>
         {

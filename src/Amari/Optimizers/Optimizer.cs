@@ -232,11 +232,27 @@ public abstract class Optimizer : optim.Optimizer
         Safetensors.Save(path, snapshot.Tensors, new Dictionary<string, string> { ["optimizer"] = snapshot.Values.ToJsonString() });
     }
 
-    /// <summary>Loads what <see cref="Save"/> wrote.</summary>
+    /// <summary>Loads what <see cref="Save"/> wrote; or, into <see cref="AdamW"/>, <see cref="Adam"/> and <see cref="Sgd"/>, what PyTorch
+    /// saved: <c>torch.save(optimizer.state_dict(), path)</c>, also as the only such part of a dictionary.</summary>
+    /// <remarks>PyTorch numbers the parameters; they are matched in the order of the groups here. Options that PyTorch does not have stay
+    /// as they are.</remarks>
     /// <exception cref="InvalidDataException">The file is damaged, has numbers that are not finite or wrongly negative, or does not fit
     /// this optimizer.</exception>
     public void Load(string path)
     {
+        if (PyTorchFile.Is(path))
+        {
+            using var saved = PyTorchFile.Load(path);
+            Untrusted.Read(
+                $"The optimizer's state in '{path}'",
+                () =>
+                {
+                    SavedState.RequireFinite(saved.Tensors);
+                    Restore(PyTorchState.Of(GetType(), Snapshot(), saved));
+                }
+            );
+            return;
+        }
         using var file = Safetensors.Load(path);
         if (!file.Metadata.TryGetValue("optimizer", out var values))
             throw new InvalidDataException($"'{path}' holds no optimizer state.");

@@ -2,7 +2,8 @@ using System.Globalization;
 
 namespace Amari.Serialization;
 
-/// <summary>The state of a training run after a step: a safetensors file with a checksum and the step number.</summary>
+/// <summary>The state of a training run after a step: a safetensors file with a checksum and the step number. Also the weights in a
+/// file of another program.</summary>
 /// <remarks>The object owns its tensors: dispose it. The tensors are on the CPU and in no dispose scope.</remarks>
 /// <example><code>
 /// using Amari.Serialization;
@@ -26,24 +27,29 @@ public sealed class Checkpoint : IDisposable
 
     private const int MaxNamed = 5; // tensors that a message lists
 
-    private readonly Safetensors content;
+    private readonly IDisposable content;
 
-    private Checkpoint(long? step, Safetensors content, IReadOnlyDictionary<string, string> metadata)
+    private Checkpoint(
+        long? step,
+        IDisposable content,
+        IReadOnlyDictionary<string, Tensor> tensors,
+        IReadOnlyDictionary<string, string> metadata
+    )
     {
         (Step, IsWeights) = (step ?? 0, step is null);
         this.content = content;
-        Metadata = metadata;
+        (Tensors, Metadata) = (tensors, metadata);
     }
 
     /// <summary>Completed steps, ≥ 0.</summary>
     public long Step { get; }
 
-    /// <summary>Whether the file holds only weights, such as a PyTorch <c>state_dict()</c> in safetensors format. Such a file has no step,
-    /// or has a step but no checksum.</summary>
+    /// <summary>Whether the file holds only weights, such as a <c>state_dict()</c> that PyTorch saved. Such a file has no step, or has a
+    /// step but no checksum.</summary>
     public bool IsWeights { get; }
 
     /// <summary>The tensors by the names they were saved under.</summary>
-    public IReadOnlyDictionary<string, Tensor> Tensors => content.Tensors;
+    public IReadOnlyDictionary<string, Tensor> Tensors { get; }
 
     /// <summary>The metadata strings of the file.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
@@ -60,32 +66,47 @@ public sealed class Checkpoint : IDisposable
         // Other programs also write a step. A file that a run saved is never taken for theirs, even without its checksum.
         bool ofRun = content.HasChecksum || metadata.ContainsKey(RunKey);
         if (orWeights && !(ofRun && metadata.ContainsKey(StepKey)))
-            return new(null, content, metadata);
+            return new(null, content, content.Tensors, metadata);
         // Without a checksum nothing guarantees the numbers. Damage to the key of the checksum must be detected too.
         if (
             content.HasChecksum
             && metadata.Remove(StepKey, out var text)
             && long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var step)
         )
-            return new(step, content, metadata);
+            return new(step, content, content.Tensors, metadata);
         content.Dispose();
         throw new InvalidDataException($"{file} is not a checkpoint: it has no checksum or no step.");
     }
 
-    /// <summary>Reads a checkpoint file, a safetensors file of weights from another program, or the newest valid checkpoint of a run's
-    /// folder. The caller disposes it.</summary>
+    /// <summary>Reads a checkpoint file, weights from another program, or the newest valid checkpoint of a run's folder. The caller
+    /// disposes it.</summary>
+    /// <param name="path">A folder, a safetensors file, or a file of PyTorch's <c>torch.save</c> that is a state dict or has a single one,
+    /// as in a dictionary with the state of an optimizer.</param>
     /// <exception cref="FileNotFoundException">The file does not exist, or the folder holds no checkpoint.</exception>
     /// <exception cref="InvalidDataException">The file, or every file of the folder, is damaged. The message says why.</exception>
     public static Checkpoint Open(string path)
     {
         if (!Directory.Exists(path))
-            return File.Exists(path)
-                ? Of(path, Safetensors.Load(path), orWeights: true)
-                : throw new FileNotFoundException($"There is no checkpoint '{path}'.");
+            return !File.Exists(path) ? throw new FileNotFoundException($"There is no checkpoint '{path}'.")
+                : PyTorchFile.Is(path) ? OfPyTorch(PyTorchFile.Load(path))
+                : Of(path, Safetensors.Load(path), orWeights: true);
         return new CheckpointDirectory(path).Load(out var refused)
             ?? throw (
                 refused.Count > 0 ? new InvalidDataException(refused[0]) : new FileNotFoundException($"'{path}' holds no checkpoint.")
             );
+    }
+
+    private static Checkpoint OfPyTorch(PyTorchFile file)
+    {
+        try
+        {
+            return new(null, file, file.StateDict(), new Dictionary<string, string>());
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     /// <summary>Copies the saved weights and buffers into a model. In a file that holds only weights, names may start with <c>model.</c> or

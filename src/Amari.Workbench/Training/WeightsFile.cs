@@ -1,0 +1,80 @@
+using Amari.Serialization;
+
+namespace Amari.Training;
+
+/// <summary>The weights at the end of a run as a file for other programs, with PyTorch's names: a state dict of <c>torch.save</c>
+/// (<c>.pt</c>, <c>.pth</c>) or <c>.safetensors</c>.</summary>
+internal sealed class WeightsFile : IDisposable
+{
+    private static readonly string[] PyTorch = [".pt", ".pth"];
+    private const string Safe = ".safetensors";
+    private readonly string _path;
+    private readonly Dictionary<string, Tensor> _copy = [];
+
+    private WeightsFile(string path) => _path = path;
+
+    /// <summary>Checks that a file can be written, before there are weights.</summary>
+    /// <param name="option">The option that sets it on the command line.</param>
+    /// <param name="path">The file.</param>
+    /// <param name="replace">Whether an existing file may be replaced.</param>
+    /// <exception cref="ArgumentException">It has another extension, exists, or is no file.</exception>
+    public static WeightsFile Of(string option, string path, bool replace)
+    {
+        string extension = Path.GetExtension(path).ToLowerInvariant();
+        if (extension != Safe && !PyTorch.Contains(extension))
+            throw new ArgumentException($"{option} is '{path}'; it must end with {string.Join(", ", PyTorch)} or {Safe}.");
+        return new(
+            OutputTarget.Of(option, path, replace, TextWriter.Null).File
+                ?? throw new ArgumentException($"{option} is '{path}', which is a pipe or a device; it must be a file.")
+        );
+    }
+
+    /// <summary>Copies the weights of an evaluation, in place of those of an earlier one.</summary>
+    public void Take(nn.Module<Tensor, Tensor> model, LossPoint at) => Take(model.state_dict());
+
+    private void Take(IEnumerable<KeyValuePair<string, Tensor>> tensors)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        foreach (var (name, tensor) in tensors)
+            if (_copy.TryGetValue(name, out var copy))
+                copy.copy_(tensor);
+            else
+                _copy[name] = tensor.detach().clone().cpu().DetachFromDisposeScope();
+    }
+
+    /// <summary>Writes the weights of the last evaluation; of a run that had been finished before, those of its newest
+    /// checkpoint.</summary>
+    /// <param name="checkpoints">The folder of its checkpoints; null for none.</param>
+    /// <returns>What was done: one sentence.</returns>
+    /// <exception cref="IOException">The file system refused to write. An existing file is unchanged.</exception>
+    public string Write(string? checkpoints)
+    {
+        if (_copy.Count == 0 && checkpoints is not null)
+        {
+            using var saved = Checkpoint.Open(checkpoints);
+            const string prefix = Checkpoint.ModelPrefix;
+            Take(
+                saved
+                    .Tensors.Where(t => t.Key.StartsWith(prefix, StringComparison.Ordinal))
+                    .Select(t => KeyValuePair.Create(t.Key[prefix.Length..], t.Value))
+            );
+        }
+        if (_copy.Count == 0 || NotFinite.First(_copy) is not null)
+            return $"The weights were not saved in {_path}: {(_copy.Count == 0 ? "there are none" : "they are not finite")}.";
+        Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+        if (Path.GetExtension(_path).Equals(Safe, StringComparison.OrdinalIgnoreCase))
+            Safetensors.Save(_path, _copy);
+        else
+            PyTorchFile.Save(_path, _copy);
+        return $"Weights: {Path.GetRelativePath(Environment.CurrentDirectory, _path)}";
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        foreach (var tensor in _copy.Values)
+            tensor.Dispose();
+        _copy.Clear();
+    }
+}
