@@ -30,13 +30,14 @@ internal static class ComparisonJson
             ["busyRuns"] = c.Runs.Count(Conditions.IsBusy),
             ["answer"] = Answer.Of(c),
             ["provenance"] = c.Provenance is { } p ? ProvenanceJson.Of(p) : null,
-            ["leader"] = end?.Leader.Optimizer,
+            ["endScale"] = end.Scale.IsLogarithmic ? "ratio" : "difference",
+            ["leader"] = end.Contest?.Leader.Optimizer,
             ["firstOrder"] = race?.Reference.Optimizer,
             ["optimizers"] = new JsonArray([.. all.Select(s => Of(c, s, end, race))]),
         };
     }
 
-    private static JsonObject Of(BenchmarkResult c, Summary s, Contest? end, Race? race) =>
+    private static JsonObject Of(BenchmarkResult c, Summary s, EndTest end, Race? race) =>
         new()
         {
             ["optimizer"] = s.Optimizer,
@@ -45,7 +46,9 @@ internal static class ComparisonJson
             ["troubledTrials"] = c.Trials.Count(t => t.Optimizer == s.Optimizer && t.Status != RunStatus.Completed),
             ["parameters"] = s.Example.Parameters,
             ["stateBytes"] = s.Example.StateBytes,
-            ["endTest"] = end?.Rivals.FirstOrDefault(r => r.Name == s.Optimizer) is { } rival ? Of(rival.Test, rival.P, v => v) : null,
+            ["endTest"] = end.Contest?.Rivals.FirstOrDefault(r => r.Name == s.Optimizer) is { } rival
+                ? Of(rival.Test, rival.P, end.Scale.Back)
+                : null,
             ["secondsTest"] = race?.Seconds.GetValueOrDefault(s.Optimizer) is { } seconds ? Of(seconds.Test, seconds.P, Math.Exp) : null,
             ["stepsTest"] = race?.Steps.GetValueOrDefault(s.Optimizer) is { } steps ? Of(steps.Test, steps.P, Math.Exp) : null,
             ["runs"] = new JsonArray([.. s.Runs.Select(r => Of(r, race))]),

@@ -3,9 +3,15 @@ using Amari.Reporting;
 namespace Amari.Benchmarks.Results;
 
 /// <summary>Who has the lowest held-out loss at the end of the budget: the leader against every other optimizer without trouble.</summary>
-internal static class EndTest
+/// <param name="Contest">Null if no optimizer can lead.</param>
+/// <param name="Scale">Where the losses are compared.</param>
+internal sealed record EndTest(Contest? Contest, CostScale Scale)
 {
-    /// <summary>The contest; null if no optimizer can lead.</summary>
-    public static Contest? Of(IReadOnlyList<Summary> all) =>
-        Contest.Of([.. all.Where(s => s.IsStable)], r => r.FinalHeldOutLoss, s => s.IsComplete);
+    /// <summary>The contest of a comparison.</summary>
+    public static EndTest Of(IReadOnlyList<Summary> all)
+    {
+        List<Summary> stable = [.. all.Where(s => s.IsStable)];
+        var scale = new CostScale(stable.SelectMany(s => s.Runs).Select(r => r.FinalHeldOutLoss));
+        return new(Contest.Of(stable, r => scale.Of(r.FinalHeldOutLoss), s => s.IsComplete), scale);
+    }
 }

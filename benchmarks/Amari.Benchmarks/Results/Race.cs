@@ -20,7 +20,7 @@ internal sealed class Race
         (Seconds, Steps) = (Tests(others, bySteps: false), Tests(others, bySteps: true));
     }
 
-    /// <summary>The first-order method with the lowest mean held-out loss at the end.</summary>
+    /// <summary>The first-order method with the lowest mean held-out loss at the end, on the scale of <see cref="EndTest"/>.</summary>
     public Summary Reference { get; }
 
     /// <summary>The test of every other optimizer without trouble: of log (its seconds / the reference's), and the corrected p.</summary>
@@ -33,7 +33,10 @@ internal sealed class Race
     public static Race? Of(IReadOnlyList<Summary> all)
     {
         var stable = all.Where(s => s.IsStable && s.Runs.All(r => double.IsFinite(r.FinalHeldOutLoss))).ToList();
-        return stable.Where(s => FirstOrder.Contains(s.Optimizer)).MinBy(s => s.Runs.Average(r => r.FinalHeldOutLoss)) is { } reference
+        var scale = EndTest.Of(all).Scale;
+        return
+            stable.Where(s => FirstOrder.Contains(s.Optimizer)).MinBy(s => s.Runs.Average(r => scale.Of(r.FinalHeldOutLoss)))
+                is { } reference
             ? new(reference, [.. stable.Where(s => s != reference)])
             : null;
     }

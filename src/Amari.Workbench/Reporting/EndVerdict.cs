@@ -14,7 +14,7 @@ internal sealed class EndVerdict
     /// <param name="contenders">The optimizers that had no trouble.</param>
     public EndVerdict(BenchmarkResult comparison, IReadOnlyList<Summary> contenders)
     {
-        _quantity = EndQuantity.In(comparison);
+        _quantity = EndQuantity.In(comparison, contenders);
         _contest = Contest.Of(
             contenders,
             _quantity.Cost,
@@ -96,9 +96,11 @@ internal sealed class EndVerdict
         foreach (string sentence in Unclear(contest))
             yield return sentence;
         if (ties.Count + unclear.Count > 0)
-            yield return Phrase.TiedDifferences([.. ties, .. unclear], $"{_quantity.Worse} than {leader.Optimizer}");
+            yield return _quantity.Scale.IsLogarithmic
+                ? Phrase.TiedRatios([.. ties, .. unclear], $"as high as {leader.Optimizer}")
+                : Phrase.TiedDifferences([.. ties, .. unclear], $"{_quantity.Worse} than {leader.Optimizer}");
         if (beaten.Count > 0)
-            yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Phrase.Difference)])}.";
+            yield return $"{leader.Optimizer} is better {Trouble.Join([.. beaten.Select(Difference)])}.";
     }
 
     /// <summary>The ends of the runs, after the verdict on time.</summary>
@@ -118,7 +120,7 @@ internal sealed class EndVerdict
             : !contest.IsTested ? $"{name} {best}{(same ? "" : $" ({string.Join(", ", first.Except([leader]).Select(Value))})")}."
             : DiffersFrom(first)
                 ? $"Use {leader.Optimizer} where the end of the budget counts: it {best}; "
-                    + $"it is better {Trouble.Join([.. slower.Select(Phrase.Difference)])}."
+                    + $"it is better {Trouble.Join([.. slower.Select(Difference)])}."
             : contest.Ties.Any()
                 ? $"At the end of the budget {Trouble.Join([.. Winners.Select(Value)])} cannot be told apart by the {_quantity.Name}."
             : contest.Unclear.Any() ? $"{name} {best}."
@@ -134,6 +136,8 @@ internal sealed class EndVerdict
                 + contest.Leader.Optimizer,
             s => $"{s.Optimizer} ({_quantity.Mean(s)})"
         );
+
+    private string Difference(Rival rival) => _quantity.Scale.IsLogarithmic ? Phrase.EndRatio(rival) : Phrase.Difference(rival);
 
     private string Best(Summary leader) => $"ended with the {_quantity.Best} {_quantity.Name}, {_quantity.Median(leader)}";
 

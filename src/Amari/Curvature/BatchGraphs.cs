@@ -15,6 +15,9 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
     /// <param name="Tensors">Of the graph, owned.</param>
     private sealed record Graph(Objective.Batch Batch, List<BatchProduct?> Products, List<IDisposable> Tensors)
     {
+        /// <summary>Of the tensors that are known: not what autograd saved.</summary>
+        public long Bytes => Tensors.OfType<Tensor>().Sum(t => t.numel() * t.element_size());
+
         public void Dispose() => Tensors.ForEach(t => t.Dispose());
     }
 
@@ -24,7 +27,7 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
     private bool _whole, // whether every batch is kept
         _full; // whether no further batch is
     private Graph? _candidate;
-    private long _before; // bytes in use without it
+    private long _before; // resident bytes of the process without it
     private Tensor? _draws; // the state of the random numbers before it
 
     /// <summary>The derivatives of convolutions in these graphs.</summary>
@@ -33,7 +36,8 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
     /// <summary>How many batches are kept.</summary>
     public int Count => _graphs.Count;
 
-    /// <summary>The memory of the graphs.</summary>
+    /// <summary>The memory of the graphs, as far as the process grew by it: holes that earlier graphs left in the heap do not
+    /// count.</summary>
     public long Bytes { get; private set; }
 
     /// <summary>Why a batch is not kept; null if all are.</summary>
@@ -69,7 +73,7 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
             return graph.Batch;
         if (budget == 0 || _full)
             return null;
-        _before = NativeHeap.BytesInUse;
+        _before = Environment.WorkingSet;
         _draws = get_rng_state().DetachFromDisposeScope();
         List<IDisposable> tensors = [];
         var own = batch.Outliving(tensors.Add);
@@ -101,7 +105,8 @@ internal sealed class BatchGraphs(Objective objective, long budget) : IDisposabl
         if (_candidate is not { } candidate)
             return;
         using var draws = get_rng_state();
-        long bytes = Math.Max(0, NativeHeap.BytesInUse - _before);
+        // What the process grows by is what counts, and asking the allocator instead takes milliseconds in a long process.
+        long bytes = Math.Max(candidate.Bytes, Environment.WorkingSet - _before);
         if (!draws.Equals(_draws!))
             Fallback = "graphs are made for each product, because the forward pass draws random numbers";
         else if (Bytes + bytes + _state!.Bytes > budget)

@@ -17,32 +17,39 @@ internal readonly unsafe struct KernelPass<TKernel, L>(TKernel kernel) : ISweepP
             Run<float>(segment, from, to);
     }
 
-    /// <summary>Block by block with the states in full, on the stack.</summary>
+    /// <summary>Some blocks at a time with the states in full, on the stack.</summary>
     private void Widened(SweepSegment* segment, long from, long to)
     {
-        float* m = stackalloc float[SmallState.Block],
-            v = stackalloc float[SmallState.Block];
+        // on lines of the cache: a register that crosses two waits for what was just stored
+        const int Line = 64,
+            Stretch = 4 * SmallState.Block;
+        byte* space = stackalloc byte[2 * Stretch * sizeof(float) + Line];
+        float* m = (float*)(((nuint)space + Line - 1) & ~(nuint)(Line - 1)),
+            v = m + Stretch;
         SmallState.Address first = new(segment->StateType, segment->S, segment->ScalesS),
             second = new(segment->StateType, segment->T, segment->ScalesT);
-        var block = *segment;
-        for (long i = from; i < to; i += SmallState.Block)
+        var part = *segment;
+        for (long i = from; i < to; i += Stretch)
         {
-            int count = (int)Math.Min(SmallState.Block, to - i);
+            int count = (int)Math.Min(Stretch, to - i);
             SmallState.Decode(first, i, count, signed: true, m);
             if (segment->T != 0)
                 SmallState.Decode(second, i, count, signed: false, v);
-            (block.S, block.T, block.Agreed) = ((nint)(m - i), (nint)(v - i), 0);
+            (part.S, part.T, part.Agreed) = ((nint)(m - i), (nint)(v - i), 0);
             if (segment->IsBFloat16)
-                Run<ushort>(&block, i, i + count);
+                Run<ushort>(&part, i, i + count);
             else
-                Run<float>(&block, i, i + count);
-            Interlocked.Add(ref segment->Agreed, block.Agreed);
+                Run<float>(&part, i, i + count);
+            if (part.Agreed != 0)
+                Interlocked.Add(ref segment->Agreed, part.Agreed);
             if (!TKernel.WritesStates)
                 continue;
             SmallState.Encode(m, first, i, count, signed: true, SmallState.Salt(segment->Step, 0));
             if (segment->T != 0)
                 SmallState.Encode(v, second, i, count, signed: false, SmallState.Salt(segment->Step, 1));
         }
+        if (part.HasBeyond)
+            segment->HasBeyond = true;
     }
 
     private void Run<T>(SweepSegment* segment, long from, long to)

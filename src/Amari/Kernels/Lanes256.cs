@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace Amari.Kernels;
 
 /// <summary>8 numbers.</summary>
-internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes256>
+internal readonly unsafe partial struct Lanes256(Vector256<float> value) : ILanes<Lanes256>
 {
     private readonly Vector256<float> _value = value;
 

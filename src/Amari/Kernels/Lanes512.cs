@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 namespace Amari.Kernels;
 
 /// <summary>16 numbers.</summary>
-internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes512>
+internal readonly unsafe partial struct Lanes512(Vector512<float> value) : ILanes<Lanes512>
 {
     private readonly Vector512<float> _value = value;
 

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using Amari.Native;
+using System.Runtime.Intrinsics.X86;
 
 namespace Amari.Kernels;
 
@@ -10,14 +10,15 @@ namespace Amari.Kernels;
 /// <code>
 /// decode(q) = s (q / n)⁴          n = 127 and a sign for the first moment, n = 255 for the second
 /// encode(x) = q or q + 1,  q = ⌊n (|x| / s)^¼⌋, with the probabilities that make E decode = x
-/// </code>The random numbers are a hash of the place and the step: a run is repeatable, and resumes bit for bit.</remarks>
+/// </code>The root is approximate and q is corrected, so that the bits are the same on every processor. The random numbers are a hash of
+/// the place and the step: a run is repeatable, and resumes bit for bit.</remarks>
 internal static unsafe class SmallState
 {
     /// <summary>Numbers of a block, which have one scale.</summary>
     public const int Block = 64;
 
-    private const int Width = 8; // numbers computed side by side: registers of 512 bits are emulated, slowly, where there are none
     private const uint Golden = 0x9E3779B9u;
+    private const int Ahead = 512; // bytes that are asked for before they are read
 
     /// <summary>How many scales a tensor needs.</summary>
     public static long Blocks(long count) => (count + Block - 1) / Block;
@@ -92,127 +93,173 @@ internal static unsafe class SmallState
     /// <summary>Where a moment lies.</summary>
     public readonly record struct Address(ScalarType Type, nint Values, nint Scales);
 
-    /// <summary>Widens up to 64 numbers from <paramref name="from"/> (a multiple of 64) on; what is missing to 64 is not defined.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>Widens numbers from <paramref name="from"/> (a multiple of 64) on; what is missing to a multiple of 64 is not
+    /// defined.</summary>
     public static void Decode(in Address address, long from, int count, bool signed, float* to)
     {
-        if (address.Type == ScalarType.BFloat16)
-        {
-            ushort* source = (ushort*)address.Values + from,
-                tail = stackalloc ushort[Block];
-            if (count < Block)
-            {
-                new Span<ushort>(source, count).CopyTo(new(tail, Block));
-                source = tail;
-            }
-            for (int i = 0; i < Block; i += Width)
-                Vector256.ShiftLeft(Widen(source + i), 16).AsSingle().Store(to + i);
-            return;
-        }
-        byte* codes = (byte*)address.Values + from,
-            rest = stackalloc byte[Block];
-        if (count < Block)
-        {
-            new Span<byte>(codes, count).CopyTo(new(rest, Block));
-            codes = rest;
-        }
-        var scale = Vector256.Create(((float*)address.Scales)[from / Block]);
-        for (int i = 0; i < Block; i += Width)
-        {
-            var code = Widen(codes + i);
-            var level = signed ? code & Vector256.Create(127u) : code;
-            var x = Quartic(Vector256.ConvertToSingle(level.AsInt32()), signed) * scale;
-            if (signed)
-                x = (x.AsUInt32() | Vector256.ShiftLeft(code & Vector256.Create(128u), 24)).AsSingle();
-            x.Store(to + i);
-        }
+        if (Vector512.IsHardwareAccelerated)
+            Decode<Lanes512>(address, from, count, signed, to);
+        else
+            Decode<Lanes256>(address, from, count, signed, to);
     }
 
-    /// <summary>Rounds up to 64 numbers; those that are missing to 64 may be anything finite.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    /// <summary>Rounds numbers; those that are missing to a multiple of 64 may be anything.</summary>
     public static void Encode(float* numbers, in Address address, long from, int count, bool signed, uint salt)
     {
-        var place = Vector256.Create((uint)from) + Vector256<uint>.Indices;
-        if (address.Type == ScalarType.BFloat16)
+        if (Vector512.IsHardwareAccelerated)
+            Encode<Lanes512>(numbers, address, from, count, signed, salt);
+        else
+            Encode<Lanes256>(numbers, address, from, count, signed, salt);
+    }
+
+    /// <summary><see cref="Decode(in Address, long, int, bool, float*)"/> on registers of one width.</summary>
+    public static void Decode<L>(in Address address, long from, int count, bool signed, float* to)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        int size = address.Type == ScalarType.BFloat16 ? sizeof(ushort) : sizeof(byte),
+            whole = count & -Block;
+        byte* source = (byte*)address.Values + size * from;
+        for (int i = 0; i < whole; i += Block)
+            DecodeBlock<L>(address, source + size * i, from + i, signed, to + i);
+        if (whole == count)
+            return;
+        byte* part = stackalloc byte[Block * sizeof(ushort)];
+        new Span<byte>(source + size * whole, size * (count - whole)).CopyTo(new(part, Block * sizeof(ushort)));
+        DecodeBlock<L>(address, part, from + whole, signed, to + whole);
+    }
+
+    /// <summary><see cref="Encode(float*, in Address, long, int, bool, uint)"/> on registers of one width.</summary>
+    public static void Encode<L>(float* numbers, in Address address, long from, int count, bool signed, uint salt)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        int size = address.Type == ScalarType.BFloat16 ? sizeof(ushort) : sizeof(byte),
+            whole = count & -Block;
+        byte* target = (byte*)address.Values + size * from;
+        if (address.Type == ScalarType.Byte)
+            Measure<L>(numbers, (float*)address.Scales + from / Block, whole);
+        for (int i = 0; i < whole; i += Block)
+            EncodeBlock<L>(numbers + i, address, target + size * i, from + i, signed, salt);
+        if (whole == count)
+            return;
+        byte* part = stackalloc byte[Block * sizeof(ushort)];
+        new Span<float>(numbers + count, whole + Block - count).Clear();
+        if (address.Type == ScalarType.Byte)
+            Measure<L>(numbers + whole, (float*)address.Scales + (from + whole) / Block, Block);
+        EncodeBlock<L>(numbers + whole, address, part, from + whole, signed, salt);
+        new Span<byte>(part, size * (count - whole)).CopyTo(new(target + size * whole, size * (count - whole)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DecodeBlock<L>(in Address address, byte* source, long from, bool signed, float* to)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        bool isBFloat16 = address.Type == ScalarType.BFloat16;
+        if (Sse.IsSupported)
         {
-            ushort* target = (ushort*)address.Values + from,
-                part = stackalloc ushort[Block];
-            for (int i = 0; i < Block; i += Width)
-            {
-                var x = Vector256.Load(numbers + i);
-                var bits = x.AsUInt32() + (Hash(place + Vector256.Create((uint)i), salt) & Vector256.Create(0xFFFFu));
-                bits = Vector256.ShiftRightLogical(
-                    Vector256.ConditionalSelect(Vector256.IsNaN(x).AsUInt32(), Vector256.Create(0x7FC00000u), bits),
-                    16
-                );
-                Vector128.Narrow(bits.GetLower(), bits.GetUpper()).Store((count < Block ? part : target) + i);
-            }
-            if (count < Block)
-                new Span<ushort>(part, count).CopyTo(new(target, count));
+            Sse.Prefetch0(source + Ahead);
+            if (isBFloat16)
+                Sse.Prefetch0(source + 2 * Ahead + Block);
+        }
+        if (isBFloat16)
+        {
+            for (int i = 0; i < Block; i += L.Width)
+                L.Store(L.Load((ushort*)source + i), to + i);
             return;
         }
-        var largest = Vector256<float>.Zero;
-        new Span<float>(numbers + count, Block - count).Clear();
-        for (int i = 0; i < Block; i += Width)
-            largest = Vector256.Max(largest, Vector256.Abs(Vector256.Load(numbers + i))); // NaN, if there is one
-        float scale = 0;
-        for (int i = 0; i < Width; i++)
-            scale = MathF.Max(scale, largest[i]);
-        ((float*)address.Scales)[from / Block] = scale;
-        byte* codes = (byte*)address.Values + from,
-            rest = stackalloc byte[Block];
-        byte* to = count < Block ? rest : codes;
-        if (!float.IsFinite(scale))
-            new Span<byte>(to, Block).Fill(127); // the block is lost: it decodes to what the scale is
-        else
+        L scale = ((float*)address.Scales)[from / Block];
+        if (signed)
         {
-            float levels = signed ? 127 : 255;
-            var inverse = Vector256.Create(scale < 1e-30f ? 0 : 1 / scale); // a block of smaller numbers than that is kept as zeros
-            for (int i = 0; i < Block; i += Width)
+            L unit = 1f / 127;
+            for (int i = 0; i < Block; i += L.Width)
             {
-                var x = Vector256.Load(numbers + i);
-                var y = Vector256.Abs(x) * inverse;
-                var q = Vector256.Min(Vector256.Floor(Vector256.Sqrt(Vector256.Sqrt(y)) * levels), Vector256.Create(levels - 1));
-                Vector256<float> low = Quartic(q, signed),
-                    high = Quartic(q + Vector256<float>.One, signed);
-                var random =
-                    Vector256.ConvertToSingle(Vector256.ShiftRightLogical(Hash(place + Vector256.Create((uint)i), salt), 8).AsInt32())
-                    * (1f / (1 << 24));
-                q += Vector256.ConditionalSelect(Vector256.LessThan(random * (high - low), y - low), Vector256<float>.One, default);
-                if (!signed)
-                    q = Vector256.ConditionalSelect(Vector256.GreaterThan(y, default), Vector256.Max(q, Vector256<float>.One), q);
-                var code = Vector256.ConvertToInt32(q).AsUInt32();
-                if (signed)
-                    code |= Vector256.ShiftLeft(Vector256.ShiftRightLogical(x.AsUInt32(), 31), 7);
-                var narrow = Vector128.Narrow(code.GetLower(), code.GetUpper());
-                *(ulong*)(to + i) = Vector128.Narrow(narrow, narrow).AsUInt64().ToScalar();
+                L square = Square(L.Levels(source + i, 127), unit);
+                L.Store(L.WithSigns(square * square * scale, source + i), to + i);
             }
         }
-        if (count < Block)
-            new Span<byte>(rest, count).CopyTo(new(codes, count));
+        else
+        {
+            L unit = 1f / 255;
+            for (int i = 0; i < Block; i += L.Width)
+            {
+                L square = Square(L.Levels(source + i, 255), unit);
+                L.Store(square * square * scale, to + i);
+            }
+        }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<float> Quartic(Vector256<float> level, bool signed)
+    /// <summary>The scale of each block, the largest magnitude: of all blocks first, so that none waits for its own.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Measure<L>(float* numbers, float* scales, int count)
+        where L : struct, ILanes<L>, IStateLanes<L>
     {
-        var r = level * (signed ? 1f / 127 : 1f / 255);
-        return r * r * (r * r);
+        for (int from = 0; from < count; from += Block)
+        {
+            L largest = 0;
+            for (int i = 0; i < Block; i += L.Width)
+                largest = L.LargerMagnitude(largest, L.Load(numbers + from + i));
+            *scales++ = L.Largest(largest);
+        }
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> Widen(ushort* from) => Vector256.WidenLower(Vector128.Load(from).ToVector256Unsafe());
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> Widen(byte* from) =>
-        Vector256.WidenLower(Vector128.WidenLower(Vector128.CreateScalar(*(ulong*)from).AsByte()).ToVector256Unsafe());
-
-    /// <summary>32 bits that look random (the finalizer of MurmurHash3, public domain).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<uint> Hash(Vector256<uint> place, uint salt)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void EncodeBlock<L>(float* numbers, in Address address, byte* target, long from, bool signed, uint salt)
+        where L : struct, ILanes<L>, IStateLanes<L>
     {
-        var x = place ^ Vector256.Create(salt);
-        x = (x ^ Vector256.ShiftRightLogical(x, 16)) * 0x85EBCA6Bu;
-        x = (x ^ Vector256.ShiftRightLogical(x, 13)) * 0xC2B2AE35u;
-        return x ^ Vector256.ShiftRightLogical(x, 16);
+        if (address.Type == ScalarType.BFloat16)
+        {
+            for (int i = 0; i < Block; i += L.Width)
+                L.StoreStochastic(L.Load(numbers + i), L.Random((uint)(from + i), salt), (ushort*)target + i);
+            return;
+        }
+        float scale = ((float*)address.Scales)[from / Block];
+        if (!float.IsFinite(scale))
+        {
+            new Span<byte>(target, Block).Fill(127); // the block is lost: it decodes to what the scale is
+            return;
+        }
+        // A block of smaller numbers than 1e-30 is kept as zeros. Rounded down, so that no share is above 1.
+        const float Down = 1 - 2f / (1 << 23);
+        L inverse = scale < 1e-30f ? 0 : Down / scale;
+        if (signed)
+            for (int i = 0; i < Block; i += L.Width)
+            {
+                L x = L.Load(numbers + i);
+                L.StoreCodes(Level(L.Abs(x) * inverse, 127, L.Random((uint)(from + i), salt)), x, target + i);
+            }
+        else
+            for (int i = 0; i < Block; i += L.Width)
+            {
+                L y = L.Load(numbers + i) * inverse,
+                    level = Level(y, 255, L.Random((uint)(from + i), salt));
+                L.StoreCodes(L.Larger(level, L.OneWhereLess(0, y)), target + i);
+            }
+    }
+
+    /// <summary>q or q + 1, with n levels, for a share y of the scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static L Level<L>(L y, float n, L random)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        // Rounded down, by more than the root's error and by less than one level: q or one less.
+        const float Down = 1 - 1f / 1024;
+        L unit = 1 / n,
+            one = 1,
+            q = L.Floor(L.FourthRoot(y) * (n * Down)),
+            next = Square(q + one, unit);
+        q += one - L.OneWhereLess(y, next * next);
+        L below = Square(q, unit),
+            above = Square(q + one, unit),
+            low = below * below,
+            step = above * above - low;
+        return q + L.OneWhereLess(L.Uniform(random) * step, y - low);
+    }
+
+    /// <summary>(level / n)².</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static L Square<L>(L level, L unit)
+        where L : struct, ILanes<L>, IStateLanes<L>
+    {
+        L r = level * unit;
+        return r * r;
     }
 }

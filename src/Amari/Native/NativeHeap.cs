@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
 
 namespace Amari.Native;
@@ -24,48 +23,6 @@ internal static partial class NativeHeap
         catch (EntryPointNotFoundException) { } // musl has another allocator
         catch (DllNotFoundException) { }
     }
-
-    /// <summary>Bytes that are allocated and not freed, by all of the process; where the C library does not count them, its private
-    /// memory.</summary>
-    public static long BytesInUse
-    {
-        get
-        {
-            if (_counts)
-                try
-                {
-                    var info = mallinfo2();
-                    return (long)(info.InHeap + info.Mapped);
-                }
-                catch (Exception e) when (e is EntryPointNotFoundException or DllNotFoundException)
-                {
-                    _counts = false;
-                }
-            using var process = Process.GetCurrentProcess();
-            return process.PrivateMemorySize64;
-        }
-    }
-
-    private static bool _counts = OperatingSystem.IsLinux();
-
-    /// <summary>mallinfo2 of glibc's malloc.h.</summary>
-    [StructLayout(LayoutKind.Sequential)]
-    private readonly struct MallocInfo
-    {
-        private readonly nuint _arena,
-            _ordblks,
-            _smblks,
-            _hblks;
-        public readonly nuint Mapped; // hblkhd
-        private readonly nuint _usmblks,
-            _fsmblks;
-        public readonly nuint InHeap; // uordblks
-        private readonly nuint _fordblks,
-            _keepcost;
-    }
-
-    [LibraryImport("libc.so.6")]
-    private static partial MallocInfo mallinfo2();
 
     [LibraryImport("libc.so.6")]
     private static partial int mallopt(int parameter, int value);

@@ -34,6 +34,7 @@ public static class ConjugateGradient
         ArgumentNullException.ThrowIfNull(c);
         ArgumentNullException.ThrowIfNull(b);
         options ??= new();
+        using var run = c.BeginRun();
         using var off = no_grad();
         using var scope = NewDisposeScope();
         var right = Rows(b); // [k, d], as all vectors here

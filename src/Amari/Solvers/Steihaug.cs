@@ -24,6 +24,7 @@ public static class Steihaug
         ArgumentNullException.ThrowIfNull(g);
         Require.Positive(radius, nameof(radius));
         options ??= new();
+        using var run = h.BeginRun();
         using var off = no_grad();
         using var scope = NewDisposeScope();
         Tensor p = zeros_like(g),

@@ -19,6 +19,7 @@ public static class HutchPlusPlus
     {
         ArgumentNullException.ThrowIfNull(op);
         op = op.AtLeastFloat32();
+        using var run = op.BeginRun();
         long k = Require.AtLeast(6, products) / 3,
             rank = Math.Min(k, op.Dimension);
         using var scope = NewDisposeScope();

@@ -41,6 +41,7 @@ public static class Hutchinson
     {
         ArgumentNullException.ThrowIfNull(op);
         Require.AtLeast(1, probes);
+        using var run = op.BeginRun();
         using var generator = Probes.Generator(seed);
         using var scope = NewDisposeScope();
         var sum = zeros(op.Dimension, dtype: op.Type, device: op.Device);

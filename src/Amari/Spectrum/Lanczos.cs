@@ -36,6 +36,7 @@ public static class Lanczos
         using var off = no_grad();
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
+        using var run = op.BeginRun();
         var rows = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);
         var basis = new KrylovBasis(rows);
         basis.Set(0, options.Start is null ? Random(op, generator) : Start(op, options));

@@ -65,6 +65,7 @@ public static class LanczosQuadrature
         int block = (int)Math.Clamp(vectors / (reorthogonalise ? m : RecurrenceVectors), 1, options.Probes);
         using var off = no_grad();
         using var generator = Probes.Generator(options.Seed);
+        using var run = op.BeginRun();
         var rules = new List<Quadrature>();
         for (int done = 0; done < options.Probes && !(stop.IsCancellationRequested && done > 0); done += block)
         {

@@ -19,6 +19,7 @@ public static class XDiag
     public static (Tensor Value, Tensor StandardError) Diagonal(LinearOperator op, int products = 30, long seed = 0)
     {
         ArgumentNullException.ThrowIfNull(op);
+        using var run = op.BeginRun();
         long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension);
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);

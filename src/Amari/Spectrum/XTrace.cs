@@ -20,6 +20,7 @@ public static class XTrace
     {
         ArgumentNullException.ThrowIfNull(op);
         op = op.AtLeastFloat32();
+        using var run = op.BeginRun();
         long k = Math.Min(Require.AtLeast(4, products) / 2, op.Dimension),
             d = op.Dimension;
         using var scope = NewDisposeScope();

@@ -86,6 +86,71 @@ public sealed unsafe class SmallStateTests
         }
     }
 
+    // The roots differ between processors, the codes do not.
+    [Theory, MemberData(nameof(Formats))]
+    public void The_codes_of_both_register_widths_are_the_same(StateFormat format, bool hasSign)
+    {
+        Assert.SkipUnless(System.Runtime.Intrinsics.Vector512.IsHardwareAccelerated, "the processor has no registers of 512 bits");
+        const int count = 64 * 300 + 17;
+        using var scope = NewDisposeScope();
+        var random = new Random(5);
+        float[] values =
+        [
+            .. Enumerable.Range(0, count).Select(_ => MathF.Pow(random.NextSingle(), 8) * (hasSign ? 1 - 2 * random.Next(2) : 1)),
+        ];
+        values[100] = 1; // its block has it as the scale
+        var (wide, narrow) = (Codes<Lanes512>(), Codes<Lanes256>());
+        Assert.Equal(narrow, wide);
+
+        byte[] Codes<L>()
+            where L : struct, ILanes<L>, IStateLanes<L>
+        {
+            var (codes, scales) = SmallState.Zeros(zeros(count), format);
+            var address = new SmallState.Address(
+                codes.dtype,
+                LibTorch.DataPointer(codes.Handle),
+                scales is null ? 0 : LibTorch.DataPointer(scales.Handle)
+            );
+            float* numbers = stackalloc float[count + SmallState.Block];
+            values.CopyTo(new Span<float>(numbers, count));
+            SmallState.Encode<L>(numbers, address, 0, count, hasSign, SmallState.Salt(9, 1));
+            SmallState.Decode<L>(address, 0, count, hasSign, numbers);
+            return [.. System.Runtime.InteropServices.MemoryMarshal.AsBytes(new Span<float>(numbers, count)).ToArray()];
+        }
+    }
+
+    [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
+    public void Errors_of_neighbours_and_of_steps_are_not_correlated(StateFormat format)
+    {
+        const int count = 4096,
+            steps = 50;
+        // each kept as one of two codes, or where it is the scale of its block, as it is
+        float[] values = [.. Enumerable.Range(0, count).Select(i => i % 64 == 0 ? 1f : 0.7f)];
+        var signs = Enumerable
+            .Range(1, steps)
+            .Select(k =>
+                Kept(format, true, values, SmallState.Salt(k, 0)).Where((_, i) => i % 64 != 0).Select(x => x > 0.7f ? 1.0 : -1.0).ToArray()
+            )
+            .ToArray();
+        double mean = signs.Average(s => s.Average());
+        foreach (int apart in (int[])[1, 2, 8, 16, 64])
+            Assert.InRange(Correlation((k, i) => (signs[k][i], signs[k][(i + apart) % signs[k].Length])), -0.01, 0.01);
+        foreach (int later in (int[])[1, 2, 3])
+            Assert.InRange(Correlation((k, i) => (signs[k][i], signs[(k + later) % steps][i])), -0.01, 0.01);
+
+        double Correlation(Func<int, int, (double A, double B)> pair)
+        {
+            double sum = 0;
+            for (int k = 0; k < steps; k++)
+            for (int i = 0; i < signs[k].Length; i++)
+            {
+                var (a, b) = pair(k, i);
+                sum += (a - mean) * (b - mean);
+            }
+            return sum / steps / signs[0].Length / (1 - mean * mean);
+        }
+    }
+
     [Theory, InlineData(StateFormat.BFloat16), InlineData(StateFormat.BlockwiseInt8)]
     public void Zeros_stay_and_second_moments_above_zero_do_not_become_zero(StateFormat format)
     {

@@ -13,8 +13,15 @@ public sealed class ModelResidualsRanksTests
     {
         using var scope = NewDisposeScope();
         manual_seed(3);
-        var (first, last) = (nn.Linear(4, 5), nn.Linear(5, 2));
-        var model = (norm ? nn.Sequential(first, nn.LayerNorm(5), nn.Tanh(), last) : nn.Sequential(first, nn.Tanh(), last)).to(F64);
+        Sequential Make()
+        {
+            var (first, last) = (nn.Linear(4, 5), nn.Linear(5, 2));
+            return (norm ? nn.Sequential(first, nn.LayerNorm(5), nn.Tanh(), last) : nn.Sequential(first, nn.Tanh(), last)).to(F64);
+        }
+        var model = Make();
+        var copies = new[] { model, Make(), Make() }; // the capture of one rank must not meet that of another
+        foreach (var copy in copies[1..])
+            copy.load_state_dict(model.state_dict());
         Tensor x = randn(7, 4, dtype: F64),
             y = randn(7, 2, dtype: F64),
             v = randn(ParameterLayout.Of(model).Dimension, dtype: F64);
@@ -29,7 +36,7 @@ public sealed class ModelResidualsRanksTests
                 using var own = NewDisposeScope();
                 var (start, count) = new[] { (0, 4), (4, 3), (0, 0) }[ranks.Rank];
                 var residuals = new ModelResiduals(
-                    model,
+                    copies[ranks.Rank],
                     new SquaredError(),
                     x.narrow(0, start, count),
                     y.narrow(0, start, count),

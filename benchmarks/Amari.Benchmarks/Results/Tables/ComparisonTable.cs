@@ -19,7 +19,7 @@ internal static class ComparisonTable
             "optimizer",
             "held-out loss at the end",
             "lowest",
-            $"minus {c["leader"] ?? "the leader"}'s",
+            $"{(IsRatio(c) ? "times" : "minus")} {c["leader"] ?? "the leader"}'s",
             $"{c["metric"]}",
             "training loss",
             $"time and steps to {first ?? "the first-order"}'s end",
@@ -111,9 +111,13 @@ internal static class ComparisonTable
                     : ""
             );
 
-        static bool IsWorse(JsonNode o) => o["endTest"] is { } test && (double)test["holm"]! <= Level && (double)test["mean"]! > 0;
+        bool IsWorse(JsonNode o) =>
+            o["endTest"] is { } test && (double)test["holm"]! <= Level && (double)test["mean"]! > (IsRatio(c) ? 1 : 0);
         static string Name(JsonNode o) => $"`{o["optimizer"]}`";
     }
+
+    /// <summary>Whether the ends were compared by their ratio.</summary>
+    private static bool IsRatio(JsonNode c) => (string?)c["endScale"] == "ratio";
 
     private static string? Chosen(JsonNode c, IReadOnlyList<JsonNode> optimizers) =>
         (int)c["trials"]! == 0
