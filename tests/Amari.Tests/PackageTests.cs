@@ -87,14 +87,28 @@ public sealed partial class PackageTests(PackedPackages packages) : IClassFixtur
             .. Quoted().Matches(File.ReadAllText(Path.Combine(SourceTests.Root, "THIRD-PARTY-NOTICES.md"))).Select(m => m.Groups[1].Value),
         ];
         using var contents = JsonDocument.Parse(File.ReadAllText(Path.Combine(AppContext.BaseDirectory, "Amari.Cli.deps.json")));
-        Assert.Empty(
+        Assert.All(
             contents
                 .RootElement.GetProperty("libraries")
                 .EnumerateObject()
-                .Where(l => l.Value.GetProperty("type").GetString() == "package")
-                .Select(l => l.Name.Split('/')[0])
-                .Where(package => !named.Any(n => FileSystemName.MatchesSimpleExpression(n, package)))
+                .Where(l => l.Value.GetProperty("type").GetString() == "package"),
+            l => Assert.Contains(named, n => FileSystemName.MatchesSimpleExpression(n, l.Name.Split('/')[0]))
         );
+    }
+
+    /// <summary>Of the processor, too: there are two for Windows, and none for Linux on ARM64.</summary>
+    [Fact]
+    public void Programs_bring_the_libtorch_of_their_system()
+    {
+        string[] evaluate = ["msbuild", Path.Combine(SourceTests.Root, "src", "Amari.Cli"), "-nologo"];
+        Assert.Contains(
+            "\"libtorch-cpu-win-arm64\"",
+            packages.Dotnet(SourceTests.Root, [.. evaluate, "-getItem:PackageReference", "-p:RuntimeIdentifier=win-arm64"]),
+            StringComparison.Ordinal
+        );
+        var (code, output, _) = packages.Run(SourceTests.Root, [.. evaluate, "-t:RequireLibTorch", "-p:RuntimeIdentifier=linux-arm64"]);
+        Assert.NotEqual(0, code);
+        Assert.Contains("There is no libtorch for linux-arm64", output, StringComparison.Ordinal);
     }
 
     [Fact]

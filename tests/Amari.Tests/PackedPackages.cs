@@ -7,7 +7,8 @@ using Amari.Tests.Training;
 
 namespace Amari.Tests;
 
-/// <summary>The packages of this build, in a folder of their own. Their version is a new one each time, so that none is found in a cache.</summary>
+/// <summary>The packages of this build, in a folder of their own. Their version is a new one each time, so that none is found in a
+/// cache.</summary>
 public sealed class PackedPackages : IDisposable
 {
     private readonly TemporaryFolder _folder = new(),
@@ -82,6 +83,14 @@ public sealed class PackedPackages : IDisposable
     /// <returns>What it writes to standard output.</returns>
     public string Dotnet(string folder, string[] arguments)
     {
+        var (code, output, error) = Run(folder, arguments);
+        Assert.True(code == 0, output + error);
+        return output;
+    }
+
+    /// <summary>Runs <c>dotnet</c>.</summary>
+    public (int Code, string Output, string Error) Run(string folder, string[] arguments)
+    {
         var start = new ProcessStartInfo("dotnet", arguments)
         {
             WorkingDirectory = folder,
@@ -92,8 +101,7 @@ public sealed class PackedPackages : IDisposable
         using var process = Process.Start(start)!;
         string[] texts = Task.WhenAll(process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync()).Result;
         process.WaitForExit();
-        Assert.True(process.ExitCode == 0, string.Concat(texts));
-        return texts[0];
+        return (process.ExitCode, texts[0], texts[1]);
     }
 
     /// <inheritdoc/>

@@ -19,7 +19,7 @@ using var model = nn.Sequential(
     ("tanh2", nn.Tanh()),
     ("fc3", nn.Linear(32, 2))
 );
-using Optimizer optimizer = method == "adamw" ? new AdamW(model, new() { LearningRate = 3e-3 }) : new Kfac(model, null, new Categorical());
+using Optimizer optimizer = method == "adamw" ? new AdamW(model, new() { LearningRate = 1e-2 }) : new Kfac(model, null, new Categorical());
 if (File.Exists(weights) && File.Exists(state))
 {
     model.load(weights);
