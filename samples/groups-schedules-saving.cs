@@ -1,6 +1,6 @@
 // Coming from TorchSharp's optimizers: groups, a schedule, saving and loading. Run it with: dotnet run samples/groups-schedules-saving.cs
 #:project ../src/Amari.Workbench/Amari.Workbench.csproj
-#:package libtorch-cpu-linux-x64
+#:property UsesLibTorch=true
 #:property PublishAot=false
 using Amari;
 using Amari.Workloads.Data;

@@ -1,6 +1,6 @@
 // Train a model with K-FAC: one line differs from any other optimizer. Run it with: dotnet run samples/quickstart.cs
 #:project ../src/Amari.Workbench/Amari.Workbench.csproj
-#:package libtorch-cpu-linux-x64
+#:property UsesLibTorch=true
 #:property PublishAot=false
 using Amari;
 using Amari.Workloads.Data;

@@ -1,7 +1,7 @@
 // Noisy data: what Levenberg-Marquardt and K-FAC add to ordinary training is error bars, not a better fit. Run it with: dotnet run
 // samples/regression.cs
 #:project ../src/Amari.Workbench/Amari.Workbench.csproj
-#:package libtorch-cpu-linux-x64
+#:property UsesLibTorch=true
 #:property PublishAot=false
 using Amari;
 using Amari.Curvature;

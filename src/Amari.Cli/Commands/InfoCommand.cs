@@ -101,7 +101,8 @@ internal static class InfoCommand
             ["products"] =
                 !isLoaded ? "none"
                 : Float32Products.OwnUseOneDnn ? "float32 products of factors and inverses by oneDNN, those of models by MKL"
-                : "float32 by MKL",
+                : RuntimeInformation.ProcessArchitecture == Architecture.X64 ? "float32 by MKL"
+                : "float32 by libtorch's default",
             ["digits"] = "embedded",
             ["mnist10k"] = "embedded",
             ["pride-and-prejudice"] = "embedded",

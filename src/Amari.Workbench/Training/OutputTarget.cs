@@ -13,8 +13,8 @@ internal sealed partial class OutputTarget
 {
     private const string Output = "-";
     private const int OutputDescriptor = 1,
-        Interrupted = 4,
-        TryAgain = 11; // EINTR, EAGAIN
+        Interrupted = 4; // EINTR
+    private static readonly int TryAgain = OperatingSystem.IsLinux() ? 11 : 35; // EAGAIN, on Linux and on macOS
     private const long AccessMode = 3,
         ReadOnly = 0,
         CloseOnExec = 0x80000; // of open

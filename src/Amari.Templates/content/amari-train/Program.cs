@@ -1,0 +1,64 @@
+// Trains a model of your own with K-FAC, or with AdamW: dotnet run -c Release [kfac|adamw]. A second run goes on from the best weights.
+using Amari;
+using TorchSharp;
+using static TorchSharp.torch;
+
+const int Epochs = 20,
+    BatchSize = 128;
+string method = args is ["adamw"] ? "adamw" : "kfac",
+    weights = $"{method}-weights.dat",
+    state = $"{method}-state.safetensors";
+
+random.manual_seed(1);
+var (x, y) = Data(count: 4096, seed: 1); // [n, 2] and classes [n]: replace them by yours
+var (heldOutX, heldOutY) = Data(count: 512, seed: 2);
+using var model = nn.Sequential(
+    ("fc1", nn.Linear(2, 32)),
+    ("tanh1", nn.Tanh()),
+    ("fc2", nn.Linear(32, 32)),
+    ("tanh2", nn.Tanh()),
+    ("fc3", nn.Linear(32, 2))
+);
+using Optimizer optimizer = method == "adamw" ? new AdamW(model, new() { LearningRate = 1e-2 }) : new Kfac(model, null, new Categorical());
+if (File.Exists(weights) && File.Exists(state))
+{
+    model.load(weights);
+    optimizer.Load(state);
+}
+
+double best = Validate();
+for (int epoch = 1; epoch <= Epochs; epoch++)
+{
+    using var epochScope = NewDisposeScope();
+    foreach (var rows in randperm(x.shape[0]).split(BatchSize))
+    {
+        using var scope = NewDisposeScope();
+        optimizer.zero_grad();
+        nn.functional.cross_entropy(model.call(x[rows]), y[rows]).backward();
+        optimizer.step();
+    }
+    double heldOut = Validate();
+    Console.WriteLine($"epoch {epoch, 2}: held-out loss {heldOut:F4}");
+    if (heldOut < best)
+    {
+        best = heldOut;
+        model.save(weights);
+        optimizer.Save(state);
+    }
+}
+
+double Validate()
+{
+    using var off = no_grad();
+    using var scope = NewDisposeScope();
+    return nn.functional.cross_entropy(model.call(heldOutX), heldOutY).ToDouble();
+}
+
+// Points in a square; is the point within a ring?
+static (Tensor Inputs, Tensor Classes) Data(int count, int seed)
+{
+    using var generator = new Generator((ulong)seed);
+    var points = rand([count, 2], generator: generator).mul_(2).sub_(1);
+    var radius = points.square().sum([1L]).sqrt();
+    return (points, radius.gt(0.4).logical_and(radius.lt(0.8)).to_type(ScalarType.Int64));
+}
