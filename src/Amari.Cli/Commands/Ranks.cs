@@ -32,7 +32,7 @@ internal static class Ranks
                     common.Threads,
                     common.RankTimeout,
                     common.Assembly,
-                    .. parsed.CommandResult.Command.Options.Where(LogArguments.Has),
+                    .. parsed.CommandResult.Command.Options.Where(o => LogArguments.Has(o) || LiveArguments.Has(o)),
                 ]
             );
             int code = command(world);
