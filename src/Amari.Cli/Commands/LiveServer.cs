@@ -26,7 +26,7 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
     private const int MaxConnections = 64;
     private const string Ended = "event: end\ndata: 1\n\n";
     private static readonly string[] Names = ["127.0.0.1", "localhost"];
-    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(0.5), // between frames
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(0.5),
         LastRead = TimeSpan.FromSeconds(2); // for readers of the last frame
 
     private readonly LiveView _view;
@@ -34,12 +34,13 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
     private readonly byte[] _token;
     private readonly WebApplication _server;
     private readonly CancellationTokenSource _ending = new();
+    private readonly TimeSpan _pause; // between frames
     private int _readers;
 
-    private LiveServer(int port, IReadOnlyList<ReportSection> sections, Action stop)
+    private LiveServer(int port, IReadOnlyList<ReportSection> sections, Action stop, TimeSpan pause)
     {
         string token = RandomNumberGenerator.GetHexString(32);
-        (_view, _stop, _token) = (new(sections, token), stop, Encoding.ASCII.GetBytes(token));
+        (_view, _stop, _token, _pause) = (new(sections, token, pause), stop, Encoding.ASCII.GetBytes(token), pause);
         var builder = WebApplication.CreateEmptyBuilder(new()); // no settings from files or the environment
         builder.Services.AddSingleton<IHostLifetime, NoLifetime>();
         builder.WebHost.UseKestrelCore();
@@ -61,10 +62,11 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
     /// <param name="port">1..65535, or 0 for a free one.</param>
     /// <param name="sections">The workloads, with the results of an earlier part.</param>
     /// <param name="stop">Called for each request to stop.</param>
+    /// <param name="pause">Between the frames that a reader gets; half a second if null.</param>
     /// <exception cref="ArgumentException">The port cannot be used.</exception>
-    public static LiveServer Start(int port, IReadOnlyList<ReportSection> sections, Action stop)
+    public static LiveServer Start(int port, IReadOnlyList<ReportSection> sections, Action stop, TimeSpan? pause = null)
     {
-        var server = new LiveServer(port, sections, stop);
+        var server = new LiveServer(port, sections, stop, pause ?? Pause);
         try
         {
             server._server.Start();
@@ -174,7 +176,7 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
     private async Task Rest(CancellationToken gone)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(gone, _ending.Token);
-        await Task.Delay(Pause, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.Delay(_pause, either.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         gone.ThrowIfCancellationRequested();
     }
 

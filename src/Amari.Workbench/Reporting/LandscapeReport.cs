@@ -28,7 +28,7 @@ internal static class LandscapeReport
         return folder.ExitCode(result.Interrupted ? 1 : 0);
     }
 
-    private static string Html(LandscapeResult result)
+    internal static string Html(LandscapeResult result)
     {
         var page = new HtmlPage($"Amari: {result.Headline}");
         page.Add(

@@ -11,12 +11,13 @@ namespace Amari.Reporting;
 /// the state here; whoever asks for the page or a frame renders it.</summary>
 /// <param name="sections">The workloads, with the results of an earlier part.</param>
 /// <param name="token">What a request to stop must contain.</param>
-internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string token) : IProgress<RunProgress>
+/// <param name="pause">At least between two pages that are rendered.</param>
+internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string token, TimeSpan pause) : IProgress<RunProgress>
 {
     private const double SnapshotSeconds = 1; // between states of a run without an evaluation
-    private const double MaxRenderShare = 0.01; // of the time of one processor
+    private const double MaxRenderShare = 0.02; // of the time of one processor
+    private const double MaxPagePause = 5; // seconds
     private static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-    private static readonly TimeSpan MinPagePause = TimeSpan.FromSeconds(1);
 
     private readonly Lock _gate = new(),
         _rendering = new();
@@ -102,8 +103,8 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
         );
     }
 
-    /// <summary>The newest frame. The page in it is at most <see cref="MinPagePause"/> old, or as much older as keeps rendering below
-    /// <see cref="MaxRenderShare"/>; the last frame has the last page.</summary>
+    /// <summary>The newest frame. The page in it may be older, so that rendering stays below <see cref="MaxRenderShare"/>; the last frame
+    /// has the last page.</summary>
     public LiveFrame Frame()
     {
         lock (_rendering)
@@ -125,8 +126,8 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
         var clock = Stopwatch.StartNew();
         var (page, data) = HtmlReport.PageOf(state.Sections);
         byte[] rendered = Event("page", page.Content, data);
-        var pause = clock.Elapsed / MaxRenderShare;
-        _pagePause = pause > MinPagePause ? pause : MinPagePause;
+        double rest = _frame is null ? 0 : Math.Min(clock.Elapsed.TotalSeconds / MaxRenderShare, MaxPagePause); // the first compiles
+        _pagePause = TimeSpan.FromSeconds(Math.Max(rest, pause.TotalSeconds));
         _sincePage.Restart();
         return rendered;
     }

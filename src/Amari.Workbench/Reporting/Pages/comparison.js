@@ -35,7 +35,7 @@ function curves(section, n) {
       line: { dash: 'dash', color: ink(), width: 1.5 }, opacity: .6 }],
     annotations: [{ xref: 'paper', x: 0, xanchor: 'left', y: q.scale.log ? Math.log10(zeroed(q.scale, q.target)) : q.target,
       yanchor: 'bottom', text: 'target ' + Number(q.target.toPrecision(3)), showarrow: false, borderpad: 0,
-      bgcolor: dark.matches ? 'rgba(18,18,18,.7)' : 'rgba(255,255,255,.7)' }] };
+      bgcolor: isDark() ? 'rgba(18,18,18,.7)' : 'rgba(255,255,255,.7)' }] };
   figure('plot' + n, [...lines(section, shown, by, true), ...both ? lines(section, rate, by, false) : []], {
     uirevision: by + q.name,
     xaxis: { ...along(by, 'evaluation'), anchor: both ? 'y2' : 'y' },

@@ -1,14 +1,15 @@
 // What the figures of all pages share: colours that follow the theme, the parts of a layout, names that hide curves, and the keyboard.
-const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 700px)'), grid = 'rgba(128,128,128,.25)',
+const dark = matchMedia('(prefers-color-scheme: dark)'), narrow = matchMedia('(max-width: 700px)'), paper = matchMedia('print'),
+  isDark = () => dark.matches && !paper.matches, grid = 'rgba(128,128,128,.25)',
   ink = () => getComputedStyle(document.body).color,
   settings = { responsive: true, displaylogo: false, showSendToCloud: false, modeBarButtonsToRemove: ['select2d', 'lasso2d'] };
 const luminance = rgb => rgb.map(v => v / 255).map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
   .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
 const tone = color => {                                  // the colour with the contrast of 3 to the page that graphics need
-  const page = dark.matches ? luminance([18, 18, 18]) : 1;
+  const page = isDark() ? luminance([18, 18, 18]) : 1;
   let rgb = [1, 3, 5].map(i => parseInt(color.slice(i, i + 2), 16));
   const ratio = l => (Math.max(l, page) + .05) / (Math.min(l, page) + .05);
-  while (ratio(luminance(rgb)) < 3.1) rgb = rgb.map(v => dark.matches ? v + .08 * (255 - v) : v * .95);
+  while (ratio(luminance(rgb)) < 3.1) rgb = rgb.map(v => isDark() ? v + .08 * (255 - v) : v * .95);
   return 'rgb(' + rgb.map(Math.round) + ')';
 };
 const ticks = marks => ({ tickvals: marks.filter(m => m.label !== null).map(m => 10 ** m.at),
@@ -47,7 +48,7 @@ function names(plot, view, traces) {                     // the names of the cur
     const button = document.createElement('button'), mark = document.createElement('span');
     mark.className = trace.mode === 'markers' ? 'dot' : 'line';
     mark.style.color = trace.line?.color ?? trace.marker?.color;
-    mark.style.borderTopStyle = trace.line?.dash === 'dash' ? 'dashed' : 'solid';
+    if (trace.line?.dash === 'dash') mark.style.borderTopStyle = 'dashed';
     button.append(mark, trace.name);
     button.title = 'hide or show; with Shift: show only this';
     button.dataset.group = group;
@@ -72,7 +73,7 @@ function read(plot, view, dx, dy) {                      // goes to the next poi
   else curve = drawn[(drawn.indexOf(curve) + dy + drawn.length) % drawn.length];
   view.at = { curve, x: x = Math.min(Math.max(x + dx, 0), last(curve)), y };
   const trace = plot.data[curve];
-  view.library.Fx.hover(plot, [{ curveNumber: curve, pointNumber: isMap(curve) ? [y, x] : x }],
+  view.library.Fx.hover(plot, isMap(curve) ? { xval: trace.x[x], yval: trace.y[y] } : [{ curveNumber: curve, pointNumber: x }],
     (trace.xaxis ?? 'x') + (trace.yaxis ?? 'y'));
   setTimeout(() => {
     plot.parentElement.querySelector('output').textContent =
@@ -95,6 +96,6 @@ function turn(plot, view, dx, dy) {                      // the camera around th
     y: x * Math.sin(angle) + y * Math.cos(angle), z: Math.min(Math.max(z + dy * .15 * around, -2.5), 2.5) } });
 }
 const paint = () => { for (const dot of document.querySelectorAll('[data-color]')) dot.style.color = tone(dot.dataset.color); };
-const onTheme = draw => { for (const query of [dark, narrow]) query.addEventListener('change', draw); };
+const onTheme = draw => { for (const query of [dark, narrow, paper]) query.addEventListener('change', draw); };
 onTheme(paint);
 paint();
