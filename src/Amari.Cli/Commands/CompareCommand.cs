@@ -99,10 +99,7 @@ internal sealed class CompareCommand
         public IReadOnlyList<ReportSection> Sections() =>
             [
                 .. Panels.Select(p => new ReportSection(
-                    (
-                        File.SoFar.FirstOrDefault(c => c.Workload == p.Workload.Name)
-                        ?? BenchmarkResult.Of(p.Trainer, p.Budget, [], [])
-                    ) with
+                    (File.SoFar.FirstOrDefault(c => c.Workload == p.Workload.Name) ?? BenchmarkResult.Of(p.Trainer, p.Budget, [], [])) with
                     {
                         Provenance = File.Provenance,
                     },

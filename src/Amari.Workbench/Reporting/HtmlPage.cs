@@ -10,6 +10,8 @@ internal sealed class HtmlPage(string title)
 {
     private const string Policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
 
+    private const string LivePolicy = "; connect-src 'self'";
+
     private const int MaxNarrowColumns = 3;
 
     private readonly StringBuilder _content = new();
@@ -46,12 +48,7 @@ internal sealed class HtmlPage(string title)
                 .Append($"<tr{line}>")
                 .AppendJoin(
                     "",
-                    cells.Select(
-                        (c, i) =>
-                            i == 0
-                                ? $"<th scope=\"row\"{row}{Head(i)}>{c}</th>"
-                                : $"<td{cell}{Head(i)}>{c}</td>"
-                    )
+                    cells.Select((c, i) => i == 0 ? $"<th scope=\"row\"{row}{Head(i)}>{c}</th>" : $"<td{cell}{Head(i)}>{c}</td>")
                 )
                 .Append("</tr>\n");
         _content.Append("</table></div>\n");
@@ -91,12 +88,11 @@ internal sealed class HtmlPage(string title)
     /// <summary>The complete page, with Plotly and the scripts that draw the figures.</summary>
     /// <param name="data">JavaScript declarations of the data.</param>
     /// <param name="scripts">Files of the folder <c>Pages</c>.</param>
-    public string Finish(string data, params IEnumerable<string> scripts) =>
-        new StringBuilder(
+    public string Finish(string data, params IEnumerable<string> scripts) => new StringBuilder(
             $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="{{Policy}}{{(Live is null ? "" : "; connect-src 'self'")}}">
+            <meta http-equiv="Content-Security-Policy" content="{{Policy}}{{(Live is null ? "" : LivePolicy)}}">
             <title>{{Text(title)}}</title>
             <style>
             {{Resource("page.css")}}
@@ -105,15 +101,7 @@ internal sealed class HtmlPage(string title)
             {{Content}}</main>
 
             """
-        )
-            .Append("<script>")
-            .Append(Resource("plotly-cartesian.min.js"))
-            .Append("</script>\n<script>\n")
-            .Append(Resource("page.js"))
-            .Append(data)
-            .AppendJoin("\n", scripts.Select(Resource))
-            .Append("\n</script></body></html>\n")
-            .ToString();
+        ).Append("<script>").Append(Resource("plotly-cartesian.min.js")).Append("</script>\n<script>\n").Append(Resource("page.js")).Append(data).AppendJoin("\n", scripts.Select(Resource)).Append("\n</script></body></html>\n").ToString();
 
     private static string Resource(string file)
     {

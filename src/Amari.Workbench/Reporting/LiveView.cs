@@ -27,13 +27,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
     private LiveFrame? _frame;
     private TimeSpan _pagePause;
 
-    private sealed record State(
-        IReadOnlyList<ReportSection> Sections,
-        RunProgress? Progress,
-        string? End,
-        long Version,
-        long PageVersion
-    );
+    private sealed record State(IReadOnlyList<ReportSection> Sections, RunProgress? Progress, string? End, long Version, long PageVersion);
 
     /// <summary>Takes the progress of a run, and its results if there is an evaluation or the last ones are old.</summary>
     public void Report(RunProgress value)
@@ -66,12 +60,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
                     End = how,
                     Version = _state.Version + 1,
                     PageVersion = _state.PageVersion + 1,
-                    Sections =
-                    [
-                        .. _state.Sections.Select(
-                            (s, i) => results is null ? s : s with { Result = results[i], IsOpen = false }
-                        ),
-                    ],
+                    Sections = [.. _state.Sections.Select((s, i) => results is null ? s : s with { Result = results[i], IsOpen = false })],
                 };
     }
 
@@ -96,11 +85,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
 
             """
         );
-        return page.Finish(
-            $"const sections = {data}, token = {JsonSerializer.Serialize(token)};\n",
-            HtmlReport.Script,
-            "live.js"
-        );
+        return page.Finish($"const sections = {data}, token = {JsonSerializer.Serialize(token)};\n", HtmlReport.Script, "live.js");
     }
 
     /// <summary>The newest frame. The page in it may be older, so that rendering stays below <see cref="MaxRenderShare"/>; the last frame
@@ -114,9 +99,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
                 return _frame;
             bool isDue = _frame is null || state.End is not null || _sincePage.Elapsed >= _pagePause;
             var (version, page) =
-                isDue && _frame?.PageVersion != state.PageVersion
-                    ? (state.PageVersion, PageOf(state))
-                    : (_frame!.PageVersion, _frame.Page);
+                isDue && _frame?.PageVersion != state.PageVersion ? (state.PageVersion, PageOf(state)) : (_frame!.PageVersion, _frame.Page);
             return _frame = new(state.Version, Event("progress", ProgressOf(state)), version, page, state.End is not null);
         }
     }
@@ -145,7 +128,9 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
         if (state.Progress is not { } p)
             return "<p>The runs are being prepared.</p>";
         string run = p.Stage.Length > 0 ? p.Stage : Invariant($"seed {p.Seed}"),
-            left = p.Status is { } status ? Trouble.Words(status) : double.IsFinite(p.SecondsLeft) ? $"{Number.Wait(p.SecondsLeft)} left" : "",
+            left = p.Status is { } status ? Trouble.Words(status)
+            : double.IsFinite(p.SecondsLeft) ? $"{Number.Wait(p.SecondsLeft)} left"
+            : "",
             all = p.AllSecondsLeft is >= 0.5 and var s ? $"; all runs: about {Number.Wait(s)} left" : "";
         string workload = state.Sections.Count > 1 ? $" on {p.Workload}" : "";
         return $"<p><strong>{HtmlPage.Text($"{p.Optimizer}, {run}{workload}")}</strong> "

@@ -124,8 +124,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         AddHead("Curvature during training");
         page.Add($"<p class=\"sub\">{Html(MonitorPanel.Cost(_comparison)!)} {Html(MonitorPanel.Explanation(_comparison))}</p>\n");
         for (int i = 0; i < panels.Count; i++)
-            page.Add($"<h{level + 1}>{Html(panels[i].Title)}</h{level + 1}>\n")
-                .Figure($"monitor{index}-{i}", "monitor", panels[i].Title);
+            page.Add($"<h{level + 1}>{Html(panels[i].Title)}</h{level + 1}>\n").Figure($"monitor{index}-{i}", "monitor", panels[i].Title);
     }
 
     private void AddRuns()

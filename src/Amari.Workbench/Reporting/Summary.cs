@@ -98,10 +98,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     private string Judging(Func<TrainingRun, double> final, Func<TrainingRun, double?> best)
     {
         string trouble = Trouble.Count(this).Replace(": ", "\n", StringComparison.Ordinal),
-            stopped =
-                IsComplete ? ""
-                : IsTraining ? "\nso far"
-                : "\nstopped early";
+            stopped = IsComplete ? ""
+            : IsTraining ? "\nso far"
+            : "\nstopped early";
         double median = Median(
             Runs,
             r => r.Status is RunStatus.Diverged or RunStatus.Failed || double.IsNaN(final(r)) ? double.PositiveInfinity : final(r)

@@ -40,12 +40,7 @@ public sealed record BenchmarkResult(
     public int BatchSize { get; init; }
 
     /// <summary>Results of a trainer, with the properties of its workload.</summary>
-    internal static BenchmarkResult Of(
-        Trainer trainer,
-        Budget budget,
-        IReadOnlyList<TrainingRun> runs,
-        IReadOnlyList<Trial> trials
-    ) =>
+    internal static BenchmarkResult Of(Trainer trainer, Budget budget, IReadOnlyList<TrainingRun> runs, IReadOnlyList<Trial> trials) =>
         new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Target, budget, runs, trials)
         {
             WorkloadSettings = trainer.Workload.SettingValues,

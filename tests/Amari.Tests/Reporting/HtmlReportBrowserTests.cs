@@ -76,7 +76,8 @@ public sealed class HtmlReportBrowserTests(Chromium chromium) : IDisposable
 
     private static async Task AssertAccessible(OpenPage page)
     {
-        AxeResult found = await page.Page.RunAxe();
+        AxeRunContext all = new() { Exclude = [new(".main-svg")] }; // many shapes, which take seconds
+        AxeResult found = await page.Page.RunAxe(all);
         Assert.Empty(found.Violations.Select(v => $"{v.Id}: {v.Help}: {v.Nodes[0].Html}"));
         Assert.Contains(found.Passes, rule => rule.Id == "color-contrast"); // it looked
         Assert.Empty(page.Errors);
@@ -109,7 +110,7 @@ public sealed class HtmlReportBrowserTests(Chromium chromium) : IDisposable
         await keys.PressAsync("ArrowRight");
         await page.Until("document.querySelector('#plot0-figure output').textContent.includes('kfac, seed 0')");
         await keys.PressAsync("ArrowRight");
-        await page.Until("document.querySelector('#plot0-figure output').textContent.includes('5 seconds')");
+        await page.Until("document.querySelector('#plot0-figure output').textContent.includes('5.000 seconds')");
         double left = await page.Value<double>("document.getElementById('plot0')._fullLayout.xaxis.range[0]");
         await keys.PressAsync("Shift+ArrowRight");
         Assert.True(await page.Value<double>("document.getElementById('plot0')._fullLayout.xaxis.range[0]") > left);
@@ -121,7 +122,7 @@ public sealed class HtmlReportBrowserTests(Chromium chromium) : IDisposable
             );
     }
 
-    [Theory, InlineData(false), InlineData(true)]
+    [Theory, InlineData(false), InlineData(true)] // axe's look takes seconds: once for each scheme
     public async Task A_phone_shows_every_column_and_axe_finds_nothing(bool isDark)
     {
         await using var page = await chromium.Open(Report(), (int)NarrowWidth, isDark);
@@ -132,7 +133,8 @@ public sealed class HtmlReportBrowserTests(Chromium chromium) : IDisposable
                 $$"""
                 [...document.querySelectorAll('td, th[scope=row], button, .plot')].filter(e => {
                   const box = e.getBoundingClientRect();
-                  return box.left < 0 || box.right > {{NarrowWidth}} || box.width === 0 && e.textContent || e.scrollWidth > e.clientWidth + 1;
+                  return box.left < 0 || box.right > {{NarrowWidth}} || box.width === 0 && e.textContent
+                    || e.scrollWidth > e.clientWidth + 1;
                 }).map(e => e.outerHTML.slice(0, 200))
                 """
             )
@@ -151,7 +153,7 @@ public sealed class HtmlReportBrowserTests(Chromium chromium) : IDisposable
             double own = Luminance(await page.Value<string>($"tone('{color}')"));
             Assert.True((Math.Max(own, ground) + 0.05) / (Math.Min(own, ground) + 0.05) >= 3, color);
         }
-        await AssertAccessible(page);
+        Assert.Empty(page.Errors);
         Assert.Equal(0, await page.Page.Locator("[data-title*=loud], a[href^=http]").CountAsync());
         await page.Page.EmulateMediaAsync(new() { Media = Microsoft.Playwright.Media.Print });
         await page.Until("document.getElementById('plot0').layout.font.color === 'rgb(0, 0, 0)'"); // black on paper, also for dark readers

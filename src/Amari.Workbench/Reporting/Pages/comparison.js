@@ -3,7 +3,8 @@
 const range = scale => scale.log ? [Math.log10(scale.low), Math.log10(scale.high)] : [scale.low, scale.high],
   zeroed = (scale, v) => scale.zero === null ? v : Math.max(v, scale.zero),
   within = (scale, v) => Math.min(Math.max(zeroed(scale, v), scale.low), scale.high),
-  along = (by, more) => ({ title: { text: by === 'steps' ? 'optimizer steps' : 'training time (s)' + (narrow.matches ? '' : ', without ' + more) },
+  time = more => 'training time (s)' + (narrow.matches ? '' : ', without ' + more),
+  along = (by, more) => ({ title: { text: by === 'steps' ? 'optimizer steps' : time(more) },
     rangemode: 'tozero', gridcolor: grid, zerolinecolor: grid }),
   few = (marks, most) => {                               // of the labelled ticks, every second or third if there are many
     const labelled = marks.filter(m => m.label !== null), stride = Math.ceil(labelled.length / most);
@@ -92,7 +93,8 @@ function solution(section, n) {
           title: { text: i && !down ? '' : f.axes[1] }, gridcolor: grid } }))),
       titles = ['solution', 'network', 'error |network - solution|'].map((text, i) => ({ text, showarrow: false, xref: 'paper',
         yref: 'paper', x: (part(i)[0][0] + part(i)[0][1]) / 2, y: part(i)[1][1], xanchor: 'center', yanchor: 'bottom' })),
-      values = { zmin: extent[0], zmax: extent[1], colorscale: 'Viridis', hovertemplate: '(%{x:.3g}, %{y:.3g})<br>%{z:.5g}<extra></extra>' };
+      values = { zmin: extent[0], zmax: extent[1], colorscale: 'Viridis',
+        hovertemplate: '(%{x:.3g}, %{y:.3g})<br>%{z:.5g}<extra></extra>' };
     figure(plot, [map(0, square(f.exact), values), map(1, network, values), map(2, error, { zmin: low, zmax: high,
       colorscale: 'Cividis', hovertemplate: '(%{x:.3g}, %{y:.3g})<br>10^%{z:.2f}<extra></extra>' },
     { tickvals: marks, ticktext: marks.map(t => '10<sup>' + t + '</sup>') })],

@@ -27,7 +27,7 @@ function figure(id, traces, more, library = Plotly) {
   view.library = library;
   const whole = layout({ uirevision: revision, ...more });
   if (view.pan?.revision === revision)
-    for (const [axis, range] of Object.entries(view.pan.ranges)) whole[axis] = { ...whole[axis], range };
+    for (const [axis, range] of Object.entries(view.pan.ranges)) whole[axis] = { ...whole[axis], range: [...range], autorange: false };
   library.react(plot, traces.map(t => view.hidden.has(groupOf(t)) ? { ...t, visible: false } : t), whole, settings);
   names(plot, view, traces);
   plot.onkeydown = e => {
