@@ -13,6 +13,7 @@ internal sealed class CompareCommand
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
     private readonly LogArguments _logging = new();
+    private readonly LiveArguments _live = new();
     private readonly Option<string> _optimizers = new("--optimizers")
     {
         Description = "comma-separated: " + string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)),
@@ -55,10 +56,11 @@ internal sealed class CompareCommand
         _common.AddTo(_command);
         _monitoring.AddTo(_command);
         _logging.AddTo(_command);
+        _live.AddTo(_command);
         _arguments = new(
             _command,
             _common,
-            [_common.Set, _common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume, .. _logging.All],
+            [_common.Set, _common.Out, _common.Json, _common.Overwrite, _common.RankTimeout, _resume, .. _logging.All, _live.Option],
             [_interval],
             [_optimizers, _seeds, _tune, _common.Seed, _common.Threads, _common.Start]
         );
@@ -93,6 +95,18 @@ internal sealed class CompareCommand
                 panel.Trainer.Dispose();
         }
 
+        /// <summary>The results so far, with all workloads.</summary>
+        public IReadOnlyList<ReportSection> Sections() =>
+            [
+                .. Panels.Select(p => new ReportSection(
+                    (File.SoFar.FirstOrDefault(c => c.Workload == p.Workload.Name) ?? BenchmarkResult.Of(p.Trainer, p.Budget, [], [])) with
+                    {
+                        Provenance = File.Provenance,
+                    },
+                    p.Workload
+                )),
+            ];
+
         /// <summary>Saves the results so far.</summary>
         public void Save(IReadOnlyList<BenchmarkResult> soFar)
         {
@@ -113,6 +127,7 @@ internal sealed class CompareCommand
         bool continues = parsed.GetValue(_resume) is not null;
         using var logs = world.Agree(() => _logging.Open(parsed, _common, setup.Folder, continues, setup.Panels.Count > 1));
         using var interrupt = new Interrupt();
+        using var live = world.Agree(() => _live.Open(parsed, setup.Folder, setup.Sections, interrupt));
         setup.Save(setup.File.SoFar);
         using var log = setup.Monitor is null || setup.Folder is null ? null : new MonitorLog(setup.Folder);
         var earlier = setup.File.SoFar.SelectMany(c => c.Runs).Where(r => r.Status != RunStatus.Interrupted).ToList();
@@ -128,7 +143,7 @@ internal sealed class CompareCommand
             );
         var comparisons = new List<BenchmarkResult>();
         foreach (var panel in setup.Panels)
-            comparisons.Add(Compare(parsed, world, setup, panel, comparisons, saved.Length > 0, logs, left, log, interrupt.Token));
+            comparisons.Add(Compare(parsed, world, setup, panel, comparisons, saved.Length > 0, logs, live, left, log, interrupt.Token));
         var all = comparisons.SelectMany(c => c.Runs).ToList();
         bool partial = all.Count(r => r.Status != RunStatus.Interrupted) < runs;
         if (setup.Folder is not { } folder)
@@ -139,6 +154,7 @@ internal sealed class CompareCommand
             _output,
             partial
         );
+        live?.End(LiveArguments.EndOf(comparisons, folder), comparisons);
         if (partial)
             _output.WriteLine($"To continue: amari compare --resume {ResultFolder.Relative(folder.Path)}");
         var failed = all.Where(r => r.Failure is not null).ToList();
@@ -159,6 +175,7 @@ internal sealed class CompareCommand
         IReadOnlyList<BenchmarkResult> before,
         bool resume,
         RunLogs logs,
+        LiveServer? live,
         TimeLeft left,
         MonitorLog? log,
         CancellationToken stop
@@ -185,6 +202,7 @@ internal sealed class CompareCommand
                 {
                     view?.Report(value);
                     logs.Report(value);
+                    live?.Report(value);
                 }),
                 setup.Monitor,
                 log,

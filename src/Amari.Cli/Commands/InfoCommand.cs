@@ -65,7 +65,12 @@ internal static class InfoCommand
         if (workload is not null)
         {
             output.WriteLine();
-            output.WriteLine($"Settings on {workload.Name} (other options have their defaults; --json shows all):");
+            output.WriteLine(
+                ConsoleText.Wrap(
+                    $"Settings on {workload.Name} (other options have their defaults; --json shows all):",
+                    ConsoleText.WidthOf(output)
+                )
+            );
             WriteColumns(output, OptimizerCatalog.All.Select(e => (e.Name, SettingsOf(e, workload))));
             rows["settings"] = AllSettings(workload);
         }
@@ -129,9 +134,10 @@ internal static class InfoCommand
 
     private static void WriteColumns(TextWriter output, IEnumerable<(string Name, string Value)> lines)
     {
-        int width = lines.Max(l => l.Name.Length);
+        int names = lines.Max(l => l.Name.Length),
+            width = ConsoleText.WidthOf(output);
         foreach (var (name, value) in lines)
-            output.WriteLine($"{name.PadRight(width)}  {value}");
+            output.WriteLine(ConsoleText.Wrap($"{name.PadRight(names)}  {value}", width));
     }
 
     private static string Version(Assembly assembly) =>

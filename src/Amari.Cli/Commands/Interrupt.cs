@@ -28,6 +28,14 @@ internal sealed class Interrupt : IDisposable
 
     public CancellationToken Token => _source.Token;
 
+    /// <summary>Stops the command as the first Ctrl-C does; the next one ends the process. Later requests do nothing.</summary>
+    public void Request()
+    {
+        lock (_seen)
+            if (_seen.Add(PosixSignal.SIGINT))
+                _source.Cancel();
+    }
+
     private void Signalled(PosixSignalContext signal)
     {
         bool isFirst;

@@ -33,7 +33,7 @@ internal static class Ranks
                     common.RankTimeout,
                     common.Assembly,
                     common.Csv,
-                    .. parsed.CommandResult.Command.Options.Where(LogArguments.Has),
+                    .. parsed.CommandResult.Command.Options.Where(o => LogArguments.Has(o) || LiveArguments.Has(o)),
                 ]
             );
             int code = command(world);

@@ -15,6 +15,7 @@ internal sealed class TrainCommand
     private readonly CommonOptions _common = new();
     private readonly MonitorArguments _monitoring = new();
     private readonly LogArguments _logging = new();
+    private readonly LiveArguments _live = new();
     private readonly Option<string?> _optimizer = new("--optimizer")
     {
         Description = string.Join(", ", OptimizerCatalog.All.Select(o => o.Name)) + " (default: kfac, or the workload's own)",
@@ -65,6 +66,7 @@ internal sealed class TrainCommand
         _common.AddTo(_command);
         _monitoring.AddTo(_command);
         _logging.AddTo(_command);
+        _live.AddTo(_command);
         _command.SetAction(parsed => Ranks.Run(parsed, _common, world => Run(parsed, world)));
     }
 
@@ -98,6 +100,7 @@ internal sealed class TrainCommand
         bool continues = checkpoint is { Resume: true } && RunSaver.HoldsAny(checkpoint.Directory);
         using var logs = world.Agree(() => _logging.Open(parsed, _common, folder, continues));
         using var interrupt = new Interrupt();
+        using var live = world.Agree(() => _live.Open(parsed, folder, () => [SectionOf([])], interrupt));
         TrainingRun run;
         using var log = monitor is null || folder is null ? null : new MonitorLog(folder);
         using (var view = folder is null ? null : new ProgressView(_output, CommonOptions.Title(trainer, $"{budget}", world)))
@@ -107,7 +110,7 @@ internal sealed class TrainCommand
                         choice,
                         parsed.GetValue(_common.Seed),
                         budget,
-                        Both(view, logs),
+                        All(view, logs, live),
                         checkpoint,
                         weights is null ? null : weights.Take,
                         monitor,
@@ -116,20 +119,11 @@ internal sealed class TrainCommand
                     interrupt.Token
                 )
             );
-        var result = new BenchmarkResult(workload.Name, workload.Metric.Name, trainer.Target, budget, [run], [])
-        {
-            WorkloadSettings = workload.SettingValues,
-            Description = workload.Description,
-            BatchSize = workload.BatchSize,
-            Settings = SettingsSource.Workload,
-            Schedule = run.Schedule,
-            HigherIsBetter = trainer.Target.HigherIsBetter(workload.Metric),
-            DefaultsChosenHere = workload.DefaultsChosenHere,
-            Provenance = provenance,
-        };
+        var result = ResultOf([run]) with { Schedule = run.Schedule };
         if (folder is null)
             return Report.ExitCode([result]);
         int code = Report.Write([(result, workload)], folder, _output);
+        live?.End(LiveArguments.EndOf([result], folder), [result]);
         if (checkpoint is not null && run.Best is { } best && BestWeights.PathIn(checkpoint.Directory) is var file && File.Exists(file))
             _output.WriteLine(
                 FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
@@ -142,13 +136,22 @@ internal sealed class TrainCommand
         else if (Trouble.Line(run) is { } line)
             parsed.InvocationConfiguration.Error.WriteLine(line);
         return code;
+
+        BenchmarkResult ResultOf(IReadOnlyList<TrainingRun> runs) =>
+            BenchmarkResult.Of(trainer, budget, runs, []) with
+            {
+                Settings = SettingsSource.Workload,
+                Provenance = provenance,
+            };
+
+        ReportSection SectionOf(IReadOnlyList<TrainingRun> runs) => new(ResultOf(runs), workload);
     }
 
-    private static ImmediateProgress<RunProgress> Both(ProgressView? view, RunLogs logs) =>
+    private static ImmediateProgress<RunProgress> All(params IProgress<RunProgress>?[] receivers) =>
         new(value =>
         {
-            view?.Report(value);
-            logs.Report(value);
+            foreach (var receiver in receivers)
+                receiver?.Report(value);
         });
 
     /// <summary>Checks all arguments.</summary>

@@ -59,12 +59,13 @@ internal static class VerifyCommand
                 saved is null ? ""
                 : saved.IsWeights ? $"; weights of {parsed.GetValue(checkpoint)}"
                 : FormattableString.Invariant($"; weights of step {saved.Step}");
-            string text = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}{report}";
+            string title = $"{workload.Name}: {workload.Description}{weights}{Environment.NewLine}";
+            int width = ConsoleText.WidthOf(output);
             string json = VerificationJson.Of(workload.Name, report);
-            output.Write(text);
-            folder.Write(Text, text);
+            output.Write(ConsoleText.Wrap(title + report.ToString(width), width));
+            folder.Write(Text, title + report);
             folder.WriteResult(json);
-            output.WriteLine($"Report: {folder.PathOf(Text)} (in the same folder: result.json)");
+            output.WriteLine(ConsoleText.Wrap($"Report: {folder.PathOf(Text)} (in the same folder: result.json)", width));
             return folder.ExitCode(report.Passed ? 0 : 1);
         });
         return command;

@@ -64,6 +64,7 @@ internal static partial class LecturePage
                 page.Add(Html(block));
         }
         AddNumbers(page, shown);
+        MachineSection.AddTo(page, []);
         return page.Finish();
     }
 
@@ -100,6 +101,7 @@ internal static partial class LecturePage
     {
         var rows = table.Cast<TableRow>().Select(r => r.Cast<TableCell>().ToList()).ToList();
         page.Table(
+            "Table",
             [.. rows[0].Select(c => string.Concat(c.Descendants<LiteralInline>()))],
             rows.Skip(1).Select(r => (IReadOnlyList<string>)[.. r.Select(c => string.Concat(c.Select(Html)).Trim())])
         );
@@ -124,10 +126,12 @@ internal static partial class LecturePage
         );
         foreach (var numbers in result.Tables)
             page.Table(
+                "Numbers of this run",
                 numbers.Heads,
                 numbers.Rows.Select(r => (IReadOnlyList<string>)[.. r.Select(c => HtmlPage.Text(LectureReport.Text(c)))])
             );
         page.Table(
+            "Checks of this run",
             ["check", "value", "expected", ""],
             result.Checks.Select(c =>
                 (IReadOnlyList<string>)

@@ -1,34 +1,20 @@
 using System.Net;
-using System.Reflection;
 using System.Text;
-using Amari.Training;
 
 namespace Amari.Reporting;
 
 /// <summary>A self-contained page with text, tables and interactive figures. It opens offline and follows the theme of the reader's
 /// system.</summary>
-internal sealed class HtmlPage
+/// <param name="title">The title, which is also its heading.</param>
+internal sealed class HtmlPage(string title)
 {
     private const string Policy = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:";
 
+    private const string LivePolicy = "; connect-src 'self'";
+
     private const int MaxNarrowColumns = 3;
 
-    private readonly StringBuilder _page = new();
-
-    public HtmlPage(string title) =>
-        Add(
-            $$"""
-            <!doctype html>
-            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-            <meta http-equiv="Content-Security-Policy" content="{{Policy}}">
-            <title>{{Text(title)}}</title>
-            <style>
-            {{Resource("page.css")}}
-            </style></head><body>
-            <h1>{{Text(title)}}</h1>
-
-            """
-        );
+    private readonly StringBuilder _content = new();
 
     /// <summary>The ticks of a logarithmic axis, for the scripts.</summary>
     public static object Ticks(double low, double high) => Decades.Marks(low, high).Select(m => new { at = m.At, label = m.Label });
@@ -39,57 +25,99 @@ internal sealed class HtmlPage
     /// <summary>Adds HTML without escaping it.</summary>
     public HtmlPage Add(string html)
     {
-        _page.Append(html);
+        _content.Append(html);
         return this;
     }
 
-    /// <summary>Adds a table. Headings are text, cells are HTML. On a narrow screen, the cells of a table with many columns are below each
-    /// other, each with its heading.</summary>
-    public void Table(IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<string>> rows)
+    /// <summary>Adds a table. Headings are text, cells are HTML; the first cell of a row is its heading. On a narrow screen, the cells of a
+    /// table with many columns are below each other, each with its heading.</summary>
+    /// <param name="caption">What it shows, for readers who do not see the heading above it.</param>
+    /// <param name="heads">The headings of the columns.</param>
+    /// <param name="rows">The cells.</param>
+    public void Table(string caption, IReadOnlyList<string> heads, IEnumerable<IReadOnlyList<string>> rows)
     {
-        bool stacks = heads.Count > MaxNarrowColumns;
-        _page
-            .Append($"<div class=\"wide{(stacks ? " stack" : "")}\"><table><tr>")
-            .AppendJoin("", heads.Select(h => $"<th>{Text(h)}</th>"))
+        bool stacks = heads.Count > MaxNarrowColumns; // what is displayed as a grid is a table by its roles alone
+        string table = Role("table"),
+            line = Role("row"),
+            cell = Role("cell"),
+            row = Role("rowheader"),
+            column = Role("columnheader");
+        _content
+            .Append($"<div class=\"wide{(stacks ? " stack" : "")}\"><table{table}><caption>{Text(caption)}</caption>\n<tr{line}>")
+            .AppendJoin("", heads.Select(h => h.Length == 0 ? $"<td{cell}></td>" : $"<th scope=\"col\"{column}>{Text(h)}</th>"))
             .Append("</tr>\n");
-        foreach (var row in rows)
-            _page
-                .Append("<tr>")
-                .AppendJoin("", row.Select((c, i) => stacks ? $"<td data-head=\"{Text(heads[i])}\">{c}</td>" : $"<td>{c}</td>"))
+        foreach (var cells in rows)
+            _content
+                .Append($"<tr{line}>")
+                .AppendJoin(
+                    "",
+                    cells.Select((c, i) => i == 0 ? $"<th scope=\"row\"{row}{Head(i)}>{c}</th>" : $"<td{cell}{Head(i)}>{c}</td>")
+                )
                 .Append("</tr>\n");
-        _page.Append("</table></div>\n");
+        _content.Append("</table></div>\n");
+
+        string Role(string role) => stacks ? $" role=\"{role}\"" : "";
+        string Head(int i) => stacks ? $" data-head=\"{Text(heads[i])}\"" : "";
     }
 
-    /// <summary>The complete page, with a description of the machine, Plotly, and the script that draws the figures.</summary>
+    /// <summary>Adds the place of a figure, which the page's script draws, with the names of its curves and a text for the point that the
+    /// keyboard chooses.</summary>
+    /// <param name="id">Its id.</param>
+    /// <param name="kind">Further classes of its style.</param>
+    /// <param name="name">What it shows.</param>
+    public HtmlPage Figure(string id, string kind, string name) =>
+        Add(
+            $"""
+            <figure id="{id}-figure"><div class="switch legend" role="group" aria-label="shown curves"></div>
+            <div id="{id}" class="plot {kind}" role="application" aria-roledescription="figure" tabindex="0"
+            aria-label="{Text(name)}. Arrow keys read its points; with Shift they move it."></div>
+            <output class="unseen"></output></figure>
+
+            """
+        );
+
+    /// <summary>Adds a library that the page's script uses, in a variable.</summary>
+    /// <param name="file">A build of plotly.js.</param>
+    /// <param name="variable">The variable's name.</param>
+    public HtmlPage Library(string file, string variable) => Add($"<script>{Resource(file)};\nconst {variable} = Plotly;</script>\n");
+
+    /// <summary>The title and all that was added.</summary>
+    public string Content => $"<h1>{Text(title)}</h1>\n{_content}";
+
+    /// <summary>HTML above the contents of a live view, whose scripts ask the server that the page came from; null for a page that asks
+    /// nobody.</summary>
+    public string? Live { get; init; }
+
+    /// <summary>The complete page, with Plotly and the scripts that draw the figures.</summary>
     /// <param name="data">JavaScript declarations of the data.</param>
-    /// <param name="script">A file of the folder <c>Pages</c>.</param>
-    /// <param name="provenances">How and where the shown results were made, each with its name; by default here and now.</param>
-    public string Finish(string data, string script, params IReadOnlyList<(string Name, Provenance Provenance)> provenances)
-    {
-        MachineSection.AddTo(this, provenances);
-        _page.Append("<script>");
-        _page.Append(Read(typeof(Plotly.NET.Chart).Assembly, "Plotly.NET.plotly-2.28.0.min.js"));
-        return _page
-            .Append("</script>\n<script>\n")
-            .Append(Resource("page.js"))
-            .Append(data)
-            .Append(Resource(script))
-            .Append("\n</script></body></html>\n")
-            .ToString();
-    }
+    /// <param name="scripts">Files of the folder <c>Pages</c>.</param>
+    public string Finish(string data, params IEnumerable<string> scripts) =>
+        Whole(
+            $"<script>{Resource("plotly-cartesian.min.js")}</script>\n<script>\n{Resource("page.js")}{data}"
+                + $"{string.Join('\n', scripts.Select(Resource))}\n</script>"
+        );
 
     /// <summary>The complete page, without figures that a script draws.</summary>
-    public string Finish()
-    {
-        MachineSection.AddTo(this, []);
-        return _page.Append("</body></html>\n").ToString();
-    }
+    public string Finish() => Whole("");
 
-    private static string Resource(string page) => Read(typeof(HtmlPage).Assembly, page);
+    private string Whole(string scripts) =>
+        $$"""
+            <!doctype html>
+            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+            <meta http-equiv="Content-Security-Policy" content="{{Policy}}{{(Live is null ? "" : LivePolicy)}}">
+            <title>{{Text(title)}}</title>
+            <style>
+            {{Resource("page.css")}}
+            </style></head><body>
+            {{Live}}<main>
+            {{Content}}</main>
+            {{scripts}}</body></html>
 
-    private static string Read(Assembly assembly, string resource)
+            """;
+
+    private static string Resource(string file)
     {
-        using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!);
+        using var reader = new StreamReader(typeof(HtmlPage).Assembly.GetManifestResourceStream(file)!);
         return reader.ReadToEnd();
     }
 }

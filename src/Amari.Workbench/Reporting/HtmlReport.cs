@@ -4,14 +4,29 @@ namespace Amari.Reporting;
 /// and all settings.</summary>
 internal static class HtmlReport
 {
+    /// <summary>The script of the page, a file of the folder <c>Pages</c>.</summary>
+    public const string Script = "comparison.js";
+
     /// <param name="sections">The comparisons, at least one; with several, each has its part of the page.</param>
     public static string Of(IReadOnlyList<ReportSection> sections)
     {
+        var (page, data) = PageOf(sections);
+        return page.Finish($"const sections = {data};\n", Script);
+    }
+
+    /// <summary>The page with all but its scripts, and their data as JSON on one line.</summary>
+    /// <param name="sections">As above.</param>
+    /// <param name="live"><see cref="HtmlPage.Live"/>.</param>
+    public static (HtmlPage Page, string Data) PageOf(IReadOnlyList<ReportSection> sections, string? live = null)
+    {
         bool single = sections.Count == 1;
-        var page = new HtmlPage($"Amari: optimizers on {(single ? sections[0].Result.Workload : $"{sections.Count} workloads")}");
+        var page = new HtmlPage($"Amari: optimizers on {(single ? sections[0].Result.Workload : $"{sections.Count} workloads")}")
+        {
+            Live = live,
+        };
         if (!single)
             page.Add($"<p class=\"sub\">{string.Join(", ", sections.Select((s, i) => $"<a href=\"#workload{i}\">{Name(s)}</a>"))}</p>\n");
-        if (Overview.Of([.. sections.Select(s => s.Result)]) is { } overview)
+        if (!sections.Any(s => s.IsOpen) && Overview.Of([.. sections.Select(s => s.Result)]) is { } overview)
             page.Add($"<p class=\"answer\">{HtmlPage.Text(overview)}</p>\n");
         var colors = Palette.Of(sections.SelectMany(s => s.Result.Runs).Select(r => r.Optimizer));
         var data = new List<string>();
@@ -29,11 +44,8 @@ internal static class HtmlReport
             if (!single)
                 page.Add("</details>\n");
         }
-        return page.Finish(
-            $"const sections = [{string.Join(",\n", data)}];\n",
-            "comparison.js",
-            [.. sections.SelectMany(s => s.Provenances).Distinct()]
-        );
+        MachineSection.AddTo(page, [.. sections.SelectMany(s => s.Provenances).Distinct()]);
+        return (page, $"[{string.Join(",", data)}]");
     }
 
     private static string Name(ReportSection section) => HtmlPage.Text(section.Result.Workload);

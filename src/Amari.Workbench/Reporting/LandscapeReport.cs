@@ -28,7 +28,7 @@ internal static class LandscapeReport
         return folder.ExitCode(result.Interrupted ? 1 : 0);
     }
 
-    private static string Html(LandscapeResult result)
+    internal static string Html(LandscapeResult result)
     {
         var page = new HtmlPage($"Amari: {result.Headline}");
         page.Add(
@@ -36,12 +36,13 @@ internal static class LandscapeReport
             <p class="sub">{HtmlPage.Text(result.Subtitle)}.</p>
             <p class="answer">{HtmlPage.Text(result.Summary)}</p>
             <h2>Loss over the plane</h2>
-            <p><button id="heatmap" aria-pressed="true">heat map</button>
-            <button id="contour" aria-pressed="false">contours</button> <button id="surface" aria-pressed="false">surface</button></p>
-            <div id="plot" class="plot" style="height: 640px"></div>
+            <p class="switch" role="group" aria-label="kind of figure"><button id="heatmap" aria-pressed="true">heat map</button>
+            <button id="contour" aria-pressed="false">contours</button>
+            <button id="surface" aria-pressed="false">surface</button></p>
 
             """
         );
+        page.Figure("plot", "curves", "Loss over the plane").Library("plotly-gl3d.min.js", "Spatial");
         bool log = LandscapeFigure.Log(result);
         string data = JsonSerializer.Serialize(
             new
@@ -69,6 +70,7 @@ internal static class LandscapeReport
                 }),
             }
         );
+        MachineSection.AddTo(page, []);
         return page.Finish($"const d = {data};\n", "landscape.js");
     }
 }

@@ -20,6 +20,7 @@ internal static class MachineSection
         }
         var columns = provenances.Select(p => Rows(p.Provenance).ToList()).ToList();
         page.Table(
+            "Machine",
             ["property", .. provenances.Select(p => p.Name)],
             columns[0].Select((row, i) => (IReadOnlyList<string>)[row.Name, .. columns.Select(c => HtmlPage.Text(c[i].Value))])
         );

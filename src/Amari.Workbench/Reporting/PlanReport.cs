@@ -20,7 +20,8 @@ internal static class PlanReport
             : AnsiConsole.Create(new() { Out = new AnsiConsoleOutput(output) });
         var possible = plans.Where(p => p.Refused is null).OrderBy(p => p.Milliseconds).ToList();
         console.WriteLine($"{workload.Name}: {workload.Description}; batches of {workload.BatchSize}");
-        console.Write(TableOf(plans, possible));
+        foreach (var table in TableOf(plans, possible, console.Profile.Width))
+            console.Write(table);
         foreach (string note in Notes(plans, possible))
             console.WriteLine(note);
         folder.WriteResult(ToJson(workload, plans, interrupted));
@@ -30,15 +31,10 @@ internal static class PlanReport
         return folder.ExitCode(interrupted || possible.Count == 0 ? 1 : 0);
     }
 
-    private static Table TableOf(IReadOnlyList<StepPlan> plans, List<StepPlan> possible)
+    private static IEnumerable<Table> TableOf(IReadOnlyList<StepPlan> plans, List<StepPlan> possible, int width)
     {
         double reference = plans.FirstOrDefault(p => p.Choice.Name == Reference)?.Milliseconds ?? double.NaN;
-        var table = new Table().Border(TableBorder.Rounded);
-        foreach (
-            string head in (string[])
-                ["optimizer", "state", "B /\nparam", "ms /\nstep", "quartiles", "CPU\nms", $"x\n{Reference}", "timed\nsteps"]
-        )
-            table.AddColumn(new TableColumn(head).NoWrap()); // fits into 80 columns
+        List<string[]> rows = [];
         foreach (var p in possible)
         {
             Add(
@@ -57,9 +53,13 @@ internal static class PlanReport
         }
         foreach (var p in plans.Where(p => p.Refused is not null))
             Add(p.Choice.Name, "refused", "", "", "", "", "", "");
-        return table;
+        return ResultTable.Of(
+            ["optimizer", "state", "B /\nparam", "ms /\nstep", "quartiles", "CPU\nms", $"x\n{Reference}", "timed\nsteps"],
+            rows,
+            width
+        );
 
-        void Add(params string[] cells) => table.AddRow([.. cells.Select(Markup.Escape)]);
+        void Add(params string[] cells) => rows.Add(cells);
     }
 
     private static string Middle(Quartiles q) => $"{Number.Short(q.Lower)}-{Number.Short(q.Upper)}";

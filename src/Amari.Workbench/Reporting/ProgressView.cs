@@ -8,6 +8,7 @@ namespace Amari.Reporting;
 internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
 {
     private const double PlainSeconds = 2;
+    private const int FullWidth = 80; // columns of the table with all numbers
     private readonly IAnsiConsole _console;
     private readonly List<(string Key, RunProgress Last)> _rows = [];
     private readonly System.Diagnostics.Stopwatch _sinceLine = System.Diagnostics.Stopwatch.StartNew();
@@ -96,25 +97,36 @@ internal sealed class ProgressView : IProgress<RunProgress>, IDisposable
 
     private Table Table()
     {
-        var table = new Table().Border(TableBorder.Simple); // fits into 80 columns
-        foreach (string head in (string[])["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"])
-            table.AddColumn(new TableColumn(head).NoWrap());
+        bool isNarrow = _console.Profile.Width < FullWidth;
+        string[] heads = isNarrow
+            ? ["run", "", "loss", "left"]
+            : ["optimizer", "seed", "", "step", "loss", "batch loss", "ms/step", "left"];
+        var table = new Table().Border(TableBorder.Simple);
+        foreach (string head in heads)
+            table.AddColumn(isNarrow && head == heads[0] ? new(head) : new TableColumn(head).NoWrap());
         lock (_gate)
             foreach (var (_, p) in _rows.TakeLast(Math.Max(1, _console.Profile.Height - 7)))
             {
                 int done = (int)Math.Round(10 * p.Fraction);
-                table.AddRow(
-                    new Text(p.Optimizer),
-                    new Text(p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}")),
-                    p.Status is { } status and not RunStatus.Completed
-                        ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)), -10}[/]")
-                        : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]"),
-                    new Text(Invariant($"{p.Step}")),
-                    new Text(Number.Short(p.Loss)),
-                    new Text(Number.Short(p.BatchLoss)),
-                    new Text(Number.Short(p.MillisecondsPerStep)),
-                    new Text(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s"))
-                );
+                string run = p.Stage.Length > 0 ? p.Stage : Invariant($"{p.Seed}");
+                var bar = p.Status is { } status and not RunStatus.Completed
+                    ? new Markup($"[red]{(status == RunStatus.Interrupted ? "stopped" : Trouble.Words(status)), -10}[/]")
+                    : new Markup($"[green]{new string('━', done)}[/][grey]{new string('━', 10 - done)}[/]");
+                Text loss = new(Number.Short(p.Loss)),
+                    left = new(p.Status is not null || p.Fraction >= 1 ? "done" : Invariant($"{p.SecondsLeft:F0} s"));
+                if (isNarrow)
+                    table.AddRow(new Text($"{p.Optimizer} {run}"), bar, loss, left);
+                else
+                    table.AddRow(
+                        new Text(p.Optimizer),
+                        new Text(run),
+                        bar,
+                        new Text(Invariant($"{p.Step}")),
+                        loss,
+                        new Text(Number.Short(p.BatchLoss)),
+                        new Text(Number.Short(p.MillisecondsPerStep)),
+                        left
+                    );
             }
         return table;
     }

@@ -9,6 +9,9 @@ namespace Amari.Reporting;
 /// <param name="BatchSize">Examples per training batch.</param>
 internal sealed record ReportSection(BenchmarkResult Result, string Description, int BatchSize)
 {
+    /// <summary>Whether runs are still to come, in a live view: then there is no answer.</summary>
+    public bool IsOpen { get; init; }
+
     /// <summary>Remarks below the answer.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 

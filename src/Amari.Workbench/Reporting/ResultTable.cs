@@ -19,13 +19,28 @@ internal static class ResultTable
         var rows = summaries.Select(s => s.Cells()).ToList();
         var columns = Summary.Heads(comparison).Select((head, i) => new Column(head, [.. rows.Select(r => r[i])])).ToList();
         var names = new Column("optimizer", [.. summaries.Select(s => s.Optimizer)]);
-        foreach (var part in names.Fits(columns, width) ? [columns] : (List<Column>[])[columns[..^Costs], columns[^Costs..]])
-            while (part.Count > 0)
-            {
-                int count = Enumerable.Range(1, part.Count).Last(n => n == 1 || names.Fits(part[..n], width));
-                yield return Table([names, .. part[..count]]);
-                part.RemoveRange(0, count);
-            }
+        return names.Fits(columns, width)
+            ? [Table([names, .. columns])]
+            : Parts(names, columns[..^Costs], width).Concat(Parts(names, columns[^Costs..], width));
+    }
+
+    /// <summary>A table without lines between its rows, of which the first column is in each part.</summary>
+    /// <param name="heads">The headings.</param>
+    /// <param name="rows">The cells, text.</param>
+    /// <param name="width">Columns of the console.</param>
+    public static IEnumerable<Table> Of(IReadOnlyList<string> heads, IReadOnlyList<IReadOnlyList<string>> rows, int width)
+    {
+        var columns = heads.Select((head, i) => new Column(head, [.. rows.Select(r => r[i])])).ToList();
+        return Parts(columns[0], columns[1..], width).Select(t => t.HideRowSeparators());
+    }
+
+    private static IEnumerable<Table> Parts(Column names, List<Column> columns, int width)
+    {
+        for (int start = 0, count; start < columns.Count; start += count)
+        {
+            count = Enumerable.Range(1, columns.Count - start).Last(n => n == 1 || names.Fits(columns[start..(start + n)], width));
+            yield return Table([names, .. columns[start..(start + count)]]);
+        }
     }
 
     /// <summary>A workload's table about a model.</summary>

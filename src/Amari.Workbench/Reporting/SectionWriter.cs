@@ -20,36 +20,45 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
     {
         var panels = MonitorPanel.Of(_comparison, colors);
         AddAnswer();
-        AddCurves();
-        AddSolution();
-        AddCurvature(panels);
+        if (_comparison.Runs.Count > 0)
+        {
+            AddTable();
+            AddCurves();
+            AddSolution();
+            AddCurvature(panels);
+        }
         return CurveTraces.Json(_comparison, colors, panels);
     }
 
     /// <summary>The runs, the settings, the coverage, the events and the trials.</summary>
     public void AddDetails()
     {
-        AddRuns();
-        AddTables();
-        AddSettings();
-        AddCoverage();
-        AddEvents();
+        if (_comparison.Runs.Count > 0)
+        {
+            AddRuns();
+            AddTables();
+            AddSettings();
+            AddCoverage();
+            AddEvents();
+        }
         AddTrials();
     }
 
     private void AddHead(string text) => page.Add($"<h{level}>{Html(text)}</h{level}>\n");
 
-    private void AddAnswer()
-    {
+    private void AddAnswer() =>
         page.Add(
             $"""
             <p class="sub">{Html(section.Description)}. {Html(_comparison.Budget.ToString())} per run, batch {section.BatchSize},
             {Seeds()}{Start()}{Schedule()}.</p>
-            <p class="answer">{Html(Answer.Of(_comparison))}</p>
+            <p class="answer">{Html(section.IsOpen ? "The answer comes when all runs have ended." : Answer.Of(_comparison))}</p>
 
             """
         );
+
+    private void AddTable() =>
         page.Table(
+            "Results by optimizer",
             ["optimizer", .. Summary.Heads(_comparison)],
             Summary
                 .Of(_comparison)
@@ -58,7 +67,6 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
                         [$"<span class=\"dot\" data-color=\"{colors[s.Optimizer]}\"></span>{Html(s.Optimizer)}", .. s.Cells().Select(Html)]
                 )
         );
-    }
 
     private void AddCurves()
     {
@@ -76,7 +84,8 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         page.Add($"<div id=\"curves{index}\">\n")
             .Add(quantities.Count == 1 ? "" : Switch("quantity", "quantity", quantities.Select((q, i) => ($"{i}", q.Name))))
             .Add(Switch("axis", "horizontal axis", [("seconds", "against seconds"), ("steps", "against steps")]))
-            .Add($"<div id=\"plot{index}\" class=\"plot curves\"></div>\n</div>\n");
+            .Figure($"plot{index}", "curves", $"Training curves on {_comparison.Workload}")
+            .Add("</div>\n");
     }
 
     private void AddSolution()
@@ -92,11 +101,10 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             {(names.Count == 1 ? "" : Switch("run", "optimizer", names.Select((n, i) => ($"{i}", n))))}
             <p class="frames"><button data-play="" aria-label="play">&#9654; play</button>
             <input type="range" min="0" step="1" aria-label="evaluation"><output></output></p>
-            <div id="field{index}" class="plot field"></div>
-            </div>
 
             """
         );
+        page.Figure($"field{index}", "field", "Solution, network and error").Add("</div>\n");
     }
 
     /// <summary>Buttons of which one is pressed, at first the first.</summary>
@@ -116,9 +124,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         AddHead("Curvature during training");
         page.Add($"<p class=\"sub\">{Html(MonitorPanel.Cost(_comparison)!)} {Html(MonitorPanel.Explanation(_comparison))}</p>\n");
         for (int i = 0; i < panels.Count; i++)
-            page.Add(
-                $"<h{level + 1}>{Html(panels[i].Title)}</h{level + 1}>\n<div id=\"monitor{index}-{i}\" class=\"plot monitor\"></div>\n"
-            );
+            page.Add($"<h{level + 1}>{Html(panels[i].Title)}</h{level + 1}>\n").Figure($"monitor{index}-{i}", "monitor", panels[i].Title);
     }
 
     private void AddRuns()
@@ -126,6 +132,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         AddHead("Runs");
         bool heldOut = _comparison.Runs.Any(r => r.HasHeldOutLoss);
         page.Table(
+            "Runs",
             [
                 "optimizer",
                 "seed",
@@ -142,7 +149,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
                     [
                         Html(r.Optimizer),
                         $"{r.Seed}",
-                        Trouble.Words(r.Status),
+                        Trouble.Words(r),
                         r.Best is { } best ? At(best.Loss, best.Step, best.Seconds) : "-",
                         Number.Short(r.FinalLoss),
                         .. heldOut
@@ -165,7 +172,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             if (run.Table is { } table)
             {
                 AddHead(_comparison.Runs.Count == 1 ? table.Title : $"{table.Title}: {run.Optimizer}, seed {run.Seed}");
-                page.Table([.. table.Heads.Select(Html)], table.Rows.Select(row => (IReadOnlyList<string>)[.. row.Select(Html)]));
+                page.Table(table.Title, [.. table.Heads], table.Rows.Select(row => (IReadOnlyList<string>)[.. row.Select(Html)]));
             }
     }
 
@@ -176,6 +183,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         {
             page.Add($"<details><summary>{Html(summary.Optimizer)}</summary>");
             page.Table(
+                $"Settings of {summary.Optimizer}",
                 ["option", "value"],
                 summary
                     .Example.Options.Select(o => (IReadOnlyList<string>)[Html(o.Key), Html(o.Value)])
@@ -192,6 +200,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
         {
             page.Add($"<details{(summary.Optimizer == "kfac" ? " open" : "")}><summary>{Html(summary.Optimizer)}</summary>");
             page.Table(
+                $"Coverage of {summary.Optimizer}",
                 ["parameter", "block", "reason"],
                 summary.Example.Coverage.Select(c => (IReadOnlyList<string>)[Html(c.Parameter), Html(c.Block), Html(c.Reason)])
             );
@@ -207,6 +216,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             page.Add("<p>None: no failed factorisation, skipped step or fallback during training.</p>\n");
         else
             page.Table(
+                "Events",
                 ["optimizer", "seed", "step", "where", "what"],
                 events
                     .Take(MaxEvents)
@@ -225,6 +235,7 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             return;
         AddHead("Tuning trials");
         page.Table(
+            "Tuning trials",
             ["optimizer", "budget", "validation loss", "validation " + _comparison.Metric, "schedule", "settings tried"],
             _comparison.Trials.Select(t =>
                 (IReadOnlyList<string>)

@@ -90,20 +90,25 @@ internal static class SpectrumReport
             <h2>Density of eigenvalues</h2>
             <p class="sub">Stochastic Lanczos quadrature, smoothed by a Gaussian; the band is one standard error over
             {result.Density?.Probes.Count ?? 0} probes. The marks are the largest eigenvalues.</p>
-            <div id="density" class="plot"></div>
-            <h2>The largest eigenvalues</h2>
-            <p class="sub">Outliers: {HtmlPage.Text(Outliers.Rule)}.</p>
-            <div id="scree" class="plot"></div>
-            <h2>Numbers</h2>
 
             """
         );
+        page.Figure("density", "", "Density of eigenvalues");
+        page.Add(
+            $"""
+            <h2>The largest eigenvalues</h2>
+            <p class="sub">Outliers: {HtmlPage.Text(Outliers.Rule)}.</p>
+
+            """
+        );
+        page.Figure("scree", "", "The largest eigenvalues").Add("<h2>Numbers</h2>\n");
         page.Table(
+            "Numbers",
             ["quantity", "value ± standard error"],
             Numbers(result).Select(n => (IReadOnlyList<string>)[HtmlPage.Text(n.Name), HtmlPage.Text(n.Value)])
         );
         page.Add("<h2>Eigenvalues</h2>\n");
-        page.Table(["rank", "eigenvalue", "residual", ""], Rows(result));
+        page.Table("Eigenvalues", ["rank", "eigenvalue", "residual", "remark"], Rows(result));
         var shown = SpectrumFigure.Shown(result);
         string data = JsonSerializer.Serialize(
             new
@@ -121,6 +126,7 @@ internal static class SpectrumReport
                 tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
             }
         );
+        MachineSection.AddTo(page, []);
         return page.Finish($"const d = {data};\n", "spectrum.js");
 
         static object Ticks(IEnumerable<double> values)

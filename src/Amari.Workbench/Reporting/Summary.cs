@@ -36,6 +36,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     /// <summary>Whether no run was stopped: only then are final losses comparable.</summary>
     public bool IsComplete => Runs.All(r => r.Status != RunStatus.Interrupted);
 
+    /// <summary>Whether a run still trains, in a live view.</summary>
+    private bool IsTraining => Runs.Any(r => r.IsRunning);
+
     /// <summary>Whether no run came apart, diverged or failed. Otherwise the optimizer is not recommended.</summary>
     public bool IsStable => !Runs.Any(Trouble.IsIn);
 
@@ -58,6 +61,7 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
             SecondsToTarget is { } s ? Number.Short(s) + " s" + Range(r => r.SecondsToTarget) + (ReachedByAll ? "" : "\n" + Share)
             : Reached > 0 ? Share
             : Eligible.Count > 0 ? "not reached"
+            : IsTraining ? "training"
             : "stopped",
             StepsToTarget is { } n ? FormattableString.Invariant($"{n:F0}") + Range(r => r.StepsToTarget, 6) : "-",
             .. HasHeldOut
@@ -94,7 +98,9 @@ internal sealed record Summary(string Optimizer, IReadOnlyList<TrainingRun> Runs
     private string Judging(Func<TrainingRun, double> final, Func<TrainingRun, double?> best)
     {
         string trouble = Trouble.Count(this).Replace(": ", "\n", StringComparison.Ordinal),
-            stopped = IsComplete ? "" : "\nstopped early";
+            stopped = IsComplete ? ""
+            : IsTraining ? "\nso far"
+            : "\nstopped early";
         double median = Median(
             Runs,
             r => r.Status is RunStatus.Diverged or RunStatus.Failed || double.IsNaN(final(r)) ? double.PositiveInfinity : final(r)

@@ -12,6 +12,9 @@ internal static class Trouble
     /// <summary>The name for use in a sentence.</summary>
     public static string Words(RunStatus status) => NameOf(status).Replace('-', ' ');
 
+    /// <summary>How a run ended, or that it trains.</summary>
+    public static string Words(TrainingRun run) => run.IsRunning ? "training" : Words(run.Status);
+
     /// <summary>Whether the run rules out a recommendation of its optimizer.</summary>
     public static bool IsIn(TrainingRun run) => run.CameApart || run.Status is RunStatus.Diverged or RunStatus.Failed || LostHeldOut(run);
 

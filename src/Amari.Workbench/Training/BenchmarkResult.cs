@@ -39,6 +39,17 @@ public sealed record BenchmarkResult(
     /// <summary>Examples per training batch; 0 if unknown.</summary>
     public int BatchSize { get; init; }
 
+    /// <summary>Results of a trainer, with the properties of its workload.</summary>
+    internal static BenchmarkResult Of(Trainer trainer, Budget budget, IReadOnlyList<TrainingRun> runs, IReadOnlyList<Trial> trials) =>
+        new(trainer.Workload.Name, trainer.Workload.Metric.Name, trainer.Target, budget, runs, trials)
+        {
+            WorkloadSettings = trainer.Workload.SettingValues,
+            Description = trainer.Workload.Description,
+            BatchSize = trainer.Workload.BatchSize,
+            HigherIsBetter = trainer.Target.HigherIsBetter(trainer.Workload.Metric),
+            DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
+        };
+
     /// <summary>How and where it was made; null if unknown.</summary>
     internal Provenance? Provenance { get; init; }
 }

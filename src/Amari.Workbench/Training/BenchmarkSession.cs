@@ -134,12 +134,15 @@ internal sealed class BenchmarkSession(
             Monitor: Monitor,
             Monitored: Monitored
         );
-        _runs.Add((index, Attempt(trainer, request)));
+        _runs.Add((index, Attempt(trainer, request, run => SoFar((index, run)))));
         Finish(request, _runs[^1].Run.Status);
     }
 
     /// <summary>A run. If it throws, it has failed, unless other ranks wait for this one.</summary>
-    private TrainingRun Attempt(Trainer with, TrainingRequest request)
+    /// <param name="with">The trainer.</param>
+    /// <param name="request">The run.</param>
+    /// <param name="soFar">The results so far with the run as it is.</param>
+    private TrainingRun Attempt(Trainer with, TrainingRequest request, Func<TrainingRun, BenchmarkResult> soFar)
     {
         if (request.Checkpoint is { Resume: false } && trainer.IsFirst)
             Delete(request.Checkpoint); // left by an earlier comparison
@@ -150,7 +153,7 @@ internal sealed class BenchmarkSession(
                 {
                     Budget = request.Budget,
                 },
-                () => with.Attempt(request with { Progress = new Timed(request.Progress, Left) }, stop)
+                () => with.Attempt(request with { Progress = new Timed(request.Progress, Left, soFar) }, stop)
             );
         }
         catch (Exception e) when (trainer.IsAlone) // before it started
@@ -243,7 +246,7 @@ internal sealed class BenchmarkSession(
             return null;
         var checkpoint = folder is null ? null : folder with { Directory = FormattableString.Invariant($"{folder.Directory}-{number}") };
         var request = new TrainingRequest(candidate, TuningSeed, length, new Staged(Progress, stage), checkpoint);
-        var run = Attempt(tuning, request);
+        var run = Attempt(tuning, request, _ => SoFar());
         double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalHeldOutLoss;
         trial = new(candidate.Name, run.Options, length, loss)
         {
@@ -257,19 +260,9 @@ internal sealed class BenchmarkSession(
         return trial;
     }
 
-    private BenchmarkResult SoFar() =>
-        new(
-            trainer.Workload.Name,
-            trainer.Workload.Metric.Name,
-            trainer.Target,
-            budget,
-            [.. _runs.OrderBy(r => r.Optimizer).Select(r => r.Run)],
-            [.. _trials]
-        )
+    private BenchmarkResult SoFar(params IReadOnlyList<(int Optimizer, TrainingRun Run)> running) =>
+        BenchmarkResult.Of(trainer, budget, [.. _runs.Concat(running).OrderBy(r => r.Optimizer).Select(r => r.Run)], [.. _trials]) with
         {
-            WorkloadSettings = trainer.Workload.SettingValues,
-            Description = trainer.Workload.Description,
-            BatchSize = trainer.Workload.BatchSize,
             Settings =
                 tuneTrials > 0 ? SettingsSource.Tuned
                 : WorkloadSettings ? SettingsSource.Workload
@@ -277,8 +270,6 @@ internal sealed class BenchmarkSession(
             Schedule = optimizers.Select(c => c.Schedule ?? (tuneTrials > 0 ? null : Schedule.Default)).Distinct().ToList() is [var one]
                 ? one
                 : null,
-            HigherIsBetter = trainer.Target.HigherIsBetter(trainer.Workload.Metric),
-            DefaultsChosenHere = trainer.Workload.DefaultsChosenHere,
         };
 
     private CheckpointOptions? Folder(string name) =>
@@ -316,9 +307,16 @@ internal sealed class BenchmarkSession(
         public void Report(RunProgress value) => inner?.Report(value with { Stage = stage });
     }
 
-    private sealed class Timed(IProgress<RunProgress>? inner, TimeLeft left) : IProgress<RunProgress>
+    private sealed class Timed(IProgress<RunProgress>? inner, TimeLeft left, Func<TrainingRun, BenchmarkResult> soFar)
+        : IProgress<RunProgress>
     {
         public void Report(RunProgress value) =>
-            inner?.Report(value with { AllSecondsLeft = left.After(value.Fraction, hasEnded: value.Status is not null) });
+            inner?.Report(
+                value with
+                {
+                    AllSecondsLeft = left.After(value.Fraction, hasEnded: value.Status is not null),
+                    SoFar = () => soFar(value.SoFar!().Runs[0]),
+                }
+            );
     }
 }

@@ -48,4 +48,7 @@ public readonly record struct RunProgress(
     /// <summary>Estimated seconds until the whole comparison ends: remaining warm-ups, trials and runs with their evaluations. Null for a
     /// single run, and as long as there is nothing to estimate them from.</summary>
     public double? AllSecondsLeft { get; init; }
+
+    /// <summary>All results so far, with this run as it is now. To be called during the report only, on its thread.</summary>
+    internal Func<BenchmarkResult>? SoFar { get; init; }
 }

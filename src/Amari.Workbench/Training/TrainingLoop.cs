@@ -308,8 +308,25 @@ internal sealed class TrainingLoop : IDisposable
                 HeldOutLoss = _record.HeldOut.Count > 0 ? _record.HeldOut[^1].Loss : null,
                 LearningRate = _record.Rates.Count > 0 ? _record.Rates[^1].Rate : double.NaN,
                 Status = status,
+                SoFar = () => BenchmarkResult.Of(_trainer, _request.Budget, [Now(status)], []),
             }
         );
+    }
+
+    /// <summary>The run as it is now, independent of its next steps.</summary>
+    private TrainingRun Now(RunStatus? status)
+    {
+        var run = _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status ?? RunStatus.Interrupted, _optimizer);
+        return run with
+        {
+            IsRunning = status is null,
+            CameApart = status is not null && run.CameApart,
+            Losses = [.. run.Losses],
+            HeldOut = [.. run.HeldOut],
+            Rates = [.. run.Rates],
+            Coverage = [.. run.Coverage],
+            Monitor = _watch?.Result is { } monitor ? monitor with { Rows = [.. monitor.Rows] } : run.Monitor,
+        };
     }
 
     private TrainingRun End(RunStatus status)

@@ -106,6 +106,10 @@ public sealed record TrainingRun
     /// <summary>How it ended.</summary>
     public required RunStatus Status { get; init; }
 
+    /// <summary>Whether it still trains, in a live view. Its status is then <see cref="RunStatus.Interrupted"/>: what it has is what it
+    /// would have if it were stopped now.</summary>
+    internal bool IsRunning { get; init; }
+
     /// <summary>Whether it lost its progress: it ends above ten times its best loss and above the target (for negative losses: it lost half
     /// of its reduction), or above its first loss. Also true for a run stopped in that state, with the status
     /// <see cref="RunStatus.Interrupted"/>.</summary>

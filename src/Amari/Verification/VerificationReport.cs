@@ -12,6 +12,8 @@ namespace Amari.Verification;
 /// <param name="Coverage">The parameters that K-FAC preconditions, and the reason for the others.</param>
 public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyList<Approximation> Approximations, Coverage Coverage)
 {
+    private const int Named = 2; // columns with the name and the shape of a parameter
+
     private static readonly (string Head, string Prefix)[] Columns =
     [
         ("gradient", "gradient"),
@@ -47,7 +49,11 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     public bool Passed => Checks.All(c => c.Outcome is not (CheckOutcome.Failed or CheckOutcome.Unavailable));
 
     /// <inheritdoc/>
-    public override string ToString()
+    public override string ToString() => ToString(int.MaxValue);
+
+    /// <summary>The text with the table in parts below one another if it is wider; other lines are as they are.</summary>
+    /// <param name="width">Columns of the console.</param>
+    internal string ToString(int width)
     {
         var text = new StringBuilder();
         var culture = CultureInfo.InvariantCulture;
@@ -58,7 +64,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
                 + $"{(double.IsNaN(Loss) ? "" : string.Create(culture, $", mean loss {Loss:G4}"))}"
         );
         text.AppendLine();
-        Table(text);
+        Table(text, width);
         text.AppendLine();
         Agreements(text);
         Findings(text);
@@ -152,7 +158,7 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
     }
 
     /// <summary>Agreeing digits of each parameter for each kind of check; the smaller number if there are two.</summary>
-    private void Table(StringBuilder text)
+    private void Table(StringBuilder text, int width)
     {
         var heads = Columns.Where(c => Checks.Any(k => k.Name.StartsWith(c.Prefix, StringComparison.Ordinal))).ToList();
         var rows = Parameters
@@ -173,14 +179,19 @@ public sealed record VerificationReport(IReadOnlyList<Check> Checks, IReadOnlyLi
             )
             .ToList();
         rows.Insert(0, ["agreeing digits", "", .. heads.Select(h => h.Head)]);
-        for (int row = 0; row < rows.Count; row++)
+        int[] widths = [.. rows[0].Select((_, i) => rows.Max(r => r[i].Length) + 2)];
+        for (int start = Named, count; start < widths.Length; start += count)
         {
-            for (int i = 0; i < rows[row].Length; i++)
+            for (count = 1; start + count < widths.Length && widths[..Named].Sum() + widths[start..(start + count + 1)].Sum() <= width; )
+                count++;
+            foreach (var row in rows)
             {
-                int width = rows.Max(r => r[i].Length) + 2;
-                text.Append(i < 2 ? rows[row][i].PadRight(width) : rows[row][i].PadLeft(width));
+                for (int i = 0; i < Named; i++)
+                    text.Append(row[i].PadRight(widths[i]));
+                for (int i = start; i < start + count; i++)
+                    text.Append(row[i].PadLeft(widths[i]));
+                text.AppendLine();
             }
-            text.AppendLine();
         }
         text.AppendLine("(draws: ok if the Monte Carlo Fisher is within its standard error; ! failed, ? inconclusive, - not applicable)");
     }

@@ -57,7 +57,7 @@ public sealed class ProgressViewTests
         var console = AnsiConsole.Create(
             new()
             {
-                Out = new Terminal(writer),
+                Out = new Terminal(writer, 80),
                 Interactive = InteractionSupport.Yes,
                 Ansi = AnsiSupport.No,
                 ColorSystem = ColorSystemSupport.NoColors,
@@ -87,14 +87,4 @@ public sealed class ProgressViewTests
     [InlineData(7500, "2 h 5 min")]
     [InlineData(360000, "100 h")]
     public void Times_to_wait_are_round(double seconds, string words) => Assert.Equal(words, Number.Wait(seconds));
-
-    private sealed class Terminal(StringWriter writer) : IAnsiConsoleOutput
-    {
-        public TextWriter Writer => writer;
-        public bool IsTerminal => true;
-        public int Width => 80;
-        public int Height => 24;
-
-        public void SetEncoding(System.Text.Encoding encoding) { }
-    }
 }
