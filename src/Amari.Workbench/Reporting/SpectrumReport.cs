@@ -110,6 +110,7 @@ internal static class SpectrumReport
         page.Add("<h2>Eigenvalues</h2>\n");
         page.Table("Eigenvalues", ["rank", "eigenvalue", "residual", "remark"], Rows(result));
         var shown = SpectrumFigure.Shown(result);
+        double[] tail = double.IsNaN(result.Outliers.Scale) ? [] : [.. result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1))];
         string data = JsonSerializer.Serialize(
             new
             {
@@ -120,10 +121,10 @@ internal static class SpectrumReport
                 floor = SpectrumFigure.Floor(result),
                 marks = Ticks(shown.Select(p => p.High)),
                 values = result.Largest.Values,
-                eigenvalueMarks = Ticks(result.Largest.Values),
+                eigenvalueMarks = Ticks(result.Largest.Values.Concat(tail)),
                 rankMarks = Ticks([1, result.Largest.Values.Count]),
                 outliers = result.Outliers.Count,
-                tail = double.IsNaN(result.Outliers.Scale) ? [] : result.Largest.Values.Select((_, i) => result.Outliers.Tail(i + 1)),
+                tail,
             }
         );
         MachineSection.AddTo(page, []);
