@@ -12,7 +12,7 @@ function draw() {
       hovertemplate: 'λ = %{x:.4g}<br>density %{y:.4g}<extra></extra>' },
     marks(d.outliers, undefined, 'largest eigenvalues', tone('#808080'), d.floor * 1.5),
     marks(0, d.outliers, 'outliers', tone(accent), d.floor * 1.5)],
-    axes('eigenvalue λ', 'density (log scale)', d.y));
+    axes('eigenvalue λ', 'density (log scale)', d.marks));
   const rank = d.values.map((_, i) => i + 1), points = (from, to, name, color) => ({ x: rank.slice(from, to), y: d.values.slice(from,
     to), name, mode: 'markers', marker: { size: 9, color: tone(color) }, hovertemplate: 'rank %{x}<br>λ = %{y:.5g}<extra></extra>' });
   figure('scree', [{ x: rank, y: d.tail, name: 'tail of the bulk, extrapolated', mode: 'lines', line: { dash: 'dash', color: ink(),
