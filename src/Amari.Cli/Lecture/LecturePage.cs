@@ -49,21 +49,25 @@ internal static partial class LecturePage
                 link.ReplaceBy(new LiteralInline(TextOf(link)), copyChildren: false); // another page, which is not here
 
         var page = new HtmlPage(TextOf(document.OfType<HeadingBlock>().First(h => h.Level == 1).Inline!));
+        page.Add("<div class=\"prose\">\n");
+        string heading = "";
         LectureRun? shown = null;
         foreach (var block in document.Skip(1))
         {
             if (block is HeadingBlock { Inline: { } title })
             {
                 AddNumbers(page, shown);
-                var id = Id().Match(TextOf(title));
+                heading = TextOf(title);
+                var id = Id().Match(heading);
                 shown = runs.FirstOrDefault(r => id.Success && r.Item.Id == id.Groups[1].Value);
             }
             if (block is Table table)
-                Add(page, table);
+                Add(page, heading, table);
             else
                 page.Add(Html(block));
         }
         AddNumbers(page, shown);
+        page.Add("</div>\n");
         MachineSection.AddTo(page, []);
         return page.Finish();
     }
@@ -97,11 +101,11 @@ internal static partial class LecturePage
             : $"<span class=\"sub\">Figure: {text}. The item that draws it is not part of this run.</span>";
     }
 
-    private static void Add(HtmlPage page, Table table)
+    private static void Add(HtmlPage page, string caption, Table table)
     {
         var rows = table.Cast<TableRow>().Select(r => r.Cast<TableCell>().ToList()).ToList();
         page.Table(
-            "Table",
+            caption,
             [.. rows[0].Select(c => string.Concat(c.Descendants<LiteralInline>()))],
             rows.Skip(1).Select(r => (IReadOnlyList<string>)[.. r.Select(c => string.Concat(c.Select(Html)).Trim())])
         );
@@ -126,13 +130,13 @@ internal static partial class LecturePage
         );
         foreach (var numbers in result.Tables)
             page.Table(
-                "Numbers of this run",
+                $"{run.Item.Id} in this run",
                 numbers.Heads,
                 numbers.Rows.Select(r => (IReadOnlyList<string>)[.. r.Select(c => HtmlPage.Text(LectureReport.Text(c)))])
             );
         page.Table(
-            "Checks of this run",
-            ["check", "value", "expected", ""],
+            $"Checks of {run.Item.Id}",
+            ["check", "value", "expected", "result"],
             result.Checks.Select(c =>
                 (IReadOnlyList<string>)
                     [
