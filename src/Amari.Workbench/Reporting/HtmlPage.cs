@@ -88,8 +88,8 @@ internal sealed class HtmlPage(string title)
     /// <summary>The complete page, with Plotly and the scripts that draw the figures.</summary>
     /// <param name="data">JavaScript declarations of the data.</param>
     /// <param name="scripts">Files of the folder <c>Pages</c>.</param>
-    public string Finish(string data, params IEnumerable<string> scripts) => new StringBuilder(
-            $$"""
+    public string Finish(string data, params IEnumerable<string> scripts) =>
+        $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
             <meta http-equiv="Content-Security-Policy" content="{{Policy}}{{(Live is null ? "" : LivePolicy)}}">
@@ -99,9 +99,12 @@ internal sealed class HtmlPage(string title)
             </style></head><body>
             {{Live}}<main>
             {{Content}}</main>
+            <script>{{Resource("plotly-cartesian.min.js")}}</script>
+            <script>
+            {{Resource("page.js")}}{{data}}{{string.Join("\n", scripts.Select(Resource))}}
+            </script></body></html>
 
-            """
-        ).Append("<script>").Append(Resource("plotly-cartesian.min.js")).Append("</script>\n<script>\n").Append(Resource("page.js")).Append(data).AppendJoin("\n", scripts.Select(Resource)).Append("\n</script></body></html>\n").ToString();
+            """;
 
     private static string Resource(string file)
     {

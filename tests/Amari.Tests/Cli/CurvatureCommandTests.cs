@@ -148,7 +148,7 @@ public sealed class CurvatureCommandTests
         Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "spectrum.svg")), StringComparison.Ordinal);
         string page = File.ReadAllText(Path.Combine(result, "report.html"));
         Assert.DoesNotMatch("<(script|link|img)[^>]+(src|href)=", page);
-        Assert.Contains("Plotly.react('density'", page, StringComparison.Ordinal);
+        Assert.Contains("figure('density'", page, StringComparison.Ordinal);
         Assert.Equal(2, Run(["spectrum", "--out", result, .. Quick]).Code); // results are not overwritten unasked
     }
 
@@ -271,7 +271,7 @@ public sealed class CurvatureCommandTests
             Assert.True(Math.Abs((double)path[0]!["a"]!) <= (double)root["a"]![4]!);
         Assert.Equal(1600, Width(Path.Combine(result, "landscape.png")));
         Assert.Contains("<svg", File.ReadAllText(Path.Combine(result, "landscape.svg")), StringComparison.Ordinal);
-        Assert.Contains("Plotly.react('plot'", File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
+        Assert.Contains("figure('plot'", File.ReadAllText(Path.Combine(result, "report.html")), StringComparison.Ordinal);
     }
 
     [Fact]
