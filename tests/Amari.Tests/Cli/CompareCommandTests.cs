@@ -129,7 +129,7 @@ public sealed class CompareCommandTests
             Assert.Equal((double)(long)run["stateBytes"]! / 17_226, shown, 12);
             string cell = $"{Amari.Reporting.Number.Short(shown)} B";
             Assert.Matches($@"│ {Regex.Escape(name)} .*\n.*│ {Regex.Escape(cell)} *│", output);
-            Assert.Matches($@"</span>{Regex.Escape(name)}</td>((?!</tr>)[\s\S])*\n{Regex.Escape(cell)}</td></tr>", page);
+            Assert.Matches($@"</span>{Regex.Escape(name)}</th>((?!</tr>)[\s\S])*\n{Regex.Escape(cell)}</td></tr>", page);
         }
     }
 }
