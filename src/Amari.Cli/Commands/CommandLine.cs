@@ -103,6 +103,27 @@ public static class CommandLine
         }
     }
 
+    /// <summary>Reads a file that the command line names: what is wrong with it is wrong with an argument.</summary>
+    internal static T Reading<T>(Func<T> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidDataException e)
+        {
+            throw new ArgumentException(e.Message, e);
+        }
+    }
+
+    /// <inheritdoc cref="Reading{T}"/>
+    internal static void Reading(Action read) =>
+        Reading(() =>
+        {
+            read();
+            return true;
+        });
+
     private sealed class FailedRunException(Exception inner) : Exception(Unexpected(inner), inner);
 
     private static string Unexpected(Exception e, string what = "The run failed") =>

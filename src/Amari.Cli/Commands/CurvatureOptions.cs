@@ -119,7 +119,7 @@ internal sealed class CurvatureOptions
         ];
         if (origins.Length > 1)
             throw new ArgumentException($"Use {origins[0]} or {origins[1]}, not both.");
-        using var saved = parsed.GetValue(Checkpoint) is { } file ? Serialization.Checkpoint.Open(file) : null;
+        using var saved = parsed.GetValue(Checkpoint) is { } file ? CommandLine.Reading(() => Serialization.Checkpoint.Open(file)) : null;
         var trainer = new Trainer(workload, parsed.GetValue(_common.Data));
         torch.manual_seed(seed);
         var subject = new Subject(
@@ -131,7 +131,7 @@ internal sealed class CurvatureOptions
         );
         if (saved is null)
             return subject;
-        saved.CopyTo(subject.Model);
+        CommandLine.Reading(() => saved.CopyTo(subject.Model));
         (subject.TrainedSteps, subject.Origin) = saved.IsWeights
             ? ((long?)null, $"weights of {parsed.GetValue(Checkpoint)}")
             : (saved.Step, FormattableString.Invariant($"checkpoint of step {saved.Step}"));

@@ -41,14 +41,15 @@ internal static class VerifyCommand
             var workload = common.WorkloadOf(parsed);
             torch.set_num_threads(parsed.GetValue(common.Threads));
             int seed = parsed.GetValue(common.Seed);
-            using var saved = parsed.GetValue(checkpoint) is { } file ? Checkpoint.Open(file) : null;
+            using var saved = parsed.GetValue(checkpoint) is { } file ? CommandLine.Reading(() => Checkpoint.Open(file)) : null;
             using var data = workload.Load(parsed.GetValue(common.Data));
             using var folder = common.FolderOf(parsed, "verify-" + workload.Name, Text);
             using var scope = torch.NewDisposeScope();
             torch.manual_seed(seed);
             using var model = workload.CreateModel();
             Require.Parameters(model, "verify");
-            saved?.CopyTo(model);
+            if (saved is not null)
+                CommandLine.Reading(() => saved.CopyTo(model));
             var order = torch.randperm(data.Train.Count, dtype: torch.ScalarType.Int64);
             var options = new VerificationOptions { Examples = parsed.GetValue(examples), Seed = seed };
             var report = CommandLine.Running(() =>
