@@ -88,6 +88,20 @@ internal sealed class PlantedRunner : IPartRunner
             """
         ),
         (
+            "steps",
+            """
+            {"threads": 2, "product": 14.5, "cases": [{"name": "adamw", "step": 2, "leastStep": 1.9, "mostStep": 2.1, "total": 80},
+            {"name": "kfac", "step": 60, "leastStep": 58, "mostStep": 66, "total": 160}]}
+            """
+        ),
+        (
+            "spectrum",
+            """
+            {"threads": 1, "cases": [{"method": "Lanczos, 100 vectors", "parameters": 2837314, "products": 120, "product": 200,
+            "outside": 50, "least": 45, "most": 55, "share": 0.2}]}
+            """
+        ),
+        (
             "curvature",
             """
             {"cases": [{"name": "autoencoder", "parameters": 9, "batch": 512, "gradient": {"median": 50, "lower": 50, "upper": 50},
