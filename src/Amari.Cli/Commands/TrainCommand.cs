@@ -171,6 +171,13 @@ internal sealed class TrainCommand
                 $"'{checkpoint.Directory}' holds no checkpoint to continue from; --resume-if-any then starts a new run."
             );
         var monitor = _monitoring.Of(parsed);
+        foreach (string other in (string[])[CommonOptions.JsonName, LogArguments.LinesName])
+            if (
+                parsed.GetValue(_save) is { } own
+                && parsed.GetValue<string?>(other) is { } its
+                && Path.GetFullPath(own) == Path.GetFullPath(its)
+            )
+                throw new ArgumentException($"{SaveName} and {other} are both '{its}'; they must be different files.");
         var weights = parsed.GetValue(_save) is { } file ? WeightsFile.Of(SaveName, file, parsed.GetValue(_common.Overwrite)) : null;
         _common.ApplyTo(parsed, _output);
         var trainer = _common.TrainerOf(parsed, workload, world);

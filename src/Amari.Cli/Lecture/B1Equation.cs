@@ -13,7 +13,7 @@ namespace Amari.Cli.Lecture;
 /// and Levenberg-Marquardt, which inverts it, does not.</summary>
 /// <remarks><code>
 /// L(w) = ½ |r(w)|²,   r = √weight (Δu + f) inside, √weight u on the boundary,   J = ∂r/∂w
-/// gradient descent leaves (1 - λᵢ/λ₁)ᵗ of the residual in the direction of λᵢ after t steps: nearly all of it if λᵢ is below λ₁/t
+/// gradient descent leaves (1 - λᵢ/λ₁)ᵗ of the residual in the direction of λᵢ after t steps: nearly all of it if λᵢ is far below λ₁/t
 /// </code></remarks>
 internal sealed class B1Equation() : LectureItem("B1", "Beyond the lecture: where curvature decides")
 {

@@ -133,7 +133,7 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
             Check.AtMost("quadrature: mean square, standard errors from the dense one", Deviation(x => x * x), 3),
             Check.Near("outliers by the rule of the library, for 10 classes", outliers.Count, Classes, 5),
             Check.Near("rank after which the eigenvalues decrease most", gap, Classes, 1),
-            Check.AtLeast("share of eigenvalues within ±1 % of the largest", bulk, 0.8),
+            Check.AtLeast("share of eigenvalues below 1 % of the largest", bulk, 0.8),
             Check.AtMost("|gradient| at the minimum", gradient, 1e-9),
             Check.AtLeast("smallest eigenvalue of H + c I at the minimum", values[^1] + Decay, 0),
             .. runs.Select(r =>
@@ -159,7 +159,7 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
                 CultureInfo.InvariantCulture,
                 $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), and "
                     + $"{100 * bulk:F0} % are "
-                    + $"within ±1 % of the largest. Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
+                    + $"below 1 % of the largest in magnitude. Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
             )
         );
     }

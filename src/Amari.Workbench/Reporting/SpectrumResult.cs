@@ -91,7 +91,9 @@ internal sealed record SpectrumResult(
                         : "The smallest is 0 up to rounding: the matrix is singular."
                 );
             if (Density is { } density && top > 0 && density.Mean(x => Math.Abs(x) < top / 100 ? 1 : 0) is var bulk)
-                sentences.Add(FormattableString.Invariant($"{bulk.Value:P1} of all eigenvalues are within ±1 % of the largest."));
+                sentences.Add(
+                    FormattableString.Invariant($"{bulk.Value:P1} of all eigenvalues are smaller than 1 % of the largest in magnitude.")
+                );
             if (Largest.Status == LanczosStatus.ProductLimit)
                 sentences.Add("Not every eigenvalue converged; the residuals bound their errors.");
             if (Interrupted)

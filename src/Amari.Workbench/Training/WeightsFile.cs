@@ -23,10 +23,22 @@ internal sealed class WeightsFile : IDisposable
         string extension = Path.GetExtension(path).ToLowerInvariant();
         if (extension != Safe && !PyTorch.Contains(extension))
             throw new ArgumentException($"{option} is '{path}'; it must end with {string.Join(", ", PyTorch)} or {Safe}.");
-        return new(
+        string file =
             OutputTarget.Of(option, path, replace, TextWriter.Null).File
-                ?? throw new ArgumentException($"{option} is '{path}', which is a pipe or a device; it must be a file.")
-        );
+            ?? throw new ArgumentException($"{option} is '{path}', which is a pipe or a device; it must be a file.");
+        string folder = Path.GetDirectoryName(file)!;
+        while (!Path.Exists(folder))
+            folder = Path.GetDirectoryName(folder)!;
+        try
+        {
+            string trial = Path.Combine(folder, $".amari-{Guid.NewGuid():N}");
+            using (new FileStream(trial, FileMode.CreateNew, FileAccess.Write, FileShare.None, 1, FileOptions.DeleteOnClose)) { }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ArgumentException($"{option} is '{path}', but no file can be written in {folder}.", e);
+        }
+        return new(file);
     }
 
     /// <summary>Copies the weights of an evaluation, in place of those of an earlier one.</summary>

@@ -48,9 +48,14 @@ public class CsvWorkload : Workload
 
     private static double Baseline(CsvTable table)
     {
+        if (table.Count(CsvPart.Test) == 0)
+            throw new ArgumentException(
+                $"'{table.Path}', column '{table.Target}': no row is left to judge by, because each of the {table.Classes.Count} classes "
+                    + "has too few rows. Numbers must be written without units and separators of thousands."
+            );
         using var training = table.Examples(CsvPart.Training);
         using var test = table.Examples(CsvPart.Test);
-        return Math.Max(LeastTarget, LinearBaseline.Loss(training, test, table.Classes.Count));
+        return Math.Max(LeastTarget, LinearBaseline.LossOfBetter(training, test, table.Classes.Count));
     }
 
     /// <summary>The name of the file in lower case, with hyphens.</summary>

@@ -74,8 +74,11 @@ internal static class PyTorchReader
             var entry = archive.GetEntry($"{folder}data/{key}") ?? throw new InvalidDataException($"its archive has no data/{key}");
             if (entry.Length != storage.Bytes)
                 throw new InvalidDataException($"its data/{key} has {entry.Length} bytes; {storage.Bytes} are expected");
-            using var bytes = Open(entry);
-            storages.Add(key, storage.Read(bytes));
+            using (var bytes = Open(entry))
+                if (entry.Crc32 != 0 && Checksum(bytes) != entry.Crc32) // 0: torch.save was asked for none
+                    throw new InvalidDataException($"its data/{key} is damaged: its checksum differs");
+            using (var bytes = Open(entry))
+                storages.Add(key, storage.Read(bytes));
         }
         return content;
 
@@ -83,6 +86,25 @@ internal static class PyTorchReader
             entry.CompressedLength == entry.Length && entry.Length <= file.Length
                 ? entry.Open()
                 : throw new InvalidDataException($"its {entry.Name} is compressed; torch.save does not compress");
+    }
+
+    /// <summary>The CRC-32 of zip archives.</summary>
+    private static uint Checksum(Stream bytes)
+    {
+        const uint Polynomial = 0xEDB88320;
+        var table = new uint[256];
+        for (uint i = 0; i < table.Length; i++)
+        {
+            table[i] = i;
+            for (int bit = 0; bit < 8; bit++)
+                table[i] = (table[i] >> 1) ^ ((table[i] & 1) * Polynomial);
+        }
+        uint sum = uint.MaxValue;
+        var part = new byte[1 << 16];
+        for (int count; (count = bytes.Read(part)) > 0; )
+            foreach (byte b in part.AsSpan(0, count))
+                sum = table[(byte)(sum ^ b)] ^ (sum >> 8);
+        return ~sum;
     }
 
     private static object? ReadLegacy(FileStream file, Dictionary<string, Tensor> storages)

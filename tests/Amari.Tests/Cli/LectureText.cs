@@ -59,7 +59,7 @@ internal static partial class LectureText
     private static FormattableString[] M1(LectureResult result) =>
         [
             $"is after rank {Value(result, "rank after which the eigenvalues decrease most")}.",
-            $"{100 * Value(result, "share of eigenvalues within ±1 % of the largest"):F0} % of the eigenvalues are near 0",
+            $"{100 * Value(result, "share of eigenvalues below 1 % of the largest"):F0} % of the eigenvalues are near 0",
             $"multiplies the distance by {Value(result, "factor per step on the network, lr = 0.95 x 2 / λ"):F3}.",
             $"by {Value(result, "factor per step on the network, lr = 1.05 x 2 / λ"):F3}.",
         ];

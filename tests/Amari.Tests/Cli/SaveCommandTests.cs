@@ -83,5 +83,9 @@ public sealed class SaveCommandTests : IDisposable
         Directory.CreateDirectory(_folder.File("d.pt"));
         AssertRefused("is a folder; it must be a file.", Train("--save", _folder.File("d.pt")));
         AssertRefused("--save is ''; it must name a file.", Train("--save", ""));
+        AssertRefused("but no file can be written in /proc.", Train("--save", "/proc/none/w.pt"));
+        string file = _folder.File("j.pt");
+        AssertRefused("--save and --json are both", Train("--save", file, "--json", file));
+        AssertRefused("--save and --log-jsonl are both", Train("--save", file, "--log-jsonl", file));
     }
 }

@@ -28,6 +28,19 @@ public sealed class PyTorchFileTests : IDisposable
     }
 
     [Fact]
+    public void A_flipped_bit_of_a_storage_is_refused()
+    {
+        string path = _folder.File("flipped.pt");
+        var weights = new Dictionary<string, Tensor> { ["w"] = arange(50, dtype: ScalarType.Float32) };
+        PyTorchFile.Save(path, weights);
+        byte[] bytes = File.ReadAllBytes(path),
+            seventeen = BitConverter.GetBytes(17f);
+        bytes[bytes.AsSpan().IndexOf(seventeen) + 2] ^= 1;
+        File.WriteAllBytes(path, bytes);
+        Assert.Contains("checksum", Assert.Throws<InvalidDataException>(() => PyTorchFile.Load(path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Types_and_shared_memory_are_as_saved()
     {
         using var file = PyTorchFile.Load(PathOf("tensors.pt"));

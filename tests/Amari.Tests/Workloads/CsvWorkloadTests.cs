@@ -33,6 +33,33 @@ public sealed class CsvWorkloadTests : IDisposable
         Assert.Equal("csv", new CsvWorkload(Houses(name: "价.csv"), "price").Name);
     }
 
+    // A linear model of noise, or of classes with few rows, is worse than the share of each class.
+    [Fact]
+    public void The_target_is_never_worse_than_the_best_constant()
+    {
+        var random = new Random(1);
+        var lines = Enumerable
+            .Range(0, 60)
+            .Select(i => FormattableString.Invariant($"{random.NextDouble()},{random.NextDouble()},k{i % 30}"));
+        string path = CsvFile.Write(_folder.Path, string.Join('\n', lines.Prepend("a,b,k")), "noise.csv");
+        Assert.InRange(new CsvWorkload(path, "k").Target.Value, 0.1, Math.Log(30) + 0.2);
+    }
+
+    [Fact]
+    public void Classes_with_a_row_each_are_refused()
+    {
+        string path = CsvFile.Write(
+            _folder.Path,
+            string.Join('\n', Enumerable.Range(0, 40).Select(i => $"{i},${i}.5").Prepend("a,p")),
+            "p.csv"
+        );
+        Assert.Contains(
+            "column 'p': no row is left to judge by",
+            Assert.Throws<ArgumentException>(() => new CsvWorkload(path, "p").Target).Message,
+            StringComparison.Ordinal
+        );
+    }
+
     [Fact]
     public void A_classification_is_described()
     {

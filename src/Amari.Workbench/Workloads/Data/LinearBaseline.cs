@@ -38,6 +38,23 @@ internal static class LinearBaseline
         return nn.functional.cross_entropy(test.mm(w), heldOut.Targets).ToDouble();
     }
 
+    /// <summary>The loss of the linear model, or that of the best constant where this is lower: where there is nothing to learn, or not
+    /// enough data to learn it.</summary>
+    public static double LossOfBetter(Dataset training, Dataset heldOut, int classes)
+    {
+        using var off = no_grad();
+        using var scope = NewDisposeScope();
+        double constant;
+        if (classes == 0)
+            constant = heldOut.Targets.sub(training.Targets.mean()).square().mean().ToDouble() / 2;
+        else
+        {
+            var counts = training.Targets.bincount(null, classes).to_type(ScalarType.Float64).add(1);
+            constant = -counts.div(counts.sum()).log().index_select(0, heldOut.Targets).mean().ToDouble();
+        }
+        return Math.Min(constant, Loss(training, heldOut, classes));
+    }
+
     private static Tensor WithOnes(Tensor inputs) =>
         cat([inputs.to_type(ScalarType.Float64), ones(inputs.shape[0], 1, dtype: ScalarType.Float64)], dim: 1);
 
