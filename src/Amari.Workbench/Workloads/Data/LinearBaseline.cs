@@ -50,7 +50,8 @@ internal static class LinearBaseline
         else
         {
             var counts = training.Targets.bincount(null, classes).to_type(ScalarType.Float64).add(1);
-            constant = -counts.div(counts.sum()).log().index_select(0, heldOut.Targets).mean().ToDouble();
+            double frequent = -counts.div(counts.sum()).log().index_select(0, heldOut.Targets).mean().ToDouble();
+            constant = Math.Min(frequent, Math.Log(classes));
         }
         return Math.Min(constant, Loss(training, heldOut, classes));
     }
