@@ -69,9 +69,15 @@ public class GaussNewton : CurvatureOperator
     /// </code>The parameters move during the call and are restored bit by bit.</remarks>
     /// <param name="directions">k directions, each as tensors with the shapes of the parameters.</param>
     /// <param name="score">s of the only batch, with the shape of its output; null if the slopes are not needed.</param>
+    /// <param name="seen">Receives f of each batch, which is not the receiver's.</param>
     /// <param name="norms">|v| of each direction, if known.</param>
     /// <returns>[k, k], symmetric, and [k], 0 without a score.</returns>
-    internal (double[,] Form, double[] Slopes) Form(IReadOnlyList<IReadOnlyList<Tensor>> directions, Tensor? score, params double[] norms)
+    internal (double[,] Form, double[] Slopes) Form(
+        IReadOnlyList<IReadOnlyList<Tensor>> directions,
+        Tensor? score,
+        Action<Tensor>? seen = null,
+        params double[] norms
+    )
     {
         using var off = no_grad();
         using var library = Float32Products.Own();
@@ -91,6 +97,7 @@ public class GaussNewton : CurvatureOperator
             false,
             batch =>
             {
+                seen?.Invoke(batch.Output);
                 var b = Metric(batch, batch.Output);
                 var s = score?.flatten();
                 Tensor[] t = [.. directions.Select((v, i) => Difference(v, h[i]))];

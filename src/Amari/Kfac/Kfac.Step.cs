@@ -11,6 +11,7 @@ public sealed partial class Kfac
     private const string Unmeasured = "it has a gradient but no factors yet: it does not move until they are measured, at its next use";
     private readonly GrowthBound _growth = new();
     private readonly StepRuleChoice _rules;
+    private readonly BlockUpdate _update = new();
     private double? _choosing; // seconds that this step's choice of γ² took
 
     /// <summary>The rule in force: that of <see cref="Options.Step"/>, or what an <see cref="AutoStep"/> chose at the first step;
@@ -58,7 +59,7 @@ public sealed partial class Kfac
             return (block, scale == 1 ? v : v.mul(scale)); // v may be the gradient itself
         });
         var (rule, options) = (_rules.Active, StepRule);
-        var batch = options.MakesModel ? ModelBatch.Of(Estimate, _likelihood!, Shared.Reduction, options.ModelBatchSize) : null;
+        using var batch = options.MakesModel ? ModelBatch.Of(Estimate, _likelihood!, Shared.Reduction, options.ModelBatchSize) : null;
         bool choosing = batch is not null && active.Count > 0 && _step % rule.FactorDampingInterval == 0;
         _choosing = choosing ? Timed(() => rule.ChooseFactorDamping(Propose)) : null;
         var step = Propose();
@@ -122,6 +123,8 @@ public sealed partial class Kfac
     {
         using var before = rule.Watch(step);
         double squares = 0;
+        List<(Tensor B, double Rate)> undecayed = [];
+        _update.Clear(); // of a step that an exception ended
         foreach (var d in step.Directions)
         {
             var (block, options) = (d.Block, d.Rate.Group.Options);
@@ -130,24 +133,34 @@ public sealed partial class Kfac
             var (mu, rate) = rule.Of(d, length);
             if (!_momentum.TryGetValue(block, out var b))
                 _momentum[block] = b = zeros(d.U.shape, d.U.dtype, d.U.device).DetachFromDisposeScope();
+            double decay = block is NormBlock ? 0 : options.LearningRate * options.WeightDecay;
+            bool decays = _batch is not null && options.WeightDecay > 0; // |Δw| is of b and w
+            if (!decays && _update.TryAdd(block, b, d.U, new(mu, length.Alpha, rate, decay)))
+            {
+                if (_batch is not null)
+                    undecayed.Add((b, rate));
+                continue;
+            }
             b.mul_(mu).add_(d.U, alpha: length.Alpha);
-            if (_batch is not null && options.WeightDecay == 0)
-                squares += rate * rate * InnerProducts.Of(b, b).AA;
+            if (_batch is not null && !decays)
+                undecayed.Add((b, rate));
             foreach (var (w, part) in block.Parameters.Zip(block.Split(b)))
             {
                 if (!CurvatureBlock.HasGradient(w))
                     continue;
-                double decay = w.dim() > 1 && block is not NormBlock ? options.LearningRate * options.WeightDecay : 0;
-                if (_batch is not null && options.WeightDecay > 0)
+                double own = w.dim() > 1 ? decay : 0;
+                if (decays)
                 {
-                    var change = decay > 0 ? rate * part + decay * w : rate * part;
+                    var change = own > 0 ? rate * part + own * w : rate * part;
                     squares += InnerProducts.Of(change, change).AA;
                 }
-                if (decay > 0)
-                    w.mul_(1 - decay);
+                if (own > 0)
+                    w.mul_(1 - own);
                 w.add_(part, alpha: -rate);
             }
         }
+        _update.Run();
+        squares += undecayed.Sum(u => u.Rate * u.Rate * InnerProducts.Of(u.B, u.B).AA);
         squares *= rule.Contain(step, length, before);
         _rates.ForEach(r => r.End());
         return Math.Sqrt(squares);

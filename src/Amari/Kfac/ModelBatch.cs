@@ -5,13 +5,15 @@ using Amari.Native;
 namespace Amari;
 
 /// <summary>This rank's part of a step's batch, and what of it a quadratic model's curvature is taken from.</summary>
-internal sealed class ModelBatch
+internal sealed class ModelBatch : IDisposable
 {
     private readonly nn.Module<Tensor, Tensor> _model;
     private readonly Likelihood _likelihood;
     private readonly Tensor _inputs;
     private readonly Tensor? _targets;
     private readonly long _first;
+    private ModelBatch? _whole; // that it is a part of
+    private Tensor? _output; // f of the model's examples, from the model to the step
 
     /// <param name="ranks">All ranks; null for one process.</param>
     /// <param name="model">Not owned.</param>
@@ -77,7 +79,7 @@ internal sealed class ModelBatch
             if (_first == all)
                 return this;
             var score = Score is { } s && s.shape[0] == all ? s.narrow(0, 0, _first) : null;
-            return new(Ranks, _model, _likelihood, _inputs.narrow(0, 0, _first), _targets?.narrow(0, 0, _first), score);
+            return new(Ranks, _model, _likelihood, _inputs.narrow(0, 0, _first), _targets?.narrow(0, 0, _first), score) { _whole = this };
         }
     }
 
@@ -93,9 +95,32 @@ internal sealed class ModelBatch
             Ranks = Ranks ?? SingleProcess.Instance,
         };
 
-    /// <summary>f of the model's examples, in evaluation mode; null where this rank has none. The caller owns it.</summary>
+    /// <summary>Keeps f, a copy, for the next <see cref="OutputOf"/>, if it is of the model's examples.</summary>
+    public void Keep(Tensor output)
+    {
+        if (HasMore)
+            return;
+        var whole = _whole ?? this;
+        whole._output?.Dispose();
+        whole._output = output.detach().clone().DetachFromDisposeScope();
+    }
+
+    /// <summary>Frees what is kept.</summary>
+    public void Dispose()
+    {
+        _output?.Dispose();
+        _output = null;
+    }
+
+    /// <summary>f of the model's examples, in evaluation mode: what was kept since the last call, or computed. Null where this rank has
+    /// none. The caller owns it.</summary>
     public Tensor? OutputOf(List<Direction> steps)
     {
+        if (_output is { } kept)
+        {
+            _output = null;
+            return kept;
+        }
         using var library = Float32Products.Own();
         Tensor? output = null;
         Part.ObjectiveOf(steps).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());

@@ -31,6 +31,7 @@ internal readonly struct QuadraticModel
     /// <param name="slopes">g'Δ and g'δ₀.</param>
     /// <param name="directions">Δ, and δ₀ if there is one, as tensors shaped as the parameters.</param>
     /// <param name="damping">Δ'λΔ, Δ'λδ₀, δ₀'λδ₀.</param>
+    /// <param name="seen">Receives f of the examples, which is not the receiver's.</param>
     /// <param name="norms">|Δ| and |δ₀|, if they are known.</param>
     public static QuadraticModel Of(
         Objective objective,
@@ -38,16 +39,17 @@ internal readonly struct QuadraticModel
         (double New, double Last) slopes,
         IReadOnlyList<IReadOnlyList<Tensor>> directions,
         (double, double, double) damping,
+        Action<Tensor>? seen = null,
         params double[] norms
     )
     {
-        var (curvature, seen) = new Fisher(objective).Form(directions, score, norms);
+        var (curvature, slope) = new Fisher(objective).Form(directions, score, seen, norms);
         return new()
         {
             Slopes = slopes,
             Curvatures = directions.Count == 1 ? (curvature[0, 0], 0, 0) : (curvature[0, 0], curvature[0, 1], curvature[1, 1]),
             Dampings = damping,
-            SeenSlope = score is null ? null : seen[0],
+            SeenSlope = score is null ? null : slope[0],
         };
     }
 

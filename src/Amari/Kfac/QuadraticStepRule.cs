@@ -127,10 +127,19 @@ internal sealed class QuadraticStepRule(IStepOwner owner, GroupRate rate) : Acti
                     (all.AB, all.AC),
                     [Parts(s => s.U), Parts(s => s.Momentum!)],
                     (damped.BB, damped.BC, damped.CC),
+                    examples.Keep,
                     Math.Sqrt(all.BB),
                     Math.Sqrt(all.CC)
                 )
-                : QuadraticModel.Of(objective, examples.Score, (all.AB, 0), [Parts(s => s.U)], (damped.BB, 0, 0), Math.Sqrt(all.BB));
+                : QuadraticModel.Of(
+                    objective,
+                    examples.Score,
+                    (all.AB, 0),
+                    [Parts(s => s.U)],
+                    (damped.BB, 0, 0),
+                    examples.Keep,
+                    Math.Sqrt(all.BB)
+                );
             return made.Opposite();
         }
 

@@ -22,6 +22,9 @@ internal abstract class FactorMatrix
     /// <summary>The same of other tensors.</summary>
     public abstract FactorMatrix Map(Func<Tensor, Tensor> map);
 
+    /// <summary>A tensor in a number type: itself, where it has it.</summary>
+    private protected static Tensor In(ScalarType type, Tensor t) => t.dtype == type ? t : t.to_type(type);
+
     /// <summary>A matrix as it is, or the diagonal of one: [n].</summary>
     public static FactorMatrix Of(Tensor matrix) => matrix.dim() == 1 ? new DiagonalFactor(matrix) : new DenseFactor(matrix);
 
@@ -50,9 +53,9 @@ internal sealed class DenseFactor(Tensor matrix) : FactorMatrix
     /// <summary>M.</summary>
     public Tensor Matrix => matrix;
 
-    public override Tensor TimesOnLeft(Tensor v) => matrix.MatrixProduct(v.to_type(matrix.dtype)).to_type(v.dtype);
+    public override Tensor TimesOnLeft(Tensor v) => In(v.dtype, matrix.MatrixProduct(In(matrix.dtype, v)));
 
-    public override Tensor TimesOnRight(Tensor v) => v.to_type(matrix.dtype).MatrixProduct(matrix).to_type(v.dtype);
+    public override Tensor TimesOnRight(Tensor v) => In(v.dtype, In(matrix.dtype, v).MatrixProduct(matrix));
 
     public override FactorMatrix Transposed => new DenseFactor(matrix.mT);
 
@@ -65,9 +68,9 @@ internal sealed class DenseFactor(Tensor matrix) : FactorMatrix
 /// <param name="diagonal">d : [n].</param>
 internal sealed class DiagonalFactor(Tensor diagonal) : FactorMatrix
 {
-    public override Tensor TimesOnLeft(Tensor v) => diagonal.unsqueeze(-1).mul(v.to_type(diagonal.dtype)).to_type(v.dtype);
+    public override Tensor TimesOnLeft(Tensor v) => In(v.dtype, diagonal.unsqueeze(-1).mul(In(diagonal.dtype, v)));
 
-    public override Tensor TimesOnRight(Tensor v) => v.to_type(diagonal.dtype).mul(diagonal).to_type(v.dtype);
+    public override Tensor TimesOnRight(Tensor v) => In(v.dtype, In(diagonal.dtype, v).mul(diagonal));
 
     public override FactorMatrix Transposed => this;
 

@@ -32,7 +32,8 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
     protected abstract Tensor Outputs(Tensor g);
 
     /// <summary>[b.., W's shape] → [b.., (groups,) out, in].</summary>
-    protected virtual Tensor Matrix(Tensor w, long[] batch) => w.reshape([.. Lead(batch), Weight.shape[0] / groups, -1]);
+    protected virtual Tensor Matrix(Tensor w, long[] batch) =>
+        groups == 1 && batch.Length == 0 && w.dim() == 2 ? w : w.reshape([.. Lead(batch), Weight.size(0) / groups, -1]);
 
     /// <summary>The inverse of <see cref="Matrix"/>.</summary>
     protected virtual Tensor FromMatrix(Tensor m, long[] batch) => m.reshape([.. batch, .. Weight.shape]);
@@ -184,8 +185,9 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         using var scope = NewDisposeScope();
         var v = Matrix(gradients[0], batch);
         if (HasBias)
-            v = cat([v, gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
-        return v.to_type(FactorType).MoveToOuterDisposeScope();
+            v = cat([v, groups == 1 && batch.Length == 0 ? gradients[1].unsqueeze(-1) : gradients[1].reshape([.. Lead(batch), -1, 1])], -1);
+        var type = FactorType;
+        return (HasBias && v.dtype == type ? v : v.to_type(type)).MoveToOuterDisposeScope(); // without a bias v may be a gradient itself
     }
 
     public override IReadOnlyList<Tensor> Split(Tensor v, params long[] batch)
