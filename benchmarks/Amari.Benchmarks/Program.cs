@@ -6,7 +6,7 @@ using Amari.Workloads;
 using static TorchSharp.torch;
 
 const string Usage =
-    "usage: ratios|curvature|spectrum|scaling|steps|kfac|least-squares|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; "
+    "usage: ratios|curvature|spectrum|scaling|steps|kfac|busy|least-squares|plan [--json FILE] [--overwrite] [--threads N] [--rounds N]; "
     + "plan, steps: [--optimizers NAMES]; plan: [--workloads NAMES] [--seconds N]; "
     + "faults [--kinds NAMES] [--repeats N] [--seed N] [--json FILE]; endurance [--workloads NAMES] [--optimizers NAMES] [--seeds N] "
     + "[--steps N] [--batches clean|corrupted] [--part K/N] [--out DIR] [--json FILE]; "
@@ -15,19 +15,21 @@ if (args is ["results", ..])
     return ResultsCommand.Run(args[1..], Fail);
 if (args is ["faults", ..])
     return Amari.Benchmarks.Faults.Campaign.Run(args[1..], Fail);
+if (args is [BusyMachine.Neighbour, var process])
+    return BusyMachine.BeNeighbour(int.Parse(process, CultureInfo.InvariantCulture));
 if (args is ["endurance", ..])
     return EnduranceArguments.Run(args[1..], Fail);
 bool overwrite = args.Contains("--overwrite");
 args = [.. args.Where(a => a != "--overwrite")];
 if (
-    args is not ["ratios" or "curvature" or "spectrum" or "scaling" or "steps" or "kfac" or "least-squares" or "plan", ..]
+    args is not ["ratios" or "curvature" or "spectrum" or "scaling" or "steps" or "kfac" or "busy" or "least-squares" or "plan", ..]
     || args.Length % 2 == 0
 )
     return Fail(Usage);
 var (file, rounds, seconds, workloads, optimizers) = (
     (string?)null,
     args is ["plan", ..] ? 3
-    : args is ["spectrum", ..] ? 5
+    : args is ["spectrum" or "busy", ..] ? 5
     : 21,
     5,
     "digits-conv,autoencoder",
@@ -85,6 +87,8 @@ int Measure()
         SpectrumCost.Run(rounds, target);
     else if (args[0] == "kfac")
         KfacCost.Run(rounds, target);
+    else if (args[0] == "busy")
+        BusyMachine.Run(rounds, target);
     else if (args[0] == "least-squares")
         LeastSquaresCost.Run(rounds, target);
     else if (args[0] == "scaling")

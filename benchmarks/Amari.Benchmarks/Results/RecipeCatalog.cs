@@ -44,6 +44,7 @@ internal static class RecipeCatalog
             Benchmark("curvature", "curvature products", 60 * scale, "curvature", "--rounds", Count(9, scale)),
             Benchmark("plan", "predictions of amari plan", 220 * scale, PlanArguments(scale)),
             Scaling(scale),
+            Benchmark("busy", "steps beside busy processes", 140 * scale, "busy", "--rounds", Count(5, scale)),
             Benchmark("faults", "injected faults", 240 * Math.Max(scale, 0.1), FaultArguments(scale)),
         ];
 

@@ -129,6 +129,13 @@ internal sealed class PlantedRunner : IPartRunner
             """
         ),
         (
+            "busy",
+            """
+            {"threads": 2, "neighbours": 2, "cases": [{"workload": "digits-mlp", "optimizer": "adamw", "alone": 0.2, "busy": 0.5,
+            "slowdown": 2.5, "leastSlowdown": 2.4, "mostSlowdown": 2.6, "share": 0.5, "longestStep": 12}]}
+            """
+        ),
+        (
             "faults",
             """
             {"seed": 1, "repeats": 1, "kinds": [{"name": "kills", "promise": "continues", "missing": null,

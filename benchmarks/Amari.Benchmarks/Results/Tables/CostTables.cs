@@ -146,6 +146,36 @@ internal static class CostTables
                 )
         );
 
+    /// <summary>Steps beside busy processes.</summary>
+    public static string Busy(JsonObject recipe) =>
+        Markdown.Table(
+            [
+                "workload",
+                "optimizer",
+                "alone, ms",
+                "busy, ms",
+                "slower by (range)",
+                "runs when ready",
+                "at most",
+                "answer",
+                "longest step, ms",
+            ],
+            Cases(recipe)
+                .Select(c =>
+                    Cells(c, "workload", "optimizer")
+                        .Concat(Numbers(c, "alone", "busy"))
+                        .Append($"{Short(c, "slowdown")} ({Short(c, "leastSlowdown")}..{Short(c, "mostSlowdown")})")
+                        .Append(FormattableString.Invariant($"{(double)c["share"]!:P0}"))
+                        .Append(Amari.Reporting.Number.Short(MostSlowdown(c)))
+                        .Append((double)c["slowdown"]! <= MostSlowdown(c) ? "met" : "**not met**")
+                        .Concat(Numbers(c, "longestStep"))
+                        .ToArray()
+                )
+        );
+
+    /// <summary>Twice what the share of the processor explains.</summary>
+    private static double MostSlowdown(JsonNode c) => 2 / (double)c["share"]!;
+
     /// <summary>Curvature products.</summary>
     public static string Curvature(JsonObject recipe) =>
         Markdown.Table(

@@ -32,6 +32,7 @@ internal static class ResultTables
             "curvature" => Timed(recipe, CostTables.Curvature(recipe)),
             "plan" => Timed(recipe, CostTables.Plan(recipe)),
             "scaling" => Timed(recipe, RunTables.Scaling(recipe)),
+            "busy" => Timed(recipe, CostTables.Busy(recipe)),
             "faults" => Timed(recipe, RunTables.Faults(recipe)),
             "endurance" => Timed(recipe, RunTables.Endurance(recipe)),
             _ => ComparisonTable.Of(recipe),
