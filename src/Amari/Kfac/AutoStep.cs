@@ -19,7 +19,7 @@ public sealed record AutoStep : StepRule
     {
         get;
         init => field = Require.PositiveOrNull(value);
-    } = 1e-3;
+    } = FixedStep.Clip;
 
     /// <summary>The examples of the quadratic model: see <see cref="QuadraticStep.BatchSize"/>. Null means all examples, and therefore
     /// fixed steps.</summary>

@@ -5,6 +5,8 @@ namespace Amari;
 /// <summary>Steps by the learning rate and the momentum of the options. A KL clip bounds how far a step changes the predictions.</summary>
 public sealed record FixedStep : StepRule
 {
+    internal const double Clip = 5e-4;
+
     /// <summary>μ in [0, 1): decay of the momentum. <see cref="KlClip"/> bounds a single direction, and the momentum adds up to 1 / (1 - μ)
     /// of them. So μ should be below the 0.9 of other methods.</summary>
     public double Momentum
@@ -18,7 +20,7 @@ public sealed record FixedStep : StepRule
     {
         get;
         init => field = Require.PositiveOrNull(value);
-    } = 1e-3;
+    } = Clip;
 
     /// <summary>Adapts λ to how well a quadratic model predicts the loss; null for a fixed λ. It requires
     /// <see cref="Kfac.StepOnBatch"/>.</summary>
