@@ -72,6 +72,8 @@ public sealed partial class Kfac : Optimizer, optim.IMomentum, IEstimateOwner, I
 
     double IEstimateOwner.Identity => Shared.Curvature.IdentityStart ?? (_rules.Active.IsModelled ? 1 : 0);
 
+    bool IEstimateOwner.IsModelled => _rules.Active.IsModelled;
+
     TimeProvider IEstimateOwner.Clock => Clock;
 
     double IEstimateOwner.DampingOf(CurvatureBlock block) => InverseDampingOf(block);

@@ -50,13 +50,15 @@ internal sealed class CurvatureSchedule
             : Math.Min(_examples.Value, o.FactorBatchSize ?? long.MaxValue);
 
     /// <summary>Whether factors are to be measured in the pass before a step.</summary>
-    public bool FactorsDue(long step, CurvatureOptions o) => IsDue(o, _factorInterval, o.Refresh.FactorInterval, step, _lastFactors);
+    public bool FactorsDue(long step, CurvatureOptions o, bool isModelled = false) =>
+        IsDue(o, isModelled, _factorInterval, o.Refresh.FactorInterval, step, _lastFactors);
 
     /// <summary>Whether inverses are to be recomputed in a step.</summary>
-    public bool InverseDue(long step, CurvatureOptions o) => IsDue(o, _inverseInterval, o.Refresh.InverseInterval, step, _lastInverse);
+    public bool InverseDue(long step, CurvatureOptions o, bool isModelled = false) =>
+        IsDue(o, isModelled, _inverseInterval, o.Refresh.InverseInterval, step, _lastInverse);
 
-    private bool IsDue(CurvatureOptions o, int chosen, int given, long step, long last) =>
-        o.Refresh.TimeFraction is not null && _planned ? step - last >= chosen : IsDue(step, given, o.Refresh.Warmup);
+    private bool IsDue(CurvatureOptions o, bool isModelled, int chosen, int given, long step, long last) =>
+        o.Refresh.TimeFraction is not null && _planned ? step - last >= chosen : IsDue(step, given, o.Refresh.Growth(isModelled));
 
     /// <summary>Whether a step is one of 1, 1 + T, 1 + 2 T, ...; with growth γ, of 1, .., t, t + max(1, γ t), .. before, as long as γ t
     /// &lt; T.</summary>

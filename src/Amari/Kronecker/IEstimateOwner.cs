@@ -14,6 +14,9 @@ internal interface IEstimateOwner
     /// <summary>s of <see cref="CurvatureOptions.IdentityStart"/>, chosen.</summary>
     double Identity { get; }
 
+    /// <summary>Whether the length of steps is that of a quadratic model.</summary>
+    bool IsModelled { get; }
+
     /// <summary>Where the coming pass lies in the batch of all ranks, if it is given.</summary>
     BatchPart? BatchPart { get; }
 

@@ -163,6 +163,8 @@ public sealed partial class KroneckerEstimate
 
         public double Identity => Curvature.IdentityStart ?? 0;
 
+        public bool IsModelled => false;
+
         public BatchPart? BatchPart => null;
 
         public TimeProvider Clock => TimeProvider.System;

@@ -33,7 +33,10 @@ public sealed partial class KroneckerEstimate
     internal void Arm(long step, bool keepsBatch, long keepsOutputs)
     {
         var options = _owner.Curvature;
-        Capture.Active = IsDue || _schedule.FactorsDue(step, options) || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
+        Capture.Active =
+            IsDue
+            || _schedule.FactorsDue(step, options, _owner.IsModelled)
+            || _blocks.Exists(b => b is { IsAwaited: true, IsMeasured: false });
         Capture.Counts = _owner.Reduction == LossReduction.Sum;
         Capture.KeepsOutputs = keepsOutputs;
         Capture.KeepsBatch = keepsBatch;
@@ -51,7 +54,7 @@ public sealed partial class KroneckerEstimate
         (_factorSeconds, _inverseSeconds) = (null, null);
         if (Capture.Active)
             _factorSeconds = Timed(() => UpdateFactors(finite)) + Capture.Spent.TotalSeconds;
-        if (IsDue || _schedule.InverseDue(step, Options) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
+        if (IsDue || _schedule.InverseDue(step, Options, _owner.IsModelled) || _blocks.Exists(b => !HasInverse(b) && b.IsMeasured))
             _inverseSeconds = Timed(() => Refresh(step));
         IsDue = false;
         if (Terms > 0)
@@ -114,7 +117,7 @@ public sealed partial class KroneckerEstimate
         using var off = no_grad();
         var options = Options;
         var measured = _blocks.Where(b => b.IsMeasured).ToList();
-        bool begins = options.Refresh.Warmup * step < Math.Min(options.Refresh.InverseInterval, LastingInterval);
+        bool begins = options.Refresh.Growth(_owner.IsModelled) * step < Math.Min(options.Refresh.InverseInterval, LastingInterval);
         _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
         if (_sharing is not null)
             foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))

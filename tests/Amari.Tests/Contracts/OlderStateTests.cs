@@ -109,7 +109,7 @@ public sealed class OlderStateTests : IDisposable
         );
         var o = ((Kfac)kfac).Group.Options;
         Assert.Equal(
-            (null, 0, 0, new FixedStep(), null, new InverseOptions.Cholesky()),
+            (null, 0, 0, new FixedStep { KlClip = 1e-3 }, null, new InverseOptions.Cholesky()),
             (o.MaxGrowth, o.Curvature.MinDamping, o.Curvature.IdentityStart, o.Step, o.Curvature.Refresh.Warmup, o.Curvature.Inverse)
         );
         var (_, routed) = Begin("routed-muon");

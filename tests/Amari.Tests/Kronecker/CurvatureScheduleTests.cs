@@ -347,4 +347,18 @@ public sealed class CurvatureScheduleTests : IDisposable
         Assert.Equal([1, 2, 3, 4, 6, 9, 11, 16, 21], Due(5, 0.5, 25));
         Assert.Equal(Enumerable.Range(1, 60).Select(t => (long)t), Due(1, 0.25));
     }
+
+    [Fact]
+    public void Steps_of_the_quadratic_model_take_older_inverses()
+    {
+        CurvatureOptions defaults = new(),
+            quick = new() { Refresh = new() { Warmup = 0.25 } },
+            none = new() { Refresh = new() { Warmup = null } };
+        Assert.Equal([1, 2, 3, 5, 9, 17, 21, 41], Due(defaults, true));
+        Assert.Equal(Due(defaults, false), Due(quick, true));
+        Assert.Equal(Due(none, false), Due(none, true));
+
+        static IEnumerable<long> Due(CurvatureOptions options, bool isModelled) =>
+            Enumerable.Range(1, 60).Select(t => (long)t).Where(t => new CurvatureSchedule().InverseDue(t, options, isModelled));
+    }
 }
