@@ -27,7 +27,10 @@ public sealed class WinnerTableTests
         new()
         {
             ["parts"] = new JsonArray(
-                new JsonObject { ["comparison"] = new JsonObject { ["leader"] = leader, ["optimizers"] = new JsonArray([.. optimizers]) } }
+                new JsonObject
+                {
+                    ["comparison"] = new JsonObject { ["leader"] = leader, ["optimizers"] = new JsonArray([.. optimizers]) },
+                }
             ),
         };
 
