@@ -16,7 +16,7 @@ internal sealed class BadBatches : IFaultKind
     public string Name => "batches";
 
     /// <inheritdoc/>
-    public string Promise => "by a batch whose gradient is not finite nothing moves, it is counted and reported, and training goes on";
+    public string Promise => "a batch with a gradient that is not finite changes nothing, is counted and reported, and training continues";
 
     /// <inheritdoc/>
     public string? Missing => null;

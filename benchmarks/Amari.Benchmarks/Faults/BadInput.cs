@@ -62,7 +62,7 @@ internal sealed class BadInput : IFaultKind
     public string Name => "input";
 
     /// <inheritdoc/>
-    public string Promise => "a bad argument gives one clear sentence and the exit code 2, and no user error ends the process natively";
+    public string Promise => "a bad argument gives one clear sentence and exit code 2; no user error crashes the process";
 
     /// <inheritdoc/>
     public string? Missing => null;

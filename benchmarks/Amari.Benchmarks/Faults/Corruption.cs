@@ -27,7 +27,7 @@ internal sealed class Corruption : IFaultKind
 
     /// <inheritdoc/>
     public string Promise =>
-        "a damaged checkpoint is refused with a reason, and the one before it is taken; damage to all is an error, never other weights";
+        "a damaged checkpoint is refused with a reason, and the previous one is used; if all are damaged, the run ends with an error";
 
     /// <inheritdoc/>
     public string? Missing => null;

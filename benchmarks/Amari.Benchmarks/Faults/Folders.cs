@@ -11,7 +11,7 @@ internal sealed class Folders : IFaultKind
     public string Name => "folders";
 
     /// <inheritdoc/>
-    public string Promise => "nothing is written over what another process, run or user has put there; temporary files cost nothing";
+    public string Promise => "files of another process, run or user are never overwritten; leftover temporary files do no harm";
 
     /// <inheritdoc/>
     public string? Missing => OperatingSystem.IsWindows() ? "it needs signals and pipes" : null;

@@ -31,7 +31,7 @@ internal sealed class FullDisk : IFaultKind
     public string Name => "full-disk";
 
     /// <inheritdoc/>
-    public string Promise => "checkpoints that cannot be written cost no results: the run goes on, tries again and reports it";
+    public string Promise => "if checkpoints cannot be written, the run continues, tries again and reports it; no result is lost";
 
     /// <inheritdoc/>
     public string? Missing =>

@@ -13,7 +13,7 @@ internal sealed class Kills : IFaultKind
     public string Name => "kills";
 
     /// <inheritdoc/>
-    public string Promise => "a run killed at any moment goes on from its last checkpoint and ends bit for bit as an uninterrupted one";
+    public string Promise => "a run killed at any moment continues from its last checkpoint, and ends bit for bit as an uninterrupted one";
 
     /// <inheritdoc/>
     public string? Missing => OperatingSystem.IsWindows() ? "Windows has no signals" : null;

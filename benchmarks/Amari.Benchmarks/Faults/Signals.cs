@@ -14,7 +14,7 @@ internal sealed class Signals : IFaultKind
     public string Name => "signals";
 
     /// <inheritdoc/>
-    public string Promise => "SIGINT, SIGTERM and SIGHUP end a run with its results and a checkpoint written";
+    public string Promise => "SIGINT, SIGTERM and SIGHUP end a run, after its results and a checkpoint are written";
 
     /// <inheritdoc/>
     public string? Missing => OperatingSystem.IsWindows() ? "Windows has no signals" : null;

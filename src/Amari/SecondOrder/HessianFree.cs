@@ -13,8 +13,8 @@ namespace Amari;
 /// ρ = (L(w) - L(w + p)) / -(g'p + ½ p'Gp);   λ ← c λ if ρ &lt; 1/4,   λ / c if ρ > 3/4
 /// w ← w + α p            the first α = η βʲ with L(w + α p) ≤ L(w) + 10⁻² α g'p; none: the step is rejected
 /// </code>
-/// Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about four
-/// gradients.</remarks>
+/// Loss, gradient and curvature are of one batch: take large ones (thousands) where the data is noisy. A product costs about two
+/// gradients, less where its graph is kept.</remarks>
 /// <example><code>
 /// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
 /// Tensor x = rand(64, 4), y = randint(3, [64]);

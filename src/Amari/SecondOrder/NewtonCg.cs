@@ -13,7 +13,7 @@ namespace Amari;
 /// Δ ← Δ/4 if ρ &lt; 1/4,   min(2Δ, Δmax) if ρ > 3/4 and p ended on the boundary
 /// </code>
 /// It makes use of negative curvature, never raises the loss of its batch, and converges superlinearly near a minimum. A product costs
-/// about as much as three gradients.</remarks>
+/// about as much as three gradients, and two where its graph is kept.</remarks>
 /// <example><code>
 /// var model = nn.Sequential(("fc1", nn.Linear(4, 8)), ("tanh", nn.Tanh()), ("fc2", nn.Linear(8, 3)));
 /// Tensor x = rand(64, 4), y = randint(3, [64]);

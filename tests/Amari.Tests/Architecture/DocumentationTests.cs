@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Amari.Training;
 
@@ -12,6 +13,9 @@ public sealed partial class DocumentationTests
 
     [GeneratedRegex(@"^\| `(\w+)` \| ([^|]+) \|[^|]*\|[^|]*\|$", RegexOptions.Multiline)]
     private static partial Regex OptionRow();
+
+    [GeneratedRegex(@"^\| `([\w.]+)` \| ([^|]+) \|[^|]*\|[^|]*\|$", RegexOptions.Multiline)]
+    private static partial Regex NestedRow();
 
     internal static string[] Pages { get; } =
     [
@@ -79,6 +83,44 @@ public sealed partial class DocumentationTests
         Assert.Equal(expected.Order(StringComparer.Ordinal), actual.Order(StringComparer.Ordinal));
     }
 
+    /// <summary>Nested records: a part of the step rule is <c>Step.Name</c>; the curvature has a table of its own, without its
+    /// name.</summary>
+    [Fact]
+    public void The_page_of_kfac_has_every_option_with_its_default()
+    {
+        var expected = Nested(new Kfac.Options(), "").Union(Nested(new QuadraticStep(), "Step."));
+        var actual = NestedRow().Matches(Page("kfac")).Select(m => $"{m.Groups[1].Value} {Canonical(m.Groups[2].Value)}");
+        Assert.Equal(expected.Order(StringComparer.Ordinal), actual.Order(StringComparer.Ordinal));
+    }
+
+    private static IEnumerable<string> Nested(object record, string prefix) =>
+        from property in record.GetType().GetProperties()
+        where property.SetMethod is { IsPublic: true }
+        let value = property.GetValue(record)
+        let own = value is RefreshOptions ? (string[])[] : [$"{prefix}{property.Name} {Shown(value)}"]
+        let parts = value is StepRule or CurvatureOptions or RefreshOptions
+            ? Nested(value, value is CurvatureOptions ? "" : property.Name + ".")
+            : []
+        from row in own.Concat(parts)
+        select row;
+
+    [Theory]
+    [InlineData("result")]
+    [InlineData("content")]
+    [InlineData("start")]
+    [InlineData("provenance")]
+    [InlineData("run")]
+    [InlineData("trial")]
+    [InlineData("report")]
+    [InlineData("source")]
+    public void The_page_of_results_as_JSON_has_every_field(string part)
+    {
+        string docs = Path.Combine(SourceTests.Root, "docs"),
+            page = File.ReadAllText(Path.Combine(docs, "json.md"));
+        var schema = JsonNode.Parse(File.ReadAllText(Path.Combine(docs, "result-schema.json")))!;
+        Assert.All(schema["$defs"]![part]!["properties"]!.AsObject(), p => Assert.Contains($"`{p.Key}`", page));
+    }
+
     private static string PageOf(string optimizer) =>
         optimizer switch
         {
@@ -97,7 +139,7 @@ public sealed partial class DocumentationTests
         value switch
         {
             null => "none",
-            LinearSolver solver => solver.GetType().Name,
+            LinearSolver or StepRule or InverseOptions or CurvatureOptions or DistributionOptions => value.GetType().Name,
             OptimizerOptions o => $"{o.GetType().DeclaringType!.Name}.Options",
             bool b => b ? "true" : "false",
             Enum e => e.ToString(),

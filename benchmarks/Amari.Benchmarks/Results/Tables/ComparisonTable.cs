@@ -99,22 +99,28 @@ internal static class ComparisonTable
     {
         if ((string?)c["leader"] is not { } leader)
             return "Every optimizer had trouble with some seed.";
-        string[] beaten = [.. optimizers.Where(IsWorse).Select(Name)],
-            ties = [.. optimizers.Where(o => o["endTest"] is not null && !IsWorse(o)).Select(Name)],
+        var ties = Ties(c);
+        string[] beaten = [.. optimizers.Where(o => IsWorse(c, o)).Select(Name)],
             troubled = [.. optimizers.Where(o => o["runs"]!.AsArray().Any(r => (bool)r!["troubled"]!)).Select(Name)];
         return $"`{leader}` ends with the lowest mean held-out loss."
             + (beaten.Length > 0 ? $" It is better than {Markdown.Join(beaten)} beyond chance." : "")
-            + (ties.Length > 0 ? $" {Markdown.Join(ties)} cannot be told apart from it with these seeds." : "")
+            + (ties.Count > 0 ? $" {Markdown.Join(ties)} cannot be told apart from it with these seeds." : "")
             + (
                 troubled.Length > 0
                     ? $" {Markdown.Join(troubled)} had trouble, and {(troubled.Length == 1 ? "is" : "are")} not compared."
                     : ""
             );
-
-        bool IsWorse(JsonNode o) =>
-            o["endTest"] is { } test && (double)test["holm"]! <= Level && (double)test["mean"]! > (IsRatio(c) ? 1 : 0);
-        static string Name(JsonNode o) => $"`{o["optimizer"]}`";
     }
+
+    /// <summary>The optimizers that cannot be told apart from the one with the lowest mean held-out loss, as code.</summary>
+    /// <param name="c">The comparison.</param>
+    public static IReadOnlyList<string> Ties(JsonNode c) =>
+        [.. c["optimizers"]!.AsArray().Select(o => o!).Where(o => o["endTest"] is not null && !IsWorse(c, o)).Select(Name)];
+
+    private static bool IsWorse(JsonNode c, JsonNode o) =>
+        o["endTest"] is { } test && (double)test["holm"]! <= Level && (double)test["mean"]! > (IsRatio(c) ? 1 : 0);
+
+    private static string Name(JsonNode o) => $"`{o["optimizer"]}`";
 
     /// <summary>Whether the ends were compared by their ratio.</summary>
     private static bool IsRatio(JsonNode c) => (string?)c["endScale"] == "ratio";

@@ -6,7 +6,8 @@ namespace Amari.Benchmarks.Results.Tables;
 internal static class ResultTables
 {
     /// <summary>The blocks that summarise several recipes.</summary>
-    public const string Goals = "goals",
+    public const string Winners = "winners",
+        Goals = "goals",
         Provenance = "provenance";
 
     /// <summary>The content of all blocks, by name: one for each recipe, and the summaries.</summary>
@@ -14,6 +15,7 @@ internal static class ResultTables
     {
         var read = recipes.Select(r => (Recipe: r, Json: space.Read(r))).ToList();
         var blocks = read.ToDictionary(r => r.Recipe.Id, r => r.Json is null ? NotRun(r.Recipe) : Trial(r.Json) + Of(r.Json));
+        blocks[Winners] = WinnerTable.Of(read);
         blocks[Goals] = GoalTable.Of(id => read.First(r => r.Recipe.Id == id).Json);
         blocks[Provenance] = ProvenanceTable.Of(read);
         return blocks;
