@@ -7,13 +7,13 @@ using Amari.Tests.Training;
 
 namespace Amari.Tests;
 
-/// <summary>The packages of this build, in a folder of their own. Their version is a new one each time, so that none is found in a
-/// cache.</summary>
+/// <summary>The packages of this build, in a folder of their own. Their version is a new one each time, as in the README, so that none is
+/// found in a cache.</summary>
 public sealed class PackedPackages : IDisposable
 {
     private readonly TemporaryFolder _folder = new(),
         _temporary = new();
-    private readonly string _version = $"0.1.0-test.{DateTime.UtcNow.Ticks}";
+    private readonly string _version = $"0.1.0.{DateTimeOffset.UtcNow.ToUnixTimeSeconds()}";
 
     /// <summary>Packs all of the solution without building it.</summary>
     public PackedPackages() =>
@@ -26,7 +26,7 @@ public sealed class PackedPackages : IDisposable
                 new DirectoryInfo(AppContext.BaseDirectory).Parent!.Name,
                 "-o",
                 _folder.Path,
-                $"-p:Version={_version}",
+                $"-p:PackageVersion={_version}",
                 "-warnaserror",
                 "-v",
                 "quiet",

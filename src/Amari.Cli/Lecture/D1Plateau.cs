@@ -11,8 +11,9 @@ namespace Amari.Cli.Lecture;
 /// <remarks><code>
 /// p = σ(w), y = 0, w₀ = 10, 100 steps:   w ← w - 0.5 (p - y),   w ← w - 0.1 (p - y) / (p (1 - p) + 10⁻⁵)
 /// </code>
-/// The first natural step divides by 5.5e-5 and ends at -1795, where every gradient is 0. A step of a fixed KL divergence is limited by the
-/// change of the distribution instead.</remarks>
+/// The first natural step divides by 5.5e-5 and ends at -1795, where every gradient is 0. A step of a given KL divergence is limited by the
+/// change of the distribution instead, but neither shrinks where the neuron is right, nor has that divergence where p (1 - p) is tiny.
+/// </remarks>
 internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and gradient descent on a plateau")
 {
     private const double Start = 10,
@@ -20,7 +21,8 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         GradientRate = 0.5,
         NaturalRate = 0.1,
         Epsilon = 1e-5,
-        Kl = 1e-3;
+        Kl = 1e-3,
+        Unsaturated = 2.2; // |w| where p is between 0.1 and 0.9
     private const int Steps = 100;
     private static readonly Likelihood Likelihood = new Bernoulli();
 
@@ -28,8 +30,10 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
     {
         double[] gradient = Follow(n => GradientRate * n.Gradient()),
             natural = Follow(n => NaturalRate * n.Gradient() / (n.Fisher() + Epsilon));
-        double achieved = 0;
-        var plateau = Plateau(gradient, natural, report => achieved = Math.Max(achieved, Math.Abs(report.AchievedKl!.Value / Kl - 1)));
+        var divergences = new List<(double Weight, double Kl)> { (Start, 0) };
+        var plateau = Plateau(gradient, natural, (w, report) => divergences.Add((w, report.AchievedKl ?? double.NaN)));
+        double first = divergences[1].Kl,
+            achieved = divergences.Where(d => Math.Abs(d.Weight) < Unsaturated).Max(d => Math.Abs(d.Kl / Kl - 1));
         var flat = Flat();
         var landscape = new D1Landscape();
 
@@ -52,7 +56,9 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             Check.Near("the lecture's natural gradient after 1 step, w", natural[1], -1795.1088033564777),
             Check.Near("the lecture's natural gradient after 100 steps, w", natural[100], -1795.1088033564777),
             Check.AtMost("KL trust region: largest |achieved / target - 1| between p = 0.9 and 0.1", achieved, 0.05),
-            Check.AtMost("KL trust region: w after 100 steps", End(plateau, D1Landscape.TrustRegion), 0),
+            Check.Near("KL trust region: achieved KL of the first step", first, Divergence(Start, divergences[1].Weight), 1e-9),
+            Check.AtLeast("KL trust region: achieved / target KL of the first step (it is out of range)", first / Kl, 2),
+            Check.AtMost("KL trust region: w after 100 steps (it runs away)", End(plateau, D1Landscape.TrustRegion), -14),
             Check.AtLeast("(p - y)²: Newton's w after 100 steps (it climbs)", End(flat, "Newton"), Start),
             Check.AtLeast("(p - y)²: gradient descent's w after 100 steps (it stalls)", End(flat, "gradient descent"), 9.9),
             Check.AtMost("(p - y)²: natural gradient's w after 100 steps", End(flat, "natural gradient"), 0),
@@ -63,7 +69,8 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             [table, squared, two],
             checks,
             [DrawLecture(gradient, natural), DrawPlateau(plateau, flat), landscape.Draw()],
-            "The lecture's natural gradient leaves the plateau in one huge step; steps of equal KL divergence cross it at a steady pace. "
+            "The lecture's natural gradient leaves the plateau in one huge step. Steps of a given KL divergence take it back into range, "
+                + "but run away where the neuron is certain and right, unless the rate falls. "
                 + "Where the loss is flat, gradient descent stalls, Newton's method climbs or ends in a saddle, and the natural gradient "
                 + "continues."
         );
@@ -79,8 +86,8 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
         return [.. path];
     }
 
-    /// <summary>Every method on -log p. Reports of the trust region away from saturation are passed on.</summary>
-    private static List<Trace> Plateau(double[] gradient, double[] natural, Action<StepReport> achieved)
+    /// <summary>Every method on -log p. The weights and reports of the trust region are passed on.</summary>
+    private static List<Trace> Plateau(double[] gradient, double[] natural, Action<double, StepReport> after)
     {
         Tensor x = zeros(1, 1, dtype: ScalarType.Float64),
             y = full(1, 1, Target, dtype: ScalarType.Float64);
@@ -91,15 +98,11 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
             return new(name, Palette.Of(color), model.Descend(optimizer, Likelihood, x, y, Steps));
         }
 
-        Trace Second(string name, string color, Func<Coordinates, SecondOrderOptimizer> create, Action<double, StepReport>? after = null)
+        Trace Second(string name, string color, Func<Coordinates, SecondOrderOptimizer> create, Action<double, StepReport>? passOn = null)
         {
             using var model = One();
             using var optimizer = create(model);
-            return new(
-                name,
-                Palette.Of(color),
-                model.Descend(optimizer, x, y, Steps, after is null ? null : (w, report) => after(w[0], report))
-            );
+            return new(name, Palette.Of(color), model.Descend(optimizer, x, y, Steps, (w, report) => passOn?.Invoke(w[0], report)));
         }
 
         return
@@ -110,11 +113,7 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
                 D1Landscape.TrustRegion,
                 "kfac",
                 m => new NaturalGradient(m, Likelihood, new() { KlRadius = Kl, Damping = 1e-9 }),
-                (w, report) =>
-                {
-                    if (Math.Abs(w) < 2.2)
-                        achieved(report);
-                }
+                after
             ),
             Second("Newton", "newton", m => new Newton(m, Likelihood, new() { Damping = Epsilon })),
             First("Adam", "adam", m => new Adam(m, new() { LearningRate = 0.2 })),
@@ -165,6 +164,10 @@ internal sealed class D1Plateau() : LectureItem("D1", "Natural gradient and grad
     }
 
     private static Coordinates One() => new(tensor(new[] { Start }), w => w + 0, (w, x) => w.unsqueeze(0));
+
+    /// <summary>KL( p(w) ‖ p(v) ) of the neuron, exact in both tails: -log p(1) is the loss at -w, -log p(0) that at w.</summary>
+    private static double Divergence(double w, double v) =>
+        Neuron.Sigmoid(w) * (Loss(-v) - Loss(-w)) + Neuron.Sigmoid(-w) * (Loss(v) - Loss(w));
 
     private static double Loss(double w) => Math.Max(w, 0) + Math.Log(1 + Math.Exp(-Math.Abs(w)));
 

@@ -12,8 +12,8 @@ namespace Amari.Cli.Lecture;
 /// x : [32, 10], y = x W', W : [5, 10], loss = mean of (y - t)²
 /// A ← 0.9 I + 0.1 x'x / 32,  G ← 0.9 I + 0.1 δ'δ / 32,  δ = y - t
 /// W ← W - 0.1 (G + 10⁻³)⁻¹ ∂W (A + 10⁻³)⁻¹
-/// </code>Blocks are ordered as W row by row, where A ⊗ G reads G ⊗ A. With δ of the data this is the empirical Fisher, which A ⊗ G
-/// approximates. For the true Fisher of a Gaussian output, δ is drawn independently of x, and A ⊗ G is exact.</remarks>
+/// </code>Blocks are in the order of vec(W), column by column. With δ of the data this is the empirical Fisher, which A ⊗ G approximates.
+/// For the true Fisher of a Gaussian output, δ is drawn independently of x, and A ⊗ G is exact.</remarks>
 internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a linear layer 10 -> 5")
 {
     private const int Inputs = 10,
@@ -53,11 +53,11 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
             plain = Loss(w - Rate * gradient);
 
         // The same step from matrices of 50 x 50.
-        var damped = kron(g + Damping * Identity(Outputs), a + Damping * Identity(Inputs));
-        double stepError = Relative(linalg.solve(damped, gradient.reshape(-1)), step.reshape(-1));
-        Tensor scores = (delta.unsqueeze(2) * x.unsqueeze(1)).reshape(Batch, -1),
+        var damped = kron(a + Damping * Identity(Inputs), g + Damping * Identity(Outputs));
+        double stepError = Relative(linalg.solve(damped, Vec(gradient)), Vec(step));
+        Tensor scores = (x.unsqueeze(2) * delta.unsqueeze(1)).reshape(Batch, -1),
             empirical = scores.t().mm(scores) / Batch;
-        var factored = kron(scatter / Batch, gram / rows);
+        var factored = kron(gram / rows, scatter / Batch);
 
         // The library's optimizer with the true Fisher, from the same weights. Its loss is the mean over 32 terms of |y - t|².
         var objective = new Objective(layer, Squared, [(x, t)]);
@@ -118,7 +118,7 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
         return new(
             [table],
             checks,
-            [Draw(empirical, factored, fisher, exact)],
+            [Draw(empirical, factored, Ordered(fisher), Ordered(exact))],
             "A 10 x 10 and a 5 x 5 inverse give exactly the step of the 50 x 50 one. With the data's errors A x G only approximates "
                 + "the dense block; with the model's own errors it is exact."
         );
@@ -130,13 +130,23 @@ internal sealed class D2KfacStep() : LectureItem("D2", "One K-FAC step of a line
 
     private static Tensor Identity(long n) => eye(n, dtype: ScalarType.Float64);
 
+    /// <summary>The columns of a matrix [out, in], one below the other.</summary>
+    private static Tensor Vec(Tensor matrix) => matrix.t().reshape(-1);
+
+    /// <summary>A matrix over the weights in the order of memory, in that of <see cref="Vec"/>.</summary>
+    private static Tensor Ordered(Tensor block)
+    {
+        var order = Vec(arange(Outputs * Inputs, dtype: ScalarType.Int64).view(Outputs, Inputs));
+        return block.index_select(0, order).index_select(1, order);
+    }
+
     private static double Relative(Tensor value, Tensor expected) => (value - expected).norm().ToDouble() / expected.norm().ToDouble();
 
     private static Figure Draw(Tensor empirical, Tensor factored, Tensor fisher, Tensor exact)
     {
         Plot Of(string title, Tensor matrix, Tensor like)
         {
-            var panel = Figure.Panel(title, "weight, in rows of W", "weight, in rows of W");
+            var panel = Figure.Panel(title, "entry of vec W", "entry of vec W");
             Figure.Matrix(panel, Figure.Array(matrix), like.abs().quantile(tensor(0.99, dtype: ScalarType.Float64)).ToDouble());
             return panel;
         }

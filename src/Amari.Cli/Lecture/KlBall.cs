@@ -8,10 +8,15 @@ namespace Amari.Cli.Lecture;
 /// each.</summary>
 internal sealed class KlBall
 {
-    private const double Small = 1e-8,
-        Shown = 1e-5,
-        Spread = 2.5;
-    private const int Angles = 120;
+    /// <summary>ε of <see cref="Step"/>.</summary>
+    public const double Small = 1e-8;
+
+    /// <summary>ε of the figure.</summary>
+    public const double Shown = 1e-5;
+
+    private const double Spread = 2.5;
+    private const int Angles = 120,
+        Probes = 24; // angles
     private readonly Likelihood _likelihood = new Bernoulli();
     private readonly Sequential _model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2)).to(ScalarType.Float64);
     private readonly ParameterLayout _layout;
@@ -110,12 +115,47 @@ internal sealed class KlBall
         return 0.5 * (low + high);
     }
 
+    /// <summary>The longest over the shortest diameter of the ellipse ½ D'FD = ε in the plane of the natural gradient and the
+    /// gradient.</summary>
+    public double Elongation
+    {
+        get
+        {
+            var (e1, e2) = Plane();
+            double a = Quadratic(e1),
+                c = Quadratic(e2),
+                b = Quadratic(e1 + e2) - a - c, // e1'F e2
+                middle = (a + c) / 2,
+                radius = Math.Sqrt(Math.Pow((a - c) / 2, 2) + b * b / 4);
+            return Math.Sqrt((middle + radius) / (middle - radius));
+        }
+    }
+
+    /// <summary>The largest |r / r₀ - 1| over directions in that plane, where a step of length r has an exact KL of ε, and one of length r₀
+    /// has ½ D'FD = ε.</summary>
+    public double Deviation(double epsilon)
+    {
+        var (e1, e2) = Plane();
+        double aspect = Math.Sqrt(Quadratic(e1) / Quadratic(e2));
+        return Enumerable
+            .Range(0, Probes)
+            .Select(i => 2 * Math.PI * i / Probes)
+            .Select(angle => e1 * Math.Cos(angle) + e2 * (aspect * Math.Sin(angle)))
+            .Max(d => Math.Abs(Length(d, epsilon) / Math.Sqrt(epsilon / Quadratic(d)) - 1));
+    }
+
+    /// <summary>Orthonormal: along the natural gradient, and across it towards the negative gradient.</summary>
+    private (Tensor Along, Tensor Across) Plane()
+    {
+        var along = Step / Step.norm();
+        var rest = -(Gradient - along * along.dot(Gradient));
+        return (along, rest / rest.norm());
+    }
+
     /// <summary>The plane of the natural gradient and the gradient, in units of the length of the natural step.</summary>
     public Plot Draw()
     {
-        var e1 = Step / Step.norm();
-        var rest = -(Gradient - e1 * e1.dot(Gradient));
-        var e2 = rest / rest.norm();
+        var (e1, e2) = Plane();
         double unit = Step.norm().ToDouble() * Math.Sqrt(Shown / Small),
             g1 = Gradient.dot(e1).ToDouble(),
             g2 = Gradient.dot(e2).ToDouble();

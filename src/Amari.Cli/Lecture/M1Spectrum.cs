@@ -115,7 +115,7 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
         for (int i = 0; i < Top; i++)
             if (i < Classes + 4 || i % 10 == 9)
                 spectrum.Add(i + 1, largest.Values[i], values[i], i < outliers.Count ? "outlier" : "bulk");
-        spectrum.Add(values.Length, "", values[^1], "smallest");
+        spectrum.Add(values.Length, "", values[^1], string.Create(CultureInfo.InvariantCulture, $"smallest; at least -c = -{Decay}"));
         var descents = new LectureTable("lr x λ₁ / 2", "lr", "on", "factor per step", "|v₁'D| at the start", "at the end");
         foreach (var run in runs)
         foreach (var (name, path) in new[] { ("quadratic", run.Quadratic), ("network", run.Network) })
@@ -159,7 +159,9 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
                 CultureInfo.InvariantCulture,
                 $"{outliers.Count} eigenvalues stand out for {Classes} classes (the widest gap is after rank {gap}), and "
                     + $"{100 * bulk:F0} % are "
-                    + $"below 1 % of the largest in magnitude. Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
+                    + $"below 1 % of the largest in magnitude. The smallest, {Number.Short(values[^1], 2)}, is no rounding error: with the "
+                    + $"weight decay c = {Decay} it is {Number.Short(values[^1] + Decay, 2)}, and the minimum is strict. "
+                    + $"Gradient descent converges at 0.95 x 2/λ and diverges at 1.05 x 2/λ."
             )
         );
     }
@@ -199,20 +201,18 @@ internal sealed class M1Spectrum() : LectureItem("M1", "The spectrum of a traine
                 (runs[0], Palette.Of("adamw"), "0.95 x 2 / λ₁"),
             }
         )
-        {
             Figure.Line(plot, steps, run.Network.Select(Math.Log10), color, $"{name}, network");
-            var sparse = run.Quadratic.Index().Where(p => p.Index % 5 == 0 && p.Item > Floor).ToList();
-            Figure.Marks(
-                plot,
-                sparse.Select(p => (double)p.Index),
-                sparse.Select(p => Math.Log10(p.Item)),
-                "#000000",
-                $"{name}, quadratic approximation",
-                7
-            );
-        }
+        var sparse = runs.SelectMany(r => r.Quadratic.Index()).Where(p => p.Index % 5 == 0 && p.Item > Floor).ToList();
+        Figure.Marks(
+            plot,
+            sparse.Select(p => (double)p.Index),
+            sparse.Select(p => Math.Log10(p.Item)),
+            "#000000",
+            "quadratic approximation",
+            7
+        );
         Figure.Logarithmic(plot.Axes.Left, Floor, 1e2);
-        plot.Axes.SetLimitsX(0, Steps);
+        plot.Axes.SetLimitsX(-1.5, Steps + 1.5);
         Figure.Legend(plot, corner: Alignment.UpperLeft);
         return new("M1-stability", plot);
     }

@@ -105,7 +105,7 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
         Series(e[..(clean + 1)], "newton", "Newton");
         Series(inexact, "newton-cg", "Newton-CG");
         Series(descent, "sgd", "gradient descent, lr 1.9 / λ₁");
-        plot.Axes.SetLimits(-0.2, Steps, -0.5, 16.5);
+        plot.Axes.SetLimits(-0.2, Steps + 0.2, -0.5, 16.5);
         Figure.Legend(plot, corner: Alignment.MiddleRight);
         return new(
             [table],
@@ -120,5 +120,5 @@ internal sealed class M2Newton() : LectureItem("M2", "Newton's method doubles th
     }
 
     /// <summary>-log₁₀ of the relative error, limited by float64.</summary>
-    private static double Digits(double error) => Math.Min(15.9, -Math.Log10(Math.Max(error, 1e-16)));
+    private static double Digits(double error) => Math.Min(15.9, Math.Log10(1 / Math.Max(error, 1e-16)));
 }

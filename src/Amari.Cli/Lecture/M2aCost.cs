@@ -11,7 +11,7 @@ namespace Amari.Cli.Lecture;
 /// one layer n x n with a softmax, d = n² parameters, 2 n examples
 /// Newton      d² numbers, d Hessian-vector products, d³/3 multiplications to solve
 /// Newton-CG   five vectors of d (g, p, r, d, Hd), a few products
-/// K-FAC       two matrices n x n and their inverses: n³ = d^1.5
+/// K-FAC       two matrices n x n, their inverses and the momentum, five times d numbers; inverses: n³ = d^1.5
 /// </code>
 /// Float32; the solve in float64 and to larger d, where it is cubic. Times are medians of processor time, which other programs do not
 /// affect.</remarks>
@@ -19,7 +19,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
 {
     private const int Repeats = 5,
         Solved = 3,
-        SteihaugVectors = 5,
+        Arrays = 5, // of d numbers, both for Newton-CG and for K-FAC
         WarmUp = 24;
     private static readonly int[] Sizes = [26, 31, 38, 45],
         Larger = [64, 96, 144, 216, 320],
@@ -80,11 +80,13 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
             solved.Add(d, Milliseconds * seconds, Math.Pow(d, 3) / 3);
         solved.Add("exponent", solve, 3.0);
         var last = costs[^1];
+        double vector = sizeof(float) * (double)all[^1].Dimension;
         Check[] checks =
         [
             Check.Near("exponent in d of the Hessian's memory", newtonMemory, 2, 1e-9),
             Check.Near("exponent in d of Newton-CG's memory", cgMemory, 1, 1e-9),
             Check.Near("exponent in d of K-FAC's memory", kfacMemory, 1, 0.1),
+            Check.Near($"K-FAC's memory over that of d numbers, d = {all[^1].Dimension}", all[^1].KfacBytes / vector, Arrays, 0.1),
             Check.Near("exponent in d of the time to solve", solve, 3, 0.5) with
             {
                 Timed = true,
@@ -190,7 +192,7 @@ internal sealed class M2aCost() : LectureItem("M2a", "The cost of Newton's metho
             cgTime,
             kfacTime,
             matrix is null ? double.NaN : matrix.numel() * matrix.ElementSize,
-            SteihaugVectors * start.numel() * start.ElementSize,
+            Arrays * start.numel() * start.ElementSize,
             kfac.StateBytes
         );
 

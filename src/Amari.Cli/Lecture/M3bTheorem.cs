@@ -9,8 +9,8 @@ namespace Amari.Cli.Lecture;
 /// <summary>M3b: the natural-gradient theorem.</summary>
 /// <remarks><code>
 /// the minimiser of L + g'D subject to KL ≤ ε, for small ε, is   D = -(1/λ) F⁻¹ g,   1/λ = √(2 ε / g'F⁻¹g),   with g'D = -√(2 ε g'F⁻¹g)
-/// </code>Left: the library's trust-region step, the target KL against the exact KL that it achieves. Right: the KL ball in the plane of
-/// the gradient and the natural gradient, and the decrease in other directions.</remarks>
+/// </code>Left: the library's trust-region step, the target KL against the exact KL that it achieves. Right: the steps of that KL in the
+/// plane of the gradient and the natural gradient, next to the ellipse ½ D'FD = ε, and the decrease in other directions.</remarks>
 internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is the steepest descent per unit of KL divergence")
 {
     private const int Examples = 60,
@@ -22,7 +22,13 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
 
     public override LectureResult Run(int seed)
     {
-        var target = new LectureTable("target KL", "achieved", "achieved / target", "with the empirical Fisher", "/ target");
+        var target = new LectureTable(
+            "target KL",
+            "achieved: exact Fisher",
+            "over the target",
+            "achieved: empirical Fisher",
+            "over the target"
+        );
         double[] exact = Achieved(FisherKind.Exact, seed),
             empirical = Achieved(FisherKind.Empirical, seed);
         foreach (var (i, epsilon) in Radii.Index())
@@ -39,6 +45,9 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
         directions.Add($"best of {Random} random directions", best, "");
         directions.Add($"best of {Random} close to the natural gradient", bestNear, "");
         directions.Add($"best of {Probed} of both", "", bestExact);
+        var ellipse = new LectureTable("KL", "length of the ellipse / its width", "largest deviation of the exact KL from the ellipse");
+        foreach (double epsilon in (double[])[KlBall.Small, KlBall.Shown])
+            ellipse.Add(epsilon, ball.Elongation, ball.Deviation(epsilon));
 
         var small = Radii.Index().Where(r => r.Item <= Exact).ToList();
         Check[] checks =
@@ -60,9 +69,10 @@ internal sealed class M3bTheorem() : LectureItem("M3b", "The natural gradient is
             Check.AtMost("the best direction close to it, over the theorem's", bestNear, 1),
             Check.AtMost("the best direction with the exact KL, over the theorem's", bestExact, 1.002),
             Check.AtMost("the gradient's direction, over the theorem's", ball.Share(-ball.Gradient), 0.9),
+            Check.AtMost("largest deviation of the exact KL from the ellipse, ε = 1e-8", (double)ellipse.Rows[0][2], 0.02),
         ];
         return new(
-            [target, directions],
+            [target, directions, ellipse],
             checks,
             [new("M3b-theorem", DrawTargets(exact, empirical), ball.Draw())],
             string.Create(

@@ -20,6 +20,9 @@ internal sealed record PyTorchStorage(string Key, ScalarType Type, long Length)
         ("BoolStorage", ScalarType.Bool, 1),
     ];
 
+    /// <summary>The dtypes, with commas.</summary>
+    public static string TypeNames { get; } = string.Join(", ", Types.Select(t => t.Type));
+
     /// <summary>Number of bytes.</summary>
     public long Bytes => checked(Length * Array.Find(Types, t => t.Type == Type).Size);
 
@@ -30,9 +33,7 @@ internal sealed record PyTorchStorage(string Key, ScalarType Type, long Length)
     /// <exception cref="ArgumentException">There is none; the message has the tensor and the dtypes.</exception>
     public static string NameOf(string tensor, ScalarType type) =>
         Array.Find(Types, t => t.Type == type).Name
-        ?? throw new ArgumentException(
-            $"Tensor '{tensor}' has dtype {type}; files for PyTorch store {string.Join(", ", Types.Select(t => t.Type))}."
-        );
+        ?? throw new ArgumentException($"Tensor '{tensor}' has dtype {type}; files for PyTorch store {TypeNames}.");
 
     /// <summary>Reads the elements. The caller disposes them.</summary>
     /// <exception cref="EndOfStreamException">The file ends before.</exception>

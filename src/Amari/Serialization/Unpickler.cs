@@ -29,10 +29,24 @@ internal sealed class Unpickler(Stream file)
         public static Global Dictionary { get; } = new("collections", "OrderedDict");
         public static Global Tensor { get; } = new("torch._utils", "_rebuild_tensor_v2");
         public static Global Parameter { get; } = new("torch._utils", "_rebuild_parameter");
+
+        /// <summary>A parameter with attributes, since PyTorch 2.0.</summary>
+        public static Global MarkedParameter { get; } = new("torch._utils", "_rebuild_parameter_with_state");
+
+        /// <summary>A tensor with attributes: a function, its arguments, and the class of the result.</summary>
+        public static Global MarkedTensor { get; } = new("torch._tensor", "_rebuild_from_type_v2");
+        public static Global TensorClass { get; } = new("torch", "Tensor");
         public static Global Size { get; } = new("torch", "Size");
 
-        public bool IsKnown =>
-            this == Dictionary || this == Tensor || this == Parameter || this == Size || (Module == "torch" && ElementType is not null);
+        private static readonly Global[] Named = [Dictionary, Tensor, Parameter, MarkedParameter, MarkedTensor, TensorClass, Size];
+
+        public bool IsKnown => Named.Contains(this) || (Module == "torch" && ElementType is not null);
+
+        /// <summary>Whether it describes tensors of a kind that is not read: another dtype, sparse, quantized.</summary>
+        public bool IsOtherTensor =>
+            Module == "torch"
+                ? Name.EndsWith("Storage", StringComparison.Ordinal)
+                : Module == "torch._utils" && Name.StartsWith("_rebuild_", StringComparison.Ordinal);
 
         public ScalarType? ElementType => PyTorchStorage.TypeOf(Name);
     }
@@ -174,11 +188,16 @@ internal sealed class Unpickler(Stream file)
     }
 
     private static Global Known(string module, string name) =>
-        new Global(module, name) is { IsKnown: true } known
-            ? known
-            : throw new InvalidDataException(
+        new Global(module, name) switch
+        {
+            { IsKnown: true } known => known,
+            { IsOtherTensor: true } => throw new InvalidDataException(
+                $"it has a tensor of a kind that is not read ({module}.{Shown(name)}); dense tensors of {PyTorchStorage.TypeNames} are"
+            ),
+            _ => throw new InvalidDataException(
                 $"its pickle refers to {Shown(module)}.{Shown(name)}, which is no part of a state dict of tensors; nothing was executed"
-            );
+            ),
+        };
 
     /// <summary>What a call would make, for the names that are known.</summary>
     private static object? Made(Global? function, object?[]? arguments) =>
@@ -187,12 +206,25 @@ internal sealed class Unpickler(Stream file)
             (null, _) or (_, null) => throw Malformed("a call of what is no function"),
             _ when function == Global.Dictionary && arguments is [] => new OrderedDictionary<object, object?>(),
             _ when function == Global.Size && arguments is [object?[] size] => size,
-            _ when function == Global.Parameter && arguments is [PyTorchTensor tensor, bool, ..] => tensor,
+            _ when (function == Global.Parameter || function == Global.MarkedParameter) && arguments is [PyTorchTensor tensor, bool, ..] =>
+                tensor,
+            _ when function == Global.MarkedTensor
+                    && arguments is [Global inner, Global type, object?[] values, ..]
+                    && inner == Global.Tensor
+                    && type == Global.TensorClass => Made(inner, values),
             _ when function == Global.Tensor
-                    && arguments is [PyTorchStorage storage, long offset, object?[] shape, object?[] strides, bool, ..] =>
-                new PyTorchTensor(storage, offset, Whole(shape), Whole(strides)).Checked(),
+                    && arguments is [PyTorchStorage storage, long offset, object?[] shape, object?[] strides, bool, _, .. var notes]
+                    && !IsPending(notes) => new PyTorchTensor(storage, offset, Whole(shape), Whole(strides)).Checked(),
             _ => throw Malformed($"unexpected arguments of {function.Module}.{function.Name}"),
         };
+
+    /// <summary>Whether the elements in memory are still to be negated or conjugated, as notes on a tensor may say.</summary>
+    private static bool IsPending(object?[] notes) =>
+        notes is [OrderedDictionary<object, object?> marks] && marks.Any(m => m.Value is not false)
+            ? throw new InvalidDataException(
+                "it has a tensor whose negation or conjugation is pending; save x.resolve_neg() or x.resolve_conj() in its place"
+            )
+            : notes is not ([] or [OrderedDictionary<object, object?>]);
 
     private PyTorchStorage StorageOf(object? id)
     {

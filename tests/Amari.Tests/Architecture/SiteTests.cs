@@ -1,10 +1,11 @@
 using System.Text.RegularExpressions;
+using Amari.Tests.Fixtures;
 
 namespace Amari.Tests.Architecture;
 
 /// <summary>The site that <c>dotnet docfx</c> builds. <c>.ci/run</c> builds it and sets AMARI_SITE; without it, these
 /// tests are skipped.</summary>
-public sealed partial class SiteTests
+public sealed partial class SiteTests(Chromium chromium)
 {
     [GeneratedRegex("""<a\s[^>]*?href="([^"#]*)(?:#([^"]*))?"[^>]*>""")]
     private static partial Regex Link();
@@ -70,6 +71,21 @@ public sealed partial class SiteTests
             from Match request in Request().Matches(File.ReadAllText(file))
             select $"{Path.GetRelativePath(Site, file)}: {request.Value}"
         );
+
+    /// <summary>No end of a line is hidden, on a desktop or a phone.</summary>
+    [Theory]
+    [InlineData("index.html", 1280)]
+    [InlineData("docs/lecture.html", 1280)]
+    [InlineData("docs/lecture.html", 390)]
+    public async Task Code_blocks_fit_the_window(string page, int width)
+    {
+        await using var open = await chromium.Open(new Uri(Path.Combine(Site, page)).AbsoluteUri, width);
+        Assert.Empty(
+            await open.Value<string[]>(
+                "[...document.querySelectorAll('pre')].filter(e => e.scrollWidth > e.clientWidth).map(e => e.textContent.slice(0, 80))"
+            )
+        );
+    }
 
     private static bool Exists(string file, string address) =>
         File.Exists(Path.GetFullPath(address.Split('?', '#')[0], Path.GetDirectoryName(file)!));

@@ -31,6 +31,7 @@ public sealed class LectureTests : IDisposable
             c => Assert.True(c.Passed, $"{c.Name}: {c.Value}, expected {c.Expected} ({c.Relation}, {c.Tolerance})")
         );
         Assert.NotEmpty(run.Result.Tables);
+        Assert.DoesNotMatch(@"-0(\.0+)?(?![\d.])", string.Join(' ', run.Result.Tables.SelectMany(t => t.Rows).SelectMany(r => r)));
         Assert.NotEmpty(run.Result.Sentence);
         Assert.Equal(2 * run.Result.Figures.Count, run.Files.Count);
         string section = LectureText.Section(id);

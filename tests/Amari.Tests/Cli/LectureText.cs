@@ -25,10 +25,7 @@ internal static partial class LectureText
                 "M1" => M1(result),
                 "M2" => M2(result),
                 "M2a" => [$"memory grows as $d^{{{Value(result, "exponent in d of the Hessian's memory"):F2}}}$"],
-                "M2b" =>
-                [
-                    $"from {10 * Value(result, "linear network: share of starts from which Newton ends at the saddle")} of 10 starts",
-                ],
+                "M2b" => [$"from {Value(result, "linear network, 10 starts: at the saddle with Newton")} of 10 starts"],
                 "M2c" => [$"is {Cell(result, 0, "Newton, λ = 0.001: spread", 6) / Cell(result, 0, "gradient: spread", 6):F1} times"],
                 "M3b" => M3b(result),
                 "M3c" => M3c(result),
@@ -46,11 +43,7 @@ internal static partial class LectureText
                     $"\\eta\\, c = {Value(result, "Lion moves its learning rate"):G4}",
                     $"0.05$ it is {Step(result, 1):G4}, with $\\sqrt v = 0.2$ it is {Step(result, 2):G4}",
                 ],
-                "D1" =>
-                [
-                    $"$w = {Value(result, "the lecture's natural gradient after 1 step, w"):F0}$",
-                    $"at {Value(result, "gradient descent after 100 steps, w"):F2} after 100 steps",
-                ],
+                "D1" => D1(result),
                 "D2" => [$"it is {100 * Cell(result, 0, "A x G of the data's delta against the dense empirical block", 1):F0} % off"],
                 _ => (FormattableString[])[],
             }
@@ -59,10 +52,15 @@ internal static partial class LectureText
     private static FormattableString[] M1(LectureResult result) =>
         [
             $"is after rank {Value(result, "rank after which the eigenvalues decrease most")}.",
+            $"counts {Outliers(result) - Value(result, "rank after which the eigenvalues decrease most")} more",
+            $"smallest eigenvalue of $H$ is {Number.Short((double)result.Tables[0].Rows[^1][2], 2)}",
+            $"the smallest is {Number.Short(Value(result, "smallest eigenvalue of H + c I at the minimum"), 2)}",
             $"{100 * Value(result, "share of eigenvalues below 1 % of the largest"):F0} % of the eigenvalues are near 0",
             $"multiplies the distance by {Value(result, "factor per step on the network, lr = 0.95 x 2 / λ"):F3}.",
             $"by {Value(result, "factor per step on the network, lr = 1.05 x 2 / λ"):F3}.",
         ];
+
+    private static double Outliers(LectureResult result) => Value(result, "outliers by the rule of the library, for 10 classes");
 
     private static FormattableString[] M2(LectureResult result)
     {
@@ -79,10 +77,13 @@ internal static partial class LectureText
         double Ratio(double target, int column = 2) => (double)result.Tables[0].Rows.Single(r => (double)r[0] == target)[column];
         return
         [
-            $"| up to 3e-4 | within {100 * (Ratio(3e-4) - 1):F0} % |",
-            $"| 1e-3 | {100 * (Ratio(1e-3) - 1):F0} % above the target |",
-            $"| 0.1 | {Ratio(0.1):F1} times the target",
-            $"| any, with the empirical Fisher | {100 * (Ratio(1e-7, 4) - 1):F0} % off",
+            .. new[] { (1e-7, "1e-7"), (1e-4, "1e-4"), (3e-4, "3e-4"), (1e-3, "1e-3"), (0.1, "0.1"), (1.0, "1") }.Select(e =>
+                (FormattableString)$"| {e.Item2} | {Ratio(e.Item1):F2} | {Ratio(e.Item1, 4):F2} |"
+            ),
+            $"{100 * (Ratio(1e-7, 4) - 1):F0} % too much, however small",
+            $"is {(double)result.Tables[2].Rows[1][1]:F0} times as long as it is wide",
+            $"by up to {100 * (double)result.Tables[2].Rows[1][2]:F0} %",
+            $"it is {100 * (double)result.Tables[2].Rows[0][2]:F1} %",
             $"by {100 * Value(result, "the gradient's direction, over the theorem's"):F0} % as much",
             $"random directions by {100 * Value(result, "the best random direction, over the theorem's"):F0} %",
         ];
@@ -123,6 +124,19 @@ internal static partial class LectureText
                 return (FormattableString)$"| {w} | {string.Join(" | ", shown)} |";
             }),
         ];
+
+    private static FormattableString[] D1(LectureResult result)
+    {
+        double first = Value(result, "KL trust region: achieved KL of the first step");
+        return
+        [
+            $"$w = {Value(result, "the lecture's natural gradient after 1 step, w"):F0}$",
+            $"at {Value(result, "gradient descent after 100 steps, w"):F2} after 100 steps",
+            $"achieves {first:F3}, {1000 * first:F0} times the target",
+            $"within {100 * Value(result, "KL trust region: largest |achieved / target - 1| between p = 0.9 and 0.1"):F0} % of the target",
+            $"to {Number.Short(Value(result, "KL trust region: w after 100 steps (it runs away)"), 1)} after 100 steps",
+        ];
+    }
 
     private static double Step(LectureResult result, int row) => (double)result.Tables[0].Rows[row][3];
 
