@@ -76,7 +76,7 @@ internal static class Answer
     /// <summary>Why runs are too short for any verdict, in one sentence: no optimizer took a step, or one had no more than the step that no
     /// budget prevents. Null if they are not. A single step that reached the target, or after which there was nothing to do, is
     /// enough.</summary>
-    private static string? TooShort(BenchmarkResult comparison, IReadOnlyList<Summary> stable)
+    private static string? TooShort(BenchmarkResult comparison, List<Summary> stable)
     {
         List<TrainingRun> runs = [.. stable.SelectMany(s => s.Runs)];
         if (runs.Count > 0 && runs.TrueForAll(r => r.Steps == 0))
