@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using Amari.Distributed;
 using Amari.Native;
 using Amari.Training;
+using Amari.Workloads.Data;
 
 namespace Amari.Cli.Commands;
 
@@ -20,15 +22,11 @@ public static class CommandLine
         var parsed = Parse(output);
         if (IsJsonOnOutput(parsed))
             parsed = Parse(error); // standard output has only the JSON
-        if (parsed.Errors.Count > 0)
+        if ((OptionError(parsed) ?? ParseError(parsed)) is { } wrong)
         {
-            // prefer an error that names the wrong value
-            var first = parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors[0];
             if (Launcher.Rank > 0)
                 Thread.Sleep(2000); // an error of all ranks is printed by rank 0, and the launcher ends the others
-            error.WriteLine(
-                (Launcher.Rank > 0 ? $"Rank {Launcher.Rank} of {Launcher.Size}: " : "") + first.Message.ReplaceLineEndings(" ")
-            );
+            error.WriteLine((Launcher.Rank > 0 ? $"Rank {Launcher.Rank} of {Launcher.Size}: " : "") + wrong.ReplaceLineEndings(" "));
             return 2;
         }
         if (Launcher.Size > 1 && !Ranks.Commands.Contains(parsed.CommandResult.Command.Name))
@@ -79,6 +77,37 @@ public static class CommandLine
         if (!ReferenceEquals(text, Console.Out) && root.Options.OfType<HelpOption>().First().Action is HelpAction help)
             help.MaxWidth = int.MaxValue; // lines are only wrapped on a terminal
         return root;
+    }
+
+    /// <summary>The parser's error, if any: one that names the wrong value is preferred.</summary>
+    private static string? ParseError(ParseResult parsed) =>
+        (parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors.FirstOrDefault())?.Message;
+
+    /// <summary>What is wrong with an option that does not exist, which the parser takes for an argument, such as the workload, or for the
+    /// value of the option before it; or with one that exists, but stands where the value of another should. Null if there is
+    /// none.</summary>
+    private static string? OptionError(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        HashSet<string> arguments =
+        [
+            .. parsed.UnmatchedTokens,
+            .. command.Arguments.SelectMany(a => parsed.GetResult(a)?.Tokens ?? []).Select(t => t.Value),
+        ];
+        var tokens = parsed.Tokens.TakeWhile(t => t.Type != TokenType.DoubleDash).ToList();
+        int at = tokens.FindIndex(t => t.Type == TokenType.Argument && IsUnknown(t.Value));
+        if (at < 0)
+            return null;
+        string[] names = [.. command.Options.Select(o => o.Name)];
+        string name = tokens[at].Value.Split('=', ':')[0],
+            near = string.Join(", ", NearNames.Of(name, names).Take(3));
+        return names.Contains(name) && at > 0
+            ? $"{tokens[at - 1].Value} has no value: {name} is another option."
+            : $"There is no option {name} for {(command is RootCommand ? "amari" : command.Name)}; the nearest are {near}.";
+
+        // -1 and -inf may be values of options
+        bool IsUnknown(string text) =>
+            text is ['-', '-', _, ..] || (text is ['-', var letter, ..] && char.IsAsciiLetter(letter) && arguments.Contains(text));
     }
 
     private static bool IsJsonOnOutput(ParseResult parsed) =>

@@ -23,11 +23,17 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
     /// <summary>The header with the token.</summary>
     public const string TokenHeader = "X-Amari-Token";
 
-    private const int MaxConnections = 64;
+    /// <summary>The most readers of events at a time.</summary>
+    public const int MaxReaders = 64;
+
+    // Connections without a request cost little, and end soon. So that a reader is not refused because of them, many are allowed; not so
+    // many that the process could open no file.
+    private const int MaxConnections = 1024;
     private const string Ended = "event: end\ndata: 1\n\n";
     private static readonly string[] Names = ["127.0.0.1", "localhost"];
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(0.5),
-        LastRead = TimeSpan.FromSeconds(2); // for readers of the last frame
+        LastRead = TimeSpan.FromSeconds(2), // for readers of the last frame
+        Idle = TimeSpan.FromSeconds(5); // without a request
 
     private readonly LiveView _view;
     private readonly Action _stop;
@@ -49,6 +55,8 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
             options.Listen(IPAddress.Loopback, port);
             options.AddServerHeader = false;
             options.Limits.MaxConcurrentConnections = MaxConnections;
+            options.Limits.KeepAliveTimeout = Idle;
+            options.Limits.RequestHeadersTimeout = Idle;
             options.Limits.MaxRequestBodySize = 0;
         });
         _server = builder.Build();
@@ -113,6 +121,9 @@ internal sealed class LiveServer : IProgress<RunProgress>, IDisposable
             case ("GET", "/"):
                 response.ContentType = "text/html; charset=utf-8";
                 await response.WriteAsync(_view.Document(), context.RequestAborted);
+                break;
+            case ("GET", "/events") when Volatile.Read(ref _readers) >= MaxReaders:
+                await Refuse(response, StatusCodes.Status503ServiceUnavailable, $"There are {MaxReaders} readers already.");
                 break;
             case ("GET", "/events"):
                 await Stream(context);

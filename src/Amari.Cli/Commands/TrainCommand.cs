@@ -129,8 +129,8 @@ internal sealed class TrainCommand
                 FormattableString.Invariant($"Best weights: loss {Number.Short(best.Loss)} at step {best.Step}, in ")
                     + Path.GetRelativePath(Environment.CurrentDirectory, file)
             );
-        if (weights is not null)
-            _output.WriteLine(weights.Write(checkpoint?.Directory));
+        if (weights?.Write(checkpoint?.Directory, _output, parsed.InvocationConfiguration.Error) == false && code == 0)
+            code = 1;
         if (run.Failure is { } why)
             CommandLine.ReportFailure(parsed, "The run failed", why);
         else if (Trouble.Line(run) is { } line)

@@ -15,6 +15,8 @@ internal static class Answer
                 : $"Stopped after {comparison.Trials.Count} tuning trials, before the first run.";
         // An optimizer that had trouble with a seed is not recommended, even if it is fast. A single one is described all the same.
         var stable = all.Where(s => s.IsStable).ToList();
+        if (TooShort(comparison, stable) is { } why)
+            return string.Join(" ", [why, .. Troubles(all, recommends: false)]);
         var contenders = all.Count == 1 ? all : stable;
         var time = new TimeVerdict(comparison, contenders, Target(comparison));
         var end = new EndVerdict(comparison, contenders);
@@ -22,12 +24,20 @@ internal static class Answer
             stable.Count == 0 && all.Count > 1 ? ["No recommendation can be made: every optimizer came apart, diverged or failed."]
             : time.IsMade
                 ? [.. time.Sentences(all.Count > 1 && stable.Count == 1, end.DiffersFrom(time.Winners)), .. end.After(time.Winners)]
+            : time.IsMetAtStart
+                ?
+                [
+                    $"The initial weights already meet the target, {Target(comparison)}, so it cannot compare optimizers: choose a harder "
+                        + "one with --target.",
+                    .. end.After([]),
+                ]
             : NotReached(comparison, all, end);
         var winners = time.IsMade ? time.Winners : end.Winners;
         return string.Join(
             " ",
             [
                 .. verdict,
+                .. Origin(comparison),
                 .. Troubles(all, stable.Count > 0),
                 .. all.Select(Ending).OfType<string>(),
                 .. Method(time, end, stable.Count),
@@ -41,6 +51,8 @@ internal static class Answer
     public static IReadOnlyList<Summary> WinnersOf(BenchmarkResult comparison)
     {
         List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
+        if (TooShort(comparison, stable) is not null)
+            return [];
         var time = new TimeVerdict(comparison, stable, Target(comparison));
         if (time.IsMade)
             return time.IsShown ? time.Winners : [];
@@ -54,7 +66,30 @@ internal static class Answer
     {
         List<Summary> stable = [.. Summary.Of(comparison).Where(s => s.IsStable)];
         var time = new TimeVerdict(comparison, stable, Target(comparison));
-        return time.IsShown ? new EndVerdict(comparison, stable).Against(time.Winners) : null;
+        return time.IsShown && TooShort(comparison, stable) is null ? new EndVerdict(comparison, stable).Against(time.Winners) : null;
+    }
+
+    /// <summary>What the target is, where that is known: one sentence, or none.</summary>
+    public static IEnumerable<string> Origin(BenchmarkResult comparison) =>
+        comparison.Target.Origin is { } origin ? [$"The target is {origin}."] : [];
+
+    /// <summary>Why runs are too short for any verdict, in one sentence: no optimizer took a step, or one had no more than the step that no
+    /// budget prevents. Null if they are not. A single step that reached the target, or after which there was nothing to do, is
+    /// enough.</summary>
+    private static string? TooShort(BenchmarkResult comparison, List<Summary> stable)
+    {
+        List<TrainingRun> runs = [.. stable.SelectMany(s => s.Runs)];
+        if (runs.Count > 0 && runs.TrueForAll(r => r.Steps == 0))
+            return runs.Exists(r => r.Status == RunStatus.Interrupted)
+                ? "Stopped before the first step."
+                : $"No step was taken within {comparison.Budget}.";
+        var single = stable.Where(s => s.Runs.Any(IsSingleStep)).Select(s => s.Optimizer).ToList();
+        return stable.Count < 2 || single.Count == 0 || comparison.Budget.Seconds is null
+            ? null
+            : $"{Trouble.Join(single)} took no more than one step within {comparison.Budget}, which is too short to compare: use a longer "
+                + "--budget.";
+
+        static bool IsSingleStep(TrainingRun run) => run is { Steps: <= 1, Status: RunStatus.Completed, Ending: null, StepsToTarget: null };
     }
 
     private static IEnumerable<string> NotReached(BenchmarkResult comparison, IReadOnlyList<Summary> all, EndVerdict end)

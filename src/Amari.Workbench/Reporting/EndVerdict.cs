@@ -104,7 +104,7 @@ internal sealed class EndVerdict
     }
 
     /// <summary>The ends of the runs, after the verdict on time.</summary>
-    /// <param name="first">The winners by time.</param>
+    /// <param name="first">The winners by time; none if no time was compared.</param>
     public IEnumerable<string> After(IReadOnlyList<Summary> first)
     {
         if (_contest is not { } contest)
@@ -117,7 +117,8 @@ internal sealed class EndVerdict
         return
         [
             contest.Rivals.Count == 0 ? $"{leader.Optimizer} ended at {_quantity.Name} {_quantity.Median(leader)}."
-            : !contest.IsTested ? $"{name} {best}{(same ? "" : $" ({string.Join(", ", first.Except([leader]).Select(Value))})")}."
+            : !contest.IsTested
+                ? $"{name} {best}{(same || first.Count == 0 ? "" : $" ({string.Join(", ", first.Except([leader]).Select(Value))})")}."
             : DiffersFrom(first)
                 ? $"Use {leader.Optimizer} where the end of the budget counts: it {best}; "
                     + $"it is better {Trouble.Join([.. slower.Select(Difference)])}."

@@ -8,7 +8,8 @@ using Amari.Training;
 namespace Amari.Reporting;
 
 /// <summary>The report while its runs train: the newest state, and the page and events that show it. The thread that trains only leaves
-/// the state here; whoever asks for the page or a frame renders it.</summary>
+/// the state here, and before anybody asks for the page only the ends of runs; whoever asks works out the results and renders
+/// them.</summary>
 /// <param name="sections">The workloads, with the results of an earlier part.</param>
 /// <param name="token">What a request to stop must contain.</param>
 /// <param name="pause">At least between two pages that are rendered.</param>
@@ -23,27 +24,50 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
         _rendering = new();
     private readonly Stopwatch _sinceSnapshot = Stopwatch.StartNew(),
         _sincePage = Stopwatch.StartNew();
-    private State _state = new([.. sections.Select(s => s with { IsOpen = true })], null, null, 1, 1);
+    private State _state = new([.. sections.Select(s => new Lazy<ReportSection>(s with { IsOpen = true }))], null, null, 1, 1);
     private LiveFrame? _frame;
     private TimeSpan _pagePause;
+    private volatile bool _isRead; // whether anybody has asked for the page
+    private bool _isBehind; // whether the state lacks an evaluation
 
-    private sealed record State(IReadOnlyList<ReportSection> Sections, RunProgress? Progress, string? End, long Version, long PageVersion);
+    private sealed record State(
+        IReadOnlyList<Lazy<ReportSection>> Results,
+        RunProgress? Progress,
+        string? End,
+        long Version,
+        long PageVersion
+    )
+    {
+        public IReadOnlyList<ReportSection> Sections => [.. Results.Select(r => r.Value)];
+    }
 
-    /// <summary>Takes the progress of a run, and its results if there is an evaluation or the last ones are old.</summary>
+    /// <summary>Takes the progress of a run. Takes its results if it has ended; and for readers, if there is an evaluation or the last ones
+    /// are old. The first report that somebody reads has the evaluations before it, too.</summary>
     public void Report(RunProgress value)
     {
-        bool isDue = value.Evaluated || value.Status is not null || _sinceSnapshot.Elapsed.TotalSeconds >= SnapshotSeconds;
+        _isBehind |= value.Evaluated;
+        bool isDue = value.Status is not null || _isRead && (_isBehind || _sinceSnapshot.Elapsed.TotalSeconds >= SnapshotSeconds);
         var result = isDue ? value.SoFar?.Invoke() : null;
         if (result is not null)
+        {
             _sinceSnapshot.Restart();
+            _isBehind = false;
+        }
         lock (_gate)
             _state = _state with
             {
                 Progress = value with { SoFar = null },
                 Version = _state.Version + 1,
-                Sections = result is null
-                    ? _state.Sections
-                    : [.. _state.Sections.Select(s => s.Result.Workload == result.Workload ? s with { Result = result } : s)],
+                Results = result is null
+                    ? _state.Results
+                    :
+                    [
+                        .. _state.Results.Zip(
+                            sections,
+                            (before, s) =>
+                                s.Result.Workload == value.Workload ? new(() => s with { IsOpen = true, Result = result.Value }) : before
+                        ),
+                    ],
                 PageVersion = _state.PageVersion + (result is null ? 0 : 1),
             };
     }
@@ -60,7 +84,9 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
                     End = how,
                     Version = _state.Version + 1,
                     PageVersion = _state.PageVersion + 1,
-                    Sections = [.. _state.Sections.Select((s, i) => results is null ? s : s with { Result = results[i], IsOpen = false })],
+                    Results = results is null
+                        ? _state.Results
+                        : [.. sections.Zip(results, (s, result) => new Lazy<ReportSection>(s with { Result = result, IsOpen = false }))],
                 };
     }
 
@@ -76,6 +102,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
     /// <summary>The complete page with the state of now.</summary>
     public string Document()
     {
+        _isRead = true;
         var state = Current;
         var (page, data) = HtmlReport.PageOf(
             state.Sections,
@@ -92,6 +119,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
     /// has the last page.</summary>
     public LiveFrame Frame()
     {
+        _isRead = true;
         lock (_rendering)
         {
             var state = Current;
@@ -132,7 +160,7 @@ internal sealed class LiveView(IReadOnlyList<ReportSection> sections, string tok
             : double.IsFinite(p.SecondsLeft) ? $"{Number.Wait(p.SecondsLeft)} left"
             : "",
             all = p.AllSecondsLeft is >= 0.5 and var s ? $"; all runs: about {Number.Wait(s)} left" : "";
-        string workload = state.Sections.Count > 1 ? $" on {p.Workload}" : "";
+        string workload = state.Results.Count > 1 ? $" on {p.Workload}" : "";
         return $"<p><strong>{HtmlPage.Text($"{p.Optimizer}, {run}{workload}")}</strong> "
             + Invariant($"<progress max=\"1\" value=\"{p.Fraction:F3}\" aria-label=\"share of the budget\"></progress> ")
             + Invariant($"step {p.Step}, {p.Seconds:F1} s; loss {Number.Short(p.Loss)}, batch loss {Number.Short(p.BatchLoss)}; ")

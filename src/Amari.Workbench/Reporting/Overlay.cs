@@ -24,7 +24,16 @@ internal sealed record Overlay(
             .. results
                 .Zip(NamesOf([.. results.Select(r => r.Path)]), (r, name) => (Result: r, Name: name, r.Comparison))
                 .GroupBy(r =>
-                    (r.Comparison.Workload, SettingsOf(r.Comparison), r.Comparison.Metric, r.Comparison.Target, r.Comparison.HigherIsBetter)
+                    (
+                        r.Comparison.Workload,
+                        SettingsOf(r.Comparison),
+                        r.Comparison.Metric,
+                        r.Comparison.Target with
+                        {
+                            Origin = null, // results of earlier versions lack it
+                        },
+                        r.Comparison.HigherIsBetter
+                    )
                 )
                 .Select(g => Joined([.. g.Select(r => r.Result)], [.. g.Select(r => r.Name)])),
         ];
@@ -53,6 +62,7 @@ internal sealed record Overlay(
                             )
                     ),
                 ],
+                Target = all.Select(c => c.Target).FirstOrDefault(t => t.Origin is not null) ?? all[0].Target,
                 Trials = [.. all.SelectMany(c => c.Trials)],
                 Settings = Same(all, c => c.Settings) ? all[0].Settings : SettingsSource.Defaults,
                 Schedule = Same(all, c => c.Schedule) ? all[0].Schedule : null,

@@ -327,29 +327,12 @@ internal sealed class ResultFolder : IDisposable
 
     private void Leave(Exception why)
     {
-        Func<string>[] parents =
-        [
-            () => Environment.CurrentDirectory,
-            () => Environment.GetFolderPath(Environment.SpecialFolder.UserProfile),
-            System.IO.Path.GetTempPath,
-        ];
-        foreach (var parent in parents)
-            try
-            {
-                string folder = System.IO.Path.Combine(parent(), $"amari-results-{System.IO.Path.GetRandomFileName()[..8]}");
-                if (OperatingSystem.IsWindows())
-                    Directory.CreateDirectory(folder);
-                else
-                    Directory.CreateDirectory(folder, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-                AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []);
-                _elsewhere = folder;
-                _error.WriteLine($"'{Path}' cannot be written to ({Reason(why)}); the remaining results are in '{folder}'.");
-                return;
-            }
-            catch (Exception e) when (IsRefusal(e) || e is ArgumentException)
-            {
-                // Try the next one.
-            }
+        _elsewhere = PrivateFolder.Write(folder => AtomicFile.Write(System.IO.Path.Combine(folder, Manifest.FileName), []));
+        if (_elsewhere is not null)
+        {
+            _error.WriteLine($"'{Path}' cannot be written to ({Reason(why)}); the remaining results are in '{_elsewhere}'.");
+            return;
+        }
         _elsewhere = "";
         _error.WriteLine(
             $"Neither '{Path}' nor the current folder nor the home directory can be written to ({Reason(why)}); "

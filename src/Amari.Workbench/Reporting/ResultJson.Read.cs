@@ -42,7 +42,10 @@ internal static partial class ResultJson
         new(
             root["workload"].Text(),
             root["metric"].Text(),
-            new(root["target"]["metric"].Text(), root["target"]["value"].RequiredNumber()),
+            new(root["target"]["metric"].Text(), root["target"]["value"].RequiredNumber())
+            {
+                Origin = root["target"]["origin"].OptionalText(),
+            },
             BudgetOf(root["budget"]),
             [.. root["runs"].RequiredItems().Select(RunOf)],
             [.. root["trials"].Items().Select(TrialOf)]

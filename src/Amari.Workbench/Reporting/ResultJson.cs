@@ -54,6 +54,7 @@ internal static partial class ResultJson
                     ["metric"] = comparison.Target.Metric,
                     ["value"] = comparison.Target.Value,
                     ["higherIsBetter"] = comparison.HigherIsBetter,
+                    ["origin"] = comparison.Target.Origin,
                 }
             ),
             ("budget", BudgetOf(comparison.Budget)),

@@ -51,10 +51,12 @@ internal sealed class SectionWriter(HtmlPage page, ReportSection section, int in
             $"""
             <p class="sub">{Html(section.Description)}. {Html(_comparison.Budget.ToString())} per run, batch {section.BatchSize},
             {Seeds()}{Start()}{Schedule()}.</p>
-            <p class="answer">{Html(section.IsOpen ? "The answer comes when all runs have ended." : Answer.Of(_comparison))}</p>
+            <p class="answer">{Html(section.IsOpen ? OpenAnswer() : Answer.Of(_comparison))}</p>
 
             """
         );
+
+    private string OpenAnswer() => string.Join(" ", ["The answer comes when all runs have ended.", .. Answer.Origin(_comparison)]);
 
     private void AddTable() =>
         page.Table(

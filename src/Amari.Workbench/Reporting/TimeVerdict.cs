@@ -18,8 +18,14 @@ internal sealed class TimeVerdict
     {
         (_comparison, _target) = (comparison, target);
         _bySteps = comparison.Runs.Any(Conditions.IsBusy);
-        _contest = Contest.Of(contenders, Cost, s => s.ReachedByAll, (leader, rival) => rival - leader > Math.Log(Contest.LargeFactor));
+        List<TrainingRun> runs = [.. contenders.SelectMany(s => s.Eligible)];
+        IsMetAtStart = runs.Count > 0 && runs.TrueForAll(r => r.StepsToTarget == 0);
+        if (!IsMetAtStart)
+            _contest = Contest.Of(contenders, Cost, s => s.ReachedByAll, (leader, rival) => rival - leader > Math.Log(Contest.LargeFactor));
     }
+
+    /// <summary>Whether every run met the target before its first step: then no time is compared.</summary>
+    public bool IsMetAtStart { get; }
 
     /// <summary>Whether any optimizer reached the target with every seed.</summary>
     public bool IsMade => _contest is not null;

@@ -134,15 +134,15 @@ internal sealed class BenchmarkSession(
             Monitor: Monitor,
             Monitored: Monitored
         );
-        _runs.Add((index, Attempt(trainer, request, run => SoFar((index, run)))));
+        _runs.Add((index, Attempt(trainer, request, running => SoFar(index, running))));
         Finish(request, _runs[^1].Run.Status);
     }
 
     /// <summary>A run. If it throws, it has failed, unless other ranks wait for this one.</summary>
     /// <param name="with">The trainer.</param>
     /// <param name="request">The run.</param>
-    /// <param name="soFar">The results so far with the run as it is.</param>
-    private TrainingRun Attempt(Trainer with, TrainingRequest request, Func<TrainingRun, BenchmarkResult> soFar)
+    /// <param name="soFar">The results so far, from those with the run alone.</param>
+    private TrainingRun Attempt(Trainer with, TrainingRequest request, Func<Lazy<BenchmarkResult>, Lazy<BenchmarkResult>> soFar)
     {
         if (request.Checkpoint is { Resume: false } && trainer.IsFirst)
             Delete(request.Checkpoint); // left by an earlier comparison
@@ -246,7 +246,7 @@ internal sealed class BenchmarkSession(
             return null;
         var checkpoint = folder is null ? null : folder with { Directory = FormattableString.Invariant($"{folder.Directory}-{number}") };
         var request = new TrainingRequest(candidate, TuningSeed, length, new Staged(Progress, stage), checkpoint);
-        var run = Attempt(tuning, request, _ => SoFar());
+        var run = Attempt(tuning, request, _ => new(SoFar()));
         double loss = run.Status is RunStatus.Diverged or RunStatus.Failed ? double.NaN : run.FinalHeldOutLoss;
         trial = new(candidate.Name, run.Options, length, loss)
         {
@@ -260,8 +260,18 @@ internal sealed class BenchmarkSession(
         return trial;
     }
 
-    private BenchmarkResult SoFar(params IReadOnlyList<(int Optimizer, TrainingRun Run)> running) =>
-        BenchmarkResult.Of(trainer, budget, [.. _runs.Concat(running).OrderBy(r => r.Optimizer).Select(r => r.Run)], [.. _trials]) with
+    private static IReadOnlyList<TrainingRun> InOrder(IEnumerable<(int Optimizer, TrainingRun Run)> runs) =>
+        [.. runs.OrderBy(r => r.Optimizer).Select(r => r.Run)];
+
+    /// <summary>The results so far with a run that trains, which is only read when they are.</summary>
+    private Lazy<BenchmarkResult> SoFar(int index, Lazy<BenchmarkResult> running)
+    {
+        var (before, runs) = (SoFar(), _runs.ToList());
+        return new(() => before with { Runs = InOrder([.. runs, (index, running.Value.Runs[0])]) });
+    }
+
+    private BenchmarkResult SoFar() =>
+        BenchmarkResult.Of(trainer, budget, InOrder(_runs), [.. _trials]) with
         {
             Settings =
                 tuneTrials > 0 ? SettingsSource.Tuned
@@ -307,7 +317,7 @@ internal sealed class BenchmarkSession(
         public void Report(RunProgress value) => inner?.Report(value with { Stage = stage });
     }
 
-    private sealed class Timed(IProgress<RunProgress>? inner, TimeLeft left, Func<TrainingRun, BenchmarkResult> soFar)
+    private sealed class Timed(IProgress<RunProgress>? inner, TimeLeft left, Func<Lazy<BenchmarkResult>, Lazy<BenchmarkResult>> soFar)
         : IProgress<RunProgress>
     {
         public void Report(RunProgress value) =>
@@ -315,7 +325,7 @@ internal sealed class BenchmarkSession(
                 value with
                 {
                     AllSecondsLeft = left.After(value.Fraction, hasEnded: value.Status is not null),
-                    SoFar = () => soFar(value.SoFar!().Runs[0]),
+                    SoFar = () => soFar(value.SoFar!()),
                 }
             );
     }

@@ -49,6 +49,7 @@ public readonly record struct RunProgress(
     /// single run, and as long as there is nothing to estimate them from.</summary>
     public double? AllSecondsLeft { get; init; }
 
-    /// <summary>All results so far, with this run as it is now. To be called during the report only, on its thread.</summary>
-    internal Func<BenchmarkResult>? SoFar { get; init; }
+    /// <summary>All results so far, with this run as it is now. To be called during the report only, on its thread, where it only copies
+    /// what changes. Any thread may read the results, at any time.</summary>
+    internal Func<Lazy<BenchmarkResult>>? SoFar { get; init; }
 }

@@ -21,7 +21,7 @@ internal sealed class RunRecord(
     private const string What = "The checkpoint's run";
     private const int MaxTimes = 1001;
     private IReadOnlyDictionary<string, string> _options = options;
-    private readonly List<double> _times = []; // milliseconds of the newest steps, a ring buffer
+    private List<double> _times = []; // milliseconds of the newest steps, a ring buffer
     private int _next;
 
     public string Optimizer => optimizer;
@@ -59,7 +59,7 @@ internal sealed class RunRecord(
     public ModelTable? Table { get; private set; }
 
     /// <summary>The events of the run, except those of its optimizer.</summary>
-    public List<OptimizerEvent> Events { get; } = [];
+    public List<OptimizerEvent> Events { get; private set; } = [];
     public double RecentMillisecondsPerStep => _times.Count == 0 ? double.NaN : _times.Order().ElementAt(_times.Count / 2);
 
     public void Add(double seconds)
@@ -111,11 +111,20 @@ internal sealed class RunRecord(
     public bool CameApart(Target target, Metric metric) =>
         Losses.Count > 0 && Stability.CameApart(Losses, target.IsReached(Judged(target).Last(), target.HigherIsBetter(metric)));
 
+    /// <summary>A copy that stays as it is, for any thread.</summary>
+    public RunRecord Copy()
+    {
+        var copy = (RunRecord)MemberwiseClone();
+        (copy.Losses, copy.HeldOut, copy.Rates) = ([.. Losses], [.. HeldOut], [.. Rates]);
+        (copy.Events, copy._times) = ([.. Events], [.. _times]);
+        return copy;
+    }
+
     /// <param name="target">The target of the run.</param>
     /// <param name="metric">The workload's metric.</param>
     /// <param name="status">How it ended.</param>
     /// <param name="trained">Null if the run failed before it had an optimizer.</param>
-    public TrainingRun ToRun(Target target, Metric metric, RunStatus status, Optimizer? trained)
+    public TrainingRun ToRun(Target target, Metric metric, RunStatus status, OptimizerSummary? trained)
     {
         int hit = Judged(target).ToList().FindIndex(v => target.IsReached(v, target.HigherIsBetter(metric)));
         return new()
@@ -140,12 +149,12 @@ internal sealed class RunRecord(
             Ending = Ending,
             MillisecondsPerStep = RecentMillisecondsPerStep,
             StepTimes = StepTimes.Of(_times),
-            Parameters = trained?.parameters().Sum(p => p.numel()) ?? 0,
+            Parameters = trained?.Parameters ?? 0,
             StateBytes = trained?.StateBytes ?? 0,
             WeightInit = start,
-            Coverage = trained?.Coverage.Rows ?? [],
+            Coverage = trained?.Coverage ?? [],
             Events = [.. trained?.Events ?? [], .. Events],
-            CurvatureChoice = (trained as Kfac)?.CurvatureChoice,
+            CurvatureChoice = trained?.CurvatureChoice,
             Status = status,
             CameApart = status is RunStatus.CameApart or RunStatus.Interrupted && CameApart(target, metric),
             Monitor = Monitor,

@@ -308,25 +308,29 @@ internal sealed class TrainingLoop : IDisposable
                 HeldOutLoss = _record.HeldOut.Count > 0 ? _record.HeldOut[^1].Loss : null,
                 LearningRate = _record.Rates.Count > 0 ? _record.Rates[^1].Rate : double.NaN,
                 Status = status,
-                SoFar = () => BenchmarkResult.Of(_trainer, _request.Budget, [Now(status)], []),
+                SoFar = () => SoFar(status),
             }
         );
     }
 
-    /// <summary>The run as it is now, independent of its next steps.</summary>
-    private TrainingRun Now(RunStatus? status)
+    /// <summary>The results with the run as it is now. Only what changes is copied here; the rest is for the thread that reads
+    /// them.</summary>
+    private Lazy<BenchmarkResult> SoFar(RunStatus? status)
     {
-        var run = _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status ?? RunStatus.Interrupted, _optimizer);
-        return run with
+        var (record, trained, target, metric) = (
+            _record.Copy(),
+            OptimizerSummary.Of(_optimizer),
+            _trainer.Target,
+            _trainer.Workload.Metric
+        );
+        var monitor = _watch?.Result is { } watched ? watched with { Rows = [.. watched.Rows] } : record.Monitor;
+        var result = BenchmarkResult.Of(_trainer, _request.Budget, [], []);
+        return new(() =>
         {
-            IsRunning = status is null,
-            CameApart = status is not null && run.CameApart,
-            Losses = [.. run.Losses],
-            HeldOut = [.. run.HeldOut],
-            Rates = [.. run.Rates],
-            Coverage = [.. run.Coverage],
-            Monitor = _watch?.Result is { } monitor ? monitor with { Rows = [.. monitor.Rows] } : run.Monitor,
-        };
+            var run = record.ToRun(target, metric, status ?? RunStatus.Interrupted, trained);
+            run = run with { IsRunning = status is null, CameApart = status is not null && run.CameApart, Monitor = monitor };
+            return result with { Runs = [run] };
+        });
     }
 
     private TrainingRun End(RunStatus status)
@@ -334,7 +338,7 @@ internal sealed class TrainingLoop : IDisposable
         _record.Monitor = _watch?.Result ?? _record.Monitor;
         _optimizer.Train(); // the additional copies of Eval() do not count as state
         var (share, waited) = Processors();
-        return _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status, _optimizer) with
+        return _record.ToRun(_trainer.Target, _trainer.Workload.Metric, status, OptimizerSummary.Of(_optimizer)) with
         {
             Plateau = Plateau.Find(_record.Losses, _trainer.BestConstant, Used),
             CpuOverWall = share,

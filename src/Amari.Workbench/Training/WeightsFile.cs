@@ -6,7 +6,6 @@ namespace Amari.Training;
 /// (<c>.pt</c>, <c>.pth</c>) or <c>.safetensors</c>.</summary>
 internal sealed class WeightsFile : IDisposable
 {
-    private static readonly string[] PyTorch = [".pt", ".pth"];
     private const string Safe = ".safetensors";
     private readonly string _path;
     private readonly Dictionary<string, Tensor> _copy = [];
@@ -21,8 +20,8 @@ internal sealed class WeightsFile : IDisposable
     public static WeightsFile Of(string option, string path, bool replace)
     {
         string extension = Path.GetExtension(path).ToLowerInvariant();
-        if (extension != Safe && !PyTorch.Contains(extension))
-            throw new ArgumentException($"{option} is '{path}'; it must end with {string.Join(", ", PyTorch)} or {Safe}.");
+        if (extension != Safe && !PyTorchFile.Extensions.Contains(extension))
+            throw new ArgumentException($"{option} is '{path}'; it must end with {string.Join(", ", PyTorchFile.Extensions)} or {Safe}.");
         string file =
             OutputTarget.Of(option, path, replace, TextWriter.Null).File
             ?? throw new ArgumentException($"{option} is '{path}', which is a pipe or a device; it must be a file.");
@@ -55,12 +54,13 @@ internal sealed class WeightsFile : IDisposable
                 _copy[name] = tensor.detach().clone().cpu().DetachFromDisposeScope();
     }
 
-    /// <summary>Writes the weights of the last evaluation; of a run that had been finished before, those of its newest
-    /// checkpoint.</summary>
+    /// <summary>Writes the weights of the last evaluation; of a run that had been finished before, those of its newest checkpoint. If the
+    /// file cannot be written, they go to a <see cref="PrivateFolder"/>. One line reports what was done.</summary>
     /// <param name="checkpoints">The folder of its checkpoints; null for none.</param>
-    /// <returns>What was done: one sentence.</returns>
-    /// <exception cref="IOException">The file system refused to write. An existing file is unchanged.</exception>
-    public string Write(string? checkpoints)
+    /// <param name="output">Receives the line if the weights are where they should be, or there are none to save.</param>
+    /// <param name="error">Receives it otherwise.</param>
+    /// <returns>Whether the line went to <paramref name="output"/>.</returns>
+    public bool Write(string? checkpoints, TextWriter output, TextWriter error)
     {
         if (_copy.Count == 0 && checkpoints is not null)
         {
@@ -73,13 +73,34 @@ internal sealed class WeightsFile : IDisposable
             );
         }
         if (_copy.Count == 0 || NotFinite.First(_copy) is not null)
-            return $"The weights were not saved in {_path}: {(_copy.Count == 0 ? "there are none" : "they are not finite")}.";
-        Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
-        if (Path.GetExtension(_path).Equals(Safe, StringComparison.OrdinalIgnoreCase))
-            Safetensors.Save(_path, _copy);
+        {
+            output.WriteLine($"The weights were not saved in {_path}: {(_copy.Count == 0 ? "there are none" : "they are not finite")}.");
+            return true;
+        }
+        try
+        {
+            Directory.CreateDirectory(Path.GetDirectoryName(_path)!);
+            Save(_path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            string name = Path.GetFileName(_path),
+                where = PrivateFolder.Write(folder => Save(Path.Combine(folder, name))) is { } other
+                    ? $"the weights are in '{Path.Combine(other, name)}'."
+                    : "the current folder, the home directory and that of temporary files refuse them too: the weights are lost.";
+            error.WriteLine($"'{_path}' could not be written ({e.Message.ReplaceLineEndings(" ").TrimEnd('.')}); {where}");
+            return false;
+        }
+        output.WriteLine($"Weights: {Path.GetRelativePath(Environment.CurrentDirectory, _path)}");
+        return true;
+    }
+
+    private void Save(string path)
+    {
+        if (Path.GetExtension(path).Equals(Safe, StringComparison.OrdinalIgnoreCase))
+            Safetensors.Save(path, _copy);
         else
-            PyTorchFile.Save(_path, _copy);
-        return $"Weights: {Path.GetRelativePath(Environment.CurrentDirectory, _path)}";
+            PyTorchFile.Save(path, _copy);
     }
 
     /// <inheritdoc/>

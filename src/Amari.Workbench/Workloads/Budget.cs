@@ -21,7 +21,7 @@ public sealed record Budget
 
     /// <inheritdoc/>
     public override string ToString() =>
-        Seconds is { } s ? FormattableString.Invariant($"{s:0.##} s")
+        Seconds is { } s ? (s < 0.01 ? FormattableString.Invariant($"{s:G2} s") : FormattableString.Invariant($"{s:0.##} s"))
         : Epochs == 1 ? "1 epoch"
         : $"{Epochs} epochs";
 }

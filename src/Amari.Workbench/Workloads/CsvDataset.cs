@@ -8,7 +8,7 @@ namespace Amari.Workloads;
 /// point.
 /// <para>A numeric column is a feature with mean 0 and variance 1 over the training rows. A text column of at most 64 categories is a
 /// feature for each category, 0 or 1. A column with one value, and a text column with different values in most rows, is left out, and one
-/// line on standard error says so.</para>
+/// line on standard error says so. Values that are missing in a column of numbers, empty or as NA and the like, are refused.</para>
 /// <para>The object owns its tensors: dispose it.</para></remarks>
 public sealed class CsvDataset : utils.data.Dataset
 {
@@ -68,7 +68,7 @@ public sealed class CsvDataset : utils.data.Dataset
         base.Dispose(disposing);
     }
 
-    /// <summary>Reads a file and reports the columns that are left out.</summary>
+    /// <summary>Reads a file, and reports the columns that are left out or are oddly text.</summary>
     internal static CsvTable Open(string path, string target, CsvOptions options)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(path);
@@ -76,6 +76,8 @@ public sealed class CsvDataset : utils.data.Dataset
         var table = new CsvTable(path, target, options);
         if (table.LeftOut.Count > 0)
             Warnings.Once($"'{path}': {string.Join("; ", table.LeftOut)}: left out.");
+        if (table.Remarks.Count > 0)
+            Warnings.Once($"'{path}': {string.Join("; ", table.Remarks)}.");
         return table;
     }
 }

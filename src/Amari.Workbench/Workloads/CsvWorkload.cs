@@ -29,7 +29,7 @@ public class CsvWorkload : Workload
         OfNumbers = new SquaredError();
     private CsvTable _table;
     private IReadOnlyList<int> _hidden;
-    private Lazy<double> _baseline;
+    private Lazy<Target> _baseline;
 
     /// <summary>Reads the file, which is not read again.</summary>
     /// <param name="path">The file.</param>
@@ -40,13 +40,13 @@ public class CsvWorkload : Workload
     public CsvWorkload(string path, string target, CsvOptions? options = null) =>
         (_table, _hidden, _baseline) = Of(CsvDataset.Open(path, target, options ?? new()), null);
 
-    private static (CsvTable, IReadOnlyList<int>, Lazy<double>) Of(CsvTable table, IReadOnlyList<int>? hidden)
+    private static (CsvTable, IReadOnlyList<int>, Lazy<Target>) Of(CsvTable table, IReadOnlyList<int>? hidden)
     {
         int width = PowerOfTwo(Math.Sqrt(table.Count(CsvPart.Training)));
         return (table, hidden ?? [width, width], new(() => Baseline(table)));
     }
 
-    private static double Baseline(CsvTable table)
+    private static Target Baseline(CsvTable table)
     {
         if (table.Count(CsvPart.Test) == 0)
             throw new ArgumentException(
@@ -55,7 +55,15 @@ public class CsvWorkload : Workload
             );
         using var training = table.Examples(CsvPart.Training);
         using var test = table.Examples(CsvPart.Test);
-        return Math.Max(LeastTarget, LinearBaseline.LossOfBetter(training, test, table.Classes.Count));
+        var (loss, isConstant) = LinearBaseline.Better(training, test, table.Classes.Count);
+        string model = $"a linear model ({(table.IsClasses ? "softmax" : "ridge")} regression)";
+        return new(Target.HeldOutLoss, Math.Max(LeastTarget, loss))
+        {
+            Origin =
+                loss < LeastTarget ? FormattableString.Invariant($"{LeastTarget}, because {model} has a lower held-out loss")
+                : isConstant ? $"the held-out loss of a constant prediction, because {model} has a higher one"
+                : $"the held-out loss of {model}",
+        };
     }
 
     /// <summary>The name of the file in lower case, with hyphens.</summary>
@@ -75,8 +83,8 @@ public class CsvWorkload : Workload
     public override string Description =>
         string.Create(
             CultureInfo.InvariantCulture,
-            $"{Kind} '{_table.Target}' of {Path.GetFileName(_table.Path)}: {_table.Count(null):N0} rows, {_table.Features.Count} features, "
-                + $"MLP {string.Join('-', Widths)} (tanh)"
+            $"{Kind} '{_table.Target}' of {Path.GetFileName(_table.Path)}: {_table.Count(null):N0} rows, {_table.Features.Count} feature"
+                + $"{(_table.Features.Count == 1 ? "" : "s")}, MLP {string.Join('-', Widths)} (tanh)"
         );
 
     private string Kind => _table.IsClasses ? FormattableString.Invariant($"{_table.Classes.Count} classes") : "regression";
@@ -95,7 +103,7 @@ public class CsvWorkload : Workload
             : new("mean absolute error", false, (output, target) => output.sub(target).abs().sum().mul(_table.Scale));
 
     /// <inheritdoc/>
-    public override Target Target => new(Target.HeldOutLoss, _baseline.Value);
+    public override Target Target => _baseline.Value;
 
     /// <inheritdoc/>
     public override Budget DefaultBudget => Budget.OfSeconds(5);

@@ -16,6 +16,10 @@ public sealed record Target(string Metric, double Value)
     /// <summary>The mean loss over the held-out examples.</summary>
     public const string HeldOutLoss = "held-out loss";
 
+    /// <summary>What the value is, such as "the held-out loss of a linear model", in words that end the sentence "The target is". Answers
+    /// and results contain it. Null if it is only a number.</summary>
+    public string? Origin { get; init; }
+
     /// <summary>Whether the quantity is measured on held-out examples.</summary>
     public bool IsHeldOut => Metric != Loss;
 

@@ -26,12 +26,20 @@ public sealed class PyTorchFile : IDisposable
     /// <summary>What was saved: see <see cref="Unpickler"/>.</summary>
     internal object? Content { get; }
 
-    /// <summary>Whether a file begins as one of <c>torch.save</c>.</summary>
+    /// <summary>The extensions of such files.</summary>
+    internal static IReadOnlyList<string> Extensions { get; } = [".pt", ".pth"];
+
+    /// <summary>Whether a file is read as one of <c>torch.save</c>: it begins like one, or has such an extension and does not begin as
+    /// safetensors.</summary>
     /// <exception cref="IOException">It cannot be read.</exception>
     internal static bool Is(string path)
     {
         using var file = Open(path);
-        return file.CanSeek && PyTorchReader.Begins(file);
+        return file.CanSeek
+            && (
+                PyTorchReader.Begins(file)
+                || (Extensions.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase) && !Safetensors.Begins(file))
+            );
     }
 
     /// <summary>Reads a file. The caller disposes the result.</summary>

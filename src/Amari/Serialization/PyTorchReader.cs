@@ -47,7 +47,24 @@ internal static class PyTorchReader
             throw new InvalidDataException("it is not a regular file");
         return IsZip(Start(file)) ? ReadZip(file, storages)
             : IsLegacy(Start(file)) ? ReadLegacy(file, storages)
-            : throw new InvalidDataException("it begins with neither a zip archive nor a pickle of the earlier format");
+            : throw new InvalidDataException(Other(file));
+    }
+
+    /// <summary>What a file is that begins as neither format, and what to do, as a part of a sentence.</summary>
+    private static string Other(FileStream file)
+    {
+        const int length = 512;
+        const string advice = "save the state_dict() with torch.save of PyTorch 1.6 or later, which writes a zip archive";
+        var start = new byte[Math.Min(length, file.Length)];
+        file.ReadExactly(start);
+        return start switch
+        {
+            [] => "it is empty",
+            [0x80, >= 2 and <= 5, ..] => $"it is a pickle that torch.save did not write; {advice}",
+            _ when Array.TrueForAll(start, b => b is >= 0x20 and not 0x7f or 9 or 10 or 13) => // also tabs and line ends
+            $"it is text; {advice}",
+            _ => $"it begins with neither a zip archive nor a pickle of the format before PyTorch 1.6; {advice}",
+        };
     }
 
     private static object? ReadZip(FileStream file, Dictionary<string, Tensor> storages)

@@ -108,6 +108,18 @@ public sealed class Safetensors : IDisposable
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static bool Verify(string path) => Open(path, (_, header) => header.Checksum is not null);
 
+    /// <summary>Whether a seekable file begins with a length that it can have and a JSON object. It is at its start before and
+    /// after.</summary>
+    internal static bool Begins(FileStream file)
+    {
+        Span<byte> start = stackalloc byte[SafetensorsHeader.PrefixLength + 1];
+        int count = file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
+        file.Position = 0;
+        return count == start.Length
+            && start[^1] == '{'
+            && BinaryPrimitives.ReadUInt64LittleEndian(start) <= (ulong)(file.Length - SafetensorsHeader.PrefixLength);
+    }
+
     /// <summary>Disposes the tensors.</summary>
     public void Dispose()
     {

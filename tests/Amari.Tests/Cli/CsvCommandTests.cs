@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Amari.Tests.Training;
 using Amari.Tests.Workloads;
 using static Amari.Tests.Cli.Tool;
@@ -12,7 +13,19 @@ public sealed class CsvCommandTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
+    /// <summary>The houses with every fifth number of rooms replaced.</summary>
+    private static string Rooms(string value) =>
+        string.Join(
+            '\n',
+            CsvFile
+                .Houses()
+                .Split('\n')
+                .Select((l, i) => i % 5 != 1 ? l : string.Join(',', l.Split(',').Select((f, c) => c == 2 ? value : f)))
+        );
+
     private string Houses(string? text = null) => CsvFile.Write(_folder.Path, text ?? CsvFile.Houses());
+
+    private static string Page(string folder) => System.Net.WebUtility.HtmlDecode(File.ReadAllText(Path.Combine(folder, "report.html")));
 
     private static JsonNode Json(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "result.json")))!;
 
@@ -24,6 +37,10 @@ public sealed class CsvCommandTests : IDisposable
         Assert.Equal(0, code);
         Assert.Contains("regression 'price' of houses.csv: 60 rows", output);
         Assert.Equal("price", (string?)Json(result)["workloadSettings"]!["target"]);
+        const string origin = "the held-out loss of a linear model (ridge regression)";
+        Assert.Equal(origin, (string?)Json(result)["target"]!["origin"]);
+        foreach (string text in (string[])[(string)Json(result)["answer"]!, Regex.Replace(output, @"\s+", " "), Page(result)])
+            Assert.Contains($"The target is {origin}.", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -32,7 +49,7 @@ public sealed class CsvCommandTests : IDisposable
         string[] train = ["train", "--csv", Houses(), "--target", "price", "--target", "mean absolute error=1e6", "--epochs", "1"];
         string result = _folder.File("out");
         Assert.Equal(0, Run([.. train, "--out", result]).Code);
-        Assert.Equal(1e6, (double?)Json(result)["target"]!["value"]);
+        Assert.Equal((1e6, null), ((double?)Json(result)["target"]!["value"], (string?)Json(result)["target"]!["origin"]));
         AssertRefused("--target is given twice", [.. train, "--target", "town"]);
     }
 
@@ -98,6 +115,14 @@ public sealed class CsvCommandTests : IDisposable
         Refused("does not exist", "--csv", _folder.File("none.csv"), "--target", "price");
         Refused("is a folder", "--csv", _folder.Path, "--target", "price");
         Refused("--csv is ''; it must name a file.", "--csv", "", "--target", "price");
+        Refused("There is no option --bogus for ", "--bogus", "--csv", file, "--target", "price");
+        Refused(
+            "leave the column out with --set ignore=rooms.",
+            "--csv",
+            CsvFile.Write(_folder.Path, Rooms("NA"), "na.csv"),
+            "--target",
+            "price"
+        );
         Houses(CsvFile.Houses() + "\n\"50,Nice,2,9");
         Refused("row 62, column 'size': the quote is never closed.", "--csv", file, "--target", "price");
         Houses("");

@@ -86,6 +86,62 @@ public sealed class LiveServerTests : IDisposable
         }
     }
 
+    /// <summary>Before anybody reads, the results are not even copied. Then the next report brings all of them.</summary>
+    [Fact]
+    public async Task Nothing_is_taken_before_somebody_reads()
+    {
+        for (int i = 0; i < 3; i++)
+            _live.Evaluate();
+        Assert.Equal(0, _live.Taken);
+        using var late = await Read();
+        Assert.Equal(0, Points(await Next(late, "page")));
+        _live.Step();
+        Assert.Equal(1, _live.Taken);
+        await Until(late, points: 3);
+        for (int i = 0; i < 4; i++)
+            _live.Evaluate();
+        await Until(late, points: 7); // the last of several at once is not lost
+    }
+
+    /// <summary>As a scanner of ports opens them, or a program that has gone mad.</summary>
+    [Fact]
+    public async Task Idle_connections_keep_no_reader_out()
+    {
+        var idle = new List<Socket>();
+        try
+        {
+            for (int i = 0; i < 300; i++)
+            {
+                idle.Add(new(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp));
+                await idle[^1].ConnectAsync(IPAddress.Loopback, _live.Server.Port, Cancel);
+            }
+            using var events = await Read();
+            await Next(events, "page");
+            Assert.Contains("<html", await _client.GetStringAsync(_live.Address, Cancel), StringComparison.Ordinal);
+            _live.End();
+            await Next(events, "end");
+        }
+        finally
+        {
+            foreach (var socket in idle)
+                socket.Dispose();
+        }
+    }
+
+    [Fact]
+    public async Task Readers_beyond_the_most_are_refused()
+    {
+        var readers = new List<StreamReader>();
+        for (int i = 0; i < LiveServer.MaxReaders; i++)
+            readers.Add(await Read());
+        using (var refused = await _client.GetAsync(_live.Address + "events", HttpCompletionOption.ResponseHeadersRead, Cancel))
+        {
+            Assert.Equal(HttpStatusCode.ServiceUnavailable, refused.StatusCode);
+            Assert.Contains("There are 64 readers already.", await refused.Content.ReadAsStringAsync(Cancel), StringComparison.Ordinal);
+        }
+        readers.ForEach(r => r.Dispose());
+    }
+
     [Fact]
     public async Task Readers_that_never_read_delay_nobody_and_hold_one_state()
     {

@@ -84,6 +84,21 @@ public sealed class ReportCommandTests : IDisposable
         Assert.Equal(4, (double)comparison["runs"]![0]!["secondsToTarget"]!);
     }
 
+    /// <summary>Results of earlier versions do not say what the target is.</summary>
+    [Fact]
+    public void Results_with_and_without_the_origin_of_their_target_are_overlaid()
+    {
+        string a = Plant("a", AnswerTests.Make("adamw", 0, 4, 1000, 0.05)),
+            b = Plant(
+                "b",
+                r => r with { Target = r.Target with { Origin = "the loss of a linear model" } },
+                AnswerTests.Make("kfac", 0, 2, 100, 0.01)
+            );
+        var comparison = Assert.Single(Report(a, b)["comparisons"]!.AsArray())!;
+        Assert.Equal(["adamw", "kfac"], Optimizers(comparison));
+        Assert.Equal("the loss of a linear model", (string)comparison["target"]!["origin"]!);
+    }
+
     [Fact]
     public void Several_workloads_and_targets_give_a_section_each()
     {

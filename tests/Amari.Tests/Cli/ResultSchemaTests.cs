@@ -116,7 +116,7 @@ public sealed class ResultSchemaTests : IDisposable
         new(
             "w",
             "accuracy",
-            new("held-out loss", 0.1),
+            new("held-out loss", 0.1) { Origin = "the held-out loss of a linear model" },
             Budget.OfEpochs(2),
             runs,
             [

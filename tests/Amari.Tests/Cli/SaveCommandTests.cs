@@ -65,6 +65,32 @@ public sealed class SaveCommandTests : IDisposable
         }
     }
 
+    /// <summary>At the end there is a file where the folder of the weights should be.</summary>
+    [Fact]
+    public void Weights_that_their_folder_does_not_take_are_elsewhere()
+    {
+        string[] line = Train("--out", _folder.File("o"), "--save", _folder.File("o/result.json/w.pt"));
+        string here = Environment.CurrentDirectory;
+        Environment.CurrentDirectory = _folder.Path;
+        try
+        {
+            var (code, _, error) = Run(line);
+            Assert.Equal(1, code);
+            string other = Assert.Single(Directory.GetDirectories(_folder.Path, "amari-results-*"));
+            Assert.EndsWith(
+                $"the weights are in '{Path.Combine(other, "w.pt")}'.",
+                Assert.Single(error.Trim().Split('\n')),
+                StringComparison.Ordinal
+            );
+            using var weights = Checkpoint.Open(Path.Combine(other, "w.pt"));
+            Assert.Equal(4, weights.Tensors.Count);
+        }
+        finally
+        {
+            Environment.CurrentDirectory = here;
+        }
+    }
+
     [Theory, InlineData("malicious.pt"), InlineData("malicious-legacy.pt")]
     public void A_file_that_would_run_a_program_is_refused(string name)
     {

@@ -46,6 +46,40 @@ public sealed class CheckpointPyTorchTests : IDisposable
         }
     }
 
+    /// <summary>By its name it should be a file of torch.save, so the message says what it is instead.</summary>
+    [Theory]
+    [InlineData("empty.pt", "", "it is empty.")]
+    [InlineData("page.PTH", "<!DOCTYPE html>\n<p>404</p>\n", "it is text; save the state_dict() with torch.save of PyTorch 1.6 or later, ")]
+    [InlineData("raw.pt", "\u0080\u0004\u0095\u0020\0\0\0\0\0\0\0}.", "it is a pickle that torch.save did not write; save the ")]
+    [InlineData("other.pth", "\u0000\u0001\u0002\u0003", "it begins with neither a zip archive nor a pickle of the format before ")]
+    public void A_file_with_its_name_that_torch_did_not_save_is_refused(string name, string content, string expected)
+    {
+        string path = _folder.File(name);
+        File.WriteAllBytes(path, System.Text.Encoding.Latin1.GetBytes(content));
+        using var model = nn.Linear(1, 1);
+        using var optimizer = new AdamW(model);
+        Action[] readers = [() => Checkpoint.Open(path).Dispose(), () => optimizer.Load(path), () => PyTorchFile.Load(path).Dispose()];
+        foreach (var read in readers)
+            Assert.StartsWith(
+                $"{path} is damaged or not a file of tensors from PyTorch: {expected}",
+                Assert.Throws<InvalidDataException>(read).Message,
+                StringComparison.Ordinal
+            );
+    }
+
+    [Fact]
+    public void Safetensors_are_read_whatever_their_name()
+    {
+        using var model = Network();
+        Safetensors.Save(_folder.File("a.pt"), model.state_dict());
+        using var file = Checkpoint.Open(_folder.File("a.pt"));
+        Assert.Equal(model.state_dict().Keys.Order(), file.Tensors.Keys.Order());
+        File.WriteAllBytes(_folder.File("cut.pt"), File.ReadAllBytes(_folder.File("a.pt"))[..^1]);
+        Assert.Contains("not a safetensors file", Refused(_folder.File("cut.pt")), StringComparison.Ordinal);
+    }
+
+    private static string Refused(string path) => Assert.Throws<InvalidDataException>(() => Checkpoint.Open(path)).Message;
+
     [Fact]
     public void Other_files_are_refused_with_the_reason()
     {
@@ -60,7 +94,5 @@ public sealed class CheckpointPyTorchTests : IDisposable
         }
         Assert.Equal("The file holds no state dict of a model; it has 'state', 'param_groups'.", Refused(PathOf("adamw.pt")));
         Assert.Contains("posix.system", Refused(PathOf("malicious.pt")));
-
-        static string Refused(string path) => Assert.Throws<InvalidDataException>(() => Checkpoint.Open(path)).Message;
     }
 }

@@ -99,6 +99,8 @@ public sealed class CsvTextTests : IDisposable
     [InlineData("a,b\n1,2,3", "row 2, after column 'b': there are more fields; the row has 3, the header 2")]
     [InlineData("a,b\n1,\"2\n3,4\n", "row 2, column 'b': the quote is never closed")]
     [InlineData("a,b\n\"1\"2,3\n", "row 2, column 'a': '2' comes after the closing quote; a quote within quotes must be doubled")]
+    [InlineData("a,b\n\"1,2\n3,\"x\"\n", "row 2, column 'a': the quote is not closed in its row; the next is 1 line below, before 'x'.")]
+    [InlineData("a,b\n1,2\n\"3,4\n5,6\n7,8\n", "row 3, column 'a': the quote is never closed")]
     [InlineData("a,b,c\n\"x, y\",2,3\n1,2\n", "row 3, column 'c': the field is missing")]
     [InlineData("a,\"b\n", "row 1, column 2: the quote is never closed")]
     [InlineData("a,b\n1,\0\n", "is not a text file: it has a zero byte")]

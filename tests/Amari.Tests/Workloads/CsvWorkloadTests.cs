@@ -31,6 +31,29 @@ public sealed class CsvWorkloadTests : IDisposable
         Assert.InRange(workload.Target.Value, 0.001, 0.3);
         Assert.Equal(16, workload.BatchSize);
         Assert.Equal("csv", new CsvWorkload(Houses(name: "价.csv"), "price").Name);
+        Assert.Contains(" 1 feature, MLP 1-16-16-1", workload.With(Of("ignore", "town,rooms")).Description, StringComparison.Ordinal);
+    }
+
+    /// <summary>Where a linear model is better than a constant, where it is worse, and where it has no error.</summary>
+    [Fact]
+    public void The_target_says_whose_loss_it_is()
+    {
+        Assert.Equal("the held-out loss of a linear model (ridge regression)", OriginOf(CsvFile.Houses(), "price"));
+        Assert.Equal("the held-out loss of a linear model (softmax regression)", OriginOf(CsvFile.Houses(300), "town"));
+        var random = new Random(1);
+        string noise = string.Join(
+            '\n',
+            Enumerable.Range(0, 60).Select(_ => string.Join(',', Enumerable.Range(0, 20).Select(_ => random.Next())))
+        );
+        noise = string.Join(',', Enumerable.Range(0, 19).Select(i => $"a{i}")) + ",b\n" + noise;
+        Assert.Equal(
+            "the held-out loss of a constant prediction, because a linear model (ridge regression) has a higher one",
+            OriginOf(noise, "b")
+        );
+        string line = "a,b\n" + string.Join('\n', Enumerable.Range(0, 400).Select(i => $"{i},{2 * i}"));
+        Assert.Equal("0.001, because a linear model (ridge regression) has a lower held-out loss", OriginOf(line, "b"));
+
+        string? OriginOf(string text, string target) => new CsvWorkload(CsvFile.Write(_folder.Path, text), target).Target.Origin;
     }
 
     // A linear model of noise, or of classes with few rows, is worse than the share of each class.
@@ -50,7 +73,7 @@ public sealed class CsvWorkloadTests : IDisposable
     {
         string path = CsvFile.Write(
             _folder.Path,
-            string.Join('\n', Enumerable.Range(0, 40).Select(i => $"{i},${i}.5").Prepend("a,p")),
+            string.Join('\n', Enumerable.Range(0, 40).Select(i => $"{i},k{i}").Prepend("a,p")),
             "p.csv"
         );
         Assert.Contains(

@@ -25,6 +25,7 @@ internal sealed class CsvTable
         var header = rows[0].Fields;
         RequireNames(header);
         rows = [.. rows.Skip(1)];
+        RequireOneHeader(header, rows);
         if (rows.Count < MinRows)
             throw new ArgumentException(
                 $"'{path}' has {rows.Count} row{(rows.Count == 1 ? "" : "s")} below its header; training, validation and "
@@ -33,8 +34,12 @@ internal sealed class CsvTable
         int at = PlaceOf(target, header);
         HashSet<int> ignored = [.. options.Ignore.Select(name => PlaceOf(name, header))];
         if (ignored.Contains(at))
-            throw new ArgumentException($"The column '{header[at]}' is the target and ignored; it can only be one of them.");
-        var y = CsvColumn.Read(path, header[at], rows, at);
+            throw new ArgumentException(
+                $"The column '{header[at]}' is the target, so --set ignore={string.Join(',', options.Ignore)} cannot name it."
+            );
+        var y = CsvColumn.Read(path, header[at], rows, at, leaveOut: null);
+        if (y.Remark is { } remark)
+            Remarks.Add(remark);
         (Target, IsClasses, _codes) = (y.Name, IsClassTarget(y), y.Codes);
         Parts = StratifiedSplit.Of(IsClasses ? y.Codes : new int[rows.Count], options.SplitSeed);
         (Classes, _numbers, Scale) = (y.Categories, [], 1);
@@ -44,7 +49,7 @@ internal sealed class CsvTable
         var columns = Enumerable
             .Range(0, header.Length)
             .Where(i => i != at && !ignored.Contains(i))
-            .Select(i => CsvColumn.Read(path, header[i], rows, i))
+            .Select(i => CsvColumn.Read(path, header[i], rows, i, LeaveOut(header[i])))
             .Where(IsFeature)
             .ToList();
         if (columns.Count == 0)
@@ -80,6 +85,9 @@ internal sealed class CsvTable
     /// <summary>The columns that are left out because no model can learn from them, with the reason.</summary>
     public List<string> LeftOut { get; } = [];
 
+    /// <summary>What is odd about columns of text, as parts of a sentence.</summary>
+    public List<string> Remarks { get; } = [];
+
     private string Because => LeftOut.Count == 0 ? "" : ": " + string.Join("; ", LeftOut);
 
     /// <summary>Number of rows of a part; of all rows if it is null.</summary>
@@ -104,13 +112,36 @@ internal sealed class CsvTable
 
     private void RequireNames(string[] header)
     {
-        if (header.All(CsvColumn.IsNumber))
+        if (header.All(name => CsvNumber.Parse(name) is not null))
             throw new ArgumentException($"'{Path}', row 1 has only numbers; it must be a header with the names of the columns.");
         foreach (var (i, name) in header.Index())
             if (name.Length == 0)
                 throw new ArgumentException($"'{Path}', row 1, column {i + 1}: the name is missing.");
             else if (Array.IndexOf(header, name) is var first && first < i)
                 throw new ArgumentException($"'{Path}', row 1: the columns {first + 1} and {i + 1} are both named '{name}'.");
+    }
+
+    /// <summary>Refuses a file that was put together from several: the columns below a second header may be in another order.</summary>
+    private void RequireOneHeader(string[] header, IReadOnlyList<CsvRow> rows)
+    {
+        string[] sorted = [.. header.Order(StringComparer.Ordinal)];
+        foreach (var row in rows)
+            if (Array.IndexOf(header, row.Fields[0]) >= 0 && row.Fields.Order(StringComparer.Ordinal).SequenceEqual(sorted))
+                throw new ArgumentException(
+                    $"'{Path}', row {row.Number} is a header again"
+                        + (
+                            row.Fields.SequenceEqual(header)
+                                ? ": delete it."
+                                : ", in another order than row 1: sort the columns of the rows below it as in row 1, and delete it."
+                        )
+                );
+    }
+
+    /// <summary>How the command line leaves out a column in addition to those that it leaves out already.</summary>
+    private string LeaveOut(string column)
+    {
+        string option = "ignore=" + string.Join(',', Options.Ignore.Append(column));
+        return "--set " + (option.Any(char.IsWhiteSpace) ? $"\"{option}\"" : option);
     }
 
     private int PlaceOf(string name, string[] header)
@@ -161,8 +192,10 @@ internal sealed class CsvTable
         else if (column.Numbers is null && different > MaxCategories)
             throw new ArgumentException(
                 $"'{Path}', column '{column.Name}' is text with {different} different values; at most {MaxCategories} can be features. "
-                    + $"Leave it out with ignore={column.Name}."
+                    + $"Leave it out with {LeaveOut(column.Name)}."
             );
+        else if (column.Remark is { } remark)
+            Remarks.Add(remark);
         return why is null;
     }
 

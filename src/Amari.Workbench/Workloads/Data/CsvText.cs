@@ -139,10 +139,14 @@ internal static class CsvText
         }
         while (at < text.Length && text[at] == ' ')
             at++;
-        return at == text.Length || text[at] == delimiter || text[at] is '\r' or '\n'
-            ? field.ToString().Trim()
-            : throw new ArgumentException(
-                $"'{path}', row {row}, column {column}: '{text[at]}' comes after the closing quote; a quote within quotes must be doubled."
-            );
+        string content = field.ToString();
+        if (at == text.Length || text[at] == delimiter || text[at] is '\r' or '\n')
+            return content.Trim();
+        int lines = content.ReplaceLineEndings("\n").Count(c => c == '\n');
+        string why =
+            lines == 0
+                ? $"'{text[at]}' comes after the closing quote; a quote within quotes must be doubled"
+                : $"the quote is not closed in its row; the next is {lines} line{(lines == 1 ? "" : "s")} below, before '{text[at]}'";
+        throw new ArgumentException($"'{path}', row {row}, column {column}: {why}.");
     }
 }

@@ -40,7 +40,8 @@ internal static class LinearBaseline
 
     /// <summary>The loss of the linear model, or that of the best constant where this is lower: where there is nothing to learn, or not
     /// enough data to learn it.</summary>
-    public static double LossOfBetter(Dataset training, Dataset heldOut, int classes)
+    /// <returns>The loss, and whether it is that of the constant.</returns>
+    public static (double Loss, bool IsConstant) Better(Dataset training, Dataset heldOut, int classes)
     {
         using var off = no_grad();
         using var scope = NewDisposeScope();
@@ -53,7 +54,8 @@ internal static class LinearBaseline
             double frequent = -counts.div(counts.sum()).log().index_select(0, heldOut.Targets).mean().ToDouble();
             constant = Math.Min(frequent, Math.Log(classes));
         }
-        return Math.Min(constant, Loss(training, heldOut, classes));
+        double linear = Loss(training, heldOut, classes);
+        return constant < linear ? (constant, true) : (linear, false);
     }
 
     private static Tensor WithOnes(Tensor inputs) =>
