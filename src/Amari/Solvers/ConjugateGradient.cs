@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Serialization;
 
@@ -39,11 +40,11 @@ public static class ConjugateGradient
         using var scope = NewDisposeScope();
         var right = Rows(b); // [k, d], as all vectors here
         var x = start is null ? zeros_like(right) : Rows(start).clone();
-        var r = start is null ? right.clone() : right - Product(c, x);
+        var r = start is null ? right.clone() : right - c.ApplyToRows(x);
         var z = Precondition(r);
         var p = z.clone();
-        double[] norms = Dots(right, right),
-            rz = Dots(r, z);
+        double[] norms = InnerProducts.OfRows(right, right),
+            rz = InnerProducts.OfRows(r, z);
         double residual = Residual();
         var status = residual <= options.Tolerance ? CgStatus.Converged : CgStatus.IterationLimit;
         var models = new List<double>(); // φ after each iteration, summed over columns
@@ -51,8 +52,8 @@ public static class ConjugateGradient
         while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
-            var cp = Product(c, p);
-            double[] curvature = Dots(p, cp);
+            var cp = c.ApplyToRows(p);
+            double[] curvature = InnerProducts.OfRows(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
             // A column that is solved exactly has p = 0 and does not change.
@@ -68,7 +69,7 @@ public static class ConjugateGradient
                 z.Dispose();
                 z = Precondition(r).MoveToOuterDisposeScope();
             }
-            double[] next = Dots(r, z);
+            double[] next = InnerProducts.OfRows(r, z);
             p.mul_(Column(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
             rz = next;
             iterations++;
@@ -80,7 +81,7 @@ public static class ConjugateGradient
                 status = CgStatus.Converged;
             else if (options.ProgressTolerance is { } epsilon)
             {
-                models.Add(-0.5 * Dots(x, right + r).Sum());
+                models.Add(-0.5 * InnerProducts.OfRows(x, right + r).Sum());
                 int window = Math.Max(MinWindow, iterations / 10);
                 if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon)
                     status = CgStatus.Stalled;
@@ -93,22 +94,13 @@ public static class ConjugateGradient
             residual
         );
 
-        Tensor Precondition(Tensor v) => preconditioner is null ? v : Product(preconditioner, v);
+        Tensor Precondition(Tensor v) => preconditioner is null ? v : preconditioner.ApplyToRows(v);
 
         Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
-        double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
+        double Residual() => InnerProducts.OfRows(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
     }
 
-    /// <summary>Vectors as rows: entries of one vector lie together, and its coefficient is the same for all of them.</summary>
+    /// <summary>Vectors as rows.</summary>
     private static Tensor Rows(Tensor columns) => columns.dim() == 1 ? columns.unsqueeze(0) : columns.T.contiguous();
-
-    private static Tensor Product(LinearOperator c, Tensor rows) => c.Apply(rows.T).T.contiguous();
-
-    /// <summary>The inner products of corresponding rows.</summary>
-    private static double[] Dots(Tensor u, Tensor v)
-    {
-        using var inner = NewDisposeScope();
-        return u.mul(v).sum(dim: 1).Elements<double>();
-    }
 }

@@ -48,9 +48,9 @@ public static class Lanczos
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
         using var run = op.BeginRun();
-        var rows = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);
-        var basis = new KrylovBasis(rows);
-        basis.Set(0, options.Start is null ? Random(op, generator) : Start(op, options));
+        var basis = new KrylovBasis(m + 1, op.Dimension, op.Type, op.Device);
+        var v = options.Start is null ? Random(op, generator) : Start(op, options);
+        basis.Set(0, v);
         int retained = 0,
             products = 0,
             converged = 0;
@@ -61,13 +61,16 @@ public static class Lanczos
             for (int j = retained; j < m; j++)
             {
                 using var inner = NewDisposeScope();
-                beta = basis.Extend(j, op.Apply(basis[j]));
+                var w = op.Apply(v);
+                beta = basis.Extend(j, v, w);
                 products++;
                 if (!double.IsFinite(beta))
                     return new([], [], null, products, LanczosStatus.NotFinite);
                 progress?.Report(new(products, converged, requested));
                 if (beta == 0 && j + 1 < op.Dimension) // V is invariant: continue in its complement
-                    basis.Set(j + 1, Random(op, generator));
+                    basis.Set(j + 1, w = Random(op, generator));
+                v.Dispose();
+                v = w.MoveToOuterDisposeScope();
                 if (!stop.IsCancellationRequested && products < options.MaxProducts)
                     continue;
                 size = j + 1;
@@ -92,7 +95,7 @@ public static class Lanczos
                 if (options.Vectors)
                 {
                     basis.Rotate(Columns(vectors, chosen));
-                    pairs = rows.narrow(0, 0, chosen.Length).clone().T.MoveToOuterDisposeScope();
+                    pairs = basis.Vectors(chosen.Length).T.MoveToOuterDisposeScope();
                 }
                 return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
             }
