@@ -1,4 +1,3 @@
-using Amari.Kernels;
 using Amari.Native;
 using Amari.Serialization;
 
@@ -14,6 +13,7 @@ namespace Amari.Solvers;
 public static class ConjugateGradient
 {
     private const int MinWindow = 10; // iterations over which progress is measured
+    private const long Piece = 1 << 16;
 
     /// <summary>Solves C x = b.</summary>
     /// <param name="c">C, positive definite.</param>
@@ -43,8 +43,8 @@ public static class ConjugateGradient
         var r = start is null ? right.clone() : right - c.ApplyToRows(x);
         var z = Precondition(r);
         var p = z.clone();
-        double[] norms = InnerProducts.OfRows(right, right),
-            rz = InnerProducts.OfRows(r, z);
+        double[] norms = Dots(right, right),
+            rz = Dots(r, z);
         double residual = Residual();
         var status = residual <= options.Tolerance ? CgStatus.Converged : CgStatus.IterationLimit;
         var models = new List<double>(); // φ after each iteration, summed over columns
@@ -53,7 +53,7 @@ public static class ConjugateGradient
         {
             using var inner = NewDisposeScope();
             var cp = c.ApplyToRows(p);
-            double[] curvature = InnerProducts.OfRows(p, cp);
+            double[] curvature = Dots(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
             // A column that is solved exactly has p = 0 and does not change.
@@ -69,7 +69,7 @@ public static class ConjugateGradient
                 z.Dispose();
                 z = Precondition(r).MoveToOuterDisposeScope();
             }
-            double[] next = InnerProducts.OfRows(r, z);
+            double[] next = Dots(r, z);
             p.mul_(Column(next.Zip(rz, (up, down) => down > 0 ? up / down : 0))).add_(z);
             rz = next;
             iterations++;
@@ -81,7 +81,7 @@ public static class ConjugateGradient
                 status = CgStatus.Converged;
             else if (options.ProgressTolerance is { } epsilon)
             {
-                models.Add(-0.5 * InnerProducts.OfRows(x, right + r).Sum());
+                models.Add(-0.5 * Dots(x, right + r).Sum());
                 int window = Math.Max(MinWindow, iterations / 10);
                 if (iterations > window && models[^1] < 0 && (models[^1] - models[^(window + 1)]) / models[^1] < window * epsilon)
                     status = CgStatus.Stalled;
@@ -98,9 +98,23 @@ public static class ConjugateGradient
 
         Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
-        double Residual() => InnerProducts.OfRows(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
+        double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
     }
 
     /// <summary>Vectors as rows.</summary>
     private static Tensor Rows(Tensor columns) => columns.dim() == 1 ? columns.unsqueeze(0) : columns.T.contiguous();
+
+    /// <summary>The inner products of corresponding rows, in pieces whose products stay in a cache.</summary>
+    private static double[] Dots(Tensor u, Tensor v)
+    {
+        using var scope = NewDisposeScope();
+        var sum = zeros(u.shape[0], dtype: ScalarType.Float64, device: u.device);
+        for (long start = 0; start < u.shape[1]; start += Piece)
+        {
+            using var inner = NewDisposeScope();
+            long length = Math.Min(Piece, u.shape[1] - start);
+            sum.add_(u.narrow(1, start, length).mul(v.narrow(1, start, length)).sum(dim: 1));
+        }
+        return sum.Elements<double>();
+    }
 }

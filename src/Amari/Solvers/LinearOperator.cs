@@ -36,8 +36,8 @@ public abstract class LinearOperator
         return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
     }
 
-    /// <summary>C v for vectors that are rows: [k, d], dense. Entries of one vector lie together, and its coefficient is the same for all
-    /// of them.</summary>
+    /// <summary>C v for vectors that are rows: [k, d]; the result is dense. Entries of one vector lie together, and its coefficient is the
+    /// same for all of them.</summary>
     internal Tensor ApplyToRows(Tensor rows)
     {
         using var scope = NewDisposeScope();

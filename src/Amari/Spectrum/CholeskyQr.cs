@@ -6,8 +6,8 @@ namespace Amari.Spectrum;
 /// Fukaya et al. 2014).</summary>
 /// <remarks><code>
 /// Y'Y = R'R,   Q = Y R⁻¹          Y : [d, k];   ‖Q'Q - I‖ ≈ κ(Y)² ε of float64
-/// </code>Gram matrices and quotients are computed in float64, a piece of the vectors at a time. So the condition number of Y may be up to a
-/// million; beyond it, Householder reflections do the work.</remarks>
+/// </code>Gram matrices and quotients are computed in float64, a piece of the vectors at a time. So the condition number of Y may be up to
+/// a million; beyond it, Householder reflections do the work.</remarks>
 internal static class CholeskyQr
 {
     private const int MaxPasses = 2;

@@ -10,60 +10,45 @@ namespace Amari.Spectrum;
 /// cᵢ = tᵢⱼ + Σₖ tᵢₖ eₖⱼ - α eᵢⱼ - tⱼ₋₁ⱼ eᵢⱼ₋₁      the part of w along vᵢ, from the recurrence (Simon 1984)
 /// </code>
 /// The measured E of the last two vectors predicts how much of each older one C brings back. So one read of V both takes that away and
-/// measures what is left; more reads follow only of the vectors where it is above rounding. The vectors lie in the tiles of
-/// <see cref="RowSweep"/>, in the dispose scope of the constructor's caller.</remarks>
-internal sealed class KrylovBasis
+/// measures what is left; more reads follow only where it is above rounding.</remarks>
+/// <param name="rows">V', one vector in each row: [m, d]; not owned.</param>
+internal sealed class KrylovBasis(Tensor rows)
 {
     private const int MaxPasses = 4;
     private const double Rounding = 16; // in units of the dtype's: what may be left along a vector
 
-    private readonly long _dimension;
-    private readonly double _epsilon;
-    private readonly Tensor _tiles; // [n, k, b]
-    private readonly double[] _along; // w along each vector: predicted, then measured
-    private double[] _lost, // E of the last vector, and of the one before
-        _lostBefore;
-
-    /// <param name="count">k: how many vectors there will be.</param>
-    /// <param name="dimension">d.</param>
-    /// <param name="type">Their dtype.</param>
-    /// <param name="device">Their device.</param>
-    public KrylovBasis(int count, long dimension, ScalarType type, Device device)
-    {
-        _dimension = dimension;
-        _epsilon = finfo(type).eps;
-        long width = RowSweep.TileWidth(dimension);
-        _tiles = empty([(dimension + width - 1) / width, count, width], dtype: type, device: device);
-        NativeHeap.UseLargePages(_tiles);
-        using (var last = _tiles[-1])
-            last.zero_();
-        (_along, _lost, _lostBefore) = (new double[count], new double[count], new double[count]);
-        T = new double[count, count];
-    }
+    private readonly double _epsilon = finfo(rows.dtype).eps;
+    private double[] _lost = new double[rows.shape[0]], // E of the last vector, and of the one before
+        _lostBefore = new double[rows.shape[0]],
+        _coefficients = new double[rows.shape[0]],
+        _along = new double[rows.shape[0]];
 
     /// <summary>T.</summary>
-    public double[,] T { get; }
+    public double[,] T { get; } = new double[rows.shape[0], rows.shape[0]];
 
-    /// <summary>How many vectors were read.</summary>
-    public long Reads { get; private set; }
+    /// <summary>How often the vectors were read.</summary>
+    public int Reads { get; private set; }
 
-    /// <summary>Makes a vector the one of index j: orthogonal to those before and of length 1.</summary>
+    /// <summary>Vector j : [d].</summary>
+    public Tensor this[int j] => rows[j];
+
+    /// <summary>Puts a vector in row j, orthogonal to the rows before and of length 1.</summary>
     /// <param name="j">Its index.</param>
-    /// <param name="start">[d], not 0; becomes the vector.</param>
+    /// <param name="start">[d], not 0; changed in place.</param>
     public void Set(int j, Tensor start)
     {
-        Array.Clear(_along);
+        Array.Clear(_coefficients);
         Add(j, start, Orthogonalise(j, start));
     }
 
-    /// <summary>Adds the next vector, of index j + 1, if there is room for it.</summary>
+    /// <summary>Adds the next vector, in row j + 1 if there is one.</summary>
     /// <param name="j">The index of the last vector.</param>
-    /// <param name="v">vⱼ, as it was left by <see cref="Set"/> or this method.</param>
-    /// <param name="w">C vⱼ; becomes the next vector.</param>
+    /// <param name="w">C vⱼ; changed in place.</param>
     /// <returns>β; 0 if V is invariant up to rounding, and then there is no next vector; NaN if a number is not finite.</returns>
-    public double Extend(int j, Tensor v, Tensor w)
+    public double Extend(int j, Tensor w)
     {
-        double alpha = InnerProducts.Dot(v, w);
+        using var last = rows[j];
+        double alpha = InnerProducts.Dot(last, w);
         T[j, j] = alpha;
         if (!double.IsFinite(alpha))
             return double.NaN;
@@ -71,7 +56,7 @@ internal sealed class KrylovBasis
         double beta = Orthogonalise(j + 1, w);
         if (beta <= 10 * _epsilon * Scale(j + 1))
             return 0;
-        if (double.IsFinite(beta) && j + 1 < _lost.Length)
+        if (double.IsFinite(beta) && j + 1 < rows.shape[0])
         {
             T[j, j + 1] = T[j + 1, j] = beta;
             Add(j + 1, w, beta);
@@ -85,48 +70,33 @@ internal sealed class KrylovBasis
     /// <param name="couplings">The entries of T between them and v₊, l numbers.</param>
     public void Restart(Tensor s, double[] values, double[] couplings)
     {
-        int l = values.Length,
-            m = (int)s.shape[1];
+        int l = values.Length;
         Rotate(s);
-        using (Tensor next = _tiles.select(1, m), place = _tiles.select(1, l))
-            place.copy_(next);
-        double[] rotation = s.Elements<double>(),
-            lost = new double[_lost.Length];
+        using (var next = rows[s.shape[1]])
+            rows[l].copy_(next);
         Array.Clear(T);
+        Array.Clear(_lost);
+        Array.Clear(_lostBefore);
         for (int i = 0; i < l; i++)
         {
             T[i, i] = values[i];
             T[i, l] = T[l, i] = couplings[i];
-            for (int k = 0; k < m; k++)
-                lost[i] += rotation[i * m + k] * _lost[k];
         }
-        _lost = lost;
-        Array.Clear(_lostBefore);
     }
 
-    /// <summary>Replaces the first vectors by those of V S, tile by tile, so that no second basis is needed.</summary>
-    /// <param name="s">S' : [l, m].</param>
+    /// <summary>Replaces the first rows by those of S V', a few columns at a time, so that no second basis is needed.</summary>
+    /// <param name="s">S : [l, size].</param>
     public void Rotate(Tensor s)
     {
+        const long Columns = 1 << 14;
         using var scope = NewDisposeScope();
-        var rotation = s.to(_tiles.dtype, _tiles.device).contiguous();
-        for (long i = 0; i < _tiles.shape[0]; i++)
+        var rotation = s.to(rows.dtype, rows.device).contiguous();
+        for (long start = 0; start < rows.shape[1]; start += Columns)
         {
             using var inner = NewDisposeScope();
-            var tile = _tiles[i];
-            tile.narrow(0, 0, s.shape[0]).copy_(rotation.MatrixProduct(tile.narrow(0, 0, s.shape[1])));
+            var part = rows.narrow(1, start, Math.Min(Columns, rows.shape[1] - start));
+            part.narrow(0, 0, s.shape[0]).copy_(rotation.MatrixProduct(part.narrow(0, 0, s.shape[1])));
         }
-    }
-
-    /// <summary>A copy of the first vectors, as rows: [count, d].</summary>
-    public Tensor Vectors(int count)
-    {
-        using var scope = NewDisposeScope();
-        var vectors = empty([count, _dimension], dtype: _tiles.dtype, device: _tiles.device);
-        for (int i = 0; i < count; i++)
-            foreach (var (tiles, part) in Parts(i, vectors[i]))
-                part.copy_(tiles);
-        return vectors.MoveToOuterDisposeScope();
     }
 
     /// <summary>The first rows and columns of T.</summary>
@@ -158,80 +128,49 @@ internal sealed class KrylovBasis
             double c = T[i, j] - alpha * _lost[i] - before * _lostBefore[i];
             for (int k = 0; k < j; k++)
                 c += T[i, k] * _lost[k];
-            _along[i] = c;
+            _coefficients[i] = c;
             last -= _lost[i] * c;
         }
-        _along[j] = last;
+        _coefficients[j] = last;
     }
 
     /// <summary>w ← w - V c for the predicted c and the first vectors, then again for what is left. Returns its length.</summary>
     private double Orthogonalise(int count, Tensor w)
     {
-        double length = Sweep(w, [.. Enumerable.Range(0, count)]);
-        for (int pass = 1; pass < MaxPasses; pass++)
+        double length = 0;
+        using var basis = rows.narrow(0, 0, count);
+        for (int pass = 0; pass < MaxPasses; pass++)
         {
-            double bound = Rounding * _epsilon * length;
-            int[] left = [.. Enumerable.Range(0, count).Where(i => Math.Abs(_along[i]) > bound)];
-            if (left.Length == 0)
+            length = Sweep(basis, w);
+            Reads++;
+            double left = 0;
+            for (int i = 0; i < count; i++)
+                left = Math.Max(left, Math.Abs(_along[i]));
+            if (!(left > Rounding * _epsilon * length))
                 break;
-            length = Sweep(w, left);
+            (_coefficients, _along) = (_along, _coefficients);
         }
         return length;
     }
 
-    /// <summary>Takes from w what it has along the chosen vectors, and measures what is left there. Returns its length.</summary>
-    private double Sweep(Tensor w, int[] chosen)
+    /// <summary>w ← w - V c, and what is left along V. Returns the length of w.</summary>
+    private double Sweep(Tensor basis, Tensor w)
     {
-        Reads += chosen.Length;
-        if (RowSweep.IsUsable(_tiles, w))
-            return Math.Sqrt(RowSweep.Run(_tiles, chosen, _along, w, _along));
+        int count = (int)basis.shape[0];
+        if (RowSweep.IsUsable(basis, w))
+            return Math.Sqrt(RowSweep.Run(basis, [.. Enumerable.Range(0, count)], _coefficients, w, _along));
         using var scope = NewDisposeScope();
-        foreach (var (first, count) in Runs(chosen))
-        {
-            var c = tensor(_along.AsSpan(first, count).ToArray()).to(w.dtype, w.device).view(1, 1, -1).expand(_tiles.shape[0], 1, count);
-            w.sub_(c.bmm(_tiles.narrow(1, first, count)).reshape(-1).narrow(0, 0, _dimension));
-        }
-        var padded = zeros(_tiles.shape[0] * _tiles.shape[2], dtype: w.dtype, device: w.device);
-        padded.narrow(0, 0, _dimension).copy_(w);
-        foreach (var (first, count) in Runs(chosen))
-        {
-            var along = _tiles.narrow(1, first, count).bmm(padded.view(_tiles.shape[0], -1, 1)); // [n, count, 1]
-            along.to_type(ScalarType.Float64).sum(dim: 0).Elements<double>().CopyTo(_along, first);
-        }
+        w.sub_(basis.T.mv(tensor(_coefficients.AsSpan(0, count).ToArray()).to_type(w.dtype).to(w.device)));
+        TallProduct.Of(basis, w.unsqueeze(0)).Elements<double>().CopyTo(_along, 0);
         return Probes.Length(w).ToDouble();
-    }
-
-    /// <summary>Runs of successive indices.</summary>
-    private static IEnumerable<(int First, int Count)> Runs(int[] chosen)
-    {
-        for (int start = 0, end; start < chosen.Length; start = end)
-        {
-            for (end = start + 1; end < chosen.Length && chosen[end] == chosen[end - 1] + 1; end++) { }
-            yield return (chosen[start], end - start);
-        }
     }
 
     private void Add(int j, Tensor w, double length)
     {
-        w.div_(length);
-        using (NewDisposeScope())
-            foreach (var (tiles, part) in Parts(j, w))
-                tiles.copy_(part);
+        using (var row = rows[j])
+            row.copy_(w).div_(length);
         (_lost, _lostBefore) = (_lostBefore, _lost);
         for (int i = 0; i < j; i++)
             _lost[i] = _along[i] / length;
-    }
-
-    /// <summary>The whole tiles of vector j and the rest, with the same parts of another vector [d].</summary>
-    private IEnumerable<(Tensor Tiles, Tensor Part)> Parts(int j, Tensor vector)
-    {
-        long width = _tiles.shape[2],
-            whole = _dimension / width;
-        yield return (_tiles.narrow(0, 0, whole).select(1, j), vector.narrow(0, 0, whole * width).reshape(whole, width));
-        if (whole < _tiles.shape[0])
-            yield return (
-                _tiles[whole][j].narrow(0, 0, _dimension - whole * width),
-                vector.narrow(0, whole * width, _dimension - whole * width)
-            );
     }
 }

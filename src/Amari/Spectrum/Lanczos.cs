@@ -48,9 +48,9 @@ public static class Lanczos
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(options.Seed);
         using var run = op.BeginRun();
-        var basis = new KrylovBasis(m + 1, op.Dimension, op.Type, op.Device);
-        var v = options.Start is null ? Random(op, generator) : Start(op, options);
-        basis.Set(0, v);
+        var rows = empty([m + 1, op.Dimension], dtype: op.Type, device: op.Device);
+        var basis = new KrylovBasis(rows);
+        basis.Set(0, options.Start is null ? Random(op, generator) : Start(op, options));
         int retained = 0,
             products = 0,
             converged = 0;
@@ -61,16 +61,13 @@ public static class Lanczos
             for (int j = retained; j < m; j++)
             {
                 using var inner = NewDisposeScope();
-                var w = op.Apply(v);
-                beta = basis.Extend(j, v, w);
+                beta = basis.Extend(j, op.Apply(basis[j]));
                 products++;
                 if (!double.IsFinite(beta))
                     return new([], [], null, products, LanczosStatus.NotFinite);
                 progress?.Report(new(products, converged, requested));
                 if (beta == 0 && j + 1 < op.Dimension) // V is invariant: continue in its complement
-                    basis.Set(j + 1, w = Random(op, generator));
-                v.Dispose();
-                v = w.MoveToOuterDisposeScope();
+                    basis.Set(j + 1, Random(op, generator));
                 if (!stop.IsCancellationRequested && products < options.MaxProducts)
                     continue;
                 size = j + 1;
@@ -95,7 +92,7 @@ public static class Lanczos
                 if (options.Vectors)
                 {
                     basis.Rotate(Columns(vectors, chosen));
-                    pairs = basis.Vectors(chosen.Length).T.MoveToOuterDisposeScope();
+                    pairs = rows.narrow(0, 0, chosen.Length).clone().T.MoveToOuterDisposeScope();
                 }
                 return new([.. chosen.Select(i => theta[i])], [.. chosen.Select(i => residual[i])], pairs, products, end);
             }

@@ -94,8 +94,8 @@ public static class LanczosQuadrature
         return new(op.Dimension, rules, reorthogonalise);
     }
 
-    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once; v is changed or disposed. Gives the diagonals and off-diagonals,
-    /// shorter if a probe's space is exhausted.</summary>
+    /// <summary>Lanczos from each row of v : [p, d], of length 1, at once. Gives the diagonals and off-diagonals, shorter if a probe's
+    /// space is exhausted.</summary>
     private delegate (List<double>[] Alpha, List<double>[] Beta) Tridiagonalisation(
         LinearOperator op,
         Tensor v,
@@ -116,30 +116,27 @@ public static class LanczosQuadrature
         int p = (int)v.shape[0];
         var (alpha, beta) = (Lists(p), Lists(p));
         bool[] ended = new bool[p];
-        KrylovBasis[] bases = [.. Enumerable.Range(0, p).Select(_ => new KrylovBasis(m, op.Dimension, op.Type, op.Device))];
+        var rows = empty([p, m, op.Dimension], dtype: op.Type, device: op.Device);
+        KrylovBasis[] bases = [.. Enumerable.Range(0, p).Select(i => new KrylovBasis(rows[i]))];
         for (int i = 0; i < p; i++)
             bases[i].Set(0, v[i]);
         for (int j = 0; j < m && !Array.TrueForAll(ended, e => e); j++)
         {
             using var inner = NewDisposeScope();
-            var w = op.ApplyToRows(v);
+            var w = op.ApplyToRows(rows.select(1, j));
             for (int i = 0; i < p; i++)
             {
                 if (ended[i])
                     continue;
-                double b = bases[i].Extend(j, v[i], w[i]);
+                double b = bases[i].Extend(j, w[i]);
                 alpha[i].Add(bases[i].T[j, j]);
                 ended[i] = !(b > 0);
-                if (ended[i])
-                    w[i].zero_();
-                else
+                if (!ended[i])
                     beta[i].Add(b);
             }
             report(j + 1);
             if (stop.IsCancellationRequested)
                 break;
-            v.Dispose();
-            v = w.MoveToOuterDisposeScope();
         }
         return (alpha, beta);
     }

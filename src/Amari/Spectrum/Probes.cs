@@ -18,7 +18,6 @@ internal static class Probes
     {
         using var scope = NewDisposeScope();
         var signs = empty(count, op.Dimension);
-        NativeHeap.UseLargePages(signs);
         long[] seeds = randint(0, 1L << 62, [count], dtype: ScalarType.Int64, generator: generator).Elements<long>();
         for (int i = 0; i < count; i++)
             RandomSigns.Fill(signs[i], (ulong)seeds[i]);
@@ -30,7 +29,6 @@ internal static class Probes
     {
         using var scope = NewDisposeScope();
         var vectors = empty([count, op.Dimension], dtype: op.Type);
-        NativeHeap.UseLargePages(vectors);
         for (int i = 0; i < count; i++)
         {
             using var inner = NewDisposeScope();
