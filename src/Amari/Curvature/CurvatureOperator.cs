@@ -113,7 +113,7 @@ public abstract class CurvatureOperator : LinearOperator
             graphs
         );
         Objective.AddOverRanks(total);
-        return total.div_(Objective.Divisor(terms)).T.contiguous();
+        return total.div_(Objective.Divisor(terms)).T; // its columns are dense, as solvers want them
 
         void Add(Objective.Batch batch, int b)
         {

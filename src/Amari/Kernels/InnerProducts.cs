@@ -16,7 +16,7 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
     {
         c ??= b;
         if (!(IsUsable(a) && IsUsable(b) && IsUsable(c)))
-            return new(Dot(a, a), Dot(a, b), Dot(b, b), Dot(a, c), Dot(b, c), Dot(c, c));
+            return new(Plain(a, a), Plain(a, b), Plain(b, b), Plain(a, c), Plain(b, c), Plain(c, c));
         long n = LibTorch.Count(a.Handle);
         int chunks = SweepPass.Chunks(n);
         if (_sums is null || _sums.Length < (ProductPass.Count + 1) * chunks)
@@ -44,11 +44,27 @@ internal readonly record struct InnerProducts(double AA, double AB, double BB, d
         static bool IsUsable(Tensor t) =>
             LibTorch.Type(t.Handle) == ScalarType.Float32 && LibTorch.Device(t.Handle) == DeviceType.CPU && LibTorch.IsContiguous(t.Handle);
 
-        static double Dot(Tensor x, Tensor y)
+        static double Plain(Tensor x, Tensor y)
         {
             using var scope = NewDisposeScope();
             return x.flatten().dot(y.flatten()).to_type(ScalarType.Float64).ToDouble();
         }
+    }
+
+    /// <summary>a'b, in float64.</summary>
+    public static double Dot(Tensor a, Tensor b)
+    {
+        using var scope = NewDisposeScope();
+        return a.dtype == ScalarType.Float32
+            ? Of(a, b).AB
+            : a.to_type(ScalarType.Float64).flatten().dot(b.to_type(ScalarType.Float64).flatten()).ToDouble();
+    }
+
+    /// <summary>The inner products of corresponding rows.</summary>
+    public static double[] OfRows(Tensor a, Tensor b)
+    {
+        using var scope = NewDisposeScope();
+        return [.. Enumerable.Range(0, (int)a.shape[0]).Select(i => Dot(a[i], b[i]))];
     }
 
     public static InnerProducts operator +(InnerProducts x, InnerProducts y) =>

@@ -13,6 +13,7 @@ namespace Amari.Solvers;
 public static class ConjugateGradient
 {
     private const int MinWindow = 10; // iterations over which progress is measured
+    private const long Piece = 1 << 16;
 
     /// <summary>Solves C x = b.</summary>
     /// <param name="c">C, positive definite.</param>
@@ -39,7 +40,7 @@ public static class ConjugateGradient
         using var scope = NewDisposeScope();
         var right = Rows(b); // [k, d], as all vectors here
         var x = start is null ? zeros_like(right) : Rows(start).clone();
-        var r = start is null ? right.clone() : right - Product(c, x);
+        var r = start is null ? right.clone() : right - c.ApplyToRows(x);
         var z = Precondition(r);
         var p = z.clone();
         double[] norms = Dots(right, right),
@@ -51,7 +52,7 @@ public static class ConjugateGradient
         while (status == CgStatus.IterationLimit && iterations < options.MaxIterations)
         {
             using var inner = NewDisposeScope();
-            var cp = Product(c, p);
+            var cp = c.ApplyToRows(p);
             double[] curvature = Dots(p, cp);
             if (!Array.TrueForAll(curvature, double.IsFinite))
                 status = CgStatus.NotFinite;
@@ -93,22 +94,27 @@ public static class ConjugateGradient
             residual
         );
 
-        Tensor Precondition(Tensor v) => preconditioner is null ? v : Product(preconditioner, v);
+        Tensor Precondition(Tensor v) => preconditioner is null ? v : preconditioner.ApplyToRows(v);
 
         Tensor Column(IEnumerable<double> values) => tensor(values.ToArray(), dtype: c.Type, device: c.Device).unsqueeze(1);
 
         double Residual() => Dots(r, r).Zip(norms, (rr, bb) => bb > 0 ? Math.Sqrt(rr / bb) : Math.Sqrt(rr)).Max();
     }
 
-    /// <summary>Vectors as rows: entries of one vector lie together, and its coefficient is the same for all of them.</summary>
+    /// <summary>Vectors as rows.</summary>
     private static Tensor Rows(Tensor columns) => columns.dim() == 1 ? columns.unsqueeze(0) : columns.T.contiguous();
 
-    private static Tensor Product(LinearOperator c, Tensor rows) => c.Apply(rows.T).T.contiguous();
-
-    /// <summary>The inner products of corresponding rows.</summary>
+    /// <summary>The inner products of corresponding rows, in pieces whose products stay in a cache.</summary>
     private static double[] Dots(Tensor u, Tensor v)
     {
-        using var inner = NewDisposeScope();
-        return u.mul(v).sum(dim: 1).Elements<double>();
+        using var scope = NewDisposeScope();
+        var sum = zeros(u.shape[0], dtype: ScalarType.Float64, device: u.device);
+        for (long start = 0; start < u.shape[1]; start += Piece)
+        {
+            using var inner = NewDisposeScope();
+            long length = Math.Min(Piece, u.shape[1] - start);
+            sum.add_(u.narrow(1, start, length).mul(v.narrow(1, start, length)).sum(dim: 1));
+        }
+        return sum.Elements<double>();
     }
 }

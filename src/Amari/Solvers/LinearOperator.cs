@@ -36,6 +36,14 @@ public abstract class LinearOperator
         return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
     }
 
+    /// <summary>C v for vectors that are rows: [k, d]; the result is dense. Entries of one vector lie together, and its coefficient is the
+    /// same for all of them.</summary>
+    internal Tensor ApplyToRows(Tensor rows)
+    {
+        using var scope = NewDisposeScope();
+        return Apply(rows.T).T.contiguous().MoveToOuterDisposeScope();
+    }
+
     /// <summary>Begins a run of products: until the result is disposed, they may share work, as a curvature keeps the graphs of its
     /// batches. Every product is the same as outside of a run.</summary>
     /// <remarks>A run within a run is part of it. Operators that share nothing ignore it.</remarks>
@@ -48,7 +56,8 @@ public abstract class LinearOperator
         public void Dispose() { }
     }
 
-    /// <summary>C V for V : [d, k], a fresh tensor.</summary>
+    /// <summary>C V for V : [d, k], a fresh tensor. Solvers hold their vectors as rows: a result whose columns are dense is not
+    /// copied.</summary>
     protected abstract Tensor Product(Tensor v);
 
     /// <summary>C as a matrix [d, d], for small d. It is also the oracle of tests.</summary>

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -24,13 +25,20 @@ public static class HutchPlusPlus
             rank = Math.Min(k, op.Dimension);
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);
-        var (q, _) = linalg.qr(op.Apply(Probes.Signs(op, rank, generator)));
-        double sketched = q.mul(op.Apply(q)).sum(dim: 0).Elements<double>().Sum();
+        var q = op.ApplyToRows(Probes.Signs(op, rank, generator)); // Q', as all vectors here
+        CholeskyQr.Run(q);
+        double sketched = Form(q).Sum();
         if (rank == op.Dimension)
             return new(sketched, 0);
         var g = Probes.Signs(op, k, generator);
-        g = g - q.mm(q.T.mm(g));
-        var rest = Estimate.OfMean(g.mul(op.Apply(g)).sum(dim: 0).Elements<double>());
+        g.addmm_(TallProduct.Of(g, q).to_type(op.Type), q, 1, -1);
+        var rest = Estimate.OfMean(Form(g));
         return rest with { Value = sketched + rest.Value };
+
+        double[] Form(Tensor z)
+        {
+            using var inner = NewDisposeScope();
+            return InnerProducts.OfRows(z, op.ApplyToRows(z));
+        }
     }
 }

@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -26,7 +27,7 @@ public static class Hutchinson
     /// <param name="probes">Products, ≥ 2.</param>
     /// <param name="seed">Seed of the probes.</param>
     public static Estimate Trace(LinearOperator op, int probes = 30, long seed = 0) =>
-        Estimate.OfMean(Samples(op, probes, seed, (z, cz) => z.mul(cz).sum(dim: 0)));
+        Estimate.OfMean(Samples(op, probes, seed, InnerProducts.OfRows));
 
     /// <summary>‖C‖_F, the square root of the sum of squared eigenvalues.</summary>
     /// <param name="op">C.</param>
@@ -34,7 +35,7 @@ public static class Hutchinson
     /// <param name="seed">Seed of the probes.</param>
     public static Estimate FrobeniusNorm(LinearOperator op, int probes = 30, long seed = 0)
     {
-        double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz));
+        double[] lengths = Samples(op, probes, seed, (_, cz) => Probes.Length(cz, 1).Elements<double>());
         double largest = lengths.Max();
         if (!(largest > 0))
             return new(largest, largest); // 0, or NaN
@@ -58,13 +59,13 @@ public static class Hutchinson
         for (int i = 0; i < probes; i++)
         {
             using var inner = NewDisposeScope();
-            var z = Probes.Signs(op, 1, generator).squeeze(1);
+            var z = Probes.Signs(op, 1, generator).squeeze(0);
             sum.addcmul_(z, op.Apply(z), 1);
         }
         return sum.div_(probes).MoveToOuterDisposeScope();
     }
 
-    private static double[] Samples(LinearOperator op, int probes, long seed, Func<Tensor, Tensor, Tensor> form)
+    private static double[] Samples(LinearOperator op, int probes, long seed, Func<Tensor, Tensor, double[]> form)
     {
         ArgumentNullException.ThrowIfNull(op);
         Require.AtLeast(2, probes);
@@ -75,7 +76,7 @@ public static class Hutchinson
         {
             using var scope = NewDisposeScope();
             var z = Probes.Signs(op, Math.Min(together, probes - done), generator);
-            samples.AddRange(form(z, op.Apply(z)).Elements<double>());
+            samples.AddRange(form(z, op.ApplyToRows(z)));
         }
         return [.. samples];
     }

@@ -48,7 +48,7 @@ internal sealed class KrylovBasis(Tensor rows)
     public double Extend(int j, Tensor w)
     {
         using var last = rows[j];
-        double alpha = InnerProducts.Of(last, w).AB;
+        double alpha = InnerProducts.Dot(last, w);
         T[j, j] = alpha;
         if (!double.IsFinite(alpha))
             return double.NaN;
@@ -90,12 +90,12 @@ internal sealed class KrylovBasis(Tensor rows)
     {
         const long Columns = 1 << 14;
         using var scope = NewDisposeScope();
-        var rotation = s.to_type(rows.dtype).to(rows.device);
+        var rotation = s.to(rows.dtype, rows.device).contiguous();
         for (long start = 0; start < rows.shape[1]; start += Columns)
         {
             using var inner = NewDisposeScope();
             var part = rows.narrow(1, start, Math.Min(Columns, rows.shape[1] - start));
-            part.narrow(0, 0, s.shape[0]).copy_(rotation.mm(part.narrow(0, 0, s.shape[1])));
+            part.narrow(0, 0, s.shape[0]).copy_(rotation.MatrixProduct(part.narrow(0, 0, s.shape[1])));
         }
     }
 
@@ -161,7 +161,7 @@ internal sealed class KrylovBasis(Tensor rows)
             return Math.Sqrt(RowSweep.Run(basis, [.. Enumerable.Range(0, count)], _coefficients, w, _along));
         using var scope = NewDisposeScope();
         w.sub_(basis.T.mv(tensor(_coefficients.AsSpan(0, count).ToArray()).to_type(w.dtype).to(w.device)));
-        Probes.Along(basis, w).Elements<double>().CopyTo(_along, 0);
+        TallProduct.Of(basis, w.unsqueeze(0)).Elements<double>().CopyTo(_along, 0);
         return Probes.Length(w).ToDouble();
     }
 

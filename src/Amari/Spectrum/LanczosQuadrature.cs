@@ -81,7 +81,7 @@ public static class LanczosQuadrature
         {
             using var scope = NewDisposeScope();
             int count = Math.Min(block, options.Probes - done);
-            var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension)).T.contiguous(); // [p, d]
+            var start = Probes.Sphere(op, count, generator).div_(Math.Sqrt(op.Dimension));
             var (alpha, beta) = (reorthogonalise ? (Tridiagonalisation)Reorthogonalised : ThreeTerms)(
                 op,
                 start,
@@ -123,7 +123,7 @@ public static class LanczosQuadrature
         for (int j = 0; j < m && !Array.TrueForAll(ended, e => e); j++)
         {
             using var inner = NewDisposeScope();
-            var w = op.Apply(rows.select(1, j).T).T.contiguous();
+            var w = op.ApplyToRows(rows.select(1, j));
             for (int i = 0; i < p; i++)
             {
                 if (ended[i])
@@ -159,7 +159,7 @@ public static class LanczosQuadrature
         for (int j = 0; j < m; j++)
         {
             using var inner = NewDisposeScope();
-            var w = op.Apply(v.T).T.contiguous();
+            var w = op.ApplyToRows(v);
             var a = v.mul(w).sum(dim: 1, keepdim: true);
             w.addcmul_(a, v, -1);
             if (previous is not null)

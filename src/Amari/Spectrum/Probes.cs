@@ -1,9 +1,10 @@
 using Amari.Kernels;
+using Amari.Native;
 using Amari.Solvers;
 
 namespace Amari.Spectrum;
 
-/// <summary>Random vectors z with E[z z'] = I, as columns: an operator takes k of them in one product.</summary>
+/// <summary>Random vectors z with E[z z'] = I, as rows: an operator takes k of them in one product.</summary>
 internal static class Probes
 {
     private const ulong SeedOffset = 0x9E3779B97F4A7C15;
@@ -12,16 +13,29 @@ internal static class Probes
     /// been drawn: probes that are correlated with the weights are biased.</summary>
     public static Generator Generator(long seed) => new((ulong)seed ^ SeedOffset, CPU);
 
-    /// <summary>Independent random signs, [d, k].</summary>
-    public static Tensor Signs(LinearOperator op, long count, Generator generator) =>
-        randint(0, 2, [count, op.Dimension], dtype: op.Type, generator: generator).mul_(2).sub_(1).to(op.Device).T;
+    /// <summary>Independent random signs, [k, d]. A row does not depend on the number of rows after it.</summary>
+    public static Tensor Signs(LinearOperator op, long count, Generator generator)
+    {
+        using var scope = NewDisposeScope();
+        var signs = empty(count, op.Dimension);
+        long[] seeds = randint(0, 1L << 62, [count], dtype: ScalarType.Int64, generator: generator).Elements<long>();
+        for (int i = 0; i < count; i++)
+            RandomSigns.Fill(signs[i], (ulong)seeds[i]);
+        return signs.to(op.Type, op.Device).MoveToOuterDisposeScope();
+    }
 
-    /// <summary>Uniform on the sphere of radius √d, [d, k]. A column does not depend on the number of columns after it.</summary>
+    /// <summary>Uniform on the sphere of radius √d, [k, d]. A row does not depend on the number of rows after it.</summary>
     public static Tensor Sphere(LinearOperator op, long count, Generator generator)
     {
-        var g = stack([.. Enumerable.Range(0, (int)count).Select(_ => randn(op.Dimension, dtype: op.Type, generator: generator))])
-            .to(op.Device);
-        return g.div_(Length(g, 1)).mul_(Math.Sqrt(op.Dimension)).T;
+        using var scope = NewDisposeScope();
+        var vectors = empty([count, op.Dimension], dtype: op.Type);
+        for (int i = 0; i < count; i++)
+        {
+            using var inner = NewDisposeScope();
+            var v = randn(op.Dimension, dtype: op.Type, generator: generator);
+            vectors[i].copy_(v.mul_(Math.Sqrt(op.Dimension / InnerProducts.Dot(v, v))));
+        }
+        return vectors.to(op.Device).MoveToOuterDisposeScope();
     }
 
     /// <summary>The lengths of vectors along a dimension, which is kept. (norm loses four digits of a long float32 vector; this sum of
@@ -38,27 +52,13 @@ internal static class Probes
     public static double Size(Tensor entries)
     {
         using var scope = NewDisposeScope();
-        double largest = entries.abs().max().to_type(ScalarType.Float64).ToDouble();
+        double largest = Math.Max(Number(entries.max()), -Number(entries.min()));
         return largest > 0 && double.IsFinite(largest)
             ? Math.Clamp(Math.ScaleB(1, Math.ILogB(largest)), finfo(entries.dtype).tiny, double.MaxValue)
             : 1;
     }
 
-    private static Tensor Power(Tensor sizes) => sizes.clamp_min(finfo(sizes.dtype).tiny).log2_().floor_().exp2_();
+    private static double Number(Tensor scalar) => scalar.to_type(ScalarType.Float64).ToDouble();
 
-    /// <summary>V'w in float64 for rows V' : [j, d], in pieces, because float32 loses digits in a long sum.</summary>
-    public static Tensor Along(Tensor rows, Tensor w)
-    {
-        const long Piece = 1 << 15;
-        using var scope = NewDisposeScope();
-        var sum = zeros(rows.shape[0], dtype: ScalarType.Float64, device: w.device);
-        long d = w.numel();
-        for (long start = 0; start < d; start += Piece)
-        {
-            using var inner = NewDisposeScope();
-            long length = Math.Min(Piece, d - start);
-            sum.add_(rows.narrow(1, start, length).mv(w.narrow(0, start, length)));
-        }
-        return sum.MoveToOuterDisposeScope();
-    }
+    private static Tensor Power(Tensor sizes) => sizes.clamp_min(finfo(sizes.dtype).tiny).log2_().floor_().exp2_();
 }

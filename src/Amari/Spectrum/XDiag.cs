@@ -6,11 +6,9 @@ namespace Amari.Spectrum;
 /// <summary>The diagonal by XDiag (Epperly, Tropp, Webber 2024, SIAM J. Matrix Anal. Appl. 45, arXiv:2301.07825, Section 4).</summary>
 /// <remarks><code>
 /// dᵢ = diag( Q₍ᵢ₎Q₍ᵢ₎'C ) + ωᵢ ∘ (C - Q₍ᵢ₎Q₍ᵢ₎'C) ωᵢ,    diag C ≈ mean dᵢ,    ωᵢ of random signs
-/// </code>Needs memory for 5 k vectors.</remarks>
+/// </code>Needs memory for 3 k vectors.</remarks>
 public static class XDiag
 {
-    private const long Rows = 1 << 14; // whose estimates are in a cache
-
     /// <summary>diag C and the standard error of each entry, both [d]; the caller owns them.</summary>
     /// <param name="op">C.</param>
     /// <param name="products">2 k, ≥ 4. Half of them (at most d) are probes. Exact, with errors 0, if the probes span the whole
@@ -31,23 +29,23 @@ public static class XDiag
         var type = op.Type;
         op = op.AtLeastFloat32();
         var sketch = new LeaveOneOut(op, Probes.Signs(op, k, generator));
-        var x = sketch.Without(sketch.Z.T.mm(sketch.Omega)); // coordinates of Q₍ᵢ₎Q₍ᵢ₎'C ωᵢ in Q
+        Tensor s = sketch.S.T.to_type(op.Type),
+            rest = sketch.S.mul(sketch.R).sum(dim: 0).unsqueeze(1).to_type(op.Type); // (C - Q₍ᵢ₎Q₍ᵢ₎'C) ωᵢ = restᵢ Q sᵢ
         var (value, error) = (
             empty(op.Dimension, dtype: op.Type, device: op.Device),
             empty(op.Dimension, dtype: op.Type, device: op.Device)
         );
-        for (long start = 0; start < op.Dimension; start += Rows)
+        for (long start = 0; start < op.Dimension; start += TallProduct.Piece)
         {
             using var inner = NewDisposeScope();
-            Tensor q = Part(sketch.Q),
-                z = Part(sketch.Z);
-            var estimates = q.mul(z).sum(dim: 1, keepdim: true) - q.mm(sketch.S).mul_(z.mm(sketch.S));
-            estimates.add_(Part(sketch.Omega) * (Part(sketch.Y) - q.mm(x))); // [rows, k]
-            var mean = estimates.mean([1], keepdim: true);
-            Part(value).copy_(mean.squeeze(1));
-            Part(error).copy_((estimates - mean).square().sum(dim: 1).div_(k * (k - 1.0)).sqrt_());
-
-            Tensor Part(Tensor all) => all.narrow(0, start, Math.Min(Rows, op.Dimension - start));
+            long length = Math.Min(TallProduct.Piece, op.Dimension - start);
+            Tensor q = sketch.Q.narrow(1, start, length),
+                z = sketch.Z.narrow(1, start, length);
+            var estimates = sketch.Omega.narrow(1, start, length).mul(rest).sub_(s.mm(z)).mul_(s.mm(q)); // [k, length]
+            estimates.add_(q.mul(z).sum(dim: 0, keepdim: true));
+            var mean = estimates.mean([0], keepdim: true);
+            value.narrow(0, start, length).copy_(mean.squeeze(0));
+            error.narrow(0, start, length).copy_(estimates.sub_(mean).square().sum(dim: 0).div_(k * (k - 1.0)).sqrt_());
         }
         return (Own(value), Own(error));
 

@@ -9,7 +9,7 @@ namespace Amari.Spectrum;
 /// exchangeable.
 /// <code>
 /// tᵢ = tr Q₍ᵢ₎'C Q₍ᵢ₎ + (d - k + 1) / ‖μᵢ‖² · μᵢ'C μᵢ,    μᵢ = (I - Q₍ᵢ₎Q₍ᵢ₎') ωᵢ,    tr C ≈ mean tᵢ
-/// </code>The error falls exponentially if the spectrum does. Needs memory for 4 k vectors.</remarks>
+/// </code>The error falls exponentially if the spectrum does. Needs memory for 3 k vectors.</remarks>
 public static class XTrace
 {
     /// <summary>tr C; exact, with standard error 0, if half of the products span the whole space.</summary>
@@ -26,13 +26,13 @@ public static class XTrace
         using var scope = NewDisposeScope();
         using var generator = Probes.Generator(seed);
         var sketch = new LeaveOneOut(op, Probes.Sphere(op, k, generator));
-        var h = sketch.Q.T.mm(sketch.Z); // Q'C Q
+        var h = TallProduct.Of(sketch.Q, sketch.Z); // Q'C Q
         double total = h.diagonal().Elements<double>().Sum();
         if (k == d)
             return new(sketch.Scale * total, 0);
-        var w = sketch.Q.T.mm(sketch.Omega);
+        var w = TallProduct.Of(sketch.Q, sketch.Omega);
         var x = sketch.Without(w); // coordinates of Q₍ᵢ₎Q₍ᵢ₎'ωᵢ in Q
-        var form = w.mul(sketch.R).sum(dim: 0) - 2 * sketch.Z.T.mm(sketch.Omega).mul(x).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0); // μᵢ'C μᵢ
+        var form = (w - 2 * x).mul(sketch.R).sum(dim: 0) + x.mul(h.mm(x)).sum(dim: 0); // μᵢ'C μᵢ, for Q'C Ω = R
         var scale = (d - k + 1) / (d - x.square().sum(dim: 0));
         return sketch.Scale * Estimate.OfMean((total - sketch.S.mul(h.mm(sketch.S)).sum(dim: 0) + form * scale).Elements<double>());
     }
