@@ -328,8 +328,11 @@ public sealed class AnswerTests
 
     [Theory]
     [InlineData(0, "0"), InlineData(0.0533, "0.0533"), InlineData(1316.06, "1316"), InlineData(2.69e-5, "2.69e-5"), InlineData(9.999, "10")]
-    [InlineData(-0.25, "-0.25"), InlineData(-0.0, "0"), InlineData(2.5e7, "2.5e7"), InlineData(double.NaN, "NaN")]
+    [InlineData(-0.25, "-0.25"), InlineData(2.5e7, "2.5e7"), InlineData(double.NaN, "NaN")]
     public void Numbers_are_short(double value, string expected) => Assert.Equal(expected, Number.Short(value));
+
+    [Fact]
+    public void A_negative_zero_has_no_sign() => Assert.Equal("0", Number.Short(-0.0));
 
     [Fact]
     public void Page_escapes_what_it_shows()
