@@ -81,7 +81,9 @@ public static class CommandLine
 
     /// <summary>The parser's error, if any: one that names the wrong value is preferred.</summary>
     private static string? ParseError(ParseResult parsed) =>
-        (parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? parsed.Errors.FirstOrDefault())?.Message;
+        parsed.Errors is [var first, ..]
+            ? (parsed.Errors.FirstOrDefault(e => e.Message.Contains('\'', StringComparison.Ordinal)) ?? first).Message
+            : null;
 
     /// <summary>What is wrong with an option that does not exist, which the parser takes for an argument, such as the workload, or for the
     /// value of the option before it; or with one that exists, but stands where the value of another should. Null if there is
