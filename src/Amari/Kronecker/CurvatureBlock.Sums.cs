@@ -95,6 +95,7 @@ internal abstract partial class CurvatureBlock
             if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble()))
                 return false;
         Updates++;
+        RefreshedShare *= Keep(Updates);
         for (int i = 0; i < factors.Length; i++)
         {
             bool first = _running[i] is null;

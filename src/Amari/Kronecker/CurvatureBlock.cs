@@ -41,6 +41,13 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>How often the running factors were updated.</summary>
     public long Updates { get; private set; }
 
+    /// <summary>The share that the factors of the last refresh have in the running means; 0 before there is one, and if it failed.</summary>
+    public double RefreshedShare { get; set; }
+
+    /// <summary>Whether the last inverse stays in use although a refresh is due.</summary>
+    /// <param name="method">How the next would be damped.</param>
+    public virtual bool OutlastsRefresh(DampingMethod method) => false;
+
     /// <summary>Whether there are running factors.</summary>
     public bool IsMeasured => _running[0] is not null;
 

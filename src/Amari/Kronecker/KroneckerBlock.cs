@@ -20,6 +20,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 {
     private const long RowsPerDimension = 4,
         LeastExamples = 16; // of a batch, for positions of one example are alike
+    private const double LastingShare = 0.701; // of the factors' weight: as long the bases of EKFAC last; above 7/10, for rounding
     private const long LargestPiece = 1 << 22; // elements of examples' gradients that are formed at once
 
     public Tensor? A => Factor(0);
@@ -125,6 +126,14 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         using var scope = NewDisposeScope();
         return identity * FactorMatrix.Of(A!).TimesOnRight(u).mul_(u).sum().to_type(ScalarType.Float64).ToDouble();
     }
+
+    /// <summary>With corrected eigenvalues S, which are measured in the bases and are the best in any, bases of large factors last until
+    /// 30 % of the factors' weight is of later batches.</summary>
+    public override bool OutlastsRefresh(DampingMethod method) =>
+        method == DampingMethod.Ekfac
+        && RefreshedShare > LastingShare
+        && Inverse is CorrectedInverse
+        && Math.Max(A!.shape[^1], G!.shape[^1]) >= FactorInverter.LeastMeasured;
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(
         DampingMethod method,

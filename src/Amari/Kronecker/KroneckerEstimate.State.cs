@@ -15,6 +15,7 @@ public sealed partial class KroneckerEstimate
             tensors[$"{block.Name}.{name}"] = tensor;
         tensors["generator"] = _generator.get_state();
         values["blocks"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.Updates)));
+        values["refreshedShares"] = new JsonObject(_blocks.Select(b => KeyValuePair.Create(b.Name, (JsonNode?)b.RefreshedShare)));
         values["awaited"] = new JsonArray([
             .. _blocks.Where(b => b is { IsAwaited: true, IsMeasured: false }).Select(b => (JsonNode)b.Name),
         ]);
@@ -49,12 +50,13 @@ public sealed partial class KroneckerEstimate
     )
     {
         IsDue = (bool?)values["remeasures"] ?? false; // what is malformed is found before factors change
+        var shares = _blocks.ConvertAll(b => (double?)values["refreshedShares"]?[b.Name] ?? 0); // of older states: refresh when due
         _schedule.Restore(values["schedule"] as JsonObject);
         _inverter.Restore(values["inverses"] as JsonObject);
-        foreach (var block in _blocks)
+        foreach (var (block, share) in _blocks.Zip(shares))
         {
             block.Restore(Find(block, tensors), updates(block.Name)!.Value);
-            block.IsAwaited = awaited.Contains(block.Name);
+            (block.IsAwaited, block.RefreshedShare) = (awaited.Contains(block.Name), share);
         }
         _sharing?.Restored(_blocks);
         _generator.set_state(tensors["generator"]);

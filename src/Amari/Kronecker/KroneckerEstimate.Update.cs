@@ -116,17 +116,17 @@ public sealed partial class KroneckerEstimate
     {
         using var off = no_grad();
         var options = Options;
-        var measured = _blocks.Where(b => b.IsMeasured).ToList();
+        var due = _blocks.FindAll(b => b.IsMeasured && (step is null || !b.OutlastsRefresh(options.Inverse.Damping)));
         bool begins = options.Refresh.Growth(_owner.IsModelled) * step < Math.Min(options.Refresh.InverseInterval, LastingInterval);
-        _inverter.Begin(options.InverseSettings, measured.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
-        if (_sharing is not null)
-            foreach (var (block, message) in _sharing.Refresh(measured, Damped, options.InverseSettings, _inverter))
-                _owner.Log(block.Name, message);
-        else
-            foreach (var block in measured)
-            foreach (string message in block.Refresh(Damped(block), _inverter, options.Inverse.Kept))
-                _owner.Log(block.Name, message);
+        _inverter.Begin(options.InverseSettings, due.SelectMany(b => b.Factors()).Select(f => f.Tensor), Clock, begins);
+        List<(CurvatureBlock Block, string Message)> failures = _sharing is not null
+            ? _sharing.Refresh(due, Damped, options.InverseSettings, _inverter)
+            : [.. due.SelectMany(b => b.Refresh(Damped(b), _inverter, options.Inverse.Kept).Select(m => (b, m)))];
+        foreach (var (block, message) in failures)
+            _owner.Log(block.Name, message);
         _inverter.End(_sharing?.World);
+        foreach (var block in due)
+            block.RefreshedShare = failures.Exists(f => f.Block == block) ? 0 : 1;
         _isInverted = true;
     }
 

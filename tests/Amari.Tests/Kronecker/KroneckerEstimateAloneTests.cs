@@ -74,6 +74,7 @@ public sealed class KroneckerEstimateAloneTests : KroneckerEstimateTest
         Refused("The saved 'damping' is 0; it must be above 0.", v => v["damping"] = 0.0);
         Refused("The state of the estimate is malformed", v => v["schedule"]!["planned"] = "x");
         Refused("The state of the estimate is malformed", v => v["remeasures"] = 3);
+        Refused("The state of the estimate is malformed", v => v["refreshedShares"]!["a"] = "x");
         Refused("lacks 'generator'", other: tensors.Where(t => t.Key != "generator").ToDictionary());
         Refused("lacks 'a.A'", other: tensors.Where(t => t.Key != "a.A").ToDictionary());
         Refused("has the shape", other: new(tensors) { ["a.A"] = eye(3) });
