@@ -1,3 +1,4 @@
+using Amari.Kernels;
 using Amari.Native;
 using Amari.Solvers;
 
@@ -160,13 +161,13 @@ public static class LanczosQuadrature
         {
             using var inner = NewDisposeScope();
             var w = op.ApplyToRows(v);
-            var a = v.mul(w).sum(dim: 1, keepdim: true);
+            double[] an = InnerProducts.OfRows(v, w);
+            var a = tensor(an, dtype: op.Type, device: op.Device).unsqueeze(1);
             w.addcmul_(a, v, -1);
             if (previous is not null)
                 w.addcmul_(coupling!, previous, -1);
             var b = Probes.Length(w, 1);
-            double[] an = a.squeeze(1).Elements<double>(),
-                bn = b.squeeze(1).Elements<double>();
+            double[] bn = b.squeeze(1).Elements<double>();
             for (int i = 0; i < p; i++)
             {
                 if (ended[i])

@@ -43,8 +43,10 @@ internal static class Probes
     public static Tensor Length(Tensor vectors, long dimension = 0)
     {
         using var scope = NewDisposeScope();
-        var scale = Power(vectors.abs().amax([dimension], keepdim: true));
-        return vectors.div(scale).square().sum(dim: dimension, keepdim: true).sqrt_().mul_(scale).MoveToOuterDisposeScope();
+        var (high, low) = (vectors.amax([dimension], keepdim: true), vectors.amin([dimension], keepdim: true));
+        var scale = Power(maximum(high, low.neg_()));
+        var scaled = vectors.div(scale);
+        return scaled.mul_(scaled).sum(dim: dimension, keepdim: true).sqrt_().mul_(scale).MoveToOuterDisposeScope();
     }
 
     /// <summary>The size of the entries of a tensor as a power of two, so that dividing by it does not round; 1 if all entries are
