@@ -7,8 +7,8 @@ namespace Amari.Kernels;
 /// <summary>A step with momentum for many parameters in one parallel pass, where a momentum lies in the rows of a wider matrix.</summary>
 /// <remarks><code>
 /// b ← μ b + α u,   w ← (1 - d) w - η b
-/// </code>The momentum of a weight and of its bias are columns of one matrix [out, in+1]; the parameters are dense. Takes float32 on the CPU.
-/// Results do not depend on the number of threads nor on the width of registers.</remarks>
+/// </code>The momentum of a weight and of its bias are columns of one matrix [out, in+1]; the parameters are dense. Takes float32 on the
+/// CPU. Results do not depend on the number of threads nor on the width of registers.</remarks>
 internal sealed unsafe class MomentumSweep
 {
     private readonly List<(Tensor W, Tensor B, Tensor U)> _kept = []; // while their addresses are in use
