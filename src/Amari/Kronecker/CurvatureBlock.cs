@@ -41,7 +41,7 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>How often the running factors were updated.</summary>
     public long Updates { get; private set; }
 
-    /// <summary>The share that the factors of the last refresh have in the running means; 0 before there is one, and if it failed.</summary>
+    /// <summary>The share that the factors of the last refresh have in the running means; 0 before there is one, or if it failed.</summary>
     public double RefreshedShare { get; set; }
 
     /// <summary>Whether the last inverse stays in use although a refresh is due.</summary>

@@ -16,7 +16,7 @@ public enum DampingMethod
 
     /// <summary>As <see cref="Eigenbasis"/>, but with the eigenvalues replaced by the second moments of the gradients in that basis: EKFAC
     /// (George et al. 2018, arXiv:1806.03884). Among all matrices with this basis, it is the closest to the Fisher in the Frobenius norm.
-    /// Each measurement takes two more products per layer. In layers with a factor of size 128 or more, a basis stays in use over several
+    /// Each measurement takes two more products per layer. In layers with a factor of size 768 or more, a basis stays in use over several
     /// refreshes, until 30 % of the factors' weight is of later batches.</summary>
     Ekfac,
 }

@@ -18,6 +18,9 @@ namespace Amari.Kronecker;
 /// positions of one use. At a change of basis S becomes the diagonal of the old matrix in the new basis.</para></remarks>
 internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 1) : CurvatureBlock(name, hasBias, "A", "G")
 {
+    /// <summary>The size from which factors are decomposed more rarely: smaller ones take little time.</summary>
+    public const long LeastLasting = 768;
+
     private const long RowsPerDimension = 4,
         LeastExamples = 16; // of a batch, for positions of one example are alike
     private const double LastingShare = 0.701; // of the factors' weight: as long the bases of EKFAC last; above 7/10, for rounding
@@ -132,7 +135,7 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
         method == DampingMethod.Ekfac
         && RefreshedShare > LastingShare
         && Inverse is CorrectedInverse
-        && Math.Max(A!.shape[^1], G!.shape[^1]) >= FactorInverter.LeastMeasured;
+        && Math.Max(A!.shape[^1], G!.shape[^1]) >= LeastLasting;
 
     public override (BlockInverse Inverse, List<string> Messages) Invert(
         DampingMethod method,
