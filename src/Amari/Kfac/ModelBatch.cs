@@ -95,10 +95,11 @@ internal sealed class ModelBatch : IDisposable
             Ranks = Ranks ?? SingleProcess.Instance,
         };
 
-    /// <summary>Keeps f, a copy, for the next <see cref="OutputOf"/>, if it is of the model's examples.</summary>
+    /// <summary>Keeps f, a copy, for the next <see cref="OutputOf"/>, if it is of the model's examples. Ranks keep nothing: one without
+    /// examples would compute alone.</summary>
     public void Keep(Tensor output)
     {
-        if (HasMore)
+        if (HasMore || Ranks is not null)
             return;
         var whole = _whole ?? this;
         whole._output?.Dispose();
