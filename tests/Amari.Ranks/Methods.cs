@@ -202,7 +202,12 @@ internal static class Methods
             LearningRate = 0.05,
             Damping = 0.1,
             WeightDecay = 0.01,
-            Step = new AutoStep { Momentum = 0.9, BatchSize = null },
+            Step = new AutoStep // a clip that binds in some steps only, so that clipped gradients show
+            {
+                Momentum = 0.9,
+                KlClip = 1e-3,
+                BatchSize = null,
+            },
             Curvature = new()
             {
                 Fisher = new FisherOptions.Exact(),
