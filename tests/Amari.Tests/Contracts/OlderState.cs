@@ -36,10 +36,10 @@ internal static class OlderState
             : null!;
 
     /// <summary>Step number <paramref name="step"/> on its own batch.</summary>
-    public static void Step(Optimizer optimizer, nn.Module<Tensor, Tensor> model, int step)
+    public static void Step(Optimizer optimizer, nn.Module<Tensor, Tensor> model, int step, ScalarType type = ScalarType.Float32)
     {
         using var scope = NewDisposeScope();
-        var (x, y) = (Sines([8, 4], 1.3 + step), arange(8).add_(step).remainder_(3));
+        var (x, y) = (Sines([8, 4], 1.3 + step).to_type(type), arange(8).add_(step).remainder_(3));
         if (optimizer is SecondOrderOptimizer second)
         {
             second.StepOnBatch(x, y);
