@@ -20,7 +20,7 @@ public abstract class LinearOperator
     /// <summary>The device of vectors.</summary>
     public virtual Device Device => CPU;
 
-    /// <summary>C v, with the shape of v.</summary>
+    /// <summary>C v, with the shape of v, contiguous.</summary>
     /// <param name="v">A vector [d] or k columns [d, k], of dtype <see cref="Type"/>, on <see cref="Device"/>.</param>
     /// <exception cref="ArgumentException">The shape or dtype is different.</exception>
     public Tensor Apply(Tensor v)
@@ -31,9 +31,14 @@ public abstract class LinearOperator
                 $"v is {v.dtype} [{string.Join(", ", v.shape)}]; it must be {Type} [{Dimension}] or [{Dimension}, k].",
                 nameof(v)
             );
-        using var off = no_grad();
         using var scope = NewDisposeScope();
-        return (v.dim() == 1 ? Product(v.unsqueeze(1)).squeeze(1) : Product(v)).MoveToOuterDisposeScope();
+        return (v.dim() == 1 ? Columns(v.unsqueeze(1)).squeeze(1) : Columns(v).contiguous()).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Columns(Tensor v)
+    {
+        using var off = no_grad();
+        return Product(v);
     }
 
     /// <summary>C v for vectors that are rows: [k, d]; the result is dense. Entries of one vector lie together, and its coefficient is the
@@ -41,7 +46,7 @@ public abstract class LinearOperator
     internal Tensor ApplyToRows(Tensor rows)
     {
         using var scope = NewDisposeScope();
-        return Apply(rows.T).T.contiguous().MoveToOuterDisposeScope();
+        return Columns(rows.T).T.contiguous().MoveToOuterDisposeScope();
     }
 
     /// <summary>Begins a run of products: until the result is disposed, they may share work, as a curvature keeps the graphs of its

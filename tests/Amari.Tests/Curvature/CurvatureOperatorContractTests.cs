@@ -143,7 +143,7 @@ public sealed class CurvatureOperatorContractTests : IDisposable
             Assert.Equal(1, walks);
             manual_seed(99);
             Assert.True(first.equal(op.Apply(v)).all().ToBoolean());
-            Assert.True(first.T.is_contiguous()); // solvers hold vectors as rows, and copy others
+            Assert.True(first.is_contiguous());
         }
         foreach (var kind in FisherKinds)
         {
