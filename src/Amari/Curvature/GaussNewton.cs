@@ -80,7 +80,6 @@ public class GaussNewton : CurvatureOperator
     )
     {
         using var off = no_grad();
-        using var library = Float32Products.Own();
         using var scope = NewDisposeScope();
         var (w, saved) = (Objective.Parameters.Tensors, Objective.Parameters.Tensors.ConvertAll(p => p.detach().clone()));
         double unit = Math.Cbrt(finfo(Type).eps) * (1 + Math.Sqrt(SumOfSquares(saved)));

@@ -47,7 +47,11 @@ public sealed class Objective
         (_model, Model, Likelihood, Reduction, Batches) = (model, model, likelihood, reduction, batches);
         Parameters = parameters ?? ParameterLayout.Of(model);
         _batches = () =>
-            batches.Select((b, i) => new Batch(i, Ranks.Rank, Part, () => Call(b.Inputs, b.Targets), b.Inputs, b.Targets, likelihood));
+            batches.Select(
+                (b, i) => new Batch(i, Ranks.Rank, Part, () => Call(b.Inputs, b.Targets), b.Inputs, b.Targets, likelihood, Rows(b.Inputs))
+            );
+
+        static long Rows(Tensor x) => x.is_integral() || x.dim() < 2 ? x.numel() : x.numel() / Math.Max(1, x.size(-1));
 
         Tensor Call(Tensor x, Tensor y)
         {
@@ -90,7 +94,7 @@ public sealed class Objective
         ArgumentNullException.ThrowIfNull(loss);
         ArgumentNullException.ThrowIfNull(parameters);
         Parameters = parameters;
-        _batches = () => [new Batch(0, Ranks.Rank, null, () => Call(loss), null, null, null)];
+        _batches = () => [new Batch(0, Ranks.Rank, null, () => Call(loss), null, null, null, 0)];
     }
 
     /// <summary>The model; null for a plain function.</summary>
@@ -217,6 +221,7 @@ public sealed class Objective
                 if (given.IsEmpty)
                     continue;
                 var batch = graphs?.Kept(given) ?? given;
+                using (Float32Products.OwnPass(given.Rows, Parameters.Parameters.Select(p => p.Parameter)))
                 using (NewDisposeScope())
                 {
                     var output = batch.Output; // the forward pass, in this scope
@@ -298,18 +303,19 @@ public sealed class Objective
         Func<Tensor> output,
         Tensor? inputs,
         Tensor? target,
-        Likelihood? likelihood
+        Likelihood? likelihood,
+        long rows
     )
     {
         /// <summary>The source of this batch's draws: the same in every walk, another for every batch of every rank; for parts of one
         /// batch that of the whole.</summary>
         public Generator Draws(long seed, Device device) =>
-            new(unchecked((ulong)HashSeed.OfRank(seed, Rows is null ? rank : 0) * 0x9E3779B97F4A7C15 + (ulong)index), device);
+            new(unchecked((ulong)HashSeed.OfRank(seed, OwnPart is null ? rank : 0) * 0x9E3779B97F4A7C15 + (ulong)index), device);
 
         /// <summary>A random vector for every term, as <see cref="Likelihood.Draw"/> makes it.</summary>
-        public Tensor Draw(FisherKind kind, Tensor f, Generator draws) => likelihood!.Draw(kind, f, draws, Rows);
+        public Tensor Draw(FisherKind kind, Tensor f, Generator draws) => likelihood!.Draw(kind, f, draws, OwnPart);
 
-        private BatchPart? Rows => part?.InRows(Output.shape[0]);
+        private BatchPart? OwnPart => part?.InRows(Output.shape[0]);
 
         /// <summary>Its place among the batches of a walk.</summary>
         public int Index => index;
@@ -318,7 +324,7 @@ public sealed class Objective
         /// <param name="own">Called with each.</param>
         public Batch Outliving(Action<Tensor> own)
         {
-            return new(index, rank, part, () => Own(output()), null, target is null ? null : Own(target), likelihood);
+            return new(index, rank, part, () => Own(output()), null, target is null ? null : Own(target), likelihood, rows);
 
             Tensor Own(Tensor t)
             {
@@ -328,6 +334,9 @@ public sealed class Objective
                 return shared;
             }
         }
+
+        /// <summary>How many rows its inputs have: examples, or positions of all examples; 0 for a plain function.</summary>
+        public long Rows => rows;
 
         /// <summary>Whether it has no examples.</summary>
         public bool IsEmpty => inputs is { } x && x.dim() > 0 && x.shape[0] == 0;

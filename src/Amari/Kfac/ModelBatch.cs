@@ -122,7 +122,6 @@ internal sealed class ModelBatch : IDisposable
             _output = null;
             return kept;
         }
-        using var library = Float32Products.Own();
         Tensor? output = null;
         Part.ObjectiveOf(steps).Walk(false, p => output = p.Output.detach().clone().DetachFromDisposeScope());
         return output;

@@ -19,6 +19,7 @@ internal sealed partial class Capture
         using var gradients = new KeptGradients(_model.parameters());
         using var alone = SuspendOthers(); // another estimate of the model is not to take these gradients for its loss's
         _sampled.Add(pass);
+        using var library = Float32Products.OwnPass(Math.Max(pass.Examples, pass.Terms), _model.parameters());
         pass.NotFinite = !output.isfinite().all().ToBoolean();
         for (int i = 0; i < count && !pass.NotFinite; i++)
         {
@@ -124,7 +125,10 @@ internal sealed partial class Capture
         long? start = sampling ? null : Clock?.GetTimestamp();
         var settings = _settings();
         bool perExample = pass.Terms == (use.IsJet ? examples : x.shape[0]); // a jet may be of some of the examples
-        long enough = settings.IsEnough && !use.IsJet && _measured is null ? block.ExamplesFor(g, settings.WeightSharing) : long.MaxValue;
+        long enough =
+            settings.Decay is { } decay && !use.IsJet && _measured is null
+                ? block.ExamplesFor(g, settings.WeightSharing, decay)
+                : long.MaxValue;
         var (rows, gradients, none) = block.TakesExamples ? Some(x, g, settings.Examples, enough, pass) : (x, g, false);
         var sums = block.Measure(
             rows,

@@ -95,26 +95,30 @@ internal abstract partial class CurvatureBlock
             if (fresh[i]?.mul_(Scale(i, rows, outputScale)) is { } t && !double.IsFinite(Finite(t, i).sum().ToDouble()))
                 return false;
         Updates++;
-        RefreshedShare *= Keep(Updates);
+        RefreshedShare *= Keep(Updates, decay);
         for (int i = 0; i < factors.Length; i++)
         {
             bool first = _running[i] is null;
-            _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates)) : Own(fresh[i]!);
+            _running[i] = _running[i] is { } old ? old.lerp_(fresh[i]!, 1 - Keep(Updates, decay)) : Own(fresh[i]!);
             if (identity > 0 && outputScale is not null && StartsAsIdentity(i))
                 _running[i]!
                     .diagonal(0, -2, -1)
-                    .add_(identity * (Math.Pow(decay, Updates) - (first ? 0 : Keep(Updates) * Math.Pow(decay, Updates - 1))));
+                    .add_(identity * (Math.Pow(decay, Updates) - (first ? 0 : Keep(Updates, decay) * Math.Pow(decay, Updates - 1))));
         }
         // the eigenbasis came with the first update, so moments in it with the second
         if (fresh.Length > factors.Length && fresh[^1] is { } moments)
-            _moments?.lerp_(moments, 1 - Keep(Math.Max(1, Updates - 1)));
+            _moments?.lerp_(moments, 1 - Keep(Math.Max(1, Updates - 1), decay));
         return true;
 
         // no entry of a sum of r r' is larger than the largest of its diagonal
         Tensor Finite(Tensor t, int i) => i < factors.Length && t.dim() > 1 ? t.diagonal(0, -2, -1) : t;
-
-        double Keep(long k) => Math.Min(1 - 1.0 / k, decay);
     }
+
+    /// <summary>What is kept of the running average at its k-th update.</summary>
+    private static double Keep(long k, double decay) => Math.Min(1 - 1.0 / k, decay);
+
+    /// <summary>The share that the next update has in the running average.</summary>
+    protected double NextShare(double decay) => 1 - Keep(Updates + 1, decay);
 
     /// <summary>Forgets what was accumulated since the last <see cref="UpdateRunningAverage"/>.</summary>
     public void Discard()

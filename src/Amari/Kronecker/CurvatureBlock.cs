@@ -74,7 +74,8 @@ internal abstract partial class CurvatureBlock(string name, bool hasBias, params
     /// <summary>How many examples of a batch its factors need.</summary>
     /// <param name="g">The gradient at the layer's output, by example.</param>
     /// <param name="sharing">How positions are combined.</param>
-    public virtual long ExamplesFor(Tensor g, WeightSharing sharing) => long.MaxValue;
+    /// <param name="decay">Of the running average.</param>
+    public virtual long ExamplesFor(Tensor g, WeightSharing sharing, double decay) => long.MaxValue;
 
     /// <summary>Whether what is measured depends on which positions are one example's: means over them, or squares of an example's whole
     /// gradient.</summary>

@@ -8,7 +8,8 @@ namespace Amari.Kronecker;
 /// <param name="WeightSharing">How positions are combined.</param>
 /// <param name="Corrected">Whether second moments in the eigenbasis are measured, too.</param>
 /// <param name="Examples">Most examples that are used, the first ones; null for all.</param>
-/// <param name="IsEnough">Whether no more of them are used than a layer's factors need.</param>
+/// <param name="Decay">Of the running average that they are for, where no more of them are used than a layer's factors need; null where
+/// all are.</param>
 /// <param name="Precision">What sums are computed in.</param>
 internal readonly record struct FisherSettings(
     FisherKind? Kind,
@@ -16,7 +17,7 @@ internal readonly record struct FisherSettings(
     WeightSharing WeightSharing = WeightSharing.Expand,
     bool Corrected = false,
     long? Examples = null,
-    bool IsEnough = false,
+    double? Decay = null,
     MatmulPrecision Precision = MatmulPrecision.Full
 )
 {

@@ -46,13 +46,15 @@ internal abstract class KroneckerBlock(string name, bool hasBias, long groups = 
 
     public override bool JoinsPositions(FisherSettings settings) => settings.WeightSharing == WeightSharing.Reduce || settings.Corrected;
 
-    /// <summary>As many as have <see cref="RowsPerDimension"/> rows for each dimension of the larger factor.</summary>
-    public override long ExamplesFor(Tensor g, WeightSharing sharing)
+    /// <summary>As many as have <see cref="RowsPerDimension"/> rows for each dimension of the larger factor, times the share that they
+    /// will have in the running average: so its sum over all batches has that many.</summary>
+    public override long ExamplesFor(Tensor g, WeightSharing sharing, double decay)
     {
         long outputs = Weight.shape[0],
             dimension = Math.Max(outputs / groups, Weight.numel() / outputs),
             positions = sharing == WeightSharing.Reduce || g.dim() < 3 ? 1 : g.numel() / (g.shape[0] * outputs);
-        return Math.Max(LeastExamples, (RowsPerDimension * dimension + positions - 1) / Math.Max(1, positions));
+        double rows = RowsPerDimension * dimension * NextShare(decay);
+        return Math.Max(LeastExamples, (long)Math.Ceiling(rows / Math.Max(1, positions)));
     }
 
     public override BlockSums Measure(Tensor x, Tensor g, Measurement what)

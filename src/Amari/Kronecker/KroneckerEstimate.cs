@@ -140,7 +140,7 @@ public sealed partial class KroneckerEstimate : IDisposable
             o.WeightSharing,
             o.Inverse is InverseOptions.EigenvalueCorrection,
             _schedule.Examples(o),
-            o.FactorBatchSize is null,
+            o.FactorBatchSize is null ? o.FactorEma : null,
             o.FactorPrecision
         );
     }

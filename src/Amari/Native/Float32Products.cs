@@ -6,8 +6,9 @@ namespace Amari.Native;
 /// <summary>Which library multiplies float32 matrices on the CPU: MKL, libtorch's default, or oneDNN.</summary>
 /// <remarks>MKL leaves the wide vectors of some CPUs (AMD's) unused; oneDNN is about twice as fast there at the same rounding. On CPUs with
 /// bfloat16 matrix units (AMX) the same switch multiplies in bfloat16. So it measures its own error, and the products of a model are left
-/// alone unless <see cref="UseOneDnn"/> is called. The library's own large products (of factors, inverses and orthogonalisations) take
-/// oneDNN where MKL is the slower one and the error is that of float32: see <see cref="OwnUseOneDnn"/>.</remarks>
+/// alone unless <see cref="UseOneDnn"/> is called. The library's own large products (of factors, inverses and orthogonalisations, and
+/// passes through a model for its curvature) take oneDNN where MKL is the slower one and the error is that of float32: see
+/// <see cref="OwnUseOneDnn"/>.</remarks>
 public static partial class Float32Products
 {
     private const int OneDnn = 2,
@@ -34,6 +35,9 @@ public static partial class Float32Products
     /// <summary>Operations of a product, m k n, from which oneDNN's preparation is worth its time.</summary>
     internal const long LeastOperations = 128 * 128 * 128;
 
+    /// <summary>The same of the largest product of a pass through a model, which has smaller ones beside it.</summary>
+    private const long LeastOfModel = 256 * 256 * 256;
+
     /// <summary>Whether this library's own large float32 products on the CPU go through oneDNN: on processors with AVX-512 of other
     /// vendors than Intel, where a 256x256 product has a relative error of at most 1e-5. It depends on nothing else, so that runs are
     /// repeatable on a machine.</summary>
@@ -47,6 +51,25 @@ public static partial class Float32Products
         if (Interlocked.Increment(ref _uses) == 1)
             Set(On);
         return new(true);
+    }
+
+    /// <summary>The same for the passes through a model that are this library's own: those for curvature, and those that only look at
+    /// losses and outputs.</summary>
+    /// <param name="rows">That are multiplied by its weights: examples, or positions of all examples.</param>
+    /// <param name="parameters">Of the model.</param>
+    internal static Use OwnPass(long rows, IEnumerable<Tensor> parameters)
+    {
+        if (_always)
+            return default;
+        long largest = 0;
+        foreach (var w in parameters)
+            if (
+                LibTorch.Dimensions(w.Handle) > 1
+                && LibTorch.Type(w.Handle) == ScalarType.Float32
+                && LibTorch.Device(w.Handle) == DeviceType.CPU
+            )
+                largest = Math.Max(largest, LibTorch.Count(w.Handle));
+        return rows * largest >= LeastOfModel ? Own() : default;
     }
 
     /// <summary>A product of this library under way.</summary>

@@ -1,3 +1,5 @@
+using Amari.Kernels;
+
 namespace Amari.Solvers;
 
 /// <summary>How a factorisation succeeded, if it did.</summary>
@@ -28,8 +30,9 @@ internal static class SpdInverse
             matrix,
             m =>
             {
-                if (m.dim() == 2 && m.shape[0] >= RecursiveCholesky.LeastSize && m.dtype == ScalarType.Float32)
-                    return RecursiveCholesky.Inverse(m) is { } inverse ? [inverse] : null;
+                m = m.contiguous();
+                if (SpdSweep.IsUsable(m))
+                    return SpdSweep.Inverse(m) is { } inverse ? [inverse] : null;
                 var (l, info) = linalg.cholesky_ex(m);
                 return info.eq(0).all().ToBoolean() ? [l.cholesky_inverse()] : null;
             }
